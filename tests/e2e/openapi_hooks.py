@@ -1,4 +1,4 @@
-"""For the check of the API's description: names that exist, so that answers of success are looked at too."""
+"""Hooks for the OpenAPI test: existing names, so that successful responses are checked as well."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ NAMES = {"uid": "bob", "guid": "team", "id": "1", "reaction": "x", "role": "defa
 
 @schemathesis.hook
 def map_path_parameters(context, path_parameters):
-    """What exists, where it is known."""
+    """Use existing names where they are known."""
     return {name: NAMES.get(name, value) for name, value in (path_parameters or {}).items()}

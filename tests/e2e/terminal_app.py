@@ -1,4 +1,4 @@
-"""A terminal app for the test of Ctrl+Z: prints its connection's status, one word a line."""
+"""A terminal app for the Ctrl+Z test, which prints the status of its connection, one word per line."""
 
 from __future__ import annotations
 

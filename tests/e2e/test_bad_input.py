@@ -1,4 +1,4 @@
-"""Everything that a stranger can send: a clear error, nothing is lost, nobody else notices."""
+"""Invalid input from unauthenticated clients: clear errors, no loss, and no effect on other clients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEAD = b"POST /v3/messages HTTP/1.1\r\nHost: x\r\n"
 
 
 class Stranger:
-    """Raw HTTP and WebSocket, as alice."""
+    """A raw HTTP and WebSocket client, as alice."""
 
     def __init__(self, live: LiveStage, http: httpx2.AsyncClient) -> None:
         self.live, self.http = live, http
@@ -52,7 +52,7 @@ async def closed_with(ws) -> int | None:
         return e.rcvd.code if e.rcvd else None
 
 
-async def test_http(live: LiveStage):
+async def test_invalid_http_is_refused(live: LiveStage):
     witness = await live.enter("bob")
     async with httpx2.AsyncClient(base_url=live.server.url) as http:
         s = Stranger(live, http)
@@ -150,7 +150,7 @@ async def test_http(live: LiveStage):
     assert not [line for line in live.server.log if "Traceback" in line]
 
 
-async def test_someone_elses_messages(live: LiveStage):
+async def test_messages_of_others_are_inaccessible(live: LiveStage):
     alice, bob, carol = await live.enter("alice"), await live.enter("bob"), await live.enter("carol")
     sent = await alice.say("bob", "private")
     for call in (
@@ -171,7 +171,7 @@ async def test_someone_elses_messages(live: LiveStage):
     assert [m.text async for m in carol.chat.messages()] == []
 
 
-async def test_frames(live: LiveStage):
+async def test_invalid_frames_are_refused(live: LiveStage):
     witness = await live.enter("bob")
     async with httpx2.AsyncClient(base_url=live.server.url) as http:
         s = Stranger(live, http)
@@ -243,7 +243,7 @@ async def test_frames(live: LiveStage):
 
 
 async def half_frames(port: int) -> None:
-    """Half a request, half a body, half an upgrade, half a frame, garbage."""
+    """Return connections with a partial request, body, upgrade or frame, or garbage."""
     upgrade = (
         b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -267,8 +267,8 @@ async def half_frames(port: int) -> None:
         writer.close()
 
 
-async def test_thousands_of_sockets_that_never_speak(live: LiveStage):
-    """They are closed after the deadline, and nobody else notices."""
+async def test_thousands_of_idle_sockets_are_closed(live: LiveStage):
+    """Idle sockets are closed after the deadline, and other clients are unaffected."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 4096 if hard == resource.RLIM_INFINITY else min(4096, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))

@@ -26,7 +26,7 @@ PLAIN, V1, V2 = "", "v1", "v2"
 
 
 def program(name: str) -> str:
-    """The program's file: named by the environment, of the virtual environment, or of the system."""
+    """Return the path of a program: from the environment, the virtual environment, or the system."""
     beside = Path(sys.executable).parent
     found = os.environ.get(f"TAILWIRE_{name.upper()}") or shutil.which(
         name, path=f"{beside}:{os.environ['PATH']}:/usr/sbin"
@@ -155,7 +155,7 @@ def client(front: Front) -> ChatClient:
     return ChatClient(front.server.app_id, builder.build(), session_store=MemorySessionStore(), tls=front.tls)
 
 
-async def test_the_sdk_talks_and_uploads_as_much_as_there_may_be(front: Front, tmp_path):
+async def test_sdk_sends_and_uploads_up_to_the_limit(front: Front, tmp_path):
     await front.ready()
     for uid in ("alice", "bob"):
         front.server.add_user(uid)
@@ -176,7 +176,7 @@ async def test_the_sdk_talks_and_uploads_as_much_as_there_may_be(front: Front, t
             assert (answer.status_code, int(answer.headers["content-length"])) == (200, SIZE)
 
 
-async def test_who_guesses_is_refused_and_nobody_else(front: Front):
+async def test_only_the_guessing_client_is_refused(front: Front):
     await front.ready()
     token = front.server.add_user("carol").token
     async with front.http("127.0.0.2") as guesser, front.http("127.0.0.3") as other:
@@ -188,7 +188,7 @@ async def test_who_guesses_is_refused_and_nobody_else(front: Front):
         assert (await guesser.get("/me", headers={"authtoken": token})).status_code == 429
 
 
-async def test_a_web_socket_has_its_clients_address(front: Front):
+async def test_websocket_has_the_clients_address(front: Front):
     await front.ready()
     url = f"wss://localhost:{front.port}/"
     async with connect(url, ssl=front.tls, local_addr=("127.0.0.4", 0), proxy=None) as socket:

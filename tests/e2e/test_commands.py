@@ -1,4 +1,4 @@
-"""The commands, as processes."""
+"""The commands, run as processes."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ async def run(*arguments: str) -> tuple[int, str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(100)
-async def test_the_demo_ends_by_itself_and_loses_nothing():
+async def test_demo_ends_and_loses_nothing():
     code, shown = await run("demo")
     assert code == 0, shown
     assert "lost 0, duplicated 0" in shown
 
 
-async def test_users_tokens_and_keys_beside_a_running_server(live: LiveStage):
+async def test_commands_manage_users_tokens_and_keys_of_a_running_server(live: LiveStage):
     data = str(live.folder / "data")
     assert await run("user", "create", "dave", "Dave", "--data", data) == (0, "created user dave\n")
     code, said = await run("user", "create", "dave", "Dave", "--data", data)
@@ -48,7 +48,7 @@ async def test_users_tokens_and_keys_beside_a_running_server(live: LiveStage):
         assert (await chat.login("dave", auth_key=auth_key)).uid == "dave"
 
 
-async def test_a_later_start_has_the_keys_too_until_they_are_replaced(tmp_path):
+async def test_keys_survive_a_restart_until_replaced(tmp_path):
     server = ServerProcess(tmp_path)
     async with server:
         first = read_ready_file(tmp_path / "ready.json")
@@ -80,7 +80,7 @@ async def test_doctor(live: LiveStage):
     assert (await run("doctor", "nonsense://x"))[0] == 1
 
 
-async def test_serve_says_what_is_wrong(tmp_path, live: LiveStage):
+async def test_serve_reports_errors(tmp_path, live: LiveStage):
     code, said = await run("serve", "--port", "99999")
     assert (code, "port must be from 0 to 65535" in said) == (2, True)
     code, said = await run("serve", "--data", str(tmp_path / "other"), "--port", str(live.server.port))
@@ -96,7 +96,7 @@ async def test_serve_says_what_is_wrong(tmp_path, live: LiveStage):
         await server.start()
 
 
-async def test_tls_of_its_own(tmp_path):
+async def test_self_signed_tls(tmp_path):
     async with ServerProcess(tmp_path, None, "--demo-users", "--tls-self-signed") as server:
         assert server.url.startswith("https://")
         tls = ssl.create_default_context(cafile=str(tmp_path / "data" / "development-cert.pem"))
@@ -122,8 +122,8 @@ async def test_tls_of_its_own(tmp_path):
                 await chat.login("alice", auth_key=server.auth_key)
 
 
-async def test_wire_is_a_line_that_can_go_wrong(live: LiveStage, tmp_path):
-    """`tailwire wire`, told over HTTP what goes wrong, as a test in any language would."""
+async def test_wire_injects_faults(live: LiveStage, tmp_path):
+    """Control `tailwire wire` over HTTP, as a test in any language would."""
     import httpx2
 
     ready = tmp_path / "wire.json"
@@ -177,7 +177,7 @@ async def test_wire_is_a_line_that_can_go_wrong(live: LiveStage, tmp_path):
         assert await process.wait() == 0
 
 
-def test_wire_says_what_is_wrong_with_its_call(capsys):
+def test_wire_reports_invalid_arguments(capsys):
     from tailwire.cli.main import main
 
     assert main(["wire", "nowhere"]) == 2
@@ -187,7 +187,7 @@ def test_wire_says_what_is_wrong_with_its_call(capsys):
         assert value in capsys.readouterr().err
 
 
-async def test_backup_and_restore_and_one_server_a_folder(live: LiveStage):
+async def test_backup_restore_and_one_server_per_folder(live: LiveStage):
     data, target = str(live.folder / "data"), str(live.folder / "backup")
     code, said = await run("serve", "--data", data, "--port", "0")
     assert (code, said.count("\n")) == (1, 1)

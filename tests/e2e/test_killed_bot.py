@@ -1,4 +1,4 @@
-"""A bot as a process: killed in the middle of its work it answers all at its next start; told to end it does so."""
+"""A bot as a process: after a kill it answers pending messages at its next start; on SIGTERM it ends."""
 
 from __future__ import annotations
 
@@ -62,29 +62,29 @@ class BotProcess:
         )
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until a condition holds, of what cannot tell by itself."""
+        """Poll until a condition holds."""
         async with asyncio.timeout(20):
             while not condition():
                 await asyncio.sleep(0.02)
 
     def saved_position(self) -> dict[str, Any]:
-        """The place in the saved session."""
+        """Return the position in the saved session."""
         (file,) = (self._file.parent / "tailwire" / "bots").rglob("session-*.json")
         return json.loads(file.read_text())["position"]
 
     def has_saved(self, message_id: int) -> bool:
-        """Whether it knows, for its next start, that a message need not be handed over."""
+        """Return whether the saved session marks a message as handled."""
         position = self.saved_position()
         return message_id in position["own"] or any(after < message_id <= to for after, to in position["done"])
 
     def listens_to_signals(self) -> bool:
-        """Whether it has a handler of its own for SIGTERM."""
+        """Return whether the process handles SIGTERM."""
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
         return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
     async def end(self, number: signal.Signals) -> tuple[int, str]:
-        """Send a signal; the exit code and what was printed."""
+        """Send a signal. Return exit code and output."""
         self._process.send_signal(number)
         async with asyncio.timeout(20):
             _, printed = await self._process.communicate()
@@ -92,7 +92,7 @@ class BotProcess:
 
 
 @pytest.mark.slow
-async def test_what_was_under_way_when_it_was_killed_is_answered_once(live: LiveStage, tmp_path):
+async def test_killed_bot_answers_pending_messages_once(live: LiveStage, tmp_path):
     bot = BotProcess(live, tmp_path)
     users = [await live.enter("alice", presence=True), await live.enter("carol")]
     await users[0].chat.create_user(User("dan", "Dan"), live.server.auth_key)
@@ -124,7 +124,7 @@ async def test_what_was_under_way_when_it_was_killed_is_answered_once(live: Live
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_told_to_end_it_finishes_what_is_under_way_and_begins_nothing(live: LiveStage, tmp_path, number):
+async def test_terminated_bot_finishes_its_work_and_starts_nothing(live: LiveStage, tmp_path, number):
     bot, alice = BotProcess(live, tmp_path), await live.enter("alice", presence=True)
     await bot.start()
     await alice.ears.until(lambda: "bob" in alice.ears.all("online"))

@@ -1,4 +1,4 @@
-"""`tailwire lab` as a process: it ends quietly, and whatever ends it, no process is left."""
+"""`tailwire lab` as a process: it ends cleanly, and leaves no process behind."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are l
 
 
 def server_of(pid: int) -> int:
-    """The lab's server: the child that runs it."""
+    """Return the child process that runs the lab's server."""
     (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     assert "serve" in Path(f"/proc/{child}/cmdline").read_text()
     return int(child)
 
 
 async def gone(pid: int) -> None:
-    """Wait until a process has ended (one that nobody has waited for yet counts as such)."""
+    """Wait until a process has ended (or is a zombie)."""
     async with asyncio.timeout(10):
         while os.path.exists(f"/proc/{pid}") and " Z " not in Path(f"/proc/{pid}/stat").read_text():
             await asyncio.sleep(0.02)
 
 
 class Started:
-    """`tailwire lab` with arguments, until it has printed its URL."""
+    """Start `tailwire lab`, and wait until it has printed its URL."""
 
     def __init__(self, *arguments: str, **environment: str) -> None:
         self._arguments = arguments
@@ -64,7 +64,7 @@ class Started:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda n: n.name)
-async def test_no_process_is_left_whatever_ends_the_lab(number):
+async def test_no_process_remains_after_the_lab(number):
     async with Started() as lab:
         server = server_of(lab.process.pid)
         async with httpx2.AsyncClient(trust_env=False) as http, http.stream("GET", lab.url + "events") as stream:
@@ -77,7 +77,7 @@ async def test_no_process_is_left_whatever_ends_the_lab(number):
         await gone(server)
 
 
-async def test_a_port_that_is_taken_is_named_before_anything_starts():
+async def test_a_used_port_is_reported_before_anything_starts():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -89,7 +89,7 @@ async def test_a_port_that_is_taken_is_named_before_anything_starts():
     assert (process.returncode, b"choose another --port" in errors) == (1, True), errors
 
 
-async def test_the_command_line_of_the_browser_has_no_address_that_is_of_use_to_others(tmp_path):
+async def test_browser_command_line_has_no_usable_address(tmp_path):
     given, browser = tmp_path / "given.txt", tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\nprintf %s "$*" > {given}.new\nmv {given}.new {given}\n')
     browser.chmod(0o700)

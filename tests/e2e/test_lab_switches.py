@@ -1,4 +1,4 @@
-"""The lab's switches: one that is refused stays as it stood, and what is typed can be shown again."""
+"""The lab's switches: a refused one keeps its state, and typed input can be replayed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ async def until(condition, seconds: float = 30.0) -> None:
 
 
 def standing(lab: Lab, name: str) -> dict[str, str]:
-    """Where the switches of a phone stand, as the page is told."""
+    """Return the state of a phone's switches, as the page receives it."""
     return [e["now"] for e in lab.log.events if e["kind"] == "switch" and e["phone"] == name][-1]
 
 
-async def test_a_switch_that_is_refused_stays_as_it_stood_and_what_is_typed_can_be_shown_again(tmp_path):
+async def test_refused_switch_keeps_its_state_and_input_can_be_replayed(tmp_path):
     folder = tmp_path / "server"
     folder.mkdir()
     async with Lab(folder) as lab:

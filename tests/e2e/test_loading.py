@@ -1,4 +1,4 @@
-"""The libraries of the network are loaded beside the event loop, which goes on meanwhile."""
+"""Network libraries are imported in a thread, so that the event loop is not blocked."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ asyncio.run(main())
 """
 
 
-async def test_the_loop_loads_no_library_of_the_network(live: LiveStage):
+async def test_event_loop_does_not_load_network_libraries(live: LiveStage):
     environment = {
         **os.environ, "APP_ID": live.server.app_id, "AUTH_KEY": live.server.auth_key, "CHAT_URL": live.server.url,
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The description of the API holds: generated requests against a running server, with authentication."""
+"""Checks the OpenAPI document with generated requests against a running server, with authentication."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-# What is not a question of the description: an answer of 404 is fine for a name that was made up.
+# Not checked: a 404 is a valid response for a generated name.
 NOT_ASKED = (
     "unsupported_method,ignored_auth,missing_required_header,use_after_free,ensure_resource_availability,"
     "negative_data_rejection,positive_data_acceptance"
@@ -19,7 +19,7 @@ NOT_ASKED = (
 
 
 async def check(server, headers, *more, hooks=False):
-    """Run the generator; answers how many requests it made."""
+    """Run the generator. Return the number of requests."""
     command = [
         sys.executable,
         "-m",
@@ -56,7 +56,7 @@ async def check(server, headers, *more, hooks=False):
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-async def test_generated_requests_get_documented_answers(live):
+async def test_generated_requests_get_documented_responses(live):
     server = live.server
     async with httpx2.AsyncClient(base_url=f"{server.url}/v3") as http:
         key = {"apikey": server.api_key, "appid": server.app_id}

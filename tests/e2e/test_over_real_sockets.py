@@ -47,7 +47,7 @@ async def test_manual_mode(live: LiveStage):
 
 
 @spec("S7", "C10", "C20", "C21", "K1")
-async def test_through_a_network_that_goes_and_comes(live: LiveStage):
+async def test_network_interruptions(live: LiveStage):
     async with FaultProxy("127.0.0.1", live.server.port) as proxy:
         alice, bob = await live.enter("alice"), await live.enter("bob", url=proxy.url)
         for n in range(5):
@@ -69,8 +69,8 @@ async def test_through_a_network_that_goes_and_comes(live: LiveStage):
 
 
 @spec("K1", "K3", "S7")
-async def test_killed_again_and_again_in_the_middle_of_sends(live: LiveStage):
-    """Every acknowledged message is there afterwards, at its receiver once and in order, and no id is given twice."""
+async def test_server_killed_repeatedly_during_sends(live: LiveStage):
+    """Every acknowledged message is stored and received once and in order, and no id is assigned twice."""
     alice, bob = await live.enter("alice"), await live.enter("bob")
     acknowledged: dict[int, str] = {}
     failures: list[str] = []
@@ -114,7 +114,7 @@ async def test_killed_again_and_again_in_the_middle_of_sends(live: LiveStage):
 
 
 @spec("T6")
-async def test_a_server_that_is_killed_amid_an_upload_keeps_no_half_file(live: LiveStage):
+async def test_server_killed_during_an_upload_keeps_no_partial_file(live: LiveStage):
     alice, bob = await live.enter("alice"), await live.enter("bob")
     file, begun, killed = UploadFile(content=bytes(3_000_000), name="a.bin"), asyncio.Event(), asyncio.Event()
     uploads = live.folder / "data" / "uploads"
@@ -141,7 +141,7 @@ async def test_a_server_that_is_killed_amid_an_upload_keeps_no_half_file(live: L
     assert bob.ears.all("media")[0].attachment.size == 3_000_000
 
 
-async def test_a_polite_stop(live: LiveStage):
+async def test_graceful_stop(live: LiveStage):
     alice = await live.enter("alice")
     assert await live.server.stop() == 0
     await alice.ears.until(lambda: alice.status is not CONNECTED)
@@ -152,7 +152,7 @@ async def test_a_polite_stop(live: LiveStage):
 
 
 async def test_ctrl_z_and_fg(live: LiveStage):
-    """Ctrl+Z: in the background while stopped; the state after waking is right."""
+    """Ctrl+Z puts the app into the background; the state after waking is correct."""
     alice = await live.enter("alice")
     stopped = asyncio.Event()
     with watch_terminal(alice.chat, stop=stopped.set):
@@ -166,7 +166,7 @@ async def test_ctrl_z_and_fg(live: LiveStage):
 
 
 async def test_ctrl_z_of_a_real_process(live: LiveStage):
-    """The process is really stopped; its socket is closed before, and what came meanwhile is there afterwards."""
+    """The process is stopped after closing its socket, and receives missed messages afterwards."""
     server = live.server
     app = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -200,8 +200,8 @@ async def test_ctrl_z_of_a_real_process(live: LiveStage):
         await app.wait()
 
 
-async def test_ctrl_z_where_no_shell_could_continue_the_process(live: LiveStage):
-    """The system does not stop it, as no program by default: it goes on, connected."""
+async def test_ctrl_z_without_a_shell_is_ignored(live: LiveStage):
+    """The system does not stop the process, so it stays connected."""
     server = live.server
     app = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -245,7 +245,7 @@ async def test_dump_and_replay(live: LiveStage, tmp_path, capsys):
     assert main(["replay", str(file)]) == 1
 
 
-async def test_a_thousand_quick_changes_end_as_the_last_says(live: LiveStage):
+async def test_last_of_a_thousand_quick_changes_wins(live: LiveStage):
     alice = await live.enter("alice")
     for _ in range(500):
         alice.chat.set_app_state("background")

@@ -1,4 +1,4 @@
-"""The real client reaches the real server through proxies and TLS, and tells what stands in its way."""
+"""The real client and server through proxies and TLS, and the reported errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def server(tmp_path_factory) -> Iterator[EmbeddedServer]:
 
 @pytest.fixture(autouse=True)
 def no_proxies(monkeypatch):
-    """The environment names no proxy, unless the test does."""
+    """Remove proxies from the environment, unless the test sets one."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -38,7 +38,7 @@ def no_proxies(monkeypatch):
 def client_of(
     server, builder=None, *, port: int = 0, ws_port: int = 0, tls: ssl.SSLContext | None = None
 ) -> ChatClient:
-    """A client that has not begun; with a port: over TLS to `localhost` there."""
+    """Return a client that has not started; with a port, over TLS to `localhost` at this port."""
     builder = builder or AppSettingsBuilder()
     builder.override_client_host(f"https://localhost:{port}" if port else server.url)
     if port:
@@ -47,7 +47,7 @@ def client_of(
 
 
 async def talks(server, chat: ChatClient) -> None:
-    """The client logs in, connects, and sends a message."""
+    """Log in, connect, and send a message."""
     await chat.login("alice", auth_key=server.auth_key)
     await chat.wait_connected(10)
     assert (await chat.send_message(TextMessage(receiver="bob", text="hello"))).id
@@ -59,12 +59,12 @@ async def talks_and_ends(server, chat: ChatClient) -> None:
 
 
 def websockets_asked(proxy: HttpProxy) -> int:
-    """How many WebSockets went through a proxy: they are asked for by CONNECT, without TLS too."""
+    """Return the number of WebSockets through a proxy. They use CONNECT even without TLS."""
     return sum(asked.startswith("CONNECT") for asked in proxy.asked)
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY", "http_proxy"])
-async def test_all_goes_through_the_proxy_of_the_environment(server, monkeypatch, variable):
+async def test_environment_proxy_is_used(server, monkeypatch, variable):
     async with HttpProxy("us@er:p/w") as proxy:
         monkeypatch.setenv(variable, f"us%40er:p%2Fw@127.0.0.1:{proxy.port}/ignored")
         await talks_and_ends(server, client_of(server))
@@ -73,7 +73,7 @@ async def test_all_goes_through_the_proxy_of_the_environment(server, monkeypatch
 
 
 @pytest.mark.parametrize("variables", [{"HTTPS_PROXY": "p"}, {"ALL_PROXY": "p", "NO_PROXY": "127.0.0.0/8"}])
-async def test_nothing_goes_through_a_proxy_that_is_not_meant(server, monkeypatch, variables):
+async def test_other_proxies_are_not_used(server, monkeypatch, variables):
     async with HttpProxy() as proxy:
         for name, value in variables.items():
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}" if value == "p" else value)
@@ -81,7 +81,7 @@ async def test_nothing_goes_through_a_proxy_that_is_not_meant(server, monkeypatc
         assert proxy.connections == 0
 
 
-async def test_the_apps_own_word_wins(server, monkeypatch):
+async def test_app_setting_takes_precedence(server, monkeypatch):
     async with HttpProxy() as own, HttpProxy() as other:
         monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{other.port}")
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -93,7 +93,7 @@ async def test_the_apps_own_word_wins(server, monkeypatch):
 
 
 @pytest.mark.parametrize(("scheme", "user", "password"), [("socks5", "", ""), ("socks5h", "user", "p@ss")])
-async def test_all_goes_through_a_socks_proxy(server, scheme, user, password):
+async def test_socks_proxy_is_used(server, scheme, user, password):
     async with SocksProxy(user, password) as proxy:
         credentials = f"{user}:p%40ss@" if user else ""
         address = f"{scheme}://{credentials}127.0.0.1:{proxy.port}"
@@ -114,7 +114,7 @@ async def test_tls_through_a_proxy(server, tmp_path, kind):
 
 
 @pytest.mark.parametrize("tls", [False, True])
-async def test_a_proxy_that_refuses_is_told(server, tls):
+async def test_proxy_refusal_is_reported(server, tls):
     async with HttpProxy("user:password") as proxy:
         address = f"http://user:wrong@127.0.0.1:{proxy.port}"
         async with client_of(server, AppSettingsBuilder().proxy(address), port=1 if tls else 0) as chat:
@@ -131,14 +131,14 @@ async def test_a_proxy_that_refuses_is_told(server, tls):
     ("address", "says"),
     [("gopher://proxy:1", "'gopher' is unknown; use"), ("http://proxy:x", "cannot be read"), ("http://", "no host")],
 )
-async def test_a_proxy_that_is_none_is_told_by_init(server, address, says):
+async def test_invalid_proxy_fails_init(server, address, says):
     chat = client_of(server, AppSettingsBuilder().proxy(address))
     with pytest.raises(CometChatException, match=says) as caught:
         await chat.init()
     assert caught.value.code == "ERR_CHAT_API_FAILURE"
 
 
-async def test_a_bad_proxy_of_the_environment_fails_no_init(server, monkeypatch):
+async def test_invalid_environment_proxy_does_not_fail_init(server, monkeypatch):
     monkeypatch.setenv("ALL_PROXY", "gopher://proxy:1")
     async with client_of(server) as chat:
         with pytest.raises(CometChatException, match=r"ALL_PROXY: .*'gopher' is unknown; use") as caught:
@@ -146,11 +146,11 @@ async def test_a_bad_proxy_of_the_environment_fails_no_init(server, monkeypatch)
     assert (caught.value.code, caught.value.cause) == ("NO_INTERNET_CONNECTION", Cause.PROXY_REFUSED)
 
 
-# What stands between and knows no WebSockets.
+# Intermediaries without support for WebSockets.
 
 
-async def test_a_proxy_that_takes_the_upgrade_away_is_told(server, caplog):
-    """The real server sees a plain request and says so; the app hears that WebSockets are refused."""
+async def test_proxy_that_removes_the_upgrade_is_reported(server, caplog):
+    """The server receives a plain request, and the app is notified that WebSockets are refused."""
 
     async def strips(reader, writer):
         (method, target, version), headers = await head_of(reader)
@@ -174,7 +174,7 @@ async def test_a_proxy_that_takes_the_upgrade_away_is_told(server, caplog):
 
 @pytest.fixture
 def certificates(tmp_path):
-    """Contexts of servers by what is wrong with them, and of a client that trusts their authority."""
+    """Return server contexts by their fault, and the context of a client that trusts their authority."""
     authority = Authority(tmp_path)
     (tmp_path / "other").mkdir()
     servers = {
@@ -193,7 +193,7 @@ CERTIFICATES = {
 
 
 @pytest.mark.parametrize("cause", CERTIFICATES)
-async def test_what_is_wrong_with_a_certificate_is_told_by_calls(server, certificates, cause):
+async def test_certificate_errors_are_reported_by_calls(server, certificates, cause):
     servers, authority = certificates
     async with TlsFront(server.port, servers[cause]) as front:
         async with client_of(server, port=front.port, tls=authority.client_context()) as chat:
@@ -204,8 +204,8 @@ async def test_what_is_wrong_with_a_certificate_is_told_by_calls(server, certifi
 
 
 @pytest.mark.parametrize("cause", CERTIFICATES)
-async def test_what_is_wrong_with_a_certificate_is_told_of_the_connection(server, certificates, cause):
-    """HTTP is good, and the WebSocket's own address has the bad certificate."""
+async def test_certificate_errors_are_reported_for_the_connection(server, certificates, cause):
+    """HTTP has a valid certificate, and the separate address of the WebSocket has an invalid one."""
     servers, authority = certificates
     good = authority.server_context()
     async with TlsFront(server.port, good) as front, TlsFront(server.port, servers[cause]) as bad:
@@ -241,7 +241,7 @@ async def test_a_reconnect_resumes_the_tls_session(server, tmp_path, version):
 
 @pytest.fixture
 def trusted(tmp_path, monkeypatch) -> Iterator[Authority]:
-    """An authority that the environment names."""
+    """Return a certificate authority that is set in the environment."""
     authority = Authority(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
     default_context.cache_clear()
@@ -249,14 +249,14 @@ def trusted(tmp_path, monkeypatch) -> Iterator[Authority]:
     default_context.cache_clear()
 
 
-async def test_the_authority_of_the_environment_is_trusted(server, trusted):
+async def test_environment_certificate_authority_is_trusted(server, trusted):
     async with TlsFront(server.port, trusted.server_context()) as front:
         await talks_and_ends(server, client_of(server, port=front.port))
         assert front.connections >= 2
 
 
 @pytest.mark.parametrize("tls", [False, True])
-async def test_all_goes_through_an_https_proxy(server, trusted, tls):
+async def test_https_proxy_is_used(server, trusted, tls):
     context = trusted.server_context()
     async with TlsFront(server.port, context) as front, HttpProxy("u:p", tls=context) as proxy:
         builder = AppSettingsBuilder().proxy(f"https://u:p@localhost:{proxy.port}")

@@ -99,9 +99,7 @@ class _Server:
 
         settings = Settings(data=str(FOLDER / "server"), upgrades_per_second=0, **UNLIMITED)
         self.parts = _loop.run_until_complete(assemble(settings, World()))
-        api = self.parts.api
-        found = [*api._fixed.values(), *(o for some in api._varying.values() for _, o in some)]
-        self.operations = sorted(found, key=lambda o: (o.path, o.method))
+        self.operations = sorted(self.parts.api.operations, key=lambda o: (o.path, o.method))
         for body in ({"uid": "alice", "name": "A"}, {"uid": "bob", "name": "B"}):
             self.ask("POST", "/users", "", b"", json.dumps(body).encode())
         self.ask("POST", "/groups", "alice", b"", b'{"guid":"team","name":"T","type":"public"}')

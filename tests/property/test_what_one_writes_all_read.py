@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 import pytest
 
-import tailwire.server.actions.views
+import tailwire.server.actions.rendering
 import tailwire.wire.bounds
 from fuzz.written import LISTS, Readers, message_of, strictly, tolerantly, value_of
 from tailwire.sdk.io import reading
-from tailwire.server.actions.present import encode
+from tailwire.server.actions.raw_json import encode
 
 REACT, KINDS = 7, 14
 
@@ -81,7 +81,7 @@ def decorates_all_at_once(patch: pytest.MonkeyPatch) -> None:
         fields["data"] = msgspec.Raw(encode({**decode(fields["data"]), **more}))
         return encode(fields)
 
-    patch.setattr(tailwire.server.actions.views, "_with_more", with_more)
+    patch.setattr(tailwire.server.actions.rendering, "_with_more", with_more)
 
 
 def unread(text: bytes) -> Any:
@@ -98,7 +98,7 @@ def test_list_that_fails_for_one_message_is_found(readers, monkeypatch):
         made.write(REACT, b'"x"')
         made.read()
 
-    mended = tailwire.server.actions.views._with_more
+    mended = tailwire.server.actions.rendering._with_more
     decorates_all_at_once(monkeypatch)
     for number in range(108, 8, -1):  # as deep as the server accepts
         try:
@@ -108,7 +108,7 @@ def test_list_that_fails_for_one_message_is_found(readers, monkeypatch):
             break
     else:
         pytest.fail("it was not found")
-    monkeypatch.setattr(tailwire.server.actions.views, "_with_more", mended)
+    monkeypatch.setattr(tailwire.server.actions.rendering, "_with_more", mended)
     write_and_read(number)
 
 

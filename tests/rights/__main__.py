@@ -1,4 +1,4 @@
-"""`make rights`: plays seeds; one that fails is shrunk and printed as a test."""
+"""`make rights`: runs seeds. A failing one is shrunk and printed as a test."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def _run(job: tuple[int, int, frozenset[str]]) -> tuple[int, str, str, Report]:
 
 
 def _summary(reports: list[Report]) -> str:
-    """How much of what was asked succeeded: what nobody ever may is not tried by much."""
+    """Return the share of requests that succeeded."""
     asked: Counter[str] = sum((r.asked for r in reports), Counter())
     done: Counter[str] = sum((r.done for r in reports), Counter())
     each = ", ".join(f"{what} {done[what]}/{count}" for what, count in asked.most_common())
     looks = sum(r.looks for r in reports)
-    return f"{done.total()} of {asked.total()} deeds succeeded, {looks} lists were looked at: {each}"
+    return f"{done.total()} of {asked.total()} operations succeeded, {looks} lists were looked at: {each}"
 
 
 def main() -> int:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="make rights")
     parser.add_argument("--seeds", type=int, default=200, help="how many (200)")
     parser.add_argument("--first", type=int, default=0, help="the first seed (0)")

@@ -1,17 +1,17 @@
-"""What follows from a deed that succeeded: the state afterwards, who is told over a socket, and what webhooks are told."""
+"""The effects of a successful action: the new state, the frames on sockets, and the webhook events."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from rights.deeds import Contradiction, Deed, Effects, Told, added, place_of, sent_before
 from rights.facts import group_facts, read_group
+from rights.operations import Contradiction, Effects, Operation, Told, added, place_of, sent_before
 from rights.state import Group, Member, Message, Place, State
 
 
-def commit(s: State, deed: Deed, data: Any) -> Effects:
-    """Take a success into the state.
+def commit(s: State, operation: Operation, data: Any) -> Effects:
+    """Apply a success to the state.
 
     Args:
         data: what the server answered; only ids of messages, and what became of each of several users, are read of it.
@@ -20,7 +20,7 @@ def commit(s: State, deed: Deed, data: Any) -> Effects:
         Contradiction: when this cannot be what it answers now.
     """
     effects = Effects()
-    _DEEDS[deed.what](s, effects, deed.who, data, *deed.args)
+    _OPERATIONS[operation.what](s, effects, operation.who, data, *operation.args)
     return effects
 
 
@@ -55,12 +55,12 @@ def _change(s: State, e: Effects, who: str, data: Any, about: Message, kind: str
 
 
 def _edits_of(s: State, numbers: set[int]) -> set[int]:
-    # What tells of edits of these messages: it has what they say.
+    # The action messages about these messages, which contain their text.
     return {m.id for m in s.messages.values() if m.kind == "edit" and m.about in numbers}
 
 
 def _edit(s: State, e: Effects, who: str, data: Any, number: int, text: str) -> None:
-    # What an edit says is the message as it reads now: what told of an earlier one is gone.
+    # An action message contains the current text: the ones about earlier edits are removed.
     forget(s, _edits_of(s, {number}))
     s.messages[number].text = text
     _change(s, e, who, data, s.messages[number], "edit", "message_edited")
@@ -76,7 +76,7 @@ def _delete(s: State, e: Effects, who: str, data: Any, number: int) -> None:
 
 
 def _readers(s: State, m: Message) -> tuple[set[str], set[str]]:
-    # Who has to hear of what is done to a message: those who may read it. The other members may: nothing of its text is told.
+    # Users who may read the message must get the frame. Other members may: it contains nothing of the text.
     members = s.members_of(m.place)
     must = {u for u in members if s.reads(u, m.id)}
     return must, members - must
@@ -141,7 +141,7 @@ def _block(s: State, e: Effects, who: str, data: Any, other: str) -> None:
 
 
 def _is_there(s: State, data: Any, other: str) -> bool:
-    # What became of each user stands in the answer.
+    # The response has the outcome for each user.
     if data[other]["success"] is not s.there(other):
         raise Contradiction(f"{other}: {data[other]}")
     return s.there(other)
@@ -207,7 +207,7 @@ def _gone(trigger: str, *, banned: bool = False) -> Callable[..., None]:
         s.follows = {(u, n) for u, n in s.follows if u != uid or s.messages[n].place != group.place}
         if banned:
             group.banned.add(uid)
-        # Who is put out is told so; who leaves knows.
+        # Only users who were removed by others get the frame.
         must, may = ({uid}, set()) if other else (set(), {uid})
         _action(s, e, who, data, group.place, set(group.members) | must, may)
         e.hooks.append((trigger, guid, uid))
@@ -249,7 +249,7 @@ def _remove(s: State, e: Effects, who: str, data: Any, guid: str) -> None:
 
 
 def forget(s: State, numbers: set[int]) -> None:
-    """Messages are gone for good, and with them what tells of their edits."""
+    """Remove messages permanently, with the action messages about them."""
     numbers = numbers | _edits_of(s, numbers)
     s.gone |= numbers
     for number in numbers:
@@ -258,7 +258,7 @@ def forget(s: State, numbers: set[int]) -> None:
     s.follows = {(uid, n) for uid, n in s.follows if n not in numbers}
 
 
-_DEEDS: dict[str, Callable[..., None]] = {
+_OPERATIONS: dict[str, Callable[..., None]] = {
     "send": _send,
     "reply": _send,
     "edit": _edit,
@@ -291,7 +291,7 @@ _DEEDS: dict[str, Callable[..., None]] = {
 
 
 def delete_user(s: State, uid: str, *, permanent: bool) -> None:
-    """A user is deleted by the app; with `permanent` also what they wrote, and their conversations."""
+    """Delete a user as the app; with `permanent`, also their messages and conversations."""
     person = s.people[uid]
     person.here, person.online = False, 0
     for group in s.groups.values():

@@ -1,4 +1,4 @@
-"""Groups and messages as somebody is shown them: as the model says it, and read from an answer."""
+"""Groups and messages as a user sees them: according to the model, and in a response."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Facts = tuple[Any, ...]
 
 
 def message_facts(s: State, uid: str, m: Message) -> Facts:
-    """A message as somebody sees it: its text, whether it is deleted, pinned, saved by them, and the reactions."""
+    """A message as a user sees it: its text, its reactions, and whether it is deleted, pinned or saved."""
     counted: dict[str, int] = {}
     for reaction, _ in m.reactions:
         counted[reaction] = counted.get(reaction, 0) + 1
@@ -20,7 +20,7 @@ def message_facts(s: State, uid: str, m: Message) -> Facts:
 
 
 def read_message(row: Any) -> Facts:
-    """The same of an answer."""
+    """Return the same from a response."""
     data = row["data"]
     reactions = tuple(
         sorted((r["reaction"], r["count"], bool(r.get("reactedByMe"))) for r in data.get("reactions", ()))
@@ -35,11 +35,11 @@ def read_message(row: Any) -> Facts:
 
 
 def group_facts(group: Group, uid: str) -> Facts:
-    """A group as somebody sees it: its type, owner and size, whether they are in it, and as what."""
+    """A group as a user sees it: its type, owner and size, and the user's membership."""
     scope = group.members[uid].scope if uid in group.members else ""
     return group.kind, group.owner, len(group.members), uid in group.members, scope
 
 
 def read_group(row: Any) -> Facts:
-    """The same of an answer."""
+    """Return the same from a response."""
     return row["type"], row["owner"], row["membersCount"], row["hasJoined"], row.get("scope", "")

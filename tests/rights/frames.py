@@ -1,4 +1,4 @@
-"""What came over sockets and to a webhook, in the words of the model, and whether it is what had to come."""
+"""Frames and webhook events in the terms of the model, and their comparison with the expected ones."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from rights.deeds import Key, Told
-from rights.stage import Ear
+from rights.operations import Key, Told
+from rights.stage import Client
 
 GROUP_EVENTS = ("group_created", "group_updated", "group_deleted", "group_owner_transferred")
 
 
 def key_of(frame: dict[str, Any]) -> Key:
-    """A frame, as the model calls it."""
+    """Return a frame in the terms of the model."""
     kind, body = frame["type"], frame["body"]
     if kind == "message":
         return "message", int(body["id"])
@@ -33,35 +33,35 @@ def key_of(frame: dict[str, Any]) -> Key:
 
 
 def wrong_frames(
-    ears: Iterable[Ear], heard: dict[Ear, list[Key]], told: Iterable[tuple[Told, str]]
+    clients: Iterable[Client], received: dict[Client, list[Key]], told: Iterable[tuple[Told, str]]
 ) -> list[tuple[str, str]]:
-    """What sockets heard too much or too little, as (rule, text).
+    """Return the missing and the unexpected frames, as (rule, text).
 
     Args:
         told: each frame with the device that caused it and hears nothing of it.
     """
     found = []
     listed = list(told)
-    for ear in ears:
+    for client in clients:
         must: Counter[Key] = Counter()
         may: Counter[Key] = Counter()
         for one, device in listed:
-            if ear.device != device and ear.uid in one.must:
+            if client.device != device and client.uid in one.must:
                 must[one.key] += 1
-            elif ear.device != device and ear.uid in one.once:
+            elif client.device != device and client.uid in one.once:
                 may[one.key] += 1
-            elif ear.device != device and ear.uid in one.may:
+            elif client.device != device and client.uid in one.may:
                 may[one.key] += 5
-        got = Counter(heard[ear])
+        got = Counter(received[client])
         for key, count in (must - got).items():
-            found.append((f"frame missing: {key[0]}", f"{ear.device} did not hear {key} ({count})"))
+            found.append((f"frame missing: {key[0]}", f"{client.device} did not get {key} ({count})"))
         for key, count in (got - must - may).items():
-            found.append((f"frame: {key[0]}", f"{ear.device} heard {key} ({count})"))
+            found.append((f"frame: {key[0]}", f"{client.device} got {key} ({count})"))
     return found
 
 
 def hook_of(told: dict[str, Any]) -> Key:
-    """What a webhook was told, as the model calls it."""
+    """Return a webhook event in the terms of the model."""
     trigger, data = told["trigger"], told["data"]
     if "message" in data:
         return trigger, int(data["message"]["id"])
@@ -75,8 +75,8 @@ def hook_of(told: dict[str, Any]) -> Key:
     return trigger, data["group"]["guid"], *sorted(data["members"])
 
 
-def wrong_hooks(heard: Iterable[dict[str, Any]], right: Iterable[Key]) -> list[tuple[str, str]]:
-    """What webhooks were told too much or too little, as (rule, text)."""
-    got, must = Counter(hook_of(one) for one in heard), Counter(right)
+def wrong_hooks(received: Iterable[dict[str, Any]], right: Iterable[Key]) -> list[tuple[str, str]]:
+    """Return the missing and the unexpected webhook events, as (rule, text)."""
+    got, must = Counter(hook_of(one) for one in received), Counter(right)
     more = [(f"webhook: {key[0]}", f"told {key} ({count})") for key, count in (got - must).items()]
     return more + [(f"webhook missing: {key[0]}", f"not told {key} ({count})") for key, count in (must - got).items()]

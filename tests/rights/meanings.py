@@ -1,11 +1,11 @@
-"""What a step of a plan means when it is its turn: users, groups and messages by their names and ids."""
+"""Resolves a step of a plan to users, groups and messages when the step is run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from rights.deeds import Deed
+from rights.operations import Operation
 from rights.plan import Step
 from rights.state import Group, Message, State
 
@@ -15,7 +15,7 @@ TO_MESSAGES = (
 
 
 class Meanings:
-    """Reads steps.
+    """Resolves steps.
 
     Args:
         state: gives what there is now.
@@ -26,12 +26,12 @@ class Meanings:
         self._marks = 0
 
     def mark(self) -> int:
-        """A number that was not there before: texts, names and passwords are told apart by it."""
+        """Return a new number, which makes texts, names and passwords distinct."""
         self._marks += 1
         return self._marks
 
-    def deed(self, step: Step) -> Deed | None:
-        """The deed of a step; None for nothing."""
+    def operation(self, step: Step) -> Operation | None:
+        """Return the action of a step, or None if it has none."""
         what, who, *rest = step
         s = self._state()
         who = self._meant(who, rest)
@@ -44,11 +44,11 @@ class Meanings:
         if what in TO_MESSAGES:
             number = self._message(rest[0])
             more = [f"word edited v{self._marks}"] if what == "edit" else rest[1:]
-            return Deed(what, who, (number, *more)) if number else None
+            return Operation(what, who, (number, *more)) if number else None
         if what in ("send", "mark read", "clear") and rest[1] in (who, ""):
             return None
         if what == "send":
-            return Deed(what, who, (*rest, f"word v{self._marks}", f"m{self._marks}"))
+            return Operation(what, who, (*rest, f"word v{self._marks}", f"m{self._marks}"))
         if what == "reply":
             return self._reply(who, self._message(rest[0]))
         if what == "send again":
@@ -56,7 +56,7 @@ class Meanings:
         return self._on_group(what, who, rest)
 
     def _meant(self, name: Any, rest: list[Any], by: str = "") -> Any:
-        # Somebody who is described; with `by` somebody else than that one.
+        # A user who fits a description; not `by`, if that is given.
         if not isinstance(name, str) or not name.startswith("*"):
             return name
         s = self._state()
@@ -84,19 +84,19 @@ class Meanings:
         }[name]
         return [uid for uid in sorted(group.members) if group.rank(uid) in of_rank]
 
-    def _on_group(self, what: str, who: str, rest: list[Any]) -> Deed:
+    def _on_group(self, what: str, who: str, rest: list[Any]) -> Operation:
         password = f"password {self._marks}"
         if what == "create":
             guid, kind, members = rest
-            return Deed(what, who, (guid, kind, password if kind == "password" else "", members))
+            return Operation(what, who, (guid, kind, password if kind == "password" else "", members))
         if what == "update":
             guid, kind = rest
-            return Deed(what, who, (guid, f"name {self._marks}", kind, password if kind == "password" else ""))
+            return Operation(what, who, (guid, f"name {self._marks}", kind, password if kind == "password" else ""))
         if what == "join":
             guid, given = rest
             right = self._state().groups[guid].password if guid in self._state().groups else "some password"
-            return Deed(what, who, (guid, {"right": right, "wrong": "wrong", "": ""}.get(given, "")))
-        return Deed(what, who, tuple(rest))
+            return Operation(what, who, (guid, {"right": right, "wrong": "wrong", "": ""}.get(given, "")))
+        return Operation(what, who, tuple(rest))
 
     def _message(self, back: int | str) -> int:
         numbers = sorted({*self._state().messages, *self._state().gone})
@@ -106,21 +106,21 @@ class Meanings:
         return numbers[-(back % len(numbers)) - 1] if numbers else 0
 
     def _where(self, m: Message, who: str) -> tuple[str, str]:
-        # How somebody names the conversation of a message, who may not be in it.
+        # The name that a user gives to the conversation of a message, even without being in it.
         if m.place[0] == "user":
             return "user", next(u for u in m.place[1:] if u != who)
         group = self._state().group_of(m.place)
         return "group", group.guid if group is not None else ""
 
-    def _reply(self, who: str, number: int) -> Deed | None:
+    def _reply(self, who: str, number: int) -> Operation | None:
         m = self._state().messages.get(number)
         if m is None:
             return None
         where = self._where(m, who)
-        return Deed("reply", who, (*where, f"word v{self._marks}", "", number)) if who != where[1] else None
+        return Operation("reply", who, (*where, f"word v{self._marks}", "", number)) if who != where[1] else None
 
-    def _again(self, number: int) -> Deed | None:
+    def _again(self, number: int) -> Operation | None:
         m = self._state().messages.get(number)
         if m is None or not m.muid or not self._state().there(m.sender):
             return None
-        return Deed("send", m.sender, (*self._where(m, m.sender), "word again", m.muid))
+        return Operation("send", m.sender, (*self._where(m, m.sender), "word again", m.muid))

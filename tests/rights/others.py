@@ -1,4 +1,4 @@
-"""What happens beside the deeds of users over REST: sockets that come and go, frames on them, and what the app itself does."""
+"""Events besides REST requests of users: sockets that open and close, their frames, and requests of the app itself."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from rights import consequences, deeds
-from rights.deeds import Deviation, Told
-from rights.stage import Ear
+from rights import consequences, operations
+from rights.operations import Deviation, Told
+from rights.stage import Client
 
 if TYPE_CHECKING:
     from rights.run import Player
 
 Happened = list[tuple[Told, str]] | None
-"""Frames that have to come, each with the device that caused it; None where nothing happened."""
+"""The expected frames, each with the device that caused it; None if nothing happened."""
 
 
 async def connect(player: Player, uid: str, device: str) -> Happened:
-    """A user opens one more socket."""
-    mine = [ear for ear in player.house.ears if ear.uid == uid]
-    if not player.state.there(uid) or any(ear.device == f"{uid}-{device}" for ear in mine):
+    """Open a further socket of a user."""
+    mine = [client for client in player.backend.clients if client.uid == uid]
+    if not player.state.there(uid) or any(client.device == f"{uid}-{device}" for client in mine):
         return None
-    await player.house.connect(uid, device)
+    await player.backend.connect(uid, device)
     player.state.people[uid].online += 1
     return _presence(player, uid, "online") if len(mine) == 0 else []
 
@@ -34,54 +34,54 @@ def _presence(player: Player, uid: str, action: str) -> list[tuple[Told, str]]:
 
 
 async def disconnect(player: Player, uid: str) -> Happened:
-    """A user closes a socket."""
-    mine = [ear for ear in player.house.ears if ear.uid == uid]
+    """Close a socket of a user."""
+    mine = [client for client in player.backend.clients if client.uid == uid]
     if not mine:
         return None
-    await player.house.disconnect(mine[0])
+    await player.backend.disconnect(mine[0])
     player.state.people[uid].online -= 1
     return _presence(player, uid, "offline") if len(mine) == 1 else []
 
 
 async def log_out(player: Player, uid: str) -> Happened:
-    """A user's token ends, with all the sockets that it opened; they log in again."""
+    """Revoke a user's token, which closes its sockets, and log in again."""
     if not player.state.there(uid):
         return None
-    token = player.house.tokens[uid]
-    await player.house.ask("DELETE", "/me", as_=uid)
+    token = player.backend.tokens[uid]
+    await player.backend.ask("DELETE", "/me", as_=uid)
     had = await _ended(player, uid, token)
     made = await player.sure("POST", f"/users/{uid}/auth_tokens", {"force": True})
-    player.house.tokens[uid] = made.data["authToken"]
+    player.backend.tokens[uid] = made.data["authToken"]
     return _presence(player, uid, "offline") if had else []
 
 
 async def _ended(player: Player, uid: str, token: str) -> bool:
     await asyncio.sleep(1)
-    mine = [ear for ear in player.house.ears if ear.uid == uid]
-    for ear in mine:
-        if ear.open:
-            raise Deviation("a token that ended", f"{ear.device} is still open")
-        player.house.ears.remove(ear)
-    if (await player.house.ask("GET", "/me", authtoken=token)).status == 200:
+    mine = [client for client in player.backend.clients if client.uid == uid]
+    for client in mine:
+        if client.open:
+            raise Deviation("a token that ended", f"{client.device} is still open")
+        player.backend.clients.remove(client)
+    if (await player.backend.ask("GET", "/me", authtoken=token)).status == 200:
         raise Deviation("a token that ended", f"the old token of {uid} is still good")
     player.state.people[uid].online = 0
     return bool(mine)
 
 
 async def delete_user(player: Player, uid: str, permanent: bool) -> Happened:
-    """The app deletes a user."""
+    """Delete a user as the app."""
     if not player.state.there(uid):
         return None
     await player.sure("DELETE", f"/users/{uid}", {"permanent": permanent})
     presence = _presence(player, uid, "offline")
     consequences.delete_user(player.state, uid, permanent=permanent)
-    await _ended(player, uid, player.house.tokens.pop(uid))
+    await _ended(player, uid, player.backend.tokens.pop(uid))
     told = presence[0][0]
     return [(Told(told.key, set(), told.must), "")]
 
 
 async def befriend(player: Player, uid: str, other: str) -> Happened:
-    """The app makes two users friends."""
+    """Make two users friends as the app."""
     s = player.state
     if not (s.there(uid) and s.there(other)) or other in s.people[uid].friends:
         return None
@@ -92,7 +92,7 @@ async def befriend(player: Player, uid: str, other: str) -> Happened:
 
 
 async def unfriend(player: Player, uid: str, other: str) -> Happened:
-    """The app ends a friendship."""
+    """End a friendship as the app."""
     if not player.state.there(uid) or other not in player.state.people[uid].friends:
         return None
     await player.sure("DELETE", f"/users/{uid}/friends", {"friends": [other]})
@@ -102,7 +102,7 @@ async def unfriend(player: Player, uid: str, other: str) -> Happened:
 
 
 async def change_role(player: Player, uid: str, role: str) -> Happened:
-    """The app gives a user another role."""
+    """Change the role of a user as the app."""
     if not player.state.there(uid):
         return None
     await player.sure("PUT", f"/users/{uid}", {"role": role})
@@ -111,32 +111,34 @@ async def change_role(player: Player, uid: str, role: str) -> Happened:
 
 
 async def typing(player: Player, uid: str, kind: str, other: str) -> Happened:
-    """A user types, as told by one of their sockets."""
+    """Send a typing frame on a socket of a user."""
     return await _live(player, uid, kind, other, "typing_indicator", {"action": "started", "metadata": {}})
 
 
 async def transient(player: Player, uid: str, kind: str, other: str) -> Happened:
-    """A user sends a message that is not kept."""
+    """Send a transient message on a socket of a user."""
     mark = player.meanings.mark()
     return await _live(player, uid, kind, other, "transient_message", {"data": {"mark": mark}})
 
 
 async def _live(player: Player, uid: str, kind: str, other: str, type_: str, body: Any) -> Happened:
-    deed = player.meanings.deed(("say", uid, kind, other))
-    ear: Ear | None = next((e for e in player.house.ears if deed is not None and e.uid == deed.who), None)
-    if deed is None or ear is None or other == deed.who:
+    operation = player.meanings.operation(("say", uid, kind, other))
+    client: Client | None = next(
+        (e for e in player.backend.clients if operation is not None and e.uid == operation.who), None
+    )
+    if operation is None or client is None or other == operation.who:
         return None
-    s, who = player.state, deed.who
-    await ear.say(type=type_, receiver=other, receiverType=kind, body=body)
-    if deeds.telling(s, who, kind, other):
+    s, who = player.state, operation.who
+    await client.say(type=type_, receiver=other, receiverType=kind, body=body)
+    if operations.telling(s, who, kind, other):
         return []
-    place = deeds.place_of(s, who, kind, other)
+    place = operations.place_of(s, who, kind, other)
     what = body["action"] if type_ == "typing_indicator" else None
     key = (type_, what, who, kind, other) if what else (type_, who, kind, other, body["data"]["mark"])
     must = s.members_of(place) - {who}
     if s.people[who].role == "mute":  # what this role may not do does not name it
-        return [(Told(key, set(), must | {who}), ear.device)]
-    return [(Told(key, must, {who}), ear.device)]
+        return [(Told(key, set(), must | {who}), client.device)]
+    return [(Told(key, must, {who}), client.device)]
 
 
 OTHERS: dict[str, Callable[..., Awaitable[Happened]]] = {

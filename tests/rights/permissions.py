@@ -1,4 +1,4 @@
-"""Who may do what, written by hand from the documentation: no line of it comes from the server's own table.
+"""Permissions, written by hand from the documentation, independently of the server's tables.
 
 `docs` are the vendor's public pages: the owner may do everything; an admin everything but to the owner and to other admins;
 a moderator deals with participants; a participant only speaks. Where these pages differ, the narrower right holds.
@@ -9,7 +9,7 @@ from __future__ import annotations
 RANKS = ("participant", "moderator", "admin", "owner")
 ALL, LEADERS, ADMINS, OWNER = set(RANKS), {"moderator", "admin", "owner"}, {"admin", "owner"}, {"owner"}
 
-# What a member of a group may do in it, by the member's own rank.
+# Operations in a group, by the role of the member.
 IN_A_GROUP: dict[str, set[str]] = {
     "read": ALL,
     "write": ALL,
@@ -22,12 +22,12 @@ IN_A_GROUP: dict[str, set[str]] = {
     "delete": ADMINS,
     "transfer": OWNER,
 }
-# Kicking and banning: who may do it to whom. Somebody who is no member counts as a participant.
+# Kicking and banning, by both roles. A user who is not a member counts as a participant.
 REMOVE: dict[str, set[str]] = {"participant": LEADERS, "moderator": ADMINS, "admin": OWNER, "owner": set()}
-# Changing a scope: of whom, and to what. Both have to be allowed.
+# Changing a scope: both the member's role and the new scope must be allowed.
 CHANGE: dict[str, set[str]] = {"participant": LEADERS, "moderator": ADMINS, "admin": OWNER, "owner": set()}
 MAKE: dict[str, set[str]] = {"participant": LEADERS, "moderator": LEADERS, "admin": ADMINS}
-# What a member may do to a message of somebody else in the group. All of it only where the message may be read.
+# Operations on messages of other members. The message must be readable.
 TO_A_MESSAGE: dict[str, set[str]] = {
     "read": ALL,
     "react": ALL,
@@ -38,9 +38,9 @@ TO_A_MESSAGE: dict[str, set[str]] = {
     "delete": LEADERS,
     "pin": LEADERS,
 }
-# The sender may do this to a message of their own, whatever their rank.
+# Operations on own messages, for any role.
 TO_ONES_OWN = set(TO_A_MESSAGE) - {"pin"}
-# In a conversation of two, the one who received a message may do this to it.
+# Operations of the receiver in a conversation between two users.
 AS_RECEIVER = set(TO_A_MESSAGE) - {"edit", "delete"}
 
 NEEDS: dict[str, str] = {
@@ -55,12 +55,12 @@ NEEDS: dict[str, str] = {
 
 
 def group_refusal(what: str, rank: str) -> str:
-    """The code with which a member is refused something in a group; "" when they may do it."""
+    """Return the code with which a member is refused an operation in a group; "" if it is allowed."""
     return "" if rank in IN_A_GROUP[what] else NEEDS[what]
 
 
 def over_refusals(table: dict[str, set[str]], rank: str, other: str) -> set[str]:
-    """The codes with which a member may be refused to act on one of another rank; empty when they may."""
+    """Return the codes with which a member may be refused to act on a member with another role; empty if it is allowed."""
     if rank in table[other]:
         return set()
     if rank == "participant":

@@ -1,4 +1,4 @@
-"""What happens in a run, made from a seed. A step can be left out, and the rest still makes sense: so a failure is shrunk."""
+"""The steps of a run, generated from a seed. Any step can be removed, so that failures can be shrunk."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-# Names that read as a conversation's id, or as a part of one.
+# Names that look like a conversation's id, or like a part of one.
 UIDS = ("alice", "alice_user_test", "test_user_smith", "smith", "group_admin", "tom")
 GUIDS = ("team", "admin_user_tom", "vault", "alice")
 KINDS = ("public", "private", "password")
@@ -26,25 +26,25 @@ SLOW = -1
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps, and what chance there is in playing them."""
+    """Steps, and the seed of the random choices in running them."""
 
     seed: int
     steps: tuple[Step, ...]
 
     def to_json(self) -> str:
-        """The plan as text: a step a line."""
+        """Return the plan as text, one step per line."""
         return "[\n" + ",\n".join(json.dumps(step) for step in self.steps) + "\n]"
 
     @property
     def cast(self) -> tuple[str, ...]:
-        """The users whom the plan names, and one more, to whom all of it is nothing."""
+        """Return the users in the plan, and one uninvolved user."""
         named = self.to_json()
         there = [uid for uid in UIDS if json.dumps(uid) in named]
         return (*there, *[uid for uid in UIDS if uid not in there][:1])
 
     @staticmethod
     def from_json(text: str, seed: int = 0) -> Plan:
-        """A plan from its text."""
+        """Return the plan in a text."""
         return Plan(seed, tuple(_tuples(json.loads(text))))
 
 
@@ -53,7 +53,7 @@ def _tuples(value: Any) -> Any:
 
 
 def make_plan(seed: int, length: int = 60) -> Plan:
-    """The plan of a seed."""
+    """Return the plan of a seed."""
     r = random.Random(seed)
     begin = [("create", r.choice(UIDS), guid, r.choice(KINDS), _some(r)) for guid in r.sample(GUIDS, 3)]
     begin += [("connect", uid, r.choice(("desk", "phone"))) for uid in UIDS]
@@ -77,7 +77,7 @@ def _place(r: random.Random) -> tuple[str, str]:
 
 
 def _mostly(*who: str) -> Callable[[random.Random], str]:
-    # Mostly somebody of whom it makes sense, now and then anybody.
+    # Mostly a user for whom the step makes sense, sometimes any user.
     return lambda r: r.choice(who) if r.random() < 0.75 else r.choice((*UIDS, "*member", "*other"))
 
 
@@ -135,7 +135,7 @@ def _together(r: random.Random) -> Step:
     return "together", r.choice((SLOW, r.randrange(1_000_000))), *steps
 
 
-# Each kind of step: how often, and how it is made.
+# Each kind of step: its weight, and its generator.
 _STEPS: dict[str, tuple[float, Callable[[random.Random], Step]]] = {
     "send": (30, _said("send")),
     "send again": (3, _to_message("send again")),

@@ -1,4 +1,4 @@
-"""Plays a plan against the real server, and compares what everybody is told and shown with the model after each step."""
+"""Runs a plan against the real server. After each step, compares the frames and responses of all users with the model."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rights import consequences, deeds
-from rights.deeds import Contradiction, Deed, Deviation, Effects, Told
+from rights import consequences, operations
 from rights.frames import key_of, wrong_frames, wrong_hooks
 from rights.meanings import Meanings
+from rights.operations import Contradiction, Deviation, Effects, Operation, Told
 from rights.others import OTHERS
 from rights.plan import SLOW, UIDS, Plan, Step
-from rights.stage import Answer, House
+from rights.stage import Answer, Backend
 from rights.state import Person, State
 from rights.views import View, views, wrong
 from tailwire.testing.virtual.loop import VirtualLoop
@@ -38,9 +38,9 @@ RESTRICTED = ["createMessage", "createMessageThread", "createGroup", "joinGroup"
 
 
 class Done(NamedTuple):
-    """A deed among others: how it was answered, and from when to when that took."""
+    """A concurrent action, with its response and its times of start and end."""
 
-    deed: Deed
+    operation: Operation
     answer: Answer
     begin: float
     end: float
@@ -48,7 +48,7 @@ class Done(NamedTuple):
 
 @dataclass
 class Report:
-    """What a run did."""
+    """The statistics of a run."""
 
     steps: int = 0
     accepted: int = 0
@@ -59,7 +59,7 @@ class Report:
 
 
 def simulate(plan: Plan, ignore: frozenset[str] = frozenset(), *, looks: bool = True) -> Report:
-    """Play a plan. Of every third seed what webhooks are told is compared too (that takes as long as all the rest).
+    """Run a plan. For every third seed, webhook events are compared as well (which doubles the time).
 
     Args:
         looks: compare lists after each step; else only what is answered and told, and the lists at the end.
@@ -74,15 +74,15 @@ def simulate(plan: Plan, ignore: frozenset[str] = frozenset(), *, looks: bool = 
 
 @lru_cache
 def _template() -> tuple[Path, str]:
-    # A database that is made once: to make it takes longer than to play ten steps.
+    # The database is created once, because that takes longer than ten steps.
     folder = Path(tempfile.mkdtemp(prefix="tailwire-rights-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
     async def make() -> str:
-        house = House(folder)
-        await house.server.start()
-        await house.server.stop()
-        return house.server.api_key
+        backend = Backend(folder)
+        await backend.server.start()
+        await backend.server.stop()
+        return backend.server.api_key
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return folder, runner.run(make())
@@ -98,10 +98,10 @@ def _folder() -> Iterator[tuple[Path, str]]:
 
 
 async def _play(plan: Plan, folder: Path, key: str, ignore: frozenset[str], looks: bool) -> Report:
-    house = House(folder, hooks=plan.seed % 3 == 2)
-    house.server.api_key = key
-    async with house:
-        player = Player(house, plan.seed, ignore, looks)
+    backend = Backend(folder, hooks=plan.seed % 3 == 2)
+    backend.server.api_key = key
+    async with backend:
+        player = Player(backend, plan.seed, ignore, looks)
         await player.begin(plan.cast)
         for number, step in enumerate(plan.steps):
             try:
@@ -113,10 +113,10 @@ async def _play(plan: Plan, folder: Path, key: str, ignore: frozenset[str], look
 
 
 class Player:
-    """A run: the server, the model, and what there is to compare."""
+    """A run, with the server and the model."""
 
-    def __init__(self, house: House, seed: int, ignore: frozenset[str], looks: bool) -> None:
-        self.house = house
+    def __init__(self, backend: Backend, seed: int, ignore: frozenset[str], looks: bool) -> None:
+        self.backend = backend
         self.state = State()
         self.report = Report()
         self._random = random.Random(seed)
@@ -125,18 +125,18 @@ class Player:
         self.meanings = Meanings(lambda: self.state)
 
     async def begin(self, cast: Iterable[str]) -> None:
-        """Make the roles and the users."""
+        """Create the roles and the users."""
         for role, body in ROLES.items():
             await self.sure("POST", "/roles", {"role": role, **body})
         await self.sure("POST", "/roles/mute/restrictedfeatures", {"featuresToRestrict": RESTRICTED})
         for uid in cast:
-            # A server may refuse a name that reads as a conversation of two.
-            if (await self.house.add_user(uid)).status == 200 or "_user_" not in uid:
+            # A server may refuse a name that looks like a conversation between two users.
+            if (await self.backend.add_user(uid)).status == 200 or "_user_" not in uid:
                 self.state.people[uid] = Person(uid)
 
     async def sure(self, method: str, path: str, body: Any) -> Answer:
-        """A request of the app itself, which has to succeed."""
-        answer = await self.house.ask(method, path, json=body)
+        """Send a request of the app itself, which must succeed."""
+        answer = await self.backend.ask(method, path, json=body)
         if answer.status != 200:
             raise Deviation("administration", f"{method} {path}: {answer.body!r}")
         return answer
@@ -144,9 +144,9 @@ class Player:
     # Steps.
 
     async def play(self, step: Step) -> None:
-        """Play one step, and compare."""
+        """Run one step, and compare."""
         self.report.steps += 1
-        before = len(self.house.failed)
+        before = len(self.backend.failed)
         if step[0] == "together":
             await self._together(step)
         elif step[0] in OTHERS:
@@ -154,11 +154,11 @@ class Player:
             if told is not None:
                 await self._compare([(self.state, told, [])], ())
         else:
-            deed = self.meanings.deed(step)
-            if deed is not None:
-                await self._one(deed)
-        if self.house.failed[before:]:
-            self._deviate("failure", self.house.failed[-1])
+            operation = self.meanings.operation(step)
+            if operation is not None:
+                await self._one(operation)
+        if self.backend.failed[before:]:
+            self._deviate("failure", self.backend.failed[-1])
         for uid in self._random.choices(self.state.everybody() or [""], k=self._looks_at):
             some = list(views(self.state, uid)) if uid else []
             await self._look([(uid, view) for view in self._random.sample(some, min(LOOKS, len(some)))])
@@ -167,45 +167,45 @@ class Player:
         if rule not in self._ignore:
             raise Deviation(rule, what)
 
-    async def _ask(self, deed: Deed) -> Answer:
-        method, path, body = deeds.request(deed)
-        answer = await self.house.ask(method, path, as_=deed.who, json=body)
+    async def _ask(self, operation: Operation) -> Answer:
+        method, path, body = operations.request(operation)
+        answer = await self.backend.ask(method, path, as_=operation.who, json=body)
         if answer.status >= 500:
-            self._deviate("failure", self.house.failed[-1])
+            self._deviate("failure", self.backend.failed[-1])
         self.report.accepted += answer.status == 200
         self.report.refused += answer.status != 200
-        self.report.asked[deed.what] += 1
-        self.report.done[deed.what] += answer.status == 200
+        self.report.asked[operation.what] += 1
+        self.report.done[operation.what] += answer.status == 200
         return answer
 
-    async def _one(self, deed: Deed) -> None:
-        codes = deeds.judge(self.state, deed)
-        answer = await self._ask(deed)
+    async def _one(self, operation: Operation) -> None:
+        codes = operations.judge(self.state, operation)
+        answer = await self._ask(operation)
         if answer.code not in codes:
-            told = f"{deed} was answered {answer.code or 'with success'}, not {sorted(codes)}"
-            raise Deviation(f"right: {deed.what}", told)
+            told = f"{operation} was answered {answer.code or 'with success'}, not {sorted(codes)}"
+            raise Deviation(f"right: {operation.what}", told)
         try:
-            effects = self._commit(self.state, deed, answer)
+            effects = self._commit(self.state, operation, answer)
         except Contradiction as e:
-            raise Deviation(f"answer: {deed.what}", f"{deed}: {e}") from None
-        await self._compare([(self.state, [(t, _device(deed)) for t in effects.frames], effects.hooks)], ())
+            raise Deviation(f"answer: {operation.what}", f"{operation}: {e}") from None
+        await self._compare([(self.state, [(t, _device(operation)) for t in effects.frames], effects.hooks)], ())
 
-    def _commit(self, s: State, deed: Deed, answer: Answer) -> Effects:
-        return consequences.commit(s, deed, answer.data) if answer.status == 200 else Effects()
+    def _commit(self, s: State, operation: Operation, answer: Answer) -> Effects:
+        return consequences.commit(s, operation, answer.data) if answer.status == 200 else Effects()
 
     async def _together(self, step: Step) -> None:
-        # Begun at once: what was answered, told and is shown has to be so for one order in which they may have come.
+        # Concurrent steps: responses, frames and state must fit one order in which they may have been executed.
         _, timing, *steps = step
-        begun = [deed for deed in map(self.meanings.deed, steps) if deed is not None]
+        begun = [operation for operation in map(self.meanings.operation, steps) if operation is not None]
         r = random.Random(timing)
         loop = virtual_loop()
         slow = itertools.chain([0.1], itertools.repeat(0.0))  # the first look at a password, and nothing else
         loop.work_takes = (lambda: next(slow)) if timing == SLOW else lambda: r.choice((0.0, 0.001, 0.01, 0.05))
 
-        async def ask(deed: Deed, after: float) -> Done:
+        async def ask(operation: Operation, after: float) -> Done:
             await asyncio.sleep(after)
             begin = loop.time()
-            return Done(deed, await self._ask(deed), begin, loop.time())
+            return Done(operation, await self._ask(operation), begin, loop.time())
 
         waits = [n * 0.02 if timing == SLOW else r.choice((0.0, 0.0, 0.002, 0.02)) for n in range(len(begun))]
         done = await asyncio.gather(*map(ask, begun, waits))
@@ -213,9 +213,11 @@ class Player:
         orders = list(self._orders(done))
         if not orders:
             raise Deviation(
-                "race", "in no order: " + "; ".join(f"{d.deed}: {d.answer.code or 'success'}" for d in done)
+                "race", "in no order: " + "; ".join(f"{d.operation}: {d.answer.code or 'success'}" for d in done)
             )
-        concerned = {deed.who for deed in begun} | {a for deed in begun for a in deed.args if a in UIDS}
+        concerned = {operation.who for operation in begun} | {
+            a for operation in begun for a in operation.args if a in UIDS
+        }
         self.state = await self._compare(orders, concerned)
 
     def _orders(self, done: list[Done]) -> Iterator[tuple[State, list[tuple[Told, str]], list[Any]]]:
@@ -223,14 +225,14 @@ class Player:
             if any(later.end < one.begin for one, later in itertools.combinations(order, 2)):
                 continue  # what had ended before another began came first
             state, frames, hooks = copy.deepcopy(self.state), [], []
-            for deed, answer, _, _ in order:
-                if answer.code not in deeds.judge(state, deed):
+            for operation, answer, _, _ in order:
+                if answer.code not in operations.judge(state, operation):
                     break
                 try:
-                    effects = self._commit(state, deed, answer)
+                    effects = self._commit(state, operation, answer)
                 except Contradiction:
                     break
-                frames += [(t, _device(deed)) for t in effects.frames]
+                frames += [(t, _device(operation)) for t in effects.frames]
                 hooks += effects.hooks
             else:
                 left = _left(self.state, state)
@@ -241,14 +243,17 @@ class Player:
     # Comparing.
 
     async def _compare(self, worlds: list[tuple[State, list[tuple[Told, str]], list[Any]]], looked_at: Any) -> State:
-        # With several worlds: one of them has to be the one there is.
+        # With several possible states, one of them must match.
         await asyncio.sleep(1)
-        house = self.house
-        heard = {ear: [key_of(frame) for frame in ear.take()] for ear in house.ears}
-        hooks, house.told = house.told, []
+        backend = self.backend
+        received = {client: [key_of(frame) for frame in client.take()] for client in backend.clients}
+        hooks, backend.told = backend.told, []
         first: list[tuple[str, str]] = []
         for state, frames, right in worlds:
-            found = [*wrong_frames(house.ears, heard, frames), *(wrong_hooks(hooks, right) if house.hooks else ())]
+            found = [
+                *wrong_frames(backend.clients, received, frames),
+                *(wrong_hooks(hooks, right) if backend.hooks else ()),
+            ]
             if len(worlds) > 1 or looked_at:
                 some = [(uid, view) for uid in sorted(looked_at) if state.there(uid) for view in views(state, uid)]
                 found += [
@@ -265,7 +270,7 @@ class Player:
 
     async def _wrong(self, uid: str, view: View) -> tuple[str, str] | None:
         self.report.looks += 1
-        answer = await self.house.ask("GET", view.path, as_=uid)
+        answer = await self.backend.ask("GET", view.path, as_=uid)
         told = wrong(view, answer.status, answer.code, answer.data if answer.status == 200 else None)
         return (f"view: {view.rule}", f"GET {view.path} as {uid}: {told}") if told else None
 
@@ -276,17 +281,17 @@ class Player:
                 self._deviate(*found)
 
     async def look_at_everything(self) -> None:
-        """Compare all that everybody is shown."""
+        """Compare the responses of all users."""
         for uid in self.state.everybody():
             await self._look([(uid, view) for view in views(self.state, uid)])
 
 
-def _device(deed: Deed) -> str:
-    return f"{deed.who}-phone"
+def _device(operation: Operation) -> str:
+    return f"{operation.who}-phone"
 
 
 def _left(before: State, after: State) -> set[str]:
-    # Who was in a group and no longer is, or whose group is gone.
+    # Users who are no longer members of a group, or whose group was deleted.
     gone = set()
     for group in before.groups.values():
         now = after.groups.get(group.guid)
@@ -296,5 +301,5 @@ def _left(before: State, after: State) -> set[str]:
 
 
 def _tells_who_is_where(view: View) -> bool:
-    # Enough to tell one order of two deeds from the other, in a few requests.
+    # A few requests that distinguish the two orders of two actions.
     return view.rule in ("groups", "members", "banned", "messages", "blocked users", "saved", "message")

@@ -1,4 +1,4 @@
-"""Short plans, each of which reaches one mistake about rights that servers make, if it is there."""
+"""Short plans, each of which detects one kind of permission fault."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from rights.plan import SLOW, Plan
 
 PLANS: dict[str, tuple[Any, ...]] = {
-    # A group's conversation and that of two users may not be taken for one another, whatever the names.
+    # The conversation of a group and that of two users are distinct for any names.
     "a group named as a conversation of two": (
         ("send", "group_admin", "user", "tom"),
         ("create", "alice", "admin_user_tom", "private", ()),
@@ -17,7 +17,7 @@ PLANS: dict[str, tuple[Any, ...]] = {
         ("send", "alice", "user", "test_user_smith"),
         ("send", "alice_user_test", "user", "smith"),
     ),
-    # What was decided before a slow look at a password holds when it is done, or is decided anew.
+    # A decision before a slow password check is still valid after it, or is made again.
     "a ban while a password is looked at": (
         ("create", "alice", "vault", "password", ()),
         (
@@ -79,7 +79,7 @@ PLANS: dict[str, tuple[Any, ...]] = {
         ("create", "smith", "vault", "private", ()),
         ("send", "smith", "group", "vault"),
     ),
-    # Who was put out of a group is shown nothing of it, whatever they did before.
+    # Users who were removed from a group see nothing of it.
     "a thread of a group that one was banned from": (
         ("create", "alice", "team", "public", ("tom",)),
         ("send", "alice", "group", "team"),
@@ -87,7 +87,7 @@ PLANS: dict[str, tuple[Any, ...]] = {
         ("ban", "alice", "team", "tom"),
         ("edit", "alice", 1),
     ),
-    # A role that may write to friends only reaches nobody else, by no way.
+    # Users with a friendsOnly role reach only friends.
     "a role that writes to friends only: a message that is not kept": (
         ("connect", "tom", "desk"),
         ("connect", "alice", "desk"),
@@ -109,14 +109,14 @@ PLANS: dict[str, tuple[Any, ...]] = {
         ("create", "tom", "team", "public", ()),
         ("add", "tom", "team", "alice", "participant"),
     ),
-    # Who is blocked does not learn whether the other is there.
+    # Blocked users do not see the other's presence.
     "presence of one who has blocked": (
         ("connect", "alice", "desk"),
         ("block", "alice", "tom"),
         ("disconnect", "alice"),
         ("connect", "alice", "desk"),
     ),
-    # What has ended is told nothing any more.
+    # Closed sockets and deleted users get no frames.
     "all sockets of a token": (
         ("connect", "tom", "desk"),
         ("connect", "tom", "phone"),
@@ -129,13 +129,13 @@ PLANS: dict[str, tuple[Any, ...]] = {
         ("create", "alice", "team", "public", ()),
         ("send", "alice", "group", "team"),
     ),
-    # One rule for all lists: what was said before somebody came may be read, and is not new.
+    # In all lists, messages from before the join are readable and not unread.
     "history before joining": (
         ("create", "alice", "team", "public", ()),
         ("send", "alice", "group", "team"),
         ("join", "tom", "team", "right"),
     ),
-    # What a block is between cannot be changed under the other's eyes; it can be taken back.
+    # A block stops changes of messages, but not their deletion.
     "changes of what was said before a block": (
         ("connect", "tom", "desk"),
         ("connect", "alice", "desk"),
@@ -160,7 +160,7 @@ PLANS: dict[str, tuple[Any, ...]] = {
         ("scope", "alice", "team", "tom", "moderator"),
         ("unpin", "tom", 1),
     ),
-    # The newest of all that one may see; a row shows what is there.
+    # Lists show the newest message that exists and may be seen.
     "a conversation that one has cleared": (
         ("send", "alice", "user", "smith"),
         ("send", "alice", "user", "tom"),
@@ -179,7 +179,7 @@ PLANS: dict[str, tuple[Any, ...]] = {
     ),
 }
 
-# What is begun at once, several times with other timing: before, and the two. One of them has to be as if it had come later.
+# Preparation and two concurrent steps, run with several timings. The result must fit one order of the two.
 _TEAM = ("create", "alice", "team", "public", ("tom", "smith"))
 _SAID = ("send", "tom", "group", "team")
 _MODERATOR = ("scope", "alice", "team", "tom", "moderator")
@@ -212,7 +212,7 @@ OVERLAPS: dict[str, tuple[tuple[Any, ...], Any, Any]] = {
 
 
 def overlap(name: str, times: int = 2) -> Plan:
-    """The plan of two deeds that overlap: in either order of beginning, with `times` timings each."""
+    """Return the plan of two overlapping actions, in both orders, with `times` timings each."""
     before, one, other = OVERLAPS[name]
     rounds: list[Any] = [("connect", "tom", "desk"), ("connect", "alice", "desk")]
     for timing in range(times):
@@ -224,5 +224,5 @@ def overlap(name: str, times: int = 2) -> Plan:
 
 
 def scenario(name: str) -> Plan:
-    """The plan of a scenario."""
+    """Return the plan of a scenario."""
     return Plan(0, PLANS[name])

@@ -1,4 +1,4 @@
-"""The shortest plan that still fails in the same way, and as a test to paste."""
+"""Finds the shortest plan that still fails in the same way, and prints it as a test."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rights.run import Deviation, simulate
 
 
 def fails(plan: Plan, rule: str = "", ignore: frozenset[str] = frozenset(), *, looks: bool = True) -> Deviation | None:
-    """How a plan fails, or None. With a rule: only if it is that one."""
+    """Return how a plan fails, or None; with a rule, only a failure of this rule."""
     try:
         simulate(plan, ignore, looks=looks)
     except Deviation as e:
@@ -18,7 +18,7 @@ def fails(plan: Plan, rule: str = "", ignore: frozenset[str] = frozenset(), *, l
 
 
 def shrink(plan: Plan, rule: str, ignore: frozenset[str] = frozenset(), most: int = 300) -> Plan:
-    """Leave out steps as long as the same rule is broken, with `most` runs at most."""
+    """Remove steps as long as the same rule is violated, with at most `most` runs."""
     size = max(1, len(plan.steps) // 2)
     while size and most > 0:
         start = 0
@@ -34,6 +34,6 @@ def shrink(plan: Plan, rule: str, ignore: frozenset[str] = frozenset(), most: in
 
 
 def as_test(plan: Plan, failed: Deviation) -> str:
-    """A test to paste into `test_rights.py`."""
+    """Return a test to paste into `test_rights.py`."""
     told = str(failed).replace("\n", "\n    # ")
     return f'def test_seed_{plan.seed}():\n    # {told}\n    simulate(Plan.from_json("""{plan.to_json()}""", {plan.seed}))\n'

@@ -1,4 +1,4 @@
-"""The real server in process, asked as its clients ask it: requests at its HTTP face, frames on its sockets."""
+"""The real server in this process, used through its HTTP interface and its sockets."""
 
 from __future__ import annotations
 
@@ -27,45 +27,45 @@ TRIGGERS = [
 
 @dataclass
 class Answer:
-    """What a request was answered."""
+    """The response to a request."""
 
     status: int
     body: bytes
 
     @property
     def json(self) -> Any:
-        """The whole answer."""
+        """Return the whole response."""
         return json.loads(self.body) if self.body else {}
 
     @property
     def code(self) -> str:
-        """The code of a refusal, "" for a success."""
+        """Return the code of a refusal, "" for a success."""
         return "" if self.status == 200 else str(self.json["error"]["code"])
 
     @property
     def data(self) -> Any:
-        """What a success gives."""
+        """Return the data of a success."""
         return self.json["data"]
 
 
 @dataclass(eq=False)
-class Ear:
-    """A socket of a user, and what came over it since it was last asked."""
+class Client:
+    """A socket of a user, and the frames since the last call."""
 
     uid: str
     device: str
     wire: Any
-    heard: list[dict[str, Any]] = field(default_factory=list)
+    received: list[dict[str, Any]] = field(default_factory=list)
     open: bool = True
     reading: asyncio.Task[None] | None = None
 
     async def listen(self) -> None:
-        """Read until the socket ends."""
+        """Read until the socket is closed."""
         receive = self.wire.reader()
         try:
             while True:
                 frame = json.loads(await receive())
-                self.heard.append(frame)
+                self.received.append(frame)
         except Exception as e:
             if self.wire.cause_of_end(e) is None:
                 raise
@@ -73,28 +73,28 @@ class Ear:
             self.open = False
 
     async def say(self, **frame: Any) -> None:
-        """Send a frame; into a socket that has ended nothing goes."""
+        """Send a frame, unless the socket is closed."""
         with contextlib.suppress(Exception):
             await self.wire.send(json.dumps({"deviceId": self.device, "sender": self.uid, **frame}))
 
     def take(self) -> list[dict[str, Any]]:
-        """What came since the last time."""
-        heard, self.heard = self.heard, []
-        return heard
+        """Return the frames since the last call."""
+        received, self.received = self.received, []
+        return received
 
 
-class House:
-    """A server, the tokens of its users, their sockets; with `hooks` also somebody's server that is told of webhooks."""
+class Backend:
+    """A server with the tokens and sockets of its users; with `hooks` also a receiver of webhooks."""
 
     def __init__(self, folder: Path, *, hooks: bool = False) -> None:
         self.server = VirtualServer(folder, Settings(data=str(folder), webhook_targets="any", **UNLIMITED))
         self.hooks = hooks
         self.tokens: dict[str, str] = {}
-        self.ears: list[Ear] = []
+        self.clients: list[Client] = []
         self.told: list[dict[str, Any]] = []
         self.failed: list[str] = []
 
-    async def __aenter__(self) -> House:
+    async def __aenter__(self) -> Backend:
         await self.server.start()
         if self.hooks:
             self._listen_for_hooks()
@@ -103,10 +103,10 @@ class House:
         return self
 
     async def __aexit__(self, *error: Any) -> None:
-        for ear in self.ears:
-            ear.wire.abort()
-            if ear.reading is not None:
-                await asyncio.wait([ear.reading])
+        for client in self.clients:
+            client.wire.abort()
+            if client.reading is not None:
+                await asyncio.wait([client.reading])
         await self.server.stop()
 
     def _listen_for_hooks(self) -> None:
@@ -133,7 +133,7 @@ class House:
     # Requests.
 
     async def ask(self, method: str, path: str, *, as_: str = "", json: Any = None, **headers: str) -> Answer:
-        """A request of a user (`as_`), or with the REST key."""
+        """Send a request as a user (`as_`), or with the REST key."""
         given = {"appid": self.server.app_id, **headers}
         if as_:
             given["authtoken"] = self.tokens[as_]
@@ -143,7 +143,7 @@ class House:
         return await self.request(method, path, given, b"" if json is None else _bytes(json))
 
     async def request(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
-        """A request as it is."""
+        """Send a request without changes."""
         where, _, query = path.partition("?")
         scope = {
             "type": "http", "method": method, "path": "/v3" + where, "raw_path": b"/v3" + where.encode(),
@@ -168,7 +168,7 @@ class House:
         return Answer(status, bytes(answer))
 
     async def add_user(self, uid: str, **more: Any) -> Answer:
-        """Make a user, who is logged in."""
+        """Create a user, and log in."""
         made = await self.ask("POST", "/users", json={"uid": uid, "name": uid, "withAuthToken": True, **more})
         if made.status == 200:
             self.tokens[uid] = made.data["authToken"]
@@ -176,25 +176,25 @@ class House:
 
     # Sockets.
 
-    async def connect(self, uid: str, device: str = "desk", token: str = "") -> Ear:
-        """Open a socket of a user and wait until it is let in."""
+    async def connect(self, uid: str, device: str = "desk", token: str = "") -> Client:
+        """Open a socket of a user, and wait until it is authenticated."""
         name = f"{uid}-{device}"
         me = await self.ask("PUT", "/me", json={}, authtoken=token or self.tokens[uid], resource=name)
-        wire = await VirtualSdkWorld(len(self.ears)).open_wire(self.server.url.replace("http", "ws"), {}, None)
-        ear = Ear(uid, name, wire)
+        wire = await VirtualSdkWorld(len(self.clients)).open_wire(self.server.url.replace("http", "ws"), {}, None)
+        client = Client(uid, name, wire)
         body = {"auth": me.data["jwt"], "deviceId": name, "presenceSubscription": "ALL_USERS"}
-        await ear.say(type="auth", body=body)
-        ear.reading = asyncio.create_task(ear.listen())
-        self.ears.append(ear)
+        await client.say(type="auth", body=body)
+        client.reading = asyncio.create_task(client.listen())
+        self.clients.append(client)
         await asyncio.sleep(0.2)
-        assert [f["type"] for f in ear.heard][:1] == ["auth"], ear.heard
-        del ear.heard[0]
-        return ear
+        assert [f["type"] for f in client.received][:1] == ["auth"], client.received
+        del client.received[0]
+        return client
 
-    async def disconnect(self, ear: Ear) -> None:
+    async def disconnect(self, client: Client) -> None:
         """Close a socket."""
-        await ear.wire.close(1000)
-        self.ears.remove(ear)
+        await client.wire.close(1000)
+        self.clients.remove(client)
 
 
 def _bytes(value: Any) -> bytes:

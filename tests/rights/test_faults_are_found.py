@@ -1,4 +1,4 @@
-"""Faults about rights are planted in the server, one at a time: each has to be found by its scenarios, which pass without it."""
+"""Plants one permission fault at a time in the server. Its scenarios, which pass without the fault, must find it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from rights.scenarios import OVERLAPS, overlap, scenario
 from rights.shrink import fails
-from tailwire.server.actions import delivery, directory, doors, live, members, messages
+from tailwire.server.actions import authorization, delivery, directory, ephemeral, members, messages
 from tailwire.server.actions import groups as actions_groups
 from tailwire.server.ports import conversations
 from tailwire.server.ports.records import GroupRow
@@ -29,14 +29,14 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 
 
 def _everywhere(patch, honest, planted):
-    # A function in all modules that have it by its name.
+    # Replaces a function in all modules that import it.
     for name, module in list(sys.modules.items()):
         if name.startswith("tailwire.server") and getattr(module, honest.__name__, None) is honest:
             patch.setattr(module, honest.__name__, planted)
 
 
 def _conversations_of_one_name(patch):
-    # The key of a conversation is what clients call it: that of a group may be that of a pair, that of a pair another's.
+    # The key of a conversation is its client-visible id, which is ambiguous.
     def key_of(sender, receiver, receiver_type):
         if receiver_type == "group":
             return f"g/{receiver}"
@@ -54,10 +54,10 @@ def _conversations_of_one_name(patch):
 
 
 def _join_is_decided_before_the_password(patch):
-    # Nobody looks again, after the slow look at the password, whether there is a ban, or the group is what it was.
+    # Bans and changes of the group during the slow password check are ignored.
     async def enter(self, caller, act, scope, action):
         now = self._world.seconds()
-        told = await self._action.of(caller, action, act.on, now)
+        told = await self._action.drafter(caller, action, act.on, now)
         found = GroupStanding(GroupRow(act.guid, act.guid, "password", owner="", created_at=0))
 
         def add(c: sqlite3.Connection):
@@ -76,11 +76,11 @@ def _join_is_decided_before_the_password(patch):
 
 
 def _a_change_of_a_group_is_decided_before_the_hash(patch):
-    # All columns are written as they were read before the new password was hashed, whoever may do so by now.
+    # All columns are written as they were before the password was hashed, without another check.
     honest = actions_groups.Groups.update
 
     async def update(self, caller, guid, change):
-        before, _ = await self._doors.group(caller, guid, "update")
+        before, _ = await self._authorizer.group(caller, guid, "update")
         names = [f.name for f in fields(GroupRow)]
 
         async def change_group(act, decide, told):
@@ -110,11 +110,11 @@ def _threads_of_groups_that_one_has_left(patch):
 def _friends_only_is_not_asked_for_what_is_not_kept(patch):
     async def addressee(self, caller, receiver, receiver_type):
         if receiver_type == "user":
-            return await self._doors.user(caller, receiver, "type"), 0
-        found, _ = await self._doors.group(caller, receiver, "write")
+            return await self._authorizer.user(caller, receiver, "type"), 0
+        found, _ = await self._authorizer.group(caller, receiver, "write")
         return found.guid, found.members_count
 
-    patch.setattr(live.Live, "_addressee", addressee)
+    patch.setattr(ephemeral.Ephemeral, "_addressee", addressee)
 
 
 def _friends_only_is_not_asked_for_new_members(patch):
@@ -162,7 +162,7 @@ def _a_participant_pins_what_they_said(patch):
 
 
 def _no_history_before_joining_in_single_messages(patch):
-    honest = doors.Doors.message
+    honest = authorization.Authorizer.message
 
     async def message(self, caller, wanted, operation):
         row = await honest(self, caller, wanted, operation)
@@ -171,7 +171,7 @@ def _no_history_before_joining_in_single_messages(patch):
             raise Refused("ERR_MESSAGE_ID_NOT_FOUND")
         return row
 
-    patch.setattr(doors.Doors, "message", message)
+    patch.setattr(authorization.Authorizer, "message", message)
 
 
 def _no_history_before_joining_in_lists_of_a_group(patch):
@@ -179,7 +179,7 @@ def _no_history_before_joining_in_lists_of_a_group(patch):
 
     async def listed(self, caller, wanted, *, uid="", guid=""):
         if guid:
-            _, member = await self._doors.group(caller, guid, "read")
+            _, member = await self._authorizer.group(caller, guid, "read")
             wanted = replace(wanted, cursor=member.joined_after_id, newer=True)
         return await honest(self, caller, wanted, uid=uid, guid=guid)
 
@@ -221,7 +221,7 @@ def _members_of_a_deleted_group_go_on_listening(patch):
     patch.setattr(delivery.Delivery, "membership", membership)
 
 
-# What is decided before the transaction, and not again in it.
+# Decisions that are made before the transaction, and not again in it.
 
 
 def _membership_is_decided_before_a_message_is_stored(patch):
@@ -229,7 +229,7 @@ def _membership_is_decided_before_a_message_is_stored(patch):
 
 
 def _groups_are_decided_on_before_the_transaction(patch):
-    # What stood when it was looked at is what is acted on.
+    # The earlier standing is used for the change.
     looked = {}
     honest = standing.may_act
 
@@ -319,8 +319,8 @@ CASES = [(plant, name) for plant, found_by in PLANTS.items() for name in found_b
 
 
 @pytest.mark.parametrize(("plant", "name"), CASES, ids=lambda v: v if isinstance(v, str) else v.__name__.strip("_"))
-def test_it_is_found(plant: Plant, name: str, monkeypatch: pytest.MonkeyPatch):
-    # Without the plant the same steps pass: `test_rights.py` plays all of them.
+def test_planted_fault_is_found(plant: Plant, name: str, monkeypatch: pytest.MonkeyPatch):
+    # Without the fault the same steps pass in `test_rights.py`.
     plant(monkeypatch)
     failed = fails(overlap(name), looks=False) if name in OVERLAPS else fails(scenario(name))
     assert failed is not None

@@ -1,4 +1,4 @@
-"""What everybody is told and shown, compared with a model of who may know what that was written from the documentation."""
+"""Frames and responses of all users, compared with a model of permissions that was written from the documentation."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from rights.plan import Plan, Step, make_plan
 from rights.run import Deviation, Report, simulate
 from rights.scenarios import OVERLAPS, PLANS, overlap, scenario
 from rights.shrink import as_test, fails, shrink
-from rights.stage import House
+from rights.stage import Backend
 
 SEEDS = 4
 BOSS, ACTOR, OTHER, STRANGER = "alice", "tom", "smith", "group_admin"
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_seeds(seed):
+def test_random_plans(seed):
     report = simulate(make_plan(seed))
     assert report.accepted >= 15  # else there is little to tell, and to look at
     assert report.looks > 1000
 
 
 @pytest.mark.parametrize("name", PLANS)
-def test_a_scenario(name):
+def test_scenario(name):
     simulate(scenario(name))
 
 
 @pytest.mark.parametrize("name", OVERLAPS)
-def test_what_overlaps_is_as_if_it_had_come_in_order(name):
+def test_overlapping_requests_are_serializable(name):
     simulate(overlap(name), looks=False)
 
 
-# The plans.
+# Plans.
 
 
-def test_a_plan_can_be_written_and_read():
+def test_plans_survive_a_round_trip():
     plan = make_plan(5)
     assert Plan.from_json(plan.to_json(), plan.seed) == plan
 
 
-def test_plans_ask_for_everything():
+def test_plans_use_every_kind_of_step():
     asked = {step[0] for seed in range(SEEDS) for step in make_plan(seed).steps}
     asked |= {
         s[0] for seed in range(SEEDS) for step in make_plan(seed).steps if step[0] == "together" for s in step[2:]
@@ -51,7 +51,7 @@ def test_plans_ask_for_everything():
     assert asked >= {"send", "send again", "reply", "join", "ban", "transfer", "role", "log out", "together", "look"}
 
 
-def test_a_run_does_what_it_says():
+def test_a_run_plays_its_plan():
     steps: tuple[Step, ...] = (("create", "alice", "team", "public", ("tom",)), ("send", "tom", "group", "team"))
     report = simulate(Plan(0, (*steps, ("send", "smith", "group", "team"))))
     assert isinstance(report, Report)
@@ -61,7 +61,7 @@ def test_a_run_does_what_it_says():
     assert report.looks > 300
 
 
-def test_a_failure_is_shrunk_and_printed_as_a_test(monkeypatch):
+def test_failures_are_shrunk_and_printed_as_tests(monkeypatch):
     monkeypatch.setitem(permissions.IN_A_GROUP, "write", set())
     monkeypatch.setitem(permissions.NEEDS, "write", "ERR_SOMETHING")
     plan = Plan(0, (
@@ -80,7 +80,7 @@ def test_a_failure_is_shrunk_and_printed_as_a_test(monkeypatch):
     assert scope["seen"] == short
 
 
-# Every rank, and everything that a rank decides.
+# Every role, and every operation that depends on it.
 
 
 def _group(kind: str, ranks: dict[str, str]) -> list[Step]:
@@ -89,7 +89,7 @@ def _group(kind: str, ranks: dict[str, str]) -> list[Step]:
 
 
 def _cases(rank: str) -> list[tuple[str, list[Step]]]:
-    # What is tried by one of a rank, each in a group of its own: the rank of the other, and the steps.
+    # The attempts of a member with a role, each in its own group: the role of the other member, and the steps.
     cases: list[tuple[str, list[Step]]] = [
         ("", [("update", ACTOR, "team", "private")]),
         ("", [("remove", ACTOR, "team")]),
@@ -118,7 +118,7 @@ def _cases(rank: str) -> list[tuple[str, list[Step]]]:
 @pytest.mark.parametrize(
     ("rank", "kind"), [("", "public"), ("", "private"), *((rank, "public") for rank in permissions.RANKS)]
 )
-def test_every_rank(rank, kind):
+def test_every_role(rank, kind):
     steps: list[Step] = []
     for other, tried in _cases(rank):
         steps += _group(kind, {ACTOR: rank, OTHER: other})
@@ -130,8 +130,8 @@ def test_every_rank(rank, kind):
 
 
 @pytest.mark.parametrize("rank", permissions.RANKS)
-def test_the_table_is_one_of_the_documentation(rank):
-    # The sentences of the vendor's pages, once more in other words, so that a slip in the table is noticed.
+def test_model_table_matches_the_documentation(rank):
+    # The statements of the vendor's documentation in another form, so that an error in the table is noticed.
     p = permissions
     assert (rank in p.IN_A_GROUP["delete"]) is (rank in ("admin", "owner"))
     assert (rank in p.IN_A_GROUP["transfer"]) is (rank == "owner")
@@ -142,10 +142,10 @@ def test_the_table_is_one_of_the_documentation(rank):
     assert (rank in p.REMOVE["participant"]) is (rank in p.CHANGE["participant"]) is (rank != "participant")
 
 
-# What is told once, to whom it concerns, and no longer than that.
+# Frames: once, to the users concerned, and only while they are concerned.
 
 
-def test_what_is_sent_again_under_its_muid_is_told_once():
+def test_a_retry_with_a_muid_is_published_once():
     simulate(Plan(0, (
         ("create", "alice", "team", "public", ("tom",)),
         ("connect", "tom", "desk"), ("connect", "tom", "phone"), ("connect", "alice", "desk"),
@@ -158,7 +158,7 @@ def test_what_is_sent_again_under_its_muid_is_told_once():
 @pytest.mark.parametrize(
     "how", [("leave", "tom", "team"), ("kick", "alice", "team", "tom"), ("ban", "alice", "team", "tom")]
 )
-def test_who_has_gone_may_do_nothing_to_what_they_said_there(how):
+def test_former_members_cannot_change_their_messages(how):
     simulate(Plan(0, (
         ("create", "alice", "team", "public", ("tom",)), ("send", "tom", "group", "team"), ("save", "tom", 0),
         ("connect", "tom", "desk"), how,
@@ -168,7 +168,7 @@ def test_who_has_gone_may_do_nothing_to_what_they_said_there(how):
     )))  # fmt: skip
 
 
-def test_who_has_left_is_not_told_who_reads_there():
+def test_former_members_get_no_receipts():
     simulate(Plan(0, (
         ("connect", "tom", "desk"), ("connect", "smith", "desk"),
         ("create", "alice", "team", "public", ("tom", "smith")), ("send", "tom", "group", "team"),
@@ -177,7 +177,7 @@ def test_who_has_left_is_not_told_who_reads_there():
 
 
 @pytest.mark.parametrize("kind", ["public", "private", "password"])
-def test_members_of_a_group_that_is_gone_hear_nothing_of_one_with_its_name(kind):
+def test_members_of_a_deleted_group_get_nothing_of_its_successor(kind):
     simulate(Plan(0, (
         ("connect", "tom", "desk"), ("connect", "smith", "desk"),
         ("create", "alice", "team", "public", ("tom", "smith")), ("send", "tom", "group", "team"),
@@ -187,14 +187,14 @@ def test_members_of_a_group_that_is_gone_hear_nothing_of_one_with_its_name(kind)
     )))  # fmt: skip
 
 
-def test_all_sockets_of_a_token_end_with_it():
+def test_revoking_a_token_closes_all_its_sockets():
     simulate(Plan(0, (
         ("connect", "tom", "desk"), ("connect", "tom", "phone"), ("connect", "alice", "desk"), ("log out", "tom"),
         ("send", "alice", "user", "tom"), ("connect", "tom", "desk"), ("send", "alice", "user", "tom"),
     )))  # fmt: skip
 
 
-def test_who_is_deleted_knows_nothing_any_more():
+def test_deleted_users_get_nothing():
     for permanent in (False, True):
         simulate(Plan(0, (
             ("create", "alice", "team", "private", ("tom",)), ("send", "tom", "group", "team"),
@@ -205,28 +205,28 @@ def test_who_is_deleted_knows_nothing_any_more():
 
 
 @pytest.mark.virtual
-async def test_each_of_two_readers_at_once_is_told(tmp_path):
-    async with House(tmp_path) as house:
+async def test_two_concurrent_readers_both_cause_receipts(tmp_path):
+    async with Backend(tmp_path) as backend:
         for uid in ("alice", "bob", "carol"):
-            await house.add_user(uid)
+            await backend.add_user(uid)
         group = {"guid": "g", "name": "G", "members": {"participants": ["bob", "carol"]}}
-        assert (await house.ask("POST", "/groups", as_="alice", json=group)).status == 200
-        ears = {uid: await house.connect(uid) for uid in ("alice", "bob", "carol")}
+        assert (await backend.ask("POST", "/groups", as_="alice", json=group)).status == 200
+        clients = {uid: await backend.connect(uid) for uid in ("alice", "bob", "carol")}
         text = {"receiver": "g", "receiverType": "group", "data": {"text": "hi"}}
-        sent = (await house.ask("POST", "/messages", as_="alice", json=text)).data["id"]
+        sent = (await backend.ask("POST", "/messages", as_="alice", json=text)).data["id"]
         await asyncio.sleep(1)
-        ears["alice"].take()
+        clients["alice"].take()
         for uid in ("bob", "carol"):  # within the time for which receipts are held back
-            await ears[uid].say(
+            await clients[uid].say(
                 type="receipts", receiver="g", receiverType="group", body={"action": "read", "messageId": sent}
             )
         await asyncio.sleep(1)
-        heard = [f for f in ears["alice"].take() if f["type"] == "receipts" and f["body"]["action"] == "read"]
-        assert sorted(f["sender"] for f in heard) == ["bob", "carol"]
-        assert {f["body"]["messageId"] for f in heard} == {sent}
+        received = [f for f in clients["alice"].take() if f["type"] == "receipts" and f["body"]["action"] == "read"]
+        assert sorted(f["sender"] for f in received) == ["bob", "carol"]
+        assert {f["body"]["messageId"] for f in received} == {sent}
 
 
-# Files: who has the URL may read. Who may not write somewhere is given no form to upload to there.
+# Files: the URL grants access. Users who may not write to a receiver get no upload form for it.
 
 
 def _form(fields: dict[str, str], file: bytes) -> tuple[str, bytes]:
@@ -236,22 +236,22 @@ def _form(fields: dict[str, str], file: bytes) -> tuple[str, bytes]:
 
 
 @pytest.mark.virtual
-async def test_who_has_the_url_of_a_file_may_read_it(tmp_path):
-    async with House(tmp_path) as house:
+async def test_the_url_of_a_file_grants_access(tmp_path):
+    async with Backend(tmp_path) as backend:
         for uid in ("alice", "bob", "mallory"):
-            await house.add_user(uid)
+            await backend.add_user(uid)
         group = {"guid": "g", "name": "G", "type": "private", "members": {"participants": ["bob"]}}
-        await house.ask("POST", "/groups", as_="alice", json=group)
+        await backend.ask("POST", "/groups", as_="alice", json=group)
         wanted = {
             "files": {"1": {"name": "a.txt", "size": 6, "mimeType": "text/plain"}},
             "receiver": "g",
             "receiverType": "group",
         }
-        refused = await house.ask("POST", "/files/upload-url", as_="mallory", json=wanted)
+        refused = await backend.ask("POST", "/files/upload-url", as_="mallory", json=wanted)
         assert refused.code == "ERR_GUID_NOT_FOUND"
-        form = (await house.ask("POST", "/files/upload-url", as_="bob", json=wanted)).data["1"]
+        form = (await backend.ask("POST", "/files/upload-url", as_="bob", json=wanted)).data["1"]
         kind, body = _form(form["request"]["body"], b"secret")
-        assert (await house.request("POST", "/files", {"content-type": kind}, body)).status == 204
+        assert (await backend.request("POST", "/files", {"content-type": kind}, body)).status == 204
         url = form["attachment"]["url"]
         message = {
             "receiver": "g",
@@ -259,19 +259,19 @@ async def test_who_has_the_url_of_a_file_may_read_it(tmp_path):
             "type": "file",
             "data": {"attachments": [form["attachment"]]},
         }
-        assert (await house.ask("POST", "/messages", as_="bob", json=message)).status == 200
+        assert (await backend.ask("POST", "/messages", as_="bob", json=message)).status == 200
         path = "/files/" + url.rpartition("/")[2]
-        assert (await house.request("GET", path, {}, b"")).body == b"secret"
-        await house.ask("POST", "/groups/g/bannedusers/bob", as_="alice")
-        assert (await house.ask("POST", "/files/upload-url", as_="bob", json=wanted)).code == "ERR_GUID_NOT_FOUND"
-        assert (await house.request("GET", path, {}, b"")).body == b"secret"
-        # The URL itself is told to nobody who may not read the message.
+        assert (await backend.request("GET", path, {}, b"")).body == b"secret"
+        await backend.ask("POST", "/groups/g/bannedusers/bob", as_="alice")
+        assert (await backend.ask("POST", "/files/upload-url", as_="bob", json=wanted)).code == "ERR_GUID_NOT_FOUND"
+        assert (await backend.request("GET", path, {}, b"")).body == b"secret"
+        # Only users who may read the message see the URL.
         for uid in ("bob", "mallory"):
             for shown in ("/messages?limit=1000", "/conversations", "/messages?hasAttachments=1", "/threads"):
-                assert url not in (await house.ask("GET", shown, as_=uid)).body.decode(), (uid, shown)
-        assert url in json.dumps((await house.ask("GET", "/messages?limit=1000", as_="alice")).data)
+                assert url not in (await backend.ask("GET", shown, as_=uid)).body.decode(), (uid, shown)
+        assert url in json.dumps((await backend.ask("GET", "/messages?limit=1000", as_="alice")).data)
 
 
-def test_a_deviation_names_what_and_when():
+def test_deviations_name_step_and_rule():
     failed = Deviation("view: members", "too much", ("leave", "tom", "team"), 3)
     assert str(failed) == "view: members: too much\n  at step 3: ('leave', 'tom', 'team')"

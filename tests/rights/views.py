@@ -1,4 +1,4 @@
-"""What everybody is shown: each list, search, count and single thing, and what has to stand in it."""
+"""The expected responses of each list, search, count and single object, for each user."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Rows = Callable[[Any], Any]
 
 @dataclass
 class View:
-    """One request, and what it has to answer.
+    """A request and its expected response.
 
     Attributes:
         rule: a name for what it shows, the same for all users: what a deviation is called by.
@@ -42,7 +42,7 @@ class View:
 
 
 def wrong(view: View, status: int, code: str, data: Any) -> str:
-    """What is wrong with an answer; "" for nothing."""
+    """Return what is wrong with a response; "" if nothing is."""
     if view.codes:
         return "" if code in view.codes else f"answered {code or status}, not {sorted(view.codes)}"
     if code:
@@ -61,7 +61,7 @@ def wrong(view: View, status: int, code: str, data: Any) -> str:
 
 
 def views(s: State, uid: str) -> Iterator[View]:
-    """All that is asked as a user."""
+    """Return all requests of a user."""
     yield from _lists(s, uid)
     yield from _conversations(s, uid)
     yield from _by_id(s, uid)
@@ -77,7 +77,7 @@ def views(s: State, uid: str) -> Iterator[View]:
 
 
 def read_messages(data: Any) -> dict[int, tuple[Any, ...]]:
-    """Messages of an answer, by id."""
+    """Return the messages of a response, by id."""
     return {int(row["id"]): read_message(row) for row in data}
 
 
@@ -91,7 +91,7 @@ def _list(s: State, uid: str, rule: str, path: str, must: Iterable[Message], may
 
 def _lists(s: State, uid: str) -> Iterator[View]:
     all_ = s.history(uid)
-    # What was cleared away may still be found where it was put by oneself: the pages do not say.
+    # Cleared messages may remain in the user's own saved messages: the documentation does not say.
     cleared = [m for m in s.readable(uid) if m not in all_]
     yield _list(s, uid, "messages", f"/messages?{ALL}", all_)
     yield _list(s, uid, "messages after", f"/messages?{ALL}&affix=append&id=0", s.missed(uid))
@@ -183,7 +183,7 @@ def _read_rows(data: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
 def _conversations(s: State, uid: str) -> Iterator[View]:
     places = {_named(s, uid, place): place for place in s.places_of(uid)}
     all_ = {name: _row(s, uid, place) for name, place in places.items()}
-    # A group of which everything that was said is gone for good may stand there all the same.
+    # A group whose messages were all removed may still be listed.
     empty = {("group", g.guid): (0, 0, "offline") for g in s.groups.values() if uid in g.members}
     yield View("conversations", f"/conversations?{ALL}", all_, may=empty, read=_read_rows)
     unread = {name: row for name, row in all_.items() if row[1]}
@@ -192,7 +192,7 @@ def _conversations(s: State, uid: str) -> Iterator[View]:
         some = {name: row for name, row in all_.items() if name[0] == kind}
         path = f"/conversations?{ALL}&conversationType={kind}"
         yield View("conversations by type", path, some, may=empty, read=_read_rows)
-    # Who is gone has no name any more.
+    # Deleted users have no name.
     named = {n: row for n, row in all_.items() if "admin" in n[1] and (n[0] == "group" or s.there(n[1]))}
     some = {name: row for name, row in (empty | all_).items() if "admin" in name[1]}
     yield View("conversation search", f"/conversations?{ALL}&searchKey=admin", named, may=some, read=_read_rows)
@@ -205,7 +205,7 @@ def _read_counts(data: Any) -> dict[tuple[str, str], int]:
 
 
 def _by_id(s: State, uid: str) -> Iterator[View]:
-    # What clients call a conversation may mean several: to each user only what that user takes part in.
+    # Several conversations may have one id: for each user, it means only those in which they participate.
     places: dict[str, list[Place]] = {}
     for place in dict.fromkeys(m.place for m in s.messages.values()):
         group = s.group_of(place)
@@ -260,13 +260,13 @@ def _with_user(s: State, uid: str, other: str) -> Iterator[View]:
 
 
 def _status(s: State, uid: str, other: str) -> tuple[str, bool]:
-    # Online or not; and never anything that tells more than that to who may not know it.
+    # The presence, and nothing else that would disclose it to users who may not see it.
     return "available" if s.shows_online(uid, other) else "offline", False
 
 
 def _read_user(row: Any) -> tuple[Any, ...]:
     blocked, blocking = bool(row.get("blockedByMe")), bool(row.get("hasBlockedMe"))
-    # Who is hidden is so altogether: a time at which they were last here would say it too.
+    # Hidden users have no lastActiveAt either, which would disclose their presence.
     leaks = BLOCKS_HIDE_PRESENCE and (blocked or blocking) and "lastActiveAt" in row
     return row["status"], leaks, blocked, blocking
 
@@ -305,7 +305,7 @@ def _read_members(data: Any) -> dict[str, tuple[str, str]]:
     return {row["uid"]: (row["scope"], row["status"]) for row in data}
 
 
-# People.
+# Users.
 
 
 def _people(s: State, uid: str) -> Iterator[View]:

@@ -1,4 +1,4 @@
-"""The backend's client against a real server: what the documentation of the REST API says of each resource."""
+"""The client for backends against a real server, for each resource of the REST API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def code_of(call) -> str:
     return caught.value.code
 
 
-async def test_a_user_is_made_changed_found_and_deleted(stage: Stage):
+async def test_users_are_created_changed_found_and_deleted(stage: Stage):
     admin = stage.admin()
     made = await admin.users.create(
         "dora", name="Dora", avatar="https://a.example/d.png", metadata={"n": 1}, tags=["x"]
@@ -39,13 +39,13 @@ async def test_a_user_is_made_changed_found_and_deleted(stage: Stage):
     assert await code_of(admin.users.get("dora")) == "ERR_UID_NOT_FOUND"
 
 
-async def test_a_user_that_is_there_already_is_refused_with_the_code(stage: Stage):
+async def test_existing_user_is_refused(stage: Stage):
     admin = stage.admin()
     assert await code_of(admin.users.create("alice", name="Alice")) == "ERR_UID_ALREADY_EXISTS"
 
 
 @pytest.mark.parametrize(("fate", "left"), [("keep", "Alice"), ("anonymous", "Deleted user"), ("remove", None)])
-async def test_what_a_deleted_user_wrote_stays_goes_or_loses_its_name(stage: Stage, fate, left):
+async def test_messages_of_a_deleted_user_stay_go_or_become_anonymous(stage: Stage, fate, left):
     admin = stage.admin()
     await admin.groups.create(Group("g", "G"), members=[GroupMember("alice"), GroupMember("bob")])
     sent = await admin.messages.send(
@@ -56,14 +56,14 @@ async def test_what_a_deleted_user_wrote_stays_goes_or_loses_its_name(stage: Sta
     assert found.get(sent.id) == left
 
 
-async def test_an_unknown_fate_of_messages_deletes_nobody(stage: Stage):
+async def test_unknown_deletion_mode_deletes_nobody(stage: Stage):
     admin = stage.admin()
     with pytest.raises(ValueError, match="keep"):
         await admin.users.delete("alice", messages="burn")
     assert (await admin.users.get("alice")).uid == "alice"
 
 
-async def test_a_client_logs_in_with_a_token_of_the_backend_until_it_is_taken_back(stage: Stage):
+async def test_client_logs_in_with_a_backend_token_until_it_is_revoked(stage: Stage):
     admin = stage.admin()
     token = await admin.tokens.create("alice", platform="ios")
     assert token.uid == "alice"
@@ -101,7 +101,7 @@ async def test_messages_on_behalf_of_a_user_are_theirs(stage: Stage):
     await bob.ears.until(lambda: len(bob.ears.all("deleted")) == 1)
 
 
-async def test_on_behalf_of_a_user_only_what_they_may(stage: Stage):
+async def test_on_behalf_of_a_user_has_their_permissions(stage: Stage):
     admin = stage.admin()
     await admin.groups.create(Group("g", "G", "private"), members=[GroupMember("bob")])
     message = TextMessage(receiver="g", receiver_type="group", text="let me in")
@@ -109,19 +109,19 @@ async def test_on_behalf_of_a_user_only_what_they_may(stage: Stage):
     assert await code_of(admin.messages.send(message, on_behalf_of="nobody")) == "ERR_UID_NOT_FOUND"
 
 
-async def test_a_message_is_stored_once_when_its_answer_is_lost(stage: Stage):
+async def test_message_is_stored_once_if_the_response_is_lost(stage: Stage):
     admin = stage.admin()
     await admin.users.get("alice")
     sending = asyncio.create_task(admin.messages.send(TextMessage(receiver="bob", text="once"), on_behalf_of="alice"))
     stored = stage.server.parts.store
     while not await stored._rows("SELECT 1 FROM messages", ()):
         await stage.pass_time(0.001)
-    stage.network.drop()  # stored, and the answer is lost
+    stage.network.drop()  # stored, but the response is lost
     sent = await sending
     assert [m.id for m in await admin.messages.between("alice", "bob").first()] == [sent.id]
 
 
-async def test_messages_at_once_keep_their_order(stage: Stage):
+async def test_concurrent_messages_keep_their_order(stage: Stage):
     admin = stage.admin()
     texts = [str(n) for n in range(30)]
     await asyncio.gather(*(
@@ -130,7 +130,7 @@ async def test_messages_at_once_keep_their_order(stage: Stage):
     assert [m.text async for m in admin.messages.between("alice", "bob")] == texts
 
 
-async def test_a_long_history_is_walked_whole_in_both_orders(stage: Stage):
+async def test_long_history_is_complete_in_both_orders(stage: Stage):
     admin = stage.admin()
     for n in range(230):
         await admin.messages.send(
@@ -146,7 +146,7 @@ async def test_a_long_history_is_walked_whole_in_both_orders(stage: Stage):
     assert len(everything) == len(set(everything)) == 230
 
 
-async def test_more_users_than_a_page_are_walked_once_each(stage: Stage):
+async def test_paging_returns_each_user_once(stage: Stage):
     admin = stage.admin()
     await stage.server.add_users(*(f"user{n:03}" for n in range(250)))
     uids = [u.uid async for u in admin.users.list(search="user")]
@@ -180,12 +180,12 @@ async def test_a_group_and_its_members(stage: Stage):
     assert await code_of(admin.groups.get("g")) == "ERR_GUID_NOT_FOUND"
 
 
-async def test_a_scope_that_is_none_is_refused_here(stage: Stage):
+async def test_invalid_scope_is_refused_by_the_client(stage: Stage):
     admin = stage.admin()
     assert await code_of(admin.groups.add_members("g", [GroupMember("bob", scope="king")])) == "INVALID_SCOPE_VALUE"
 
 
-async def test_a_role_keeps_features_from_its_users(stage: Stage):
+async def test_role_restricts_features(stage: Stage):
     admin = stage.admin()
     made = await admin.roles.create("guest", name="Guest", lists_users="friendsOnly")
     assert (made.role, made.lists_users, made.sends_to) == ("guest", "friendsOnly", "all")
@@ -218,7 +218,7 @@ async def test_friends_and_blocks_of_a_user(stage: Stage):
     await admin.messages.send(message, on_behalf_of="bob")
 
 
-async def test_a_webhook_is_made_and_its_deliveries_are_believed(stage: Stage):
+async def test_webhook_deliveries_are_verified(stage: Stage):
     admin = stage.admin()
     receiver = Receiver()
     receiver.listen()
@@ -238,7 +238,7 @@ async def test_a_webhook_is_made_and_its_deliveries_are_believed(stage: Stage):
     assert await code_of(admin.webhooks.get("w")) == "ERR_WEBHOOK_NOT_FOUND"
 
 
-async def test_what_a_webhook_could_not_be_told_is_seen_and_sent_again(stage: Stage):
+async def test_failed_deliveries_are_listed_and_retried(stage: Stage):
     admin = stage.admin()
     receiver = Receiver()
     hook = {"webhook_id": "w", "retry_on_failure": False}
@@ -257,7 +257,7 @@ async def test_what_a_webhook_could_not_be_told_is_seen_and_sent_again(stage: St
     assert await code_of(admin.webhooks.delivery("w", "0")) == "ERR_DELIVERY_NOT_FOUND"
 
 
-async def test_a_key_is_made_shown_once_and_deleted(stage: Stage):
+async def test_key_is_created_shown_once_and_deleted(stage: Stage):
     admin = stage.admin()
     made = await admin.keys.create("Second backend", scope="fullAccess")
     async with stage.admin(made.key) as second:
@@ -278,16 +278,16 @@ async def test_an_auth_key_is_not_enough(stage: Stage):
         )
 
 
-async def test_names_with_any_characters_reach_what_they_name(stage: Stage):
+async def test_names_with_special_characters(stage: Stage):
     admin = stage.admin()
     await admin.users.create("per-son_1", name="P")
     assert (await admin.users.get("per-son_1")).uid == "per-son_1"
-    for name in ("a/b?c#d", "../groups", "ä ö", "%2e%2e"):  # no uid can be so, and it is no other path
+    for name in ("a/b?c#d", "../groups", "ä ö", "%2e%2e"):  # invalid as a uid, and not another path either
         assert await code_of(admin.users.get(name)) == "ERR_BAD_REQUEST"
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "\ud800", None, 7])
-async def test_a_name_that_is_none_reaches_nothing_else(stage: Stage, name):
+async def test_invalid_names_are_refused(stage: Stage, name):
     admin, alice = stage.admin(), await stage.enter("alice")
     await admin.groups.create(Group("g", "G"), owner="alice", members=[GroupMember("bob")])
     sent = await alice.say("bob", "hello")
@@ -327,12 +327,12 @@ async def test_a_closed_client_refuses_every_call(stage: Stage):
 @pytest.mark.parametrize(
     ("app_id", "key", "host"), [("", "k", "http://h"), ("a", "", "http://h"), ("a", "k", "ftp://h"), ("a", "k", "")]
 )
-def test_what_cannot_work_is_refused_at_once(app_id, key, host):
+def test_invalid_arguments_are_refused(app_id, key, host):
     with pytest.raises(ValueError):
         Admin(app_id, AppSettingsBuilder().override_client_host(host).build(), key)
 
 
-async def test_the_key_stays_secret(stage: Stage, caplog):
+async def test_key_is_not_disclosed(stage: Stage, caplog):
     admin = stage.admin()
     caplog.set_level(0)
     await admin.users.get("alice")
@@ -340,14 +340,14 @@ async def test_the_key_stays_secret(stage: Stage, caplog):
     assert stage.server.api_key not in repr(admin)
 
 
-async def test_the_rest_api_says_the_same(stage: Stage):
+async def test_client_and_rest_api_agree(stage: Stage):
     admin = stage.admin()
     async with Rest(stage) as rest:
         await rest.user("dora", metadata={"k": 1})
         assert (await admin.users.get("dora")).metadata == {"k": 1}
 
 
-async def test_a_message_can_be_sent_again_after_an_answer_that_was_lost(stage: Stage):
+async def test_message_can_be_retried_after_a_lost_response(stage: Stage):
     admin = stage.admin()
     await admin.users.get("alice")
     message = TextMessage(receiver="bob", text="pay 5")
@@ -360,7 +360,7 @@ async def test_a_message_can_be_sent_again_after_an_answer_that_was_lost(stage: 
     assert len(await admin.messages.between("alice", "bob").first()) == 1
 
 
-async def test_one_text_is_no_list_and_an_empty_list_fits_nobody(stage: Stage):
+async def test_text_in_place_of_a_list_is_refused(stage: Stage):
     admin = stage.admin()
     await stage.server.add_users("a", "b")
     for call in (
@@ -390,7 +390,7 @@ async def test_one_text_is_no_list_and_an_empty_list_fits_nobody(stage: Stage):
 
 
 @pytest.mark.parametrize("uid", ["ä", "x\r\ny: z", 7])
-async def test_on_behalf_of_what_is_no_uid_is_refused_here(stage: Stage, uid):
+async def test_on_behalf_of_an_invalid_uid_is_refused_by_the_client(stage: Stage, uid):
     admin = stage.admin()
     message = TextMessage(receiver="bob", text="x")
     assert await code_of(admin.messages.send(message, on_behalf_of=uid)) == "ERR_INVALID_ARGUMENT"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import msgspec
 import pytest
 
@@ -192,7 +194,7 @@ async def test_users(stage, operation):
             else:
                 actions = stage.server.parts.actions
                 caller = await actions.sessions.caller(await rest.token(me), "d")
-                call = actions.live.typing(caller, other, "user", "started", msgspec.Raw(b"null"))
+                call = actions.ephemeral.typing(caller, other, "user", "started", msgspec.Raw(b"null"))
                 if code:
                     with pytest.raises(Exception, match=code):
                         await call
@@ -224,13 +226,24 @@ async def test_keys(stage, operation):
                 await rest(method, path, headers=headers, **more)
 
 
+@pytest.mark.parametrize(
+    ("operations", "table"),
+    [
+        (permissions.GroupOperation, permissions.GROUPS),
+        (permissions.MessageOperation, permissions.MESSAGES),
+        (permissions.UserOperation, permissions.USERS),
+        (permissions.KeyOperation, permissions.KEYS),
+    ],
+)
+def test_each_declared_operation_has_a_row(operations, table):
+    assert list(get_args(operations)) == list(permissions.read_table(table))
+
+
 async def test_every_admin_operation_needs_a_rest_key(stage):
     async with Rest(stage) as rest:
-        from tailwire.server.rest.operations import Who
+        from tailwire.server.rest.operations import Access
 
-        api = stage.server.parts.api
-        listed = [*api._fixed.values(), *(o for group in api._varying.values() for _, o in group)]
-        admin = [o for o in listed if o.who is Who.ADMIN]
+        admin = [o for o in stage.server.parts.api.operations if o.access is Access.ADMIN]
         assert len(admin) > 30
         for o in admin:
             path = o.path.replace("{", "").replace("}", "")

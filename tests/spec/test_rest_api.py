@@ -1,4 +1,4 @@
-"""The REST API with an API key: each resource, its success texts, both styles of pages."""
+"""The REST API with an API key: each resource, its success messages, both styles of paging."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ async def test_api_keys(stage):
         assert (len(key), made["name"], made["scope"]) == (40, "K", "fullAccess")
         listed = await rest("GET", "/apikeys?searchKey=k")
         assert {"Auth Key", "K"} <= {k["name"] for k in listed}
-        assert not any(key in str(k) for k in listed)  # whole it is shown once
+        assert not any(key in str(k) for k in listed)  # the whole key is shown only once
         assert (await rest("GET", f"/apikeys/{key}"))["name"] == "K"
         assert (await rest("PUT", f"/apikeys/{key}", json={"name": "New", "scope": "authOnly"}))["scope"] == "authOnly"
         await rest.refused("AUTH_ERR_NO_ACCESS", "GET", "/users", headers={"apikey": key})
@@ -67,7 +67,7 @@ async def test_users(stage):
         await rest.refused("ERR_UID_NOT_FOUND", "DELETE", "/users/u6")
 
 
-async def test_deleting_a_user_keeps_what_was_said_and_ends_her_sockets(stage):
+async def test_deleting_a_user_keeps_messages_and_closes_sockets(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     async with Rest(stage) as rest:
         await bob.say("alice", "stays")
@@ -95,7 +95,7 @@ async def test_auth_tokens(stage):
         assert done["message"] == "Cleared Auth Tokens successfully for uid alice."
 
 
-async def test_messages_of_the_app_and_on_behalf(stage):
+async def test_messages_of_the_app_and_on_behalf_of_users(stage):
     alice = await stage.enter("alice")
     async with Rest(stage) as rest:
         text = {"receiver": "alice", "receiverType": "user", "data": {"text": "hello", "metadata": {"k": "v"}}}
@@ -137,7 +137,7 @@ async def test_groups_members_and_bans(stage):
         made = await rest("POST", "/groups", json={"guid": "g", "name": "G", "type": "public", "members": members})
         assert (made["owner"], made["membersCount"]) == ("app_system", 2)
         assert made["members"]["participants"]["nobody"]["success"] is False
-        assert "alice" not in made["members"]["participants"]  # once, with her highest scope
+        assert "alice" not in made["members"]["participants"]  # once, with the highest scope
         action = made["members"]["admins"]["alice"]["data"]
         assert (action["category"], action["data"]["action"]) == ("action", "added")
         assert action["data"]["entities"]["by"]["entity"]["uid"] == "app_system"
@@ -214,7 +214,7 @@ async def test_a_conversation_is_deleted_for_all_its_users(stage):
         assert await rest("GET", "/users/alice/messages", behalf="bob") == []
 
 
-async def test_the_conversations_of_all_users_are_the_apps_to_see(stage):
+async def test_the_app_sees_the_conversations_of_all_users(stage):
     async with Rest(stage) as rest:
         await rest("POST", "/groups", behalf="bob", json={"guid": "g", "name": "G"})
         for by, to, kind in (("alice", "bob", "user"), ("carol", "bob", "user"), ("bob", "g", "group")):
@@ -295,7 +295,7 @@ async def test_pinned_conversations_have_a_limit(stage):
         await rest("POST", "/users/u5/conversation/pin", as_="alice")
 
 
-async def test_what_hangs_on_a_message(stage):
+async def test_reactions_pins_saves_and_threads(stage):
     async with Rest(stage) as rest:
         made = await rest(
             "POST", "/messages", as_="bob", json={"receiver": "alice", "receiverType": "user", "data": {"text": "hi"}}
@@ -401,7 +401,7 @@ async def test_every_base_path_and_the_rate_headers(stage):
         await rest.refused("ERR_API_NOT_FOUND", "PATCH", "/users")
 
 
-async def test_what_is_removed_for_good_is_the_last_message_of_nothing(stage):
+async def test_permanently_deleted_message_is_no_last_message(stage):
     async with Rest(stage) as rest:
         await rest.user("ann", "ben")
         place = {"receiver": "ben", "receiverType": "user"}

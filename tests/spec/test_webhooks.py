@@ -1,4 +1,4 @@
-"""Webhooks: what they are told, in which envelope, and that a restart loses nothing."""
+"""Webhooks: events, envelopes, retries, and persistence over restarts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HOOK = Receiver().hook
 
 
 async def tell_everything(stage, rest, receiver):
-    """Do whatever a webhook can be told of; return the webhook, its envelopes by trigger, and the first message."""
+    """Cause every event. Return the webhook, the envelopes by trigger, and the first message."""
     receiver.listen()
     made = await rest("POST", "/webhooks", json={
         **HOOK, "id": "backend", "triggers": list(TRIGGERS), "username": "u", "password": "p"
@@ -58,7 +58,7 @@ async def tell_everything(stage, rest, receiver):
     return made, told, sent
 
 
-async def test_what_webhooks_are_told(stage):
+async def test_webhook_envelopes(stage):
     receiver = Receiver()
     async with Rest(stage) as rest:
         made, told, sent = await tell_everything(stage, rest, receiver)
@@ -80,8 +80,8 @@ async def test_what_webhooks_are_told(stage):
 PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
 
 
-async def test_the_page_has_each_trigger_with_a_payload_as_it_is_sent(stage):
-    """TAILWIRE_DOCS=write writes the page's payloads anew."""
+async def test_documented_payloads_match(stage):
+    """TAILWIRE_DOCS=write updates the payloads of the page."""
     async with Rest(stage) as rest:
         _, told, _ = await tell_everything(stage, rest, Receiver())
     page = PAGE.read_text(encoding="utf-8")
@@ -96,13 +96,13 @@ async def test_the_page_has_each_trigger_with_a_payload_as_it_is_sent(stage):
 
 
 def section(trigger, envelope):
-    """What the page says of a trigger."""
+    """Return the section of the page about a trigger."""
     said = TRIGGERS[trigger]
     return f"### `{trigger}`\n\n{said[0].upper()}{said[1:]}.\n\n```json\n{compact(envelope)}\n```\n"
 
 
 def compact(value, indent=""):
-    """JSON in which whatever fits into a line stands in one."""
+    """Return JSON with one line for each value that fits."""
     flat = json.dumps(value, ensure_ascii=False)
     if len(indent) + len(flat) <= 110 or not isinstance(value, dict):
         return flat
@@ -112,13 +112,13 @@ def compact(value, indent=""):
 
 
 def shape(value):
-    """The keys and the types of a JSON value."""
+    """Return the keys and types of a JSON value."""
     if isinstance(value, dict):
         return {key: shape(one) for key, one in value.items()}
     return [shape(one) for one in value] if isinstance(value, list) else type(value).__name__
 
 
-async def test_who_is_away_is_not_told_as_gone(stage):
+async def test_away_users_are_not_reported_offline(stage):
     receiver = Receiver()
     receiver.listen()
     async with Rest(stage) as rest:
@@ -133,7 +133,7 @@ async def test_who_is_away_is_not_told_as_gone(stage):
         await until(stage, lambda: len(receiver.told) == 2)
 
 
-async def test_the_documented_retries_at_ten_and_thirty_seconds_and_then_no_more(stage):
+async def test_documented_retries(stage):
     settings = stage.server._settings
     await stage.server.stop()
     stage.server._settings = dataclasses.replace(settings, webhook_retry_for=0.0)
@@ -155,7 +155,7 @@ async def test_the_documented_retries_at_ten_and_thirty_seconds_and_then_no_more
         assert 29 < times[2] - times[1] < 34
         await stage.pass_time(120)
         assert len(receiver.told) == 3
-        # A slow one is not waited for, a good one ends it.
+        # A slow response counts as a failure; a success ends the retries.
         receiver.seconds, receiver.status = 5.0, 200
         await rest("POST", "/messages", json=text)
         await stage.pass_time(8)
@@ -164,7 +164,7 @@ async def test_the_documented_retries_at_ten_and_thirty_seconds_and_then_no_more
         assert stage.server.parts.metrics.webhooks == {"put off": 3, "given up": 1, "sent": 1}
 
 
-async def test_a_restart_loses_none(stage):
+async def test_restart_loses_no_delivery(stage):
     receiver = Receiver()
     async with Rest(stage) as rest:
         await rest("POST", "/webhooks", json={**HOOK, "triggers": ["message_sent"]})
@@ -178,7 +178,7 @@ async def test_a_restart_loses_none(stage):
         assert sorted(t["data"]["message"]["id"] for t in receiver.told) == ["1", "2", "3"]
 
 
-async def test_their_administration(stage):
+async def test_webhook_administration(stage):
     async with Rest(stage) as rest:
         made = await rest("POST", "/webhooks", json={**HOOK, "id": "Mine", "triggers": ["message_sent"]})
         assert (made["id"], made["triggers"], made["enabled"]) == ("mine", ["message_sent"], True)
@@ -195,14 +195,14 @@ async def test_their_administration(stage):
         await rest.refused("ERR_WEBHOOK_NOT_FOUND", "GET", "/webhooks/mine")
 
 
-async def test_a_store_that_cannot_write_delays_them_and_loses_none(stage):
+async def test_read_only_store_delays_deliveries_and_loses_none(stage):
     receiver = Receiver()
     receiver.listen()
     async with Rest(stage) as rest:
         await rest("POST", "/webhooks", json={**HOOK, "triggers": ["message_sent"]})
         receiver.seconds = 1.0
         await rest("POST", "/messages", json={"receiver": "bob", "receiverType": "user", "data": {"text": "one"}})
-        stage.server.parts.store._writing.execute("PRAGMA query_only = ON")  # it cannot be noted that it was told
+        stage.server.parts.store._writing.execute("PRAGMA query_only = ON")  # the success cannot be stored
         await stage.pass_time(20)
         assert len(receiver.told) >= 2
         stage.server.parts.store._writing.execute("PRAGMA query_only = OFF")
@@ -216,14 +216,14 @@ async def test_a_store_that_cannot_write_delays_them_and_loses_none(stage):
 
 @pytest.fixture
 def for_everybody(stage, tmp_path):
-    """A server that others reach, too: it may not be had to ask what only its own machine can."""
+    """A server with a public address, whose webhooks must not reach local addresses."""
     stage.server = VirtualServer(
         tmp_path, Settings(data=str(tmp_path), host="0.0.0.0", webhook_targets="10.1.0.0/16", **UNLIMITED)
     )
     return stage
 
 
-async def test_what_is_not_public_is_not_reached_and_what_is_allowed_is(stage, for_everybody):
+async def test_only_public_and_allowed_addresses_are_reached(stage, for_everybody):
     receiver = Receiver()
     receiver.listen("10.1.2.3")
     async with Rest(stage) as rest:
@@ -233,17 +233,17 @@ async def test_what_is_not_public_is_not_reached_and_what_is_allowed_is(stage, f
         await until(stage, lambda: len(receiver.told) == 1)
         given_up = stage.server.parts.metrics.webhooks
         for n, address in enumerate(["127.0.0.1", "169.254.169.254", "192.168.1.1", "::1", "::ffff:127.0.0.1"]):
-            stage.network.names.addresses["hook"] = [address]  # the name has another address now
+            stage.network.names.addresses["hook"] = [address]  # the name resolves to another address now
             await stage.pass_time(10)
             await alice.say("bob", address)
             await until(stage, lambda n=n: given_up["given up"] == n + 1)
         assert len(receiver.told) == 1
-        stage.network.names.addresses["hook"] = ["127.0.0.1", "10.1.9.9"]  # of several the one that may be
+        stage.network.names.addresses["hook"] = ["127.0.0.1", "10.1.9.9"]  # one of the addresses is allowed
         await alice.say("bob", "2")
         await until(stage, lambda: len(receiver.told) == 2)
 
 
-async def test_urls_that_cannot_be_right_are_refused_at_once(stage, for_everybody):
+async def test_invalid_urls_are_refused(stage, for_everybody):
     async with Rest(stage) as rest:
         for url in (
             "http://127.0.0.1/in",

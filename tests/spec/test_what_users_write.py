@@ -25,7 +25,7 @@ from tailwire import (
     TypingIndicator,
     UsersRequestBuilder,
 )
-from tailwire.server.actions.doors import Doors
+from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.ports import records
 from tailwire.testing.virtual.world import PORT
 
@@ -130,7 +130,7 @@ async def test_a_path_is_no_line_of_the_log(stage: Stage, caplog, monkeypatch):
     async def fails(*_: Any, **__: Any) -> None:
         raise RuntimeError("planted")
 
-    monkeypatch.setattr(Doors, "message", fails)
+    monkeypatch.setattr(Authorizer, "message", fails)
     async with Rest(stage) as rest:
         path = "/messages/1%0a2026-11-26T00:00:00%20WARNING%20FORGED%1b[31m" + "x" * 1000
         assert (await rest.answer("GET", path, as_="alice")).status_code == 500
@@ -160,8 +160,7 @@ def numbers_without_bounds(shape: Any, place: str, seen: tuple[Any, ...] = ()) -
 
 async def test_no_number_that_is_asked_for_can_be_larger_than_the_store_takes(stage: Stage):
     api = stage.server.parts.api
-    operations = [*api._fixed.values(), *(o for some in api._varying.values() for _, o in some)]
-    kinds = {kind for o in operations for kind in (o.body, o.query) if kind is not None}
+    kinds = {kind for o in api.operations for kind in (o.body, o.query) if kind is not None}
     found = [f for kind in kinds for f in numbers_without_bounds(msgspec.inspect.type_info(kind), str(kind))]
     assert len(kinds) > 20
     assert found == []

@@ -12,10 +12,11 @@ from harness import CONNECTED, Stage
 from rest import Rest
 from tailwire import TransientMessage
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.content import Body
+from tailwire.server.actions.drafting import Outgoing
 from tailwire.server.actions.users import UserChange
 from tailwire.server.config import Settings
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.rest.requests import SendMessage
 from tailwire.testing.virtual.world import UNLIMITED, VirtualServer, virtual_loop
 
 
@@ -23,8 +24,8 @@ def text(receiver: str, words: str, kind: str = "user") -> dict:
     return {"receiver": receiver, "receiverType": kind, "category": "message", "type": "text", "data": {"text": words}}
 
 
-def body(fields: dict) -> Body:
-    return msgspec.json.decode(json.dumps(fields), type=Body)
+def body(fields: dict) -> Outgoing:
+    return msgspec.json.decode(json.dumps(fields), type=SendMessage).to_message()
 
 
 def said(messages: list[dict]) -> list[str]:

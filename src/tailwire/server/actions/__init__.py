@@ -1,5 +1,5 @@
-"""What the server does, one module a noun: load, ask the rules, store, publish, answer.
+"""Use cases of the server, one module per noun: load, check permissions, store, publish.
 
-Who may import it: rest, gateway, app.
-Design page: architecture.md (Two doors, one way); server.md (The way of a message).
+Who may import it: rest, gateway, app, shutdown.
+Read more: docs/project/specification.md
 """

@@ -1,4 +1,4 @@
-"""Who calls."""
+"""The caller of an action."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from tailwire.server.rules.names import SYSTEM_USER
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A logged-in user on one of their devices, or a REST key.
+    """A user who is logged in on a device, or a REST key.
 
     Attributes:
-        uid: the user; with a REST key whom it acts for, `app_system` without `onBehalfOf`.
-        device: the `resource` of the client: what it causes is not sent back to it.
-        token: fingerprint of the auth token; "" with a REST key.
-        key: a REST key calls.
-        chained: its client wants to know which message came before the one that it sends (feature `chain`).
+        uid: the user; with a REST key the user it acts for, or `app_system` without `onBehalfOf`.
+        device: the `resource` of the client. Frames that the caller causes are not sent back to this device.
+        token: the fingerprint of the auth token; "" with a REST key.
+        key: whether the caller is a REST key.
+        chained: whether the client wants the id of the message before the one that it sends (feature `chain`).
     """
 
     uid: str
@@ -27,10 +27,10 @@ class Caller:
 
     @property
     def system(self) -> bool:
-        """The app itself calls: it may do everything."""
+        """Whether the caller is the app itself, which may do everything."""
         return self.uid == SYSTEM_USER
 
     @property
     def reader(self) -> str:
-        """Whose eyes lists are made for; "" for the app itself, which sees everything."""
+        """The uid for which lists are filtered; "" for the app itself, which sees everything."""
         return "" if self.system else self.uid

@@ -1,4 +1,4 @@
-"""The content of a message: the documented keys only, checked. Nothing else that a client sends is kept."""
+"""Validates the content of messages. Only the documented keys are stored."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Annotated, Any
 import msgspec
 
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.present import absent, empty
+from tailwire.server.actions.raw_json import absent
 from tailwire.server.ports.file_urls import is_stored_url
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rules import messages as rules
-from tailwire.server.rules.addresses import check_address
+from tailwire.server.rules.urls import check_address
 
 Pixels = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 
 class Attachment(msgspec.Struct, rename="camel", omit_defaults=True):
-    """An attachment as a client sends it."""
+    """An attachment, as clients send it and as it is stored."""
 
     url: str = ""
     name: str = ""
@@ -31,7 +31,7 @@ class Attachment(msgspec.Struct, rename="camel", omit_defaults=True):
 
 
 class Data(msgspec.Struct, rename="camel"):
-    """`data` of a message as a client sends it."""
+    """The `data` of a message, as clients send it."""
 
     text: Any = None
     metadata: msgspec.Raw = msgspec.field(default_factory=absent)
@@ -47,53 +47,15 @@ class Data(msgspec.Struct, rename="camel"):
     send_notification: bool | None = None
 
 
-class Receivers(msgspec.Struct):
-    """Several receivers at once."""
-
-    uids: list[str] = []
-    guids: list[str] = []
-
-
-class Body(msgspec.Struct, rename="camel"):
-    """A message as a client sends it."""
-
-    receiver: str | None = None
-    receiver_type: str | None = None
-    category: str = "message"
-    type: str = "text"
-    data: msgspec.Raw = msgspec.field(default_factory=empty)
-    muid: str | None = None
-    tags: list[str] | None = None
-    parent_id: str | int | None = None
-    parent_message_id: str | int | None = None
-    quoted_message_id: str | int | None = None
-    multiple_receivers: Receivers | None = None
-
-
-def receivers(body: Body) -> list[tuple[str, str]]:
-    """Who gets a message that is sent to several: id and type of each, once."""
-    wanted = body.multiple_receivers
-    if wanted is None:
-        return []
-    return list(dict.fromkeys([*((uid, "user") for uid in wanted.uids), *((guid, "group") for guid in wanted.guids)]))
-
-
-class Edit(msgspec.Struct, rename="camel"):
-    """A change of a message as a client sends it."""
-
-    data: msgspec.Raw = msgspec.field(default_factory=empty)
-    tags: list[str] | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What was sent, checked.
+    """Validated content.
 
     Attributes:
-        data: for the message's `data`.
+        data: the message's `data`, to be encoded.
         traits: bits of `records.Trait`.
         mentions: the uids that the text mentions.
-        updates_conversation: whether it may become the last message of its conversation.
+        updates_conversation: whether the message may become the last one of its conversation.
     """
 
     data: dict[str, Any]
@@ -105,14 +67,15 @@ class Content:
 _decode_data = msgspec.json.Decoder(Data).decode
 
 
-async def read_content(category: str, kind: str, raw: msgspec.Raw, directory: Directory, most: int) -> Content:
-    """Check what was sent as `data`.
+async def read_content(category: str, kind: str, raw: msgspec.Raw, directory: Directory, max_bytes: int) -> Content:
+    """Validate the `data` of a message.
 
     Args:
-        most: the most bytes that are taken.
+        kind: the message's `type`.
+        max_bytes: the limit for the size of `data`.
 
     Raises:
-        Refused: with the documented code of what is wrong.
+        Refused: with the documented code for what is wrong.
     """
     try:
         sent = _decode_data(raw)
@@ -126,7 +89,7 @@ async def read_content(category: str, kind: str, raw: msgspec.Raw, directory: Di
     custom = bytes(sent.custom_data).startswith(b"{")
     interactive = bytes(sent.interactive_data).startswith(b"{")
     size = len(bytes(raw))
-    rules.check_content(category, kind, sent.text, len(attachments), custom, interactive, size, most)
+    rules.check_content(category, kind, sent.text, len(attachments), custom, interactive, size, max_bytes)
     data: dict[str, Any] = {}
     if sent.text is not None:
         data["text"] = sent.text
@@ -184,7 +147,7 @@ def _options(sent: Data, data: dict[str, Any]) -> None:
 
 
 async def _mentions(text: str, data: dict[str, Any], directory: Directory) -> tuple[str, ...]:
-    # Who is mentioned and exists; a name that nobody has stays text.
+    # Mentions of users who do not exist remain plain text.
     found: dict[str, Any] = {}
     for uid in rules.mentioned_in(text):
         try:

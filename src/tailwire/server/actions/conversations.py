@@ -1,4 +1,4 @@
-"""Conversations as their participants see them."""
+"""Conversations, as each participant sees them."""
 
 from __future__ import annotations
 
@@ -8,66 +8,53 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.delivery import Delivery
-from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.doors import Doors
-from tailwire.server.actions.present import encode, group, page, without_none
+from tailwire.server.actions.payloads import group_payload, without_none
+from tailwire.server.actions.raw_json import decode_object, encode
 from tailwire.server.actions.relations import block_flags
-from tailwire.server.actions.views import Views
+from tailwire.server.actions.rendering import Renderer
+from tailwire.server.actions.services import Services
 from tailwire.server.ports.conversations import ConversationKey, group_in, id_of, keys_with_id, other_in
 from tailwire.server.ports.filters import ConversationFilter
 from tailwire.server.ports.records import ConversationRow
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.ports.store import Store
-from tailwire.server.ports.world import World
-from tailwire.server.rules.lengths import Lengths
 
 
 class Conversations:
-    """What can be done with conversations.
+    """Actions on conversations.
 
     Args:
-        most_pins: conversations that a user may pin.
+        max_pins: conversations that a user may pin.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        directory: Directory,
-        doors: Doors,
-        views: Views,
-        delivery: Delivery,
-        world: World,
-        lengths: Lengths,
-        most_pins: int,
-    ) -> None:
-        self._store = store
-        self._directory = directory
-        self._doors = doors
-        self._views = views
-        self._delivery = delivery
-        self._world = world
-        self._lengths = lengths
-        self._most_pins = most_pins
+    def __init__(self, services: Services, renderer: Renderer, max_pins: int) -> None:
+        self._store = services.store
+        self._directory = services.directory
+        self._authorizer = services.authorizer
+        self._renderer = renderer
+        self._delivery = services.delivery
+        self._world = services.world
+        self._lengths = services.lengths
+        self._max_pins = max_pins
 
     async def listed(
-        self, caller: Caller, wanted: ConversationFilter, *, number: int, with_tags: bool, with_blocks: bool
-    ) -> bytes:
-        """A page of the caller's conversations, pinned ones first, then by the time of the last message.
+        self, caller: Caller, wanted: ConversationFilter, *, with_tags: bool, with_blocks: bool
+    ) -> tuple[list[Any], int]:
+        """Return a page of the caller's conversations, and how many there are.
 
-        To the app itself: those of all users, by uid.
+        Pinned conversations come first, then the order is by the time of the last message. The app itself gets the
+        conversations of all users, by uid.
 
         Args:
-            with_tags: with the tags of each.
-            with_blocks: say of each other user whether there is a block.
+            with_tags: include the tags of each.
+            with_blocks: include the blocks between the caller and each other user.
         """
         if caller.system:
             wanted = replace(wanted, uid="")
         rows, total = await self._store.conversations(wanted)
-        shown = await self._present(caller, rows, with_tags=with_tags or bool(wanted.tags))
+        shown = await self._render(caller, rows, with_tags=with_tags or bool(wanted.tags))
         if with_blocks:
             await self._add_blocks(shown, rows)
-        return encode(page(shown, total=total, limit=wanted.limit, number=number))
+        return shown, total
 
     async def _add_blocks(self, shown: list[Any], rows: list[ConversationRow]) -> None:
         others: dict[str, list[str]] = {}
@@ -77,21 +64,24 @@ class Conversations:
         for conversation, row in zip(shown, rows, strict=True):
             found = blocks[row.uid].get(other_in(row.conversation_id, row.uid))
             if found is not None:
-                fields = msgspec.json.decode(encode(conversation["conversationWith"]), type=dict[str, msgspec.Raw])
+                fields = decode_object(encode(conversation["conversationWith"]))
                 conversation["conversationWith"] = {**fields, **block_flags(*found)}
 
-    async def _present(self, caller: Caller, rows: list[ConversationRow], *, with_tags: bool = True) -> list[Any]:
+    async def _render(self, caller: Caller, rows: list[ConversationRow], *, with_tags: bool = True) -> list[Any]:
         found = await self._store.messages_of([row.shown_message_id for row in rows if row.shown_message_id])
         last = [found[row.shown_message_id] for row in rows if row.shown_message_id in found]
         last = [message for message in last if not message.deleted_at]
-        shown = dict(zip([m.id for m in last], await self._views.many(last, caller.reader), strict=True))
+        shown = dict(zip([m.id for m in last], await self._renderer.render_all(last, caller.reader), strict=True))
         guids: dict[str, list[str]] = {}
         for row in rows:
             guid = group_in(row.conversation_id)
             if guid:
                 guids.setdefault(row.uid, []).append(guid)
-        of = {uid: await self._store.memberships(names, uid) for uid, names in guids.items()}
-        listed = [await self._one(row, shown.get(row.shown_message_id), of.get(row.uid, {}), with_tags) for row in rows]
+        memberships = {uid: await self._store.memberships(names, uid) for uid, names in guids.items()}
+        listed = [
+            await self._one(row, shown.get(row.shown_message_id), memberships.get(row.uid, {}), with_tags)
+            for row in rows
+        ]
         if caller.system:
             listed = [{**one, "uid": row.uid} for one, row in zip(listed, rows, strict=True)]
         return listed
@@ -102,7 +92,7 @@ class Conversations:
         if guid:
             kind = "group"
             found = await self._store.group(guid)
-            other = group(found, memberships.get(guid)) if found else {"guid": guid}
+            other = group_payload(found, memberships.get(guid)) if found else {"guid": guid}
         else:
             kind, uid = "user", other_in(row.conversation_id, row.uid)
             try:
@@ -128,24 +118,28 @@ class Conversations:
         )
 
     async def get(self, caller: Caller, kind: str, other: str) -> dict[str, Any]:
-        """One conversation.
+        """Return a conversation.
+
+        Args:
+            kind: `user` or `group`.
+            other: the uid or guid.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER, ERR_CONVERSATION_NOT_ACCESSIBLE: there
-                was no message yet.
+            Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER; ERR_CONVERSATION_NOT_ACCESSIBLE if it
+                has no message yet.
         """
-        conversation = await self._doors.conversation(caller, kind, other)
+        conversation = await self._authorizer.conversation(caller, kind, other)
         row = await self._store.conversation(conversation, caller.uid, kind)
         if row is None:
             raise Refused("ERR_CONVERSATION_NOT_ACCESSIBLE")
-        (shown,) = await self._present(caller, [row])
+        (shown,) = await self._render(caller, [row])
         return dict(shown)
 
     async def by_id(self, caller: Caller, conversation_id: str) -> tuple[str, str]:
-        """Return what a conversation's id names to the caller: its kind and the uid or guid.
+        """Return the kind, and the uid or guid, of the conversation that an id names for the caller.
 
-        Several conversations may have one id. Only those in which the caller takes part are looked at, and of these
-        one between two users goes before a group's.
+        Several conversations may have the same id. Only those in which the caller participates are considered, and a
+        conversation between two users takes precedence over a group.
 
         Raises:
             Refused: ERR_CONVERSATION_NOT_FOUND.
@@ -159,62 +153,60 @@ class Conversations:
         raise Refused("ERR_CONVERSATION_NOT_FOUND")
 
     async def key_for_app(self, conversation_id: str) -> ConversationKey:
-        """Return the key of the one conversation that has an id, for the app itself, which takes part in all.
+        """Return the key of the only conversation with an id, for the app itself, which participates in all.
 
         Raises:
             Refused: ERR_CONVERSATION_NOT_FOUND; ERR_BAD_REQUEST when several conversations have the id.
         """
         known = [key for key in keys_with_id(conversation_id) if await self._store.last_message_id(key)]
         if len(known) > 1:
-            advice = "Several conversations have this id. Ask on behalf of one who takes part, or name the group."
+            advice = "Several conversations have this id. Use onBehalfOf with a participant, or name the group."
             raise Refused("ERR_BAD_REQUEST", {"conversationId": advice})
         if not known:
             raise Refused("ERR_CONVERSATION_NOT_FOUND")
         return known[0]
 
     async def tag(self, caller: Caller, kind: str, other: str, wanted: list[str]) -> dict[str, Any]:
-        """Set the caller's tags of a conversation.
+        """Replace the caller's tags of a conversation, and return it.
 
         Raises:
             Refused: as `get`; ERR_BAD_REQUEST.
         """
         await self.get(caller, kind, other)
         kept = encode(self._lengths.check_tags(wanted)).decode() if wanted else None
-        await self._store.tag_conversation(await self._doors.conversation(caller, kind, other), caller.uid, kept)
+        await self._store.tag_conversation(await self._authorizer.conversation(caller, kind, other), caller.uid, kept)
         return await self.get(caller, kind, other)
 
-    async def delete(self, caller: Caller, kind: str, other: str, *, permanently: bool = False) -> dict[str, Any]:
-        """Delete a conversation for the caller: others keep it, and it comes back with the next message.
+    async def delete(self, caller: Caller, kind: str, other: str, *, permanently: bool) -> ConversationKey:
+        """Delete a conversation for the caller, and return its key. It reappears with the next message.
 
         Args:
-            permanently: (REST keys) its messages go, for everybody.
+            permanently: delete its messages for all participants.
 
         Raises:
             Refused: as `get`.
         """
         await self.get(caller, kind, other)
-        conversation = await self._doors.conversation(caller, kind, other)
-        if permanently and caller.key:
+        conversation = await self._authorizer.conversation(caller, kind, other)
+        if permanently:
             await self._store.remove_conversation(conversation)
-            text = f"The conversation {id_of(conversation)} has been deleted successfully for all the users."
-            return {"success": True, "message": text}
-        last = await self._store.last_message_id(conversation)
-        await self._store.clear(conversation, caller.uid, last)
-        text = f"The conversation {id_of(conversation)} has been deleted successfully for UID {caller.uid}."
-        return {"success": True, "message": text}
+        else:
+            last = await self._store.last_message_id(conversation)
+            await self._store.clear(conversation, caller.uid, last)
+        return conversation
 
     async def pin(self, caller: Caller, kind: str, other: str, *, pinned: bool) -> dict[str, Any]:
-        """Pin a conversation to the head of the caller's list, or unpin it.
+        """Pin a conversation to the head of the caller's list, or unpin it. Return the conversation.
 
         Raises:
             Refused: as `get`; ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED.
         """
         before = await self.get(caller, kind, other)
-        conversation = await self._doors.conversation(caller, kind, other)
+        conversation = await self._authorizer.conversation(caller, kind, other)
         if pinned and "pinnedAt" not in before:
             count = await self._store.pinned_conversations(caller.uid)
-            if count >= self._most_pins:
-                raise Refused("ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED", {"limit": self._most_pins})
+            if count >= self._max_pins:
+                raise Refused("ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED", {"limit": self._max_pins})
         await self._store.pin_conversation(conversation, caller.uid, self._world.seconds() if pinned else None)
         shown = await self.get(caller, kind, other)
         self._delivery.conversation_pin(caller, "pinned" if pinned else "unpinned", encode(shown))
@@ -223,8 +215,14 @@ class Conversations:
     async def unread_counts(
         self, caller: Caller, *, kind: str = "", other: str = "", hide_blocked: bool = False
     ) -> list[dict[str, Any]]:
-        """How many messages the caller has not read: of one conversation, of those of a kind, or of all."""
-        wanted = await self._doors.conversation(caller, kind, other) if other else None
+        """Return how many messages the caller has not read: in one conversation, in one kind of them, or in all.
+
+        Args:
+            kind: `user`, `group`, or "" for both.
+            other: the uid or guid of one conversation, or "" for all.
+            hide_blocked: omit conversations with blocked users.
+        """
+        wanted = await self._authorizer.conversation(caller, kind, other) if other else None
         listed = []
         for each in (kind,) if kind else ("user", "group"):
             found = await self._store.unread_counts(caller.uid, each, wanted, hide_blocked)

@@ -1,4 +1,4 @@
-"""Wraps what happened into frames and publishes them to those concerned."""
+"""Publishes frames to the users concerned."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.present import encode
+from tailwire.server.actions.raw_json import encode, with_field
 from tailwire.server.fanout.frames import with_before, with_head
 from tailwire.server.ports.broker import (
     PRESENCE,
@@ -25,16 +25,16 @@ from tailwire.server.ports.records import MessageRow
 from tailwire.wire.frames import FrameType
 
 
-def as_told(caller: Caller, json: bytes, before: int) -> bytes:
-    """A stored message as its sender is told it: with the one before it, where their client wants to know (`chain`)."""
+def for_sender(caller: Caller, json: bytes, before: int) -> bytes:
+    """Return an encoded message for its sender: with the id before it, if their client has the feature `chain`."""
     return with_before(json, before) if before and caller.chained else json
 
 
 class Delivery:
-    """Publishes frames. To everyone concerned but the device that caused them.
+    """Publishes frames to all sockets concerned, except those of the device that caused them.
 
     Args:
-        base: the server's URL, for files in what no request has caused.
+        base: the server's URL, for links to files in frames that no request has caused.
     """
 
     def __init__(self, broker: Broker, app_id: str, base: str) -> None:
@@ -43,11 +43,12 @@ class Delivery:
         self._app = encode(app_id)
 
     def message(self, row: MessageRow, json: bytes, device: str, also: str = "", *, before: int = 0) -> None:
-        """A message was stored.
+        """Publish a stored message.
 
         Args:
-            also: is told too: somebody who is no member of the group (any more).
-            before: the message before it in its conversation; 0 for the first.
+            json: the encoded message.
+            also: the uid of a further receiver, who is not a member of the group.
+            before: the id of the message before it in its conversation; 0 for the first.
         """
         payload = self._frame(FrameType.MESSAGE, row.sender, device, row.receiver, row.receiver_type, json)
         publication = FramePublication(payload, device, before=before)
@@ -56,14 +57,14 @@ class Delivery:
             self._broker.publish(user_subject(also), publication)
 
     def typing(self, caller: Caller, receiver: str, receiver_type: str, body: dict[str, Any]) -> None:
-        """Somebody began, or stopped, typing."""
-        self._live(FrameType.TYPING, caller, receiver, receiver_type, body, droppable=True)
+        """Publish that the caller started or stopped typing."""
+        self._ephemeral(FrameType.TYPING, caller, receiver, receiver_type, body, droppable=True)
 
     def transient(self, caller: Caller, receiver: str, receiver_type: str, body: dict[str, Any]) -> None:
-        """Somebody sent a message that is not kept."""
-        self._live(FrameType.TRANSIENT, caller, receiver, receiver_type, body, droppable=False)
+        """Publish a message that is not stored."""
+        self._ephemeral(FrameType.TRANSIENT, caller, receiver, receiver_type, body, droppable=False)
 
-    def _live(
+    def _ephemeral(
         self,
         kind: FrameType,
         caller: Caller,
@@ -80,24 +81,24 @@ class Delivery:
     def receipt(
         self, caller: Caller, receiver: str, receiver_type: str, message_sender: str, body: dict[str, Any], to: str
     ) -> None:
-        """Somebody received or read a conversation: told to one user, and to the reader's other devices.
+        """Publish that the caller received or read a conversation, to one user and to the caller's other devices.
 
         Args:
-            to: the message's sender, where they may be told.
+            to: the message's sender if they may be notified, else the caller.
         """
         frame = self._frame(FrameType.RECEIPTS, caller.uid, caller.device, receiver, receiver_type, encode(body))
-        frame = frame[:-1] + b',"messageSender":%b}' % encode(message_sender)
+        frame = with_field(frame, b"messageSender", encode(message_sender))
         for uid in dict.fromkeys((to, caller.uid)):
             self._broker.publish(user_subject(uid), FramePublication(frame, caller.device))
 
     def receipt_of_all(self, caller: Caller, guid: str, message_sender: str, body: dict[str, Any]) -> None:
-        """All members of a group have received, or read, a message: told to its sender."""
+        """Publish to the sender of a message that all members of its group have received or read it."""
         frame = self._frame(FrameType.RECEIPTS, caller.uid, caller.device, guid, "group", encode(body))
-        frame = frame[:-1] + b',"messageSender":%b}' % encode(message_sender)
+        frame = with_field(frame, b"messageSender", encode(message_sender))
         self._broker.publish(user_subject(message_sender), FramePublication(frame, caller.device))
 
     def reaction(self, caller: Caller, row: MessageRow, body: dict[str, Any]) -> None:
-        """Somebody reacted to a message, or took it back."""
+        """Publish that the caller added or removed a reaction."""
         receiver = row.receiver
         if row.receiver_type == "user" and caller.uid == row.receiver:
             receiver = row.sender
@@ -112,17 +113,17 @@ class Delivery:
         self._to_conversation(row.sender, row.receiver, row.receiver_type, FramePublication(frame, caller.device))
 
     def pin(self, caller: Caller, row: MessageRow, action: str, json: bytes) -> None:
-        """A message was pinned, or unpinned."""
+        """Publish that a message was pinned or unpinned."""
         body = encode({"action": action, "message": msgspec.Raw(json)})
         frame = self._frame(FrameType.PIN, caller.uid, caller.device, row.receiver, row.receiver_type, body)
         self._to_conversation(row.sender, row.receiver, row.receiver_type, FramePublication(frame, caller.device))
 
     def save(self, caller: Caller, action: str, json: bytes) -> None:
-        """A user saved a message, or no longer: told to their other devices."""
+        """Publish to the caller's other devices that they saved or unsaved a message."""
         self._to_own_devices(FrameType.SAVE, caller, encode({"action": action, "message": msgspec.Raw(json)}))
 
     def conversation_pin(self, caller: Caller, action: str, json: bytes) -> None:
-        """A user pinned a conversation, or unpinned it: told to their other devices."""
+        """Publish to the caller's other devices that they pinned or unpinned a conversation."""
         body = encode({"action": action, "conversation": msgspec.Raw(json)})
         self._to_own_devices(FrameType.CONVERSATION_PIN, caller, body)
 
@@ -139,10 +140,13 @@ class Delivery:
         hidden_from: frozenset[str],
         feature: str = "",
     ) -> None:
-        """A user came online or went offline. Those with whom there is a block do not hear of it.
+        """Publish the presence of a user.
 
         Args:
-            feature: only sockets with it are told.
+            role: the user's role, for sockets that subscribed to roles.
+            friends: the uids of the user's friends, for sockets that subscribed to friends.
+            hidden_from: the uids of the users with a block between them and the user.
+            feature: restricts the frame to sockets with this feature.
         """
         frame = self._frame(FrameType.PRESENCE, uid, "", uid, "user", encode(body))
         audience = PresenceAudience(role, friends, hidden_from, feature)
@@ -150,11 +154,11 @@ class Delivery:
         self._broker.publish(PRESENCE, publication)
 
     def membership(self, uid: str, guid: str, *, joined: bool) -> None:
-        """A user's sockets begin, or cease, to hear a group."""
+        """Subscribe a user's sockets to a group, or unsubscribe them."""
         self._broker.publish(user_subject(uid), MembershipChange(guid, joined))
 
     def token_gone(self, uid: str, token: str) -> None:
-        """A token was taken back: the sockets that it opened end."""
+        """Close the sockets that a revoked token opened."""
         self._broker.publish(user_subject(uid), TokenRevoked(token))
 
     def _to_conversation(self, sender: str, receiver: str, receiver_type: str, publication: FramePublication) -> None:

@@ -1,4 +1,4 @@
-"""Users and groups as messages carry them, encoded once and remembered."""
+"""Users as messages carry them, encoded once and cached."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from dataclasses import replace
 
 import msgspec
 
-from tailwire.server.actions import present
+from tailwire.server.actions.payloads import user_payload
+from tailwire.server.actions.raw_json import encode
 from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.rules.names import SYSTEM_USER
 
-MAX_REMEMBERED = 20_000
+MAX_CACHED = 20_000
 SYSTEM = UserRow(SYSTEM_USER, "System")
 
 
 class Directory:
-    """Looks users up for those who build messages.
+    """Looks up users, and says who is online.
 
     Args:
-        online: whether a user has a socket.
-        everyone_online: the uids of those who have.
+        online: returns whether a user has a socket.
+        everyone_online: returns the uids of all users who have one.
     """
 
     def __init__(
@@ -31,10 +32,10 @@ class Directory:
         self._store = store
         self._online = online
         self._everyone_online = everyone_online
-        self._encoded: dict[tuple[str, bool, bool], msgspec.Raw] = {}
+        self._encoded: dict[tuple[str, bool, bool], msgspec.Raw] = {}  # by uid, online, with metadata
 
     async def user(self, uid: str) -> UserRow:
-        """A user.
+        """Return a user who exists and is active.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND.
@@ -45,74 +46,74 @@ class Directory:
         return found
 
     async def user_entity(self, uid: str) -> msgspec.Raw:
-        """A user, encoded.
+        """Return a user, encoded.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND.
         """
-        return await self._entity(uid, whole=True)
+        return await self._entity(uid, with_metadata=True)
 
     async def stored_entity(self, uid: str) -> msgspec.Raw:
-        """A user as stored messages carry them: without metadata, which may hold what must be corrected, or forgotten.
+        """Return a user as stored messages carry them: without metadata, which must stay correctable and erasable.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND.
         """
-        return await self._entity(uid, whole=False)
+        return await self._entity(uid, with_metadata=False)
 
-    async def _entity(self, uid: str, *, whole: bool) -> msgspec.Raw:
-        key = (uid, self._online(uid), whole)
+    async def _entity(self, uid: str, *, with_metadata: bool) -> msgspec.Raw:
+        key = (uid, self._online(uid), with_metadata)
         known = self._encoded.get(key)
         if known is None:
             row = SYSTEM if uid == SYSTEM_USER else await self.user(uid)
-            if len(self._encoded) >= MAX_REMEMBERED:
+            if len(self._encoded) >= MAX_CACHED:
                 self._encoded.clear()
-            if not whole:
+            if not with_metadata:
                 row = replace(row, metadata=None)
-            known = self._encoded[key] = msgspec.Raw(present.encode(present.user(row, online=key[1])))
+            known = self._encoded[key] = msgspec.Raw(encode(user_payload(row, online=key[1])))
         return known
 
     def is_online(self, uid: str) -> bool:
-        """Whether a user has a socket."""
+        """Return whether a user has a socket."""
         return self._online(uid)
 
     def forget(self, uid: str) -> None:
-        """A user has changed."""
+        """Drop a user from the cache, because the user has changed."""
         for online in (True, False):
-            for whole in (True, False):
-                self._encoded.pop((uid, online, whole), None)
+            for with_metadata in (True, False):
+                self._encoded.pop((uid, online, with_metadata), None)
 
     def forget_all(self) -> None:
-        """Many users may have changed."""
+        """Clear the cache, because many users may have changed."""
         self._encoded.clear()
 
     def online_uids(self) -> tuple[str, ...]:
-        """Everybody who has a socket here."""
+        """Return the uids of all users who have a socket here."""
         return tuple(self._everyone_online())
 
     async def online_to(self, reader: str) -> tuple[str, ...]:
-        """Everybody who is online as far as a reader may know: where there is a block, they are not told."""
+        """Return the uids of the users whom a reader may see online: all but those with a block between them."""
         hidden = await self._store.everyone_blocked(reader) if reader else frozenset()
         return tuple(uid for uid in self._everyone_online() if uid not in hidden)
 
-    async def present(self, row: UserRow, reader: str) -> dict[str, object]:
-        """Return a user as REST gives them; without their presence where there is a block.
+    async def render(self, row: UserRow, reader: str) -> dict[str, object]:
+        """Return a user as REST shows them; without presence if there is a block between them and the reader.
 
         Args:
-            reader: who is shown them; "" for the app itself, or for the user alone.
+            reader: the uid of the reader; "" for the app itself, or if the user is the only reader.
         """
         if await self._is_hidden(row.uid, reader):
-            return present.user(replace(row, last_active_at=0), online=False)
-        return present.user(row, online=self._online(row.uid))
+            return user_payload(replace(row, last_active_at=0), online=False)
+        return user_payload(row, online=self._online(row.uid))
 
     async def entity_for(self, uid: str, reader: str) -> msgspec.Raw:
-        """Return a user, encoded, as `present` shows them to a reader.
+        """Return a user, encoded, as `render` shows them to a reader.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND.
         """
         if await self._is_hidden(uid, reader):
-            return msgspec.Raw(present.encode(await self.present(await self.user(uid), reader)))
+            return msgspec.Raw(encode(await self.render(await self.user(uid), reader)))
         return await self.user_entity(uid)
 
     async def _is_hidden(self, uid: str, reader: str) -> bool:

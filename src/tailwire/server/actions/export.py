@@ -1,4 +1,4 @@
-"""All that is kept about one user, for themselves or for whoever has to answer for it."""
+"""Exports all data about one user."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from typing import Any
 
 import msgspec
 
-from tailwire.server.actions.present import encode, group, user, without_none
+from tailwire.server.actions.payloads import group_payload, user_payload, without_none
+from tailwire.server.actions.raw_json import encode
 from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.rules.names import identifier
 
-AT_ONCE = 100
+PAGE_SIZE = 100
 
 
 class Export:
-    """Gives what is kept about a user, in lines of JSON: `{"kind": …, "data": …}`."""
+    """Exports a user as lines of JSON: `{"kind": …, "data": …}`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def begin(self, uid: str) -> AsyncIterator[bytes]:
-        """Begin to export a user.
+        """Start the export of a user.
 
         Returns:
-            Lines, each with its line feed: `user`, `token`, `group`, `file`, then each `message` that they wrote
-            or got from another user, oldest first. Never a key, a token or the content of a file.
+            Lines, each with a line feed: `user`, `token`, `group`, `file`, then each `message` that the user sent, or
+            received from another user, oldest first. Secrets and the content of files are not included.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND.
@@ -36,22 +37,22 @@ class Export:
         row = await self._store.user(identifier(uid, "uid"))
         if row is None:
             raise Refused("ERR_UID_NOT_FOUND", {"uid": uid[:100]})
-        return self._lines(row.uid, user(row, online=False))
+        return self._lines(row.uid, user_payload(row, online=False))
 
     async def _lines(self, uid: str, shown: dict[str, Any]) -> AsyncIterator[bytes]:
         yield _line("user", shown)
         offset = 0
-        while rows := (await self._store.tokens(uid, limit=AT_ONCE, offset=offset))[0]:
+        while rows := (await self._store.tokens(uid, limit=PAGE_SIZE, offset=offset))[0]:
             for token in rows:
                 yield _line("token", without_none({**asdict(token), "token_hash": None, "uid": None}))
             offset += len(rows)
         for guid in await self._store.groups_of(uid):
             found = await self._store.group(guid)
             if found is not None:
-                yield _line("group", group(found, await self._store.member(guid, uid)))
+                yield _line("group", group_payload(found, await self._store.member(guid, uid)))
         for file in await self._store.files_of(uid):
             yield _line("file", without_none(asdict(file)))
-        wanted = MessageFilter(reader=uid, newer=True, cursor=0, limit=AT_ONCE)
+        wanted = MessageFilter(reader=uid, newer=True, cursor=0, limit=PAGE_SIZE)
         while listed := await self._store.messages(wanted):
             whole = await self._store.messages_of(message.id for message in listed)
             for message in whole.values():

@@ -1,32 +1,35 @@
-"""Makes, shows, changes and deletes groups."""
+"""Creates, shows, changes and deletes groups."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-import msgspec
-
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.delivery import Delivery
-from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.doors import Doors
-from tailwire.server.actions.members import Members, NewMembers
-from tailwire.server.actions.present import absent, encode, group, page
+from tailwire.server.actions.members import MemberLists, Members
+from tailwire.server.actions.payloads import group_payload
+from tailwire.server.actions.raw_json import encode
+from tailwire.server.actions.services import Services
 from tailwire.server.auth.passwords import Passwords
 from tailwire.server.ports.filters import GroupFilter
 from tailwire.server.ports.records import Event, GroupRow, MemberRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupStanding
-from tailwire.server.ports.store import Store
-from tailwire.server.ports.world import World
 from tailwire.server.rules import groups as rules
 from tailwire.server.rules import names
-from tailwire.server.rules.lengths import Lengths
+
+UNSETTABLE = ("icon", "description", "metadata")
 
 
-class NewGroup(msgspec.Struct, rename="camel"):
-    """A group as a client sends it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewGroup:
+    """A group to create.
+
+    Attributes:
+        metadata: an encoded JSON object, or `null`.
+        owner: the uid of the owner, for the app itself; other callers own the groups that they create.
+        members: users to add to the new group.
+    """
 
     guid: str = ""
     name: str = ""
@@ -34,62 +37,53 @@ class NewGroup(msgspec.Struct, rename="camel"):
     password: str | None = None
     icon: str | None = None
     description: str | None = None
-    metadata: msgspec.Raw = msgspec.field(default_factory=absent)
+    metadata: bytes = b"null"
     owner: str | None = None
     tags: list[str] | None = None
-    members: NewMembers | None = None
+    members: MemberLists | None = None
 
 
-class GroupChange(msgspec.Struct, rename="camel"):
-    """What of a group somebody wants to change."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupChange:
+    """The fields of a group to change; None keeps a field.
+
+    Attributes:
+        metadata: an encoded JSON object; `null` keeps it.
+        owner: the uid of the new owner, for the app itself; ignored for other callers.
+        unset: names of fields to clear.
+    """
 
     name: str | None = None
     type: str | None = None
     password: str | None = None
     icon: str | None = None
     description: str | None = None
-    metadata: msgspec.Raw = msgspec.field(default_factory=absent)
+    metadata: bytes = b"null"
     owner: str | None = None
     tags: list[str] | None = None
-    unset: list[str] | None = None
-
-
-class NewOwner(msgspec.Struct):
-    """To whom a group is given."""
-
-    owner: str = ""
-
-
-UNSETTABLE = ("icon", "description", "metadata")
+    unset: tuple[str, ...] = ()
 
 
 class Groups:
-    """What can be done with groups."""
+    """Actions on groups.
 
-    def __init__(
-        self,
-        store: Store,
-        directory: Directory,
-        doors: Doors,
-        members: Members,
-        delivery: Delivery,
-        world: World,
-        lengths: Lengths,
-        passwords: Passwords,
-        most_groups: int,
-    ) -> None:
-        self._store = store
-        self._directory = directory
-        self._doors = doors
+    Args:
+        max_groups: groups of which a user may be a member.
+    """
+
+    def __init__(self, services: Services, members: Members, passwords: Passwords, max_groups: int) -> None:
+        self._store = services.store
+        self._directory = services.directory
+        self._authorizer = services.authorizer
         self._members = members
-        self._delivery = delivery
-        self._world = world
-        self._lengths = lengths
+        self._delivery = services.delivery
+        self._world = services.world
+        self._lengths = services.lengths
         self._passwords = passwords
-        self._most_groups = most_groups
+        self._max_groups = max_groups
 
     async def create(self, caller: Caller, new: NewGroup) -> dict[str, Any]:
-        """Make a group; the caller owns it and is its first admin.
+        """Create a group with the caller as owner and first admin, and return it.
 
         Raises:
             Refused: ERR_BAD_REQUEST, ERR_EMPTY_GROUP_PASS, ERR_GUID_ALREADY_EXISTS, ERR_LIMIT_EXCEEDED.
@@ -102,64 +96,63 @@ class Groups:
         owner = caller.uid
         if caller.system and new.owner:
             owner = (await self._directory.user(names.identifier(new.owner, "owner"))).uid
-        if len(await self._store.groups_of(owner)) >= self._most_groups:
-            raise Refused("ERR_LIMIT_EXCEEDED", {"groups": f"A user may be in {self._most_groups} groups."})
-        secret = new.password if new.type == "password" else None
-        a_user = owner != names.SYSTEM_USER
+        if len(await self._store.groups_of(owner)) >= self._max_groups:
+            raise Refused("ERR_LIMIT_EXCEEDED", {"groups": f"A user may be in {self._max_groups} groups."})
+        password = new.password if new.type == "password" else None
+        owner_is_member = owner != names.SYSTEM_USER
         row = GroupRow(
             guid=names.identifier(new.guid, "guid"),
             name=self._lengths.check_name(new.name),
             type=new.type,
-            password_hash=await self._passwords.hash(caller.reader, secret) if secret else None,
+            password_hash=await self._passwords.hash(caller.reader, password) if password else None,
             icon=self._lengths.check_url(new.icon, "icon"),
             description=new.description or None,
             owner=owner,
-            metadata=self._lengths.check_metadata(bytes(new.metadata)),
+            metadata=self._lengths.check_metadata(new.metadata),
             tags=encode(self._lengths.check_tags(new.tags)).decode() if new.tags else None,
-            members_count=1 if a_user else 0,
+            members_count=1 if owner_is_member else 0,
             created_at=now,
         )
         events = []
         if self._store.has_webhooks:
             members = {owner: await self._directory.user_entity(owner)}
-            events.append(Event("group_created", encode({"group": group(row, None), "members": members})))
-        if not await self._store.add_group(row, owner_is_member=a_user, events=events):
+            events.append(Event("group_created", encode({"group": group_payload(row, None), "members": members})))
+        if not await self._store.add_group(row, owner_is_member=owner_is_member, events=events):
             raise Refused("ERR_GUID_ALREADY_EXISTS", {"guid": row.guid})
-        if a_user:
+        if owner_is_member:
             self._delivery.membership(owner, row.guid, joined=True)
-        shown = group(row, await self._store.member(row.guid, caller.uid))
-        if new.members is not None:
-            shown["members"] = await self._members.add(caller, row.guid, new.members)
-            fresh = await self._store.group(row.guid)
-            shown["membersCount"] = fresh.members_count if fresh else row.members_count
-        return shown
+        return group_payload(row, await self._store.member(row.guid, caller.uid))
+
+    async def members_count(self, guid: str) -> int | None:
+        """Return how many members a group has, or None if it does not exist."""
+        row = await self._store.group(guid)
+        return row.members_count if row is not None else None
 
     async def get(self, caller: Caller, guid: str) -> dict[str, Any]:
-        """A group that the caller may see.
+        """Return a group that the caller may see.
 
         Raises:
             Refused: ERR_GUID_NOT_FOUND.
         """
-        found, member = await self._doors.group(caller, guid, "see")
-        shown = group(found, member)
+        found, member = await self._authorizer.group(caller, guid, "see")
+        shown = group_payload(found, member)
         if member is None and not caller.system and await self._store.ban_of(found.guid, caller.uid) is not None:
             shown["isBanned"] = True
         return shown
 
-    async def listed(self, caller: Caller, wanted: GroupFilter, *, number: int) -> dict[str, Any]:
-        """A page of the groups that the caller may see."""
+    async def listed(self, caller: Caller, wanted: GroupFilter) -> tuple[list[dict[str, Any]], int]:
+        """Return a page of the groups that the caller may see, and how many there are."""
         rows, total = await self._store.groups(wanted)
         mine = await self._store.memberships([row.guid for row in rows], caller.uid)
-        listed = [group(row, mine.get(row.guid)) for row in rows]
-        return page(listed, total=total, limit=wanted.limit, number=number)
+        return [group_payload(row, mine.get(row.guid)) for row in rows], total
 
     async def update(self, caller: Caller, guid: str, change: GroupChange) -> dict[str, Any]:
-        """Change a group: its moderators, admins and owner may.
+        """Change a group, and return it.
 
         Raises:
-            Refused: ERR_GUID_NOT_FOUND, as the table says, ERR_BAD_REQUEST, ERR_EMPTY_GROUP_PASS.
+            Refused: ERR_GUID_NOT_FOUND, the code in the permission table, ERR_BAD_REQUEST, ERR_EMPTY_GROUP_PASS.
         """
-        act = self._doors.group_act(caller, guid, "update")
+        act = self._authorizer.group_act(caller, guid, "update")
         before = await self._store.look(act)
         self._lengths.check_group(change.password, change.description)
         columns = self._columns(caller, change)
@@ -181,17 +174,17 @@ class Groups:
                 raise Refused("ERR_EMPTY_GROUP_PASS")
             return columns
 
-        def told(changed: GroupRow) -> tuple[Event, ...]:
-            return (Event("group_updated", encode({"group": group(changed, member)})),)
+        def events(changed: GroupRow) -> tuple[Event, ...]:
+            return (Event("group_updated", encode({"group": group_payload(changed, member)})),)
 
-        row = await self._store.change_group(act, decide, told)
+        row = await self._store.change_group(act, decide, events)
         if change.owner and caller.system:
             await self.transfer(caller, guid, change.owner)
             row = (await self._store.group(row.guid)) or row
-        return group(row, member)
+        return group_payload(row, member)
 
     def _columns(self, caller: Caller, change: GroupChange) -> dict[str, object]:
-        # Only of what is named: nothing else is written over what somebody else has changed meanwhile.
+        # Only the given fields, so that concurrent changes of other fields are not overwritten.
         columns: dict[str, object] = {"updated_at": self._world.seconds(), "updated_by": caller.uid}
         if change.name is not None:
             columns["name"] = self._lengths.check_name(change.name)
@@ -199,34 +192,37 @@ class Groups:
             columns["icon"] = self._lengths.check_url(change.icon, "icon")
         if change.description is not None:
             columns["description"] = change.description
-        metadata = self._lengths.check_metadata(bytes(change.metadata))
+        metadata = self._lengths.check_metadata(change.metadata)
         if metadata is not None:
             columns["metadata"] = metadata
         if change.tags is not None:
             columns["tags"] = encode(self._lengths.check_tags(change.tags)).decode()
-        return columns | dict.fromkeys(n for n in change.unset or () if n in UNSETTABLE)
+        return columns | dict.fromkeys(n for n in change.unset if n in UNSETTABLE)
 
-    async def delete(self, caller: Caller, guid: str) -> dict[str, Any]:
-        """Delete a group and what was said in it: its admins and owner may.
+    async def delete(self, caller: Caller, guid: str) -> str:
+        """Delete a group with its messages, and return its guid.
 
         Raises:
-            Refused: ERR_GUID_NOT_FOUND, or as the table says.
+            Refused: ERR_GUID_NOT_FOUND, or the code in the permission table.
         """
-        act = self._doors.group_act(caller, guid, "delete")
+        act = self._authorizer.group_act(caller, guid, "delete")
         await self._store.look(act)
 
-        def told(standing: GroupStanding) -> tuple[Event, ...]:
-            return (Event("group_deleted", encode({"group": group(standing.group, None)})),)
+        def events(standing: GroupStanding) -> tuple[Event, ...]:
+            return (Event("group_deleted", encode({"group": group_payload(standing.group, None)})),)
 
-        for uid in await self._store.remove_group(act, told):
+        for uid in await self._store.remove_group(act, events):
             self._delivery.membership(uid, act.guid, joined=False)
-        return {"success": True, "message": f"Group with guid {act.guid} has been deleted successfully."}
+        return act.guid
 
-    async def transfer(self, caller: Caller, guid: str, to: str) -> dict[str, Any]:
-        """Give a group to one of its members: its owner may.
+    async def transfer(self, caller: Caller, guid: str, to: str) -> tuple[str, str]:
+        """Make a member the owner of a group.
+
+        Returns:
+            The guid, and the uid of the new owner.
 
         Raises:
-            Refused: ERR_GUID_NOT_FOUND, as the table says, ERR_NOT_A_MEMBER.
+            Refused: ERR_GUID_NOT_FOUND, the code in the permission table, ERR_NOT_A_MEMBER.
         """
 
         def is_member(standing: GroupStanding) -> None:
@@ -234,15 +230,12 @@ class Groups:
                 raise Refused("ERR_NOT_A_MEMBER", {"owner": "Name a member of the group."})
 
         uid = names.identifier(to, "owner")
-        act = self._doors.group_act(caller, guid, "transfer", uid, is_member)
+        act = self._authorizer.group_act(caller, guid, "transfer", uid, is_member)
         await self._store.look(act)
 
-        def told(standing: GroupStanding) -> tuple[Event, ...]:
-            shown = {**group(replace(standing.group, owner=uid), None), "oldOwner": standing.group.owner}
+        def events(standing: GroupStanding) -> tuple[Event, ...]:
+            shown = {**group_payload(replace(standing.group, owner=uid), None), "oldOwner": standing.group.owner}
             return (Event("group_owner_transferred", encode({"group": shown})),)
 
-        await self._store.transfer_ownership(act, self._world.seconds(), told)
-        return {
-            "success": True,
-            "message": f"The ownership of the group {act.guid} is transferred to the user {uid}.",
-        }
+        await self._store.transfer_ownership(act, self._world.seconds(), events)
+        return act.guid, uid

@@ -1,59 +1,51 @@
 """API keys and the auth tokens of users, as a REST key administers them.
 
-Both are stored as hashes: a list names them by their last characters; whole, a secret is shown once, when it is made.
+Both are stored as hashes. Lists identify them by their last characters. The whole secret is shown only when it
+is created.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-import msgspec
-
-from tailwire.server.actions.delivery import Delivery
-from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.present import absent, page, stored, without_none
+from tailwire.server.actions.services import Services
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.auth.secrets import fingerprint
 from tailwire.server.ports.records import KeyRow, TokenRow
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.ports.store import Store
-from tailwire.server.ports.world import World
-from tailwire.server.rules.lengths import Lengths
 from tailwire.server.rules.names import identifier
 
 MAX_KEYS = 25
+MAX_APP_INFO_BYTES = 4096
 
 
-class NewKey(msgspec.Struct):
-    """An API key as somebody with a REST key sends it."""
+@dataclass(frozen=True, slots=True)
+class Device:
+    """The device of an auth token; None for what is unknown.
 
-    name: str = ""
-    scope: str = AUTH_ONLY
-
-
-class TokenChange(msgspec.Struct, rename="camel"):
-    """What is to be known of the device of an auth token."""
+    Attributes:
+        app_info: an encoded JSON object.
+    """
 
     platform: str | None = None
     user_agent: str | None = None
-    app_info: msgspec.Raw = msgspec.field(default_factory=absent)
+    app_info: bytes | None = None
 
 
 class Keys:
-    """What can be done with keys and tokens."""
+    """Administers API keys and auth tokens."""
 
-    def __init__(self, store: Store, directory: Directory, delivery: Delivery, world: World, lengths: Lengths) -> None:
-        self._store = store
-        self._directory = directory
-        self._delivery = delivery
-        self._world = world
-        self._lengths = lengths
+    def __init__(self, services: Services) -> None:
+        self._store = services.store
+        self._directory = services.directory
+        self._delivery = services.delivery
+        self._world = services.world
+        self._lengths = services.lengths
 
     # API keys.
 
-    async def create(self, new: NewKey) -> dict[str, Any]:
-        """Make an API key: the only time that it is shown.
+    async def create(self, name: str, scope: str) -> tuple[KeyRow, str]:
+        """Create an API key. Return it with its secret, which cannot be read again.
 
         Raises:
             Refused: ERR_BAD_REQUEST, ERR_LIMIT_EXCEEDED.
@@ -63,109 +55,101 @@ class Keys:
             raise Refused("ERR_LIMIT_EXCEEDED", {"apikeys": f"An app has at most {MAX_KEYS} keys."})
         key = self._world.secret(20)
         row = KeyRow(
-            fingerprint(key), self._lengths.check_name(new.name), _scope(new.scope), self._world.seconds(), key[-4:]
+            fingerprint(key), self._lengths.check_name(name), _check_scope(scope), self._world.seconds(), key[-4:]
         )
         await self._store.add_key(row)
-        return {**_present_key(row), "apiKey": key}
+        return row, key
 
-    async def listed(self, *, scope: str, search: str, limit: int, number: int) -> dict[str, Any]:
-        """A page of the API keys."""
-        rows, total = await self._store.keys(scope, search, limit=limit, offset=(number - 1) * limit)
-        return page([_present_key(row) for row in rows], total=total, limit=limit, number=number)
+    async def listed(self, *, scope: str, search: str, limit: int, offset: int) -> tuple[list[KeyRow], int]:
+        """Return a page of the API keys, and how many there are."""
+        return await self._store.keys(scope, search, limit=limit, offset=offset)
 
-    async def get(self, key: str) -> dict[str, Any]:
-        """An API key.
+    async def get(self, key: str) -> KeyRow:
+        """Return an API key.
 
         Raises:
             Refused: ERR_APIKEY_NOT_FOUND.
         """
-        return {**_present_key(await self._find(key)), "apiKey": key}
-
-    async def _find(self, key: str) -> KeyRow:
         row = await self._store.key(fingerprint(key))
         if row is None:
             raise Refused("ERR_APIKEY_NOT_FOUND")
         return row
 
-    async def update(self, key: str, change: NewKey, used: str) -> dict[str, Any]:
+    async def update(self, key: str, name: str, scope: str, used: str) -> KeyRow:
         """Change the name or scope of an API key.
 
         Args:
-            used: the key that asks: it cannot change itself.
+            name: the new name; "" keeps the name.
+            used: the key that authorizes the request, which cannot change itself.
 
         Raises:
             Refused: ERR_APIKEY_NOT_FOUND, ERR_APIKEY_NO_SELF_ACTION, ERR_BAD_REQUEST.
         """
-        row = await self._find(key)
+        row = await self.get(key)
         if key == used:
             raise Refused("ERR_APIKEY_NO_SELF_ACTION")
-        row = replace(row, name=self._lengths.check_name(change.name or row.name), scope=_scope(change.scope))
+        row = replace(row, name=self._lengths.check_name(name or row.name), scope=_check_scope(scope))
         if not await self._store.change_key(row.key_hash, row.name, row.scope):
             raise Refused("ERR_APIKEY_NOT_FOUND")
-        return {**_present_key(row), "apiKey": key}
+        return row
 
-    async def delete(self, key: str, used: str) -> dict[str, Any]:
+    async def delete(self, key: str, used: str) -> None:
         """Delete an API key.
 
         Raises:
             Refused: ERR_APIKEY_NOT_FOUND, ERR_APIKEY_NO_SELF_ACTION.
         """
-        row = await self._find(key)
+        row = await self.get(key)
         if key == used:
             raise Refused("ERR_APIKEY_NO_SELF_ACTION")
         await self._store.remove_key(row.key_hash)
-        return {"success": True, "message": f"The Api Key {key} has been deleted successfully."}
 
     # Auth tokens.
 
-    async def tokens(self, uid: str, *, limit: int, number: int) -> dict[str, Any]:
-        """A page of a user's auth tokens.
+    async def tokens(self, uid: str, *, limit: int, offset: int) -> tuple[list[TokenRow], int]:
+        """Return a page of a user's auth tokens, and how many there are.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND.
         """
         row = await self._directory.user(identifier(uid, "uid"))
-        rows, total = await self._store.tokens(row.uid, limit=limit, offset=(number - 1) * limit)
-        return page([_present_token(t, f"…{t.hint}") for t in rows], total=total, limit=limit, number=number)
+        return await self._store.tokens(row.uid, limit=limit, offset=offset)
 
-    async def token(self, uid: str, token: str) -> dict[str, Any]:
-        """An auth token.
+    async def token(self, uid: str, token: str) -> TokenRow:
+        """Return an auth token of a user.
 
         Raises:
-            Refused: ERR_AUTH_TOKEN_NOT_FOUND.
+            Refused: ERR_UID_NOT_FOUND, ERR_AUTH_TOKEN_NOT_FOUND.
         """
-        return _present_token(await self._token(uid, token), token)
-
-    async def _token(self, uid: str, token: str) -> TokenRow:
         await self._directory.user(identifier(uid, "uid"))
         row = await self._store.token(fingerprint(token))
         if row is None or row.uid != identifier(uid, "uid"):
             raise Refused("ERR_AUTH_TOKEN_NOT_FOUND")
         return row
 
-    async def change_token(self, uid: str, token: str, change: TokenChange) -> dict[str, Any]:
-        """Keep what is known of the device of an auth token.
+    async def change_token(self, uid: str, token: str, device: Device) -> TokenRow:
+        """Store the device of an auth token.
 
         Raises:
-            Refused: ERR_AUTH_TOKEN_NOT_FOUND.
+            Refused: ERR_UID_NOT_FOUND, ERR_AUTH_TOKEN_NOT_FOUND, ERR_BAD_REQUEST.
         """
-        row = device_of(change, await self._token(uid, token))
+        row = with_device(await self.token(uid, token), device)
         await self._store.change_token(row)
-        return _present_token(row, token)
+        return row
 
-    async def delete_token(self, uid: str, token: str) -> dict[str, Any]:
-        """Take an auth token back; the sockets that it opened end.
+    async def delete_token(self, uid: str, token: str) -> str:
+        """Revoke an auth token and close the sockets that it opened. Return the user's uid.
 
         Raises:
-            Refused: ERR_AUTH_TOKEN_NOT_FOUND.
+            Refused: ERR_UID_NOT_FOUND, ERR_AUTH_TOKEN_NOT_FOUND.
         """
-        row = await self._token(uid, token)
+        row = await self.token(uid, token)
         await self._store.remove_token(row.token_hash)
         self._delivery.token_gone(row.uid, row.token_hash)
-        return {"success": True, "message": f"The auth token of the user {row.uid} has been deleted successfully."}
+        return row.uid
 
-    async def delete_tokens(self, uid: str) -> dict[str, Any]:
-        """Take all auth tokens of a user back.
+    async def delete_tokens(self, uid: str) -> str:
+        """Revoke all auth tokens of a user and close the sockets that they opened. Return the user's uid.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND.
@@ -173,43 +157,30 @@ class Keys:
         row = await self._directory.user(identifier(uid, "uid"))
         for token in await self._store.remove_tokens(row.uid):
             self._delivery.token_gone(row.uid, token)
-        return {"success": True, "message": f"Cleared Auth Tokens successfully for uid {row.uid}."}
+        return row.uid
 
 
-def device_of(change: TokenChange, row: TokenRow) -> TokenRow:
-    """An auth token with what is known of its device."""
-    info = bytes(change.app_info)
-    if info != b"null" and (not info.startswith(b"{") or len(info) > 4096):
-        raise Refused("ERR_BAD_REQUEST", {"appInfo": "Send an object of at most 4096 bytes."})
-    for name, value, most in (("platform", change.platform, 100), ("userAgent", change.user_agent, 1000)):
-        if value is not None and len(value) > most:
-            raise Refused("ERR_BAD_REQUEST", {name: f"Use at most {most} characters."})
+def with_device(row: TokenRow, device: Device) -> TokenRow:
+    """Return an auth token with the known facts of its device.
+
+    Raises:
+        Refused: ERR_BAD_REQUEST.
+    """
+    info = device.app_info
+    if info is not None and (not info.startswith(b"{") or len(info) > MAX_APP_INFO_BYTES):
+        raise Refused("ERR_BAD_REQUEST", {"appInfo": f"Send an object of at most {MAX_APP_INFO_BYTES} bytes."})
+    for name, value, longest in (("platform", device.platform, 100), ("userAgent", device.user_agent, 1000)):
+        if value is not None and len(value) > longest:
+            raise Refused("ERR_BAD_REQUEST", {name: f"Use at most {longest} characters."})
     return replace(
         row,
-        platform=change.platform or row.platform,
-        user_agent=change.user_agent or row.user_agent,
-        app_info=info.decode() if info != b"null" else row.app_info,
+        platform=device.platform or row.platform,
+        user_agent=device.user_agent or row.user_agent,
+        app_info=info.decode() if info is not None else row.app_info,
     )
 
 
-def _scope(scope: str) -> str:
+def _check_scope(scope: str) -> str:
     if scope not in (AUTH_ONLY, FULL_ACCESS):
         raise Refused("ERR_BAD_REQUEST", {"scope": f"Use {AUTH_ONLY} or {FULL_ACCESS}."})
     return scope
-
-
-def _present_key(row: KeyRow) -> dict[str, Any]:
-    return {"apiKey": f"…{row.hint}", "name": row.name, "scope": row.scope, "createdAt": row.created_at}
-
-
-def _present_token(row: TokenRow, shown: str) -> dict[str, Any]:
-    return without_none(
-        {
-            "uid": row.uid,
-            "authToken": shown,
-            "createdAt": row.created_at,
-            "platform": row.platform,
-            "userAgent": row.user_agent,
-            "appInfo": stored(row.app_info),
-        }
-    )

@@ -1,20 +1,23 @@
-"""The action messages of groups: who came, went, was put out, or may do something else from now on."""
+"""Action messages of groups: a user joined, left, was added, kicked, banned or unbanned, or has another scope."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.present import encode, entity, group
+from tailwire.server.actions.payloads import entity, group_payload
+from tailwire.server.actions.raw_json import encode, with_field
 from tailwire.server.ports.conversations import conversation_of, key_of
 from tailwire.server.ports.records import Draft, Event
 from tailwire.server.ports.standing import GroupStanding
 
-_EVENTS = {
+MemberAction = Literal["joined", "left", "added", "kicked", "banned", "unbanned", "scopeChanged"]
+
+_TRIGGERS: dict[MemberAction, str] = {
     "joined": "group_member_joined",
     "left": "group_member_left",
     "added": "group_member_added",
@@ -23,38 +26,37 @@ _EVENTS = {
     "unbanned": "group_member_unbanned",
     "scopeChanged": "group_member_scope_changed",
 }
-_CHANGES = {"joined": 1, "added": 1, "left": -1, "kicked": -1, "banned": -1}
+_COUNT_CHANGES: dict[MemberAction, int] = {"joined": 1, "added": 1, "left": -1, "kicked": -1, "banned": -1}
 
 
 class MemberActions:
-    """Makes action messages."""
+    """Drafts action messages."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
 
-    async def of(
+    async def drafter(
         self,
         caller: Caller,
-        action: str,
+        action: MemberAction,
         uid: str,
         now: int,
         extras: Callable[[GroupStanding], dict[str, Any] | None] = lambda _: None,
     ) -> Callable[[GroupStanding], Draft]:
-        """Return what makes the action message, from how things stood before the change.
+        """Return a function that drafts the action message, given the standing before the change.
 
         Args:
-            action: `joined`, `left`, `added`, `kicked`, `banned`, `unbanned` or `scopeChanged`.
-            uid: who is acted on.
+            uid: the user who is acted on.
             now: whole seconds since 1970.
-            extras: what else it says.
+            extras: returns further content of the message.
         """
         by = await self._directory.stored_entity(caller.uid)
         on = await self._directory.stored_entity(uid) if uid != caller.uid else by
 
-        def told(before: GroupStanding) -> Draft:
-            comes_or_goes = action in ("joined", "added") or before.on is not None
-            change = _CHANGES.get(action, 0) if comes_or_goes else 0
-            after = {**group(before.group, None), "membersCount": before.group.members_count + change}
+        def draft(before: GroupStanding) -> Draft:
+            counts = action in ("joined", "added") or before.on is not None
+            change = _COUNT_CHANGES.get(action, 0) if counts else 0
+            after = {**group_payload(before.group, None), "membersCount": before.group.members_count + change}
             more = extras(before) or {}
             entities = {"by": entity(by, "user"), "on": entity(on, "user"), "for": entity(after, "group")}
             data: dict[str, Any] = {"action": action, "entities": entities, "resource": caller.device}
@@ -71,14 +73,15 @@ class MemberActions:
                 "data": data,
                 "sentAt": now,
             }
-            member: Any = on
-            if action == "scopeChanged" and more:  # documented: on the member, not beside them
-                scopes = {"scope": more["scope"]["new"], "oldScope": more["scope"]["old"]}
-                member = msgspec.Raw(b"%b,%b" % (bytes(on)[:-1], encode(scopes)[1:]))
-            event = Event(_EVENTS[action], encode({"group": after, "members": {uid: member}, "by": by}))
+            member = bytes(on)
+            if action == "scopeChanged" and more:  # webhooks have the scopes on the member, as documented
+                member = with_field(member, b"scope", encode(more["scope"]["new"]))
+                member = with_field(member, b"oldScope", encode(more["scope"]["old"]))
+            told = {"group": after, "members": {uid: msgspec.Raw(member)}, "by": by}
+            event = Event(_TRIGGERS[action], encode(told))
             return Draft(
                 key_of("", guid, "group"), caller.uid, guid, "group", "action", "groupMember", encode(fields), now,
                 events=(event,),
             )  # fmt: skip
 
-        return told
+        return draft

@@ -1,4 +1,4 @@
-"""What is done to single messages: reactions, pins, saves, threads followed, flags, interactions."""
+"""Actions on single messages: reactions, pins, saves, followed threads, reports, interactions."""
 
 from __future__ import annotations
 
@@ -7,96 +7,70 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.delivery import Delivery
-from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.doors import Doors
-from tailwire.server.actions.present import encode, page
-from tailwire.server.actions.views import Views
+from tailwire.server.actions.raw_json import encode
+from tailwire.server.actions.rendering import Renderer
+from tailwire.server.actions.services import Services
 from tailwire.server.ports.records import Event, MessageRow, ReactionRow
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.ports.store import Store
-from tailwire.server.ports.world import World
 from tailwire.server.rules import messages as rules
 from tailwire.server.rules.reasons import FLAG_REASONS, MAX_REMARK
 
-MAX_KINDS = 100
+MAX_REACTIONS = 100
+"""Different reactions on one message."""
 MAX_ELEMENTS = 100
-
-
-class Flag(msgspec.Struct, rename="camel"):
-    """A report of a message as a client sends it."""
-
-    id: str = ""
-    reason_id: str = ""
-    remark: str | None = None
-
-
-class Interactions(msgspec.Struct):
-    """Which elements of an interactive message were used."""
-
-    interactions: list[str] = []
+MAX_ELEMENT_CHARACTERS = 100
 
 
 class Reactions:
-    """What can be done to messages.
+    """Actions on single messages.
 
     Args:
-        most_pins, most_saves: in a conversation, of a user.
+        max_pins: pinned messages of a conversation.
+        max_saves: saved messages of a user.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        directory: Directory,
-        doors: Doors,
-        views: Views,
-        delivery: Delivery,
-        world: World,
-        *,
-        most_pins: int,
-        most_saves: int,
-    ) -> None:
-        self._store = store
-        self._directory = directory
-        self._doors = doors
-        self._views = views
-        self._delivery = delivery
-        self._world = world
-        self._most_pins = most_pins
-        self._most_saves = most_saves
+    def __init__(self, services: Services, renderer: Renderer, *, max_pins: int, max_saves: int) -> None:
+        self._store = services.store
+        self._directory = services.directory
+        self._authorizer = services.authorizer
+        self._renderer = renderer
+        self._delivery = services.delivery
+        self._world = services.world
+        self._max_pins = max_pins
+        self._max_saves = max_saves
 
-    async def _shown(self, row: MessageRow, reader: str) -> bytes:
-        fresh = await self._store.message(row.id)
-        return await self._views.one(fresh if fresh is not None else row, reader)
+    async def _render(self, row: MessageRow, reader: str) -> bytes:
+        current = await self._store.message(row.id)
+        return await self._renderer.render(current if current is not None else row, reader)
 
     # Reactions.
 
     async def react(self, caller: Caller, wanted: str, reaction: str, *, take_back: bool = False) -> bytes:
-        """React to a message, or take a reaction back. The answer is the message.
+        """Add a reaction to a message, or remove it. Return the message.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_MESSAGE_ACTION_NOT_ALLOWED, ERR_BAD_REQUEST.
         """
-        act = self._doors.message_act(caller, wanted, "react", rules.check_changeable)
+        act = self._authorizer.message_act(caller, wanted, "react", rules.check_changeable)
         row = (await self._store.look_at(act)).message
         rules.check_reaction(reaction)
         now = self._world.seconds()
-        by = await self._by(caller.uid)
+        by = await self._user(caller.uid)
         name = "message_reaction_removed" if take_back else "message_reaction_added"
 
-        def told(changed: ReactionRow) -> tuple[Event, ...]:
-            return (Event(name, encode({"reaction": _flat(changed, by)})),)
+        def events(changed: ReactionRow) -> tuple[Event, ...]:
+            return (Event(name, encode({"reaction": reaction_payload(changed, by)})),)
 
-        telling = told if self._store.has_webhooks else None
+        telling = events if self._store.has_webhooks else None
         if take_back:
             changed = await self._store.unreact(act, reaction, now, telling)
         else:
-            changed = await self._store.react(act, reaction, now, MAX_KINDS, telling)
+            changed = await self._store.react(act, reaction, now, MAX_REACTIONS, telling)
         if changed is not None:
-            self._delivery.reaction(caller, row, {"action": name, **_flat(changed, by)})
-        return await self._shown(row, caller.reader)
+            self._delivery.reaction(caller, row, {"action": name, **reaction_payload(changed, by)})
+        return await self._render(row, caller.reader)
 
-    async def _by(self, uid: str, reader: str = "") -> Any:
+    async def _user(self, uid: str, reader: str = "") -> Any:
         try:
             return await self._directory.entity_for(uid, reader)
         except Refused:
@@ -104,126 +78,123 @@ class Reactions:
 
     async def reactions(
         self, caller: Caller, wanted: str, reaction: str, *, newer: bool, cursor: int | None, limit: int
-    ) -> dict[str, Any]:
-        """Who reacted to a message, in the cursor style.
+    ) -> tuple[list[ReactionRow], list[dict[str, Any]]]:
+        """Return reactions to a message: the rows, and what a reader sees of each.
+
+        Args:
+            reaction: "" for all.
+            newer: read on after the cursor rather than before it.
+            cursor: the id of a reaction, or None for an end of the list.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND.
         """
-        row = await self._doors.message(caller, wanted, "read")
+        row = await self._authorizer.message(caller, wanted, "read")
         rows = await self._store.reactions(row.id, reaction, newer=newer, cursor=cursor, limit=limit)
-        meta: dict[str, Any] = {"current": {"limit": limit, "count": len(rows)}}
-        if rows:
-            edge = rows[-1] if newer else rows[0]
-            meta["next"] = {"affix": "append" if newer else "prepend", "id": str(edge.id)}
-        return {"data": [_flat(r, await self._by(r.uid, caller.reader)) for r in rows], "meta": meta}
+        return rows, [reaction_payload(r, await self._user(r.uid, caller.reader)) for r in rows]
 
     # Pins and saves.
 
     async def pin(self, caller: Caller, wanted: str, *, pinned: bool) -> bytes:
-        """Pin a message in its conversation, or take the pin away. The answer is the message.
+        """Pin a message in its conversation, or unpin it. Return the message.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_PERMISSION_DENIED, ERR_PINNED_MESSAGES_LIMIT_EXCEEDED.
         """
-        act = self._doors.message_act(caller, wanted, "pin", rules.check_changeable)
+        act = self._authorizer.message_act(caller, wanted, "pin", rules.check_changeable)
         row = (await self._store.look_at(act)).message
-        if not await self._store.pin(act, self._world.seconds(), self._most_pins, pinned=pinned):
-            raise Refused("ERR_PINNED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._most_pins})
-        self._delivery.pin(caller, row, "pinned" if pinned else "unpinned", await self._shown(row, ""))
-        return await self._shown(row, caller.reader)
+        if not await self._store.pin(act, self._world.seconds(), self._max_pins, pinned=pinned):
+            raise Refused("ERR_PINNED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._max_pins})
+        self._delivery.pin(caller, row, "pinned" if pinned else "unpinned", await self._render(row, ""))
+        return await self._render(row, caller.reader)
 
     async def save(self, caller: Caller, wanted: str, *, saved: bool) -> bytes:
-        """Save a message for oneself, or no longer. The answer is the message.
+        """Save a message for the caller, or remove it from their saved messages. Return the message.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_SAVED_MESSAGES_LIMIT_EXCEEDED.
         """
-        act = self._doors.message_act(caller, wanted, "save", rules.check_changeable)
+        act = self._authorizer.message_act(caller, wanted, "save", rules.check_changeable)
         row = (await self._store.look_at(act)).message
         if not saved:
             await self._store.unsave(row.id, caller.uid)
-        elif not await self._store.save(act, self._world.seconds(), self._most_saves):
-            raise Refused("ERR_SAVED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._most_saves})
-        shown = await self._shown(row, caller.reader)
+        elif not await self._store.save(act, self._world.seconds(), self._max_saves):
+            raise Refused("ERR_SAVED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._max_saves})
+        shown = await self._render(row, caller.reader)
         self._delivery.save(caller, "saved" if saved else "unsaved", shown)
         return shown
 
-    # Threads, flags, interactions.
+    # Threads, reports, interactions.
 
-    async def follow(self, caller: Caller, wanted: str, *, following: bool) -> dict[str, Any]:
-        """Follow a thread, or no longer.
+    async def follow(self, caller: Caller, wanted: str, *, following: bool) -> int:
+        """Follow a thread, or stop following it. Return the id of its first message.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND.
         """
-        act = self._doors.message_act(caller, wanted, "follow")
+        act = self._authorizer.message_act(caller, wanted, "follow")
         await self._store.subscribe(act, wanted=following)
-        what = "subscribed to" if following else "unsubscribed from"
-        return {
-            "success": True,
-            "message": f"The user {caller.uid} has {what} the thread of message id {act.message_id}.",
-        }
+        return act.message_id
 
-    async def threads(self, caller: Caller, *, limit: int, number: int) -> bytes:
-        """A page of the messages whose threads the caller follows."""
-        ids, total = await self._store.followed_threads(caller.uid, limit=limit, offset=(number - 1) * limit)
+    async def threads(self, caller: Caller, *, limit: int, offset: int) -> tuple[list[msgspec.Raw], int]:
+        """Return a page of the first messages of the threads that the caller follows, and how many there are."""
+        ids, total = await self._store.followed_threads(caller.uid, limit=limit, offset=offset)
         found = await self._store.messages_of(ids)
         rows = [found[i] for i in ids if i in found]
-        shown = await self._views.many(rows, caller.reader, following=True)
-        return encode(page([msgspec.Raw(s) for s in shown], total=total, limit=limit, number=number))
+        shown = await self._renderer.render_all(rows, caller.reader, following=True)
+        return [msgspec.Raw(s) for s in shown], total
 
-    async def flag(self, caller: Caller, wanted: str, flag: Flag) -> dict[str, Any]:
-        """Report a message.
+    async def flag(self, caller: Caller, wanted: str, reason: str, remark: str | None) -> int:
+        """Report a message. Return its id.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_REASON_NOT_FOUND, ERR_BAD_REQUEST.
         """
-        act = self._doors.message_act(caller, wanted, "flag")
+        act = self._authorizer.message_act(caller, wanted, "flag")
         row = (await self._store.look_at(act)).message
-        reason = flag.reason_id or flag.id
         if reason not in FLAG_REASONS:
             raise Refused("ERR_REASON_NOT_FOUND", {"id": f"Use one of {', '.join(FLAG_REASONS)}."})
-        if flag.remark is not None and len(flag.remark) > MAX_REMARK:
+        if remark is not None and len(remark) > MAX_REMARK:
             raise Refused("ERR_BAD_REQUEST", {"remark": f"Use at most {MAX_REMARK} characters."})
-        await self._store.flag(act, reason, flag.remark, self._world.seconds())
-        return {"success": True, "message": f"Message {row.id} has been flagged successfully."}
+        await self._store.flag(act, reason, remark, self._world.seconds())
+        return row.id
 
-    async def flagged(self, *, limit: int, number: int) -> bytes:
-        """A page of what was reported, newest first (REST keys)."""
-        rows, total = await self._store.flags(limit=limit, offset=(number - 1) * limit)
+    async def flagged(self, *, limit: int, offset: int) -> tuple[list[dict[str, Any]], int]:
+        """Return a page of the reports, newest first, and how many there are (REST keys)."""
+        rows, total = await self._store.flags(limit=limit, offset=offset)
         found = await self._store.messages_of([row[0] for row in rows])
         listed = [
             {
-                "message": msgspec.Raw(found[number_].json()) if number_ in found else None,
-                "messageId": str(number_),
+                "message": msgspec.Raw(found[message_id].json()) if message_id in found else None,
+                "messageId": str(message_id),
                 "flaggedBy": uid,
                 "reasonId": reason,
                 "remark": remark,
                 "flaggedAt": at,
             }
-            for number_, uid, reason, remark, at in rows
+            for message_id, uid, reason, remark, at in rows
         ]
-        return encode(page(listed, total=total, limit=limit, number=number))
+        return listed, total
 
-    async def interact(self, caller: Caller, wanted: str, sent: Interactions) -> dict[str, Any]:
-        """Keep that elements of an interactive message were used.
+    async def interact(self, caller: Caller, wanted: str, elements: list[str]) -> int:
+        """Store that the caller used elements of an interactive message. Return the message's id.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_INVALID_MESSAGE_CATEGORY, ERR_BAD_REQUEST.
         """
-        act = self._doors.message_act(caller, wanted, "interact")
+        act = self._authorizer.message_act(caller, wanted, "interact")
         row = (await self._store.look_at(act)).message
         if row.category != "interactive":
             raise Refused("ERR_INVALID_MESSAGE_CATEGORY", "Only interactive messages have elements.")
-        if not 0 < len(sent.interactions) <= MAX_ELEMENTS or any(not 0 < len(e) <= 100 for e in sent.interactions):
+        valid = all(0 < len(e) <= MAX_ELEMENT_CHARACTERS for e in elements)
+        if not valid or not 0 < len(elements) <= MAX_ELEMENTS:
             raise Refused("ERR_BAD_REQUEST", {"interactions": f"Name 1 to {MAX_ELEMENTS} elements."})
-        await self._store.interact(act, sent.interactions, self._world.seconds())
-        text = f"The message id {row.id} has been marked as interacted for the user {caller.uid}."
-        return {"success": True, "message": text}
+        await self._store.interact(act, elements, self._world.seconds())
+        return row.id
 
 
-def _flat(r: ReactionRow, by: Any) -> dict[str, Any]:
+def reaction_payload(r: ReactionRow, by: Any) -> dict[str, Any]:
+    """Return a reaction as clients receive it; `by` is the user entity."""
     return {
         "id": str(r.id),
         "messageId": str(r.message_id),

@@ -1,15 +1,16 @@
-"""Roles, what they restrict, and to whom their users may write."""
+"""Roles: the features that they restrict, and the users to whom their users may write."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import msgspec
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.present import absent, encode, page, stored, without_none
+from tailwire.server.actions.raw_json import encode
 from tailwire.server.ports.records import RoleRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
@@ -19,28 +20,41 @@ from tailwire.server.rules.features import FEATURES, feature_key
 from tailwire.server.rules.lengths import Lengths
 
 DEFAULT = "default"
+UNSETTABLE = ("settings", "description", "metadata")
 
 
 class RoleSettings(msgspec.Struct, rename="camel"):
-    """Whom the users of a role see and may write to: `all` or `friendsOnly`."""
+    """The users that a role sees and may write to: `all` or `friendsOnly`. Stored as JSON."""
 
     list_users: str = "all"
     send_messages_to: str = "all"
 
 
-class NewRole(msgspec.Struct):
-    """A role as somebody with a REST key sends it, new or changed."""
+@dataclass(frozen=True, slots=True)
+class RoleFields:
+    """The fields of a role; None keeps a field.
 
-    role: str = ""
+    Attributes:
+        metadata: an encoded JSON object.
+        unset: names of fields to clear.
+    """
+
     name: str = ""
     description: str | None = None
-    metadata: msgspec.Raw = msgspec.field(default_factory=absent)
+    metadata: bytes = b"null"
     settings: RoleSettings | None = None
-    unset: list[str] | None = None
+    unset: tuple[str, ...] = ()
+
+
+class RestrictedFeature(NamedTuple):
+    """A feature that a role may not use, and since when, in seconds since 1970."""
+
+    name: str
+    since: int
 
 
 class Roles:
-    """Roles. What they restrict is kept in memory: it is asked at every request."""
+    """Administers roles. Their restrictions are cached in memory, because every request checks them."""
 
     def __init__(self, store: Store, directory: Directory, world: World, lengths: Lengths) -> None:
         self._store = store
@@ -51,13 +65,13 @@ class Roles:
         self._friends_only: dict[str, RoleSettings] = {}
 
     async def load(self) -> None:
-        """Read what roles restrict."""
+        """Read the restrictions of all roles."""
         rows, _ = await self._store.roles(limit=10_000, offset=0)
         self._restricted, self._friends_only = {}, {}
         for row in rows:
-            await self._remember(row)
+            await self._cache(row)
 
-    async def _remember(self, row: RoleRow) -> None:
+    async def _cache(self, row: RoleRow) -> None:
         features = frozenset(await self._store.restrictions(row.role))
         settings = msgspec.json.decode(row.settings, type=RoleSettings) if row.settings else RoleSettings()
         self._restricted.pop(row.role, None)
@@ -67,10 +81,10 @@ class Roles:
         if "friendsOnly" in (settings.list_users, settings.send_messages_to):
             self._friends_only[row.role] = settings
 
-    # What is asked at every request.
+    # Checks of every request.
 
     async def check_feature(self, caller: Caller, feature: str) -> None:
-        """Whether the caller's role may use a feature.
+        """Check that the caller's role may use a feature.
 
         Raises:
             Refused: ERR_FEATURE_RESTRICTED.
@@ -81,7 +95,7 @@ class Roles:
                 raise Refused("ERR_FEATURE_RESTRICTED", {"feature": feature_key(feature)})
 
     async def check_receiver(self, caller: Caller, receiver: str) -> None:
-        """Whether the caller's role lets them write to a user.
+        """Check that the caller's role may write to a user.
 
         Raises:
             Refused: ERR_NOT_A_FRIEND.
@@ -93,7 +107,7 @@ class Roles:
                 raise Refused("ERR_NOT_A_FRIEND")
 
     async def lists_friends_only(self, caller: Caller) -> bool:
-        """Whether the caller's role shows them only their friends."""
+        """Return whether the caller's role sees only friends."""
         if not self._friends_only or caller.system:
             return False
         settings = self._friends_only.get((await self._directory.user(caller.uid)).role)
@@ -102,46 +116,44 @@ class Roles:
     # Administration.
 
     async def exists(self, role: str) -> bool:
-        """Whether there is such a role."""
+        """Return whether a role exists."""
         return role == DEFAULT or await self._store.role(role) is not None
 
-    async def create(self, new: NewRole) -> dict[str, Any]:
-        """Make a role.
+    async def create(self, role: str, fields: RoleFields) -> RoleRow:
+        """Create a role.
 
         Raises:
             Refused: ERR_BAD_REQUEST, ERR_ROLE_ALREADY_EXISTS.
         """
         now = self._world.seconds()
-        row = self._filled(RoleRow(names.identifier(new.role, "role"), "", created_at=now), new)
+        row = self._with_fields(RoleRow(names.identifier(role, "role"), "", created_at=now), fields)
         if row.role == DEFAULT or not await self._store.put_role(row, new=True):
             raise Refused("ERR_ROLE_ALREADY_EXISTS", {"role": row.role})
-        await self._remember(row)
-        return _present(row)
+        await self._cache(row)
+        return row
 
-    def _filled(self, row: RoleRow, new: NewRole) -> RoleRow:
-        for setting in (new.settings.list_users, new.settings.send_messages_to) if new.settings else ():
+    def _with_fields(self, row: RoleRow, fields: RoleFields) -> RoleRow:
+        settings = fields.settings
+        for setting in (settings.list_users, settings.send_messages_to) if settings else ():
             if setting not in ("all", "friendsOnly"):
                 raise Refused("ERR_BAD_REQUEST", {"settings": "Use all or friendsOnly."})
-        unset = {name: None for name in new.unset or () if name in ("settings", "description", "metadata")}
-        filled = replace(
+        unset = {name: None for name in fields.unset if name in UNSETTABLE}
+        changed = replace(
             row,
-            name=self._lengths.check_name(new.name or row.name),
-            description=new.description if new.description is not None else row.description,
-            metadata=self._lengths.check_metadata(bytes(new.metadata)) or row.metadata,
-            settings=encode(new.settings).decode() if new.settings else row.settings,
+            name=self._lengths.check_name(fields.name or row.name),
+            description=fields.description if fields.description is not None else row.description,
+            metadata=self._lengths.check_metadata(fields.metadata) or row.metadata,
+            settings=encode(settings).decode() if settings else row.settings,
             updated_at=self._world.seconds(),
         )
-        return replace(filled, **unset)  # type: ignore[arg-type]
+        return replace(changed, **unset)  # type: ignore[arg-type]
 
-    async def get(self, role: str) -> dict[str, Any]:
-        """A role.
+    async def get(self, role: str) -> RoleRow:
+        """Return a role.
 
         Raises:
             Refused: ERR_ROLE_NOT_FOUND.
         """
-        return _present(await self._find(role))
-
-    async def _find(self, role: str) -> RoleRow:
         found = await self._store.role(role)
         if found is not None:
             return found
@@ -149,97 +161,83 @@ class Roles:
             return RoleRow(DEFAULT, "Default")
         raise Refused("ERR_ROLE_NOT_FOUND", {"role": role[:100]})
 
-    async def listed(self, *, limit: int, number: int) -> dict[str, Any]:
-        """A page of roles."""
-        rows, total = await self._store.roles(limit=limit, offset=(number - 1) * limit)
-        return page([_present(row) for row in rows], total=total, limit=limit, number=number)
+    async def listed(self, *, limit: int, offset: int) -> tuple[list[RoleRow], int]:
+        """Return a page of the roles, and how many there are."""
+        return await self._store.roles(limit=limit, offset=offset)
 
-    async def update(self, role: str, new: NewRole) -> dict[str, Any]:
+    async def update(self, role: str, fields: RoleFields) -> RoleRow:
         """Change a role.
 
         Raises:
             Refused: ERR_ROLE_NOT_FOUND, ERR_BAD_REQUEST.
         """
-        row = self._filled(await self._find(role), new)
+        row = self._with_fields(await self.get(role), fields)
         await self._store.put_role(row, new=False)
-        await self._remember(row)
-        return _present(row)
+        await self._cache(row)
+        return row
 
-    async def delete(self, role: str) -> str:
-        """Delete a role; its users get the default one.
+    async def delete(self, role: str) -> None:
+        """Delete a role. Its users get the default role.
 
         Raises:
             Refused: ERR_ROLE_NOT_FOUND, ERR_ROLE_DELETE_DENIED.
         """
         if role == DEFAULT:
             raise Refused("ERR_ROLE_DELETE_DENIED")
-        await self._find(role)
+        await self.get(role)
         await self._store.remove_role(role)
         self._restricted.pop(role, None)
         self._friends_only.pop(role, None)
         self._directory.forget_all()
-        return f"Role {role} has been deleted successfully."
 
-    async def restrict(self, role: str, features: list[str]) -> dict[str, Any]:
-        """Take features from a role: what became of each.
+    async def restrict(self, role: str, features: list[str]) -> Mapping[str, Refused | None]:
+        """Forbid features to a role.
+
+        Returns:
+            By feature: None if it is restricted, else the refusal.
 
         Raises:
             Refused: ERR_ROLE_NOT_FOUND.
         """
-        row = await self._find(role)
+        row = await self.get(role)
         known = [f.removeprefix("u.") for f in features if f.removeprefix("u.") in FEATURES]
         if row.created_at == 0:
             await self._store.put_role(replace(row, created_at=self._world.seconds()), new=True)
         await self._store.restrict(role, known, self._world.seconds())
-        await self._remember(row)
-        return _outcomes(features, f"The feature is restricted for the role {role}.")
+        await self._cache(row)
+        return _outcomes(features)
 
-    async def allow(self, role: str, features: list[str], *, everything: bool) -> dict[str, Any]:
-        """Give features back to a role: what became of each.
+    async def allow(self, role: str, features: list[str], *, everything: bool) -> Mapping[str, Refused | None]:
+        """Allow features to a role again.
+
+        Args:
+            everything: allow all features; `features` is ignored.
+
+        Returns:
+            By feature: None if it is allowed, else the refusal.
 
         Raises:
             Refused: ERR_ROLE_NOT_FOUND.
         """
-        row = await self._find(role)
+        row = await self.get(role)
         wanted = [feature_key(f) for f in await self._store.restrictions(role)] if everything else features
         await self._store.allow(role, [f.removeprefix("u.") for f in wanted])
-        await self._remember(row)
-        return _outcomes(wanted, f"The feature is allowed for the role {role}.")
+        await self._cache(row)
+        return _outcomes(wanted)
 
-    async def restricted(self, role: str, *, limit: int, number: int) -> dict[str, Any]:
-        """A page of the features that a role may not use.
+    async def restricted(self, role: str) -> list[RestrictedFeature]:
+        """Return the features that a role may not use.
 
         Raises:
             Refused: ERR_ROLE_NOT_FOUND.
         """
-        await self._find(role)
-        listed = [
-            {"title": f, "description": FEATURES[f][0], "key": feature_key(f), "path": FEATURES[f][1], "createdAt": at}
-            for f, at in (await self._store.restrictions(role)).items()
-            if f in FEATURES
-        ]
-        begin = (number - 1) * limit
-        return page(listed[begin : begin + limit], total=len(listed), limit=limit, number=number)
+        await self.get(role)
+        restrictions = await self._store.restrictions(role)
+        return [RestrictedFeature(f, since) for f, since in restrictions.items() if f in FEATURES]
 
 
-def _outcomes(features: list[str], message: str) -> dict[str, Any]:
+def _outcomes(features: list[str]) -> dict[str, Refused | None]:
     return {
-        f: {"success": True, "message": message}
-        if f.removeprefix("u.") in FEATURES
-        else {"success": False, "error": Refused("ERR_BAD_REQUEST", {f: "There is no such feature."}).told()}
+        f: None if f.removeprefix("u.") in FEATURES else Refused("ERR_BAD_REQUEST", {f: "This feature does not exist."})
         for f in features
     }
-
-
-def _present(row: RoleRow) -> dict[str, Any]:
-    return without_none(
-        {
-            "role": row.role,
-            "name": row.name,
-            "description": row.description,
-            "metadata": stored(row.metadata),
-            "settings": stored(row.settings),
-            "createdAt": row.created_at or None,
-            "updatedAt": row.updated_at or None,
-        }
-    )

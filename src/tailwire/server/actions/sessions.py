@@ -1,4 +1,4 @@
-"""Logs users in and out, and says who a token or key belongs to."""
+"""Logs users in and out, and resolves tokens, keys and passes to callers."""
 
 from __future__ import annotations
 
@@ -6,30 +6,27 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.delivery import Delivery
-from tailwire.server.actions.directory import Directory
+from tailwire.server.actions.services import Services
 from tailwire.server.auth.secrets import fingerprint, new_token, read_pass, read_proof, sign_pass
 from tailwire.server.limits.buckets import Buckets
 from tailwire.server.ports.records import TokenOwner, TokenRow
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.ports.store import Store
-from tailwire.server.ports.world import World
 from tailwire.server.rules.names import SYSTEM_USER, identifier
-from tailwire.server.rules.permissions import check_key
+from tailwire.server.rules.permissions import KeyOperation, check_key
 
-MAX_SECRET = 500
-MAX_DEVICE = 200
-MAX_PASS = 4096
+MAX_SECRET_CHARACTERS = 500
+MAX_DEVICE_CHARACTERS = 200
+MAX_PASS_CHARACTERS = 4096
 FULL_ACCESS = "fullAccess"
 AUTH_ONLY = "authOnly"
 
 
 class Admitted(NamedTuple):
-    """Who may open a WebSocket.
+    """A user who may open a WebSocket.
 
     Attributes:
-        token: the fingerprint of their auth token.
-        left: for how many seconds it is still good; None: it does not end.
+        token: the fingerprint of the auth token.
+        left: seconds until the auth token expires; None if it does not.
     """
 
     uid: str
@@ -38,52 +35,50 @@ class Admitted(NamedTuple):
 
 
 class Sessions:
-    """Keys, tokens and passes.
+    """Checks keys, auth tokens and passes, and issues tokens and passes.
 
     Args:
-        logins: a bucket for each uid.
-        pass_lifetime: of a WebSocket's pass, in seconds.
-        token_lifetime: of an auth token, in seconds; 0: it does not end by itself.
-        most_tokens: of one user; the oldest go.
-        secret: what passes are signed with.
+        logins: limits how often a token of one uid may be created.
+        pass_lifetime: seconds that the pass for a WebSocket is valid.
+        token_lifetime: seconds that an auth token is valid; 0 for no expiry.
+        max_tokens: auth tokens of one user; the oldest are revoked.
+        secret: the key that signs passes.
     """
 
     def __init__(
         self,
-        store: Store,
-        directory: Directory,
-        delivery: Delivery,
-        world: World,
+        services: Services,
         logins: Buckets,
+        *,
         pass_lifetime: float,
         token_lifetime: float,
-        most_tokens: int,
+        max_tokens: int,
         secret: str,
     ) -> None:
         self._secret = secret
-        self._store = store
-        self._directory = directory
-        self._delivery = delivery
-        self._world = world
+        self._store = services.store
+        self._directory = services.directory
+        self._delivery = services.delivery
+        self._world = services.world
         self._logins = logins
         self._pass_lifetime = pass_lifetime
         self._token_lifetime = token_lifetime
-        self._most_tokens = most_tokens
+        self._max_tokens = max_tokens
 
-    async def check_key(self, key: str, operation: str) -> None:
-        """Whether something may be done with an API key.
+    async def check_key(self, key: str, operation: KeyOperation) -> None:
+        """Check that an API key exists and has the scope for an operation.
 
         Raises:
             Refused: AUTH_ERR_EMPTY_APIKEY, AUTH_ERR_APIKEY_NOT_FOUND, AUTH_ERR_NO_ACCESS.
         """
         role = "none"
         if key:
-            scope = await self._store.key_scope(fingerprint(key)) if len(key) <= MAX_SECRET else None
+            scope = await self._store.key_scope(fingerprint(key)) if len(key) <= MAX_SECRET_CHARACTERS else None
             role = {None: "unknown", FULL_ACCESS: "rest"}.get(scope, "auth")
         check_key(operation, role)
 
     async def key_caller(self, key: str, on_behalf_of: str) -> Caller:
-        """A REST key as a caller: as the user that it acts for, or as the app itself.
+        """Return the caller of a request with a REST key: the user it acts for, or the app itself.
 
         Raises:
             Refused: as `check_key`; ERR_UID_NOT_FOUND.
@@ -95,10 +90,11 @@ class Sessions:
         return Caller(row.uid, "", "", key=True)
 
     async def caller(self, token: str, device: str, *, chained: bool = False) -> Caller:
-        """Whose auth token it is.
+        """Return the caller of a request with an auth token.
 
         Args:
-            chained: see `Caller`.
+            device: the `resource` of the client.
+            chained: as in `Caller`.
 
         Raises:
             Refused: AUTH_ERR_EMPTY_AUTH_TOKEN, AUTH_ERR_AUTH_TOKEN_NOT_FOUND, ERR_AUTH_TOKEN_EXPIRED.
@@ -106,14 +102,14 @@ class Sessions:
         if not token:
             raise Refused("AUTH_ERR_EMPTY_AUTH_TOKEN")
         hashed = fingerprint(token)
-        owner = await self._store.token_owner(hashed) if len(token) <= MAX_SECRET else None
+        owner = await self._store.token_owner(hashed) if len(token) <= MAX_SECRET_CHARACTERS else None
         if owner is None:
             raise Refused("AUTH_ERR_AUTH_TOKEN_NOT_FOUND")
-        self._left(owner)
-        return Caller(owner.uid, device[:MAX_DEVICE], hashed, chained=chained)
+        self._seconds_left(owner)
+        return Caller(owner.uid, device[:MAX_DEVICE_CHARACTERS], hashed, chained=chained)
 
-    def _left(self, owner: TokenOwner) -> float | None:
-        # For how long a token is still good; None: it does not end.
+    def _seconds_left(self, owner: TokenOwner) -> float | None:
+        # None if tokens do not expire.
         if not self._token_lifetime:
             return None
         left = owner.created_at + self._token_lifetime - self._world.seconds()
@@ -122,10 +118,10 @@ class Sessions:
         return left
 
     async def create_token(self, uid: str, device: TokenRow | None = None) -> dict[str, Any]:
-        """A new auth token of a user: the user with `authToken`.
+        """Create an auth token. Return the user with `authToken`.
 
         Args:
-            device: what is known of the device that it is for.
+            device: a token row with the known facts of the device; its other fields are ignored.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND, ERR_TOO_MANY_REQUESTS.
@@ -138,36 +134,36 @@ class Sessions:
         token = new_token(uid, self._world)
         known = device if device is not None else TokenRow("", uid, 0)
         kept = replace(known, token_hash=fingerprint(token), uid=uid, created_at=self._world.seconds(), hint=token[-4:])
-        for gone in await self._store.add_token(kept, self._most_tokens):
+        for gone in await self._store.add_token(kept, self._max_tokens):
             self._delivery.token_gone(uid, gone)
-        return {**await self._directory.present(row, ""), "authToken": token}
+        return {**await self._directory.render(row, ""), "authToken": token}
 
     async def me(self, caller: Caller, token: str) -> dict[str, Any]:
-        """The caller, and the pass with which they open a WebSocket."""
+        """Return the caller with their auth token and a pass for a WebSocket."""
         row = await self._directory.user(caller.uid)
         signed = sign_pass(caller.uid, caller.token, self._secret, self._pass_lifetime, self._world)
         return {
-            **await self._directory.present(row, ""),
+            **await self._directory.render(row, ""),
             "authToken": token,
             "wsChannel": {"identity": caller.uid},
             "jwt": signed,
         }
 
     async def logout(self, caller: Caller) -> None:
-        """Take the caller's token back; the sockets that it opened end."""
+        """Revoke the caller's auth token and close the sockets that it opened."""
         await self._store.remove_token(caller.token)
         self._delivery.token_gone(caller.uid, caller.token)
 
     def now(self) -> int:
-        """Whole seconds since 1970."""
+        """Return whole seconds since 1970."""
         return self._world.seconds()
 
     async def groups_of(self, uid: str) -> list[str]:
-        """The groups whose messages a user's socket hears."""
+        """Return the guids of the groups whose messages a user's sockets receive."""
         return await self._store.groups_of(uid)
 
     async def pass_caller(self, signed: str) -> Caller:
-        """Whose pass it is.
+        """Return the caller of a request with a pass.
 
         Raises:
             Refused: AUTH_ERR_EMPTY_AUTH_TOKEN, AUTH_ERR_AUTH_TOKEN_NOT_FOUND, ERR_AUTH_TOKEN_EXPIRED.
@@ -180,20 +176,20 @@ class Sessions:
         return Caller(found.uid, "", found.token)
 
     def proves(self, proof: str) -> bool:
-        """Return whether somebody has a pass that has not expired (see `wire.frames.proof_of`).
+        """Return whether a proof shows the possession of a valid pass (see `wire.frames.proof_of`).
 
-        Whether its auth token is still good is not looked at: that takes the store.
+        The auth token of the pass is not checked, because that needs the store.
         """
-        return len(proof) < MAX_PASS and read_proof(proof, self._secret, self._world)
+        return len(proof) < MAX_PASS_CHARACTERS and read_proof(proof, self._secret, self._world)
 
     async def admit(self, signed: str) -> Admitted | None:
-        """Whose pass it is, or None when it is no good, or its auth token was taken back.
+        """Return the user of a pass, or None if the pass is invalid or its auth token was revoked.
 
         Raises:
             Refused: ERR_AUTH_TOKEN_EXPIRED.
         """
-        found = read_pass(signed, self._secret, self._world) if len(signed) < MAX_PASS else None
+        found = read_pass(signed, self._secret, self._world) if len(signed) < MAX_PASS_CHARACTERS else None
         owner = await self._store.token_owner(found.token) if found is not None else None
         if found is None or owner is None or owner.uid != found.uid:
             return None
-        return Admitted(found.uid, found.token, self._left(owner))
+        return Admitted(found.uid, found.token, self._seconds_left(owner))

@@ -1,4 +1,4 @@
-"""Files: taken in pieces, their type told by their content, kept under names that nobody can guess."""
+"""Uploaded files: received in pieces, typed by their content, stored under names that cannot be guessed."""
 
 from __future__ import annotations
 
@@ -6,106 +6,97 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Annotated, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
 import filetype  # type: ignore[import-untyped]
-import msgspec
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.content import Attachment
-from tailwire.server.actions.doors import Doors
+from tailwire.server.actions.services import Services
 from tailwire.server.limits.upload_quota import DAY_SECONDS, Reservation, UploadQuota
 from tailwire.server.ports.file_urls import stored_url
 from tailwire.server.ports.records import FileRow, Kept
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.ports.store import Store
 from tailwire.server.ports.uploads import Sink, Uploads
-from tailwire.server.ports.world import World
 from tailwire.server.rules.names import SYSTEM_USER
 
 _UNCLEAN = re.compile(r"[^\w.()+ -]+")
-MAX_NAME = 200
-LIFETIME = 900
-# What a browser may show by itself; everything else is offered for download. No HTML, no SVG: they can run scripts.
-SHOWN = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp", "application/pdf")
-UNKNOWN = "application/octet-stream"
+MAX_NAME_CHARACTERS = 200
+FORM_LIFETIME_SECONDS = 900
+# Types that a browser may display. All others are sent as downloads: HTML and SVG can run scripts.
+INLINE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp", "application/pdf")
+UNKNOWN_TYPE = "application/octet-stream"
 
 
-class Wanted(msgspec.Struct, rename="camel"):
-    """A file that somebody wants to upload."""
+@dataclass(frozen=True, slots=True)
+class WantedFile:
+    """A file that a client wants to upload, with its size in bytes."""
 
-    file_id: str = ""
-    name: str = ""
-    size: Annotated[int, msgspec.Meta(le=2**53 - 1)] = 0
-    mime_type: str = ""
-
-
-class UploadRequest(msgspec.Struct, rename="camel"):
-    """The files that somebody wants to upload, and to whom they are to go."""
-
-    files: dict[str, Wanted] = {}
-    receiver: str = ""
-    receiver_type: str = "user"
+    name: str
+    size: int
+    mime_type: str
 
 
 class Files:
-    """What can be done with files.
+    """Actions on files.
 
     Args:
-        most_size: of one file, in bytes.
-        most_count: of one message.
-        secret: signs the forms with which files are uploaded.
-        room: how much may be uploaded.
+        max_size: bytes of one file.
+        max_count: files of one message.
+        secret: signs the forms for uploads.
+        room: the quota of uploads, and the free space on the disk.
     """
 
     def __init__(
         self,
-        store: Store,
+        services: Services,
         uploads: Uploads,
-        doors: Doors,
-        world: World,
         *,
-        most_size: int,
-        most_count: int,
+        max_size: int,
+        max_count: int,
         secret: str,
         room: UploadQuota,
     ) -> None:
-        self._store = store
+        self._store = services.store
         self._uploads = uploads
-        self._doors = doors
-        self._world = world
-        self.most_size = most_size
-        self.most_count = most_count
+        self._authorizer = services.authorizer
+        self._world = services.world
+        self.max_size = max_size
+        self.max_count = max_count
         self._secret = secret.encode()
         self._room = room
 
-    # Forms that somebody may fill without logging in.
+    # Signed forms, which authorize an upload without a login.
 
-    async def forms(self, caller: Caller, wanted: UploadRequest, base: str) -> dict[str, Any]:
-        """A form for each file: where to send it, with what beside it, and the attachment that it will be.
+    async def forms(
+        self, caller: Caller, wanted: Mapping[str, WantedFile], receiver: str, receiver_type: str, base: str
+    ) -> dict[str, Any]:
+        """Return a form for each file: the request that uploads it, and the attachment that it will be.
 
         Args:
+            wanted: files, by an id of the client.
+            receiver: the uid or guid to which the files will be sent; "" if it is unknown.
             base: the URL under which the caller reached the server.
 
         Raises:
             Refused: ERR_FILE_COUNT_EXCEEDED, ERR_FILE_SIZE_EXCEEDED, ERR_INVALID_FILE_OBJECT,
-                ERR_UPLOAD_QUOTA_EXCEEDED, ERR_UNAVAILABLE, and as a message to the receiver would be.
+                ERR_UPLOAD_QUOTA_EXCEEDED, ERR_UNAVAILABLE, and the refusals of a message to the receiver.
         """
-        if not 0 < len(wanted.files) <= self.most_count:
-            raise Refused("ERR_FILE_COUNT_EXCEEDED", {"files": f"Name 1 to {self.most_count} files."})
-        if wanted.receiver:
-            if wanted.receiver_type == "group":
-                await self._doors.group(caller, wanted.receiver, "write")
+        if not 0 < len(wanted) <= self.max_count:
+            raise Refused("ERR_FILE_COUNT_EXCEEDED", {"files": f"Name 1 to {self.max_count} files."})
+        if receiver:
+            if receiver_type == "group":
+                await self._authorizer.group(caller, receiver, "write")
             else:
-                await self._doors.user(caller, wanted.receiver, "write")
-        for file in wanted.files.values():
-            self.check_size(file.size)  # before what there is room for: of one that is too large it does not matter
-        whole = sum(max(0, file.size) for file in wanted.files.values())
-        self._room.check("" if caller.system else caller.uid, await self._used(caller.uid), whole)
-        until = self._world.seconds() + LIFETIME
+                await self._authorizer.user(caller, receiver, "write")
+        for file in wanted.values():
+            self.check_size(file.size)  # before the quota, which says nothing about one file
+        total = sum(max(0, file.size) for file in wanted.values())
+        self._room.check("" if caller.system else caller.uid, await self._used(caller.uid), total)
+        until = self._world.seconds() + FORM_LIFETIME_SECONDS
         answer = {}
-        for file_id, file in wanted.files.items():
+        for file_id, file in wanted.items():
             name = clean_name(file.name)
             if file.size <= 0 or not name:
                 raise Refused("ERR_INVALID_FILE_OBJECT", {file_id[:100]: "Give name, size and mimeType."})
@@ -117,7 +108,7 @@ class Files:
                 "url": f"{base}/files/{key}",
                 "name": name,
                 "extension": extension,
-                "mimeType": file.mime_type[:100] or UNKNOWN,
+                "mimeType": file.mime_type[:100] or UNKNOWN_TYPE,
                 "size": file.size,
             }
             request = {"url": f"{base}/files", "method": "POST", "body": fields}
@@ -125,50 +116,50 @@ class Files:
         return answer
 
     def _sign(self, fields: Mapping[str, str]) -> str:
-        said = "\n".join(fields.get(k, "") for k in ("key", "name", "uid", "size", "expires"))
-        return hmac.new(self._secret, said.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+        signed = "\n".join(fields.get(k, "") for k in ("key", "name", "uid", "size", "expires"))
+        return hmac.new(self._secret, signed.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
     def check_form(self, fields: Mapping[str, str]) -> int:
-        """Whether a form is one of ours; answers how many bytes its file may have.
+        """Check the signature of a form. Return how many bytes its file may have.
 
         Raises:
             Refused: ERR_PERMISSION_DENIED, ERR_PRESIGNED_URL_EXPIRED.
         """
         if not hmac.compare_digest(self._sign(fields).encode(), fields.get("signature", "").encode("utf-8", "replace")):
-            raise Refused("ERR_PERMISSION_DENIED", "Ask for a form with POST /files/upload-url, and send it as it is.")
+            raise Refused("ERR_PERMISSION_DENIED", "Get a form with POST /files/upload-url, and send it unchanged.")
         if self._world.seconds() > int(fields["expires"]):
             raise Refused("ERR_PRESIGNED_URL_EXPIRED")
         return int(fields["size"])
 
     async def keep_form(self, fields: Mapping[str, str], sink: Sink) -> None:
-        """The file of a form is complete: keep it.
+        """Store the complete file of a form.
 
         Raises:
-            Refused: ERR_BAD_REQUEST when a file was uploaded with this form already; ERR_UPLOAD_QUOTA_EXCEEDED,
-                ERR_UNAVAILABLE. Nothing is left then.
+            Refused: ERR_BAD_REQUEST if a file was uploaded with this form before; ERR_UPLOAD_QUOTA_EXCEEDED,
+                ERR_UNAVAILABLE. The file is then discarded.
         """
         await self._keep(fields["uid"], fields["key"], fields["name"], sink)
 
     # Files within a message.
 
     def begin(self) -> Sink:
-        """A file begins to come in."""
+        """Return a sink for a file to be received."""
         return self._uploads.begin()
 
     def check_size(self, size: int) -> None:
-        """Whether a file may be so large.
+        """Check the size of a file in bytes.
 
         Raises:
             Refused: ERR_FILE_SIZE_EXCEEDED.
         """
-        if size > self.most_size:
-            raise Refused("ERR_FILE_SIZE_EXCEEDED", f"A file has at most {self.most_size} bytes.")
+        if size > self.max_size:
+            raise Refused("ERR_FILE_SIZE_EXCEEDED", f"A file has at most {self.max_size} bytes.")
 
     async def keep(self, caller: Caller, file_name: str, sink: Sink) -> Attachment:
-        """A file is complete: keep it. Answers the attachment that it is.
+        """Store a complete file. Return it as an attachment.
 
         Raises:
-            Refused: ERR_UPLOAD_QUOTA_EXCEEDED, ERR_UNAVAILABLE. Nothing is left then.
+            Refused: ERR_UPLOAD_QUOTA_EXCEEDED, ERR_UNAVAILABLE. The file is then discarded.
         """
         name = clean_name(file_name) or "file"
         extension = extension_of(name)
@@ -184,41 +175,41 @@ class Files:
             if picture is not None:
                 small = f"{key.partition('.')[0]}-small.jpg" if picture.small else None
                 row = replace(row, width=picture.width, height=picture.height, thumbnail=small)
-        most = 0 if uid == SYSTEM_USER else self._room.per_day
-        # Noted before it has its name: of two uploads under one name the second is refused, and changes nothing.
-        kept = await self._store.add_file(row, most, self._world.seconds() - DAY_SECONDS)
+        quota = 0 if uid == SYSTEM_USER else self._room.per_day
+        # The row is stored before the file gets its name, so that a second upload with one form changes nothing.
+        kept = await self._store.add_file(row, quota, self._world.seconds() - DAY_SECONDS)
         if kept is Kept.NEW:
             try:
                 await sink.keep(key, row.thumbnail)
-            except BaseException:  # also who asked has gone away
+            except BaseException:  # including cancellation, when the client disconnects
                 await self._store.discard_files([key])
                 raise
             return row
         sink.drop()
         if kept is Kept.TOO_MUCH:
             raise self._room.exceeded()
-        raise Refused("ERR_BAD_REQUEST", {"key": "A file was uploaded with this form already."})
+        raise Refused("ERR_BAD_REQUEST", {"key": "A file was uploaded with this form before. Get a new form."})
 
     async def forget(self, kept: Sequence[Attachment]) -> None:
-        """Forget files that were kept and that nobody has named yet."""
+        """Discard stored files to which nothing refers yet."""
         if kept:
             await self._store.discard_files([a.url.rpartition("/")[2] for a in kept])
 
     async def take(self, uid: str) -> Reservation:
-        """Take room for what a user is about to upload. It has to be given back (`end`)."""
+        """Reserve room for an upload of a user. The caller must release it (`end`)."""
         return self._room.take("" if uid == SYSTEM_USER else uid, await self._used(uid))
 
     async def _used(self, uid: str) -> int:
         return await self._store.uploaded(uid, self._world.seconds() - DAY_SECONDS)
 
     async def describe(self, attachment: Attachment) -> Attachment:
-        """An attachment as a client sent it; of a file of ours with what is known of it."""
+        """Return an attachment; if it is a file of this server, with its stored facts."""
         base, _, name = attachment.url.rpartition("/files/")
         row = await self._store.file(name) if base and "/" not in name else None
         return attachment if row is None else _described(row)
 
     async def find(self, name: str) -> FileRow:
-        """What is known of a file.
+        """Return the stored facts of a file.
 
         Raises:
             Refused: ERR_FILE_NOT_FOUND.
@@ -243,19 +234,19 @@ def _described(row: FileRow) -> Attachment:
 
 
 def clean_name(name: str) -> str:
-    """A file's name without folders and without what does not belong into one."""
+    """Return a file name without folders and unsafe characters."""
     last = name.replace("\\", "/").rpartition("/")[2]
-    return _UNCLEAN.sub("_", last).strip(" .")[-MAX_NAME:]
+    return _UNCLEAN.sub("_", last).strip(" .")[-MAX_NAME_CHARACTERS:]
 
 
 def extension_of(name: str) -> str:
-    """What stands behind the last dot, in lower case; letters and digits only."""
+    """Return the extension in lower case, or "" if it has other characters than letters and digits."""
     found = name.rpartition(".")
     return found[2].lower() if found[1] and found[2].isalnum() and len(found[2]) <= 10 and found[2].isascii() else ""
 
 
 def type_of(head: bytes, name: str) -> str:
-    """The type of a file, by its first bytes; of those that have no mark, text or unknown."""
+    """Return the MIME type of a file by its first bytes; `text/plain` for UTF-8 text without a signature."""
     kind = filetype.guess(head)
     if kind is not None:
         return str(kind.mime)
@@ -263,5 +254,5 @@ def type_of(head: bytes, name: str) -> str:
         head.decode()
         is_text = b"\0" not in head
     except UnicodeDecodeError as e:
-        is_text = e.start >= len(head) - 3 and b"\0" not in head  # cut in the middle of a character
-    return "text/plain" if is_text and head else UNKNOWN
+        is_text = e.start >= len(head) - 3 and b"\0" not in head  # the head may end within a character
+    return "text/plain" if is_text and head else UNKNOWN_TYPE

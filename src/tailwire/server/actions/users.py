@@ -1,33 +1,32 @@
-"""Makes, shows, changes and deletes users."""
+"""Creates, shows, changes and deletes users."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-import msgspec
-
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.delivery import Delivery
-from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.present import absent, encode, page
+from tailwire.server.actions.raw_json import encode
 from tailwire.server.actions.relations import block_flags
-from tailwire.server.actions.roles import Roles
+from tailwire.server.actions.roles import DEFAULT, Roles
+from tailwire.server.actions.services import Services
 from tailwire.server.ports.conversations import conversation_of
 from tailwire.server.ports.filters import UserFilter
 from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.ports.store import Store
-from tailwire.server.ports.world import World
 from tailwire.server.rules import names
-from tailwire.server.rules.lengths import Lengths
 
 UNSETTABLE = ("avatar", "link", "metadata")
-MAX_STATUS = 500
+MAX_STATUS_CHARACTERS = 500
 
 
-class NewUser(msgspec.Struct, rename="camel"):
-    """A user as somebody with a key sends it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewUser:
+    """A user to create.
+
+    Attributes:
+        metadata: an encoded JSON object, or `null`.
+    """
 
     uid: str = ""
     name: str = ""
@@ -35,58 +34,42 @@ class NewUser(msgspec.Struct, rename="camel"):
     link: str | None = None
     role: str | None = None
     status_message: str | None = None
-    metadata: msgspec.Raw = msgspec.field(default_factory=absent)
+    metadata: bytes = b"null"
     tags: list[str] | None = None
-    with_auth_token: bool = False
 
 
-class UserChange(msgspec.Struct, rename="camel"):
-    """What of a user somebody wants to change."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserChange:
+    """The fields of a user to change; None keeps a field.
+
+    Attributes:
+        metadata: an encoded JSON object; `null` keeps it.
+        unset: names of fields to clear.
+    """
 
     name: str | None = None
     avatar: str | None = None
     link: str | None = None
     role: str | None = None
     status_message: str | None = None
-    metadata: msgspec.Raw = msgspec.field(default_factory=absent)
+    metadata: bytes = b"null"
     tags: list[str] | None = None
-    unset: list[str] | None = None
-
-
-class Deactivated(msgspec.Struct, rename="camel"):
-    """Who is put to rest."""
-
-    uids_to_deactivate: list[str] = []
-
-
-class Reactivated(msgspec.Struct, rename="camel"):
-    """Who comes back."""
-
-    uids_to_activate: list[str] = []
-
-
-class Deleted(msgspec.Struct):
-    """What becomes of what a user wrote: it stays, goes with them (`permanent`), or stays without their name."""
-
-    permanent: bool = False
-    anonymous: bool = False
+    unset: tuple[str, ...] = ()
 
 
 class Users:
-    """What can be done with users."""
+    """Actions on users."""
 
-    def __init__(
-        self, store: Store, directory: Directory, roles: Roles, delivery: Delivery, world: World, lengths: Lengths
-    ) -> None:
-        self._store = store
-        self._directory = directory
+    def __init__(self, services: Services, roles: Roles) -> None:
+        self._store = services.store
+        self._directory = services.directory
         self._roles = roles
-        self._delivery = delivery
-        self._world = world
-        self._lengths = lengths
+        self._delivery = services.delivery
+        self._world = services.world
+        self._lengths = services.lengths
 
     async def create(self, new: NewUser) -> dict[str, Any]:
-        """Make a user.
+        """Create a user, and return them.
 
         Raises:
             Refused: ERR_BAD_REQUEST, ERR_UID_ALREADY_EXISTS, ERR_ROLE_NOT_FOUND.
@@ -96,42 +79,42 @@ class Users:
             name=self._lengths.check_name(new.name),
             avatar=self._lengths.check_url(new.avatar, "avatar"),
             link=self._lengths.check_url(new.link, "link"),
-            role=await self._role(new.role),
-            status_message=_status_message(new.status_message),
-            metadata=self._lengths.check_metadata(bytes(new.metadata)),
+            role=await self._check_role(new.role),
+            status_message=_check_status_message(new.status_message),
+            metadata=self._lengths.check_metadata(new.metadata),
             tags=encode(self._lengths.check_tags(new.tags)).decode() if new.tags else None,
             created_at=self._world.seconds(),
         )
         if row.uid == names.SYSTEM_USER or not await self._store.add_user(row):
             raise Refused("ERR_UID_ALREADY_EXISTS", {"uid": row.uid})
-        return await self._directory.present(row, "")
+        return await self._directory.render(row, "")
 
-    async def _role(self, role: str | None) -> str:
+    async def _check_role(self, role: str | None) -> str:
         if not role:
-            return "default"
+            return DEFAULT
         if not await self._roles.exists(names.identifier(role, "role")):
             raise Refused("ERR_ROLE_NOT_FOUND", {"role": role[:100]})
         return names.identifier(role, "role")
 
     async def get(self, caller: Caller, uid: str) -> dict[str, Any]:
-        """A user, with what is between them and the caller.
+        """Return a user, with the blocks between them and the caller.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND, also of somebody whom the caller's role does not show them.
+            Refused: ERR_UID_NOT_FOUND, also for a user whom the caller's role does not show.
         """
         row = await self._directory.user(names.identifier(uid, "uid"))
-        others = row.uid != caller.uid and await self._roles.lists_friends_only(caller)
-        if others and not await self._store.are_friends(caller.uid, row.uid):
+        only_friends = row.uid != caller.uid and await self._roles.lists_friends_only(caller)
+        if only_friends and not await self._store.are_friends(caller.uid, row.uid):
             raise Refused("ERR_UID_NOT_FOUND", {"uid": row.uid})
-        shown = await self._directory.present(row, caller.reader)
+        shown = await self._directory.render(row, caller.reader)
         if not caller.system:
             shown["conversationId"] = conversation_of(caller.uid, row.uid, "user")
             blocks = await self._store.blocked_with(caller.uid, [row.uid])
             shown |= block_flags(*blocks.get(row.uid, (None, None)))
         return shown
 
-    async def listed(self, caller: Caller, wanted: UserFilter, *, status: str, number: int) -> dict[str, Any]:
-        """A page of users.
+    async def listed(self, caller: Caller, wanted: UserFilter, *, status: str) -> tuple[list[dict[str, Any]], int]:
+        """Return a page of users, and how many there are.
 
         Args:
             status: `online` (or `available`), `offline`, or "" for both.
@@ -149,22 +132,25 @@ class Users:
         if await self._roles.lists_friends_only(caller):
             wanted = replace(wanted, friends_only=True)
         rows, total = await self._store.users(wanted)
-        listed = [await self._directory.present(row, caller.reader) for row in rows]
+        listed = [await self._directory.render(row, caller.reader) for row in rows]
         if not caller.system:
             blocks = await self._store.blocked_with(caller.uid, [row.uid for row in rows])
             for shown in listed:
                 if shown["uid"] in blocks:
-                    shown |= block_flags(*blocks[shown["uid"]])
-        return page(listed, total=total, limit=wanted.limit, number=number)
+                    shown |= block_flags(*blocks[str(shown["uid"])])
+        return listed, total
 
     async def update(self, uid: str, change: UserChange, *, own: bool = False) -> dict[str, Any]:
-        """Change a user. Users themselves (`own`) cannot change their role.
+        """Change a user, and return them.
+
+        Args:
+            own: whether users change themselves; they cannot change their role.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND, ERR_BAD_REQUEST, ERR_ROLE_NOT_FOUND.
         """
         found = await self._directory.user(names.identifier(uid, "uid"))
-        metadata = self._lengths.check_metadata(bytes(change.metadata))
+        metadata = self._lengths.check_metadata(change.metadata)
         columns: dict[str, object] = {"updated_at": self._world.seconds()}
         if change.name is not None:
             columns["name"] = self._lengths.check_name(change.name)
@@ -172,42 +158,46 @@ class Users:
             if url is not None:
                 columns[field] = self._lengths.check_url(url, field)
         if change.role and not own:
-            columns["role"] = await self._role(change.role)
-        if _status_message(change.status_message):
+            columns["role"] = await self._check_role(change.role)
+        if _check_status_message(change.status_message):
             columns["status_message"] = change.status_message
         if metadata is not None:
             columns["metadata"] = metadata
         if change.tags is not None:
             columns["tags"] = encode(self._lengths.check_tags(change.tags)).decode()
-        columns |= dict.fromkeys(n for n in change.unset or () if n in UNSETTABLE)
+        columns |= dict.fromkeys(n for n in change.unset if n in UNSETTABLE)
         row = await self._store.change_user(found.uid, columns)
         self._directory.forget(found.uid)
         if row is None:
             raise Refused("ERR_UID_NOT_FOUND", {"uid": found.uid})
-        return await self._directory.present(row, "")
+        return await self._directory.render(row, "")
 
-    async def deactivate(self, uids: list[str]) -> dict[str, Any]:
-        """Put users to rest: they cannot log in, and nobody finds them. Their sockets end."""
+    async def deactivate(self, uids: list[str]) -> list[str]:
+        """Deactivate users: they cannot log in, nobody finds them, and their sockets are closed.
+
+        Returns:
+            The uids of the users who were deactivated.
+        """
         wanted = [names.identifier(uid, "uidsToDeactivate") for uid in uids]
         done, tokens = await self._store.deactivate(wanted, self._world.seconds())
         for uid, token in tokens:
             self._delivery.token_gone(uid, token)
         self._directory.forget_all()
-        return {"deactivatedUids": done}
+        return done
 
-    async def reactivate(self, uids: list[str]) -> dict[str, Any]:
-        """Bring users back."""
+    async def reactivate(self, uids: list[str]) -> list[str]:
+        """Reactivate users. Return the uids of those who were reactivated."""
         done, _ = await self._store.deactivate([names.identifier(uid, "uidsToActivate") for uid in uids], None)
         self._directory.forget_all()
-        return {"nonDeactivatedUids": done}
+        return done
 
-    async def delete(self, uid: str, *, permanent: bool, anonymous: bool = False) -> dict[str, Any]:
-        """Delete a user. With neither of both, what they wrote stays as it is, their name and avatar with it.
+    async def delete(self, uid: str, *, permanent: bool, anonymous: bool = False) -> str:
+        """Delete a user, and return their uid. By default, their messages stay as they are, with name and avatar.
 
         Args:
-            permanent: what they wrote and uploaded, and their conversations with users, are deleted too; in what others
-                wrote, nothing is left but their uid.
-            anonymous: what they wrote stays, with nothing but their uid.
+            permanent: delete the user's messages, uploads and conversations with users, too; the messages of others
+                keep nothing but the uid.
+            anonymous: keep the user's messages with nothing but the uid.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND.
@@ -221,14 +211,14 @@ class Users:
         for guid in groups:
             self._delivery.membership(found.uid, guid, joined=False)
         self._directory.forget_all()
-        return {"success": True, "message": f"User with {found.uid} has been deleted successfully."}
+        return found.uid
 
     def online_count(self) -> int:
-        """How many users are online."""
+        """Return how many users are online."""
         return len(self._directory.online_uids())
 
 
-def _status_message(text: str | None) -> str | None:
-    if text is not None and len(text) > MAX_STATUS:
-        raise Refused("ERR_BAD_REQUEST", {"statusMessage": f"Use at most {MAX_STATUS} characters."})
+def _check_status_message(text: str | None) -> str | None:
+    if text is not None and len(text) > MAX_STATUS_CHARACTERS:
+        raise Refused("ERR_BAD_REQUEST", {"statusMessage": f"Use at most {MAX_STATUS_CHARACTERS} characters."})
     return text

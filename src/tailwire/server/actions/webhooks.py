@@ -1,17 +1,14 @@
-"""Webhooks, as a REST key administers them. What they are told is queued by the store and sent by `webhooks`."""
+"""Webhooks, as a REST key administers them. The store queues their deliveries, and `webhooks` sends them."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-import msgspec
-
-from tailwire.server.actions.present import page, without_none
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.limits.targets import Targets
 from tailwire.server.ports.refusal import Refused
@@ -23,39 +20,47 @@ from tailwire.server.rules.names import identifier
 from tailwire.server.rules.triggers import TRIGGERS
 
 MAX_WEBHOOKS = 25
+MAX_CREDENTIAL_CHARACTERS = 100
 SECRET_PREFIX = "whsec_"
 SECRET_BYTES = range(24, 65)
-AGAIN_AT_ONCE = 500
-OWN_PATHS = ("triggers",)
+RETRY_BATCH = 500
+RESERVED_IDS = ("triggers",)  # used in paths under /webhooks
 
 
-class NewWebhook(msgspec.Struct, rename="camel"):
-    """A webhook as somebody with a REST key sends it, new or changed.
+@dataclass(frozen=True, slots=True)
+class WebhookFields:
+    """The fields of a webhook; None, and "" for name and URL, keep a field.
 
     Attributes:
-        retry_on_failure: try again after 10 and 30 seconds, then in growing gaps; true unless it says otherwise.
         username, password: of basic authentication.
-        secret: what deliveries are signed with: `whsec_` and 24 to 64 bytes in Base64; made when none is given.
+        secret: signs deliveries: `whsec_` and 24 to 64 bytes in Base64.
+        retry: whether a failed delivery is sent again: after 10 and 30 seconds, then after growing delays.
     """
 
-    id: str = ""
     name: str = ""
-    webhook_url: str = ""
+    url: str = ""
     triggers: list[str] | None = None
     username: str | None = None
     password: str | None = None
     secret: str | None = None
-    retry_on_failure: bool | None = None
+    retry: bool | None = None
     enabled: bool | None = None
 
 
+class Webhook(NamedTuple):
+    """A webhook, and the state of its queue."""
+
+    row: WebhookRow
+    state: WebhookState
+
+
 class WebhookAdministration:
-    """What can be done with webhooks.
+    """Administers webhooks and their deliveries.
 
     Args:
-        targets: which addresses may be told.
-        sealer: seals passwords and secrets.
-        wake: called when there is something to be told.
+        targets: the addresses that webhooks may have.
+        sealer: encrypts passwords and secrets.
+        wake: called when a delivery is due.
     """
 
     def __init__(
@@ -68,38 +73,44 @@ class WebhookAdministration:
         self._sealer = sealer
         self._wake = wake
 
-    async def create(self, new: NewWebhook) -> dict[str, Any]:
-        """Make a webhook. Its secret is in this answer, and in no other.
+    async def create(self, webhook_id: str, fields: WebhookFields) -> tuple[Webhook, str]:
+        """Create a webhook. Return it with its secret, which cannot be read again.
+
+        Args:
+            webhook_id: "" for a random id.
+            fields: without a secret, one is made.
 
         Raises:
             Refused: ERR_BAD_REQUEST, ERR_TRIGGER_NOT_FOUND, ERR_LIMIT_EXCEEDED.
         """
         if len(await self._store.webhooks()) >= MAX_WEBHOOKS:
             raise Refused("ERR_LIMIT_EXCEEDED", {"webhooks": f"An app has at most {MAX_WEBHOOKS}."})
-        number = identifier(new.id, "id") if new.id else self._world.secret(8)
-        if number in OWN_PATHS:
-            raise Refused("ERR_BAD_REQUEST", {"id": f"Use another id than {number!r}."})
-        if not new.secret:
-            key = bytes.fromhex(self._world.secret(SECRET_BYTES.start))
-            new = msgspec.structs.replace(new, secret=SECRET_PREFIX + base64.b64encode(key).decode())
-        row = self._filled(WebhookRow(number, "", "", "", created_at=self._world.seconds()), new)
+        webhook_id = identifier(webhook_id, "id") if webhook_id else self._world.secret(8)
+        if webhook_id in RESERVED_IDS:
+            raise Refused("ERR_BAD_REQUEST", {"id": f"Use another id than {webhook_id!r}."})
+        secret = fields.secret or self._new_secret()
+        row = self._with_fields(
+            WebhookRow(webhook_id, "", "", "", created_at=self._world.seconds()), replace(fields, secret=secret)
+        )
         if not await self._store.put_webhook(row):
-            raise Refused(
-                "ERR_BAD_REQUEST", {"id": "There is a webhook with this id already: change it, or use another."}
-            )
-        return {**await self._present(row), "secret": new.secret}
+            raise Refused("ERR_BAD_REQUEST", {"id": "A webhook with this id exists: change it, or use another id."})
+        return await self._with_state(row), secret
 
-    async def listed(self) -> list[dict[str, Any]]:
-        """All webhooks."""
-        return [await self._present(row) for row in await self._store.webhooks()]
+    def _new_secret(self) -> str:
+        key = bytes.fromhex(self._world.secret(SECRET_BYTES.start))
+        return SECRET_PREFIX + base64.b64encode(key).decode()
 
-    async def get(self, webhook_id: str) -> dict[str, Any]:
-        """A webhook.
+    async def listed(self) -> list[Webhook]:
+        """Return all webhooks."""
+        return [await self._with_state(row) for row in await self._store.webhooks()]
+
+    async def get(self, webhook_id: str) -> Webhook:
+        """Return a webhook.
 
         Raises:
             Refused: ERR_WEBHOOK_NOT_FOUND.
         """
-        return await self._present(await self._find(webhook_id))
+        return await self._with_state(await self._find(webhook_id))
 
     async def _find(self, webhook_id: str) -> WebhookRow:
         row = await self._store.webhook(webhook_id)
@@ -107,199 +118,138 @@ class WebhookAdministration:
             raise Refused("ERR_WEBHOOK_NOT_FOUND")
         return row
 
-    async def update(self, webhook_id: str, change: NewWebhook) -> dict[str, Any]:
+    async def _with_state(self, row: WebhookRow) -> Webhook:
+        return Webhook(row, await self._store.webhook_state(row.id))
+
+    async def update(self, webhook_id: str, fields: WebhookFields) -> Webhook:
         """Change a webhook.
 
         Raises:
             Refused: ERR_WEBHOOK_NOT_FOUND, ERR_BAD_REQUEST, ERR_TRIGGER_NOT_FOUND.
         """
-        row = self._filled(await self._find(webhook_id), change)
+        row = self._with_fields(await self._find(webhook_id), fields)
         if not await self._store.put_webhook(row, new=False):
             raise Refused("ERR_WEBHOOK_NOT_FOUND")
-        return await self._present(row)
+        return await self._with_state(row)
 
-    async def delete(self, webhook_id: str) -> dict[str, Any]:
-        """Delete a webhook, what waits for it, and what was given up.
+    async def delete(self, webhook_id: str) -> None:
+        """Delete a webhook with its queue.
 
         Raises:
             Refused: ERR_WEBHOOK_NOT_FOUND.
         """
         if not await self._store.remove_webhook(webhook_id):
             raise Refused("ERR_WEBHOOK_NOT_FOUND")
-        return {"success": True, "message": f"The webhook {webhook_id} has been deleted successfully."}
-
-    async def triggers(self) -> list[dict[str, str]]:
-        """What a webhook can be told of."""
-        return [{"trigger": name, "description": said} for name, said in TRIGGERS.items()]
 
     # Deliveries.
 
-    async def deliveries(self, webhook_id: str, *, status: str, limit: int, number: int) -> dict[str, Any]:
-        """A page of the deliveries that were given up, newest first, or of those that wait, oldest first.
-
-        Args:
-            status: `failed` or `waiting`.
+    async def deliveries(
+        self, webhook_id: str, *, failed: bool, limit: int, offset: int
+    ) -> tuple[list[DeliveryRow], int]:
+        """Return a page of the failed deliveries, newest first, or of the waiting ones, oldest first; and the total.
 
         Raises:
-            Refused: ERR_WEBHOOK_NOT_FOUND, ERR_BAD_REQUEST.
+            Refused: ERR_WEBHOOK_NOT_FOUND.
         """
         await self._find(webhook_id)
-        if status not in ("failed", "waiting"):
-            raise Refused("ERR_BAD_REQUEST", {"status": "Use failed or waiting."})
-        rows, total = await self._store.deliveries(
-            webhook_id, failed=status == "failed", limit=limit, offset=(number - 1) * limit
-        )
-        return page([_present_delivery(row) for row in rows], total=total, limit=limit, number=number)
+        return await self._store.deliveries(webhook_id, failed=failed, limit=limit, offset=offset)
 
-    async def delivery(self, webhook_id: str, name: str) -> dict[str, Any]:
-        """A delivery that waits or was given up, with what the receiver is told.
+    async def delivery(self, webhook_id: str, name: str) -> DeliveryRow:
+        """Return a delivery that is waiting or has failed.
 
         Raises:
             Refused: ERR_WEBHOOK_NOT_FOUND, ERR_DELIVERY_NOT_FOUND.
         """
-        row = await self._find_delivery(webhook_id, name)
-        return {**_present_delivery(row), "data": msgspec.Raw(row.body)}
-
-    async def _find_delivery(self, webhook_id: str, name: str) -> DeliveryRow:
         await self._find(webhook_id)
         number = name.partition("-")[0]
-        fits = number.isascii() and number.isdigit() and len(number) < 19
-        row = await self._store.delivery(webhook_id, int(number)) if fits else None
+        valid = number.isascii() and number.isdigit() and len(number) < 19
+        row = await self._store.delivery(webhook_id, int(number)) if valid else None
         if row is None or row.name != name:
             raise Refused("ERR_DELIVERY_NOT_FOUND")
         return row
 
-    async def send_again(self, webhook_id: str, name: str) -> dict[str, Any]:
-        """Send a delivery again now, whether it waits or was given up.
+    async def retry(self, webhook_id: str, name: str) -> None:
+        """Send a waiting or failed delivery now.
 
         Raises:
             Refused: ERR_WEBHOOK_NOT_FOUND, ERR_DELIVERY_NOT_FOUND.
         """
-        row = await self._find_delivery(webhook_id, name)
+        row = await self.delivery(webhook_id, name)
         if not await self._store.send_again(webhook_id, [row.id]):
             raise Refused("ERR_DELIVERY_NOT_FOUND")
         self._wake()
-        return {"success": True, "message": f"The delivery {name} is sent again."}
 
-    async def send_failed_again(self, webhook_id: str) -> dict[str, Any]:
-        """Send all deliveries again that were given up.
+    async def retry_failed(self, webhook_id: str) -> int:
+        """Send all failed deliveries again. Return how many there are.
 
         Raises:
             Refused: ERR_WEBHOOK_NOT_FOUND.
         """
         await self._find(webhook_id)
         ids, count = await self._store.failed_ids(webhook_id), 0
-        for n in range(0, len(ids), AGAIN_AT_ONCE):  # in pieces: others write meanwhile
-            count += await self._store.send_again(webhook_id, ids[n : n + AGAIN_AT_ONCE])
+        for n in range(0, len(ids), RETRY_BATCH):  # in batches, so that other writes are not delayed
+            count += await self._store.send_again(webhook_id, ids[n : n + RETRY_BATCH])
             self._wake()
-        return {"success": True, "message": f"{count} deliveries are sent again."}
+        return count
 
-    async def seal_what_is_plain(self) -> None:
-        """Seal the passwords that an earlier version stored as they are."""
+    async def seal_plain_passwords(self) -> None:
+        """Encrypt passwords that an earlier version stored in plain text."""
         for row in await self._store.webhooks():
             if row.password and not self._sealer.is_sealed(row.password):
                 await self._store.put_webhook(replace(row, password=self._sealer.seal(row.password)), new=False)
 
-    # What is stored and what is shown.
-
-    def _filled(self, row: WebhookRow, new: NewWebhook) -> WebhookRow:
-        row = _filled(row, new, self._lengths, self._targets)
-        if new.password is not None:
-            row = replace(row, password=self._sealer.seal(new.password))
-        if new.secret:
-            _check_secret(new.secret)
-            row = replace(row, secret=self._sealer.seal(new.secret))
+    def _with_fields(self, row: WebhookRow, fields: WebhookFields) -> WebhookRow:
+        row = _changed(row, fields, self._lengths, self._targets)
+        if fields.password is not None:
+            row = replace(row, password=self._sealer.seal(fields.password))
+        if fields.secret:
+            _check_secret(fields.secret)
+            row = replace(row, secret=self._sealer.seal(fields.secret))
         return row
-
-    async def _present(self, row: WebhookRow) -> dict[str, Any]:
-        return {**_present(row), "state": _present_state(await self._store.webhook_state(row.id))}
 
 
 def _check_secret(secret: str) -> None:
     try:
-        good = secret.startswith(SECRET_PREFIX)
-        good = good and len(base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)) in SECRET_BYTES
+        valid = secret.startswith(SECRET_PREFIX)
+        valid = valid and len(base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)) in SECRET_BYTES
     except (binascii.Error, ValueError):
-        good = False
-    if not good:
+        valid = False
+    if not valid:
         raise Refused("ERR_BAD_REQUEST", {"secret": "Use whsec_ and 24 to 64 random bytes in Base64."})
 
 
-def _filled(row: WebhookRow, new: NewWebhook, lengths: Lengths, targets: Targets) -> WebhookRow:
-    url = new.webhook_url or row.url
-    try:
-        parts = urlsplit(url)
-        good = (
-            parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and len(url) <= lengths.url
-        )
-        good = good and url.isprintable() and " " not in url and "%" not in (parts.hostname or "")
-    except ValueError:
-        good = False
-    if not good:
+def _changed(row: WebhookRow, fields: WebhookFields, lengths: Lengths, targets: Targets) -> WebhookRow:
+    url = fields.url or row.url
+    if not _is_url(url, lengths.url):
         raise Refused("ERR_BAD_REQUEST", {"webhookUrl": "Use a URL that begins with http:// or https://."})
-    if new.webhook_url and (problem := targets.problem(url)):
+    if fields.url and (problem := targets.problem(url)):
         raise Refused("ERR_BAD_REQUEST", {"webhookUrl": problem})
-    triggers = row.triggers.split(",") if new.triggers is None else new.triggers
+    triggers = row.triggers.split(",") if fields.triggers is None else fields.triggers
     if not triggers or not triggers[0]:
         raise Refused("ERR_BAD_REQUEST", {"triggers": f"Name at least one of {', '.join(TRIGGERS)}."})
     for trigger in triggers:
         if trigger not in TRIGGERS:
             raise Refused("ERR_TRIGGER_NOT_FOUND", {"triggers": f"{trigger[:50]!r}: use {', '.join(TRIGGERS)}."})
-    for name, value in (("username", new.username), ("password", new.password)):
-        if value is not None and len(value) > 100:
-            raise Refused("ERR_BAD_REQUEST", {name: "Use at most 100 characters."})
+    for name, value in (("username", fields.username), ("password", fields.password)):
+        if value is not None and len(value) > MAX_CREDENTIAL_CHARACTERS:
+            raise Refused("ERR_BAD_REQUEST", {name: f"Use at most {MAX_CREDENTIAL_CHARACTERS} characters."})
     return replace(
         row,
-        name=lengths.check_name(new.name or row.name),
+        name=lengths.check_name(fields.name or row.name),
         url=url,
         triggers=",".join(dict.fromkeys(triggers)),
-        username=new.username if new.username is not None else row.username,
-        retry=row.retry if new.retry_on_failure is None else int(new.retry_on_failure),
-        enabled=row.enabled if new.enabled is None else int(new.enabled),
+        username=fields.username if fields.username is not None else row.username,
+        retry=row.retry if fields.retry is None else int(fields.retry),
+        enabled=row.enabled if fields.enabled is None else int(fields.enabled),
     )
 
 
-def _present(row: WebhookRow) -> dict[str, Any]:
-    return without_none(
-        {
-            "id": row.id,
-            "name": row.name,
-            "webhookUrl": row.url,
-            "triggers": row.triggers.split(","),
-            "username": row.username,
-            "retryOnFailure": bool(row.retry),
-            "enabled": bool(row.enabled),
-            "createdAt": row.created_at,
-        }
-    )
-
-
-def _present_state(state: WebhookState) -> dict[str, Any]:
-    return without_none(
-        {
-            "waiting": state.waiting,
-            "waitingSince": state.waiting_since,
-            "failed": state.failed,
-            "failingSince": state.failing_since,
-            "lastSuccessAt": state.last_success_at,
-            "lastFailureAt": state.last_failure_at,
-            "lastFailure": state.last_failure,
-        }
-    )
-
-
-def _present_delivery(row: DeliveryRow) -> dict[str, Any]:
-    waits = row.failed_at is None
-    return without_none(
-        {
-            "id": row.name,
-            "trigger": row.trigger,
-            "status": "waiting" if waits else "failed",
-            "attempts": row.attempt,
-            "queuedAt": row.queued_at,
-            "lastTryAt": row.last_try_at,
-            "nextTryAt": row.due_at if waits and row.due_at else None,
-            "failedAt": row.failed_at,
-            "problem": row.problem,
-        }
-    )
+def _is_url(url: str, max_characters: int) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return False
+    if parts.scheme not in ("http", "https") or not host or port == 0 or "%" in host:
+        return False
+    return len(url) <= max_characters and url.isprintable() and " " not in url

@@ -8,24 +8,25 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
+from tailwire.server.actions.authorization import Authorizer
+from tailwire.server.actions.cleanup import Cleanup
 from tailwire.server.actions.conversations import Conversations
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.doors import Doors
+from tailwire.server.actions.ephemeral import Ephemeral
 from tailwire.server.actions.groups import Groups
 from tailwire.server.actions.keys import Keys
-from tailwire.server.actions.leftovers import Leftovers
-from tailwire.server.actions.live import Live
 from tailwire.server.actions.members import Members
 from tailwire.server.actions.messages import Messages
 from tailwire.server.actions.reactions import Reactions
 from tailwire.server.actions.receipts import Receipts
 from tailwire.server.actions.relations import Relations
+from tailwire.server.actions.rendering import Renderer
 from tailwire.server.actions.roles import Roles
+from tailwire.server.actions.services import Services
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.users import Users
-from tailwire.server.actions.views import Views
 from tailwire.server.actions.webhooks import WebhookAdministration
 from tailwire.server.auth.passwords import Passwords
 from tailwire.server.auth.sealing import Sealer
@@ -62,10 +63,10 @@ class Actions:
     roles: Roles
     webhooks: WebhookAdministration
     files: Files
-    live: Live
-    views: Views
+    ephemeral: Ephemeral
+    renderer: Renderer
     uploads: FolderUploads
-    leftovers: Leftovers
+    cleanup: Cleanup
     passwords: Passwords
 
 
@@ -103,53 +104,52 @@ async def build(
     s, loop = settings, asyncio.get_running_loop()
     lengths, secret = _lengths(s), signing_key(Path(s.data), world)
     directory = Directory(store, hub.is_online, hub.online_users)
-    delivery = Delivery(hub.broker, store.app_id, fixed_base(s))
-    doors = Doors(store, directory)
-    views = Views(store)
+    services = Services(
+        store=store,
+        directory=directory,
+        authorizer=Authorizer(store, directory),
+        delivery=Delivery(hub.broker, store.app_id, fixed_base(s)),
+        world=world,
+        lengths=lengths,
+    )
+    renderer = Renderer(store)
     roles = Roles(store, directory, world, lengths)
     await roles.load()
-    uploads, files, leftovers = _files(settings, store, doors, world, secret)
+    uploads, files, cleanup = _files(settings, store, services, secret)
 
     def count_message() -> None:
         metrics.messages_stored += 1
 
     passwords = Passwords(world)
     members = Members(
-        store, directory, doors, delivery, world, lengths, roles, passwords,
-        GuessLimiter(s.wrong_passwords_per_minute, loop.time),
-        most_members=s.max_group_members, most_groups=s.max_groups_per_user,
+        services, roles, passwords, GuessLimiter(s.wrong_passwords_per_minute, loop.time),
+        max_members=s.max_group_members, max_groups=s.max_groups_per_user,
     )  # fmt: skip
     return Actions(
-        messages=Messages(
-            store, directory, doors, roles, views, files, delivery, world, lengths, s.max_data, count_message
-        ),
+        messages=Messages(services, roles, renderer, files, s.max_data, count_message),
         reactions=Reactions(
-            store, directory, doors, views, delivery, world,
-            most_pins=s.max_pinned_messages, most_saves=s.max_saved_messages,
+            services, renderer, max_pins=s.max_pinned_messages, max_saves=s.max_saved_messages
         ),
-        receipts=Receipts(
-            store, directory, doors, delivery, world, overload, loop.call_later, s.receipt_delay, s.max_receipt_members
-        ),
-        conversations=Conversations(
-            store, directory, doors, views, delivery, world, lengths, s.max_pinned_conversations
-        ),
-        groups=Groups(store, directory, doors, members, delivery, world, lengths, passwords, s.max_groups_per_user),
+        receipts=Receipts(services, overload, loop.call_later, s.receipt_delay, s.max_receipt_members),
+        conversations=Conversations(services, renderer, s.max_pinned_conversations),
+        groups=Groups(services, members, passwords, s.max_groups_per_user),
         members=members,
-        users=Users(store, directory, roles, delivery, world, lengths),
-        relations=Relations(store, directory, doors, world, lengths, s.max_friends),
-        sessions=Sessions(store, directory, delivery, world, per_minute(s.logins_per_minute, loop.time),
-                          s.jwt_lifetime, s.token_lifetime, s.max_tokens, secret),
-        keys=Keys(store, directory, delivery, world, lengths),
+        users=Users(services, roles),
+        relations=Relations(services, s.max_friends),
+        sessions=Sessions(
+            services, per_minute(s.logins_per_minute, loop.time), pass_lifetime=s.jwt_lifetime,
+            token_lifetime=s.token_lifetime, max_tokens=s.max_tokens, secret=secret,
+        ),
+        keys=Keys(services),
         roles=roles,
         webhooks=WebhookAdministration(store, world, lengths, webhook_targets(s), sealer, tell_webhooks),
         files=files,
-        live=Live(
-            store, directory, doors, roles, delivery, world, overload, s.max_typing_members,
-            lambda: hub.users_online <= s.max_presence_users,
+        ephemeral=Ephemeral(
+            services, roles, overload, s.max_typing_members, lambda: hub.users_online <= s.max_presence_users
         ),
-        views=views,
+        renderer=renderer,
         uploads=uploads,
-        leftovers=leftovers,
+        cleanup=cleanup,
         passwords=passwords,
     )  # fmt: skip
 
@@ -161,17 +161,15 @@ def _lengths(s: Settings) -> Lengths:
     )  # fmt: skip
 
 
-def _files(
-    s: Settings, store: SqliteStore, doors: Doors, world: World, secret: str
-) -> tuple[FolderUploads, Files, Leftovers]:
+def _files(s: Settings, store: SqliteStore, services: Services, secret: str) -> tuple[FolderUploads, Files, Cleanup]:
     uploads = FolderUploads(Path(s.data) / "uploads")
     files = Files(
-        store, uploads, doors, world, most_size=s.max_file, most_count=s.max_files, secret=secret,
+        services, uploads, max_size=s.max_file, max_count=s.max_files, secret=secret,
         room=UploadQuota(s.uploads_per_day, s.min_free_disk, uploads.free),
     )  # fmt: skip
-    leftovers = Leftovers(
-        store, uploads, world, asyncio.get_running_loop().call_later,
+    cleanup = Cleanup(
+        store, uploads, services.world, asyncio.get_running_loop().call_later,
         deleted_after=s.deleted_files_after, unused_after=s.unused_files_after,
     )  # fmt: skip
-    store.on_unused(leftovers.wake)
-    return uploads, files, leftovers
+    store.on_unused(cleanup.wake)
+    return uploads, files, cleanup

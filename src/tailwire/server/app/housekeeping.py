@@ -8,8 +8,8 @@ from collections.abc import Callable, Container, Mapping, MutableMapping
 from itertools import islice
 
 from tailwire.server.fanout.overload import Overload
-from tailwire.server.rest.movement import Movement
 from tailwire.server.rest.protocol import HttpProtocol
+from tailwire.server.rest.stalls import StallDetector
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 
@@ -27,7 +27,7 @@ class Housekeeping:
         under_way: connections with a request in progress, and since when; longest first.
         clock: seconds, monotonic.
         deadline: seconds within which a connection must send the head of a request.
-        least_rate: see `Movement`.
+        least_rate: see `StallDetector`.
         most: maximum number of open connections (file descriptor limit); 0 for unlimited.
     """
 
@@ -49,7 +49,7 @@ class Housekeeping:
         self._waiting = waiting
         self._idle = idle
         self._under_way = under_way
-        self._movement = Movement(under_way, least_rate)
+        self._stalls = StallDetector(under_way, least_rate)
         self._next_check = 0.0
         self._clock = clock
         self._deadline = deadline
@@ -72,7 +72,7 @@ class Housekeeping:
             log.warning("connections %s the limit of %d", "exceed" if full else "are below", self._most)
         if now >= self._next_check:
             self._next_check = now + MOVEMENT_CHECK_SECONDS
-            await self._close(self._movement.look(now), self._under_way, "too slow", HttpProtocol.end_slow)
+            await self._close(self._stalls.stalled(now), self._under_way, "too slow", HttpProtocol.end_slow)
         await self._close_stalled(now, connections - self._most if full else 0)
         if now >= self._next_report:
             self._next_report = now + REPORT_SECONDS
@@ -87,13 +87,13 @@ class Housekeeping:
                 break
             silent.append(connection)
         too_many -= len(silent)
-        crawling = self._movement.slowest(too_many, now, crawling=True)
+        crawling = self._stalls.slowest(too_many, now, crawling=True)
         too_many -= len(crawling)
         idle = list(islice(self._idle, max(0, too_many)))
         await self._close(silent, self._waiting, "no request", _abort)
         await self._close(crawling, self._under_way, "slowest", _abort)
         await self._close(idle, self._idle, "idle", _abort)
-        slowest = self._movement.slowest(too_many - len(idle), now)
+        slowest = self._stalls.slowest(too_many - len(idle), now)
         await self._close(slowest, self._under_way, "slowest", _abort)
 
     async def _close(

@@ -49,24 +49,24 @@ from tailwire.server.ports.records import KeyRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.rest.addresses import Addresses
-from tailwire.server.rest.administration import AdministrationRoutes
+from tailwire.server.rest.administration import KeyRoutes, RoleRoutes, WebhookRoutes
 from tailwire.server.rest.api import Api
 from tailwire.server.rest.conversations import ConversationRoutes
 from tailwire.server.rest.files import FileRoutes
 from tailwire.server.rest.groups import GroupRoutes
 from tailwire.server.rest.messages import MessageRoutes
-from tailwire.server.rest.offers import offers
 from tailwire.server.rest.protocol import HttpConnections
+from tailwire.server.rest.public_settings import public_settings
 from tailwire.server.rest.reactions import ReactionRoutes
 from tailwire.server.rest.service import ServiceRoutes
 from tailwire.server.rest.sessions import SessionRoutes
-from tailwire.server.rest.users import UserRoutes
+from tailwire.server.rest.users import RelationRoutes, UserRoutes
 from tailwire.server.shutdown import finish
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
+from tailwire.server.webhooks.delivery_lane import RetryPolicy
 from tailwire.server.webhooks.post import Poster
-from tailwire.server.webhooks.queue_lane import Patience
 from tailwire.server.webhooks.sender import WebhookSender
 
 VERSION = "0.1.0"
@@ -118,7 +118,7 @@ async def _assemble(settings: Settings, store: SqliteStore, world: World) -> Par
         metrics, loop.time, world.chance, lag=settings.overload_lag, most_sends=settings.most_sends_under_way
     )
     actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake)
-    await actions.webhooks.seal_what_is_plain()
+    await actions.webhooks.seal_plain_passwords()
     guesses = GuessLimiter(settings.wrong_tokens_per_minute, loop.time)
     pacer, known_pacer = (Pacer(settings.upgrades_per_second, MAX_UPGRADE_DELAY_SECONDS, loop.time) for _ in range(2))
     unauthenticated = ConnectionSlots(settings.unauthenticated_per_address)
@@ -128,14 +128,14 @@ async def _assemble(settings: Settings, store: SqliteStore, world: World) -> Par
         store_name=store.name, mark=store.start, app_id=store.app_id,
     )  # fmt: skip
     gateway = Gateway(
-        loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, admission, overload,
+        loop, settings, hub, actions.sessions, actions.ephemeral, actions.receipts, metrics, admission, overload,
         authenticator,
     )  # fmt: skip
     api = _api(settings, actions, metrics, overload, guesses, store)
     http = HttpConnections(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
     webhooks.wake()
     actions.uploads.sweep()
-    actions.leftovers.wake()
+    actions.cleanup.wake()
     return Parts(store, api, http, gateway, actions, webhooks, keys, metrics, overload)
 
 
@@ -149,7 +149,7 @@ def _webhooks(settings: Settings, store: SqliteStore, world: World, metrics: Met
         app_id=store.app_id, region=settings.region, unseal=sealer.unseal, user_agent=f"Tailwire/{VERSION} (webhooks)",
         base=fixed_base(settings), allows=webhook_targets(settings).allows,
     )  # fmt: skip
-    patience = Patience(settings.webhook_retry_for, settings.webhook_longest_gap)
+    patience = RetryPolicy(settings.webhook_retry_for, settings.webhook_longest_gap)
     return WebhookSender(store, world, metrics, poster, patience)
 
 
@@ -165,17 +165,20 @@ def _api(
         return {"status": "ok", "sockets": metrics.sockets, "uptime": round(loop.time() - started, 1)}
 
     addresses = Addresses(
-        public_url=settings.public_url, app_id=store.app_id, region=settings.region, offers=offers(settings)
+        public_url=settings.public_url, app_id=store.app_id, region=settings.region, offers=public_settings(settings)
     )
     operations = [
-        *MessageRoutes(a.messages, a.conversations, a.views, a.files).operations(),
+        *MessageRoutes(a.messages, a.conversations, a.renderer, a.files).operations(),
         *ReactionRoutes(a.reactions).operations(),
         *ConversationRoutes(a.conversations, a.receipts).operations(),
-        *UserRoutes(a.users, a.sessions, a.relations, Export(store), addresses).operations(),
+        *UserRoutes(a.users, a.sessions, Export(store), addresses).operations(),
+        *RelationRoutes(a.relations, a.sessions).operations(),
         *GroupRoutes(a.groups, a.members).operations(),
         *FileRoutes(a.files, a.uploads, addresses).operations(),
         *SessionRoutes(a.sessions, a.users, a.members).operations(),
-        *AdministrationRoutes(a.keys, a.roles, a.webhooks).operations(),
+        *KeyRoutes(a.keys).operations(),
+        *RoleRoutes(a.roles).operations(),
+        *WebhookRoutes(a.webhooks).operations(),
     ]
     operations += ServiceRoutes(
         addresses, metrics, health, operations, VERSION, for_metrics=settings.metrics, for_docs=settings.docs
@@ -188,7 +191,7 @@ def _api(
         overload,
         guesses,
         app_id=store.app_id,
-        most_body=settings.max_body,
+        max_body=settings.max_body,
         chains="chain" in offered(settings),
         base=addresses.base,
         compress=settings.compress,
@@ -268,7 +271,7 @@ async def running(
         yield Running(parts, server, listening, url)
     finally:
         listening.close()
-        await finish(parts.gateway, parts.webhooks, parts.actions.leftovers, parts.actions.passwords, parts.store)
+        await finish(parts.gateway, parts.webhooks, parts.actions.cleanup, parts.actions.passwords, parts.store)
         parts.actions.uploads.close()
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any, cast
 
-from tailwire.server.actions.live import Live
+from tailwire.server.actions.ephemeral import Ephemeral
 from tailwire.server.actions.receipts import Receipts
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.config import Settings
@@ -49,7 +49,7 @@ class Gateway:
         settings: Settings,
         hub: Hub,
         sessions: Sessions,
-        live: Live,
+        live: Ephemeral,
         receipts: Receipts,
         metrics: Metrics,
         admission: Admission,
@@ -301,7 +301,7 @@ class Gateway:
 
     def _load_changed(self, before: Level, now: Level) -> None:
         if before >= Level.PRESENCE > now:
-            self._run(self._live.tell_untold())
+            self._run(self._live.publish_skipped())
         # Clients are notified when shedding begins, when it starts or stops to affect receipts, and when it ends.
         begins_or_ends = (before == Level.NONE) is not (now == Level.NONE)
         if not begins_or_ends and (before >= Level.RECEIPTS) is (now >= Level.RECEIPTS):

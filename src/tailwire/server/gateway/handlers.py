@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.live import Live
+from tailwire.server.actions.ephemeral import Ephemeral
 from tailwire.server.actions.receipts import Receipts
 from tailwire.server.gateway.authentication import Authenticator
 from tailwire.server.gateway.frames import AppState, Auth, ClientFrame, Receipt, Transient, Typing
@@ -34,7 +34,7 @@ class FrameHandlers:
 
     def __init__(
         self,
-        live: Live,
+        live: Ephemeral,
         receipts: Receipts,
         authenticator: Authenticator,
         clock: Callable[[], float],

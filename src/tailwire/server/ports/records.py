@@ -163,7 +163,7 @@ class MessageRow(NamedTuple):
     traits: int = 0
 
     def json(self) -> bytes:
-        """The message as REST gives it, but for what depends on the reader and for reactions (`actions.views`)."""
+        """The message as REST gives it, but for what depends on the reader and for reactions (`actions.rendering`)."""
         return _as_json(self)
 
 

@@ -1,5 +1,5 @@
-"""HTTP: one module a resource; `hot` for the few measured ones.
+"""The HTTP API: the protocol, request and response types, and one module of operations per resource.
 
 Who may import it: shutdown and app.
-Design page: wire.md; facts-rest.md.
+Read more: docs/server.md, docs/reference/compatibility.md
 """

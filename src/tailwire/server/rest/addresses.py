@@ -1,4 +1,4 @@
-"""How clients reach this server: what `GET /settings` tells them."""
+"""The address under which clients reach this server, and the response of `GET /settings`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from tailwire.server.rest.edge import Scope, headers_of, text
+from tailwire.server.rest.asgi import Scope, headers_of, text
 from tailwire.wire.server_settings import settings_to_wire
 
 
 class Addresses:
-    """Tells clients host and port as they reached the server; behind a proxy, as the setting says.
+    """Returns host and port as the setting `public_url` has them, else as the request does.
 
     Args:
-        offers: what else the settings say: what the server can do, and its limits.
+        offers: features and limits, for the response of `GET /settings`.
     """
 
     def __init__(self, *, public_url: str, app_id: str, region: str, offers: Mapping[str, Any]) -> None:
@@ -24,13 +24,13 @@ class Addresses:
         self._offers = offers
 
     def settings(self, scope: Scope) -> dict[str, Any]:
-        """The `data` of `GET /settings`."""
+        """Return the `data` of `GET /settings`."""
         host, port, secure = self._reached(scope)
         here = settings_to_wire(host=host, port=port, secure=secure, app_id=self._app_id, region=self._region)
         return {**here, **self._offers}
 
     def base(self, scope: Scope) -> str:
-        """The URL under which a client reached the server."""
+        """Return the URL under which a client reached the server."""
         host, port, secure = self._reached(scope)
         return f"{'https' if secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 

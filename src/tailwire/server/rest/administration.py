@@ -1,149 +1,249 @@
-"""What only a REST key may do, over HTTP: API keys, auth tokens, roles, webhooks."""
+"""REST operations that need a REST key: API keys, auth tokens, roles, webhooks."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
-from tailwire.server.actions.keys import Keys, NewKey, TokenChange
-from tailwire.server.actions.roles import NewRole, Roles
-from tailwire.server.actions.webhooks import NewWebhook, WebhookAdministration
-from tailwire.server.rest import shapes
-from tailwire.server.rest.operations import Call, Operation, Who
+from tailwire.server.actions.keys import Keys
+from tailwire.server.actions.roles import Roles
+from tailwire.server.actions.webhooks import WebhookAdministration
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.rest import admin_requests, requests, responses
+from tailwire.server.rest.admin_payloads import (
+    delivery_payload,
+    delivery_with_data,
+    feature_payload,
+    key_payload,
+    role_payload,
+    token_payload,
+    webhook_payload,
+)
+from tailwire.server.rest.operations import Access, Call, Operation
 from tailwire.server.rest.queries import DeliveryQuery, Paged, SearchQuery
+from tailwire.server.rest.results import done, outcomes, page
+from tailwire.server.rules.triggers import TRIGGERS
 
 
-class Restrict(msgspec.Struct, rename="camel"):
-    """What a role may not do."""
+class KeyRoutes:
+    """The resources `apikeys` and `auth_tokens`."""
 
-    features_to_restrict: list[str] = []
-
-
-class Allow(msgspec.Struct, rename="camel"):
-    """What a role may do again."""
-
-    features_to_allow: list[str] = []
-    allow_all: bool = False
-
-
-class AdministrationRoutes:
-    """The resources `apikeys`, `auth_tokens`, `roles` and `webhooks`."""
-
-    def __init__(self, keys: Keys, roles: Roles, webhooks: WebhookAdministration) -> None:
+    def __init__(self, keys: Keys) -> None:
         self._keys = keys
-        self._roles = roles
-        self._webhooks = webhooks
 
     def operations(self) -> list[Operation]:
-        """The operations."""
-        return [*self._of_keys(), *self._of_tokens(), *self._of_roles(), *self._of_webhooks()]
-
-    def _of_keys(self) -> list[Operation]:
-        k, one, admin = self._keys, shapes.ApiKey, Who.ADMIN
+        """Return the operations."""
+        one, admin = responses.ApiKey, Access.ADMIN
         path = "/apikeys/{key}"
         return [
-            Operation("POST", "/apikeys", "Create an API key", lambda c: k.create(c.body), who=admin, body=NewKey,
-                      answer=one),
-            Operation("GET", "/apikeys", "List API keys", self._list_keys, who=admin, query=SearchQuery,
-                      answer=list[shapes.ApiKey], whole=True),
-            Operation("GET", path, "See an API key", lambda c: k.get(c.params["key"]), who=admin, answer=one),
-            Operation("PUT", path, "Change an API key",
-                      lambda c: k.update(c.params["key"], c.body, c.header(b"apikey")), who=admin, body=NewKey,
-                      answer=one),
-            Operation("DELETE", path, "Delete an API key",
-                      lambda c: k.delete(c.params["key"], c.header(b"apikey")), who=admin, answer=shapes.Done),
+            Operation("POST", "/apikeys", "Create an API key", self._create, access=admin,
+                      body=admin_requests.ApiKeyFields, response=one),
+            Operation("GET", "/apikeys", "List API keys", self._list, access=admin, query=SearchQuery,
+                      response=list[responses.ApiKey], enveloped=True),
+            Operation("GET", path, "Get an API key", self._get, access=admin, response=one),
+            Operation("PUT", path, "Change an API key", self._update, access=admin, body=admin_requests.ApiKeyFields,
+                      response=one),
+            Operation("DELETE", path, "Delete an API key", self._delete, access=admin, response=responses.Done),
+            *self._token_operations("/users/{uid}/auth_tokens"),
         ]  # fmt: skip
 
-    def _of_tokens(self) -> list[Operation]:
-        k, one, admin = self._keys, shapes.AuthToken, Who.ADMIN
-        path = "/users/{uid}/auth_tokens"
+    def _token_operations(self, path: str) -> list[Operation]:
+        one, admin = responses.AuthToken, Access.ADMIN
         return [
-            Operation("GET", path, "List a user's auth tokens", self._list_tokens, who=admin, query=Paged,
-                      answer=list[shapes.AuthToken], whole=True),
-            Operation("DELETE", path, "Take all auth tokens of a user back",
-                      lambda c: k.delete_tokens(c.params["uid"]), who=admin, answer=shapes.Done),
-            Operation("GET", path + "/{token}", "See an auth token",
-                      lambda c: k.token(c.params["uid"], c.params["token"]), who=admin, answer=one),
-            Operation("PUT", path + "/{token}", "Say for which device an auth token is",
-                      lambda c: k.change_token(c.params["uid"], c.params["token"], c.body), who=admin,
-                      body=TokenChange, answer=one),
-            Operation("DELETE", path + "/{token}", "Take an auth token back",
-                      lambda c: k.delete_token(c.params["uid"], c.params["token"]), who=admin, answer=shapes.Done),
+            Operation("GET", path, "List a user's auth tokens", self._list_tokens, access=admin, query=Paged,
+                      response=list[responses.AuthToken], enveloped=True),
+            Operation("DELETE", path, "Revoke all auth tokens of a user", self._delete_tokens, access=admin,
+                      response=responses.Done),
+            Operation("GET", path + "/{token}", "Get an auth token", self._get_token, access=admin, response=one),
+            Operation("PUT", path + "/{token}", "Store the device of an auth token", self._update_token, access=admin,
+                      body=requests.UpdateAuthToken, response=one),
+            Operation("DELETE", path + "/{token}", "Revoke an auth token", self._delete_token, access=admin,
+                      response=responses.Done),
         ]  # fmt: skip
 
-    def _of_roles(self) -> list[Operation]:
-        r, one, admin = self._roles, shapes.Role, Who.ADMIN
-        path = "/roles/{role}"
-        features = path + "/restrictedfeatures"
-        outcome = dict[str, shapes.Outcome]
-        return [
-            Operation("POST", "/roles", "Create a role", lambda c: r.create(c.body), who=admin, body=NewRole,
-                      answer=one),
-            Operation("GET", "/roles", "List roles", self._list_roles, who=admin, query=Paged,
-                      answer=list[shapes.Role], whole=True),
-            Operation("GET", path, "See a role", lambda c: r.get(c.params["role"]), who=admin, answer=one),
-            Operation("PUT", path, "Change a role", lambda c: r.update(c.params["role"], c.body), who=admin,
-                      body=NewRole, answer=one),
-            Operation("DELETE", path, "Delete a role", self._delete_role, who=admin, answer=shapes.Done),
-            Operation("POST", features, "Take features from a role",
-                      lambda c: r.restrict(c.params["role"], c.body.features_to_restrict), who=admin, body=Restrict,
-                      answer=outcome),
-            Operation("DELETE", features, "Give features back to a role",
-                      lambda c: r.allow(c.params["role"], c.body.features_to_allow, everything=c.body.allow_all),
-                      who=admin, body=Allow, answer=outcome),
-            Operation("GET", features, "List the features that a role may not use",
-                      lambda c: r.restricted(c.params["role"], limit=c.query.size, number=c.query.page), who=admin,
-                      query=Paged, answer=list[shapes.Feature], whole=True),
-        ]  # fmt: skip
+    async def _create(self, call: Call) -> dict[str, Any]:
+        body: admin_requests.ApiKeyFields = call.body
+        return key_payload(*await self._keys.create(body.name, body.scope))
 
-    def _of_webhooks(self) -> list[Operation]:
-        w, one, admin = self._webhooks, shapes.Webhook, Who.ADMIN
-        path = "/webhooks/{id}"
-        return [
-            Operation("POST", "/webhooks", "Create a webhook", lambda c: w.create(c.body), who=admin, body=NewWebhook,
-                      answer=one),
-            Operation("GET", "/webhooks", "List webhooks", lambda c: w.listed(), who=admin,
-                      answer=list[shapes.Webhook]),
-            Operation("GET", "/webhooks/triggers", "List what a webhook can be told of", lambda c: w.triggers(),
-                      who=admin, answer=list[shapes.Trigger]),
-            Operation("GET", path, "See a webhook", lambda c: w.get(c.params["id"]), who=admin, answer=one),
-            Operation("PUT", path, "Change a webhook", lambda c: w.update(c.params["id"], c.body), who=admin,
-                      body=NewWebhook, answer=one),
-            Operation("DELETE", path, "Delete a webhook", lambda c: w.delete(c.params["id"]), who=admin,
-                      answer=shapes.Done),
-            *self._of_deliveries(),
-        ]  # fmt: skip
-
-    def _of_deliveries(self) -> list[Operation]:
-        w, admin = self._webhooks, Who.ADMIN
-        path = "/webhooks/{id}/deliveries"
-        return [
-            Operation("GET", path, "List what a webhook could not be told", self._list_deliveries, who=admin,
-                      query=DeliveryQuery, answer=list[shapes.Delivery], whole=True),
-            Operation("POST", f"{path}/retry", "Send again all that a webhook could not be told",
-                      lambda c: w.send_failed_again(c.params["id"]), who=admin, answer=shapes.Done),
-            Operation("GET", f"{path}/{{delivery}}", "See what a webhook could not be told",
-                      lambda c: w.delivery(c.params["id"], c.params["delivery"]), who=admin,
-                      answer=shapes.Delivery),
-            Operation("POST", f"{path}/{{delivery}}/retry", "Send one delivery again",
-                      lambda c: w.send_again(c.params["id"], c.params["delivery"]), who=admin, answer=shapes.Done),
-        ]  # fmt: skip
-
-    async def _list_deliveries(self, call: Call) -> dict[str, Any]:
-        q: DeliveryQuery = call.query
-        return await self._webhooks.deliveries(call.params["id"], status=q.status, limit=q.size, number=q.page)
-
-    async def _list_keys(self, call: Call) -> dict[str, Any]:
+    async def _list(self, call: Call) -> dict[str, Any]:
         q: SearchQuery = call.query
-        return await self._keys.listed(scope=q.scope, search=q.search_key, limit=q.size, number=q.page)
+        rows, total = await self._keys.listed(scope=q.scope, search=q.search_key, limit=q.size, offset=q.offset)
+        return page(q, [key_payload(row) for row in rows], total)
+
+    async def _get(self, call: Call) -> dict[str, Any]:
+        key = call.params["key"]
+        return key_payload(await self._keys.get(key), key)
+
+    async def _update(self, call: Call) -> dict[str, Any]:
+        key, body = call.params["key"], call.body
+        return key_payload(await self._keys.update(key, body.name, body.scope, call.header(b"apikey")), key)
+
+    async def _delete(self, call: Call) -> dict[str, Any]:
+        key = call.params["key"]
+        await self._keys.delete(key, call.header(b"apikey"))
+        return done(f"The Api Key {key} has been deleted successfully.")
 
     async def _list_tokens(self, call: Call) -> dict[str, Any]:
         q: Paged = call.query
-        return await self._keys.tokens(call.params["uid"], limit=q.size, number=q.page)
+        rows, total = await self._keys.tokens(call.params["uid"], limit=q.size, offset=q.offset)
+        return page(q, [token_payload(row) for row in rows], total)
 
-    async def _list_roles(self, call: Call) -> dict[str, Any]:
-        return await self._roles.listed(limit=call.query.size, number=call.query.page)
+    async def _get_token(self, call: Call) -> dict[str, Any]:
+        token = call.params["token"]
+        return token_payload(await self._keys.token(call.params["uid"], token), token)
 
-    async def _delete_role(self, call: Call) -> dict[str, Any]:
-        return {"success": True, "message": await self._roles.delete(call.params["role"])}
+    async def _update_token(self, call: Call) -> dict[str, Any]:
+        token, body = call.params["token"], call.body
+        return token_payload(await self._keys.change_token(call.params["uid"], token, body.to_device()), token)
+
+    async def _delete_token(self, call: Call) -> dict[str, Any]:
+        uid = await self._keys.delete_token(call.params["uid"], call.params["token"])
+        return done(f"The auth token of the user {uid} has been deleted successfully.")
+
+    async def _delete_tokens(self, call: Call) -> dict[str, Any]:
+        uid = await self._keys.delete_tokens(call.params["uid"])
+        return done(f"Cleared Auth Tokens successfully for uid {uid}.")
+
+
+class RoleRoutes:
+    """The resource `roles`."""
+
+    def __init__(self, roles: Roles) -> None:
+        self._roles = roles
+
+    def operations(self) -> list[Operation]:
+        """Return the operations."""
+        one, admin = responses.Role, Access.ADMIN
+        path = "/roles/{role}"
+        features = path + "/restrictedfeatures"
+        outcome = dict[str, responses.Outcome]
+        return [
+            Operation("POST", "/roles", "Create a role", self._create, access=admin, body=admin_requests.RoleBody,
+                      response=one),
+            Operation("GET", "/roles", "List roles", self._list, access=admin, query=Paged,
+                      response=list[responses.Role], enveloped=True),
+            Operation("GET", path, "Get a role", self._get, access=admin, response=one),
+            Operation("PUT", path, "Change a role", self._update, access=admin, body=admin_requests.RoleBody,
+                      response=one),
+            Operation("DELETE", path, "Delete a role", self._delete, access=admin, response=responses.Done),
+            Operation("POST", features, "Forbid features to a role", self._restrict, access=admin,
+                      body=admin_requests.RestrictFeatures, response=outcome),
+            Operation("DELETE", features, "Allow features to a role again", self._allow, access=admin,
+                      body=admin_requests.AllowFeatures, response=outcome),
+            Operation("GET", features, "List the features that a role may not use", self._list_restricted,
+                      access=admin, query=Paged, response=list[responses.Feature], enveloped=True),
+        ]  # fmt: skip
+
+    async def _create(self, call: Call) -> dict[str, Any]:
+        body: admin_requests.RoleBody = call.body
+        return role_payload(await self._roles.create(body.role, body.to_fields()))
+
+    async def _list(self, call: Call) -> dict[str, Any]:
+        q: Paged = call.query
+        rows, total = await self._roles.listed(limit=q.size, offset=q.offset)
+        return page(q, [role_payload(row) for row in rows], total)
+
+    async def _get(self, call: Call) -> dict[str, Any]:
+        return role_payload(await self._roles.get(call.params["role"]))
+
+    async def _update(self, call: Call) -> dict[str, Any]:
+        return role_payload(await self._roles.update(call.params["role"], call.body.to_fields()))
+
+    async def _delete(self, call: Call) -> dict[str, Any]:
+        role = call.params["role"]
+        await self._roles.delete(role)
+        return done(f"Role {role} has been deleted successfully.")
+
+    async def _restrict(self, call: Call) -> dict[str, Any]:
+        role = call.params["role"]
+        found = await self._roles.restrict(role, call.body.features_to_restrict)
+        return outcomes(found, f"The feature is restricted for the role {role}.")
+
+    async def _allow(self, call: Call) -> dict[str, Any]:
+        role, body = call.params["role"], call.body
+        found = await self._roles.allow(role, body.features_to_allow, everything=body.allow_all)
+        return outcomes(found, f"The feature is allowed for the role {role}.")
+
+    async def _list_restricted(self, call: Call) -> dict[str, Any]:
+        q: Paged = call.query
+        features = await self._roles.restricted(call.params["role"])
+        shown = [feature_payload(feature) for feature in features[q.offset : q.offset + q.size]]
+        return page(q, shown, len(features))
+
+
+class WebhookRoutes:
+    """The resource `webhooks`."""
+
+    def __init__(self, webhooks: WebhookAdministration) -> None:
+        self._webhooks = webhooks
+
+    def operations(self) -> list[Operation]:
+        """Return the operations."""
+        one, admin = responses.Webhook, Access.ADMIN
+        path = "/webhooks/{id}"
+        return [
+            Operation("POST", "/webhooks", "Create a webhook", self._create, access=admin,
+                      body=admin_requests.WebhookBody, response=one),
+            Operation("GET", "/webhooks", "List webhooks", self._list, access=admin, response=list[responses.Webhook]),
+            Operation("GET", "/webhooks/triggers", "List the triggers of webhooks", self._list_triggers, access=admin,
+                      response=list[responses.Trigger]),
+            Operation("GET", path, "Get a webhook", self._get, access=admin, response=one),
+            Operation("PUT", path, "Change a webhook", self._update, access=admin, body=admin_requests.WebhookBody,
+                      response=one),
+            Operation("DELETE", path, "Delete a webhook", self._delete, access=admin, response=responses.Done),
+            *self._delivery_operations(path + "/deliveries"),
+        ]  # fmt: skip
+
+    def _delivery_operations(self, path: str) -> list[Operation]:
+        admin = Access.ADMIN
+        return [
+            Operation("GET", path, "List the failed or waiting deliveries of a webhook", self._list_deliveries,
+                      access=admin, query=DeliveryQuery, response=list[responses.Delivery], enveloped=True),
+            Operation("POST", path + "/retry", "Send all failed deliveries of a webhook again", self._retry_failed,
+                      access=admin, response=responses.Done),
+            Operation("GET", path + "/{delivery}", "Get a failed or waiting delivery", self._get_delivery,
+                      access=admin, response=responses.Delivery),
+            Operation("POST", path + "/{delivery}/retry", "Send a delivery again", self._retry, access=admin,
+                      response=responses.Done),
+        ]  # fmt: skip
+
+    async def _create(self, call: Call) -> dict[str, Any]:
+        body: admin_requests.WebhookBody = call.body
+        webhook, secret = await self._webhooks.create(body.id, body.to_fields())
+        return {**webhook_payload(webhook), "secret": secret}
+
+    async def _list(self, call: Call) -> list[dict[str, Any]]:
+        return [webhook_payload(webhook) for webhook in await self._webhooks.listed()]
+
+    async def _list_triggers(self, call: Call) -> list[dict[str, str]]:
+        return [{"trigger": name, "description": description} for name, description in TRIGGERS.items()]
+
+    async def _get(self, call: Call) -> dict[str, Any]:
+        return webhook_payload(await self._webhooks.get(call.params["id"]))
+
+    async def _update(self, call: Call) -> dict[str, Any]:
+        return webhook_payload(await self._webhooks.update(call.params["id"], call.body.to_fields()))
+
+    async def _delete(self, call: Call) -> dict[str, Any]:
+        await self._webhooks.delete(call.params["id"])
+        return done(f"The webhook {call.params['id']} has been deleted successfully.")
+
+    async def _list_deliveries(self, call: Call) -> dict[str, Any]:
+        q: DeliveryQuery = call.query
+        if q.status not in ("failed", "waiting"):
+            raise Refused("ERR_BAD_REQUEST", {"status": "Use failed or waiting."})
+        rows, total = await self._webhooks.deliveries(
+            call.params["id"], failed=q.status == "failed", limit=q.size, offset=q.offset
+        )
+        return page(q, [delivery_payload(row) for row in rows], total)
+
+    async def _get_delivery(self, call: Call) -> dict[str, Any]:
+        return delivery_with_data(await self._webhooks.delivery(call.params["id"], call.params["delivery"]))
+
+    async def _retry(self, call: Call) -> dict[str, Any]:
+        name = call.params["delivery"]
+        await self._webhooks.retry(call.params["id"], name)
+        return done(f"The delivery {name} is sent again.")
+
+    async def _retry_failed(self, call: Call) -> dict[str, Any]:
+        count = await self._webhooks.retry_failed(call.params["id"])
+        return done(f"{count} deliveries are sent again.")

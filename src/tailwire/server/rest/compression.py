@@ -1,12 +1,13 @@
-"""Compresses answers for clients that can read them so (`Accept-Encoding: gzip`): history is a seventh then.
+"""Compresses responses for clients that accept gzip. History shrinks to a seventh.
 
-What is compressed is named operation by operation (`Operation.compressed`), and no secret of the server stands in it.
-Whoever can put text of their own beside a secret, and see how long the compressed answer is, can guess the secret
-(BREACH): so no answer that carries a token, a key or the WebSocket's pass may be marked, nor any error. Texts of others
-are in these answers: whoever can write to a user, sees the length of what that user reads and can have it read again
-and again could guess them so. `compress` switches compression off for those who fear that more than slow lines.
+Compression is enabled for each operation (`Operation.compressed`), and only if its response contains no secret of the
+server. An attacker who can insert text beside a secret, and see the size of the compressed response, can guess the
+secret (BREACH). So a response with a token, a key or the pass for a WebSocket is never compressed, nor is an error.
 
-Figures for level, threshold and slices are in docs/project/decisions.md.
+These responses do contain texts of other users. An attacker who can write to a user, sees the size of the user's
+responses and can make the client repeat a request could guess such texts. The setting `compress` turns compression off.
+
+Figures for level, threshold and slice size are in docs/project/decisions.md.
 """
 
 from __future__ import annotations
@@ -16,21 +17,21 @@ import math
 import zlib
 
 LEVEL = 1
-SMALLEST = 1000
-"""Bytes: what is smaller goes in one packet anyway."""
-SLICE = 128 * 1024
-"""Bytes that are compressed in one turn of the event loop."""
-GZIP = 31
-"""`wbits` of zlib for the format of gzip."""
+MIN_BYTES = 1000
+"""Smaller bodies fit into one packet anyway."""
+SLICE_BYTES = 128 * 1024
+"""The amount that is compressed in one iteration of the event loop."""
+GZIP_WBITS = 31
+"""`wbits` of zlib for the gzip format."""
 
 VARY = (b"vary", b"accept-encoding")
 ENCODED = (b"content-encoding", b"gzip")
 
 
 def accepts_gzip(accept: bytes) -> bool:
-    """Return whether a client wants gzip, by its `Accept-Encoding`: named, or meant by `*`, and not with q=0.
+    """Return whether an `Accept-Encoding` header accepts gzip: by name or `*`, with a quality above 0.
 
-    One that would rather have the answer as it is (`identity` with a greater q) gets it so.
+    `identity` with a greater quality takes precedence.
     """
     found: dict[str, float] = {}
     for part in accept.decode("latin-1").lower().split(","):
@@ -46,7 +47,7 @@ def accepts_gzip(accept: bytes) -> bool:
 
 
 def _quality(value: str) -> float:
-    # What is no number from 0 to 1 accepts nothing.
+    # An invalid quality counts as 0.
     try:
         quality = float(value)
     except ValueError:
@@ -55,21 +56,21 @@ def _quality(value: str) -> float:
 
 
 async def compressed(body: bytes, accept: bytes | None, headers: list[tuple[bytes, bytes]]) -> bytes:
-    """Return the body, compressed where that is wanted and worth it; the headers that say so are added.
+    """Return a body, compressed if the client accepts gzip and the body is large enough.
 
     Args:
         accept: the request's `Accept-Encoding`, if any.
-        headers: of the answer.
+        headers: the response headers, to which the necessary ones are added.
     """
     headers.append(VARY)
-    if len(body) < SMALLEST or not accept or not accepts_gzip(accept):
+    if len(body) < MIN_BYTES or not accept or not accepts_gzip(accept):
         return body
     headers.append(ENCODED)
-    packer = zlib.compressobj(LEVEL, zlib.DEFLATED, GZIP)
-    if len(body) <= SLICE:
+    packer = zlib.compressobj(LEVEL, zlib.DEFLATED, GZIP_WBITS)
+    if len(body) <= SLICE_BYTES:
         return packer.compress(body) + packer.flush()
-    pieces = []
-    for begin in range(0, len(body), SLICE):
-        pieces.append(packer.compress(body[begin : begin + SLICE]))
-        await asyncio.sleep(0)  # others have their turn
-    return b"".join([*pieces, packer.flush()])
+    slices = []
+    for begin in range(0, len(body), SLICE_BYTES):
+        slices.append(packer.compress(body[begin : begin + SLICE_BYTES]))
+        await asyncio.sleep(0)  # let other tasks run
+    return b"".join([*slices, packer.flush()])

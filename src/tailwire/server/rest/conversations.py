@@ -1,41 +1,19 @@
-"""Conversations over HTTP."""
+"""REST operations on conversations."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
+from tailwire.server.actions.authorization import message_id
 from tailwire.server.actions.conversations import Conversations
-from tailwire.server.actions.doors import message_id
 from tailwire.server.actions.receipts import Receipts
+from tailwire.server.ports.conversations import id_of
 from tailwire.server.ports.filters import ConversationFilter
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.rest import shapes
+from tailwire.server.rest import requests, responses
 from tailwire.server.rest.operations import Call, Operation
 from tailwire.server.rest.queries import ConversationQuery
-
-
-class Tags(msgspec.Struct):
-    """The tags of a conversation."""
-
-    tags: list[str] = []
-
-
-class UpTo(msgspec.Struct, rename="camel"):
-    """Up to (or from) which message; all when none is named."""
-
-    message_id: str | int | None = None
-
-
-class Reset(msgspec.Struct, rename="camel"):
-    """How a conversation is deleted."""
-
-    conversation_with: str = ""
-    delete_messages_permanently: bool = False
-
-
-KINDS = {"users": ("user", "{uid}"), "groups": ("group", "{guid}")}
+from tailwire.server.rest.results import done, page
 
 
 class ConversationRoutes:
@@ -46,42 +24,41 @@ class ConversationRoutes:
         self._receipts = receipts
 
     def operations(self) -> list[Operation]:
-        """The operations."""
-        listed = [
-            Operation("GET", "/conversations", "List conversations", self._list, query=ConversationQuery,
-                      answer=list[shapes.Conversation], feature="listConversations", whole=True, compressed=True),
-            Operation("GET", "/conversations/{id}", "See a conversation by its id", self._by_id, behalf=True,
-                      answer=shapes.Conversation, feature="getConversation"),
-            Operation("DELETE", "/conversations/{id}", "Delete a conversation by its id", self._delete_by_id,
-                      behalf=True, answer=shapes.Done, feature="deleteConversationForUser"),
-        ]  # fmt: skip
-        for name, (_, parameter) in KINDS.items():
-            listed += self._of(f"/{name}/{parameter}/conversation")
-        return listed
-
-    def _of(self, path: str) -> list[Operation]:
-        c, one, done = self._conversations, shapes.Conversation, shapes.Done
+        """Return the operations."""
+        one, by_id = responses.Conversation, "/conversations/{id}"
         return [
-            Operation("GET", path, "See a conversation", lambda k: c.get(k.caller, *_named(k)), answer=one,
-                      behalf=True, feature="getConversation"),
-            Operation("PUT", path, "Tag a conversation", lambda k: c.tag(k.caller, *_named(k), k.body.tags), body=Tags,
-                      behalf=True, answer=one),
-            Operation("DELETE", path, "Delete a conversation for oneself",
-                      lambda k: c.delete(k.caller, *_named(k), permanently=k.body.delete_messages_permanently),
-                      body=Reset, behalf=True, answer=done, feature="deleteConversationForUser"),
-            Operation("POST", path + "/pin", "Pin a conversation", lambda k: c.pin(k.caller, *_named(k), pinned=True),
-                      answer=one),
-            Operation("DELETE", path + "/pin", "Unpin a conversation",
-                      lambda k: c.pin(k.caller, *_named(k), pinned=False), answer=one),
-            Operation("POST", path + "/read", "Mark a conversation as read", self._read, body=UpTo, behalf=True,
-                      answer=done),
-            Operation("POST", path + "/delivered", "Mark a conversation as received", self._delivered, body=UpTo,
-                      behalf=True, answer=done),
-            Operation("DELETE", path + "/read", "Mark a conversation as unread from a message on", self._unread,
-                      body=UpTo, behalf=True, answer=shapes.Unread),
+            Operation("GET", "/conversations", "List conversations", self._list, query=ConversationQuery,
+                      response=list[responses.Conversation], feature="listConversations", enveloped=True,
+                      compressed=True),
+            Operation("GET", by_id, "Get a conversation by its id", self._get_by_id, acts_for_user=True, response=one,
+                      feature="getConversation"),
+            Operation("DELETE", by_id, "Delete a conversation by its id", self._delete_by_id, acts_for_user=True,
+                      response=responses.Done, feature="deleteConversationForUser"),
+            *self._operations_at("/users/{uid}/conversation"),
+            *self._operations_at("/groups/{guid}/conversation"),
         ]  # fmt: skip
 
-    async def _list(self, call: Call) -> bytes:
+    def _operations_at(self, path: str) -> list[Operation]:
+        one, done_ = responses.Conversation, responses.Done
+        return [
+            Operation("GET", path, "Get a conversation", self._get, response=one, acts_for_user=True,
+                      feature="getConversation"),
+            Operation("PUT", path, "Tag a conversation", self._tag, body=requests.TagConversation, acts_for_user=True,
+                      response=one),
+            Operation("DELETE", path, "Delete a conversation for the caller", self._delete,
+                      body=requests.DeleteConversation, acts_for_user=True, response=done_,
+                      feature="deleteConversationForUser"),
+            Operation("POST", path + "/pin", "Pin a conversation", self._pin, response=one),
+            Operation("DELETE", path + "/pin", "Unpin a conversation", self._unpin, response=one),
+            Operation("POST", path + "/read", "Mark a conversation as read", self._mark_read,
+                      body=requests.MarkConversation, acts_for_user=True, response=done_),
+            Operation("POST", path + "/delivered", "Mark a conversation as delivered", self._mark_delivered,
+                      body=requests.MarkConversation, acts_for_user=True, response=done_),
+            Operation("DELETE", path + "/read", "Mark a conversation as unread from a message on", self._mark_unread,
+                      body=requests.MarkConversation, acts_for_user=True, response=responses.Unread),
+        ]  # fmt: skip
+
+    async def _list(self, call: Call) -> dict[str, Any]:
         q: ConversationQuery = call.query
         if q.conversation_type not in ("", "user", "group", "both"):
             raise Refused("ERR_BAD_REQUEST", {"conversationType": "Use user or group."})
@@ -98,41 +75,75 @@ class ConversationRoutes:
             limit=q.size,
             offset=q.offset,
         )
-        return await self._conversations.listed(
-            call.caller, wanted, number=q.page, with_tags=q.with_tags, with_blocks=q.with_blocked_info
+        rows, total = await self._conversations.listed(
+            call.caller, wanted, with_tags=q.with_tags, with_blocks=q.with_blocked_info
         )
+        return page(q, rows, total)
 
-    async def _by_id(self, call: Call) -> Any:
+    async def _get_by_id(self, call: Call) -> dict[str, Any]:
         named = await self._conversations.by_id(call.caller, call.params["id"])
         return await self._conversations.get(call.caller, *named)
 
-    async def _delete_by_id(self, call: Call) -> Any:
+    async def _delete_by_id(self, call: Call) -> dict[str, Any]:
         named = await self._conversations.by_id(call.caller, call.params["id"])
-        return await self._conversations.delete(call.caller, *named, permanently=call.caller.key)
+        return await self._delete_named(call, *named, permanently=call.caller.key)
+
+    async def _get(self, call: Call) -> dict[str, Any]:
+        return await self._conversations.get(call.caller, *_named(call))
+
+    async def _tag(self, call: Call) -> dict[str, Any]:
+        return await self._conversations.tag(call.caller, *_named(call), call.body.tags)
+
+    async def _delete(self, call: Call) -> dict[str, Any]:
+        permanently = call.caller.key and call.body.delete_messages_permanently
+        return await self._delete_named(call, *_named(call), permanently=permanently)
+
+    async def _delete_named(self, call: Call, kind: str, other: str, *, permanently: bool) -> dict[str, Any]:
+        key = await self._conversations.delete(call.caller, kind, other, permanently=permanently)
+        whom = "all the users" if permanently else f"UID {call.caller.uid}"
+        return done(f"The conversation {id_of(key)} has been deleted successfully for {whom}.")
+
+    async def _pin(self, call: Call) -> dict[str, Any]:
+        return await self._conversations.pin(call.caller, *_named(call), pinned=True)
+
+    async def _unpin(self, call: Call) -> dict[str, Any]:
+        return await self._conversations.pin(call.caller, *_named(call), pinned=False)
+
+    async def _mark_read(self, call: Call) -> dict[str, Any]:
+        return await self._mark(call, read=True)
+
+    async def _mark_delivered(self, call: Call) -> dict[str, Any]:
+        return await self._mark(call, read=False)
 
     async def _mark(self, call: Call, *, read: bool) -> dict[str, Any]:
         up_to = call.body.message_id
         try:
             number = message_id(up_to) if up_to is not None else None
         except Refused as e:
-            raise Refused("ERR_BAD_REQUEST", {"messageId": "Use a message id, or none."}) from e
-        return await self._receipts.mark_conversation(call.caller, *_named(call), number, read=read)
+            raise Refused("ERR_BAD_REQUEST", {"messageId": "Use a message id, or leave it out."}) from e
+        kind, other = _named(call)
+        await self._receipts.mark_conversation(call.caller, kind, other, number, read=read)
+        where = "from the user" if kind == "user" else "in the group"
+        what = "read" if read else "delivered"
+        text = f"All the messages {where} are marked as {what} for the requesting user."
+        # The documented name of the field differs between the two.
+        return {"success": True, "Message": text} if kind == "user" else done(text)
 
-    async def _read(self, call: Call) -> dict[str, Any]:
-        return await self._mark(call, read=True)
-
-    async def _delivered(self, call: Call) -> dict[str, Any]:
-        return await self._mark(call, read=False)
-
-    async def _unread(self, call: Call) -> dict[str, Any]:
-        done = await self._receipts.mark_unread(call.caller, *_named(call), call.body.message_id or "")
-        if call.caller.key:
-            return done
-        return {**done, "conversation": await self._conversations.get(call.caller, *_named(call))}
+    async def _mark_unread(self, call: Call) -> dict[str, Any]:
+        caller = call.caller
+        kind, other = _named(call)
+        number = await self._receipts.mark_unread(caller, kind, other, call.body.message_id or "")
+        where = f"from the user {other}" if kind == "user" else f"in the group {other}"
+        marked = done(
+            f"The messages after the message id {number} {where} are marked as unread for the user {caller.uid}."
+        )
+        if caller.key:
+            return marked
+        return {**marked, "conversation": await self._conversations.get(caller, kind, other)}
 
 
 def _named(call: Call) -> tuple[str, str]:
-    # The kind of the conversation and with whom it is.
+    # The kind of the conversation, and the uid or guid.
     if "guid" in call.params:
         return "group", call.params["guid"]
     return "user", call.params["uid"]

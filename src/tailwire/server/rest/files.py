@@ -1,22 +1,22 @@
-"""Files over HTTP: forms to upload them with, and the files themselves, whole or in part."""
+"""REST operations on files: signed forms, uploads with them, and downloads with ranges."""
 
 from __future__ import annotations
 
 from typing import Any
 from urllib.parse import quote
 
-from tailwire.server.actions.uploads import SHOWN, Files, UploadRequest
+from tailwire.server.actions.uploads import INLINE_TYPES, Files
 from tailwire.server.limits.upload_quota import Reservation
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Uploads
-from tailwire.server.rest import shapes
+from tailwire.server.rest import requests, responses
 from tailwire.server.rest.addresses import Addresses
-from tailwire.server.rest.edge import headers_of
+from tailwire.server.rest.asgi import headers_of
 from tailwire.server.rest.forms import read_form
-from tailwire.server.rest.operations import Call, Operation, Streamed, Who
+from tailwire.server.rest.operations import Access, Call, Operation, Streamed
 from tailwire.server.rest.queries import FileQuery
 
-SAFE = [
+HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; sandbox"),
     (b"cross-origin-resource-policy", b"cross-origin"),
@@ -24,7 +24,8 @@ SAFE = [
     (b"cache-control", b"private, max-age=31536000, immutable"),
     (b"accept-ranges", b"bytes"),
 ]
-PLAYED = ("audio/", "video/")
+INLINE_PREFIXES = ("audio/", "video/")
+STATUSES = {206: "A range of the file", 304: "Not modified", 416: "Range not satisfiable"}
 
 
 class FileRoutes:
@@ -36,19 +37,22 @@ class FileRoutes:
         self._addresses = addresses
 
     def operations(self) -> list[Operation]:
-        """The operations."""
+        """Return the operations."""
         return [
-            Operation("POST", "/files/upload-url", "Get forms to upload files with", self._forms, body=UploadRequest,
-                      answer=dict[str, shapes.UploadForm]),
-            Operation("POST", "/files", "Upload a file with a form", self._no_form, who=Who.ANYONE, form=self._take),
-            Operation("GET", "/files/{name}", "Download a file, whole or in part", self._get, who=Who.ANYONE,
-                      query=FileQuery),
-            Operation("HEAD", "/files/{name}", "See the headers of a file", self._get, who=Who.ANYONE,
-                      query=FileQuery),
+            Operation("POST", "/files/upload-url", "Get signed forms for uploads", self._forms,
+                      body=requests.RequestUpload, response=dict[str, responses.UploadForm]),
+            Operation("POST", "/files", "Upload a file with a signed form", self._no_form, access=Access.ANYONE,
+                      form_handler=self._take),
+            Operation("GET", "/files/{name}", "Download a file or a range of it", self._get, access=Access.ANYONE,
+                      query=FileQuery, statuses=STATUSES),
+            Operation("HEAD", "/files/{name}", "Get the headers of a file", self._get, access=Access.ANYONE,
+                      query=FileQuery, statuses=STATUSES),
         ]  # fmt: skip
 
     async def _forms(self, call: Call) -> Any:
-        return await self._files.forms(call.caller, call.body, self._addresses.base(call.scope))
+        body: requests.RequestUpload = call.body
+        base = self._addresses.base(call.scope)
+        return await self._files.forms(call.caller, body.to_files(), body.receiver, body.receiver_type, base)
 
     async def _no_form(self, call: Call) -> None:
         raise Refused("ERR_BAD_REQUEST", {"content-type": "Send multipart/form-data."})
@@ -56,7 +60,7 @@ class FileRoutes:
     async def _take(self, call: Call) -> None:
         files, allowed = self._files, 0
         taken: Reservation | None = None
-        signed: dict[str, str] = {}  # what came after the file was not looked at, and does not count
+        signed: dict[str, str] = {}  # the fields before the file; later ones are not verified
 
         def begin(fields: dict[str, str]) -> Any:
             nonlocal allowed
@@ -71,12 +75,12 @@ class FileRoutes:
             taken = await files.take(signed["uid"])
             taken.expect(allowed)
 
-        def check(size: int, whole: int) -> None:
+        def check(size: int, total: int) -> None:
             files.check_size(size)
             if size > allowed:
                 raise Refused("ERR_FILE_SIZE_EXCEEDED", f"The form is for a file of {allowed} bytes.")
             if taken is not None:
-                taken.written(whole)
+                taken.written(total)
 
         try:
             form = await read_form(call.receive, headers_of(call.scope)[b"content-type"], begin, admit, check)
@@ -98,20 +102,20 @@ class FileRoutes:
             name, mime_type = row.thumbnail, "image/jpeg"
         try:
             size = await self._uploads.size(name)
-        except FileNotFoundError as e:  # noted, and the server died before its bytes had their name
+        except FileNotFoundError as e:  # the server crashed between storing the row and the file
             raise Refused("ERR_FILE_NOT_FOUND") from e
-        shown = mime_type in SHOWN or mime_type.startswith(PLAYED)
+        shown = mime_type in INLINE_TYPES or mime_type.startswith(INLINE_PREFIXES)
         disposition = f"{'inline' if shown else 'attachment'}; filename*=UTF-8''{quote(row.file_name, safe='')}"
         headers = [
             (b"content-type", (mime_type if shown else "application/octet-stream").encode()),
             (b"content-disposition", disposition.encode()),
             (b"etag", f'"{name}"'.encode()),
-            *SAFE,
+            *HEADERS,
         ]
         given = headers_of(call.scope)
         if given.get(b"if-none-match") == f'"{name}"'.encode():
             return Streamed(304, headers)
-        start, length, status = _part(given.get(b"range"), given.get(b"if-range"), name, size)
+        start, length, status = _range(given.get(b"range"), given.get(b"if-range"), name, size)
         if status == 416:
             return Streamed(416, [*headers, (b"content-range", b"bytes */%d" % size), (b"content-length", b"0")])
         if status == 206:
@@ -121,8 +125,8 @@ class FileRoutes:
         return Streamed(status, headers, pieces)
 
 
-def _part(wanted: bytes | None, known: bytes | None, name: str, size: int) -> tuple[int, int, int]:
-    # Start, length and status of what is asked for. A range that is not understood is as none (RFC 9110).
+def _range(wanted: bytes | None, known: bytes | None, name: str, size: int) -> tuple[int, int, int]:
+    # Start, length and status. An invalid range is ignored (RFC 9110, 14.2).
     whole = (0, size, 200)
     if not wanted or not wanted.startswith(b"bytes=") or b"," in wanted:
         return whole

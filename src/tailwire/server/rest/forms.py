@@ -1,4 +1,4 @@
-"""Reads multipart forms piece by piece: files go to their place while they come in."""
+"""Reads multipart forms piece by piece, and writes files to their sinks while they arrive."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Sink
-from tailwire.server.rest.edge import ENDED, Receive
+from tailwire.server.rest.asgi import INCOMPLETE_BODY, Receive
 
-MAX_FIELDS = 256 * 1024
+MAX_FIELDS_BYTES = 256 * 1024
 MAX_PARTS = 100
-MAX_HEADER = 8 * 1024
+MAX_HEADER_BYTES = 8 * 1024
 MAX_HEADERS = 20
-PIECE = 64 * 1024
+CHUNK_BYTES = 64 * 1024
 
 
 @dataclass
 class Form:
-    """What a form holds.
+    """The content of a form.
 
     Attributes:
         fields: texts, by name.
-        files: the name that each file came with, and where it was written.
+        files: the file name of each file, and its sink.
     """
 
     fields: dict[str, str] = field(default_factory=dict)
     files: list[tuple[str, Sink]] = field(default_factory=list)
 
     def drop(self) -> None:
-        """Forget the files."""
+        """Discard the files that were not kept."""
         for _, sink in self.files:
             sink.drop()
 
 
 class _Reader:
-    # Takes what the parser finds.
+    # Handles the callbacks of the parser.
 
     def __init__(self, begin: Callable[[dict[str, str]], Sink], check: Callable[[int, int], None]) -> None:
         self.form = Form()
         self.begun = False
-        self.whole = 0
+        self.total = 0
         self._begin = begin
         self._check = check
         self._header = self._value = b""
@@ -70,7 +70,7 @@ class _Reader:
         self._check_header()
 
     def _check_header(self) -> None:
-        if len(self._header) + len(self._value) > MAX_HEADER or self._number > MAX_HEADERS:
+        if len(self._header) + len(self._value) > MAX_HEADER_BYTES or self._number > MAX_HEADERS:
             raise Refused("ERR_BAD_REQUEST", "The headers of a part of the form are too large.")
 
     def on_header_end(self) -> None:
@@ -92,13 +92,13 @@ class _Reader:
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._sink is not None:
-            self.whole += end - start
-            self._check(self._sink.size + end - start, self.whole)
+            self.total += end - start
+            self._check(self._sink.size + end - start, self.total)
             self._sink.write(data[start:end])
         elif self._text is not None:
             self._size += end - start
-            if self._size > MAX_FIELDS:
-                raise Refused("ERR_TOO_LARGE", f"The fields of a form have at most {MAX_FIELDS} bytes.")
+            if self._size > MAX_FIELDS_BYTES:
+                raise Refused("ERR_TOO_LARGE", f"The fields of a form have at most {MAX_FIELDS_BYTES} bytes.")
             self._text.append(data[start:end])
 
     def on_end(self) -> None:
@@ -107,6 +107,11 @@ class _Reader:
     def on_part_end(self) -> None:
         if self._text is not None:
             self.form.fields[self._name.removesuffix("[]")] = b"".join(self._text).decode("utf-8", "replace")
+
+
+_CALLBACKS = (
+    "part_begin", "part_data", "part_end", "header_field", "header_value", "header_end", "headers_finished", "end",
+)  # fmt: skip
 
 
 async def read_form(
@@ -119,51 +124,41 @@ async def read_form(
     """Read a form.
 
     Args:
-        begin: called when a file begins, with the fields before it; gives the place to write it to.
-        admit: called once, with the fields before the first file, when that has begun: the rest waits for it.
-        check: called with the size that a file reaches and that of all files so far; refuses what is too large, while
-            it is read. Of what came in with the first file's beginning it is told again after `admit`.
+        begin: called at the start of each file with the fields before it; returns a sink for the file.
+        admit: called once, after the start of the first file, with the fields before it. Reading waits for it.
+        check: called with the size of the current file and of all files so far, before bytes are written, and again
+            after `admit`. Refuses files that are too large.
 
     Raises:
-        Refused: ERR_BAD_REQUEST, ERR_TOO_LARGE, and what `begin`, `admit` and `check` refuse. Nothing is
-            left behind then.
+        Refused: ERR_BAD_REQUEST, ERR_TOO_LARGE, and the refusals of `begin`, `admit` and `check`. The files are then
+            discarded.
     """
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
     if not boundary or len(boundary) > 200:
         raise Refused("ERR_BAD_REQUEST", {"content-type": "A multipart form needs a boundary."})
     reader = _Reader(begin, check)
-    names = (
-        "part_begin",
-        "part_data",
-        "part_end",
-        "header_field",
-        "header_value",
-        "header_end",
-        "headers_finished",
-        "end",
-    )
-    parser = MultipartParser(boundary, {f"on_{n}": getattr(reader, f"on_{n}") for n in names})  # type: ignore[arg-type]
+    parser = MultipartParser(boundary, {f"on_{n}": getattr(reader, f"on_{n}") for n in _CALLBACKS})  # type: ignore[arg-type]
     admitted = False
     try:
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise Refused("ERR_BAD_REQUEST", ENDED)
+                raise Refused("ERR_BAD_REQUEST", INCOMPLETE_BODY)
             body = message.get("body", b"")
-            for at in range(0, len(body), PIECE):  # of what comes at once little is written before it is admitted
-                parser.write(body[at : at + PIECE])
+            for at in range(0, len(body), CHUNK_BYTES):  # so that little is written before `admit`
+                parser.write(body[at : at + CHUNK_BYTES])
                 if reader.begun and not admitted:
                     admitted = True
                     await admit(reader.form.fields)
-                    check(reader.form.files[-1][1].size, reader.whole)
+                    check(reader.form.files[-1][1].size, reader.total)
             if not message.get("more_body"):
                 break
         if not reader.complete:
-            raise Refused("ERR_BAD_REQUEST", {"body": "The form ends before its last boundary."})
+            raise Refused("ERR_BAD_REQUEST", {"body": "The form ends before its final boundary."})
     except FormParserError as e:
         reader.form.drop()
-        raise Refused("ERR_BAD_REQUEST", {"body": f"The form cannot be read: {e}"}) from e
+        raise Refused("ERR_BAD_REQUEST", {"body": f"The form is invalid: {e}"}) from e
     except BaseException:
         reader.form.drop()
         raise

@@ -1,23 +1,21 @@
-"""Groups and their members over HTTP."""
+"""REST operations on groups and their members."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from tailwire.server.actions.groups import GroupChange, Groups, NewGroup, NewOwner
-from tailwire.server.actions.members import Join, Members, NewMembers, NewScope
+import msgspec
+
+from tailwire.server.actions.groups import Groups
+from tailwire.server.actions.members import MemberLists, Members, Outcome
 from tailwire.server.limits.rates import RequestKind
 from tailwire.server.ports.filters import GroupFilter, MemberFilter
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.rest import shapes
+from tailwire.server.rest import requests, responses
 from tailwire.server.rest.operations import Call, Operation
 from tailwire.server.rest.queries import GroupQuery, MemberQuery
-
-
-class JoinOrAdd(NewMembers, rename="camel"):
-    """A client joins with it (`password`), a REST key adds members with it (the lists)."""
-
-    password: str | None = None
+from tailwire.server.rest.results import SUCCESS, done, failed, page
 
 
 class GroupRoutes:
@@ -28,61 +26,57 @@ class GroupRoutes:
         self._members = members
 
     def operations(self) -> list[Operation]:
-        """The operations."""
-        g, one, done = self._groups, shapes.Group, shapes.Done
-        path = "/groups/{guid}"
+        """Return the operations."""
+        one, path = responses.Group, "/groups/{guid}"
         return [
-            Operation("POST", "/groups", "Create a group", lambda c: g.create(c.caller, c.body), body=NewGroup,
-                      answer=one, feature="createGroup", counts=RequestKind.CORE),
-            Operation("GET", "/groups", "List groups", self._list, query=GroupQuery, answer=list[shapes.Group],
-                      feature="listGroups", whole=True, compressed=True),
-            Operation("GET", path, "See a group", lambda c: g.get(c.caller, c.params["guid"]), answer=one,
-                      feature="getGroup"),
-            Operation("PUT", path, "Change a group", lambda c: g.update(c.caller, c.params["guid"], c.body),
-                      body=GroupChange, answer=one, feature="updateGroup"),
-            Operation("DELETE", path, "Delete a group", lambda c: g.delete(c.caller, c.params["guid"]), answer=done,
-                      feature="deleteGroup"),
-            Operation("PATCH", path + "/owner", "Transfer the ownership of a group",
-                      lambda c: g.transfer(c.caller, c.params["guid"], c.body.owner), body=NewOwner, answer=done,
-                      feature="patchOwner"),
-            *self._of_members(path),
-            *self._of_banned(path + "/bannedusers"),
-            *self._of_banned(path + "/banned_members"),
+            Operation("POST", "/groups", "Create a group", self._create, body=requests.CreateGroup, response=one,
+                      feature="createGroup", rate=RequestKind.CORE),
+            Operation("GET", "/groups", "List groups", self._list, query=GroupQuery, response=list[responses.Group],
+                      feature="listGroups", enveloped=True, compressed=True),
+            Operation("GET", path, "Get a group", self._get, response=one, feature="getGroup"),
+            Operation("PUT", path, "Change a group", self._update, body=requests.UpdateGroup, response=one,
+                      feature="updateGroup"),
+            Operation("DELETE", path, "Delete a group", self._delete, response=responses.Done, feature="deleteGroup"),
+            Operation("PATCH", path + "/owner", "Transfer the ownership of a group", self._transfer,
+                      body=requests.TransferOwnership, response=responses.Done, feature="patchOwner"),
+            *self._member_operations(path),
+            *self._ban_operations(path + "/bannedusers"),
+            *self._ban_operations(path + "/banned_members"),
         ]  # fmt: skip
 
-    def _of_members(self, path: str) -> list[Operation]:
-        m = self._members
+    def _member_operations(self, path: str) -> list[Operation]:
+        members, member = path + "/members", path + "/members/{uid}"
         return [
-            Operation("GET", path + "/members", "List the members of a group", self._listed, query=MemberQuery,
-                      answer=list[shapes.Member], feature="listGroupMembers", whole=True),
-            Operation("POST", path + "/members", "Join a group; with a REST key, add members", self._join_or_add,
-                      body=JoinOrAdd, answer=Any, feature="joinGroup", counts=RequestKind.CORE),
-            Operation("PUT", path + "/members", "Add members to a group",
-                      lambda c: m.add(c.caller, c.params["guid"], c.body), body=NewMembers, answer=Any,
+            Operation("GET", members, "List the members of a group", self._list_members, query=MemberQuery,
+                      response=list[responses.Member], feature="listGroupMembers", enveloped=True),
+            Operation("POST", members, "Join a group; with a REST key, add members", self._join_or_add,
+                      body=requests.JoinOrAddMembers, response=Any, feature="joinGroup", rate=RequestKind.CORE),
+            Operation("PUT", members, "Add members to a group", self._add, body=requests.AddMembers, response=Any,
                       feature="addMember"),
-            Operation("DELETE", path + "/members", "Leave a group", lambda c: m.leave(c.caller, c.params["guid"]),
-                      answer=shapes.Message, feature="leaveGroup"),
-            Operation("PUT", path + "/members/{uid}", "Change the scope of a member", self._change_scope,
-                      body=NewScope, answer=Any, feature="changeScope"),
-            Operation("DELETE", path + "/members/{uid}", "Kick a member", self._kick, answer=Any,
-                      feature="kickMember"),
+            Operation("DELETE", members, "Leave a group", self._leave, response=responses.Message,
+                      feature="leaveGroup"),
+            Operation("PUT", member, "Change the scope of a member", self._change_scope, body=requests.ChangeScope,
+                      response=Any, feature="changeScope"),
+            Operation("DELETE", member, "Kick a member", self._kick, response=Any, feature="kickMember"),
         ]  # fmt: skip
 
-    def _of_banned(self, path: str) -> list[Operation]:
+    def _ban_operations(self, path: str) -> list[Operation]:
+        user = path + "/{uid}"
         return [
-            Operation(
-                "GET",
-                path,
-                "List who is banned from a group",
-                self._banned,
-                query=MemberQuery,
-                answer=list[shapes.User],
-                feature="listBannedUsers",
-                whole=True,
-            ),
-            Operation("POST", path + "/{uid}", "Ban a user from a group", self._ban, answer=Any, feature="ban"),
-            Operation("DELETE", path + "/{uid}", "Lift a ban", self._unban, answer=Any, feature="unban"),
-        ]
+            Operation("GET", path, "List the users who are banned from a group", self._list_banned, query=MemberQuery,
+                      response=list[responses.User], feature="listBannedUsers", enveloped=True),
+            Operation("POST", user, "Ban a user from a group", self._ban, response=Any, feature="ban"),
+            Operation("DELETE", user, "Lift a ban", self._unban, response=Any, feature="unban"),
+        ]  # fmt: skip
+
+    async def _create(self, call: Call) -> dict[str, Any]:
+        new = call.body.to_group()
+        shown = await self._groups.create(call.caller, new)
+        if new.members is not None:
+            shown["members"] = await self._add_members(call, shown["guid"], new.members)
+            count = await self._groups.members_count(shown["guid"])
+            shown["membersCount"] = shown["membersCount"] if count is None else count
+        return shown
 
     async def _list(self, call: Call) -> dict[str, Any]:
         q: GroupQuery = call.query
@@ -99,34 +93,46 @@ class GroupRoutes:
             limit=q.size,
             offset=q.offset,
         )
-        return await self._groups.listed(call.caller, wanted, number=q.page)
+        return page(q, *await self._groups.listed(call.caller, wanted))
 
-    def _wanted(self, call: Call) -> MemberFilter:
-        q: MemberQuery = call.query
-        if q.status not in ("", "online", "available", "offline"):
-            raise Refused("ERR_BAD_REQUEST", {"status": "Use available, online or offline."})
-        return MemberFilter(
-            guid=call.params["guid"],
-            search=q.search_key,
-            scopes=tuple(q.scopes),
-            online=q.status != "offline" if q.status else None,
-            limit=q.size,
-            offset=q.offset,
-        )
+    async def _get(self, call: Call) -> dict[str, Any]:
+        return await self._groups.get(call.caller, call.params["guid"])
 
-    async def _listed(self, call: Call) -> dict[str, Any]:
-        return await self._members.listed(call.caller, self._wanted(call), number=call.query.page)
+    async def _update(self, call: Call) -> dict[str, Any]:
+        return await self._groups.update(call.caller, call.params["guid"], call.body.to_change())
 
-    async def _banned(self, call: Call) -> dict[str, Any]:
-        return await self._members.banned(call.caller, self._wanted(call), number=call.query.page)
+    async def _delete(self, call: Call) -> dict[str, Any]:
+        guid = await self._groups.delete(call.caller, call.params["guid"])
+        return done(f"Group with guid {guid} has been deleted successfully.")
+
+    async def _transfer(self, call: Call) -> dict[str, Any]:
+        guid, uid = await self._groups.transfer(call.caller, call.params["guid"], call.body.owner)
+        return done(f"The ownership of the group {guid} is transferred to the user {uid}.")
+
+    # Members.
+
+    async def _list_members(self, call: Call) -> dict[str, Any]:
+        return page(call.query, *await self._members.listed(call.caller, _filter(call)))
+
+    async def _list_banned(self, call: Call) -> dict[str, Any]:
+        return page(call.query, *await self._members.banned(call.caller, _filter(call)))
 
     async def _join_or_add(self, call: Call) -> Any:
-        body: JoinOrAdd = call.body
+        body: requests.JoinOrAddMembers = call.body
         if call.caller.key and (body.admins or body.moderators or body.participants or body.users_to_ban):
-            return await self._members.add(call.caller, call.params["guid"], body)
-        return await self._members.join(call.caller, call.params["guid"], Join(body.password))
+            return await self._add(call)
+        return await self._members.join(call.caller, call.params["guid"], body.password)
 
-    # What a client is answered with the action message, a REST key is answered with a text.
+    async def _add(self, call: Call) -> dict[str, Any]:
+        return await self._add_members(call, call.params["guid"], call.body.to_lists())
+
+    async def _add_members(self, call: Call, guid: str, lists: MemberLists) -> dict[str, Any]:
+        return _outcomes(await self._members.add(call.caller, guid, lists))
+
+    async def _leave(self, call: Call) -> bytes:
+        return await self._members.leave(call.caller, call.params["guid"])
+
+    # Clients get the action message. REST keys get a text.
 
     async def _change_scope(self, call: Call) -> Any:
         guid, uid = call.params["guid"], call.params["uid"]
@@ -138,18 +144,42 @@ class GroupRoutes:
     async def _kick(self, call: Call) -> Any:
         guid, uid = call.params["guid"], call.params["uid"]
         action = await self._members.kick(call.caller, guid, uid)
-        return _said(call, action, f"The member with {uid} has been kicked from the Group with {guid}.")
+        return _message_or_text(call, action, f"The member with {uid} has been kicked from the Group with {guid}.")
 
     async def _ban(self, call: Call) -> Any:
         guid, uid = call.params["guid"], call.params["uid"]
         action = await self._members.ban(call.caller, guid, uid)
-        return _said(call, action, f"The user with uid {uid} has been banned from the Group with {guid}.")
+        return _message_or_text(call, action, f"The user with uid {uid} has been banned from the Group with {guid}.")
 
     async def _unban(self, call: Call) -> Any:
         guid, uid = call.params["guid"], call.params["uid"]
         action = await self._members.unban(call.caller, guid, uid)
-        return _said(call, action, f"The user with uid {uid} has been unbanned from the Group with {guid}.")
+        return _message_or_text(call, action, f"The user with uid {uid} has been unbanned from the Group with {guid}.")
 
 
-def _said(call: Call, action: bytes, text: str) -> Any:
-    return {"success": True, "message": text} if call.caller.key else action
+def _filter(call: Call) -> MemberFilter:
+    q: MemberQuery = call.query
+    if q.status not in ("", "online", "available", "offline"):
+        raise Refused("ERR_BAD_REQUEST", {"status": "Use available, online or offline."})
+    return MemberFilter(
+        guid=call.params["guid"],
+        search=q.search_key,
+        scopes=tuple(q.scopes),
+        online=q.status != "offline" if q.status else None,
+        limit=q.size,
+        offset=q.offset,
+    )
+
+
+def _outcomes(by_list: Mapping[str, Mapping[str, Outcome]]) -> dict[str, Any]:
+    return {name: {uid: _outcome(one) for uid, one in by_uid.items()} for name, by_uid in by_list.items()}
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    if isinstance(outcome, Refused):
+        return failed(outcome)
+    return {"success": True, "data": msgspec.Raw(outcome)} if outcome else SUCCESS
+
+
+def _message_or_text(call: Call, action: bytes, text: str) -> Any:
+    return done(text) if call.caller.key else action

@@ -1,4 +1,4 @@
-"""Messages over HTTP."""
+"""REST operations on messages."""
 
 from __future__ import annotations
 
@@ -10,25 +10,19 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.content import Attachment, Body, Edit, receivers
 from tailwire.server.actions.conversations import Conversations
 from tailwire.server.actions.messages import Messages
-from tailwire.server.actions.present import encode
+from tailwire.server.actions.raw_json import encode, enveloped
+from tailwire.server.actions.rendering import Renderer
 from tailwire.server.actions.uploads import Files
-from tailwire.server.actions.views import Views
 from tailwire.server.limits.rates import RequestKind
-from tailwire.server.limits.upload_quota import Reservation
 from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import ListedRow, Trait
-from tailwire.server.ports.refusal import Refused
-from tailwire.server.ports.uploads import Sink
-from tailwire.server.rest import shapes
-from tailwire.server.rest.edge import headers_of
-from tailwire.server.rest.forms import MAX_FIELDS, Form, read_form
-from tailwire.server.rest.operations import Call, Operation, parse
+from tailwire.server.rest import requests, responses
+from tailwire.server.rest.message_forms import FormSender
+from tailwire.server.rest.operations import Call, Operation
 from tailwire.server.rest.queries import MessageQuery, OneMessageQuery
-from tailwire.server.rules.decoding import decode, decode_part
 from tailwire.server.rules.names import identifier
 
 _WITH = {
@@ -39,94 +33,61 @@ _WITH = {
 }
 
 
-class Permanent(msgspec.Struct):
-    """How a message is deleted. Clients send its id once more."""
-
-    permanent: bool = False
-
-
 class MessageRoutes:
     """The resource `messages`."""
 
-    def __init__(self, messages: Messages, conversations: Conversations, views: Views, files: Files) -> None:
+    def __init__(self, messages: Messages, conversations: Conversations, renderer: Renderer, files: Files) -> None:
         self._messages = messages
         self._conversations = conversations
-        self._views = views
-        self._files = files
+        self._renderer = renderer
+        self._forms = FormSender(messages, files)
 
     def operations(self) -> list[Operation]:
-        """The operations."""
-        m, one = self._messages, shapes.Message
-        many = list[shapes.Message]
+        """Return the operations."""
+        one, path, thread = responses.Message, "/messages/{id}", "/messages/{id}/thread"
         return [
-            Operation("POST", "/messages", "Send a message", self._send, body=Body, form=self._send_files, answer=one,
-                      feature="createMessage", counts=RequestKind.SEND, worth=lambda body: len(receivers(body))),
-            Operation("GET", "/messages", "Read messages of all conversations, or count unread ones", self._list,
-                      query=MessageQuery, answer=many, feature="listMessages", whole=True, compressed=True),
-            Operation("GET", "/users/{uid}/messages", "Read the messages with a user", self._of_user,
-                      query=MessageQuery, answer=many, feature="getUserMessages", whole=True, compressed=True),
-            Operation("GET", "/groups/{guid}/messages", "Read the messages of a group", self._of_group,
-                      query=MessageQuery, answer=many, feature="getGroupMessages", whole=True, compressed=True),
-            Operation("GET", "/messages/{id}/thread", "Read the replies to a message", self._of_thread,
-                      query=MessageQuery, answer=many, feature="listThreadedMessages", whole=True, compressed=True),
-            Operation("POST", "/messages/{id}/thread", "Reply in a thread", self._reply, body=Body,
-                      behalf=True, form=self._send_files, answer=one, feature="createMessageThread",
-                      counts=RequestKind.SEND),
-            Operation("GET", "/messages/{id}", "See a message", self._get, query=OneMessageQuery, answer=one,
+            Operation("POST", "/messages", "Send a message", self._send, body=requests.SendMessage,
+                      form_handler=self._forms.send, response=one, feature="createMessage", rate=RequestKind.SEND,
+                      cost=lambda body: len(body.receivers())),
+            self._list_operation("/messages", "List messages of all conversations, or count unread ones",
+                                 self._list, "listMessages"),
+            self._list_operation("/users/{uid}/messages", "List the messages with a user", self._list_with_user,
+                                 "getUserMessages"),
+            self._list_operation("/groups/{guid}/messages", "List the messages of a group", self._list_in_group,
+                                 "getGroupMessages"),
+            self._list_operation(thread, "List the replies to a message", self._list_thread, "listThreadedMessages"),
+            Operation("POST", thread, "Reply to a message", self._reply, body=requests.SendMessage,
+                      acts_for_user=True, form_handler=self._forms.send, response=one, feature="createMessageThread",
+                      rate=RequestKind.SEND),
+            Operation("GET", path, "Get a message", self._get, query=OneMessageQuery, response=one,
                       feature="getMessage"),
-            Operation("PUT", "/messages/{id}", "Edit a message",
-                      lambda c: m.edit(c.caller, c.params["id"], c.body), body=Edit, answer=one,
-                      feature="updateMessage", counts=RequestKind.SEND),
-            Operation("DELETE", "/messages/{id}", "Delete a message",
-                      lambda c: m.delete(c.caller, c.params["id"], permanent=c.body.permanent), body=Permanent,
-                      answer=one, feature="deleteMessage", counts=RequestKind.SEND),
+            Operation("PUT", path, "Edit a message", self._edit, body=requests.EditMessage, response=one,
+                      feature="updateMessage", rate=RequestKind.SEND),
+            Operation("DELETE", path, "Delete a message", self._delete, body=requests.DeleteMessage, response=one,
+                      feature="deleteMessage", rate=RequestKind.SEND),
         ]  # fmt: skip
 
+    def _list_operation(self, path: str, summary: str, handler: Any, feature: str) -> Operation:
+        return Operation(
+            "GET", path, summary, handler, query=MessageQuery, response=list[responses.Message], feature=feature,
+            alternative=list[responses.UnreadCount], enveloped=True, compressed=True,
+        )  # fmt: skip
+
     async def _send(self, call: Call) -> Any:
-        if call.body.multiple_receivers is not None:
-            return await self._messages.send_to_many(call.caller, call.body)
-        return await self._messages.send(call.caller, call.body)
+        body: requests.SendMessage = call.body
+        if body.multiple_receivers is not None:
+            return await self._messages.send_to_many(call.caller, body.to_message(), body.receivers())
+        return await self._messages.send(call.caller, body.to_message())
 
     async def _reply(self, call: Call) -> bytes:
-        body = call.body
-        body.parent_id, body.parent_message_id = call.params["id"], None
-        return await self._messages.send(call.caller, body)
+        return await self._messages.send(call.caller, call.body.to_message(call.params["id"]))
 
-    async def _send_files(self, call: Call) -> bytes:
-        incoming = _Incoming(call, self._messages, self._files)
-        try:
-            form = await incoming.read()
-            try:
-                return await self._send_form(call, form)
-            finally:
-                form.drop()  # what is not kept
-        finally:
-            incoming.end()
+    async def _edit(self, call: Call) -> bytes:
+        body: requests.EditMessage = call.body
+        return await self._messages.edit(call.caller, call.params["id"], body.data, body.tags)
 
-    async def _send_form(self, call: Call, form: Form) -> bytes:
-        files, messages = self._files, self._messages
-        body = _body_of(form.fields, call.params.get("id"))
-        sent = await messages.sent(call.caller, body.muid)
-        if sent is not None:
-            return sent
-        await messages.check(call.caller, body)
-        kept: list[Attachment] = []
-        try:
-            for name, sink in form.files:
-                if sink.size:
-                    kept.append(await files.keep(call.caller, name, sink))
-            if kept:
-                data = decode_part(body.data, dict[str, msgspec.Raw], "data")
-                listed = decode_part(data.get("attachments", b"[]"), list[msgspec.Raw], "data.attachments")
-                data["attachments"] = msgspec.Raw(encode([*listed, *kept]))
-                body.data = msgspec.Raw(encode(data))
-            answer = await messages.send(call.caller, body)
-        except BaseException:
-            await files.forget(kept)
-            raise
-        if kept and kept[0].url.encode() not in answer:
-            await files.forget(kept)  # the same was sent twice at once: the other was first
-        return answer
+    async def _delete(self, call: Call) -> bytes:
+        return await self._messages.delete(call.caller, call.params["id"], permanent=call.body.permanent)
 
     # Lists.
 
@@ -142,110 +103,45 @@ class MessageRoutes:
             conversation = key_of(call.caller.uid, other, kind)
         return await self._page(call.caller, q, conversation)
 
-    async def _of_user(self, call: Call) -> bytes:
+    async def _list_with_user(self, call: Call) -> bytes:
         uid = identifier(call.params["uid"], "uid")
         if call.query.unread and call.query.count:
             hidden = call.query.hide_messages_from_blocked_users
             return await self._counts(call.caller, "user", uid, hidden=hidden)
         return await self._page(call.caller, call.query, key_of(call.caller.uid, uid, "user"), uid=uid)
 
-    async def _of_group(self, call: Call) -> bytes:
+    async def _list_in_group(self, call: Call) -> bytes:
         guid = identifier(call.params["guid"], "guid")
         if call.query.unread and call.query.count:
             return await self._counts(call.caller, "group", guid)
         return await self._page(call.caller, call.query, key_of("", guid, "group"), guid=guid)
 
-    async def _of_thread(self, call: Call) -> bytes:
+    async def _list_thread(self, call: Call) -> bytes:
         parent = await self._messages.find(call.caller, call.params["id"])
         q = msgspec.structs.replace(call.query, parent_id=parent.id)
         return await self._page(call.caller, q, parent.conversation_id)
 
     async def _counts(self, caller: Caller, kind: str, other: str, *, hidden: bool = False) -> bytes:
         counts = await self._conversations.unread_counts(caller, kind=kind, other=other, hide_blocked=hidden)
-        return encode({"data": counts, "meta": {}})
+        return enveloped(encode(counts), b"{}")
 
     async def _page(
         self, caller: Caller, q: MessageQuery, conversation: ConversationKey | None, *, uid: str = "", guid: str = ""
     ) -> bytes:
         wanted = _filter(caller, q, conversation)
-        mark = self._messages.mark(q.mark, wanted.cursor if wanted.newer else None) if q.mark else ""
+        mark = self._messages.check_mark(q.mark, wanted.cursor if wanted.newer else None) if q.mark else ""
         rows = await self._messages.listed(caller, wanted, uid=uid, guid=guid)
-        shown = await self._views.many(rows, caller.reader, following=q.with_thread_subscribed)
-        return b'{"data":[%b],"meta":%b}' % (b",".join(shown), _meta(rows, wanted, q.page, mark))
+        shown = await self._renderer.render_all(rows, caller.reader, following=q.with_thread_subscribed)
+        return enveloped(b"[%b]" % b",".join(shown), _meta(rows, wanted, q.page, mark))
 
     async def _get(self, call: Call) -> bytes:
         following = call.query.with_thread_subscribed
         return await self._messages.get(call.caller, call.params["id"], following=following)
 
 
-class _Passing:
-    # A file of a message. Of one that was sent before the bytes go by: they take no room, so none has to be taken.
-
-    def __init__(self, sink: Sink, incoming: _Incoming) -> None:
-        self._sink = sink
-        self._incoming = incoming
-        self._passed = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._sink, name)
-
-    @property
-    def size(self) -> int:
-        return self._sink.size + self._passed
-
-    def write(self, data: bytes) -> None:
-        if self._incoming.sent_before:
-            self._passed += len(data)
-        else:
-            self._sink.write(data)
-
-
-class _Incoming:
-    # A message with files that comes in: refused as soon as it is known that it will be.
-
-    def __init__(self, call: Call, messages: Messages, files: Files) -> None:
-        self._call = call
-        self._messages = messages
-        self._files = files
-        self._begun = 0
-        self._taken: Reservation | None = None
-        self.sent_before = False
-
-    async def read(self) -> Form:
-        content_type = headers_of(self._call.scope)[b"content-type"]
-        return await read_form(self._call.receive, content_type, self._begin, self._admit, self._check)
-
-    def _begin(self, fields: dict[str, str]) -> Any:
-        self._begun += 1
-        if self._begun > self._files.most_count:
-            raise Refused("ERR_FILE_COUNT_EXCEEDED", f"A message has at most {self._files.most_count} files.")
-        return _Passing(self._files.begin(), self)
-
-    async def _admit(self, fields: dict[str, str]) -> None:
-        caller = self._call.caller
-        if await self._messages.sent(caller, fields.get("muid")) is not None:
-            self.sent_before = True
-            return
-        if "receiver" in fields:
-            await self._messages.check(caller, _body_of(fields, self._call.params.get("id")))
-        self._taken = await self._files.take(caller.uid)
-        length = self._call.header(b"content-length")
-        if length.isdigit():
-            self._taken.expect(int(length) - MAX_FIELDS)
-
-    def _check(self, size: int, whole: int) -> None:
-        self._files.check_size(size)
-        if self._taken is not None:
-            self._taken.written(whole)
-
-    def end(self) -> None:
-        if self._taken is not None:
-            self._taken.end()
-
-
 def _meta(rows: Sequence[ListedRow], wanted: MessageFilter, number: int, mark: str) -> bytes:
-    # Where the list goes on. Clients read it in either style, and older ones need `pagination` and `cursor` in every
-    # answer. Messages are not counted for it: a total would be read through at each page.
+    # Clients read on by cursor or by page, and older ones need `pagination` and `cursor` in every response. There is no
+    # total, because counting would read the whole conversation for each page.
     cursor = next_ = b""
     if rows:
         edge = rows[-1] if wanted.newer else rows[0]
@@ -258,13 +154,13 @@ def _meta(rows: Sequence[ListedRow], wanted: MessageFilter, number: int, mark: s
     return b'{"current":{%b},"pagination":{%b}%b,"cursor":{%b}%b}' % (current, pagination, next_, cursor, more)
 
 
-# What is rarely asked: looked at only when something of it is.
-_rarely = attrgetter(
+# Rarely used fields of a query, which are examined only if one of them is set.
+_rare_fields = attrgetter(
     "receiver_type", "sender", "only_deleted", "hide_quoted_messages", "unread", "undelivered", "from_timestamp",
     "to_timestamp", *_WITH, "my_mentions_only", "mentioned_uids", "tags", "hide_messages_from_blocked_users", "pinned",
     "saved", "search_key", "page",
 )  # fmt: skip
-_USUALLY = _rarely(MessageQuery())
+_NO_RARE_FIELDS = _rare_fields(MessageQuery())
 
 
 def _filter(caller: Caller, q: MessageQuery, conversation: ConversationKey | None) -> MessageFilter:
@@ -272,7 +168,7 @@ def _filter(caller: Caller, q: MessageQuery, conversation: ConversationKey | Non
         reader=caller.reader,
         conversation_id=conversation,
         newer=q.affix == "append",
-        cursor=q.id if q.id is not None and (q.id > 0 or q.affix == "append") else None,  # all after 0, nothing before
+        cursor=q.id if q.id is not None and (q.id > 0 or q.affix == "append") else None,  # nothing is before id 0
         sent_cursor=q.sent_at,
         updated_after=q.updated_at,
         only_updates=q.only_updates,
@@ -283,7 +179,7 @@ def _filter(caller: Caller, q: MessageQuery, conversation: ConversationKey | Non
         hide_deleted=q.hide_deleted,
         limit=q.size,
     )
-    if _rarely(q) == _USUALLY:
+    if _rare_fields(q) == _NO_RARE_FIELDS:
         return wanted
     mentioned = (caller.uid,) if q.my_mentions_only else tuple(q.mentioned_uids)
     rare: dict[str, Any] = {
@@ -304,20 +200,5 @@ def _filter(caller: Caller, q: MessageQuery, conversation: ConversationKey | Non
         "search": q.search_key,
         "offset": q.offset,
     }
-    asked = {name: value for name, value in rare.items() if value}
-    return replace(wanted, **asked) if asked else wanted
-
-
-def _body_of(fields: dict[str, str], parent: str | None) -> Body:
-    # The fields of a form as the body that they would be in JSON.
-    known = {f.encode_name for f in msgspec.structs.fields(Body)}
-    pairs: dict[str, Any] = {k: v for k, v in fields.items() if k in known and k not in ("data", "tags")}
-    for name, default in (("data", "{}"), ("tags", "null")):
-        text = (fields.get(name) or default).encode("utf-8", "replace")
-        decode(text, msgspec.Raw, name)
-        pairs[name] = msgspec.Raw(text.strip())
-    if bytes(pairs["data"])[:1] != b"{":
-        raise Refused("ERR_INVALID_MESSAGE_DATA", {"data": "Send an object."})
-    if parent is not None:
-        pairs["parentId"] = parent
-    return parse(encode(pairs), Body)
+    given = {name: value for name, value in rare.items() if value}
+    return replace(wanted, **given) if given else wanted

@@ -1,4 +1,4 @@
-"""OpenAPI 3.1, made from the operations: their paths, and the types of their queries, bodies and answers."""
+"""Generates the OpenAPI 3.1 document from the operations and the types of their queries, bodies and responses."""
 
 from __future__ import annotations
 
@@ -8,27 +8,56 @@ from typing import Any
 
 import msgspec
 
-from tailwire.server.rest import shapes
-from tailwire.server.rest.operations import Operation, Who, lists_of
+from tailwire.server.rest import responses
+from tailwire.server.rest.operations import Access, Operation, lists_of
 from tailwire.wire.catalogue import CATALOGUE
 
 REFERENCE = "#/components/schemas/{name}"
 _ALWAYS = {
-    "User": shapes.User,
-    "Refusal": shapes.Refusal,
-    "Meta": shapes.Meta,
+    "User": responses.User,
+    "Refusal": responses.Refusal,
+    "Meta": responses.Meta,
+}
+_SECURITY: dict[Access, list[dict[str, list[str]]]] = {
+    Access.ANYONE: [],
+    Access.USER: [{"authToken": []}, {"apiKey": []}],
+    Access.PASS: [{"pass": []}],
+    Access.KEY: [{"apiKey": []}],
+    Access.ADMIN: [{"apiKey": []}],
+}
+_SECURITY_SCHEMES = {
+    "authToken": {"type": "apiKey", "in": "header", "name": "authtoken", "description": "The auth token of a user."},
+    "apiKey": {
+        "type": "apiKey", "in": "header", "name": "apikey",
+        "description": "An API key. Operations of the app need the scope fullAccess.",
+    },
+    "pass": {
+        "type": "apiKey", "in": "header", "name": "authorization",
+        "description": "The pass for a WebSocket (`jwt` of PUT /me).",
+    },
+}  # fmt: skip
+_PATH_PARAMETERS = {
+    "uid": "The uid of a user.",
+    "guid": "The guid of a group.",
+    "id": "The id of the object.",
+    "reaction": "An emoji or a short word.",
+    "role": "The id of a role.",
+    "key": "An API key.",
+    "token": "An auth token.",
+    "delivery": "The id of a delivery.",
+    "name": "The name of a stored file.",
 }
 
 
 def document(operations: Iterable[Operation], version: str) -> dict[str, Any]:
-    """The description of the API."""
+    """Return the OpenAPI document."""
     listed = list(operations)
-    types = {t for o in listed for t in (o.body, o.answer) if t is not None and t is not Any} | set(_ALWAYS.values())
-    ordered = sorted(types, key=str)
+    types = {t for o in listed for t in (o.body, o.response, o.alternative) if t is not None and t is not Any}
+    ordered = sorted(types | set(_ALWAYS.values()), key=str)
     schemas, components = msgspec.json.schema_components(ordered, ref_template=REFERENCE)
     by_type = dict(zip(ordered, schemas, strict=True))
     for schema in components.values():
-        _open(schema)
+        _remove_defaults(schema)
     paths: dict[str, Any] = {}
     for operation in listed:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, by_type)
@@ -37,47 +66,47 @@ def document(operations: Iterable[Operation], version: str) -> dict[str, Any]:
         "info": {
             "title": "Tailwire",
             "version": version,
-            "description": "The client and REST API of a Tailwire server. Every path also stands under /v3.0.",
+            "description": "The client and REST API of a Tailwire server. Every path is also served under /v3.0.",
         },
         "servers": [{"url": "/v3"}],
+        "tags": [{"name": name} for name in sorted({_tag(o) for o in listed})],
         "paths": paths,
-        "components": {
-            "schemas": components,
-            "securitySchemes": {
-                "authToken": {"type": "apiKey", "in": "header", "name": "authtoken"},
-                "apiKey": {"type": "apiKey", "in": "header", "name": "apikey"},
-                "pass": {"type": "apiKey", "in": "header", "name": "authorization"},
-            },
-        },
+        "components": {"schemas": components, "securitySchemes": _SECURITY_SCHEMES},
     }
 
 
-def _open(schema: dict[str, Any]) -> None:
-    # Defaults say "may be left out", no more.
+def _remove_defaults(schema: dict[str, Any]) -> None:
+    # A default only means that the field is optional.
     for name in schema.get("properties", {}):
         schema["properties"][name].pop("default", None)
 
 
+def _tag(o: Operation) -> str:
+    return o.path.split("/")[1]
+
+
+def _operation_id(o: Operation) -> str:
+    # For example postUsersByUidAuthTokens: unique, stable, and a valid name in every language.
+    words = re.findall(r"{\w+}|[A-Za-z0-9]+", o.path.replace("_", "-"))
+    parts = [f"By{w[1:-1].capitalize()}" if w.startswith("{") else w[0].upper() + w[1:] for w in words]
+    return o.method.lower() + "".join(parts)
+
+
 def _operation(o: Operation, by_type: dict[Any, Any]) -> dict[str, Any]:
     described: dict[str, Any] = {
-        "operationId": re.sub(r"\W+", "_", f"{o.method.lower()}{o.path}").strip("_"),
+        "operationId": _operation_id(o),
         "summary": o.summary,
-        "tags": [o.path.split("/")[1]],
+        "tags": [_tag(o)],
         "parameters": _parameters(o),
         "responses": _responses(o, by_type),
+        "security": _SECURITY[o.access],
     }
-    security: dict[Who, list[dict[str, list[str]]]] = {
-        Who.ANYONE: [],
-        Who.USER: [{"authToken": []}, {"apiKey": []}],
-        Who.PASS: [{"pass": []}],
-        Who.KEY: [{"apiKey": []}],
-        Who.ADMIN: [{"apiKey": []}],
-    }
-    described["security"] = security[o.who]
+    if o.acts_for_user:
+        described["description"] = "A REST key names the user for whom it acts in the header onBehalfOf."
     content: dict[str, Any] = {}
     if o.body is not None:
         content["application/json"] = {"schema": by_type[o.body]}
-    if o.form is not None:
+    if o.form_handler is not None:
         content["multipart/form-data"] = {"schema": {"type": "object"}}
     if content:
         described["requestBody"] = {"content": content, "required": False}
@@ -86,47 +115,56 @@ def _operation(o: Operation, by_type: dict[Any, Any]) -> dict[str, Any]:
 
 def _parameters(o: Operation) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": _PATH_PARAMETERS[name],
+            "schema": {"type": "string", "minLength": 1},
+        }
         for name in re.findall(r"{(\w+)}", o.path)
     ]
-    if o.who is not Who.ANYONE:
-        found.append({"name": "appid", "in": "header", "schema": {"type": "string"}})
-    if o.who is Who.USER:
-        found.append({"name": "onBehalfOf", "in": "header", "schema": {"type": "string"}})
+    if o.access is not Access.ANYONE:
+        found.append(_header("appid", "The id of the app; optional with an API key."))
+    if o.access is Access.USER:
+        found.append(_header("onBehalfOf", "The uid of the user for whom a REST key acts."))
     if o.query is not None:
         (schema,), components = msgspec.json.schema_components([o.query], ref_template=REFERENCE)
         lists = lists_of(o.query)
         for name, field in components[schema["$ref"].rpartition("/")[2]]["properties"].items():
-            parameter: dict[str, Any] = {"name": name, "in": "query", "schema": _asked(field)}
+            parameter: dict[str, Any] = {"name": name, "in": "query", "schema": _not_null(field)}
+            description = parameter["schema"].pop("description", field.get("description"))
+            if description:
+                parameter["description"] = description
             if name in lists:
                 parameter |= {"style": "form", "explode": False}
             found.append(parameter)
     return found
 
 
-def _asked(field: dict[str, Any]) -> dict[str, Any]:
-    # Of "a number or null" the number: a query cannot say null.
+def _header(name: str, description: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
+
+
+def _not_null(field: dict[str, Any]) -> dict[str, Any]:
+    # A query cannot contain null, so "a number or null" is documented as a number.
     kinds = [kind for kind in field.get("anyOf", [field]) if kind.get("type") != "null"]
     return {k: v for k, v in kinds[0].items() if k != "default"}
 
 
 def _responses(o: Operation, by_type: dict[Any, Any]) -> dict[str, Any]:
-    good: dict[str, Any] = {"description": "Done"}
-    if o.answer is not None:
-        value: Any = {} if o.answer is Any else by_type[o.answer]
-        properties = {"data": value}
-        required = ["data"]
-        if o.whole:
+    success: dict[str, Any] = {"description": "Success"}
+    if o.response is not None:
+        data: Any = {} if o.response is Any else by_type[o.response]
+        if o.alternative is not None:
+            data = {"anyOf": [data, by_type[o.alternative]]}
+        properties = {"data": data}
+        if o.enveloped:
             properties["meta"] = {"$ref": REFERENCE.format(name="Meta")}
-            required.append("meta")
-            value = {"anyOf": [value, {"type": "array"}]} if "/messages" in o.path else value
-            properties["data"] = value
-        schema = {"type": "object", "properties": properties, "required": required}
-        good["content"] = {"application/json": {"schema": schema}}
+        schema = {"type": "object", "properties": properties, "required": list(properties)}
+        success["content"] = {"application/json": {"schema": schema}}
     refusal = {"application/json": {"schema": {"$ref": REFERENCE.format(name="Refusal")}}}
     statuses = sorted({entry.status for entry in CATALOGUE.values() if 400 <= entry.status < 500} | {503})
-    answers: dict[str, Any] = {"200": good}
-    if o.path.startswith("/files"):
-        answers |= {"204": {"description": "Taken"}, "206": {"description": "A part"}}
-        answers |= {"304": {"description": "Known"}, "416": {"description": "No such part"}}
-    return answers | {str(s): {"description": "Refused", "content": refusal} for s in statuses}
+    found: dict[str, Any] = {"200": success}
+    found |= {str(status): {"description": description} for status, description in o.statuses.items()}
+    return found | {str(s): {"description": "Refused", "content": refusal} for s in statuses}

@@ -1,9 +1,9 @@
-"""What an operation of the API is: how, by whom and with what it is asked, and what it answers."""
+"""Declarative description of an API operation: route, authorization, request and response types."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -12,25 +12,28 @@ import msgspec
 from tailwire.server.actions.caller import Caller
 from tailwire.server.limits.rates import RequestKind
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.rest.edge import Receive, Scope, headers_of, pairs_of, text
+from tailwire.server.rest.asgi import Receive, Scope, headers_of, pairs_of, text
 from tailwire.server.rules.decoding import decode
 
 Q = TypeVar("Q")
 
+MAX_LIST_ITEMS = 100
+"""Items of a list in a query; further ones are ignored."""
 
-class Who(StrEnum):
-    """Who may ask."""
+
+class Access(StrEnum):
+    """The credentials that an operation needs."""
 
     ANYONE = "anyone"
-    USER = "user"  # an auth token, or a REST key (on behalf of a user or of the app)
-    PASS = "pass"  # a user, by the pass for a WebSocket in the authorization header
+    USER = "user"  # an auth token, or a REST key (for a user or for the app itself)
+    PASS = "pass"  # the pass for a WebSocket, in the authorization header
     KEY = "key"  # any API key
     ADMIN = "admin"  # a REST key
 
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """An answer in pieces."""
+    """A response that is sent in pieces."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -39,12 +42,12 @@ class Streamed:
 
 @dataclass(slots=True)
 class Call:
-    """One request on its way to a handler, checked.
+    """A validated request on its way to a handler.
 
     Attributes:
-        params: what stands in the path, by name.
-        caller: who asks; for `Who.ANYONE` and `Who.KEY` nobody in particular.
-        body, query: as the operation's types say.
+        params: the variable parts of the path, by name.
+        caller: the authenticated caller; without uid for `Access.ANYONE` and `Access.KEY`.
+        body, query: instances of the operation's types.
     """
 
     scope: Scope
@@ -55,7 +58,7 @@ class Call:
     query: Any = None
 
     def header(self, name: bytes) -> str:
-        """A header; "" when it is not there."""
+        """Return a header of the request, or "" if it is absent."""
         return text(headers_of(self.scope).get(name))
 
 
@@ -64,41 +67,46 @@ Handler = Callable[[Call], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation.
+    """An API operation.
 
     Attributes:
-        handler: gives the `data` of the answer, encoded or to be encoded; with `whole` all of it; or `Streamed`.
-        body, query: types of what is sent; none by default.
-        form: takes the request instead, where it is `multipart/form-data`.
-        answer: the type of `data`, for the documentation.
-        behalf: with a REST key it is done for a user, whom the header `onBehalfOf` names.
-        feature: the documented key by which a role can be kept from it.
-        whole: the handler gives the whole answer, envelope included.
-        counts: with what it counts towards the limits of rates.
-        worth: as how many it counts, by its body; one by default.
-        compressed: its answer is compressed for clients that can read it so. Never where a token, a key or any other
-            secret of the server stands in it (see `compression`).
+        handler: returns `data` of the response, encoded or to be encoded; the whole response if `enveloped`; or
+            `Streamed`.
+        body, query: the types of body and query; None if the operation has none.
+        response: the type of `data`, for the documentation.
+        alternative: a second type of `data`, if the query decides which of the two is returned.
+        form_handler: handles the request instead of `handler` if it is `multipart/form-data`.
+        acts_for_user: a REST key must name a user in the header `onBehalfOf`.
+        feature: the documented key by which a role can be denied the operation.
+        enveloped: the handler returns the whole response, with its envelope.
+        rate: the rate limit to which it counts.
+        cost: returns for how many requests it counts, given the body; one by default.
+        compressed: the response is compressed if the client accepts that. Never set it if the response contains a
+            token, a key or any other secret of the server (see `compression`).
+        statuses: further statuses of a success, with their descriptions, for the documentation.
     """
 
     method: str
     path: str
     summary: str
     handler: Handler
-    who: Who = Who.USER
+    access: Access = Access.USER
     body: Any = None
     query: Any = None
-    answer: Any = None
-    form: Handler | None = None
-    behalf: bool = False
+    response: Any = None
+    alternative: Any = None
+    form_handler: Handler | None = None
+    acts_for_user: bool = False
     feature: str = ""
-    whole: bool = False
-    counts: RequestKind = RequestKind.OTHER
-    worth: Callable[[Any], int] | None = None
+    enveloped: bool = False
+    rate: RequestKind = RequestKind.OTHER
+    cost: Callable[[Any], int] | None = None
     compressed: bool = False
+    statuses: Mapping[int, str] = field(default_factory=dict)
 
 
 def read_query(query: bytes, kind: type[Q]) -> Q:
-    """A query of a known shape: numbers and flags from their text, lists from comma-joined ones.
+    """Return a query string as an instance of a type: numbers and flags from text, lists from comma-separated text.
 
     Raises:
         Refused: ERR_BAD_REQUEST, by field.
@@ -106,7 +114,7 @@ def read_query(query: bytes, kind: type[Q]) -> Q:
     found: dict[str, Any] = dict(pairs_of(query))
     for name in lists_of(kind):
         if name in found:
-            found[name] = [word for word in found[name].split(",") if word][:100]
+            found[name] = [word for word in found[name].split(",") if word][:MAX_LIST_ITEMS]
     try:
         return msgspec.convert(found, kind, strict=False)
     except msgspec.ValidationError as e:
@@ -118,7 +126,7 @@ _LISTS: dict[type, tuple[str, ...]] = {}
 
 
 def lists_of(kind: type) -> tuple[str, ...]:
-    """The fields of a query that are lists."""
+    """Return the names of the fields of a query type that are lists."""
     known = _LISTS.get(kind)
     if known is None:
         fields = msgspec.structs.fields(kind)
@@ -127,7 +135,7 @@ def lists_of(kind: type) -> tuple[str, ...]:
 
 
 def parse(body: bytes, kind: type[Q]) -> Q:
-    """A JSON body of a known shape.
+    """Return a JSON body as an instance of a type. An empty body is `{}`.
 
     Raises:
         Refused: ERR_BAD_REQUEST, by field.

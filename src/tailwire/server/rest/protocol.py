@@ -1,7 +1,7 @@
-"""One HTTP connection: uvicorn's, with bounds on what a stranger may have it keep and wait for.
+"""An HTTP connection: uvicorn's, with limits on memory and time before a client is authenticated.
 
-uvicorn itself takes a head of any length, queues whatever is sent without waiting for answers, and watches only those
-connections that have had an answer.
+uvicorn itself accepts a request head of any length, queues pipelined requests without limit, and times out only
+connections that have had a response.
 """
 
 from __future__ import annotations
@@ -14,60 +14,62 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from tailwire.server.actions.present import encode
+from tailwire.server.actions.raw_json import encode
 from tailwire.server.limits.acknowledged import acknowledged_bytes
 from tailwire.server.limits.forwarded import TrustedProxies
 from tailwire.server.limits.slots import Slot
 from tailwire.server.ports.refusal import Refused
 
-MAX_HEAD = 64 * 1024
-PIECE = 1024
-OF_A_BODY = 4 * 1024
+MAX_HEAD_BYTES = 64 * 1024
+CHUNK_BYTES = 1024
+"""Input that is parsed in one iteration of the event loop, unless it is a body."""
+BODY_CHUNK_BYTES = 4 * 1024
+"""The same for a body of unknown length."""
 
 
-def _told(status: bytes, what: Refused) -> bytes:
-    # An answer that no handler gives.
-    body = encode({"error": what.told()})
+def _response(status: bytes, refused: Refused) -> bytes:
+    # A response that is sent without a handler.
+    body = encode({"error": refused.told()})
     head = b"HTTP/1.1 %b\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
     return head % (status, len(body), body)
 
 
-HEAD_TOO_LARGE = _told(
+HEAD_TOO_LARGE = _response(
     b"431 Request Header Fields Too Large",
-    Refused("ERR_TOO_LARGE", f"The head of a request has at most {MAX_HEAD} bytes."),
+    Refused("ERR_TOO_LARGE", f"The head of a request has at most {MAX_HEAD_BYTES} bytes."),
 )
-BODY_TOO_SLOW = _told(
+BODY_TOO_SLOW = _response(
     b"400 Bad Request",
-    Refused("ERR_BAD_REQUEST", "The body stalled, or came more slowly than the server waits for. Send it again."),
+    Refused("ERR_BAD_REQUEST", "The body stalled or arrived too slowly. Send the request again."),
 )
-_NOTHING = memoryview(b"")
+_EMPTY = memoryview(b"")
 
 
 class _Flow(FlowControl):
-    """Reading is stopped by uvicorn, by us, or both."""
+    """Flow control in which uvicorn, this module, or both may pause reading."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         super().__init__(transport)
-        self.held = self._stopped = False
+        self.held = self._paused = False
 
     def pause_reading(self) -> None:
-        self._stopped = True
+        self._paused = True
         super().pause_reading()
 
     def resume_reading(self) -> None:
-        self._stopped = False
+        self._paused = False
         if not self.held:
             super().resume_reading()
 
     def hold(self) -> None:
-        """Read nothing more until `let_go`."""
+        """Pause reading until `release`."""
         self.held = True
         super().pause_reading()
 
-    def let_go(self) -> None:
-        """Read on, if uvicorn does."""
+    def release(self) -> None:
+        """Resume reading, unless uvicorn has paused it."""
         self.held = False
-        if not self._stopped:
+        if not self._paused:
             super().resume_reading()
 
 
@@ -75,23 +77,23 @@ class HttpProtocol(HttpToolsProtocol):
     """An HTTP connection of the server; made by the server's `HttpConnections`.
 
     Attributes:
-        waiting: the connections that have to send the head of a request, and since when: longest first.
-        under_way: the connections with a request whose body or answer is under way, and since when: longest first.
-        idle: the connections that have had all their answers and are kept for another request: longest first.
-        proxies: who is believed when it says whose connection it brings.
-        named: the address that a proxy named before the connection's first byte; "" where none did.
-        slot: of the connection's address, freed with the connection.
+        waiting: connections without a complete request head, and since when; longest first.
+        under_way: connections with a request whose body or response is in progress, and since when; longest first.
+        idle: connections that have had all their responses and are kept alive; longest first.
+        proxies: the proxies whose forwarded addresses are trusted.
+        named: the client address from the PROXY protocol; "" without it.
+        slot: the slot of the client's address, freed with the connection.
     """
 
     named = ""
     slot: Slot | None = None
     flow: _Flow
-    _head = -1  # bytes of a head that has begun and is not whole, but for those that came with its begin; -1: none has
-    _body = 0  # bytes of a body that have come
-    _received = 0  # bytes that have come, of all requests
+    _head = -1  # bytes of the incomplete request head received after its first segment; -1 when no head is pending
+    _body = 0  # bytes received of the current body
+    _received = 0  # bytes received of all requests
     _behind_proxy = False
     _begins = _upgraded = False
-    _rest = _NOTHING  # what was read and not taken yet
+    _unparsed = _EMPTY  # input that was read and not parsed yet
 
     def __init__(
         self,
@@ -105,10 +107,10 @@ class HttpProtocol(HttpToolsProtocol):
         self.waiting, self.under_way, self.idle = tracked.waiting, tracked.under_way, tracked.idle
         self.proxies = tracked.proxies
 
-    # The transport's side.
+    # Callbacks of the transport.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """The transport is ours."""
+        """Start the connection."""
         super().connection_made(transport)
         self.flow = _Flow(transport)
         self.waiting[self] = self.loop.time()
@@ -117,77 +119,77 @@ class HttpProtocol(HttpToolsProtocol):
             self.client = (self.named, 0)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The transport is gone."""
+        """Forget the connection."""
         self.waiting.pop(self, None)
         self.under_way.pop(self, None)
         self.idle.pop(self, None)
-        self._rest = _NOTHING
+        self._unparsed = _EMPTY
         if self.slot is not None:
             self.slot.free()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came in. Of many requests a few are taken in a turn of the event loop: others have theirs between."""
+        """Feed received bytes. Large input is parsed in chunks, one per iteration of the event loop, for fairness."""
         self.idle.pop(self, None)
         self._received += len(data)
-        if len(data) <= PIECE and not self.flow.held:
-            self._take(data)
+        if len(data) <= CHUNK_BYTES and not self.flow.held:
+            self._parse(data)
             return
-        self._rest = memoryview(bytes(self._rest) + data if self._rest else data)
+        self._unparsed = memoryview(bytes(self._unparsed) + data if self._unparsed else data)
         self.flow.hold()
         if not self.pipeline:
-            self._go_on()
+            self._continue()
 
-    def _go_on(self) -> None:
+    def _continue(self) -> None:
         if self.transport.is_closing():
             return
-        if self._rest:
-            self._take_some(PIECE)
-        while self._rest and (left := self._left_of_body()):
-            self._take_some(left)
+        if self._unparsed:
+            self._parse_chunk(CHUNK_BYTES)
+        while self._unparsed and (left := self._body_left()):
+            self._parse_chunk(left)
         if self._upgraded:
             return
-        if not (self._rest or self.pipeline):
-            self.flow.let_go()
+        if not (self._unparsed or self.pipeline):
+            self.flow.release()
         elif not self.pipeline:  # else `on_response_complete` goes on
-            self.loop.call_soon(self._go_on)
+            self.loop.call_soon(self._continue)
 
-    def _take_some(self, size: int) -> None:
-        piece, self._rest = self._rest[:size], self._rest[size:]
-        self._take(piece)
+    def _parse_chunk(self, size: int) -> None:
+        chunk, self._unparsed = self._unparsed[:size], self._unparsed[size:]
+        self._parse(chunk)
 
-    def _left_of_body(self) -> int:
-        # How much of what comes next is the body of the request under way: it is taken at once, nothing begins with it.
+    def _body_left(self) -> int:
+        # The bytes of input that belong to the current body: they start no request, so they are parsed at once.
         if self.parser is None or self.cycle is None or self.pipeline or self._head >= 0 or not self.cycle.more_body:
             return 0
         length = next((value for name, value in self.headers if name == b"content-length"), b"")
-        return int(length) - self._body if length.isdigit() else OF_A_BODY
+        return int(length) - self._body if length.isdigit() else BODY_CHUNK_BYTES
 
-    def _take(self, data: bytes | memoryview) -> None:
+    def _parse(self, data: bytes | memoryview) -> None:
         self._begins = False
-        super().data_received(data)  # type: ignore[arg-type]  # the parser takes any buffer
+        super().data_received(data)  # type: ignore[arg-type]  # the parser accepts any buffer
         if self._upgraded:
-            self.parser = None  # type: ignore[assignment]  # it knows us: without a cycle both are gone at once
+            self.parser = None  # type: ignore[assignment]  # breaks the reference cycle with the parser
             return
         if self.cycle is not None and not self.cycle.response_complete:
             self.waiting.pop(self, None)
             if self not in self.under_way:
                 self.under_way[self] = self.loop.time()
         else:
-            self.waiting.setdefault(self, self.loop.time())  # no whole head yet, and uvicorn's own timer is off
+            self.waiting.setdefault(self, self.loop.time())  # no complete head yet, and uvicorn has no timer for that
         if self._head >= 0 and not self._begins:
             self._head += len(data)
-            if self._head > MAX_HEAD and not self.transport.is_closing():
+            if self._head > MAX_HEAD_BYTES and not self.transport.is_closing():
                 self.transport.write(HEAD_TOO_LARGE)
                 self.transport.close()
 
     def handle_websocket_upgrade(self) -> None:
-        """Another protocol has the transport from now on."""
+        """Pass the transport to the WebSocket protocol."""
         self._upgraded = True
         self.waiting.pop(self, None)
         self.under_way.pop(self, None)
-        self._rest = _NOTHING  # behind an upgrade nothing may be sent before its answer
-        self.flow.let_go()
+        self._unparsed = _EMPTY  # a client must not send after an upgrade request before its response
+        self.flow.release()
         self.connections.discard(self)
         make: Any = self.ws_protocol_class
         socket = make(config=self.config, server_state=self.server_state, app_state=self.app_state)
@@ -202,16 +204,16 @@ class HttpProtocol(HttpToolsProtocol):
         head += [name + b": " + value for name, value in self.scope["headers"]]
         return b"\r\n".join([*head, b"", b""])
 
-    # What is under way.
+    # Progress of the current request.
 
     @property
     def waits_for_client(self) -> bool:
-        """Whether it is the client's turn: it has not taken what was written, or its body is not whole."""
+        """Whether the client has to read the response, or to send the rest of the body."""
         return bool(self.transport.get_write_buffer_size()) or self.body_is_due
 
     @property
     def body_is_due(self) -> bool:
-        """Whether the body of the request under way is not whole, and would be read if it came."""
+        """Whether the body of the current request is incomplete, and reading is not paused."""
         cycle = self.cycle
         if cycle is None or cycle.response_complete or self.pipeline or self.flow.held or self.flow.read_paused:
             return False
@@ -219,18 +221,18 @@ class HttpProtocol(HttpToolsProtocol):
 
     @property
     def body_received(self) -> int:
-        """Bytes of the body of the request under way that have come."""
+        """Bytes received of the current body."""
         return self._body
 
     def moved(self) -> int:
-        """Return how many bytes came from the client and were taken by it, counted from any point."""
+        """Return the bytes received from the client and acknowledged by it. Only differences are meaningful."""
         return self._received + acknowledged_bytes(self.transport)
 
     def end_slow(self) -> None:
-        """End a connection whose client is too slow; tell it, where it can still be told."""
+        """Close a connection whose client is too slow, with a response if none has started."""
         cycle = self.cycle
-        told = cycle is not None and not (cycle.response_started or self.pipeline or self.transport.is_closing())
-        if told and not self.transport.get_write_buffer_size():
+        can_respond = cycle is not None and not (cycle.response_started or self.pipeline or self.transport.is_closing())
+        if can_respond and not self.transport.get_write_buffer_size():
             self.transport.write(BODY_TOO_SLOW)
             self.transport.close()
             cycle.disconnected = True
@@ -240,20 +242,20 @@ class HttpProtocol(HttpToolsProtocol):
 
     @property
     def is_done(self) -> bool:
-        """Whether all requests are answered, and the client has taken the answers."""
-        if self.cycle is None or not self.cycle.response_complete or self.pipeline or self._rest:
+        """Whether all requests have responses, and all responses are sent."""
+        if self.cycle is None or not self.cycle.response_complete or self.pipeline or self._unparsed:
             return False
         return not (self.transport.is_closing() or self.transport.get_write_buffer_size())
 
-    # The parser's side.
+    # Callbacks of the parser.
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """Start a request."""
         super().on_message_begin()
         self._head, self._body, self._begins = 0, 0, True
 
     def on_headers_complete(self) -> Any:
-        """Its head is whole."""
+        """Handle a complete request head."""
         self._head = -1
         if self._behind_proxy and self.client is not None:
             address, scheme = self.proxies.client(self.client[0], self.headers)
@@ -263,19 +265,19 @@ class HttpProtocol(HttpToolsProtocol):
         return super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Some of its body."""
+        """Count and pass on a part of the body."""
         self._body += len(body)
         super().on_body(body)
 
     def on_response_complete(self) -> None:
-        """It is answered. While others wait for their turn, what was sent behind them stays where it is."""
+        """Finish a request. While pipelined requests wait, no further input is read."""
         if self.pipeline and not self.flow.held:
             self.flow.hold()
         last = not self.pipeline
         super().on_response_complete()
         if self.flow.held and not self.pipeline:
-            self.loop.call_soon(self._go_on)
-        if last and not self._rest and not self.transport.is_closing():
+            self.loop.call_soon(self._continue)
+        if last and not self._unparsed and not self.transport.is_closing():
             self.idle[self] = None
             if not self.transport.get_write_buffer_size():
                 self.under_way.pop(self, None)

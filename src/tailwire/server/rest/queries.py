@@ -1,4 +1,4 @@
-"""The queries of lists, as types: what is asked for is checked by them, and documented from them."""
+"""The types of query strings. Each validates a query and documents it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,32 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-Size = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+from tailwire.server.actions.relations import DIRECTIONS
+
+Size = Annotated[int, msgspec.Meta(ge=1, le=1000, description="The number of entries on a page.")]
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-PageNumber = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+PageNumber = Annotated[int, msgspec.Meta(ge=1, le=1_000_000, description="The number of the page, from 1.")]
+Timestamp = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1, description="Seconds since 1970.")]
+Affix = Annotated[
+    str, msgspec.Meta(description="Whether to read on after the cursor (append) or before it (prepend).",
+                      extra_json_schema={"enum": ["append", "prepend"]})
+]  # fmt: skip
+SortOrder = Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["asc", "desc"]})]
+Presence = Annotated[
+    str, msgspec.Meta(description="Only users with this presence.",
+                      extra_json_schema={"enum": ["available", "online", "offline"]})
+]  # fmt: skip
+SearchKey = Annotated[str, msgspec.Meta(description="Text to search for.")]
 
 
 class Paged(msgspec.Struct, kw_only=True):
-    """A page: its size (under any of three names) and number.
+    """A page of a list: its size (under any of three names) and number.
 
     Attributes:
-        usual: the size where none is asked for.
+        default_size: the size if the query has none.
     """
 
-    usual: ClassVar[int] = 100
+    default_size: ClassVar[int] = 100
     per_page: Size | None = None
     perPage: Size | None = None
     limit: Size | None = None
@@ -26,27 +39,27 @@ class Paged(msgspec.Struct, kw_only=True):
 
     @property
     def size(self) -> int:
-        """How many entries are wanted."""
-        return self.per_page or self.perPage or self.limit or self.usual
+        """The number of entries on the page."""
+        return self.per_page or self.perPage or self.limit or self.default_size
 
     @property
     def offset(self) -> int:
-        """How many entries come before them."""
+        """The number of entries before the page."""
         return (self.page - 1) * self.size
 
 
 class DeliveryQuery(Paged, kw_only=True):
-    """Which deliveries of a webhook: `failed` or `waiting`."""
+    """Selects deliveries of a webhook: `failed` or `waiting`."""
 
-    status: str = "failed"
+    status: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["failed", "waiting"]})] = "failed"
 
 
 class UserQuery(Paged, rename="camel", kw_only=True):
-    """Which users."""
+    """Selects users."""
 
-    search_key: str = ""
+    search_key: SearchKey = ""
     search_in: list[str] = []
-    status: str = ""
+    status: Presence = ""
     role: str = ""
     roles: list[str] = []
     tags: list[str] = []
@@ -57,41 +70,46 @@ class UserQuery(Paged, rename="camel", kw_only=True):
     only_deactivated: bool = False
     with_deactivated: bool = False
     sort_by: str = "name"
-    sort_order: str = "asc"
+    sort_order: SortOrder = "asc"
 
 
 class GroupQuery(Paged, rename="camel", kw_only=True):
-    """Which groups."""
+    """Selects groups."""
 
-    search_key: str = ""
+    search_key: SearchKey = ""
     search_in: list[str] = []
     has_joined: bool = False
     type: str = ""
     types: list[str] = []
     tags: list[str] = []
     with_tags: bool = False
-    updated_at: Number = 0
-    affix: str = "append"
+    updated_at: Timestamp = 0
+    affix: Affix = "append"
     sort_by: str = "name"
-    sort_order: str = "asc"
+    sort_order: SortOrder = "asc"
 
 
 class MemberQuery(Paged, rename="camel", kw_only=True):
-    """Which members."""
+    """Selects members of a group, or banned users."""
 
-    search_key: str = ""
-    status: str = ""
+    search_key: SearchKey = ""
+    status: Presence = ""
     scopes: list[str] = []
 
 
 class MessageQuery(Paged, rename="camel", kw_only=True):
-    """Which messages."""
+    """Selects messages.
 
-    usual: ClassVar[int] = 10
-    affix: str = "prepend"
+    Attributes:
+        affix: `append` reads on after the cursor (`id`, `sentAt`), `prepend` before it.
+        mark: the mark that the client received with its position, or `none`; the response has a new one.
+    """
+
+    default_size: ClassVar[int] = 10
+    affix: Affix = "prepend"
     id: Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)] | None = None
-    sent_at: Number | None = None
-    updated_at: Number | None = None
+    sent_at: Timestamp | None = None
+    updated_at: Timestamp | None = None
     only_updates: bool = False
     unread: bool = False
     undelivered: bool = False
@@ -105,7 +123,7 @@ class MessageQuery(Paged, rename="camel", kw_only=True):
     types: list[str] = []
     tags: list[str] = []
     parent_id: Number | None = None
-    search_key: str = ""
+    search_key: SearchKey = ""
     hide_replies: bool = False
     hide_deleted: bool = False
     only_deleted: bool = False
@@ -118,8 +136,8 @@ class MessageQuery(Paged, rename="camel", kw_only=True):
     attachment_types: list[str] = []
     mentioned_uids: list[str] = []
     my_mentions_only: bool = False
-    from_timestamp: Number | None = None
-    to_timestamp: Number | None = None
+    from_timestamp: Timestamp | None = None
+    to_timestamp: Timestamp | None = None
     with_thread_subscribed: bool = False
     pinned: bool = False
     saved: bool = False
@@ -127,9 +145,9 @@ class MessageQuery(Paged, rename="camel", kw_only=True):
 
 
 class ConversationQuery(Paged, rename="camel", kw_only=True):
-    """Which conversations."""
+    """Selects conversations."""
 
-    search_key: str = ""
+    search_key: SearchKey = ""
     conversation_type: str = ""
     tags: list[str] = []
     user_tags: list[str] = []
@@ -143,33 +161,33 @@ class ConversationQuery(Paged, rename="camel", kw_only=True):
 
 
 class ReactionQuery(Paged, kw_only=True):
-    """Which reactions."""
+    """Selects reactions to a message."""
 
-    affix: str = "append"
+    affix: Affix = "append"
     id: Number | None = None
 
 
 class BlockQuery(Paged, rename="camel", kw_only=True):
-    """Which blocked users."""
+    """Selects users by the direction of a block."""
 
-    direction: str = "both"
-    search_key: str = ""
+    direction: Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(DIRECTIONS)})] = "both"
+    search_key: SearchKey = ""
 
 
 class SearchQuery(Paged, rename="camel", kw_only=True):
-    """Which friends, or API keys."""
+    """Selects friends, or API keys."""
 
-    search_key: str = ""
+    search_key: SearchKey = ""
     scope: str = ""
 
 
 class OneMessageQuery(msgspec.Struct, rename="camel"):
-    """How one message is wanted."""
+    """Options for one message."""
 
     with_thread_subscribed: bool = False
 
 
 class FileQuery(msgspec.Struct):
-    """Which form of a file is wanted."""
+    """Options for a file."""
 
     thumbnail: bool = False

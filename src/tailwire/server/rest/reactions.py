@@ -1,75 +1,125 @@
-"""What is done to single messages, over HTTP: reactions, pins, saves, threads followed, flags, interactions."""
+"""REST operations on single messages: reactions, pins, saves, followed threads, reports, interactions."""
 
 from __future__ import annotations
 
-from tailwire.server.actions.reactions import Flag, Interactions, Reactions
+from typing import Any
+
+from tailwire.server.actions.reactions import Reactions
 from tailwire.server.limits.rates import RequestKind
-from tailwire.server.rest import shapes
-from tailwire.server.rest.operations import Call, Operation, Who
+from tailwire.server.rest import requests, responses
+from tailwire.server.rest.operations import Access, Call, Operation
 from tailwire.server.rest.queries import Paged, ReactionQuery
+from tailwire.server.rest.results import done, page
 from tailwire.server.rules.reasons import listed_reasons
 
 
 class ReactionRoutes:
-    """What hangs on messages."""
+    """Sub-resources of `messages`, and the resources `threads` and `moderation`."""
 
     def __init__(self, reactions: Reactions) -> None:
         self._reactions = reactions
 
     def operations(self) -> list[Operation]:
-        """The operations."""
-        r, one, done = self._reactions, shapes.Message, shapes.Done
-        lists = list[shapes.Reaction]
-        path = "/messages/{id}"
+        """Return the operations."""
+        return [*self._reaction_operations("/messages/{id}/reactions"), *self._message_operations("/messages/{id}"),
+                *self._list_operations()]  # fmt: skip
+
+    def _reaction_operations(self, path: str) -> list[Operation]:
+        one, many = responses.Message, list[responses.Reaction]
+        reaction = path + "/{reaction}"
         return [
-            Operation("POST", path + "/reactions/{reaction}", "React to a message",
-                      lambda c: r.react(c.caller, c.params["id"], c.params["reaction"]), behalf=True, answer=one,
-                      counts=RequestKind.SEND),
-            Operation("DELETE", path + "/reactions/{reaction}", "Take a reaction back",
-                      lambda c: r.react(c.caller, c.params["id"], c.params["reaction"], take_back=True), behalf=True,
-                      answer=one, counts=RequestKind.SEND),
-            Operation("GET", path + "/reactions", "See who reacted to a message", self._list, query=ReactionQuery,
-                      answer=lists, whole=True),
-            Operation("GET", path + "/reactions/{reaction}", "See who reacted with an emoji", self._list,
-                      query=ReactionQuery, answer=lists, whole=True),
-            Operation("POST", path + "/pin", "Pin a message",
-                      lambda c: r.pin(c.caller, c.params["id"], pinned=True), answer=one),
-            Operation("DELETE", path + "/pin", "Unpin a message",
-                      lambda c: r.pin(c.caller, c.params["id"], pinned=False), answer=one),
-            Operation("POST", path + "/save", "Save a message for oneself",
-                      lambda c: r.save(c.caller, c.params["id"], saved=True), behalf=True, answer=one),
-            Operation("DELETE", path + "/save", "Save a message no longer",
-                      lambda c: r.save(c.caller, c.params["id"], saved=False), behalf=True, answer=one),
-            Operation("POST", path + "/thread/subscription", "Follow a thread",
-                      lambda c: r.follow(c.caller, c.params["id"], following=True), behalf=True, answer=done),
-            Operation("DELETE", path + "/thread/subscription", "Follow a thread no longer",
-                      lambda c: r.follow(c.caller, c.params["id"], following=False), behalf=True, answer=done),
-            Operation("GET", "/threads", "List the threads that one follows", self._threads, query=Paged,
-                      answer=list[shapes.Message], whole=True),
-            Operation("POST", path + "/flagged", "Report a message",
-                      lambda c: r.flag(c.caller, c.params["id"], c.body), body=Flag, answer=done),
-            Operation("PATCH", path + "/interacted", "Say which elements of an interactive message were used",
-                      lambda c: r.interact(c.caller, c.params["id"], c.body), body=Interactions, behalf=True,
-                      answer=done),
-            Operation("GET", "/moderation/reasons", "List the reasons for a report", self._reasons,
-                      answer=list[shapes.Reason]),
-            Operation("GET", "/moderation/flagged-messages", "List the reported messages", self._flagged,
-                      who=Who.ADMIN, query=Paged, answer=list[shapes.Flagged], whole=True),
+            Operation("POST", reaction, "React to a message", self._react, acts_for_user=True, response=one,
+                      rate=RequestKind.SEND),
+            Operation("DELETE", reaction, "Remove a reaction", self._unreact, acts_for_user=True, response=one,
+                      rate=RequestKind.SEND),
+            Operation("GET", path, "List the reactions to a message", self._list, query=ReactionQuery, response=many,
+                      enveloped=True),
+            Operation("GET", reaction, "List the users who reacted with an emoji", self._list, query=ReactionQuery,
+                      response=many, enveloped=True),
         ]  # fmt: skip
 
-    async def _list(self, call: Call) -> object:
+    def _message_operations(self, path: str) -> list[Operation]:
+        one, done_ = responses.Message, responses.Done
+        pin, save, thread = path + "/pin", path + "/save", path + "/thread/subscription"
+        return [
+            Operation("POST", pin, "Pin a message", self._pin, response=one),
+            Operation("DELETE", pin, "Unpin a message", self._unpin, response=one),
+            Operation("POST", save, "Save a message", self._save, acts_for_user=True, response=one),
+            Operation("DELETE", save, "Remove a message from the saved messages", self._unsave, acts_for_user=True,
+                      response=one),
+            Operation("POST", thread, "Follow a thread", self._follow, acts_for_user=True, response=done_),
+            Operation("DELETE", thread, "Stop following a thread", self._unfollow, acts_for_user=True,
+                      response=done_),
+            Operation("POST", path + "/flagged", "Report a message", self._flag, body=requests.FlagMessage,
+                      response=done_),
+            Operation("PATCH", path + "/interacted", "Store which elements of an interactive message were used",
+                      self._interact, body=requests.MarkInteracted, acts_for_user=True, response=done_),
+        ]  # fmt: skip
+
+    def _list_operations(self) -> list[Operation]:
+        return [
+            Operation("GET", "/threads", "List the threads that the caller follows", self._list_threads, query=Paged,
+                      response=list[responses.Message], enveloped=True),
+            Operation("GET", "/moderation/reasons", "List the reasons for a report", self._list_reasons,
+                      response=list[responses.Reason]),
+            Operation("GET", "/moderation/flagged-messages", "List the reported messages", self._list_flagged,
+                      access=Access.ADMIN, query=Paged, response=list[responses.Flagged], enveloped=True),
+        ]  # fmt: skip
+
+    async def _react(self, call: Call) -> bytes:
+        return await self._reactions.react(call.caller, call.params["id"], call.params["reaction"])
+
+    async def _unreact(self, call: Call) -> bytes:
+        return await self._reactions.react(call.caller, call.params["id"], call.params["reaction"], take_back=True)
+
+    async def _list(self, call: Call) -> dict[str, Any]:
         q: ReactionQuery = call.query
-        size = q.per_page or q.perPage or q.limit or 100
-        return await self._reactions.reactions(
-            call.caller, call.params["id"], call.params.get("reaction", ""), newer=q.affix != "prepend", cursor=q.id,
-            limit=size,
-        )  # fmt: skip
+        newer = q.affix != "prepend"
+        rows, shown = await self._reactions.reactions(
+            call.caller, call.params["id"], call.params.get("reaction", ""), newer=newer, cursor=q.id, limit=q.size
+        )
+        meta: dict[str, Any] = {"current": {"limit": q.size, "count": len(rows)}}
+        if rows:
+            edge = rows[-1] if newer else rows[0]
+            meta["next"] = {"affix": "append" if newer else "prepend", "id": str(edge.id)}
+        return {"data": shown, "meta": meta}
 
-    async def _threads(self, call: Call) -> bytes:
-        return await self._reactions.threads(call.caller, limit=call.query.size, number=call.query.page)
+    async def _pin(self, call: Call) -> bytes:
+        return await self._reactions.pin(call.caller, call.params["id"], pinned=True)
 
-    async def _flagged(self, call: Call) -> bytes:
-        return await self._reactions.flagged(limit=call.query.size, number=call.query.page)
+    async def _unpin(self, call: Call) -> bytes:
+        return await self._reactions.pin(call.caller, call.params["id"], pinned=False)
 
-    async def _reasons(self, call: Call) -> list[dict[str, str]]:
+    async def _save(self, call: Call) -> bytes:
+        return await self._reactions.save(call.caller, call.params["id"], saved=True)
+
+    async def _unsave(self, call: Call) -> bytes:
+        return await self._reactions.save(call.caller, call.params["id"], saved=False)
+
+    async def _follow(self, call: Call) -> dict[str, Any]:
+        number = await self._reactions.follow(call.caller, call.params["id"], following=True)
+        return done(f"The user {call.caller.uid} has subscribed to the thread of message id {number}.")
+
+    async def _unfollow(self, call: Call) -> dict[str, Any]:
+        number = await self._reactions.follow(call.caller, call.params["id"], following=False)
+        return done(f"The user {call.caller.uid} has unsubscribed from the thread of message id {number}.")
+
+    async def _flag(self, call: Call) -> dict[str, Any]:
+        body: requests.FlagMessage = call.body
+        number = await self._reactions.flag(call.caller, call.params["id"], body.reason_id or body.id, body.remark)
+        return done(f"Message {number} has been flagged successfully.")
+
+    async def _interact(self, call: Call) -> dict[str, Any]:
+        number = await self._reactions.interact(call.caller, call.params["id"], call.body.interactions)
+        return done(f"The message id {number} has been marked as interacted for the user {call.caller.uid}.")
+
+    async def _list_threads(self, call: Call) -> dict[str, Any]:
+        q: Paged = call.query
+        return page(q, *await self._reactions.threads(call.caller, limit=q.size, offset=q.offset))
+
+    async def _list_flagged(self, call: Call) -> dict[str, Any]:
+        q: Paged = call.query
+        return page(q, *await self._reactions.flagged(limit=q.size, offset=q.offset))
+
+    async def _list_reasons(self, call: Call) -> list[dict[str, str]]:
         return listed_reasons()

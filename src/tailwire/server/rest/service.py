@@ -1,4 +1,4 @@
-"""What the server says of itself: settings, health, metrics, and how it is asked."""
+"""REST operations on the server itself: settings, health, metrics, documentation."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 from importlib.resources import files
 from typing import Any
 
-from tailwire.server.actions.present import encode
+from tailwire.server.actions.raw_json import encode
 from tailwire.server.rest.addresses import Addresses
 from tailwire.server.rest.openapi import document
-from tailwire.server.rest.operations import Call, Operation, Streamed, Who
+from tailwire.server.rest.operations import Access, Call, Operation, Streamed
 from tailwire.server.telemetry.metrics import Metrics, as_text
 
 Health = Callable[[], dict[str, Any]]
@@ -22,8 +22,8 @@ class ServiceRoutes:
     """`/settings`, `/health`, `/metrics`, `/openapi.json`, `/docs`.
 
     Args:
-        for_metrics, for_docs: who may read them: `open` for everybody, `key` for a REST API key, `off` for nobody. The
-            page itself tells nothing of this server: it asks for the key, and shows the description with it.
+        for_metrics, for_docs: `open` serves them to everybody, `key` with a REST key, `off` not at all. The page
+            `/docs` is the same on every server: it asks for the key and loads the OpenAPI document with it.
     """
 
     def __init__(
@@ -46,21 +46,21 @@ class ServiceRoutes:
         self._for_metrics, self._for_docs = for_metrics, for_docs
 
     def operations(self) -> list[Operation]:
-        """The operations."""
+        """Return the operations."""
         found = [
-            Operation("GET", "/settings", "See how to reach the server, and what it offers", self._settings,
-                      who=Who.ANYONE, answer=dict[str, Any]),
-            Operation("GET", "/health", "See whether the server is well", self._healthy, who=Who.ANYONE,
-                      answer=dict[str, Any]),
+            Operation("GET", "/settings", "Get the address, features and limits of the server", self._settings,
+                      access=Access.ANYONE, response=dict[str, Any]),
+            Operation("GET", "/health", "Get the health of the server", self._healthy, access=Access.ANYONE,
+                      response=dict[str, Any]),
         ]  # fmt: skip
         if self._for_metrics != "off":
-            who = Who.ANYONE if self._for_metrics == "open" else Who.ADMIN
-            found.append(Operation("GET", "/metrics", "See the counters, for Prometheus", self._counters, who=who))
+            access = Access.ANYONE if self._for_metrics == "open" else Access.ADMIN
+            found.append(Operation("GET", "/metrics", "Get the metrics, for Prometheus", self._counters, access=access))
         if self._for_docs != "off":
-            who = Who.ANYONE if self._for_docs == "open" else Who.ADMIN
+            access = Access.ANYONE if self._for_docs == "open" else Access.ADMIN
             found += [
-                Operation("GET", "/openapi.json", "See this description", self._described, who=who),
-                Operation("GET", "/docs", "Read this description, and try it", self._page, who=Who.ANYONE),
+                Operation("GET", "/openapi.json", "Get the OpenAPI document", self._described, access=access),
+                Operation("GET", "/docs", "Read and try the API in a browser", self._page, access=Access.ANYONE),
             ]
         return found
 
@@ -80,11 +80,11 @@ class ServiceRoutes:
 
     async def _page(self, call: Call) -> Streamed:
         page = files("tailwire.server.rest").joinpath("docs.html").read_bytes()
-        return _whole(page, b"text/html; charset=utf-8", *_guard(page))
+        return _whole(page, b"text/html; charset=utf-8", *_policy(page))
 
 
-def _guard(page: bytes) -> list[tuple[bytes, bytes]]:
-    # Nothing runs in the page but what stands in it, nothing is asked but this server, and nobody frames it.
+def _policy(page: bytes) -> list[tuple[bytes, bytes]]:
+    # The page runs only its own scripts, requests only this server, and cannot be framed.
     allowed = {name: re.findall(rb"<%b>(.*?)</%b>" % (name, name), page, re.DOTALL) for name in (b"script", b"style")}
     rules = [b"default-src 'none'", b"connect-src 'self'", b"base-uri 'none'", b"form-action 'none'"]
     for name, texts in allowed.items():

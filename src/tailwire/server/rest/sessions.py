@@ -1,38 +1,21 @@
-"""The logged-in user over HTTP: `me`."""
+"""REST operations on the logged-in user: `me`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from tailwire.server.actions.members import Members
-from tailwire.server.actions.present import absent
 from tailwire.server.actions.sessions import Sessions
-from tailwire.server.actions.users import UserChange, Users
-from tailwire.server.rest import shapes
-from tailwire.server.rest.operations import Call, Operation, Who
-
-
-class Me(UserChange, rename="camel"):
-    """What a client says of itself at login, or changes of its user."""
-
-    platform: str | None = None
-    device_id: str | None = None
-    app_info: msgspec.Raw = msgspec.field(default_factory=absent)
-
-
-class Groups(msgspec.Struct):
-    """The groups whose members are counted; without them users are."""
-
-    groups: list[str] | None = None
-
+from tailwire.server.actions.users import Users
+from tailwire.server.rest import requests, responses
+from tailwire.server.rest.operations import Access, Call, Operation
+from tailwire.server.rest.results import SUCCESS, done
 
 _CHANGES = ("name", "avatar", "link", "status_message", "tags", "unset")
 
 
 class SessionRoutes:
-    """The resource `me`, and what the JavaScript SDK reports of its sessions (taken, not kept)."""
+    """The resource `me`, and the session reports of the JavaScript SDK, which are accepted and ignored."""
 
     def __init__(self, sessions: Sessions, users: Users, members: Members) -> None:
         self._sessions = sessions
@@ -40,31 +23,32 @@ class SessionRoutes:
         self._members = members
 
     def operations(self) -> list[Operation]:
-        """The operations."""
+        """Return the operations."""
+        anyone = Access.ANYONE
         return [
-            Operation("PUT", "/me", "See oneself, with the pass for a WebSocket; or change oneself", self._me, body=Me,
-                      answer=shapes.Me, feature="getMyDetails"),
-            Operation("GET", "/me", "See oneself", self._me, answer=shapes.Me, feature="getMyDetails"),
-            Operation("DELETE", "/me", "Log out", self._logout, answer=shapes.Done),
-            Operation("POST", "/api/v3.0/online-members", "Count who is online (authorization: the jwt of PUT /me)",
-                      self._online, who=Who.PASS, body=Groups, answer=shapes.Online),
-            Operation("POST", "/user_sessions", "Report a session (taken, not kept)", self._report, who=Who.ANYONE,
-                      answer=shapes.Success),
-            Operation("POST", "/ping", "Report being there (taken, not kept)", self._report, who=Who.ANYONE,
-                      answer=shapes.Success),
+            Operation("PUT", "/me", "Get the logged-in user with a pass for a WebSocket, or change them", self._me,
+                      body=requests.UpdateMe, response=responses.Me, feature="getMyDetails"),
+            Operation("GET", "/me", "Get the logged-in user", self._me, response=responses.Me, feature="getMyDetails"),
+            Operation("DELETE", "/me", "Log out", self._logout, response=responses.Done),
+            Operation("POST", "/api/v3.0/online-members", "Count online users (authorization: the jwt of PUT /me)",
+                      self._online, access=Access.PASS, body=requests.CountOnline, response=responses.Online),
+            Operation("POST", "/user_sessions", "Report a session (accepted and ignored)", self._report, access=anyone,
+                      response=responses.Success),
+            Operation("POST", "/ping", "Report presence (accepted and ignored)", self._report, access=anyone,
+                      response=responses.Success),
         ]  # fmt: skip
 
     async def _me(self, call: Call) -> dict[str, Any]:
-        body: Me | None = call.body
+        body: requests.UpdateMe | None = call.body
         if body is not None and (
             any(getattr(body, name) is not None for name in _CHANGES) or bytes(body.metadata) != b"null"
         ):
-            await self._users.update(call.caller.uid, body, own=True)
+            await self._users.update(call.caller.uid, body.to_change(), own=True)
         return await self._sessions.me(call.caller, call.header(b"authtoken"))
 
     async def _logout(self, call: Call) -> dict[str, Any]:
         await self._sessions.logout(call.caller)
-        return {"success": True, "message": "Logged out successfully."}
+        return done("Logged out successfully.")
 
     async def _online(self, call: Call) -> dict[str, Any]:
         if call.body.groups is None:
@@ -72,4 +56,4 @@ class SessionRoutes:
         return {"groups": await self._members.online_counts(call.caller, call.body.groups)}
 
     async def _report(self, call: Call) -> dict[str, Any]:
-        return {"success": True}
+        return SUCCESS

@@ -1,122 +1,77 @@
-"""Users over HTTP: who they are, whom they block, with whom they are friends."""
+"""REST operations on users, blocks and friends."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import Any
 
+from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.export import Export
-from tailwire.server.actions.keys import TokenChange, device_of
-from tailwire.server.actions.relations import Blocked, NewFriends, Relations, Unfriended
+from tailwire.server.actions.keys import with_device
+from tailwire.server.actions.relations import Relations
 from tailwire.server.actions.sessions import Sessions
-from tailwire.server.actions.users import Deactivated, Deleted, NewUser, Reactivated, UserChange, Users
+from tailwire.server.actions.users import Users
 from tailwire.server.limits.rates import RequestKind
 from tailwire.server.ports.file_urls import with_address
 from tailwire.server.ports.filters import UserFilter
 from tailwire.server.ports.records import TokenRow
-from tailwire.server.rest import shapes
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.rest import requests, responses
 from tailwire.server.rest.addresses import Addresses
-from tailwire.server.rest.operations import Call, Operation, Streamed, Who
+from tailwire.server.rest.operations import Access, Call, Operation, Streamed
 from tailwire.server.rest.queries import BlockQuery, SearchQuery, UserQuery
-
-
-class TokenWanted(TokenChange, rename="camel"):
-    """For which device an auth token is wanted."""
-
-    device_id: str | None = None
-    force: bool = False
+from tailwire.server.rest.results import done, failed, outcomes, page
 
 
 class UserRoutes:
     """The resource `users`."""
 
-    def __init__(
-        self, users: Users, sessions: Sessions, relations: Relations, export: Export, addresses: Addresses
-    ) -> None:
+    def __init__(self, users: Users, sessions: Sessions, export: Export, addresses: Addresses) -> None:
         self._users = users
         self._export = export
         self._addresses = addresses
         self._sessions = sessions
-        self._relations = relations
 
     def operations(self) -> list[Operation]:
-        """The operations."""
-        u, one, done = self._users, shapes.User, shapes.Done
+        """Return the operations."""
+        one, admin = responses.User, Access.ADMIN
         return [
-            Operation("POST", "/users", "Create a user", self._create, who=Who.KEY, body=NewUser, answer=one,
-                      counts=RequestKind.CORE),
-            Operation("GET", "/users", "List users", self._list, query=UserQuery, answer=list[shapes.User],
-                      feature="listUsers", whole=True),
-            Operation("GET", "/users/{uid}", "See a user", lambda c: u.get(c.caller, c.params["uid"]), answer=one,
-                      feature="getUser"),
-            Operation("PUT", "/users/{uid}", "Change a user", lambda c: u.update(c.params["uid"], c.body),
-                      who=Who.ADMIN, body=UserChange, answer=one),
-            Operation("DELETE", "/users/{uid}", "Delete a user", self._delete, who=Who.ADMIN, body=Deleted,
-                      answer=done, counts=RequestKind.CORE),
-            Operation("GET", "/users/{uid}/export", "Get all that is kept about a user, in lines of JSON",
-                      self._exported, who=Who.ADMIN),
-            Operation("DELETE", "/users", "Deactivate users", lambda c: u.deactivate(c.body.uids_to_deactivate),
-                      who=Who.ADMIN, body=Deactivated, answer=shapes.Deactivated),
-            Operation("PUT", "/users", "Reactivate users", lambda c: u.reactivate(c.body.uids_to_activate),
-                      who=Who.ADMIN, body=Reactivated, answer=shapes.Reactivated),
-            Operation("POST", "/users/{uid}/auth_tokens", "Create an auth token", self._create_token, who=Who.KEY,
-                      body=TokenWanted, answer=one, counts=RequestKind.CORE),
-            *self._blocks("/blockedusers"),
-            *self._blocks("/users/{uid}/blockedusers"),
-            *self._friends("/friends"),
-            *self._friends("/users/{uid}/friends"),
+            Operation("POST", "/users", "Create a user", self._create, access=Access.KEY, body=requests.CreateUser,
+                      response=one, rate=RequestKind.CORE),
+            Operation("GET", "/users", "List users", self._list, query=UserQuery, response=list[responses.User],
+                      feature="listUsers", enveloped=True),
+            Operation("GET", "/users/{uid}", "Get a user", self._get, response=one, feature="getUser"),
+            Operation("PUT", "/users/{uid}", "Change a user", self._update, access=admin, body=requests.UpdateUser,
+                      response=one),
+            Operation("DELETE", "/users/{uid}", "Delete a user", self._delete, access=admin, body=requests.DeleteUser,
+                      response=responses.Done, rate=RequestKind.CORE),
+            Operation("GET", "/users/{uid}/export", "Export all data about a user as lines of JSON", self._exported,
+                      access=admin),
+            Operation("DELETE", "/users", "Deactivate users", self._deactivate, access=admin,
+                      body=requests.DeactivateUsers, response=responses.Deactivated),
+            Operation("PUT", "/users", "Reactivate users", self._reactivate, access=admin,
+                      body=requests.ReactivateUsers, response=responses.Reactivated),
+            Operation("POST", "/users/{uid}/auth_tokens", "Create an auth token", self._create_token,
+                      access=Access.KEY, body=requests.CreateAuthToken, response=one, rate=RequestKind.CORE),
         ]  # fmt: skip
 
-    def _blocks(self, path: str) -> list[Operation]:
-        r, outcome = self._relations, dict[str, shapes.Outcome]
-        who = Who.ADMIN if "{" in path else Who.USER
+    async def _create(self, call: Call) -> dict[str, Any]:
+        body: requests.CreateUser = call.body
+        made = await self._users.create(body.to_user())
+        if body.with_auth_token:
+            made |= {"authToken": (await self._sessions.create_token(made["uid"]))["authToken"]}
+        return made
 
-        async def block(call: Call) -> Any:
-            return await r.block(await self._acting(call), call.body)
+    async def _get(self, call: Call) -> dict[str, Any]:
+        return await self._users.get(call.caller, call.params["uid"])
 
-        async def unblock(call: Call) -> Any:
-            return await r.block(await self._acting(call), call.body, take_back=True)
+    async def _update(self, call: Call) -> dict[str, Any]:
+        return await self._users.update(call.params["uid"], call.body.to_change())
 
-        async def listed(call: Call) -> Any:
-            q: BlockQuery = call.query
-            caller = await self._acting(call)
-            return await r.blocked(caller, direction=q.direction, search=q.search_key, limit=q.size, number=q.page)
-
-        return [
-            Operation("POST", path, "Block users", block, who=who, body=Blocked, answer=outcome, feature="blockUser"),
-            Operation("DELETE", path, "Unblock users", unblock, who=who, body=Blocked, answer=outcome,
-                      feature="unblockUser"),
-            Operation("GET", path, "List blocked users", listed, who=who, query=BlockQuery, answer=list[shapes.User],
-                      feature="getBlockedUsers", whole=True),
-        ]  # fmt: skip
-
-    def _friends(self, path: str) -> list[Operation]:
-        r = self._relations
-        who = Who.ADMIN if "{" in path else Who.USER
-
-        async def befriend(call: Call) -> Any:
-            return await r.befriend(await self._acting(call), call.body)
-
-        async def unfriend(call: Call) -> Any:
-            return await r.unfriend(await self._acting(call), call.body)
-
-        async def listed(call: Call) -> Any:
-            q: SearchQuery = call.query
-            return await r.friends(await self._acting(call), search=q.search_key, limit=q.size, number=q.page)
-
-        reading = Operation("GET", path, "List friends", listed, who=who, query=SearchQuery, answer=list[shapes.User],
-                            whole=True)  # fmt: skip
-        if who is Who.USER:
-            return [reading]  # who are friends is for the app to say
-        return [
-            Operation("POST", path, "Make friends", befriend, who=who, body=NewFriends, answer=shapes.Accepted),
-            Operation("DELETE", path, "End friendships", unfriend, who=who, body=Unfriended, answer=shapes.Done),
-            reading,
-        ]
-
-    async def _delete(self, call: Call) -> Any:
-        wanted: Deleted = call.body
-        return await self._users.delete(call.params["uid"], permanent=wanted.permanent, anonymous=wanted.anonymous)
+    async def _delete(self, call: Call) -> dict[str, Any]:
+        body: requests.DeleteUser = call.body
+        uid = await self._users.delete(call.params["uid"], permanent=body.permanent, anonymous=body.anonymous)
+        return done(f"User with {uid} has been deleted successfully.")
 
     async def _exported(self, call: Call) -> Streamed:
         lines = await self._export.begin(call.params["uid"])
@@ -124,21 +79,15 @@ class UserRoutes:
         headers = [(b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store")]
         return Streamed(200, headers, (with_address(line, base) async for line in lines))
 
-    async def _acting(self, call: Call) -> Any:
-        # With a REST key the path says for whom.
-        if "uid" not in call.params:
-            return call.caller
-        return await self._sessions.key_caller(call.header(b"apikey"), call.params["uid"])
+    async def _deactivate(self, call: Call) -> dict[str, Any]:
+        return {"deactivatedUids": await self._users.deactivate(call.body.uids_to_deactivate)}
 
-    async def _create(self, call: Call) -> dict[str, Any]:
-        made = await self._users.create(call.body)
-        if call.body.with_auth_token:
-            made |= {"authToken": (await self._sessions.create_token(made["uid"]))["authToken"]}
-        return made
+    async def _reactivate(self, call: Call) -> dict[str, Any]:
+        return {"nonDeactivatedUids": await self._users.reactivate(call.body.uids_to_activate)}
 
     async def _create_token(self, call: Call) -> dict[str, Any]:
-        device = device_of(call.body, TokenRow("", "", 0))
-        return await self._sessions.create_token(call.params["uid"], device)
+        body: requests.CreateAuthToken = call.body
+        return await self._sessions.create_token(call.params["uid"], with_device(TokenRow("", "", 0), body.to_device()))
 
     async def _list(self, call: Call) -> dict[str, Any]:
         q: UserQuery = call.query
@@ -160,4 +109,92 @@ class UserRoutes:
             limit=q.size,
             offset=q.offset,
         )
-        return await self._users.listed(call.caller, wanted, status=q.status, number=q.page)
+        return page(q, *await self._users.listed(call.caller, wanted, status=q.status))
+
+
+class RelationRoutes:
+    """The resources `blockedusers` and `friends`, of the caller or, with a REST key, of the user in the path."""
+
+    def __init__(self, relations: Relations, sessions: Sessions) -> None:
+        self._relations = relations
+        self._sessions = sessions
+
+    def operations(self) -> list[Operation]:
+        """Return the operations."""
+        return [
+            *self._block_operations("/blockedusers", Access.USER),
+            *self._block_operations("/users/{uid}/blockedusers", Access.ADMIN),
+            # Users may list their friends; only the app's backend may change them.
+            self._list_of_friends("/friends", Access.USER),
+            *self._friend_operations("/users/{uid}/friends"),
+        ]
+
+    def _block_operations(self, path: str, access: Access) -> list[Operation]:
+        outcome = dict[str, responses.Outcome]
+        return [
+            Operation("POST", path, "Block users", self._block, access=access, body=requests.BlockUsers,
+                      response=outcome, feature="blockUser"),
+            Operation("DELETE", path, "Unblock users", self._unblock, access=access, body=requests.BlockUsers,
+                      response=outcome, feature="unblockUser"),
+            Operation("GET", path, "List blocked users", self._list_blocked, access=access, query=BlockQuery,
+                      response=list[responses.User], feature="getBlockedUsers", enveloped=True),
+        ]  # fmt: skip
+
+    def _list_of_friends(self, path: str, access: Access) -> Operation:
+        return Operation("GET", path, "List friends", self._list_friends, access=access, query=SearchQuery,
+                         response=list[responses.User], enveloped=True)  # fmt: skip
+
+    def _friend_operations(self, path: str) -> list[Operation]:
+        admin = Access.ADMIN
+        return [
+            Operation("POST", path, "Add friends", self._befriend, access=admin, body=requests.AddFriends,
+                      response=responses.Accepted),
+            Operation("DELETE", path, "Remove friends", self._unfriend, access=admin, body=requests.RemoveFriends,
+                      response=responses.Done),
+            self._list_of_friends(path, admin),
+        ]  # fmt: skip
+
+    async def _acting(self, call: Call) -> Caller:
+        # A REST key acts for the user in the path.
+        if "uid" not in call.params:
+            return call.caller
+        return await self._sessions.key_caller(call.header(b"apikey"), call.params["uid"])
+
+    async def _block(self, call: Call) -> dict[str, Any]:
+        return await self._change_blocks(call, take_back=False)
+
+    async def _unblock(self, call: Call) -> dict[str, Any]:
+        return await self._change_blocks(call, take_back=True)
+
+    async def _change_blocks(self, call: Call, *, take_back: bool) -> dict[str, Any]:
+        caller = await self._acting(call)
+        found = await self._relations.block(caller, call.body.blocked_uids, take_back=take_back)
+        text = f"The user with UID {caller.uid} has {'unblocked' if take_back else 'blocked'} user with UID"
+        return {
+            uid: failed(other) if isinstance(other, Refused) else done(f"{text} {other} successfully.")
+            for uid, other in found.items()
+        }
+
+    async def _list_blocked(self, call: Call) -> dict[str, Any]:
+        q: BlockQuery = call.query
+        caller = await self._acting(call)
+        rows, total = await self._relations.blocked(
+            caller, direction=q.direction, search=q.search_key, limit=q.size, offset=q.offset
+        )
+        return page(q, rows, total)
+
+    async def _befriend(self, call: Call) -> dict[str, Any]:
+        body: requests.AddFriends = call.body
+        caller = await self._acting(call)
+        found = await self._relations.befriend(caller, body.accepted, with_conversation=body.add_to_conversations)
+        return {"accepted": outcomes(found, "Created relationship with status accepted.")}
+
+    async def _unfriend(self, call: Call) -> dict[str, Any]:
+        caller = await self._acting(call)
+        await self._relations.unfriend(caller, call.body.friends)
+        return done(f"The friends have been removed successfully for the user {caller.uid}.")
+
+    async def _list_friends(self, call: Call) -> dict[str, Any]:
+        q: SearchQuery = call.query
+        caller = await self._acting(call)
+        return page(q, *await self._relations.friends(caller, search=q.search_key, limit=q.size, offset=q.offset))

@@ -1,5 +1,5 @@
-"""Who may do what, and what is valid. The only home of "may they". PURE.
+"""Permissions and validation: who may do what, and what is valid. PURE.
 
-Who may import it: actions and everything left of them.
-Design page: server.md (Who may do what); limits: facts-sdk.md, section 12.
+Who may import it: actions, rest, gateway, app.
+Read more: docs/project/specification.md, docs/server.md
 """

@@ -1,6 +1,7 @@
-"""Decodes the JSON that strangers send: the one door for the bodies of requests, the fields of forms, and frames.
+"""Decodes untrusted JSON: request bodies, form fields and frames.
 
-Rule: `rest` and `gateway` decode nothing by themselves, so that the bounds hold for all that is kept and handed on.
+`rest` and `gateway` decode untrusted JSON only with this module, so that its bounds hold for everything that is stored
+or published.
 """
 
 from __future__ import annotations
@@ -16,28 +17,28 @@ from tailwire.wire import bounds
 T = TypeVar("T")
 
 
-_known: dict[Any, Any] = {}  # a decoder for each shape: to look it up costs less than to make it
+_decoders: dict[Any, Any] = {}  # by type; making a decoder costs more than a lookup
 
 
 def _decoder(kind: type[T]) -> Callable[[bytes], T]:
-    found: Callable[[bytes], T] | None = _known.get(kind)
+    found: Callable[[bytes], T] | None = _decoders.get(kind)
     if found is None:
-        found = _known[kind] = msgspec.json.Decoder(kind).decode
+        found = _decoders[kind] = msgspec.json.Decoder(kind).decode
     return found
 
 
 def decode(text: bytes, kind: type[T], what: str = "body") -> T:
-    """Return JSON of a known shape, all of it within the bounds.
+    """Return JSON as an instance of a type, after checking the bounds of all of it.
 
     Args:
-        kind: what it has to be.
-        what: how it is called where nothing within it can be named.
+        kind: the expected type.
+        what: the name of the whole, for details that concern no single field.
 
     Raises:
-        Refused: ERR_BAD_REQUEST; details name the place, and the bound or what is wrong.
+        Refused: ERR_BAD_REQUEST; details name the field, and what is wrong.
     """
     try:
-        text.decode()  # all of it is text, also what is left as it is until later
+        text.decode()  # msgspec does not check the text of raw parts
         value = _decoder(kind)(text)
     except RecursionError as e:
         raise _exceeding(text, what) from e
@@ -50,10 +51,10 @@ def decode(text: bytes, kind: type[T], what: str = "body") -> T:
 
 
 def decode_part(part: bytes, kind: type[T], what: str = "body") -> T:
-    """Return a part of something that `decode` has let through, and left as it was.
+    """Return a raw part of a value from `decode` as an instance of a type.
 
     Raises:
-        Refused: ERR_BAD_REQUEST; details name the place and what is wrong.
+        Refused: ERR_BAD_REQUEST; details name the field, and what is wrong.
     """
     try:
         return _decoder(kind)(part)

@@ -1,4 +1,4 @@
-"""The features that a role can be kept from, by their documented keys: what each does, and at which path. PURE."""
+"""The features that can be denied to a role, by their documented keys: description and path. PURE."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ FEATURES: dict[str, tuple[str, str]] = {
     "deleteGroup": ("Delete a group", "/v3/groups/{guid}"),
     "deleteMessage": ("Delete a message", "/v3/messages/{id}"),
     "getBlockedUsers": ("List blocked users", "/v3/blockedusers"),
-    "getConversation": ("See a conversation", "/v3/users/{uid}/conversation"),
-    "getGroup": ("See a group", "/v3/groups/{guid}"),
+    "getConversation": ("Get a conversation", "/v3/users/{uid}/conversation"),
+    "getGroup": ("Get a group", "/v3/groups/{guid}"),
     "getGroupMessages": ("Read the messages of a group", "/v3/groups/{guid}/messages"),
-    "getMessage": ("See a message", "/v3/messages/{id}"),
-    "getMyDetails": ("See oneself", "/v3/me"),
-    "getUser": ("See a user", "/v3/users/{uid}"),
+    "getMessage": ("Get a message", "/v3/messages/{id}"),
+    "getMyDetails": ("Get the logged-in user", "/v3/me"),
+    "getUser": ("Get a user", "/v3/users/{uid}"),
     "getUserMessages": ("Read the messages with a user", "/v3/users/{uid}/messages"),
     "joinGroup": ("Join a group", "/v3/groups/{guid}/members"),
     "kickMember": ("Kick a member", "/v3/groups/{guid}/members/{uid}"),
     "leaveGroup": ("Leave a group", "/v3/groups/{guid}/members"),
-    "listBannedUsers": ("List who is banned from a group", "/v3/groups/{guid}/bannedusers"),
+    "listBannedUsers": ("List the users who are banned from a group", "/v3/groups/{guid}/bannedusers"),
     "listConversations": ("List conversations", "/v3/conversations"),
     "listGroupMembers": ("List the members of a group", "/v3/groups/{guid}/members"),
     "listGroups": ("List groups", "/v3/groups"),
@@ -40,5 +40,5 @@ FEATURES: dict[str, tuple[str, str]] = {
 
 
 def feature_key(feature: str) -> str:
-    """A feature as answers name it."""
+    """Return the key of a feature as responses contain it."""
     return f"u.{feature}"

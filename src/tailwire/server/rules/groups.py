@@ -1,4 +1,4 @@
-"""What a group must be, and what a password opens. Who may do what stands in `permissions`."""
+"""Validates groups, and passwords for joining them. Permissions are in `permissions`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SCOPES = ("admin", "moderator", "participant")
 
 
 def check_type(kind: str) -> str:
-    """The type of a group.
+    """Return the type of a group if it is valid.
 
     Raises:
         Refused: ERR_BAD_REQUEST.
@@ -21,7 +21,7 @@ def check_type(kind: str) -> str:
 
 
 def check_scope(scope: str) -> str:
-    """The scope of a member.
+    """Return the scope of a member if it is valid.
 
     Raises:
         Refused: ERR_BAD_REQUEST.
@@ -32,7 +32,7 @@ def check_scope(scope: str) -> str:
 
 
 def check_new(kind: str, password: str | None) -> None:
-    """What a new group must be.
+    """Check type and password of a new group.
 
     Raises:
         Refused: ERR_BAD_REQUEST, ERR_EMPTY_GROUP_PASS.
@@ -42,12 +42,13 @@ def check_new(kind: str, password: str | None) -> None:
         raise Refused("ERR_EMPTY_GROUP_PASS")
 
 
-def check_join(group: GroupRow, *, password: str | None, right: bool, most: int) -> None:
-    """What else a join needs, for those who may join at all.
+def check_join(group: GroupRow, *, password: str | None, matches: bool, max_members: int) -> None:
+    """Check password and vacancy for a user who is permitted to join.
 
     Args:
-        right: whether the password is the group's.
-        most: members that a group may have.
+        password: the given password, if any.
+        matches: whether it is the group's password.
+        max_members: members that a group may have.
 
     Raises:
         Refused: ERR_GROUP_JOIN_NOT_ALLOWED, ERR_EMPTY_GROUP_PASS, ERR_WRONG_GROUP_PASS, ERR_NO_VACANCY.
@@ -57,7 +58,7 @@ def check_join(group: GroupRow, *, password: str | None, right: bool, most: int)
     if group.type == "password":
         if not password:
             raise Refused("ERR_EMPTY_GROUP_PASS")
-        if not right:
+        if not matches:
             raise Refused("ERR_WRONG_GROUP_PASS")
-    if group.members_count >= most:
+    if group.members_count >= max_members:
         raise Refused("ERR_NO_VACANCY")

@@ -1,22 +1,22 @@
-"""How long what people write may be: the documented lengths, each of which can be set."""
+"""Limits of the texts that users write: the documented ones, each of which is a setting."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.rules.addresses import check_address
+from tailwire.server.rules.urls import check_address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lengths:
-    """The most that is taken. Each check gives back what is good.
+    """The limits. Each check returns the value if it is valid.
 
     Attributes:
         name: characters of a name.
         url: characters of an avatar, icon or link.
         metadata: bytes of a user's, group's or role's metadata.
-        tags: tags of one thing.
+        tags: tags of one object.
         tag: characters of a tag.
         password: characters of a group's password.
         description: characters of a group's description.
@@ -33,7 +33,7 @@ class Lengths:
     at_once: int
 
     def check_name(self, value: str, field: str = "name") -> str:
-        """A name that people read.
+        """Return a display name if it is valid.
 
         Raises:
             Refused: ERR_BAD_REQUEST, naming the field.
@@ -43,7 +43,7 @@ class Lengths:
         return value
 
     def check_url(self, value: str | None, field: str) -> str | None:
-        """A URL of an icon, avatar or link.
+        """Return the URL of an icon, avatar or link if it is valid, or None if it is empty.
 
         Raises:
             Refused: ERR_BAD_REQUEST, naming the field.
@@ -54,7 +54,7 @@ class Lengths:
         return value or None
 
     def check_tags(self, value: list[str]) -> list[str]:
-        """Tags of a user, group, message or conversation.
+        """Return the tags of a user, group, message or conversation if they are valid.
 
         Raises:
             Refused: ERR_BAD_REQUEST.
@@ -64,7 +64,7 @@ class Lengths:
         return value
 
     def check_metadata(self, encoded: bytes) -> str | None:
-        """Metadata, as encoded JSON; `null` is none.
+        """Return encoded metadata if it is valid, or None for `null`.
 
         Raises:
             Refused: ERR_BAD_REQUEST.
@@ -76,7 +76,7 @@ class Lengths:
         return encoded.decode()
 
     def check_group(self, password: str | None, description: str | None) -> None:
-        """What else is written of a group.
+        """Check password and description of a group.
 
         Raises:
             Refused: ERR_BAD_REQUEST.
@@ -85,10 +85,11 @@ class Lengths:
         self._check(description, self.description, "description")
 
     def check_count(self, count: int, field: str, what: str, least: int = 1) -> None:
-        """How many are named in one call.
+        """Check how many items a request contains.
 
         Args:
-            what: what they are, in plural.
+            what: the plural name of the items.
+            least: the minimum.
 
         Raises:
             Refused: ERR_BAD_REQUEST.
@@ -97,6 +98,6 @@ class Lengths:
             raise Refused("ERR_BAD_REQUEST", {field: f"Name {least} to {self.at_once} {what}."})
 
     @staticmethod
-    def _check(value: str | None, most: int, field: str) -> None:
-        if value is not None and len(value) > most:
-            raise Refused("ERR_BAD_REQUEST", {field: f"Use at most {most} characters."})
+    def _check(value: str | None, max_characters: int, field: str) -> None:
+        if value is not None and len(value) > max_characters:
+            raise Refused("ERR_BAD_REQUEST", {field: f"Use at most {max_characters} characters."})

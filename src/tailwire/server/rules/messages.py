@@ -1,4 +1,4 @@
-"""What a message must be. Who may do what to it stands in `permissions`."""
+"""Validates messages. Permissions are in `permissions`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from tailwire.server.ports.records import MessageRow, Trait
 from tailwire.server.ports.refusal import Refused
 
 MEDIA = frozenset({"image", "video", "audio", "file"})
+# Characters, except for mentions.
 MAX_MUID = 200
 MAX_TYPE = 100
 MAX_REACTION = 100
@@ -20,7 +21,7 @@ _LINK = re.compile(r"https?://[^\s<>]", re.IGNORECASE)
 
 
 def check_receiver(receiver: str | None, receiver_type: str | None) -> None:
-    """A message needs a receiver.
+    """Check the receiver of a message.
 
     Raises:
         Refused: ERR_EMPTY_RECEIVER, ERR_INVALID_RECEIVER_TYPE.
@@ -32,23 +33,24 @@ def check_receiver(receiver: str | None, receiver_type: str | None) -> None:
 
 
 def check_content(
-    category: str, kind: str, text: object, attachments: int, custom: bool, interactive: bool, size: int, most: int
+    category: str, kind: str, text: object, attachments: int, custom: bool, interactive: bool, size: int, max_bytes: int
 ) -> None:
-    """The content must fit the category and type.
+    """Check that the content fits the category and type of a message.
 
     Args:
+        kind: the message's `type`.
         text: `data.text` as it was sent.
-        attachments: how many attachments have a URL.
+        attachments: the number of attachments with a URL.
         custom: whether `data.customData` is an object.
-        interactive: whether `data.interactiveData` is one.
-        size: bytes of `data`.
-        most: the most that is taken.
+        interactive: whether `data.interactiveData` is an object.
+        size: the size of `data` in bytes.
+        max_bytes: the limit for `size`.
 
     Raises:
-        Refused: with the documented code of what is missing or wrong.
+        Refused: with the documented code for what is missing or wrong.
     """
-    if size > most:
-        raise Refused("ERR_INVALID_MESSAGE_DATA", f"data has {size} bytes, at most {most} are taken.")
+    if size > max_bytes:
+        raise Refused("ERR_INVALID_MESSAGE_DATA", f"data has {size} bytes. Send at most {max_bytes}.")
     if text is not None and not isinstance(text, str):
         raise Refused("ERR_INVALID_MESSAGE_TEXT")
     if category == "message":
@@ -75,7 +77,7 @@ def check_content(
 
 
 def check_changeable(message: MessageRow) -> None:
-    """Action messages and deleted messages stay as they are.
+    """Check that a message may be changed: it is neither an action message nor deleted.
 
     Raises:
         Refused: ERR_MESSAGE_ACTION_NOT_ALLOWED.
@@ -85,7 +87,7 @@ def check_changeable(message: MessageRow) -> None:
 
 
 def check_parent(parent: MessageRow, conversation: ConversationKey) -> None:
-    """What a reply in a thread may answer.
+    """Check that a message may have replies in a thread of the conversation.
 
     Raises:
         Refused: ERR_WRONG_MESSAGE_THREAD, ERR_MESSAGE_THREAD_NESTING, ERR_WRONG_MESSAGE_THREAD_CATEGORY.
@@ -99,7 +101,7 @@ def check_parent(parent: MessageRow, conversation: ConversationKey) -> None:
 
 
 def check_reaction(reaction: str) -> str:
-    """A reaction: an emoji, or a short word.
+    """Return a reaction (an emoji or a short word) if it is valid.
 
     Raises:
         Refused: ERR_BAD_REQUEST.
@@ -110,14 +112,14 @@ def check_reaction(reaction: str) -> str:
 
 
 def mentioned_in(text: str) -> list[str]:
-    """The uids that a text mentions as `<@uid:UID>`, each once."""
+    """Return the uids that a text mentions as `<@uid:UID>`, without duplicates."""
     if "<@uid:" not in text:
         return []
     return list(dict.fromkeys(uid.lower() for uid in _MENTION.findall(text)))[:MAX_MENTIONS]
 
 
 def traits_of(text: str | None, mentions: Sequence[str], attachments: int) -> int:
-    """What a message has, as bits."""
+    """Return the bits of `records.Trait` for a text and its attachments."""
     traits = Trait.SEARCHABLE if text else Trait(0)
     if text and "://" in text and _LINK.search(text):
         traits |= Trait.LINK

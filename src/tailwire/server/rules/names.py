@@ -1,4 +1,4 @@
-"""Names of things: uids and guids."""
+"""Identifiers: uids and guids."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SYSTEM_USER = "app_system"
 
 
 def identifier(value: str, field: str) -> str:
-    """A uid or guid in its stored form: lower case, `a-z0-9_-`, 1 to 100 characters.
+    """Return a uid or guid in its stored form: 1 to 100 lower-case characters of `a-z0-9_-`.
 
     Raises:
         Refused: ERR_BAD_REQUEST, naming the field.

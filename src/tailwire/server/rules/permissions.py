@@ -1,16 +1,18 @@
-"""Who may do what: the one table. Each operation against each role towards the object. PURE.
+"""Who may do what: one table per kind of object, with an operation in each row and a role in each column. PURE.
 
-A cell says `-` (allowed) or the code of the refusal, without its `ERR_`. A test walks through every cell over HTTP. No cell
-tells somebody who may not know of an object that it exists: to them it is the same as one that does not.
+A cell is `-` (allowed) or the code of the refusal without its `ERR_`. A test requests every cell over HTTP. A role that
+may not know that an object exists gets the same refusal as for an object that does not exist.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 from tailwire.server.ports.records import BanRow, GroupRow, MemberRow, MessageRow
 from tailwire.server.ports.refusal import Refused
 
-# Towards a group. `outsider`: no member of a private group. `stranger`: no member of another. A REST key without
-# `onBehalfOf` may do everything; one on behalf of a user has the user's role, but knows of every group.
+# `outsider`: not a member of a private group. `stranger`: not a member of another group. A REST key without
+# `onBehalfOf` may do everything. A REST key on behalf of a user has the role of that user, but knows of every group.
 GROUPS = """
                        outsider        stranger      banned              participant               moderator                admin                    owner
 see                    GUID_NOT_FOUND  -             -                   -                         -                        -                        -
@@ -38,9 +40,8 @@ make_moderator         GUID_NOT_FOUND  NOT_A_MEMBER  NOT_A_MEMBER        GROUP_N
 make_admin             GUID_NOT_FOUND  NOT_A_MEMBER  NOT_A_MEMBER        GROUP_NO_MODERATOR_SCOPE  GROUP_NO_SCOPE_CLEARANCE -                        -
 """
 
-# Towards a message. `stranger`: may not read it. `sender`, `receiver`: of a message between two users. `author`: a
-# participant, of a message of their own in a group. The others: of any message in their group. Another device of the
-# sender is the sender.
+# `stranger`: may not read the message. `sender`, `receiver`: of a message between two users. `author`: a participant who
+# sent the message in a group. The other roles apply to any message in the group. All devices of a user have one role.
 MESSAGES = """
              stranger              sender  receiver              author             participant           moderator  admin  owner
 read         MESSAGE_ID_NOT_FOUND  -       -                     -                  -                     -          -      -
@@ -56,10 +57,10 @@ interact     MESSAGE_ID_NOT_FOUND  -       -                     -              
 pin          MESSAGE_ID_NOT_FOUND  -       -                     PERMISSION_DENIED  PERMISSION_DENIED     -          -      -
 """
 
-# What is done to a message between two users and told to the other: a block stops it. A deletion it does not stop.
+# A block between two users stops these operations on their messages. It does not stop a deletion.
 STOPPED_BY_BLOCKS = frozenset({"edit", "react", "pin"})
 
-# Towards another user. `blocker`: has blocked them. `blocked`: is blocked by them. `change`: one of `STOPPED_BY_BLOCKS`.
+# `blocker`: has blocked the other user. `blocked`: is blocked by the other user. `change`: one of `STOPPED_BY_BLOCKS`.
 USERS = """
          stranger  self               blocker           blocked
 see      -         -                  -                 -
@@ -70,7 +71,8 @@ block    -         CANNOT_BLOCK_SELF  -                 -
 befriend -         CANNOT_FORM_SELF_RELATION  -         -
 """
 
-# With which key. `none`: without any, `token`: the auth token of a user. The codes of this table begin with `AUTH_ERR_`.
+# Columns: no key, an unknown key, a key with the scope `authOnly`, a REST key, the auth token of a user. The codes of
+# this table begin with `AUTH_ERR_`.
 KEYS = """
                none          unknown           auth       rest  token
 create_user    EMPTY_APIKEY  APIKEY_NOT_FOUND  -          -     EMPTY_APIKEY
@@ -78,11 +80,45 @@ create_token   EMPTY_APIKEY  APIKEY_NOT_FOUND  -          -     EMPTY_APIKEY
 administer     EMPTY_APIKEY  APIKEY_NOT_FOUND  NO_ACCESS  -     EMPTY_APIKEY
 """
 
+GroupOperation = Literal[
+    "see", "join", "leave", "read", "write", "list_members", "list_banned", "update", "delete", "transfer",
+    "add_member", "unban",
+    "remove_participant", "remove_moderator", "remove_admin", "remove_owner",
+    "change_participant", "change_moderator", "change_admin", "change_owner",
+    "make_participant", "make_moderator", "make_admin",
+]  # fmt: skip
+MessageOperation = Literal[
+    "read", "edit", "delete", "reply", "quote", "react", "flag", "save", "follow", "interact", "pin"
+]
+UserOperation = Literal["see", "write", "type", "change", "block", "befriend"]
+KeyOperation = Literal["create_user", "create_token", "administer"]
+
+REMOVAL: dict[str, GroupOperation] = {
+    "participant": "remove_participant",
+    "moderator": "remove_moderator",
+    "admin": "remove_admin",
+    "owner": "remove_owner",
+}
+"""The operation that removes or bans a member, by the role of that member."""
+SCOPE_CHANGE: dict[str, GroupOperation] = {
+    "participant": "change_participant",
+    "moderator": "change_moderator",
+    "admin": "change_admin",
+    "owner": "change_owner",
+}
+"""The operation that changes the scope of a member, by the role of that member."""
+GRANT: dict[str, GroupOperation] = {
+    "participant": "make_participant",
+    "moderator": "make_moderator",
+    "admin": "make_admin",
+}
+"""The operation that gives a member a scope, by the scope."""
+
 Table = dict[str, dict[str, str]]
 
 
 def read_table(text: str, prefix: str = "ERR_") -> Table:
-    """A table of this module: operation, role, code of the refusal ("" where it is allowed)."""
+    """Return a table of this module: operation, then role, then the code of the refusal ("" if it is allowed)."""
     head, *rows = [line.split() for line in text.strip().splitlines()]
     table: Table = {}
     for name, *cells in rows:
@@ -96,10 +132,12 @@ _KEYS = read_table(KEYS, "AUTH_ERR_")
 
 
 def group_role(group: GroupRow, member: MemberRow | None, ban: BanRow | None = None, *, knows: bool = False) -> str:
-    """The role of somebody towards a group.
+    """Return a user's role in a group.
 
     Args:
-        knows: they may know of private groups that they are no member of (a REST key on their behalf).
+        member: the user's membership, if any.
+        ban: the user's ban, if any.
+        knows: whether the caller may know of private groups without being a member (a REST key on behalf of a user).
     """
     if member is not None:
         return "owner" if group.owner == member.uid else member.scope
@@ -108,60 +146,60 @@ def group_role(group: GroupRow, member: MemberRow | None, ban: BanRow | None = N
     return "banned" if ban is not None else "stranger"
 
 
-def message_role(message: MessageRow, who: str, member: MemberRow | None, owner: str | None) -> str:
-    """The role of somebody towards a message.
+def message_role(message: MessageRow, uid: str, member: MemberRow | None, owner: str | None) -> str:
+    """Return a user's role for a message.
 
     Args:
-        member: their membership in the message's group, if it has one.
-        owner: of the message's group.
+        member: the user's membership in the message's group, if any.
+        owner: the owner of the message's group.
     """
     if message.receiver_type == "user":
-        return "sender" if who == message.sender else "receiver" if who == message.receiver else "stranger"
+        return "sender" if uid == message.sender else "receiver" if uid == message.receiver else "stranger"
     if member is None:
         return "stranger"
-    role = "owner" if who == owner else member.scope
-    return "author" if role == "participant" and who == message.sender else role
+    role = "owner" if uid == owner else member.scope
+    return "author" if role == "participant" and uid == message.sender else role
 
 
-def user_role(who: str, other: str, blocked_by: str) -> str:
-    """The role of somebody towards another user; `blocked_by` is who of the two has blocked, if any."""
-    if who == other:
+def user_role(uid: str, other: str, blocked_by: str) -> str:
+    """Return the role of `uid` for the user `other`; `blocked_by` is the one of the two who blocked the other, or ""."""
+    if uid == other:
         return "self"
-    return {"": "stranger", who: "blocker"}.get(blocked_by, "blocked")
+    return {"": "stranger", uid: "blocker"}.get(blocked_by, "blocked")
 
 
-def check_group(operation: str, role: str) -> None:
-    """Whether somebody may do something in a group.
+def check_group(operation: GroupOperation, role: str) -> None:
+    """Check an operation in a group.
 
     Raises:
-        Refused: with the table's code.
+        Refused: with the code in the table.
     """
     _check(_GROUPS, operation, role)
 
 
-def check_message(operation: str, role: str) -> None:
-    """Whether somebody may do something to a message.
+def check_message(operation: MessageOperation, role: str) -> None:
+    """Check an operation on a message.
 
     Raises:
-        Refused: with the table's code.
+        Refused: with the code in the table.
     """
     _check(_MESSAGES, operation, role)
 
 
-def check_user(operation: str, role: str) -> None:
-    """Whether somebody may do something to another user.
+def check_user(operation: UserOperation, role: str) -> None:
+    """Check an operation on another user.
 
     Raises:
-        Refused: with the table's code.
+        Refused: with the code in the table.
     """
     _check(_USERS, operation, role)
 
 
-def check_key(operation: str, role: str) -> None:
-    """Whether something may be done with a key.
+def check_key(operation: KeyOperation, role: str) -> None:
+    """Check an operation with an API key.
 
     Raises:
-        Refused: with the table's code.
+        Refused: with the code in the table.
     """
     _check(_KEYS, operation, role)
 

@@ -1,4 +1,4 @@
-"""Why a message can be reported. PURE."""
+"""The reasons for reporting a message. PURE."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ FLAG_REASONS: dict[str, tuple[str, str]] = {
     "scam": ("Scam", "Deception, or an attempt to get money or secrets."),
     "other": ("Something else", "Say what in the remark."),
 }
-"""By id: name and description."""
+"""Name and description, by id."""
 
 MAX_REMARK = 1000
+"""Characters of the remark on a report."""
 
 
 def listed_reasons() -> list[dict[str, str]]:
-    """The reasons as clients are told of them."""
+    """Return the reasons as clients receive them."""
     return [{"id": key, "name": name, "description": text} for key, (name, text) in FLAG_REASONS.items()]

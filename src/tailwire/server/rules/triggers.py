@@ -1,9 +1,9 @@
-"""What a webhook can be told of. PURE."""
+"""The events for which a webhook can be registered. PURE."""
 
 from __future__ import annotations
 
 TRIGGERS = {
-    "message_sent": "a message was sent, of whatever category but the actions below",
+    "message_sent": "a message was sent (of any category but action)",
     "message_edited": "a message was edited",
     "message_deleted": "a message was deleted",
     "message_delivery_receipt": "a message was delivered to its receiver",
@@ -14,15 +14,15 @@ TRIGGERS = {
     "user_connection_status_changed": "a user came online or went offline",
     "user_blocked": "a user blocked others",
     "user_unblocked": "a user unblocked others",
-    "group_created": "a group was made",
+    "group_created": "a group was created",
     "group_updated": "a group was changed",
     "group_deleted": "a group was deleted",
-    "group_owner_transferred": "a group has another owner",
+    "group_owner_transferred": "the owner of a group has changed",
     "group_member_joined": "a user joined a group",
     "group_member_left": "a user left a group",
     "group_member_added": "a user was added to a group",
     "group_member_kicked": "a user was removed from a group",
     "group_member_banned": "a user was banned from a group",
     "group_member_unbanned": "a ban was lifted",
-    "group_member_scope_changed": "a member of a group has another scope",
+    "group_member_scope_changed": "the scope of a member has changed",
 }

@@ -1,5 +1,5 @@
-"""Where uploaded files are kept: a folder.
+"""Stores uploaded files in a folder, and makes thumbnails.
 
 Who may import it: app.
-Design page: server.md (embedded by default); the interface is `ports/uploads.py`.
+Read more: docs/server.md; the interface is `ports/uploads.py`.
 """

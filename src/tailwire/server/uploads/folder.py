@@ -1,4 +1,4 @@
-"""Files in a folder."""
+"""Stores files in a folder."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ from tailwire.server import private_files
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Picture
 from tailwire.server.telemetry.logs import log
-from tailwire.server.uploads.pictures import small_copy
 from tailwire.server.uploads.threads import Full, Threads
+from tailwire.server.uploads.thumbnails import make_thumbnail
 
-COME_BACK = 10.0
-PIECE = 256 * 1024
-HEAD = 4096
-READERS, WRITERS = 4, 2
-MAX_WRITES, MAX_PICTURES = 200, 16
+RETRY_AFTER_SECONDS = 10.0
+CHUNK_BYTES = 256 * 1024
+HEAD_BYTES = 4096
+"""The start of a file, from which its type is determined."""
+READ_THREADS, WRITE_THREADS = 4, 2
+MAX_PENDING_WRITES, MAX_PENDING_THUMBNAILS = 200, 16
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    # A disk that is full or read-only, or no descriptors left: not the fault of whoever uploads.
+def _unavailable_on_error() -> Iterator[None]:
+    # A full or read-only disk, or no file descriptors: a failure of the server, not of the request.
     try:
         yield
     except OSError as e:
         log.error("a file cannot be stored: %s", e)
-        raise _later() from e
+        raise _unavailable() from e
     except Full as e:
-        raise _later() from e
+        raise _unavailable() from e
 
 
-def _later() -> Refused:
-    return Refused("ERR_UNAVAILABLE", "The file was not stored. Try again later.", retry_after=COME_BACK)
+def _unavailable() -> Refused:
+    return Refused("ERR_UNAVAILABLE", "The file was not stored. Try again later.", retry_after=RETRY_AFTER_SECONDS)
 
 
 class _File:
@@ -49,7 +50,7 @@ class _File:
         self._small = folder / f".{os.getpid()}-{number}-small.part"
         self._writers = writers
         self._pictures = pictures
-        with _told():
+        with _unavailable_on_error():
             private_files.make_folder(folder)
             self._file: BinaryIO | None = private_files.open_new(self._path)
         self._kept = False
@@ -57,17 +58,17 @@ class _File:
         self.size = 0
 
     def write(self, data: bytes) -> None:
-        """Write the next bytes: into the system's cache, which takes no time worth a thread."""
+        """Write the next bytes. They go to the page cache, which is too fast to need a thread."""
         if self._file is None:
             raise ValueError("the file is finished")
-        if len(self.head) < HEAD:
-            self.head += data[: HEAD - len(self.head)]
-        with _told():
+        if len(self.head) < HEAD_BYTES:
+            self.head += data[: HEAD_BYTES - len(self.head)]
+        with _unavailable_on_error():
             self._file.write(data)
         self.size += len(data)
 
     async def finish(self) -> None:
-        """Bring all of it to the disk."""
+        """Flush the file to the disk."""
         file, self._file = self._file, None
         if file is None:
             raise ValueError("the file is finished")
@@ -80,16 +81,16 @@ class _File:
         await self._in_thread(store, file.close)
 
     async def picture(self) -> Picture | None:
-        """Measure it as a picture and make a small copy, unless too many wait for theirs."""
+        """Return the size of a picture after making a thumbnail; without a thumbnail if too many are pending."""
         try:
-            return await self._pictures.run(partial(small_copy, self._path, self._small))
+            return await self._pictures.run(partial(make_thumbnail, self._path, self._small))
         except Full:
             with suppress(Full):
-                return await self._writers.run(partial(small_copy, self._path, None))
+                return await self._writers.run(partial(make_thumbnail, self._path, None))
         return None
 
     async def keep(self, name: str, thumbnail: str | None = None) -> None:
-        """Keep it under a name."""
+        """Move the file to its final name."""
 
         def rename() -> None:
             if thumbnail is not None:
@@ -102,20 +103,20 @@ class _File:
 
     async def _in_thread(self, work: Callable[[], None], otherwise: Callable[[], None] | None = None) -> None:
         try:
-            with _told():
+            with _unavailable_on_error():
                 await self._writers.run(work)
         except Refused:
             if otherwise is not None:
-                with suppress(OSError):  # what could not be written is not wanted any more
+                with suppress(OSError):  # the file is discarded anyway
                     otherwise()
             self.drop()
             raise
 
     def drop(self) -> None:
-        """Forget it."""
+        """Discard the file, unless it was kept."""
         file, self._file = self._file, None
         if file is not None:
-            with suppress(OSError):  # what could not be written is not wanted any more
+            with suppress(OSError):  # the file is discarded anyway
                 file.close()
         if not self._kept:
             self._path.unlink(missing_ok=True)
@@ -123,60 +124,60 @@ class _File:
 
 
 class FolderUploads:
-    """The place. The folder is made with the first file."""
+    """Stores files in a folder, which is created with the first file."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._number = 0
-        # Threads of their own: a download waits neither for thumbnails nor for the disk that takes an upload.
-        self._readers = Threads("downloads", READERS)
-        self._writers = Threads("uploads", WRITERS, MAX_WRITES)
-        self._pictures = Threads("pictures", 1, MAX_PICTURES, patient=True)
+        # Separate threads, so that downloads wait neither for thumbnails nor for writes.
+        self._readers = Threads("downloads", READ_THREADS)
+        self._writers = Threads("uploads", WRITE_THREADS, MAX_PENDING_WRITES)
+        self._pictures = Threads("pictures", 1, MAX_PENDING_THUMBNAILS, low_priority=True)
 
     def sweep(self) -> None:
-        """Remove what was half written before a crash. Only the one server of the folder may: others write into it."""
+        """Remove incomplete files of a crash. Only the server that owns the folder may call it."""
         if self._folder.exists():
-            for left in self._folder.glob(".*.part"):
-                left.unlink(missing_ok=True)
+            for incomplete in self._folder.glob(".*.part"):
+                incomplete.unlink(missing_ok=True)
             if private_files.is_loose(self._folder):
                 private_files.tighten([self._folder, *self._folder.iterdir()])
 
     def begin(self) -> _File:
-        """Begin a new file."""
+        """Start a new file."""
         self._number += 1
         return _File(self._folder, self._number, self._writers, self._pictures)
 
     def free(self) -> int:
-        """Return the bytes that are free on the folder's disk."""
+        """Return the free bytes on the disk of the folder."""
         folder = self._folder if self._folder.exists() else self._folder.parent
         return shutil.disk_usage(folder).free
 
     async def remove(self, names: list[str]) -> None:
-        """Forget files."""
+        """Delete files."""
 
         def remove() -> None:
             for name in names:
                 (self._folder / Path(name).name).unlink(missing_ok=True)
 
-        with _told():
+        with _unavailable_on_error():
             await self._writers.run(remove)
 
     async def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
-        """A part of a file, in pieces."""
+        """Yield a range of a file in chunks."""
         with (self._folder / Path(name).name).open("rb") as file:
             file.seek(start)
             while length > 0:
-                piece = await self._readers.run(partial(file.read, min(PIECE, length)))
-                if not piece:
+                chunk = await self._readers.run(partial(file.read, min(CHUNK_BYTES, length)))
+                if not chunk:
                     return
-                length -= len(piece)
-                yield piece
+                length -= len(chunk)
+                yield chunk
 
     async def size(self, name: str) -> int:
-        """The bytes of a file."""
+        """Return the size of a file in bytes."""
         return (self._folder / Path(name).name).stat().st_size
 
     def close(self) -> None:
-        """End the threads."""
+        """Stop the threads."""
         for threads in (self._readers, self._writers, self._pictures):
             threads.close()

@@ -1,4 +1,4 @@
-"""Threads for one kind of work each: who waits for a thumbnail keeps nobody from a download."""
+"""Thread pools with a bounded queue, one for each kind of work, so that thumbnails do not delay downloads."""
 
 from __future__ import annotations
 
@@ -13,49 +13,49 @@ T = TypeVar("T")
 
 
 class Full(Exception):
-    """More work waits than may."""
+    """The queue is full."""
 
 
 class Threads:
-    """A few threads, and a queue before them that has an end.
+    """A thread pool with a bounded queue.
 
     Args:
-        name: of the threads.
-        count: how many there are.
-        most: how much work may be under way, that which waits included; 0 for any.
-        patient: others come first where the processor is busy (Linux only; elsewhere they are as any thread).
+        name: a part of the threads' names.
+        count: the number of threads.
+        max_pending: calls that may run or wait; 0 for no limit.
+        low_priority: whether the threads yield the processor to others (Linux only; ignored elsewhere).
     """
 
-    def __init__(self, name: str, count: int, most: int = 0, *, patient: bool = False) -> None:
-        initializer = _be_patient if patient else None
+    def __init__(self, name: str, count: int, max_pending: int = 0, *, low_priority: bool = False) -> None:
+        initializer = _lower_priority if low_priority else None
         self._pool = ThreadPoolExecutor(count, thread_name_prefix=f"tailwire-{name}", initializer=initializer)
-        self._most = most
-        self._under_way = 0
+        self._max_pending = max_pending
+        self._pending = 0
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Do a piece of work in one of the threads.
+        """Call a function in one of the threads, and return its result.
 
         Raises:
-            Full: when too much waits.
+            Full: if too many calls are pending.
         """
-        if self._most and self._under_way >= self._most:
+        if self._max_pending and self._pending >= self._max_pending:
             raise Full
-        self._under_way += 1
+        self._pending += 1
         future = asyncio.get_running_loop().run_in_executor(self._pool, work)
-        # Counted until it is done, also when nobody waits for it any more.
+        # A call counts until it ends, even if the caller was cancelled.
         future.add_done_callback(self._done)
         return await asyncio.shield(future)
 
     def _done(self, future: asyncio.Future[T]) -> None:
-        self._under_way -= 1
+        self._pending -= 1
         if not future.cancelled():
-            future.exception()  # seen: its waiter may have gone
+            future.exception()  # mark as retrieved: the caller may have been cancelled
 
     def close(self) -> None:
-        """Take no more work; what has begun goes on to its end."""
+        """Accept no more calls. Calls that have started run to their end."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _be_patient() -> None:
+def _lower_priority() -> None:
     if hasattr(os, "setpriority") and os.uname().sysname == "Linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)

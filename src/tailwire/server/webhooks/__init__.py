@@ -1,5 +1,5 @@
-"""Tells webhooks what the queue in the store holds.
+"""Sends the deliveries that the store has queued for webhooks.
 
 Who may import it: app and shutdown.
-Design page: facts-rest.md, section 19.
+Read more: docs/webhooks.md
 """

@@ -1,6 +1,7 @@
-"""One request to a webhook: the envelope, its signature, and what became of it.
+"""Sends one delivery to a webhook: the envelope, its signature, and the result.
 
-Signed as Standard Webhooks (https://www.standardwebhooks.com) has it, so that receivers can use a library of theirs.
+Deliveries are signed as Standard Webhooks (https://www.standardwebhooks.com) defines, so that receivers can use its
+libraries.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ import msgspec
 from tailwire.server.ports.file_urls import with_address
 from tailwire.server.ports.webhook_records import DeliveryRow, WebhookRow
 
-ANSWER_WITHIN = 2.0
-MAX_ANSWER = 64 * 1024
-MAX_REASON = 200
+TIMEOUT_SECONDS = 2.0
+MAX_RESPONSE_BYTES = 64 * 1024
+MAX_PROBLEM_CHARACTERS = 200
 SECRET_PREFIX = "whsec_"
 
 _encode = msgspec.json.Encoder().encode
@@ -41,11 +42,11 @@ class Poster:
     """Posts deliveries over HTTP.
 
     Args:
-        app_id, region: of the envelope.
-        unseal: opens what is sealed in a webhook's row; raises ValueError when it cannot.
-        user_agent: the header of that name.
-        base: the server's URL, for files in what is told.
-        allows: whether an IP address may be reached.
+        app_id, region: fields of the envelope.
+        unseal: decrypts a sealed field of a webhook; raises ValueError if that fails.
+        user_agent: the value of the header.
+        base: the server's URL, for links to files.
+        allows: returns whether an IP address may be connected to.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Poster:
         self._client: Any = None
 
     async def post(self, webhook: WebhookRow, row: DeliveryRow, now: int) -> str:
-        """Tell a webhook of something. Returns what went wrong, or "".
+        """Send a delivery. Return what went wrong, or "".
 
         Args:
             now: seconds since 1970, for the signature.
@@ -74,28 +75,28 @@ class Poster:
         import httpx2
 
         if self._client is None:
-            from tailwire.server.webhooks.reaching import CheckedTransport
+            from tailwire.server.webhooks.checked_transport import CheckedTransport
 
             checked = CheckedTransport(self._allows)
-            self._client = httpx2.AsyncClient(timeout=ANSWER_WITHIN, follow_redirects=False, transport=checked)
-        told = msgspec.Raw(with_address(row.body, lambda: self._base))
-        envelope = {"trigger": row.trigger, "data": told, **self._app, "webhook": webhook.id}
+            self._client = httpx2.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False, transport=checked)
+        data = msgspec.Raw(with_address(row.body, lambda: self._base))
+        envelope = {"trigger": row.trigger, "data": data, **self._app, "webhook": webhook.id}
         body = _encode(envelope)
         try:
             auth = (webhook.username, self._unseal(webhook.password or "")) if webhook.username else None
             headers = self._headers(webhook, row, now, body)
         except ValueError:
-            return "its password or secret cannot be read with this key file: set them again"
+            return "its password or secret cannot be decrypted with this key file: set them again"
         try:
             async with (
-                asyncio.timeout(ANSWER_WITHIN),
+                asyncio.timeout(TIMEOUT_SECONDS),
                 self._client.stream("POST", webhook.url, content=body, headers=headers, auth=auth) as response,
             ):
                 await _read(response)
         except (TimeoutError, httpx2.TimeoutException):
-            return f"no answer within {ANSWER_WITHIN:g} seconds"
-        except Exception as e:  # noqa: BLE001 - whatever a library raises of a URL or an answer: it was not told
-            return f"{type(e).__name__}: {e}"[:MAX_REASON].rstrip(": ")
+            return f"no response within {TIMEOUT_SECONDS:g} seconds"
+        except Exception as e:  # noqa: BLE001 - the libraries raise many types for bad URLs and responses
+            return f"{type(e).__name__}: {e}"[:MAX_PROBLEM_CHARACTERS].rstrip(": ")
         return "" if response.status_code == 200 else f"HTTP {response.status_code}"
 
     def _headers(self, webhook: WebhookRow, row: DeliveryRow, now: int, body: bytes) -> dict[str, str]:
@@ -116,9 +117,9 @@ class Poster:
 
 
 async def _read(response: Any) -> None:
-    # What it says does not matter, but a connection is used again only when its answer was read to the end.
+    # The body is ignored, but only a connection whose response was read to the end is reused.
     size = 0
     async for piece in response.aiter_raw():
         size += len(piece)
-        if size > MAX_ANSWER:
+        if size > MAX_RESPONSE_BYTES:
             return

@@ -1,6 +1,6 @@
-"""Sends what is queued: a lane for each webhook, so that one that is down or slow delays no other.
+"""Sends queued deliveries, with one lane for each webhook, so that a slow webhook does not delay others.
 
-The queue outlives the process.
+The queue is in the store and survives a restart.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
 from tailwire.server.telemetry.metrics import Metrics, WebhookQueue
+from tailwire.server.webhooks.delivery_lane import Lane, RetryPolicy
 from tailwire.server.webhooks.post import Poster
-from tailwire.server.webhooks.queue_lane import Lane, Patience
 
-TIDY_EVERY = 3600.0
-MAX_LANES = 50  # twice the webhooks of an app: lanes of deleted ones go, those that may have failed stay
+CLEANUP_INTERVAL_SECONDS = 3600.0
+MAX_LANES = 50  # twice the webhooks of an app; idle lanes, as those of deleted webhooks, are removed
 
 
 class WebhookSender:
     """Sends deliveries, in order for each webhook."""
 
-    def __init__(self, store: Store, world: World, metrics: Metrics, poster: Poster, patience: Patience) -> None:
+    def __init__(self, store: Store, world: World, metrics: Metrics, poster: Poster, retries: RetryPolicy) -> None:
         self._store = store
         self._world = world
         self._metrics = metrics
         self._poster = poster
-        self._patience = patience
+        self._retries = retries
         self._loop = asyncio.get_running_loop()
         self._lanes: dict[str, Lane] = {}
         self._closed = False
-        self._tidy: asyncio.Task[None] | None = None
+        self._cleanup: asyncio.Task[None] | None = None
         metrics.webhook_queues = self.queues
 
     def wake(self) -> None:
-        """Look into the queues."""
+        """Check the queues."""
         if self._closed:
             return
-        if self._tidy is None and self._store.failed_deliveries():
-            self._tidy = self._loop.create_task(self._forget_old_failures(), name="tailwire webhooks tidy")
+        if self._cleanup is None and self._store.failed_deliveries():
+            self._cleanup = self._loop.create_task(self._forget_old_failures(), name="tailwire webhooks cleanup")
         waiting = self._store.waiting_deliveries()
         if len(self._lanes) > MAX_LANES:
             self._lanes = {name: lane for name, lane in self._lanes.items() if name in waiting or not lane.idle}
@@ -48,19 +48,19 @@ class WebhookSender:
             lane = self._lanes.get(webhook_id)
             if lane is None:
                 lane = self._lanes[webhook_id] = Lane(
-                    webhook_id, self._store, self._world, self._metrics, self._poster, self._patience
+                    webhook_id, self._store, self._world, self._metrics, self._poster, self._retries
                 )
             lane.wake()
 
     async def _forget_old_failures(self) -> None:
         while self._store.failed_deliveries():
-            with suppress(Refused):  # the store cannot write, and says so itself
+            with suppress(Refused):  # the store cannot write, and logs that
                 await self._store.forget_old_failures(self._world.seconds())
-            await asyncio.sleep(TIDY_EVERY)
-        self._tidy = None
+            await asyncio.sleep(CLEANUP_INTERVAL_SECONDS)
+        self._cleanup = None
 
     def queues(self) -> Iterator[WebhookQueue]:
-        """The queues, for `/metrics`."""
+        """Yield the state of each queue, for `/metrics`."""
         waiting, failed = self._store.waiting_deliveries(), self._store.failed_deliveries()
         now = self._world.seconds()
         for webhook_id in sorted(waiting.keys() | failed.keys()):
@@ -69,11 +69,11 @@ class WebhookSender:
             yield WebhookQueue(webhook_id, waiting.get(webhook_id, 0), age, failed.get(webhook_id, 0))
 
     async def close(self) -> None:
-        """Send nothing more; what is queued stays queued."""
+        """Stop sending. The queues are kept."""
         self._closed = True
-        if self._tidy is not None:
-            self._tidy.cancel()
-            await asyncio.wait([self._tidy])
+        if self._cleanup is not None:
+            self._cleanup.cancel()
+            await asyncio.wait([self._cleanup])
         for lane in self._lanes.values():
             await lane.close()
         await self._poster.close()

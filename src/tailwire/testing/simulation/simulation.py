@@ -13,7 +13,6 @@ from tailwire.sdk.connection.state import Network
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.groups import NewGroup
-from tailwire.server.actions.members import Join
 from tailwire.server.fanout.overload import Level
 from tailwire.testing.simulation.backup import Backup
 from tailwire.testing.simulation.device import Device, Send
@@ -65,7 +64,7 @@ class Simulation:
         actions = self.server.parts.actions
         await actions.groups.create(Caller(USERS[0], "", ""), NewGroup(guid=GROUP, name="Team"))
         for uid in USERS[1:]:
-            await actions.members.join(Caller(uid, "", ""), GROUP, Join())
+            await actions.members.join(Caller(uid, "", ""), GROUP)
         for device in self.devices.values():
             device.start()
             await device.run(device.log_in())

@@ -16,8 +16,8 @@ from tailwire.server.app.housekeeping import Housekeeping
 from tailwire.server.fanout.overload import Overload
 from tailwire.server.limits.pacer import Pacer
 from tailwire.server.limits.slots import ConnectionSlots
-from tailwire.server.rest.movement import WINDOW
 from tailwire.server.rest.protocol import HttpConnections, HttpProtocol
+from tailwire.server.rest.stalls import WINDOW_SECONDS
 from tailwire.server.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.virtual
@@ -128,7 +128,7 @@ async def test_a_trickling_body_does_not_keep_a_connection_open():
         begun = server.loop.time()
         sending = asyncio.create_task(trickle(server, client, 100, 1, 12.0))
         answer = await everything(server, client)
-        assert server.loop.time() - begun <= 2 * WINDOW
+        assert server.loop.time() - begun <= 2 * WINDOW_SECONDS
         assert answer.startswith(b"HTTP/1.1 400 ")
         error = json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
         assert error["code"] == "ERR_BAD_REQUEST"
@@ -142,7 +142,7 @@ async def test_a_stalled_body_ends_the_connection():
     async with Server() as server:
         client, begun = await server.begin(1000), server.loop.time()
         assert (await everything(server, client)).startswith(b"HTTP/1.1 400 ")
-        assert WINDOW <= server.loop.time() - begun <= WINDOW + 5
+        assert WINDOW_SECONDS <= server.loop.time() - begun <= WINDOW_SECONDS + 5
 
 
 async def test_a_slow_line_is_never_closed():
@@ -166,7 +166,7 @@ async def test_a_response_that_is_not_read_ends_the_connection():
         client = await server.connect()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         await server.loop.sock_sendall(client, b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n")
-        await asyncio.sleep(3 * WINDOW)
+        await asyncio.sleep(3 * WINDOW_SECONDS)
         assert server.metrics.closes["too slow"] == 1
         assert not server.state.connections
 
@@ -176,7 +176,7 @@ async def test_a_response_with_connection_close_that_is_not_read_ends_the_connec
         client = await server.connect()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         await server.loop.sock_sendall(client, b"GET /large HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-        await asyncio.sleep(3 * WINDOW)
+        await asyncio.sleep(3 * WINDOW_SECONDS)
         assert not server.state.connections
 
 

@@ -1,4 +1,4 @@
-"""What is compressed, for whom, and what never is."""
+"""Compression: its negotiation, its operations, and the responses that are excluded."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ from tailwire.server.rest.compression import accepts_gzip, compressed
         (b"\xff\xfe", False),
     ],
 )
-def test_who_wants_it(accept, wants):
+def test_accept_encoding(accept, wants):
     assert accepts_gzip(accept) is wants
 
 
-async def test_bodies_of_every_size():
-    for size in (0, 999, 1000, compression.SLICE, compression.SLICE + 1, 3 * compression.SLICE):
+async def test_bodies_of_every_size_are_compressed():
+    for size in (0, 999, 1000, compression.SLICE_BYTES, compression.SLICE_BYTES + 1, 3 * compression.SLICE_BYTES):
         body, headers = bytes(n % 251 for n in range(size)), []
         sent = await compressed(body, b"gzip", headers)
-        if size < compression.SMALLEST:
+        if size < compression.MIN_BYTES:
             assert (sent, headers) == (body, [(b"vary", b"accept-encoding")])
         else:
             assert headers == [(b"vary", b"accept-encoding"), (b"content-encoding", b"gzip")]
@@ -66,7 +66,7 @@ async def raw(rest: Rest, path: str, accept: str, **more):
     return answer, int(answer.headers["content-length"])
 
 
-async def test_history_is_compressed_for_those_who_ask_for_it(stage: Stage):
+async def test_history_is_compressed_if_the_client_accepts_it(stage: Stage):
     alice = await stage.enter("alice")
     for n in range(50):
         await alice.say(
@@ -87,7 +87,7 @@ async def test_history_is_compressed_for_those_who_ask_for_it(stage: Stage):
         assert (refused.status_code, "content-encoding" in refused.headers) == (400, False)
 
 
-async def test_the_client_asks_for_it_and_reads_it(stage: Stage, monkeypatch):
+async def test_the_client_accepts_compressed_history(stage: Stage, monkeypatch):
     used, compressobj = [], zlib.compressobj
 
     def noting(*settings):
@@ -108,7 +108,7 @@ SECRET = re.compile(r"token|jwt|secret|pass|key|authorization", re.IGNORECASE)
 
 
 def fields_of(kind, seen):
-    """The names of all fields of an answer's type."""
+    """Return the names of all fields of a response type."""
     if kind in seen:
         return
     seen.add(kind)
@@ -120,16 +120,13 @@ def fields_of(kind, seen):
             yield from fields_of(field.type, seen)
 
 
-async def test_nothing_is_compressed_that_carries_a_secret(stage: Stage):
-    made: list[operations.Operation] = []
-    api = stage.server.parts.api
-    made += api._fixed.values()
-    made += [operation for found in api._varying.values() for _, operation in found]
+async def test_responses_with_secrets_are_not_compressed(stage: Stage):
+    made = stage.server.parts.api.operations
     packed = [operation for operation in made if operation.compressed]
     assert len(packed) > 5
     for operation in packed:
         assert operation.method == "GET", operation.path
-        assert operation.who is operations.Who.USER, operation.path
-        assert not [name for name in fields_of(operation.answer, set()) if SECRET.search(name)], operation.path
-    names = {name for operation in made for name in fields_of(operation.answer, set()) if SECRET.search(name)}
+        assert operation.access is operations.Access.USER, operation.path
+        assert not [name for name in fields_of(operation.response, set()) if SECRET.search(name)], operation.path
+    names = {name for operation in made for name in fields_of(operation.response, set()) if SECRET.search(name)}
     assert {"authToken", "jwt"} <= names  # where they stand, this test would find them

@@ -1,4 +1,4 @@
-"""Forms, piece by piece."""
+"""Multipart forms that arrive in pieces."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tailwire.server.rest.forms import read_form
 
 
 class Kept:
-    """A file in memory."""
+    """A sink in memory."""
 
     def __init__(self):
         self.head, self.size, self.dropped = b"", 0, False
@@ -22,7 +22,7 @@ class Kept:
 
 
 class Body:
-    """A body of many pieces, and how many of them were asked for."""
+    """A body of many pieces, which counts how many were read."""
 
     def __init__(self, pieces):
         self.left, self.asked = list(pieces), 0
@@ -38,7 +38,7 @@ HEAD = (
 )
 
 
-async def test_what_is_refused_by_its_fields_is_not_read_on():
+async def test_form_is_refused_by_its_fields_before_its_file_is_read():
     body, kept, asked = Body([HEAD, *[b"y" * 65536] * 100, b"\r\n--x--\r\n"]), Kept(), []
 
     async def admit(fields):
@@ -50,7 +50,7 @@ async def test_what_is_refused_by_its_fields_is_not_read_on():
     assert (body.asked, asked, kept.dropped) == (1, [{"receiver": "nobody"}], True)
 
 
-async def test_the_sizes_of_all_files_together_are_told():
+async def test_total_size_of_files_is_checked():
     second = b'\r\n--x\r\nContent-Disposition: form-data; name="g"; filename="b"\r\n\r\n'
     body, told = Body([HEAD, b"y" * 10, second, b"z" * 5, b"\r\n--x--\r\n"]), []
 

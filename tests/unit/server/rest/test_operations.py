@@ -1,4 +1,4 @@
-"""Queries and bodies become types, or clear refusals."""
+"""Parsing of queries and bodies."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import pytest
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.operations import parse, read_query
 from tailwire.server.rest.queries import MessageQuery, Paged
-from tailwire.server.rest.users import TokenWanted
+from tailwire.server.rest.requests import CreateAuthToken
 
 
-def test_numbers_flags_and_lists():
+def test_numbers_flags_and_lists_are_parsed():
     q = read_query(b"per_page=7&hideReplies=1&hideDeleted=true&unread=0&types=text,,image&id=5&unknown=1", MessageQuery)
     assert (q.size, q.hide_replies, q.hide_deleted, q.unread, q.id) == (7, True, True, False, 5)
     assert q.types == ["text", "image"]
@@ -19,14 +19,14 @@ def test_numbers_flags_and_lists():
 
 
 @pytest.mark.parametrize("value", [b"x", b"0", b"1001", b"1.5", b"9" * 30, b"%C2%B2"])
-def test_numbers_that_are_none(value):
+def test_invalid_numbers_are_refused(value):
     with pytest.raises(Refused) as caught:
         read_query(b"per_page=" + value, Paged)
     assert "per_page" in caught.value.details
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{", b'"x"', b'{"platform":1}', b"\xff"])
-def test_bodies_that_are_none(body):
+def test_invalid_bodies_are_refused(body):
     with pytest.raises(Refused, match="ERR_BAD_REQUEST") as caught:
-        parse(body, TokenWanted)
+        parse(body, CreateAuthToken)
     assert caught.value.details

@@ -1,4 +1,4 @@
-"""What a stranger may have an HTTP connection keep: bounded, and whatever the pieces in which it comes, answered in order."""
+"""Limits of an HTTP connection before authentication, and responses that do not depend on how the input is split."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
-from tailwire.server.rest.protocol import MAX_HEAD, PIECE, HttpConnections, HttpProtocol
+from tailwire.server.rest.protocol import CHUNK_BYTES, MAX_HEAD_BYTES, HttpConnections, HttpProtocol
 from tailwire.testing.virtual.loop import virtual_run
 from tailwire.testing.virtual.world import virtual_loop
 
@@ -20,7 +20,7 @@ PORT = 80
 
 
 class Answers(asyncio.Protocol):
-    """A client: keeps what it is answered."""
+    """A client that stores the responses."""
 
     def __init__(self) -> None:
         self.transport: Any = None
@@ -37,7 +37,7 @@ class Answers(asyncio.Protocol):
         self.ended.set()
 
     def bodies(self) -> list[bytes]:
-        """The bodies of the answers, in order."""
+        """Return the bodies of the responses, in order."""
         found: list[bytes] = []
 
         class Parser:
@@ -52,7 +52,7 @@ class Answers(asyncio.Protocol):
 
 
 class Server:
-    """Answers each request with its path and its body's size, after `takes` seconds; keeps the connections."""
+    """Responds to each request with its path and the size of its body, after `takes` seconds."""
 
     def __init__(self, takes: float = 0.0, reads: bool = True) -> None:
         self.takes, self.reads = takes, reads
@@ -90,7 +90,7 @@ async def connected() -> Answers:
 
 
 def request(number: int, body: bytes | None, chunked: bool) -> bytes:
-    """A request; None for no body."""
+    """Return a request; without a body if `body` is None."""
     head = f"POST /{number} HTTP/1.1\r\nhost: x\r\n".encode()
     if body is None:
         return head + b"\r\n"
@@ -105,7 +105,7 @@ bodies = st.one_of(st.none(), st.integers(0, 6000).map(lambda n: b"b" * n))
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(bodies, st.booleans()), min_size=1, max_size=25), st.lists(st.integers(1, 9000), max_size=8))
-def test_the_same_answers_in_the_same_order_whatever_the_pieces(asked, cuts):
+def test_responses_do_not_depend_on_how_requests_are_split(asked, cuts):
     async def main() -> None:
         server, client = Server(), await connected()
         data = b"".join(request(n, body, chunked) for n, (body, chunked) in enumerate(asked))
@@ -125,35 +125,35 @@ def test_the_same_answers_in_the_same_order_whatever_the_pieces(asked, cuts):
 
 
 @pytest.mark.virtual
-async def test_who_does_not_wait_for_answers_waits_in_the_network():
+async def test_pipelined_requests_are_not_buffered_without_limit():
     server, client = Server(takes=0.01), await connected()
     client.transport.write(request(1, None, False) * 20_000)
     await asyncio.sleep(5)
     assert 450 <= server.begun <= 500  # one after the other
     (protocol,) = server.made
-    assert server.most_waiting <= PIECE / len(request(1, None, False)) + 1
+    assert server.most_waiting <= CHUNK_BYTES / len(request(1, None, False)) + 1
     assert not protocol.transport.is_reading()
     client.transport.abort()
     await asyncio.sleep(1)
 
 
 @pytest.mark.virtual
-async def test_neither_does_it_help_to_send_a_little_again_and_again():
+async def test_small_pipelined_writes_are_not_buffered_without_limit():
     server, client = Server(takes=0.01), await connected()
     for _ in range(2000):
         client.transport.write(request(1, None, False) * 5)
         await asyncio.sleep(0.001)
     assert 150 <= server.begun <= 250
-    assert server.most_waiting <= 2 * PIECE / len(request(1, None, False)) + 1
+    assert server.most_waiting <= 2 * CHUNK_BYTES / len(request(1, None, False)) + 1
     client.transport.abort()
     await asyncio.sleep(1)
 
 
 @pytest.mark.virtual
-async def test_a_head_without_end_is_refused():
+async def test_an_endless_head_is_refused():
     server, client = Server(), await connected()
     client.transport.write(b"GET /1 HTTP/1.1\r\nhost: x\r\ncookie: ")
-    for _ in range(MAX_HEAD // 10_000 + 1):
+    for _ in range(MAX_HEAD_BYTES // 10_000 + 1):
         assert not client.ended.is_set()
         client.transport.write(b"x" * 10_000)
         await asyncio.sleep(0.1)
@@ -165,9 +165,9 @@ async def test_a_head_without_end_is_refused():
 
 
 @pytest.mark.virtual
-async def test_a_large_head_that_ends_is_served_and_so_is_one_after_many_requests():
+async def test_large_heads_are_served_also_after_many_requests():
     server, client = Server(), await connected()
-    large = b"GET /large HTTP/1.1\r\nhost: x\r\ncookie: " + b"x" * (MAX_HEAD - 2000) + b"\r\n\r\n"
+    large = b"GET /large HTTP/1.1\r\nhost: x\r\ncookie: " + b"x" * (MAX_HEAD_BYTES - 2000) + b"\r\n\r\n"
     client.transport.write(request(1, b"y" * 90_000, False) + request(2, None, False) * 30 + large)
     await asyncio.sleep(2)
     assert client.bodies() == [b"/1 90000", *[b"/2 0"] * 30, b"/large 0"]
@@ -177,7 +177,7 @@ async def test_a_large_head_that_ends_is_served_and_so_is_one_after_many_request
 
 
 @pytest.mark.virtual
-async def test_a_body_that_nobody_reads_stays_in_the_network():
+async def test_an_unread_body_is_not_buffered_without_limit():
     server, client = Server(takes=60, reads=False), await connected()
     client.transport.write(request(1, b"y" * 5_000, False)[:200])
     for _ in range(100):
@@ -191,7 +191,7 @@ async def test_a_body_that_nobody_reads_stays_in_the_network():
 
 
 @pytest.mark.virtual
-async def test_who_has_to_send_a_head_is_known_longest_first():
+async def test_connections_without_a_head_are_listed_longest_first():
     server = Server(takes=1)
     silent, half, asking, ended = [await connected() for _ in range(4)]
     half.transport.write(b"POST /1 HT")

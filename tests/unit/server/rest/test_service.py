@@ -1,4 +1,4 @@
-"""What the server says of itself, and to whom."""
+"""Metrics and documentation, and the credentials that they need."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from harness import Stage
 from rest import Rest
 from tailwire.server.config import Settings
-from tailwire.server.rest.operations import Who
+from tailwire.server.rest.operations import Access
 from tailwire.testing.server import UNLIMITED
 from tailwire.testing.virtual.world import VirtualServer
 
@@ -29,7 +29,7 @@ async def status(rest: Rest, path: str, apikey: str = "") -> int:
 
 
 @pytest.mark.parametrize("closed", ["key"], indirect=True)
-async def test_with_a_key(stage: Stage, closed: Stage):
+async def test_metrics_and_docs_can_require_a_key(stage: Stage, closed: Stage):
     async with Rest(closed) as rest:
         for path in ("/metrics", "/openapi.json"):
             assert await status(rest, path) in (400, 401)
@@ -40,14 +40,14 @@ async def test_with_a_key(stage: Stage, closed: Stage):
 
 
 @pytest.mark.parametrize("closed", ["off"], indirect=True)
-async def test_for_nobody(stage: Stage, closed: Stage):
+async def test_metrics_and_docs_can_be_turned_off(stage: Stage, closed: Stage):
     async with Rest(closed) as rest:
         for path in ("/metrics", "/openapi.json", "/docs"):
             assert await status(rest, path, closed.server.api_key) == 404
         assert await status(rest, "/settings") == 200
 
 
-async def test_the_page_runs_what_stands_in_it_and_nobody_frames_it(stage: Stage):
+async def test_docs_page_runs_only_its_own_scripts_and_cannot_be_framed(stage: Stage):
     async with Rest(stage) as rest:
         answer = await rest.answer("GET", "/docs")
     rules = dict(rule.strip().split(" ", 1) for rule in answer.headers["content-security-policy"].split(";"))
@@ -61,12 +61,12 @@ async def test_the_page_runs_what_stands_in_it_and_nobody_frames_it(stage: Stage
     assert not re.search(r"\son\w+=|style=", answer.text)  # nothing that the rules would forbid
 
 
-async def test_nothing_is_read_of_a_body_before_its_sender_is_known(stage: Stage):
+async def test_bodies_are_not_read_before_authentication(stage: Stage):
     api = stage.server.parts.api
-    operations = [*api._fixed.values(), *(o for some in api._varying.values() for _, o in some)]
+    operations = api.operations
     assert len(operations) > 50
-    assert [o.path for o in operations if o.who is Who.ANYONE and o.body is not None] == []
-    assert {o.path for o in operations if o.who is Who.ANYONE and o.form is not None} == {"/files"}
+    assert [o.path for o in operations if o.access is Access.ANYONE and o.body is not None] == []
+    assert {o.path for o in operations if o.access is Access.ANYONE and o.form_handler is not None} == {"/files"}
     reads = []
 
     async def receive():
@@ -79,7 +79,7 @@ async def test_nothing_is_read_of_a_body_before_its_sender_is_known(stage: Stage
         sent.append(message)
 
     for operation in operations:
-        if operation.who is Who.ANYONE:
+        if operation.access is Access.ANYONE:
             continue
         path = re.sub(r"{\w+}", "x", operation.path)
         scope = {

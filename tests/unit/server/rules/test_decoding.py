@@ -1,4 +1,4 @@
-"""What strangers send passes one door: it becomes what it has to be, within the bounds, or is refused with the place."""
+"""Decoding of untrusted JSON: bounds, types, and details of refusals."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEEP, LONG, FAR = b"[" * 80 + b"]" * 80, b"9" * 5000, b"1e999"
 
 
 @pytest.mark.parametrize(("bad", "said"), [(DEEP, "64 deep"), (LONG, "64 digits"), (FAR, "floating point")])
-def test_bodies_and_frames_alike(bad, said):
+def test_bodies_and_frames_have_the_same_bounds(bad, said):
     body = b'{"data":{"metadata":{"a":%b}},"body":{"data":{"a":%b}}}' % (bad, bad)
     for refused in (lambda: parse(body, Shape), lambda: decode_frame(body)):
         with pytest.raises(Refused) as caught:
@@ -36,13 +36,13 @@ def test_bodies_and_frames_alike(bad, said):
 
 
 @pytest.mark.parametrize("depth", [500, 990, 3000, 100_000])
-def test_no_depth_is_a_fault_of_the_server(depth):
+def test_deep_nesting_is_refused(depth):
     for text in (b'{"data":' + b"[" * depth, b'{"data":' + b"[" * depth + b"]" * depth + b"}"):
         with pytest.raises(Refused, match="ERR_BAD_REQUEST"):
             decode(text, Shape)
 
 
-def test_what_is_wrong_is_named():
+def test_details_name_the_field():
     for text, place in ((b"{", "body"), (b"\xff", "body"), (b'{"n":"x"}', "n"), (b'{"n":' + LONG + b"}", "n")):
         with pytest.raises(Refused) as caught:
             decode(text, Shape)
@@ -52,13 +52,13 @@ def test_what_is_wrong_is_named():
     assert list(caught.value.details) == ["data.n"]
 
 
-def test_what_keeps_to_the_bounds_passes_as_it_is():
+def test_valid_json_is_unchanged():
     sent = b'{"a":[{"b":12345678901234567890,"c":1e308,"d":"%b"}]}' % (b"9" * 100 + b"[" * 100)
     assert bytes(decode(b'{"data":%b}' % sent, Shape).data) == sent
     assert bytes(body_of(decode_frame(b'{"body":{"data":%b}}' % sent), Transient).data) == sent
 
 
-def test_nothing_else_decodes_what_strangers_send():
+def test_no_other_module_decodes_untrusted_json():
     home = Path(tailwire.server.__file__).parent
     found = []
     for path in [*home.glob("rest/*.py"), *home.glob("gateway/*.py")]:

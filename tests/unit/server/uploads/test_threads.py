@@ -1,4 +1,4 @@
-"""Threads for one kind of work."""
+"""Thread pools with a bounded queue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def gate():
     gate.set()
 
 
-async def test_more_than_may_wait_is_refused_until_something_is_done(gate):
+async def test_a_full_queue_refuses_until_a_call_ends(gate):
     threads = Threads("test", 1, 2)
     first, second = (asyncio.ensure_future(threads.run(gate.wait)) for _ in range(2))
     await asyncio.sleep(0)
@@ -30,7 +30,7 @@ async def test_more_than_may_wait_is_refused_until_something_is_done(gate):
     threads.close()
 
 
-async def test_work_that_nobody_waits_for_any_more_still_counts(gate):
+async def test_a_cancelled_call_counts_until_it_ends(gate):
     threads = Threads("test", 1, 1)
     work = asyncio.ensure_future(threads.run(gate.wait))
     await asyncio.sleep(0)
@@ -42,7 +42,7 @@ async def test_work_that_nobody_waits_for_any_more_still_counts(gate):
     threads.close()
 
 
-async def test_one_kind_of_work_does_not_wait_for_another(gate):
+async def test_pools_do_not_wait_for_each_other(gate):
     slow, quick = Threads("slow", 1), Threads("quick", 1)
     waiting = [asyncio.ensure_future(slow.run(gate.wait)) for _ in range(20)]
     assert await quick.run(lambda: "done") == "done"
@@ -53,8 +53,8 @@ async def test_one_kind_of_work_does_not_wait_for_another(gate):
         threads.close()
 
 
-async def test_what_goes_wrong_in_a_thread_is_told():
-    threads = Threads("test", 1, patient=True)
+async def test_exceptions_of_a_thread_are_raised():
+    threads = Threads("test", 1, low_priority=True)
     with pytest.raises(ZeroDivisionError):
         await threads.run(lambda: 1 // 0)
     threads.close()

@@ -1,4 +1,4 @@
-"""Where HTTP becomes calls, and refusals become answers: headers, bodies, queries, errors."""
+"""ASGI helpers: reads headers, bodies and queries, and sends responses and refusals."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from tailwire.server.actions.present import encode
+from tailwire.server.actions.raw_json import encode
 from tailwire.server.ports.refusal import Refused
 
 Scope = MutableMapping[str, Any]
@@ -15,7 +15,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-ENDED = "The request ended before its body."
+INCOMPLETE_BODY = "The request ended before its body was complete."
 CORS = [
     (b"access-control-allow-origin", b"*"),
     (b"access-control-allow-headers", b"*, authorization"),  # which "*" does not cover
@@ -27,45 +27,44 @@ JSON = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"),
 
 
 def headers_of(scope: Scope) -> dict[bytes, bytes]:
-    """The headers of a request; of repeated ones the last."""
+    """Return the headers of a request; the last one if a name is repeated."""
     return dict(scope["headers"])
 
 
 def text(value: bytes | None) -> str:
-    """A header's value."""
+    """Return a header value as text, or "" if the header is absent."""
     return value.decode("latin-1") if value else ""
 
 
-async def read_body(receive: Receive, most: int) -> bytes:
-    """The whole body.
+async def read_body(receive: Receive, max_bytes: int) -> bytes:
+    """Return the body of a request. A connection whose body stalls is closed elsewhere (see `stalls`).
 
     Raises:
-        Refused: ERR_TOO_LARGE, while reading; ERR_BAD_REQUEST, when it ends before it is whole. One that stalls is
-            ended with its connection (see `movement`).
+        Refused: ERR_TOO_LARGE, while reading; ERR_BAD_REQUEST if the body is incomplete.
     """
     message = await receive()
     if message["type"] == "http.disconnect":
-        raise Refused("ERR_BAD_REQUEST", ENDED)
+        raise Refused("ERR_BAD_REQUEST", INCOMPLETE_BODY)
     body: bytes = message.get("body", b"")
-    if not message.get("more_body") and len(body) <= most:
+    if not message.get("more_body") and len(body) <= max_bytes:
         return body
     parts = [body]
     size = len(body)
     while message.get("more_body"):
-        if size > most:
+        if size > max_bytes:
             break
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Refused("ERR_BAD_REQUEST", ENDED)
+            raise Refused("ERR_BAD_REQUEST", INCOMPLETE_BODY)
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-    if size > most:
-        raise Refused("ERR_TOO_LARGE", f"At most {most} bytes are taken.")
+    if size > max_bytes:
+        raise Refused("ERR_TOO_LARGE", f"Send at most {max_bytes} bytes.")
     return b"".join(parts)
 
 
 def pairs_of(query: bytes) -> dict[str, str]:
-    """The query of a request; of repeated names the last counts, `name[]` is `name`.
+    """Return the query of a request by name; the last value if a name is repeated. `name[]` is read as `name`.
 
     Raises:
         Refused: ERR_BAD_REQUEST.
@@ -75,20 +74,20 @@ def pairs_of(query: bytes) -> dict[str, str]:
     try:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=False, max_num_fields=100)
     except (UnicodeDecodeError, ValueError) as e:
-        raise Refused("ERR_BAD_REQUEST", {"query": "The query cannot be read."}) from e
+        raise Refused("ERR_BAD_REQUEST", {"query": "The query string is invalid."}) from e
     return {name.removesuffix("[]"): value for name, value in pairs}
 
 
-async def answer(send: Send, status: int, body: bytes, more: list[tuple[bytes, bytes]] | None = None) -> None:
-    """Send an answer; JSON, unless `more` says otherwise."""
+async def respond(send: Send, status: int, body: bytes, more: list[tuple[bytes, bytes]] | None = None) -> None:
+    """Send a response; as JSON unless `more` has a content type."""
     plain = CORS if more and any(name == b"content-type" for name, _ in more) else JSON
     headers = [(b"content-length", b"%d" % len(body)), *(more or ()), *plain]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-def problem(refused: Refused) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
-    """A refusal as an answer: status, body, headers."""
+def error_response(refused: Refused) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+    """Return status, body and headers of the response for a refusal."""
     more = []
     if refused.retry_after is not None:
         more.append((b"retry-after", b"%d" % max(1, math.ceil(refused.retry_after))))

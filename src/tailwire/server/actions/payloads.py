@@ -1,4 +1,4 @@
-"""How things look on the wire, as encoded JSON. Optional keys are left out, not null."""
+"""Users, groups and pages as clients receive them. Optional keys are omitted, not null."""
 
 from __future__ import annotations
 
@@ -11,37 +11,19 @@ from tailwire.server.ports.conversations import conversation_of
 from tailwire.server.ports.records import GroupRow, MemberRow, UserRow
 from tailwire.wire.bounds import harmless
 
-encode = msgspec.json.Encoder().encode
-
-
-# Defaults of what a client may leave out: from a function, since the description of the API cannot show a Raw.
-
-
-def absent() -> msgspec.Raw:
-    """Nothing was sent (msgspec knows no "Raw or None")."""
-    return _NULL
-
-
-def empty() -> msgspec.Raw:
-    """An empty object."""
-    return _EMPTY
-
-
-_NULL, _EMPTY = msgspec.Raw(b"null"), msgspec.Raw(b"{}")
-
 
 def stored(text: str | None) -> msgspec.Raw | None:
-    """Stored JSON, as everybody can read it; None for none."""
+    """Return stored JSON in a form that every client can parse, or None."""
     return msgspec.Raw(harmless(text.encode())) if text else None
 
 
 def without_none(pairs: Mapping[str, Any]) -> dict[str, Any]:
-    """The pairs that have a value."""
+    """Return the pairs whose value is not None."""
     return {k: v for k, v in pairs.items() if v is not None}
 
 
-def user(u: UserRow, *, online: bool) -> dict[str, Any]:
-    """A user."""
+def user_payload(u: UserRow, *, online: bool) -> dict[str, Any]:
+    """Return a user."""
     return without_none(
         {
             "uid": u.uid,
@@ -61,8 +43,8 @@ def user(u: UserRow, *, online: bool) -> dict[str, Any]:
     )
 
 
-def group(g: GroupRow, member: MemberRow | None) -> dict[str, Any]:
-    """A group, as a user sees it who is a member or not."""
+def group_payload(g: GroupRow, member: MemberRow | None) -> dict[str, Any]:
+    """Return a group as a reader sees it; `member` is their membership, if any."""
     pairs: dict[str, Any] = {
         "guid": g.guid,
         "name": g.name,
@@ -85,12 +67,12 @@ def group(g: GroupRow, member: MemberRow | None) -> dict[str, Any]:
 
 
 def entity(value: Any, kind: str) -> dict[str, Any]:
-    """Something as messages carry it in `data.entities`."""
+    """Return a user, group or message as `data.entities` of a message holds it."""
     return {"entity": value, "entityType": kind}
 
 
 def page(rows: list[Any], *, total: int, limit: int, number: int) -> dict[str, Any]:
-    """A list in the page style."""
+    """Return a page of a list, with the total."""
     return {
         "data": rows,
         "meta": {

@@ -1,7 +1,7 @@
-"""Finds what somebody names, if they may do there what they want: the rules' table is asked here and nowhere else.
+"""Finds the groups, messages and users that a caller names, and checks what the caller may do to them.
 
-Who reads is answered by what stands at that moment. Who changes something makes an act of it: the store asks again in
-the transaction that writes.
+A read is checked against the current state. A change is checked twice: the actions build an act, and the store checks
+its condition again in the transaction that writes. API keys are checked in `sessions`.
 """
 
 from __future__ import annotations
@@ -17,20 +17,21 @@ from tailwire.server.ports.standing import GroupAct, GroupStanding, MessageAct, 
 from tailwire.server.ports.store import Store
 from tailwire.server.rules import permissions
 from tailwire.server.rules.names import identifier
+from tailwire.server.rules.permissions import GroupOperation, MessageOperation, UserOperation
 
 
-class Doors:
-    """Looks up, and lets pass or refuses."""
+class Authorizer:
+    """Looks up objects and checks permissions on them."""
 
     def __init__(self, store: Store, directory: Directory) -> None:
         self._store = store
         self._directory = directory
 
-    async def group(self, caller: Caller, guid: str, operation: str) -> tuple[GroupRow, MemberRow | None]:
-        """A group in which the caller may do something, and their membership.
+    async def group(self, caller: Caller, guid: str, operation: GroupOperation) -> tuple[GroupRow, MemberRow | None]:
+        """Return a group in which the caller may do something, and the caller's membership.
 
         Raises:
-            Refused: ERR_GUID_NOT_FOUND, or as the table says.
+            Refused: ERR_GUID_NOT_FOUND, or the code in the permission table.
         """
         found = await self._store.group(identifier(guid, "guid"))
         if found is None:
@@ -46,38 +47,51 @@ class Doors:
         self,
         caller: Caller,
         guid: str,
-        operation: str,
+        operation: GroupOperation,
         on: str = "",
         also: Callable[[GroupStanding], None] | None = None,
     ) -> GroupAct:
-        """Return what the caller does in a group, for the store to ask whether they may.
+        """Return a change in a group, for the store to check when it writes.
 
         Args:
-            operation: of the table of groups.
-            on: the uid of who is acted on.
-            also: what else must hold; raises `Refused`.
+            operation: a row of the permission table of groups.
+            on: the uid of the user who is acted on; "" for the group itself.
+            also: a further condition; raises `Refused`.
         """
 
-        def allowed(standing: GroupStanding) -> None:
-            if not caller.system:
-                role = permissions.group_role(standing.group, standing.by, standing.by_ban, knows=caller.key)
-                permissions.check_group(operation, role)
+        def check(standing: GroupStanding) -> None:
+            self.check_in_group(caller, standing, operation)
             if also is not None:
                 also(standing)
 
-        return GroupAct(identifier(guid, "guid"), caller.uid, on, allowed)
+        return GroupAct(identifier(guid, "guid"), caller.uid, on, check)
+
+    def check_in_group(self, caller: Caller, standing: GroupStanding, operation: GroupOperation) -> None:
+        """Check an operation against a standing.
+
+        Raises:
+            Refused: with the code in the permission table.
+        """
+        if not caller.system:
+            role = permissions.group_role(standing.group, standing.by, standing.by_ban, knows=caller.key)
+            permissions.check_group(operation, role)
 
     def message_act(
-        self, caller: Caller, wanted: str | int, operation: str, also: Callable[[MessageRow], None] | None = None
+        self,
+        caller: Caller,
+        wanted: str | int,
+        operation: MessageOperation,
+        also: Callable[[MessageRow], None] | None = None,
     ) -> MessageAct:
-        """Return what the caller does to a message, for the store to ask whether they may.
+        """Return a change of a message, for the store to check when it writes.
 
         Args:
-            operation: of the table of messages.
-            also: what else must hold of the message; raises `Refused`.
+            wanted: the message's id.
+            operation: a row of the permission table of messages.
+            also: a further condition on the message; raises `Refused`.
         """
 
-        def allowed(standing: MessageStanding) -> None:
+        def check(standing: MessageStanding) -> None:
             row = standing.message
             if not caller.system:
                 owner = standing.owner if standing.member is not None else None
@@ -89,21 +103,26 @@ class Doors:
             if also is not None:
                 also(row)
 
-        return MessageAct(message_id(wanted), caller.uid, allowed)
+        return MessageAct(message_id(wanted), caller.uid, check)
 
-    async def message(self, caller: Caller, wanted: str | int, operation: str) -> MessageRow:
-        """A message to which the caller may do something.
+    async def message(self, caller: Caller, wanted: str | int, operation: MessageOperation) -> MessageRow:
+        """Return a message to which the caller may do something.
 
         Raises:
-            Refused: ERR_MESSAGE_ID_NOT_FOUND, also for one that they may not read; or as the table says.
+            Refused: ERR_MESSAGE_ID_NOT_FOUND, also for a message that the caller may not read; or the code in the
+                permission table.
         """
         return (await self._store.look_at(self.message_act(caller, wanted, operation))).message
 
     async def conversation(self, caller: Caller, kind: str, other: str) -> ConversationKey:
-        """The key of the caller's conversation with a user (`kind` is `user`), or of a group that they may read.
+        """Return the key of the caller's conversation with a user, or of a group that the caller may read.
+
+        Args:
+            kind: `user` or `group`.
+            other: the uid or guid.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, or as the table says.
+            Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, or the code in the permission table.
         """
         if kind == "group":
             found, _ = await self.group(caller, other, "read")
@@ -112,11 +131,11 @@ class Doors:
         await self._directory.user_entity(uid)
         return key_of(caller.uid, uid, "user")
 
-    async def user(self, caller: Caller, uid: str, operation: str) -> str:
-        """The uid of a user to whom the caller may do something.
+    async def user(self, caller: Caller, uid: str, operation: UserOperation) -> str:
+        """Return the normalized uid of a user to whom the caller may do something.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND, or as the table says.
+            Refused: ERR_UID_NOT_FOUND, or the code in the permission table.
         """
         uid = identifier(uid, "uid")
         await self._directory.user_entity(uid)
@@ -127,7 +146,7 @@ class Doors:
 
 
 def message_id(value: str | int) -> int:
-    """A message id as clients send it.
+    """Return the number of a message id as clients send it.
 
     Raises:
         Refused: ERR_MESSAGE_ID_NOT_FOUND.

@@ -1,4 +1,4 @@
-"""What comes over a socket and is not kept: typing, transient messages, and coming and going."""
+"""Events that are not stored: typing, transient messages, presence."""
 
 from __future__ import annotations
 
@@ -9,62 +9,53 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.delivery import Delivery
-from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.doors import Doors
-from tailwire.server.actions.present import empty, encode
+from tailwire.server.actions.raw_json import empty, encode
 from tailwire.server.actions.roles import Roles
+from tailwire.server.actions.services import Services
 from tailwire.server.fanout.overload import Level, Overload
 from tailwire.server.ports.records import Event, UserRow
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.ports.store import Store
-from tailwire.server.ports.world import World
 
-MAX_DATA = 10 * 1024
-MAX_UNTOLD = 10_000
-TOLD_AT_ONCE = 50
+MAX_DATA_BYTES = 10 * 1024
+MAX_SKIPPED_USERS = 10_000
+PUBLISH_BATCH = 50
+"""Skipped presence updates that are published in one iteration of the event loop."""
 
 
-class Live:
-    """Typing, transient messages, presence.
+class Ephemeral:
+    """Publishes typing indicators, transient messages and presence.
 
     Args:
-        overload: whether there is time for this.
-        most_typing: members of a group up to which it is told who types.
-        presence: whether so few users are online that it is told who comes and goes.
+        overload: decides which frames are shed under load.
+        max_typing: members of a group up to which typing indicators are published.
+        presence: returns whether presence is published; it is not with too many users online.
     """
 
     def __init__(
-        self,
-        store: Store,
-        directory: Directory,
-        doors: Doors,
-        roles: Roles,
-        delivery: Delivery,
-        world: World,
-        overload: Overload,
-        most_typing: int,
-        presence: Callable[[], bool],
+        self, services: Services, roles: Roles, overload: Overload, max_typing: int, presence: Callable[[], bool]
     ) -> None:
-        self._store = store
-        self._directory = directory
-        self._doors = doors
+        self._store = services.store
+        self._directory = services.directory
+        self._authorizer = services.authorizer
         self._roles = roles
-        self._delivery = delivery
-        self._world = world
+        self._delivery = services.delivery
+        self._world = services.world
         self._overload = overload
-        self._untold: dict[str, None] = {}  # users of whose coming and going there was no time to tell
-        self._platforms: dict[str, str] = {}  # of those who are online
-        self._most_typing = most_typing
-        self._tells_presence = presence
+        self._skipped: dict[str, None] = {}  # users whose presence updates were shed, oldest first
+        self._platforms: dict[str, str] = {}  # platforms of the users who are online, by uid
+        self._max_typing = max_typing
+        self._publishes_presence = presence
 
     async def typing(
         self, caller: Caller, receiver: str, receiver_type: str, action: str, metadata: msgspec.Raw
     ) -> None:
-        """Tell those concerned that the caller began (`started`) or stopped (`ended`) typing.
+        """Publish that the caller started or stopped typing.
+
+        Args:
+            action: `started` or `ended`.
 
         Raises:
-            Refused: when they may not write there, or the frame is not valid.
+            Refused: if the caller may not write to the receiver, or the frame is invalid.
         """
         if action not in ("started", "ended"):
             raise Refused("ERR_BAD_REQUEST", {"body.action": "Use started or ended."})
@@ -74,17 +65,17 @@ class Live:
         if self._overload.sheds(Level.TYPING):
             return
         receiver, size = await self._addressee(caller, receiver, receiver_type)
-        if size > self._most_typing:
+        if size > self._max_typing:
             return
         user = await self._directory.user_entity(caller.uid)
         body = {"action": action, "user": user, "metadata": metadata}
         self._delivery.typing(caller, receiver, receiver_type, body)
 
     async def transient(self, caller: Caller, receiver: str, receiver_type: str, data: msgspec.Raw) -> None:
-        """Hand a message on to those who listen now; it is not kept.
+        """Publish a message to the sockets that are connected now, without storing it.
 
         Raises:
-            Refused: when they may not write there, or the frame is not valid.
+            Refused: if the caller may not write to the receiver, or the frame is invalid.
         """
         _check_object(data, "body.data")
         receiver, _ = await self._addressee(caller, receiver, receiver_type)
@@ -92,30 +83,30 @@ class Live:
         self._delivery.transient(caller, receiver, receiver_type, {"user": user, "data": data})
 
     async def _addressee(self, caller: Caller, receiver: str, receiver_type: str) -> tuple[str, int]:
-        # The uid or guid, and of a group how many are in it.
+        # The uid or guid, and the number of members of a group.
         if receiver_type not in ("user", "group"):
             raise Refused("ERR_INVALID_RECEIVER_TYPE")
         await self._roles.check_feature(caller, "createMessage")
         if receiver_type == "user":
-            uid = await self._doors.user(caller, receiver, "type")
+            uid = await self._authorizer.user(caller, receiver, "type")
             await self._roles.check_receiver(caller, uid)
             return uid, 0
-        found, _ = await self._doors.group(caller, receiver, "write")
+        found, _ = await self._authorizer.group(caller, receiver, "write")
         return found.guid, found.members_count
 
     async def came(self, uid: str, platform: str = "") -> None:
-        """The first socket of a user opened, on a platform as the client calls it."""
+        """Publish that a user is online: their first socket opened, on a platform as the client names it."""
         self._platforms[uid] = platform
         await self._presence(uid, "online", platform=platform)
 
     async def went(self, uid: str) -> None:
-        """The last socket of a user ended."""
+        """Store when a user was last seen, and publish that they are offline: their last socket closed."""
         await self._store.seen(uid, self._world.seconds())
-        if not self._directory.is_online(uid):  # they may be back already: then offline would be the last word
+        if not self._directory.is_online(uid):  # else they have reconnected meanwhile
             await self._presence(uid, "offline", platform=self._platforms.pop(uid, ""))
 
     async def away(self, uid: str, *, away: bool) -> None:
-        """All the user's apps are in the background (the user has a window of some seconds), or one is back."""
+        """Publish that all apps of a user are in the background, or that one is in the foreground again."""
         if self._directory.is_online(uid):
             await self._presence(uid, "away" if away else "online", "appState")
 
@@ -123,36 +114,36 @@ class Live:
         self._directory.forget(uid)
         row = await self._store.user(uid)
         if row is None:
-            return  # deleted meanwhile
-        shown = await self._directory.present(row, "")
+            return  # the user was deleted meanwhile
+        shown = await self._directory.render(row, "")
         if action == "away":
             shown = {**shown, "status": "away"}
         if self._overload.sheds(Level.PRESENCE):
-            if len(self._untold) < MAX_UNTOLD:
-                self._untold[uid] = None
-        elif self._tells_presence():
-            await self._tell_presence(row, action, shown, feature)
+            if len(self._skipped) < MAX_SKIPPED_USERS:
+                self._skipped[uid] = None
+        elif self._publishes_presence():
+            await self._publish_presence(row, action, shown, feature)
         if self._store.has_webhooks and not feature:
-            await self._store.add_events([self._connection(shown, action, platform)])
+            await self._store.add_events([self._connection_event(shown, action, platform)])
 
-    async def _tell_presence(self, row: UserRow, action: str, shown: dict[str, Any], feature: str = "") -> None:
+    async def _publish_presence(self, row: UserRow, action: str, shown: dict[str, Any], feature: str = "") -> None:
         body = {"action": action, "timestamp": self._world.seconds(), "user": shown}
         friends = await self._store.friends_of(row.uid)
         blocked = await self._store.everyone_blocked(row.uid)
         self._delivery.presence(row.uid, row.role, body, friends, blocked, feature)
 
-    async def tell_untold(self) -> None:
-        """There is time again: tell where those are now of whom nothing was told."""
-        while self._untold and self._overload.level < Level.PRESENCE:
-            for uid in list(self._untold)[:TOLD_AT_ONCE]:
-                del self._untold[uid]
+    async def publish_skipped(self) -> None:
+        """Publish the presence updates that were skipped, once the load has dropped."""
+        while self._skipped and self._overload.level < Level.PRESENCE:
+            for uid in list(self._skipped)[:PUBLISH_BATCH]:
+                del self._skipped[uid]
                 row = await self._store.user(uid)
-                if row is not None and self._tells_presence():
+                if row is not None and self._publishes_presence():
                     action = "online" if self._directory.is_online(uid) else "offline"
-                    await self._tell_presence(row, action, await self._directory.present(row, ""))
+                    await self._publish_presence(row, action, await self._directory.render(row, ""))
             await asyncio.sleep(0)
 
-    def _connection(self, shown: dict[str, Any], action: str, platform: str) -> Event:
+    def _connection_event(self, shown: dict[str, Any], action: str, platform: str) -> Event:
         now = self._world.milliseconds()
         connection: dict[str, Any] = {
             "action": "connected" if action == "online" else "disconnected",
@@ -170,6 +161,6 @@ class Live:
         return Event("user_connection_status_changed", encode(data))
 
 
-def _check_object(sent: msgspec.Raw, place: str) -> None:
-    if not bytes(sent).startswith(b"{") or len(bytes(sent)) > MAX_DATA:
-        raise Refused("ERR_BAD_REQUEST", {place: f"Send an object of at most {MAX_DATA} bytes."})
+def _check_object(sent: msgspec.Raw, field: str) -> None:
+    if not bytes(sent).startswith(b"{") or len(bytes(sent)) > MAX_DATA_BYTES:
+        raise Refused("ERR_BAD_REQUEST", {field: f"Send an object of at most {MAX_DATA_BYTES} bytes."})

@@ -1,7 +1,7 @@
-"""What one webhook is told, in order, one at a time; and when it is tried again.
+"""The delivery queue of one webhook: deliveries are sent in order, one at a time, and retried.
 
-The first two gaps are documented: 10 and 30 seconds. The later ones grow; settings say how long they become, and for
-how long it is tried.
+The first two delays are documented: 10 and 30 seconds. Later ones grow up to a setting, and another setting limits how
+long a delivery is retried.
 """
 
 from __future__ import annotations
@@ -17,67 +17,67 @@ from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 from tailwire.server.webhooks.post import Poster
 
-DOCUMENTED = (10, 30)
-NEXT = 60
-JITTER = 0.2
-TROUBLED = 5
-AT_ONCE = 50
-CATCH_UP_AFTER = 60  # an outage so long makes what waited due at its end
-DOWN_AGAIN = 3  # failures in a row that end the catching up
-LOG_EVERY = 300  # an outage is logged at most so often, with its end
+FIRST_DELAYS_SECONDS = (10, 30)
+NEXT_DELAY_SECONDS = 60  # doubled with each further attempt
+JITTER = 0.2  # relative to a delay
+STORE_RETRY_SECONDS = 5
+BATCH_SIZE = 50
+CATCH_UP_AFTER_SECONDS = 60  # after a longer outage, waiting deliveries are sent at once
+MAX_CATCH_UP_FAILURES = 3  # in a row
+LOG_INTERVAL_SECONDS = 300  # between two logged outages
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a delivery is tried, and how long the gaps between the tries become, in seconds."""
+class RetryPolicy:
+    """How long a delivery is retried, and the longest delay between two attempts, in seconds."""
 
     retry_for: float
     longest_gap: float
 
     def next_try(self, tries: int, first: int, now: int, chance: float) -> int | None:
-        """Return when a delivery is tried again, or None when it is given up.
+        """Return when to retry a delivery, in seconds since 1970, or None if it has failed for good.
 
         Args:
-            tries: how often it was tried.
-            first: when it was first tried.
-            chance: in [0, 1).
+            tries: the number of attempts so far.
+            first: the time of the first attempt.
+            chance: a random number in [0, 1), for the jitter.
         """
-        if tries <= len(DOCUMENTED):
-            return now + DOCUMENTED[tries - 1]
+        if tries <= len(FIRST_DELAYS_SECONDS):
+            return now + FIRST_DELAYS_SECONDS[tries - 1]
         end = first + int(self.retry_for)
         if now >= end:
             return None
-        gap = min(self.longest_gap, float(NEXT * 2 ** min(tries - len(DOCUMENTED) - 1, 30)))
+        gap = min(self.longest_gap, float(NEXT_DELAY_SECONDS * 2 ** min(tries - len(FIRST_DELAYS_SECONDS) - 1, 30)))
         gap *= 1 - JITTER + 2 * JITTER * chance
         return min(now + max(1, int(gap)), end)
 
 
 class Lane:
-    """One webhook's deliveries: a task while something is due, a timer for what is due later."""
+    """Sends the deliveries of one webhook. A task runs while one is due; a timer waits for later ones."""
 
     def __init__(
-        self, webhook_id: str, store: Store, world: World, metrics: Metrics, poster: Poster, patience: Patience
+        self, webhook_id: str, store: Store, world: World, metrics: Metrics, poster: Poster, retries: RetryPolicy
     ) -> None:
         self._id = webhook_id
         self._store = store
         self._world = world
         self._metrics = metrics
         self._poster = poster
-        self._patience = patience
+        self._retries = retries
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._more = False
         self._closed = False
         self._failing_since: int | None = None
-        self._in_a_row = 0
+        self._failures_in_a_row = 0
         self._logged = False
         self._logged_at: int | None = None
-        # What waited when an outage ended is told in order, due or not: (the last that was tried, the newest).
+        # After an outage, waiting deliveries are sent in order even if not due: (last attempted id, newest id).
         self._catching_up: tuple[int, int] | None = None
 
     def wake(self) -> None:
-        """Look into the queue."""
+        """Check the queue."""
         self._more = True
         if self._task is None and not self._closed:
             if self._timer is not None:
@@ -91,11 +91,11 @@ class Lane:
                 while self._more and not self._closed:
                     self._more = await self._send_due()
                 due = await self._store.next_delivery(self._id)
-                if not self._more:  # nothing came meanwhile: from here to the end nothing is awaited
+                if not self._more:  # no wake-up meanwhile, and there is no await from here to the end
                     self._sleep_until(due)
                     break
-        except Refused:  # the store cannot write, and says so itself; what was sent meanwhile is sent once more
-            self._sleep_until(self._world.seconds() + TROUBLED)
+        except Refused:  # the store cannot write, and logs that; sent deliveries are sent once more
+            self._sleep_until(self._world.seconds() + STORE_RETRY_SECONDS)
         finally:
             self._task = None
 
@@ -109,7 +109,7 @@ class Lane:
         self.wake()
 
     async def _send_due(self) -> bool:
-        # Whether there may be more.
+        # Returns whether more deliveries may be due.
         self._more = False
         webhook = await self._store.webhook(self._id)
         rows = await self._next_rows()
@@ -124,7 +124,7 @@ class Lane:
             else:
                 await self._send(webhook, row)
             if (self._catching_up is None) is not before:
-                return True  # the order is another now
+                return True  # the order has changed
         if not rows and self._catching_up is not None:
             self._catching_up = None
             return True
@@ -132,8 +132,8 @@ class Lane:
 
     async def _next_rows(self) -> list[DeliveryRow]:
         if self._catching_up is not None:
-            return await self._store.deliveries_between(self._id, *self._catching_up, AT_ONCE)
-        return await self._store.due_deliveries(self._id, self._world.seconds(), AT_ONCE)
+            return await self._store.deliveries_between(self._id, *self._catching_up, BATCH_SIZE)
+        return await self._store.due_deliveries(self._id, self._world.seconds(), BATCH_SIZE)
 
     async def _send(self, webhook: WebhookRow, row: DeliveryRow) -> None:
         problem = await self._poster.post(webhook, row, self._world.seconds())
@@ -145,7 +145,7 @@ class Lane:
             return
         self._failed(now, problem)
         first = row.first_try_at or now
-        due = self._patience.next_try(row.attempt + 1, first, now, self._world.chance()) if webhook.retry else None
+        due = self._retries.next_try(row.attempt + 1, first, now, self._world.chance()) if webhook.retry else None
         if due is not None:
             self._metrics.webhooks["put off"] += 1
             await self._store.put_off(row, due, now, problem)
@@ -154,34 +154,34 @@ class Lane:
             await self._store.give_up(row, now, problem)
 
     def _failed(self, now: int, problem: str) -> None:
-        self._in_a_row += 1
-        if self._in_a_row >= DOWN_AGAIN:
+        self._failures_in_a_row += 1
+        if self._failures_in_a_row >= MAX_CATCH_UP_FAILURES:
             self._catching_up = None
         if self._failing_since is None:
             self._failing_since = now
-        if not self._logged and (self._logged_at is None or now - self._logged_at >= LOG_EVERY):
+        if not self._logged and (self._logged_at is None or now - self._logged_at >= LOG_INTERVAL_SECONDS):
             self._logged, self._logged_at = True, now
-            log.warning("webhook %s cannot be told: %s", self._id, problem)
+            log.warning("webhook %s fails: %s", self._id, problem)
 
     async def _worked(self, now: int) -> None:
-        self._in_a_row = 0
+        self._failures_in_a_row = 0
         since, self._failing_since = self._failing_since, None
         if since is None:
             return
         if self._logged:
             self._logged = False
             waiting = self._store.waiting_deliveries().get(self._id, 0)
-            log.info("webhook %s is told again after %d s; %d wait", self._id, now - since, waiting)
-        if now - since >= CATCH_UP_AFTER and self._catching_up is None:
+            log.info("webhook %s works again after %d s; %d deliveries are waiting", self._id, now - since, waiting)
+        if now - since >= CATCH_UP_AFTER_SECONDS and self._catching_up is None:
             self._catching_up = (0, await self._store.last_delivery(self._id))
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is under way or planned."""
+        """Whether nothing is being sent or scheduled."""
         return self._task is None and self._timer is None
 
     async def close(self) -> None:
-        """Send nothing more; what is queued stays queued."""
+        """Stop sending. The queue is kept."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()

@@ -1,4 +1,4 @@
-"""Small copies of pictures, within a budget of memory: a small file can be a picture that unpacks to gigabytes."""
+"""Makes thumbnails within a memory budget: a small file can decode to gigabytes of pixels."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Opened
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
-THUMBNAIL = (320, 320)
+THUMBNAIL_SIZE = (320, 320)  # pixels
 MAX_BYTES = 32 * 1024 * 1024
 MAX_PIXELS = 12_000_000
-# A JPEG that is stored in one pass is unpacked at an eighth of its size, line by line.
+# A single-scan JPEG is decoded at an eighth of its size, line by line.
 MAX_PIXELS_REDUCED = 50_000_000
 
 _START, _SCAN = 0xD8, 0xDA
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_IN_ONE_PASS = (0xC0, 0xC1)
+_SINGLE_SCAN_FRAMES = (0xC0, 0xC1)
 
 
-def small_copy(source: Path, target: Path | None) -> Picture | None:
-    """Measure a picture and write a small JPEG of it.
+def make_thumbnail(source: Path, target: Path | None) -> Picture | None:
+    """Write a thumbnail of a picture, as a JPEG.
 
     Args:
-        source: the picture.
-        target: where the small copy goes, and where nothing is left when there is none; None: it is only measured.
+        source: the file of the picture.
+        target: the file of the thumbnail; None to measure the picture only.
 
     Returns:
-        Its width and height in pixels, and whether there is a small copy: none of a picture over the budget. None when
-        it is no picture that can be read.
+        Width and height in pixels, and whether a thumbnail was written, which is not the case for a picture over the
+        budget. None if the file is not a readable picture; then no target is left.
     """
     from PIL import Image
 
     try:
-        # Pillow's warnings are left as they are: to have them raised would change that for all threads.
+        # Pillow's warnings are not turned into errors, because that would affect all threads.
         with Image.open(source, formats=FORMATS) as image:
             width, height = image.size
             if target is None or not _is_affordable(image, source):
@@ -59,42 +59,42 @@ def _is_affordable(image: Opened, source: Path) -> bool:
     if image.format not in ("JPEG", "MPO") or width * height > MAX_PIXELS_REDUCED:
         return False
     with source.open("rb") as file:
-        return _is_in_one_pass(file)
+        return _is_single_scan(file)
 
 
 def _reduced(image: Opened) -> Opened:
     from PIL import ImageOps
 
-    image.draft("RGB", THUMBNAIL)
-    image.thumbnail(THUMBNAIL)
-    # Turned as the camera was held: after the reduction, when a copy costs nothing.
+    image.draft("RGB", THUMBNAIL_SIZE)
+    image.thumbnail(THUMBNAIL_SIZE)
+    # Apply the orientation after the reduction, when a copy is cheap.
     return (ImageOps.exif_transpose(image) or image).convert("RGB")
 
 
-def _is_in_one_pass(file: BinaryIO) -> bool:
-    # Whether a JPEG holds all colours in one scan. All else (progressive, a scan for each colour) is held in memory as
-    # a whole, at full size, before the first line comes out.
+def _is_single_scan(file: BinaryIO) -> bool:
+    # Whether a JPEG has all components in one scan. Otherwise (progressive, or one scan each) the decoder keeps
+    # the whole picture in memory at full size.
     if file.read(2) != bytes((0xFF, _START)):
         return False
-    colours = 0
-    while (mark := _next_mark(file)) is not None:
+    components = 0
+    while (marker := _next_marker(file)) is not None:
         length = int.from_bytes(file.read(2))
-        if mark == _SCAN:
-            return 0 < colours == int.from_bytes(file.read(1))
-        if mark in _FRAMES:
-            if mark not in _IN_ONE_PASS:
+        if marker == _SCAN:
+            return 0 < components == int.from_bytes(file.read(1))
+        if marker in _FRAMES:
+            if marker not in _SINGLE_SCAN_FRAMES:
                 return False
-            colours = int.from_bytes(file.read(max(0, length - 2))[5:6])
+            components = int.from_bytes(file.read(max(0, length - 2))[5:6])
         else:
             file.seek(max(0, length - 2), 1)
     return False
 
 
-def _next_mark(file: BinaryIO) -> int | None:
-    # The marker that follows; None at the end, or where there is none.
+def _next_marker(file: BinaryIO) -> int | None:
+    # The next marker, or None at the end or for invalid data.
     if file.read(1) != b"\xff":
         return None
-    mark = file.read(1)
-    while mark == b"\xff":
-        mark = file.read(1)
-    return mark[0] if mark else None
+    marker = file.read(1)
+    while marker == b"\xff":
+        marker = file.read(1)
+    return marker[0] if marker else None

@@ -1,6 +1,6 @@
-"""What users do: how it is asked, whether it may be done, and what follows from it.
+"""The actions of users in the model: their requests, their permissions, and their effects.
 
-`judge` says with which codes a deed may be answered ("" is a success), before it is known how it was; `commit` takes its
+`judge` says with which codes a operation may be answered ("" is a success), before it is known how it was; `commit` takes its
 success into the state and says who is told of it.
 """
 
@@ -21,8 +21,8 @@ Codes = set[str]
 Key = tuple[Any, ...]
 
 
-class Deed(NamedTuple):
-    """What somebody does. In `args` users and groups are named; messages are given by their id."""
+class Operation(NamedTuple):
+    """An action of a user. `args` contains the names of users and groups, and the ids of messages."""
 
     what: str
     who: str
@@ -31,7 +31,7 @@ class Deed(NamedTuple):
 
 @dataclass
 class Told:
-    """A frame: who has to get it, and who may; `once` may get it once."""
+    """A frame, with the users who must get it, those who may, and those who may get it once."""
 
     key: Key
     must: set[str]
@@ -41,18 +41,18 @@ class Told:
 
 @dataclass
 class Effects:
-    """What follows from a deed: frames, and what webhooks are told."""
+    """The effects of an action: frames and webhook events."""
 
     frames: list[Told] = field(default_factory=list)
     hooks: list[Key] = field(default_factory=list)
 
 
 class Contradiction(Exception):
-    """A success that cannot be: its message is older than what was there before."""
+    """An impossible success: its message is older than the ones before."""
 
 
 class Deviation(AssertionError):
-    """The server did, told or showed something else than the documentation says.
+    """The server deviates from the documentation in what it did, published or showed.
 
     Attributes:
         rule: a short name of what it is about, the same whatever the names and numbers in it.
@@ -63,13 +63,13 @@ class Deviation(AssertionError):
         self.rule = rule
 
 
-# How it is asked.
+# Requests.
 
 
-def request(deed: Deed) -> tuple[str, str, Any]:
-    """Method, path and body of a deed's request."""
-    a = deed.args
-    match deed.what:
+def request(operation: Operation) -> tuple[str, str, Any]:
+    """Return method, path and body of the request of an action."""
+    a = operation.args
+    match operation.what:
         case "send" | "reply":
             kind, receiver, text, muid, *parent = a
             body = {"receiver": receiver, "receiverType": kind, "data": {"text": text}}
@@ -80,13 +80,13 @@ def request(deed: Deed) -> tuple[str, str, Any]:
         case "delete":
             return "DELETE", f"/messages/{a[0]}", {}
         case "react" | "unreact":
-            return "POST" if deed.what == "react" else "DELETE", f"/messages/{a[0]}/reactions/{a[1]}", None
+            return "POST" if operation.what == "react" else "DELETE", f"/messages/{a[0]}/reactions/{a[1]}", None
         case "pin" | "save":
-            return "POST", f"/messages/{a[0]}/{deed.what}", None
+            return "POST", f"/messages/{a[0]}/{operation.what}", None
         case "unpin" | "unsave":
-            return "DELETE", f"/messages/{a[0]}/{deed.what[2:]}", None
+            return "DELETE", f"/messages/{a[0]}/{operation.what[2:]}", None
         case "follow" | "unfollow":
-            return "POST" if deed.what == "follow" else "DELETE", f"/messages/{a[0]}/thread/subscription", None
+            return "POST" if operation.what == "follow" else "DELETE", f"/messages/{a[0]}/thread/subscription", None
         case "mark read":
             return "POST", f"/{a[0]}s/{a[1]}/conversation/read", {}
         case "clear":
@@ -94,13 +94,13 @@ def request(deed: Deed) -> tuple[str, str, Any]:
         case "look":
             return "GET", f"/groups/{a[0]}", None
         case "block" | "unblock":
-            return "POST" if deed.what == "block" else "DELETE", "/blockedusers", {"blockedUids": [a[0]]}
-    return _group_request(deed)
+            return "POST" if operation.what == "block" else "DELETE", "/blockedusers", {"blockedUids": [a[0]]}
+    return _group_request(operation)
 
 
-def _group_request(deed: Deed) -> tuple[str, str, Any]:
-    a, path = deed.args, f"/groups/{deed.args[0]}"
-    match deed.what:
+def _group_request(operation: Operation) -> tuple[str, str, Any]:
+    a, path = operation.args, f"/groups/{operation.args[0]}"
+    match operation.what:
         case "create":
             guid, kind, password, members = a
             body = {"guid": guid, "name": guid, "type": kind, "members": {"participants": list(members)}}
@@ -122,24 +122,24 @@ def _group_request(deed: Deed) -> tuple[str, str, Any]:
         case "scope":
             return "PUT", f"{path}/members/{a[1]}", {"scope": a[2]}
         case "ban" | "unban":
-            return "POST" if deed.what == "ban" else "DELETE", f"{path}/bannedusers/{a[1]}", None
-    raise ValueError(deed.what)
+            return "POST" if operation.what == "ban" else "DELETE", f"{path}/bannedusers/{a[1]}", None
+    raise ValueError(operation.what)
 
 
-# Whether it may be done.
+# Permissions.
 
 
-def judge(s: State, deed: Deed) -> Codes:
-    """The codes with which a deed may be answered; {""} where it has to succeed."""
+def judge(s: State, operation: Operation) -> Codes:
+    """Return the codes with which an action may be refused; {""} if it must succeed."""
     refused: Codes = set()
-    if deed.what in MUTE and s.people[deed.who].role == "mute":
+    if operation.what in MUTE and s.people[operation.who].role == "mute":
         refused.add(RESTRICTED)
-    allowed = _JUDGES[deed.what](s, deed.who, *deed.args)
+    allowed = _JUDGES[operation.what](s, operation.who, *operation.args)
     return (refused | allowed) - {""} if refused else allowed or {""}
 
 
 def _there(s: State, who: str, guid: str) -> tuple[Group | None, str, Codes]:
-    # The group, the rank of somebody in it, and what they are refused with who have none.
+    # The group, the role of a user in it, and the refusal for users without a role.
     group = s.groups.get(guid)
     if group is None or not s.knows_group(who, guid):
         return None, "", {NO_GROUP}
@@ -155,7 +155,7 @@ def _in_group(s: State, who: str, guid: str, what: str) -> tuple[Group | None, C
 
 
 def _reach(s: State, who: str, kind: str, receiver: str) -> Codes:
-    # Whether somebody may write to a user or a group.
+    # Checks whether a user may write to another user or a group.
     if kind == "group":
         return _in_group(s, who, receiver, "write")[1]
     if not s.there(receiver):
@@ -164,7 +164,7 @@ def _reach(s: State, who: str, kind: str, receiver: str) -> Codes:
 
 
 def sent_before(s: State, who: str, muid: str) -> Message | None:
-    """What somebody has sent under a muid."""
+    """Return the message that a user has sent with a muid."""
     return next((m for m in s.messages.values() if muid and (m.sender, m.muid) == (who, muid)), None)
 
 
@@ -188,7 +188,7 @@ def _reply(s: State, who: str, kind: str, receiver: str, text: str, muid: str, p
 
 
 def place_of(s: State, who: str, kind: str, other: str) -> Place:
-    """The conversation of somebody with a user or a group."""
+    """Return the conversation of a user with another user or a group."""
     if kind == "user":
         return between(who, other)
     return s.groups[other].place if other in s.groups else ()
@@ -303,13 +303,13 @@ def _scope(s: State, who: str, guid: str, other: str, scope: str) -> Codes:
 
 
 def _add(s: State, who: str, guid: str, other: str, scope: str) -> Codes:
-    # As a whole. What became of the one who is added stands in the answer: see `added`.
+    # The refusal of the whole request. For the outcome of the added user see `added`.
     _, codes = _in_group(s, who, guid, "add")
     return codes or p.over_refusals(p.MAKE, s.groups[guid].rank(who), scope)
 
 
 def added(s: State, who: str, guid: str, other: str) -> Codes:
-    """The codes with which one user may be refused as a member; empty when they become one."""
+    """Return the codes with which a user may be refused as a member; empty if they are added."""
     if not s.there(other):
         return {NO_USER}
     codes = {"ERR_NOT_A_FRIEND"} if s.strange(who, other) else set()
@@ -355,5 +355,5 @@ _JUDGES: dict[str, Callable[..., Codes]] = {
 
 
 def telling(s: State, who: str, kind: str, other: str) -> Codes:
-    """Whether typing and transient messages of somebody reach a user or a group: the codes of why not."""
+    """Return the codes with which typing and transient messages may be refused; empty if they are published."""
     return _reach(s, who, kind, other)

@@ -1,6 +1,6 @@
-"""Removes what deletions leave behind, and files that nobody names: of deleted messages, or never used.
+"""Removes the remains of deletions, and files that no message, user or group refers to.
 
-One timer, set for the time at which the first of them is due; without any there is none.
+One timer is set for the earliest due time. Without anything to remove, no timer runs.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from tailwire.server.ports.uploads import Uploads
 from tailwire.server.ports.world import World
 from tailwire.server.telemetry.logs import log
 
-AT_ONCE = 100
-SOONEST, LATEST = 1.0, 3600.0
+BATCH_SIZE = 100
+MIN_DELAY_SECONDS, MAX_DELAY_SECONDS = 1.0, 3600.0
 
 
-class Leftovers:
-    """Removes in time what nobody needs.
+class Cleanup:
+    """Removes data and files once they are due.
 
     Args:
-        call_later: of the event loop.
-        deleted_after: seconds that a file stays after the last message that names it was deleted.
-        unused_after: seconds that a file stays that no message, user or group has ever named; 0: for ever.
+        call_later: the method of the event loop.
+        deleted_after: seconds until a file is removed after the last message that refers to it was deleted.
+        unused_after: seconds until a file is removed that nothing has ever referred to; 0 keeps such files.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class Leftovers:
         self._again = self._closed = False
 
     def wake(self) -> None:
-        """Look whether there is something to remove."""
+        """Remove what is due, and set the timer for the rest."""
         self._again = True
         if self._task is None and not self._closed:
-            self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire leftovers")
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire cleanup")
 
     async def _run(self) -> None:
         try:
@@ -64,11 +64,11 @@ class Leftovers:
             if not self._closed:
                 await self._set_timer()
         except (OSError, Refused) as e:
-            log.warning("what was deleted could not be removed, and stays for now: %s", e)
-            self._wake_in(LATEST)
-        except Exception:  # noqa: BLE001 - or nothing would ever be removed again
-            log.exception("what was deleted could not be removed for a reason that was not foreseen; it stays for now")
-            self._wake_in(LATEST)
+            log.warning("cleanup failed and is retried in an hour: %s", e)
+            self._wake_in(MAX_DELAY_SECONDS)
+        except Exception:  # noqa: BLE001 - cleanup must not end with one failure
+            log.exception("cleanup failed unexpectedly and is retried in an hour")
+            self._wake_in(MAX_DELAY_SECONDS)
         finally:
             self._task = None
 
@@ -76,13 +76,13 @@ class Leftovers:
         now = self._world.seconds()
         never = now - int(self._unused_after) if self._unused_after else -1
         rows = await self._store.condemn_files(
-            never_before=never, no_more_before=now - int(self._deleted_after), limit=AT_ONCE
+            never_before=never, no_more_before=now - int(self._deleted_after), limit=BATCH_SIZE
         )
         if rows:
-            # The bytes first: after a crash, what is known of a file leads to them.
+            # Remove the bytes first, so that after a crash the rows still lead to them.
             await self._uploads.remove([name for row in rows for name in (row.name, row.thumbnail) if name])
             await self._store.remove_files([row.name for row in rows])
-        return len(rows) == AT_ONCE
+        return len(rows) == BATCH_SIZE
 
     async def _set_timer(self) -> None:
         never, no_more = await self._store.unused_since()
@@ -98,10 +98,14 @@ class Leftovers:
     def _wake_in(self, seconds: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = None if self._closed else self._call_later(min(max(seconds, SOONEST), LATEST), self.wake)
+        self._timer = (
+            None
+            if self._closed
+            else self._call_later(min(max(seconds, MIN_DELAY_SECONDS), MAX_DELAY_SECONDS), self.wake)
+        )
 
     async def close(self) -> None:
-        """Finish what was begun; begin nothing more."""
+        """Finish the current batch, and start no further one."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()

@@ -1,4 +1,4 @@
-"""Bodies, problems, base paths."""
+"""Bodies, queries, refusals, base paths."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import pytest
 
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.api import strip_base
-from tailwire.server.rest.edge import pairs_of, problem, read_body
+from tailwire.server.rest.asgi import error_response, pairs_of, read_body
 
 
-def test_queries_that_cannot_be_read():
+def test_invalid_queries_are_refused():
     assert pairs_of(b"") == {}
     assert pairs_of(b"a=1&a=2&b[]=x&empty=") == {"a": "2", "b": "x"}
     with pytest.raises(Refused):
@@ -18,7 +18,7 @@ def test_queries_that_cannot_be_read():
         pairs_of(b"&".join(b"a=1" for _ in range(500)))
 
 
-async def test_bodies():
+async def test_bodies_are_limited_and_complete():
     async def pieces(*parts):
         left = list(parts)
 
@@ -35,12 +35,12 @@ async def test_bodies():
             await read_body(await pieces(*parts), 3)
 
 
-def test_problems():
-    status, body, headers = problem(Refused("ERR_TOO_MANY_REQUESTS", retry_after=1.2))
+def test_refusals_become_responses():
+    status, body, headers = error_response(Refused("ERR_TOO_MANY_REQUESTS", retry_after=1.2))
     assert (status, headers) == (429, [(b"retry-after", b"2")])
     assert b'"code":"ERR_TOO_MANY_REQUESTS"' in body
 
 
-def test_bases():
+def test_base_paths_are_stripped():
     paths = ("/v3/messages", "/v3.0/messages", "/messages", "/v3", "/v4/messages")
     assert [strip_base(p) for p in paths] == ["/messages", "/messages", "/messages", "/v3", "/v4/messages"]

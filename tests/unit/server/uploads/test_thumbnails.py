@@ -1,4 +1,4 @@
-"""Small copies of pictures, within a budget."""
+"""Thumbnails within a memory budget."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from tailwire.server.ports.uploads import Picture
-from tailwire.server.uploads.pictures import _is_in_one_pass, small_copy
+from tailwire.server.uploads.thumbnails import _is_single_scan, make_thumbnail
 
 
 def png_of(width: int, height: int) -> bytes:
-    """A PNG of RGBA pixels that are all zero, without unpacking it here."""
+    """Return a PNG whose RGBA pixels are all zero, without allocating them."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
@@ -38,7 +38,7 @@ def copy(tmp_path):
     def copied(content: bytes):
         (tmp_path / "picture").write_bytes(content)
         (tmp_path / "small").unlink(missing_ok=True)
-        found = small_copy(tmp_path / "picture", tmp_path / "small")
+        found = make_thumbnail(tmp_path / "picture", tmp_path / "small")
         assert (tmp_path / "small").exists() == bool(found and found.small)
         return found
 
@@ -46,7 +46,7 @@ def copy(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "BMP"])
-def test_a_picture_gets_a_small_copy(copy, tmp_path, kind):
+def test_a_picture_gets_a_thumbnail(copy, tmp_path, kind):
     out = io.BytesIO()
     Image.new("RGB", (800, 400), "teal").save(out, kind)
     assert copy(out.getvalue()) == Picture(800, 400, small=True)
@@ -54,7 +54,7 @@ def test_a_picture_gets_a_small_copy(copy, tmp_path, kind):
         assert (small.format, small.size) == ("JPEG", (320, 160))
 
 
-def test_the_copy_stands_upright(copy, tmp_path):
+def test_the_thumbnail_has_the_right_orientation(copy, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held on its side
     out = io.BytesIO()
@@ -64,27 +64,27 @@ def test_the_copy_stands_upright(copy, tmp_path):
         assert small.size == (160, 320)
 
 
-def test_what_would_take_too_much_memory_is_measured_and_not_unpacked(copy):
+def test_pictures_over_the_budget_are_measured_only(copy):
     assert copy(png_of(4000, 3000)) == Picture(4000, 3000, small=True)
     assert copy(png_of(4001, 3000)) == Picture(4001, 3000, small=False)
 
 
-def test_of_a_jpeg_more_is_taken_where_it_is_unpacked_at_a_reduced_size(copy):
+def test_single_scan_jpegs_have_a_larger_budget(copy):
     assert copy(jpeg_of(8000, 6000)) == Picture(8000, 6000, small=True)
     assert copy(jpeg_of(8000, 6000, progressive=True)) == Picture(8000, 6000, small=False)
     assert copy(jpeg_of(8001, 6250)) == Picture(8001, 6250, small=False)
 
 
-def test_a_jpeg_with_a_scan_for_each_colour_is_not_in_one_pass():
+def test_jpegs_with_one_scan_per_component_are_recognized():
     start, frame = b"\xff\xd8\xff\xe0\0\4ab", b"\xff\xc0\0\x11\x08\0\x10\0\x10\3" + bytes(9)
-    assert _is_in_one_pass(io.BytesIO(start + frame + b"\xff\xda\0\x0c\3"))
-    assert not _is_in_one_pass(io.BytesIO(start + frame + b"\xff\xda\0\x08\1"))
-    assert not _is_in_one_pass(io.BytesIO(start + frame.replace(b"\xff\xc0", b"\xff\xc2") + b"\xff\xda\0\x0c\3"))
+    assert _is_single_scan(io.BytesIO(start + frame + b"\xff\xda\0\x0c\3"))
+    assert not _is_single_scan(io.BytesIO(start + frame + b"\xff\xda\0\x08\1"))
+    assert not _is_single_scan(io.BytesIO(start + frame.replace(b"\xff\xc0", b"\xff\xc2") + b"\xff\xda\0\x0c\3"))
     for cut in range(len(start + frame)):
-        assert not _is_in_one_pass(io.BytesIO((start + frame)[:cut]))
+        assert not _is_single_scan(io.BytesIO((start + frame)[:cut]))
 
 
-def test_only_the_formats_of_the_list_are_opened(copy):
+def test_only_the_listed_formats_are_opened(copy):
     for kind in ("TIFF", "ICO", "PPM"):
         out = io.BytesIO()
         Image.new("RGB", (64, 64)).save(out, kind)
@@ -93,12 +93,12 @@ def test_only_the_formats_of_the_list_are_opened(copy):
     assert copy(b"") is None
 
 
-def test_threads_leave_the_filters_of_warnings_alone(tmp_path):
+def test_warning_filters_are_unchanged_in_threads(tmp_path):
     paths = [tmp_path / f"{n}.png" for n in range(4)]
     for path in paths:
         path.write_bytes(png_of(1500, 1000))
     before, seen = list(warnings.filters), []
-    work = [threading.Thread(target=small_copy, args=(p, p.with_suffix(".jpg"))) for p in paths]
+    work = [threading.Thread(target=make_thumbnail, args=(p, p.with_suffix(".jpg"))) for p in paths]
     for thread in work:
         thread.start()
     while any(thread.is_alive() for thread in work):

@@ -1,4 +1,4 @@
-"""Connects to whom a webhook names, if its address may be reached: looked at when it is connected to, not before."""
+"""An HTTP transport that checks each IP address when it connects, so that DNS changes cannot bypass the check."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ HttpTransports = dict[tuple[str, str, int], httpx2.AsyncHTTPTransport]
 
 
 class TargetNotAllowed(httpx2.ConnectError):
-    """None of the addresses that a name has may be reached."""
+    """No address of the host is allowed."""
 
 
 class CheckedTransport(httpx2.AsyncBaseTransport):
-    """Resolves names itself, and connects only to an address that is allowed. Uses no proxy of the environment.
+    """Resolves names itself, and connects only to allowed addresses. Ignores proxies of the environment.
 
     Args:
-        allows: whether an IP address may be connected to.
+        allows: returns whether an IP address may be connected to.
     """
 
     def __init__(self, allows: Callable[[str], bool]) -> None:
         self._allows = allows
         self._tls = httpx2.create_ssl_context()
-        self._by_host: HttpTransports = {}  # connections are shared by requests to one host only
+        self._by_host: HttpTransports = {}  # a pool may only be shared by requests to one host
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request.
 
         Raises:
-            TargetNotAllowed: when no address of the host is allowed.
-            httpx2.TransportError: when it cannot be reached.
+            TargetNotAllowed: if no address of the host is allowed.
+            httpx2.TransportError: if the host cannot be reached.
         """
         host = request.url.host
         port = request.url.port or (443 if request.url.scheme == "https" else 80)
@@ -42,7 +42,7 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
         addresses = await self._addresses(host, port, request)
         extensions = dict(request.extensions)
         if request.url.scheme == "https" and not _is_address(host):
-            extensions["sni_hostname"] = host  # by which the certificate is checked, too
+            extensions["sni_hostname"] = host  # also the name in the certificate
         for n, address in enumerate(addresses):
             there = httpx2.Request(
                 request.method, request.url.copy_with(host=address), headers=request.headers, stream=request.stream,
@@ -53,7 +53,7 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
             except (httpx2.ConnectError, httpx2.ConnectTimeout):
                 if n == len(addresses) - 1:
                     raise
-        raise RuntimeError("there is always an address")
+        raise RuntimeError("unreachable: there is at least one address")
 
     async def _addresses(self, host: str, port: int, request: httpx2.Request) -> list[str]:
         try:
@@ -64,7 +64,7 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
         allowed = [address for address in found if self._allows(address)]
         if not allowed:
             raise TargetNotAllowed(
-                f"{host} has no address that may be reached ({', '.join(found)}); see the setting webhook_targets",
+                f"{host} has no allowed address ({', '.join(found)}); see the setting webhook_targets",
                 request=request,
             )
         return allowed
@@ -76,11 +76,11 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
             transport = httpx2.AsyncHTTPTransport(verify=self._tls, trust_env=False)
             if len(self._by_host) >= MAX_HOSTS:
                 await self._by_host.pop(next(iter(self._by_host))).aclose()
-        self._by_host[key] = transport  # last used, last to go
+        self._by_host[key] = transport  # most recently used
         return transport
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Close all connections."""
         transports, self._by_host = self._by_host, {}
         for transport in transports.values():
             await transport.aclose()

@@ -1,4 +1,4 @@
-"""Messages as one reader sees them: reactions, what they saved, quoted messages. Most messages have none of it."""
+"""Messages as one reader sees them: with reactions, the reader's saves and followed threads, and quoted messages."""
 
 from __future__ import annotations
 
@@ -7,40 +7,39 @@ from typing import Any
 
 import msgspec
 
-from tailwire.server.actions.present import encode
+from tailwire.server.actions.raw_json import decode_object, encode, with_field
 from tailwire.server.ports.records import ListedRow, MessageRow, Trait
 from tailwire.server.ports.store import Store
 from tailwire.server.telemetry.logs import log
 
-_decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_SPECIAL = int(Trait.REACTION | Trait.INTERACTED)
+_DECORATED = int(Trait.REACTION | Trait.INTERACTED)
 
 Rows = Sequence[MessageRow | ListedRow]
 
 
-class Views:
-    """Presents messages."""
+class Renderer:
+    """Renders messages. Most need nothing beyond their stored JSON."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def one(self, row: MessageRow, reader: str, *, following: bool = False) -> bytes:
-        """A message as a reader sees it."""
-        return (await self.many([row], reader, following=following))[0]
+    async def render(self, row: MessageRow, reader: str, *, following: bool = False) -> bytes:
+        """Return a message as a reader sees it; arguments as of `render_all`."""
+        return (await self.render_all([row], reader, following=following))[0]
 
-    async def many(self, rows: Rows, reader: str, *, following: bool = False) -> list[bytes]:
-        """Messages as a reader sees them.
+    async def render_all(self, rows: Rows, reader: str, *, following: bool = False) -> list[bytes]:
+        """Return messages as a reader sees them, encoded.
 
         Args:
-            reader: a uid, or "" for nobody in particular.
-            following: say of each whether the reader follows its thread.
+            reader: a uid, or "" for no particular reader.
+            following: add to each message whether the reader follows its thread.
         """
         if not rows:
             return []
         shown = [row.json() for row in rows]
         if reader:
-            await self._own(rows, shown, reader, following=following)
-        if any(row.traits & _SPECIAL for row in rows):
+            await self._add_own(rows, shown, reader, following=following)
+        if any(row.traits & _DECORATED for row in rows):
             await self._decorate(rows, shown, reader)
         quoted = [row.quoted_id for row in rows if row.quoted_id is not None]
         if quoted:
@@ -50,23 +49,23 @@ class Views:
                     shown[n] = with_quoted(shown[n], found[row.quoted_id])
         return shown
 
-    async def _own(self, rows: Rows, shown: list[bytes], reader: str, *, following: bool) -> None:
-        # What the reader alone sees: what they saved, which threads they follow.
+    async def _add_own(self, rows: Rows, shown: list[bytes], reader: str, *, following: bool) -> None:
+        # Adds what only the reader sees: their saves and followed threads.
         ids = [row.id for row in rows]
         first, last = min(ids), max(ids)
         saved = await self._store.saved_at(first, last, reader)
         for n, row in enumerate(rows) if saved else ():
             if row.id in saved:
-                shown[n] = b'%b,"savedAt":%d}' % (shown[n][:-1], saved[row.id])
+                shown[n] = with_field(shown[n], b"savedAt", b"%d" % saved[row.id])
         if following:
             followed = await self._store.subscribed(first, last, reader)
             for n, row in enumerate(rows):
-                shown[n] = b'%b,"threadSubscribed":%b}' % (shown[n][:-1], b"true" if row.id in followed else b"false")
+                shown[n] = with_field(shown[n], b"threadSubscribed", b"true" if row.id in followed else b"false")
 
     async def _decorate(self, rows: Rows, shown: list[bytes], reader: str) -> None:
-        special = [row.id for row in rows if row.traits & _SPECIAL]
-        counts = await self._store.reaction_counts(special, reader)
-        used = await self._store.interactions(special, reader) if reader else {}
+        decorated = [row.id for row in rows if row.traits & _DECORATED]
+        counts = await self._store.reaction_counts(decorated, reader)
+        used = await self._store.interactions(decorated, reader) if reader else {}
         for n, row in enumerate(rows):
             more: dict[str, Any] = {}
             if row.id in counts:
@@ -81,16 +80,16 @@ class Views:
 
 
 def _with_more(row: MessageRow | ListedRow, shown: bytes, more: dict[str, Any]) -> bytes:
-    # A message that cannot be read is shown without it: the others of its list are shown in any case.
+    # A message that cannot be decoded is shown without its reactions, so that the rest of its list is still shown.
     try:
-        fields = _decode_object(shown)
-        fields["data"] = msgspec.Raw(encode({**_decode_object(fields["data"]), **more}))
+        fields = decode_object(shown)
+        fields["data"] = msgspec.Raw(encode({**decode_object(fields["data"]), **more}))
     except (msgspec.DecodeError, RecursionError, KeyError) as e:
-        log.error("message %d cannot be read, its reactions are not shown: %s", row.id, e)
+        log.error("message %d cannot be decoded and is shown without its reactions: %s", row.id, e)
         return shown
     return encode(fields)
 
 
 def with_quoted(shown: bytes, quoted: MessageRow) -> bytes:
-    """A message with the one that it quotes, as that reads now."""
-    return b'%b,"quotedMessage":%b}' % (shown[:-1], quoted.json())
+    """Return an encoded message with the current version of the message that it quotes."""
+    return with_field(shown, b"quotedMessage", quoted.json())

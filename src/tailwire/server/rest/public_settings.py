@@ -1,4 +1,4 @@
-"""What `GET /settings` offers: which features there are, their limits, the reasons for reports."""
+"""The part of `GET /settings` that is the same for all requests: features, limits, the reasons for reports."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from tailwire.server.config import Settings
 from tailwire.server.rules.reasons import listed_reasons
 
 
-def offers(settings: Settings) -> dict[str, Any]:
-    """The settings that do not depend on who asks."""
+def public_settings(settings: Settings) -> dict[str, Any]:
+    """Return features, limits and the reasons for reports."""
     return {
         "parameters": {
             "features.ux.messages.pinned.enabled": True,

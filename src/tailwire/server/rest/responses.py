@@ -1,17 +1,24 @@
-"""What answers look like, for the documentation of the API. A test holds the running server to them.
+"""The types of responses, for the documentation of the API. A test compares them with real responses.
 
-Optional keys are left out, not null. Messages, users and groups may have more keys than are named here.
+Optional keys are omitted, not null. Messages, users and groups may have keys that are not declared here.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
+from tailwire.server.rules.groups import SCOPES, TYPES
+
+Timestamp = Annotated[int, msgspec.Meta(description="Seconds since 1970.")]
+ReceiverType = Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["user", "group"]})]
+GroupType = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(TYPES)})]
+Scope = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(SCOPES)})]
+
 
 class Shape(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
-    """Of all of them."""
+    """The base of all responses."""
 
 
 class User(Shape, kw_only=True):
@@ -25,9 +32,9 @@ class User(Shape, kw_only=True):
     metadata: dict[str, Any] = {}
     status: str = ""
     status_message: str = ""
-    last_active_at: int = 0
-    created_at: int = 0
-    updated_at: int = 0
+    last_active_at: Timestamp = 0
+    created_at: Timestamp = 0
+    updated_at: Timestamp = 0
     tags: list[str] = []
     auth_token: str = ""
     conversation_id: str = ""
@@ -45,8 +52,8 @@ class Me(User, kw_only=True):
 class Member(User, kw_only=True):
     """A member of a group."""
 
-    scope: str
-    joined_at: int
+    scope: Scope
+    joined_at: Timestamp
 
 
 class Group(Shape, kw_only=True):
@@ -54,7 +61,7 @@ class Group(Shape, kw_only=True):
 
     guid: str
     name: str
-    type: str
+    type: GroupType
     icon: str = ""
     description: str = ""
     owner: str = ""
@@ -63,10 +70,10 @@ class Group(Shape, kw_only=True):
     members_count: int
     conversation_id: str
     has_joined: bool
-    scope: str = ""
-    joined_at: int = 0
-    created_at: int
-    updated_at: int = 0
+    scope: Scope = ""
+    joined_at: Timestamp = 0
+    created_at: Timestamp
+    updated_at: Timestamp = 0
 
 
 class Message(Shape, kw_only=True):
@@ -76,25 +83,25 @@ class Message(Shape, kw_only=True):
     conversation_id: str
     sender: str
     receiver: str
-    receiver_type: str
+    receiver_type: ReceiverType
     category: str
     type: str
     data: dict[str, Any]
-    sent_at: int
-    updated_at: int
+    sent_at: Timestamp
+    updated_at: Timestamp
     muid: str = ""
     parent_id: str = ""
     tags: list[str] = []
     reply_count: int = 0
-    delivered_at: int = 0
-    read_at: int = 0
-    edited_at: int = 0
+    delivered_at: Timestamp = 0
+    read_at: Timestamp = 0
+    edited_at: Timestamp = 0
     edited_by: str = ""
-    deleted_at: int = 0
+    deleted_at: Timestamp = 0
     deleted_by: str = ""
-    pinned_at: int = 0
+    pinned_at: Timestamp = 0
     pinned_by: str = ""
-    saved_at: int = 0
+    saved_at: Timestamp = 0
     thread_subscribed: bool = False
     quoted_message: dict[str, Any] = {}
     receipts: dict[str, Any] = {}
@@ -107,7 +114,7 @@ class Reaction(Shape, kw_only=True):
     message_id: str
     reaction: str
     uid: str
-    reacted_at: int
+    reacted_at: Timestamp
     reacted_by: dict[str, Any]
 
 
@@ -115,87 +122,95 @@ class Conversation(Shape, kw_only=True):
     """A conversation, as the reader sees it."""
 
     conversation_id: str
-    conversation_type: str
+    conversation_type: ReceiverType
     unread_message_count: str
     unread_mentions_count: int
-    created_at: int
-    updated_at: int
+    created_at: Timestamp
+    updated_at: Timestamp
     conversation_with: dict[str, Any]
     last_message: dict[str, Any] = {}
     last_read_message_id: str = ""
     latest_message_id: str = ""
     tags: list[str] = []
-    pinned_at: int = 0
+    pinned_at: Timestamp = 0
     pinned_by: str = ""
     uid: str = ""
 
 
+class UnreadCount(Shape, kw_only=True):
+    """The number of unread messages in a conversation."""
+
+    entity_type: str
+    entity_id: str
+    count: int
+
+
 class Success(Shape, kw_only=True):
-    """It is done."""
+    """A success without further content."""
 
     success: bool
 
 
 class Done(Success, kw_only=True):
-    """It is done, and what was done. `Message` is what some documented answers call it."""
+    """A success with a message. Some documented responses call the field `Message`."""
 
     message: str = ""
     big_message: str = msgspec.field(default="", name="Message")
 
 
 class Unread(Done, kw_only=True):
-    """What was marked as unread, and the conversation since."""
+    """The messages that were marked as unread, and the conversation after that."""
 
     conversation: dict[str, Any] = {}
 
 
 class Outcome(Success, kw_only=True):
-    """What became of one of several."""
+    """The outcome for one item of several."""
 
     message: str = ""
     error: dict[str, Any] = {}
 
 
 class Accepted(Shape, kw_only=True):
-    """What became of new friendships."""
+    """The outcome of new friendships, by uid."""
 
     accepted: dict[str, Outcome]
 
 
 class Deactivated(Shape, kw_only=True):
-    """Who was deactivated."""
+    """The users who were deactivated."""
 
     deactivated_uids: list[str]
 
 
 class Reactivated(Shape, kw_only=True):
-    """Who came back."""
+    """The users who were reactivated."""
 
     non_deactivated_uids: list[str]
 
 
 class Online(Shape, kw_only=True):
-    """How many are online: users, or members by group."""
+    """The number of users who are online, or of members by group."""
 
     online_users_count: int = 0
     groups: dict[str, int] = {}
 
 
 class ApiKey(Shape, kw_only=True):
-    """An API key; but for the answer to its making, only its last characters."""
+    """An API key. Lists contain only its last characters."""
 
     api_key: str
     name: str
     scope: str
-    created_at: int
+    created_at: Timestamp
 
 
 class AuthToken(Shape, kw_only=True):
-    """An auth token; in lists only its last characters."""
+    """An auth token. Lists contain only its last characters."""
 
     uid: str
     auth_token: str
-    created_at: int
+    created_at: Timestamp
     platform: str = ""
     user_agent: str = ""
     app_info: dict[str, Any] = {}
@@ -209,8 +224,8 @@ class Role(Shape, kw_only=True):
     description: str = ""
     metadata: dict[str, Any] = {}
     settings: dict[str, Any] = {}
-    created_at: int = 0
-    updated_at: int = 0
+    created_at: Timestamp = 0
+    updated_at: Timestamp = 0
 
 
 class Feature(Shape, kw_only=True):
@@ -220,23 +235,23 @@ class Feature(Shape, kw_only=True):
     description: str
     key: str
     path: str
-    created_at: int
+    created_at: Timestamp
 
 
 class WebhookState(Shape, kw_only=True):
-    """How a webhook's deliveries fare."""
+    """The state of a webhook's queue. Times are in seconds since 1970."""
 
     waiting: int
-    waiting_since: int = 0
+    waiting_since: Timestamp = 0
     failed: int
-    failing_since: int = 0
-    last_success_at: int = 0
-    last_failure_at: int = 0
+    failing_since: Timestamp = 0
+    last_success_at: Timestamp = 0
+    last_failure_at: Timestamp = 0
     last_failure: str = ""
 
 
 class Webhook(Shape, kw_only=True):
-    """Somebody who is told of events. The secret is only in the answer to its making."""
+    """A receiver of events. The secret is only in the response to its creation."""
 
     id: str
     name: str
@@ -246,34 +261,34 @@ class Webhook(Shape, kw_only=True):
     secret: str = ""
     retry_on_failure: bool
     enabled: bool
-    created_at: int
+    created_at: Timestamp
     state: WebhookState
 
 
 class Trigger(Shape, kw_only=True):
-    """What a webhook can be told of."""
+    """An event for which a webhook can be registered."""
 
     trigger: str
     description: str
 
 
 class Delivery(Shape, kw_only=True):
-    """What a webhook could not be told yet, or was given up. `data` is not in lists."""
+    """A delivery that is waiting or has failed. Lists omit `data`."""
 
     id: str
     trigger: str
     status: str
     attempts: int
-    queued_at: int
-    last_try_at: int = 0
-    next_try_at: int = 0
-    failed_at: int = 0
+    queued_at: Timestamp
+    last_try_at: Timestamp = 0
+    next_try_at: Timestamp = 0
+    failed_at: Timestamp = 0
     problem: str = ""
     data: dict[str, Any] = {}
 
 
 class Reason(Shape, kw_only=True):
-    """Why a message can be reported."""
+    """A reason for a report."""
 
     id: str
     name: str
@@ -288,19 +303,19 @@ class Flagged(Shape, kw_only=True):
     flagged_by: str
     reason_id: str
     remark: str | None
-    flagged_at: int
+    flagged_at: Timestamp
 
 
 class UploadForm(Shape, kw_only=True):
-    """A form to upload a file with."""
+    """A signed form that uploads a file, and the attachment that it will be."""
 
     request: dict[str, Any]
     attachment: dict[str, Any]
-    expires_at: int
+    expires_at: Timestamp
 
 
 class Problem(Shape, kw_only=True):
-    """What went wrong, and what to do."""
+    """What went wrong, and what to do about it."""
 
     code: str
     message: str
@@ -308,13 +323,13 @@ class Problem(Shape, kw_only=True):
 
 
 class Refusal(Shape, kw_only=True):
-    """The answer to what could not be done."""
+    """The response to a request that was refused."""
 
     error: Problem
 
 
 class Pagination(Shape, kw_only=True):
-    """Of a page. Messages are not counted for it: lists of them have no total."""
+    """The position of a page in a list. Lists of messages have no total."""
 
     total: int = 0
     count: int
@@ -324,7 +339,7 @@ class Pagination(Shape, kw_only=True):
 
 
 class Meta(Shape, kw_only=True):
-    """Where a list goes on: by page, or by cursor."""
+    """How to read on in a list: by page, or by cursor."""
 
     pagination: Pagination | msgspec.UnsetType = msgspec.UNSET
     current: dict[str, int] = {}

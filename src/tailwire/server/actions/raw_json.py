@@ -1,0 +1,43 @@
+"""Encoded JSON: encoding, and adding fields to an object that is encoded already.
+
+Messages are stored as encoded JSON. Decoding and encoding them again for each reader would dominate the cost of a page
+of history, so fields are added before the closing brace instead. Only this module and `fanout.frames` do that.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+encode = msgspec.json.Encoder().encode
+decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+_NULL, _EMPTY = msgspec.Raw(b"null"), msgspec.Raw(b"{}")
+
+
+# Defaults come from functions, because msgspec cannot describe a `Raw` default in a JSON schema.
+
+
+def absent() -> msgspec.Raw:
+    """Return `null`, the default of an optional raw field (msgspec has no "Raw or None")."""
+    return _NULL
+
+
+def empty() -> msgspec.Raw:
+    """Return `{}`, the default of a raw object."""
+    return _EMPTY
+
+
+def with_field(json: bytes, name: bytes, value: bytes) -> bytes:
+    """Return an encoded object with one more field.
+
+    Args:
+        json: an encoded object with at least one field.
+        name: the field's name, without quotation marks.
+        value: the field's encoded value.
+    """
+    return b'%b,"%b":%b}' % (json[:-1], name, value)
+
+
+def enveloped(data: bytes, meta: bytes = b"") -> bytes:
+    """Return the body of a response: `data`, and `meta` if it is given. Both are encoded."""
+    return b'{"data":%b,"meta":%b}' % (data, meta) if meta else b'{"data":%b}' % data

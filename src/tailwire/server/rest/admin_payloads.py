@@ -1,0 +1,118 @@
+"""API keys, auth tokens, roles and webhooks as administrators receive them. Optional keys are omitted, not null."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tailwire.server.actions.payloads import stored, without_none
+from tailwire.server.actions.roles import RestrictedFeature
+from tailwire.server.actions.webhooks import Webhook
+from tailwire.server.ports.records import KeyRow, RoleRow, TokenRow
+from tailwire.server.ports.webhook_records import DeliveryRow, WebhookRow, WebhookState
+from tailwire.server.rules.features import FEATURES, feature_key
+
+
+def key_payload(row: KeyRow, key: str = "") -> dict[str, Any]:
+    """Return an API key, with its last characters unless the whole key is given."""
+    return {"apiKey": key or f"…{row.hint}", "name": row.name, "scope": row.scope, "createdAt": row.created_at}
+
+
+def token_payload(row: TokenRow, token: str = "") -> dict[str, Any]:
+    """Return an auth token, with its last characters unless the whole token is given."""
+    return without_none(
+        {
+            "uid": row.uid,
+            "authToken": token or f"…{row.hint}",
+            "createdAt": row.created_at,
+            "platform": row.platform,
+            "userAgent": row.user_agent,
+            "appInfo": stored(row.app_info),
+        }
+    )
+
+
+def role_payload(row: RoleRow) -> dict[str, Any]:
+    """Return a role."""
+    return without_none(
+        {
+            "role": row.role,
+            "name": row.name,
+            "description": row.description,
+            "metadata": stored(row.metadata),
+            "settings": stored(row.settings),
+            "createdAt": row.created_at or None,
+            "updatedAt": row.updated_at or None,
+        }
+    )
+
+
+def feature_payload(feature: RestrictedFeature) -> dict[str, Any]:
+    """Return a feature that a role may not use."""
+    name = feature.name
+    description, path = FEATURES[name]
+    return {
+        "title": name,
+        "description": description,
+        "key": feature_key(name),
+        "path": path,
+        "createdAt": feature.since,
+    }
+
+
+def webhook_payload(webhook: Webhook) -> dict[str, Any]:
+    """Return a webhook, with the state of its queue and without its password and secret."""
+    return {**_fields(webhook.row), "state": _state(webhook.state)}
+
+
+def _fields(row: WebhookRow) -> dict[str, Any]:
+    return without_none(
+        {
+            "id": row.id,
+            "name": row.name,
+            "webhookUrl": row.url,
+            "triggers": row.triggers.split(","),
+            "username": row.username,
+            "retryOnFailure": bool(row.retry),
+            "enabled": bool(row.enabled),
+            "createdAt": row.created_at,
+        }
+    )
+
+
+def _state(state: WebhookState) -> dict[str, Any]:
+    return without_none(
+        {
+            "waiting": state.waiting,
+            "waitingSince": state.waiting_since,
+            "failed": state.failed,
+            "failingSince": state.failing_since,
+            "lastSuccessAt": state.last_success_at,
+            "lastFailureAt": state.last_failure_at,
+            "lastFailure": state.last_failure,
+        }
+    )
+
+
+def delivery_payload(row: DeliveryRow) -> dict[str, Any]:
+    """Return a delivery without its data."""
+    waits = row.failed_at is None
+    return without_none(
+        {
+            "id": row.name,
+            "trigger": row.trigger,
+            "status": "waiting" if waits else "failed",
+            "attempts": row.attempt,
+            "queuedAt": row.queued_at,
+            "lastTryAt": row.last_try_at,
+            "nextTryAt": row.due_at if waits and row.due_at else None,
+            "failedAt": row.failed_at,
+            "problem": row.problem,
+        }
+    )
+
+
+def delivery_with_data(row: DeliveryRow) -> dict[str, Any]:
+    """Return a delivery with the data that its receiver gets."""
+    return {**delivery_payload(row), "data": msgspec.Raw(row.body)}

@@ -1,0 +1,44 @@
+"""Response bodies that several resources share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.rest.queries import Paged
+
+SUCCESS: dict[str, Any] = {"success": True}
+
+
+def done(message: str) -> dict[str, Any]:
+    """Return the body for a success that has nothing to show but a message."""
+    return {"success": True, "message": message}
+
+
+def failed(refused: Refused) -> dict[str, Any]:
+    """Return the body for the refused part of a request."""
+    return {"success": False, "error": refused.told()}
+
+
+def outcomes(by_name: Mapping[str, Refused | None], message: str) -> dict[str, Any]:
+    """Return the outcome for each of several names.
+
+    Args:
+        by_name: the refusal for each name, or None for a success.
+        message: the message of a success.
+    """
+    return {name: done(message) if refused is None else failed(refused) for name, refused in by_name.items()}
+
+
+def page(query: Paged, rows: list[Any], total: int) -> dict[str, Any]:
+    """Return a page of a list, with the total."""
+    size = query.size
+    pagination = {
+        "total": total,
+        "count": len(rows),
+        "per_page": size,
+        "current_page": query.page,
+        "total_pages": -(-total // size),
+    }
+    return {"data": rows, "meta": {"pagination": pagination}}
