@@ -116,7 +116,7 @@ class Before:
 
 
 async def texts(store: SqliteStore, reader: str, **more) -> list[str]:
-    rows = await store.messages(MessageFilter(reader, newer=True, cursor=0, limit=100, **more))
+    rows = await store.messages.find(MessageFilter(reader, newer=True, cursor=0, limit=100, **more))
     found = [json.loads(row.json()) for row in rows]
     return [m["data"].get("text", m["data"].get("action", "")) for m in found]
 
@@ -154,7 +154,7 @@ async def test_conversations_that_shared_an_id_are_told_apart(tmp_path):
     assert await texts(store, "smith") == ["second pair"]
 
     async def listed(uid: str) -> dict[str, tuple[int, int, int, int]]:
-        rows, _ = await store.conversations(ConversationFilter(uid))
+        rows, _ = await store.conversations.find(ConversationFilter(uid))
         return {r.conversation_id: (r.last_message_id, r.shown_message_id, r.read_id, r.unread) for r in rows}
 
     assert await listed("mallory") == {group: (2, 2, 2, 0)}
@@ -163,11 +163,11 @@ async def test_conversations_that_shared_an_id_are_told_apart(tmp_path):
     assert await listed("smith") == {key_of("alice_user_test", "smith", "user"): (6, 6, 6, 0)}
     assert await listed("test_user_smith") == {key_of("alice", "test_user_smith", "user"): (5, 5, 0, 1)}
     assert await listed("bob") == {key_of("alice", "bob", "user"): (7, 7, 7, 0)}
-    assert (await store.mark_of(key_of("alice", "bob", "user"), "bob")).tags == '["kept"]'
-    assert (await store.mark_of(group, "mallory")).pinned_at == 5
-    assert store._reader.execute("SELECT * FROM receipts").fetchall() == [(group, "tom", 1, 2, 9)]
+    assert (await store.read_state.get(key_of("alice", "bob", "user"), "bob")).tags == '["kept"]'
+    assert (await store.read_state.get(group, "mallory")).pinned_at == 5
+    assert store.database.reader.execute("SELECT * FROM receipts").fetchall() == [(group, "tom", 1, 2, 9)]
 
-    await store.remove_group(GroupAct("admin_user_tom", "mallory", "", lambda _: None), lambda _: ())
+    await store.removal.remove_group(GroupAct("admin_user_tom", "mallory", "", lambda _: None), lambda _: ())
     assert await texts(store, "tom", conversation_id=pair) == ["the code is 4711", "thanks", "edited"]
     await store.close()
 
@@ -187,10 +187,10 @@ async def test_a_conversation_goes_on_after_the_upgrade(tmp_path):
     key = key_of("bob", "alice", "user")
     body = b'{"data":{"text":"a new word"}}'
     draft = Draft(key, "bob", "alice", "user", "message", "text", body, 9, traits=int(Trait.SEARCHABLE))
-    assert (await store.add_message(draft)).before == 1
+    assert (await store.messages.add(draft)).before == 1
     assert await texts(store, "alice", conversation_id=key) == ["an old word", "a new word"]
     assert await texts(store, "alice", search="word") == ["an old word", "a new word"]
-    rows, total = await store.conversations(ConversationFilter("alice"))
+    rows, total = await store.conversations.find(ConversationFilter("alice"))
     assert ([r.conversation_id for r in rows], total) == ([key, key_of("alice", "carol", "user")], 2)
     await store.close()
 
@@ -247,7 +247,7 @@ async def opened(path: Path) -> SqliteStore:
 
 def shape(store: SqliteStore) -> dict[str, set[tuple[str, ...]]]:
     """The columns and indexes of each table."""
-    c = store._reader
+    c = store.database.reader
     found: dict[str, set[tuple[str, ...]]] = {}
     for (table,) in c.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"):
         columns = {(name, kind) for _, name, kind, *_ in c.execute(f"PRAGMA table_info({table})")}
@@ -273,20 +273,20 @@ async def test_a_whole_database_is_brought_to_this_version_with_all_that_is_in_i
     assert await texts(store, "carol", search="reply", conversation_id=team) == ["a reply"]
     assert await texts(store, "bob", mentioned=("bob",)) == ["hello <@uid:bob> and <@uid:alice>"]
 
-    rows, _ = await store.conversations(ConversationFilter("alice"))
+    rows, _ = await store.conversations.find(ConversationFilter("alice"))
     assert {r.conversation_id: (r.last_message_id, r.shown_message_id, r.unread, r.mentioned) for r in rows} == {
         pair: (9, 6, 1, 1),
         team: (13, 12, 3, 1),
     }
 
-    assert b"\\ud83d" in (await store.message(14)).body  # what strict parsers refuse keeps nobody from upgrading
-    assert b"carol@" not in (await store.message(14)).body
-    bodies = [body for (body,) in store._reader.execute("SELECT body FROM messages")]
+    assert b"\\ud83d" in (await store.messages.get(14)).body  # what strict parsers refuse keeps nobody from upgrading
+    assert b"carol@" not in (await store.messages.get(14)).body
+    bodies = [body for (body,) in store.database.reader.execute("SELECT body FROM messages")]
     assert not any(b"example.com" in body for body in bodies)  # neither the server's address, nor what was metadata
-    assert (await store.message(5)).body.count(b'"tailwire:/files/' + KEPT.encode()) == 3
-    uses = set(store._reader.execute("SELECT place, key, name FROM file_uses"))
+    assert (await store.messages.get(5)).body.count(b'"tailwire:/files/' + KEPT.encode()) == 3
+    uses = set(store.database.reader.execute("SELECT place, key, name FROM file_uses"))
     assert uses == {("message", "5", KEPT), ("user", "bob", KEPT), ("message", "12", SHARED)}
-    condemned = await store.condemn_files(never_before=1 << 40, no_more_before=1 << 40, limit=10)
+    condemned = await store.files.condemn(never_before=1 << 40, no_more_before=1 << 40, limit=10)
     assert [file.name for file in condemned] == [LOST]
     await store.close()
 
@@ -303,23 +303,25 @@ async def test_messages_of_an_upgraded_database_are_edited_deleted_and_forgotten
 
     body = b'{"sender":"alice","data":{"text":"the last word"}}'
     for _ in range(2):
-        stored = await store.edit_message(act(3), 9, lambda row: Edited(body, int(Trait.SEARCHABLE), ("bob",)), told)
+        stored = await store.messages.edit(act(3), 9, lambda row: Edited(body, int(Trait.SEARCHABLE), ("bob",)), told)
     assert stored.message.id == 16
-    assert await store.message(15) is None  # of two edits, the last is told of
+    assert await store.messages.get(15) is None  # of two edits, the last is told of
     assert await texts(store, "bob", search="word") == ["the last word"]
     assert await texts(store, "bob", mentioned=("bob",), conversation_id=pair) == ["the last word"]
 
-    await store.delete_message(act(5), 9, lambda row: b'{"data":{}}', told)
-    assert await store.condemn_files(never_before=-1, no_more_before=1 << 40, limit=10) == []  # it is an avatar still
-    await store.change_user("bob", {"avatar": None})
-    (gone,) = await store.condemn_files(never_before=-1, no_more_before=1 << 40, limit=10)
+    await store.messages.delete(act(5), 9, lambda row: b'{"data":{}}', told)
+    assert await store.files.condemn(never_before=-1, no_more_before=1 << 40, limit=10) == []  # it is an avatar still
+    await store.users.change("bob", {"avatar": None})
+    (gone,) = await store.files.condemn(never_before=-1, no_more_before=1 << 40, limit=10)
     assert gone.name == KEPT
 
-    groups, _ = await store.remove_user("alice", with_messages=True)
+    groups, _ = await store.removal.remove_user("alice", with_messages=True)
     assert groups == ["team"]
-    while await store.do_chore():
+    while await store.chores.do_next():
         pass
-    assert store._reader.execute("SELECT count(*) FROM messages WHERE conversation_id = ?", (pair,)).fetchone() == (0,)
-    assert (await store.conversations(ConversationFilter("bob")))[1] == 1
-    assert not any(b'"name":"Alice"' in body for (body,) in store._reader.execute("SELECT body FROM messages"))
+    assert store.database.reader.execute(
+        "SELECT count(*) FROM messages WHERE conversation_id = ?", (pair,)
+    ).fetchone() == (0,)
+    assert (await store.conversations.find(ConversationFilter("bob")))[1] == 1
+    assert not any(b'"name":"Alice"' in body for (body,) in store.database.reader.execute("SELECT body FROM messages"))
     await store.close()

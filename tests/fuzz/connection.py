@@ -106,6 +106,6 @@ class Connections:
         # What was asked for is worked off; a request that goes on waiting for its body is not waited for.
         for _ in range(4):
             await asyncio.sleep(0)
-        pending = [*self._parts.gateway._tasks, *(t for t in state.tasks if self._parts.store._writer.busy)]
+        pending = [*self._parts.gateway._tasks, *(t for t in state.tasks if self._parts.store.database.writer.busy)]
         if pending:
             await asyncio.wait(pending, timeout=1)

@@ -24,7 +24,7 @@ from tailwire.server.actions import members as actions_members
 from tailwire.server.actions import messages as actions_messages
 from tailwire.server.fanout import hub
 from tailwire.server.gateway import gateway, silence
-from tailwire.server.store import groups, lineage, messages, writer
+from tailwire.server.store import members, messages, starts, writer
 from tailwire.testing.simulation import Plan, Step, make_plan
 from tailwire.testing.simulation.shrink import fails
 
@@ -131,17 +131,17 @@ def _an_answer_before_the_commit(patch):
 
 
 def _the_same_muid_is_stored_twice(patch):
-    honest = messages.Messages._insert
+    honest = messages.Messages.insert
 
-    def insert(self, c, d):
-        stored = honest(self, c, d)
+    def insert(self, c, d, act=None):
+        stored = honest(self, c, d, act)
         if not stored.new:
             import dataclasses
 
-            return honest(self, c, dataclasses.replace(d, muid=None))
+            return honest(self, c, dataclasses.replace(d, muid=None), act)
         return stored
 
-    patch.setattr(messages.Messages, "_insert", insert)
+    patch.setattr(messages.Messages, "insert", insert)
 
 
 def _live_ones_overtake_what_was_missed(patch):
@@ -228,14 +228,14 @@ def _who_joined_a_group_hears_it_after_the_next_connection(patch):
 
 
 def _who_comes_to_a_group_is_given_all_its_history(patch):
-    honest = groups.Groups.add_member
+    honest = members.Members.add
 
-    async def add_member(self, *args):
+    async def add(self, *args):
         stored = await honest(self, *args)
-        await self._writer.submit(lambda c: c.execute("UPDATE members SET joined_after_id = 0").rowcount)
+        await self._db.run("UPDATE members SET joined_after_id = 0")
         return stored
 
-    patch.setattr(groups.Groups, "add_member", add_member)
+    patch.setattr(members.Members, "add", add)
 
 
 def _nobody_notices_what_the_server_has_lost(patch):
@@ -328,9 +328,9 @@ def _dead_connections_are_used_again(patch):
 
 def _an_older_copy_is_not_noticed(patch):
     # The server takes any position for one of its own, and gives out again what ids it gave out.
-    patch.setattr(lineage.Lineage, "known_until", lambda self, trail, message_id, last: message_id)
-    patch.setattr(lineage.IdFile, "read", lambda self: None)
-    patch.setattr(lineage, "JUMP", 0)
+    patch.setattr(starts.Starts, "known_until", lambda self, trail, message_id, last: message_id)
+    patch.setattr(starts.IdFile, "read", lambda self: None)
+    patch.setattr(starts, "ID_JUMP", 0)
 
 
 def _who_is_told_of_an_older_copy_begins_anew(patch):

@@ -202,10 +202,12 @@ async def test_a_store_that_cannot_write_delays_them_and_loses_none(stage):
         await rest("POST", "/webhooks", json={**HOOK, "triggers": ["message_sent"]})
         receiver.seconds = 1.0
         await rest("POST", "/messages", json={"receiver": "bob", "receiverType": "user", "data": {"text": "one"}})
-        stage.server.parts.store._writing.execute("PRAGMA query_only = ON")  # it cannot be noted that it was told
+        stage.server.parts.store.database.writing.execute(
+            "PRAGMA query_only = ON"
+        )  # it cannot be noted that it was told
         await stage.pass_time(20)
         assert len(receiver.told) >= 2
-        stage.server.parts.store._writing.execute("PRAGMA query_only = OFF")
+        stage.server.parts.store.database.writing.execute("PRAGMA query_only = OFF")
         await stage.pass_time(20)
         times = len(receiver.told)
         await stage.pass_time(60)

@@ -39,7 +39,7 @@ class Directory:
         Raises:
             Refused: ERR_UID_NOT_FOUND.
         """
-        found = await self._store.user(uid)
+        found = await self._store.users.get(uid)
         if found is None or found.deactivated_at:
             raise Refused("ERR_UID_NOT_FOUND", {"uid": uid})
         return found
@@ -92,7 +92,7 @@ class Directory:
 
     async def online_to(self, reader: str) -> tuple[str, ...]:
         """Everybody who is online as far as a reader may know: where there is a block, they are not told."""
-        hidden = await self._store.everyone_blocked(reader) if reader else frozenset()
+        hidden = await self._store.blocks.everyone(reader) if reader else frozenset()
         return tuple(uid for uid in self._everyone_online() if uid not in hidden)
 
     async def present(self, row: UserRow, reader: str) -> dict[str, object]:
@@ -116,4 +116,4 @@ class Directory:
         return await self.user_entity(uid)
 
     async def _is_hidden(self, uid: str, reader: str) -> bool:
-        return bool(reader) and reader != uid and bool(await self._store.blocked_between(reader, uid))
+        return bool(reader) and reader != uid and bool(await self._store.blocks.between(reader, uid))

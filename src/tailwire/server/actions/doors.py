@@ -32,13 +32,13 @@ class Doors:
         Raises:
             Refused: ERR_GUID_NOT_FOUND, or as the table says.
         """
-        found = await self._store.group(identifier(guid, "guid"))
+        found = await self._store.groups.get(identifier(guid, "guid"))
         if found is None:
             raise Refused("ERR_GUID_NOT_FOUND")
         if caller.system:
             return found, None
-        member = await self._store.member(found.guid, caller.uid)
-        ban = await self._store.ban_of(found.guid, caller.uid) if member is None else None
+        member = await self._store.members.get(found.guid, caller.uid)
+        ban = await self._store.members.ban_of(found.guid, caller.uid) if member is None else None
         permissions.check_group(operation, permissions.group_role(found, member, ban, knows=caller.key))
         return found, member
 
@@ -97,7 +97,7 @@ class Doors:
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, also for one that they may not read; or as the table says.
         """
-        return (await self._store.look_at(self.message_act(caller, wanted, operation))).message
+        return (await self._store.standings.message(self.message_act(caller, wanted, operation))).message
 
     async def conversation(self, caller: Caller, kind: str, other: str) -> ConversationKey:
         """The key of the caller's conversation with a user (`kind` is `user`), or of a group that they may read.
@@ -121,7 +121,7 @@ class Doors:
         uid = identifier(uid, "uid")
         await self._directory.user_entity(uid)
         if not caller.system:
-            blocked_by = await self._store.blocked_between(caller.uid, uid)
+            blocked_by = await self._store.blocks.between(caller.uid, uid)
             permissions.check_user(operation, permissions.user_role(caller.uid, uid, blocked_by))
         return uid
 

@@ -102,7 +102,7 @@ class Groups:
         owner = caller.uid
         if caller.system and new.owner:
             owner = (await self._directory.user(names.identifier(new.owner, "owner"))).uid
-        if len(await self._store.groups_of(owner)) >= self._most_groups:
+        if len(await self._store.members.groups_of(owner)) >= self._most_groups:
             raise Refused("ERR_LIMIT_EXCEEDED", {"groups": f"A user may be in {self._most_groups} groups."})
         secret = new.password if new.type == "password" else None
         a_user = owner != names.SYSTEM_USER
@@ -120,17 +120,17 @@ class Groups:
             created_at=now,
         )
         events = []
-        if self._store.has_webhooks:
+        if self._store.webhooks.enabled:
             members = {owner: await self._directory.user_entity(owner)}
             events.append(Event("group_created", encode({"group": group(row, None), "members": members})))
-        if not await self._store.add_group(row, owner_is_member=a_user, events=events):
+        if not await self._store.groups.add(row, owner_is_member=a_user, events=events):
             raise Refused("ERR_GUID_ALREADY_EXISTS", {"guid": row.guid})
         if a_user:
             self._delivery.membership(owner, row.guid, joined=True)
-        shown = group(row, await self._store.member(row.guid, caller.uid))
+        shown = group(row, await self._store.members.get(row.guid, caller.uid))
         if new.members is not None:
             shown["members"] = await self._members.add(caller, row.guid, new.members)
-            fresh = await self._store.group(row.guid)
+            fresh = await self._store.groups.get(row.guid)
             shown["membersCount"] = fresh.members_count if fresh else row.members_count
         return shown
 
@@ -142,14 +142,18 @@ class Groups:
         """
         found, member = await self._doors.group(caller, guid, "see")
         shown = group(found, member)
-        if member is None and not caller.system and await self._store.ban_of(found.guid, caller.uid) is not None:
+        if (
+            member is None
+            and not caller.system
+            and await self._store.members.ban_of(found.guid, caller.uid) is not None
+        ):
             shown["isBanned"] = True
         return shown
 
     async def listed(self, caller: Caller, wanted: GroupFilter, *, number: int) -> dict[str, Any]:
         """A page of the groups that the caller may see."""
-        rows, total = await self._store.groups(wanted)
-        mine = await self._store.memberships([row.guid for row in rows], caller.uid)
+        rows, total = await self._store.groups.find(wanted)
+        mine = await self._store.members.in_groups([row.guid for row in rows], caller.uid)
         listed = [group(row, mine.get(row.guid)) for row in rows]
         return page(listed, total=total, limit=wanted.limit, number=number)
 
@@ -160,7 +164,7 @@ class Groups:
             Refused: ERR_GUID_NOT_FOUND, as the table says, ERR_BAD_REQUEST, ERR_EMPTY_GROUP_PASS.
         """
         act = self._doors.group_act(caller, guid, "update")
-        before = await self._store.look(act)
+        before = await self._store.standings.group(act)
         self._lengths.check_group(change.password, change.description)
         columns = self._columns(caller, change)
         if change.type:
@@ -184,10 +188,10 @@ class Groups:
         def told(changed: GroupRow) -> tuple[Event, ...]:
             return (Event("group_updated", encode({"group": group(changed, member)})),)
 
-        row = await self._store.change_group(act, decide, told)
+        row = await self._store.groups.change(act, decide, told)
         if change.owner and caller.system:
             await self.transfer(caller, guid, change.owner)
-            row = (await self._store.group(row.guid)) or row
+            row = (await self._store.groups.get(row.guid)) or row
         return group(row, member)
 
     def _columns(self, caller: Caller, change: GroupChange) -> dict[str, object]:
@@ -213,12 +217,12 @@ class Groups:
             Refused: ERR_GUID_NOT_FOUND, or as the table says.
         """
         act = self._doors.group_act(caller, guid, "delete")
-        await self._store.look(act)
+        await self._store.standings.group(act)
 
         def told(standing: GroupStanding) -> tuple[Event, ...]:
             return (Event("group_deleted", encode({"group": group(standing.group, None)})),)
 
-        for uid in await self._store.remove_group(act, told):
+        for uid in await self._store.removal.remove_group(act, told):
             self._delivery.membership(uid, act.guid, joined=False)
         return {"success": True, "message": f"Group with guid {act.guid} has been deleted successfully."}
 
@@ -235,13 +239,13 @@ class Groups:
 
         uid = names.identifier(to, "owner")
         act = self._doors.group_act(caller, guid, "transfer", uid, is_member)
-        await self._store.look(act)
+        await self._store.standings.group(act)
 
         def told(standing: GroupStanding) -> tuple[Event, ...]:
             shown = {**group(replace(standing.group, owner=uid), None), "oldOwner": standing.group.owner}
             return (Event("group_owner_transferred", encode({"group": shown})),)
 
-        await self._store.transfer_ownership(act, self._world.seconds(), told)
+        await self._store.groups.transfer_ownership(act, self._world.seconds(), told)
         return {
             "success": True,
             "message": f"The ownership of the group {act.guid} is transferred to the user {uid}.",

@@ -58,19 +58,19 @@ class Keys:
         Raises:
             Refused: ERR_BAD_REQUEST, ERR_LIMIT_EXCEEDED.
         """
-        _, total = await self._store.keys("", "", limit=1, offset=0)
+        _, total = await self._store.keys.find("", "", limit=1, offset=0)
         if total >= MAX_KEYS:
             raise Refused("ERR_LIMIT_EXCEEDED", {"apikeys": f"An app has at most {MAX_KEYS} keys."})
         key = self._world.secret(20)
         row = KeyRow(
             fingerprint(key), self._lengths.check_name(new.name), _scope(new.scope), self._world.seconds(), key[-4:]
         )
-        await self._store.add_key(row)
+        await self._store.keys.add(row)
         return {**_present_key(row), "apiKey": key}
 
     async def listed(self, *, scope: str, search: str, limit: int, number: int) -> dict[str, Any]:
         """A page of the API keys."""
-        rows, total = await self._store.keys(scope, search, limit=limit, offset=(number - 1) * limit)
+        rows, total = await self._store.keys.find(scope, search, limit=limit, offset=(number - 1) * limit)
         return page([_present_key(row) for row in rows], total=total, limit=limit, number=number)
 
     async def get(self, key: str) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class Keys:
         return {**_present_key(await self._find(key)), "apiKey": key}
 
     async def _find(self, key: str) -> KeyRow:
-        row = await self._store.key(fingerprint(key))
+        row = await self._store.keys.get(fingerprint(key))
         if row is None:
             raise Refused("ERR_APIKEY_NOT_FOUND")
         return row
@@ -100,7 +100,7 @@ class Keys:
         if key == used:
             raise Refused("ERR_APIKEY_NO_SELF_ACTION")
         row = replace(row, name=self._lengths.check_name(change.name or row.name), scope=_scope(change.scope))
-        if not await self._store.change_key(row.key_hash, row.name, row.scope):
+        if not await self._store.keys.change(row.key_hash, row.name, row.scope):
             raise Refused("ERR_APIKEY_NOT_FOUND")
         return {**_present_key(row), "apiKey": key}
 
@@ -113,7 +113,7 @@ class Keys:
         row = await self._find(key)
         if key == used:
             raise Refused("ERR_APIKEY_NO_SELF_ACTION")
-        await self._store.remove_key(row.key_hash)
+        await self._store.keys.remove(row.key_hash)
         return {"success": True, "message": f"The Api Key {key} has been deleted successfully."}
 
     # Auth tokens.
@@ -125,7 +125,7 @@ class Keys:
             Refused: ERR_UID_NOT_FOUND.
         """
         row = await self._directory.user(identifier(uid, "uid"))
-        rows, total = await self._store.tokens(row.uid, limit=limit, offset=(number - 1) * limit)
+        rows, total = await self._store.tokens.of_user(row.uid, limit=limit, offset=(number - 1) * limit)
         return page([_present_token(t, f"…{t.hint}") for t in rows], total=total, limit=limit, number=number)
 
     async def token(self, uid: str, token: str) -> dict[str, Any]:
@@ -138,7 +138,7 @@ class Keys:
 
     async def _token(self, uid: str, token: str) -> TokenRow:
         await self._directory.user(identifier(uid, "uid"))
-        row = await self._store.token(fingerprint(token))
+        row = await self._store.tokens.get(fingerprint(token))
         if row is None or row.uid != identifier(uid, "uid"):
             raise Refused("ERR_AUTH_TOKEN_NOT_FOUND")
         return row
@@ -150,7 +150,7 @@ class Keys:
             Refused: ERR_AUTH_TOKEN_NOT_FOUND.
         """
         row = device_of(change, await self._token(uid, token))
-        await self._store.change_token(row)
+        await self._store.tokens.change(row)
         return _present_token(row, token)
 
     async def delete_token(self, uid: str, token: str) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class Keys:
             Refused: ERR_AUTH_TOKEN_NOT_FOUND.
         """
         row = await self._token(uid, token)
-        await self._store.remove_token(row.token_hash)
+        await self._store.tokens.remove(row.token_hash)
         self._delivery.token_gone(row.uid, row.token_hash)
         return {"success": True, "message": f"The auth token of the user {row.uid} has been deleted successfully."}
 
@@ -171,7 +171,7 @@ class Keys:
             Refused: ERR_UID_NOT_FOUND.
         """
         row = await self._directory.user(identifier(uid, "uid"))
-        for token in await self._store.remove_tokens(row.uid):
+        for token in await self._store.tokens.remove_all(row.uid):
             self._delivery.token_gone(row.uid, token)
         return {"success": True, "message": f"Cleared Auth Tokens successfully for uid {row.uid}."}
 

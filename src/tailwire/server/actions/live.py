@@ -110,7 +110,7 @@ class Live:
 
     async def went(self, uid: str) -> None:
         """The last socket of a user ended."""
-        await self._store.seen(uid, self._world.seconds())
+        await self._store.users.seen(uid, self._world.seconds())
         if not self._directory.is_online(uid):  # they may be back already: then offline would be the last word
             await self._presence(uid, "offline", platform=self._platforms.pop(uid, ""))
 
@@ -121,7 +121,7 @@ class Live:
 
     async def _presence(self, uid: str, action: str, feature: str = "", platform: str = "") -> None:
         self._directory.forget(uid)
-        row = await self._store.user(uid)
+        row = await self._store.users.get(uid)
         if row is None:
             return  # deleted meanwhile
         shown = await self._directory.present(row, "")
@@ -132,13 +132,13 @@ class Live:
                 self._untold[uid] = None
         elif self._tells_presence():
             await self._tell_presence(row, action, shown, feature)
-        if self._store.has_webhooks and not feature:
-            await self._store.add_events([self._connection(shown, action, platform)])
+        if self._store.webhooks.enabled and not feature:
+            await self._store.webhooks.add_events([self._connection(shown, action, platform)])
 
     async def _tell_presence(self, row: UserRow, action: str, shown: dict[str, Any], feature: str = "") -> None:
         body = {"action": action, "timestamp": self._world.seconds(), "user": shown}
-        friends = await self._store.friends_of(row.uid)
-        blocked = await self._store.everyone_blocked(row.uid)
+        friends = await self._store.friends.of_user(row.uid)
+        blocked = await self._store.blocks.everyone(row.uid)
         self._delivery.presence(row.uid, row.role, body, friends, blocked, feature)
 
     async def tell_untold(self) -> None:
@@ -146,7 +146,7 @@ class Live:
         while self._untold and self._overload.level < Level.PRESENCE:
             for uid in list(self._untold)[:TOLD_AT_ONCE]:
                 del self._untold[uid]
-                row = await self._store.user(uid)
+                row = await self._store.users.get(uid)
                 if row is not None and self._tells_presence():
                     action = "online" if self._directory.is_online(uid) else "offline"
                     await self._tell_presence(row, action, await self._directory.present(row, ""))

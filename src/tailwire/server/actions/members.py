@@ -91,7 +91,7 @@ class Members:
         """
         found, _ = await self._doors.group(caller, wanted.guid, "list_members")
         online = await self._directory.online_to(caller.reader) if wanted.online is not None else ()
-        rows, total = await self._store.members(replace(wanted, guid=found.guid, status_of=online))
+        rows, total = await self._store.members.find(replace(wanted, guid=found.guid, status_of=online))
         listed = [{**await self._shown(caller, m.uid), "scope": m.scope, "joinedAt": m.joined_at} for m in rows]
         return page(listed, total=total, limit=wanted.limit, number=number)
 
@@ -102,12 +102,12 @@ class Members:
             Refused: ERR_GUID_NOT_FOUND, or as the table says.
         """
         found, _ = await self._doors.group(caller, wanted.guid, "list_banned")
-        rows, total = await self._store.bans(replace(wanted, guid=found.guid))
+        rows, total = await self._store.members.bans(replace(wanted, guid=found.guid))
         listed = [{**await self._shown(caller, b.uid), "scope": b.scope, "bannedAt": b.banned_at} for b in rows]
         return page(listed, total=total, limit=wanted.limit, number=number)
 
     async def _shown(self, caller: Caller, uid: str) -> dict[str, Any]:
-        row = await self._store.user(uid)
+        row = await self._store.users.get(uid)
         return await self._directory.present(row, caller.reader) if row is not None else {"uid": uid, "name": uid}
 
     # Coming and going by oneself.
@@ -165,11 +165,11 @@ class Members:
         return self._doors.group_act(caller, guid, operation, uid, allowed)
 
     async def _enter(self, caller: Caller, act: GroupAct, scope: str, action: str) -> Stored:
-        await self._store.look(act)
+        await self._store.standings.group(act)
         now = self._world.seconds()
         extras = {"scope": {"new": scope}} if action == "added" else None
         told = await self._action.of(caller, action, act.on, now, lambda _: extras)
-        stored = await self._store.add_member(act, scope, now, told)
+        stored = await self._store.members.add(act, scope, now, told)
         self._delivery.membership(act.on, act.guid, joined=True)
         return stored
 
@@ -183,11 +183,11 @@ class Members:
         return await self._put_out(caller, act, "left")
 
     async def _put_out(self, caller: Caller, act: GroupAct, action: str) -> bytes:
-        await self._store.look(act)
+        await self._store.standings.group(act)
         now = self._world.seconds()
         told = await self._action.of(caller, action, act.on, now)
         banned_at = now if action == "banned" else None
-        stored, before = await self._store.remove_member(act, told, banned_at=banned_at)
+        stored, before = await self._store.members.remove(act, told, banned_at=banned_at)
         was_member = before.on is not None
         json = self._publish(caller, stored, "" if was_member else act.on)
         if was_member:
@@ -305,7 +305,7 @@ class Members:
                 raise Refused("ERR_ALREADY_BANNED")
 
         act = self._deed(caller, guid, uid, "remove", is_not_banned)
-        await self._store.look(act)
+        await self._store.standings.group(act)
         await self._directory.user(act.on)
         return await self._put_out(caller, act, "banned")
 
@@ -321,9 +321,9 @@ class Members:
                 raise Refused("ERR_NOT_A_BANNED_USER")
 
         act = self._doors.group_act(caller, guid, "unban", identifier(uid, "uid"), is_banned)
-        await self._store.look(act)
+        await self._store.standings.group(act)
         told = await self._action.of(caller, "unbanned", act.on, self._world.seconds())
-        return self._publish(caller, await self._store.unban(act, told))
+        return self._publish(caller, await self._store.members.unban(act, told))
 
     async def change_scope(self, caller: Caller, guid: str, uid: str, scope: str) -> tuple[bytes, MemberRow]:
         """Change what a member may do. The answer is the action message that says so, and the membership.
@@ -342,12 +342,12 @@ class Members:
                 raise Refused("ERR_SAME_SCOPE")
 
         act = self._deed(caller, guid, uid, "change", check)
-        standing = await self._store.look(act)
+        standing = await self._store.standings.group(act)
         told = await self._action.of(
             caller, "scopeChanged", act.on, self._world.seconds(),
             lambda s: {"scope": {"new": scope, "old": s.on.scope if s.on else ""}},
         )  # fmt: skip
-        stored = await self._store.change_scope(act, scope, told)
+        stored = await self._store.members.change_scope(act, scope, told)
         member = standing.on or MemberRow(act.guid, act.on, scope, 0, 0)
         return self._publish(caller, stored), replace(member, scope=scope)
 
@@ -358,7 +358,7 @@ class Members:
         online = list(self._directory.online_uids())
         for guid in guids:
             found, _ = await self._doors.group(caller, guid, "list_members")
-            counts[found.guid] = len(await self._store.members_among(found.guid, online))
+            counts[found.guid] = len(await self._store.members.among(found.guid, online))
         return counts
 
     def _publish(self, caller: Caller, stored: Stored, also: str = "") -> bytes:

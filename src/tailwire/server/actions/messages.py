@@ -113,7 +113,7 @@ class Messages:
             draft = replace(draft, files=files)
         by_member = receiver_type == "group" and not caller.system
         act = self._doors.group_act(caller, receiver, "write") if by_member else None
-        stored = await self._store.add_message(draft, act)
+        stored = await self._store.messages.add(draft, act)
         json = stored.message.json()
         if quoted is not None:
             json = with_quoted(json, quoted)
@@ -134,7 +134,7 @@ class Messages:
 
     async def sent(self, caller: Caller, muid: str | None) -> bytes | None:
         """What the caller has sent under a muid before, as JSON, or None."""
-        row = await self._store.message_of(caller.uid, muid) if muid and len(muid) <= rules.MAX_MUID else None
+        row = await self._store.messages.by_muid(caller.uid, muid) if muid and len(muid) <= rules.MAX_MUID else None
         return row.json() if row is not None else None
 
     async def send_to_many(self, caller: Caller, body: Body) -> list[msgspec.Raw]:
@@ -208,7 +208,7 @@ class Messages:
             "sentAt": now,
             **more,
         }
-        if content.mentions and self._store.has_webhooks:
+        if content.mentions and self._store.webhooks.enabled:
             events = (*events, Event("user_mentioned"))
         return Draft(
             conversation, sender, receiver, receiver_type, category, kind, encode(fields), now, more.get("muid"),
@@ -244,7 +244,7 @@ class Messages:
         if row.sender != caller.uid and not caller.key:
             return shown
         listed = []
-        for uid, delivered, read in await self._store.receipts(row):
+        for uid, delivered, read in await self._store.read_state.receipts(row):
             times = {k: v for k, v in (("deliveredAt", delivered), ("readAt", read)) if v}
             listed.append({"recipient": await self._directory.entity_for(uid, caller.reader), **times})
         return b'%b,"receipts":%b}' % (shown[:-1], encode({"data": listed}))
@@ -260,16 +260,16 @@ class Messages:
         if guid:
             await self._doors.group(caller, guid, "read")
         if wanted.conversation_id is not None and wanted.reader:
-            cleared = await self._store.cleared_until(wanted.conversation_id, wanted.reader)
+            cleared = await self._store.read_state.cleared_until(wanted.conversation_id, wanted.reader)
             if cleared:
                 wanted = replace(wanted, since=cleared)
         if wanted.cursor is not None and wanted.sent_cursor is not None:
             # As pages hand them out, both are one message's (which may be gone since): its id says where the list goes
             # on, also where the clock was set back.
-            border = await self._store.message(wanted.cursor)
+            border = await self._store.messages.get(wanted.cursor)
             if border is None or border.sent_at == wanted.sent_cursor:
                 wanted = replace(wanted, sent_cursor=None)
-        rows = await self._store.messages(wanted)
+        rows = await self._store.messages.find(wanted)
         return rows if wanted.newer else rows[::-1]
 
     def mark(self, said: str, after: int | None) -> str:
@@ -295,7 +295,7 @@ class Messages:
             Refused: with the documented code of what is wrong.
         """
         act = self._doors.message_act(caller, wanted, "edit", rules.check_changeable)
-        row = (await self._store.look_at(act)).message
+        row = (await self._store.standings.message(act)).message
         data = _decode_object(_decode_object(harmless(row.body))["data"])
         content, edited = None, b""
         named: tuple[str, ...] = ()
@@ -322,7 +322,7 @@ class Messages:
             return Edited(encode(fields), content.traits, content.mentions, named)
 
         told = await self._told(caller, row, "edited", EDITED)
-        return self._publish(caller, await self._store.edit_message(act, self._world.seconds(), changed, told))
+        return self._publish(caller, await self._store.messages.edit(act, self._world.seconds(), changed, told))
 
     async def delete(self, caller: Caller, wanted: str, *, permanent: bool = False) -> bytes:
         """Delete a message: its content goes, its place stays. The answer is the action message that says so.
@@ -334,13 +334,13 @@ class Messages:
             Refused: with the documented code of what is wrong.
         """
         act = self._doors.message_act(caller, wanted, "delete", rules.check_changeable)
-        row = (await self._store.look_at(act)).message
+        row = (await self._store.standings.message(act)).message
         told = await self._told(caller, row, "deleted", DELETED)
         json = self._publish(
-            caller, await self._store.delete_message(act, self._world.seconds(), _without_content, told)
+            caller, await self._store.messages.delete(act, self._world.seconds(), _without_content, told)
         )
         if permanent and caller.key:
-            await self._store.remove_message(row)
+            await self._store.removal.remove_message(row)
         return json
 
     async def _told(
@@ -353,7 +353,7 @@ class Messages:
             receiver_entity = await self._directory.stored_entity(receiver)
         else:
             receiver = row.receiver
-            found = await self._store.group(receiver)
+            found = await self._store.groups.get(receiver)
             receiver_entity = group(found, None) if found else receiver_entity
 
         def told(changed: MessageRow) -> Draft:

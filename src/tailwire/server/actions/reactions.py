@@ -66,7 +66,7 @@ class Reactions:
         self._most_saves = most_saves
 
     async def _shown(self, row: MessageRow, reader: str) -> bytes:
-        fresh = await self._store.message(row.id)
+        fresh = await self._store.messages.get(row.id)
         return await self._views.one(fresh if fresh is not None else row, reader)
 
     # Reactions.
@@ -78,7 +78,7 @@ class Reactions:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_MESSAGE_ACTION_NOT_ALLOWED, ERR_BAD_REQUEST.
         """
         act = self._doors.message_act(caller, wanted, "react", rules.check_changeable)
-        row = (await self._store.look_at(act)).message
+        row = (await self._store.standings.message(act)).message
         rules.check_reaction(reaction)
         now = self._world.seconds()
         by = await self._by(caller.uid)
@@ -87,11 +87,11 @@ class Reactions:
         def told(changed: ReactionRow) -> tuple[Event, ...]:
             return (Event(name, encode({"reaction": _flat(changed, by)})),)
 
-        telling = told if self._store.has_webhooks else None
+        telling = told if self._store.webhooks.enabled else None
         if take_back:
-            changed = await self._store.unreact(act, reaction, now, telling)
+            changed = await self._store.reactions.remove(act, reaction, now, telling)
         else:
-            changed = await self._store.react(act, reaction, now, MAX_KINDS, telling)
+            changed = await self._store.reactions.add(act, reaction, now, MAX_KINDS, telling)
         if changed is not None:
             self._delivery.reaction(caller, row, {"action": name, **_flat(changed, by)})
         return await self._shown(row, caller.reader)
@@ -111,7 +111,7 @@ class Reactions:
             Refused: ERR_MESSAGE_ID_NOT_FOUND.
         """
         row = await self._doors.message(caller, wanted, "read")
-        rows = await self._store.reactions(row.id, reaction, newer=newer, cursor=cursor, limit=limit)
+        rows = await self._store.reactions.find(row.id, reaction, newer=newer, cursor=cursor, limit=limit)
         meta: dict[str, Any] = {"current": {"limit": limit, "count": len(rows)}}
         if rows:
             edge = rows[-1] if newer else rows[0]
@@ -127,8 +127,8 @@ class Reactions:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_PERMISSION_DENIED, ERR_PINNED_MESSAGES_LIMIT_EXCEEDED.
         """
         act = self._doors.message_act(caller, wanted, "pin", rules.check_changeable)
-        row = (await self._store.look_at(act)).message
-        if not await self._store.pin(act, self._world.seconds(), self._most_pins, pinned=pinned):
+        row = (await self._store.standings.message(act)).message
+        if not await self._store.annotations.pin(act, self._world.seconds(), self._most_pins, pinned=pinned):
             raise Refused("ERR_PINNED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._most_pins})
         self._delivery.pin(caller, row, "pinned" if pinned else "unpinned", await self._shown(row, ""))
         return await self._shown(row, caller.reader)
@@ -140,10 +140,10 @@ class Reactions:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_SAVED_MESSAGES_LIMIT_EXCEEDED.
         """
         act = self._doors.message_act(caller, wanted, "save", rules.check_changeable)
-        row = (await self._store.look_at(act)).message
+        row = (await self._store.standings.message(act)).message
         if not saved:
-            await self._store.unsave(row.id, caller.uid)
-        elif not await self._store.save(act, self._world.seconds(), self._most_saves):
+            await self._store.annotations.unsave(row.id, caller.uid)
+        elif not await self._store.annotations.save(act, self._world.seconds(), self._most_saves):
             raise Refused("ERR_SAVED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._most_saves})
         shown = await self._shown(row, caller.reader)
         self._delivery.save(caller, "saved" if saved else "unsaved", shown)
@@ -158,7 +158,7 @@ class Reactions:
             Refused: ERR_MESSAGE_ID_NOT_FOUND.
         """
         act = self._doors.message_act(caller, wanted, "follow")
-        await self._store.subscribe(act, wanted=following)
+        await self._store.annotations.subscribe(act, wanted=following)
         what = "subscribed to" if following else "unsubscribed from"
         return {
             "success": True,
@@ -167,8 +167,10 @@ class Reactions:
 
     async def threads(self, caller: Caller, *, limit: int, number: int) -> bytes:
         """A page of the messages whose threads the caller follows."""
-        ids, total = await self._store.followed_threads(caller.uid, limit=limit, offset=(number - 1) * limit)
-        found = await self._store.messages_of(ids)
+        ids, total = await self._store.annotations.followed_threads(
+            caller.uid, limit=limit, offset=(number - 1) * limit
+        )
+        found = await self._store.messages.by_ids(ids)
         rows = [found[i] for i in ids if i in found]
         shown = await self._views.many(rows, caller.reader, following=True)
         return encode(page([msgspec.Raw(s) for s in shown], total=total, limit=limit, number=number))
@@ -180,19 +182,19 @@ class Reactions:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_REASON_NOT_FOUND, ERR_BAD_REQUEST.
         """
         act = self._doors.message_act(caller, wanted, "flag")
-        row = (await self._store.look_at(act)).message
+        row = (await self._store.standings.message(act)).message
         reason = flag.reason_id or flag.id
         if reason not in FLAG_REASONS:
             raise Refused("ERR_REASON_NOT_FOUND", {"id": f"Use one of {', '.join(FLAG_REASONS)}."})
         if flag.remark is not None and len(flag.remark) > MAX_REMARK:
             raise Refused("ERR_BAD_REQUEST", {"remark": f"Use at most {MAX_REMARK} characters."})
-        await self._store.flag(act, reason, flag.remark, self._world.seconds())
+        await self._store.annotations.flag(act, reason, flag.remark, self._world.seconds())
         return {"success": True, "message": f"Message {row.id} has been flagged successfully."}
 
     async def flagged(self, *, limit: int, number: int) -> bytes:
         """A page of what was reported, newest first (REST keys)."""
-        rows, total = await self._store.flags(limit=limit, offset=(number - 1) * limit)
-        found = await self._store.messages_of([row[0] for row in rows])
+        rows, total = await self._store.annotations.flags(limit=limit, offset=(number - 1) * limit)
+        found = await self._store.messages.by_ids([row[0] for row in rows])
         listed = [
             {
                 "message": msgspec.Raw(found[number_].json()) if number_ in found else None,
@@ -213,12 +215,12 @@ class Reactions:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_INVALID_MESSAGE_CATEGORY, ERR_BAD_REQUEST.
         """
         act = self._doors.message_act(caller, wanted, "interact")
-        row = (await self._store.look_at(act)).message
+        row = (await self._store.standings.message(act)).message
         if row.category != "interactive":
             raise Refused("ERR_INVALID_MESSAGE_CATEGORY", "Only interactive messages have elements.")
         if not 0 < len(sent.interactions) <= MAX_ELEMENTS or any(not 0 < len(e) <= 100 for e in sent.interactions):
             raise Refused("ERR_BAD_REQUEST", {"interactions": f"Name 1 to {MAX_ELEMENTS} elements."})
-        await self._store.interact(act, sent.interactions, self._world.seconds())
+        await self._store.annotations.interact(act, sent.interactions, self._world.seconds())
         text = f"The message id {row.id} has been marked as interacted for the user {caller.uid}."
         return {"success": True, "message": text}
 

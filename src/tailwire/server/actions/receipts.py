@@ -74,7 +74,7 @@ class Receipts:
 
     async def _note(self, caller: Caller, row: MessageRow, *, read: bool) -> None:
         group = row.receiver if row.receiver_type == "group" else ""
-        found = await self._store.group(group) if group else None
+        found = await self._store.groups.get(group) if group else None
         small = found is not None and found.members_count <= self._most_members
         now = self._world.seconds()
         told = small or not group
@@ -83,19 +83,19 @@ class Receipts:
         body = {"action": action, "messageId": str(row.id), "user": user, "timestamp": now}
         receiver = group or row.sender
         events = []
-        if told and self._store.has_webhooks:
+        if told and self._store.webhooks.enabled:
             events.append(Event(f"message_{'read' if read else 'delivery'}_receipt", encode({
                 "receiver": receiver, "receiverType": row.receiver_type, "type": "receipts", "sender": caller.uid,
                 "messageSender": row.sender, "body": body,
             })))  # fmt: skip
-        marked = await self._store.mark(
+        marked = await self._store.read_state.mark(
             row.conversation_id, caller.uid, row.id, now, read=read, group=group, log=small, events=events
         )
         if marked is None or not told:
             return
         concerned = [row.sender, *(sender for sender, _, _ in marked.by_all)]
         # Who has left a group is not told who reads there.
-        heard = await self._store.members_among(group, concerned) if group else concerned
+        heard = await self._store.members.among(group, concerned) if group else concerned
         to = row.sender if row.sender in heard else caller.uid
         self._hold(
             (f"{row.conversation_id}\0{row.sender}", caller.uid, action),
@@ -147,8 +147,8 @@ class Receipts:
 
     async def _last_from_others(self, conversation: ConversationKey, uid: str, up_to: int | None) -> MessageRow | None:
         # The last message, or the one that is named: whose sender is told.
-        last = await self._store.last_from_others(conversation, uid, up_to)
-        return await self._store.message(last) if last else None
+        last = await self._store.conversations.last_from_others(conversation, uid, up_to)
+        return await self._store.messages.get(last) if last else None
 
     async def mark_unread(self, caller: Caller, kind: str, other: str, wanted: str | int) -> dict[str, Any]:
         """Note that the caller has not read a conversation from a message on.
@@ -165,7 +165,7 @@ class Receipts:
         row = await self._doors.message(caller, wanted, "read")
         if row.conversation_id != conversation:
             raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"messageId": "There is no such message in this conversation."})
-        await self._store.unmark(conversation, caller.uid, row.id if caller.key else row.id - 1)
+        await self._store.read_state.unmark(conversation, caller.uid, row.id if caller.key else row.id - 1)
         where = f"from the user {other}" if kind == "user" else f"in the group {other}"
         text = f"The messages after the message id {row.id} {where} are marked as unread for the user {caller.uid}."
         return {"success": True, "message": text}

@@ -82,9 +82,9 @@ class Relations:
             trigger = "user_unblocked" if take_back else "user_blocked"
             event = Event(trigger, encode({"users": done, "by": await self._directory.user_entity(caller.uid)}))
             if take_back:
-                await self._store.unblock(caller.uid, list(done), [event])
+                await self._store.blocks.remove(caller.uid, list(done), [event])
             else:
-                await self._store.block(caller.uid, list(done), self._world.seconds(), [event])
+                await self._store.blocks.add(caller.uid, list(done), self._world.seconds(), [event])
         return outcome
 
     async def blocked(self, caller: Caller, *, direction: str, search: str, limit: int, number: int) -> dict[str, Any]:
@@ -95,12 +95,12 @@ class Relations:
         """
         if direction not in DIRECTIONS:
             raise Refused("ERR_BAD_REQUEST", {"direction": f"Use {', '.join(DIRECTIONS)}."})
-        rows, total = await self._store.blocks(
+        rows, total = await self._store.blocks.find(
             caller.uid, direction, search=search, limit=limit, offset=(number - 1) * limit
         )
         listed = []
         for uid, mine, theirs in rows:
-            row = await self._store.user(uid)
+            row = await self._store.users.get(uid)
             if row is not None:
                 at = {"blockedAt": theirs or mine}
                 listed.append({**await self._directory.present(row, caller.reader), **block_flags(mine, theirs), **at})
@@ -119,21 +119,21 @@ class Relations:
         for uid in self._some(sent.accepted, "accepted"):
             try:
                 other = await self._doors.user(caller, uid, "befriend")
-                problem = await self._store.befriend(caller.uid, other, now, self._most_friends)
+                problem = await self._store.friends.add(caller.uid, other, now, self._most_friends)
                 if problem:
                     raise Refused("ERR_ALREADY_FRIEND" if problem == "known" else "ERR_FAILED_TO_ADD_FRIEND")
             except Refused as e:
                 outcome[uid] = {"success": False, "error": e.told()}
                 continue
             if sent.add_to_conversations:
-                await self._store.start_conversation(caller.uid, other, now)
+                await self._store.conversations.start(caller.uid, other, now)
             outcome[uid] = {"success": True, "message": "Created relationship with status accepted."}
         return {"accepted": outcome}
 
     async def friends(self, caller: Caller, *, search: str, limit: int, number: int) -> dict[str, Any]:
         """A page of the caller's friends."""
         wanted = UserFilter(caller.uid, search=search, friends_only=True, limit=limit, offset=(number - 1) * limit)
-        rows, total = await self._store.users(wanted)
+        rows, total = await self._store.users.find(wanted)
         return page(
             [await self._directory.present(r, caller.reader) for r in rows], total=total, limit=limit, number=number
         )
@@ -145,7 +145,7 @@ class Relations:
             Refused: ERR_BAD_REQUEST, ERR_NOT_A_FRIEND.
         """
         uids = [identifier(uid, "friends") for uid in self._some(sent.friends, "friends")]
-        gone = [await self._store.unfriend(caller.uid, uid) for uid in uids]
+        gone = [await self._store.friends.remove(caller.uid, uid) for uid in uids]
         if not any(gone):
             raise Refused("ERR_NOT_A_FRIEND")
         return {"success": True, "message": f"The friends have been removed successfully for the user {caller.uid}."}

@@ -52,13 +52,13 @@ class Roles:
 
     async def load(self) -> None:
         """Read what roles restrict."""
-        rows, _ = await self._store.roles(limit=10_000, offset=0)
+        rows, _ = await self._store.roles.find(limit=10_000, offset=0)
         self._restricted, self._friends_only = {}, {}
         for row in rows:
             await self._remember(row)
 
     async def _remember(self, row: RoleRow) -> None:
-        features = frozenset(await self._store.restrictions(row.role))
+        features = frozenset(await self._store.roles.restrictions(row.role))
         settings = msgspec.json.decode(row.settings, type=RoleSettings) if row.settings else RoleSettings()
         self._restricted.pop(row.role, None)
         self._friends_only.pop(row.role, None)
@@ -89,7 +89,7 @@ class Roles:
         if self._friends_only and not caller.system and receiver != caller.uid:
             settings = self._friends_only.get((await self._directory.user(caller.uid)).role)
             only_friends = settings is not None and settings.send_messages_to == "friendsOnly"
-            if only_friends and not await self._store.are_friends(caller.uid, receiver):
+            if only_friends and not await self._store.friends.exists(caller.uid, receiver):
                 raise Refused("ERR_NOT_A_FRIEND")
 
     async def lists_friends_only(self, caller: Caller) -> bool:
@@ -103,7 +103,7 @@ class Roles:
 
     async def exists(self, role: str) -> bool:
         """Whether there is such a role."""
-        return role == DEFAULT or await self._store.role(role) is not None
+        return role == DEFAULT or await self._store.roles.get(role) is not None
 
     async def create(self, new: NewRole) -> dict[str, Any]:
         """Make a role.
@@ -113,7 +113,7 @@ class Roles:
         """
         now = self._world.seconds()
         row = self._filled(RoleRow(names.identifier(new.role, "role"), "", created_at=now), new)
-        if row.role == DEFAULT or not await self._store.put_role(row, new=True):
+        if row.role == DEFAULT or not await self._store.roles.put(row, new=True):
             raise Refused("ERR_ROLE_ALREADY_EXISTS", {"role": row.role})
         await self._remember(row)
         return _present(row)
@@ -142,7 +142,7 @@ class Roles:
         return _present(await self._find(role))
 
     async def _find(self, role: str) -> RoleRow:
-        found = await self._store.role(role)
+        found = await self._store.roles.get(role)
         if found is not None:
             return found
         if role == DEFAULT:
@@ -151,7 +151,7 @@ class Roles:
 
     async def listed(self, *, limit: int, number: int) -> dict[str, Any]:
         """A page of roles."""
-        rows, total = await self._store.roles(limit=limit, offset=(number - 1) * limit)
+        rows, total = await self._store.roles.find(limit=limit, offset=(number - 1) * limit)
         return page([_present(row) for row in rows], total=total, limit=limit, number=number)
 
     async def update(self, role: str, new: NewRole) -> dict[str, Any]:
@@ -161,7 +161,7 @@ class Roles:
             Refused: ERR_ROLE_NOT_FOUND, ERR_BAD_REQUEST.
         """
         row = self._filled(await self._find(role), new)
-        await self._store.put_role(row, new=False)
+        await self._store.roles.put(row, new=False)
         await self._remember(row)
         return _present(row)
 
@@ -174,7 +174,7 @@ class Roles:
         if role == DEFAULT:
             raise Refused("ERR_ROLE_DELETE_DENIED")
         await self._find(role)
-        await self._store.remove_role(role)
+        await self._store.roles.remove(role)
         self._restricted.pop(role, None)
         self._friends_only.pop(role, None)
         self._directory.forget_all()
@@ -189,8 +189,8 @@ class Roles:
         row = await self._find(role)
         known = [f.removeprefix("u.") for f in features if f.removeprefix("u.") in FEATURES]
         if row.created_at == 0:
-            await self._store.put_role(replace(row, created_at=self._world.seconds()), new=True)
-        await self._store.restrict(role, known, self._world.seconds())
+            await self._store.roles.put(replace(row, created_at=self._world.seconds()), new=True)
+        await self._store.roles.restrict(role, known, self._world.seconds())
         await self._remember(row)
         return _outcomes(features, f"The feature is restricted for the role {role}.")
 
@@ -201,8 +201,8 @@ class Roles:
             Refused: ERR_ROLE_NOT_FOUND.
         """
         row = await self._find(role)
-        wanted = [feature_key(f) for f in await self._store.restrictions(role)] if everything else features
-        await self._store.allow(role, [f.removeprefix("u.") for f in wanted])
+        wanted = [feature_key(f) for f in await self._store.roles.restrictions(role)] if everything else features
+        await self._store.roles.allow(role, [f.removeprefix("u.") for f in wanted])
         await self._remember(row)
         return _outcomes(wanted, f"The feature is allowed for the role {role}.")
 
@@ -215,7 +215,7 @@ class Roles:
         await self._find(role)
         listed = [
             {"title": f, "description": FEATURES[f][0], "key": feature_key(f), "path": FEATURES[f][1], "createdAt": at}
-            for f, at in (await self._store.restrictions(role)).items()
+            for f, at in (await self._store.roles.restrictions(role)).items()
             if f in FEATURES
         ]
         begin = (number - 1) * limit

@@ -186,12 +186,12 @@ class Files:
                 row = replace(row, width=picture.width, height=picture.height, thumbnail=small)
         most = 0 if uid == SYSTEM_USER else self._room.per_day
         # Noted before it has its name: of two uploads under one name the second is refused, and changes nothing.
-        kept = await self._store.add_file(row, most, self._world.seconds() - DAY)
+        kept = await self._store.files.add(row, most, self._world.seconds() - DAY)
         if kept is Kept.NEW:
             try:
                 await sink.keep(key, row.thumbnail)
             except BaseException:  # also who asked has gone away
-                await self._store.discard_files([key])
+                await self._store.files.discard([key])
                 raise
             return row
         sink.drop()
@@ -202,19 +202,19 @@ class Files:
     async def forget(self, kept: Sequence[Attachment]) -> None:
         """Forget files that were kept and that nobody has named yet."""
         if kept:
-            await self._store.discard_files([a.url.rpartition("/")[2] for a in kept])
+            await self._store.files.discard([a.url.rpartition("/")[2] for a in kept])
 
     async def take(self, uid: str) -> Taken:
         """Take room for what a user is about to upload. It has to be given back (`end`)."""
         return self._room.take("" if uid == SYSTEM_USER else uid, await self._used(uid))
 
     async def _used(self, uid: str) -> int:
-        return await self._store.uploaded(uid, self._world.seconds() - DAY)
+        return await self._store.files.uploaded(uid, self._world.seconds() - DAY)
 
     async def describe(self, attachment: Attachment) -> Attachment:
         """An attachment as a client sent it; of a file of ours with what is known of it."""
         base, _, name = attachment.url.rpartition("/files/")
-        row = await self._store.file(name) if base and "/" not in name else None
+        row = await self._store.files.get(name) if base and "/" not in name else None
         return attachment if row is None else _described(row)
 
     async def find(self, name: str) -> FileRow:
@@ -223,7 +223,7 @@ class Files:
         Raises:
             Refused: ERR_FILE_NOT_FOUND.
         """
-        row = await self._store.file(name)
+        row = await self._store.files.get(name)
         if row is None:
             raise Refused("ERR_FILE_NOT_FOUND")
         return row

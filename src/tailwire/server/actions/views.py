@@ -44,7 +44,7 @@ class Views:
             await self._decorate(rows, shown, reader)
         quoted = [row.quoted_id for row in rows if row.quoted_id is not None]
         if quoted:
-            found = await self._store.messages_of(quoted)
+            found = await self._store.messages.by_ids(quoted)
             for n, row in enumerate(rows):
                 if row.quoted_id in found:
                     shown[n] = with_quoted(shown[n], found[row.quoted_id])
@@ -54,19 +54,19 @@ class Views:
         # What the reader alone sees: what they saved, which threads they follow.
         ids = [row.id for row in rows]
         first, last = min(ids), max(ids)
-        saved = await self._store.saved_at(first, last, reader)
+        saved = await self._store.annotations.saved_at(first, last, reader)
         for n, row in enumerate(rows) if saved else ():
             if row.id in saved:
                 shown[n] = b'%b,"savedAt":%d}' % (shown[n][:-1], saved[row.id])
         if following:
-            followed = await self._store.subscribed(first, last, reader)
+            followed = await self._store.annotations.subscribed(first, last, reader)
             for n, row in enumerate(rows):
                 shown[n] = b'%b,"threadSubscribed":%b}' % (shown[n][:-1], b"true" if row.id in followed else b"false")
 
     async def _decorate(self, rows: Rows, shown: list[bytes], reader: str) -> None:
         special = [row.id for row in rows if row.traits & _SPECIAL]
-        counts = await self._store.reaction_counts(special, reader)
-        used = await self._store.interactions(special, reader) if reader else {}
+        counts = await self._store.reactions.counts(special, reader)
+        used = await self._store.annotations.interactions(special, reader) if reader else {}
         for n, row in enumerate(rows):
             more: dict[str, Any] = {}
             if row.id in counts:

@@ -74,7 +74,7 @@ class WebhookAdministration:
         Raises:
             Refused: ERR_BAD_REQUEST, ERR_TRIGGER_NOT_FOUND, ERR_LIMIT_EXCEEDED.
         """
-        if len(await self._store.webhooks()) >= MAX_WEBHOOKS:
+        if len(await self._store.webhooks.all()) >= MAX_WEBHOOKS:
             raise Refused("ERR_LIMIT_EXCEEDED", {"webhooks": f"An app has at most {MAX_WEBHOOKS}."})
         number = identifier(new.id, "id") if new.id else self._world.secret(8)
         if number in OWN_PATHS:
@@ -83,7 +83,7 @@ class WebhookAdministration:
             key = bytes.fromhex(self._world.secret(SECRET_BYTES.start))
             new = msgspec.structs.replace(new, secret=SECRET_PREFIX + base64.b64encode(key).decode())
         row = self._filled(WebhookRow(number, "", "", "", created_at=self._world.seconds()), new)
-        if not await self._store.put_webhook(row):
+        if not await self._store.webhooks.put(row):
             raise Refused(
                 "ERR_BAD_REQUEST", {"id": "There is a webhook with this id already: change it, or use another."}
             )
@@ -91,7 +91,7 @@ class WebhookAdministration:
 
     async def listed(self) -> list[dict[str, Any]]:
         """All webhooks."""
-        return [await self._present(row) for row in await self._store.webhooks()]
+        return [await self._present(row) for row in await self._store.webhooks.all()]
 
     async def get(self, webhook_id: str) -> dict[str, Any]:
         """A webhook.
@@ -102,7 +102,7 @@ class WebhookAdministration:
         return await self._present(await self._find(webhook_id))
 
     async def _find(self, webhook_id: str) -> WebhookRow:
-        row = await self._store.webhook(webhook_id)
+        row = await self._store.webhooks.get(webhook_id)
         if row is None:
             raise Refused("ERR_WEBHOOK_NOT_FOUND")
         return row
@@ -114,7 +114,7 @@ class WebhookAdministration:
             Refused: ERR_WEBHOOK_NOT_FOUND, ERR_BAD_REQUEST, ERR_TRIGGER_NOT_FOUND.
         """
         row = self._filled(await self._find(webhook_id), change)
-        if not await self._store.put_webhook(row, new=False):
+        if not await self._store.webhooks.put(row, new=False):
             raise Refused("ERR_WEBHOOK_NOT_FOUND")
         return await self._present(row)
 
@@ -124,7 +124,7 @@ class WebhookAdministration:
         Raises:
             Refused: ERR_WEBHOOK_NOT_FOUND.
         """
-        if not await self._store.remove_webhook(webhook_id):
+        if not await self._store.webhooks.remove(webhook_id):
             raise Refused("ERR_WEBHOOK_NOT_FOUND")
         return {"success": True, "message": f"The webhook {webhook_id} has been deleted successfully."}
 
@@ -146,7 +146,7 @@ class WebhookAdministration:
         await self._find(webhook_id)
         if status not in ("failed", "waiting"):
             raise Refused("ERR_BAD_REQUEST", {"status": "Use failed or waiting."})
-        rows, total = await self._store.deliveries(
+        rows, total = await self._store.deliveries.find(
             webhook_id, failed=status == "failed", limit=limit, offset=(number - 1) * limit
         )
         return page([_present_delivery(row) for row in rows], total=total, limit=limit, number=number)
@@ -164,7 +164,7 @@ class WebhookAdministration:
         await self._find(webhook_id)
         number = name.partition("-")[0]
         fits = number.isascii() and number.isdigit() and len(number) < 19
-        row = await self._store.delivery(webhook_id, int(number)) if fits else None
+        row = await self._store.deliveries.get(webhook_id, int(number)) if fits else None
         if row is None or row.name != name:
             raise Refused("ERR_DELIVERY_NOT_FOUND")
         return row
@@ -176,7 +176,7 @@ class WebhookAdministration:
             Refused: ERR_WEBHOOK_NOT_FOUND, ERR_DELIVERY_NOT_FOUND.
         """
         row = await self._find_delivery(webhook_id, name)
-        if not await self._store.send_again(webhook_id, [row.id]):
+        if not await self._store.deliveries.send_again(webhook_id, [row.id]):
             raise Refused("ERR_DELIVERY_NOT_FOUND")
         self._wake()
         return {"success": True, "message": f"The delivery {name} is sent again."}
@@ -188,17 +188,17 @@ class WebhookAdministration:
             Refused: ERR_WEBHOOK_NOT_FOUND.
         """
         await self._find(webhook_id)
-        ids, count = await self._store.failed_ids(webhook_id), 0
+        ids, count = await self._store.deliveries.failed_ids(webhook_id), 0
         for n in range(0, len(ids), AGAIN_AT_ONCE):  # in pieces: others write meanwhile
-            count += await self._store.send_again(webhook_id, ids[n : n + AGAIN_AT_ONCE])
+            count += await self._store.deliveries.send_again(webhook_id, ids[n : n + AGAIN_AT_ONCE])
             self._wake()
         return {"success": True, "message": f"{count} deliveries are sent again."}
 
     async def seal_what_is_plain(self) -> None:
         """Seal the passwords that an earlier version stored as they are."""
-        for row in await self._store.webhooks():
+        for row in await self._store.webhooks.all():
             if row.password and not self._sealer.is_sealed(row.password):
-                await self._store.put_webhook(replace(row, password=self._sealer.seal(row.password)), new=False)
+                await self._store.webhooks.put(replace(row, password=self._sealer.seal(row.password)), new=False)
 
     # What is stored and what is shown.
 
@@ -212,7 +212,7 @@ class WebhookAdministration:
         return row
 
     async def _present(self, row: WebhookRow) -> dict[str, Any]:
-        return {**_present(row), "state": _present_state(await self._store.webhook_state(row.id))}
+        return {**_present(row), "state": _present_state(await self._store.deliveries.state(row.id))}
 
 
 def _check_secret(secret: str) -> None:

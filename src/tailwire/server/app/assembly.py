@@ -173,5 +173,5 @@ def _files(
         store, uploads, world, asyncio.get_running_loop().call_later,
         deleted_after=s.deleted_files_after, unused_after=s.unused_files_after,
     )  # fmt: skip
-    store.on_unused(leftovers.wake)
+    store.chores.on_added(leftovers.wake)
     return uploads, files, leftovers

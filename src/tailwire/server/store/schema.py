@@ -20,7 +20,7 @@ app = Table(
 # The action message that tells of the last edit of a message: those of earlier edits are not kept.
 edits = Table("edits", metadata, Column("message_id", Id, primary_key=True), Column("action_id", Id, nullable=False))
 
-# The starts of the server on this database: each has a mark, and the id after which it gave out ids (see `lineage`).
+# The starts of the server on this database: each has a mark, and the id after which it gave out ids (see `starts`).
 starts = Table(
     "starts",
     metadata,

@@ -26,7 +26,7 @@ class Copies:
     def make(self, store: Any) -> None:
         """Copy what is committed."""
         with closing(sqlite3.connect(self._copy)) as to:
-            store._reader.backup(to)
+            store.database.reader.backup(to)
 
     def put_back(self) -> None:
         """Put the copy in the place of the database; the server does not run. The file beside it stays."""

@@ -23,7 +23,6 @@ from tailwire.server.config import Settings
 from tailwire.server.gateway.protocol import SocketProtocol
 from tailwire.server.ports.world import World as ServerWorld
 from tailwire.server.shutdown import finish
-from tailwire.server.store.sqlite import SqliteStore
 from tailwire.testing.server import UNLIMITED
 from tailwire.testing.virtual.loop import VirtualLoop
 from tailwire.testing.virtual.network import owner
@@ -132,16 +131,6 @@ class _InOrder(dict[Any, None]):
         self.pop(one, None)
 
 
-def _crash(store: SqliteStore) -> None:
-    # A process that is killed lets go of its file, and finishes nothing.
-    store._stop_indexing()
-    store._readers.let_go()
-    store._reader.close()
-    store._writing.close()
-    store._executor.shutdown(wait=False)
-    store._let_go()
-
-
 class VirtualServer:
     """The real server: uvicorn's protocol, our gateway, a store on a real file. Can be killed and started again."""
 
@@ -243,4 +232,4 @@ class VirtualServer:
         await asyncio.sleep(0)  # what was cancelled ends
         self._let_in += parts.metrics.authenticated
         await parts.webhooks.close()
-        _crash(parts.store)
+        parts.store.abandon()  # as a killed process: its file is closed, and nothing is finished

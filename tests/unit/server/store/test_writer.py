@@ -90,6 +90,6 @@ async def test_of_operations_that_are_run_one_by_one_those_that_were_stored_are_
     rows = [n for (n,) in connection.execute("SELECT n FROM t")]
     assert (answers[0] == "stored") is (rows == [1])
     assert isinstance(answers[2], Refused)
-    assert writer.trouble.now
+    assert writer.errors.current
     await writer.close()
     executor.shutdown()

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.store.turns import Turns
+from tailwire.server.store.read_queue import ReadQueue
 
 
 class Scene:
@@ -15,12 +15,12 @@ class Scene:
 
     def __init__(self, at_once: int = 1, most_of_one: int = 3, most: int = 100) -> None:
         self.now = 0.0
-        self.turns = Turns(at_once, most_of_one, most, lambda: self.now)
+        self.queue = ReadQueue(at_once, most_of_one, most, lambda: self.now)
         self.began: list[str] = []
 
     def ask(self, who: str, name: str = "") -> asyncio.Task[None]:
         async def read() -> None:
-            await self.turns.take(who)
+            await self.queue.take(who)
             self.began.append(name or who)
 
         return asyncio.get_running_loop().create_task(read())
@@ -31,7 +31,7 @@ class Scene:
 
     async def end(self, who: str, seconds: float = 1.0) -> None:
         self.now += seconds
-        self.turns.give(who, seconds)
+        self.queue.give(who, seconds)
         await self.settle()
 
 
@@ -68,11 +68,11 @@ async def test_one_that_takes_long_goes_on_beside_the_others():
     for who in ("alice", "alice", "bob", "carol"):
         scene.ask(who)
     await scene.settle()
-    scene.turns.pass_on()
+    scene.queue.pass_on()
     await scene.settle()
     assert scene.began == ["alice", "bob"]  # not alice again: hers is still under way
     scene.now += 1
-    scene.turns.give("alice", 1.0, passed_on=True)
+    scene.queue.give("alice", 1.0, passed_on=True)
     await scene.settle()
     assert scene.began == ["alice", "bob"]
     await scene.end("bob")
@@ -107,17 +107,17 @@ async def test_too_many_that_wait_are_refused():
     waiting = [scene.ask("alice", f"alice {n}") for n in range(3)]
     await scene.settle()
     with pytest.raises(Refused) as caught:
-        await scene.turns.take("alice")
+        await scene.queue.take("alice")
     assert (caught.value.code, caught.value.retry_after) == ("ERR_TOO_MANY_REQUESTS", 1.0)
     waiting.append(scene.ask("bob"))
     await scene.settle()
     with pytest.raises(Refused) as caught:
-        await scene.turns.take("carol")
+        await scene.queue.take("carol")
     assert (caught.value.code, caught.value.retry_after) == ("ERR_UNAVAILABLE", 1.0)
     for who in ("alice", "bob", "alice", "alice"):
         await scene.end(who)
     assert all(task.done() for task in waiting)
-    await scene.turns.take("carol")
+    await scene.queue.take("carol")
 
 
 @pytest.mark.virtual
@@ -133,11 +133,11 @@ async def test_whoever_goes_away_keeps_no_turn():
     assert scene.began == ["alice", "carol"]
     late = scene.ask("dora")
     await scene.settle()
-    scene.turns.give("carol", 1.0)  # it is her turn, and in the same moment she goes
+    scene.queue.give("carol", 1.0)  # it is her turn, and in the same moment she goes
     late.cancel()
     await scene.settle()
     assert stays.done()
-    await asyncio.wait_for(scene.turns.take("erin"), 1)
+    await asyncio.wait_for(scene.queue.take("erin"), 1)
 
 
 @pytest.mark.virtual
@@ -149,7 +149,7 @@ async def test_whoever_goes_away_in_the_moment_of_their_turn_is_passed_over():
     other = scene.ask("other")
     await scene.settle()
     gone.cancel()  # its task learns of that a step later
-    scene.turns.give("first", 1.0)
+    scene.queue.give("first", 1.0)
     await scene.settle()
     assert (gone.cancelled(), other.done(), scene.began) == (True, True, ["first", "other"])
     await scene.end("other")

@@ -11,8 +11,8 @@ import pytest
 
 from tailwire.server.ports.records import Draft
 from tailwire.server.ports.world import World
-from tailwire.server.store.lineage import JUMP, MARGIN, TRAIL, IdFile, Known
 from tailwire.server.store.sqlite import SqliteStore
+from tailwire.server.store.starts import ID_JUMP, ID_MARGIN, TRAIL_STARTS, IdFile, IdRecord
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ async def started(path: Path, sends: int = 0) -> SqliteStore:
 
 async def send(store: SqliteStore) -> int:
     draft = Draft("alice_user_bob", "alice", "bob", "user", "message", "text", b'{"data":{}}', 1)
-    return (await store.add_message(draft)).message.id
+    return (await store.messages.add(draft)).message.id
 
 
 def copied(path: Path, name: str) -> Path:
@@ -48,7 +48,7 @@ async def test_the_file_says_what_was_given_out_before_the_answer(path):
     store = await started(path)
     for n in range(1, 4):
         assert await send(store) == n
-        assert IdFile(path).read() == Known(store.name, n)
+        assert IdFile(path).read() == IdRecord(store.name, n)
     await store.close()
 
 
@@ -83,11 +83,11 @@ async def test_an_older_copy_goes_on_above_what_was_given_out(path):
     put_back(copy, path)
     back = await started(path)
     assert back.name != name
-    assert await send(back) == 7 + MARGIN + 1
+    assert await send(back) == 7 + ID_MARGIN + 1
     assert [back.known_until(start, n) for n in (2, 3, 7)] == [2, 2, 2]
     await back.close()
     again = await started(path)  # from now on it is the same
-    assert (again.name, await send(again)) == (back.name, 7 + MARGIN + 2)
+    assert (again.name, await send(again)) == (back.name, 7 + ID_MARGIN + 2)
     await again.close()
 
 
@@ -110,15 +110,15 @@ async def test_a_position_of_a_later_start_than_the_copy_is_known_up_to_the_copy
     await send(store)
     await store.close()
     starts = []
-    for _ in range(TRAIL + 1):
+    for _ in range(TRAIL_STARTS + 1):
         later = await started(path, 1)
         starts.append(later.start)
         await later.close()
     put_back(copy, path)
     back = await started(path, 1)
     assert back.known_until(starts[0], 4) == 2
-    assert back.known_until(starts[TRAIL - 2], 100) == 2
-    assert back.known_until(starts[TRAIL], 100) == -1  # too many starts lie between
+    assert back.known_until(starts[TRAIL_STARTS - 2], 100) == 2
+    assert back.known_until(starts[TRAIL_STARTS], 100) == -1  # too many starts lie between
     await back.close()
 
 
@@ -130,11 +130,11 @@ async def test_without_the_file_or_with_another_ones_it_is_another_store(path, t
     file.unlink()
     moved = await started(path)
     assert moved.name != name
-    assert await send(moved) == 2 + JUMP + 1
+    assert await send(moved) == 2 + ID_JUMP + 1
     await moved.close()
     file.write_text("another 00000000000005000000\n")
     other = await started(path)
-    assert await send(other) == 5_000_000 + JUMP + 1
+    assert await send(other) == 5_000_000 + ID_JUMP + 1
     await other.close()
 
 
@@ -144,7 +144,7 @@ async def test_a_new_database_beside_an_old_file_gives_out_other_ids(path):
     path.unlink()
     new = await started(path)
     assert new.created
-    assert await send(new) == 2 + JUMP + 1
+    assert await send(new) == 2 + ID_JUMP + 1
     await new.close()
 
 
