@@ -60,14 +60,14 @@ def test_the_bound_itself(opening, closing):
     ("number", "advice"),
     [
         ("9" * 64, ""),
-        ("9" * 65, bounds.LONG),
-        ("-" + "9" * 5000, bounds.LONG),
-        ("0." + "1" * 65, bounds.LONG),
+        ("9" * 65, bounds.TOO_LONG),
+        ("-" + "9" * 5000, bounds.TOO_LONG),
+        ("0." + "1" * 65, bounds.TOO_LONG),
         ("1.7976931348623157e+308", ""),
         ("1e-999", ""),
-        ("1e999", bounds.LARGE),
-        ("-1E+999", bounds.LARGE),
-        ("1e" + "0" * 70 + "5", bounds.LONG),
+        ("1e999", bounds.TOO_LARGE),
+        ("-1E+999", bounds.TOO_LARGE),
+        ("1e" + "0" * 70 + "5", bounds.TOO_LONG),
     ],
 )
 def test_numbers(number, advice):
@@ -100,7 +100,7 @@ def test_what_exceeds_is_left_out_and_all_else_stays():
 
 def test_what_was_sent_within_the_bounds_is_stored_within_them():
     text = b'{"data":{"entities":{"on":{"entity":{"data":{"entities":{"sender":{"entity":{"metadata":'
-    whole = text + nested(bounds.MAX_DEPTH) + b"}" * 9 + b" " * bounds.LEAST_HARMFUL
+    whole = text + nested(bounds.MAX_DEPTH) + b"}" * 9 + b" " * bounds.UNCHECKED_BYTES
     assert bounds.harmless(whole) is whole
 
 

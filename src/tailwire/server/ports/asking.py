@@ -1,8 +1,8 @@
-"""For whom the server works at the moment, so that what is scarce can be shared among those who ask."""
+"""The user whose request is being served, so that scarce resources can be shared fairly."""
 
 from __future__ import annotations
 
 from contextvars import ContextVar
 
 asking: ContextVar[str] = ContextVar("asking", default="")
-"""The uid of whoever asked; "" for the server itself. Set where a request is authenticated."""
+"""The uid of the caller; "" for the server itself. Set where a request is authenticated."""

@@ -1,7 +1,7 @@
-"""The broker: carries publications to every process that has a socket of a receiver. May lose them: the store does not.
+"""The broker carries publications to all processes with a socket of a receiver. It may lose some; the store does not.
 
-A process that may have missed publications closes the sockets concerned with a come-back code; the clients catch up
-from the store. That one rule makes a lossy broker safe.
+A process that may have missed publications closes the affected sockets with a code that makes clients reconnect, and
+the clients catch up from the store. This rule makes a lossy broker safe.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ class Publication:
     """What crosses the broker.
 
     Attributes:
-        payload: the frame's JSON, the same bytes for every receiver; empty where only the membership changes.
-        not_to: the device that caused it and does not hear of it.
-        droppable: typing or presence: a slow socket can do without.
-        role: presence: the role of the user whose it is.
-        friends: presence: their friends, who may have subscribed to that alone.
-        hidden_from: presence: those who do not hear of it.
-        joined: a membership began (True) or ended (False) of the user whose subject this is, in `guid`.
-        gone: a token was taken back: sockets that it opened are closed.
-        before: the id of the message before this one in its conversation (feature `chain`); 0 where there is none.
-        feature: only sockets that were granted it hear of this.
+        payload: the frame's JSON, the same bytes for every receiver; empty if only the membership changes.
+        not_to: the device that caused it, which does not receive it.
+        droppable: whether it may be shed for a slow socket: typing and presence.
+        role: of a presence: the role of its user.
+        friends: of a presence: the friends of its user, who may have subscribed to friends only.
+        hidden_from: of a presence: the users who do not receive it.
+        guid: the group of `joined`.
+        joined: the user of this subject became (True) or ceased to be (False) a member of `guid`.
+        gone: the hash of a revoked token, whose sockets are closed.
+        before: the id of the previous message of the conversation (feature `chain`); 0 if there is none.
+        feature: only sockets that were granted this feature receive it.
     """
 
     payload: bytes = b""
@@ -47,12 +48,12 @@ PRESENCE = "presence"
 
 
 def user_subject(uid: str) -> str:
-    """The subject of a user."""
+    """Return the subject of a user."""
     return f"user.{uid}"
 
 
 def group_subject(guid: str) -> str:
-    """The subject of a group."""
+    """Return the subject of a group."""
     return f"group.{guid}"
 
 
@@ -63,13 +64,13 @@ class Broker(Protocol):
     """The broker's interface."""
 
     def listen(self, listener: Listener) -> None:
-        """Name the one who takes what comes."""
+        """Set the listener, which receives the publications of all subscribed subjects."""
 
     def subscribe(self, subject: str) -> None:
-        """Begin to take the publications of a subject."""
+        """Receive the publications of a subject."""
 
     def unsubscribe(self, subject: str) -> None:
-        """Take them no longer."""
+        """Stop receiving the publications of a subject."""
 
     def publish(self, subject: str, publication: Publication) -> None:
-        """Give a publication to all who subscribed; never waits. Publications of one process keep their order."""
+        """Send a publication to all subscribers without waiting. Publications of one process keep their order."""

@@ -20,10 +20,10 @@ class MessageStore(Protocol):
     async def mentioned_in(self, message_id: int) -> tuple[str, ...]: ...
     async def find(self, wanted: MessageFilter) -> list[ListedRow]: ...
     async def edit(
-        self, act: MessageAct, now: int, change: Callable[[MessageRow], Edited], told: Callable[[MessageRow], Draft]
+        self, act: MessageAct, now: int, change: Callable[[MessageRow], Edited], announce: Callable[[MessageRow], Draft]
     ) -> Stored: ...
     async def delete(
-        self, act: MessageAct, now: int, empty: Callable[[MessageRow], bytes], told: Callable[[MessageRow], Draft]
+        self, act: MessageAct, now: int, empty: Callable[[MessageRow], bytes], announce: Callable[[MessageRow], Draft]
     ) -> Stored: ...
 
 
@@ -36,14 +36,14 @@ class ReactionStore(Protocol):
         reaction: str,
         now: int,
         most: int,
-        told: Callable[[ReactionRow], Sequence[Event]] | None = None,
+        events: Callable[[ReactionRow], Sequence[Event]] | None = None,
     ) -> ReactionRow | None: ...
     async def remove(
         self,
         act: MessageAct,
         reaction: str,
         now: int,
-        told: Callable[[ReactionRow], Sequence[Event]] | None = None,
+        events: Callable[[ReactionRow], Sequence[Event]] | None = None,
     ) -> ReactionRow | None: ...
     async def find(
         self, message_id: int, reaction: str = "", *, newer: bool = True, cursor: int | None = None, limit: int = 100

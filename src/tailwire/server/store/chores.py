@@ -129,14 +129,14 @@ def _scrub(message: Any, uid: str) -> None:
     data = message.get("data") if isinstance(message, dict) else None
     if not isinstance(data, dict):
         return
-    nobody = {"uid": uid, "name": DELETED_NAME, "role": "default", "status": "offline"}
+    placeholder = {"uid": uid, "name": DELETED_NAME, "role": "default", "status": "offline"}
     mentions = data.get("mentions")
     if isinstance(mentions, dict) and uid in mentions:
-        mentions[uid] = nobody
+        mentions[uid] = placeholder
     entities = data.get("entities")
     for one in entities.values() if isinstance(entities, dict) else ():
         inner = one.get("entity") if isinstance(one, dict) else None
         if isinstance(inner, dict) and one.get("entityType") == "user" and inner.get("uid") == uid:
-            one["entity"] = nobody
+            one["entity"] = placeholder
         elif isinstance(inner, dict) and one.get("entityType") == "message":
             _scrub(inner, uid)

@@ -29,8 +29,8 @@ class Database:
 
     Attributes:
         reader: for reads in the event loop's thread.
-        writing: the writer's connection, used in `executor` alone once the store is open.
-        last_id: the highest message id given out. Changed by the writer alone.
+        writing: the writer's connection, used only in `executor` once the store is open.
+        last_id: the highest message id given out. Changed only by the writer.
     """
 
     def __init__(self, path: Path, read_deadline: float) -> None:

@@ -24,7 +24,7 @@ class Files:
     """Uploaded files and the messages, users and groups that refer to them.
 
     Args:
-        chores: told when a file may have lost its last reference.
+        chores: notified when a file may have lost its last reference.
     """
 
     def __init__(self, database: Database, chores: Chores, world: World) -> None:

@@ -91,13 +91,13 @@ class Groups:
         self,
         act: GroupAct,
         change: Callable[[GroupStanding], Mapping[str, object]],
-        told: Callable[[GroupRow], Sequence[Event]],
+        events: Callable[[GroupRow], Sequence[Event]],
     ) -> GroupRow:
         """Change some columns of a group, and return the changed group.
 
         Args:
             change: makes the columns and their new values from the standing; may raise `Refused`.
-            told: makes the webhook events from the changed group.
+            events: makes the webhook events from the changed group.
 
         Raises:
             Refused: the act is refused.
@@ -112,13 +112,13 @@ class Groups:
             c.execute(f"UPDATE groups SET {assignments} WHERE guid = ?", [*columns.values(), act.guid])
             changed = dataclasses.replace(standing.group, **columns)  # type: ignore[arg-type]
             self._files.use(c, "group", act.guid, named_files(changed.icon, changed.metadata))
-            self._webhooks.enqueue(c, told(changed), None)
+            self._webhooks.enqueue(c, events(changed), None)
             return changed
 
         return await self._db.write(write)
 
     async def transfer_ownership(
-        self, act: GroupAct, now: int, told: Callable[[GroupStanding], Sequence[Event]]
+        self, act: GroupAct, now: int, events: Callable[[GroupStanding], Sequence[Event]]
     ) -> None:
         """Make a member the owner of a group and its admin.
 
@@ -132,6 +132,6 @@ class Groups:
                 raise Refused("ERR_NOT_A_MEMBER", {"owner": "Name a member of the group."})
             c.execute("UPDATE groups SET owner = ?, updated_at = ? WHERE guid = ?", (act.on, now, act.guid))
             c.execute("UPDATE members SET scope = 'admin' WHERE guid = ? AND uid = ?", (act.guid, act.on))
-            self._webhooks.enqueue(c, told(standing), None)
+            self._webhooks.enqueue(c, events(standing), None)
 
         await self._db.write(change)

@@ -22,7 +22,7 @@ _UNFOLLOW = (
     " JOIN messages m ON m.id = s.message_id WHERE s.uid = :uid AND m.conversation_id = :conversation)"
 )
 
-Told = Callable[[GroupStanding], Draft]
+Announce = Callable[[GroupStanding], Draft]
 """Makes the action message of a change from the standing before it."""
 
 
@@ -74,7 +74,7 @@ class Members:
         sql = f"SELECT uid FROM members WHERE guid = ? AND {one_of('uid', uids, values)}"
         return [row[0] for row in await self._db.rows(sql, values)]
 
-    async def add(self, act: GroupAct, scope: str, now: int, told: Told) -> Stored:
+    async def add(self, act: GroupAct, scope: str, now: int, announce: Announce) -> Stored:
         """Add the subject of the act, and store the action message that announces it.
 
         Raises:
@@ -90,11 +90,13 @@ class Members:
             values = (act.guid, act.on, scope, now, self._db.last_id)
             c.execute("INSERT INTO members VALUES (?, ?, ?, ?, ?)", values)
             c.execute("UPDATE groups SET members_count = members_count + 1 WHERE guid = ?", (act.guid,))
-            return self._messages.insert(c, told(standing))
+            return self._messages.insert(c, announce(standing))
 
         return await self._db.write(add)
 
-    async def remove(self, act: GroupAct, told: Told, *, banned_at: int | None = None) -> tuple[Stored, GroupStanding]:
+    async def remove(
+        self, act: GroupAct, announce: Announce, *, banned_at: int | None = None
+    ) -> tuple[Stored, GroupStanding]:
         """Remove or ban the subject of the act, and store the action message that announces it.
 
         Args:
@@ -119,11 +121,11 @@ class Members:
                 scope = standing.on.scope if standing.on is not None else "participant"
                 ban = (act.guid, act.on, scope, banned_at, act.by)
                 c.execute("INSERT INTO bans VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", ban)
-            return self._messages.insert(c, told(standing)), standing
+            return self._messages.insert(c, announce(standing)), standing
 
         return await self._db.write(remove)
 
-    async def change_scope(self, act: GroupAct, scope: str, told: Told) -> Stored:
+    async def change_scope(self, act: GroupAct, scope: str, announce: Announce) -> Stored:
         """Change a member's scope, and store the action message that announces it.
 
         Raises:
@@ -135,7 +137,7 @@ class Members:
             if standing.on is None:
                 raise Refused("ERR_NOT_A_MEMBER")
             c.execute("UPDATE members SET scope = ? WHERE guid = ? AND uid = ?", (scope, act.guid, act.on))
-            return self._messages.insert(c, told(standing))
+            return self._messages.insert(c, announce(standing))
 
         return await self._db.write(change)
 
@@ -157,7 +159,7 @@ class Members:
         rows, total = await self._db.page(f"SELECT count(*) FROM {source}", sql, values, page)
         return [BanRow(*row) for row in rows], total
 
-    async def unban(self, act: GroupAct, told: Told) -> Stored:
+    async def unban(self, act: GroupAct, announce: Announce) -> Stored:
         """Lift a ban, and store the action message that announces it.
 
         Raises:
@@ -169,6 +171,6 @@ class Members:
             if standing.on_ban is None:
                 raise Refused("ERR_NOT_A_BANNED_USER")
             c.execute("DELETE FROM bans WHERE guid = ? AND uid = ?", (act.guid, act.on))
-            return self._messages.insert(c, told(standing))
+            return self._messages.insert(c, announce(standing))
 
         return await self._db.write(remove)

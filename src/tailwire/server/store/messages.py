@@ -169,13 +169,13 @@ class Messages:
         return [row[0] for row in rows] if len(rows) <= MAX_SEARCHED_CONVERSATIONS else []
 
     async def edit(
-        self, act: MessageAct, now: int, change: Callable[[MessageRow], Edited], told: Callable[[MessageRow], Draft]
+        self, act: MessageAct, now: int, change: Callable[[MessageRow], Edited], announce: Callable[[MessageRow], Draft]
     ) -> Stored:
         """Change a message, and store the action message that announces it in place of that of an earlier edit.
 
         Args:
             change: makes the new content from the stored message.
-            told: makes the action message from the changed message.
+            announce: makes the action message from the changed message.
 
         Raises:
             Refused: the act is refused.
@@ -196,20 +196,20 @@ class Messages:
             if after.files is not None:
                 self._files.use(c, "message", before.id, after.files)
             self._index.update(c, before.id, before.conversation_id, before.body, after.body)
-            stored = self._announce(c, before.id, told)
+            stored = self._announce(c, before.id, announce)
             _keep_last_edit(c, before.id, stored.message.id)
             return stored
 
         return await self._db.write(edit)
 
     async def delete(
-        self, act: MessageAct, now: int, empty: Callable[[MessageRow], bytes], told: Callable[[MessageRow], Draft]
+        self, act: MessageAct, now: int, empty: Callable[[MessageRow], bytes], announce: Callable[[MessageRow], Draft]
     ) -> Stored:
         """Mark a message as deleted, erase its content, and store the action message that announces it.
 
         Args:
             empty: makes the body without its content.
-            told: makes the action message from the changed message.
+            announce: makes the action message from the changed message.
 
         Raises:
             Refused: the act is refused.
@@ -227,7 +227,7 @@ class Messages:
                 c.execute(f"DELETE FROM {table} WHERE message_id = ?", (before.id,))
             self._files.use(c, "message", before.id, ())
             forget_last_edit(c, before.id)  # its action message has the content
-            return self._announce(c, before.id, told)
+            return self._announce(c, before.id, announce)
 
         return await self._db.write(delete)
 

@@ -11,7 +11,7 @@ from tailwire.server.store.database import Database
 from tailwire.server.store.standings import may_change
 from tailwire.server.store.webhooks import Webhooks
 
-Told = Callable[[ReactionRow], Sequence[Event]]
+Events = Callable[[ReactionRow], Sequence[Event]]
 
 
 class Reactions:
@@ -22,12 +22,12 @@ class Reactions:
         self._webhooks = webhooks
 
     async def add(
-        self, act: MessageAct, reaction: str, now: int, most: int, told: Told | None = None
+        self, act: MessageAct, reaction: str, now: int, most: int, events: Events | None = None
     ) -> ReactionRow | None:
         """Store a reaction. Return None if it exists, or the message has `most` other reactions already.
 
         Args:
-            told: makes the webhook events.
+            events: makes the webhook events.
 
         Raises:
             Refused: the act is refused.
@@ -47,12 +47,14 @@ class Reactions:
             sql = "UPDATE messages SET traits = traits | ?, updated_at = ? WHERE id = ?"
             c.execute(sql, (int(Trait.REACTION), now, message_id))
             row = ReactionRow(int(added.lastrowid or 0), message_id, reaction, uid, now)
-            self._webhooks.enqueue(c, told(row) if told else (), None)
+            self._webhooks.enqueue(c, events(row) if events else (), None)
             return row
 
         return await self._db.write(add)
 
-    async def remove(self, act: MessageAct, reaction: str, now: int, told: Told | None = None) -> ReactionRow | None:
+    async def remove(
+        self, act: MessageAct, reaction: str, now: int, events: Events | None = None
+    ) -> ReactionRow | None:
         """Remove a reaction. Return None if it does not exist.
 
         Raises:
@@ -72,7 +74,7 @@ class Reactions:
             )
             c.execute(sql, (now, message_id, int(Trait.REACTION), message_id))
             row = ReactionRow(gone[0], message_id, reaction, uid, gone[1])
-            self._webhooks.enqueue(c, told(row) if told else (), None)
+            self._webhooks.enqueue(c, events(row) if events else (), None)
             return row
 
         return await self._db.write(remove)

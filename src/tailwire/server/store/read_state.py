@@ -169,14 +169,14 @@ def _note_all(
         f" AND sender <> ? AND category <> 'action' AND {at} IS NULL ORDER BY id DESC LIMIT ?) GROUP BY sender",
         (conversation, known, up_to, reader, MAX_SCANNED_MESSAGES),
     ).fetchall()
-    told = []
+    reached_by_all = []
     for sender, first in senders:
         floor = min(up_to, slowest[1][1] if slowest[0][0] == sender else slowest[0][1])
-        reached = c.execute(
+        rows = c.execute(
             f"UPDATE messages SET {at} = ?, updated_at = ? WHERE conversation_id = ? AND id >= ? AND id <= ?"
             f" AND sender = ? AND {at} IS NULL RETURNING id",
             (now, now, conversation, first, floor, sender),
         ).fetchall()
-        if reached:
-            told.append((sender, max(number for (number,) in reached), read))
-    return told
+        if rows:
+            reached_by_all.append((sender, max(number for (number,) in rows), read))
+    return reached_by_all

@@ -100,7 +100,7 @@ class Removal:
 
         return await self._db.write(remove)
 
-    async def remove_group(self, act: GroupAct, told: Callable[[GroupStanding], Sequence[Event]]) -> list[str]:
+    async def remove_group(self, act: GroupAct, events: Callable[[GroupStanding], Sequence[Event]]) -> list[str]:
         """Remove a group and its messages, and return the uids of its members.
 
         Raises:
@@ -109,13 +109,13 @@ class Removal:
 
         def remove(c: sqlite3.Connection) -> list[str]:
             guid = act.guid
-            events = told(may_act(c, act))
+            reported = events(may_act(c, act))
             members = [row[0] for row in c.execute("SELECT uid FROM members WHERE guid = ?", (guid,))]
             self._remove_conversation(c, key_of("", guid, "group"))
             self._files.use(c, "group", guid, ())
             for table in ("members", "bans", "groups"):
                 c.execute(f"DELETE FROM {table} WHERE guid = ?", (guid,))
-            self._webhooks.enqueue(c, events, None)
+            self._webhooks.enqueue(c, reported, None)
             return members
 
         return await self._db.write(remove)

@@ -90,12 +90,12 @@ class Writer:
             except Exception as e:  # noqa: BLE001 - the result of each operation of the batch
                 results = [(False, self.errors.failed(e) if is_file_error(e) else e)] * len(batch)
             else:
-                trouble = next((r for good, r in results if not good and is_file_error(r)), None)
-                if trouble is None:
+                failure = next((r for good, r in results if not good and is_file_error(r)), None)
+                if failure is None:
                     self.errors.worked()
                 else:
-                    told = self.errors.failed(trouble)
-                    results = [(good, r if good or not is_file_error(r) else told) for good, r in results]
+                    refusal = self.errors.failed(failure)
+                    results = [(good, r if good or not is_file_error(r) else refusal) for good, r in results]
             follow, self._after = self._after, []  # without those of operations that were rolled back
             for call in follow:
                 call()
