@@ -1,4 +1,4 @@
-"""Reads that are not by key: what they count, how long they may take, and that nobody waits for them."""
+"""Reads other than by key: their counts, their deadline, and fairness between users."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def members(store: SqliteStore, guid: str, *uids: str) -> None:
 
 
 def of(who: str, call: Awaitable[Any]) -> asyncio.Task[Any]:
-    """A read that somebody asks for."""
+    """Run a read as a request of a user."""
 
     async def ask() -> Any:
         asking.set(who)
@@ -53,7 +53,7 @@ def of(who: str, call: Awaitable[Any]) -> asyncio.Task[Any]:
     return asyncio.get_running_loop().create_task(ask())
 
 
-async def test_unread_messages_and_mentions_are_counted_as_one_by_one_up_to_the_cap(path, monkeypatch):
+async def test_unread_counts_match_a_naive_count_up_to_the_cap(path, monkeypatch):
     monkeypatch.setattr(conversations, "MAX_COUNTED", 12)
     chance = random.Random(7)
     store = await SqliteStore.open(path, World())
@@ -113,7 +113,7 @@ async def test_unread_messages_and_mentions_are_counted_as_one_by_one_up_to_the_
     await store.close()
 
 
-async def test_counting_unread_messages_opens_none(path):
+async def test_counting_unread_messages_uses_a_covering_index(path):
     store = await SqliteStore.open(path, World())
     for sql in (conversations._UNREAD, conversations._MENTIONS):
         page = "(SELECT 'g/g' AS conversation_id, 3 AS after, 'alice' AS uid) p"
@@ -127,12 +127,12 @@ async def test_counting_unread_messages_opens_none(path):
     await store.close()
 
 
-async def test_mentions_of_an_older_database_are_counted(path):
+async def test_mentions_in_an_older_database_are_counted(path):
     store = await SqliteStore.open(path, World())
     await members(store, "g", "alice", "bob")
     await store.messages.add(draft("bob", "g", mentions=["alice"]))
     await store.close()
-    with sqlite3.connect(path) as c:  # as the revision before had it
+    with sqlite3.connect(path) as c:  # as in the previous revision
         c.execute("DROP INDEX mentions_by_conversation")
         c.execute("DROP INDEX messages_unread")
         c.execute("ALTER TABLE mentions DROP COLUMN conversation_id")
@@ -145,7 +145,7 @@ async def test_mentions_of_an_older_database_are_counted(path):
     await store.close()
 
 
-async def test_a_read_that_takes_too_long_is_cut_off_and_says_what_to_do(path, monkeypatch):
+async def test_read_beyond_the_deadline_is_refused_with_advice(path, monkeypatch):
     monkeypatch.setattr(readers, "STEPS_PER_CHECK", 1000)
     store = await SqliteStore.open(path, World(), read_deadline=1e-9)
     await members(store, "g", "alice", "bob")
@@ -159,14 +159,14 @@ async def test_a_read_that_takes_too_long_is_cut_off_and_says_what_to_do(path, m
             await store.messages.find(wanted)
         assert (caught.value.code, caught.value.status) == ("ERR_QUERY_TOO_BROAD", 400)
         assert "conversation" in caught.value.details
-    # What follows on the same connections is as if nothing had been.
+    # Later reads on the same connections are not affected.
     assert len(await store.messages.find(MessageFilter("alice", conversation_id=GROUP, limit=30))) == 30
     assert len((await store.conversations.find(ConversationFilter("carol")))[0]) == 0
     await store.messages.add(draft("bob", "g"))
     await store.close()
 
 
-async def test_a_page_of_a_conversation_is_read_at_once_and_a_long_search_is_not(path, monkeypatch):
+async def test_page_of_a_conversation_is_read_in_the_loop_and_a_long_search_in_a_thread(path, monkeypatch):
     store = await SqliteStore.open(path, World())
     await members(store, "g", "alice", "bob")
     await asyncio.gather(*(store.messages.add(draft("bob", "g")) for _ in range(1500)))
@@ -185,11 +185,11 @@ async def test_a_page_of_a_conversation_is_read_at_once_and_a_long_search_is_not
     assert threads == []
     monkeypatch.setattr(readers, "MAX_SHORT_CHECKS", 5)
     assert await store.messages.find(MessageFilter("alice", conversation_id=GROUP, types=("none",))) == []
-    assert threads == ["read"]  # begun in place, and given up there
+    assert threads == ["read"]  # started in the loop and abandoned there
     await store.close()
 
 
-async def test_nobody_waits_for_those_who_read_much(path):
+async def test_heavy_readers_do_not_delay_others(path):
     store = await SqliteStore.open(path, World())
     await members(store, "g", "alice", "bob")
     await store.users.add(UserRow("alice", "Alice", role="default", created_at=1, updated_at=1))
@@ -215,7 +215,7 @@ async def test_nobody_waits_for_those_who_read_much(path):
     await store.close()
 
 
-async def test_a_list_holds_what_was_acknowledged_before_it_was_asked_for(path):
+async def test_list_contains_everything_acknowledged_before(path):
     store = await SqliteStore.open(path, World())
     await members(store, "g", "alice", "bob")
     for n in range(1, 41):
@@ -229,7 +229,7 @@ async def test_a_list_holds_what_was_acknowledged_before_it_was_asked_for(path):
     await store.close()
 
 
-async def test_closing_cuts_off_what_is_read(path):
+async def test_close_interrupts_reads_in_progress(path):
     store = await SqliteStore.open(path, World(), read_deadline=600.0)
     endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
     begun = threading.Event()

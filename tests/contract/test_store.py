@@ -1,4 +1,4 @@
-"""What every store promises."""
+"""The promises of every store (see `tailwire.server.ports.store`)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def draft(sender="alice", receiver="bob", kind="user", muid=None, text=b"{}", at
     return Draft(conversation, sender, receiver, kind, "message", "text", body, at, muid)
 
 
-async def test_ids_rise_and_are_answered_in_order(path):
+async def test_ids_rise_and_writes_are_acknowledged_in_order(path):
     store = await SqliteStore.open(path, World())
     answered: list[int] = []
 
@@ -81,7 +81,7 @@ async def test_one_message_per_sender_and_muid(path):
     await store.close()
 
 
-async def test_an_operation_that_fails_fails_alone(path):
+async def test_failing_operation_does_not_affect_others(path):
     store = await SqliteStore.open(path, World())
 
     def half(c: sqlite3.Connection):
@@ -97,7 +97,7 @@ async def test_an_operation_that_fails_fails_alone(path):
     await store.close()
 
 
-async def test_what_a_reader_may_see_and_since_when(path):
+async def test_reader_sees_their_messages_since_they_joined(path):
     store = await SqliteStore.open(path, World())
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
     await store.messages.add(draft(receiver="g", kind="group"))  # 1: before bob joined
@@ -132,7 +132,7 @@ async def test_what_a_reader_may_see_and_since_when(path):
     await store.close()
 
 
-async def test_what_was_deleted_is_not_brought_back_by_an_edit_that_comes_late(path):
+async def test_late_edit_does_not_restore_a_deleted_message(path):
     store = await SqliteStore.open(path, World())
     stored = await store.messages.add(draft(text=b'{"text":"secret"}'))
     told = lambda row: draft(muid=None)  # noqa: E731
@@ -149,7 +149,7 @@ async def test_what_was_deleted_is_not_brought_back_by_an_edit_that_comes_late(p
     await store.close()
 
 
-async def test_marks(path):
+async def test_read_state_moves_forward_only(path):
     store = await SqliteStore.open(path, World())
     for _ in range(5):
         await store.messages.add(draft())
@@ -165,7 +165,7 @@ async def test_marks(path):
 
 
 class Impossible:
-    """An event that cannot be queued."""
+    """An event whose data cannot be read, so that queueing fails."""
 
     trigger = "message_reaction_added"
 
@@ -174,7 +174,7 @@ class Impossible:
         raise ZeroDivisionError
 
 
-async def test_what_webhooks_are_told_is_one_transaction_with_what_it_tells_of(path):
+async def test_webhook_events_are_queued_in_the_transaction_of_the_change(path):
     store = await SqliteStore.open(path, World())
     await store.messages.add(draft())
     await store.webhooks.put(WebhookRow("w", "W", "http://hook", Impossible.trigger, created_at=1))
@@ -228,7 +228,7 @@ async def test_users_groups_keys_and_tokens(path):
         await store.users.seen("alice", 1)
 
 
-async def test_a_newer_database_is_refused_and_left_alone(path):
+async def test_newer_database_is_refused_and_unchanged(path):
     store = await SqliteStore.open(path, World())
     await store.close()
     with sqlite3.connect(path) as c:
@@ -240,7 +240,7 @@ async def test_a_newer_database_is_refused_and_left_alone(path):
     assert path.read_bytes() == before
 
 
-async def test_the_migrations_make_what_the_schema_says(path):
+async def test_migrations_produce_the_schema(path):
     from alembic.autogenerate import compare_metadata
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy import create_engine
@@ -254,7 +254,7 @@ async def test_the_migrations_make_what_the_schema_says(path):
     engine.dispose()
 
 
-async def test_the_catch_up_query_uses_its_index(path):
+async def test_catch_up_query_uses_its_index(path):
     from tailwire.server.store.listing import list_messages, parameters
 
     store = await SqliteStore.open(path, World())
@@ -267,7 +267,7 @@ async def test_the_catch_up_query_uses_its_index(path):
     await store.close()
 
 
-async def test_what_is_due_is_found_and_ordered_by_an_index(path):
+async def test_due_deliveries_are_found_and_sorted_by_an_index(path):
     store = await SqliteStore.open(path, World())
     asked = []
     real = store.database.rows
@@ -289,7 +289,7 @@ async def test_what_is_due_is_found_and_ordered_by_an_index(path):
     await store.close()
 
 
-async def test_every_filter_can_be_asked_with_every_other(path):
+async def test_every_pair_of_filters_can_be_combined(path):
     store = await SqliteStore.open(path, World())
     asked = {
         "since": 3, "newer": True, "cursor": 2, "sent_cursor": 3, "updated_after": 3, "only_updates": True,
@@ -300,7 +300,7 @@ async def test_every_filter_can_be_asked_with_every_other(path):
     }  # fmt: skip
     names = [f.name for f in dataclasses.fields(MessageFilter)]
     assert set(names) == {*asked, "reader", "conversation_id", "hide_replies", "limit"}
-    readers = ("unread", "undelivered", "saved", "not_from_blocked")  # of nobody in particular it is not asked
+    readers = ("unread", "undelivered", "saved", "not_from_blocked")  # these need a reader
     for conversation, reader in itertools.product((None, ALICE_BOB), ("alice", "")):
         for pair in itertools.combinations(asked, 2):
             if reader or not set(pair) & set(readers):
@@ -309,7 +309,7 @@ async def test_every_filter_can_be_asked_with_every_other(path):
     await store.close()
 
 
-async def test_what_is_deleted_for_good_gives_no_id_twice(path):
+async def test_ids_of_removed_messages_are_not_reused(path):
     store = await SqliteStore.open(path, World())
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
     for _ in range(3):
@@ -326,7 +326,7 @@ async def test_what_is_deleted_for_good_gives_no_id_twice(path):
     await store.close()
 
 
-async def test_the_index_of_words_survives_a_restart_and_forgets_what_is_deleted(path):
+async def test_search_index_survives_a_restart_and_drops_deleted_messages(path):
     store = await SqliteStore.open(path, World())
     for word in ("apple", "pear", "plum"):
         await store.messages.add(dataclasses.replace(draft(text=b'{"text":"%b"}' % word.encode()), traits=16))
@@ -346,7 +346,7 @@ async def test_the_index_of_words_survives_a_restart_and_forgets_what_is_deleted
 OLD_NAME, OTHER = "a" * 40 + ".png", "b" * 40
 
 
-async def test_files_of_an_earlier_version_are_found_in_what_names_them(path):
+async def test_upgrade_finds_references_to_files(path):
     store = await SqliteStore.open(path, World())
     url = f"http://old.example.com:8480/files/{OLD_NAME}".encode()
     foreign = b"http://old.example.com/files/" + b"c" * 40
@@ -364,7 +364,7 @@ async def test_files_of_an_earlier_version_are_found_in_what_names_them(path):
     for name in (OLD_NAME, OTHER, "d" * 40):
         await store.files.add(FileRow(name, "alice", "f", "image/png", 1, 5))
     await store.close()
-    with contextlib.closing(sqlite3.connect(path)) as c:  # as it was before
+    with contextlib.closing(sqlite3.connect(path)) as c:  # as in the earlier version
         undo(c, WEBHOOK_DELIVERIES, STARTS, FILES_IN_USE, revision="0004")
         c.commit()
     store = await SqliteStore.open(path, World())
@@ -388,7 +388,7 @@ async def test_files_of_an_earlier_version_are_found_in_what_names_them(path):
 
 
 class Clock(World):
-    """Time that stands still until somebody moves it."""
+    """A clock that advances only on request."""
 
     now = 1000
 
@@ -396,12 +396,12 @@ class Clock(World):
         return self.now
 
 
-async def test_no_write_waits_for_a_reader_of_what_was_overwritten(path):
+async def test_writes_do_not_wait_for_a_reader_of_erased_pages(path):
     world = Clock()
     store = await SqliteStore.open(path, world)
     log = path.with_name(path.name + "-wal")
     await store.users.add(UserRow("alice", "Alice", created_at=1))
-    with contextlib.closing(sqlite3.connect(path)) as c:  # such as a backup
+    with contextlib.closing(sqlite3.connect(path)) as c:  # a backup, for example
         c.execute("BEGIN")
         c.execute("SELECT * FROM users").fetchall()
         await store.removal.remove_user("alice", with_messages=True)
@@ -409,7 +409,7 @@ async def test_no_write_waits_for_a_reader_of_what_was_overwritten(path):
         while await store.chores.do_next():
             pass
         await store.users.add(UserRow("bob", "Bob", created_at=1))
-        assert time.perf_counter() - begun < 2  # a connection waits for 5 seconds
+        assert time.perf_counter() - begun < 2  # the busy timeout is 5 seconds
         assert b"Alice" in log.read_bytes()
         assert await store.chores.next_due() == world.now + 1
     world.now += 1
@@ -420,7 +420,7 @@ async def test_no_write_waits_for_a_reader_of_what_was_overwritten(path):
     await store.close()
 
 
-async def test_whoever_sends_to_webhooks_is_told_when_there_is_something_to_see(path):
+async def test_sender_is_woken_after_the_delivery_is_committed(path):
     store = await SqliteStore.open(path, World())
     await store.webhooks.put(WebhookRow("w", "W", "http://x.test", "message_sent", created_at=1))
     seen = []
@@ -433,7 +433,7 @@ async def test_whoever_sends_to_webhooks_is_told_when_there_is_something_to_see(
     await store.close()
 
 
-async def test_a_token_is_made_only_for_somebody_who_may_log_in(path):
+async def test_token_is_added_only_for_an_active_user(path):
     store = await SqliteStore.open(path, World())
     for uid in ("alice", "bob"):
         await store.users.add(UserRow(uid, uid, created_at=1))
@@ -451,7 +451,7 @@ async def test_a_token_is_made_only_for_somebody_who_may_log_in(path):
     await store.close()
 
 
-async def test_a_change_brings_nothing_back_that_was_deleted_meanwhile(path):
+async def test_late_change_does_not_restore_a_removed_row(path):
     store = await SqliteStore.open(path, World())
     webhook = WebhookRow("w", "W", "http://x.test", "message_sent", created_at=1)
     await store.webhooks.put(webhook)

@@ -374,6 +374,3 @@ _READERS: dict[str, Callable[[Any], User | Group | BaseMessage]] = {
     "group": group_from_wire,
     "message": message_from_wire,
 }
-
-BaseMessage.read_receiver = staticmethod(receiver_of)  # type: ignore[method-assign]
-BaseMessage.read_quoted = staticmethod(quoted_of)  # type: ignore[method-assign]

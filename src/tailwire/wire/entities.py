@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,7 +130,9 @@ class BaseMessage:
     @property
     def receiver_entity(self) -> User | Group | None:
         """Return the user or group that received the message, as the server sent it."""
-        return self.read_receiver(self.raw)
+        from tailwire.wire.codec import receiver_of  # the codec imports this module
+
+        return receiver_of(self.raw)
 
     # Fields that few messages have are decoded on access: decoding is most of the cost of handing over a message.
 
@@ -185,17 +186,9 @@ class BaseMessage:
     @property
     def quoted_message(self) -> BaseMessage | None:
         """Return the quoted message, as it was when the server sent this one."""
-        return self.read_quoted(self.raw)
+        from tailwire.wire.codec import quoted_of  # the codec imports this module
 
-    @staticmethod
-    def read_quoted(raw: Mapping[str, Any]) -> BaseMessage | None:
-        """Decode the quoted message from `raw`. Replaced by the codec."""
-        return None
-
-    @staticmethod
-    def read_receiver(raw: Mapping[str, Any]) -> User | Group | None:
-        """Decode the receiver from `raw`. Replaced by the codec; without it, no message is from a server."""
-        return None
+        return quoted_of(self.raw)
 
 
 @dataclass(slots=True, kw_only=True)

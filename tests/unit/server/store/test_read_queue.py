@@ -1,4 +1,4 @@
-"""Who may read next."""
+"""The order of long reads."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.read_queue import ReadQueue
 
 
-class Scene:
-    """Reads that end when they are told to, and the order in which they began."""
+class Reads:
+    """Reads that end on request, and the order in which they began."""
 
-    def __init__(self, at_once: int = 1, most_of_one: int = 3, most: int = 100) -> None:
+    def __init__(self, turns: int = 1, max_waiting_of_one: int = 3, max_waiting: int = 100) -> None:
         self.now = 0.0
-        self.queue = ReadQueue(at_once, most_of_one, most, lambda: self.now)
+        self.queue = ReadQueue(turns, max_waiting_of_one, max_waiting, lambda: self.now)
         self.began: list[str] = []
 
     def ask(self, who: str, name: str = "") -> asyncio.Task[None]:
@@ -36,123 +36,123 @@ class Scene:
 
 
 @pytest.mark.virtual
-async def test_one_who_asks_for_much_delays_nobody_by_more_than_what_is_under_way():
-    scene = Scene()
+async def test_user_with_many_reads_delays_others_by_at_most_one():
+    reads = Reads()
     for n in range(4):
-        scene.ask("greedy", f"greedy {n}")
-    await scene.settle()
+        reads.ask("greedy", f"greedy {n}")
+    await reads.settle()
     for who in ("alice", "bob", "carol"):
-        scene.ask(who)
-    await scene.settle()
-    assert scene.began == ["greedy 0"]
+        reads.ask(who)
+    await reads.settle()
+    assert reads.began == ["greedy 0"]
     for who in ("greedy", "alice", "bob", "carol", "greedy", "greedy", "greedy"):
-        await scene.end(who)
-    assert scene.began == ["greedy 0", "alice", "bob", "carol", "greedy 1", "greedy 2", "greedy 3"]
+        await reads.end(who)
+    assert reads.began == ["greedy 0", "alice", "bob", "carol", "greedy 1", "greedy 2", "greedy 3"]
 
 
 @pytest.mark.virtual
-async def test_one_read_of_a_user_is_under_way_at_a_time():
-    scene = Scene(at_once=3)
+async def test_user_has_one_read_in_progress_at_a_time():
+    reads = Reads(turns=3)
     for n in range(3):
-        scene.ask("alice", f"alice {n}")
-    scene.ask("bob")
-    await scene.settle()
-    assert scene.began == ["alice 0", "bob"]
-    await scene.end("alice")
-    assert scene.began == ["alice 0", "bob", "alice 1"]
+        reads.ask("alice", f"alice {n}")
+    reads.ask("bob")
+    await reads.settle()
+    assert reads.began == ["alice 0", "bob"]
+    await reads.end("alice")
+    assert reads.began == ["alice 0", "bob", "alice 1"]
 
 
 @pytest.mark.virtual
-async def test_one_that_takes_long_goes_on_beside_the_others():
-    scene = Scene()
+async def test_long_read_continues_beside_others():
+    reads = Reads()
     for who in ("alice", "alice", "bob", "carol"):
-        scene.ask(who)
-    await scene.settle()
-    scene.queue.pass_on()
-    await scene.settle()
-    assert scene.began == ["alice", "bob"]  # not alice again: hers is still under way
-    scene.now += 1
-    scene.queue.give("alice", 1.0, passed_on=True)
-    await scene.settle()
-    assert scene.began == ["alice", "bob"]
-    await scene.end("bob")
-    await scene.end("carol")
-    assert scene.began == ["alice", "bob", "carol", "alice"]
+        reads.ask(who)
+    await reads.settle()
+    reads.queue.pass_on()
+    await reads.settle()
+    assert reads.began == ["alice", "bob"]  # not alice again: her first read is still in progress
+    reads.now += 1
+    reads.queue.give("alice", 1.0, passed_on=True)
+    await reads.settle()
+    assert reads.began == ["alice", "bob"]
+    await reads.end("bob")
+    await reads.end("carol")
+    assert reads.began == ["alice", "bob", "carol", "alice"]
 
 
 @pytest.mark.virtual
-async def test_whoever_has_used_least_is_next_and_that_is_forgotten():
-    scene = Scene()
-    scene.ask("often")
-    await scene.settle()
-    await scene.end("often", 5.0)
+async def test_user_with_least_use_is_next_until_use_is_forgotten():
+    reads = Reads()
+    reads.ask("often")
+    await reads.settle()
+    await reads.end("often", 5.0)
     for who in ("busy", "often", "seldom"):
-        scene.ask(who)
-    await scene.settle()
-    await scene.end("busy", 1.0)
-    assert scene.began == ["often", "busy", "seldom"]
-    await scene.end("seldom", 1.0)
-    await scene.end("often", 1.0)
-    scene.now += 120
+        reads.ask(who)
+    await reads.settle()
+    await reads.end("busy", 1.0)
+    assert reads.began == ["often", "busy", "seldom"]
+    await reads.end("seldom", 1.0)
+    await reads.end("often", 1.0)
+    reads.now += 120
     for who in ("busy", "often", "seldom"):
-        scene.ask(who)
-    await scene.settle()
-    await scene.end("busy", 1.0)
-    assert scene.began[-2:] == ["busy", "often"]  # in the order in which they asked
+        reads.ask(who)
+    await reads.settle()
+    await reads.end("busy", 1.0)
+    assert reads.began[-2:] == ["busy", "often"]  # in order of arrival
 
 
 @pytest.mark.virtual
-async def test_too_many_that_wait_are_refused():
-    scene = Scene(most_of_one=2, most=3)
-    waiting = [scene.ask("alice", f"alice {n}") for n in range(3)]
-    await scene.settle()
+async def test_reads_beyond_the_waiting_limits_are_refused():
+    reads = Reads(max_waiting_of_one=2, max_waiting=3)
+    waiting = [reads.ask("alice", f"alice {n}") for n in range(3)]
+    await reads.settle()
     with pytest.raises(Refused) as caught:
-        await scene.queue.take("alice")
+        await reads.queue.take("alice")
     assert (caught.value.code, caught.value.retry_after) == ("ERR_TOO_MANY_REQUESTS", 1.0)
-    waiting.append(scene.ask("bob"))
-    await scene.settle()
+    waiting.append(reads.ask("bob"))
+    await reads.settle()
     with pytest.raises(Refused) as caught:
-        await scene.queue.take("carol")
+        await reads.queue.take("carol")
     assert (caught.value.code, caught.value.retry_after) == ("ERR_UNAVAILABLE", 1.0)
     for who in ("alice", "bob", "alice", "alice"):
-        await scene.end(who)
+        await reads.end(who)
     assert all(task.done() for task in waiting)
-    await scene.queue.take("carol")
+    await reads.queue.take("carol")
 
 
 @pytest.mark.virtual
-async def test_whoever_goes_away_keeps_no_turn():
-    scene = Scene()
-    scene.ask("alice")
-    await scene.settle()
-    gone, stays = scene.ask("bob"), scene.ask("carol")
-    await scene.settle()
+async def test_cancelled_read_keeps_no_turn():
+    reads = Reads()
+    reads.ask("alice")
+    await reads.settle()
+    gone, stays = reads.ask("bob"), reads.ask("carol")
+    await reads.settle()
     gone.cancel()
-    await scene.settle()
-    await scene.end("alice")
-    assert scene.began == ["alice", "carol"]
-    late = scene.ask("dora")
-    await scene.settle()
-    scene.queue.give("carol", 1.0)  # it is her turn, and in the same moment she goes
+    await reads.settle()
+    await reads.end("alice")
+    assert reads.began == ["alice", "carol"]
+    late = reads.ask("dora")
+    await reads.settle()
+    reads.queue.give("carol", 1.0)  # dora gets the turn and is cancelled at the same moment
     late.cancel()
-    await scene.settle()
+    await reads.settle()
     assert stays.done()
-    await asyncio.wait_for(scene.queue.take("erin"), 1)
+    await asyncio.wait_for(reads.queue.take("erin"), 1)
 
 
 @pytest.mark.virtual
-async def test_whoever_goes_away_in_the_moment_of_their_turn_is_passed_over():
-    scene = Scene()
-    scene.ask("first")
-    gone, other = scene.ask("gone"), None
-    await scene.settle()
-    other = scene.ask("other")
-    await scene.settle()
-    gone.cancel()  # its task learns of that a step later
-    scene.queue.give("first", 1.0)
-    await scene.settle()
-    assert (gone.cancelled(), other.done(), scene.began) == (True, True, ["first", "other"])
-    await scene.end("other")
-    scene.ask("later")
-    await scene.settle()
-    assert scene.began[-1] == "later"
+async def test_read_cancelled_at_the_moment_of_its_turn_is_skipped():
+    reads = Reads()
+    reads.ask("first")
+    gone, other = reads.ask("gone"), None
+    await reads.settle()
+    other = reads.ask("other")
+    await reads.settle()
+    gone.cancel()  # its task is notified one step later
+    reads.queue.give("first", 1.0)
+    await reads.settle()
+    assert (gone.cancelled(), other.done(), reads.began) == (True, True, ["first", "other"])
+    await reads.end("other")
+    reads.ask("later")
+    await reads.settle()
+    assert reads.began[-1] == "later"
