@@ -28,8 +28,19 @@ from tailwire.server.ports.webhook_store import DeliveryStore, WebhookStore
 class Standings(Protocol):
     """Checks an act against the facts of now, so that an act which is refused never reaches the writer."""
 
-    async def group(self, act: GroupAct) -> GroupStanding: ...
-    async def message(self, act: MessageAct) -> MessageStanding: ...
+    async def group(self, act: GroupAct) -> GroupStanding:
+        """Return the standing for an act in a group.
+
+        Raises:
+            Refused: the act is refused, or ERR_GUID_NOT_FOUND.
+        """
+
+    async def message(self, act: MessageAct) -> MessageStanding:
+        """Return the standing for an act on a message.
+
+        Raises:
+            Refused: the act is refused, or ERR_MESSAGE_ID_NOT_FOUND.
+        """
 
 
 class Removal(Protocol):
@@ -37,10 +48,29 @@ class Removal(Protocol):
 
     async def remove_user(
         self, uid: str, *, with_messages: bool, anonymous: bool = False
-    ) -> tuple[list[str], list[str]]: ...
-    async def remove_group(self, act: GroupAct, events: Callable[[GroupStanding], Sequence[Event]]) -> list[str]: ...
-    async def remove_conversation(self, conversation_id: ConversationKey) -> None: ...
-    async def remove_message(self, message: MessageRow) -> None: ...
+    ) -> tuple[list[str], list[str]]:
+        """Remove a user.
+
+        Args:
+            with_messages: remove their messages and uploads too, and reduce them to their uid in others' messages.
+            anonymous: keep their messages, and reduce them to their uid in all messages.
+
+        Returns:
+            The guids of their groups, and the hashes of their auth tokens.
+        """
+
+    async def remove_group(self, act: GroupAct, events: Callable[[GroupStanding], Sequence[Event]]) -> list[str]:
+        """Remove a group and its messages, and return the uids of its members.
+
+        Raises:
+            Refused: the act is refused.
+        """
+
+    async def remove_conversation(self, conversation_id: ConversationKey) -> None:
+        """Remove the messages of a conversation for all participants."""
+
+    async def remove_message(self, message: MessageRow) -> None:
+        """Remove a message."""
 
 
 class Store(Protocol):

@@ -18,7 +18,7 @@ _FOLLOWED = (
 
 
 class Annotations:
-    """Pins, saves, subscriptions, flags and interactions. Users who have saved anything are cached."""
+    """`AnnotationStore` on SQLite. Users who have saved anything are cached."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
@@ -26,12 +26,6 @@ class Annotations:
         self._savers: set[str] = {row[0] for row in database.reader.execute("SELECT DISTINCT uid FROM saves")}
 
     async def pin(self, act: MessageAct, now: int, most: int, *, pinned: bool) -> bool:
-        """Pin a message in its conversation, or unpin it. Return False if `most` are pinned already.
-
-        Raises:
-            Refused: the act is refused.
-        """
-
         def change(c: sqlite3.Connection) -> bool:
             message = may_change(c, act).message
             if pinned:
@@ -45,11 +39,6 @@ class Annotations:
         return await self._db.write(change)
 
     async def save(self, act: MessageAct, now: int, most: int) -> bool:
-        """Save a message for the caller. Return False if they have saved `most` already.
-
-        Raises:
-            Refused: the act is refused.
-        """
         message_id, uid = act.message_id, act.by
 
         def add(c: sqlite3.Connection) -> bool:
@@ -64,23 +53,16 @@ class Annotations:
         return await self._db.write(add)
 
     async def unsave(self, message_id: int, uid: str) -> None:
-        """Remove a message from those that a user saved."""
         sql = "DELETE FROM saves WHERE uid = ? AND message_id = ?"
         await self._db.run(sql, (uid, message_id))
 
     async def saved_at(self, first: int, last: int, uid: str) -> dict[int, int]:
-        """Return when a user saved messages with ids in [first, last], by id."""
         if uid not in self._savers:
             return {}
         sql = "SELECT message_id, saved_at FROM saves WHERE uid = ? AND message_id BETWEEN ? AND ?"
         return dict(await self._db.rows(sql, (uid, first, last)))
 
     async def subscribe(self, act: MessageAct, *, wanted: bool) -> None:
-        """Follow a thread, or stop following it.
-
-        Raises:
-            Refused: the act is refused.
-        """
         sql = "INSERT INTO subscriptions (uid, message_id) VALUES (?, ?) ON CONFLICT DO NOTHING"
         if not wanted:
             sql = "DELETE FROM subscriptions WHERE uid = ? AND message_id = ?"
@@ -92,24 +74,16 @@ class Annotations:
         await self._db.write(change)
 
     async def subscribed(self, first: int, last: int, uid: str) -> set[int]:
-        """Return which threads with ids in [first, last] a user follows."""
         sql = "SELECT message_id FROM subscriptions WHERE uid = ? AND message_id BETWEEN ? AND ?"
         return {row[0] for row in await self._db.rows(sql, (uid, first, last))}
 
     async def followed_threads(self, uid: str, *, limit: int, offset: int) -> tuple[list[int], int]:
-        """Return a page of the threads that a user follows and may read, newest first, and how many there are."""
         values = {"uid": uid, "limit": limit, "offset": offset}
         sql = f"SELECT s.message_id {_FOLLOWED} ORDER BY s.message_id DESC LIMIT :limit OFFSET :offset"
         rows, total = await self._db.page(f"SELECT count(*) {_FOLLOWED}", sql, values, values)
         return [row[0] for row in rows], total
 
     async def flag(self, act: MessageAct, reason_id: str, remark: str | None, now: int) -> None:
-        """Store a user's report of a message.
-
-        Raises:
-            Refused: the act is refused.
-        """
-
         def add(c: sqlite3.Connection) -> None:
             may_change(c, act)
             values = (act.message_id, act.by, reason_id, remark, now)
@@ -118,16 +92,10 @@ class Annotations:
         await self._db.write(add)
 
     async def flags(self, *, limit: int, offset: int) -> tuple[list[tuple[int, str, str, str | None, int]], int]:
-        """Return a page of the reports, newest first, and how many there are: message id, uid, reason, remark, time."""
         sql = "SELECT * FROM flags ORDER BY at DESC, message_id DESC LIMIT ? OFFSET ?"
         return await self._db.page("SELECT count(*) FROM flags", sql, (), (limit, offset))
 
     async def interact(self, act: MessageAct, elements: Sequence[str], now: int) -> None:
-        """Store which elements of an interactive message a user has used; the first time counts.
-
-        Raises:
-            Refused: the act is refused.
-        """
         message_id, uid = act.message_id, act.by
 
         def add(c: sqlite3.Connection) -> None:
@@ -141,7 +109,6 @@ class Annotations:
         await self._db.write(add)
 
     async def interactions(self, ids: Sequence[int], uid: str) -> dict[int, list[tuple[str, int]]]:
-        """Return which elements of interactive messages a user has used, and when, by message id."""
         placeholders = ", ".join("?" for _ in ids)
         sql = f"SELECT message_id, element_id, at FROM interactions WHERE uid = ? AND message_id IN ({placeholders})"
         found: dict[int, list[tuple[str, int]]] = {}

@@ -27,7 +27,7 @@ _ADD = (
 
 
 class Chores:
-    """The cleanup that is due after deletions."""
+    """`ChoreStore` on SQLite."""
 
     def __init__(self, database: Database, world: World) -> None:
         self._db = database
@@ -35,7 +35,6 @@ class Chores:
         self._on_added: Callable[[], None] = lambda: None
 
     def on_added(self, call: Callable[[], None]) -> None:
-        """Call a function after each commit that added a chore, or in which a file may have lost its last use."""
         self._on_added = call
 
     def added(self) -> None:
@@ -46,7 +45,6 @@ class Chores:
         self._on_added()
 
     async def do_next(self) -> bool:
-        """Do one step of the chore that is due first. Return False if none is due."""
         now = self._world.seconds()
         first = await self._db.one("SELECT kind FROM chores WHERE due_at <= ? ORDER BY due_at, kind LIMIT 1", (now,))
         if first is None:
@@ -73,7 +71,6 @@ class Chores:
         return not busy
 
     async def next_due(self) -> int | None:
-        """Return when the next chore is due, or None."""
         (due,) = await self._db.one("SELECT min(due_at) FROM chores")
         return None if due is None else int(due)
 

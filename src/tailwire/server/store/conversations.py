@@ -43,13 +43,12 @@ FROM q p {{order}}
 
 
 class Conversations:
-    """Conversations."""
+    """`ConversationStore` on SQLite."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
     async def find(self, wanted: ConversationFilter) -> tuple[list[ConversationRow], int]:
-        """Return a page of the conversations that match a filter, newest first, and how many match."""
         return await self._db.read_long(self._list_of(wanted))
 
     def _list_of(self, wanted: ConversationFilter, *, mentions: bool = True) -> Job[tuple[list[ConversationRow], int]]:
@@ -125,17 +124,11 @@ class Conversations:
         return more
 
     async def get(self, conversation_id: ConversationKey, uid: str, kind: str) -> ConversationRow | None:
-        """Return one conversation as a user sees it, or None.
-
-        Args:
-            kind: `user` or `group`.
-        """
         wanted = ConversationFilter(uid, kind=kind, conversation_id=conversation_id, limit=1)
         rows, _ = await self._db.read(self._list_of(wanted))
         return rows[0] if rows else None
 
     async def start(self, one: str, other: str, now: int) -> None:
-        """Create an empty conversation of two users, if they have none."""
         conversation = key_of(one, other, "user")
 
         def add(c: sqlite3.Connection) -> None:
@@ -150,7 +143,6 @@ class Conversations:
         await self._db.write(add)
 
     async def last_from_others(self, conversation_id: ConversationKey, uid: str, up_to: int | None) -> int:
-        """Return the id of the last message that others sent to a conversation, at most `up_to`; 0 if there is none."""
         rows = await self._db.rows(
             "SELECT id FROM messages WHERE conversation_id = ? AND id <= ? AND sender <> ? ORDER BY id DESC LIMIT 1",
             (conversation_id, up_to if up_to is not None else 2**63 - 1, uid),
@@ -158,7 +150,6 @@ class Conversations:
         return int(rows[0][0]) if rows else 0
 
     async def last_message_id(self, conversation_id: ConversationKey) -> int:
-        """Return the id of the last message of a conversation; 0 if it has none."""
         row = await self._db.one(
             "SELECT last_message_id FROM conversations WHERE conversation_id = ?", (conversation_id,)
         )
@@ -167,7 +158,6 @@ class Conversations:
     async def unread_counts(
         self, uid: str, kind: str = "", of: ConversationKey | None = None, hide_blocked: bool = False
     ) -> list[tuple[ConversationKey, int]]:
-        """Return a user's conversations with unread messages, and how many: at most `MAX_COUNTED` each."""
         wanted = ConversationFilter(
             uid, kind=kind, conversation_id=of, unread=True, hide_blocked=hide_blocked, limit=100_000
         )

@@ -24,7 +24,7 @@ failing_since = coalesce(failing_since, excluded.failing_since)"""
 
 
 class Deliveries:
-    """Waiting and failed deliveries, by webhook. A failed delivery was given up and is kept for a while."""
+    """`DeliveryStore` on SQLite. The numbers of waiting and failed deliveries are kept in memory."""
 
     def __init__(self, database: Database, world: World) -> None:
         self._db = database
@@ -38,13 +38,6 @@ class Deliveries:
         database.on_rollback(self._count)
 
     def set_limits(self, *, waiting: int, failed: int, seconds: int) -> None:
-        """Limit the deliveries of one webhook.
-
-        Args:
-            waiting: how many may wait.
-            failed: how many failed ones are kept.
-            seconds: how long failed ones are kept.
-        """
         self._max_waiting, self._max_failed, self._failed_seconds = waiting, failed, seconds
 
     def _count(self, c: sqlite3.Connection) -> None:
@@ -57,21 +50,17 @@ class Deliveries:
         self._waiting, self._failed = waiting, failed
 
     def waiting_counts(self) -> dict[str, int]:
-        """Return how many deliveries wait, by webhook."""
         return {webhook: count for webhook, count in list(self._waiting.items()) if count > 0}
 
     def failed_counts(self) -> dict[str, int]:
-        """Return how many failed deliveries are kept, by webhook."""
         return {webhook: count for webhook, count in list(self._failed.items()) if count > 0}
 
     def waiting_since(self, webhook_id: str) -> int | None:
-        """Return when the oldest waiting delivery was queued, or None."""
         sql = "SELECT queued_at FROM deliveries WHERE webhook = ? AND failed_at IS NULL ORDER BY id LIMIT 1"
         row = self._db.reader.execute(sql, (webhook_id,)).fetchone()  # not awaited: the metrics ask for it
         return row[0] if row else None
 
     async def state(self, webhook_id: str) -> WebhookState:
-        """Return the state of a webhook's deliveries."""
         sql = (
             "SELECT last_success_at, last_failure_at, last_failure, failing_since FROM webhook_states WHERE webhook = ?"
         )
@@ -88,31 +77,26 @@ class Deliveries:
         )
 
     async def due(self, webhook_id: str, now: int, most: int) -> list[DeliveryRow]:
-        """Return deliveries that are due: new ones in order, then retries."""
         rows = await self._db.rows(f"{_WAITING} AND due_at <= ? ORDER BY due_at, id LIMIT ?", (webhook_id, now, most))
         return [DeliveryRow._make(row) for row in rows]
 
     async def between(self, webhook_id: str, after: int, up_to: int, most: int) -> list[DeliveryRow]:
-        """Return waiting deliveries with ids in (after, up_to], due or not, in order."""
         rows = await self._db.rows(
             f"{_WAITING} AND id > ? AND id <= ? ORDER BY id LIMIT ?", (webhook_id, after, up_to, most)
         )
         return [DeliveryRow._make(row) for row in rows]
 
     async def last_id(self, webhook_id: str) -> int:
-        """Return the id of the newest waiting delivery; 0 if none waits."""
         sql = "SELECT id FROM deliveries WHERE webhook = ? AND failed_at IS NULL ORDER BY id DESC LIMIT 1"
         row = await self._db.one(sql, (webhook_id,))
         return int(row[0]) if row else 0
 
     async def next_due(self, webhook_id: str) -> int | None:
-        """Return when the next delivery is due, or None if none waits."""
         sql = "SELECT due_at FROM deliveries WHERE webhook = ? AND failed_at IS NULL ORDER BY due_at LIMIT 1"
         row = await self._db.one(sql, (webhook_id,))
         return int(row[0]) if row else None
 
     async def find(self, webhook_id: str, *, failed: bool, limit: int, offset: int) -> tuple[list[DeliveryRow], int]:
-        """Return a page of the failed (newest first) or waiting (oldest first) deliveries, and their number."""
         if failed:
             condition, order = "failed_at IS NOT NULL", "failed_at DESC, id DESC"
         else:
@@ -122,14 +106,12 @@ class Deliveries:
         return [DeliveryRow._make(row) for row in rows], (self._failed if failed else self._waiting)[webhook_id]
 
     async def get(self, webhook_id: str, delivery_id: int) -> DeliveryRow | None:
-        """Return a delivery of a webhook, or None."""
         row = await self._db.one(
             f"SELECT {_COLUMNS} FROM deliveries WHERE id = ? AND webhook = ?", (delivery_id, webhook_id)
         )
         return DeliveryRow._make(row) if row else None
 
     async def failed_ids(self, webhook_id: str) -> list[int]:
-        """Return the ids of the failed deliveries, oldest first."""
         sql = "SELECT id FROM deliveries WHERE webhook = ? AND failed_at IS NOT NULL ORDER BY id"
         return [row[0] for row in await self._db.rows(sql, (webhook_id,))]
 
@@ -164,8 +146,6 @@ class Deliveries:
             self._failed[webhook_id] -= beyond
 
     async def delivered(self, row: DeliveryRow, now: int) -> None:
-        """Remove a delivery that succeeded."""
-
         def told(c: sqlite3.Connection) -> None:
             found = c.execute("DELETE FROM deliveries WHERE id = ? RETURNING failed_at", (row.id,)).fetchone()
             if found is not None:  # else its webhook was removed meanwhile
@@ -175,8 +155,6 @@ class Deliveries:
         await self._db.write(told)
 
     async def put_off(self, row: DeliveryRow, due_at: int, now: int, problem: str) -> None:
-        """Postpone a delivery that failed, and store the problem."""
-
         def put(c: sqlite3.Connection) -> None:
             sql = """UPDATE deliveries SET attempt = attempt + 1, due_at = ?, first_try_at = coalesce(first_try_at, ?),
                 last_try_at = ?, problem = ? WHERE id = ? AND failed_at IS NULL"""
@@ -186,12 +164,6 @@ class Deliveries:
         await self._db.write(put)
 
     async def give_up(self, row: DeliveryRow, now: int, problem: str, *, tried: bool = True) -> None:
-        """Move a delivery to the failed ones.
-
-        Args:
-            tried: whether this follows a failed try.
-        """
-
         def give(c: sqlite3.Connection) -> None:
             sql = """UPDATE deliveries SET attempt = attempt + ?, failed_at = ?, problem = ?,
                 first_try_at = coalesce(first_try_at, ?), last_try_at = coalesce(?, last_try_at)
@@ -205,8 +177,6 @@ class Deliveries:
         await self._db.write(give)
 
     async def send_again(self, webhook_id: str, ids: Sequence[int]) -> int:
-        """Make deliveries due now, as if never tried, and return how many exist."""
-
         def again(c: sqlite3.Connection) -> int:
             done = 0
             for delivery_id in ids:
@@ -227,8 +197,6 @@ class Deliveries:
         return await self._db.write(again)
 
     async def forget_old_failures(self, now: int) -> None:
-        """Delete failed deliveries that were kept long enough."""
-
         def forget(c: sqlite3.Connection) -> None:
             for webhook_id in list(self._failed):
                 self._trim(c, webhook_id, now)

@@ -21,7 +21,7 @@ _GONE = (CONDEMNED, 1 << 62)
 
 
 class Files:
-    """Uploaded files and the messages, users and groups that refer to them.
+    """`FileStore` on SQLite.
 
     Args:
         chores: notified when a file may have lost its last reference.
@@ -33,12 +33,6 @@ class Files:
         self._world = world
 
     async def add(self, file: FileRow, most: int = 0, since: int = 0) -> Kept:
-        """Store the record of a new file.
-
-        Args:
-            most: bytes that the user may upload after `since`, including this file; 0 for no limit.
-        """
-
         def add(c: sqlite3.Connection) -> Kept:
             if c.execute("SELECT 1 FROM files WHERE name = ?", (file.name,)).fetchone():
                 return Kept.KNOWN
@@ -52,29 +46,17 @@ class Files:
         return await self._db.write(add)
 
     async def get(self, name: str) -> FileRow | None:
-        """Return the record of a file, or None. Condemned files are not found."""
         row = await self._db.one(f"SELECT {_COLUMNS} FROM files WHERE name = ? AND used < {CONDEMNED}", (name,))
         return FileRow(*row) if row else None
 
     async def of_user(self, uid: str) -> list[FileRow]:
-        """Return all files that a user has uploaded, oldest first."""
         rows = await self._db.rows(f"SELECT {_COLUMNS} FROM files WHERE uid = ? ORDER BY created_at, name", (uid,))
         return [FileRow(*row) for row in rows]
 
     async def uploaded(self, uid: str, since: int) -> int:
-        """Return the bytes of the files that a user uploaded after a time and that still exist."""
         return await self._db.read(lambda c: _uploaded(c, uid, since))
 
     async def condemn(self, *, never_before: int, no_more_before: int, limit: int) -> list[FileRow]:
-        """Mark unreferenced files for removal. A marked file is not found, and nothing can refer to it again.
-
-        Args:
-            never_before: mark files that were never referenced and were added by then, in seconds since 1970.
-            no_more_before: mark files that lost their last reference by then, in seconds since 1970.
-
-        Returns:
-            At most `limit` marked files, including those that were marked by earlier calls.
-        """
         due = ((USED, no_more_before), (NEVER_USED, never_before))
         sql = f"SELECT EXISTS ({_FIRST}) OR EXISTS ({_FIRST}) OR EXISTS ({_FIRST})"
         (found,) = await self._db.one(sql, (*due[0], *due[1], *_GONE))
@@ -91,7 +73,6 @@ class Files:
         return await self._db.write(condemn)
 
     async def discard(self, names: Sequence[str]) -> None:
-        """Mark files that were never referenced and never will be."""
         sql = f"UPDATE files SET used = {CONDEMNED} WHERE name = ? AND used = {NEVER_USED}"
 
         def discard(c: sqlite3.Connection) -> None:
@@ -101,13 +82,11 @@ class Files:
         await self._db.write(discard)
 
     async def unused_since(self) -> tuple[int | None, int | None]:
-        """Return when the oldest never referenced file was added, and when the first file lost its last reference."""
         sql = "SELECT min(unused_since) FROM files WHERE used = ? AND unused_since IS NOT NULL"
         (never,), (no_more,) = await self._db.one(sql, (NEVER_USED,)), await self._db.one(sql, (USED,))
         return never, no_more
 
     async def remove(self, names: Sequence[str]) -> None:
-        """Remove the records of marked files whose bytes are gone."""
         sql = f"DELETE FROM files WHERE name = ? AND used = {CONDEMNED}"
         await self._db.run_many(sql, [(name,) for name in names])
 

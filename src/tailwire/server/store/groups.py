@@ -27,7 +27,7 @@ _SORTS = {"name": "name", "guid": "guid", "createdAt": "created_at"}
 
 
 class Groups:
-    """Groups."""
+    """`GroupStore` on SQLite."""
 
     def __init__(self, database: Database, files: Files, webhooks: Webhooks) -> None:
         self._db = database
@@ -35,15 +35,10 @@ class Groups:
         self._webhooks = webhooks
 
     async def get(self, guid: str) -> GroupRow | None:
-        """Return a group, or None."""
         row = await self._db.one(GROUP, {"key": guid})
         return GroupRow(*row) if row else None
 
     async def find(self, wanted: GroupFilter) -> tuple[list[GroupRow], int]:
-        """Return a page of the groups that match a filter, and how many match.
-
-        A reader sees private groups only where they are a member.
-        """
         values: list[Any] = []
         where = ["1"]
         mine = "guid IN (SELECT guid FROM members WHERE uid = ?)"
@@ -71,8 +66,6 @@ class Groups:
         return [GroupRow(*row) for row in rows], total
 
     async def add(self, group: GroupRow, *, owner_is_member: bool = True, events: Sequence[Event] = ()) -> bool:
-        """Store a new group, with its owner as first member. Return False if the guid is taken."""
-
         def add(c: sqlite3.Connection) -> bool:
             sql = f"INSERT INTO groups ({_COLUMNS}) VALUES ({_PLACEHOLDERS}) ON CONFLICT DO NOTHING"
             if c.execute(sql, dataclasses.astuple(group)).rowcount != 1:
@@ -93,16 +86,6 @@ class Groups:
         change: Callable[[GroupStanding], Mapping[str, object]],
         events: Callable[[GroupRow], Sequence[Event]],
     ) -> GroupRow:
-        """Change some columns of a group, and return the changed group.
-
-        Args:
-            change: makes the columns and their new values from the standing; may raise `Refused`.
-            events: makes the webhook events from the changed group.
-
-        Raises:
-            Refused: the act is refused.
-        """
-
         def write(c: sqlite3.Connection) -> GroupRow:
             standing = may_act(c, act)
             columns = change(standing)
@@ -120,12 +103,6 @@ class Groups:
     async def transfer_ownership(
         self, act: GroupAct, now: int, events: Callable[[GroupStanding], Sequence[Event]]
     ) -> None:
-        """Make a member the owner of a group and its admin.
-
-        Raises:
-            Refused: the act is refused, or ERR_NOT_A_MEMBER.
-        """
-
         def change(c: sqlite3.Connection) -> None:
             standing = may_act(c, act)
             if standing.on is None:

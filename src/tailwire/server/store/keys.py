@@ -12,27 +12,20 @@ _COLUMNS = ", ".join(f.name for f in dataclasses.fields(KeyRow))
 
 
 class Keys:
-    """API keys."""
+    """`KeyStore` on SQLite."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
     async def scope(self, key_hash: str) -> str | None:
-        """Return the scope of an API key, or None."""
         row = await self._db.one(KEY_SCOPE, {"hash": key_hash})
         return row[0] if row else None
 
     async def get(self, key_hash: str) -> KeyRow | None:
-        """Return an API key, or None."""
         row = await self._db.one(f"SELECT {_COLUMNS} FROM api_keys WHERE key_hash = ?", (key_hash,))
         return KeyRow(*row) if row else None
 
     async def find(self, scope: str, search: str, *, limit: int, offset: int) -> tuple[list[KeyRow], int]:
-        """Return a page of the API keys, oldest first, and how many match.
-
-        Args:
-            scope, search: only keys of this scope, only keys whose name contains this; "" for all.
-        """
         where = "(? = '' OR scope = ?) AND (? = '' OR instr(lower(name), ?) > 0)"
         values = (scope, scope, search, search.lower())
         count = f"SELECT count(*) FROM api_keys WHERE {where}"
@@ -41,15 +34,12 @@ class Keys:
         return [KeyRow(*row) for row in rows], total
 
     async def add(self, key: KeyRow) -> None:
-        """Store a new API key."""
         sql = f"INSERT INTO api_keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)"
         await self._db.run(sql, dataclasses.astuple(key))
 
     async def change(self, key_hash: str, name: str, scope: str) -> bool:
-        """Change the name and scope of an API key. Return False if there is no such key."""
         sql = "UPDATE api_keys SET name = ?, scope = ? WHERE key_hash = ?"
         return await self._db.run(sql, (name, scope, key_hash)) == 1
 
     async def remove(self, key_hash: str) -> None:
-        """Remove an API key."""
         await self._db.run("DELETE FROM api_keys WHERE key_hash = ?", (key_hash,))

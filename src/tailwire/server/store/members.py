@@ -27,19 +27,17 @@ Announce = Callable[[GroupStanding], Draft]
 
 
 class Members:
-    """Members and bans."""
+    """`MemberStore` on SQLite."""
 
     def __init__(self, database: Database, messages: Messages) -> None:
         self._db = database
         self._messages = messages
 
     async def get(self, guid: str, uid: str) -> MemberRow | None:
-        """Return a membership, or None."""
         row = await self._db.one(MEMBER, {"of": guid, "who": uid})
         return MemberRow(*row) if row else None
 
     async def in_groups(self, guids: list[str], uid: str) -> dict[str, MemberRow]:
-        """Return a user's memberships in some groups, by guid."""
         if not guids:
             return {}
         values: list[Any] = [uid]
@@ -47,7 +45,6 @@ class Members:
         return {row[0]: MemberRow(*row) for row in rows}
 
     async def find(self, wanted: MemberFilter) -> tuple[list[MemberRow], int]:
-        """Return a page of the members that match a filter, by uid, and how many match."""
         values: list[Any] = [wanted.guid]
         where = ["m.guid = ?"]
         if wanted.search:
@@ -65,22 +62,14 @@ class Members:
         return [MemberRow(*row) for row in rows], total
 
     async def groups_of(self, uid: str) -> list[str]:
-        """Return the guids of the groups that a user is a member of."""
         return [row[0] for row in await self._db.rows(GROUPS_OF, {"who": uid})]
 
     async def among(self, guid: str, uids: list[str]) -> list[str]:
-        """Return which of some users are members of a group."""
         values: list[Any] = [guid]
         sql = f"SELECT uid FROM members WHERE guid = ? AND {one_of('uid', uids, values)}"
         return [row[0] for row in await self._db.rows(sql, values)]
 
     async def add(self, act: GroupAct, scope: str, now: int, announce: Announce) -> Stored:
-        """Add the subject of the act, and store the action message that announces it.
-
-        Raises:
-            Refused: the act is refused, ERR_ALREADY_JOINED, or ERR_BANNED_GROUPMEMBER: a ban must be lifted first.
-        """
-
         def add(c: sqlite3.Connection) -> Stored:
             standing = may_act(c, act)
             if standing.on is not None:
@@ -97,18 +86,6 @@ class Members:
     async def remove(
         self, act: GroupAct, announce: Announce, *, banned_at: int | None = None
     ) -> tuple[Stored, GroupStanding]:
-        """Remove or ban the subject of the act, and store the action message that announces it.
-
-        Args:
-            banned_at: the time of the ban; None for a removal without a ban.
-
-        Returns:
-            The action message, and the standing before, which says whether they were a member.
-
-        Raises:
-            Refused: the act is refused, or they are not a member: ERR_NOT_A_MEMBER, for a ban ERR_ALREADY_BANNED.
-        """
-
         def remove(c: sqlite3.Connection) -> tuple[Stored, GroupStanding]:
             standing = may_act(c, act)
             if standing.on is None and (banned_at is None or standing.on_ban is not None):
@@ -126,12 +103,6 @@ class Members:
         return await self._db.write(remove)
 
     async def change_scope(self, act: GroupAct, scope: str, announce: Announce) -> Stored:
-        """Change a member's scope, and store the action message that announces it.
-
-        Raises:
-            Refused: the act is refused, or ERR_NOT_A_MEMBER.
-        """
-
         def change(c: sqlite3.Connection) -> Stored:
             standing = may_act(c, act)
             if standing.on is None:
@@ -142,12 +113,10 @@ class Members:
         return await self._db.write(change)
 
     async def ban_of(self, guid: str, uid: str) -> BanRow | None:
-        """Return a ban, or None."""
         row = await self._db.one("SELECT * FROM bans WHERE guid = ? AND uid = ?", (guid, uid))
         return BanRow(*row) if row else None
 
     async def bans(self, wanted: MemberFilter) -> tuple[list[BanRow], int]:
-        """Return a page of the bans that match a filter, by uid, and how many match."""
         values: list[Any] = [wanted.guid]
         where = ["m.guid = ?"]
         if wanted.search:
@@ -160,12 +129,6 @@ class Members:
         return [BanRow(*row) for row in rows], total
 
     async def unban(self, act: GroupAct, announce: Announce) -> Stored:
-        """Lift a ban, and store the action message that announces it.
-
-        Raises:
-            Refused: the act is refused, or ERR_NOT_A_BANNED_USER.
-        """
-
         def remove(c: sqlite3.Connection) -> Stored:
             standing = may_act(c, act)
             if standing.on_ban is None:

@@ -36,7 +36,7 @@ _NEWEST = MessageFilter("any").shape()
 
 
 class Messages:
-    """Messages. Ids rise in the order of the commits (see `writer`)."""
+    """`MessageStore` on SQLite."""
 
     def __init__(self, database: Database, index: SearchIndex, files: Files, webhooks: Webhooks) -> None:
         self._db = database
@@ -45,14 +45,6 @@ class Messages:
         self._webhooks = webhooks
 
     async def add(self, draft: Draft, act: GroupAct | None = None) -> Stored:
-        """Store a message, or return the stored one if its sender has used the muid before.
-
-        Args:
-            act: given if the sender must be a member of the group; checked in the transaction.
-
-        Raises:
-            Refused: the act is refused, or ERR_NOT_A_MEMBER.
-        """
         stored = await self._db.write(lambda c: self.insert(c, draft, act))
         if draft.traits & Trait.SEARCHABLE:
             self._index.update_soon()
@@ -109,17 +101,14 @@ class Messages:
         return Stored(row, new=True, before=before[0] if before else 0)
 
     async def get(self, message_id: int) -> MessageRow | None:
-        """Return a message, or None."""
         row = await self._db.one(MESSAGE, {"key": message_id})
         return MessageRow._make(row) if row else None
 
     async def by_muid(self, sender: str, muid: str) -> MessageRow | None:
-        """Return the message that a sender sent under a muid, or None."""
         row = await self._db.one(BY_MUID, {"who": sender, "key": muid})
         return MessageRow._make(row) if row else None
 
     async def by_ids(self, ids: Iterable[int]) -> dict[int, MessageRow]:
-        """Return the messages with some ids, by id, as far as they exist."""
         wanted = sorted(set(ids))
         found: dict[int, MessageRow] = {}
         for number in wanted:
@@ -129,12 +118,10 @@ class Messages:
         return found
 
     async def mentioned_in(self, message_id: int) -> tuple[str, ...]:
-        """Return the uids that a message mentions, in order."""
         rows = await self._db.rows("SELECT uid FROM mentions WHERE message_id = ? ORDER BY uid", (message_id,))
         return tuple(row[0] for row in rows)
 
     async def find(self, wanted: MessageFilter) -> list[ListedRow]:
-        """Return the messages that match a filter."""
         if wanted.limit == 1 and wanted.reader and wanted.shape() == _NEWEST:
             # The newest message that a reader may see, without a walk through other people's messages.
             ((latest,),) = await self._db.rows(LATEST_OF, {"reader": wanted.reader})
@@ -171,16 +158,6 @@ class Messages:
     async def edit(
         self, act: MessageAct, now: int, change: Callable[[MessageRow], Edited], announce: Callable[[MessageRow], Draft]
     ) -> Stored:
-        """Change a message, and store the action message that announces it in place of that of an earlier edit.
-
-        Args:
-            change: makes the new content from the stored message.
-            announce: makes the action message from the changed message.
-
-        Raises:
-            Refused: the act is refused.
-        """
-
         def edit(c: sqlite3.Connection) -> Stored:
             before = may_change(c, act).message
             after = change(before)
@@ -205,16 +182,6 @@ class Messages:
     async def delete(
         self, act: MessageAct, now: int, empty: Callable[[MessageRow], bytes], announce: Callable[[MessageRow], Draft]
     ) -> Stored:
-        """Mark a message as deleted, erase its content, and store the action message that announces it.
-
-        Args:
-            empty: makes the body without its content.
-            announce: makes the action message from the changed message.
-
-        Raises:
-            Refused: the act is refused.
-        """
-
         def delete(c: sqlite3.Connection) -> Stored:
             before = may_change(c, act).message
             c.execute(

@@ -15,7 +15,7 @@ Events = Callable[[ReactionRow], Sequence[Event]]
 
 
 class Reactions:
-    """Reactions."""
+    """`ReactionStore` on SQLite."""
 
     def __init__(self, database: Database, webhooks: Webhooks) -> None:
         self._db = database
@@ -24,14 +24,6 @@ class Reactions:
     async def add(
         self, act: MessageAct, reaction: str, now: int, most: int, events: Events | None = None
     ) -> ReactionRow | None:
-        """Store a reaction. Return None if it exists, or the message has `most` other reactions already.
-
-        Args:
-            events: makes the webhook events.
-
-        Raises:
-            Refused: the act is refused.
-        """
         message_id, uid = act.message_id, act.by
 
         def add(c: sqlite3.Connection) -> ReactionRow | None:
@@ -55,11 +47,6 @@ class Reactions:
     async def remove(
         self, act: MessageAct, reaction: str, now: int, events: Events | None = None
     ) -> ReactionRow | None:
-        """Remove a reaction. Return None if it does not exist.
-
-        Raises:
-            Refused: the act is refused.
-        """
         message_id, uid = act.message_id, act.by
 
         def remove(c: sqlite3.Connection) -> ReactionRow | None:
@@ -82,7 +69,6 @@ class Reactions:
     async def find(
         self, message_id: int, reaction: str = "", *, newer: bool = True, cursor: int | None = None, limit: int = 100
     ) -> list[ReactionRow]:
-        """Return reactions to a message, oldest first, after (or before) the id `cursor`."""
         where = "message_id = ?"
         values: list[int | str] = [message_id]
         if reaction:
@@ -97,7 +83,6 @@ class Reactions:
         return found if newer else found[::-1]
 
     async def counts(self, ids: Sequence[int], reader: str) -> dict[int, list[tuple[str, int, bool]]]:
-        """Return the reactions to messages, in order of the first: reaction, count, whether the reader reacted so."""
         placeholders = ", ".join("?" for _ in ids)
         rows = await self._db.rows(
             "SELECT message_id, reaction, count(*), max(uid = ?), min(id) FROM reactions"

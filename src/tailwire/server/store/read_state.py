@@ -16,7 +16,7 @@ _CREATE = "INSERT INTO marks (conversation_id, uid, delivered_id, read_id) VALUE
 
 
 class ReadState:
-    """Read state of users in conversations. Users who have ever cleared a conversation are cached."""
+    """`ReadStateStore` on SQLite. Users who have ever cleared a conversation are cached."""
 
     def __init__(self, database: Database, webhooks: Webhooks) -> None:
         self._db = database
@@ -25,12 +25,10 @@ class ReadState:
         self._clearers: set[str] = {row[0] for row in database.reader.execute(sql)}
 
     async def get(self, conversation_id: ConversationKey, uid: str) -> MarkRow:
-        """Return a user's side of a conversation."""
         row = await self._db.one(MARK, {"conversation": conversation_id, "who": uid})
         return MarkRow(*row) if row else MarkRow(conversation_id, uid)
 
     async def cleared_until(self, conversation_id: ConversationKey, uid: str) -> int:
-        """Return up to which message a user has deleted a conversation for themselves; 0 if they have not."""
         if uid not in self._clearers:
             return 0
         return (await self.get(conversation_id, uid)).cleared_id
@@ -47,14 +45,6 @@ class ReadState:
         log: bool = True,
         events: Sequence[Event] = (),
     ) -> Marked | None:
-        """Store that a reader has received or read a conversation up to a message. Return None if that is known.
-
-        Args:
-            group: the guid of a group's conversation.
-            log: in a group, store receipts for single messages, and find those that all members received or read.
-            events: webhook events.
-        """
-
         def note(c: sqlite3.Connection) -> Marked | None:
             c.execute(_CREATE, (conversation_id, reader))
             where = "WHERE conversation_id = ? AND uid = ?"
@@ -86,23 +76,18 @@ class ReadState:
         return await self._db.write(note)
 
     async def unmark(self, conversation_id: ConversationKey, reader: str, after: int) -> None:
-        """Mark a conversation as unread after a message."""
         await self._set(conversation_id, reader, "read_id", after)
 
     async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int) -> None:
-        """Delete a conversation for one user: they see only messages after `up_to`."""
         await self._set(conversation_id, uid, "cleared_id", up_to, lambda: self._clearers.add(uid))
 
     async def tag(self, conversation_id: ConversationKey, uid: str, tags: str | None) -> None:
-        """Set a user's tags of a conversation, as encoded JSON."""
         await self._set(conversation_id, uid, "tags", tags)
 
     async def pin(self, conversation_id: ConversationKey, uid: str, at: int | None) -> None:
-        """Pin a conversation for one user, or unpin it."""
         await self._set(conversation_id, uid, "pinned_at", at)
 
     async def pinned_count(self, uid: str) -> int:
-        """Return how many conversations a user has pinned."""
         sql = "SELECT count(*) FROM marks WHERE uid = ? AND pinned_at IS NOT NULL"
         return int((await self._db.rows(sql, (uid,)))[0][0])
 
@@ -125,7 +110,6 @@ class ReadState:
         await self._db.write(change)
 
     async def receipts(self, row: MessageRow) -> list[tuple[str, int | None, int | None]]:
-        """Return who has received and read a message, and when: uid, time of delivery, time of reading."""
         if row.receiver_type == "user":
             return [(row.receiver, row.delivered_at, row.read_at)] if row.delivered_at else []
         found: dict[str, list[int | None]] = {}

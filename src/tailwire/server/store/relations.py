@@ -11,7 +11,7 @@ from tailwire.server.store.webhooks import Webhooks
 
 
 class Blocks:
-    """Blocks. All pairs are cached, because every message between two users asks for theirs."""
+    """`BlockStore` on SQLite. All pairs are cached, because every message between two users asks for theirs."""
 
     def __init__(self, database: Database, webhooks: Webhooks) -> None:
         self._db = database
@@ -23,14 +23,11 @@ class Blocks:
         self._pairs = {pair for pair in self._pairs if uid not in pair}
 
     async def between(self, one: str, other: str) -> str:
-        """Return which of two users has blocked the other: `one` if they have, then `other`; "" if neither has."""
         if (one, other) in self._pairs:
             return one
         return other if (other, one) in self._pairs else ""
 
     async def add(self, uid: str, blocked: Sequence[str], now: int, events: Sequence[Event] = ()) -> None:
-        """Store that a user blocks others."""
-
         def add(c: sqlite3.Connection) -> None:
             c.executemany(
                 "INSERT INTO blocks VALUES (?, ?, ?) ON CONFLICT DO NOTHING", [(uid, b, now) for b in blocked]
@@ -41,8 +38,6 @@ class Blocks:
         await self._db.write(add)
 
     async def remove(self, uid: str, blocked: Sequence[str], events: Sequence[Event] = ()) -> None:
-        """Remove a user's blocks of others."""
-
         def remove(c: sqlite3.Connection) -> None:
             c.executemany("DELETE FROM blocks WHERE uid = ? AND blocked = ?", [(uid, b) for b in blocked])
             self._webhooks.enqueue(c, events, None)
@@ -53,11 +48,6 @@ class Blocks:
     async def find(
         self, uid: str, direction: str, *, search: str = "", limit: int = 30, offset: int = 0
     ) -> tuple[list[tuple[str, int | None, int | None]], int]:
-        """Return a page of a user's blocks, and how many match: uid, when they were blocked, when they blocked.
-
-        Args:
-            direction: `blockedByMe`, `hasBlockedMe` or `both`.
-        """
         mine = "SELECT blocked AS other, at AS mine, NULL AS theirs FROM blocks WHERE uid = :uid"
         theirs = "SELECT uid AS other, NULL AS mine, at AS theirs FROM blocks WHERE blocked = :uid"
         union = {"blockedByMe": mine, "hasBlockedMe": theirs}.get(direction, f"{mine} UNION ALL {theirs}")
@@ -72,7 +62,6 @@ class Blocks:
         return [(row[0], row[1], row[2]) for row in rows], total
 
     async def with_users(self, uid: str, others: Sequence[str]) -> dict[str, tuple[int | None, int | None]]:
-        """Return which of some users have a block with a user: when the user blocked them, and they the user."""
         if not others:
             return {}
         placeholders = ", ".join("?" for _ in others)
@@ -86,7 +75,6 @@ class Blocks:
         return found
 
     async def everyone(self, uid: str) -> frozenset[str]:
-        """Return everyone whom a user has blocked or who has blocked them."""
         rows = await self._db.rows(
             "SELECT blocked FROM blocks WHERE uid = :uid UNION SELECT uid FROM blocks WHERE blocked = :uid",
             {"uid": uid},
@@ -95,14 +83,12 @@ class Blocks:
 
 
 class Friends:
-    """Friendships. Each is stored in both directions."""
+    """`FriendStore` on SQLite. A friendship is stored in both directions."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
     async def add(self, uid: str, friend: str, now: int, most: int) -> str:
-        """Make two users friends. Return "" if done, `known` if they were already, `full` if one has `most` friends."""
-
         def add(c: sqlite3.Connection) -> str:
             if c.execute("SELECT 1 FROM friends WHERE uid = ? AND friend = ?", (uid, friend)).fetchone():
                 return "known"
@@ -115,8 +101,6 @@ class Friends:
         return await self._db.write(add)
 
     async def remove(self, uid: str, friend: str) -> bool:
-        """End a friendship. Return False if there was none."""
-
         def remove(c: sqlite3.Connection) -> bool:
             pairs = [(uid, friend), (friend, uid)]
             return c.executemany("DELETE FROM friends WHERE uid = ? AND friend = ?", pairs).rowcount > 0
@@ -124,9 +108,7 @@ class Friends:
         return await self._db.write(remove)
 
     async def of_user(self, uid: str) -> frozenset[str]:
-        """Return the friends of a user."""
         return frozenset(row[0] for row in await self._db.rows("SELECT friend FROM friends WHERE uid = ?", (uid,)))
 
     async def exists(self, uid: str, friend: str) -> bool:
-        """Return whether two users are friends."""
         return await self._db.one("SELECT 1 FROM friends WHERE uid = ? AND friend = ?", (uid, friend)) is not None

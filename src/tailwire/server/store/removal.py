@@ -36,7 +36,7 @@ _COUNT_REPLIES = (
 
 
 class Removal:
-    """Removes for good, across all nouns."""
+    """`ports.store.Removal` on SQLite."""
 
     def __init__(
         self,
@@ -60,16 +60,6 @@ class Removal:
     async def remove_user(
         self, uid: str, *, with_messages: bool, anonymous: bool = False
     ) -> tuple[list[str], list[str]]:
-        """Remove a user.
-
-        Args:
-            with_messages: remove their messages and uploads too, and reduce them to their uid in others' messages.
-            anonymous: keep their messages, and reduce them to their uid in all messages.
-
-        Returns:
-            The guids of their groups, and the hashes of their auth tokens.
-        """
-
         def remove(c: sqlite3.Connection) -> tuple[list[str], list[str]]:
             mine = "(SELECT guid FROM members WHERE uid = ?)"
             groups = [row[0] for row in c.execute("SELECT guid FROM members WHERE uid = ?", (uid,))]
@@ -101,12 +91,6 @@ class Removal:
         return await self._db.write(remove)
 
     async def remove_group(self, act: GroupAct, events: Callable[[GroupStanding], Sequence[Event]]) -> list[str]:
-        """Remove a group and its messages, and return the uids of its members.
-
-        Raises:
-            Refused: the act is refused.
-        """
-
         def remove(c: sqlite3.Connection) -> list[str]:
             guid = act.guid
             reported = events(may_act(c, act))
@@ -121,11 +105,9 @@ class Removal:
         return await self._db.write(remove)
 
     async def remove_conversation(self, conversation_id: ConversationKey) -> None:
-        """Remove the messages of a conversation for all participants."""
         await self._db.write(lambda c: self._remove_conversation(c, conversation_id))
 
     async def remove_message(self, message: MessageRow) -> None:
-        """Remove a message."""
         await self._db.write(lambda c: self._remove_messages(c, "id = ?", (message.id,)))
 
     def _remove_conversation(self, c: sqlite3.Connection, conversation_id: ConversationKey) -> None:

@@ -62,23 +62,13 @@ def may_change(c: sqlite3.Connection, act: MessageAct) -> MessageStanding:
 
 
 class Standings:
-    """Checks acts against the facts of now, so that an act which is refused never reaches the writer."""
+    """`ports.store.Standings` on SQLite."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
     async def group(self, act: GroupAct) -> GroupStanding:
-        """Return the standing for an act in a group.
-
-        Raises:
-            Refused: the act is refused, or ERR_GUID_NOT_FOUND.
-        """
         return may_act(self._db.reader, act)
 
     async def message(self, act: MessageAct) -> MessageStanding:
-        """Return the standing for an act on a message.
-
-        Raises:
-            Refused: the act is refused, or ERR_MESSAGE_ID_NOT_FOUND.
-        """
         return may_change(self._db.reader, act)

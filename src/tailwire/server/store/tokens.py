@@ -15,14 +15,13 @@ _COLUMNS = ", ".join(f.name for f in dataclasses.fields(TokenRow))
 
 
 class Tokens:
-    """Auth tokens. The owners of tokens in use are cached, because every request asks for one."""
+    """`TokenStore` on SQLite. The owners of tokens in use are cached, because every request asks for one."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
         self._owners: dict[str, TokenOwner] = {}
 
     async def owner(self, token_hash: str) -> TokenOwner | None:
-        """Return the owner of an auth token, or None. Cached until any token is revoked."""
         known = self._owners.get(token_hash)
         if known is not None:
             return known
@@ -35,27 +34,16 @@ class Tokens:
         return owner
 
     async def get(self, token_hash: str) -> TokenRow | None:
-        """Return an auth token, or None."""
         row = await self._db.one(f"SELECT {_COLUMNS} FROM auth_tokens WHERE token_hash = ?", (token_hash,))
         return TokenRow(*row) if row else None
 
     async def of_user(self, uid: str, *, limit: int, offset: int) -> tuple[list[TokenRow], int]:
-        """Return a page of a user's auth tokens, newest first, and how many they have."""
         count = "SELECT count(*) FROM auth_tokens WHERE uid = ?"
         sql = f"SELECT {_COLUMNS} FROM auth_tokens WHERE uid = ? ORDER BY number DESC LIMIT ? OFFSET ?"
         rows, total = await self._db.page(count, sql, (uid,), (uid, limit, offset))
         return [TokenRow(*row) for row in rows], total
 
     async def add(self, token: TokenRow, most: int) -> list[str]:
-        """Store an auth token of a user who may log in, and revoke their oldest beyond `most`.
-
-        Returns:
-            The hashes of the revoked tokens.
-
-        Raises:
-            Refused: ERR_UID_NOT_FOUND, if there is no such user, or they are deactivated.
-        """
-
         def add(c: sqlite3.Connection) -> list[str]:
             sql = "SELECT 1 FROM users WHERE uid = ? AND deactivated_at IS NULL"
             if c.execute(sql, (token.uid,)).fetchone() is None:
@@ -80,17 +68,14 @@ class Tokens:
         return [row[0] for row in rows]
 
     async def change(self, token: TokenRow) -> None:
-        """Store the device details of an auth token."""
         sql = "UPDATE auth_tokens SET platform = ?, user_agent = ?, app_info = ? WHERE token_hash = ?"
         values = (token.platform, token.user_agent, token.app_info, token.token_hash)
         await self._db.run(sql, values)
 
     async def remove(self, token_hash: str) -> None:
-        """Revoke an auth token."""
         sql = "DELETE FROM auth_tokens WHERE token_hash = ? RETURNING token_hash"
         await self._db.write(lambda c: self.revoked(c.execute(sql, (token_hash,)).fetchall()))
 
     async def remove_all(self, uid: str) -> list[str]:
-        """Revoke all auth tokens of a user, and return their hashes."""
         sql = "DELETE FROM auth_tokens WHERE uid = ? RETURNING token_hash"
         return await self._db.write(lambda c: self.revoked(c.execute(sql, (uid,)).fetchall()))

@@ -23,7 +23,7 @@ _SORTS = {"name": "name", "uid": "uid", "createdAt": "created_at", "status": "la
 
 
 class Users:
-    """Users.
+    """`UserStore` on SQLite.
 
     Args:
         tokens: those of a deactivated user are revoked.
@@ -36,12 +36,10 @@ class Users:
         self._files = files
 
     async def get(self, uid: str) -> UserRow | None:
-        """Return a user, or None."""
         row = await self._db.one(USER, {"key": uid})
         return UserRow(*row) if row else None
 
     async def find(self, wanted: UserFilter) -> tuple[list[UserRow], int]:
-        """Return a page of the users that match a filter, and how many match."""
         values: list[Any] = []
         where = ["1"]
         if wanted.deactivated is not None:
@@ -73,8 +71,6 @@ class Users:
         return [UserRow(*row) for row in rows], total
 
     async def add(self, user: UserRow) -> bool:
-        """Store a new user. Return False if the uid is taken."""
-
         def add(c: sqlite3.Connection) -> bool:
             sql = f"INSERT INTO users ({_COLUMNS}) VALUES ({_PLACEHOLDERS}) ON CONFLICT DO NOTHING"
             if c.execute(sql, dataclasses.astuple(user)).rowcount != 1:
@@ -86,7 +82,6 @@ class Users:
         return await self._db.write(add)
 
     async def change(self, uid: str, columns: Mapping[str, object]) -> UserRow | None:
-        """Change some columns of a user. Return the changed user, or None if there is no such user."""
         if not columns.keys() <= _CHANGEABLE:
             raise ValueError(f"these columns of a user cannot be changed: {columns.keys() - _CHANGEABLE}")
 
@@ -103,19 +98,9 @@ class Users:
         return await self._db.write(change)
 
     async def seen(self, uid: str, now: int) -> None:
-        """Store when a user was last online."""
         await self._db.run("UPDATE users SET last_active_at = ? WHERE uid = ?", (now, uid))
 
     async def deactivate(self, uids: Sequence[str], at: int | None) -> tuple[list[str], list[tuple[str, str]]]:
-        """Deactivate users and revoke their auth tokens, or reactivate them.
-
-        Args:
-            at: the time of the deactivation; None to reactivate.
-
-        Returns:
-            The uids that were changed, and the uid and hash of each revoked token.
-        """
-
         def change(c: sqlite3.Connection) -> tuple[list[str], list[tuple[str, str]]]:
             done, tokens = [], []
             for uid in uids:

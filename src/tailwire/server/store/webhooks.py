@@ -16,7 +16,7 @@ _PLACEHOLDERS = ", ".join("?" for _ in dataclasses.fields(WebhookRow))
 
 
 class Webhooks:
-    """Webhooks. Their triggers are cached, because every change asks which webhooks want its event."""
+    """`WebhookStore` on SQLite. Triggers are cached, because every change asks which webhooks want its event."""
 
     def __init__(self, database: Database, deliveries: Deliveries) -> None:
         self._db = database
@@ -25,27 +25,21 @@ class Webhooks:
         self._on_queued: Callable[[], None] | None = None
 
     def on_queued(self, call: Callable[[], None]) -> None:
-        """Call a function after each commit that queued a delivery."""
         self._on_queued = call
 
     @property
     def enabled(self) -> bool:
-        """Return whether any webhook is enabled."""
         return bool(self._by_trigger)
 
     async def all(self) -> list[WebhookRow]:
-        """Return all webhooks, oldest first."""
         rows = await self._db.rows(f"SELECT {_COLUMNS} FROM webhooks ORDER BY created_at, id")
         return [WebhookRow(*row) for row in rows]
 
     async def get(self, webhook_id: str) -> WebhookRow | None:
-        """Return a webhook, or None."""
         row = await self._db.one(f"SELECT {_COLUMNS} FROM webhooks WHERE id = ?", (webhook_id,))
         return WebhookRow(*row) if row else None
 
     async def put(self, webhook: WebhookRow, *, new: bool = True) -> bool:
-        """Store a new or changed webhook. Return False if a new one's id is taken, or a changed one was removed."""
-
         def put(c: sqlite3.Connection) -> bool:
             known = c.execute("SELECT 1 FROM webhooks WHERE id = ?", (webhook.id,)).fetchone() is not None
             if known is new:
@@ -59,8 +53,6 @@ class Webhooks:
         return await self._db.write(put)
 
     async def remove(self, webhook_id: str) -> bool:
-        """Remove a webhook and its deliveries. Return False if there is no such webhook."""
-
         def remove(c: sqlite3.Connection) -> bool:
             gone = c.execute("DELETE FROM webhooks WHERE id = ?", (webhook_id,)).rowcount == 1
             self._deliveries.forget(c, webhook_id)
@@ -74,7 +66,6 @@ class Webhooks:
         self._db.after_commit(lambda: setattr(self, "_by_trigger", found))
 
     async def add_events(self, events: list[Event]) -> None:
-        """Queue events that belong to no change of the store."""
         if self._by_trigger:
             await self._db.write(lambda c: self.enqueue(c, events, None))
 
