@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from contract.older import FILES_IN_USE, STARTS, WEBHOOK_DELIVERIES, undo
-from tailwire.server.ports.asking import asking
 from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.current_caller import current_caller
 from tailwire.server.ports.filters import ConversationFilter, MessageFilter
 from tailwire.server.ports.records import Draft, GroupRow, UserRow
 from tailwire.server.ports.refusal import Refused
@@ -47,7 +47,7 @@ def of(who: str, call: Awaitable[Any]) -> asyncio.Task[Any]:
     """Run a read as a request of a user."""
 
     async def ask() -> Any:
-        asking.set(who)
+        current_caller.set(who)
         return await call
 
     return asyncio.get_running_loop().create_task(ask())

@@ -164,7 +164,7 @@ async def test_read_state_moves_forward_only(path):
     await store.close()
 
 
-class Impossible:
+class UnreadableEvent:
     """An event whose data cannot be read, so that queueing fails."""
 
     trigger = "message_reaction_added"
@@ -177,25 +177,25 @@ class Impossible:
 async def test_webhook_events_are_queued_in_the_transaction_of_the_change(path):
     store = await SqliteStore.open(path, World())
     await store.messages.add(draft())
-    await store.webhooks.put(WebhookRow("w", "W", "http://hook", Impossible.trigger, created_at=1))
+    await store.webhooks.put(WebhookRow("w", "W", "http://hook", UnreadableEvent.trigger, created_at=1))
     group = GroupRow("g", "G", "public", owner="alice", created_at=1)
     for changing in (
-        store.reactions.add(to_message(1, "bob"), "x", 5, 100, lambda row: [Impossible()]),
-        store.read_state.mark(ALICE_BOB, "bob", 1, 5, read=True, events=[Impossible()]),
-        store.groups.add(group, events=[Impossible()]),
+        store.reactions.add(to_message(1, "bob"), "x", 5, 100, lambda row: [UnreadableEvent()]),
+        store.read_state.mark(ALICE_BOB, "bob", 1, 5, read=True, events=[UnreadableEvent()]),
+        store.groups.add(group, events=[UnreadableEvent()]),
     ):
         with pytest.raises(ZeroDivisionError):
             await changing
     assert await store.reactions.find(1) == []
     assert (await store.read_state.get(ALICE_BOB, "bob")).read_id == 0
     assert await store.groups.get("g") is None
-    event = Event(Impossible.trigger, b"{}")
+    event = Event(UnreadableEvent.trigger, b"{}")
     await store.reactions.add(to_message(1, "bob"), "x", 5, 100, lambda row: [event])
     await store.read_state.mark(ALICE_BOB, "bob", 1, 5, read=True, events=[event])
     await store.groups.add(group, events=[event])
     await store.close()
     again = await SqliteStore.open(path, World())
-    assert [row.trigger for row in await again.deliveries.due("w", 10, 10)] == [Impossible.trigger] * 3
+    assert [row.trigger for row in await again.deliveries.due("w", 10, 10)] == [UnreadableEvent.trigger] * 3
     await again.close()
 
 

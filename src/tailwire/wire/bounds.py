@@ -87,36 +87,36 @@ def first_excess(text: bytes) -> Excess | None:
     return next(excesses(text, MAX_DEPTH, _MAX_TOKENS), None)
 
 
-def excesses(text: bytes, deepest: int = MAX_DEPTH, most: int = 0) -> Iterator[Excess]:
+def excesses(text: bytes, max_depth: int = MAX_DEPTH, max_tokens: int = 0) -> Iterator[Excess]:
     """Yield every excess in order, without those inside another one.
 
     Args:
         text: JSON. If it is invalid, some results are meaningless.
-        deepest: the maximum depth of objects and lists.
-        most: how many tokens to check; 0 for all.
+        max_depth: the maximum depth of objects and lists.
+        max_tokens: how many tokens to check; 0 for all.
     """
     path: list[int | str] = []
     begun = depth = 0
     for n, token in enumerate(_TOKEN.finditer(text)):
-        if most and n >= most:
+        if max_tokens and n >= max_tokens:
             return
         kind = token.lastgroup
         if kind == "open":
             depth += 1
-            if depth == deepest + 1:
+            if depth == max_depth + 1:
                 begun = token.start()
-                if most:  # the end is not needed
+                if max_tokens:  # the end is not needed
                     yield Excess(begun, len(text), _place(path), TOO_DEEP)
                     return
-            elif depth <= deepest:
+            elif depth <= max_depth:
                 path.append(0 if token[0] == b"[" else "")
         elif kind == "close":
-            if depth == deepest + 1:
+            if depth == max_depth + 1:
                 yield Excess(begun, token.end(), _place(path), TOO_DEEP)
-            elif path and depth <= deepest:
+            elif path and depth <= max_depth:
                 path.pop()
             depth = max(0, depth - 1)
-        elif depth > deepest:
+        elif depth > max_depth:
             continue
         elif kind == "key" and path:
             path[-1] = token["string"][:50].decode("utf-8", "replace")
@@ -124,7 +124,7 @@ def excesses(text: bytes, deepest: int = MAX_DEPTH, most: int = 0) -> Iterator[E
             path[-1] += 1
         elif kind == "number" and (advice := _wrong_with(token[0])):
             yield Excess(token.start(), token.end(), _place(path), advice)
-    if depth > deepest:
+    if depth > max_depth:
         yield Excess(begun, len(text), _place(path), TOO_DEEP)
 
 

@@ -239,7 +239,7 @@ class Members:
         try:
             stored = await work
         except Refused as e:
-            return {"success": False, "error": e.told()}
+            return {"success": False, "error": e.as_error()}
         return {"success": True, **({"data": msgspec.Raw(stored)} if stored else {})}
 
     async def _add(self, caller: Caller, guid: str, uid: str, scope: str) -> bytes:

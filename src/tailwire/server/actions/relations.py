@@ -72,7 +72,7 @@ class Relations:
             try:
                 other = await self._doors.user(caller, uid, "block")
             except Refused as e:
-                outcome[uid] = {"success": False, "error": e.told()}
+                outcome[uid] = {"success": False, "error": e.as_error()}
                 continue
             done[other] = await self._directory.user_entity(other)
             what = "unblocked" if take_back else "blocked"
@@ -123,7 +123,7 @@ class Relations:
                 if problem:
                     raise Refused("ERR_ALREADY_FRIEND" if problem == "known" else "ERR_FAILED_TO_ADD_FRIEND")
             except Refused as e:
-                outcome[uid] = {"success": False, "error": e.told()}
+                outcome[uid] = {"success": False, "error": e.as_error()}
                 continue
             if sent.add_to_conversations:
                 await self._store.conversations.start(caller.uid, other, now)

@@ -226,7 +226,7 @@ def _outcomes(features: list[str], message: str) -> dict[str, Any]:
     return {
         f: {"success": True, "message": message}
         if f.removeprefix("u.") in FEATURES
-        else {"success": False, "error": Refused("ERR_BAD_REQUEST", {f: "There is no such feature."}).told()}
+        else {"success": False, "error": Refused("ERR_BAD_REQUEST", {f: "There is no such feature."}).as_error()}
         for f in features
     }
 

@@ -17,7 +17,7 @@ from tailwire.server.actions.content import Attachment
 from tailwire.server.actions.doors import Doors
 from tailwire.server.limits.room import DAY, Room, Taken
 from tailwire.server.ports.file_urls import stored_url
-from tailwire.server.ports.records import FileRow, Kept
+from tailwire.server.ports.records import FileResult, FileRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.uploads import Sink, Uploads
@@ -187,7 +187,7 @@ class Files:
         most = 0 if uid == SYSTEM_USER else self._room.per_day
         # Noted before it has its name: of two uploads under one name the second is refused, and changes nothing.
         kept = await self._store.files.add(row, most, self._world.seconds() - DAY)
-        if kept is Kept.NEW:
+        if kept is FileResult.STORED:
             try:
                 await sink.keep(key, row.thumbnail)
             except BaseException:  # also who asked has gone away
@@ -195,7 +195,7 @@ class Files:
                 raise
             return row
         sink.drop()
-        if kept is Kept.TOO_MUCH:
+        if kept is FileResult.OVER_QUOTA:
             raise self._room.too_much()
         raise Refused("ERR_BAD_REQUEST", {"key": "A file was uploaded with this form already."})
 

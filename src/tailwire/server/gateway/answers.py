@@ -19,7 +19,7 @@ def server_says(body: dict[str, Any]) -> bytes:
 
 def refusal(refused: Refused) -> str:
     """Return the body with which an upgrade is refused."""
-    return _encode({"error": refused.told()}).decode()
+    return _encode({"error": refused.as_error()}).decode()
 
 
 def auth_answer(app_id: str, device: str, uid: str, body: dict[str, Any]) -> bytes:

@@ -244,7 +244,7 @@ class Gateway:
     def _complain(self, socket: Socket, refused: Refused) -> None:
         # Only to our own clients: others are never sent what they did not ask for.
         if socket.features:
-            socket.write(server_says({"action": "error", "error": refused.told()}))
+            socket.write(server_says({"action": "error", "error": refused.as_error()}))
 
     async def _authenticate(self, socket: Socket, auth: Auth) -> None:
         if not await self._entrance.admit(socket, auth) or socket not in self._sockets:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.filters import ConversationFilter
-from tailwire.server.ports.records import ConversationRow, Event, Marked, MarkRow, MessageRow
+from tailwire.server.ports.records import ConversationRow, Event, MessageRow, ReadStateChange, ReadStateRow
 
 
 class ConversationStore(Protocol):
@@ -41,7 +41,7 @@ class ConversationStore(Protocol):
 class ReadStateStore(Protocol):
     """A user's side of each conversation: delivered and read ids, tags, pin, and what they deleted for themselves."""
 
-    async def get(self, conversation_id: ConversationKey, uid: str) -> MarkRow:
+    async def get(self, conversation_id: ConversationKey, uid: str) -> ReadStateRow:
         """Return a user's side of a conversation."""
 
     async def cleared_until(self, conversation_id: ConversationKey, uid: str) -> int:
@@ -58,7 +58,7 @@ class ReadStateStore(Protocol):
         group: str = "",
         log: bool = True,
         events: Sequence[Event] = (),
-    ) -> Marked | None:
+    ) -> ReadStateChange | None:
         """Store that a reader has received or read a conversation up to a message. Return None if that is known.
 
         Args:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from tailwire.server.ports.records import FileRow, Kept
+from tailwire.server.ports.records import FileResult, FileRow
 
 
 class FileStore(Protocol):
     """Records of uploaded files and of what refers to them. The bytes are kept by `Uploads`."""
 
-    async def add(self, file: FileRow, most: int = 0, since: int = 0) -> Kept:
+    async def add(self, file: FileRow, quota: int = 0, since: int = 0) -> FileResult:
         """Store the record of a new file.
 
         Args:
-            most: bytes that the user may upload after `since`, including this file; 0 for no limit.
+            quota: bytes that the user may upload after `since`, including this file; 0 for no limit.
         """
 
     async def get(self, name: str) -> FileRow | None:

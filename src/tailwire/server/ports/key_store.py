@@ -45,8 +45,8 @@ class TokenStore(Protocol):
     async def of_user(self, uid: str, *, limit: int, offset: int) -> tuple[list[TokenRow], int]:
         """Return a page of a user's auth tokens, newest first, and how many they have."""
 
-    async def add(self, token: TokenRow, most: int) -> list[str]:
-        """Store an auth token of a user who may log in, and revoke their oldest beyond `most`.
+    async def add(self, token: TokenRow, limit: int) -> list[str]:
+        """Store an auth token of a user who may log in, and revoke their oldest beyond `limit`.
 
         Returns:
             The hashes of the revoked tokens.

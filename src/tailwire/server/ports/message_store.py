@@ -73,10 +73,10 @@ class ReactionStore(Protocol):
         act: MessageAct,
         reaction: str,
         now: int,
-        most: int,
+        limit: int,
         events: Callable[[ReactionRow], Sequence[Event]] | None = None,
     ) -> ReactionRow | None:
-        """Store a reaction. Return None if it exists, or the message has `most` other reactions already.
+        """Store a reaction. Return None if it exists, or the message has `limit` other reactions already.
 
         Args:
             events: makes the webhook events.
@@ -110,15 +110,15 @@ class ReactionStore(Protocol):
 class AnnotationStore(Protocol):
     """Pins, saves, followed threads, reports and interactions: what users attach to messages beside reactions."""
 
-    async def pin(self, act: MessageAct, now: int, most: int, *, pinned: bool) -> bool:
-        """Pin a message in its conversation, or unpin it. Return False if `most` are pinned already.
+    async def pin(self, act: MessageAct, now: int, limit: int, *, pinned: bool) -> bool:
+        """Pin a message in its conversation, or unpin it. Return False if `limit` are pinned already.
 
         Raises:
             Refused: the act is refused.
         """
 
-    async def save(self, act: MessageAct, now: int, most: int) -> bool:
-        """Save a message for the caller. Return False if they have saved `most` already.
+    async def save(self, act: MessageAct, now: int, limit: int) -> bool:
+        """Save a message for the caller. Return False if they have saved `limit` already.
 
         Raises:
             Refused: the act is refused.

@@ -240,7 +240,7 @@ class ReactionRow:
 
 
 @dataclass(frozen=True, slots=True)
-class MarkRow:
+class ReadStateRow:
     """A user's side of a conversation.
 
     Attributes:
@@ -259,7 +259,7 @@ class MarkRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Marked:
+class ReadStateChange:
     """What a change of a read state has caused.
 
     Attributes:
@@ -345,9 +345,9 @@ class FileRow:
     thumbnail: str | None = None
 
 
-class Kept(StrEnum):
+class FileResult(StrEnum):
     """The result of storing the record of a file."""
 
-    NEW = "new"
-    KNOWN = "known"  # a file of that name exists: nothing was changed
-    TOO_MUCH = "too much"  # the user's quota is exceeded
+    STORED = "stored"
+    EXISTS = "exists"  # a file of that name exists: nothing was changed
+    OVER_QUOTA = "over quota"  # the user's quota is exceeded

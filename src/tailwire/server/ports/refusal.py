@@ -26,7 +26,7 @@ class Refused(Exception):
         self.details = details if details is not None else self.entry.details
         self.retry_after = retry_after
 
-    def told(self) -> dict[str, Any]:
+    def as_error(self) -> dict[str, Any]:
         """Return the error for the caller: the code, what went wrong, and what to do."""
         return {"code": self.code, "message": self.entry.message, "details": self.details}
 

@@ -94,8 +94,8 @@ class BlockStore(Protocol):
 class FriendStore(Protocol):
     """Friendships between two users."""
 
-    async def add(self, uid: str, friend: str, now: int, most: int) -> str:
-        """Make two users friends. Return "" if done, `known` if they were already, `full` if one has `most` friends."""
+    async def add(self, uid: str, friend: str, now: int, limit: int) -> str:
+        """Make two users friends. Return "" if done, `known` if they already are, `full` if one has `limit` friends."""
 
     async def remove(self, uid: str, friend: str) -> bool:
         """End a friendship. Return False if there was none."""

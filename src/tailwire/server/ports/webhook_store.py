@@ -59,10 +59,10 @@ class DeliveryStore(Protocol):
     async def state(self, webhook_id: str) -> WebhookState:
         """Return the state of a webhook's deliveries."""
 
-    async def due(self, webhook_id: str, now: int, most: int) -> list[DeliveryRow]:
+    async def due(self, webhook_id: str, now: int, limit: int) -> list[DeliveryRow]:
         """Return deliveries that are due: new ones in order, then retries."""
 
-    async def between(self, webhook_id: str, after: int, up_to: int, most: int) -> list[DeliveryRow]:
+    async def between(self, webhook_id: str, after: int, up_to: int, limit: int) -> list[DeliveryRow]:
         """Return waiting deliveries with ids in (after, up_to], due or not, in order."""
 
     async def last_id(self, webhook_id: str) -> int:

@@ -22,7 +22,7 @@ from tailwire.server.actions.sessions import Sessions
 from tailwire.server.fanout.overload import Overload
 from tailwire.server.limits.guesses import Guesses
 from tailwire.server.limits.rates import Kind, Rates
-from tailwire.server.ports.asking import asking
+from tailwire.server.ports.current_caller import current_caller
 from tailwire.server.ports.file_urls import address, with_address
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.compression import compressed
@@ -141,7 +141,7 @@ class Api:
         given = headers_of(scope)
         caller = await self._known(scope, operation, given, headers)
         # A key asks for many users: its reads do not wait for each other.
-        asking.set(f"{caller.uid} {next(self._numbers) % MAX_OF_KEYS}" if caller.system else caller.uid)
+        current_caller.set(f"{caller.uid} {next(self._numbers) % MAX_OF_KEYS}" if caller.system else caller.uid)
         if operation.behalf and caller.key and caller.system:
             raise Refused("ERR_BAD_REQUEST", {"onBehalfOf": "Name the user for whom it is done, in this header."})
         if operation.feature:

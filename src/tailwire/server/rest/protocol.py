@@ -25,7 +25,7 @@ OF_A_BODY = 4 * 1024
 
 def _told(status: bytes, what: Refused) -> bytes:
     # An answer that no handler gives.
-    body = encode({"error": what.told()})
+    body = encode({"error": what.as_error()})
     head = b"HTTP/1.1 %b\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
     return head % (status, len(body), body)
 

@@ -25,12 +25,12 @@ class Annotations:
         # A page of history looks for the reader's saves only if they have any.
         self._savers: set[str] = {row[0] for row in database.reader.execute("SELECT DISTINCT uid FROM saves")}
 
-    async def pin(self, act: MessageAct, now: int, most: int, *, pinned: bool) -> bool:
+    async def pin(self, act: MessageAct, now: int, limit: int, *, pinned: bool) -> bool:
         def change(c: sqlite3.Connection) -> bool:
             message = may_change(c, act).message
             if pinned:
                 sql = "SELECT count(*) FROM messages WHERE conversation_id = ? AND pinned_at IS NOT NULL AND id <> ?"
-                if c.execute(sql, (message.conversation_id, message.id)).fetchone()[0] >= most:
+                if c.execute(sql, (message.conversation_id, message.id)).fetchone()[0] >= limit:
                     return False
             sql = "UPDATE messages SET pinned_at = ?, pinned_by = ?, updated_at = ? WHERE id = ?"
             c.execute(sql, (now if pinned else None, act.by if pinned else None, now, message.id))
@@ -38,13 +38,13 @@ class Annotations:
 
         return await self._db.write(change)
 
-    async def save(self, act: MessageAct, now: int, most: int) -> bool:
+    async def save(self, act: MessageAct, now: int, limit: int) -> bool:
         message_id, uid = act.message_id, act.by
 
         def add(c: sqlite3.Connection) -> bool:
             may_change(c, act)
             sql = "SELECT count(*) FROM saves WHERE uid = ? AND message_id <> ?"
-            if c.execute(sql, (uid, message_id)).fetchone()[0] >= most:
+            if c.execute(sql, (uid, message_id)).fetchone()[0] >= limit:
                 return False
             c.execute("INSERT OR REPLACE INTO saves VALUES (?, ?, ?)", (uid, message_id, now))
             self._db.after_commit(lambda: self._savers.add(uid))

@@ -34,10 +34,10 @@ AND n.conversation_id = p.conversation_id AND n.message_id > p.after AND m.sende
 _PAGE = f"""
 WITH p AS MATERIALIZED (
        SELECT *, max(read_id, cleared_id, since) AS after FROM ({{of}}) {{order}} LIMIT :limit OFFSET :offset),
-     q AS MATERIALIZED (SELECT *, (SELECT count(*) FROM ({_UNREAD} LIMIT :most)) AS unread FROM p)
+     q AS MATERIALIZED (SELECT *, (SELECT count(*) FROM ({_UNREAD} LIMIT :cap)) AS unread FROM p)
 SELECT uid, conversation_id, last_message_id, shown_message_id, created_at, updated_at, read_id, cleared_id, tags,
        pinned_at, unread,
-       CASE WHEN unread AND :mentions THEN (SELECT count(*) FROM ({_MENTIONS} LIMIT :most)) ELSE 0 END
+       CASE WHEN unread AND :mentions THEN (SELECT count(*) FROM ({_MENTIONS} LIMIT :cap)) ELSE 0 END
 FROM q p {{order}}
 """
 
@@ -67,7 +67,7 @@ class Conversations:
         union = " UNION ALL ".join(parts)
         order = "pinned_at IS NULL" if wanted.uid else "uid"
         sql = _PAGE.format(of=union, order=f"ORDER BY {order}, updated_at DESC, last_message_id DESC")
-        values |= {"most": MAX_COUNTED, "mentions": mentions}
+        values |= {"cap": MAX_COUNTED, "mentions": mentions}
 
         def read(c: sqlite3.Connection) -> tuple[list[ConversationRow], int]:
             (total,) = c.execute(f"SELECT count(*) FROM ({union})", values).fetchone()

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tailwire.server.store.readers import Job, Readers, Short, TooLong
+from tailwire.server.store.readers import Job, Readers, ShortReads, TooLong
 from tailwire.server.store.writer import Operation, Writer
 
 Parameters = Mapping[str, Any] | Sequence[Any]
@@ -42,7 +42,7 @@ class Database:
         self.readers = Readers(lambda: _connect_reader(path), read_deadline)
         self.writer = Writer(self.writing, self.executor, self._rolled_back, self._committed)
         self.last_id = _read_last_id(self.reader)
-        self._short = Short(self.reader)
+        self._short = ShortReads(self.reader)
         self._on_rollback: list[Callable[[sqlite3.Connection], None]] = []
         self._on_commit: list[Callable[[int], None]] = []
 

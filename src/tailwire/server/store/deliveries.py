@@ -76,13 +76,13 @@ class Deliveries:
             failed=self._failed[webhook_id],
         )
 
-    async def due(self, webhook_id: str, now: int, most: int) -> list[DeliveryRow]:
-        rows = await self._db.rows(f"{_WAITING} AND due_at <= ? ORDER BY due_at, id LIMIT ?", (webhook_id, now, most))
+    async def due(self, webhook_id: str, now: int, limit: int) -> list[DeliveryRow]:
+        rows = await self._db.rows(f"{_WAITING} AND due_at <= ? ORDER BY due_at, id LIMIT ?", (webhook_id, now, limit))
         return [DeliveryRow._make(row) for row in rows]
 
-    async def between(self, webhook_id: str, after: int, up_to: int, most: int) -> list[DeliveryRow]:
+    async def between(self, webhook_id: str, after: int, up_to: int, limit: int) -> list[DeliveryRow]:
         rows = await self._db.rows(
-            f"{_WAITING} AND id > ? AND id <= ? ORDER BY id LIMIT ?", (webhook_id, after, up_to, most)
+            f"{_WAITING} AND id > ? AND id <= ? ORDER BY id LIMIT ?", (webhook_id, after, up_to, limit)
         )
         return [DeliveryRow._make(row) for row in rows]
 

@@ -6,7 +6,7 @@ import dataclasses
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from tailwire.server.ports.records import FileRow, Kept
+from tailwire.server.ports.records import FileResult, FileRow
 from tailwire.server.ports.world import World
 from tailwire.server.store.chores import Chores
 from tailwire.server.store.database import Database
@@ -32,16 +32,16 @@ class Files:
         self._chores = chores
         self._world = world
 
-    async def add(self, file: FileRow, most: int = 0, since: int = 0) -> Kept:
-        def add(c: sqlite3.Connection) -> Kept:
+    async def add(self, file: FileRow, quota: int = 0, since: int = 0) -> FileResult:
+        def add(c: sqlite3.Connection) -> FileResult:
             if c.execute("SELECT 1 FROM files WHERE name = ?", (file.name,)).fetchone():
-                return Kept.KNOWN
-            if most and _uploaded(c, file.uid, since) + file.size > most:
-                return Kept.TOO_MUCH
+                return FileResult.EXISTS
+            if quota and _uploaded(c, file.uid, since) + file.size > quota:
+                return FileResult.OVER_QUOTA
             sql = f"INSERT INTO files ({_COLUMNS}, used, unused_since) VALUES ({_PLACEHOLDERS}, 0, ?)"
             c.execute(sql, (*dataclasses.astuple(file), file.created_at))
             self._chores.added()
-            return Kept.NEW
+            return FileResult.STORED
 
         return await self._db.write(add)
 

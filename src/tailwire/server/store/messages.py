@@ -150,8 +150,8 @@ class Messages:
             return []
         rows = await self._db.rows(
             "SELECT conversation_id FROM participants WHERE uid = :reader UNION ALL"
-            f" SELECT '{GROUP_KEY}' || guid FROM members WHERE uid = :reader LIMIT :most",
-            {"reader": wanted.reader, "most": MAX_SEARCHED_CONVERSATIONS + 1},
+            f" SELECT '{GROUP_KEY}' || guid FROM members WHERE uid = :reader LIMIT :limit",
+            {"reader": wanted.reader, "limit": MAX_SEARCHED_CONVERSATIONS + 1},
         )
         return [row[0] for row in rows] if len(rows) <= MAX_SEARCHED_CONVERSATIONS else []
 

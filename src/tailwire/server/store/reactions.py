@@ -22,14 +22,14 @@ class Reactions:
         self._webhooks = webhooks
 
     async def add(
-        self, act: MessageAct, reaction: str, now: int, most: int, events: Events | None = None
+        self, act: MessageAct, reaction: str, now: int, limit: int, events: Events | None = None
     ) -> ReactionRow | None:
         message_id, uid = act.message_id, act.by
 
         def add(c: sqlite3.Connection) -> ReactionRow | None:
             may_change(c, act)
             sql = "SELECT count(DISTINCT reaction) FROM reactions WHERE message_id = ? AND reaction <> ?"
-            if c.execute(sql, (message_id, reaction)).fetchone()[0] >= most:
+            if c.execute(sql, (message_id, reaction)).fetchone()[0] >= limit:
                 return None
             sql = "INSERT INTO reactions (message_id, reaction, uid, reacted_at) VALUES (?, ?, ?, ?)"
             sql += " ON CONFLICT DO NOTHING"

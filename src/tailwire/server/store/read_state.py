@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 from tailwire.server.ports.conversations import ConversationKey
-from tailwire.server.ports.records import Event, Marked, MarkRow, MessageRow
+from tailwire.server.ports.records import Event, MessageRow, ReadStateChange, ReadStateRow
 from tailwire.server.store.database import Database
 from tailwire.server.store.statements import MARK
 from tailwire.server.store.webhooks import Webhooks
@@ -24,9 +24,9 @@ class ReadState:
         sql = "SELECT DISTINCT uid FROM marks WHERE cleared_id > 0"
         self._clearers: set[str] = {row[0] for row in database.reader.execute(sql)}
 
-    async def get(self, conversation_id: ConversationKey, uid: str) -> MarkRow:
+    async def get(self, conversation_id: ConversationKey, uid: str) -> ReadStateRow:
         row = await self._db.one(MARK, {"conversation": conversation_id, "who": uid})
-        return MarkRow(*row) if row else MarkRow(conversation_id, uid)
+        return ReadStateRow(*row) if row else ReadStateRow(conversation_id, uid)
 
     async def cleared_until(self, conversation_id: ConversationKey, uid: str) -> int:
         if uid not in self._clearers:
@@ -44,8 +44,8 @@ class ReadState:
         group: str = "",
         log: bool = True,
         events: Sequence[Event] = (),
-    ) -> Marked | None:
-        def note(c: sqlite3.Connection) -> Marked | None:
+    ) -> ReadStateChange | None:
+        def note(c: sqlite3.Connection) -> ReadStateChange | None:
             c.execute(_CREATE, (conversation_id, reader))
             where = "WHERE conversation_id = ? AND uid = ?"
             sql = f"SELECT delivered_id, read_id FROM marks {where}"
@@ -61,9 +61,9 @@ class ReadState:
             self._webhooks.enqueue(c, events, None)
             if not group:
                 _note_times(c, conversation_id, reader, known, up_to, now, read)
-                return Marked()
+                return ReadStateChange()
             if not log:
-                return Marked()
+                return ReadStateChange()
             by_all: list[tuple[str, int, bool]] = []
             for kind, before in ((False, delivered_id), (True, read_id)):
                 if (kind and not read) or before >= up_to:
@@ -71,7 +71,7 @@ class ReadState:
                 sql = "INSERT INTO receipts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
                 c.execute(sql, (conversation_id, reader, int(kind), up_to, now))
                 by_all += _note_all(c, conversation_id, group, reader, before, up_to, now, kind)
-            return Marked(tuple(by_all))
+            return ReadStateChange(tuple(by_all))
 
         return await self._db.write(note)
 

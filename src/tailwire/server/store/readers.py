@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import TypeVar
 
-from tailwire.server.ports.asking import asking
+from tailwire.server.ports.current_caller import current_caller
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.read_queue import ReadQueue
 
@@ -59,7 +59,7 @@ class Readers:
         Raises:
             Refused: ERR_QUERY_TOO_BROAD, it took too long; ERR_TOO_MANY_REQUESTS or ERR_UNAVAILABLE, too many wait.
         """
-        who = asking.get()
+        who = current_caller.get()
         await self._queue.take(who)
         begun = perf_counter()
         if self._closed:
@@ -130,7 +130,7 @@ class _Reader:
             raise
 
 
-class Short:
+class ShortReads:
     """Short reads in the event loop's thread, which is cheaper than a thread.
 
     Args:

@@ -88,12 +88,12 @@ class Friends:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    async def add(self, uid: str, friend: str, now: int, most: int) -> str:
+    async def add(self, uid: str, friend: str, now: int, limit: int) -> str:
         def add(c: sqlite3.Connection) -> str:
             if c.execute("SELECT 1 FROM friends WHERE uid = ? AND friend = ?", (uid, friend)).fetchone():
                 return "known"
             for who in (uid, friend):
-                if c.execute("SELECT count(*) FROM friends WHERE uid = ?", (who,)).fetchone()[0] >= most:
+                if c.execute("SELECT count(*) FROM friends WHERE uid = ?", (who,)).fetchone()[0] >= limit:
                     return "full"
             c.executemany("INSERT INTO friends VALUES (?, ?, ?)", [(uid, friend, now), (friend, uid, now)])
             return ""

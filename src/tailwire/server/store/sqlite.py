@@ -58,7 +58,7 @@ class SqliteStore:
         self.database = database = Database(path, read_deadline)
         self.lock: ServerLock | None = None
         self._starts = Starts(path)
-        database.on_commit(self._starts.file.given)
+        database.on_commit(self._starts.file.write)
         self.chores = Chores(database, world)
         self.files = Files(database, self.chores, world)
         self.index = SearchIndex(database, self.chores, world)

@@ -73,7 +73,7 @@ class IdFile:
         self._place = len(name) + 1
         self._synced = self._written = highest
 
-    def given(self, highest: int) -> None:
+    def write(self, highest: int) -> None:
         """Store the highest id given out. A failure is logged once and stops no write."""
         if self._descriptor is None or highest == self._written:
             return

@@ -43,7 +43,7 @@ class Tokens:
         rows, total = await self._db.page(count, sql, (uid,), (uid, limit, offset))
         return [TokenRow(*row) for row in rows], total
 
-    async def add(self, token: TokenRow, most: int) -> list[str]:
+    async def add(self, token: TokenRow, limit: int) -> list[str]:
         def add(c: sqlite3.Connection) -> list[str]:
             sql = "SELECT 1 FROM users WHERE uid = ? AND deactivated_at IS NULL"
             if c.execute(sql, (token.uid,)).fetchone() is None:
@@ -55,10 +55,10 @@ class Tokens:
                 f"INSERT INTO auth_tokens ({_COLUMNS}, number) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (*dataclasses.astuple(token), number),
             )
-            if last[1] < most:
+            if last[1] < limit:
                 return []
             sql = "DELETE FROM auth_tokens WHERE uid = ? AND number <= ? RETURNING token_hash"
-            return self.revoked(c.execute(sql, (token.uid, number - most)).fetchall())
+            return self.revoked(c.execute(sql, (token.uid, number - limit)).fetchall())
 
         return await self._db.write(add)
 
