@@ -50,6 +50,11 @@ class Database:
         """Return the first row of a query that an index answers at once, or None."""
         return self.reader.execute(sql, parameters).fetchone()
 
+    async def each(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
+        """Return the first row of such a query, or None, for each of some parameters."""
+        execute = self.reader.execute
+        return [execute(sql, key).fetchone() for key in keys]
+
     async def rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
         """Return all rows of a query that is nearly always short."""
         return await self.read(lambda c: c.execute(sql, parameters).fetchall())

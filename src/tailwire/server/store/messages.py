@@ -109,13 +109,8 @@ class Messages:
         return MessageRow._make(row) if row else None
 
     async def by_ids(self, ids: Iterable[int]) -> dict[int, MessageRow]:
-        wanted = sorted(set(ids))
-        found: dict[int, MessageRow] = {}
-        for number in wanted:
-            row = await self._db.one(MESSAGE, {"key": number})
-            if row:
-                found[number] = MessageRow._make(row)
-        return found
+        rows = await self._db.each(MESSAGE, [{"key": number} for number in sorted(set(ids))])
+        return {row[0]: MessageRow._make(row) for row in rows if row}
 
     async def mentioned_in(self, message_id: int) -> tuple[str, ...]:
         rows = await self._db.rows("SELECT uid FROM mentions WHERE message_id = ? ORDER BY uid", (message_id,))
