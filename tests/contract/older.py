@@ -1,4 +1,4 @@
-"""What brings a database of today back to an earlier revision of its schema, step by step."""
+"""Downgrades a database to an earlier revision of its schema, step by step."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STARTS = ("DROP TABLE starts", "DROP TABLE edits")
 
 
 def undo(c: sqlite3.Connection, *steps: tuple[str, ...], revision: str) -> None:
-    """Take steps back, the newest first; the database says then that it is of an earlier revision."""
+    """Downgrade by some steps, newest first, and store the earlier revision."""
     for step in steps:
         for statement in step:
             c.execute(statement)

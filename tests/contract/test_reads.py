@@ -1,4 +1,4 @@
-"""Reads that are not by key: what they count, how long they may take, and that nobody waits for them."""
+"""Reads other than by key: their counts, their deadline, and fairness between users."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from contract.older import FILES_IN_USE, STARTS, WEBHOOK_DELIVERIES, undo
-from tailwire.server.ports.asking import asking
 from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.current_caller import current_caller
 from tailwire.server.ports.filters import ConversationFilter, MessageFilter
 from tailwire.server.ports.records import Draft, GroupRow, UserRow
 from tailwire.server.ports.refusal import Refused
@@ -37,23 +37,23 @@ def draft(sender: str, receiver: str, kind: str = "group", *, category: str = "m
 
 
 async def members(store: SqliteStore, guid: str, *uids: str) -> None:
-    await store.add_group(GroupRow(guid, guid, "public", owner=uids[0], members_count=1, created_at=1, updated_at=1))
+    await store.groups.add(GroupRow(guid, guid, "public", owner=uids[0], members_count=1, created_at=1, updated_at=1))
     for uid in uids[1:]:
         joins = GroupAct(guid, uid, uid, lambda standing: None)
-        await store.add_member(joins, "participant", 1, lambda _, uid=uid: draft(uid, guid, category="action"))
+        await store.members.add(joins, "participant", 1, lambda _, uid=uid: draft(uid, guid, category="action"))
 
 
 def of(who: str, call: Awaitable[Any]) -> asyncio.Task[Any]:
-    """A read that somebody asks for."""
+    """Run a read as a request of a user."""
 
     async def ask() -> Any:
-        asking.set(who)
+        current_caller.set(who)
         return await call
 
     return asyncio.get_running_loop().create_task(ask())
 
 
-async def test_unread_messages_and_mentions_are_counted_as_one_by_one_up_to_the_cap(path, monkeypatch):
+async def test_unread_counts_match_a_naive_count_up_to_the_cap(path, monkeypatch):
     monkeypatch.setattr(conversations, "MAX_COUNTED", 12)
     chance = random.Random(7)
     store = await SqliteStore.open(path, World())
@@ -69,14 +69,14 @@ async def test_unread_messages_and_mentions_are_counted_as_one_by_one_up_to_the_
             one = draft("bob", "alice", "user", category=kind, mentions=named)
         else:
             one = draft(who, group, category=kind, mentions=named)
-        stored = (await store.add_message(one)).message
+        stored = (await store.messages.add(one)).message
         sent.append((stored, one))
         if chance.random() < 0.15:
             gone = chance.choice(sent)[0]
             deletes = MessageAct(gone.id, gone.sender, lambda standing: None)
-            await store.delete_message(deletes, 2, lambda _: b'{"data":{}}', lambda row, d=one: d)
+            await store.messages.delete(deletes, 2, lambda _: b'{"data":{}}', lambda row, d=one: d)
         if chance.random() < 0.15:
-            await store.mark(one.conversation_id, chance.choice(people), stored.id, 2, read=True)
+            await store.read_state.mark(one.conversation_id, chance.choice(people), stored.id, 2, read=True)
     naive = sqlite3.connect(path)
     rows = naive.execute("SELECT id, conversation_id, sender, category, deleted_at FROM messages").fetchall()
     named_in = set(naive.execute("SELECT message_id, uid FROM mentions").fetchall())
@@ -85,7 +85,7 @@ async def test_unread_messages_and_mentions_are_counted_as_one_by_one_up_to_the_
     naive.close()
     capped = 0
     for uid in people:
-        listed, total = await store.conversations(ConversationFilter(uid, limit=50))
+        listed, total = await store.conversations.find(ConversationFilter(uid, limit=50))
         assert total == len(listed) == (3 if uid != "carol" else 2)
         counts: dict[str, int] = {}
         for row in listed:
@@ -106,18 +106,20 @@ async def test_unread_messages_and_mentions_are_counted_as_one_by_one_up_to_the_
             capped += len(unread) > 12
             if unread:
                 counts[row.conversation_id] = row.unread
-        assert dict(await store.unread_counts(uid)) == counts
-        unread_only, _ = await store.conversations(ConversationFilter(uid, unread=True, limit=50))
+        assert dict(await store.conversations.unread_counts(uid)) == counts
+        unread_only, _ = await store.conversations.find(ConversationFilter(uid, unread=True, limit=50))
         assert {row.conversation_id for row in unread_only} == set(counts)
     assert capped
     await store.close()
 
 
-async def test_counting_unread_messages_opens_none(path):
+async def test_counting_unread_messages_uses_a_covering_index(path):
     store = await SqliteStore.open(path, World())
     for sql in (conversations._UNREAD, conversations._MENTIONS):
         page = "(SELECT 'g/g' AS conversation_id, 3 AS after, 'alice' AS uid) p"
-        plan = await store._rows(f"EXPLAIN QUERY PLAN SELECT (SELECT count(*) FROM ({sql} LIMIT 10)) FROM {page}", ())
+        plan = await store.database.rows(
+            f"EXPLAIN QUERY PLAN SELECT (SELECT count(*) FROM ({sql} LIMIT 10)) FROM {page}", ()
+        )
         counted = [row[3] for row in plan if row[3].startswith("SEARCH n")]
         assert len(counted) == 1, plan
         assert "COVERING INDEX" in counted[0], plan
@@ -125,12 +127,12 @@ async def test_counting_unread_messages_opens_none(path):
     await store.close()
 
 
-async def test_mentions_of_an_older_database_are_counted(path):
+async def test_mentions_in_an_older_database_are_counted(path):
     store = await SqliteStore.open(path, World())
     await members(store, "g", "alice", "bob")
-    await store.add_message(draft("bob", "g", mentions=["alice"]))
+    await store.messages.add(draft("bob", "g", mentions=["alice"]))
     await store.close()
-    with sqlite3.connect(path) as c:  # as the revision before had it
+    with sqlite3.connect(path) as c:  # as in the previous revision
         c.execute("DROP INDEX mentions_by_conversation")
         c.execute("DROP INDEX messages_unread")
         c.execute("ALTER TABLE mentions DROP COLUMN conversation_id")
@@ -138,95 +140,96 @@ async def test_mentions_of_an_older_database_are_counted(path):
         undo(c, WEBHOOK_DELIVERIES, STARTS, FILES_IN_USE, revision="0003")
     c.close()
     store = await SqliteStore.open(path, World())
-    ((row,), _) = await store.conversations(ConversationFilter("alice"))
+    ((row,), _) = await store.conversations.find(ConversationFilter("alice"))
     assert (row.unread, row.mentioned) == (1, 1)
     await store.close()
 
 
-async def test_a_read_that_takes_too_long_is_cut_off_and_says_what_to_do(path, monkeypatch):
-    monkeypatch.setattr(readers, "STEPS", 1000)
+async def test_read_beyond_the_deadline_is_refused_with_advice(path, monkeypatch):
+    monkeypatch.setattr(readers, "STEPS_PER_CHECK", 1000)
     store = await SqliteStore.open(path, World(), read_deadline=1e-9)
     await members(store, "g", "alice", "bob")
-    await asyncio.gather(*(store.add_message(draft("bob", "g")) for _ in range(1500)))
+    await asyncio.gather(*(store.messages.add(draft("bob", "g")) for _ in range(1500)))
     broad = (
         MessageFilter("alice", tags=("none",)), MessageFilter("alice", conversation_id=GROUP, tags=("none",)),
         MessageFilter("alice", sender="none"), MessageFilter("alice", unread=True, types=("none",), limit=1000),
     )  # fmt: skip
     for wanted in broad:
         with pytest.raises(Refused) as caught:
-            await store.messages(wanted)
+            await store.messages.find(wanted)
         assert (caught.value.code, caught.value.status) == ("ERR_QUERY_TOO_BROAD", 400)
         assert "conversation" in caught.value.details
-    # What follows on the same connections is as if nothing had been.
-    assert len(await store.messages(MessageFilter("alice", conversation_id=GROUP, limit=30))) == 30
-    assert len((await store.conversations(ConversationFilter("carol")))[0]) == 0
-    await store.add_message(draft("bob", "g"))
+    # Later reads on the same connections are not affected.
+    assert len(await store.messages.find(MessageFilter("alice", conversation_id=GROUP, limit=30))) == 30
+    assert len((await store.conversations.find(ConversationFilter("carol")))[0]) == 0
+    await store.messages.add(draft("bob", "g"))
     await store.close()
 
 
-async def test_a_page_of_a_conversation_is_read_at_once_and_a_long_search_is_not(path, monkeypatch):
+async def test_page_of_a_conversation_is_read_in_the_loop_and_a_long_search_in_a_thread(path, monkeypatch):
     store = await SqliteStore.open(path, World())
     await members(store, "g", "alice", "bob")
-    await asyncio.gather(*(store.add_message(draft("bob", "g")) for _ in range(1500)))
+    await asyncio.gather(*(store.messages.add(draft("bob", "g")) for _ in range(1500)))
     threads: list[str] = []
-    read = store._readers.read
+    read = store.database.readers.read
 
     async def noted(job):
         threads.append("read")
         return await read(job)
 
-    store._readers.read = noted
+    store.database.readers.read = noted
     page = MessageFilter("alice", conversation_id=GROUP, categories=("message",), hide_replies=True, limit=100)
-    assert len(await store.messages(page)) == 100
+    assert len(await store.messages.find(page)) == 100
     missed = MessageFilter("alice", newer=True, cursor=1400, limit=100)
-    assert len(await store.messages(missed)) == 100
+    assert len(await store.messages.find(missed)) == 100
     assert threads == []
-    monkeypatch.setattr(readers, "SHORT_LOOKS", 5)
-    assert await store.messages(MessageFilter("alice", conversation_id=GROUP, types=("none",))) == []
-    assert threads == ["read"]  # begun in place, and given up there
+    monkeypatch.setattr(readers, "MAX_SHORT_CHECKS", 5)
+    assert await store.messages.find(MessageFilter("alice", conversation_id=GROUP, types=("none",))) == []
+    assert threads == ["read"]  # started in the loop and abandoned there
     await store.close()
 
 
-async def test_nobody_waits_for_those_who_read_much(path):
+async def test_heavy_readers_do_not_delay_others(path):
     store = await SqliteStore.open(path, World())
     await members(store, "g", "alice", "bob")
-    await store.add_user(UserRow("alice", "Alice", role="default", created_at=1, updated_at=1))
+    await store.users.add(UserRow("alice", "Alice", role="default", created_at=1, updated_at=1))
     go, done = threading.Event(), []
 
     def much(_: sqlite3.Connection) -> str:
         assert go.wait(20)
         return "much"
 
-    heavy = [of("greedy", store._readers.read(much)) for _ in range(6)]
+    heavy = [of("greedy", store.database.readers.read(much)) for _ in range(6)]
     for task in heavy:
         task.add_done_callback(lambda _: done.append("greedy"))
     await asyncio.sleep(0)
     for who in ("alice", "bob"):
-        rows, _ = await of(who, store.conversations(ConversationFilter(who)))
+        rows, _ = await of(who, store.conversations.find(ConversationFilter(who)))
         done.append(who)
         assert rows[0].conversation_id == GROUP
-    assert (await store.add_message(draft("bob", "g"))).new
-    assert await store.user("alice") is not None
+    assert (await store.messages.add(draft("bob", "g"))).new
+    assert await store.users.get("alice") is not None
     assert done == ["alice", "bob"]
     go.set()
     assert await asyncio.gather(*heavy) == ["much"] * 6
     await store.close()
 
 
-async def test_a_list_holds_what_was_acknowledged_before_it_was_asked_for(path):
+async def test_list_contains_everything_acknowledged_before(path):
     store = await SqliteStore.open(path, World())
     await members(store, "g", "alice", "bob")
     for n in range(1, 41):
-        sent = (await store.add_message(draft("bob", "g"))).message
+        sent = (await store.messages.add(draft("bob", "g"))).message
         (((row,), _), listed) = await asyncio.gather(
-            store.conversations(ConversationFilter("alice")), store.messages(MessageFilter("alice", tags=("some",)))
+            store.conversations.find(ConversationFilter("alice")),
+            store.messages.find(MessageFilter("alice", tags=("some",))),
         )
         assert (row.last_message_id, row.unread) == (sent.id, n)
         assert listed[0].id == sent.id
     await store.close()
 
 
-async def test_closing_cuts_off_what_is_read(path):
+async def test_close_interrupts_reads_in_progress(path):
     store = await SqliteStore.open(path, World(), read_deadline=600.0)
     endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
     begun = threading.Event()
@@ -235,7 +238,7 @@ async def test_closing_cuts_off_what_is_read(path):
         begun.set()
         return c.execute(endless).fetchone()
 
-    reading = of("alice", store._readers.read(read))
+    reading = of("alice", store.database.readers.read(read))
     await asyncio.to_thread(begun.wait, 20)
     await store.close()
     with pytest.raises(Refused):

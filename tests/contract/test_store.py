@@ -1,4 +1,4 @@
-"""What every store promises."""
+"""The promises of every store (see `tailwire.server.ports.store`)."""
 
 from __future__ import annotations
 
@@ -55,117 +55,117 @@ def draft(sender="alice", receiver="bob", kind="user", muid=None, text=b"{}", at
     return Draft(conversation, sender, receiver, kind, "message", "text", body, at, muid)
 
 
-async def test_ids_rise_and_are_answered_in_order(path):
+async def test_ids_rise_and_writes_are_acknowledged_in_order(path):
     store = await SqliteStore.open(path, World())
     answered: list[int] = []
 
     async def send():
-        answered.append((await store.add_message(draft())).message.id)
+        answered.append((await store.messages.add(draft())).message.id)
 
     await asyncio.gather(*(send() for _ in range(500)))
     assert answered == sorted(answered) == list(range(1, 501))
     await store.close()
     again = await SqliteStore.open(path, World())
-    assert (await again.add_message(draft())).message.id == 501
+    assert (await again.messages.add(draft())).message.id == 501
     assert again.name == store.name
     await again.close()
 
 
 async def test_one_message_per_sender_and_muid(path):
     store = await SqliteStore.open(path, World())
-    results = await asyncio.gather(*(store.add_message(draft(muid="m")) for _ in range(20)))
+    results = await asyncio.gather(*(store.messages.add(draft(muid="m")) for _ in range(20)))
     assert sum(r.new for r in results) == 1
     assert len({r.message.id for r in results}) == 1
-    other = await store.add_message(draft(sender="bob", receiver="alice", muid="m"))
+    other = await store.messages.add(draft(sender="bob", receiver="alice", muid="m"))
     assert other.new
     await store.close()
 
 
-async def test_an_operation_that_fails_fails_alone(path):
+async def test_failing_operation_does_not_affect_others(path):
     store = await SqliteStore.open(path, World())
 
     def half(c: sqlite3.Connection):
         c.execute("INSERT INTO participants VALUES ('x', 'half')")
         raise RuntimeError("as planned")
 
-    sends = [store.add_message(draft()) for _ in range(5)]
-    results = await asyncio.gather(*sends[:2], store._writer.submit(half), *sends[2:], return_exceptions=True)
+    sends = [store.messages.add(draft()) for _ in range(5)]
+    results = await asyncio.gather(*sends[:2], store.database.write(half), *sends[2:], return_exceptions=True)
     assert [getattr(r, "new", str(r)) for r in results] == [True, True, "as planned", True, True, True]
-    assert await store._rows("SELECT * FROM participants WHERE conversation_id = 'half'", ()) == []
-    assert (await store.message(5)) is not None
-    assert (await store.message(6)) is None
+    assert await store.database.rows("SELECT * FROM participants WHERE conversation_id = 'half'", ()) == []
+    assert (await store.messages.get(5)) is not None
+    assert (await store.messages.get(6)) is None
     await store.close()
 
 
-async def test_what_a_reader_may_see_and_since_when(path):
+async def test_reader_sees_their_messages_since_they_joined(path):
     store = await SqliteStore.open(path, World())
-    await store.add_group(GroupRow("g", "G", "public", owner="alice", created_at=1))
-    await store.add_message(draft(receiver="g", kind="group"))  # 1: before bob joined
+    await store.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
+    await store.messages.add(draft(receiver="g", kind="group"))  # 1: before bob joined
     action = draft(sender="bob", receiver="g", kind="group")
-    await store.add_member(in_group("g", "bob"), "participant", 1, lambda _: action)  # 2
-    await store.add_message(draft(receiver="g", kind="group"))  # 3
-    await store.add_message(draft())  # 4: alice to bob
-    await store.add_message(draft(sender="carol", receiver="dave"))  # 5: not bob's
-    await store.add_message(draft(sender="bob", receiver="carol"))  # 6
+    await store.members.add(in_group("g", "bob"), "participant", 1, lambda _: action)  # 2
+    await store.messages.add(draft(receiver="g", kind="group"))  # 3
+    await store.messages.add(draft())  # 4: alice to bob
+    await store.messages.add(draft(sender="carol", receiver="dave"))  # 5: not bob's
+    await store.messages.add(draft(sender="bob", receiver="carol"))  # 6
 
     async def ids(reader, cursor, **more):
         wanted = MessageFilter(reader=reader, newer=True, cursor=cursor, limit=100, **more)
-        return [m.id for m in await store.messages(wanted)]
+        return [m.id for m in await store.messages.find(wanted)]
 
     assert await ids("bob", 0) == [2, 3, 4, 6]
     assert await ids("bob", 3) == [4, 6]
     assert await ids("carol", 0) == [5, 6]
     assert await ids("alice", 0) == [1, 2, 3, 4]
     assert await ids("nobody", 0) == []
-    assert [m.id for m in await store.messages(MessageFilter("bob", limit=1))] == [6]
-    assert [m.id for m in await store.messages(MessageFilter("dave", limit=1))] == [5]
-    assert await store.messages(MessageFilter("nobody", limit=1)) == []
-    assert [m.id for m in await store.messages(MessageFilter("bob", limit=2))] == [6, 4]
+    assert [m.id for m in await store.messages.find(MessageFilter("bob", limit=1))] == [6]
+    assert [m.id for m in await store.messages.find(MessageFilter("dave", limit=1))] == [5]
+    assert await store.messages.find(MessageFilter("nobody", limit=1)) == []
+    assert [m.id for m in await store.messages.find(MessageFilter("bob", limit=2))] == [6, 4]
     assert [
-        m.id for m in await store.messages(MessageFilter("bob", conversation_id=key_of("", "g", "group"), limit=9))
+        m.id for m in await store.messages.find(MessageFilter("bob", conversation_id=key_of("", "g", "group"), limit=9))
     ] == [3, 2, 1]
     assert await ids("bob", 0, categories=("custom",)) == []
-    await store.remove_member(in_group("g", "bob"), lambda _: action)
+    await store.members.remove(in_group("g", "bob"), lambda _: action)
     assert await ids("bob", 0) == [4, 6]
     with pytest.raises(Refused, match="ERR_NOT_A_MEMBER"):
-        await store.remove_member(in_group("g", "bob"), lambda _: action)
+        await store.members.remove(in_group("g", "bob"), lambda _: action)
     await store.close()
 
 
-async def test_what_was_deleted_is_not_brought_back_by_an_edit_that_comes_late(path):
+async def test_late_edit_does_not_restore_a_deleted_message(path):
     store = await SqliteStore.open(path, World())
-    stored = await store.add_message(draft(text=b'{"text":"secret"}'))
+    stored = await store.messages.add(draft(text=b'{"text":"secret"}'))
     told = lambda row: draft(muid=None)  # noqa: E731
     act = MessageAct(stored.message.id, "alice", lambda standing: check_changeable(standing.message))
-    deleting = store.delete_message(act, 5, lambda _: b'{"data":{}}', told)
-    editing = store.edit_message(act, 5, lambda _: Edited(b'{"data":{"text":"secret again"}}', 0), told)
-    again = store.delete_message(act, 9, lambda _: b"{}", told)
+    deleting = store.messages.delete(act, 5, lambda _: b'{"data":{}}', told)
+    editing = store.messages.edit(act, 5, lambda _: Edited(b'{"data":{"text":"secret again"}}', 0), told)
+    again = store.messages.delete(act, 9, lambda _: b"{}", told)
     first, late, second = await asyncio.gather(deleting, editing, again, return_exceptions=True)
     assert first.new
     assert [e.code for e in (late, second)] == ["ERR_MESSAGE_ACTION_NOT_ALLOWED"] * 2
-    row = await store.message(stored.message.id)
+    row = await store.messages.get(stored.message.id)
     assert (row.deleted_at, b"secret" in row.json()) == (5, False)
-    assert (await store.message(3)) is None
+    assert (await store.messages.get(3)) is None
     await store.close()
 
 
-async def test_marks(path):
+async def test_read_state_moves_forward_only(path):
     store = await SqliteStore.open(path, World())
     for _ in range(5):
-        await store.add_message(draft())
+        await store.messages.add(draft())
     mark = {"read": True}
-    assert await store.mark(ALICE_BOB, "bob", 3, 50, **mark)
-    assert not await store.mark(ALICE_BOB, "bob", 2, 60, **mark)
-    assert await store.mark(ALICE_BOB, "bob", 4, 70, **mark)
-    rows = await store.messages(MessageFilter("bob", conversation_id=ALICE_BOB, newer=True, cursor=0))
+    assert await store.read_state.mark(ALICE_BOB, "bob", 3, 50, **mark)
+    assert not await store.read_state.mark(ALICE_BOB, "bob", 2, 60, **mark)
+    assert await store.read_state.mark(ALICE_BOB, "bob", 4, 70, **mark)
+    rows = await store.messages.find(MessageFilter("bob", conversation_id=ALICE_BOB, newer=True, cursor=0))
     assert [(r.delivered_at, r.read_at) for r in rows] == [(50, 50)] * 3 + [(70, 70), (None, None)]
     updated = MessageFilter("alice", conversation_id=ALICE_BOB, newer=True, updated_after=60, only_updates=True)
-    assert [r.id for r in await store.messages(updated)] == [4]
+    assert [r.id for r in await store.messages.find(updated)] == [4]
     await store.close()
 
 
-class Impossible:
-    """An event that cannot be queued."""
+class UnreadableEvent:
+    """An event whose data cannot be read, so that queueing fails."""
 
     trigger = "message_reaction_added"
 
@@ -174,61 +174,61 @@ class Impossible:
         raise ZeroDivisionError
 
 
-async def test_what_webhooks_are_told_is_one_transaction_with_what_it_tells_of(path):
+async def test_webhook_events_are_queued_in_the_transaction_of_the_change(path):
     store = await SqliteStore.open(path, World())
-    await store.add_message(draft())
-    await store.put_webhook(WebhookRow("w", "W", "http://hook", Impossible.trigger, created_at=1))
+    await store.messages.add(draft())
+    await store.webhooks.put(WebhookRow("w", "W", "http://hook", UnreadableEvent.trigger, created_at=1))
     group = GroupRow("g", "G", "public", owner="alice", created_at=1)
     for changing in (
-        store.react(to_message(1, "bob"), "x", 5, 100, lambda row: [Impossible()]),
-        store.mark(ALICE_BOB, "bob", 1, 5, read=True, events=[Impossible()]),
-        store.add_group(group, events=[Impossible()]),
+        store.reactions.add(to_message(1, "bob"), "x", 5, 100, lambda row: [UnreadableEvent()]),
+        store.read_state.mark(ALICE_BOB, "bob", 1, 5, read=True, events=[UnreadableEvent()]),
+        store.groups.add(group, events=[UnreadableEvent()]),
     ):
         with pytest.raises(ZeroDivisionError):
             await changing
-    assert await store.reactions(1) == []
-    assert (await store.mark_of(ALICE_BOB, "bob")).read_id == 0
-    assert await store.group("g") is None
-    event = Event(Impossible.trigger, b"{}")
-    await store.react(to_message(1, "bob"), "x", 5, 100, lambda row: [event])
-    await store.mark(ALICE_BOB, "bob", 1, 5, read=True, events=[event])
-    await store.add_group(group, events=[event])
+    assert await store.reactions.find(1) == []
+    assert (await store.read_state.get(ALICE_BOB, "bob")).read_id == 0
+    assert await store.groups.get("g") is None
+    event = Event(UnreadableEvent.trigger, b"{}")
+    await store.reactions.add(to_message(1, "bob"), "x", 5, 100, lambda row: [event])
+    await store.read_state.mark(ALICE_BOB, "bob", 1, 5, read=True, events=[event])
+    await store.groups.add(group, events=[event])
     await store.close()
     again = await SqliteStore.open(path, World())
-    assert [row.trigger for row in await again.due_deliveries("w", 10, 10)] == [Impossible.trigger] * 3
+    assert [row.trigger for row in await again.deliveries.due("w", 10, 10)] == [UnreadableEvent.trigger] * 3
     await again.close()
 
 
 async def test_users_groups_keys_and_tokens(path):
     store = await SqliteStore.open(path, World())
     assert store.created
-    assert await store.add_user(UserRow("alice", "Alice", created_at=1))
-    assert not await store.add_user(UserRow("alice", "Other", created_at=1))
-    await store.add_user(UserRow("bob", "100%_Bob", created_at=1))
-    assert (await store.users(UserFilter(search="ali")))[1] == 1
-    assert (await store.users(UserFilter(search="%")))[1] == 0
-    assert (await store.users(UserFilter(search="100%_")))[1] == 1
-    assert [u.uid for u in (await store.users(UserFilter(uids=("bob", "nobody"))))[0]] == ["bob"]
-    await store.add_group(GroupRow("private", "P", "private", owner="alice", created_at=1))
-    assert (await store.groups(GroupFilter("bob")))[1] == 0
-    assert (await store.groups(GroupFilter("alice", joined=True)))[1] == 1
-    assert await store.groups_of("alice") == ["private"]
+    assert await store.users.add(UserRow("alice", "Alice", created_at=1))
+    assert not await store.users.add(UserRow("alice", "Other", created_at=1))
+    await store.users.add(UserRow("bob", "100%_Bob", created_at=1))
+    assert (await store.users.find(UserFilter(search="ali")))[1] == 1
+    assert (await store.users.find(UserFilter(search="%")))[1] == 0
+    assert (await store.users.find(UserFilter(search="100%_")))[1] == 1
+    assert [u.uid for u in (await store.users.find(UserFilter(uids=("bob", "nobody"))))[0]] == ["bob"]
+    await store.groups.add(GroupRow("private", "P", "private", owner="alice", created_at=1))
+    assert (await store.groups.find(GroupFilter("bob")))[1] == 0
+    assert (await store.groups.find(GroupFilter("alice", joined=True)))[1] == 1
+    assert await store.members.groups_of("alice") == ["private"]
     for n in range(5):
-        await store.add_token(TokenRow(f"t{n}", "alice", n), 3)
-    owners = [await store.token_owner(f"t{n}") for n in range(5)]
+        await store.tokens.add(TokenRow(f"t{n}", "alice", n), 3)
+    owners = [await store.tokens.owner(f"t{n}") for n in range(5)]
     assert owners == [None, None, ("alice", 2), ("alice", 3), ("alice", 4)]
-    await store.remove_token("t4")
-    assert await store.token_owner("t4") is None
-    await store.add_key(KeyRow("k", "K", "authOnly", 1))
-    assert (await store.key_scope("k"), await store.key_scope("x")) == ("authOnly", None)
-    await store.seen("alice", 99)
-    assert (await store.user("alice")).last_active_at == 99
+    await store.tokens.remove("t4")
+    assert await store.tokens.owner("t4") is None
+    await store.keys.add(KeyRow("k", "K", "authOnly", 1))
+    assert (await store.keys.scope("k"), await store.keys.scope("x")) == ("authOnly", None)
+    await store.users.seen("alice", 99)
+    assert (await store.users.get("alice")).last_active_at == 99
     await store.close()
     with pytest.raises(RuntimeError):
-        await store.seen("alice", 1)
+        await store.users.seen("alice", 1)
 
 
-async def test_a_newer_database_is_refused_and_left_alone(path):
+async def test_newer_database_is_refused_and_unchanged(path):
     store = await SqliteStore.open(path, World())
     await store.close()
     with sqlite3.connect(path) as c:
@@ -240,7 +240,7 @@ async def test_a_newer_database_is_refused_and_left_alone(path):
     assert path.read_bytes() == before
 
 
-async def test_the_migrations_make_what_the_schema_says(path):
+async def test_migrations_produce_the_schema(path):
     from alembic.autogenerate import compare_metadata
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy import create_engine
@@ -254,42 +254,42 @@ async def test_the_migrations_make_what_the_schema_says(path):
     engine.dispose()
 
 
-async def test_the_catch_up_query_uses_its_index(path):
+async def test_catch_up_query_uses_its_index(path):
     from tailwire.server.store.listing import list_messages, parameters
 
     store = await SqliteStore.open(path, World())
     wanted = MessageFilter("bob", newer=True, cursor=5)
-    plan = await store._rows("EXPLAIN QUERY PLAN " + list_messages(wanted.shape()), parameters(wanted))
+    plan = await store.database.rows("EXPLAIN QUERY PLAN " + list_messages(wanted.shape()), parameters(wanted))
     assert any("messages_by_conversation (conversation_id=? AND id>?)" in row[3] for row in plan), plan
     wanted = MessageFilter("bob", newer=True, cursor=0, updated_after=5, only_updates=True)
-    plan = await store._rows("EXPLAIN QUERY PLAN " + list_messages(wanted.shape()), parameters(wanted))
+    plan = await store.database.rows("EXPLAIN QUERY PLAN " + list_messages(wanted.shape()), parameters(wanted))
     assert any("messages_by_update (conversation_id=? AND updated_at>?)" in row[3] for row in plan), plan
     await store.close()
 
 
-async def test_what_is_due_is_found_and_ordered_by_an_index(path):
+async def test_due_deliveries_are_found_and_sorted_by_an_index(path):
     store = await SqliteStore.open(path, World())
     asked = []
-    real = store._rows
+    real = store.database.rows
 
     async def noted(sql, parameters):
         asked.append((sql, parameters))
         return await real(sql, parameters)
 
-    store._rows = noted
-    await store.due_deliveries("w", 5, 50)
-    await store.deliveries_between("w", 1, 9, 50)
-    await store.deliveries("w", failed=True, limit=30, offset=30)
-    await store.deliveries("w", failed=False, limit=30, offset=30)
+    store.database.rows = noted
+    await store.deliveries.due("w", 5, 50)
+    await store.deliveries.between("w", 1, 9, 50)
+    await store.deliveries.find("w", failed=True, limit=30, offset=30)
+    await store.deliveries.find("w", failed=False, limit=30, offset=30)
     assert len(asked) == 4
     for sql, parameters in asked:
-        plan = [row[3] for row in store._reader.execute("EXPLAIN QUERY PLAN " + sql, parameters)]
+        plan = [row[3] for row in store.database.reader.execute("EXPLAIN QUERY PLAN " + sql, parameters)]
         assert len(plan) == 1, plan  # nothing is sorted
         assert "SEARCH deliveries USING INDEX deliveries_" in plan[0]
     await store.close()
 
 
-async def test_every_filter_can_be_asked_with_every_other(path):
+async def test_every_pair_of_filters_can_be_combined(path):
     store = await SqliteStore.open(path, World())
     asked = {
         "since": 3, "newer": True, "cursor": 2, "sent_cursor": 3, "updated_after": 3, "only_updates": True,
@@ -300,45 +300,45 @@ async def test_every_filter_can_be_asked_with_every_other(path):
     }  # fmt: skip
     names = [f.name for f in dataclasses.fields(MessageFilter)]
     assert set(names) == {*asked, "reader", "conversation_id", "hide_replies", "limit"}
-    readers = ("unread", "undelivered", "saved", "not_from_blocked")  # of nobody in particular it is not asked
+    readers = ("unread", "undelivered", "saved", "not_from_blocked")  # these need a reader
     for conversation, reader in itertools.product((None, ALICE_BOB), ("alice", "")):
         for pair in itertools.combinations(asked, 2):
             if reader or not set(pair) & set(readers):
                 wanted = {name: asked[name] for name in pair}
-                assert await store.messages(MessageFilter(reader, conversation_id=conversation, **wanted)) == []
+                assert await store.messages.find(MessageFilter(reader, conversation_id=conversation, **wanted)) == []
     await store.close()
 
 
-async def test_what_is_deleted_for_good_gives_no_id_twice(path):
+async def test_ids_of_removed_messages_are_not_reused(path):
     store = await SqliteStore.open(path, World())
-    await store.add_group(GroupRow("g", "G", "public", owner="alice", created_at=1))
+    await store.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
     for _ in range(3):
-        await store.add_message(draft(receiver="g", kind="group"))
-    assert await store.remove_group(GroupAct("g", "alice", "", lambda _: None), lambda _: ()) == ["alice"]
+        await store.messages.add(draft(receiver="g", kind="group"))
+    assert await store.removal.remove_group(GroupAct("g", "alice", "", lambda _: None), lambda _: ()) == ["alice"]
     await store.close()
     store = await SqliteStore.open(path, World())
-    assert (await store.message(3)) is None
-    assert (await store.add_message(draft())).message.id == 4
-    await store.add_user(UserRow("bob", "Bob"))
-    await store.remove_user("bob", with_messages=True)
-    assert (await store.message(4)) is None
-    assert (await store.conversation(ALICE_BOB, "alice", "user")) is None
+    assert (await store.messages.get(3)) is None
+    assert (await store.messages.add(draft())).message.id == 4
+    await store.users.add(UserRow("bob", "Bob"))
+    await store.removal.remove_user("bob", with_messages=True)
+    assert (await store.messages.get(4)) is None
+    assert (await store.conversations.get(ALICE_BOB, "alice", "user")) is None
     await store.close()
 
 
-async def test_the_index_of_words_survives_a_restart_and_forgets_what_is_deleted(path):
+async def test_search_index_survives_a_restart_and_drops_deleted_messages(path):
     store = await SqliteStore.open(path, World())
     for word in ("apple", "pear", "plum"):
-        await store.add_message(dataclasses.replace(draft(text=b'{"text":"%b"}' % word.encode()), traits=16))
-    find = lambda words: store.messages(MessageFilter("bob", search=words))  # noqa: E731
+        await store.messages.add(dataclasses.replace(draft(text=b'{"text":"%b"}' % word.encode()), traits=16))
+    find = lambda words: store.messages.find(MessageFilter("bob", search=words))  # noqa: E731
     assert [m.id for m in await find("pear")] == [2]
     await store.close()
     store = await SqliteStore.open(path, World())
     assert [m.id for m in await find("p")] == [3, 2]
-    row = await store.message(2)
-    await store.delete_message(to_message(row.id, "alice"), 5, lambda _: b'{"data":{}}', lambda _: draft())
+    row = await store.messages.get(2)
+    await store.messages.delete(to_message(row.id, "alice"), 5, lambda _: b'{"data":{}}', lambda _: draft())
     assert [m.id for m in await find("p")] == [3]
-    await store.remove_message(await store.message(3))
+    await store.removal.remove_message(await store.messages.get(3))
     assert await find("p") == []
     await store.close()
 
@@ -346,7 +346,7 @@ async def test_the_index_of_words_survives_a_restart_and_forgets_what_is_deleted
 OLD_NAME, OTHER = "a" * 40 + ".png", "b" * 40
 
 
-async def test_files_of_an_earlier_version_are_found_in_what_names_them(path):
+async def test_upgrade_finds_references_to_files(path):
     store = await SqliteStore.open(path, World())
     url = f"http://old.example.com:8480/files/{OLD_NAME}".encode()
     foreign = b"http://old.example.com/files/" + b"c" * 40
@@ -356,31 +356,31 @@ async def test_files_of_an_earlier_version_are_found_in_what_names_them(path):
         url,
         foreign,
     )
-    await store.add_message(draft(text=data))
+    await store.messages.add(draft(text=data))
     user = b'{"entity":{"uid":"alice","metadata":{"email":"a@example.com"}},"entityType":"user"}'
     whole = b'{"metadata":{"mine":1},"entities":{"sender":%b,"on":{"entity":{"data":{"entities":{"sender":%b}}},"entityType":"message"}}}'
-    await store.add_message(draft(text=whole % (user, user)))
-    await store.add_user(UserRow("alice", "Alice", avatar=f"https://x/files/{OTHER}"))
+    await store.messages.add(draft(text=whole % (user, user)))
+    await store.users.add(UserRow("alice", "Alice", avatar=f"https://x/files/{OTHER}"))
     for name in (OLD_NAME, OTHER, "d" * 40):
-        await store.add_file(FileRow(name, "alice", "f", "image/png", 1, 5))
+        await store.files.add(FileRow(name, "alice", "f", "image/png", 1, 5))
     await store.close()
-    with contextlib.closing(sqlite3.connect(path)) as c:  # as it was before
+    with contextlib.closing(sqlite3.connect(path)) as c:  # as in the earlier version
         undo(c, WEBHOOK_DELIVERIES, STARTS, FILES_IN_USE, revision="0004")
         c.commit()
     store = await SqliteStore.open(path, World())
     assert store.created is False
-    body = (await store.message(1)).body
+    body = (await store.messages.get(1)).body
     assert body.count(b'"tailwire:/files/' + OLD_NAME.encode()) == 3
     assert foreign in body
-    stripped = (await store.message(2)).body
+    stripped = (await store.messages.get(2)).body
     assert b"example.com" not in stripped
     assert b'"metadata":{"mine":1}' in stripped
-    unused = await store.condemn_files(never_before=100, no_more_before=100, limit=10)
+    unused = await store.files.condemn(never_before=100, no_more_before=100, limit=10)
     assert [file.name for file in unused] == ["d" * 40]
-    assert store._one("SELECT count(*) FROM pragma_table_info('app') WHERE name = 'secret'", ()) == (0,)
+    assert await store.database.one("SELECT count(*) FROM pragma_table_info('app') WHERE name = 'secret'", ()) == (0,)
     act = MessageAct(1, "alice", lambda standing: None)
-    await store.delete_message(act, 5, lambda row: b"{}", lambda row: draft())
-    assert {f.name for f in await store.condemn_files(never_before=-1, no_more_before=1 << 40, limit=10)} == {
+    await store.messages.delete(act, 5, lambda row: b"{}", lambda row: draft())
+    assert {f.name for f in await store.files.condemn(never_before=-1, no_more_before=1 << 40, limit=10)} == {
         OLD_NAME,
         "d" * 40,
     }
@@ -388,7 +388,7 @@ async def test_files_of_an_earlier_version_are_found_in_what_names_them(path):
 
 
 class Clock(World):
-    """Time that stands still until somebody moves it."""
+    """A clock that advances only on request."""
 
     now = 1000
 
@@ -396,71 +396,73 @@ class Clock(World):
         return self.now
 
 
-async def test_no_write_waits_for_a_reader_of_what_was_overwritten(path):
+async def test_writes_do_not_wait_for_a_reader_of_erased_pages(path):
     world = Clock()
     store = await SqliteStore.open(path, world)
     log = path.with_name(path.name + "-wal")
-    await store.add_user(UserRow("alice", "Alice", created_at=1))
-    with contextlib.closing(sqlite3.connect(path)) as c:  # such as a backup
+    await store.users.add(UserRow("alice", "Alice", created_at=1))
+    with contextlib.closing(sqlite3.connect(path)) as c:  # a backup, for example
         c.execute("BEGIN")
         c.execute("SELECT * FROM users").fetchall()
-        await store.remove_user("alice", with_messages=True)
+        await store.removal.remove_user("alice", with_messages=True)
         begun = time.perf_counter()
-        while await store.do_chore():
+        while await store.chores.do_next():
             pass
-        await store.add_user(UserRow("bob", "Bob", created_at=1))
-        assert time.perf_counter() - begun < 2  # a connection waits for 5 seconds
+        await store.users.add(UserRow("bob", "Bob", created_at=1))
+        assert time.perf_counter() - begun < 2  # the busy timeout is 5 seconds
         assert b"Alice" in log.read_bytes()
-        assert await store.next_chore() == world.now + 1
+        assert await store.chores.next_due() == world.now + 1
     world.now += 1
-    assert await store.do_chore()
+    assert await store.chores.do_next()
     assert b"Alice" not in log.read_bytes()
     assert b"Alice" not in path.read_bytes()
-    assert await store.next_chore() is None
+    assert await store.chores.next_due() is None
     await store.close()
 
 
-async def test_whoever_sends_to_webhooks_is_told_when_there_is_something_to_see(path):
+async def test_sender_is_woken_after_the_delivery_is_committed(path):
     store = await SqliteStore.open(path, World())
-    await store.put_webhook(WebhookRow("w", "W", "http://x.test", "message_sent", created_at=1))
+    await store.webhooks.put(WebhookRow("w", "W", "http://x.test", "message_sent", created_at=1))
     seen = []
-    store.on_delivery(lambda: seen.append(store._one("SELECT count(*) FROM deliveries", ())[0]))
+    store.webhooks.on_queued(
+        lambda: seen.append(store.database.reader.execute("SELECT count(*) FROM deliveries").fetchone()[0])
+    )
     for _ in range(2):
-        await store.add_message(dataclasses.replace(draft(), events=(Event("message_sent"),)))
+        await store.messages.add(dataclasses.replace(draft(), events=(Event("message_sent"),)))
     assert seen == [1, 2]
     await store.close()
 
 
-async def test_a_token_is_made_only_for_somebody_who_may_log_in(path):
+async def test_token_is_added_only_for_an_active_user(path):
     store = await SqliteStore.open(path, World())
     for uid in ("alice", "bob"):
-        await store.add_user(UserRow(uid, uid, created_at=1))
+        await store.users.add(UserRow(uid, uid, created_at=1))
     for n in range(3):
-        await store.add_token(TokenRow(f"t{n}", "alice", 1), 3)
-    assert await store.token_owner("t0")
-    assert await store.add_token(TokenRow("t3", "alice", 1), 3) == ["t0"]
-    assert await store.token_owner("t0") is None
-    resting = store.deactivate(["alice", "bob"], 9)
-    late = store.add_token(TokenRow("t4", "alice", 1), 3)
+        await store.tokens.add(TokenRow(f"t{n}", "alice", 1), 3)
+    assert await store.tokens.owner("t0")
+    assert await store.tokens.add(TokenRow("t3", "alice", 1), 3) == ["t0"]
+    assert await store.tokens.owner("t0") is None
+    resting = store.users.deactivate(["alice", "bob"], 9)
+    late = store.tokens.add(TokenRow("t4", "alice", 1), 3)
     (done, tokens), refused = await asyncio.gather(resting, late, return_exceptions=True)
     assert (done, sorted(tokens)) == (["alice", "bob"], [("alice", "t1"), ("alice", "t2"), ("alice", "t3")])
     assert refused.code == "ERR_UID_NOT_FOUND"
-    assert await store.token_owner("t1") is None
+    assert await store.tokens.owner("t1") is None
     await store.close()
 
 
-async def test_a_change_brings_nothing_back_that_was_deleted_meanwhile(path):
+async def test_late_change_does_not_restore_a_removed_row(path):
     store = await SqliteStore.open(path, World())
     webhook = WebhookRow("w", "W", "http://x.test", "message_sent", created_at=1)
-    await store.put_webhook(webhook)
-    await store.add_key(KeyRow("k", "K", "authOnly", 1))
-    await store.add_user(UserRow("alice", "Alice", created_at=1))
+    await store.webhooks.put(webhook)
+    await store.keys.add(KeyRow("k", "K", "authOnly", 1))
+    await store.users.add(UserRow("alice", "Alice", created_at=1))
     await asyncio.gather(
-        store.remove_webhook("w"), store.remove_key("k"), store.remove_user("alice", with_messages=True)
+        store.webhooks.remove("w"), store.keys.remove("k"), store.removal.remove_user("alice", with_messages=True)
     )
-    assert not await store.put_webhook(dataclasses.replace(webhook, name="X"), new=False)
-    assert not await store.change_key("k", "X", "fullAccess")
-    assert await store.change_user("alice", {"name": "X"}) is None
-    found = (await store.webhook("w"), await store.key_scope("k"), await store.user("alice"))
+    assert not await store.webhooks.put(dataclasses.replace(webhook, name="X"), new=False)
+    assert not await store.keys.change("k", "X", "fullAccess")
+    assert await store.users.change("alice", {"name": "X"}) is None
+    found = (await store.webhooks.get("w"), await store.keys.scope("k"), await store.users.get("alice"))
     assert found == (None, None, None)
     await store.close()

@@ -1,4 +1,4 @@
-"""Databases of earlier versions, brought to this one with what is in them."""
+"""Upgrades of databases of earlier versions, with their data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tailwire.server.store.sqlite import SqliteStore
 
 
 def as_of(path: Path, revision: str) -> sqlite3.Connection:
-    """A database as a version with that schema left it."""
+    """Create a database with the schema of an earlier revision."""
     config = Config()
     config.set_main_option("script_location", str(Path(tailwire.server.store.__file__).parent / "migrations"))
     engine = create_engine(f"sqlite:///{path}")
@@ -35,7 +35,7 @@ def as_of(path: Path, revision: str) -> sqlite3.Connection:
 
 
 class Before:
-    """Writes as the server did when `a_user_b` and `group_g` were the keys."""
+    """Writes rows as the server did when `a_user_b` and `group_g` were the keys."""
 
     def __init__(self, c: sqlite3.Connection) -> None:
         self.c = c
@@ -116,12 +116,12 @@ class Before:
 
 
 async def texts(store: SqliteStore, reader: str, **more) -> list[str]:
-    rows = await store.messages(MessageFilter(reader, newer=True, cursor=0, limit=100, **more))
+    rows = await store.messages.find(MessageFilter(reader, newer=True, cursor=0, limit=100, **more))
     found = [json.loads(row.json()) for row in rows]
     return [m["data"].get("text", m["data"].get("action", "")) for m in found]
 
 
-async def test_conversations_that_shared_an_id_are_told_apart(tmp_path):
+async def test_conversations_that_shared_an_id_are_separated(tmp_path):
     path = tmp_path / "old.db"
     c = as_of(path, "0002")
     old = Before(c)
@@ -154,7 +154,7 @@ async def test_conversations_that_shared_an_id_are_told_apart(tmp_path):
     assert await texts(store, "smith") == ["second pair"]
 
     async def listed(uid: str) -> dict[str, tuple[int, int, int, int]]:
-        rows, _ = await store.conversations(ConversationFilter(uid))
+        rows, _ = await store.conversations.find(ConversationFilter(uid))
         return {r.conversation_id: (r.last_message_id, r.shown_message_id, r.read_id, r.unread) for r in rows}
 
     assert await listed("mallory") == {group: (2, 2, 2, 0)}
@@ -163,40 +163,40 @@ async def test_conversations_that_shared_an_id_are_told_apart(tmp_path):
     assert await listed("smith") == {key_of("alice_user_test", "smith", "user"): (6, 6, 6, 0)}
     assert await listed("test_user_smith") == {key_of("alice", "test_user_smith", "user"): (5, 5, 0, 1)}
     assert await listed("bob") == {key_of("alice", "bob", "user"): (7, 7, 7, 0)}
-    assert (await store.mark_of(key_of("alice", "bob", "user"), "bob")).tags == '["kept"]'
-    assert (await store.mark_of(group, "mallory")).pinned_at == 5
-    assert store._reader.execute("SELECT * FROM receipts").fetchall() == [(group, "tom", 1, 2, 9)]
+    assert (await store.read_state.get(key_of("alice", "bob", "user"), "bob")).tags == '["kept"]'
+    assert (await store.read_state.get(group, "mallory")).pinned_at == 5
+    assert store.database.reader.execute("SELECT * FROM receipts").fetchall() == [(group, "tom", 1, 2, 9)]
 
-    await store.remove_group(GroupAct("admin_user_tom", "mallory", "", lambda _: None), lambda _: ())
+    await store.removal.remove_group(GroupAct("admin_user_tom", "mallory", "", lambda _: None), lambda _: ())
     assert await texts(store, "tom", conversation_id=pair) == ["the code is 4711", "thanks", "edited"]
     await store.close()
 
 
-async def test_a_conversation_goes_on_after_the_upgrade(tmp_path):
+async def test_conversation_continues_after_the_upgrade(tmp_path):
     path = tmp_path / "old.db"
     c = as_of(path, "0002")
     old = Before(c)
     old.user("alice", "bob")
     old.says("alice", "bob", "an old word")
-    old.group("team", "alice")  # nothing was said in it yet
+    old.group("team", "alice")  # without messages
     c.execute("INSERT INTO participants VALUES ('alice', 'alice_user_carol'), ('carol', 'alice_user_carol')")
-    c.execute("INSERT INTO conversations VALUES ('alice_user_carol', 0, 3, 0, 3)")  # begun, and empty
+    c.execute("INSERT INTO conversations VALUES ('alice_user_carol', 0, 3, 0, 3)")  # started, without messages
     c.commit()
     c.close()
     store = await SqliteStore.open(path, World())
     key = key_of("bob", "alice", "user")
     body = b'{"data":{"text":"a new word"}}'
     draft = Draft(key, "bob", "alice", "user", "message", "text", body, 9, traits=int(Trait.SEARCHABLE))
-    assert (await store.add_message(draft)).before == 1
+    assert (await store.messages.add(draft)).before == 1
     assert await texts(store, "alice", conversation_id=key) == ["an old word", "a new word"]
     assert await texts(store, "alice", search="word") == ["an old word", "a new word"]
-    rows, total = await store.conversations(ConversationFilter("alice"))
+    rows, total = await store.conversations.find(ConversationFilter("alice"))
     assert ([r.conversation_id for r in rows], total) == ([key, key_of("alice", "carol", "user")], 2)
     await store.close()
 
 
 @pytest.mark.parametrize("words", ["old", "new"])
-async def test_words_that_were_indexed_before_are_found_after(tmp_path, words):
+async def test_indexed_words_are_found_after_the_upgrade(tmp_path, words):
     path = tmp_path / "old.db"
     c = as_of(path, "0002")
     old = Before(c)
@@ -209,14 +209,14 @@ async def test_words_that_were_indexed_before_are_found_after(tmp_path, words):
     old.says("alice", "bob", "a new word")
     c.commit()
     c.close()
-    assert word == "c33debbd15bca3d7a"  # as it was before: of the id that clients see
+    assert word == "c33debbd15bca3d7a"  # unchanged: derived from the id that clients see
     store = await SqliteStore.open(path, World())
     for of in (key_of("alice", "bob", "user"), None):
         assert len(await texts(store, "alice", search=words, conversation_id=of)) == 1
     await store.close()
 
 
-# Written by the server as it was before conversations had keys of their own: three users with metadata, a group, mentions,
+# Written by a server from before conversations had keys: three users with metadata, a group, mentions,
 # a thread, a reaction, uploaded pictures (one is an avatar too, one of a deleted message), edits, words in the index.
 WHOLE = Path(__file__).with_name("database_0002.sql")
 KEPT, LOST, SHARED = (
@@ -229,7 +229,7 @@ KEPT, LOST, SHARED = (
 )
 
 
-# Half of a surrogate pair was let in once.
+# Lone surrogates were accepted once.
 ODD = b"""{"sender":"carol","data":{"text":"\\ud83d","entities":{"sender":{"entity":
 {"uid":"carol","name":"Carol","metadata":{"email":"carol@example.com"}},"entityType":"user"}}}}"""
 
@@ -246,8 +246,8 @@ async def opened(path: Path) -> SqliteStore:
 
 
 def shape(store: SqliteStore) -> dict[str, set[tuple[str, ...]]]:
-    """The columns and indexes of each table."""
-    c = store._reader
+    """Return the columns and indexes of each table."""
+    c = store.database.reader
     found: dict[str, set[tuple[str, ...]]] = {}
     for (table,) in c.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"):
         columns = {(name, kind) for _, name, kind, *_ in c.execute(f"PRAGMA table_info({table})")}
@@ -256,7 +256,7 @@ def shape(store: SqliteStore) -> dict[str, set[tuple[str, ...]]]:
     return found
 
 
-async def test_a_whole_database_is_brought_to_this_version_with_all_that_is_in_it(tmp_path):
+async def test_whole_database_is_upgraded_with_its_data(tmp_path):
     store = await opened(tmp_path / "old.db")
     pair, team = key_of("alice", "bob", "user"), key_of("", "team", "group")
     fresh = await SqliteStore.open(tmp_path / "new.db", World())
@@ -273,25 +273,27 @@ async def test_a_whole_database_is_brought_to_this_version_with_all_that_is_in_i
     assert await texts(store, "carol", search="reply", conversation_id=team) == ["a reply"]
     assert await texts(store, "bob", mentioned=("bob",)) == ["hello <@uid:bob> and <@uid:alice>"]
 
-    rows, _ = await store.conversations(ConversationFilter("alice"))
+    rows, _ = await store.conversations.find(ConversationFilter("alice"))
     assert {r.conversation_id: (r.last_message_id, r.shown_message_id, r.unread, r.mentioned) for r in rows} == {
         pair: (9, 6, 1, 1),
         team: (13, 12, 3, 1),
     }
 
-    assert b"\\ud83d" in (await store.message(14)).body  # what strict parsers refuse keeps nobody from upgrading
-    assert b"carol@" not in (await store.message(14)).body
-    bodies = [body for (body,) in store._reader.execute("SELECT body FROM messages")]
-    assert not any(b"example.com" in body for body in bodies)  # neither the server's address, nor what was metadata
-    assert (await store.message(5)).body.count(b'"tailwire:/files/' + KEPT.encode()) == 3
-    uses = set(store._reader.execute("SELECT place, key, name FROM file_uses"))
+    assert (
+        b"\\ud83d" in (await store.messages.get(14)).body
+    )  # a body that strict parsers refuse does not stop the upgrade
+    assert b"carol@" not in (await store.messages.get(14)).body
+    bodies = [body for (body,) in store.database.reader.execute("SELECT body FROM messages")]
+    assert not any(b"example.com" in body for body in bodies)  # neither the server's address nor users' metadata
+    assert (await store.messages.get(5)).body.count(b'"tailwire:/files/' + KEPT.encode()) == 3
+    uses = set(store.database.reader.execute("SELECT place, key, name FROM file_uses"))
     assert uses == {("message", "5", KEPT), ("user", "bob", KEPT), ("message", "12", SHARED)}
-    condemned = await store.condemn_files(never_before=1 << 40, no_more_before=1 << 40, limit=10)
+    condemned = await store.files.condemn(never_before=1 << 40, no_more_before=1 << 40, limit=10)
     assert [file.name for file in condemned] == [LOST]
     await store.close()
 
 
-async def test_messages_of_an_upgraded_database_are_edited_deleted_and_forgotten(tmp_path):
+async def test_messages_of_an_upgraded_database_can_be_edited_deleted_and_removed(tmp_path):
     store = await opened(tmp_path / "old.db")
     pair = key_of("alice", "bob", "user")
 
@@ -303,23 +305,25 @@ async def test_messages_of_an_upgraded_database_are_edited_deleted_and_forgotten
 
     body = b'{"sender":"alice","data":{"text":"the last word"}}'
     for _ in range(2):
-        stored = await store.edit_message(act(3), 9, lambda row: Edited(body, int(Trait.SEARCHABLE), ("bob",)), told)
+        stored = await store.messages.edit(act(3), 9, lambda row: Edited(body, int(Trait.SEARCHABLE), ("bob",)), told)
     assert stored.message.id == 16
-    assert await store.message(15) is None  # of two edits, the last is told of
+    assert await store.messages.get(15) is None  # of two edits, only the last has an action message
     assert await texts(store, "bob", search="word") == ["the last word"]
     assert await texts(store, "bob", mentioned=("bob",), conversation_id=pair) == ["the last word"]
 
-    await store.delete_message(act(5), 9, lambda row: b'{"data":{}}', told)
-    assert await store.condemn_files(never_before=-1, no_more_before=1 << 40, limit=10) == []  # it is an avatar still
-    await store.change_user("bob", {"avatar": None})
-    (gone,) = await store.condemn_files(never_before=-1, no_more_before=1 << 40, limit=10)
+    await store.messages.delete(act(5), 9, lambda row: b'{"data":{}}', told)
+    assert await store.files.condemn(never_before=-1, no_more_before=1 << 40, limit=10) == []  # it is still an avatar
+    await store.users.change("bob", {"avatar": None})
+    (gone,) = await store.files.condemn(never_before=-1, no_more_before=1 << 40, limit=10)
     assert gone.name == KEPT
 
-    groups, _ = await store.remove_user("alice", with_messages=True)
+    groups, _ = await store.removal.remove_user("alice", with_messages=True)
     assert groups == ["team"]
-    while await store.do_chore():
+    while await store.chores.do_next():
         pass
-    assert store._reader.execute("SELECT count(*) FROM messages WHERE conversation_id = ?", (pair,)).fetchone() == (0,)
-    assert (await store.conversations(ConversationFilter("bob")))[1] == 1
-    assert not any(b'"name":"Alice"' in body for (body,) in store._reader.execute("SELECT body FROM messages"))
+    assert store.database.reader.execute(
+        "SELECT count(*) FROM messages WHERE conversation_id = ?", (pair,)
+    ).fetchone() == (0,)
+    assert (await store.conversations.find(ConversationFilter("bob")))[1] == 1
+    assert not any(b'"name":"Alice"' in body for (body,) in store.database.reader.execute("SELECT body FROM messages"))
     await store.close()

@@ -107,6 +107,6 @@ class Connections:
         # Complete requests are processed; a request that waits for its body is not awaited.
         for _ in range(4):
             await asyncio.sleep(0)
-        pending = [*self._parts.gateway._tasks, *(t for t in state.tasks if self._parts.store._writer.busy)]
+        pending = [*self._parts.gateway._tasks, *(t for t in state.tasks if self._parts.store.database.writer.busy)]
         if pending:
             await asyncio.wait(pending, timeout=1)

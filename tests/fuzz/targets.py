@@ -75,7 +75,7 @@ def server_frame(data: bytes) -> None:
     try:
         frame = frames.decode_frame(data)
     except Refused as e:
-        json.dumps(e.told())
+        json.dumps(e.as_error())
         return
     for kind in _BODIES:
         try:
@@ -196,7 +196,7 @@ def _may_refuse(work: Callable[[], object]) -> None:
     try:
         work()
     except Refused as e:
-        json.dumps(e.told())
+        json.dumps(e.as_error())
 
 
 class _Sink:
@@ -233,7 +233,7 @@ def multipart(data: bytes) -> None:
                 receive, b"multipart/form-data; boundary=b", lambda fields: _Sink(), admit, lambda size, whole: None
             )
         except Refused as e:
-            json.dumps(e.told())
+            json.dumps(e.as_error())
         else:
             form.drop()
 

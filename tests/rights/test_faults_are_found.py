@@ -19,9 +19,10 @@ from tailwire.server.ports.records import GroupRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupStanding
 from tailwire.server.rules import permissions
+from tailwire.server.store import annotations, listing, removal, standings
 from tailwire.server.store import conversations as store_conversations
 from tailwire.server.store import groups as store_groups
-from tailwire.server.store import listing, removal, standing
+from tailwire.server.store import members as store_members
 from tailwire.server.store import messages as store_messages
 from tailwire.server.store import reactions as store_reactions
 
@@ -61,14 +62,14 @@ def _join_is_decided_before_the_password(patch):
         found = GroupStanding(GroupRow(act.guid, act.guid, "password", owner="", created_at=0))
 
         def add(c: sqlite3.Connection):
-            values = (act.guid, act.on, scope, now, store._last_id)
+            values = (act.guid, act.on, scope, now, store.database.last_id)
             if c.execute("INSERT INTO members VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", values).rowcount != 1:
                 raise Refused("ERR_ALREADY_JOINED")
             c.execute("UPDATE groups SET members_count = members_count + 1 WHERE guid = ?", (act.guid,))
-            return store._insert(c, told(found))
+            return store.messages.insert(c, told(found))
 
         store = self._store
-        stored = await store._writer.submit(add)
+        stored = await store.database.write(add)
         self._delivery.membership(act.on, act.guid, joined=True)
         return stored
 
@@ -90,21 +91,21 @@ def _a_change_of_a_group_is_decided_before_the_hash(patch):
                 c.execute(f"UPDATE groups SET {marks} WHERE guid = ?", [*astuple(row), guid])
                 return row
 
-            return await self._store._writer.submit(write)
+            return await self._store.database.write(write)
 
-        self._store.change_group = change_group
+        self._store.groups.change = change_group
         try:
             return await honest(self, caller, guid, change)
         finally:
-            del self._store.change_group
+            del self._store.groups.change
 
     patch.setattr(actions_groups.Groups, "update", update)
 
 
 def _threads_of_groups_that_one_has_left(patch):
-    patch.setattr(store_groups, "_UNFOLLOW", "SELECT :uid, :conversation")
+    patch.setattr(store_members, "_UNFOLLOW", "SELECT :uid, :conversation")
     followed = "FROM subscriptions s JOIN messages m ON m.id = s.message_id WHERE s.uid = :uid"
-    patch.setattr(store_reactions, "_FOLLOWED", followed)
+    patch.setattr(annotations, "_FOLLOWED", followed)
 
 
 def _friends_only_is_not_asked_for_what_is_not_kept(patch):
@@ -154,7 +155,7 @@ def _a_block_stops_nothing_but_sends(patch):
 
 
 def _blocks_are_not_looked_at_in_the_store(patch):
-    patch.setattr(standing, "_BLOCK", "SELECT uid FROM blocks WHERE :one = '' AND :other = '' AND :by = ''")
+    patch.setattr(standings, "_BLOCK", "SELECT uid FROM blocks WHERE :one = '' AND :other = '' AND :by = ''")
 
 
 def _a_participant_pins_what_they_said(patch):
@@ -166,7 +167,7 @@ def _no_history_before_joining_in_single_messages(patch):
 
     async def message(self, caller, wanted, operation):
         row = await honest(self, caller, wanted, operation)
-        member = await self._store.member(row.receiver, caller.uid) if row.receiver_type == "group" else None
+        member = await self._store.members.get(row.receiver, caller.uid) if row.receiver_type == "group" else None
         if member is not None and row.id <= member.joined_after_id:
             raise Refused("ERR_MESSAGE_ID_NOT_FOUND")
         return row
@@ -204,7 +205,7 @@ def _the_newest_is_shown_though_it_was_cleared(patch):
 
 
 def _a_conversation_keeps_its_last_message_that_is_gone(patch):
-    patch.setattr(removal, "_SETTLE", "DELETE FROM conversations WHERE conversation_id = :of AND 0")
+    patch.setattr(removal, "_UPDATE_LAST", "DELETE FROM conversations WHERE conversation_id = :of AND 0")
 
 
 def _a_token_outlives_its_logout_on_other_sockets(patch):
@@ -231,33 +232,33 @@ def _membership_is_decided_before_a_message_is_stored(patch):
 def _groups_are_decided_on_before_the_transaction(patch):
     # The earlier standing is used for the change.
     looked = {}
-    honest = standing.may_act
+    honest = standings.may_act
 
-    async def look(self, act):
-        looked[id(act)] = found = honest(self._reader, act)
+    async def group(self, act):
+        looked[id(act)] = found = honest(self._db.reader, act)
         return found
 
     def may_act(c, act):
         return looked[id(act)] if id(act) in looked else honest(c, act)
 
-    patch.setattr(standing.Look, "look", look)
-    for module in (store_groups, removal):
+    patch.setattr(standings.Standings, "group", group)
+    for module in (store_groups, store_members, removal):
         patch.setattr(module, "may_act", may_act)
 
 
 def _messages_are_decided_on_before_the_transaction(patch):
     looked = {}
-    honest = standing.may_change
+    honest = standings.may_change
 
-    async def look_at(self, act):
-        looked[id(act)] = found = honest(self._reader, act)
+    async def message(self, act):
+        looked[id(act)] = found = honest(self._db.reader, act)
         return found
 
     def may_change(c, act):
         return looked[id(act)] if id(act) in looked else honest(c, act)
 
-    patch.setattr(standing.Look, "look_at", look_at)
-    for module in (store_messages, store_reactions):
+    patch.setattr(standings.Standings, "message", message)
+    for module in (store_messages, store_reactions, annotations):
         patch.setattr(module, "may_change", may_change)
 
 

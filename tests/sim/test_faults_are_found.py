@@ -24,7 +24,7 @@ from tailwire.server.actions import members as actions_members
 from tailwire.server.actions import messages as actions_messages
 from tailwire.server.fanout import hub
 from tailwire.server.gateway import gateway, liveness
-from tailwire.server.store import groups, lineage, messages, writer
+from tailwire.server.store import members, messages, starts, writer
 from tailwire.testing.simulation import Plan, Step, make_plan
 from tailwire.testing.simulation.shrink import fails
 
@@ -131,17 +131,17 @@ def _response_before_commit(patch):
 
 
 def _muid_is_stored_twice(patch):
-    honest = messages.Messages._insert
+    honest = messages.Messages.insert
 
-    def insert(self, c, d):
-        stored = honest(self, c, d)
+    def insert(self, c, d, act=None):
+        stored = honest(self, c, d, act)
         if not stored.new:
             import dataclasses
 
-            return honest(self, c, dataclasses.replace(d, muid=None))
+            return honest(self, c, dataclasses.replace(d, muid=None), act)
         return stored
 
-    patch.setattr(messages.Messages, "_insert", insert)
+    patch.setattr(messages.Messages, "insert", insert)
 
 
 def _live_messages_overtake_catch_up(patch):
@@ -228,14 +228,14 @@ def _new_members_are_not_subscribed(patch):
 
 
 def _new_members_catch_up_on_all_history(patch):
-    honest = groups.Groups.add_member
+    honest = members.Members.add
 
-    async def add_member(self, *args):
+    async def add(self, *args):
         stored = await honest(self, *args)
-        await self._writer.submit(lambda c: c.execute("UPDATE members SET joined_after_id = 0").rowcount)
+        await self._db.run("UPDATE members SET joined_after_id = 0")
         return stored
 
-    patch.setattr(groups.Groups, "add_member", add_member)
+    patch.setattr(members.Members, "add", add)
 
 
 def _lost_messages_are_not_detected(patch):
@@ -328,9 +328,9 @@ def _dead_connections_are_reused(patch):
 
 def _restored_backup_is_not_detected(patch):
     # The server accepts any position as its own, and reuses ids after a backup was restored.
-    patch.setattr(lineage.Lineage, "known_until", lambda self, trail, message_id, last: message_id)
-    patch.setattr(lineage.IdFile, "read", lambda self: None)
-    patch.setattr(lineage, "JUMP", 0)
+    patch.setattr(starts.Starts, "known_until", lambda self, trail, message_id, last: message_id)
+    patch.setattr(starts.IdFile, "read", lambda self: None)
+    patch.setattr(starts, "ID_JUMP", 0)
 
 
 def _restored_backup_restarts_catch_up(patch):

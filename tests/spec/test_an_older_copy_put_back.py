@@ -10,7 +10,7 @@ import pytest
 
 from harness import Stage
 from tailwire import HistoryGap, MemorySessionStore
-from tailwire.server.store.lineage import MARGIN
+from tailwire.server.store.starts import ID_MARGIN
 
 FILES = ("tailwire.db", "tailwire.db-wal", "tailwire.db-shm", "tailwire.db.ids")
 
@@ -59,7 +59,7 @@ async def test_clients_hear_what_comes_and_are_told(stage: Stage, tmp_path, whol
     if not whole:
         ids = [m.id for m in (*lost, *first, *after)]
         assert len(set(ids)) == len(ids)
-        assert first[0].id > lost[-1].id + MARGIN - 1
+        assert first[0].id > lost[-1].id + ID_MARGIN - 1
 
 
 @pytest.mark.spec("K1")

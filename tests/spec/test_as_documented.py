@@ -122,8 +122,8 @@ async def test_what_webhooks_are_told_of_scopes_and_connections(stage):
         body = {"name": "W", "webhookUrl": "http://hooks.test/w", "triggers": triggers}
         await rest("POST", "/webhooks", json=body)
         store = stage.server.parts.store
-        enqueue = store._enqueue_all
-        store._enqueue_all = lambda c, events, row: (told.extend(events), enqueue(c, events, row))
+        enqueue = store.webhooks.enqueue
+        store.webhooks.enqueue = lambda c, events, row: (told.extend(events), enqueue(c, events, row))
         await rest("POST", "/groups", behalf="alice", json={"guid": "g", "name": "G", "type": "public"})
         await rest("POST", "/groups/g/members", json={"participants": ["bob"]})
         await rest("PUT", "/groups/g/members/bob", behalf="alice", json={"scope": "moderator"})

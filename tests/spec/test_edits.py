@@ -68,7 +68,7 @@ async def test_who_is_there_hears_each_edit(stage: Stage):
 
 async def written(stage: Stage, word: bytes) -> int:
     """How many stored messages have a word."""
-    rows = await stage.server.parts.store._rows("SELECT body FROM messages", ())
+    rows = await stage.server.parts.store.database.rows("SELECT body FROM messages", ())
     return sum(word in row[0] for row in rows)
 
 
@@ -91,5 +91,7 @@ async def test_what_an_edited_message_said_goes_with_it(stage: Stage, how: str):
         else:
             await rest("DELETE", "/users/alice", json={"permanent": True})
         assert await written(stage, b"Xylophone") == 0
-        left = await stage.server.parts.store._rows("SELECT 1 FROM subscriptions WHERE message_id = ?", (action,))
+        left = await stage.server.parts.store.database.rows(
+            "SELECT 1 FROM subscriptions WHERE message_id = ?", (action,)
+        )
         assert left == []

@@ -438,7 +438,7 @@ async def test_the_offline_hint_probes_and_is_not_trusted(stage: Stage):
 async def test_a_rejected_token_ends_the_session(stage: Stage):
     store = MemorySessionStore()
     alice = await stage.enter("alice", store=store)
-    await stage.server.parts.store.remove_token(_hash_of(store, stage))
+    await stage.server.parts.store.tokens.remove(_hash_of(store, stage))
     stage.network.drop()
     await alice.ears.until(lambda: any(e.code == "ERR_AUTH_TOKEN_EXPIRED" for e in alice.ears.all("error")))
     connections = stage.network.connected
@@ -459,7 +459,7 @@ async def test_a_token_provider_is_asked_once_for_a_rejected_token(stage: Stage)
         return (await stage.server.parts.actions.sessions.create_token("alice"))["authToken"]
 
     alice = await stage.enter("alice", store=store, provider=provide)
-    await stage.server.parts.store.remove_token(_hash_of(store, stage))
+    await stage.server.parts.store.tokens.remove(_hash_of(store, stage))
     stage.network.drop()
     await alice.ears.until(lambda: alice.ears.statuses[-1] is DISCONNECTED)
     await alice.connected()
@@ -476,7 +476,7 @@ async def test_a_token_provider_that_gives_a_bad_token_is_not_asked_for_ever(sta
         return "nonsense"
 
     await stage.enter("alice", store=store, provider=provide)
-    await stage.server.parts.store.remove_token(_hash_of(store, stage))
+    await stage.server.parts.store.tokens.remove(_hash_of(store, stage))
     stage.network.drop()
     await stage.pass_time(600)
     assert len(asked) == 1

@@ -173,14 +173,14 @@ async def test_of_a_file_that_the_store_cannot_note_nothing_is_left(stage, tmp_p
     fields = {"receiver": "bob", "receiverType": "user", "type": "image", "data": "{}"}
     async with Rest(stage) as rest:
         await rest("GET", "/me", as_="alice")
-        stage.server.parts.store._writing.execute("PRAGMA query_only = ON")
+        stage.server.parts.store.database.writing.execute("PRAGMA query_only = ON")
         answer = await rest.answer(
             "POST", "/messages", as_="alice", data=fields, files={"files[]": ("a.png", picture())}
         )
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "ERR_UNAVAILABLE")
         assert list((tmp_path / "uploads").iterdir()) == []
         assert (await rest.answer("GET", "/health")).status_code == 503
-        stage.server.parts.store._writing.execute("PRAGMA query_only = OFF")
+        stage.server.parts.store.database.writing.execute("PRAGMA query_only = OFF")
         await rest("POST", "/messages", as_="alice", data=fields, files={"files[]": ("a.png", picture())})
         assert (await rest.answer("GET", "/health")).status_code == 200
 

@@ -326,7 +326,7 @@ async def test_failed_deliveries_are_limited_in_number_and_age(stage):
         await stage.pass_time(60)
         state = (await rest("GET", "/webhooks/w"))["state"]
         assert (state["waiting"], state["failed"]) == (0, 2)
-        assert stage.server.parts.store._one("SELECT count(*) FROM deliveries", ()) == (2,)
+        assert await stage.server.parts.store.database.one("SELECT count(*) FROM deliveries", ()) == (2,)
         await stage.pass_time(2 * 3600)
         assert (await rest("GET", "/webhooks/w"))["state"]["failed"] == 0
 
@@ -337,12 +337,12 @@ async def test_rolled_back_transaction_counts_nothing(stage):
         store = stage.server.parts.store
 
         def half(c):
-            store._enqueue(c, "w", "message_sent", b"{}")
+            store.deliveries.enqueue(c, "w", "message_sent", b"{}")
             raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
-            await store._writer.submit(half)
-        assert store.waiting_deliveries() == {}
+            await store.database.write(half)
+        assert store.deliveries.waiting_counts() == {}
 
 
 async def test_triggers_are_listed(stage):
@@ -379,10 +379,10 @@ async def test_upgraded_database_keeps_webhooks_and_queues(tmp_path):
         c.execute("INSERT INTO deliveries (webhook, trigger, body, attempt, due_at) VALUES ('w', 't', '{}', 1, 9)")
     c.close()
     parts = await assemble(Settings(data=str(tmp_path)), World())
-    row = await parts.store.webhook("w")
+    row = await parts.store.webhooks.get("w")
     assert row.secret is None
     assert row.password.startswith("sealed:")
-    (waiting,) = await parts.store.due_deliveries("w", 10, 10)
+    (waiting,) = await parts.store.deliveries.due("w", 10, 10)
     assert (waiting.attempt, waiting.queued_at > 0) == (1, True)
     await parts.webhooks.close()
     await parts.store.close()

@@ -270,7 +270,7 @@ async def change(stage: Stage, message_id: int, old: bytes, new: bytes) -> None:
         assert old in bytes(body)
         c.execute("UPDATE messages SET body = ? WHERE id = ?", (bytes(body).replace(old, new), message_id))
 
-    await stage.server.parts.store._writer.submit(write)
+    await stage.server.parts.store.database.write(write)
 
 
 async def test_a_message_that_cannot_be_read_is_a_gap_and_the_others_come(stage: Stage, caplog):

@@ -250,7 +250,7 @@ async def test_a_ban_puts_out_who_is_banned_and_a_member_all_the_same(stage: Sta
     async with Rest(stage) as rest:
         await locked(rest, "bob")
         ban = "INSERT INTO bans VALUES ('g', 'bob', 'participant', 1, 'alice')"  # as an earlier version left it
-        await stage.server.parts.store._writer.submit(lambda c: c.execute(ban).rowcount)
+        await stage.server.parts.store.database.write(lambda c: c.execute(ban).rowcount)
         await rest("POST", "/groups/g/bannedusers/bob", as_="alice")
         await bob.ears.until(lambda: bool(bob.ears.all("banned")))
         await rest("POST", "/messages", json=text("g", "without bob", "group"), as_="alice")

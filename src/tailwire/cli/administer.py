@@ -84,13 +84,13 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
 
 async def _new_keys(store: SqliteStore, world: World, settings: Settings, *, replace: bool) -> None:
     file = key_file(settings.data)
-    before, count = await store.keys("", "", limit=MAX_KEYS, offset=0)
+    before, count = await store.keys.find("", "", limit=MAX_KEYS, offset=0)
     keys = await make_keys(store, world)
     print(f"app id       {keys.app_id}\nauth key     {keys.auth_key}\nREST API key {keys.api_key}")
     if not replace:
         print(f"The {count} existing keys stay valid; --replace revokes them.", file=sys.stderr)
         return
     for key in before:
-        await store.remove_key(key.key_hash)
+        await store.keys.remove(key.key_hash)
     write_keys(file, keys)
     print(f"The {len(before)} previous keys are revoked. The new keys are in {file}.", file=sys.stderr)

@@ -1,5 +1,7 @@
-"""What both sides say: entities, frames, error codes, server settings, and the codec between them and JSON. PURE.
+"""The protocol that client and server share: entities, frames, error codes, server settings, and the JSON codec.
 
-Who may import it: everybody. It imports nothing of ours.
-Design pages: wire.md, facts-sdk.md (objects), facts-rest.md (error codes).
+Pure: no I/O, no clock, no randomness.
+
+Who may import it: all packages. It imports nothing of Tailwire.
+Read more: docs/project/specification.md.
 """

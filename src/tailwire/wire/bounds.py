@@ -1,7 +1,7 @@
-"""How deep JSON may nest, and which numbers may stand in it, so that whoever reads it can read it.
+"""Bounds on the depth of JSON and on its numbers, so that every common parser can read it.
 
-Rules: what is checked here is valid JSON already. The check is made of a few passes over the bytes, since each request
-and frame goes through it; where something exceeds a bound is looked for only then.
+The input is known to be valid JSON. Every request and frame is checked, so the check is a few passes over the bytes;
+the position of an excess is searched only if there is one.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from math import isinf
 from typing import NamedTuple
 
 MAX_DEPTH = 64
-"""Objects and lists within each other, the outermost included. Some parsers end at 100, Python's before 1,000."""
+"""Nested objects and lists, including the outermost. Some parsers stop at 100, Python's before 1,000."""
 MAX_DIGITS = 64
-"""Digits one after the other in a number. Python's parser takes no more than 4,300."""
+"""Consecutive digits in a number. Python's parser accepts at most 4,300."""
 STORED_DEPTH = 96
-"""As `MAX_DEPTH`, for what is stored: there stands what was sent, and around it what tells of it."""
-LEAST_HARMFUL = 1500
-"""Bytes of a stored text below which it is not looked at when it is read: so little neither nests too deep for a
-parser nor has a number that is too long for one."""
-DEEP = f"Nest objects and lists at most {MAX_DEPTH} deep."
-LONG = f"Use numbers of at most {MAX_DIGITS} digits; write longer ones as text."
-LARGE = "Use numbers that 64 bits of floating point can hold; write larger ones as text."
+"""As `MAX_DEPTH`, for stored messages, which wrap what was sent."""
+UNCHECKED_BYTES = 1500
+"""Stored texts shorter than this are not checked when they are read: they can neither nest too deep for a parser nor
+have a number that is too long for one."""
+TOO_DEEP = f"Nest objects and lists at most {MAX_DEPTH} deep."
+TOO_LONG = f"Use numbers of at most {MAX_DIGITS} digits; write longer ones as text."
+TOO_LARGE = "Use numbers that 64 bits of floating point can hold; write larger ones as text."
 
-_MAX_LOOKED_AT = 20_000
+_MAX_TOKENS = 20_000
 _ROUNDS = 6
 _DIGITS = bytes(48 if 48 <= byte <= 57 else 32 for byte in range(256))
-_TOO_LONG = b"0" * (MAX_DIGITS + 1)
+_OVERLONG = b"0" * (MAX_DIGITS + 1)
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b'[]{}"'))
 # A number with a large exponent. "e" comes first: that is what the search looks for.
@@ -41,12 +41,12 @@ _TOKEN = re.compile(
 
 
 class Excess(NamedTuple):
-    """Something that exceeds a bound.
+    """A value that exceeds a bound.
 
     Attributes:
-        start, end: the bytes of it.
-        place: names and indices on the way to it, joined by dots.
-        advice: what to do about it, in words.
+        start, end: its range of bytes.
+        place: the path to it: names and indices, joined by dots.
+        advice: what to do about it.
     """
 
     start: int
@@ -56,20 +56,20 @@ class Excess(NamedTuple):
 
 
 def within_bounds(text: bytes, depth: int = MAX_DEPTH) -> bool:
-    """Return whether JSON keeps to the bounds.
+    """Return whether JSON is within the bounds.
 
     Args:
-        depth: the most objects and lists within each other.
+        depth: the maximum depth of objects and lists.
     """
-    suspect = _TOO_LONG in text.translate(_DIGITS) or _LARGE[0].search(text) or _LARGE[1].search(text)
-    if suspect and next(excesses(text, depth), None) is not None:  # or it stands in a string, where it harms nobody
+    suspect = _OVERLONG in text.translate(_DIGITS) or _LARGE[0].search(text) or _LARGE[1].search(text)
+    if suspect and next(excesses(text, depth), None) is not None:  # inside a string it is harmless
         return False
     opened = text.count(b"[") + text.count(b"{")
     return opened <= depth or _nests_at_most(text, depth)
 
 
 def _nests_at_most(text: bytes, depth: int) -> bool:
-    # Pairs of brackets with nothing between go, a few times: mostly nothing is left then.
+    # Remove empty pairs of brackets a few times: usually nothing is left then.
     if b"\\" in text:
         text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
     brackets = text.translate(_BRACKETS, _NO_BRACKETS).replace(b'""', b"")
@@ -83,40 +83,40 @@ def _nests_at_most(text: bytes, depth: int) -> bool:
 
 
 def first_excess(text: bytes) -> Excess | None:
-    """Return the first thing in JSON that exceeds a bound; None also when it is far behind in a long text."""
-    return next(excesses(text, MAX_DEPTH, _MAX_LOOKED_AT), None)
+    """Return the first excess in JSON. None if there is none in the first tokens of a long text."""
+    return next(excesses(text, MAX_DEPTH, _MAX_TOKENS), None)
 
 
-def excesses(text: bytes, deepest: int = MAX_DEPTH, most: int = 0) -> Iterator[Excess]:
-    """Yield all that exceeds a bound, in order, and nothing of what lies within another excess.
+def excesses(text: bytes, max_depth: int = MAX_DEPTH, max_tokens: int = 0) -> Iterator[Excess]:
+    """Yield every excess in order, without those inside another one.
 
     Args:
-        text: JSON; where it is none, some of what is yielded is meaningless.
-        deepest: the most objects and lists within each other.
-        most: the most tokens that are looked at; 0 for all.
+        text: JSON. If it is invalid, some results are meaningless.
+        max_depth: the maximum depth of objects and lists.
+        max_tokens: how many tokens to check; 0 for all.
     """
     path: list[int | str] = []
     begun = depth = 0
     for n, token in enumerate(_TOKEN.finditer(text)):
-        if most and n >= most:
+        if max_tokens and n >= max_tokens:
             return
         kind = token.lastgroup
         if kind == "open":
             depth += 1
-            if depth == deepest + 1:
+            if depth == max_depth + 1:
                 begun = token.start()
-                if most:  # the end is not asked for
-                    yield Excess(begun, len(text), _place(path), DEEP)
+                if max_tokens:  # the end is not needed
+                    yield Excess(begun, len(text), _place(path), TOO_DEEP)
                     return
-            elif depth <= deepest:
+            elif depth <= max_depth:
                 path.append(0 if token[0] == b"[" else "")
         elif kind == "close":
-            if depth == deepest + 1:
-                yield Excess(begun, token.end(), _place(path), DEEP)
-            elif path and depth <= deepest:
+            if depth == max_depth + 1:
+                yield Excess(begun, token.end(), _place(path), TOO_DEEP)
+            elif path and depth <= max_depth:
                 path.pop()
             depth = max(0, depth - 1)
-        elif depth > deepest:
+        elif depth > max_depth:
             continue
         elif kind == "key" and path:
             path[-1] = token["string"][:50].decode("utf-8", "replace")
@@ -124,18 +124,18 @@ def excesses(text: bytes, deepest: int = MAX_DEPTH, most: int = 0) -> Iterator[E
             path[-1] += 1
         elif kind == "number" and (advice := _wrong_with(token[0])):
             yield Excess(token.start(), token.end(), _place(path), advice)
-    if depth > deepest:
-        yield Excess(begun, len(text), _place(path), DEEP)
+    if depth > max_depth:
+        yield Excess(begun, len(text), _place(path), TOO_DEEP)
 
 
 def _wrong_with(number: bytes) -> str:
-    if len(number) > MAX_DIGITS and _TOO_LONG in number.translate(_DIGITS):
-        return LONG
+    if len(number) > MAX_DIGITS and _OVERLONG in number.translate(_DIGITS):
+        return TOO_LONG
     if b"e" in number or b"E" in number:
         try:
-            return LARGE if isinf(float(number)) else ""
-        except ValueError:  # no number
-            return LARGE
+            return TOO_LARGE if isinf(float(number)) else ""
+        except ValueError:  # not a number
+            return TOO_LARGE
     return ""
 
 
@@ -144,16 +144,16 @@ def _place(path: list[int | str]) -> str:
 
 
 def harmless(stored: bytes) -> bytes:
-    """Return stored JSON as everybody can read it: mostly as it is, else `trimmed`."""
-    if len(stored) < LEAST_HARMFUL or within_bounds(stored, STORED_DEPTH):
+    """Return stored JSON that every parser can read: usually unchanged, otherwise `trimmed`."""
+    if len(stored) < UNCHECKED_BYTES or within_bounds(stored, STORED_DEPTH):
         return stored
     return trimmed(stored)
 
 
 def trimmed(text: bytes) -> bytes:
-    """Return JSON in which `null` stands for whatever exceeds a bound for what is stored.
+    """Return JSON with `null` in place of each value that exceeds a bound for stored messages.
 
-    Not quick: it is for what was found to exceed them.
+    Slow: for texts that are known to exceed one.
     """
     parts: list[bytes] = []
     end = 0

@@ -1,7 +1,4 @@
-"""The error codes, each with its HTTP status, its message, and what to do. Every failure carries a code from here.
-
-A code that nothing can produce does not stand here.
-"""
+"""The catalogue of error codes. Every error carries one of them, and each of them can occur."""
 
 from __future__ import annotations
 
@@ -13,9 +10,9 @@ class Entry:
     """One error code.
 
     Attributes:
-        status: the HTTP status of the answer; 0 for codes that only the SDK raises.
+        status: the HTTP status of the response; 0 for codes that only the SDK raises.
         message: what went wrong.
-        details: what to do now.
+        details: what to do.
     """
 
     status: int
@@ -26,21 +23,21 @@ class Entry:
 CATALOGUE: dict[str, Entry] = {
     # Authentication and app.
     "AUTH_ERR_EMPTY_APPID": Entry(400, "The app id is missing.", "Send the app id in the appid header."),
-    "AUTH_ERR_INVALID_APPID": Entry(404, "The app id is not known here.", "Check the app id and the host."),
+    "AUTH_ERR_INVALID_APPID": Entry(404, "The app id is unknown.", "Check the app id and the host."),
     "AUTH_ERR_EMPTY_APIKEY": Entry(401, "The API key is missing.", "Send an API key in the apikey header."),
-    "AUTH_ERR_APIKEY_NOT_FOUND": Entry(401, "The API key is not known here.", "Check the key, or make one."),
-    "AUTH_ERR_NO_ACCESS": Entry(403, "This key may not do that.", "Use a REST API key with full access."),
+    "AUTH_ERR_APIKEY_NOT_FOUND": Entry(401, "The API key is unknown.", "Check the key, or create one."),
+    "AUTH_ERR_NO_ACCESS": Entry(403, "The key does not permit this operation.", "Use a REST API key with full access."),
     "AUTH_ERR_EMPTY_AUTH_TOKEN": Entry(401, "The auth token is missing.", "Log in, then send the auth token."),
     "AUTH_ERR_AUTH_TOKEN_NOT_FOUND": Entry(
         401, "The auth token does not exist.", "Log in again to get a valid auth token."
     ),
-    "ERR_AUTH_TOKEN_EXPIRED": Entry(401, "The auth token is not good any more.", "Log in again."),
+    "ERR_AUTH_TOKEN_EXPIRED": Entry(401, "The auth token is no longer valid.", "Log in again."),
     # Objects.
     "ERR_UID_NOT_FOUND": Entry(404, "The user does not exist.", "Check the uid, or create the user first."),
     "ERR_GUID_NOT_FOUND": Entry(404, "The specified group does not exist.", "Please provide a valid group GUID."),
     "ERR_MESSAGE_ID_NOT_FOUND": Entry(404, "The message does not exist.", "Check the message id."),
     "ERR_POSITION_UNKNOWN": Entry(
-        409, "This position is not one of this store: an older copy was put back.", "Read on after details.known."
+        409, "The position is unknown: an older copy of the store was restored.", "Continue after details.known."
     ),
     "ERR_UID_ALREADY_EXISTS": Entry(409, "A user with this uid exists already.", "Choose another uid."),
     "ERR_GUID_ALREADY_EXISTS": Entry(409, "A group with this guid exists already.", "Choose another guid."),
@@ -60,15 +57,17 @@ CATALOGUE: dict[str, Entry] = {
     "ERR_EMPTY_MESSAGE_TEXT": Entry(
         400, "The text message body is empty.", "Please provide a non-empty text for the message."
     ),
-    "ERR_INVALID_MESSAGE_TEXT": Entry(400, "The text of the message is not a text.", "Send a string."),
+    "ERR_INVALID_MESSAGE_TEXT": Entry(400, "The text of the message is not a string.", "Send a string."),
     "ERR_INVALID_MESSAGE_CATEGORY": Entry(400, "The message category is not supported.", "Use message or custom."),
     "ERR_INVALID_MESSAGE_TYPE": Entry(
         400, "The message type provided is not supported.", "Supported types are text, image, video, audio, and file."
     ),
-    "ERR_EMPTY_MESSAGE_FILE": Entry(400, "The media message has no attachment.", "Give the URL of at least one."),
+    "ERR_EMPTY_MESSAGE_FILE": Entry(
+        400, "The media message has no attachment.", "Send the URL of at least one attachment."
+    ),
     "ERR_EMPTY_CUSTOM_DATA": Entry(400, "The custom message has no data.", "Send an object as customData."),
     "ERR_INVALID_MESSAGE_DATA": Entry(400, "The data of the message is not valid.", "Send an object of at most 10 KB."),
-    "ERR_MESSAGE_NOT_A_SENDER": Entry(403, "Only the sender may do that.", "Ask the sender of the message."),
+    "ERR_MESSAGE_NOT_A_SENDER": Entry(403, "Only the sender may do this.", "Ask the sender of the message."),
     "ERR_MESSAGE_ACTION_NOT_ALLOWED": Entry(
         403, "Action messages and deleted messages cannot be changed.", "Choose another message."
     ),
@@ -84,22 +83,22 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "ERR_WEBHOOK_NOT_FOUND": Entry(404, "The webhook does not exist.", "Check its id."),
     "ERR_DELIVERY_NOT_FOUND": Entry(
-        404, "The delivery does not exist.", "List the webhook's deliveries: what was told is in no list any more."
+        404, "The delivery does not exist.", "List the webhook's deliveries. Successful ones are not listed."
     ),
-    "ERR_TRIGGER_NOT_FOUND": Entry(400, "There is no such trigger.", "Use one that details names."),
+    "ERR_TRIGGER_NOT_FOUND": Entry(400, "The trigger does not exist.", "Use one of the triggers in details."),
     "ERR_LIMIT_EXCEEDED": Entry(403, "There are too many already.", "Remove some; details names the limit."),
     # Between users.
     "ERR_CANNOT_BLOCK_SELF": Entry(400, "Users cannot block themselves.", "Name another user."),
     "ERR_BLOCKED_RECEIVER": Entry(403, "You have blocked this user.", "Unblock the user first."),
-    "ERR_BLOCKED_SENDER": Entry(403, "This user does not take messages from you.", "Write to somebody else."),
+    "ERR_BLOCKED_SENDER": Entry(403, "This user does not accept messages from you.", "Choose another receiver."),
     "ERR_CANNOT_FORM_SELF_RELATION": Entry(400, "Users cannot be their own friends.", "Name another user."),
-    "ERR_ALREADY_FRIEND": Entry(409, "The two are friends already.", "Nothing needs to be done."),
-    "ERR_NOT_A_FRIEND": Entry(403, "The two are not friends.", "Make them friends first."),
-    "ERR_FAILED_TO_ADD_FRIEND": Entry(403, "One of the two has too many friends.", "End a friendship first."),
+    "ERR_ALREADY_FRIEND": Entry(409, "The users are friends already.", "Nothing needs to be done."),
+    "ERR_NOT_A_FRIEND": Entry(403, "The users are not friends.", "Make them friends first."),
+    "ERR_FAILED_TO_ADD_FRIEND": Entry(403, "One of the users has too many friends.", "End a friendship first."),
     # Conversations.
     "ERR_CONVERSATION_NOT_FOUND": Entry(404, "The conversation does not exist.", "Check its id."),
     "ERR_CONVERSATION_NOT_ACCESSIBLE": Entry(
-        404, "There is no such conversation for this user yet.", "It begins with the first message."
+        404, "The user does not have this conversation yet.", "It begins with the first message."
     ),
     "ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED": Entry(403, "Too many conversations are pinned.", "Unpin one first."),
     # Groups.
@@ -108,13 +107,13 @@ CATALOGUE: dict[str, Entry] = {
     "ERR_NOT_A_BANNED_USER": Entry(404, "The user is not banned from this group.", "Check the uid."),
     "ERR_SAME_SCOPE": Entry(409, "The member has this scope already.", "Nothing needs to be done."),
     "ERR_GROUP_NO_SELF_ACTION": Entry(
-        403, "Users cannot do that to themselves.", "Leave the group instead, or ask another."
+        403, "Users cannot do this to themselves.", "Leave the group instead, or ask another member."
     ),
-    "ERR_GROUP_NO_CLEARANCE": Entry(403, "Only the owner of the group may do that.", "Ask the owner."),
-    "ERR_GROUP_NO_ADMIN_SCOPE": Entry(403, "Only admins of the group may do that.", "Ask an admin."),
-    "ERR_GROUP_NO_MODERATOR_SCOPE": Entry(403, "Only moderators and admins may do that.", "Ask one of them."),
+    "ERR_GROUP_NO_CLEARANCE": Entry(403, "Only the owner of the group may do this.", "Ask the owner."),
+    "ERR_GROUP_NO_ADMIN_SCOPE": Entry(403, "Only admins of the group may do this.", "Ask an admin."),
+    "ERR_GROUP_NO_MODERATOR_SCOPE": Entry(403, "Only moderators and admins may do this.", "Ask one of them."),
     "ERR_GROUP_NO_SCOPE_CLEARANCE": Entry(
-        403, "Your scope does not reach that far.", "Ask a member with a higher scope, or the owner."
+        403, "Your scope does not permit this.", "Ask a member with a higher scope, or the owner."
     ),
     # Messages.
     "ERR_EMPTY_MESSAGE_CATEGORY": Entry(400, "The message category is missing.", "Use message, custom or interactive."),
@@ -125,32 +124,36 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "ERR_MESSAGE_THREAD_NESTING": Entry(400, "A reply cannot begin a thread.", "Reply to the parent of the thread."),
     "ERR_WRONG_MESSAGE_THREAD_CATEGORY": Entry(400, "An action cannot begin a thread.", "Choose another message."),
-    "ERR_PERMISSION_DENIED": Entry(403, "You may not do that.", "Ask a moderator or an admin."),
+    "ERR_PERMISSION_DENIED": Entry(403, "You are not allowed to do this.", "Ask a moderator or an admin."),
     "ERR_PINNED_MESSAGES_LIMIT_EXCEEDED": Entry(403, "Too many messages are pinned here.", "Unpin one first."),
     "ERR_SAVED_MESSAGES_LIMIT_EXCEEDED": Entry(403, "Too many messages are saved.", "Remove one first."),
-    "ERR_REASON_NOT_FOUND": Entry(400, "There is no such reason.", "Use one that GET /moderation/reasons lists."),
+    "ERR_REASON_NOT_FOUND": Entry(400, "The reason does not exist.", "Use one that GET /moderation/reasons lists."),
     # Files.
     "ERR_FILE_NOT_FOUND": Entry(404, "The file does not exist.", "Check its URL."),
     "ERR_FILE_COUNT_EXCEEDED": Entry(400, "There are too many files.", "Send fewer; details names the limit."),
     "ERR_FILE_SIZE_EXCEEDED": Entry(413, "The file is too large.", "Send a smaller one; details names the limit."),
     "ERR_UPLOAD_QUOTA_EXCEEDED": Entry(
-        403, "The user has uploaded as much as one may.", "Try again later, or upload less; details names the limit."
+        403, "The user's upload quota is exceeded.", "Try again later, or upload less; details names the limit."
     ),
-    "ERR_INVALID_FILE_OBJECT": Entry(400, "The file is not described.", "Give its name, size and type."),
-    "ERR_PRESIGNED_URL_EXPIRED": Entry(403, "The form has expired.", "Ask for a new one, and upload at once."),
+    "ERR_INVALID_FILE_OBJECT": Entry(
+        400, "The description of the file is missing or invalid.", "Give its name, size and type."
+    ),
+    "ERR_PRESIGNED_URL_EXPIRED": Entry(403, "The form has expired.", "Request a new form, and upload immediately."),
     # General.
     "ERR_BAD_REQUEST": Entry(400, "Failed to validate the data sent with the request.", "Correct what details names."),
-    "ERR_API_NOT_FOUND": Entry(404, "There is no such path or method.", "Check the URL and the method."),
+    "ERR_API_NOT_FOUND": Entry(404, "The path or method does not exist.", "Check the URL and the method."),
     "ERR_QUERY_TOO_BROAD": Entry(
         400,
         "The list could not be searched within the time that a read may take.",
-        "Ask for less: name a conversation, a range of ids (id with affix), or a time (fromTimestamp, updatedAt).",
+        "Narrow the query: name a conversation, a range of ids (id with affix), or a time (fromTimestamp, updatedAt).",
     ),
     "ERR_TOO_LARGE": Entry(413, "The request is too large.", "Send less than the limit that details names."),
-    "ERR_TOO_MANY_REQUESTS": Entry(429, "Too many requests.", "Wait for the seconds that Retry-After names."),
-    "ERR_MISSION_FAILED": Entry(500, "Something went wrong on the server.", "Try again; if it stays, see its log."),
+    "ERR_TOO_MANY_REQUESTS": Entry(429, "Too many requests.", "Wait for the number of seconds in Retry-After."),
+    "ERR_MISSION_FAILED": Entry(
+        500, "Something went wrong on the server.", "Try again. If the error persists, see the server's log."
+    ),
     "RECEIPTS_TEMPORARILY_BLOCKED": Entry(
-        503, "Receipts are not taken for the moment.", "Wait until the status is connected again."
+        503, "Receipts are temporarily not accepted.", "Wait until the status is connected again."
     ),
     "ERR_UNAVAILABLE": Entry(503, "The server is busy or stopping.", "Try again after Retry-After."),
     # The SDK's own.
@@ -160,14 +163,12 @@ CATALOGUE: dict[str, Entry] = {
     "COMETCHAT_INITIALIZATION_NOT_DONE": Entry(
         0, "Please initialize CometChat before using the login method.", "Call init() and await it first."
     ),
-    "LOGIN_IN_PROGRESS": Entry(
-        0, "Please wait until the previous login request ends.", "Await the login that is under way."
-    ),
+    "LOGIN_IN_PROGRESS": Entry(0, "Please wait until the previous login request ends.", "Await the login in progress."),
     "USER_NOT_LOGGED_IN": Entry(
         0, "Please log in to CometChat before calling this method.", "Call login() and await it first."
     ),
     "USER_NOT_AUTHORISED": Entry(
-        0, "The auth token is another user's.", "Let the token provider give a token of the user who is logged in."
+        0, "The auth token is another user's.", "Return a token of the logged-in user from the token provider."
     ),
     "ERR_NOT_LOGGED_IN": Entry(
         0, "No active user session.", "Please log in before establishing a WebSocket connection."
@@ -178,61 +179,63 @@ CATALOGUE: dict[str, Entry] = {
     "LIVE_LIST_CLOSED": Entry(
         0, "The live list is closed: by close(), or because its user or client is gone.", "Open a new one."
     ),
-    "OUTBOX_NOT_ENABLED": Entry(0, "There is no outbox.", "Switch it on: AppSettingsBuilder().keep_unsent_messages()."),
+    "OUTBOX_NOT_ENABLED": Entry(
+        0, "The outbox is not enabled.", "Enable it: AppSettingsBuilder().keep_unsent_messages()."
+    ),
     "OUTBOX_FULL": Entry(0, "Too many messages wait for a network.", "Wait until some are sent, or cancel some."),
     "OUTBOX_NOT_SAVED": Entry(
-        0, "The message cannot be kept on this device.", "Make room on the disk, or use send_message()."
+        0, "The message cannot be stored on this device.", "Free disk space, or use send_message()."
     ),
     "SESSION_IN_USE": Entry(
-        0, "Another client uses the saved session.", "End that one, or give this client a session store of its own."
+        0, "Another client uses the saved session.", "Close that client, or give this one its own session store."
     ),
-    "OUTBOX_CANCELLED": Entry(0, "The message was taken out of the outbox.", "Queue it again if it is to be sent."),
+    "OUTBOX_CANCELLED": Entry(0, "The message was removed from the outbox.", "Queue it again to send it."),
     "NO_WEBSOCKET_CONNECTION": Entry(
         0,
         "Connection to WebSocket server is broken. Please retry after some time.",
         "Wait until the status is connected.",
     ),
-    "WS_CONNECTION_FAIL": Entry(0, "The WebSocket connection failed.", "The SDK keeps trying; listeners hear of it."),
+    "WS_CONNECTION_FAIL": Entry(0, "The WebSocket connection failed.", "The SDK keeps trying and notifies listeners."),
     "ERR_APP_IN_BACKGROUND": Entry(
         0,
         "The app is in the background.",
-        "In auto mode there is no connection in the background; it comes back with the foreground.",
+        "In auto mode the connection is closed in the background and reopened in the foreground.",
     ),
-    "ERR_CLIENT_CLOSED": Entry(0, "The client is closed.", "Make a new ChatClient."),
+    "ERR_CLIENT_CLOSED": Entry(0, "The client is closed.", "Create a new ChatClient."),
     "ERR_WRONG_EVENT_LOOP": Entry(
         0,
         "The client belongs to another event loop.",
         "From other threads use tailwire.sync.Client. Or call it on the loop that ran init(): with "
-        "asyncio.run_coroutine_threadsafe(call, loop), or loop.call_soon_threadsafe(function) for what is not async.",
+        "asyncio.run_coroutine_threadsafe(call, loop), or, if it is not async, loop.call_soon_threadsafe(function).",
     ),
-    "REQUEST_IN_PROGRESS": Entry(0, "A fetch of this request is under way.", "Await it before the next."),
+    "REQUEST_IN_PROGRESS": Entry(0, "A fetch of this request is in progress.", "Await it before the next fetch."),
     "NOT_ENOUGH_PARAMETERS": Entry(
         0, "fetch_next() needs a message id, a timestamp or updated_after.", "Set one of them in the builder."
     ),
     "ERROR_NON_POSITIVE_LIMIT": Entry(0, "The limit is not positive.", "Use a limit from 1 to 100."),
     "ERROR_LIMIT_EXCEEDED": Entry(0, "The limit is too large.", "Use a limit from 1 to 100."),
     "INVALID_CONVERSATION_TYPE": Entry(0, "The conversation type is not valid.", "Use user or group."),
-    "CONVERSATION_NOT_FOUND": Entry(0, "The message does not say with whom it is.", "Use get_conversation()."),
-    "INVALID_REASON_ID": Entry(0, "There is no such reason.", "Use one of get_flag_reasons()."),
+    "CONVERSATION_NOT_FOUND": Entry(0, "The message does not name its conversation.", "Use get_conversation()."),
+    "INVALID_REASON_ID": Entry(0, "The reason does not exist.", "Use one of get_flag_reasons()."),
     "INVALID_SCOPE_VALUE": Entry(0, "The scope is not valid.", "Use admin, moderator or participant."),
     "INVALID_STATUS_VALUE": Entry(0, "The status is not valid.", "Use online or offline."),
     "INVALID_DIRECTION_VALUE": Entry(0, "The direction is not valid.", "Use blockedByMe, hasBlockedMe or both."),
     "EMPTY_USERS_LIST": Entry(0, "The list of users is empty.", "Name at least one uid."),
     "ERROR_INVALID_MESSAGE_ID": Entry(
-        0, "This is no message id.", "Use the id of a message that was sent or received: a number above 0."
+        0, "The message id is invalid.", "Use the id of a message that was sent or received: a number above 0."
     ),
     "ERR_INVALID_ARGUMENT": Entry(0, "An argument is not valid.", "See details."),
     "ERR_ANSWER_TOO_LARGE": Entry(
-        0, "The server's answer is too large to be read.", "Ask for fewer at once, with a smaller limit."
+        0, "The server's response is too large.", "Request fewer entries at once, with a smaller limit."
     ),
-    "ERR_BAD_ERROR_RESPONSE": Entry(0, "The server's answer makes no sense.", "Check that the host is a chat server."),
+    "ERR_BAD_ERROR_RESPONSE": Entry(0, "The server's response is invalid.", "Check that the host is a chat server."),
 }
 
 
 def entry(code: str) -> Entry:
-    """The entry of a code.
+    """Return the entry of a code.
 
     Raises:
-        KeyError: when the code is not in the catalogue.
+        KeyError: the code is not in the catalogue.
     """
     return CATALOGUE[code]

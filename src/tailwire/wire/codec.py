@@ -1,4 +1,4 @@
-"""Between the wire's JSON values and the entities. Unknown keys are let pass; a wrong type raises `BadWire`."""
+"""Decodes JSON values of the wire to entities. Unknown keys are ignored; a wrong type raises `BadWire`."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ T = TypeVar("T")
 
 
 class BadWire(ValueError):
-    """What came over the wire is not what it should be. The message says which key."""
+    """A value of the wire is invalid. The message names the key."""
 
 
 UNREADABLE = (ValueError, LookupError, AttributeError, TypeError, RecursionError, OverflowError)
-"""What reading a value of the wire may raise: `BadWire`, and what its parts raise where they are of another type."""
+"""The exceptions of decoding: `BadWire`, and those of operations on values of unexpected types."""
 MAX_ID = 2**63 - 1
 
 
 class _Shapes:
-    """Which combinations of types of some keys have been found good.
+    """Valid combinations of the types of some keys.
 
-    Nearly all objects look like one seen before. Their types are compared with it at once, instead of each key by
-    itself: decoding is most of what it costs to hand a message to the app.
+    Nearly all objects have a combination that was seen before, so their types are checked together instead of key by
+    key. Decoding is most of the cost of handing over a message. The cache is bounded by the combinations of `kinds`.
     """
 
     def __init__(self, **kinds: tuple[type, ...]) -> None:
@@ -43,7 +43,7 @@ class _Shapes:
         self._good: set[tuple[type, ...]] = set()
 
     def values(self, d: Mapping[str, Any]) -> list[Any] | None:
-        """The values of the keys, None for those that are not there; or None when each must be looked at by itself."""
+        """Return the values of the keys (None for missing ones), or None if each must be checked by itself."""
         values = list(map(d.get, self.keys))
         shape = tuple(map(type, values))
         if shape not in self._good:
@@ -68,7 +68,7 @@ _MESSAGE = _Shapes(
 
 
 def object_of(value: Any, what: str) -> Mapping[str, Any]:
-    """A value that must be an object."""
+    """Return a value that must be an object."""
     if type(value) is dict:
         return value
     if not isinstance(value, Mapping):
@@ -77,7 +77,7 @@ def object_of(value: Any, what: str) -> Mapping[str, Any]:
 
 
 def text_at(d: Mapping[str, Any], key: str, default: str = "") -> str:
-    """The text under a key; the default when there is none."""
+    """Return the text under a key, or the default."""
     value = d.get(key)
     if value is None:
         return default
@@ -87,7 +87,7 @@ def text_at(d: Mapping[str, Any], key: str, default: str = "") -> str:
 
 
 def receiver_type_at(d: Mapping[str, Any]) -> ReceiverTypeName:
-    """To whom something went; as it stands there, should it be another word."""
+    """Return the receiver type as it is, even if it is unknown."""
     return cast("ReceiverTypeName", text_at(d, "receiverType", ReceiverType.USER))
 
 
@@ -96,7 +96,7 @@ def _optional(d: Mapping[str, Any], key: str) -> str | None:
 
 
 def number_at(d: Mapping[str, Any], key: str) -> int:
-    """The number under a key, perhaps written as text; 0 when there is none."""
+    """Return the number under a key, which may be written as text; 0 if it is missing."""
     value = d.get(key)
     if type(value) is int:
         return value
@@ -120,30 +120,31 @@ def _tags(d: Mapping[str, Any]) -> list[str]:
 
 
 def metadata_of(d: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of the metadata; {} if it is missing or invalid."""
     value = d.get("metadata")
     return dict(value) if isinstance(value, Mapping) else {}
 
 
 _Fields = tuple[str, str, str | None, str | None, str, str, str | None, int]
-_last_seen: dict[str, tuple[Mapping[str, Any], _Fields, tuple[int, int]]] = {}
-_MAX_SEEN = 256
+_recent: dict[str, tuple[Mapping[str, Any], _Fields, tuple[int, int]]] = {}
+_MAX_RECENT = 256
 
 
 def _remember(d: Mapping[str, Any], v: list[Any]) -> None:
-    # Most messages come from somebody who has just sent one: the same object again needs no second look. Each message
-    # still gets a user of its own; only those without metadata are remembered, so nothing in it is shared.
-    if len(_last_seen) >= _MAX_SEEN:
-        _last_seen.clear()
+    # Most messages come from a recent sender, whose equal object need not be checked again. Each message still gets its
+    # own user, and users with metadata are not cached, so nothing mutable is shared.
+    if len(_recent) >= _MAX_RECENT:
+        _recent.clear()
     status = "online" if v[5] in ("available", "online") else "offline"
     fields = (v[0], v[1] or "", v[2] or None, v[3] or None, v[4] or "default", status, v[6] or None, v[7] or 0)
-    _last_seen[v[0]] = (d, fields, (v[10] or 0, v[11] or 0))
+    _recent[v[0]] = (d, fields, (v[10] or 0, v[11] or 0))
 
 
 def user_from_wire(value: Any) -> User:
-    """A user; the wire's `available` is the SDK's `online`."""
+    """Decode a user. The status `available` becomes `online`."""
     d = object_of(value, "user")
     uid = d.get("uid")
-    known = _last_seen.get(uid) if type(uid) is str else None
+    known = _recent.get(uid) if type(uid) is str else None
     if known is not None and known[0] == d:
         created, updated = known[2]
         return User(*known[1], {}, [], created, updated)
@@ -179,7 +180,7 @@ def user_from_wire(value: Any) -> User:
 
 
 def group_from_wire(value: Any) -> Group:
-    """A group."""
+    """Decode a group."""
     d = object_of(value, "group")
     guid = text_at(d, "guid")
     if not guid:
@@ -214,10 +215,10 @@ def _entity(entities: Mapping[str, Any], key: str) -> User | Group | BaseMessage
 
 
 def message_from_wire(value: Any) -> BaseMessage:
-    """A message of any category: a `TextMessage`, `MediaMessage`, `CustomMessage`, `Action`, else a `BaseMessage`.
+    """Decode a message to the class of its category and type; an unknown category becomes a `BaseMessage`.
 
     Raises:
-        BadWire: when a key that every message has is missing or of the wrong type.
+        BadWire: a required key is missing or has the wrong type.
     """
     d = object_of(value, "message")
     v = _MESSAGE.values(d)
@@ -252,7 +253,7 @@ def message_from_wire(value: Any) -> BaseMessage:
         "raw": value,
     }
     if not 0 < common["id"] <= MAX_ID:
-        raise BadWire("id is missing, or no id of a message")
+        raise BadWire("id is missing or invalid")
     category = common["category"]
     if category == Category.ACTION:
         return _action(common, data, entities)
@@ -286,7 +287,7 @@ def _interactive(common: dict[str, Any], data: Mapping[str, Any]) -> Interactive
 
 
 def _quick_text(v: list[Any], raw: Any) -> TextMessage | None:
-    # A text as nearly all are; None when something about it needs a closer look.
+    # Decode a text message of the usual form; None if it needs the full checks.
     data = v[17]
     entities, text, metadata = data.get("entities"), data.get("text"), data.get("metadata")
     if type(entities) is not dict or type(text) is not str or not (metadata is None or type(metadata) is dict):
@@ -308,7 +309,7 @@ def _quick_text(v: list[Any], raw: Any) -> TextMessage | None:
 
 
 def receiver_of(raw: Mapping[str, Any]) -> User | Group | None:
-    """The user or group that a message went to, as the server sent it; None where it did not, or not readably."""
+    """Return the receiver of a message as the server sent it; None if it is missing or unreadable."""
     try:
         found = _entity(raw["data"]["entities"], "receiver")
     except UNREADABLE:
@@ -317,7 +318,7 @@ def receiver_of(raw: Mapping[str, Any]) -> User | Group | None:
 
 
 def quoted_of(raw: Mapping[str, Any]) -> BaseMessage | None:
-    """The message that a message quotes, as the server sent it; None where it did not, or not readably."""
+    """Return the quoted message as the server sent it; None if it is missing or unreadable."""
     try:
         return message_from_wire(raw["quotedMessage"])
     except UNREADABLE:
@@ -341,7 +342,7 @@ def _action(common: dict[str, Any], data: Mapping[str, Any], entities: Mapping[s
 
 
 def _size(a: Mapping[str, Any], key: str) -> int:
-    # What its sender said of it: a message is not lost for a size that is no number.
+    # The sender chose this value: do not lose the message for an invalid one.
     try:
         return number_at(a, key)
     except BadWire:
@@ -373,6 +374,3 @@ _READERS: dict[str, Callable[[Any], User | Group | BaseMessage]] = {
     "group": group_from_wire,
     "message": message_from_wire,
 }
-
-BaseMessage.read_receiver = staticmethod(receiver_of)  # type: ignore[method-assign]
-BaseMessage.read_quoted = staticmethod(quoted_of)  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""The documented constants, as string enums whose values are the documented strings."""
+"""The documented constants: string enums whose values are the documented strings."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Literal
 
 
 class ReceiverType(StrEnum):
-    """To whom a message goes."""
+    """The kind of a receiver."""
 
     USER = "user"
     GROUP = "group"
 
 
 ReceiverTypeName = ReceiverType | Literal["user", "group"]
-"""A receiver type, or its name: a type checker finds another word."""
+"""A receiver type or its name, so that a type checker rejects other strings."""
 TypingStatus = Literal["started", "ended"]
-"""What a typing indicator says."""
+"""The state of a typing indicator."""
 
 ConversationType = ReceiverType
-"""With whom a conversation is: the documented constants have two names."""
+"""The kind of a conversation. The documentation has two names for the same constants."""
 
 
 class Category(StrEnum):
-    """What kind of thing a message is."""
+    """The category of a message."""
 
     MESSAGE = "message"
     CUSTOM = "custom"
@@ -33,7 +33,7 @@ class Category(StrEnum):
 
 
 class MessageType(StrEnum):
-    """The type of a message of category `message`; custom messages name their own."""
+    """The type of a message of category `message`. Custom messages may use other types."""
 
     TEXT = "text"
     IMAGE = "image"
@@ -53,7 +53,7 @@ class InteractiveType(StrEnum):
 
 
 class ModerationStatus(StrEnum):
-    """What moderation said of a message; Tailwire's server has none."""
+    """The result of moderation. Tailwire's server does not moderate: its messages are `unmoderated`."""
 
     PENDING = "pending"
     APPROVED = "approved"
@@ -62,14 +62,14 @@ class ModerationStatus(StrEnum):
 
 
 class ReactionAction(StrEnum):
-    """What became of a reaction, for `CometChatHelper.update_message_with_reaction_info`."""
+    """The change of a reaction, for `CometChatHelper.update_message_with_reaction_info`."""
 
     REACTION_ADDED = "REACTION_ADDED"
     REACTION_REMOVED = "REACTION_REMOVED"
 
 
 class GroupType(StrEnum):
-    """Who may join a group."""
+    """The kind of a group, which determines who may join."""
 
     PUBLIC = "public"
     PRIVATE = "private"
@@ -77,7 +77,7 @@ class GroupType(StrEnum):
 
 
 class MemberScope(StrEnum):
-    """What a member of a group may do."""
+    """The scope of a member, which determines what they may do."""
 
     ADMIN = "admin"
     MODERATOR = "moderator"
@@ -85,16 +85,16 @@ class MemberScope(StrEnum):
 
 
 class UserStatus(StrEnum):
-    """Presence of a user, as the SDK names it (the wire says `available` for online)."""
+    """The presence of a user. On the wire, online is `available`."""
 
     ONLINE = "online"
     OFFLINE = "offline"
     AWAY = "away"
-    """Every app of the user is in the background; of Tailwire's own, and only in presence events."""
+    """All apps of the user are in the background. An addition of Tailwire, in presence events only."""
 
 
 class ReceiptType(StrEnum):
-    """What a receipt says of a message."""
+    """The kind of a receipt."""
 
     DELIVERED = "delivered"
     READ = "read"
@@ -103,7 +103,7 @@ class ReceiptType(StrEnum):
 
 
 class ActionType(StrEnum):
-    """What an action message says has happened."""
+    """The change that an action message announces."""
 
     JOINED = "joined"
     LEFT = "left"
@@ -117,7 +117,7 @@ class ActionType(StrEnum):
 
 
 class PresenceSubscription(StrEnum):
-    """Whose presence a client hears of (S24)."""
+    """Whose presence events a client receives."""
 
     NONE = "none"
     ALL_USERS = "allUsers"

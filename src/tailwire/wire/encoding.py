@@ -1,4 +1,4 @@
-"""From entities to the bodies that a client sends."""
+"""Encodes entities as the request bodies that a client sends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tailwire.wire.entities import (
 
 
 def user_to_wire(user: User) -> dict[str, Any]:
-    """The body that creates or changes a user."""
+    """Return the body that creates or changes a user."""
     pairs = {
         "uid": user.uid,
         "name": user.name or None,
@@ -31,7 +31,7 @@ def user_to_wire(user: User) -> dict[str, Any]:
 
 
 def group_to_wire(group: Group) -> dict[str, Any]:
-    """The body that creates a group."""
+    """Return the body that creates a group."""
     pairs = {
         "guid": group.guid,
         "name": group.name,
@@ -46,7 +46,7 @@ def group_to_wire(group: Group) -> dict[str, Any]:
 
 
 def message_to_wire(message: BaseMessage) -> dict[str, Any]:
-    """The body that sends a message."""
+    """Return the body that sends a message."""
     data: dict[str, Any] = {}
     if isinstance(message, TextMessage):
         data["text"] = message.text

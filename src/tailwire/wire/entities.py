@@ -1,8 +1,7 @@
-"""What chat is about: users, groups, messages, receipts, typing. Plain data; times are whole seconds since 1970."""
+"""The entities of chat: users, groups, messages, receipts, typing indicators. Times are whole seconds since 1970."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +17,13 @@ from tailwire.wire.constants import (
 
 @dataclass(slots=True)
 class User:
-    """A user (documented class `User`). `status` is `online` or `offline`; `last_active_at` says when last seen."""
+    """A user (documented class `User`).
+
+    Attributes:
+        status: `online` or `offline`.
+        last_active_at: when they were last online.
+        conversation_id: the id of the conversation with them, where the server sends it.
+    """
 
     uid: str
     name: str = ""
@@ -50,7 +55,7 @@ class Group:
     """A group (documented class `Group`). `scope`, `has_joined` and `joined_at` are the logged-in user's.
 
     Attributes:
-        password: needed to make, and to join, a group of type `password`; never comes back from the server.
+        password: needed to create and to join a group of type `password`; the server never returns it.
     """
 
     guid: str
@@ -74,7 +79,7 @@ class Group:
 
 @dataclass(slots=True)
 class Attachment:
-    """A file of a media message, by URL. `size` is in bytes; images have `width`, `height` and a `thumbnail`."""
+    """A file of a media message, by URL. `size` is in bytes, `width` and `height` of an image are in pixels."""
 
     url: str
     name: str = ""
@@ -88,15 +93,15 @@ class Attachment:
 
 @dataclass(slots=True, kw_only=True)
 class BaseMessage:
-    """What every message has (documented class `BaseMessage`). Times that are not set are 0.
+    """The fields of every message (documented class `BaseMessage`). Times that are not set are 0.
 
     Attributes:
-        receiver: uid or guid.
+        receiver: a uid or guid.
         receiver_type: `user` or `group`.
         id: rises with time within the app; 0 until sent.
-        muid: the client's own id: one message is stored per sender and muid, however often it is sent.
-        sender: who sent it; its uid is "" until sent.
-        quoted_message_id: of the message that this one quotes, or 0.
+        muid: the client's own id. A message is stored once per sender and muid, however often it is sent.
+        sender: the sender; its uid is "" until sent.
+        quoted_message_id: the id of the message that this one quotes, or 0.
         raw: the message as the server sent it.
     """
 
@@ -124,77 +129,71 @@ class BaseMessage:
 
     @property
     def receiver_entity(self) -> User | Group | None:
-        """The user or group behind `receiver`, as the server sent it. Read when it is asked for."""
-        return self.read_receiver(self.raw)
+        """Return the user or group that received the message, as the server sent it."""
+        from tailwire.wire.codec import receiver_of  # the codec imports this module
 
-    # What not every message has is read when it is asked for: decoding is most of what it costs to hand one over.
+        return receiver_of(self.raw)
+
+    # Fields that few messages have are decoded on access: decoding is most of the cost of handing over a message.
 
     @property
     def reply_count(self) -> int:
-        """How many replies its thread has."""
+        """Return the number of replies in its thread."""
         return int(self.raw.get("replyCount") or 0)
 
     @property
     def pinned_at(self) -> int:
-        """When it was pinned in its conversation; 0 when it is not."""
+        """Return when it was pinned in its conversation; 0 if it is not."""
         return int(self.raw.get("pinnedAt") or 0)
 
     @property
     def pinned_by(self) -> str:
-        """The uid of who pinned it; `app_system` for the app."""
+        """Return the uid of the user who pinned it; `app_system` for the app."""
         return str(self.raw.get("pinnedBy") or "")
 
     @property
     def saved_at(self) -> int:
-        """When the user saved it for themselves; 0 when they have not."""
+        """Return when the logged-in user saved it; 0 if they have not."""
         return int(self.raw.get("savedAt") or 0)
 
     @property
     def thread_subscribed(self) -> bool:
-        """Whether the user follows its thread, where that was asked for."""
+        """Return whether the logged-in user follows its thread, if the request asked for it."""
         return bool(self.raw.get("threadSubscribed"))
 
     @property
     def moderation_status(self) -> str:
-        """What moderation said of it; `unmoderated` where there is none."""
+        """Return the result of moderation; `unmoderated` if there is none."""
         moderation = (self.raw.get("data") or {}).get("moderation") or {}
         return str(moderation.get("status") or ModerationStatus.UNMODERATED)
 
     @property
     def reactions(self) -> list[ReactionCount]:
-        """What it was reacted with."""
+        """Return the reactions to the message, each with its count."""
         listed = (self.raw.get("data") or {}).get("reactions") or []
         return [ReactionCount(r["reaction"], int(r.get("count") or 0), bool(r.get("reactedByMe"))) for r in listed]
 
     @property
     def mentioned_users(self) -> list[User]:
-        """Whom its text mentions."""
+        """Return the users that the text mentions."""
         mentions = (self.raw.get("data") or {}).get("mentions") or {}
         return [User(uid, (user or {}).get("name", "")) for uid, user in mentions.items()]
 
     def mentions(self, uid: str) -> bool:
-        """Whether its text mentions a user (documented `hasMentionedMe`)."""
+        """Return whether the text mentions a user (documented `hasMentionedMe`)."""
         return uid in ((self.raw.get("data") or {}).get("mentions") or {})
 
     @property
     def quoted_message(self) -> BaseMessage | None:
-        """The message that it quotes, as that read when this one was asked for."""
-        return self.read_quoted(self.raw)
+        """Return the quoted message, as it was when the server sent this one."""
+        from tailwire.wire.codec import quoted_of  # the codec imports this module
 
-    @staticmethod
-    def read_quoted(raw: Mapping[str, Any]) -> BaseMessage | None:
-        """As `read_receiver`: the codec puts its own reader here."""
-        return None
-
-    @staticmethod
-    def read_receiver(raw: Mapping[str, Any]) -> User | Group | None:
-        """How `raw` is read. The codec puts its own reader here; without it no message has come from a server."""
-        return None
+        return quoted_of(self.raw)
 
 
 @dataclass(slots=True, kw_only=True)
 class TextMessage(BaseMessage):
-    """A text (documented class `TextMessage`)."""
+    """A text message (documented class `TextMessage`)."""
 
     text: str = ""
     type: str = MessageType.TEXT
@@ -205,8 +204,8 @@ class MediaMessage(BaseMessage):
     """An image, video, audio or file (documented class `MediaMessage`).
 
     Attributes:
-        attachments: by URL.
-        files: to be uploaded when it is sent: paths, or `UploadFile`s. They become attachments.
+        attachments: uploaded files, by URL.
+        files: paths or `UploadFile`s, which are uploaded when the message is sent, and become attachments.
     """
 
     attachments: list[Attachment] = field(default_factory=list)
@@ -216,19 +215,19 @@ class MediaMessage(BaseMessage):
 
     @property
     def attachment(self) -> Attachment | None:
-        """The first attachment."""
+        """Return the first attachment, or None."""
         return self.attachments[0] if self.attachments else None
 
 
 @dataclass(slots=True, kw_only=True)
 class CustomMessage(BaseMessage):
-    """A message with data of the app's own (documented class `CustomMessage`).
+    """A message with data that the app defines (documented class `CustomMessage`).
 
     Attributes:
-        sub_type: of the app's own.
+        sub_type: a type that the app defines.
         conversation_text: what a list of conversations shows for it.
         update_conversation: whether it becomes the last message of its conversation.
-        send_notification: whether receivers' devices are to be woken; kept for those who do so.
+        send_notification: whether to send push notifications; stored for push services, the server sends none.
     """
 
     custom_data: dict[str, Any] = field(default_factory=dict)
@@ -242,11 +241,11 @@ class CustomMessage(BaseMessage):
 
 @dataclass(slots=True, kw_only=True)
 class InteractiveMessage(BaseMessage):
-    """A form, card or the like, whose elements are used (documented class `InteractiveMessage`).
+    """A form, card or scheduler with elements to interact with (documented class `InteractiveMessage`).
 
     Attributes:
-        interactive_data: what it shows.
-        interaction_goal: when its purpose is reached.
+        interactive_data: the elements.
+        interaction_goal: which interactions complete it.
         allow_sender_interaction: whether its sender may use it too.
     """
 
@@ -258,19 +257,19 @@ class InteractiveMessage(BaseMessage):
 
     @property
     def interactions(self) -> dict[str, int]:
-        """The elements that the user has used, and when."""
+        """Return the elements that the logged-in user has used, and when."""
         listed = (self.raw.get("data") or {}).get("interactions") or []
         return {str(i["elementId"]): int(i.get("interactedAt") or 0) for i in listed}
 
 
 @dataclass(slots=True, kw_only=True)
 class Action(BaseMessage):
-    """Something that happened to a message or in a group (documented class `Action`).
+    """A change of a message or a group (documented class `Action`).
 
     Attributes:
         action: `joined`, `left`, `edited`, `deleted` …
-        action_by: who did it.
-        action_on: the user or message that it was done to, if any.
+        action_by: the user who made the change.
+        action_on: the user or message that was changed, if any.
         action_for: the user or group in whose conversation it happened.
     """
 
@@ -283,7 +282,7 @@ class Action(BaseMessage):
 
 @dataclass(slots=True)
 class MessageReceipt:
-    """Somebody received or read all messages of a conversation up to `message_id` (documented `MessageReceipt`)."""
+    """A user received or read all messages of a conversation up to `message_id` (documented class `MessageReceipt`)."""
 
     message_id: int
     sender: User
@@ -297,7 +296,7 @@ class MessageReceipt:
 
 @dataclass(slots=True)
 class TypingIndicator:
-    """Somebody began, or stopped, typing (documented class `TypingIndicator`)."""
+    """A user started or stopped typing (documented class `TypingIndicator`)."""
 
     sender: User
     receiver_id: str
@@ -308,10 +307,10 @@ class TypingIndicator:
 
 @dataclass(slots=True)
 class TransientMessage:
-    """A message that is not kept: it reaches those who listen now (documented class `TransientMessage`).
+    """A message that is not stored: only connected users receive it (documented class `TransientMessage`).
 
     Attributes:
-        sender: who sent it; its uid is "" until it came from somebody.
+        sender: the sender; its uid is "" in a message to send.
     """
 
     receiver_id: str
@@ -322,7 +321,7 @@ class TransientMessage:
 
 @dataclass(slots=True)
 class ReactionCount:
-    """How often a message was reacted with something (documented class `ReactionCount`)."""
+    """The number of equal reactions to a message (documented class `ReactionCount`)."""
 
     reaction: str
     count: int
@@ -343,7 +342,7 @@ class Reaction:
 
 @dataclass(slots=True)
 class ReactionEvent:
-    """Somebody reacted, or took it back (documented class `ReactionEvent`)."""
+    """A reaction was added or removed (documented class `ReactionEvent`)."""
 
     reaction: Reaction
     receiver_id: str
@@ -354,14 +353,14 @@ class ReactionEvent:
 
 @dataclass(slots=True)
 class Conversation:
-    """A conversation, as the user sees it (documented class `Conversation`).
+    """A conversation as the logged-in user sees it (documented class `Conversation`).
 
     Attributes:
         conversation_with: the other user, or the group.
-        last_message: None when there is none, or it was deleted.
-        unread_message_count: counted up to 1,000.
-        tags: the user's own.
-        latest_message_id: of whatever came last, also where it is not shown as `last_message`: an edit, a reply.
+        last_message: the message to show; None if there is none or the user deleted it.
+        unread_message_count: at most 1,000.
+        tags: the tags that the user set.
+        latest_message_id: the id of the newest message, even if it is not shown as `last_message`: an edit, a reply.
     """
 
     conversation_id: str
@@ -380,7 +379,7 @@ class Conversation:
 
 @dataclass(slots=True)
 class FlagReason:
-    """Why a message can be reported (documented class `FlagReason`)."""
+    """A reason for reporting a message (documented class `FlagReason`)."""
 
     id: str
     name: str

@@ -1,4 +1,4 @@
-"""The frames that cross a WebSocket: their names, and how a client builds its own."""
+"""The frames of the WebSocket: their types, and those that a client sends."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 PING: dict[str, str] = {"action": "ping", "ack": "true"}
 FEATURES = ("heartbeat", "appState", "restart", "chain", "epoch", "grace", "cause", "throttled", "renew")
-"""What our own server and SDK agree on beyond the documented protocol."""
+"""Extensions of the documented protocol between Tailwire's SDK and server."""
 
 CLIENT_HEADER = "x-tailwire-client"
-"""Header of the upgrade, and of requests, with which our SDK names itself."""
+"""The header of requests and upgrades in which the SDK names itself and its version."""
 
 PROOF_HEADER = "x-tailwire-proof"
-"""Header of the upgrade with which our SDK shows that it has a pass: it is let in beside those who show none."""
+"""The header of the upgrade that proves that the client has a pass, so that it is admitted before unknown clients."""
 
 
 def proof_of(signed: str) -> str:
-    """Return what shows that one has a pass, and is none: with it alone nobody gets in. "" for what is no such pass."""
+    """Return a proof of holding a pass, which does not authenticate by itself; "" if `signed` is not a pass."""
     said, dot, signature = signed.rpartition(".")
     return f"{said}.{hashlib.sha256(signature.encode()).hexdigest()}" if dot and signed.isascii() else ""
 
@@ -57,7 +57,7 @@ def auth_frame(
     version: str,
     last: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The first frame of a client: who it is, whose presence it wants, and which of our features it knows.
+    """Return the first frame of a client: its user, its presence subscription, and the features that it supports.
 
     Args:
         last: how its last socket ended: `cause`, `lived` in seconds, `attempts` since.
@@ -78,7 +78,7 @@ def auth_frame(
 def envelope(
     app_id: str, kind: FrameType, sender: str, device: str, receiver: str, receiver_type: str, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A frame of a client to somebody."""
+    """Return a frame of a client to a receiver."""
     return {
         "appId": app_id,
         "receiver": receiver,
@@ -91,7 +91,7 @@ def envelope(
 
 
 def app_state_frame(app_id: str, uid: str, device: str, state: str, window: float) -> dict[str, Any]:
-    """Tells the server where the app is, and for how many seconds it may be silent there."""
+    """Return the frame that reports the app's state, and for how many seconds the client may be silent in it."""
     return {
         "appId": app_id,
         "deviceId": device,

@@ -1,4 +1,4 @@
-"""The settings that `GET /settings` answers with, as far as a client needs them."""
+"""The response of `GET /settings`, as far as a client needs it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """Where the WebSocket is.
+    """The settings of a server.
 
     Attributes:
-        chat_host: host name of the WebSocket, without scheme.
-        chat_port: its port for wss, or for ws where the client came over http.
-        parameters: what the server offers, and its limits.
+        chat_host: the host name of the WebSocket, without scheme.
+        chat_port: the port for wss, or for ws if the client uses http.
+        parameters: the server's features and limits.
     """
 
     chat_host: str
@@ -23,10 +23,10 @@ class ServerSettings:
 
     @classmethod
     def from_wire(cls, data: Mapping[str, Any], *, secure: bool) -> ServerSettings:
-        """Read the answer.
+        """Read the response.
 
         Raises:
-            ValueError: when host or port are missing or of the wrong type.
+            ValueError: the host or port is missing or has the wrong type.
         """
         host, port = data.get("CHAT_HOST"), data.get("CHAT_WSS_PORT" if secure else "CHAT_WS_PORT")
         if not isinstance(host, str) or not host:
@@ -38,7 +38,7 @@ class ServerSettings:
 
 
 def settings_to_wire(*, host: str, port: int, secure: bool, app_id: str, region: str) -> dict[str, Any]:
-    """The `data` of `GET /settings`, for a client that reached us as `host:port` (without CHAT_HOST_OVERRIDE)."""
+    """Return the `data` of `GET /settings` for a client that reached the server as `host:port`."""
     here = f"{host}:{port}"
     return {
         "appId": app_id,

@@ -1,4 +1,4 @@
-"""Between the wire's JSON and what stands around messages: conversations, reactions, members, receipts, typing."""
+"""Decodes conversations, reactions, members, receipts and typing indicators."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _USER_FIELDS = [f.name for f in fields(User)]
 
 
 def member_from_wire(value: Any) -> GroupMember:
-    """A member of a group."""
+    """Decode a member of a group."""
     user = user_from_wire(value)
     known = {name: getattr(user, name) for name in _USER_FIELDS}
     return GroupMember(**known, scope=value.get("scope") or "participant", joined_at=number_at(value, "joinedAt"))
 
 
 def conversation_from_wire(value: Any) -> Conversation:
-    """A conversation."""
+    """Decode a conversation."""
     d = object_of(value, "conversation")
     kind = d.get("conversationType")
     other = d.get("conversationWith")
@@ -63,7 +63,7 @@ def conversation_from_wire(value: Any) -> Conversation:
 
 
 def reaction_from_wire(value: Any) -> Reaction:
-    """A reaction."""
+    """Decode a reaction."""
     d = object_of(value, "reaction")
     by = d.get("reactedBy")
     return Reaction(
@@ -77,7 +77,7 @@ def reaction_from_wire(value: Any) -> Reaction:
 
 
 def reaction_event_from_frame(frame: Mapping[str, Any]) -> tuple[bool, ReactionEvent]:
-    """What a `reaction` frame tells: whether the reaction was added, and which."""
+    """Decode a `reaction` frame: whether the reaction was added, and the event."""
     body = object_of(frame.get("body"), "body")
     event = ReactionEvent(
         reaction=reaction_from_wire(body),
@@ -90,7 +90,7 @@ def reaction_event_from_frame(frame: Mapping[str, Any]) -> tuple[bool, ReactionE
 
 
 def transient_from_frame(frame: Mapping[str, Any]) -> TransientMessage:
-    """A transient message, from the frame that carried it."""
+    """Decode a `transient_message` frame."""
     body = object_of(frame.get("body"), "body")
     return TransientMessage(
         receiver_id=text_at(frame, "receiver"),
@@ -101,14 +101,14 @@ def transient_from_frame(frame: Mapping[str, Any]) -> TransientMessage:
 
 
 def reasons_from_wire(value: Any) -> list[FlagReason]:
-    """The reasons for reports."""
+    """Decode the reasons for reports."""
     if not isinstance(value, list):
-        raise BadWire("the reasons are no list")
+        raise BadWire("the reasons are not a list")
     return [FlagReason(str(r.get("id")), text_at(r, "name"), text_at(r, "description")) for r in value]
 
 
 def receipts_from_wire(value: Any) -> list[MessageReceipt]:
-    """The receipts of one message, one for each member that has received it."""
+    """Decode the receipts of one message, one for each member who has received it."""
     message = object_of(value, "message")
     listed = object_of(message.get("receipts") or {}, "receipts").get("data") or []
     found = []
@@ -131,7 +131,7 @@ def receipts_from_wire(value: Any) -> list[MessageReceipt]:
 
 
 def receipt_from_frame(frame: Mapping[str, Any]) -> MessageReceipt:
-    """A receipt, from the `receipts` frame that carried it."""
+    """Decode a `receipts` frame."""
     body = object_of(frame.get("body"), "body")
     at = number_at(body, "timestamp")
     read = text_at(body, "action").startswith("read")
@@ -148,7 +148,7 @@ def receipt_from_frame(frame: Mapping[str, Any]) -> MessageReceipt:
 
 
 def typing_from_frame(frame: Mapping[str, Any]) -> TypingIndicator:
-    """A typing indicator, from the `typing_indicator` frame that carried it."""
+    """Decode a `typing_indicator` frame."""
     body = object_of(frame.get("body"), "body")
     return TypingIndicator(
         sender=user_from_wire(body.get("user")),

@@ -1,4 +1,4 @@
-"""What Linux tells of a TCP connection (`tcp_info`): how much of what was written has arrived at the other end."""
+"""Reads from Linux's `tcp_info` how many of the written bytes the peer has acknowledged."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import struct
 
 _BYTES_ACKED = 120
 SIZE = _BYTES_ACKED + 8
-"""How many bytes of the structure are asked for."""
+"""The number of bytes of the structure to request."""
 
 
 def bytes_acknowledged(info: bytes) -> int | None:
-    """Return how many bytes the other end has acknowledged, counted from any point: only that it rises matters.
+    """Return how many bytes the peer has acknowledged. The origin is arbitrary: compare two values.
 
     Args:
-        info: what `getsockopt(IPPROTO_TCP, TCP_INFO, SIZE)` answered.
+        info: the result of `getsockopt(IPPROTO_TCP, TCP_INFO, SIZE)`.
 
     Returns:
-        None when the system's structure ends before that: it is an older Linux.
+        None on an older Linux, whose structure lacks the field.
     """
     if len(info) < SIZE:
         return None

@@ -1,4 +1,4 @@
-"""What exceeds a bound is found wherever it stands, and nothing else is."""
+"""Every value that exceeds a bound is found, and nothing else."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ values = st.recursive(
 
 @settings(max_examples=100, deadline=None)
 @given(value=values, ascii=st.booleans())
-def test_ordinary_json_keeps_to_them(value, ascii):
+def test_ordinary_json_is_within_bounds(value, ascii):
     text = json.dumps(value, ensure_ascii=ascii).encode("utf-8", "replace")
     assert bounds.within_bounds(text)
     assert bounds.first_excess(text) is None
@@ -33,7 +33,7 @@ def test_ordinary_json_keeps_to_them(value, ascii):
 
 @settings(max_examples=100, deadline=None)
 @given(value=values, depth=st.integers(1, 200), where=st.sampled_from(["list", "object", "both"]))
-def test_the_depth_is_found_whatever_stands_beside_it(value, depth, where):
+def test_excess_depth_is_found_beside_other_values(value, depth, where):
     for n in range(depth):
         value = [value, "]["] if where == "list" or (where == "both" and n % 2) else {'{"': 1, "x": value}
     text = json.dumps(value).encode()
@@ -49,7 +49,7 @@ def test_the_depth_is_found_whatever_stands_beside_it(value, depth, where):
 
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('[{"[":', "}]")])
-def test_the_bound_itself(opening, closing):
+def test_maximum_depth_is_allowed(opening, closing):
     for extra, good in ((0, True), (1, False)):
         depth = (bounds.MAX_DEPTH + extra) if opening[0] != "[" or len(opening) == 1 else bounds.MAX_DEPTH // 2 + extra
         text = (opening * depth + "1" + closing * depth).encode()
@@ -60,17 +60,17 @@ def test_the_bound_itself(opening, closing):
     ("number", "advice"),
     [
         ("9" * 64, ""),
-        ("9" * 65, bounds.LONG),
-        ("-" + "9" * 5000, bounds.LONG),
-        ("0." + "1" * 65, bounds.LONG),
+        ("9" * 65, bounds.TOO_LONG),
+        ("-" + "9" * 5000, bounds.TOO_LONG),
+        ("0." + "1" * 65, bounds.TOO_LONG),
         ("1.7976931348623157e+308", ""),
         ("1e-999", ""),
-        ("1e999", bounds.LARGE),
-        ("-1E+999", bounds.LARGE),
-        ("1e" + "0" * 70 + "5", bounds.LONG),
+        ("1e999", bounds.TOO_LARGE),
+        ("-1E+999", bounds.TOO_LARGE),
+        ("1e" + "0" * 70 + "5", bounds.TOO_LONG),
     ],
 )
-def test_numbers(number, advice):
+def test_numbers_out_of_bounds_are_found(number, advice):
     for text, place in ((f'{{"a":{{"b":[0,{number}]}}}}', "a.b.1"), (number, ""), (f"[{number} , 1]", "0")):
         found = bounds.first_excess(text.encode())
         assert bounds.within_bounds(text.encode()) is not advice or not advice
@@ -82,14 +82,14 @@ def test_numbers(number, advice):
     assert bounds.first_excess(text) is None
 
 
-def test_the_place_is_named():
+def test_excess_names_its_path():
     text = b'{"data":{"text":"[[","metadata":{"a":1,"b":[0,' + nested(70) + b"]}}}"
     assert bounds.first_excess(text).place == "data.metadata.b.1…"
     long = b'{"' + b"n" * 5000 + b'":' + b"9" * 99 + b"}"
     assert len(bounds.first_excess(long).place) == 50
 
 
-def test_what_exceeds_is_left_out_and_all_else_stays():
+def test_trimmed_replaces_only_the_excess():
     text = (
         b'{"id":"7","text":"' + b"9" * 5000 + b'","deep":' + nested(2000) + b',"n":[1,' + b"9" * 5000 + b'],"z":true}'
     )
@@ -98,13 +98,13 @@ def test_what_exceeds_is_left_out_and_all_else_stays():
     assert isinstance(found["deep"], list)
 
 
-def test_what_was_sent_within_the_bounds_is_stored_within_them():
+def test_body_within_bounds_is_stored_within_bounds():
     text = b'{"data":{"entities":{"on":{"entity":{"data":{"entities":{"sender":{"entity":{"metadata":'
-    whole = text + nested(bounds.MAX_DEPTH) + b"}" * 9 + b" " * bounds.LEAST_HARMFUL
+    whole = text + nested(bounds.MAX_DEPTH) + b"}" * 9 + b" " * bounds.UNCHECKED_BYTES
     assert bounds.harmless(whole) is whole
 
 
-def test_bytes_that_are_no_json_end_too():
+def test_invalid_json_terminates():
     for text in (
         b"",
         b'"',

@@ -1,4 +1,4 @@
-"""The codec takes anything and raises nothing but `BadWire`."""
+"""The codec accepts any value and raises only `BadWire`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ likely = st.recursive(
 
 
 @given(likely)
-def test_anything_is_read_or_refused(value):
+def test_any_value_is_decoded_or_refused(value):
     readers = [user_from_wire, group_from_wire, message_from_wire]
     if isinstance(value, dict):
         readers += [receipt_from_frame, typing_from_frame]
@@ -45,7 +45,7 @@ def test_anything_is_read_or_refused(value):
 
 
 @given(st.text(), st.text(max_size=30), st.integers(1, 2**62))
-def test_a_text_goes_out_and_comes_back(text, muid, message_id):
+def test_text_message_survives_a_round_trip(text, muid, message_id):
     sent = TextMessage(receiver="bob", text=text, muid=muid, tags=["a"], metadata={"k": [1]})
     came = message_from_wire({**message_to_wire(sent), "id": str(message_id), "sender": "alice"})
     assert isinstance(came, TextMessage)
@@ -53,7 +53,7 @@ def test_a_text_goes_out_and_comes_back(text, muid, message_id):
     assert came.sender.uid == "alice"
 
 
-def test_other_kinds_go_out_and_come_back():
+def test_other_messages_survive_a_round_trip():
     custom = CustomMessage(receiver="g", receiver_type="group", type="poll", custom_data={"q": 1}, parent_message_id=7)
     wire = message_to_wire(custom)
     assert wire["parentId"] == "7"
@@ -63,24 +63,24 @@ def test_other_kinds_go_out_and_come_back():
 
 
 @pytest.mark.parametrize("value", [None, 1, "x", [], {}, {"id": "x"}, {"id": True}, {"id": 1, "tags": [1]}])
-def test_what_is_no_message_is_refused(value):
+def test_invalid_messages_are_refused(value):
     with pytest.raises(BadWire):
         message_from_wire(value)
 
 
-def test_available_is_online():
+def test_available_is_decoded_as_online():
     assert user_from_wire({"uid": "a", "status": "available"}).status == "online"
     assert user_from_wire({"uid": "a", "status": "whatever"}).status == "offline"
 
 
-def test_every_code_says_what_to_do():
+def test_every_code_has_a_message_and_details():
     for code in CATALOGUE:
         assert entry(code).message
         assert entry(code).details
         assert entry(code).status == 0 or 400 <= entry(code).status < 600
 
 
-def test_settings_go_out_and_come_back():
+def test_settings_survive_a_round_trip():
     data = settings_to_wire(host="h", port=8480, secure=False, app_id="a", region="us")
     assert ServerSettings.from_wire(data, secure=False) == ServerSettings("h", 8480)
     assert "CHAT_HOST_OVERRIDE" not in data

@@ -33,13 +33,13 @@ class Authorizer:
         Raises:
             Refused: ERR_GUID_NOT_FOUND, or the code in the permission table.
         """
-        found = await self._store.group(identifier(guid, "guid"))
+        found = await self._store.groups.get(identifier(guid, "guid"))
         if found is None:
             raise Refused("ERR_GUID_NOT_FOUND")
         if caller.system:
             return found, None
-        member = await self._store.member(found.guid, caller.uid)
-        ban = await self._store.ban_of(found.guid, caller.uid) if member is None else None
+        member = await self._store.members.get(found.guid, caller.uid)
+        ban = await self._store.members.ban_of(found.guid, caller.uid) if member is None else None
         permissions.check_group(operation, permissions.group_role(found, member, ban, knows=caller.key))
         return found, member
 
@@ -112,7 +112,7 @@ class Authorizer:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, also for a message that the caller may not read; or the code in the
                 permission table.
         """
-        return (await self._store.look_at(self.message_act(caller, wanted, operation))).message
+        return (await self._store.standings.message(self.message_act(caller, wanted, operation))).message
 
     async def conversation(self, caller: Caller, kind: str, other: str) -> ConversationKey:
         """Return the key of the caller's conversation with a user, or of a group that the caller may read.
@@ -140,7 +140,7 @@ class Authorizer:
         uid = identifier(uid, "uid")
         await self._directory.user_entity(uid)
         if not caller.system:
-            blocked_by = await self._store.blocked_between(caller.uid, uid)
+            blocked_by = await self._store.blocks.between(caller.uid, uid)
             permissions.check_user(operation, permissions.user_role(caller.uid, uid, blocked_by))
         return uid
 

@@ -57,7 +57,7 @@ class Cleanup:
         try:
             while self._again and not self._closed:
                 self._again = False
-                while not self._closed and await self._store.do_chore():
+                while not self._closed and await self._store.chores.do_next():
                     pass
                 while not self._closed and await self._remove_some():
                     pass
@@ -75,18 +75,18 @@ class Cleanup:
     async def _remove_some(self) -> bool:
         now = self._world.seconds()
         never = now - int(self._unused_after) if self._unused_after else -1
-        rows = await self._store.condemn_files(
+        rows = await self._store.files.condemn(
             never_before=never, no_more_before=now - int(self._deleted_after), limit=BATCH_SIZE
         )
         if rows:
             # Remove the bytes first, so that after a crash the rows still lead to them.
             await self._uploads.remove([name for row in rows for name in (row.name, row.thumbnail) if name])
-            await self._store.remove_files([row.name for row in rows])
+            await self._store.files.remove([row.name for row in rows])
         return len(rows) == BATCH_SIZE
 
     async def _set_timer(self) -> None:
-        never, no_more = await self._store.unused_since()
-        chore = await self._store.next_chore()
+        never, no_more = await self._store.files.unused_since()
+        chore = await self._store.chores.next_due()
         due: list[float] = [] if chore is None else [chore]
         if never is not None and self._unused_after:
             due.append(never + self._unused_after)

@@ -50,7 +50,7 @@ class Conversations:
         """
         if caller.system:
             wanted = replace(wanted, uid="")
-        rows, total = await self._store.conversations(wanted)
+        rows, total = await self._store.conversations.find(wanted)
         shown = await self._render(caller, rows, with_tags=with_tags or bool(wanted.tags))
         if with_blocks:
             await self._add_blocks(shown, rows)
@@ -60,7 +60,7 @@ class Conversations:
         others: dict[str, list[str]] = {}
         for row in rows:
             others.setdefault(row.uid, []).append(other_in(row.conversation_id, row.uid))
-        blocks = {uid: await self._store.blocked_with(uid, uids) for uid, uids in others.items()}
+        blocks = {uid: await self._store.blocks.with_users(uid, uids) for uid, uids in others.items()}
         for conversation, row in zip(shown, rows, strict=True):
             found = blocks[row.uid].get(other_in(row.conversation_id, row.uid))
             if found is not None:
@@ -68,7 +68,7 @@ class Conversations:
                 conversation["conversationWith"] = {**fields, **block_flags(*found)}
 
     async def _render(self, caller: Caller, rows: list[ConversationRow], *, with_tags: bool = True) -> list[Any]:
-        found = await self._store.messages_of([row.shown_message_id for row in rows if row.shown_message_id])
+        found = await self._store.messages.by_ids([row.shown_message_id for row in rows if row.shown_message_id])
         last = [found[row.shown_message_id] for row in rows if row.shown_message_id in found]
         last = [message for message in last if not message.deleted_at]
         shown = dict(zip([m.id for m in last], await self._renderer.render_all(last, caller.reader), strict=True))
@@ -77,7 +77,7 @@ class Conversations:
             guid = group_in(row.conversation_id)
             if guid:
                 guids.setdefault(row.uid, []).append(guid)
-        memberships = {uid: await self._store.memberships(names, uid) for uid, names in guids.items()}
+        memberships = {uid: await self._store.members.in_groups(names, uid) for uid, names in guids.items()}
         listed = [
             await self._one(row, shown.get(row.shown_message_id), memberships.get(row.uid, {}), with_tags)
             for row in rows
@@ -91,7 +91,7 @@ class Conversations:
         guid = group_in(row.conversation_id)
         if guid:
             kind = "group"
-            found = await self._store.group(guid)
+            found = await self._store.groups.get(guid)
             other = group_payload(found, memberships.get(guid)) if found else {"guid": guid}
         else:
             kind, uid = "user", other_in(row.conversation_id, row.uid)
@@ -129,7 +129,7 @@ class Conversations:
                 has no message yet.
         """
         conversation = await self._authorizer.conversation(caller, kind, other)
-        row = await self._store.conversation(conversation, caller.uid, kind)
+        row = await self._store.conversations.get(conversation, caller.uid, kind)
         if row is None:
             raise Refused("ERR_CONVERSATION_NOT_ACCESSIBLE")
         (shown,) = await self._render(caller, [row])
@@ -146,9 +146,9 @@ class Conversations:
         """
         for key in keys_with_id(conversation_id):
             guid, other = group_in(key), other_in(key, caller.uid)
-            if guid and await self._store.member(guid, caller.uid) is not None:
+            if guid and await self._store.members.get(guid, caller.uid) is not None:
                 return "group", guid
-            if other and await self._store.conversation(key, caller.uid, "user") is not None:
+            if other and await self._store.conversations.get(key, caller.uid, "user") is not None:
                 return "user", other
         raise Refused("ERR_CONVERSATION_NOT_FOUND")
 
@@ -158,7 +158,7 @@ class Conversations:
         Raises:
             Refused: ERR_CONVERSATION_NOT_FOUND; ERR_BAD_REQUEST when several conversations have the id.
         """
-        known = [key for key in keys_with_id(conversation_id) if await self._store.last_message_id(key)]
+        known = [key for key in keys_with_id(conversation_id) if await self._store.conversations.last_message_id(key)]
         if len(known) > 1:
             advice = "Several conversations have this id. Use onBehalfOf with a participant, or name the group."
             raise Refused("ERR_BAD_REQUEST", {"conversationId": advice})
@@ -174,7 +174,7 @@ class Conversations:
         """
         await self.get(caller, kind, other)
         kept = encode(self._lengths.check_tags(wanted)).decode() if wanted else None
-        await self._store.tag_conversation(await self._authorizer.conversation(caller, kind, other), caller.uid, kept)
+        await self._store.read_state.tag(await self._authorizer.conversation(caller, kind, other), caller.uid, kept)
         return await self.get(caller, kind, other)
 
     async def delete(self, caller: Caller, kind: str, other: str, *, permanently: bool) -> ConversationKey:
@@ -189,10 +189,10 @@ class Conversations:
         await self.get(caller, kind, other)
         conversation = await self._authorizer.conversation(caller, kind, other)
         if permanently:
-            await self._store.remove_conversation(conversation)
+            await self._store.removal.remove_conversation(conversation)
         else:
-            last = await self._store.last_message_id(conversation)
-            await self._store.clear(conversation, caller.uid, last)
+            last = await self._store.conversations.last_message_id(conversation)
+            await self._store.read_state.clear(conversation, caller.uid, last)
         return conversation
 
     async def pin(self, caller: Caller, kind: str, other: str, *, pinned: bool) -> dict[str, Any]:
@@ -204,10 +204,10 @@ class Conversations:
         before = await self.get(caller, kind, other)
         conversation = await self._authorizer.conversation(caller, kind, other)
         if pinned and "pinnedAt" not in before:
-            count = await self._store.pinned_conversations(caller.uid)
+            count = await self._store.read_state.pinned_count(caller.uid)
             if count >= self._max_pins:
                 raise Refused("ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED", {"limit": self._max_pins})
-        await self._store.pin_conversation(conversation, caller.uid, self._world.seconds() if pinned else None)
+        await self._store.read_state.pin(conversation, caller.uid, self._world.seconds() if pinned else None)
         shown = await self.get(caller, kind, other)
         self._delivery.conversation_pin(caller, "pinned" if pinned else "unpinned", encode(shown))
         return shown
@@ -225,7 +225,7 @@ class Conversations:
         wanted = await self._authorizer.conversation(caller, kind, other) if other else None
         listed = []
         for each in (kind,) if kind else ("user", "group"):
-            found = await self._store.unread_counts(caller.uid, each, wanted, hide_blocked)
+            found = await self._store.conversations.unread_counts(caller.uid, each, wanted, hide_blocked)
             for conversation, count in found:
                 name = group_in(conversation) or other_in(conversation, caller.uid)
                 listed.append({"entityType": each, "entityId": name, "count": count})

@@ -40,7 +40,7 @@ class Directory:
         Raises:
             Refused: ERR_UID_NOT_FOUND.
         """
-        found = await self._store.user(uid)
+        found = await self._store.users.get(uid)
         if found is None or found.deactivated_at:
             raise Refused("ERR_UID_NOT_FOUND", {"uid": uid})
         return found
@@ -93,7 +93,7 @@ class Directory:
 
     async def online_to(self, reader: str) -> tuple[str, ...]:
         """Return the uids of the users whom a reader may see online: all but those with a block between them."""
-        hidden = await self._store.everyone_blocked(reader) if reader else frozenset()
+        hidden = await self._store.blocks.everyone(reader) if reader else frozenset()
         return tuple(uid for uid in self._everyone_online() if uid not in hidden)
 
     async def render(self, row: UserRow, reader: str) -> dict[str, object]:
@@ -117,4 +117,4 @@ class Directory:
         return await self.user_entity(uid)
 
     async def _is_hidden(self, uid: str, reader: str) -> bool:
-        return bool(reader) and reader != uid and bool(await self._store.blocked_between(reader, uid))
+        return bool(reader) and reader != uid and bool(await self._store.blocks.between(reader, uid))

@@ -101,7 +101,7 @@ class Ephemeral:
 
     async def went(self, uid: str) -> None:
         """Store when a user was last seen, and publish that they are offline: their last socket closed."""
-        await self._store.seen(uid, self._world.seconds())
+        await self._store.users.seen(uid, self._world.seconds())
         if not self._directory.is_online(uid):  # else they have reconnected meanwhile
             await self._presence(uid, "offline", platform=self._platforms.pop(uid, ""))
 
@@ -112,7 +112,7 @@ class Ephemeral:
 
     async def _presence(self, uid: str, action: str, feature: str = "", platform: str = "") -> None:
         self._directory.forget(uid)
-        row = await self._store.user(uid)
+        row = await self._store.users.get(uid)
         if row is None:
             return  # the user was deleted meanwhile
         shown = await self._directory.render(row, "")
@@ -123,13 +123,13 @@ class Ephemeral:
                 self._skipped[uid] = None
         elif self._publishes_presence():
             await self._publish_presence(row, action, shown, feature)
-        if self._store.has_webhooks and not feature:
-            await self._store.add_events([self._connection_event(shown, action, platform)])
+        if self._store.webhooks.enabled and not feature:
+            await self._store.webhooks.add_events([self._connection_event(shown, action, platform)])
 
     async def _publish_presence(self, row: UserRow, action: str, shown: dict[str, Any], feature: str = "") -> None:
         body = {"action": action, "timestamp": self._world.seconds(), "user": shown}
-        friends = await self._store.friends_of(row.uid)
-        blocked = await self._store.everyone_blocked(row.uid)
+        friends = await self._store.friends.of_user(row.uid)
+        blocked = await self._store.blocks.everyone(row.uid)
         self._delivery.presence(row.uid, row.role, body, friends, blocked, feature)
 
     async def publish_skipped(self) -> None:
@@ -137,7 +137,7 @@ class Ephemeral:
         while self._skipped and self._overload.level < Level.PRESENCE:
             for uid in list(self._skipped)[:PUBLISH_BATCH]:
                 del self._skipped[uid]
-                row = await self._store.user(uid)
+                row = await self._store.users.get(uid)
                 if row is not None and self._publishes_presence():
                     action = "online" if self._directory.is_online(uid) else "offline"
                     await self._publish_presence(row, action, await self._directory.render(row, ""))

@@ -34,7 +34,7 @@ class Export:
         Raises:
             Refused: ERR_UID_NOT_FOUND.
         """
-        row = await self._store.user(identifier(uid, "uid"))
+        row = await self._store.users.get(identifier(uid, "uid"))
         if row is None:
             raise Refused("ERR_UID_NOT_FOUND", {"uid": uid[:100]})
         return self._lines(row.uid, user_payload(row, online=False))
@@ -42,19 +42,19 @@ class Export:
     async def _lines(self, uid: str, shown: dict[str, Any]) -> AsyncIterator[bytes]:
         yield _line("user", shown)
         offset = 0
-        while rows := (await self._store.tokens(uid, limit=PAGE_SIZE, offset=offset))[0]:
+        while rows := (await self._store.tokens.of_user(uid, limit=PAGE_SIZE, offset=offset))[0]:
             for token in rows:
                 yield _line("token", without_none({**asdict(token), "token_hash": None, "uid": None}))
             offset += len(rows)
-        for guid in await self._store.groups_of(uid):
-            found = await self._store.group(guid)
+        for guid in await self._store.members.groups_of(uid):
+            found = await self._store.groups.get(guid)
             if found is not None:
-                yield _line("group", group_payload(found, await self._store.member(guid, uid)))
-        for file in await self._store.files_of(uid):
+                yield _line("group", group_payload(found, await self._store.members.get(guid, uid)))
+        for file in await self._store.files.of_user(uid):
             yield _line("file", without_none(asdict(file)))
         wanted = MessageFilter(reader=uid, newer=True, cursor=0, limit=PAGE_SIZE)
-        while listed := await self._store.messages(wanted):
-            whole = await self._store.messages_of(message.id for message in listed)
+        while listed := await self._store.messages.find(wanted):
+            whole = await self._store.messages.by_ids(message.id for message in listed)
             for message in whole.values():
                 if message.sender == uid or message.receiver_type == "user":
                     yield _line("message", msgspec.Raw(message.json()))

@@ -96,7 +96,7 @@ class Groups:
         owner = caller.uid
         if caller.system and new.owner:
             owner = (await self._directory.user(names.identifier(new.owner, "owner"))).uid
-        if len(await self._store.groups_of(owner)) >= self._max_groups:
+        if len(await self._store.members.groups_of(owner)) >= self._max_groups:
             raise Refused("ERR_LIMIT_EXCEEDED", {"groups": f"A user may be in {self._max_groups} groups."})
         password = new.password if new.type == "password" else None
         owner_is_member = owner != names.SYSTEM_USER
@@ -114,18 +114,18 @@ class Groups:
             created_at=now,
         )
         events = []
-        if self._store.has_webhooks:
+        if self._store.webhooks.enabled:
             members = {owner: await self._directory.user_entity(owner)}
             events.append(Event("group_created", encode({"group": group_payload(row, None), "members": members})))
-        if not await self._store.add_group(row, owner_is_member=owner_is_member, events=events):
+        if not await self._store.groups.add(row, owner_is_member=owner_is_member, events=events):
             raise Refused("ERR_GUID_ALREADY_EXISTS", {"guid": row.guid})
         if owner_is_member:
             self._delivery.membership(owner, row.guid, joined=True)
-        return group_payload(row, await self._store.member(row.guid, caller.uid))
+        return group_payload(row, await self._store.members.get(row.guid, caller.uid))
 
     async def members_count(self, guid: str) -> int | None:
         """Return how many members a group has, or None if it does not exist."""
-        row = await self._store.group(guid)
+        row = await self._store.groups.get(guid)
         return row.members_count if row is not None else None
 
     async def get(self, caller: Caller, guid: str) -> dict[str, Any]:
@@ -136,14 +136,18 @@ class Groups:
         """
         found, member = await self._authorizer.group(caller, guid, "see")
         shown = group_payload(found, member)
-        if member is None and not caller.system and await self._store.ban_of(found.guid, caller.uid) is not None:
+        if (
+            member is None
+            and not caller.system
+            and await self._store.members.ban_of(found.guid, caller.uid) is not None
+        ):
             shown["isBanned"] = True
         return shown
 
     async def listed(self, caller: Caller, wanted: GroupFilter) -> tuple[list[dict[str, Any]], int]:
         """Return a page of the groups that the caller may see, and how many there are."""
-        rows, total = await self._store.groups(wanted)
-        mine = await self._store.memberships([row.guid for row in rows], caller.uid)
+        rows, total = await self._store.groups.find(wanted)
+        mine = await self._store.members.in_groups([row.guid for row in rows], caller.uid)
         return [group_payload(row, mine.get(row.guid)) for row in rows], total
 
     async def update(self, caller: Caller, guid: str, change: GroupChange) -> dict[str, Any]:
@@ -153,7 +157,7 @@ class Groups:
             Refused: ERR_GUID_NOT_FOUND, the code in the permission table, ERR_BAD_REQUEST, ERR_EMPTY_GROUP_PASS.
         """
         act = self._authorizer.group_act(caller, guid, "update")
-        before = await self._store.look(act)
+        before = await self._store.standings.group(act)
         self._lengths.check_group(change.password, change.description)
         columns = self._columns(caller, change)
         if change.type:
@@ -177,10 +181,10 @@ class Groups:
         def events(changed: GroupRow) -> tuple[Event, ...]:
             return (Event("group_updated", encode({"group": group_payload(changed, member)})),)
 
-        row = await self._store.change_group(act, decide, events)
+        row = await self._store.groups.change(act, decide, events)
         if change.owner and caller.system:
             await self.transfer(caller, guid, change.owner)
-            row = (await self._store.group(row.guid)) or row
+            row = (await self._store.groups.get(row.guid)) or row
         return group_payload(row, member)
 
     def _columns(self, caller: Caller, change: GroupChange) -> dict[str, object]:
@@ -206,12 +210,12 @@ class Groups:
             Refused: ERR_GUID_NOT_FOUND, or the code in the permission table.
         """
         act = self._authorizer.group_act(caller, guid, "delete")
-        await self._store.look(act)
+        await self._store.standings.group(act)
 
         def events(standing: GroupStanding) -> tuple[Event, ...]:
             return (Event("group_deleted", encode({"group": group_payload(standing.group, None)})),)
 
-        for uid in await self._store.remove_group(act, events):
+        for uid in await self._store.removal.remove_group(act, events):
             self._delivery.membership(uid, act.guid, joined=False)
         return act.guid
 
@@ -231,11 +235,11 @@ class Groups:
 
         uid = names.identifier(to, "owner")
         act = self._authorizer.group_act(caller, guid, "transfer", uid, is_member)
-        await self._store.look(act)
+        await self._store.standings.group(act)
 
         def events(standing: GroupStanding) -> tuple[Event, ...]:
             shown = {**group_payload(replace(standing.group, owner=uid), None), "oldOwner": standing.group.owner}
             return (Event("group_owner_transferred", encode({"group": shown})),)
 
-        await self._store.transfer_ownership(act, self._world.seconds(), events)
+        await self._store.groups.transfer_ownership(act, self._world.seconds(), events)
         return act.guid, uid

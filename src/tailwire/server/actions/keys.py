@@ -50,19 +50,19 @@ class Keys:
         Raises:
             Refused: ERR_BAD_REQUEST, ERR_LIMIT_EXCEEDED.
         """
-        _, total = await self._store.keys("", "", limit=1, offset=0)
+        _, total = await self._store.keys.find("", "", limit=1, offset=0)
         if total >= MAX_KEYS:
             raise Refused("ERR_LIMIT_EXCEEDED", {"apikeys": f"An app has at most {MAX_KEYS} keys."})
         key = self._world.secret(20)
         row = KeyRow(
             fingerprint(key), self._lengths.check_name(name), _check_scope(scope), self._world.seconds(), key[-4:]
         )
-        await self._store.add_key(row)
+        await self._store.keys.add(row)
         return row, key
 
     async def listed(self, *, scope: str, search: str, limit: int, offset: int) -> tuple[list[KeyRow], int]:
         """Return a page of the API keys, and how many there are."""
-        return await self._store.keys(scope, search, limit=limit, offset=offset)
+        return await self._store.keys.find(scope, search, limit=limit, offset=offset)
 
     async def get(self, key: str) -> KeyRow:
         """Return an API key.
@@ -70,7 +70,7 @@ class Keys:
         Raises:
             Refused: ERR_APIKEY_NOT_FOUND.
         """
-        row = await self._store.key(fingerprint(key))
+        row = await self._store.keys.get(fingerprint(key))
         if row is None:
             raise Refused("ERR_APIKEY_NOT_FOUND")
         return row
@@ -89,7 +89,7 @@ class Keys:
         if key == used:
             raise Refused("ERR_APIKEY_NO_SELF_ACTION")
         row = replace(row, name=self._lengths.check_name(name or row.name), scope=_check_scope(scope))
-        if not await self._store.change_key(row.key_hash, row.name, row.scope):
+        if not await self._store.keys.change(row.key_hash, row.name, row.scope):
             raise Refused("ERR_APIKEY_NOT_FOUND")
         return row
 
@@ -102,7 +102,7 @@ class Keys:
         row = await self.get(key)
         if key == used:
             raise Refused("ERR_APIKEY_NO_SELF_ACTION")
-        await self._store.remove_key(row.key_hash)
+        await self._store.keys.remove(row.key_hash)
 
     # Auth tokens.
 
@@ -113,7 +113,7 @@ class Keys:
             Refused: ERR_UID_NOT_FOUND.
         """
         row = await self._directory.user(identifier(uid, "uid"))
-        return await self._store.tokens(row.uid, limit=limit, offset=offset)
+        return await self._store.tokens.of_user(row.uid, limit=limit, offset=offset)
 
     async def token(self, uid: str, token: str) -> TokenRow:
         """Return an auth token of a user.
@@ -122,7 +122,7 @@ class Keys:
             Refused: ERR_UID_NOT_FOUND, ERR_AUTH_TOKEN_NOT_FOUND.
         """
         await self._directory.user(identifier(uid, "uid"))
-        row = await self._store.token(fingerprint(token))
+        row = await self._store.tokens.get(fingerprint(token))
         if row is None or row.uid != identifier(uid, "uid"):
             raise Refused("ERR_AUTH_TOKEN_NOT_FOUND")
         return row
@@ -134,7 +134,7 @@ class Keys:
             Refused: ERR_UID_NOT_FOUND, ERR_AUTH_TOKEN_NOT_FOUND, ERR_BAD_REQUEST.
         """
         row = with_device(await self.token(uid, token), device)
-        await self._store.change_token(row)
+        await self._store.tokens.change(row)
         return row
 
     async def delete_token(self, uid: str, token: str) -> str:
@@ -144,7 +144,7 @@ class Keys:
             Refused: ERR_UID_NOT_FOUND, ERR_AUTH_TOKEN_NOT_FOUND.
         """
         row = await self.token(uid, token)
-        await self._store.remove_token(row.token_hash)
+        await self._store.tokens.remove(row.token_hash)
         self._delivery.token_gone(row.uid, row.token_hash)
         return row.uid
 
@@ -155,7 +155,7 @@ class Keys:
             Refused: ERR_UID_NOT_FOUND.
         """
         row = await self._directory.user(identifier(uid, "uid"))
-        for token in await self._store.remove_tokens(row.uid):
+        for token in await self._store.tokens.remove_all(row.uid):
             self._delivery.token_gone(row.uid, token)
         return row.uid
 

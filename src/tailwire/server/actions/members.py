@@ -78,7 +78,7 @@ class Members:
         """
         found, _ = await self._authorizer.group(caller, wanted.guid, "list_members")
         online = await self._directory.online_to(caller.reader) if wanted.online is not None else ()
-        rows, total = await self._store.members(replace(wanted, guid=found.guid, status_of=online))
+        rows, total = await self._store.members.find(replace(wanted, guid=found.guid, status_of=online))
         listed = [{**await self._render(caller, m.uid), "scope": m.scope, "joinedAt": m.joined_at} for m in rows]
         return listed, total
 
@@ -89,12 +89,12 @@ class Members:
             Refused: ERR_GUID_NOT_FOUND, or the code in the permission table.
         """
         found, _ = await self._authorizer.group(caller, wanted.guid, "list_banned")
-        rows, total = await self._store.bans(replace(wanted, guid=found.guid))
+        rows, total = await self._store.members.bans(replace(wanted, guid=found.guid))
         listed = [{**await self._render(caller, b.uid), "scope": b.scope, "bannedAt": b.banned_at} for b in rows]
         return listed, total
 
     async def _render(self, caller: Caller, uid: str) -> dict[str, Any]:
-        row = await self._store.user(uid)
+        row = await self._store.users.get(uid)
         return await self._directory.render(row, caller.reader) if row is not None else {"uid": uid, "name": uid}
 
     # Joining and leaving.
@@ -152,11 +152,11 @@ class Members:
         return self._authorizer.group_act(caller, guid, operation, uid, check)
 
     async def _enter(self, caller: Caller, act: GroupAct, scope: str, action: MemberAction) -> Stored:
-        await self._store.look(act)
+        await self._store.standings.group(act)
         now = self._world.seconds()
         extras = {"scope": {"new": scope}} if action == "added" else None
         draft = await self._action.drafter(caller, action, act.on, now, lambda _: extras)
-        stored = await self._store.add_member(act, scope, now, draft)
+        stored = await self._store.members.add(act, scope, now, draft)
         self._delivery.membership(act.on, act.guid, joined=True)
         return stored
 
@@ -170,11 +170,11 @@ class Members:
         return await self._remove(caller, act, "left")
 
     async def _remove(self, caller: Caller, act: GroupAct, action: MemberAction) -> bytes:
-        await self._store.look(act)
+        await self._store.standings.group(act)
         now = self._world.seconds()
         draft = await self._action.drafter(caller, action, act.on, now)
         banned_at = now if action == "banned" else None
-        stored, before = await self._store.remove_member(act, draft, banned_at=banned_at)
+        stored, before = await self._store.members.remove(act, draft, banned_at=banned_at)
         was_member = before.on is not None
         json = self._publish(caller, stored, "" if was_member else act.on)
         if was_member:
@@ -297,7 +297,7 @@ class Members:
                 raise Refused("ERR_ALREADY_BANNED")
 
         act = self._act_on(caller, guid, uid, REMOVAL, is_not_banned)
-        await self._store.look(act)
+        await self._store.standings.group(act)
         await self._directory.user(act.on)
         return await self._remove(caller, act, "banned")
 
@@ -313,9 +313,9 @@ class Members:
                 raise Refused("ERR_NOT_A_BANNED_USER")
 
         act = self._authorizer.group_act(caller, guid, "unban", identifier(uid, "uid"), is_banned)
-        await self._store.look(act)
+        await self._store.standings.group(act)
         draft = await self._action.drafter(caller, "unbanned", act.on, self._world.seconds())
-        return self._publish(caller, await self._store.unban(act, draft))
+        return self._publish(caller, await self._store.members.unban(act, draft))
 
     async def change_scope(self, caller: Caller, guid: str, uid: str, scope: str) -> tuple[bytes, MemberRow]:
         """Change the scope of a member. Return the action message, and the membership.
@@ -334,12 +334,12 @@ class Members:
                 raise Refused("ERR_SAME_SCOPE")
 
         act = self._act_on(caller, guid, uid, SCOPE_CHANGE, check)
-        standing = await self._store.look(act)
+        standing = await self._store.standings.group(act)
         draft = await self._action.drafter(
             caller, "scopeChanged", act.on, self._world.seconds(),
             lambda s: {"scope": {"new": scope, "old": s.on.scope if s.on else ""}},
         )  # fmt: skip
-        stored = await self._store.change_scope(act, scope, draft)
+        stored = await self._store.members.change_scope(act, scope, draft)
         member = standing.on or MemberRow(act.guid, act.on, scope, 0, 0)
         return self._publish(caller, stored), replace(member, scope=scope)
 
@@ -354,7 +354,7 @@ class Members:
         online = list(self._directory.online_uids())
         for guid in guids:
             found, _ = await self._authorizer.group(caller, guid, "list_members")
-            counts[found.guid] = len(await self._store.members_among(found.guid, online))
+            counts[found.guid] = len(await self._store.members.among(found.guid, online))
         return counts
 
     def _publish(self, caller: Caller, stored: Stored, also: str = "") -> bytes:

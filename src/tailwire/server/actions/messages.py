@@ -105,7 +105,7 @@ class Messages:
             new = replace(new, files=files)
         by_member = receiver_type == "group" and not caller.system
         act = self._authorizer.group_act(caller, receiver, "write") if by_member else None
-        stored = await self._store.add_message(new, act)
+        stored = await self._store.messages.add(new, act)
         json = stored.message.json()
         if references.quoted is not None:
             json = with_quoted(json, references.quoted)
@@ -126,7 +126,7 @@ class Messages:
 
     async def sent(self, caller: Caller, muid: str | None) -> bytes | None:
         """Return the message that the caller has sent with a muid before, encoded, or None."""
-        row = await self._store.message_of(caller.uid, muid) if muid and len(muid) <= rules.MAX_MUID else None
+        row = await self._store.messages.by_muid(caller.uid, muid) if muid and len(muid) <= rules.MAX_MUID else None
         return row.json() if row is not None else None
 
     async def send_to_many(
@@ -184,7 +184,7 @@ class Messages:
         events: tuple[Event, ...],
         references: References = NO_REFERENCES,
     ) -> Draft:
-        if content.mentions and self._store.has_webhooks:
+        if content.mentions and self._store.webhooks.enabled:
             events = (*events, MENTIONED)
         return draft(envelope, content, self._world.seconds(), events, references)
 
@@ -219,7 +219,7 @@ class Messages:
         if row.sender != caller.uid and not caller.key:
             return shown
         listed = []
-        for uid, delivered, read in await self._store.receipts(row):
+        for uid, delivered, read in await self._store.read_state.receipts(row):
             times = {k: v for k, v in (("deliveredAt", delivered), ("readAt", read)) if v}
             listed.append({"recipient": await self._directory.entity_for(uid, caller.reader), **times})
         return with_field(shown, b"receipts", encode({"data": listed}))
@@ -239,16 +239,16 @@ class Messages:
         if guid:
             await self._authorizer.group(caller, guid, "read")
         if wanted.conversation_id is not None and wanted.reader:
-            cleared = await self._store.cleared_until(wanted.conversation_id, wanted.reader)
+            cleared = await self._store.read_state.cleared_until(wanted.conversation_id, wanted.reader)
             if cleared:
                 wanted = replace(wanted, since=cleared)
         if wanted.cursor is not None and wanted.sent_cursor is not None:
             # Both belong to one message, which may be deleted since. Its id decides where the list continues, even if
             # the clock was set back.
-            border = await self._store.message(wanted.cursor)
+            border = await self._store.messages.get(wanted.cursor)
             if border is None or border.sent_at == wanted.sent_cursor:
                 wanted = replace(wanted, sent_cursor=None)
-        rows = await self._store.messages(wanted)
+        rows = await self._store.messages.find(wanted)
         return rows if wanted.newer else rows[::-1]
 
     def check_mark(self, mark: str, after: int | None) -> str:
@@ -278,7 +278,7 @@ class Messages:
             Refused: with the documented code for what is wrong.
         """
         act = self._authorizer.message_act(caller, wanted, "edit", rules.check_changeable)
-        row = (await self._store.look_at(act)).message
+        row = (await self._store.standings.message(act)).message
         data = decode_object(decode_object(harmless(row.body))["data"])
         content, edited = None, b""
         named: tuple[str, ...] = ()
@@ -302,7 +302,7 @@ class Messages:
             return Edited(encode(fields), content.traits, content.mentions, named)
 
         drafter = await self._action_drafter(caller, row, "edited", EDITED)
-        return self._publish(caller, await self._store.edit_message(act, self._world.seconds(), changed, drafter))
+        return self._publish(caller, await self._store.messages.edit(act, self._world.seconds(), changed, drafter))
 
     async def delete(self, caller: Caller, wanted: str, *, permanent: bool = False) -> bytes:
         """Delete the content of a message; its place in the conversation remains. Return the action message.
@@ -314,13 +314,13 @@ class Messages:
             Refused: with the documented code for what is wrong.
         """
         act = self._authorizer.message_act(caller, wanted, "delete", rules.check_changeable)
-        row = (await self._store.look_at(act)).message
+        row = (await self._store.standings.message(act)).message
         drafter = await self._action_drafter(caller, row, "deleted", DELETED)
         json = self._publish(
-            caller, await self._store.delete_message(act, self._world.seconds(), _without_content, drafter)
+            caller, await self._store.messages.delete(act, self._world.seconds(), _without_content, drafter)
         )
         if permanent and caller.key:
-            await self._store.remove_message(row)
+            await self._store.removal.remove_message(row)
         return json
 
     async def _action_drafter(
@@ -333,7 +333,7 @@ class Messages:
             receiver_entity = await self._directory.stored_entity(receiver)
         else:
             receiver = row.receiver
-            found = await self._store.group(receiver)
+            found = await self._store.groups.get(receiver)
             receiver_entity = group_payload(found, None) if found else receiver_entity
 
         def action(changed: MessageRow) -> Draft:

@@ -40,7 +40,7 @@ class Reactions:
         self._max_saves = max_saves
 
     async def _render(self, row: MessageRow, reader: str) -> bytes:
-        current = await self._store.message(row.id)
+        current = await self._store.messages.get(row.id)
         return await self._renderer.render(current if current is not None else row, reader)
 
     # Reactions.
@@ -52,7 +52,7 @@ class Reactions:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_MESSAGE_ACTION_NOT_ALLOWED, ERR_BAD_REQUEST.
         """
         act = self._authorizer.message_act(caller, wanted, "react", rules.check_changeable)
-        row = (await self._store.look_at(act)).message
+        row = (await self._store.standings.message(act)).message
         rules.check_reaction(reaction)
         now = self._world.seconds()
         by = await self._user(caller.uid)
@@ -61,11 +61,11 @@ class Reactions:
         def events(changed: ReactionRow) -> tuple[Event, ...]:
             return (Event(name, encode({"reaction": reaction_payload(changed, by)})),)
 
-        telling = events if self._store.has_webhooks else None
+        telling = events if self._store.webhooks.enabled else None
         if take_back:
-            changed = await self._store.unreact(act, reaction, now, telling)
+            changed = await self._store.reactions.remove(act, reaction, now, telling)
         else:
-            changed = await self._store.react(act, reaction, now, MAX_REACTIONS, telling)
+            changed = await self._store.reactions.add(act, reaction, now, MAX_REACTIONS, telling)
         if changed is not None:
             self._delivery.reaction(caller, row, {"action": name, **reaction_payload(changed, by)})
         return await self._render(row, caller.reader)
@@ -90,7 +90,7 @@ class Reactions:
             Refused: ERR_MESSAGE_ID_NOT_FOUND.
         """
         row = await self._authorizer.message(caller, wanted, "read")
-        rows = await self._store.reactions(row.id, reaction, newer=newer, cursor=cursor, limit=limit)
+        rows = await self._store.reactions.find(row.id, reaction, newer=newer, cursor=cursor, limit=limit)
         return rows, [reaction_payload(r, await self._user(r.uid, caller.reader)) for r in rows]
 
     # Pins and saves.
@@ -102,8 +102,8 @@ class Reactions:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_PERMISSION_DENIED, ERR_PINNED_MESSAGES_LIMIT_EXCEEDED.
         """
         act = self._authorizer.message_act(caller, wanted, "pin", rules.check_changeable)
-        row = (await self._store.look_at(act)).message
-        if not await self._store.pin(act, self._world.seconds(), self._max_pins, pinned=pinned):
+        row = (await self._store.standings.message(act)).message
+        if not await self._store.annotations.pin(act, self._world.seconds(), self._max_pins, pinned=pinned):
             raise Refused("ERR_PINNED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._max_pins})
         self._delivery.pin(caller, row, "pinned" if pinned else "unpinned", await self._render(row, ""))
         return await self._render(row, caller.reader)
@@ -115,10 +115,10 @@ class Reactions:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_SAVED_MESSAGES_LIMIT_EXCEEDED.
         """
         act = self._authorizer.message_act(caller, wanted, "save", rules.check_changeable)
-        row = (await self._store.look_at(act)).message
+        row = (await self._store.standings.message(act)).message
         if not saved:
-            await self._store.unsave(row.id, caller.uid)
-        elif not await self._store.save(act, self._world.seconds(), self._max_saves):
+            await self._store.annotations.unsave(row.id, caller.uid)
+        elif not await self._store.annotations.save(act, self._world.seconds(), self._max_saves):
             raise Refused("ERR_SAVED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._max_saves})
         shown = await self._render(row, caller.reader)
         self._delivery.save(caller, "saved" if saved else "unsaved", shown)
@@ -133,13 +133,13 @@ class Reactions:
             Refused: ERR_MESSAGE_ID_NOT_FOUND.
         """
         act = self._authorizer.message_act(caller, wanted, "follow")
-        await self._store.subscribe(act, wanted=following)
+        await self._store.annotations.subscribe(act, wanted=following)
         return act.message_id
 
     async def threads(self, caller: Caller, *, limit: int, offset: int) -> tuple[list[msgspec.Raw], int]:
         """Return a page of the first messages of the threads that the caller follows, and how many there are."""
-        ids, total = await self._store.followed_threads(caller.uid, limit=limit, offset=offset)
-        found = await self._store.messages_of(ids)
+        ids, total = await self._store.annotations.followed_threads(caller.uid, limit=limit, offset=offset)
+        found = await self._store.messages.by_ids(ids)
         rows = [found[i] for i in ids if i in found]
         shown = await self._renderer.render_all(rows, caller.reader, following=True)
         return [msgspec.Raw(s) for s in shown], total
@@ -151,18 +151,18 @@ class Reactions:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_REASON_NOT_FOUND, ERR_BAD_REQUEST.
         """
         act = self._authorizer.message_act(caller, wanted, "flag")
-        row = (await self._store.look_at(act)).message
+        row = (await self._store.standings.message(act)).message
         if reason not in FLAG_REASONS:
             raise Refused("ERR_REASON_NOT_FOUND", {"id": f"Use one of {', '.join(FLAG_REASONS)}."})
         if remark is not None and len(remark) > MAX_REMARK:
             raise Refused("ERR_BAD_REQUEST", {"remark": f"Use at most {MAX_REMARK} characters."})
-        await self._store.flag(act, reason, remark, self._world.seconds())
+        await self._store.annotations.flag(act, reason, remark, self._world.seconds())
         return row.id
 
     async def flagged(self, *, limit: int, offset: int) -> tuple[list[dict[str, Any]], int]:
         """Return a page of the reports, newest first, and how many there are (REST keys)."""
-        rows, total = await self._store.flags(limit=limit, offset=offset)
-        found = await self._store.messages_of([row[0] for row in rows])
+        rows, total = await self._store.annotations.flags(limit=limit, offset=offset)
+        found = await self._store.messages.by_ids([row[0] for row in rows])
         listed = [
             {
                 "message": msgspec.Raw(found[message_id].json()) if message_id in found else None,
@@ -183,13 +183,13 @@ class Reactions:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_INVALID_MESSAGE_CATEGORY, ERR_BAD_REQUEST.
         """
         act = self._authorizer.message_act(caller, wanted, "interact")
-        row = (await self._store.look_at(act)).message
+        row = (await self._store.standings.message(act)).message
         if row.category != "interactive":
             raise Refused("ERR_INVALID_MESSAGE_CATEGORY", "Only interactive messages have elements.")
         valid = all(0 < len(e) <= MAX_ELEMENT_CHARACTERS for e in elements)
         if not valid or not 0 < len(elements) <= MAX_ELEMENTS:
             raise Refused("ERR_BAD_REQUEST", {"interactions": f"Name 1 to {MAX_ELEMENTS} elements."})
-        await self._store.interact(act, elements, self._world.seconds())
+        await self._store.annotations.interact(act, elements, self._world.seconds())
         return row.id
 
 

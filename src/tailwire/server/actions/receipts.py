@@ -64,7 +64,7 @@ class Receipts:
 
     async def _mark(self, caller: Caller, row: MessageRow, *, read: bool) -> None:
         group = row.receiver if row.receiver_type == "group" else ""
-        found = await self._store.group(group) if group else None
+        found = await self._store.groups.get(group) if group else None
         small = found is not None and found.members_count <= self._max_members
         now = self._world.seconds()
         published = small or not group
@@ -73,19 +73,19 @@ class Receipts:
         body = {"action": action, "messageId": str(row.id), "user": user, "timestamp": now}
         receiver = group or row.sender
         events = []
-        if published and self._store.has_webhooks:
+        if published and self._store.webhooks.enabled:
             events.append(Event(f"message_{'read' if read else 'delivery'}_receipt", encode({
                 "receiver": receiver, "receiverType": row.receiver_type, "type": "receipts", "sender": caller.uid,
                 "messageSender": row.sender, "body": body,
             })))  # fmt: skip
-        marked = await self._store.mark(
+        marked = await self._store.read_state.mark(
             row.conversation_id, caller.uid, row.id, now, read=read, group=group, log=small, events=events
         )
         if marked is None or not published:
             return
         senders = [row.sender, *(sender for sender, _, _ in marked.by_all)]
         # Senders who have left the group are not notified.
-        notified = await self._store.members_among(group, senders) if group else senders
+        notified = await self._store.members.among(group, senders) if group else senders
         to = row.sender if row.sender in notified else caller.uid
         self._hold(
             (f"{row.conversation_id}\0{row.sender}", caller.uid, action),
@@ -130,8 +130,8 @@ class Receipts:
             await self._mark(caller, last, read=read)
 
     async def _last_from_others(self, conversation: ConversationKey, uid: str, up_to: int | None) -> MessageRow | None:
-        last = await self._store.last_from_others(conversation, uid, up_to)
-        return await self._store.message(last) if last else None
+        last = await self._store.conversations.last_from_others(conversation, uid, up_to)
+        return await self._store.messages.get(last) if last else None
 
     async def mark_unread(self, caller: Caller, kind: str, other: str, wanted: str | int) -> int:
         """Mark a conversation as unread from a message on. Return the message's id.
@@ -145,5 +145,5 @@ class Receipts:
         row = await self._authorizer.message(caller, wanted, "read")
         if row.conversation_id != conversation:
             raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"messageId": "This message is not in this conversation."})
-        await self._store.unmark(conversation, caller.uid, row.id if caller.key else row.id - 1)
+        await self._store.read_state.unmark(conversation, caller.uid, row.id if caller.key else row.id - 1)
         return row.id

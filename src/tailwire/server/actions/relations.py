@@ -56,9 +56,9 @@ class Relations:
             trigger = "user_unblocked" if take_back else "user_blocked"
             event = Event(trigger, encode({"users": done, "by": await self._directory.user_entity(caller.uid)}))
             if take_back:
-                await self._store.unblock(caller.uid, list(done), [event])
+                await self._store.blocks.remove(caller.uid, list(done), [event])
             else:
-                await self._store.block(caller.uid, list(done), self._world.seconds(), [event])
+                await self._store.blocks.add(caller.uid, list(done), self._world.seconds(), [event])
         return outcome
 
     async def blocked(
@@ -74,10 +74,10 @@ class Relations:
         """
         if direction not in DIRECTIONS:
             raise Refused("ERR_BAD_REQUEST", {"direction": f"Use {', '.join(DIRECTIONS)}."})
-        rows, total = await self._store.blocks(caller.uid, direction, search=search, limit=limit, offset=offset)
+        rows, total = await self._store.blocks.find(caller.uid, direction, search=search, limit=limit, offset=offset)
         listed = []
         for uid, mine, theirs in rows:
-            row = await self._store.user(uid)
+            row = await self._store.users.get(uid)
             if row is not None:
                 at = {"blockedAt": theirs or mine}
                 listed.append({**await self._directory.render(row, caller.reader), **block_flags(mine, theirs), **at})
@@ -104,14 +104,14 @@ class Relations:
         for uid in self._check_uids(uids, "accepted"):
             try:
                 other = await self._authorizer.user(caller, uid, "befriend")
-                problem = await self._store.befriend(caller.uid, other, now, self._max_friends)
+                problem = await self._store.friends.add(caller.uid, other, now, self._max_friends)
                 if problem:
                     raise Refused("ERR_ALREADY_FRIEND" if problem == "known" else "ERR_FAILED_TO_ADD_FRIEND")
             except Refused as e:
                 outcome[uid] = e
                 continue
             if with_conversation:
-                await self._store.start_conversation(caller.uid, other, now)
+                await self._store.conversations.start(caller.uid, other, now)
             outcome[uid] = None
         return outcome
 
@@ -120,7 +120,7 @@ class Relations:
     ) -> tuple[list[dict[str, Any]], int]:
         """Return a page of the caller's friends, and how many there are."""
         wanted = UserFilter(caller.uid, search=search, friends_only=True, limit=limit, offset=offset)
-        rows, total = await self._store.users(wanted)
+        rows, total = await self._store.users.find(wanted)
         return [await self._directory.render(r, caller.reader) for r in rows], total
 
     async def unfriend(self, caller: Caller, uids: list[str]) -> None:
@@ -130,7 +130,7 @@ class Relations:
             Refused: ERR_BAD_REQUEST; ERR_NOT_A_FRIEND if none of the users is a friend.
         """
         friends = [identifier(uid, "friends") for uid in self._check_uids(uids, "friends")]
-        ended = [await self._store.unfriend(caller.uid, uid) for uid in friends]
+        ended = [await self._store.friends.remove(caller.uid, uid) for uid in friends]
         if not any(ended):
             raise Refused("ERR_NOT_A_FRIEND")
 

@@ -43,7 +43,7 @@ class Renderer:
             await self._decorate(rows, shown, reader)
         quoted = [row.quoted_id for row in rows if row.quoted_id is not None]
         if quoted:
-            found = await self._store.messages_of(quoted)
+            found = await self._store.messages.by_ids(quoted)
             for n, row in enumerate(rows):
                 if row.quoted_id in found:
                     shown[n] = with_quoted(shown[n], found[row.quoted_id])
@@ -53,19 +53,19 @@ class Renderer:
         # Adds what only the reader sees: their saves and followed threads.
         ids = [row.id for row in rows]
         first, last = min(ids), max(ids)
-        saved = await self._store.saved_at(first, last, reader)
+        saved = await self._store.annotations.saved_at(first, last, reader)
         for n, row in enumerate(rows) if saved else ():
             if row.id in saved:
                 shown[n] = with_field(shown[n], b"savedAt", b"%d" % saved[row.id])
         if following:
-            followed = await self._store.subscribed(first, last, reader)
+            followed = await self._store.annotations.subscribed(first, last, reader)
             for n, row in enumerate(rows):
                 shown[n] = with_field(shown[n], b"threadSubscribed", b"true" if row.id in followed else b"false")
 
     async def _decorate(self, rows: Rows, shown: list[bytes], reader: str) -> None:
         decorated = [row.id for row in rows if row.traits & _DECORATED]
-        counts = await self._store.reaction_counts(decorated, reader)
-        used = await self._store.interactions(decorated, reader) if reader else {}
+        counts = await self._store.reactions.counts(decorated, reader)
+        used = await self._store.annotations.interactions(decorated, reader) if reader else {}
         for n, row in enumerate(rows):
             more: dict[str, Any] = {}
             if row.id in counts:

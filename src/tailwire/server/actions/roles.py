@@ -66,13 +66,13 @@ class Roles:
 
     async def load(self) -> None:
         """Read the restrictions of all roles."""
-        rows, _ = await self._store.roles(limit=10_000, offset=0)
+        rows, _ = await self._store.roles.find(limit=10_000, offset=0)
         self._restricted, self._friends_only = {}, {}
         for row in rows:
             await self._cache(row)
 
     async def _cache(self, row: RoleRow) -> None:
-        features = frozenset(await self._store.restrictions(row.role))
+        features = frozenset(await self._store.roles.restrictions(row.role))
         settings = msgspec.json.decode(row.settings, type=RoleSettings) if row.settings else RoleSettings()
         self._restricted.pop(row.role, None)
         self._friends_only.pop(row.role, None)
@@ -103,7 +103,7 @@ class Roles:
         if self._friends_only and not caller.system and receiver != caller.uid:
             settings = self._friends_only.get((await self._directory.user(caller.uid)).role)
             only_friends = settings is not None and settings.send_messages_to == "friendsOnly"
-            if only_friends and not await self._store.are_friends(caller.uid, receiver):
+            if only_friends and not await self._store.friends.exists(caller.uid, receiver):
                 raise Refused("ERR_NOT_A_FRIEND")
 
     async def lists_friends_only(self, caller: Caller) -> bool:
@@ -117,7 +117,7 @@ class Roles:
 
     async def exists(self, role: str) -> bool:
         """Return whether a role exists."""
-        return role == DEFAULT or await self._store.role(role) is not None
+        return role == DEFAULT or await self._store.roles.get(role) is not None
 
     async def create(self, role: str, fields: RoleFields) -> RoleRow:
         """Create a role.
@@ -127,7 +127,7 @@ class Roles:
         """
         now = self._world.seconds()
         row = self._with_fields(RoleRow(names.identifier(role, "role"), "", created_at=now), fields)
-        if row.role == DEFAULT or not await self._store.put_role(row, new=True):
+        if row.role == DEFAULT or not await self._store.roles.put(row, new=True):
             raise Refused("ERR_ROLE_ALREADY_EXISTS", {"role": row.role})
         await self._cache(row)
         return row
@@ -154,7 +154,7 @@ class Roles:
         Raises:
             Refused: ERR_ROLE_NOT_FOUND.
         """
-        found = await self._store.role(role)
+        found = await self._store.roles.get(role)
         if found is not None:
             return found
         if role == DEFAULT:
@@ -163,7 +163,7 @@ class Roles:
 
     async def listed(self, *, limit: int, offset: int) -> tuple[list[RoleRow], int]:
         """Return a page of the roles, and how many there are."""
-        return await self._store.roles(limit=limit, offset=offset)
+        return await self._store.roles.find(limit=limit, offset=offset)
 
     async def update(self, role: str, fields: RoleFields) -> RoleRow:
         """Change a role.
@@ -172,7 +172,7 @@ class Roles:
             Refused: ERR_ROLE_NOT_FOUND, ERR_BAD_REQUEST.
         """
         row = self._with_fields(await self.get(role), fields)
-        await self._store.put_role(row, new=False)
+        await self._store.roles.put(row, new=False)
         await self._cache(row)
         return row
 
@@ -185,7 +185,7 @@ class Roles:
         if role == DEFAULT:
             raise Refused("ERR_ROLE_DELETE_DENIED")
         await self.get(role)
-        await self._store.remove_role(role)
+        await self._store.roles.remove(role)
         self._restricted.pop(role, None)
         self._friends_only.pop(role, None)
         self._directory.forget_all()
@@ -202,8 +202,8 @@ class Roles:
         row = await self.get(role)
         known = [f.removeprefix("u.") for f in features if f.removeprefix("u.") in FEATURES]
         if row.created_at == 0:
-            await self._store.put_role(replace(row, created_at=self._world.seconds()), new=True)
-        await self._store.restrict(role, known, self._world.seconds())
+            await self._store.roles.put(replace(row, created_at=self._world.seconds()), new=True)
+        await self._store.roles.restrict(role, known, self._world.seconds())
         await self._cache(row)
         return _outcomes(features)
 
@@ -220,8 +220,8 @@ class Roles:
             Refused: ERR_ROLE_NOT_FOUND.
         """
         row = await self.get(role)
-        wanted = [feature_key(f) for f in await self._store.restrictions(role)] if everything else features
-        await self._store.allow(role, [f.removeprefix("u.") for f in wanted])
+        wanted = [feature_key(f) for f in await self._store.roles.restrictions(role)] if everything else features
+        await self._store.roles.allow(role, [f.removeprefix("u.") for f in wanted])
         await self._cache(row)
         return _outcomes(wanted)
 
@@ -232,7 +232,7 @@ class Roles:
             Refused: ERR_ROLE_NOT_FOUND.
         """
         await self.get(role)
-        restrictions = await self._store.restrictions(role)
+        restrictions = await self._store.roles.restrictions(role)
         return [RestrictedFeature(f, since) for f, since in restrictions.items() if f in FEATURES]
 
 

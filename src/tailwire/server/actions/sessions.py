@@ -73,7 +73,7 @@ class Sessions:
         """
         role = "none"
         if key:
-            scope = await self._store.key_scope(fingerprint(key)) if len(key) <= MAX_SECRET_CHARACTERS else None
+            scope = await self._store.keys.scope(fingerprint(key)) if len(key) <= MAX_SECRET_CHARACTERS else None
             role = {None: "unknown", FULL_ACCESS: "rest"}.get(scope, "auth")
         check_key(operation, role)
 
@@ -102,7 +102,7 @@ class Sessions:
         if not token:
             raise Refused("AUTH_ERR_EMPTY_AUTH_TOKEN")
         hashed = fingerprint(token)
-        owner = await self._store.token_owner(hashed) if len(token) <= MAX_SECRET_CHARACTERS else None
+        owner = await self._store.tokens.owner(hashed) if len(token) <= MAX_SECRET_CHARACTERS else None
         if owner is None:
             raise Refused("AUTH_ERR_AUTH_TOKEN_NOT_FOUND")
         self._seconds_left(owner)
@@ -134,7 +134,7 @@ class Sessions:
         token = new_token(uid, self._world)
         known = device if device is not None else TokenRow("", uid, 0)
         kept = replace(known, token_hash=fingerprint(token), uid=uid, created_at=self._world.seconds(), hint=token[-4:])
-        for gone in await self._store.add_token(kept, self._max_tokens):
+        for gone in await self._store.tokens.add(kept, self._max_tokens):
             self._delivery.token_gone(uid, gone)
         return {**await self._directory.render(row, ""), "authToken": token}
 
@@ -151,7 +151,7 @@ class Sessions:
 
     async def logout(self, caller: Caller) -> None:
         """Revoke the caller's auth token and close the sockets that it opened."""
-        await self._store.remove_token(caller.token)
+        await self._store.tokens.remove(caller.token)
         self._delivery.token_gone(caller.uid, caller.token)
 
     def now(self) -> int:
@@ -160,7 +160,7 @@ class Sessions:
 
     async def groups_of(self, uid: str) -> list[str]:
         """Return the guids of the groups whose messages a user's sockets receive."""
-        return await self._store.groups_of(uid)
+        return await self._store.members.groups_of(uid)
 
     async def pass_caller(self, signed: str) -> Caller:
         """Return the caller of a request with a pass.
@@ -189,7 +189,7 @@ class Sessions:
             Refused: ERR_AUTH_TOKEN_EXPIRED.
         """
         found = read_pass(signed, self._secret, self._world) if len(signed) < MAX_PASS_CHARACTERS else None
-        owner = await self._store.token_owner(found.token) if found is not None else None
+        owner = await self._store.tokens.owner(found.token) if found is not None else None
         if found is None or owner is None or owner.uid != found.uid:
             return None
         return Admitted(found.uid, found.token, self._seconds_left(owner))

@@ -16,7 +16,7 @@ from tailwire.server.actions.content import Attachment
 from tailwire.server.actions.services import Services
 from tailwire.server.limits.upload_quota import DAY_SECONDS, Reservation, UploadQuota
 from tailwire.server.ports.file_urls import stored_url
-from tailwire.server.ports.records import FileRow, Kept
+from tailwire.server.ports.records import FileResult, FileRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Sink, Uploads
 from tailwire.server.rules.names import SYSTEM_USER
@@ -177,35 +177,35 @@ class Files:
                 row = replace(row, width=picture.width, height=picture.height, thumbnail=small)
         quota = 0 if uid == SYSTEM_USER else self._room.per_day
         # The row is stored before the file gets its name, so that a second upload with one form changes nothing.
-        kept = await self._store.add_file(row, quota, self._world.seconds() - DAY_SECONDS)
-        if kept is Kept.NEW:
+        kept = await self._store.files.add(row, quota, self._world.seconds() - DAY_SECONDS)
+        if kept is FileResult.STORED:
             try:
                 await sink.keep(key, row.thumbnail)
             except BaseException:  # including cancellation, when the client disconnects
-                await self._store.discard_files([key])
+                await self._store.files.discard([key])
                 raise
             return row
         sink.drop()
-        if kept is Kept.TOO_MUCH:
+        if kept is FileResult.OVER_QUOTA:
             raise self._room.exceeded()
         raise Refused("ERR_BAD_REQUEST", {"key": "A file was uploaded with this form before. Get a new form."})
 
     async def forget(self, kept: Sequence[Attachment]) -> None:
         """Discard stored files to which nothing refers yet."""
         if kept:
-            await self._store.discard_files([a.url.rpartition("/")[2] for a in kept])
+            await self._store.files.discard([a.url.rpartition("/")[2] for a in kept])
 
     async def take(self, uid: str) -> Reservation:
         """Reserve room for an upload of a user. The caller must release it (`end`)."""
         return self._room.take("" if uid == SYSTEM_USER else uid, await self._used(uid))
 
     async def _used(self, uid: str) -> int:
-        return await self._store.uploaded(uid, self._world.seconds() - DAY_SECONDS)
+        return await self._store.files.uploaded(uid, self._world.seconds() - DAY_SECONDS)
 
     async def describe(self, attachment: Attachment) -> Attachment:
         """Return an attachment; if it is a file of this server, with its stored facts."""
         base, _, name = attachment.url.rpartition("/files/")
-        row = await self._store.file(name) if base and "/" not in name else None
+        row = await self._store.files.get(name) if base and "/" not in name else None
         return attachment if row is None else _described(row)
 
     async def find(self, name: str) -> FileRow:
@@ -214,7 +214,7 @@ class Files:
         Raises:
             Refused: ERR_FILE_NOT_FOUND.
         """
-        row = await self._store.file(name)
+        row = await self._store.files.get(name)
         if row is None:
             raise Refused("ERR_FILE_NOT_FOUND")
         return row

@@ -85,7 +85,7 @@ class Users:
             tags=encode(self._lengths.check_tags(new.tags)).decode() if new.tags else None,
             created_at=self._world.seconds(),
         )
-        if row.uid == names.SYSTEM_USER or not await self._store.add_user(row):
+        if row.uid == names.SYSTEM_USER or not await self._store.users.add(row):
             raise Refused("ERR_UID_ALREADY_EXISTS", {"uid": row.uid})
         return await self._directory.render(row, "")
 
@@ -104,12 +104,12 @@ class Users:
         """
         row = await self._directory.user(names.identifier(uid, "uid"))
         only_friends = row.uid != caller.uid and await self._roles.lists_friends_only(caller)
-        if only_friends and not await self._store.are_friends(caller.uid, row.uid):
+        if only_friends and not await self._store.friends.exists(caller.uid, row.uid):
             raise Refused("ERR_UID_NOT_FOUND", {"uid": row.uid})
         shown = await self._directory.render(row, caller.reader)
         if not caller.system:
             shown["conversationId"] = conversation_of(caller.uid, row.uid, "user")
-            blocks = await self._store.blocked_with(caller.uid, [row.uid])
+            blocks = await self._store.blocks.with_users(caller.uid, [row.uid])
             shown |= block_flags(*blocks.get(row.uid, (None, None)))
         return shown
 
@@ -131,10 +131,10 @@ class Users:
             )
         if await self._roles.lists_friends_only(caller):
             wanted = replace(wanted, friends_only=True)
-        rows, total = await self._store.users(wanted)
+        rows, total = await self._store.users.find(wanted)
         listed = [await self._directory.render(row, caller.reader) for row in rows]
         if not caller.system:
-            blocks = await self._store.blocked_with(caller.uid, [row.uid for row in rows])
+            blocks = await self._store.blocks.with_users(caller.uid, [row.uid for row in rows])
             for shown in listed:
                 if shown["uid"] in blocks:
                     shown |= block_flags(*blocks[str(shown["uid"])])
@@ -166,7 +166,7 @@ class Users:
         if change.tags is not None:
             columns["tags"] = encode(self._lengths.check_tags(change.tags)).decode()
         columns |= dict.fromkeys(n for n in change.unset if n in UNSETTABLE)
-        row = await self._store.change_user(found.uid, columns)
+        row = await self._store.users.change(found.uid, columns)
         self._directory.forget(found.uid)
         if row is None:
             raise Refused("ERR_UID_NOT_FOUND", {"uid": found.uid})
@@ -179,7 +179,7 @@ class Users:
             The uids of the users who were deactivated.
         """
         wanted = [names.identifier(uid, "uidsToDeactivate") for uid in uids]
-        done, tokens = await self._store.deactivate(wanted, self._world.seconds())
+        done, tokens = await self._store.users.deactivate(wanted, self._world.seconds())
         for uid, token in tokens:
             self._delivery.token_gone(uid, token)
         self._directory.forget_all()
@@ -187,7 +187,7 @@ class Users:
 
     async def reactivate(self, uids: list[str]) -> list[str]:
         """Reactivate users. Return the uids of those who were reactivated."""
-        done, _ = await self._store.deactivate([names.identifier(uid, "uidsToActivate") for uid in uids], None)
+        done, _ = await self._store.users.deactivate([names.identifier(uid, "uidsToActivate") for uid in uids], None)
         self._directory.forget_all()
         return done
 
@@ -202,10 +202,10 @@ class Users:
         Raises:
             Refused: ERR_UID_NOT_FOUND.
         """
-        found = await self._store.user(names.identifier(uid, "uid"))
+        found = await self._store.users.get(names.identifier(uid, "uid"))
         if found is None:
             raise Refused("ERR_UID_NOT_FOUND", {"uid": uid[:100]})
-        groups, tokens = await self._store.remove_user(found.uid, with_messages=permanent, anonymous=anonymous)
+        groups, tokens = await self._store.removal.remove_user(found.uid, with_messages=permanent, anonymous=anonymous)
         for token in tokens:
             self._delivery.token_gone(found.uid, token)
         for guid in groups:

@@ -83,7 +83,7 @@ class WebhookAdministration:
         Raises:
             Refused: ERR_BAD_REQUEST, ERR_TRIGGER_NOT_FOUND, ERR_LIMIT_EXCEEDED.
         """
-        if len(await self._store.webhooks()) >= MAX_WEBHOOKS:
+        if len(await self._store.webhooks.all()) >= MAX_WEBHOOKS:
             raise Refused("ERR_LIMIT_EXCEEDED", {"webhooks": f"An app has at most {MAX_WEBHOOKS}."})
         webhook_id = identifier(webhook_id, "id") if webhook_id else self._world.secret(8)
         if webhook_id in RESERVED_IDS:
@@ -92,7 +92,7 @@ class WebhookAdministration:
         row = self._with_fields(
             WebhookRow(webhook_id, "", "", "", created_at=self._world.seconds()), replace(fields, secret=secret)
         )
-        if not await self._store.put_webhook(row):
+        if not await self._store.webhooks.put(row):
             raise Refused("ERR_BAD_REQUEST", {"id": "A webhook with this id exists: change it, or use another id."})
         return await self._with_state(row), secret
 
@@ -102,7 +102,7 @@ class WebhookAdministration:
 
     async def listed(self) -> list[Webhook]:
         """Return all webhooks."""
-        return [await self._with_state(row) for row in await self._store.webhooks()]
+        return [await self._with_state(row) for row in await self._store.webhooks.all()]
 
     async def get(self, webhook_id: str) -> Webhook:
         """Return a webhook.
@@ -113,13 +113,13 @@ class WebhookAdministration:
         return await self._with_state(await self._find(webhook_id))
 
     async def _find(self, webhook_id: str) -> WebhookRow:
-        row = await self._store.webhook(webhook_id)
+        row = await self._store.webhooks.get(webhook_id)
         if row is None:
             raise Refused("ERR_WEBHOOK_NOT_FOUND")
         return row
 
     async def _with_state(self, row: WebhookRow) -> Webhook:
-        return Webhook(row, await self._store.webhook_state(row.id))
+        return Webhook(row, await self._store.deliveries.state(row.id))
 
     async def update(self, webhook_id: str, fields: WebhookFields) -> Webhook:
         """Change a webhook.
@@ -128,7 +128,7 @@ class WebhookAdministration:
             Refused: ERR_WEBHOOK_NOT_FOUND, ERR_BAD_REQUEST, ERR_TRIGGER_NOT_FOUND.
         """
         row = self._with_fields(await self._find(webhook_id), fields)
-        if not await self._store.put_webhook(row, new=False):
+        if not await self._store.webhooks.put(row, new=False):
             raise Refused("ERR_WEBHOOK_NOT_FOUND")
         return await self._with_state(row)
 
@@ -138,7 +138,7 @@ class WebhookAdministration:
         Raises:
             Refused: ERR_WEBHOOK_NOT_FOUND.
         """
-        if not await self._store.remove_webhook(webhook_id):
+        if not await self._store.webhooks.remove(webhook_id):
             raise Refused("ERR_WEBHOOK_NOT_FOUND")
 
     # Deliveries.
@@ -152,7 +152,7 @@ class WebhookAdministration:
             Refused: ERR_WEBHOOK_NOT_FOUND.
         """
         await self._find(webhook_id)
-        return await self._store.deliveries(webhook_id, failed=failed, limit=limit, offset=offset)
+        return await self._store.deliveries.find(webhook_id, failed=failed, limit=limit, offset=offset)
 
     async def delivery(self, webhook_id: str, name: str) -> DeliveryRow:
         """Return a delivery that is waiting or has failed.
@@ -163,7 +163,7 @@ class WebhookAdministration:
         await self._find(webhook_id)
         number = name.partition("-")[0]
         valid = number.isascii() and number.isdigit() and len(number) < 19
-        row = await self._store.delivery(webhook_id, int(number)) if valid else None
+        row = await self._store.deliveries.get(webhook_id, int(number)) if valid else None
         if row is None or row.name != name:
             raise Refused("ERR_DELIVERY_NOT_FOUND")
         return row
@@ -175,7 +175,7 @@ class WebhookAdministration:
             Refused: ERR_WEBHOOK_NOT_FOUND, ERR_DELIVERY_NOT_FOUND.
         """
         row = await self.delivery(webhook_id, name)
-        if not await self._store.send_again(webhook_id, [row.id]):
+        if not await self._store.deliveries.send_again(webhook_id, [row.id]):
             raise Refused("ERR_DELIVERY_NOT_FOUND")
         self._wake()
 
@@ -186,17 +186,17 @@ class WebhookAdministration:
             Refused: ERR_WEBHOOK_NOT_FOUND.
         """
         await self._find(webhook_id)
-        ids, count = await self._store.failed_ids(webhook_id), 0
+        ids, count = await self._store.deliveries.failed_ids(webhook_id), 0
         for n in range(0, len(ids), RETRY_BATCH):  # in batches, so that other writes are not delayed
-            count += await self._store.send_again(webhook_id, ids[n : n + RETRY_BATCH])
+            count += await self._store.deliveries.send_again(webhook_id, ids[n : n + RETRY_BATCH])
             self._wake()
         return count
 
     async def seal_plain_passwords(self) -> None:
         """Encrypt passwords that an earlier version stored in plain text."""
-        for row in await self._store.webhooks():
+        for row in await self._store.webhooks.all():
             if row.password and not self._sealer.is_sealed(row.password):
-                await self._store.put_webhook(replace(row, password=self._sealer.seal(row.password)), new=False)
+                await self._store.webhooks.put(replace(row, password=self._sealer.seal(row.password)), new=False)
 
     def _with_fields(self, row: WebhookRow, fields: WebhookFields) -> WebhookRow:
         row = _changed(row, fields, self._lengths, self._targets)

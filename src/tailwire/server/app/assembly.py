@@ -171,5 +171,5 @@ def _files(s: Settings, store: SqliteStore, services: Services, secret: str) -> 
         store, uploads, services.world, asyncio.get_running_loop().call_later,
         deleted_after=s.deleted_files_after, unused_after=s.unused_files_after,
     )  # fmt: skip
-    store.on_unused(cleanup.wake)
+    store.chores.on_added(cleanup.wake)
     return uploads, files, cleanup

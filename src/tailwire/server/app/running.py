@@ -112,8 +112,8 @@ async def _assemble(settings: Settings, store: SqliteStore, world: World) -> Par
     hub = Hub(MemoryBroker(), metrics, loop.call_soon, slow_close=settings.slow_close)
     sealer = Sealer(await loop.run_in_executor(None, sealing_key, settings.data))
     webhooks = _webhooks(settings, store, world, metrics, sealer)
-    store.on_delivery(webhooks.wake)
-    store.on_failure(metrics.store_failed)
+    store.webhooks.on_queued(webhooks.wake)
+    store.on_write_failure(metrics.store_failed)
     overload = Overload(
         metrics, loop.time, world.chance, lag=settings.overload_lag, most_sends=settings.most_sends_under_way
     )
@@ -140,7 +140,7 @@ async def _assemble(settings: Settings, store: SqliteStore, world: World) -> Par
 
 
 def _webhooks(settings: Settings, store: SqliteStore, world: World, metrics: Metrics, sealer: Sealer) -> WebhookSender:
-    store.keep_deliveries(
+    store.deliveries.set_limits(
         waiting=settings.max_webhook_waiting,
         failed=settings.max_webhook_failed,
         seconds=int(settings.webhook_failed_for),
@@ -160,8 +160,8 @@ def _api(
     started = loop.time()
 
     def health() -> dict[str, Any]:
-        if store.trouble:
-            raise Refused("ERR_UNAVAILABLE", f"The store cannot write: {store.trouble}.")
+        if store.write_error:
+            raise Refused("ERR_UNAVAILABLE", f"The store cannot write: {store.write_error}.")
         return {"status": "ok", "sockets": metrics.sockets, "uptime": round(loop.time() - started, 1)}
 
     addresses = Addresses(
@@ -218,7 +218,7 @@ async def make_keys(store: SqliteStore, world: World) -> Keys:
     """Create an auth key and a REST API key. The store keeps only their hashes."""
     keys = Keys(store.app_id, world.secret(20), world.secret(20))
     for key, name, scope in ((keys.auth_key, "Auth Key", AUTH_ONLY), (keys.api_key, "REST API Key", FULL_ACCESS)):
-        await store.add_key(KeyRow(fingerprint(key), name, scope, world.seconds(), key[-4:]))
+        await store.keys.add(KeyRow(fingerprint(key), name, scope, world.seconds(), key[-4:]))
     return keys
 
 

@@ -1,5 +1,5 @@
-"""Brokers behind `ports.broker`: in this process; NATS comes with a later version.
+"""Brokers behind `ports.broker`. There is one, which serves a single process.
 
-Who may import it: app alone.
-Design page: server.md.
+Who may import it: app only.
+Read more: docs/project/architecture.md.
 """

@@ -1,4 +1,4 @@
-"""The broker in this process: a call."""
+"""The broker of a single process: a function call."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from tailwire.server.ports.broker import Listener, Publication
 
 
 class MemoryBroker:
-    """Hands each publication on in the same turn of the event loop, if somebody here wants its subject."""
+    """Passes each publication of a subscribed subject to the listener, in the same turn of the event loop."""
 
     def __init__(self) -> None:
         self._listener: Listener | None = None
         self._subjects: set[str] = set()
 
     def listen(self, listener: Listener) -> None:
-        """Name the one who takes what comes."""
+        """Set the listener."""
         self._listener = listener
 
     def subscribe(self, subject: str) -> None:
-        """Begin to take the publications of a subject."""
+        """Receive the publications of a subject."""
         self._subjects.add(subject)
 
     def unsubscribe(self, subject: str) -> None:
-        """Take them no longer."""
+        """Stop receiving the publications of a subject."""
         self._subjects.discard(subject)
 
     def publish(self, subject: str, publication: Publication) -> None:
-        """Hand a publication on."""
+        """Pass a publication to the listener."""
         if self._listener is not None and subject in self._subjects:
             self._listener(subject, publication)

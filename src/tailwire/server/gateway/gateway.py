@@ -219,7 +219,7 @@ class Gateway:
     def _report_error(self, socket: Socket, refused: Refused) -> None:
         # Other clients are only sent frames of the documented protocol, which has no error frame.
         if socket.features:
-            socket.write(server_frame({"action": "error", "error": refused.told()}))
+            socket.write(server_frame({"action": "error", "error": refused.as_error()}))
 
     async def _authenticate(self, socket: Socket, auth: Auth) -> None:
         if not await self._authenticator.admit(socket, auth) or socket not in self._sockets:

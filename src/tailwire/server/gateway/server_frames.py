@@ -32,4 +32,4 @@ def auth_result(app_id: str, device: str, uid: str, body: dict[str, Any]) -> byt
 
 def refusal_body(refused: Refused) -> str:
     """Return the HTTP body with which an upgrade is refused."""
-    return _encode({"error": refused.told()}).decode()
+    return _encode({"error": refused.as_error()}).decode()

@@ -1,5 +1,5 @@
-"""The interfaces between what the server decides and what it stands on: store, broker, the world, and refusals.
+"""Interfaces to what the server depends on: the store, the broker, uploaded files, time and chance; and refusals.
 
-Who may import it: fanout, rules, actions and everything left of them.
-Design page: server.md; architecture.md (Two doors, one way).
+Who may import it: fanout, rules, actions, and the layers above them.
+Read more: docs/project/architecture.md.
 """

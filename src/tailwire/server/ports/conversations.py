@@ -1,7 +1,7 @@
-"""What conversations are called: an id that clients see, and a key under which all that belongs to one is stored.
+"""Names of conversations: an id that clients see, and a unique key under which the store files them.
 
-The id is documented: `a_user_b`, `group_g`. It is also ambiguous: uids and guids may contain `_user_` and `group_`, so
-that a group, or another pair of users, has the id of somebody's conversation. Nothing is looked up by an id alone.
+The documented ids, `a_user_b` and `group_g`, are ambiguous: uids and guids may contain `_user_` and `group_`, so a
+group or another pair of users can share the id of a conversation. Nothing is looked up by an id alone.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import NewType
 
 ConversationKey = NewType("ConversationKey", str)
 
-MAX_ID = 210  # characters of an id
-SEPARATOR = "/"  # none of the characters of uids and guids
+MAX_ID_LENGTH = 210
+SEPARATOR = "/"  # not allowed in uids and guids
 USER_KEY, GROUP_KEY = f"u{SEPARATOR}", f"g{SEPARATOR}"
 
 
@@ -27,7 +27,7 @@ def key_of(sender: str, receiver: str, receiver_type: str) -> ConversationKey:
     """Return the key under which a conversation is stored.
 
     Args:
-        sender: a uid; of no meaning where the receiver is a group.
+        sender: a uid; ignored if the receiver is a group.
         receiver: a uid, or a guid.
         receiver_type: `user` or `group`.
     """
@@ -38,12 +38,12 @@ def key_of(sender: str, receiver: str, receiver_type: str) -> ConversationKey:
 
 
 def group_in(key: ConversationKey) -> str:
-    """Return the guid of a group's conversation; "" of one between two users."""
+    """Return the guid of a group's conversation; "" for a conversation of two users."""
     return key[len(GROUP_KEY) :] if key.startswith(GROUP_KEY) else ""
 
 
 def other_in(key: ConversationKey, uid: str) -> str:
-    """Return the other user of a conversation between two; "" when the user takes no part in it."""
+    """Return the other participant of a conversation of two users; "" if the user is not a participant."""
     first, _, second = key.removeprefix(USER_KEY).partition(SEPARATOR)
     return second if uid == first else first if uid == second else ""
 
@@ -55,12 +55,12 @@ def id_of(key: ConversationKey) -> str:
 
 
 def keys_with_id(conversation_id: str) -> list[ConversationKey]:
-    """Return every key that has an id: those between two users first, then a group's.
+    """Return every key that has an id: those of two users first, then that of a group.
 
-    The order is not chance: anybody can make a group and add somebody to it, but nobody makes a user.
+    The order matters: any user can create a group and add members to it, but users cannot create users.
     """
     found: list[ConversationKey] = []
-    if len(conversation_id) > MAX_ID:
+    if len(conversation_id) > MAX_ID_LENGTH:
         return found
     at = conversation_id.find("_user_", 1)
     while at > 0:

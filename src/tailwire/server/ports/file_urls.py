@@ -1,4 +1,4 @@
-"""URLs of uploaded files: stored without the server's address, which may change, and given it when they are read."""
+"""URLs of uploaded files. They are stored without the server's address, which may change, and get it when read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _STORED = re.compile(rf"{SCHEME}/files/[0-9a-f]{{40}}(\.[a-z0-9]{{1,10}})?(\?thu
 _MARK = f'"{SCHEME}/files/'.encode()
 
 address: ContextVar[Callable[[], str]] = ContextVar("address")
-"""Gives the URL under which whoever is served now reached the server. Set for each request."""
+"""Returns the URL under which the caller reached the server. Set for each request."""
 
 
 def stored_url(name: str) -> str:
@@ -20,15 +20,15 @@ def stored_url(name: str) -> str:
 
 
 def is_stored_url(url: str) -> bool:
-    """Return whether a URL is one as `stored_url` gives it, of a file or of its thumbnail."""
+    """Return whether a URL is a stored URL of a file or of its thumbnail."""
     return _STORED.fullmatch(url) is not None
 
 
 def with_address(json: bytes, base: Callable[[], str]) -> bytes:
-    """Return encoded JSON with the URLs of uploaded files as clients need them.
+    """Return encoded JSON with stored URLs replaced by complete ones.
 
     Args:
-        base: gives the server's URL; asked only where there is such a URL.
+        base: returns the server's URL; called only if there is a stored URL.
     """
     if _MARK not in json:
         return json

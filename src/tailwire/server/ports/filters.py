@@ -1,4 +1,4 @@
-"""What a reader wants of a list. A filter's `shape()` decides the form of a query, its values fill it."""
+"""Filters of lists. The `shape()` of a message filter selects its query, and its values are the parameters."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from typing import Any
 from tailwire.server.ports.conversations import ConversationKey
 
 
-@dataclass(slots=True)  # not frozen: one is made for every page of history, and so it costs a quarter
+@dataclass(slots=True)  # not frozen: each page of history creates one, at a quarter of the cost
 class MessageFilter:
-    """Which messages a reader wants. Not to be changed.
+    """Selects messages for a reader. Treat it as immutable.
 
     Attributes:
-        reader: only what this user may see; "" for everything (a REST key without `onBehalfOf`).
+        reader: only messages that this user may see; "" for all (a REST key without `onBehalfOf`).
         conversation_id: one conversation, or None for all of the reader's.
-        since: only messages after this id: what lies before, the reader has deleted for themselves.
-        newer: messages after the cursor, oldest first; else before it, newest first.
-        cursor: an id, or None. Of pinned and saved messages it says that those follow which were so before it.
-        sent_cursor: a time, or None; of the messages of that second, those beyond the id if there is one, else none.
-        updated_after: only what changed at or after this time.
-        unread: only what others sent and the reader has not read.
-        undelivered: only what others sent and the reader has not received.
+        since: only messages after this id; the reader has deleted earlier ones for themselves.
+        newer: messages after the cursor, oldest first; otherwise before it, newest first.
+        cursor: a message id, or None. Of pinned and saved messages, select those pinned or saved before this one.
+        sent_cursor: a time in seconds, or None. Messages of that second are included only as `cursor` allows.
+        updated_after: only messages that changed at or after this time.
+        unread: only messages of others that the reader has not read.
+        undelivered: only messages of others that the reader has not received.
         traits: bits of `records.Trait` that a message must have.
-        mentioned: only messages that mention one of these.
-        not_from_blocked: leave out what users sent whom the reader has blocked.
-        pinned: only pinned ones, by the time of the pin.
-        saved: only those that the reader saved, by the time of the save.
-        search: only messages with these words, the last one perhaps only begun.
+        mentioned: only messages that mention one of these uids.
+        not_from_blocked: exclude messages of users whom the reader has blocked.
+        pinned: only pinned messages, by the time of the pin.
+        saved: only messages that the reader saved, by the time of the save.
+        search: only messages with these words; the last word may be a prefix.
     """
 
     reader: str
@@ -65,7 +65,7 @@ class MessageFilter:
     offset: int = 0
 
     def shape(self) -> tuple[Any, ...]:
-        """What of it decides the form of the query, not its values: see `read_shape`."""
+        """Return what determines the form of the query, without its values (see `read_shape`)."""
         common = (
             bool(self.reader), self.conversation_id is not None, bool(self.since), self.newer, self.cursor is not None,
             self.hide_replies, self.hide_deleted, len(self.categories), len(self.types),
@@ -77,11 +77,11 @@ class MessageFilter:
         )
 
     def is_common(self) -> bool:
-        """Whether nothing is asked that is rarely asked."""
+        """Return whether no rarely used field is set."""
         return bool(_rare(self) == _USUAL)
 
 
-def _there(value: Any) -> bool:
+def _is_given(value: Any) -> bool:
     return value is not None
 
 
@@ -96,18 +96,19 @@ _COMMON = (
     "categories",
     "types",
 )
-# Of flags and texts it counts whether they are set, of lists how long they are, of what may be None whether it is not.
-_MAY_BE_NONE = {"sent_cursor", "updated_after", "parent_id", "from_time", "to_time"}
+# What the shape keeps of a field: of flags and texts whether they are set, of lists their length, of optional values
+# whether they are given.
+_OPTIONAL = {"sent_cursor", "updated_after", "parent_id", "from_time", "to_time"}
 _RARE_FIELDS = [f for f in fields(MessageFilter) if f.name not in (*_COMMON, "limit")]
 _RARE: list[Callable[[Any], Any]] = [
-    _there if f.name in _MAY_BE_NONE else len if isinstance(f.default, tuple) else bool for f in _RARE_FIELDS
+    _is_given if f.name in _OPTIONAL else len if isinstance(f.default, tuple) else bool for f in _RARE_FIELDS
 ]
 _rare = attrgetter(*[f.name for f in _RARE_FIELDS])
 _USUAL = tuple([f.default for f in _RARE_FIELDS])
 
 
 def read_shape(shape: tuple[Any, ...]) -> Any:
-    """A filter's `shape()` with the names of its fields."""
+    """Return a filter's `shape()` as an object with the names of its fields."""
     rare = shape[len(_COMMON) :] or [rule(value) for rule, value in zip(_RARE, _USUAL, strict=True)]
     names = (*_COMMON, *[f.name for f in _RARE_FIELDS])
     return SimpleNamespace(**dict(zip(names, (*shape[: len(_COMMON)], *rare), strict=True)))
@@ -115,13 +116,13 @@ def read_shape(shape: tuple[Any, ...]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class UserFilter:
-    """Which users somebody wants.
+    """Selects users.
 
     Attributes:
-        reader: who asks; "" for a REST key.
-        search: the beginning of the name or uid.
-        status_of: with `online`: the uids that have a socket.
-        online: only those in `status_of` (True), only the others (False), or all (None).
+        reader: the uid of the caller; "" for a REST key.
+        search: a prefix of one of the fields in `search_in`.
+        status_of: used with `online`: the uids that have a socket.
+        online: only users in `status_of` (True), only the others (False), or all (None).
     """
 
     reader: str = ""
@@ -143,13 +144,13 @@ class UserFilter:
 
 @dataclass(frozen=True, slots=True)
 class GroupFilter:
-    """Which groups somebody wants.
+    """Selects groups.
 
     Attributes:
-        reader: who asks; "" for a REST key, which sees all.
-        joined: only those that they are a member of.
-        updated: only those that were made or changed at this time or after it, in that order; with `descending` at or
-            before it, the other way round. 0 for all.
+        reader: the uid of the caller; "" for a REST key, which sees all groups.
+        joined: only groups that the reader is a member of.
+        updated: only groups created or changed at or after this time, in that order; with `descending`, at or before
+            it, in reverse order. 0 for all.
     """
 
     reader: str = ""
@@ -167,7 +168,7 @@ class GroupFilter:
 
 @dataclass(frozen=True, slots=True)
 class MemberFilter:
-    """Which members of a group somebody wants. `online` and `status_of` as in `UserFilter`."""
+    """Selects members of a group. `online` and `status_of` are as in `UserFilter`."""
 
     guid: str
     search: str = ""
@@ -180,14 +181,14 @@ class MemberFilter:
 
 @dataclass(frozen=True, slots=True)
 class ConversationFilter:
-    """Which of their conversations a user wants, newest first.
+    """Selects conversations of a user, newest first.
 
     Attributes:
-        uid: whose; "" for those of all users, one after the other.
+        uid: the user; "" for the conversations of all users, user by user.
         kind: `user`, `group`, or "" for both.
-        unread: only those with unread messages.
-        tags: of the conversation (the user's own).
-        hide_blocked: leave out those with users whom they blocked, or who blocked them.
+        tags: one of these tags, which the user set on the conversation.
+        unread: only conversations with unread messages.
+        hide_blocked: exclude conversations with users whom they blocked or who blocked them.
     """
 
     uid: str

@@ -1,4 +1,7 @@
-"""What crosses the store's interface: rows without SQL. `json` fields hold encoded JSON."""
+"""Rows that cross the store's interface.
+
+`metadata`, `tags` and `settings` are encoded JSON; times are seconds since 1970.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from tailwire.wire.bounds import harmless
 
 @dataclass(frozen=True, slots=True)
 class UserRow:
-    """A user."""
+    """A user. `deactivated_at` is None while they may log in."""
 
     uid: str
     name: str
@@ -30,7 +33,7 @@ class UserRow:
 
 @dataclass(frozen=True, slots=True)
 class GroupRow:
-    """A group."""
+    """A group. `owner` is the uid of its owner."""
 
     guid: str
     name: str
@@ -49,7 +52,7 @@ class GroupRow:
 
 @dataclass(frozen=True, slots=True)
 class MemberRow:
-    """A membership."""
+    """A membership. `joined_after_id` is the last message id when it began."""
 
     guid: str
     uid: str
@@ -60,7 +63,7 @@ class MemberRow:
 
 @dataclass(frozen=True, slots=True)
 class BanRow:
-    """Somebody who may not come back, and the scope that they had."""
+    """A ban of a user from a group, with the scope that they had."""
 
     guid: str
     uid: str
@@ -70,7 +73,7 @@ class BanRow:
 
 
 class Trait(IntFlag):
-    """What a message has, as bits of its row."""
+    """Properties of a message, as bits of its row."""
 
     LINK = 1
     MENTION = 2
@@ -82,10 +85,10 @@ class Trait(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What webhooks are told: kept in the queue in the transaction of what it tells of.
+    """An event for webhooks, queued in the transaction of the change that it reports.
 
     Attributes:
-        data: the `data` of the webhook's envelope, encoded; None for `{"message": …}`, the message itself.
+        data: the encoded `data` of the webhook's envelope; None for `{"message": …}` with the stored message.
     """
 
     trigger: str
@@ -97,9 +100,10 @@ class Draft:
     """A message to be stored.
 
     Attributes:
-        body: the message as REST gives it, but for the id at its head and what changes later (`MessageRow.json`).
+        body: the message as REST returns it, without its id and what changes later (see `MessageRow.json`).
         muid: the client's own id, or None.
-        files: names of uploaded files that it names.
+        shown: whether a list of conversations shows it as the last message.
+        files: names of the uploaded files that it refers to.
     """
 
     conversation_id: ConversationKey
@@ -121,13 +125,13 @@ class Draft:
 
 
 class Edited(NamedTuple):
-    """What a message becomes.
+    """The new content of an edited message.
 
     Attributes:
         body: as `Draft.body`.
-        traits: bits of `Trait`, but for what others add.
-        mentions: the uids that it mentions from now on; None: as before.
-        files: names of the uploaded files that it names from now on; None: as before.
+        traits: bits of `Trait`, without those that other users cause.
+        mentions: the uids that it mentions now; None if unchanged.
+        files: names of the uploaded files that it refers to now; None if unchanged.
     """
 
     body: bytes
@@ -137,7 +141,7 @@ class Edited(NamedTuple):
 
 
 class MessageRow(NamedTuple):
-    """A stored message (a tuple: thirty of them are made for every page of history)."""
+    """A stored message. A tuple, because thirty are created for every page of history."""
 
     id: int
     conversation_id: ConversationKey
@@ -168,7 +172,7 @@ class MessageRow(NamedTuple):
 
 
 class ListedRow(NamedTuple):
-    """A message in a list: what its body says already is not read once more (a tenth of what a page costs)."""
+    """A message in a list, without the columns that its body repeats: reading them would add a tenth to a page."""
 
     id: int
     sent_at: int
@@ -187,7 +191,7 @@ class ListedRow(NamedTuple):
     traits: int
 
     def json(self) -> bytes:
-        """As `MessageRow.json`."""
+        """Return the message as `MessageRow.json` does."""
         return _as_json(self)
 
 
@@ -212,10 +216,11 @@ def _as_json(row: MessageRow | ListedRow) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The outcome of storing a draft: the message, and whether it is new (or its muid was known).
+    """The result of storing a draft.
 
     Attributes:
-        before: the id of the message before it in its conversation; 0 for the first.
+        new: whether it was stored now; False if its muid was known.
+        before: the id of the previous message of the conversation; 0 for the first.
     """
 
     message: MessageRow
@@ -235,11 +240,11 @@ class ReactionRow:
 
 
 @dataclass(frozen=True, slots=True)
-class MarkRow:
+class ReadStateRow:
     """A user's side of a conversation.
 
     Attributes:
-        cleared_id: what lies up to here they have deleted for themselves.
+        cleared_id: the last message that they have deleted for themselves.
         tags: encoded JSON.
         pinned_at: when they pinned it, or None.
     """
@@ -254,11 +259,11 @@ class MarkRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Marked:
-    """What a mark has changed.
+class ReadStateChange:
+    """What a change of a read state has caused.
 
     Attributes:
-        by_all: of groups: sender, id of a message, and whether all others have now read it (else: received it).
+        by_all: in groups: sender, message id, and whether all other members have now read (else received) it.
     """
 
     by_all: tuple[tuple[str, int, bool], ...] = ()
@@ -296,7 +301,7 @@ class RoleRow:
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """An API key: only its hash and its last characters are known."""
+    """An API key, known by its hash and its last characters (`hint`)."""
 
     key_hash: str
     name: str
@@ -307,7 +312,7 @@ class KeyRow:
 
 @dataclass(frozen=True, slots=True)
 class TokenRow:
-    """An auth token: only its hash and its last characters are known."""
+    """An auth token, known by its hash and its last characters (`hint`)."""
 
     token_hash: str
     uid: str
@@ -319,7 +324,7 @@ class TokenRow:
 
 
 class TokenOwner(NamedTuple):
-    """Whose an auth token is, and since when, in whole seconds since 1970."""
+    """The owner of an auth token, and when it was created."""
 
     uid: str
     created_at: int
@@ -327,7 +332,7 @@ class TokenOwner(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """A file that was uploaded, under a name that nobody can guess."""
+    """An uploaded file, under a random name that cannot be guessed."""
 
     name: str
     uid: str
@@ -340,9 +345,9 @@ class FileRow:
     thumbnail: str | None = None
 
 
-class Kept(StrEnum):
-    """What became of a file that was to be noted."""
+class FileResult(StrEnum):
+    """The result of storing the record of a file."""
 
-    NEW = "new"
-    KNOWN = "known"  # one of that name is there: nothing was changed
-    TOO_MUCH = "too much"  # its user has uploaded as much as they may
+    STORED = "stored"
+    EXISTS = "exists"  # a file of that name exists: nothing was changed
+    OVER_QUOTA = "over quota"  # the user's quota is exceeded

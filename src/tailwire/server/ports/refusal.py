@@ -1,4 +1,4 @@
-"""How the server says no: an exception with a code of the catalogue."""
+"""Refusals: the exception that carries an error code of the catalogue."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tailwire.wire.catalogue import entry
 
 
 class Refused(Exception):
-    """Something cannot be done. Translated once, at the edge.
+    """A request was refused. Converted to a response once, at the edge.
 
     Args:
         code: a code of the catalogue.
-        details: what to do, by field where a field is wrong; the catalogue's words by default.
-        retry_after: seconds after which it may work.
+        details: what to do, by field if a field is invalid; by default the details of the catalogue.
+        retry_after: seconds after which a retry may succeed.
     """
 
     def __init__(
@@ -26,11 +26,11 @@ class Refused(Exception):
         self.details = details if details is not None else self.entry.details
         self.retry_after = retry_after
 
-    def told(self) -> dict[str, Any]:
-        """What somebody is told: code, what went wrong, what to do."""
+    def as_error(self) -> dict[str, Any]:
+        """Return the error for the caller: the code, what went wrong, and what to do."""
         return {"code": self.code, "message": self.entry.message, "details": self.details}
 
     @property
     def status(self) -> int:
-        """The HTTP status of the answer."""
+        """Return the HTTP status of the response."""
         return self.entry.status

@@ -1,9 +1,8 @@
-"""How things stand when a change is about to be stored, and under which condition it may be.
+"""Standings: the facts on which a change is allowed, and acts, which carry the condition.
 
-What is decided from an earlier look may no longer hold when the change is written: somebody was banned, the group
-became private, the message was deleted. So whoever changes a group, a membership or a message gives the store an act,
-and the store asks its condition in the transaction that writes. `Store.look` asks the same condition of how things
-stand now.
+A decision made on earlier facts may no longer hold when the change is written: the user was banned, the group became
+private, the message was deleted. So every change of a group, a membership or a message passes an act to the store,
+which checks the act's condition in the transaction that writes. `Store.standings` checks it against the facts of now.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ from tailwire.server.ports.records import BanRow, GroupRow, MemberRow, MessageRo
 
 @dataclass(frozen=True, slots=True)
 class GroupStanding:
-    """A group, who acts in it, and on whom.
+    """A group, the user who acts in it, and the user who is the subject of the act.
 
     Attributes:
-        by: the membership of who acts, if they have one.
-        by_ban: their ban, if there is one.
-        on: the membership of who is acted on.
-        on_ban: the ban of who is acted on.
-        on_groups: how many groups who is acted on is a member of.
+        by: the membership of the acting user, or None.
+        by_ban: the ban of the acting user, or None.
+        on: the membership of the subject, or None.
+        on_ban: the ban of the subject, or None.
+        on_groups: how many groups the subject is a member of.
     """
 
     group: GroupRow
@@ -36,12 +35,12 @@ class GroupStanding:
 
 @dataclass(frozen=True, slots=True)
 class GroupAct:
-    """Something that somebody does in a group.
+    """An act of a user in a group.
 
     Attributes:
-        by: the uid of who acts.
-        on: the uid of who is acted on; "" for the group itself.
-        allowed: raises `Refused` when it may not be done.
+        by: the uid of the acting user.
+        on: the uid of the subject; "" if it is the group itself.
+        allowed: raises `Refused` if the act is not allowed.
     """
 
     guid: str
@@ -52,13 +51,13 @@ class GroupAct:
 
 @dataclass(frozen=True, slots=True)
 class MessageStanding:
-    """A message, and who does something to it.
+    """A message, and the user who acts on it.
 
     Attributes:
-        member: the membership of who acts in the message's group, if both exist.
+        member: the acting user's membership in the message's group, or None.
         owner: the owner of the message's group.
-        blocked_by: of a message between two users, who of the two has blocked the other, who acts before the other;
-            "" when neither has.
+        blocked_by: in a conversation of two users, the uid of the one who has blocked the other; the acting user if
+            both have, "" if neither has.
     """
 
     message: MessageRow
@@ -69,11 +68,11 @@ class MessageStanding:
 
 @dataclass(frozen=True, slots=True)
 class MessageAct:
-    """Something that somebody does to a message.
+    """An act of a user on a message.
 
     Attributes:
-        by: the uid of who acts.
-        allowed: raises `Refused` when it may not be done.
+        by: the uid of the acting user.
+        allowed: raises `Refused` if the act is not allowed.
     """
 
     message_id: int

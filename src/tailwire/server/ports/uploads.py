@@ -1,4 +1,4 @@
-"""Where uploaded files are kept. Written and read in pieces: a file is never whole in memory."""
+"""Storage of uploaded files. They are written and read in pieces, so a file is never whole in memory."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What is known of a picture.
+    """The properties of an uploaded picture.
 
     Attributes:
-        width, height: in pixels, as it is stored.
-        small: whether there is a small copy of it.
+        width, height: pixels of the stored picture.
+        small: whether a thumbnail was made.
     """
 
     width: int
@@ -22,70 +22,70 @@ class Picture:
 
 
 class Sink(Protocol):
-    """A file that is being written: written, finished, perhaps looked at as a picture, then kept or dropped."""
+    """A file that is being written. Call `write`, then `finish`, perhaps `picture`, then `keep` or `drop`."""
 
     @property
     def head(self) -> bytes:
-        """Its first bytes, by which its type is told."""
+        """Return the first bytes, which tell the file's type."""
 
     @property
     def size(self) -> int:
-        """Bytes written so far."""
+        """Return the number of bytes written so far."""
 
     def write(self, data: bytes) -> None:
         """Write the next bytes.
 
         Raises:
-            Refused: ERR_UNAVAILABLE, when there is no room.
+            Refused: ERR_UNAVAILABLE, the disk is full.
         """
 
     async def finish(self) -> None:
-        """All is written: bring it to the disk, where it survives the machine's power.
+        """Sync the complete file to the disk, so that it survives a loss of power.
 
         Raises:
             Refused: ERR_UNAVAILABLE.
         """
 
     async def picture(self) -> Picture | None:
-        """Measure it as a picture and make a small copy, where that is cheap enough; None when it is no picture."""
+        """Measure a picture, and make a thumbnail if that is cheap enough. Return None if it is not a picture."""
 
     async def keep(self, name: str, thumbnail: str | None = None) -> None:
-        """Keep it under a name that nobody has, and its small copy under another.
+        """Keep the file under an unused name, and its thumbnail under another.
 
         Raises:
             Refused: ERR_UNAVAILABLE.
         """
 
     def drop(self) -> None:
-        """Forget it and its small copy, unless it is kept. May be called at any time, and again."""
+        """Delete the file and its thumbnail unless they are kept. May be called at any time, and repeatedly."""
 
 
 class Uploads(Protocol):
-    """The interface of the place."""
+    """Storage of uploaded files."""
 
     def begin(self) -> Sink:
-        """Begin a new file.
+        """Start writing a new file.
 
         Raises:
             Refused: ERR_UNAVAILABLE.
         """
 
     def free(self) -> int:
-        """Return the bytes that are free where files are kept."""
+        """Return the free bytes of the storage."""
 
     async def remove(self, names: list[str]) -> None:
-        """Forget files; those that are not there are no error."""
+        """Delete files, ignoring missing ones."""
 
     def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
-        """A part of a file, in pieces.
+        """Yield a part of a file in pieces.
 
         Raises:
-            FileNotFoundError: when there is none of that name.
+            FileNotFoundError: there is no file of that name.
         """
 
     async def size(self, name: str) -> int:
-        """The bytes of a file.
+        """Return the size of a file in bytes.
 
         Raises:
-            FileNotFoundError: when there is none of that name.
+            FileNotFoundError: there is no file of that name.
         """

@@ -1,4 +1,4 @@
-"""What the store keeps of webhooks: who is told of what, and what is to be told."""
+"""Rows of webhooks and their deliveries. Times are seconds since 1970."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class WebhookRow:
-    """Somebody who wants to be told of events. `triggers` are comma-joined; `password` and `secret` are sealed."""
+    """A webhook. `triggers` is a comma-separated list; `password` and `secret` are encrypted."""
 
     id: str
     name: str
@@ -23,11 +23,12 @@ class WebhookRow:
 
 
 class WebhookState(NamedTuple):
-    """How a webhook's deliveries fare. Times are seconds since 1970.
+    """The state of a webhook's deliveries.
 
     Attributes:
-        failing_since: when the first of the failures was that no success has followed.
-        waiting, waiting_since: how many wait to be told, and when the oldest of them was queued.
+        failing_since: the first failure since the last success.
+        waiting: how many deliveries wait.
+        waiting_since: when the oldest of them was queued.
         failed: how many were given up and are kept.
     """
 
@@ -41,12 +42,12 @@ class WebhookState(NamedTuple):
 
 
 class DeliveryRow(NamedTuple):
-    """An event on its way to a webhook, or one that was given up and is kept.
+    """A delivery of an event to a webhook, waiting or given up.
 
     Attributes:
         attempt: how often it was tried.
         failed_at: when it was given up; None while it waits.
-        problem: what went wrong at the last try.
+        problem: why the last try failed.
     """
 
     id: int
@@ -63,5 +64,5 @@ class DeliveryRow(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What receivers and administrators know it by, the same over all tries."""
+        """Return the id that receivers and administrators see, the same for all tries."""
         return f"{self.id}-{self.queued_at:x}"

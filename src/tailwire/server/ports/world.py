@@ -1,4 +1,4 @@
-"""Time and chance, so that a test or a simulation can decide them."""
+"""Time and chance, which tests and simulations replace."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import time
 
 
 class World:
-    """The real one."""
+    """The real clock and random numbers."""
 
     def seconds(self) -> int:
-        """Whole seconds since 1970."""
+        """Return whole seconds since 1970."""
         return int(time.time())
 
     def milliseconds(self) -> int:
-        """Milliseconds since 1970."""
+        """Return milliseconds since 1970."""
         return time.time_ns() // 1_000_000
 
     def chance(self) -> float:
-        """A random number in [0, 1)."""
+        """Return a random number in [0, 1)."""
         return random.random()
 
     def secret(self, size: int) -> str:
-        """So many random bytes, as hexadecimal digits."""
+        """Return `size` random bytes as hexadecimal digits."""
         return secrets.token_hex(size)

@@ -22,7 +22,7 @@ from tailwire.server.actions.sessions import Sessions
 from tailwire.server.fanout.overload import Overload
 from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.limits.rates import Rates, RequestKind
-from tailwire.server.ports.asking import asking
+from tailwire.server.ports.current_caller import current_caller
 from tailwire.server.ports.file_urls import address, with_address
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.asgi import CORS, Receive, Scope, Send, error_response, headers_of, read_body, respond, text
@@ -145,7 +145,7 @@ class Api:
         given = headers_of(scope)
         caller = await self._authenticate(scope, operation, given, headers)
         # Reads of one caller wait for each other. A REST key acts for many users, so its reads are spread.
-        asking.set(f"{caller.uid} {next(self._numbers) % MAX_KEY_READS}" if caller.system else caller.uid)
+        current_caller.set(f"{caller.uid} {next(self._numbers) % MAX_KEY_READS}" if caller.system else caller.uid)
         if operation.acts_for_user and caller.key and caller.system:
             raise Refused("ERR_BAD_REQUEST", {"onBehalfOf": "Name the user for whom the key acts, in this header."})
         if operation.feature:

@@ -91,4 +91,4 @@ def error_response(refused: Refused) -> tuple[int, bytes, list[tuple[bytes, byte
     more = []
     if refused.retry_after is not None:
         more.append((b"retry-after", b"%d" % max(1, math.ceil(refused.retry_after))))
-    return refused.status, encode({"error": refused.told()}), more
+    return refused.status, encode({"error": refused.as_error()}), more

@@ -29,7 +29,7 @@ BODY_CHUNK_BYTES = 4 * 1024
 
 def _response(status: bytes, refused: Refused) -> bytes:
     # A response that is sent without a handler.
-    body = encode({"error": refused.told()})
+    body = encode({"error": refused.as_error()})
     head = b"HTTP/1.1 %b\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
     return head % (status, len(body), body)
 

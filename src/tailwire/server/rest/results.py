@@ -18,7 +18,7 @@ def done(message: str) -> dict[str, Any]:
 
 def failed(refused: Refused) -> dict[str, Any]:
     """Return the body for the refused part of a request."""
-    return {"success": False, "error": refused.told()}
+    return {"success": False, "error": refused.as_error()}
 
 
 def outcomes(by_name: Mapping[str, Refused | None], message: str) -> dict[str, Any]:

@@ -1,5 +1,7 @@
-"""The store behind `ports.store`. Only here is SQL.
+"""The store behind `ports.store`, on SQLite. All SQL of the server is here.
 
-Who may import it: app alone.
-Design page: server.md (The way of a message).
+Methods that belong to an interface are documented there.
+
+Who may import it: app only.
+Read more: docs/project/architecture.md.
 """

@@ -1,4 +1,4 @@
-"""Stored messages as Python objects and back: also what an earlier version let in and strict parsers refuse."""
+"""Converts stored messages to Python objects and back, including those that strict parsers refuse."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from tailwire.wire.bounds import harmless
 
 
 def read_body(body: bytes) -> Any:
-    """Return a stored message; None where it is no JSON at all.
+    """Return a stored message; None if it is not JSON.
 
-    `null` stands for what nests too deep and for numbers that are too long, U+FFFD for what is no text.
+    Values that nest too deep and numbers that are too long become `null`, invalid UTF-8 becomes U+FFFD.
     """
     text = harmless(body)
     try:
         return msgspec.json.decode(text)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        pass  # a half of a surrogate pair, mostly: the more lenient parser reads it
+        pass  # mostly a lone surrogate, which the more lenient parser accepts
     try:
         return json.loads(text.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
@@ -27,7 +27,7 @@ def read_body(body: bytes) -> Any:
 
 
 def write_body(message: Any) -> bytes:
-    """Return a message as it is stored."""
+    """Return a message encoded for the store."""
     try:
         return msgspec.json.encode(message)
     except (ValueError, OverflowError):

@@ -1,19 +1,19 @@
-"""Conversations as one user sees them, and what is unread in them."""
+"""Conversations as their participants see them, with counts of unread messages."""
 
 from __future__ import annotations
 
 import sqlite3
 from typing import Any
 
-from tailwire.server.ports.conversations import GROUP_KEY, ConversationKey
+from tailwire.server.ports.conversations import GROUP_KEY, ConversationKey, key_of
 from tailwire.server.ports.filters import ConversationFilter
 from tailwire.server.ports.records import ConversationRow
-from tailwire.server.store.access import Access
+from tailwire.server.store.database import Database
 from tailwire.server.store.readers import Job
 
-MAX_COUNTED = 1000  # unread messages and mentions of one conversation: "1000" means so many or more
+MAX_COUNTED = 1000  # unread messages and mentions of one conversation: 1000 means 1000 or more
 
-# All conversations of a user: those with another user, and those of their groups, each with their marks.
+# All conversations of a user, with other users and in groups, each with the user's read state.
 _OF_USER = """
 SELECT s.uid, c.conversation_id, c.last_message_id, c.shown_message_id, c.created_at, c.updated_at,
        coalesce(k.read_id, 0) AS read_id, coalesce(k.cleared_id, 0) AS cleared_id, k.tags, k.pinned_at, {since} AS since
@@ -21,33 +21,35 @@ FROM {source} JOIN conversations c ON c.conversation_id = {id}
 LEFT JOIN marks k ON k.conversation_id = c.conversation_id AND k.uid = s.uid
 WHERE {whose} AND (coalesce(k.cleared_id, 0) = 0 OR c.last_message_id > k.cleared_id){more}
 """
-# Of the messages `n` of a conversation those that somebody has not read.
+# Which messages `n` of a conversation a user has not read.
 _NOT_READ = "n.id > {after} AND n.sender <> {uid} AND n.category <> 'action' AND n.deleted_at IS NULL"
-# Counted in an index that holds all that is asked for, never in the messages themselves.
+# Counted in a covering index: the messages themselves are never read.
 _UNREAD_OF = f"SELECT 1 FROM messages n INDEXED BY messages_unread WHERE n.conversation_id = {{of}} AND {_NOT_READ}"
 _UNREAD = _UNREAD_OF.format(of="p.conversation_id", after="p.after", uid="p.uid")
 _MENTIONS = """
 SELECT 1 FROM mentions n JOIN messages m ON m.id = n.message_id WHERE n.uid = p.uid
 AND n.conversation_id = p.conversation_id AND n.message_id > p.after AND m.sender <> p.uid AND m.deleted_at IS NULL
 """
-# A page with what is unread, in one statement: for each statement and each row a thread has to ask for the interpreter.
+# A page and its unread counts in one statement: a thread takes the GIL again for each statement and each row.
 _PAGE = f"""
 WITH p AS MATERIALIZED (
        SELECT *, max(read_id, cleared_id, since) AS after FROM ({{of}}) {{order}} LIMIT :limit OFFSET :offset),
-     q AS MATERIALIZED (SELECT *, (SELECT count(*) FROM ({_UNREAD} LIMIT :most)) AS unread FROM p)
+     q AS MATERIALIZED (SELECT *, (SELECT count(*) FROM ({_UNREAD} LIMIT :cap)) AS unread FROM p)
 SELECT uid, conversation_id, last_message_id, shown_message_id, created_at, updated_at, read_id, cleared_id, tags,
        pinned_at, unread,
-       CASE WHEN unread AND :mentions THEN (SELECT count(*) FROM ({_MENTIONS} LIMIT :most)) ELSE 0 END
+       CASE WHEN unread AND :mentions THEN (SELECT count(*) FROM ({_MENTIONS} LIMIT :cap)) ELSE 0 END
 FROM q p {{order}}
 """
 
 
-class Conversations(Access):
-    """Lists of conversations."""
+class Conversations:
+    """`ConversationStore` on SQLite."""
 
-    async def conversations(self, wanted: ConversationFilter) -> tuple[list[ConversationRow], int]:
-        """A page of a user's conversations, newest first, and how many there are."""
-        return await self._read_long(self._list_of(wanted))
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    async def find(self, wanted: ConversationFilter) -> tuple[list[ConversationRow], int]:
+        return await self._db.read_long(self._list_of(wanted))
 
     def _list_of(self, wanted: ConversationFilter, *, mentions: bool = True) -> Job[tuple[list[ConversationRow], int]]:
         parts: list[str] = []
@@ -65,7 +67,7 @@ class Conversations(Access):
         union = " UNION ALL ".join(parts)
         order = "pinned_at IS NULL" if wanted.uid else "uid"
         sql = _PAGE.format(of=union, order=f"ORDER BY {order}, updated_at DESC, last_message_id DESC")
-        values |= {"most": MAX_COUNTED, "mentions": mentions}
+        values |= {"cap": MAX_COUNTED, "mentions": mentions}
 
         def read(c: sqlite3.Connection) -> tuple[list[ConversationRow], int]:
             (total,) = c.execute(f"SELECT count(*) FROM ({union})", values).fetchone()
@@ -121,33 +123,45 @@ class Conversations(Access):
             )
         return more
 
-    async def conversation(self, conversation_id: ConversationKey, uid: str, kind: str) -> ConversationRow | None:
-        """One conversation of a user with another (`kind` is `user`) or a group, or None."""
+    async def get(self, conversation_id: ConversationKey, uid: str, kind: str) -> ConversationRow | None:
         wanted = ConversationFilter(uid, kind=kind, conversation_id=conversation_id, limit=1)
-        rows, _ = await self._read(self._list_of(wanted))
+        rows, _ = await self._db.read(self._list_of(wanted))
         return rows[0] if rows else None
 
+    async def start(self, one: str, other: str, now: int) -> None:
+        conversation = key_of(one, other, "user")
+
+        def add(c: sqlite3.Connection) -> None:
+            sql = (
+                "INSERT INTO conversations (conversation_id, last_message_id, shown_message_id, created_at, updated_at)"
+                " VALUES (?, 0, 0, ?, ?) ON CONFLICT DO NOTHING"
+            )
+            c.execute(sql, (conversation, now, now))
+            rows = [(one, conversation), (other, conversation)]
+            c.executemany("INSERT INTO participants VALUES (?, ?) ON CONFLICT DO NOTHING", rows)
+
+        await self._db.write(add)
+
     async def last_from_others(self, conversation_id: ConversationKey, uid: str, up_to: int | None) -> int:
-        """The id of the last message (perhaps: up to one) that others sent to a conversation; 0 when there is none."""
-        rows = await self._rows(
+        rows = await self._db.rows(
             "SELECT id FROM messages WHERE conversation_id = ? AND id <= ? AND sender <> ? ORDER BY id DESC LIMIT 1",
             (conversation_id, up_to if up_to is not None else 2**63 - 1, uid),
         )
         return int(rows[0][0]) if rows else 0
 
     async def last_message_id(self, conversation_id: ConversationKey) -> int:
-        """The id of the last message of a conversation; 0 when there is none."""
-        row = self._one("SELECT last_message_id FROM conversations WHERE conversation_id = ?", (conversation_id,))
+        row = await self._db.one(
+            "SELECT last_message_id FROM conversations WHERE conversation_id = ?", (conversation_id,)
+        )
         return int(row[0]) if row else 0
 
     async def unread_counts(
         self, uid: str, kind: str = "", of: ConversationKey | None = None, hide_blocked: bool = False
     ) -> list[tuple[ConversationKey, int]]:
-        """The conversations of a user with unread messages, and how many there are (counted up to `MAX_COUNTED`)."""
         wanted = ConversationFilter(
             uid, kind=kind, conversation_id=of, unread=True, hide_blocked=hide_blocked, limit=100_000
         )
-        rows, _ = await self._read_long(self._list_of(wanted, mentions=False))
+        rows, _ = await self._db.read_long(self._list_of(wanted, mentions=False))
         return [(row.conversation_id, row.unread) for row in rows]
 
 

@@ -1,43 +1,46 @@
-"""The queue of what webhooks are told, and what was given up of it. How many there are is known without counting."""
+"""The queue of deliveries to webhooks, and those that were given up. Their numbers are kept in memory."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tailwire.server.ports.webhook_records import DeliveryRow, WebhookState
-from tailwire.server.store.access import Access
+from tailwire.server.ports.world import World
+from tailwire.server.store.database import Database
 
 _COLUMNS = ", ".join(DeliveryRow._fields)
 _WAITING = f"SELECT {_COLUMNS} FROM deliveries WHERE webhook = ? AND failed_at IS NULL"
 QUEUE_FULL = "too many were waiting: the oldest were given up"
 
-_TOLD = """INSERT INTO webhook_states (webhook, last_success_at) VALUES (?, ?)
+_SUCCEEDED = """INSERT INTO webhook_states (webhook, last_success_at) VALUES (?, ?)
 ON CONFLICT (webhook) DO UPDATE SET last_success_at = excluded.last_success_at, failing_since = NULL"""
-_NOT_TOLD = """INSERT INTO webhook_states (webhook, last_failure_at, last_failure, failing_since)
+_FAILED = """INSERT INTO webhook_states (webhook, last_failure_at, last_failure, failing_since)
 VALUES (?1, ?2, ?3, ?2)
 ON CONFLICT (webhook) DO UPDATE SET last_failure_at = excluded.last_failure_at, last_failure = excluded.last_failure,
 failing_since = coalesce(failing_since, excluded.failing_since)"""
 
 
-class Deliveries(Access):
-    """Deliveries that wait, and deliveries that were given up, by webhook."""
+class Deliveries:
+    """`DeliveryStore` on SQLite. The numbers of waiting and failed deliveries are kept in memory."""
 
-    _seconds: Callable[[], int]
-    _waiting: Counter[str]
-    _failed: Counter[str]
-    _most_waiting = 100_000
-    _most_failed = 10_000
-    _failed_for = 7 * 86_400
+    def __init__(self, database: Database, world: World) -> None:
+        self._db = database
+        self._world = world
+        self._waiting: Counter[str] = Counter()
+        self._failed: Counter[str] = Counter()
+        self._max_waiting = 100_000
+        self._max_failed = 10_000
+        self._failed_seconds = 7 * 86_400
+        self._count(database.reader)
+        database.on_rollback(self._count)
 
-    def keep_deliveries(self, *, waiting: int, failed: int, seconds: int) -> None:
-        """Say how many deliveries may wait for one webhook, how many that were given up are kept, and how long."""
-        self._most_waiting, self._most_failed, self._failed_for = waiting, failed, seconds
+    def set_limits(self, *, waiting: int, failed: int, seconds: int) -> None:
+        self._max_waiting, self._max_failed, self._failed_seconds = waiting, failed, seconds
 
-    def _count_deliveries(self, c: sqlite3.Connection) -> None:
-        # At the start, and after a transaction was undone.
+    def _count(self, c: sqlite3.Connection) -> None:
         waiting: Counter[str] = Counter()
         failed: Counter[str] = Counter()
         for sql, found in (("IS NULL", waiting), ("IS NOT NULL", failed)):
@@ -46,30 +49,22 @@ class Deliveries(Access):
             )
         self._waiting, self._failed = waiting, failed
 
-    # Read.
-
-    def waiting_deliveries(self) -> dict[str, int]:
-        """How many wait, by webhook."""
+    def waiting_counts(self) -> dict[str, int]:
         return {webhook: count for webhook, count in list(self._waiting.items()) if count > 0}
 
-    def failed_deliveries(self) -> dict[str, int]:
-        """How many were given up and are kept, by webhook."""
+    def failed_counts(self) -> dict[str, int]:
         return {webhook: count for webhook, count in list(self._failed.items()) if count > 0}
 
     def waiting_since(self, webhook_id: str) -> int | None:
-        """When the oldest that waits was queued, or None when none waits."""
-        row = self._one(
-            "SELECT queued_at FROM deliveries WHERE webhook = ? AND failed_at IS NULL ORDER BY id LIMIT 1",
-            (webhook_id,),
-        )
+        sql = "SELECT queued_at FROM deliveries WHERE webhook = ? AND failed_at IS NULL ORDER BY id LIMIT 1"
+        row = self._db.reader.execute(sql, (webhook_id,)).fetchone()  # not awaited: the metrics ask for it
         return row[0] if row else None
 
-    async def webhook_state(self, webhook_id: str) -> WebhookState:
-        """How a webhook's deliveries fare."""
+    async def state(self, webhook_id: str) -> WebhookState:
         sql = (
             "SELECT last_success_at, last_failure_at, last_failure, failing_since FROM webhook_states WHERE webhook = ?"
         )
-        row = self._one(sql, (webhook_id,)) or (None, None, None, None)
+        row = await self._db.one(sql, (webhook_id,)) or (None, None, None, None)
         success, failure, problem, failing_since = row
         return WebhookState(
             last_success_at=success,
@@ -81,62 +76,54 @@ class Deliveries(Access):
             failed=self._failed[webhook_id],
         )
 
-    async def due_deliveries(self, webhook_id: str, now: int, most: int) -> list[DeliveryRow]:
-        """What is to be told by now: new ones in order, then those to be tried again."""
-        rows = await self._rows(f"{_WAITING} AND due_at <= ? ORDER BY due_at, id LIMIT ?", (webhook_id, now, most))
+    async def due(self, webhook_id: str, now: int, limit: int) -> list[DeliveryRow]:
+        rows = await self._db.rows(f"{_WAITING} AND due_at <= ? ORDER BY due_at, id LIMIT ?", (webhook_id, now, limit))
         return [DeliveryRow._make(row) for row in rows]
 
-    async def deliveries_between(self, webhook_id: str, after: int, up_to: int, most: int) -> list[DeliveryRow]:
-        """What waits, due or not, in order."""
-        rows = await self._rows(
-            f"{_WAITING} AND id > ? AND id <= ? ORDER BY id LIMIT ?", (webhook_id, after, up_to, most)
+    async def between(self, webhook_id: str, after: int, up_to: int, limit: int) -> list[DeliveryRow]:
+        rows = await self._db.rows(
+            f"{_WAITING} AND id > ? AND id <= ? ORDER BY id LIMIT ?", (webhook_id, after, up_to, limit)
         )
         return [DeliveryRow._make(row) for row in rows]
 
-    async def last_delivery(self, webhook_id: str) -> int:
-        """The id of the newest that waits, or 0."""
+    async def last_id(self, webhook_id: str) -> int:
         sql = "SELECT id FROM deliveries WHERE webhook = ? AND failed_at IS NULL ORDER BY id DESC LIMIT 1"
-        row = self._one(sql, (webhook_id,))
+        row = await self._db.one(sql, (webhook_id,))
         return int(row[0]) if row else 0
 
-    async def next_delivery(self, webhook_id: str) -> int | None:
-        """When the next is due, or None when none waits."""
+    async def next_due(self, webhook_id: str) -> int | None:
         sql = "SELECT due_at FROM deliveries WHERE webhook = ? AND failed_at IS NULL ORDER BY due_at LIMIT 1"
-        row = self._one(sql, (webhook_id,))
+        row = await self._db.one(sql, (webhook_id,))
         return int(row[0]) if row else None
 
-    async def deliveries(
-        self, webhook_id: str, *, failed: bool, limit: int, offset: int
-    ) -> tuple[list[DeliveryRow], int]:
-        """A page of those that were given up, newest first, or of those that wait, oldest first; and how many."""
+    async def find(self, webhook_id: str, *, failed: bool, limit: int, offset: int) -> tuple[list[DeliveryRow], int]:
         if failed:
             condition, order = "failed_at IS NOT NULL", "failed_at DESC, id DESC"
         else:
             condition, order = "failed_at IS NULL", "id"
         sql = f"SELECT {_COLUMNS} FROM deliveries WHERE webhook = ? AND {condition} ORDER BY {order} LIMIT ? OFFSET ?"
-        rows = await self._rows(sql, (webhook_id, limit, offset))
+        rows = await self._db.rows(sql, (webhook_id, limit, offset))
         return [DeliveryRow._make(row) for row in rows], (self._failed if failed else self._waiting)[webhook_id]
 
-    async def delivery(self, webhook_id: str, delivery_id: int) -> DeliveryRow | None:
-        """One of a webhook, or None."""
-        row = self._one(f"SELECT {_COLUMNS} FROM deliveries WHERE id = ? AND webhook = ?", (delivery_id, webhook_id))
+    async def get(self, webhook_id: str, delivery_id: int) -> DeliveryRow | None:
+        row = await self._db.one(
+            f"SELECT {_COLUMNS} FROM deliveries WHERE id = ? AND webhook = ?", (delivery_id, webhook_id)
+        )
         return DeliveryRow._make(row) if row else None
 
     async def failed_ids(self, webhook_id: str) -> list[int]:
-        """The ids of those that were given up, oldest first."""
         sql = "SELECT id FROM deliveries WHERE webhook = ? AND failed_at IS NOT NULL ORDER BY id"
-        return [row[0] for row in await self._rows(sql, (webhook_id,))]
+        return [row[0] for row in await self._db.rows(sql, (webhook_id,))]
 
-    # Write.
-
-    def _enqueue(self, c: sqlite3.Connection, webhook_id: str, trigger: str, body: bytes) -> None:
-        now = self._seconds()
+    def enqueue(self, c: sqlite3.Connection, webhook_id: str, trigger: str, body: bytes) -> None:
+        """Within an operation: queue a delivery, and give up the oldest if too many wait."""
+        now = self._world.seconds()
         c.execute(
             "INSERT INTO deliveries (webhook, trigger, body, attempt, due_at, queued_at) VALUES (?, ?, ?, 0, 0, ?)",
             (webhook_id, trigger, body, now),
         )
         self._waiting[webhook_id] += 1
-        if self._waiting[webhook_id] > self._most_waiting:
+        if self._waiting[webhook_id] > self._max_waiting:
             sql = "SELECT id FROM deliveries WHERE webhook = ? AND failed_at IS NULL ORDER BY id LIMIT 1"
             (oldest,) = c.execute(sql, (webhook_id,)).fetchone()
             c.execute("UPDATE deliveries SET failed_at = ?, problem = ? WHERE id = ?", (now, QUEUE_FULL, oldest))
@@ -149,8 +136,8 @@ class Deliveries(Access):
 
     def _trim(self, c: sqlite3.Connection, webhook_id: str, now: int) -> None:
         old = "DELETE FROM deliveries WHERE webhook = ? AND failed_at IS NOT NULL AND failed_at <= ?"
-        self._failed[webhook_id] -= c.execute(old, (webhook_id, now - self._failed_for)).rowcount
-        beyond = self._failed[webhook_id] - self._most_failed
+        self._failed[webhook_id] -= c.execute(old, (webhook_id, now - self._failed_seconds)).rowcount
+        beyond = self._failed[webhook_id] - self._max_failed
         if beyond > 0:
             first = (
                 "SELECT id FROM deliveries WHERE webhook = ? AND failed_at IS NOT NULL ORDER BY failed_at, id LIMIT ?"
@@ -159,30 +146,24 @@ class Deliveries(Access):
             self._failed[webhook_id] -= beyond
 
     async def delivered(self, row: DeliveryRow, now: int) -> None:
-        """Take a delivery that was told out of the queue."""
-
         def told(c: sqlite3.Connection) -> None:
             found = c.execute("DELETE FROM deliveries WHERE id = ? RETURNING failed_at", (row.id,)).fetchone()
-            if found is not None:  # else its webhook was deleted meanwhile
+            if found is not None:  # else its webhook was removed meanwhile
                 (self._waiting if found[0] is None else self._failed)[row.webhook] -= 1
-                c.execute(_TOLD, (row.webhook, now))
+                c.execute(_SUCCEEDED, (row.webhook, now))
 
-        await self._writer.submit(told)
+        await self._db.write(told)
 
     async def put_off(self, row: DeliveryRow, due_at: int, now: int, problem: str) -> None:
-        """Note that a delivery could not be told; try it again later."""
-
         def put(c: sqlite3.Connection) -> None:
             sql = """UPDATE deliveries SET attempt = attempt + 1, due_at = ?, first_try_at = coalesce(first_try_at, ?),
                 last_try_at = ?, problem = ? WHERE id = ? AND failed_at IS NULL"""
             if c.execute(sql, (due_at, now, now, problem, row.id)).rowcount:
-                c.execute(_NOT_TOLD, (row.webhook, now, problem))
+                c.execute(_FAILED, (row.webhook, now, problem))
 
-        await self._writer.submit(put)
+        await self._db.write(put)
 
     async def give_up(self, row: DeliveryRow, now: int, problem: str, *, tried: bool = True) -> None:
-        """Keep a delivery among those that were given up."""
-
         def give(c: sqlite3.Connection) -> None:
             sql = """UPDATE deliveries SET attempt = attempt + ?, failed_at = ?, problem = ?,
                 first_try_at = coalesce(first_try_at, ?), last_try_at = coalesce(?, last_try_at)
@@ -190,14 +171,12 @@ class Deliveries(Access):
             at = now if tried else None
             if c.execute(sql, (int(tried), now, problem, at, at, row.id)).rowcount:
                 if tried:
-                    c.execute(_NOT_TOLD, (row.webhook, now, problem))
+                    c.execute(_FAILED, (row.webhook, now, problem))
                 self._moved_to_failed(c, row.webhook, now)
 
-        await self._writer.submit(give)
+        await self._db.write(give)
 
     async def send_again(self, webhook_id: str, ids: Sequence[int]) -> int:
-        """Make deliveries due now, as if they had not been tried; how many there were."""
-
         def again(c: sqlite3.Connection) -> int:
             done = 0
             for delivery_id in ids:
@@ -215,18 +194,17 @@ class Deliveries(Access):
                     self._waiting[webhook_id] += 1
             return done
 
-        return await self._writer.submit(again)
+        return await self._db.write(again)
 
     async def forget_old_failures(self, now: int) -> None:
-        """Delete what was given up long enough ago."""
-
         def forget(c: sqlite3.Connection) -> None:
             for webhook_id in list(self._failed):
                 self._trim(c, webhook_id, now)
 
-        await self._writer.submit(forget)
+        await self._db.write(forget)
 
-    def _forget_deliveries(self, c: sqlite3.Connection, webhook_id: str) -> None:
+    def forget(self, c: sqlite3.Connection, webhook_id: str) -> None:
+        """Within the operation that removes a webhook: delete its deliveries."""
         c.execute("DELETE FROM deliveries WHERE webhook = ?", (webhook_id,))
         c.execute("DELETE FROM webhook_states WHERE webhook = ?", (webhook_id,))
         self._waiting.pop(webhook_id, None)

@@ -1,17 +1,18 @@
-"""Uploaded files: what is known of them, and who names them. Those that nobody names any more are removed in time."""
+"""Records of uploaded files and of what refers to them. A file without references is removed after a while."""
 
 from __future__ import annotations
 
 import dataclasses
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
-from tailwire.server.ports.records import FileRow, Kept
+from tailwire.server.ports.records import FileResult, FileRow
 from tailwire.server.ports.world import World
-from tailwire.server.store.access import Access
+from tailwire.server.store.chores import Chores
+from tailwire.server.store.database import Database
 
-_FILE = ", ".join(f.name for f in dataclasses.fields(FileRow))
-_MARKS = ", ".join("?" for _ in dataclasses.fields(FileRow))
+_COLUMNS = ", ".join(f.name for f in dataclasses.fields(FileRow))
+_PLACEHOLDERS = ", ".join("?" for _ in dataclasses.fields(FileRow))
 NEVER_USED, USED, CONDEMNED = 0, 1, 2
 _UNUSED = "used = ? AND unused_since <= ?"
 _FIRST = f"SELECT 1 FROM files WHERE {_UNUSED}"
@@ -19,105 +20,83 @@ _USE = f"UPDATE files SET used = {USED}, unused_since = NULL WHERE name = ? AND 
 _GONE = (CONDEMNED, 1 << 62)
 
 
-class Files(Access):
-    """Uploaded files and their uses."""
+class Files:
+    """`FileStore` on SQLite.
 
-    _world: World
-    _unused: Callable[[], None] = staticmethod(lambda: None)
+    Args:
+        chores: notified when a file may have lost its last reference.
+    """
 
-    def on_unused(self, told: Callable[[], None]) -> None:
-        """Name the one who is told after a commit in which files may have lost their last use, or a chore was noted."""
-        self._unused = told
+    def __init__(self, database: Database, chores: Chores, world: World) -> None:
+        self._db = database
+        self._chores = chores
+        self._world = world
 
-    def _left_over(self) -> None:
-        # Within an operation: once it is committed, there may be something to remove.
-        self._writer.after_commit(self._tell_left_over)
-
-    def _tell_left_over(self) -> None:
-        self._unused()
-
-    async def add_file(self, file: FileRow, most: int = 0, since: int = 0) -> Kept:
-        """Keep what is known of a new file.
-
-        Args:
-            most: bytes that its user may have uploaded since `since`, this file included; 0 for any.
-        """
-
-        def add(c: sqlite3.Connection) -> Kept:
+    async def add(self, file: FileRow, quota: int = 0, since: int = 0) -> FileResult:
+        def add(c: sqlite3.Connection) -> FileResult:
             if c.execute("SELECT 1 FROM files WHERE name = ?", (file.name,)).fetchone():
-                return Kept.KNOWN
-            if most and _uploaded(c, file.uid, since) + file.size > most:
-                return Kept.TOO_MUCH
-            sql = f"INSERT INTO files ({_FILE}, used, unused_since) VALUES ({_MARKS}, 0, ?)"
+                return FileResult.EXISTS
+            if quota and _uploaded(c, file.uid, since) + file.size > quota:
+                return FileResult.OVER_QUOTA
+            sql = f"INSERT INTO files ({_COLUMNS}, used, unused_since) VALUES ({_PLACEHOLDERS}, 0, ?)"
             c.execute(sql, (*dataclasses.astuple(file), file.created_at))
-            self._left_over()
-            return Kept.NEW
+            self._chores.added()
+            return FileResult.STORED
 
-        return await self._writer.submit(add)
+        return await self._db.write(add)
 
-    async def file(self, name: str) -> FileRow | None:
-        """An uploaded file, or None."""
-        row = self._one(f"SELECT {_FILE} FROM files WHERE name = ? AND used < {CONDEMNED}", (name,))
+    async def get(self, name: str) -> FileRow | None:
+        row = await self._db.one(f"SELECT {_COLUMNS} FROM files WHERE name = ? AND used < {CONDEMNED}", (name,))
         return FileRow(*row) if row else None
 
-    async def files_of(self, uid: str) -> list[FileRow]:
-        """All files that a user has uploaded, oldest first."""
-        rows = await self._rows(f"SELECT {_FILE} FROM files WHERE uid = ? ORDER BY created_at, name", (uid,))
+    async def of_user(self, uid: str) -> list[FileRow]:
+        rows = await self._db.rows(f"SELECT {_COLUMNS} FROM files WHERE uid = ? ORDER BY created_at, name", (uid,))
         return [FileRow(*row) for row in rows]
 
     async def uploaded(self, uid: str, since: int) -> int:
-        """Bytes of the files that a user has uploaded after a time and that are still there."""
-        return await self._read(lambda c: _uploaded(c, uid, since))
+        return await self._db.read(lambda c: _uploaded(c, uid, since))
 
-    async def condemn_files(self, *, never_before: int, no_more_before: int, limit: int) -> list[FileRow]:
-        """Mark files that nobody has ever named, or that nobody names any more, since a time or longer.
-
-        From then on they are not found, and nobody can name them again.
-
-        Args:
-            never_before, no_more_before: the times, in seconds since 1970.
-
-        Returns:
-            Files that are marked, at most `limit`; also those that were marked before and are still there.
-        """
+    async def condemn(self, *, never_before: int, no_more_before: int, limit: int) -> list[FileRow]:
         due = ((USED, no_more_before), (NEVER_USED, never_before))
-        if not self._one(
-            f"SELECT EXISTS ({_FIRST}) OR EXISTS ({_FIRST}) OR EXISTS ({_FIRST})", (*due[0], *due[1], *_GONE)
-        )[0]:
+        sql = f"SELECT EXISTS ({_FIRST}) OR EXISTS ({_FIRST}) OR EXISTS ({_FIRST})"
+        (found,) = await self._db.one(sql, (*due[0], *due[1], *_GONE))
+        if not found:
             return []
 
         def condemn(c: sqlite3.Connection) -> list[FileRow]:
             for used, before in due:
                 which = f"SELECT name FROM files WHERE {_UNUSED} LIMIT ?"
                 c.execute(f"UPDATE files SET used = {CONDEMNED} WHERE name IN ({which})", (used, before, limit))
-            rows = c.execute(f"SELECT {_FILE} FROM files WHERE {_UNUSED} LIMIT ?", (*_GONE, limit)).fetchall()
+            rows = c.execute(f"SELECT {_COLUMNS} FROM files WHERE {_UNUSED} LIMIT ?", (*_GONE, limit)).fetchall()
             return [FileRow(*row) for row in rows]
 
-        return await self._writer.submit(condemn)
+        return await self._db.write(condemn)
 
-    async def discard_files(self, names: Sequence[str]) -> None:
-        """Mark files that were never named: nobody will."""
+    async def discard(self, names: Sequence[str]) -> None:
         sql = f"UPDATE files SET used = {CONDEMNED} WHERE name = ? AND used = {NEVER_USED}"
 
         def discard(c: sqlite3.Connection) -> None:
             c.executemany(sql, [(name,) for name in names])
-            self._left_over()
+            self._chores.added()
 
-        await self._writer.submit(discard)
+        await self._db.write(discard)
 
     async def unused_since(self) -> tuple[int | None, int | None]:
-        """Since when the first of the files that were never named is there, and since when the first has lost its last
-        use; None where there is none."""
         sql = "SELECT min(unused_since) FROM files WHERE used = ? AND unused_since IS NOT NULL"
-        return self._one(sql, (NEVER_USED,))[0], self._one(sql, (USED,))[0]
+        (never,), (no_more,) = await self._db.one(sql, (NEVER_USED,)), await self._db.one(sql, (USED,))
+        return never, no_more
 
-    async def remove_files(self, names: Sequence[str]) -> None:
-        """Forget files that are marked and whose bytes are gone."""
+    async def remove(self, names: Sequence[str]) -> None:
         sql = f"DELETE FROM files WHERE name = ? AND used = {CONDEMNED}"
-        await self._writer.submit(lambda c: c.executemany(sql, [(name,) for name in names]).rowcount)
+        await self._db.run_many(sql, [(name,) for name in names])
 
-    def _use_files(self, c: sqlite3.Connection, place: str, key: str | int, names: Iterable[str]) -> None:
-        # What stands in one place names these files now, and no others any more.
+    def use(self, c: sqlite3.Connection, place: str, key: str | int, names: Iterable[str]) -> None:
+        """Within an operation: store that a message, user or group refers to these files and to no others.
+
+        Args:
+            place: `message`, `user` or `group`.
+            key: the id, uid or guid.
+        """
         wanted, key = set(names), str(key)
         rows = c.execute("SELECT name FROM file_uses WHERE place = ? AND key = ?", (place, key)).fetchall()
         known = {row[0] for row in rows}
@@ -126,15 +105,15 @@ class Files(Access):
                 c.execute("INSERT INTO file_uses VALUES (?, ?, ?)", (place, key, name))
         for name in known - wanted:
             c.execute("DELETE FROM file_uses WHERE place = ? AND key = ? AND name = ?", (place, key, name))
-            self._unless_used(c, name)
+            self._release(c, name)
 
-    def _unless_used(self, c: sqlite3.Connection, name: str) -> None:
+    def _release(self, c: sqlite3.Connection, name: str) -> None:
         sql = (
             f"UPDATE files SET unused_since = ? WHERE name = ? AND used < {CONDEMNED}"
             " AND NOT EXISTS (SELECT 1 FROM file_uses WHERE name = ?)"
         )
         if c.execute(sql, (self._world.seconds(), name, name)).rowcount:
-            self._left_over()
+            self._chores.added()
 
 
 def _uploaded(c: sqlite3.Connection, uid: str, since: int) -> int:

@@ -1,4 +1,4 @@
-"""The query for a list of messages: one for each form that a `MessageFilter` takes, compiled once."""
+"""Queries for lists of messages: one for each shape of a `MessageFilter`, compiled once."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Query = Select[tuple[object, ...]]
 
 @lru_cache(maxsize=1024)
 def list_messages(shape: tuple[object, ...]) -> str:
-    """The query for a `MessageFilter` of this shape."""
+    """Return the query for filters of this shape."""
     s = read_shape(shape)
     m = messages.c
     query: Query = select(*_COLUMNS).select_from(messages)
@@ -57,11 +57,11 @@ def list_messages(shape: tuple[object, ...]) -> str:
     elif s.reader:
         query = query.where(_readable(newer=s.newer and s.cursor and not s.sent_cursor, missed=_is_missed(s)))
     query = _within(query, s)
-    query = _having(query, s)
+    query = _matching(query, s)
     if not s.conversation_id and s.only_updates and s.updated_after:
         query = query.with_hint(messages, "INDEXED BY messages_by_update", "sqlite")
     elif not s.conversation_id and s.reader and s.newer and s.cursor and not s.sent_cursor:
-        # What was missed is a range at the end of each conversation that has something new.
+        # Missed messages are a range at the end of each conversation that has new ones.
         query = query.with_hint(messages, "INDEXED BY messages_by_conversation", "sqlite")
     return compiled(_ordered(query, s))
 
@@ -80,7 +80,7 @@ def _ordered(query: Query, s: Any) -> Query:
 
 
 def _within(query: Query, s: Any) -> Query:
-    # Bounds of place and time.
+    # Conditions on position, time, thread, pins and saves.
     m = messages.c
     if s.cursor or s.sent_cursor:
         query = query.where(_beyond(s))
@@ -104,13 +104,13 @@ def _within(query: Query, s: Any) -> Query:
 
 
 def _beyond(s: Any) -> ColumnElement[bool]:
-    # What lies beyond the cursor, in the order of the list.
+    # The condition for messages beyond the cursor, in the order of the list.
     m = messages.c
     cursor: ColumnElement[int] = bindparam("cursor")
     sent: ColumnElement[int] = bindparam("sent_cursor")
     if s.cursor and (s.pinned or s.saved):
-        # By the time of the pin or save, from new to old. One that is gone since does not say where the list goes on:
-        # then it begins anew, and nothing is left out.
+        # Ordered by the time of the pin or save, newest first. If the cursor is no longer pinned or saved, the list
+        # starts again, so that nothing is skipped.
         before = messages.alias("before")
         time, at = m.pinned_at, select(before.c.pinned_at).where(before.c.id == cursor)
         if s.saved:
@@ -128,8 +128,8 @@ def _beyond(s: Any) -> ColumnElement[bool]:
     return or_(m.sent_at < sent, and_(m.sent_at == sent, m.id < cursor))
 
 
-def _having(query: Query, s: Any) -> Query:
-    # What a message must be.
+def _matching(query: Query, s: Any) -> Query:
+    # Conditions on the message itself.
     m = messages.c
     for name in ("sender", "receiver_type"):
         if getattr(s, name):
@@ -166,14 +166,13 @@ def _numbered(name: str, count: int) -> list[ColumnElement[str]]:
     return [bindparam(f"{name}{n}") for n in range(count)]
 
 
-def _conversations_of(*, with_news: bool) -> CompoundSelect[tuple[str]]:
-    # The conversations with another user, and the groups. With a cursor, only those that have something after it: a
-    # short list, however many there are.
+def _conversations_of(*, with_new: bool) -> CompoundSelect[tuple[str]]:
+    # The reader's conversations with users and groups. With a cursor, only those with messages after it, which are few.
     c = conversations.c
     own = select(participants.c.conversation_id).where(participants.c.uid == bindparam("reader"))
     group_id = _GROUP + members.c.guid
     grouped = select(group_id.label("conversation_id")).where(members.c.uid == bindparam("reader"))
-    if with_news:
+    if with_new:
         news = c.last_message_id > bindparam("cursor")
         own = own.where(c.conversation_id == participants.c.conversation_id, news)
         grouped = grouped.where(c.conversation_id == group_id, news)
@@ -181,14 +180,14 @@ def _conversations_of(*, with_news: bool) -> CompoundSelect[tuple[str]]:
 
 
 def _is_missed(s: Any) -> bool:
-    # What came after a place, what has changed, what is new: asked by those who were away. To look something up is not.
+    # Whether the filter is for catch-up or unread messages, rather than for looking something up.
     after = s.newer and (s.cursor or s.sent_cursor) and not s.search
     return bool(after or s.only_updates or s.unread or s.undelivered)
 
 
 def _readable(*, newer: bool, missed: bool) -> ColumnElement[bool]:
-    # What a user may see: their conversations with others, and what was said in their groups; but not what they have
-    # deleted for themselves. Nobody has missed what was said in a group before they joined.
+    # The condition for messages that the reader may see: in their conversations and groups, without what they deleted
+    # for themselves. Messages in a group from before they joined were not missed.
     m = messages.c
     since = (
         select(members.c.joined_after_id)
@@ -201,7 +200,7 @@ def _readable(*, newer: bool, missed: bool) -> ColumnElement[bool]:
         .scalar_subquery()
     )
     conditions = [
-        m.conversation_id.in_(_conversations_of(with_news=newer)),
+        m.conversation_id.in_(_conversations_of(with_new=newer)),
         m.id > func.coalesce(cleared, literal_column("0")),
     ]
     if missed:
@@ -209,10 +208,10 @@ def _readable(*, newer: bool, missed: bool) -> ColumnElement[bool]:
     return and_(*conditions)
 
 
-# What a user has not deleted for themselves is the end of a conversation: so its last message is among it, or none is.
+# What a user has not deleted for themselves is always the end of a conversation: its last message, or nothing.
 LATEST_OF = compiled(
     select(func.coalesce(func.max(conversations.c.last_message_id), literal_column("0"))).where(
-        conversations.c.conversation_id.in_(_conversations_of(with_news=False)),
+        conversations.c.conversation_id.in_(_conversations_of(with_new=False)),
         ~exists().where(
             marks.c.conversation_id == conversations.c.conversation_id,
             marks.c.uid == bindparam("reader"),
@@ -223,7 +222,7 @@ LATEST_OF = compiled(
 
 
 def parameters(wanted: MessageFilter) -> dict[str, object]:
-    """The values of a filter, by the names that `list_messages` uses."""
+    """Return the parameters of a filter for the query of `list_messages`."""
     values: dict[str, object] = {
         "reader": wanted.reader,
         "conversation_id": wanted.conversation_id,
@@ -250,19 +249,19 @@ _RARE_VALUES = (
 
 
 def place(conversation: ConversationKey) -> str:
-    """Return a conversation as one word of the full-text index.
+    """Return the word that stands for a conversation in the full-text index.
 
-    It is made of the id that clients see, which two conversations may share: the index only narrows the search, what
-    it finds is looked up by the key.
+    It is derived from the id that clients see, which two conversations may share: the index only narrows the search,
+    and matches are looked up by the key.
     """
     return "c" + blake2b(id_of(conversation).encode(), digest_size=8).hexdigest()
 
 
 def match(words: str, conversations: list[ConversationKey]) -> str:
-    """What the full-text index is asked: all words, the last as the beginning of one, in some conversations.
+    """Return the query of the full-text index: all words, the last one as a prefix, in some conversations.
 
     Returns:
-        "" when there is no word in what was asked for.
+        "" if `words` contains no word.
     """
     found = _WORD.findall(words)
     if not found:

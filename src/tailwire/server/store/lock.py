@@ -1,4 +1,4 @@
-"""One server a database: a lock that the system holds for the process, and that ends with it, however it ends."""
+"""A lock that allows one server for each database. The system releases it when the process ends in any way."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ try:
 except ModuleNotFoundError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-MAX_READ = 300
-_FAR = 1 << 30  # what is locked on Windows cannot be read by others: a byte far behind the text
+MAX_HOLDER_BYTES = 300
+_LOCKED_BYTE = 1 << 30  # Windows hides a locked range from other processes: lock a byte far behind the text
 
 
 class InUse(OSError):
-    """Another server has the database."""
+    """Another server uses the database."""
 
 
 class ServerLock:
-    """The lock of a database: `tailwire.db.lock` beside it, with who has it as text.
+    """The lock of a database: the file `tailwire.db.lock` beside it, with the holder as text.
 
     Args:
         database: the file. Its folder must exist.
 
     Raises:
-        InUse: saying who has it.
-        OSError: when the lock file cannot be made.
+        InUse: another process holds the lock.
+        OSError: the lock file cannot be created.
     """
 
     def __init__(self, database: Path) -> None:
@@ -36,26 +36,26 @@ class ServerLock:
             _take(self._descriptor)
         except OSError as e:
             os.lseek(self._descriptor, 0, os.SEEK_SET)
-            holder = os.read(self._descriptor, MAX_READ).decode("utf-8", "replace").strip() or "another process"
+            holder = os.read(self._descriptor, MAX_HOLDER_BYTES).decode("utf-8", "replace").strip() or "another process"
             os.close(self._descriptor)
             raise InUse(
-                f"{database.parent} is in use by {holder}: stop that server, or give another --data folder"
+                f"{database.parent} is in use by {holder}: stop that server, or use another --data folder"
             ) from e
         self.note(f"pid {os.getpid()}")
 
     def note(self, holder: str) -> None:
-        """Write who has it, for whoever is refused."""
+        """Write the holder into the file, for the error of other servers."""
         if self._descriptor is not None:
             os.ftruncate(self._descriptor, 0)
             os.lseek(self._descriptor, 0, os.SEEK_SET)
-            os.write(self._descriptor, holder.encode()[:MAX_READ])
+            os.write(self._descriptor, holder.encode()[:MAX_HOLDER_BYTES])
 
     def release(self) -> None:
-        """Let go. The file stays: it would be another one for whoever waits for this one."""
+        """Release the lock. The file stays: deleting it would let two servers lock different files."""
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             if fcntl is not None:
-                fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child process may still have the file open
+                fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child process may still hold the descriptor
             os.close(descriptor)
 
 
@@ -65,5 +65,5 @@ def _take(descriptor: int) -> None:
         return
     import msvcrt
 
-    os.lseek(descriptor, _FAR, os.SEEK_SET)
+    os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
     msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]

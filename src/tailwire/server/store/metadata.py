@@ -1,4 +1,4 @@
-"""What all tables of the database belong to."""
+"""The metadata that all tables belong to, and the type of message ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Brings a database to the schema of this version, or refuses one of a newer version."""
+"""Upgrades a database to the schema of this version, or refuses one of a newer version."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class NewerDatabase(RuntimeError):
 
 
 def upgrade(url: str) -> None:
-    """Bring the database at a URL to this version's schema.
+    """Upgrade the database at a URL to this version's schema.
 
     Raises:
-        NewerDatabase: when its version is not one that this version knows.
+        NewerDatabase: its schema version is unknown to this version.
     """
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
@@ -34,7 +34,7 @@ def upgrade(url: str) -> None:
             if current is not None and current not in {s.revision for s in known.walk_revisions()}:
                 raise NewerDatabase(
                     f"the database has schema version {current}, this version of tailwire knows up to "
-                    f"{known.get_current_head()}: start the newer version, or give another --data folder"
+                    f"{known.get_current_head()}: start the newer version, or use another --data folder"
                 )
             config.attributes["connection"] = connection
             command.upgrade(config, "head")

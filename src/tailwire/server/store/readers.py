@@ -1,7 +1,7 @@
-"""Reads that may take long: in threads of their own, each with a deadline, shared among those who ask.
+"""Long reads: in threads of their own, each with a deadline, shared fairly among users.
 
-A read begins after it was asked for, and sees everything that was committed by then: what was acknowledged before is in
-its answer. All statements of one read see the same state (one transaction).
+A read starts after it was requested, so it sees every write that was acknowledged before. All statements of one read
+see the same state (one transaction).
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import TypeVar
 
-from tailwire.server.ports.asking import asking
+from tailwire.server.ports.current_caller import current_caller
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.store.turns import Turns
+from tailwire.server.store.read_queue import ReadQueue
 
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], T]
 
-# Short reads run one after the other: two threads that want the interpreter at each row hold each other up, and the
-# event loop with them. One that has taken `LONG` seconds, which is nearly all SQLite's, goes on beside the others.
-AT_ONCE = 1
-MAX_LONG = 2
-LONG = 0.03
-MAX_OF_ONE = 20
+# Reads run one after the other: two threads that take the GIL for each row delay each other and the event loop. A read
+# that has run for `LONG_SECONDS` spends its time inside SQLite, so the next one starts beside it.
+READ_TURNS = 1
+MAX_LONG_READS = 2
+LONG_SECONDS = 0.03
+MAX_WAITING_OF_ONE = 20
 MAX_WAITING = 5000
-STEPS = 20_000  # of SQLite's machine between two looks at the clock: under a millisecond
-SHORT_STEPS = 1_000
-SHORT_LOOKS = 10  # so many times `SHORT_STEPS` a read in the event loop's thread may take: about a millisecond
+STEPS_PER_CHECK = 20_000  # SQLite instructions between checks of the deadline: under a millisecond
+SHORT_STEPS_PER_CHECK = 1_000
+MAX_SHORT_CHECKS = 10  # a read in the event loop's thread ends after this many checks: about a millisecond
 
 
 class TooLong(Exception):
@@ -37,7 +37,7 @@ class TooLong(Exception):
 
 
 class Readers:
-    """Connections to read with, in threads.
+    """Connections for reads in threads.
 
     Args:
         connect: opens a connection.
@@ -46,57 +46,56 @@ class Readers:
 
     def __init__(self, connect: Callable[[], sqlite3.Connection], deadline: float) -> None:
         self._deadline = deadline
-        self._executor = ThreadPoolExecutor(AT_ONCE + MAX_LONG, thread_name_prefix="tailwire-reader")
-        self._all = [_Reader(connect()) for _ in range(AT_ONCE + MAX_LONG)]
+        self._executor = ThreadPoolExecutor(READ_TURNS + MAX_LONG_READS, thread_name_prefix="tailwire-reader")
+        self._all = [_Reader(connect()) for _ in range(READ_TURNS + MAX_LONG_READS)]
         self._long = 0
         self._idle = list(self._all)
-        self._turns = Turns(AT_ONCE, MAX_OF_ONE, MAX_WAITING, perf_counter)
+        self._queue = ReadQueue(READ_TURNS, MAX_WAITING_OF_ONE, MAX_WAITING, perf_counter)
         self._closed = False
 
     async def read(self, job: Job[T]) -> T:
-        """Run a read in a thread, when it is the turn of whoever asks.
+        """Run a read in a thread when it is the turn of the user whose request this is.
 
         Raises:
-            Refused: ERR_QUERY_TOO_BROAD, when it took too long; ERR_TOO_MANY_REQUESTS or ERR_UNAVAILABLE, when too many
-                wait already.
+            Refused: ERR_QUERY_TOO_BROAD, it took too long; ERR_TOO_MANY_REQUESTS or ERR_UNAVAILABLE, too many wait.
         """
-        who = asking.get()
-        await self._turns.take(who)
+        who = current_caller.get()
+        await self._queue.take(who)
         begun = perf_counter()
         if self._closed:
-            self._turns.give(who, 0.0)
+            self._queue.give(who, 0.0)
             raise Refused("ERR_UNAVAILABLE", retry_after=1.0)
         reader, loop = self._idle.pop(), asyncio.get_running_loop()
         future = loop.run_in_executor(self._executor, reader.run, job, self._deadline)
-        timer = loop.call_later(LONG, self._takes_long, reader)
+        timer = loop.call_later(LONG_SECONDS, self._allow_another, reader)
 
         def done(_: object) -> None:
             timer.cancel()
             self._idle.append(reader)
             self._long -= reader.long
-            self._turns.give(who, perf_counter() - begun, passed_on=reader.long)
+            self._queue.give(who, perf_counter() - begun, passed_on=reader.long)
             reader.long = False
 
-        # Not awaited here alone: whoever gives up does not give the thread back before it is done.
+        # A caller that is cancelled returns the turn only when the thread is done.
         future.add_done_callback(done)
         return await asyncio.shield(future)
 
-    def _takes_long(self, reader: _Reader) -> None:
-        if self._long < MAX_LONG:
+    def _allow_another(self, reader: _Reader) -> None:
+        if self._long < MAX_LONG_READS:
             self._long += 1
             reader.long = True
-            self._turns.pass_on()
+            self._queue.pass_on()
 
     async def close(self) -> None:
-        """Cut off what is under way, and close the connections."""
+        """Interrupt the reads in progress, and close the connections."""
         self._closed = True
         for reader in self._all:
-            reader.cut = True
+            reader.interrupted = True
         await asyncio.get_running_loop().run_in_executor(None, self._executor.shutdown)
-        self.let_go()
+        self.abandon()
 
-    def let_go(self) -> None:
-        """Close the connections; nothing is under way on them."""
+    def abandon(self) -> None:
+        """Close the connections at once. No read may be in progress."""
         self._closed = True
         self._executor.shutdown(wait=False)
         for reader in self._all:
@@ -104,17 +103,17 @@ class Readers:
 
 
 class _Reader:
-    # A connection of the threads.
+    # A connection that is used by one thread at a time.
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
-        self.cut = False
+        self.interrupted = False
         self.long = False
         self._until = 0.0
-        connection.set_progress_handler(self._look, STEPS)
+        connection.set_progress_handler(self._check, STEPS_PER_CHECK)
 
-    def _look(self) -> bool:
-        return self.cut or perf_counter() > self._until
+    def _check(self) -> bool:
+        return self.interrupted or perf_counter() > self._until
 
     def run(self, job: Job[T], deadline: float) -> T:
         self._until = perf_counter() + deadline
@@ -126,46 +125,46 @@ class _Reader:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
         except sqlite3.OperationalError as e:
-            if was_cut(e):
+            if was_interrupted(e):
                 raise Refused("ERR_QUERY_TOO_BROAD") from e
             raise
 
 
-class Short:
-    """Reads in the event loop's thread, as long as they are short: that costs less than a way to a thread and back.
+class ShortReads:
+    """Short reads in the event loop's thread, which is cheaper than a thread.
 
     Args:
-        connection: used in the event loop's thread alone.
+        connection: used in the event loop's thread only.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._looks: int | None = None
-        connection.set_progress_handler(self._look, SHORT_STEPS)
+        self._checks_left: int | None = None
+        connection.set_progress_handler(self._check, SHORT_STEPS_PER_CHECK)
 
-    def _look(self) -> bool:
-        if self._looks is None:
+    def _check(self) -> bool:
+        if self._checks_left is None:
             return False
-        self._looks -= 1
-        return self._looks < 0
+        self._checks_left -= 1
+        return self._checks_left < 0
 
     def read(self, job: Job[T]) -> T:
         """Run a read.
 
         Raises:
-            TooLong: it is not short.
+            TooLong: it takes longer than about a millisecond. Nothing was returned.
         """
-        self._looks = SHORT_LOOKS
+        self._checks_left = MAX_SHORT_CHECKS
         try:
             return job(self._connection)
         except sqlite3.OperationalError as e:
-            if was_cut(e):
+            if was_interrupted(e):
                 raise TooLong from e
             raise
         finally:
-            self._looks = None
+            self._checks_left = None
 
 
-def was_cut(error: sqlite3.OperationalError) -> bool:
-    """Whether a statement ended because it was interrupted."""
+def was_interrupted(error: sqlite3.OperationalError) -> bool:
+    """Return whether a statement ended because it was interrupted."""
     return error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT

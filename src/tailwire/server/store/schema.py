@@ -1,4 +1,4 @@
-"""The tables, as SQLAlchemy Core knows them. `migrations/` brings a file to this shape; a test holds both together."""
+"""The tables in SQLAlchemy Core. `migrations/` upgrades a file to this schema; a test compares the two."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ app = Table(
     Column("app_id", String(64), primary_key=True),
     Column("store_name", String(64), nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    # The highest id given out when messages were last deleted for good: it is not given out again.
+    # The highest id given out when messages were last removed for good. Ids are not reused.
     Column("last_id", Id, nullable=False, server_default="0"),
 )
 
-# The action message that tells of the last edit of a message: those of earlier edits are not kept.
+# The action message of the last edit of a message; those of earlier edits are deleted.
 edits = Table("edits", metadata, Column("message_id", Id, primary_key=True), Column("action_id", Id, nullable=False))
 
-# The starts of the server on this database: each has a mark, and the id after which it gave out ids (see `lineage`).
+# The starts of the server on this database: each has a mark, and the id after which it gave out ids (see `starts`).
 starts = Table(
     "starts",
     metadata,
@@ -126,7 +126,7 @@ messages = Table(
     Column("pinned_at", BigInteger),
     Column("pinned_by", String(100)),
     Column("quoted_id", Id),
-    # What it has, as bits (`records.Trait`): so that filters and views need not open the body.
+    # Bits of `records.Trait`, so that filters and views need not parse the body.
     Column("traits", Integer, nullable=False, server_default="0"),
     Index("messages_by_conversation", "conversation_id", "id"),
     Index(
@@ -143,7 +143,7 @@ messages = Table(
         sqlite_where=text("pinned_at IS NOT NULL"),
         postgresql_where=text("pinned_at IS NOT NULL"),
     ),
-    # Only of messages that were changed after they were sent: a new one pays nothing for it.
+    # Only messages that changed after they were sent, so that an insert does not touch it.
     Index(
         "messages_by_update",
         "conversation_id",
@@ -151,7 +151,7 @@ messages = Table(
         sqlite_where=text("updated_at > sent_at"),
         postgresql_where=text("updated_at > sent_at"),
     ),
-    # All that counting unread messages needs: it never opens a message (so what is asked for stands in it, too).
+    # A covering index for counting unread messages, which never reads the messages themselves.
     Index(
         "messages_unread",
         "conversation_id",
@@ -178,12 +178,12 @@ conversations = Table(
     Column("conversation_id", String(210), primary_key=True),
     Column("last_message_id", Id, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
-    # The message that a list of conversations shows: no edits, no replies in threads.
+    # The message that a list of conversations shows: not an edit, not a reply in a thread.
     Column("shown_message_id", Id, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False, server_default="0"),
 )
 
-# Who takes part in conversations between two users; for groups `members` says it.
+# Participants of conversations of two users; those of groups are in `members`.
 participants = Table(
     "participants",
     metadata,
@@ -191,8 +191,8 @@ participants = Table(
     Column("conversation_id", String(210), primary_key=True),
 )
 
-# A user's side of a conversation: how far they have received and read it, from where on they see it (`cleared_id`: they
-# deleted what lies before), their tags and their pin.
+# A user's read state in a conversation: delivered and read ids, the last message that they deleted for themselves
+# (`cleared_id`), their tags and their pin.
 marks = Table(
     "marks",
     metadata,
@@ -206,7 +206,7 @@ marks = Table(
     Index("marks_by_uid", "uid"),
 )
 
-# When the members of a group received and read it, step by step: from this come the receipts of one message.
+# When members of a group received and read it, up to which message. The receipts of one message are derived from it.
 receipts = Table(
     "receipts",
     metadata,
@@ -236,7 +236,7 @@ blocks = Table(
     Index("blocks_by_blocked", "blocked"),
 )
 
-# Both directions are kept: who are the friends of a user is one range.
+# Both directions are stored, so that the friends of a user are one range.
 friends = Table(
     "friends",
     metadata,
@@ -320,7 +320,7 @@ restrictions = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
-# Those of `upkeep_tables` belong to the same schema, and are found here like the others.
+# The tables of `upkeep_tables` belong to the same schema and are exported here too.
 __all__ = [
     "api_keys", "app", "auth_tokens", "bans", "blocks", "chores", "conversations", "deliveries", "edits", "file_uses",
     "files", "flags", "friends", "groups", "interactions", "marks", "members", "mentions", "messages", "metadata",

@@ -1,4 +1,4 @@
-"""The hot statements: written with SQLAlchemy Core, compiled once, run as text on the driver."""
+"""The most used statements: written in SQLAlchemy Core, compiled at import, and run as text on the driver."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DIALECT = sqlite_dialect(paramstyle="named")
 
 
 def compiled(statement: ClauseElement) -> str:
-    """A statement as text for the driver, with named parameters."""
+    """Return a statement as text for the driver, with named parameters."""
     return str(statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True}))
 
 

@@ -1,4 +1,4 @@
-"""The tables beside the chat itself: files and what names them, what is to be cleared away, webhooks, their queue."""
+"""Tables for upkeep: files and references to them, chores, webhooks and their deliveries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ files = Table(
     Column("width", Integer),
     Column("height", Integer),
     Column("thumbnail", String(100)),
-    # Whether a message, a user or a group has ever named it; since when none does any more.
+    # Whether it was never referenced, is or was referenced, or is condemned; and since when nothing refers to it.
     Column("used", Integer, nullable=False, server_default="0"),
     Column("unused_since", BigInteger),
     Index("files_by_uid", "uid", "created_at", "size"),
@@ -31,7 +31,7 @@ files = Table(
     ),
 )
 
-# Which messages, users and groups name which files: `place` is `message`, `user` or `group`.
+# References of messages, users and groups to files: `place` is `message`, `user` or `group`.
 file_uses = Table(
     "file_uses",
     metadata,
@@ -41,7 +41,7 @@ file_uses = Table(
     Index("file_uses_by_name", "name"),
 )
 
-# What is to be taken out of the file after deletions, and how far that has come.
+# Cleanup that is due after deletions, and its progress.
 chores = Table(
     "chores",
     metadata,
@@ -60,7 +60,7 @@ webhooks = Table(
     Column("url", Text, nullable=False),
     Column("triggers", Text, nullable=False),
     Column("username", String(100)),
-    Column("password", Text),  # sealed, as the secret is: the key is not in this file
+    Column("password", Text),  # encrypted, like the secret; the key is not in this file
     Column("retry", Integer, nullable=False),
     Column("enabled", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
@@ -79,7 +79,7 @@ webhook_states = Table(
 
 _waiting, _given_up = text("failed_at IS NULL"), text("failed_at IS NOT NULL")
 
-# The queue: written in the transaction of what it tells of. What was given up has a `failed_at`, and stays for a while.
+# The queue, written in the transaction of the change that is reported. Deliveries with `failed_at` were given up.
 deliveries = Table(
     "deliveries",
     metadata,

@@ -1,11 +1,11 @@
-"""Group commit: one writer commits what has come in since its last commit. No request waits for a timer.
+"""Group commit: one writer commits everything that was submitted since its last commit. No request waits for a timer.
 
-The writer is the only one who writes, in one thread, one transaction after another. It gives ids inside the
-transaction and answers in their order after the commit: so an id that is visible never has a smaller one appear after
-it, and what is published after an answer is published in the order of the ids.
+All writes go through the writer: one thread, one transaction after another. Ids are assigned inside the transaction and
+results are set in the same order after the commit. So no smaller id becomes visible after a larger one, and what is
+published on a result is published in the order of the ids.
 
-Nothing is said of a change before its commit: what is to follow from one (a cache that forgets, a sender that is woken)
-is given to `after_commit` within the operation, and runs in the event loop's thread before the operation is answered.
+Nothing acts on a change before its commit: consequences (a cache that is cleared, a sender that is woken) are passed to
+`after_commit` within the operation, and run in the event loop's thread before the operation's result is set.
 """
 
 from __future__ import annotations
@@ -16,26 +16,29 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, TypeVar
 
-from tailwire.server.store.trouble import Trouble, is_of_the_file
+from tailwire.server.store.write_errors import WriteErrors, is_file_error
 
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]
 
-MAX_TOGETHER = 500
+MAX_OPERATIONS = 500
 
 
 class WriterClosed(RuntimeError):
-    """The store is closed."""
+    """The store is closed and accepts no writes."""
 
 
 class Writer:
-    """Runs operations in transactions, as many together as have come in meanwhile.
+    """Runs operations in transactions, up to `MAX_OPERATIONS` in one.
 
     Args:
-        connection: used by the writer alone, in `executor`.
-        executor: of one thread.
-        rolled_back: called after a transaction was undone, in the executor.
-        committed: called after each commit, before anybody is answered, in the executor. It must not raise.
+        connection: used by the writer only, in `executor`.
+        executor: has one thread.
+        rolled_back: called in the executor after each rollback.
+        committed: called in the executor after each commit, before any result is set. It must not raise.
+
+    Attributes:
+        errors: failures of the file.
     """
 
     def __init__(
@@ -53,12 +56,12 @@ class Writer:
         self._task: asyncio.Task[None] | None = None
         self._closed = False
         self._after: list[Callable[[], None]] = []  # of the transaction under way
-        self.trouble = Trouble()
+        self.errors = WriteErrors()
 
     def submit(self, operation: Operation[T]) -> asyncio.Future[T]:
         """Run an operation in the next transaction; the future is set after its commit.
 
-        An operation that raises is undone alone: those that came with it stand.
+        An operation that raises is rolled back alone; the others of its transaction are committed.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         if self._closed:
@@ -70,12 +73,10 @@ class Writer:
         return future
 
     def after_commit(self, call: Callable[[], None]) -> None:
-        """Call a function once what an operation has written is committed; never when it is undone.
+        """Within an operation: call a function once its transaction is committed; not if it is rolled back.
 
-        A function that is given several times in a row is called once.
-
-        For use within an operation. The function runs in the event loop's thread, before anybody is answered, and
-        must not raise.
+        A function that is passed several times in a row is called once. It runs in the event loop's thread before any
+        result is set, and must not raise.
         """
         if call not in self._after[-1:]:
             self._after.append(call)
@@ -83,19 +84,19 @@ class Writer:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while self._pending:
-            batch, self._pending = self._pending[:MAX_TOGETHER], self._pending[MAX_TOGETHER:]
+            batch, self._pending = self._pending[:MAX_OPERATIONS], self._pending[MAX_OPERATIONS:]
             try:
                 results = await loop.run_in_executor(self._executor, self._commit, [op for op, _ in batch])
-            except Exception as e:  # noqa: BLE001 - whatever it is, it is the answer to each of the batch
-                results = [(False, self.trouble.failed(e) if is_of_the_file(e) else e)] * len(batch)
+            except Exception as e:  # noqa: BLE001 - the result of each operation of the batch
+                results = [(False, self.errors.failed(e) if is_file_error(e) else e)] * len(batch)
             else:
-                trouble = next((r for good, r in results if not good and is_of_the_file(r)), None)
-                if trouble is None:
-                    self.trouble.worked()
+                failure = next((r for good, r in results if not good and is_file_error(r)), None)
+                if failure is None:
+                    self.errors.worked()
                 else:
-                    told = self.trouble.failed(trouble)
-                    results = [(good, r if good or not is_of_the_file(r) else told) for good, r in results]
-            follow, self._after = self._after, []  # whatever was undone is no longer among them
+                    refusal = self.errors.failed(failure)
+                    results = [(good, r if good or not is_file_error(r) else refusal) for good, r in results]
+            follow, self._after = self._after, []  # without those of operations that were rolled back
             for call in follow:
                 call()
             for (_, future), (good, result) in zip(batch, results, strict=True):
@@ -111,17 +112,17 @@ class Writer:
         try:
             return self._transaction(operations)
         except Exception as e:
-            if is_of_the_file(e):
-                raise  # it would be so with each of them
+            if is_file_error(e):
+                raise  # each of them would fail alike
             if len(operations) == 1:
                 return [(False, e)]
-            # One failed after it had changed something. Each gets a transaction of its own: it alone fails.
+            # One failed after it had changed something: run each in its own transaction, so that it fails alone.
             return [self._alone(operation) for operation in operations]
 
     def _alone(self, operation: Operation[Any]) -> tuple[bool, Any]:
         try:
             return self._commit([operation])[0]
-        except Exception as e:  # noqa: BLE001 - of the file: those before it are stored all the same
+        except Exception as e:  # noqa: BLE001 - a file error: the operations before it are stored
             return False, e
 
     def _transaction(self, operations: list[Operation[Any]]) -> list[tuple[bool, Any]]:
@@ -135,7 +136,7 @@ class Writer:
                 try:
                     results.append((True, operation(connection)))
                 except Exception as e:
-                    if connection.total_changes != before or is_of_the_file(e):
+                    if connection.total_changes != before or is_file_error(e):
                         raise
                     del self._after[said:]
                     results.append((False, e))
@@ -151,16 +152,16 @@ class Writer:
 
     @property
     def busy(self) -> bool:
-        """Whether there is something to write."""
+        """Return whether a write is in progress or waiting."""
         return self._task is not None
 
     @property
     def closed(self) -> bool:
-        """Whether nothing more is taken."""
+        """Return whether the writer accepts no more operations."""
         return self._closed
 
     async def close(self) -> None:
-        """Finish what was submitted; take nothing more."""
+        """Finish the operations that were submitted; refuse new ones."""
         self._closed = True
         while self._task is not None:
             await asyncio.wait([self._task])

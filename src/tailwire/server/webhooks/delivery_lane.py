@@ -90,7 +90,7 @@ class Lane:
             while not self._closed:
                 while self._more and not self._closed:
                     self._more = await self._send_due()
-                due = await self._store.next_delivery(self._id)
+                due = await self._store.deliveries.next_due(self._id)
                 if not self._more:  # no wake-up meanwhile, and there is no await from here to the end
                     self._sleep_until(due)
                     break
@@ -111,7 +111,7 @@ class Lane:
     async def _send_due(self) -> bool:
         # Returns whether more deliveries may be due.
         self._more = False
-        webhook = await self._store.webhook(self._id)
+        webhook = await self._store.webhooks.get(self._id)
         rows = await self._next_rows()
         for row in rows:
             if self._closed:
@@ -120,7 +120,7 @@ class Lane:
                 self._catching_up = (row.id, self._catching_up[1])
             before = self._catching_up is None
             if webhook is None or not webhook.enabled:
-                await self._store.give_up(row, self._world.seconds(), "the webhook is disabled", tried=False)
+                await self._store.deliveries.give_up(row, self._world.seconds(), "the webhook is disabled", tried=False)
             else:
                 await self._send(webhook, row)
             if (self._catching_up is None) is not before:
@@ -132,15 +132,15 @@ class Lane:
 
     async def _next_rows(self) -> list[DeliveryRow]:
         if self._catching_up is not None:
-            return await self._store.deliveries_between(self._id, *self._catching_up, BATCH_SIZE)
-        return await self._store.due_deliveries(self._id, self._world.seconds(), BATCH_SIZE)
+            return await self._store.deliveries.between(self._id, *self._catching_up, BATCH_SIZE)
+        return await self._store.deliveries.due(self._id, self._world.seconds(), BATCH_SIZE)
 
     async def _send(self, webhook: WebhookRow, row: DeliveryRow) -> None:
         problem = await self._poster.post(webhook, row, self._world.seconds())
         now = self._world.seconds()
         if not problem:
             self._metrics.webhooks["sent"] += 1
-            await self._store.delivered(row, now)
+            await self._store.deliveries.delivered(row, now)
             await self._worked(now)
             return
         self._failed(now, problem)
@@ -148,10 +148,10 @@ class Lane:
         due = self._retries.next_try(row.attempt + 1, first, now, self._world.chance()) if webhook.retry else None
         if due is not None:
             self._metrics.webhooks["put off"] += 1
-            await self._store.put_off(row, due, now, problem)
+            await self._store.deliveries.put_off(row, due, now, problem)
         else:
             self._metrics.webhooks["given up"] += 1
-            await self._store.give_up(row, now, problem)
+            await self._store.deliveries.give_up(row, now, problem)
 
     def _failed(self, now: int, problem: str) -> None:
         self._failures_in_a_row += 1
@@ -170,10 +170,10 @@ class Lane:
             return
         if self._logged:
             self._logged = False
-            waiting = self._store.waiting_deliveries().get(self._id, 0)
+            waiting = self._store.deliveries.waiting_counts().get(self._id, 0)
             log.info("webhook %s works again after %d s; %d deliveries are waiting", self._id, now - since, waiting)
         if now - since >= CATCH_UP_AFTER_SECONDS and self._catching_up is None:
-            self._catching_up = (0, await self._store.last_delivery(self._id))
+            self._catching_up = (0, await self._store.deliveries.last_id(self._id))
 
     @property
     def idle(self) -> bool:

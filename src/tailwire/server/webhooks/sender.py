@@ -39,9 +39,9 @@ class WebhookSender:
         """Check the queues."""
         if self._closed:
             return
-        if self._cleanup is None and self._store.failed_deliveries():
+        if self._cleanup is None and self._store.deliveries.failed_counts():
             self._cleanup = self._loop.create_task(self._forget_old_failures(), name="tailwire webhooks cleanup")
-        waiting = self._store.waiting_deliveries()
+        waiting = self._store.deliveries.waiting_counts()
         if len(self._lanes) > MAX_LANES:
             self._lanes = {name: lane for name, lane in self._lanes.items() if name in waiting or not lane.idle}
         for webhook_id in waiting:
@@ -53,18 +53,18 @@ class WebhookSender:
             lane.wake()
 
     async def _forget_old_failures(self) -> None:
-        while self._store.failed_deliveries():
+        while self._store.deliveries.failed_counts():
             with suppress(Refused):  # the store cannot write, and logs that
-                await self._store.forget_old_failures(self._world.seconds())
+                await self._store.deliveries.forget_old_failures(self._world.seconds())
             await asyncio.sleep(CLEANUP_INTERVAL_SECONDS)
         self._cleanup = None
 
     def queues(self) -> Iterator[WebhookQueue]:
         """Yield the state of each queue, for `/metrics`."""
-        waiting, failed = self._store.waiting_deliveries(), self._store.failed_deliveries()
+        waiting, failed = self._store.deliveries.waiting_counts(), self._store.deliveries.failed_counts()
         now = self._world.seconds()
         for webhook_id in sorted(waiting.keys() | failed.keys()):
-            since = self._store.waiting_since(webhook_id)
+            since = self._store.deliveries.waiting_since(webhook_id)
             age = 0 if since is None else max(0, now - since)
             yield WebhookQueue(webhook_id, waiting.get(webhook_id, 0), age, failed.get(webhook_id, 0))
 

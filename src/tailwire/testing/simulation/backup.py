@@ -26,7 +26,7 @@ class Backup:
     def take(self, store: Any) -> None:
         """Back up the committed data."""
         with closing(sqlite3.connect(self._file)) as to:
-            store._reader.backup(to)
+            store.database.reader.backup(to)
 
     def restore(self) -> None:
         """Replace the database of the stopped server with the backup. The separate file with the last id stays."""

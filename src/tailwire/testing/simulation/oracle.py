@@ -36,16 +36,16 @@ async def check(sim: Simulation) -> int:
     parts = sim.server.parts
     assert parts is not None
     columns = "id, sender, receiver, receiver_type, conversation_id, muid, body"
-    rows = [dict(zip(columns.split(", "), row, strict=True)) for row in parts.store._reader.execute(
+    rows = [dict(zip(columns.split(", "), row, strict=True)) for row in parts.store.database.reader.execute(
         f"SELECT {columns} FROM messages WHERE category = 'message' ORDER BY id", ()
     )]  # fmt: skip
     _stored(sim, rows)
     sql = "SELECT id, body FROM messages WHERE category = 'action' AND type = 'groupMember' ORDER BY id"
     memberships = memberships_of(
-        [(number, json.loads(body)["data"]) for number, body in parts.store._reader.execute(sql)]
+        [(number, json.loads(body)["data"]) for number, body in parts.store.database.reader.execute(sql)]
     )
     for uid in USERS:
-        member = await parts.store.member(GROUP, uid) is not None
+        member = await parts.store.members.get(GROUP, uid) is not None
         told = any(end is None for _, end in memberships[uid])
         require(member == told, f"members: by the actions {uid} is {'in' if told else 'out'}, the store disagrees")
     for device in sim.devices.values():

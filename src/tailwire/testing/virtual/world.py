@@ -24,7 +24,6 @@ from tailwire.server.config import Settings
 from tailwire.server.gateway.protocol import SocketProtocol
 from tailwire.server.ports.world import World as ServerWorld
 from tailwire.server.shutdown import finish
-from tailwire.server.store.sqlite import SqliteStore
 from tailwire.testing.server import UNLIMITED
 from tailwire.testing.virtual.loop import VirtualLoop
 from tailwire.testing.virtual.network import current_process
@@ -133,16 +132,6 @@ class _InOrder(dict[Any, None]):
         self.pop(one, None)
 
 
-def _crash(store: SqliteStore) -> None:
-    # Release the files of a killed process without finishing its work.
-    store._stop_indexing()
-    store._readers.let_go()
-    store._reader.close()
-    store._writing.close()
-    store._executor.shutdown(wait=False)
-    store._let_go()
-
-
 class VirtualServer:
     """The real server (uvicorn's protocol, our gateway, a store on a real file), which can be killed and restarted."""
 
@@ -244,4 +233,4 @@ class VirtualServer:
         await asyncio.sleep(0)  # let cancelled tasks finish
         self._authenticated += parts.metrics.authenticated
         await parts.webhooks.close()
-        _crash(parts.store)
+        parts.store.abandon()  # as a killed process: its file is closed, and nothing is finished

@@ -22,7 +22,7 @@ async def opened(data: Path) -> SqliteStore:
 
 async def send(store: SqliteStore) -> int:
     draft = Draft("alice_user_bob", "alice", "bob", "user", "message", "text", b'{"data":{}}', 1)
-    return (await store.add_message(draft)).message.id
+    return (await store.messages.add(draft)).message.id
 
 
 def messages(folder: Path) -> list[int]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tailwire.server.ports.conversations import conversation_of, group_in, id_of, key_of, keys_with_id, other_in
 
-# Of few letters, and with what stands in ids: collisions are found at once.
+# Few letters, and the separators of ids, so that collisions are found quickly.
 NAMES = st.lists(st.sampled_from(["a", "b", "user", "group", "_", "_user_", "group_"]), min_size=1, max_size=4).map(
     "".join
 )
@@ -23,13 +23,13 @@ def who(place: tuple[str, str, str]) -> object:
 
 
 @given(PLACES, PLACES)
-def test_two_conversations_never_share_a_key(one, other):
+def test_different_conversations_have_different_keys(one, other):
     same = (one[2], who(one)) == (other[2], who(other))
     assert (key_of(*one) == key_of(*other)) == same
 
 
 @given(PLACES)
-def test_a_key_says_whose_it_is_and_how_clients_call_it(place):
+def test_key_gives_the_participants_and_the_id(place):
     sender, receiver, kind = place
     key = key_of(*place)
     assert id_of(key) == conversation_of(*place)
@@ -40,10 +40,10 @@ def test_a_key_says_whose_it_is_and_how_clients_call_it(place):
         assert key_of(receiver, sender, kind) == key
 
 
-def test_what_an_ambiguous_id_may_be():
+def test_ambiguous_id_has_several_keys():
     assert keys_with_id("group_a_user_t") == ["u/group_a/t", "g/a_user_t"]
     assert keys_with_id("a_user_b_user_c") == ["u/a/b_user_c", "u/a_user_b/c"]
-    assert keys_with_id("b_user_a") == []  # the smaller uid stands first
+    assert keys_with_id("b_user_a") == []  # the smaller uid comes first
     assert keys_with_id("nonsense") == keys_with_id("group_") == keys_with_id("_user_b") == keys_with_id("") == []
     assert keys_with_id("a" * 1000 + "_user_b" * 1000) == []
     assert other_in(key_of("a", "b", "user"), "c") == ""

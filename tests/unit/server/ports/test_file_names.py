@@ -1,4 +1,4 @@
-"""Names of files in what clients send."""
+"""Names of uploaded files in texts that clients send."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from tailwire.server.ports.file_names import named_files
 ONE, TWO = "0123456789abcdef0123456789abcdef01234567.png", "f" * 40
 
 
-def test_names_are_found_wherever_a_url_stands():
+def test_names_are_found_in_all_urls():
     json = b'{"a":{"see":"http:\\/\\/x\\/files\\/%b"},"url":"/files/%b?thumbnail=1"}' % (ONE.encode(), TWO.encode())
     assert named_files(json) == (ONE, TWO)
     assert named_files(f"https://x/chat/files/{ONE}", None, f"/files/{ONE}") == (ONE,)
 
 
-def test_what_only_looks_alike_is_none():
+def test_similar_texts_are_not_names():
     for text in (
         "",
         None,

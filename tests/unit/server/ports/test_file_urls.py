@@ -1,4 +1,4 @@
-"""URLs of files: stored without an address, read with one."""
+"""URLs of files are stored without an address and get one when read."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def never() -> str:
 
 
 @pytest.mark.parametrize("json", [b"{}", b'{"text":"see tailwire:/files/x"}', b'{"url":"https://example.com/files/x"}'])
-def test_what_holds_no_such_url_stays_as_it_is(json):
+def test_json_without_stored_urls_is_unchanged(json):
     assert with_address(json, never) is json
 
 
-def test_each_url_gets_the_address():
+def test_each_stored_url_gets_the_address():
     url = stored_url(NAME).encode()
     json = b'{"url":"%b","thumbnail":"%b?thumbnail=1"}' % (url, url)
     read = with_address(json, lambda: "https://chat.example.com:8443")
@@ -26,7 +26,7 @@ def test_each_url_gets_the_address():
     assert read == b'{"url":"%b","thumbnail":"%b?thumbnail=1"}' % (begin, begin)
 
 
-def test_only_what_was_made_here_is_a_stored_url():
+def test_only_urls_of_this_form_are_stored_urls():
     assert is_stored_url(stored_url(NAME))
     assert is_stored_url(stored_url(f"{NAME}?thumbnail=1"))
     for url in (

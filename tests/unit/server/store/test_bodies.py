@@ -1,4 +1,4 @@
-"""Bodies that strict parsers refuse are read all the same: nothing that is done with all messages ends at one of them."""
+"""Bodies that strict parsers refuse can still be read, so that one of them cannot stop a pass over all messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEEP = b"[" * 5000 + b"]" * 5000
     [rb'"\ud800"', b'"\xff"', b"9" * 5000, DEEP, b"1" + b"0" * 30],
     ids=["half a pair", "no text", "long", "deep", "large"],
 )
-def test_what_an_earlier_version_let_in_is_read_and_written(odd):
+def test_bodies_accepted_by_earlier_versions_are_read_and_written(odd):
     message = read_body(b'{"sender":"alice","data":{"x":%b}}' % odd)
     assert message["sender"] == "alice"
     message["sender"] = "bob"
@@ -25,5 +25,5 @@ def test_what_an_earlier_version_let_in_is_read_and_written(odd):
     assert json.loads(written) == message == read_body(written)
 
 
-def test_what_is_no_json_is_nothing():
+def test_invalid_json_is_read_as_none():
     assert read_body(b'{"sender":') is None

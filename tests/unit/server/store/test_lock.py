@@ -1,4 +1,4 @@
-"""A database has one server."""
+"""The lock that allows one server for each database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tailwire.server.store.lock import InUse, ServerLock
 from tailwire.server.store.sqlite import SqliteStore
 
 
-async def test_a_second_server_is_refused_with_who_has_it(tmp_path):
+async def test_second_server_is_refused_and_names_the_holder(tmp_path):
     settings = Settings(data=str(tmp_path / "data"), port=0)
     async with running(settings) as first:
         with pytest.raises(InUse) as caught:
@@ -29,14 +29,14 @@ async def test_a_second_server_is_refused_with_who_has_it(tmp_path):
         next_one.listening.close()
 
 
-async def test_what_fails_to_start_keeps_no_lock(tmp_path):
+async def test_failed_start_releases_the_lock(tmp_path):
     (tmp_path / "tailwire.db").write_bytes(b"this is no database, whatever it is" * 100)
     with pytest.raises(OSError, match="cannot be used"):
         await SqliteStore.open(tmp_path / "tailwire.db", World(), serving=True)
     ServerLock(tmp_path / "tailwire.db").release()
 
 
-def test_the_lock_ends_with_its_process(tmp_path):
+def test_lock_ends_with_its_process(tmp_path):
     code = (
         "import pathlib, sys; from tailwire.server.store.lock import ServerLock;"
         f"lock = ServerLock(pathlib.Path({str(tmp_path / 'tailwire.db')!r})); print('taken', flush=True); sys.stdin.read()"

@@ -1,4 +1,4 @@
-"""The writer: what follows from a change waits for its commit, and never comes when it is undone."""
+"""The writer: consequences of a change run after its commit, and never after a rollback."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def connection(tmp_path):
     c.close()
 
 
-async def test_what_follows_runs_in_the_loop_after_the_commit_and_before_the_answer(tmp_path, connection):
+async def test_after_commit_runs_in_the_loop_before_the_result_is_set(tmp_path, connection):
     executor = ThreadPoolExecutor(1)
     writer = Writer(connection, executor, lambda: None)
     reader = sqlite3.connect(tmp_path / "w.db")
@@ -31,12 +31,12 @@ async def test_what_follows_runs_in_the_loop_after_the_commit_and_before_the_ans
     def add(c: sqlite3.Connection) -> str:
         c.execute("INSERT INTO t VALUES (1)")
         writer.after_commit(lambda: told.append((reader.execute("SELECT count(*) FROM t").fetchone()[0], here())))
-        return "answer"
+        return "result"
 
     def here() -> bool:
         return threading.current_thread() is threading.main_thread()
 
-    assert await writer.submit(add) == "answer"
+    assert await writer.submit(add) == "result"
     assert told == [(1, True)]
     await writer.close()
     executor.shutdown()
@@ -44,7 +44,7 @@ async def test_what_follows_runs_in_the_loop_after_the_commit_and_before_the_ans
 
 
 @pytest.mark.parametrize("writes", [False, True])
-async def test_what_would_follow_from_what_was_undone_does_not(connection, writes):
+async def test_after_commit_is_dropped_by_a_rollback(connection, writes):
     executor = ThreadPoolExecutor(1)
     writer = Writer(connection, executor, lambda: None)
     told: list[str] = []
@@ -67,7 +67,7 @@ async def test_what_would_follow_from_what_was_undone_does_not(connection, write
     executor.shutdown()
 
 
-async def test_of_operations_that_are_run_one_by_one_those_that_were_stored_are_answered_so(connection):
+async def test_operations_retried_one_by_one_report_what_was_stored(connection):
     executor = ThreadPoolExecutor(1)
     writer = Writer(connection, executor, lambda: None)
 
@@ -75,7 +75,7 @@ async def test_of_operations_that_are_run_one_by_one_those_that_were_stored_are_
         c.execute("INSERT INTO t VALUES (1)")
         return "stored"
 
-    def of_the_file(c: sqlite3.Connection) -> None:
+    def file_error(c: sqlite3.Connection) -> None:
         c.execute("INSERT INTO t VALUES (2)")
         error = sqlite3.OperationalError("database or disk is full")
         error.sqlite_errorcode = sqlite3.SQLITE_FULL
@@ -85,11 +85,11 @@ async def test_of_operations_that_are_run_one_by_one_those_that_were_stored_are_
         c.execute("INSERT INTO t VALUES (3)")
         raise ValueError("own")
 
-    futures = [writer.submit(operation) for operation in (good, own, of_the_file)]
+    futures = [writer.submit(operation) for operation in (good, own, file_error)]
     answers = await asyncio.gather(*futures, return_exceptions=True)
     rows = [n for (n,) in connection.execute("SELECT n FROM t")]
     assert (answers[0] == "stored") is (rows == [1])
     assert isinstance(answers[2], Refused)
-    assert writer.trouble.now
+    assert writer.errors.current
     await writer.close()
     executor.shutdown()

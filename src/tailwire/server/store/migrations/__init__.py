@@ -1,5 +1,5 @@
-"""The store's migrations, one file a version, run by Alembic when a server starts.
+"""The store's migrations, one file for each schema version, run by Alembic when a server starts.
 
-Who may import it: nobody; `store.migrate` points Alembic at it.
-Design page: server.md.
+Who may import it: nothing; `store.migrate` points Alembic at it.
+Read more: docs/project/architecture.md.
 """

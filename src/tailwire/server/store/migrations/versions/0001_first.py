@@ -13,7 +13,7 @@ _time = sa.BigInteger
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Create the tables."""
     op.create_table(
         "app",
         sa.Column("app_id", sa.String(64), primary_key=True),

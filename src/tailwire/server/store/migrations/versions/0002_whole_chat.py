@@ -1,4 +1,4 @@
-"""The whole chat: reactions, pins, blocks, bans, roles, files, webhooks, full-text search."""
+"""Tables for reactions, pins, blocks, bans, roles, files, webhooks and full-text search."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ down_revision = "0001"
 
 _id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
-# As they were in this version: 0007 changes them.
+# The tables of this version: 0007 changes them.
 _then = sa.MetaData()
 webhooks = sa.Table(
     "webhooks",
@@ -69,7 +69,7 @@ def upgrade() -> None:
         op.create_index(name, "messages", columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
     op.execute("UPDATE conversations SET shown_message_id = last_message_id")
     if op.get_bind().dialect.name == "sqlite":
-        # Contentless: the text stays in the message. `place` is the conversation, as one word.
+        # Contentless: the text is in the message. `place` is the conversation as one word.
         op.execute("CREATE VIRTUAL TABLE messages_fts USING fts5(text, place, content='', tokenize='unicode61')")
 
 

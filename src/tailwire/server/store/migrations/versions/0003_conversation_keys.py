@@ -1,7 +1,7 @@
-"""Keys of conversations that cannot collide: `u/a/b` and `g/team` take the place of `a_user_b` and `group_team`.
+"""Unique keys of conversations: `u/a/b` and `g/team` replace `a_user_b` and `group_team`.
 
-The old ids were ambiguous: a group could have the id of a conversation between two users. What lies under such an id is
-told apart here, by the receiver's type and by who takes part. The column keeps its name.
+The old ids were ambiguous: a group could have the id of a conversation of two users. Rows under such an id are
+separated here by the type of the receiver and by the participants. The column keeps its name.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _GROUP_OF_ID = "'g/' || substr(conversation_id, 7)"
 
 
 def upgrade() -> None:
-    """Give each conversation its key."""
+    """Replace the id of each conversation by its key."""
     op.execute("CREATE TEMP TABLE system_rows (id INTEGER PRIMARY KEY, new TEXT NOT NULL)")
     op.execute("CREATE TEMP TABLE keys (old TEXT NOT NULL, new TEXT NOT NULL, PRIMARY KEY (old, new))")
     op.execute("CREATE TEMP TABLE shared (old TEXT PRIMARY KEY)")
@@ -27,15 +27,14 @@ def upgrade() -> None:
     _keys()
     _conversations()
     _marks()
-    op.execute(f"UPDATE receipts SET conversation_id = {_GROUP_OF_ID}")  # kept of groups only
+    op.execute(f"UPDATE receipts SET conversation_id = {_GROUP_OF_ID}")  # there are receipts of groups only
     op.execute(f"UPDATE messages SET conversation_id = {_key_of_message('messages')}")
     for table in ("system_rows", "keys", "shared"):
         op.execute(f"DROP TABLE {table}")
 
 
 def _messages_of_the_app() -> None:
-    # Who edits or deletes with a REST key alone is no part of the conversation: the message that was changed says whose
-    # it is.
+    # The sender of an edit or deletion by REST key is not a participant: use the conversation of the changed message.
     connection = op.get_bind()
     rows = connection.execute(
         sa.text(
@@ -56,7 +55,7 @@ def _users_of(receiver: str, old: str, body: bytes) -> tuple[str, str]:
         if not (isinstance(sender, str) and isinstance(other, str)):
             raise TypeError("no uids")
         return sender, other
-    except (ValueError, KeyError, TypeError, RecursionError):  # not to be read: then by the id, ambiguous as it may be
+    except (ValueError, KeyError, TypeError, RecursionError):  # unreadable: use the id, although it may be ambiguous
         begun = old.startswith(f"{receiver}_user_")
         return receiver, old[len(receiver) + 6 :] if begun else old[: -len(receiver) - 6]
 
@@ -70,7 +69,7 @@ def _key_of_message(m: str) -> str:
 
 def _keys() -> None:
     op.execute(f"INSERT OR IGNORE INTO keys SELECT conversation_id, {_key_of_message('m')} FROM messages m")
-    # Conversations without a message: of two who take part under one id and whose id it is.
+    # Conversations without messages: of two participants whose uids make this id.
     op.execute(
         f"INSERT OR IGNORE INTO keys SELECT a.conversation_id, {_PAIR.format('a.uid', 'b.uid')}"
         " FROM participants a JOIN participants b ON b.conversation_id = a.conversation_id"
@@ -94,7 +93,7 @@ def _conversations() -> None:
         " FROM old_conversations o JOIN keys k ON k.old = o.conversation_id"
         " WHERE o.conversation_id NOT IN (SELECT old FROM shared)"
     )
-    # What shared an id is summed up anew. A list of conversations shows no edits and no replies in threads.
+    # Recompute the conversations that shared an id. A list of conversations shows neither edits nor replies in threads.
     shown = "m.parent_id IS NULL AND NOT (m.category = 'action' AND m.type = 'message')"
     op.execute(
         f"INSERT INTO conversations {columns}"
@@ -117,7 +116,7 @@ def _conversations() -> None:
 
 
 def _marks() -> None:
-    # A mark goes to each conversation of its id in which its user takes part; who left a group has one there too.
+    # Copy a read state to each conversation of its id with that participant, including groups that they have left.
     op.execute("CREATE TEMP TABLE old_marks AS SELECT * FROM marks")
     op.execute("DELETE FROM marks")
     mine = "EXISTS (SELECT 1 FROM participants p WHERE p.conversation_id = k.new AND p.uid = o.uid)"

@@ -1,4 +1,4 @@
-"""What counting unread messages and mentions looks at, in indexes."""
+"""Indexes for counting unread messages and mentions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def upgrade() -> None:
     columns = ["conversation_id", "id", "sender", "category", "deleted_at"]
     op.create_index("messages_unread", "messages", columns, sqlite_where=counted, postgresql_where=counted)
     known = {column["name"] for column in sa.inspect(op.get_bind()).get_columns("mentions")}
-    if "conversation_id" not in known:  # a new database has it from the revision before, which makes the whole table
+    if "conversation_id" not in known:  # in a new database an earlier revision has created the column
         op.add_column("mentions", sa.Column("conversation_id", sa.String(210), nullable=False, server_default=""))
         conversation = "(SELECT m.conversation_id FROM messages m WHERE m.id = mentions.message_id)"
         op.execute(f"UPDATE mentions SET conversation_id = coalesce({conversation}, '')")

@@ -1,4 +1,4 @@
-"""Who names which files, URLs of attachments without an address, and no key of the socket passes in the database."""
+"""References to files, URLs of attachments without an address, and no secret of the socket passes in the database."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ revision = "0005"
 down_revision = "0004"
 
 AT_ONCE = 500
-# What an attachment's URL looked like before: with the address under which its sender had reached the server.
+# The former URL of an attachment, with the address under which its sender had reached the server.
 _ABSOLUTE = re.compile(rb'"(url|thumbnail)":"https?://[^"/\\]+/files/([0-9a-f]{40}(?:\.[a-z0-9]{1,10})?)')
 
 
 def upgrade() -> None:
-    """Add the columns and the table, and find out who names which file."""
+    """Add the columns and the table, and fill them with the references in stored rows."""
     bind = op.get_bind()
     known = {column["name"] for column in sa.inspect(bind).get_columns("files")}
-    if "unused_since" not in known:  # a new database has them: an earlier migration makes the table as it is now
+    if "unused_since" not in known:  # in a new database an earlier migration has created them
         op.add_column("files", sa.Column("used", sa.Integer, nullable=False, server_default="0"))
         op.add_column("files", sa.Column("unused_since", sa.BigInteger))
         for index in files.indexes:
@@ -68,7 +68,7 @@ def _uses(bind: sa.Connection, kept: set[str]) -> Iterator[tuple[str, str, Itera
 
 
 def _uses_of_messages(bind: sa.Connection, kept: set[str]) -> Iterator[tuple[str, str, Iterable[str]]]:
-    # Their URLs become such without an address on the way.
+    # Also removes the address from their URLs.
     def stored(found: re.Match[bytes]) -> bytes:
         key, name = found.groups()
         return b'"%b":"%b' % (key, stored_url(name.decode()).encode()) if name.decode() in kept else found.group()
@@ -88,14 +88,14 @@ def _uses_of_messages(bind: sa.Connection, kept: set[str]) -> Iterator[tuple[str
 
 
 def _content(body: bytes) -> bytes:
-    # What its sender wrote. A message that cannot be read keeps all files that it names.
+    # The content that the sender wrote. An unreadable message keeps all files whose names it contains.
     message = read_body(body)
     data = message.get("data") if isinstance(message, dict) else None
     return write_body({k: v for k, v in data.items() if k != "entities"}) if isinstance(data, dict) else body
 
 
 def _strip_metadata(bind: sa.Connection) -> None:
-    # Messages carried the metadata of their users, where it could be neither corrected nor forgotten.
+    # Remove copies of users' metadata, which could be neither corrected nor erased.
     last, change = 0, sa.text("UPDATE messages SET body = :body WHERE id = :id")
     sql = sa.text("SELECT id, body FROM messages WHERE id > :last ORDER BY id LIMIT :most")
     while rows := bind.execute(sql, {"last": last, "most": AT_ONCE}).fetchall():
@@ -111,7 +111,7 @@ def _strip_metadata(bind: sa.Connection) -> None:
 
 
 def _strip(message: Any) -> bool:
-    # Whether something was taken out.
+    # Return whether anything was removed.
     data = message.get("data") if isinstance(message, dict) else None
     if not isinstance(data, dict):
         return False

@@ -1,4 +1,4 @@
-"""The starts of the server on this database; which action message tells of the last edit of a message."""
+"""Starts of the server on this database, and the action message of the last edit of each message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Webhooks: signed, tried for hours; what was given up is kept, and how they fare is known."""
+"""Webhooks: signatures, retries over hours, failed deliveries, and the state of each webhook."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ down_revision = "0006"
 
 
 def upgrade() -> None:
-    """Add columns, indexes and the table of states. What waits in the queue goes on waiting."""
+    """Add columns, indexes and the table of states. Waiting deliveries stay in the queue."""
     webhook_states.create(op.get_bind())
     with op.batch_alter_table("webhooks") as webhooks:
         webhooks.alter_column("password", type_=sa.Text, existing_type=sa.String(200))

@@ -1,4 +1,4 @@
-"""Reads how things stand, and asks whether an act may be done: before it, and again in the transaction that does it."""
+"""Reads the standing for an act and checks the act's condition: before the write, and again in its transaction."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sqlite3
 from tailwire.server.ports.records import BanRow, GroupRow, MemberRow, MessageRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, GroupStanding, MessageAct, MessageStanding
-from tailwire.server.store.access import Access
+from tailwire.server.store.database import Database
 from tailwire.server.store.statements import GROUP, MEMBER, MESSAGE
 
 _BAN = "SELECT * FROM bans WHERE guid = ? AND uid = ?"
@@ -18,33 +18,33 @@ _BLOCK = (
 
 
 def may_act(c: sqlite3.Connection, act: GroupAct) -> GroupStanding:
-    """Return how things stand in a group for somebody who acts there.
+    """Return the standing for an act in a group.
 
     Raises:
-        Refused: ERR_GUID_NOT_FOUND, or what the act's condition says.
+        Refused: the act is refused, or ERR_GUID_NOT_FOUND.
     """
     row = c.execute(GROUP, {"key": act.guid}).fetchone()
     if row is None:
         raise Refused("ERR_GUID_NOT_FOUND")
-    by, by_ban = _person(c, act.guid, act.by)
-    on, on_ban = (by, by_ban) if act.on == act.by else _person(c, act.guid, act.on) if act.on else (None, None)
+    by, by_ban = _membership(c, act.guid, act.by)
+    on, on_ban = (by, by_ban) if act.on == act.by else _membership(c, act.guid, act.on) if act.on else (None, None)
     count = c.execute("SELECT count(*) FROM members WHERE uid = ?", (act.on,)).fetchone()[0] if act.on else 0
     standing = GroupStanding(GroupRow(*row), by, by_ban, on, on_ban, count)
     act.allowed(standing)
     return standing
 
 
-def _person(c: sqlite3.Connection, guid: str, uid: str) -> tuple[MemberRow | None, BanRow | None]:
+def _membership(c: sqlite3.Connection, guid: str, uid: str) -> tuple[MemberRow | None, BanRow | None]:
     member = c.execute(MEMBER, {"of": guid, "who": uid}).fetchone()
     ban = c.execute(_BAN, (guid, uid)).fetchone()
     return MemberRow(*member) if member else None, BanRow(*ban) if ban else None
 
 
 def may_change(c: sqlite3.Connection, act: MessageAct) -> MessageStanding:
-    """Return how things stand with a message for somebody who does something to it.
+    """Return the standing for an act on a message.
 
     Raises:
-        Refused: ERR_MESSAGE_ID_NOT_FOUND, or what the act's condition says.
+        Refused: the act is refused, or ERR_MESSAGE_ID_NOT_FOUND.
     """
     row = c.execute(MESSAGE, {"key": act.message_id}).fetchone()
     if row is None:
@@ -61,21 +61,14 @@ def may_change(c: sqlite3.Connection, act: MessageAct) -> MessageStanding:
     return standing
 
 
-class Look(Access):
-    """How things stand now: an act that is refused already is not handed to the writer."""
+class Standings:
+    """`ports.store.Standings` on SQLite."""
 
-    async def look(self, act: GroupAct) -> GroupStanding:
-        """Return how things stand for an act.
+    def __init__(self, database: Database) -> None:
+        self._db = database
 
-        Raises:
-            Refused: ERR_GUID_NOT_FOUND, or what the act's condition says.
-        """
-        return may_act(self._reader, act)
+    async def group(self, act: GroupAct) -> GroupStanding:
+        return may_act(self._db.reader, act)
 
-    async def look_at(self, act: MessageAct) -> MessageStanding:
-        """Return how things stand for an act.
-
-        Raises:
-            Refused: ERR_MESSAGE_ID_NOT_FOUND, or what the act's condition says.
-        """
-        return may_change(self._reader, act)
+    async def message(self, act: MessageAct) -> MessageStanding:
+        return may_change(self._db.reader, act)

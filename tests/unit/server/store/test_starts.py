@@ -1,4 +1,4 @@
-"""What a store knows of its past: from its own database, and from the file beside it."""
+"""Detection of restored older copies: by the database and by the id file beside it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 from tailwire.server.ports.records import Draft
 from tailwire.server.ports.world import World
-from tailwire.server.store.lineage import JUMP, MARGIN, TRAIL, IdFile, Known
 from tailwire.server.store.sqlite import SqliteStore
+from tailwire.server.store.starts import ID_JUMP, ID_MARGIN, TRAIL_STARTS, IdFile, IdRecord
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ async def started(path: Path, sends: int = 0) -> SqliteStore:
 
 async def send(store: SqliteStore) -> int:
     draft = Draft("alice_user_bob", "alice", "bob", "user", "message", "text", b'{"data":{}}', 1)
-    return (await store.add_message(draft)).message.id
+    return (await store.messages.add(draft)).message.id
 
 
 def copied(path: Path, name: str) -> Path:
@@ -44,15 +44,15 @@ def put_back(copy: Path, path: Path) -> None:
     shutil.copy(copy, path)
 
 
-async def test_the_file_says_what_was_given_out_before_the_answer(path):
+async def test_file_has_the_id_before_the_write_is_acknowledged(path):
     store = await started(path)
     for n in range(1, 4):
         assert await send(store) == n
-        assert IdFile(path).read() == Known(store.name, n)
+        assert IdFile(path).read() == IdRecord(store.name, n)
     await store.close()
 
 
-async def test_the_same_database_is_the_same_store(path):
+async def test_same_database_is_the_same_store(path):
     first = await started(path, 3)
     name, start = first.name, first.start
     await first.close()
@@ -64,7 +64,7 @@ async def test_the_same_database_is_the_same_store(path):
     await second.close()
 
 
-async def test_a_database_of_a_version_without_the_file_keeps_its_name(path):
+async def test_database_of_a_version_without_the_file_keeps_its_name(path):
     store = await SqliteStore.open(path, World())
     await send(store)
     name = store.name
@@ -74,7 +74,7 @@ async def test_a_database_of_a_version_without_the_file_keeps_its_name(path):
     await upgraded.close()
 
 
-async def test_an_older_copy_goes_on_above_what_was_given_out(path):
+async def test_older_copy_continues_above_the_ids_given_out(path):
     store = await started(path, 2)
     copy, name, start = copied(path, "copy.db"), store.name, store.start
     for _ in range(5):
@@ -83,15 +83,15 @@ async def test_an_older_copy_goes_on_above_what_was_given_out(path):
     put_back(copy, path)
     back = await started(path)
     assert back.name != name
-    assert await send(back) == 7 + MARGIN + 1
+    assert await send(back) == 7 + ID_MARGIN + 1
     assert [back.known_until(start, n) for n in (2, 3, 7)] == [2, 2, 2]
     await back.close()
-    again = await started(path)  # from now on it is the same
-    assert (again.name, await send(again)) == (back.name, 7 + MARGIN + 2)
+    again = await started(path)  # from now on it is the same store
+    assert (again.name, await send(again)) == (back.name, 7 + ID_MARGIN + 2)
     await again.close()
 
 
-async def test_an_older_copy_together_with_the_file_is_known_by_the_starts(path):
+async def test_older_copy_restored_with_its_file_is_detected_by_the_starts(path):
     store = await started(path, 2)
     copy, ids, start = copied(path, "copy.db"), path.with_name("tailwire.db.ids").read_bytes(), store.start
     for _ in range(5):
@@ -99,30 +99,30 @@ async def test_an_older_copy_together_with_the_file_is_known_by_the_starts(path)
     await store.close()
     put_back(copy, path)
     path.with_name("tailwire.db.ids").write_bytes(ids)
-    back = await started(path, 20)  # more than were lost
+    back = await started(path, 20)  # more messages than were lost
     assert [back.known_until(start, n) for n in (1, 2, 3, 7)] == [1, 2, 2, 2]
     await back.close()
 
 
-async def test_a_position_of_a_later_start_than_the_copy_is_known_up_to_the_copy(path):
+async def test_position_of_a_later_start_is_known_up_to_the_copy(path):
     store = await started(path, 2)
     copy = copied(path, "copy.db")
     await send(store)
     await store.close()
     starts = []
-    for _ in range(TRAIL + 1):
+    for _ in range(TRAIL_STARTS + 1):
         later = await started(path, 1)
         starts.append(later.start)
         await later.close()
     put_back(copy, path)
     back = await started(path, 1)
     assert back.known_until(starts[0], 4) == 2
-    assert back.known_until(starts[TRAIL - 2], 100) == 2
-    assert back.known_until(starts[TRAIL], 100) == -1  # too many starts lie between
+    assert back.known_until(starts[TRAIL_STARTS - 2], 100) == 2
+    assert back.known_until(starts[TRAIL_STARTS], 100) == -1  # too many starts in between
     await back.close()
 
 
-async def test_without_the_file_or_with_another_ones_it_is_another_store(path, tmp_path):
+async def test_missing_or_foreign_file_makes_a_new_store(path, tmp_path):
     store = await started(path, 2)
     name = store.name
     await store.close()
@@ -130,32 +130,32 @@ async def test_without_the_file_or_with_another_ones_it_is_another_store(path, t
     file.unlink()
     moved = await started(path)
     assert moved.name != name
-    assert await send(moved) == 2 + JUMP + 1
+    assert await send(moved) == 2 + ID_JUMP + 1
     await moved.close()
     file.write_text("another 00000000000005000000\n")
     other = await started(path)
-    assert await send(other) == 5_000_000 + JUMP + 1
+    assert await send(other) == 5_000_000 + ID_JUMP + 1
     await other.close()
 
 
-async def test_a_new_database_beside_an_old_file_gives_out_other_ids(path):
+async def test_new_database_beside_an_old_file_gives_out_other_ids(path):
     store = await started(path, 2)
     await store.close()
     path.unlink()
     new = await started(path)
     assert new.created
-    assert await send(new) == 2 + JUMP + 1
+    assert await send(new) == 2 + ID_JUMP + 1
     await new.close()
 
 
 @pytest.mark.parametrize("trail", ["", "none", ".", "x-9999999999999999999999", "x-٣", "-" * 1000, "a-1." * 50])
-async def test_strange_trails_are_not_recognised(path, trail):
+async def test_invalid_trails_are_not_recognised(path, trail):
     store = await started(path, 2)
     assert store.known_until(trail, 2) == -1
     await store.close()
 
 
-async def test_a_command_beside_the_server_begins_nothing(path):
+async def test_command_beside_the_server_begins_no_start(path):
     server = await started(path, 1)
     command = await SqliteStore.open(path, World())
     assert command.start == ""

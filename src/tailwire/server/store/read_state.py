@@ -1,4 +1,4 @@
-"""A user's side of a conversation: how far it is received and read, its tags and pin, what the user deleted of it."""
+"""A user's side of each conversation: delivered and read ids, tags, pin, and what they deleted for themselves."""
 
 from __future__ import annotations
 
@@ -6,29 +6,32 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 from tailwire.server.ports.conversations import ConversationKey
-from tailwire.server.ports.records import Event, Marked, MarkRow, MessageRow
+from tailwire.server.ports.records import Event, MessageRow, ReadStateChange, ReadStateRow
+from tailwire.server.store.database import Database
 from tailwire.server.store.statements import MARK
 from tailwire.server.store.webhooks import Webhooks
 
-MAX_LOOKED_AT = 1000
-_BEGIN = "INSERT INTO marks (conversation_id, uid, delivered_id, read_id) VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING"
+MAX_SCANNED_MESSAGES = 1000
+_CREATE = "INSERT INTO marks (conversation_id, uid, delivered_id, read_id) VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING"
 
 
-class Marks(Webhooks):
-    """Marks of users on conversations."""
+class ReadState:
+    """`ReadStateStore` on SQLite. Users who have ever cleared a conversation are cached."""
 
-    _clearers: set[str]  # who has ever deleted a conversation: of nobody else it is looked up
+    def __init__(self, database: Database, webhooks: Webhooks) -> None:
+        self._db = database
+        self._webhooks = webhooks
+        sql = "SELECT DISTINCT uid FROM marks WHERE cleared_id > 0"
+        self._clearers: set[str] = {row[0] for row in database.reader.execute(sql)}
 
-    async def mark_of(self, conversation_id: ConversationKey, uid: str) -> MarkRow:
-        """A user's side of a conversation."""
-        row = self._one(MARK, {"conversation": conversation_id, "who": uid})
-        return MarkRow(*row) if row else MarkRow(conversation_id, uid)
+    async def get(self, conversation_id: ConversationKey, uid: str) -> ReadStateRow:
+        row = await self._db.one(MARK, {"conversation": conversation_id, "who": uid})
+        return ReadStateRow(*row) if row else ReadStateRow(conversation_id, uid)
 
     async def cleared_until(self, conversation_id: ConversationKey, uid: str) -> int:
-        """Up to which message a user has deleted a conversation for themselves; 0 when they have not."""
         if uid not in self._clearers:
             return 0
-        return (await self.mark_of(conversation_id, uid)).cleared_id
+        return (await self.get(conversation_id, uid)).cleared_id
 
     async def mark(
         self,
@@ -41,17 +44,9 @@ class Marks(Webhooks):
         group: str = "",
         log: bool = True,
         events: Sequence[Event] = (),
-    ) -> Marked | None:
-        """Note that a reader has received, or read, a conversation up to a message. None when that was known.
-
-        Args:
-            group: the guid, where the conversation is a group's.
-            log: keep it for the receipts of single messages, and see what all have received or read (small groups).
-            events: what webhooks are told of it.
-        """
-
-        def note(c: sqlite3.Connection) -> Marked | None:
-            c.execute(_BEGIN, (conversation_id, reader))
+    ) -> ReadStateChange | None:
+        def note(c: sqlite3.Connection) -> ReadStateChange | None:
+            c.execute(_CREATE, (conversation_id, reader))
             where = "WHERE conversation_id = ? AND uid = ?"
             sql = f"SELECT delivered_id, read_id FROM marks {where}"
             delivered_id, read_id = c.execute(sql, (conversation_id, reader)).fetchone()
@@ -63,12 +58,12 @@ class Marks(Webhooks):
                 c.execute(sql, (up_to, up_to, conversation_id, reader))
             else:
                 c.execute(f"UPDATE marks SET delivered_id = ? {where}", (up_to, conversation_id, reader))
-            self._enqueue_all(c, events, None)
+            self._webhooks.enqueue(c, events, None)
             if not group:
                 _note_times(c, conversation_id, reader, known, up_to, now, read)
-                return Marked()
+                return ReadStateChange()
             if not log:
-                return Marked()
+                return ReadStateChange()
             by_all: list[tuple[str, int, bool]] = []
             for kind, before in ((False, delivered_id), (True, read_id)):
                 if (kind and not read) or before >= up_to:
@@ -76,30 +71,25 @@ class Marks(Webhooks):
                 sql = "INSERT INTO receipts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
                 c.execute(sql, (conversation_id, reader, int(kind), up_to, now))
                 by_all += _note_all(c, conversation_id, group, reader, before, up_to, now, kind)
-            return Marked(tuple(by_all))
+            return ReadStateChange(tuple(by_all))
 
-        return await self._writer.submit(note)
+        return await self._db.write(note)
 
     async def unmark(self, conversation_id: ConversationKey, reader: str, after: int) -> None:
-        """Note that a reader has not read a conversation beyond a message."""
         await self._set(conversation_id, reader, "read_id", after)
 
     async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int) -> None:
-        """Delete a conversation for one user: they see only what comes after."""
         await self._set(conversation_id, uid, "cleared_id", up_to, lambda: self._clearers.add(uid))
 
-    async def tag_conversation(self, conversation_id: ConversationKey, uid: str, tags: str | None) -> None:
-        """Set a user's tags of a conversation."""
+    async def tag(self, conversation_id: ConversationKey, uid: str, tags: str | None) -> None:
         await self._set(conversation_id, uid, "tags", tags)
 
-    async def pin_conversation(self, conversation_id: ConversationKey, uid: str, at: int | None) -> None:
-        """Pin a conversation for one user, or unpin it."""
+    async def pin(self, conversation_id: ConversationKey, uid: str, at: int | None) -> None:
         await self._set(conversation_id, uid, "pinned_at", at)
 
-    async def pinned_conversations(self, uid: str) -> int:
-        """How many conversations a user has pinned."""
+    async def pinned_count(self, uid: str) -> int:
         sql = "SELECT count(*) FROM marks WHERE uid = ? AND pinned_at IS NOT NULL"
-        return int((await self._rows(sql, (uid,)))[0][0])
+        return int((await self._db.rows(sql, (uid,)))[0][0])
 
     async def _set(
         self,
@@ -110,21 +100,20 @@ class Marks(Webhooks):
         follow: Callable[[], None] | None = None,
     ) -> None:
         def change(c: sqlite3.Connection) -> None:
-            c.execute(_BEGIN, (conversation_id, uid))
+            c.execute(_CREATE, (conversation_id, uid))
             c.execute(
                 f"UPDATE marks SET {column} = ? WHERE conversation_id = ? AND uid = ?", (value, conversation_id, uid)
             )
             if follow is not None:
-                self._writer.after_commit(follow)
+                self._db.after_commit(follow)
 
-        await self._writer.submit(change)
+        await self._db.write(change)
 
     async def receipts(self, row: MessageRow) -> list[tuple[str, int | None, int | None]]:
-        """Who has received and read a message, and when: uid, delivered, read."""
         if row.receiver_type == "user":
             return [(row.receiver, row.delivered_at, row.read_at)] if row.delivered_at else []
         found: dict[str, list[int | None]] = {}
-        rows = await self._rows(
+        rows = await self._db.rows(
             "SELECT uid, read, min(at) FROM receipts WHERE conversation_id = ? AND up_to >= ? AND uid <> ?"
             " GROUP BY uid, read",
             (row.conversation_id, row.id, row.sender),
@@ -149,8 +138,8 @@ def _note_times(
 def _note_all(
     c: sqlite3.Connection, conversation: str, guid: str, reader: str, known: int, up_to: int, now: int, read: bool
 ) -> list[tuple[str, int, bool]]:
-    # What all members but the sender have now received (or read): as far as the slowest of them has come. What was sent
-    # before somebody joined was not sent to them.
+    # Find what all members but the sender have now received or read: up to the lowest id among them. A member counts
+    # as having received and read what was sent before they joined.
     column, at = ("read_id", "read_at") if read else ("delivered_id", "delivered_at")
     slowest = c.execute(
         f"SELECT m.uid, max(coalesce(k.{column}, 0), m.joined_after_id) FROM members m"
@@ -162,16 +151,16 @@ def _note_all(
     senders = c.execute(
         "SELECT sender, min(id) FROM (SELECT sender, id FROM messages WHERE conversation_id = ? AND id > ? AND id <= ?"
         f" AND sender <> ? AND category <> 'action' AND {at} IS NULL ORDER BY id DESC LIMIT ?) GROUP BY sender",
-        (conversation, known, up_to, reader, MAX_LOOKED_AT),
+        (conversation, known, up_to, reader, MAX_SCANNED_MESSAGES),
     ).fetchall()
-    told = []
+    reached_by_all = []
     for sender, first in senders:
         floor = min(up_to, slowest[1][1] if slowest[0][0] == sender else slowest[0][1])
-        reached = c.execute(
+        rows = c.execute(
             f"UPDATE messages SET {at} = ?, updated_at = ? WHERE conversation_id = ? AND id >= ? AND id <= ?"
             f" AND sender = ? AND {at} IS NULL RETURNING id",
             (now, now, conversation, first, floor, sender),
         ).fetchall()
-        if reached:
-            told.append((sender, max(number for (number,) in reached), read))
-    return told
+        if rows:
+            reached_by_all.append((sender, max(number for (number,) in rows), read))
+    return reached_by_all

@@ -1,11 +1,11 @@
-"""Which ids a store has given out, and in which of its starts: so it is noticed when an older copy is put back.
+"""Detects a restored older copy of the database, by the starts of the server and the highest id given out.
 
-Two memories. In the database: each start of the server has a mark, and the id after which it began. A client keeps its
-position with the trail of the server that it got it from: the marks of the last starts, each with that id. The newest
-of them that the database knows, and the id after which the next start began, say how far the two have a history in
-common: a copy that was put back does not know the ids that were given out after it was made. Beside the database, in
-a file that a copy of the database does not bring along: the highest id that was given out. When the database is
-behind it, ids go on above it.
+There are two records. In the database, each start of the server has a mark and the id after which it began. A client
+keeps its position together with the trail of the server that sent it: the marks of the last starts, each with that id.
+The newest mark that the database knows, and the id after which the next start began, tell how much history the two
+share: a restored copy does not know the ids that were given out after it was made. The second record is a file beside
+the database, which a copy of the database does not include: the highest id given out. If the database is behind it,
+ids continue above it.
 """
 
 from __future__ import annotations
@@ -20,29 +20,28 @@ from tailwire.server import private_files
 from tailwire.server.ports.world import World
 from tailwire.server.telemetry.logs import log
 
-SYNCED_EVERY = 1_000
-"""Ids after which the file is synced to the disk: a loss of power may lose the last of them, a killed process none."""
-MARGIN = 10_000
-"""Ids that are left out behind the number in the file: more than were given out since it was last on the disk."""
-JUMP = 1_000_000
-"""Ids that are left out where nobody knows how many were given out: the file is missing, or another database's."""
+IDS_PER_SYNC = 1_000
+"""Ids between two syncs of the file. A loss of power may lose that many ids; a killed process loses none."""
+ID_MARGIN = 10_000
+"""Ids to skip above the number in the file: more than can have been given out since its last sync."""
+ID_JUMP = 1_000_000
+"""Ids to skip if it is unknown how many were given out: the file is missing, or belongs to another database."""
 MAX_STARTS = 10_000
-TRAIL = 8
-"""Starts that a trail names. A client that kept its position before an older copy was made, and more starts than that
-one, is not recognised."""
+TRAIL_STARTS = 8
+"""Starts in a trail. A position that is more starts older than the restored copy is not recognised."""
 _DIGITS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What the file says: the store's name, and the highest id that it has given out."""
+class IdRecord:
+    """The content of the id file: the store's name, and the highest id given out."""
 
     name: str
     highest: int
 
 
 class IdFile:
-    """The file beside a database. Its number is overwritten in place after each commit, before anybody is answered."""
+    """The id file beside a database. Its number is overwritten in place after each commit, before results are set."""
 
     def __init__(self, database: Path) -> None:
         self.path = database.with_name(database.name + ".ids")
@@ -52,47 +51,51 @@ class IdFile:
         self._written = 0
         self._failed = False
 
-    def read(self) -> Known | None:
-        """Return what it says; None when there is none, or it makes no sense."""
+    def read(self) -> IdRecord | None:
+        """Return the content; None if the file is missing or invalid."""
         try:
             name, number = self.path.read_text(encoding="ascii").split()
-            return Known(name, int(number))
+            return IdRecord(name, int(number))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as e:
-            log.warning("%s cannot be read (%s): taken as missing", self.path, e)
+            log.warning("%s cannot be read (%s) and is treated as missing", self.path, e)
             return None
 
     def begin(self, name: str, highest: int) -> None:
-        """Make it anew, as a whole, and keep it open.
+        """Replace the file atomically, and keep it open.
 
         Raises:
-            OSError: when it cannot be written.
+            OSError: the file cannot be written.
         """
         private_files.write_whole(self.path, f"{name} {highest:0{_DIGITS}d}\n".encode("ascii"))
         self._descriptor = os.open(self.path, os.O_RDWR | getattr(os, "O_BINARY", 0))
         self._place = len(name) + 1
         self._synced = self._written = highest
 
-    def given(self, highest: int) -> None:
-        """Note the highest id that was given out. A file that cannot be written is reported once, and stops nobody."""
+    def write(self, highest: int) -> None:
+        """Store the highest id given out. A failure is logged once and stops no write."""
         if self._descriptor is None or highest == self._written:
             return
         try:
             os.lseek(self._descriptor, self._place, os.SEEK_SET)
             os.write(self._descriptor, b"%0*d" % (_DIGITS, highest))
-            if highest - self._synced >= SYNCED_EVERY:
+            if highest - self._synced >= IDS_PER_SYNC:
                 os.fsync(self._descriptor)
                 self._synced = highest
             self._failed = False
         except OSError as e:
             if not self._failed:
-                log.error("%s cannot be written (%s): an older copy of the database would go unnoticed", self.path, e)
+                log.error(
+                    "%s cannot be written (%s): a restored older copy of the database would not be detected",
+                    self.path,
+                    e,
+                )
             self._failed = True
         self._written = highest
 
     def close(self) -> None:
-        """Write it to the disk and close it."""
+        """Sync the file and close it."""
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             try:
@@ -103,11 +106,11 @@ class IdFile:
                 os.close(descriptor)
 
 
-class Lineage:
-    """The starts of a store, and its file of ids.
+class Starts:
+    """The starts of a store, and its id file.
 
     Attributes:
-        trail: of this start, for clients to keep; "" before `begin`, and for a command beside the server.
+        trail: the trail of this start, for clients to keep; "" before `begin`, and in a command beside the server.
     """
 
     def __init__(self, database: Path) -> None:
@@ -116,28 +119,31 @@ class Lineage:
         self._ends: dict[str, int] = {}
 
     def begin(self, c: sqlite3.Connection, world: World, name: str, last: int) -> tuple[str, int]:
-        """A server starts on this database. Decide whether it is the one that the file speaks of, and begin a start.
+        """Begin a start of the server: compare the database with the id file, and store the start.
 
         Args:
             c: the writing connection.
             last: the highest id in the database.
 
         Returns:
-            The store's name, a new one when the database went back or came from elsewhere; and the id after which it
-            gives out ids.
+            The store's name, which is new if an older copy was restored or the database came from elsewhere, and the id
+            after which ids are given out.
         """
         known = self.file.read()
         starts = c.execute("SELECT mark, after_id FROM starts ORDER BY number").fetchall()
         first, new_name = last, name
         if known is not None and known.name == name:
             if known.highest > last:
-                first, new_name = known.highest + MARGIN, world.secret(8)
-                log.warning("the database is older than it was: it ends with id %d, %d had been given out. It goes on "
-                            "as another store after id %d; clients are told", last, known.highest, first)  # fmt: skip
+                first, new_name = known.highest + ID_MARGIN, world.secret(8)
+                log.warning(
+                    "an older copy of the database was restored: it ends with id %d, but %d was given out. It continues"
+                    " as a new store after id %d, and clients are notified",
+                    last, known.highest, first,
+                )  # fmt: skip
         elif known is not None or starts:
-            first = max(last, known.highest if known is not None else 0) + JUMP
+            first = max(last, known.highest if known is not None else 0) + ID_JUMP
             new_name = world.secret(8) if starts else name
-            log.warning("the database came here without its file %s: it goes on as another store after id %d",
+            log.warning("the database was moved here without its file %s: it continues as a new store after id %d",
                         self.file.path.name, first)  # fmt: skip
         self._mark = world.secret(6)
         c.execute("BEGIN IMMEDIATE")
@@ -151,17 +157,17 @@ class Lineage:
         self.file.begin(new_name, first)
         starts.append((self._mark, last))
         self._ends = {mark: end for (mark, _), (_, end) in itertools.pairwise(starts)}
-        self.trail = ".".join(f"{mark}-{after}" for mark, after in starts[: -TRAIL - 1 : -1])
+        self.trail = ".".join(f"{mark}-{after}" for mark, after in starts[: -TRAIL_STARTS - 1 : -1])
         return new_name, first
 
     def known_until(self, trail: str, message_id: int, last: int) -> int:
-        """Return how far a position belongs to this store: its own id when all of it does, -1 when nothing is known.
+        """Return up to which id a position belongs to this store: its own id if all of it does, -1 if no part does.
 
         Args:
-            trail: of the start under which the client got to this id.
+            trail: the trail of the start that served this id to the client.
             last: the highest id of now.
         """
-        for one in trail.split(".", TRAIL)[:TRAIL]:
+        for one in trail.split(".", TRAIL_STARTS)[:TRAIL_STARTS]:
             mark, _, after = one.partition("-")
             if mark == self._mark:
                 return min(message_id, last)

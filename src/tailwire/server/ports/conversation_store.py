@@ -1,0 +1,86 @@
+"""Conversations, and each user's read state in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from tailwire.server.ports.conversations import ConversationKey
+from tailwire.server.ports.filters import ConversationFilter
+from tailwire.server.ports.records import ConversationRow, Event, MessageRow, ReadStateChange, ReadStateRow
+
+
+class ConversationStore(Protocol):
+    """Conversations as their participants see them."""
+
+    async def get(self, conversation_id: ConversationKey, uid: str, kind: str) -> ConversationRow | None:
+        """Return one conversation as a user sees it, or None.
+
+        Args:
+            kind: `user` or `group`.
+        """
+
+    async def find(self, wanted: ConversationFilter) -> tuple[list[ConversationRow], int]:
+        """Return a page of the conversations that match a filter, newest first, and how many match."""
+
+    async def start(self, one: str, other: str, now: int) -> None:
+        """Create an empty conversation of two users, if they have none."""
+
+    async def last_from_others(self, conversation_id: ConversationKey, uid: str, up_to: int | None) -> int:
+        """Return the id of the last message that others sent to a conversation, at most `up_to`; 0 if there is none."""
+
+    async def last_message_id(self, conversation_id: ConversationKey) -> int:
+        """Return the id of the last message of a conversation; 0 if it has none."""
+
+    async def unread_counts(
+        self, uid: str, kind: str = "", of: ConversationKey | None = None, hide_blocked: bool = False
+    ) -> list[tuple[ConversationKey, int]]:
+        """Return a user's conversations with unread messages, and their numbers, each counted up to 1000."""
+
+
+class ReadStateStore(Protocol):
+    """A user's side of each conversation: delivered and read ids, tags, pin, and what they deleted for themselves."""
+
+    async def get(self, conversation_id: ConversationKey, uid: str) -> ReadStateRow:
+        """Return a user's side of a conversation."""
+
+    async def cleared_until(self, conversation_id: ConversationKey, uid: str) -> int:
+        """Return up to which message a user has deleted a conversation for themselves; 0 if they have not."""
+
+    async def mark(
+        self,
+        conversation_id: ConversationKey,
+        reader: str,
+        up_to: int,
+        now: int,
+        *,
+        read: bool,
+        group: str = "",
+        log: bool = True,
+        events: Sequence[Event] = (),
+    ) -> ReadStateChange | None:
+        """Store that a reader has received or read a conversation up to a message. Return None if that is known.
+
+        Args:
+            group: the guid of a group's conversation.
+            log: in a group, store receipts for single messages, and find those that all members received or read.
+            events: webhook events.
+        """
+
+    async def unmark(self, conversation_id: ConversationKey, reader: str, after: int) -> None:
+        """Mark a conversation as unread after a message."""
+
+    async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int) -> None:
+        """Delete a conversation for one user: they see only messages after `up_to`."""
+
+    async def tag(self, conversation_id: ConversationKey, uid: str, tags: str | None) -> None:
+        """Set a user's tags of a conversation, as encoded JSON."""
+
+    async def pin(self, conversation_id: ConversationKey, uid: str, at: int | None) -> None:
+        """Pin a conversation for one user, or unpin it."""
+
+    async def pinned_count(self, uid: str) -> int:
+        """Return how many conversations a user has pinned."""
+
+    async def receipts(self, row: MessageRow) -> list[tuple[str, int | None, int | None]]:
+        """Return who has received and read a message, and when: uid, time of delivery, time of reading."""

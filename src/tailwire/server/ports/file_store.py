@@ -1,0 +1,61 @@
+"""Records of uploaded files, and the cleanup that is left after deletions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from tailwire.server.ports.records import FileResult, FileRow
+
+
+class FileStore(Protocol):
+    """Records of uploaded files and of what refers to them. The bytes are kept by `Uploads`."""
+
+    async def add(self, file: FileRow, quota: int = 0, since: int = 0) -> FileResult:
+        """Store the record of a new file.
+
+        Args:
+            quota: bytes that the user may upload after `since`, including this file; 0 for no limit.
+        """
+
+    async def get(self, name: str) -> FileRow | None:
+        """Return the record of a file, or None. Condemned files are not found."""
+
+    async def of_user(self, uid: str) -> list[FileRow]:
+        """Return all files that a user has uploaded, oldest first."""
+
+    async def uploaded(self, uid: str, since: int) -> int:
+        """Return the bytes of the files that a user uploaded after a time and that still exist."""
+
+    async def condemn(self, *, never_before: int, no_more_before: int, limit: int) -> list[FileRow]:
+        """Mark unreferenced files for removal. A marked file is not found, and nothing can refer to it again.
+
+        Args:
+            never_before: mark files that were never referenced and were added by then, in seconds since 1970.
+            no_more_before: mark files that lost their last reference by then, in seconds since 1970.
+
+        Returns:
+            At most `limit` marked files, including those that were marked by earlier calls.
+        """
+
+    async def discard(self, names: Sequence[str]) -> None:
+        """Mark files that were never referenced and never will be."""
+
+    async def unused_since(self) -> tuple[int | None, int | None]:
+        """Return when the oldest never referenced file was added, and when the first file lost its last reference."""
+
+    async def remove(self, names: Sequence[str]) -> None:
+        """Remove the records of marked files whose bytes are gone."""
+
+
+class ChoreStore(Protocol):
+    """Cleanup after deletions, done in small steps between other writes."""
+
+    def on_added(self, call: Callable[[], None]) -> None:
+        """Call a function after each commit that added a chore, or in which a file may have lost its last use."""
+
+    async def do_next(self) -> bool:
+        """Do one step of the chore that is due first. Return False if none is due."""
+
+    async def next_due(self) -> int | None:
+        """Return when the next chore is due, or None."""

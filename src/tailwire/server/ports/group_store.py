@@ -1,0 +1,112 @@
+"""Groups and their members."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from tailwire.server.ports.filters import GroupFilter, MemberFilter
+from tailwire.server.ports.records import BanRow, Draft, Event, GroupRow, MemberRow, Stored
+from tailwire.server.ports.standing import GroupAct, GroupStanding
+
+
+class GroupStore(Protocol):
+    """Groups. Their removal is in `Removal`."""
+
+    async def get(self, guid: str) -> GroupRow | None:
+        """Return a group, or None."""
+
+    async def find(self, wanted: GroupFilter) -> tuple[list[GroupRow], int]:
+        """Return a page of the groups that match a filter, and how many match.
+
+        A reader sees private groups only where they are a member.
+        """
+
+    async def add(self, group: GroupRow, *, owner_is_member: bool = True, events: Sequence[Event] = ()) -> bool:
+        """Store a new group, with its owner as first member. Return False if the guid is taken."""
+
+    async def change(
+        self,
+        act: GroupAct,
+        change: Callable[[GroupStanding], Mapping[str, object]],
+        events: Callable[[GroupRow], Sequence[Event]],
+    ) -> GroupRow:
+        """Change some columns of a group, and return the changed group.
+
+        Args:
+            change: makes the columns and their new values from the standing; may raise `Refused`.
+            events: makes the webhook events from the changed group.
+
+        Raises:
+            Refused: the act is refused.
+        """
+
+    async def transfer_ownership(
+        self, act: GroupAct, now: int, events: Callable[[GroupStanding], Sequence[Event]]
+    ) -> None:
+        """Make a member the owner of a group and its admin.
+
+        Raises:
+            Refused: the act is refused, or ERR_NOT_A_MEMBER.
+        """
+
+
+class MemberStore(Protocol):
+    """Members and bans of groups. A change and the message that announces it are one transaction."""
+
+    async def get(self, guid: str, uid: str) -> MemberRow | None:
+        """Return a membership, or None."""
+
+    async def in_groups(self, guids: list[str], uid: str) -> dict[str, MemberRow]:
+        """Return a user's memberships in some groups, by guid."""
+
+    async def find(self, wanted: MemberFilter) -> tuple[list[MemberRow], int]:
+        """Return a page of the members that match a filter, by uid, and how many match."""
+
+    async def groups_of(self, uid: str) -> list[str]:
+        """Return the guids of the groups that a user is a member of."""
+
+    async def among(self, guid: str, uids: list[str]) -> list[str]:
+        """Return which of some users are members of a group."""
+
+    async def add(self, act: GroupAct, scope: str, now: int, announce: Callable[[GroupStanding], Draft]) -> Stored:
+        """Add the subject of the act, and store the action message that announces it.
+
+        Raises:
+            Refused: the act is refused, ERR_ALREADY_JOINED, or ERR_BANNED_GROUPMEMBER: a ban must be lifted first.
+        """
+
+    async def remove(
+        self, act: GroupAct, announce: Callable[[GroupStanding], Draft], *, banned_at: int | None = None
+    ) -> tuple[Stored, GroupStanding]:
+        """Remove or ban the subject of the act, and store the action message that announces it.
+
+        Args:
+            banned_at: the time of the ban; None for a removal without a ban.
+
+        Returns:
+            The action message, and the standing before, which says whether they were a member.
+
+        Raises:
+            Refused: the act is refused, or they are not a member: ERR_NOT_A_MEMBER, for a ban ERR_ALREADY_BANNED.
+        """
+
+    async def change_scope(self, act: GroupAct, scope: str, announce: Callable[[GroupStanding], Draft]) -> Stored:
+        """Change a member's scope, and store the action message that announces it.
+
+        Raises:
+            Refused: the act is refused, or ERR_NOT_A_MEMBER.
+        """
+
+    async def ban_of(self, guid: str, uid: str) -> BanRow | None:
+        """Return a ban, or None."""
+
+    async def bans(self, wanted: MemberFilter) -> tuple[list[BanRow], int]:
+        """Return a page of the bans that match a filter, by uid, and how many match."""
+
+    async def unban(self, act: GroupAct, announce: Callable[[GroupStanding], Draft]) -> Stored:
+        """Lift a ban, and store the action message that announces it.
+
+        Raises:
+            Refused: the act is refused, or ERR_NOT_A_BANNED_USER.
+        """

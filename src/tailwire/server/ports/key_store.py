@@ -1,0 +1,65 @@
+"""API keys and auth tokens, by their hashes."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from tailwire.server.ports.records import KeyRow, TokenOwner, TokenRow
+
+
+class KeyStore(Protocol):
+    """API keys. They are stored as hashes."""
+
+    async def scope(self, key_hash: str) -> str | None:
+        """Return the scope of an API key, or None."""
+
+    async def get(self, key_hash: str) -> KeyRow | None:
+        """Return an API key, or None."""
+
+    async def find(self, scope: str, search: str, *, limit: int, offset: int) -> tuple[list[KeyRow], int]:
+        """Return a page of the API keys, oldest first, and how many match.
+
+        Args:
+            scope, search: only keys of this scope, only keys whose name contains this; "" for all.
+        """
+
+    async def add(self, key: KeyRow) -> None:
+        """Store a new API key."""
+
+    async def change(self, key_hash: str, name: str, scope: str) -> bool:
+        """Change the name and scope of an API key. Return False if there is no such key."""
+
+    async def remove(self, key_hash: str) -> None:
+        """Remove an API key."""
+
+
+class TokenStore(Protocol):
+    """Auth tokens of users. They are stored as hashes."""
+
+    async def owner(self, token_hash: str) -> TokenOwner | None:
+        """Return the owner of an auth token, or None."""
+
+    async def get(self, token_hash: str) -> TokenRow | None:
+        """Return an auth token, or None."""
+
+    async def of_user(self, uid: str, *, limit: int, offset: int) -> tuple[list[TokenRow], int]:
+        """Return a page of a user's auth tokens, newest first, and how many they have."""
+
+    async def add(self, token: TokenRow, limit: int) -> list[str]:
+        """Store an auth token of a user who may log in, and revoke their oldest beyond `limit`.
+
+        Returns:
+            The hashes of the revoked tokens.
+
+        Raises:
+            Refused: ERR_UID_NOT_FOUND, if there is no such user, or they are deactivated.
+        """
+
+    async def change(self, token: TokenRow) -> None:
+        """Store the device details of an auth token."""
+
+    async def remove(self, token_hash: str) -> None:
+        """Revoke an auth token."""
+
+    async def remove_all(self, uid: str) -> list[str]:
+        """Revoke all auth tokens of a user, and return their hashes."""

@@ -1,0 +1,164 @@
+"""Messages, and what users attach to single messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from tailwire.server.ports.filters import MessageFilter
+from tailwire.server.ports.records import Draft, Edited, Event, ListedRow, MessageRow, ReactionRow, Stored
+from tailwire.server.ports.standing import GroupAct, MessageAct
+
+
+class MessageStore(Protocol):
+    """Messages. Ids rise in the order of the commits. Removal for good is in `Removal`."""
+
+    async def add(self, draft: Draft, act: GroupAct | None = None) -> Stored:
+        """Store a message, or return the stored one if its sender has used the muid before.
+
+        Args:
+            act: given if the sender must be a member of the group; checked in the transaction.
+
+        Raises:
+            Refused: the act is refused, or ERR_NOT_A_MEMBER.
+        """
+
+    async def get(self, message_id: int) -> MessageRow | None:
+        """Return a message, or None."""
+
+    async def by_muid(self, sender: str, muid: str) -> MessageRow | None:
+        """Return the message that a sender sent under a muid, or None."""
+
+    async def by_ids(self, ids: Iterable[int]) -> dict[int, MessageRow]:
+        """Return the messages with some ids, by id, as far as they exist."""
+
+    async def mentioned_in(self, message_id: int) -> tuple[str, ...]:
+        """Return the uids that a message mentions, in order."""
+
+    async def find(self, wanted: MessageFilter) -> list[ListedRow]:
+        """Return the messages that match a filter."""
+
+    async def edit(
+        self, act: MessageAct, now: int, change: Callable[[MessageRow], Edited], announce: Callable[[MessageRow], Draft]
+    ) -> Stored:
+        """Change a message, and store the action message that announces it in place of that of an earlier edit.
+
+        Args:
+            change: makes the new content from the stored message.
+            announce: makes the action message from the changed message.
+
+        Raises:
+            Refused: the act is refused.
+        """
+
+    async def delete(
+        self, act: MessageAct, now: int, empty: Callable[[MessageRow], bytes], announce: Callable[[MessageRow], Draft]
+    ) -> Stored:
+        """Mark a message as deleted, erase its content, and store the action message that announces it.
+
+        Args:
+            empty: makes the body without its content.
+            announce: makes the action message from the changed message.
+
+        Raises:
+            Refused: the act is refused.
+        """
+
+
+class ReactionStore(Protocol):
+    """Reactions to messages."""
+
+    async def add(
+        self,
+        act: MessageAct,
+        reaction: str,
+        now: int,
+        limit: int,
+        events: Callable[[ReactionRow], Sequence[Event]] | None = None,
+    ) -> ReactionRow | None:
+        """Store a reaction. Return None if it exists, or the message has `limit` other reactions already.
+
+        Args:
+            events: makes the webhook events.
+
+        Raises:
+            Refused: the act is refused.
+        """
+
+    async def remove(
+        self,
+        act: MessageAct,
+        reaction: str,
+        now: int,
+        events: Callable[[ReactionRow], Sequence[Event]] | None = None,
+    ) -> ReactionRow | None:
+        """Remove a reaction. Return None if it does not exist.
+
+        Raises:
+            Refused: the act is refused.
+        """
+
+    async def find(
+        self, message_id: int, reaction: str = "", *, newer: bool = True, cursor: int | None = None, limit: int = 100
+    ) -> list[ReactionRow]:
+        """Return reactions to a message, oldest first, after (or before) the id `cursor`."""
+
+    async def counts(self, ids: Sequence[int], reader: str) -> dict[int, list[tuple[str, int, bool]]]:
+        """Return the reactions to messages, in order of the first: reaction, count, whether the reader reacted so."""
+
+
+class AnnotationStore(Protocol):
+    """Pins, saves, followed threads, reports and interactions: what users attach to messages beside reactions."""
+
+    async def pin(self, act: MessageAct, now: int, limit: int, *, pinned: bool) -> bool:
+        """Pin a message in its conversation, or unpin it. Return False if `limit` are pinned already.
+
+        Raises:
+            Refused: the act is refused.
+        """
+
+    async def save(self, act: MessageAct, now: int, limit: int) -> bool:
+        """Save a message for the caller. Return False if they have saved `limit` already.
+
+        Raises:
+            Refused: the act is refused.
+        """
+
+    async def unsave(self, message_id: int, uid: str) -> None:
+        """Remove a message from those that a user saved."""
+
+    async def saved_at(self, first: int, last: int, uid: str) -> dict[int, int]:
+        """Return when a user saved messages with ids in [first, last], by id."""
+
+    async def subscribe(self, act: MessageAct, *, wanted: bool) -> None:
+        """Follow a thread, or stop following it.
+
+        Raises:
+            Refused: the act is refused.
+        """
+
+    async def subscribed(self, first: int, last: int, uid: str) -> set[int]:
+        """Return which threads with ids in [first, last] a user follows."""
+
+    async def followed_threads(self, uid: str, *, limit: int, offset: int) -> tuple[list[int], int]:
+        """Return a page of the threads that a user follows and may read, newest first, and how many there are."""
+
+    async def flag(self, act: MessageAct, reason_id: str, remark: str | None, now: int) -> None:
+        """Store a user's report of a message.
+
+        Raises:
+            Refused: the act is refused.
+        """
+
+    async def flags(self, *, limit: int, offset: int) -> tuple[list[tuple[int, str, str, str | None, int]], int]:
+        """Return a page of the reports, newest first, and how many there are: message id, uid, reason, remark, time."""
+
+    async def interact(self, act: MessageAct, elements: Sequence[str], now: int) -> None:
+        """Store which elements of an interactive message a user has used; the first time counts.
+
+        Raises:
+            Refused: the act is refused.
+        """
+
+    async def interactions(self, ids: Sequence[int], uid: str) -> dict[int, list[tuple[str, int]]]:
+        """Return which elements of interactive messages a user has used, and when, by message id."""

@@ -1,0 +1,107 @@
+"""Users and roles, and the blocks and friendships between users."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from tailwire.server.ports.filters import UserFilter
+from tailwire.server.ports.records import Event, RoleRow, UserRow
+
+
+class UserStore(Protocol):
+    """Users. Their removal is in `Removal`."""
+
+    async def get(self, uid: str) -> UserRow | None:
+        """Return a user, or None."""
+
+    async def find(self, wanted: UserFilter) -> tuple[list[UserRow], int]:
+        """Return a page of the users that match a filter, and how many match."""
+
+    async def add(self, user: UserRow) -> bool:
+        """Store a new user. Return False if the uid is taken."""
+
+    async def change(self, uid: str, columns: Mapping[str, object]) -> UserRow | None:
+        """Change some columns of a user. Return the changed user, or None if there is no such user."""
+
+    async def seen(self, uid: str, now: int) -> None:
+        """Store when a user was last online."""
+
+    async def deactivate(self, uids: Sequence[str], at: int | None) -> tuple[list[str], list[tuple[str, str]]]:
+        """Deactivate users and revoke their auth tokens, or reactivate them.
+
+        Args:
+            at: the time of the deactivation; None to reactivate.
+
+        Returns:
+            The uids that were changed, and the uid and hash of each revoked token.
+        """
+
+
+class RoleStore(Protocol):
+    """Roles of users, and the features that a role may not use."""
+
+    async def get(self, role: str) -> RoleRow | None:
+        """Return a role, or None."""
+
+    async def find(self, *, limit: int, offset: int) -> tuple[list[RoleRow], int]:
+        """Return a page of the roles, by name, and how many there are."""
+
+    async def put(self, role: RoleRow, *, new: bool) -> bool:
+        """Store a new or changed role. Return False if a new one's name is taken."""
+
+    async def remove(self, role: str) -> None:
+        """Remove a role; its users get the default one."""
+
+    async def restrict(self, role: str, features: Sequence[str], now: int) -> None:
+        """Forbid features to a role."""
+
+    async def allow(self, role: str, features: Sequence[str]) -> None:
+        """Allow features to a role again."""
+
+    async def restrictions(self, role: str) -> dict[str, int]:
+        """Return the features that a role may not use, and since when."""
+
+
+class BlockStore(Protocol):
+    """Which users have blocked which others."""
+
+    async def between(self, one: str, other: str) -> str:
+        """Return which of two users has blocked the other: `one` if they have, then `other`; "" if neither has."""
+
+    async def add(self, uid: str, blocked: Sequence[str], now: int, events: Sequence[Event] = ()) -> None:
+        """Store that a user blocks others."""
+
+    async def remove(self, uid: str, blocked: Sequence[str], events: Sequence[Event] = ()) -> None:
+        """Remove a user's blocks of others."""
+
+    async def find(
+        self, uid: str, direction: str, *, search: str = "", limit: int = 30, offset: int = 0
+    ) -> tuple[list[tuple[str, int | None, int | None]], int]:
+        """Return a page of a user's blocks, and how many match: uid, when they were blocked, when they blocked.
+
+        Args:
+            direction: `blockedByMe`, `hasBlockedMe` or `both`.
+        """
+
+    async def with_users(self, uid: str, others: Sequence[str]) -> dict[str, tuple[int | None, int | None]]:
+        """Return which of some users have a block with a user: when the user blocked them, and they the user."""
+
+    async def everyone(self, uid: str) -> frozenset[str]:
+        """Return everyone whom a user has blocked or who has blocked them."""
+
+
+class FriendStore(Protocol):
+    """Friendships between two users."""
+
+    async def add(self, uid: str, friend: str, now: int, limit: int) -> str:
+        """Make two users friends. Return "" if done, `known` if they already are, `full` if one has `limit` friends."""
+
+    async def remove(self, uid: str, friend: str) -> bool:
+        """End a friendship. Return False if there was none."""
+
+    async def of_user(self, uid: str) -> frozenset[str]:
+        """Return the friends of a user."""
+
+    async def exists(self, uid: str, friend: str) -> bool:
+        """Return whether two users are friends."""

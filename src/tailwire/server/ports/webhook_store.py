@@ -1,0 +1,100 @@
+"""Webhooks, and the queue of their deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from tailwire.server.ports.records import Event
+from tailwire.server.ports.webhook_records import DeliveryRow, WebhookRow, WebhookState
+
+
+class WebhookStore(Protocol):
+    """Webhooks. An event is queued in the transaction of the change that it reports."""
+
+    @property
+    def enabled(self) -> bool:
+        """Return whether any webhook is enabled."""
+
+    def on_queued(self, call: Callable[[], None]) -> None:
+        """Call a function after each commit that queued a delivery."""
+
+    async def all(self) -> list[WebhookRow]:
+        """Return all webhooks, oldest first."""
+
+    async def get(self, webhook_id: str) -> WebhookRow | None:
+        """Return a webhook, or None."""
+
+    async def put(self, webhook: WebhookRow, *, new: bool = True) -> bool:
+        """Store a new or changed webhook. Return False if a new one's id is taken, or a changed one was removed."""
+
+    async def remove(self, webhook_id: str) -> bool:
+        """Remove a webhook and its deliveries. Return False if there is no such webhook."""
+
+    async def add_events(self, events: list[Event]) -> None:
+        """Queue events that belong to no change of the store."""
+
+
+class DeliveryStore(Protocol):
+    """Deliveries to webhooks: those that wait, and those that were given up and are kept for a while."""
+
+    def set_limits(self, *, waiting: int, failed: int, seconds: int) -> None:
+        """Limit the deliveries of one webhook.
+
+        Args:
+            waiting: how many may wait.
+            failed: how many failed ones are kept.
+            seconds: how long failed ones are kept.
+        """
+
+    def waiting_counts(self) -> dict[str, int]:
+        """Return how many deliveries wait, by webhook."""
+
+    def failed_counts(self) -> dict[str, int]:
+        """Return how many failed deliveries are kept, by webhook."""
+
+    def waiting_since(self, webhook_id: str) -> int | None:
+        """Return when the oldest waiting delivery was queued, or None."""
+
+    async def state(self, webhook_id: str) -> WebhookState:
+        """Return the state of a webhook's deliveries."""
+
+    async def due(self, webhook_id: str, now: int, limit: int) -> list[DeliveryRow]:
+        """Return deliveries that are due: new ones in order, then retries."""
+
+    async def between(self, webhook_id: str, after: int, up_to: int, limit: int) -> list[DeliveryRow]:
+        """Return waiting deliveries with ids in (after, up_to], due or not, in order."""
+
+    async def last_id(self, webhook_id: str) -> int:
+        """Return the id of the newest waiting delivery; 0 if none waits."""
+
+    async def next_due(self, webhook_id: str) -> int | None:
+        """Return when the next delivery is due, or None if none waits."""
+
+    async def find(self, webhook_id: str, *, failed: bool, limit: int, offset: int) -> tuple[list[DeliveryRow], int]:
+        """Return a page of the failed (newest first) or waiting (oldest first) deliveries, and their number."""
+
+    async def get(self, webhook_id: str, delivery_id: int) -> DeliveryRow | None:
+        """Return a delivery of a webhook, or None."""
+
+    async def failed_ids(self, webhook_id: str) -> list[int]:
+        """Return the ids of the failed deliveries, oldest first."""
+
+    async def delivered(self, row: DeliveryRow, now: int) -> None:
+        """Remove a delivery that succeeded."""
+
+    async def put_off(self, row: DeliveryRow, due_at: int, now: int, problem: str) -> None:
+        """Postpone a delivery that failed, and store the problem."""
+
+    async def give_up(self, row: DeliveryRow, now: int, problem: str, *, tried: bool = True) -> None:
+        """Move a delivery to the failed ones.
+
+        Args:
+            tried: whether this follows a failed try.
+        """
+
+    async def send_again(self, webhook_id: str, ids: Sequence[int]) -> int:
+        """Make deliveries due now, as if never tried, and return how many exist."""
+
+    async def forget_old_failures(self, now: int) -> None:
+        """Delete failed deliveries that were kept long enough."""

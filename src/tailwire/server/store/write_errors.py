@@ -1,0 +1,54 @@
+"""Failures of the database file: full, read-only, locked, unreadable. The caller is not at fault."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.telemetry.logs import log
+
+RETRY_AFTER_SECONDS = 2.0
+_FILE_ERRORS = frozenset({
+    sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB,
+})  # fmt: skip
+
+
+def is_file_error(error: BaseException) -> bool:
+    """Return whether an error is a failure of the file rather than of one operation."""
+    return isinstance(error, sqlite3.Error) and (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _FILE_ERRORS
+
+
+class WriteErrors:
+    """Whether the file can be written. Logs when that changes.
+
+    Attributes:
+        current: why the file cannot be written; "" when it can.
+    """
+
+    def __init__(self) -> None:
+        self.current = ""
+        self._failed = 0
+        self._on_failure: Callable[[], None] = lambda: None
+
+    def on_failure(self, call: Callable[[], None]) -> None:
+        """Call a function after each transaction that could not be written."""
+        self._on_failure = call
+
+    def failed(self, error: BaseException) -> Refused:
+        """Note a transaction that could not be written, and return the refusal for its callers."""
+        if not self.current:
+            log.error("the store cannot write: %s; requests that write are refused with 503 until it can", error)
+        self.current = str(error)
+        self._failed += 1
+        self._on_failure()
+        return Refused(
+            "ERR_UNAVAILABLE", "Nothing was stored. Try again after Retry-After.", retry_after=RETRY_AFTER_SECONDS
+        )
+
+    def worked(self) -> None:
+        """Note a transaction that was written."""
+        if self.current:
+            log.warning("the store writes again; %d transactions failed", self._failed)
+            self.current, self._failed = "", 0
