@@ -314,16 +314,16 @@ def _pages_are_thrown_away_over_a_reconnect(patch):
 
 
 def _addresses_are_tried_one_after_the_other(patch):
-    patch.setattr(addresses, "DELAY", 1e9)
+    patch.setattr(addresses, "ATTEMPT_DELAY_SECONDS", 1e9)
 
 
 def _dead_connections_are_used_again(patch):
     # The pool outlives the socket that died in silence, and nobody gives up on the first byte of an answer.
     patch.setattr(http.Http, "drop", lambda self: None)
     patch.setattr(http, "FIRST_BYTE_SECONDS", 1e9)
-    patch.setattr(patience, "STALLED", 1e9)
-    patch.setattr(http, "STALLED", 1e9)
-    patch.setattr(http, "LONGEST", 1e9)
+    patch.setattr(patience, "STALLED_SECONDS", 1e9)
+    patch.setattr(http, "STALLED_SECONDS", 1e9)
+    patch.setattr(http, "OWN_STALLED_SECONDS", 1e9)
 
 
 def _an_older_copy_is_not_noticed(patch):
