@@ -314,16 +314,16 @@ def _pages_are_dropped_on_reconnect(patch):
 
 
 def _addresses_are_tried_in_sequence(patch):
-    patch.setattr(addresses, "DELAY", 1e9)
+    patch.setattr(addresses, "ATTEMPT_DELAY_SECONDS", 1e9)
 
 
 def _dead_connections_are_reused(patch):
     # The pool outlives a socket that died silently, and a missing first byte of a response has no timeout.
     patch.setattr(http.Http, "drop", lambda self: None)
     patch.setattr(http, "FIRST_BYTE_SECONDS", 1e9)
-    patch.setattr(patience, "STALLED", 1e9)
-    patch.setattr(http, "STALLED", 1e9)
-    patch.setattr(http, "LONGEST", 1e9)
+    patch.setattr(patience, "STALLED_SECONDS", 1e9)
+    patch.setattr(http, "STALLED_SECONDS", 1e9)
+    patch.setattr(http, "OWN_STALLED_SECONDS", 1e9)
 
 
 def _restored_backup_is_not_detected(patch):

@@ -11,7 +11,7 @@ import socket
 from functools import partial
 from typing import Any
 
-DELAY = 0.25
+ATTEMPT_DELAY_SECONDS = 0.25
 """Seconds before the next address is tried while an attempt is pending."""
 
 
@@ -30,7 +30,7 @@ async def connected_socket(host: str, port: int) -> socket.socket:
         while won is None and (waiting or tries):
             if waiting:
                 tries.add(asyncio.create_task(_connected(waiting.pop(0))))
-            delay = DELAY if waiting else None
+            delay = ATTEMPT_DELAY_SECONDS if waiting else None
             done, _ = await asyncio.wait(tries, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
             for one in done:
                 error = one.exception()

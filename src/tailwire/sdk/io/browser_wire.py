@@ -14,7 +14,7 @@ from tailwire.sdk.io.failures import AttemptError, WireClosed
 log = logging.getLogger("tailwire")
 
 CLOSE_TIMEOUT_SECONDS = 0.5
-MAX_WAITING = 8 * 1024 * 1024
+MAX_WAITING_CHARACTERS = 8 * 1024 * 1024
 """Maximum characters of unread messages, or of unsent ones. A page cannot slow down what the browser reads."""
 _OPEN = 1
 _NORMAL = 1000
@@ -58,7 +58,7 @@ class BrowserWire:
         data = event.data
         piece: str | bytes = data if isinstance(data, str) else data.to_bytes()
         self._waiting += _weight(piece)
-        if self._waiting > MAX_WAITING:
+        if self._waiting > MAX_WAITING_CHARACTERS:
             log.info("the app does not keep up: the socket is closed, and what it misses is read from history")
             self.abort()
             return
@@ -109,7 +109,7 @@ class BrowserWire:
                 log.info("the browser refused to send on its socket: %s", e)
                 self.abort()
             else:
-                if self._socket.bufferedAmount > MAX_WAITING:
+                if self._socket.bufferedAmount > MAX_WAITING_CHARACTERS:
                     self.abort()  # the server does not read
         if self._ended is not None or self._socket.readyState != _OPEN:
             raise WireClosed(self._ended or Cause.CONNECTION_RESET)

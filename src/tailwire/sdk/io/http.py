@@ -16,7 +16,14 @@ from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.exceptions import AnswerTooLarge, CometChatException, failure, not_reached
 from tailwire.sdk.io.answers import ENCODING, Answer, BadBody, Body, TooLarge
 from tailwire.sdk.io.failures import advice_for, cause_of_error
-from tailwire.sdk.io.patience import EVER, LONGEST, STALLED, UPLOAD_LONGEST, UPLOAD_STALLED, Patience
+from tailwire.sdk.io.patience import (
+    OWN_STALLED_SECONDS,
+    STALLED_SECONDS,
+    TOTAL_SECONDS,
+    UPLOAD_OWN_STALLED_SECONDS,
+    UPLOAD_STALLED_SECONDS,
+    Patience,
+)
 from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.world import Identity, World
 from tailwire.wire.frames import CLIENT_HEADER
@@ -78,7 +85,7 @@ class Http:
 
     def patience(self) -> Patience:
         """Return the time limit of one call of the app, including all its retries."""
-        return Patience(self._world, self.traffic, STALLED, LONGEST, ever=EVER)
+        return Patience(self._world, self.traffic, STALLED_SECONDS, OWN_STALLED_SECONDS, ever=TOTAL_SECONDS)
 
     async def ask(
         self,
@@ -183,7 +190,11 @@ class Http:
                 `ERR_BAD_ERROR_RESPONSE` if a file store refuses the form; what `pieces` raises.
         """
         headers = {"content-type": content_type, "content-length": str(size), "accept-encoding": ENCODING}
-        stalled, longest = (UPLOAD_STALLED, UPLOAD_LONGEST) if self._world.sees_uploads else (EVER, EVER)
+        stalled, longest = (
+            (UPLOAD_STALLED_SECONDS, UPLOAD_OWN_STALLED_SECONDS)
+            if self._world.sees_uploads
+            else (TOTAL_SECONDS, TOTAL_SECONDS)
+        )
         async with Patience(self._world, self.traffic, stalled, longest) as within:
 
             async def taken() -> AsyncIterator[bytes]:

@@ -16,14 +16,14 @@ from tailwire.sdk.exceptions import not_reached
 from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.world import Timer, World
 
-STALLED = 15.0
+STALLED_SECONDS = 15.0
 """Seconds without a byte on any connection of the client after which a call fails."""
-LONGEST = 60.0
+OWN_STALLED_SECONDS = 60.0
 """Seconds without a byte of its own after which a call fails."""
-EVER = 600.0
+TOTAL_SECONDS = 600.0
 """Seconds after which a call other than an upload fails in any case."""
-UPLOAD_STALLED = 30.0
-UPLOAD_LONGEST = 120.0
+UPLOAD_STALLED_SECONDS = 30.0
+UPLOAD_OWN_STALLED_SECONDS = 120.0
 _TOLERANCE_SECONDS = 0.001
 
 

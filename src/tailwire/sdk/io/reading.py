@@ -10,7 +10,7 @@ from tailwire.wire.bounds import trimmed
 
 log = logging.getLogger("tailwire")
 _decode = json.JSONDecoder().raw_decode
-MAX_TRIMMED = 256 * 1024
+MAX_TRIMMED_BYTES = 256 * 1024
 """Maximum bytes of JSON that is searched for unreadable parts: that takes some 0.1 s."""
 
 
@@ -51,7 +51,7 @@ def read_json(text: str | bytes) -> Any:
         raise
     except (RecursionError, ValueError) as e:  # Python reads integers of up to 4,300 digits
         log.warning("a part of what the server sent cannot be read and is left out: %s", e)
-    if len(text) > MAX_TRIMMED:
+    if len(text) > MAX_TRIMMED_BYTES:
         raise TooMuch("it nests too deep or contains too long a number")
     try:
         return json.loads(trimmed(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text))

@@ -26,7 +26,7 @@ from websockets.http11 import Response
 
 from tailwire.sdk.connection.causes import Cause, cause_of_close
 from tailwire.sdk.exceptions import CometChatException
-from tailwire.sdk.io.addresses import DELAY, connected_socket
+from tailwire.sdk.io.addresses import ATTEMPT_DELAY_SECONDS, connected_socket
 from tailwire.sdk.io.answers import is_code
 from tailwire.sdk.io.failures import AttemptError, WireClosed, attempt_failed, cause_of_error, seconds_of
 from tailwire.sdk.io.proxies import Proxy, UnusableProxy, proxy_for
@@ -150,7 +150,9 @@ async def _opened(
         parts = urlsplit(url)
         way["sock"] = await connected_socket(parts.hostname or "", parts.port or (443 if way else 80))
     elif not proxy.socks and isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
-        way["happy_eyeballs_delay"] = DELAY  # uvloop does not support it, and tries the addresses of a proxy in turn
+        way["happy_eyeballs_delay"] = (
+            ATTEMPT_DELAY_SECONDS  # uvloop does not support it, and tries the addresses of a proxy in turn
+        )
     return await _Connect(
         url,
         additional_headers=headers,

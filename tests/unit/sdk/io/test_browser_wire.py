@@ -107,7 +107,7 @@ async def test_close_waits_for_the_peer_for_a_limited_time():
 
 
 async def test_too_many_unread_messages_end_the_socket(monkeypatch):
-    monkeypatch.setattr(browser_wire, "MAX_WAITING", 10)
+    monkeypatch.setattr(browser_wire, "MAX_WAITING_CHARACTERS", 10)
     socket, wire, _ = opened()
     for _ in range(4):
         socket.onmessage.told(SimpleNamespace(data="12345"))
@@ -122,7 +122,7 @@ async def test_too_many_unread_messages_end_the_socket(monkeypatch):
 
 
 async def test_too_many_unsent_bytes_end_the_socket(monkeypatch):
-    monkeypatch.setattr(browser_wire, "MAX_WAITING", 10)
+    monkeypatch.setattr(browser_wire, "MAX_WAITING_CHARACTERS", 10)
     socket, wire, _ = opened()
     await wire.send("fine")
     socket.bufferedAmount = 11
@@ -132,7 +132,7 @@ async def test_too_many_unsent_bytes_end_the_socket(monkeypatch):
 
 
 async def test_empty_messages_count_towards_the_limit(monkeypatch):
-    monkeypatch.setattr(browser_wire, "MAX_WAITING", 10)
+    monkeypatch.setattr(browser_wire, "MAX_WAITING_CHARACTERS", 10)
     socket, wire, _ = opened()
     for _ in range(10):
         socket.onmessage.told(SimpleNamespace(data=""))

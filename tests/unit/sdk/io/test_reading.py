@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tailwire.sdk.io.reading import MAX_TRIMMED, TooMuch, read_frame, read_json
+from tailwire.sdk.io.reading import MAX_TRIMMED_BYTES, TooMuch, read_frame, read_json
 
 DEEP, LONG = "[" * 5000 + "]" * 5000, "9" * 5000
 
@@ -30,7 +30,7 @@ def test_invalid_json_is_reported_as_such(read, text):
 
 def test_large_documents_are_not_searched():
     with pytest.raises(TooMuch):
-        read_json("[" * MAX_TRIMMED + "]" * MAX_TRIMMED)
+        read_json("[" * MAX_TRIMMED_BYTES + "]" * MAX_TRIMMED_BYTES)
 
 
 def test_data_after_a_frame_is_refused():
