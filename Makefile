@@ -80,8 +80,9 @@ spec: $(STAMP)  ## sentences of the specification that no test covers
 table: $(STAMP)  ## write the connection machine's transition table and its page anew
 	@$(BIN)/python scripts/make_connection_table.py
 
-reference: $(STAMP)  ## write the pages of errors and compatibility, and the types of the blocking client, anew
+reference: $(STAMP)  ## write the pages of the API, errors and compatibility, and the types of the blocking client
 	@$(BIN)/python scripts/make_reference.py
+	@$(BIN)/python scripts/make_api_reference.py
 	@$(BIN)/python scripts/make_sync_face.py
 
 interop: $(STAMP) $(INTEROP)/node_modules/.ready  ## the official clients, unchanged, in a real browser (installs the vendor's packages)

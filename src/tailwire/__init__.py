@@ -49,7 +49,10 @@ if TYPE_CHECKING:
     from tailwire.sdk.connection.causes import Cause as Cause
     from tailwire.sdk.connection.causes import Kind as _CauseKind
     from tailwire.sdk.connection.history import Transition as Transition
-    from tailwire.sdk.connection.state import App, Network, Phase, Status
+    from tailwire.sdk.connection.state import App as _App
+    from tailwire.sdk.connection.state import Network as _Network
+    from tailwire.sdk.connection.state import Phase as _Phase
+    from tailwire.sdk.connection.state import Status as _Status
     from tailwire.sdk.connection.timings import Timings as Timings
     from tailwire.sdk.continuity.state import Continuity as Continuity
     from tailwire.sdk.continuity.state import Kind as _ContinuityKind
@@ -129,12 +132,12 @@ if TYPE_CHECKING:
     from tailwire.wire.entities import TypingIndicator as TypingIndicator
     from tailwire.wire.entities import User as User
 
-    AppState = App
+    AppState = _App
     CauseKind = _CauseKind
-    ConnectionPhase = Phase
-    ConnectionStatus = Status
+    ConnectionPhase = _Phase
+    ConnectionStatus = _Status
     ContinuityKind = _ContinuityKind
-    NetworkState = Network
+    NetworkState = _Network
 
 __version__ = "0.1.0"
 
