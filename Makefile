@@ -55,8 +55,14 @@ serve: $(DEMO)  ## a server on http://127.0.0.1:8480 with demo users
 test: $(STAMP)  ## the whole test suite, a process for each core
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 
-fast: $(STAMP)  ## the tests that need no server process (seconds)
-	@$(BIN)/python -m pytest -q tests/unit tests/explore -m "not slow"
+fast: $(STAMP)  ## the tests that need no server process, a process for each core
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal tests/unit tests/explore -m "not slow"
+
+coverage: $(STAMP)  ## branch coverage of the tests without a server process, by package, against its floors
+	@rm -rf .coverage && mkdir .coverage
+	@$(BIN)/coverage run -m pytest -q tests/unit tests/explore -m "not slow"
+	@$(BIN)/coverage combine -q
+	@$(BIN)/python scripts/check_coverage.py
 
 check: $(CHECK)  ## style, types, import contracts, sizes, words; a minute of fuzzing
 	@$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""The docs say what is so."""
+"""The docs agree with the code: settings, commands, links, constants, generated pages."""
 
 from __future__ import annotations
 

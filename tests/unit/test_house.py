@@ -1,4 +1,4 @@
-"""The house's own rules."""
+"""Rules of the project: public names, docstrings, error codes, the version, the layout of tests."""
 
 from __future__ import annotations
 
