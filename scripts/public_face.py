@@ -11,7 +11,7 @@ import griffe
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 FACES = ("tailwire", "tailwire.sync", "tailwire.bot", "tailwire.admin", "tailwire.testing")
 
-# Classes whose objects an app gets from a call: their constructors are no part of the face.
+# Classes whose objects an app gets from a call: their constructors are not public.
 HANDED_OUT = {
     "Connection", "Context", "Continuity", "Iterating", "ListRequest", "Listing", "LiveConversations", "LiveList",
     "LiveMessages", "LoopWatch", "MessagesRequest", "OutboxEntry", "ReactionsRequest", "Request", "UploadFileRequest",
@@ -42,8 +42,8 @@ def home_of(path: str) -> str:
 
 
 @functools.cache
-def exported() -> dict[str, str]:
-    """Return the public name of each exported object, by the path where it is defined."""
+def public_names() -> dict[str, str]:
+    """Return where each public name is defined; two names may be of one object."""
     found: dict[str, str] = {}
     for face in FACES:
         module = package() if face == "tailwire" else package()[face.removeprefix("tailwire.")]
@@ -53,8 +53,18 @@ def exported() -> dict[str, str]:
             if isinstance(member, griffe.Alias) and not member.target_path.startswith("tailwire."):
                 continue
             home = home_of(f"{face}.{name}")
-            if not home.startswith(f"{face}.{name}"):  # what a face defines by itself is no part of its surface
-                found.setdefault(home, f"{face}.{name}")
+            if not home.startswith(f"{face}.{name}"):  # what a face defines by itself is not exported by it
+                found[f"{face}.{name}"] = home
+    return found
+
+
+@functools.cache
+def exported() -> dict[str, str]:
+    """Return the public name of each exported object, by the path where it is defined."""
+    found: dict[str, str] = {}
+    for public, home in public_names().items():
+        if home not in found or public.rpartition(".")[2] == home.rpartition(".")[2]:
+            found[home] = public
     return found
 
 
@@ -72,6 +82,11 @@ def public_members(owner: griffe.Class) -> Iterator[griffe.Object]:
             target = member.final_target if isinstance(member, griffe.Alias) else member
             if target.path.startswith("tailwire."):
                 yield target
+
+
+def written_out(function: griffe.Object) -> bool:
+    """Return True for a constructor that stands in the source; that of a dataclass follows from its fields."""
+    return function.lineno is not None and "dataclass" not in (function.parent.labels if function.parent else ())
 
 
 def annotations(thing: griffe.Object) -> Iterator[tuple[str, griffe.Expr | str]]:

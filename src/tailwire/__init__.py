@@ -51,7 +51,8 @@ if TYPE_CHECKING:
     from tailwire.sdk.connection.history import Transition as Transition
     from tailwire.sdk.connection.state import AppState as AppState
     from tailwire.sdk.connection.state import ConnectionStatus as ConnectionStatus
-    from tailwire.sdk.connection.state import Network, Phase
+    from tailwire.sdk.connection.state import Network as _Network
+    from tailwire.sdk.connection.state import Phase as _Phase
     from tailwire.sdk.connection.timings import Timings as Timings
     from tailwire.sdk.continuity.state import Continuity as Continuity
     from tailwire.sdk.continuity.state import ContinuityKind as ContinuityKind
@@ -131,8 +132,8 @@ if TYPE_CHECKING:
     from tailwire.wire.entities import TypingIndicator as TypingIndicator
     from tailwire.wire.entities import User as User
 
-    ConnectionPhase = Phase
-    NetworkState = Network
+    ConnectionPhase = _Phase
+    NetworkState = _Network
 
 __version__ = "0.1.0"
 

@@ -1,4 +1,4 @@
-"""Streams whose events are done when the app says so: what was not done is handed over again at the next start."""
+"""Streams with acknowledgement: events that were not acknowledged are handed over again at the next start."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ async def take(events: Any, count: int) -> list[MessageReceived]:
 
 
 async def texts_after_a_crash(stage: Stage, store: MemorySessionStore) -> list[str]:
-    """The texts that a new process is handed over."""
+    """Return the texts that a new process receives."""
     return [e.message.text for e in await after_a_crash(stage, store) if isinstance(e, MessageReceived)]
 
 
 async def after_a_crash(stage: Stage, store: MemorySessionStore) -> list[Any]:
-    """What a new process is handed over, once all is read; the old one goes on with a session of its own."""
+    """Return the events that a new process receives after catch-up; the old one keeps its own session."""
     copy = MemorySessionStore()
     copy.save(stage.server.app_id, store.load(stage.server.app_id))
     again, events = await bob_with_stream(stage, copy)
@@ -54,7 +54,7 @@ async def after_a_crash(stage: Stage, store: MemorySessionStore) -> list[Any]:
     return [e async for e in events]
 
 
-async def test_what_is_not_done_is_handed_over_again(stage: Stage):
+async def test_unacknowledged_events_are_handed_over_again(stage: Stage):
     store, alice = MemorySessionStore(), await stage.enter("alice")
     bob, events = await bob_with_stream(stage, store)
     for n in range(4):
@@ -149,7 +149,7 @@ async def test_a_second_login_of_the_same_user_keeps_what_is_open(stage: Stage):
     assert await texts_after_a_crash(stage, store) == []
 
 
-async def test_what_another_user_had_open_is_not_the_next_one_s(stage: Stage):
+async def test_unacknowledged_events_of_one_user_are_not_handed_to_the_next(stage: Stage):
     store, alice = MemorySessionStore(), await stage.enter("alice")
     bob, events = await bob_with_stream(stage, store)
     await alice.say("bob", "hi")
@@ -193,7 +193,7 @@ async def test_many_that_are_not_done_stop_the_reading(stage: Stage, monkeypatch
     reading.cancel()
 
 
-async def test_what_has_no_place_need_not_be_done(stage: Stage):
+async def test_events_without_a_position_need_no_acknowledgement(stage: Stage):
     _bob, events = await bob_with_stream(stage, MemorySessionStore())
     async for event in events:
         if isinstance(event, ConnectionChanged) and event.status is CONNECTED:
@@ -204,7 +204,7 @@ async def test_what_has_no_place_need_not_be_done(stage: Stage):
         events.done("an id")
 
 
-async def test_what_is_put_off_makes_room_and_is_not_done(stage: Stage):
+async def test_deferred_events_free_capacity_and_stay_unacknowledged(stage: Stage):
     store, alice = MemorySessionStore(), await stage.enter("alice")
     bob, events = await bob_with_stream(stage, store)
     for n in range(3):

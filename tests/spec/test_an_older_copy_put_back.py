@@ -1,4 +1,4 @@
-"""An older copy of the database is put back: nobody is deaf, what comes is told, and no id is given twice."""
+"""Restoring an older copy of the database: clients keep receiving, gaps are reported, and no id is used twice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILES = ("tailwire.db", "tailwire.db-wal", "tailwire.db-shm", "tailwire.db.ids")
 
 
 def copy(stage: Stage, folder: Path) -> None:
-    """A copy of the database of the running server, by SQLite's own means, and of the file beside it."""
+    """Copy the running server's database with SQLite's backup, and the key file next to it."""
     folder.mkdir()
     data = Path(stage.server._settings.data)
     with sqlite3.connect(data / "tailwire.db") as c, sqlite3.connect(folder / "tailwire.db") as to:

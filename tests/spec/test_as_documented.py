@@ -1,4 +1,4 @@
-"""Operations answer as their documentation says, in what is easily overlooked: defaults, fields, codes, who is named."""
+"""Operations follow their documentation in details: defaults, fields, codes, and named users."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def test_when_users_were_blocked_and_deactivated(stage):
         assert all("deactivatedAt" not in user for user in await rest("GET", "/users"))
 
 
-async def test_what_a_role_may_not_use(stage):
+async def test_restricted_features_are_refused_by_role(stage):
     async with Rest(stage) as rest:
         await rest("POST", "/roles", json={"role": "r", "name": "R"})
         await rest("PUT", "/users/bob", json={"role": "r"})
@@ -113,7 +113,7 @@ async def test_a_message_names_its_conversation_at_the_receiver(stage):
         assert "conversationId" not in sent["data"]["entities"]["sender"]["entity"]
 
 
-async def test_what_webhooks_are_told_of_scopes_and_connections(stage):
+async def test_webhooks_receive_scope_and_connection_changes(stage):
     told = []
     async with Rest(stage) as rest:
         error = await rest.refused("ERR_BAD_REQUEST", "POST", "/webhooks", json={"name": "W", "webhookUrl": "x"})
@@ -171,7 +171,7 @@ async def test_pinned_messages_go_on_by_the_time_of_the_pin(stage):
             assert pages[3] == []
 
 
-async def test_what_the_page_of_compatibility_says_is_different(stage):
+async def test_documented_differences_hold(stage):
     async with Rest(stage) as rest:
         await rest("POST", "/groups", behalf="bob", json={"guid": "g", "name": "G", "type": "public"})
         number = (await rest("POST", "/messages", behalf="bob", json=text("g", "group")))["id"]

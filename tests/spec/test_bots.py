@@ -1,4 +1,4 @@
-"""Bots when something goes wrong: a server that is gone, a token that is taken back, an end that does not wait."""
+"""Bots under failures: an unreachable server, a revoked token, a shutdown that does not wait."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_it_waits_for_a_server_that_is_not_there(stage: Stage):
         await alice.ears.until(lambda: alice.ears.texts == ["re long"], 600)
 
 
-async def test_what_takes_too_long_at_the_end_is_for_the_next_start(stage: Stage):
+async def test_work_unfinished_at_shutdown_is_redone_at_the_next_start(stage: Stage):
     bot, alice, store, runs = a_bot(stage), await stage.enter("alice"), MemorySessionStore(), []
 
     @bot.on_message

@@ -41,7 +41,7 @@ from tailwire import (
 
 
 async def refused(code, call):
-    """A call that is refused with a code."""
+    """Assert that a call is refused with a code."""
     with pytest.raises(CometChatException) as caught:
         await call
     assert caught.value.code == code, caught.value
@@ -66,7 +66,7 @@ async def test_reactions(stage):
     await bob.chat.remove_reaction(sent.id, "😀")
     await alice.ears.until(lambda: len(alice.ears.all("reaction")) == 2)
     assert not alice.ears.all("reaction")[1][0]
-    assert not bob.ears.all("reaction")[1:]  # alice's alone: the device that reacts does not hear of itself
+    assert not bob.ears.all("reaction")[1:]  # alice's only: a device does not receive its own reaction
     await refused("ERR_MESSAGE_ID_NOT_FOUND", bob.chat.add_reaction(999, "x"))
     await refused("ERR_BAD_REQUEST", bob.chat.add_reaction(sent.id, "x" * 101))
 
@@ -166,7 +166,7 @@ async def test_receipts_of_a_group(stage):
     assert stored.read_at
 
 
-async def test_who_joins_later_keeps_nobody_from_having_read(stage):
+async def test_late_members_do_not_delay_read_by_all(stage):
     alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     await alice.chat.create_group(Group("team", "Team"))
     await bob.chat.join_group("team")

@@ -24,7 +24,7 @@ spec = pytest.mark.spec
 
 
 @spec("K1", "S13")
-async def test_what_was_missed_comes_in_order_before_what_is_live(stage: Stage):
+async def test_missed_messages_come_in_order_before_live_ones(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await alice.say("bob", "0")
     bob.chat.set_app_state("background")
@@ -280,7 +280,7 @@ async def test_receipts_and_typing(stage: Stage):
     await bob.ears.until(lambda: bool(bob.ears.all("typing ended")))
     assert bob.ears.all("typing") == ["alice"]
     laptop = await stage.enter("alice")
-    await alice.chat.mark_as_read(sent)  # her own: that says nothing, to nobody
+    await alice.chat.mark_as_read(sent)  # the reader's own message: no receipt is sent
     await stage.pass_time(1)
     assert bob.ears.all("read") == laptop.ears.all("read") == []
     await bob.chat.disconnect()
@@ -364,7 +364,7 @@ async def test_receipts_that_were_missed_come_through_the_update_time(stage: Sta
 
 
 @spec("K2")
-async def test_what_all_of_a_group_have_read_comes_after_a_time_without_a_connection(stage: Stage):
+async def test_read_by_all_is_received_after_reconnecting(stage: Stage):
     alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     await alice.chat.create_group(Group("team", "Team"))
     await bob.chat.join_group("team")

@@ -1,4 +1,4 @@
-"""The data folder: for the server's own user alone, and without the key in the database."""
+"""The data folder: readable only by the server's user, and the key is not in the database."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_all_that_is_made_is_private_and_what_was_not_is_tightened(stage, 
         assert open_still <= {"development-cert.pem", "development-key.pem"}  # TLS is not used in this run
 
 
-async def test_who_has_the_database_can_make_no_pass(stage, tmp_path):
+async def test_the_database_alone_is_not_enough_to_make_a_pass(stage, tmp_path):
     async with Rest(stage) as rest:
         token = await rest.token("alice")
         await rest("GET", "/me", as_="alice")

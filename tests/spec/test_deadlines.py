@@ -1,4 +1,4 @@
-"""Every call has an end: 15 s after bytes last moved, whatever hangs; one that makes progress is not cut."""
+"""Every call ends 15 s after bytes last moved; a call that makes progress is not cut."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tailwire.testing.virtual.world import PORT
 
 
 async def fails_after(stage: Stage, call) -> float:
-    """Await a call that ends because nothing moved; answer the seconds that it took."""
+    """Await a call that fails because nothing moved, and return the seconds it took."""
     began = stage.now
     with pytest.raises(CometChatException) as caught:
         await call
@@ -134,7 +134,7 @@ async def test_while_only_others_move_a_call_waits_a_minute(stage: Stage):
     moving = asyncio.create_task(others())
     assert await fails_after(stage, alice.chat._ask("GET", "/messages")) == pytest.approx(60, abs=1)
     moving.cancel()
-    # A line that was alive when the call began is no reason to wait longer when it dies.
+    # A line that was alive when the call began does not extend the deadline when it dies.
     assert await fails_after(stage, alice.chat._ask("GET", "/messages")) == pytest.approx(15, abs=0.1)
 
 

@@ -81,7 +81,7 @@ async def test_words_of_a_deleted_message_leave_the_index(stage, tmp_path):
         assert "quokka" not in left_in(tmp_path)
 
 
-async def test_what_was_to_be_done_when_the_server_died_is_done_after_it(stage, tmp_path):
+async def test_a_deletion_interrupted_by_a_crash_is_completed_at_startup(stage, tmp_path):
     async with Rest(stage) as rest:
         await a_life(rest)
         await rest("DELETE", "/users/alice", json={"permanent": True})
@@ -109,7 +109,7 @@ async def test_messages_carry_no_metadata_of_users(stage, tmp_path):
         assert not [body for body in held if b"alice@example.com" in body]
 
 
-async def test_what_is_kept_about_a_person_can_be_exported(stage, tmp_path):
+async def test_everything_kept_about_a_user_can_be_exported(stage, tmp_path):
     async with Rest(stage) as rest:
         life = await a_life(rest)
         await rest("POST", "/messages", as_="bob", json={**BOB_TO_CAROL, "data": {"text": "not for alice"}})

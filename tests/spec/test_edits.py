@@ -1,4 +1,4 @@
-"""Many edits of a message take the place of one in history, and none in the limit of what is caught up."""
+"""Many edits of a message occupy one place in history, and none of the catch-up limit."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_edits_of_many_messages_do_not_count_towards_the_limit(stage: Stag
 
 
 @pytest.mark.spec("K2")
-async def test_who_is_there_hears_each_edit(stage: Stage):
+async def test_connected_clients_receive_each_edit(stage: Stage):
     alice, bob = await stage.enter("alice", auto=False), await stage.enter("bob")
     message = await alice.say("bob", "…")
     for n in range(20):
@@ -67,13 +67,13 @@ async def test_who_is_there_hears_each_edit(stage: Stage):
 
 
 async def written(stage: Stage, word: bytes) -> int:
-    """How many stored messages have a word."""
+    """Return how many stored messages contain a word."""
     rows = await stage.server.parts.store.database.rows("SELECT body FROM messages", ())
     return sum(word in row[0] for row in rows)
 
 
 @pytest.mark.parametrize("how", ["deleted", "removed for good", "their user removed"])
-async def test_what_an_edited_message_said_goes_with_it(stage: Stage, how: str):
+async def test_earlier_texts_of_an_edited_message_are_removed_with_it(stage: Stage, how: str):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     async with Rest(stage) as rest:
         await rest("POST", "/groups", as_="bob", json={"guid": "g", "name": "G", "type": "public"})

@@ -1,4 +1,4 @@
-"""What a user reads when something goes wrong: errors of the network, the calls that are repeated, and the log."""
+"""What a developer reads when something fails: network errors, retried calls, and the log."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def error_at(host: str) -> CometChatException:
     return caught.value
 
 
-async def test_what_stands_in_the_way_is_said_in_words_with_what_to_do():
+async def test_network_errors_say_what_is_wrong_and_what_to_do():
     async def http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")

@@ -1,4 +1,4 @@
-"""What our own server and SDK agree on beyond the documented protocol, and that each of it can be missing."""
+"""Protocol features beyond the documented ones, each of them optional."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def test_an_own_message_behind_it_does_not_hide_one_that_was_lost(stage: S
     losing.subjects = {user_subject("alice")}
     await bob.say("alice", "four")
     losing.subjects = set()
-    await alice.chat.delete_message(sent.id)  # what is told of that has one before it too
+    await alice.chat.delete_message(sent.id)  # the deletion's frame names a predecessor too
     await alice.ears.until(lambda: "four" in alice.ears.texts)
     await bob.say("alice", "five")
     await alice.ears.until(lambda: "five" in alice.ears.texts)
@@ -112,10 +112,10 @@ async def test_a_message_lost_before_somebody_comes_to_the_group_is_noticed(stag
     begin = stage.now
     await alice.say("team", "hello", "group")
     await carol.ears.until(lambda: carol.ears.texts == ["hello"])
-    assert stage.now - begin <= 0.1  # what came before her is not missing
+    assert stage.now - begin <= 0.1  # earlier messages are not reported as missing
 
 
-async def test_who_does_not_ask_is_not_told_what_came_before(stage: Stage):
+async def test_clients_without_the_feature_receive_no_predecessor(stage: Stage):
     async with Rest(stage) as rest:
         body = {"receiver": "bob", "receiverType": "user", "data": {"text": "x"}}
         for _ in range(2):
@@ -135,7 +135,7 @@ async def test_in_a_group_too_and_who_joins_or_replies_waits_for_nothing(stage: 
     await alice.say("team", "hello", "group")
     await carol.ears.until(lambda: carol.ears.texts == ["hello"])
     await carol.say("team", "hi", "group")
-    await alice.say("team", "how are you", "group")  # after carol's own, which she does not hear
+    await alice.say("team", "how are you", "group")  # follows carol's own message, which carol does not receive
     await carol.ears.until(lambda: len(carol.ears.texts) == 2)
     assert stage.now - begin < 0.3
     losing = Losing(stage)
@@ -173,7 +173,7 @@ async def test_a_blip_is_not_told_and_an_absence_is(stage: Stage):
     assert bob.status is not CONNECTED
 
 
-async def test_who_says_goodbye_is_offline_at_once(stage: Stage):
+async def test_a_clean_close_makes_a_user_offline_immediately(stage: Stage):
     alice = await stage.enter("alice", presence=True)
     bob = await stage.enter("bob")
     await alice.ears.until(lambda: "bob" in alice.ears.all("online"))
@@ -183,7 +183,7 @@ async def test_who_says_goodbye_is_offline_at_once(stage: Stage):
     assert stage.now - begin < 1
 
 
-async def test_whose_window_the_server_ends_is_offline_at_once(stage: Stage):
+async def test_ending_the_background_window_makes_a_user_offline_immediately(stage: Stage):
     alice = await stage.enter("alice", presence=True)
     bob = await stage.enter("bob", auto=False)
     await bob.chat.connect()
@@ -203,7 +203,7 @@ async def test_in_the_background_a_user_is_away(stage: Stage):
     await alice.ears.until(lambda: alice.ears.all("online") == ["alice", "bob"])
     phone.chat.set_app_state("background")
     await stage.pass_time(1)
-    assert alice.ears.all("away") == []  # she is at her desk
+    assert alice.ears.all("away") == []  # alice is active
     desk.chat.set_app_state("background")
     await alice.ears.until(lambda: alice.ears.all("away") == ["bob"])
     phone.chat.set_app_state("foreground")

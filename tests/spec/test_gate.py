@@ -1,4 +1,4 @@
-"""A closed client takes no call, and a client takes calls on its own event loop alone."""
+"""A closed client refuses calls, and a client accepts calls only on its own event loop."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ async def test_a_send_is_in_doubt_and_is_stored_once(stage: Stage, kind: str):
     with pytest.raises(CometChatException) as caught:
         await alice.chat.send_message(message)
     assert caught.value.code in IN_DOUBT
-    assert await stored(stage) == [("m1", "alice")]  # the server has it, whatever the client was told
+    assert await stored(stage) == [("m1", "alice")]  # the server stored it, whatever the client received
     stage.network.middleboxes.clear()
     stage.network.drop()
     again = await alice.chat.send_message(message)

@@ -1,4 +1,4 @@
-"""Drafts: transient messages of one shape are a message that grows; everything else of it comes as ever."""
+"""Drafts: transient messages of one shape carry a growing message; all others arrive unchanged."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def test_a_message_that_came_while_the_reader_was_away_ends_it(stage: Stag
     assert alice.ears.all("draft")[-1].ended
 
 
-async def test_what_is_of_another_shape_comes_as_a_transient_message(stage: Stage):
+async def test_transient_messages_of_another_shape_are_not_drafts(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     hostile: list[dict[str, Any]] = [
         {"draft": "d1"},

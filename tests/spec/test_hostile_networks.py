@@ -1,4 +1,4 @@
-"""What a reviewer and an attacker on the line found: each case with the code that it broke (T4, T6, T8, K1, K3, K5)."""
+"""Regressions under hostile networks (T4, T6, T8, K1, K3, K5)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def code_of(call) -> str:
 
 
 @spec("T6")
-async def test_who_is_told_to_retry_at_once_does_not_hammer(stage: Stage):
+async def test_retry_after_zero_does_not_cause_a_retry_storm(stage: Stage):
     alice = await stage.enter("alice", outbox=True)
     at_once = BUSY.replace(b"Retry-After: 3600", b"Retry-After: 0")
     stage.network.middleboxes[""] = lambda behind: lambda: Answering(at_once)
@@ -74,7 +74,7 @@ async def test_a_poll_that_fails_ends_with_the_wish_for_a_socket(stage: Stage):
 
 
 @spec("K3")
-async def test_what_one_user_began_to_send_is_not_sent_as_the_next(stage: Stage):
+async def test_a_send_begun_by_one_user_is_not_sent_as_the_next(stage: Stage):
     alice, carol = await stage.enter("alice", auto=False), await stage.enter("carol")
     stage.network.middleboxes[""] = lambda behind: lambda: Answering(BUSY.replace(b"3600", b"2"))
     alice.chat._reached().drop()
@@ -228,7 +228,7 @@ async def test_another_services_error_is_not_the_servers(stage: Stage):
     await bob.ears.until(lambda: bob.ears.texts == ["waits"], timeout=120)
 
 
-async def test_who_asks_and_takes_no_answer_is_let_go(stage: Stage):
+async def test_clients_that_read_no_answers_are_disconnected(stage: Stage):
     async with connect("ws://server:8480/", ping_interval=None, compression=None) as flood:
         flood.transport.pause_reading()
         stage.network.set_line("", 1e9, 1.0, 5.0)  # nothing comes down any more

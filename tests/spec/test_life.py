@@ -1,4 +1,4 @@
-"""A socket that is well is never cut, and one that is dead is noticed: who says what when, on fast and on slow lines (T3).
+"""A healthy socket is never cut, and a dead one is detected, on fast and on slow networks (T3).
 
 On virtual time; `make networks` runs the same situations over real sockets.
 """
@@ -25,7 +25,7 @@ def sockets_of(stage: Stage) -> list[MemoryTransport]:
 
 
 async def lively(stage: Stage, writer: Actor, receiver: str, seconds: int, every: int = 5) -> None:
-    """Somebody writes all the time."""
+    """Send a message from one user every `every` seconds."""
     for n in range(seconds // every):
         await stage.pass_time(every)
         await writer.say(receiver, str(n))
@@ -33,14 +33,14 @@ async def lively(stage: Stage, writer: Actor, receiver: str, seconds: int, every
 
 @spec("T3")
 @pytest.mark.parametrize("auto", [True, False])
-async def test_who_only_listens_in_a_lively_chat_stays_connected(stage: Stage, auto: bool):
+async def test_a_listener_in_a_lively_chat_stays_connected(stage: Stage, auto: bool):
     alice, bob = await stage.enter("alice"), await stage.enter("bob", auto=auto)
     if not auto:
         await bob.chat.connect()
         await bob.connected()
     await lively(stage, alice, "bob", 600)
     await stage.pass_time(1)
-    assert bob.ears.statuses.count(DISCONNECTED) <= 1  # a listener is told the status of its beginning
+    assert bob.ears.statuses.count(DISCONNECTED) <= 1  # a new listener receives the current status
     assert bob.ears.statuses[-1] is CONNECTED
     assert len(bob.ears.texts) == 120
     assert not stage.server.parts.metrics.closes
@@ -52,7 +52,7 @@ async def test_a_listener_says_something_every_two_intervals(stage: Stage):
     await lively(stage, alice, "bob", 60)
     before = stage.server.parts.metrics.frames_in
     await lively(stage, alice, "bob", 300)
-    of_alice = 300 / 15  # she hears nothing, and asks at each interval
+    of_alice = 300 / 15  # alice receives nothing, and pings at each interval
     assert of_alice + 9 <= stage.server.parts.metrics.frames_in - before <= of_alice + 12
     assert bob.status is CONNECTED
 
@@ -197,7 +197,7 @@ async def test_the_server_waits_while_the_network_takes_what_was_written_before_
 
 
 @spec("T3")
-async def test_what_an_upload_moved_before_a_ping_is_no_life_after_it(stage: Stage):
+async def test_upload_traffic_before_a_ping_does_not_count_as_its_answer(stage: Stage):
     alice = await stage.enter("alice")
     stage.network.set_line("device", 8_000, 8_000, 1.0)
     file = UploadFile(content=bytes(400_000), name="photo.bin")

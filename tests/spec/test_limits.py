@@ -1,4 +1,4 @@
-"""Rates: who sends too much is told so with Retry-After, and the SDK keeps to it (T6, K3)."""
+"""Rate limits: refusals carry Retry-After, and the SDK honours it (T6, K3)."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def some_frames(stage: Stage, tmp_path) -> Stage:
     return stage
 
 
-async def test_who_floods_anew_without_waiting_is_not_listened_to(stage: Stage, some_frames):
+async def test_a_client_that_floods_again_without_waiting_is_ignored(stage: Stage, some_frames):
     sessions = stage.server.parts.actions.sessions
     made = await sessions.create_token("alice")
     me = await sessions.me(await sessions.caller(made["authToken"], "raw"), made["authToken"])
@@ -136,7 +136,7 @@ async def test_who_floods_anew_without_waiting_is_not_listened_to(stage: Stage, 
     assert stage.server.parts.metrics.frames_in <= 220  # of the first, and of the third, which came when it might
 
 
-async def test_what_is_not_worked_off_yet_stays_in_the_network(stage: Stage, some_frames):
+async def test_unprocessed_frames_stay_in_the_network(stage: Stage, some_frames):
     bob = await stage.enter("bob")
     sent = await bob.say("alice", "hello")
     sessions = stage.server.parts.actions.sessions
@@ -258,7 +258,7 @@ async def test_each_answer_says_how_many_requests_are_left(stage: Stage, slow_se
         assert (answer.status_code, answer.json()["error"]["code"]) == (429, "ERR_TOO_MANY_REQUESTS")
         assert int(answer.headers["retry-after"]) >= 1
         assert int(answer.headers["x-rate-limit-reset"]) > stage.server.world.seconds()
-        # Another user's requests are not her own's.
+        # Another user's requests count separately.
         assert (await rest.answer("POST", "/messages", as_="carol", json=text)).status_code == 200
 
 
@@ -333,7 +333,7 @@ async def test_each_of_several_receivers_counts(stage: Stage, few_to_many):
 
 
 @pytest.mark.parametrize(("own", "app", "told"), [(60, 6000, "15"), (6000, 60, "60")])
-async def test_of_two_rates_the_nearer_is_told(stage: Stage, tmp_path, own, app, told):
+async def test_the_nearer_of_two_rate_limits_is_reported(stage: Stage, tmp_path, own, app, told):
     await stage.server.stop()
     limited(stage, tmp_path, sends_per_minute=own, standard_per_minute=app)
     await stage.server.start()
@@ -490,7 +490,7 @@ async def test_how_many_of_each_there_may_be(stage: Stage, small_limits):
             body = {"receiver": "alice", "receiverType": "user", "data": {"text": text}}
             ids.append((await rest("POST", "/messages", as_="bob", json=body))["id"])
         for what, code in (("pin", "PINNED"), ("save", "SAVED")):
-            for _ in range(2):  # once more is no more
+            for _ in range(2):  # the second call adds nothing
                 await rest("POST", f"/messages/{ids[0]}/{what}", as_="alice")
             error = await rest.refused(
                 f"ERR_{code}_MESSAGES_LIMIT_EXCEEDED", "POST", f"/messages/{ids[1]}/{what}", as_="alice"
@@ -553,7 +553,7 @@ def few_guesses(stage: Stage, tmp_path) -> Stage:
     return stage
 
 
-async def test_who_guesses_tokens_is_slowed_and_who_is_known_there_is_not(stage: Stage, few_guesses):
+async def test_guessing_tokens_is_slowed_and_known_users_are_not(stage: Stage, few_guesses):
     alice = await stage.enter("alice")
     async with Rest(stage) as rest:
         wrong = {"authtoken": "alice_1700000000guess", "apikey": ""}
@@ -575,12 +575,12 @@ async def test_who_guesses_tokens_is_slowed_and_who_is_known_there_is_not(stage:
         await rest.refused("ERR_TOO_MANY_REQUESTS", "GET", "/apikeys", headers=guess)
         stage.network.drop()
         await alice.ears.until(lambda: alice.ears.statuses[-1] is not CONNECTED)
-        await alice.connected()  # her pass is checked after a while
+        await alice.connected()  # the pass is checked after a while
         await stage.pass_time(30)
         assert (await rest("GET", "/me", as_="carol"))["uid"] == "carol"
 
 
-async def test_who_guesses_a_password_is_slowed(stage: Stage, few_guesses):
+async def test_guessing_a_password_is_slowed(stage: Stage, few_guesses):
     alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     await alice.chat.create_group(Group("safe", "Safe", type="password", password="right"))
 
@@ -645,7 +645,7 @@ async def test_strangers_do_not_use_up_the_turns_of_those_who_show_that_they_hav
     waiting = await strangers(stage, 40)  # one a second is let in: there is no turn left for one without a pass
     await alice.ears.until(lambda: alice.ears.statuses[-1] is not CONNECTED)
     await alice.connected()
-    assert stage.now - begin < 2  # her own wait before she tries again
+    assert stage.now - begin < 2  # the client's own wait before it retries
     assert "server_busy" not in [str(t.cause) for t in alice.chat.connection.history]
     assert sum(s.status == 503 for s in waiting) > 30
 

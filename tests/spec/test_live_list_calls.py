@@ -1,4 +1,4 @@
-"""Live lists as an app uses them: what is there at once, paging, typing, the outbox, gaps, and misuse."""
+"""Live lists as an app uses them: initial content, paging, typing, the outbox, gaps, and misuse."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def requests(actor: Actor) -> list[str]:
     return paths
 
 
-async def test_what_happens_needs_no_request(stage: Stage):
+async def test_events_update_live_lists_without_requests(stage: Stage):
     alice, bob = await pair(stage)
     await bob.say("alice", "first")
     conversations, messages = await alice.chat.live_conversations(), await alice.chat.live_messages(uid="bob")
@@ -223,7 +223,7 @@ async def test_after_a_gap_the_list_begins_anew_and_has_no_hole(stage: Stage):
     assert texts(live) == [f"{n}" for n in range(60)]
 
 
-async def test_who_is_put_out_sees_that_and_may_come_back(stage: Stage):
+async def test_a_kicked_member_sees_it_and_can_rejoin(stage: Stage):
     alice, bob = await pair(stage)
     await bob.chat.create_group(Group("g", "Group"))
     await bob.chat.add_members_to_group("g", [GroupMember("alice")])
@@ -307,7 +307,7 @@ async def test_a_list_that_begins_without_a_network_shows_what_is_queued_and_is_
     assert texts(messages) == ["before", "from the tunnel"]
 
 
-async def test_what_the_server_left_out_under_load_is_read_again(stage: Stage):
+async def test_updates_dropped_under_load_are_fetched_again(stage: Stage):
     alice, bob = await pair(stage)
     await bob.say("alice", "one")
     live = await alice.chat.live_messages(uid="bob")

@@ -1,4 +1,4 @@
-"""Live lists where much happens: each change is told, nothing is asked for without end, nobody's callback harms others."""
+"""Live lists under many events: each change is reported, requests are bounded, and a failing callback harms no other."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def test_many_deletions_hide_nothing_that_is_older(stage: Stage):
     assert texts == [*map(str, range(40)), *["y"] * 5]
 
 
-async def test_what_a_read_in_vain_has_reached_is_kept(stage: Stage, monkeypatch):
+async def test_a_failed_read_keeps_what_it_fetched(stage: Stage, monkeypatch):
     monkeypatch.setattr("tailwire.sdk.live.messages.MAX_FRUITLESS_REQUESTS", 2)
     monkeypatch.setattr("tailwire.sdk.live.messages.PAGE_SIZE", 10)
     alice, bob = await group_of(stage)
@@ -125,7 +125,7 @@ async def test_in_a_storm_a_new_conversation_is_there_at_once(stage: Stage):
     await until(lambda: "user/carol" in [i.key for i in live.items], 3)
 
 
-async def test_what_another_conversation_tells_rebuilds_nothing(stage: Stage):
+async def test_events_of_another_conversation_do_not_rebuild_the_list(stage: Stage):
     alice, bob = await group_of(stage)
     await bob.say("alice", "hello")
     live = await alice.chat.live_messages(guid="g")

@@ -45,7 +45,7 @@ async def test_init_fails_with_what_is_no_good(app_id: str, builder: AppSettings
     assert (e.code, e.message) == ("ERR_CHAT_API_FAILURE", "SDK initialization failed.")
     assert e.details.startswith("Please verify your App ID and region, then try again.")
     assert isinstance(e.__cause__, ValueError)
-    assert str(e.__cause__) in e.details  # says which setting is no good
+    assert str(e.__cause__) in e.details  # names the invalid setting
     told = []
     assert await chat.init(on_error=told.append) is None
     assert told[0].code == "ERR_CHAT_API_FAILURE"
@@ -138,7 +138,7 @@ async def test_status_and_listener_agree_through_the_cycle(stage: Stage):
 
     alice.chat.add_connection_listener("checking", Checking())
     await stage.pass_time(0.1)
-    assert seen == [("connected", "connected")]  # added late, it is told the status of now
+    assert seen == [("connected", "connected")]  # a listener that is added late receives the current status
     stage.network.drop()
     await stage.pass_time(5)
     assert seen == [("connected", "connected"), ("disconnected", "-"), ("connected", "connected")]
@@ -164,7 +164,7 @@ async def test_feature_throttled(stage: Stage):
 
 
 @spec("S2", "S27")
-async def test_who_hears_a_message(stage: Stage):
+async def test_messages_reach_the_receiver_and_other_devices_of_the_sender(stage: Stage):
     phone, laptop = await stage.enter("alice"), await stage.enter("alice")
     bob, carol = await stage.enter("bob"), await stage.enter("carol")
     await phone.say("bob", "hello")
@@ -219,7 +219,7 @@ async def test_presence_of_friends_and_by_role(stage: Stage):
         assert friends.ears.all("online") == ["bob"]
         assert staff.ears.all("online") == ["dora"]
         assert everybody.ears.all("online")[-3:] == ["bob", "carol", "dora"]
-        # Those with whom there is a block do not hear of it.
+        # Blocked users receive nothing.
         await rest("POST", "/users/carol/blockedusers", json={"blockedUids": ["alice"]})
         for actor in stage.actors[-2:-1]:
             await actor.chat.disconnect()
@@ -296,7 +296,7 @@ async def test_wait_disconnected(stage: Stage):
     await bob.chat.wait_disconnected()
     bob.chat.set_app_state("foreground")
     await bob.connected()
-    stage.network.half_open("")  # nobody answers the goodbye
+    stage.network.half_open("")  # the closing frame is not answered
     bob.chat.set_app_state("background")
     with pytest.raises(TimeoutError):
         await bob.chat.wait_disconnected(0.2)
@@ -582,7 +582,7 @@ async def test_login_of_the_user_who_is_logged_in_keeps_the_session(stage: Stage
     assert again.chat.connection.history == connected_since
 
 
-async def test_what_comes_while_a_login_waits_for_its_answer_is_handed_over_behind_it(stage: Stage):
+async def test_events_during_a_login_are_handed_over_after_it(stage: Stage):
     store, alice = MemorySessionStore(), await stage.enter("alice")
     phone = stage.actor(store=store)
     await phone.chat.init()
@@ -608,7 +608,7 @@ async def test_what_comes_while_a_login_waits_for_its_answer_is_handed_over_behi
         assert [e.message.text async for e in first(again.chat.events(), 1)] == ["missed"]
 
 
-async def test_what_one_user_was_sent_is_not_handed_over_as_the_next_one_s(stage: Stage):
+async def test_events_of_one_user_are_not_handed_to_the_next(stage: Stage):
     phone, carol = stage.actor(store=MemorySessionStore()), await stage.enter("carol")
     heard, go_on = [], asyncio.Event()
 
@@ -634,7 +634,7 @@ async def test_what_one_user_was_sent_is_not_handed_over_as_the_next_one_s(stage
 
 
 async def first(events, count):
-    """So many received messages of a stream."""
+    """Return the first `count` messages of a stream."""
     async for event in events:
         if isinstance(event, MessageReceived):
             yield event

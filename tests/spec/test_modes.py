@@ -203,7 +203,7 @@ async def test_the_window_is_thirty_seconds_to_the_second(stage: Stage):
 
 
 @spec("S13", "S15", "C9")
-async def test_what_is_sent_after_the_window_comes_with_the_next_connection(stage: Stage):
+async def test_messages_sent_after_the_window_arrive_with_the_next_connection(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob", auto=False)
     await bob.chat.connect()
     bob.chat.set_app_state("background")

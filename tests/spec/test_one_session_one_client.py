@@ -1,4 +1,4 @@
-"""A saved session has one client at a time, and what is queued is on the disk."""
+"""A saved session has one client at a time, and queued messages are on the disk."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def test_the_claim_ends_with_its_process(stage: Stage, tmp_path):
     await actor.chat.init()
 
 
-def test_what_is_queued_is_synced_before_it_takes_its_name(tmp_path, monkeypatch):
+def test_queue_files_are_synced_before_they_are_renamed(tmp_path, monkeypatch):
     done = []
     sync, replace = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda d: (done.append("sync"), sync(d)))

@@ -1,4 +1,4 @@
-"""The app ends, or logs in once more, amid a backlog: what its listeners were given does not come again (K1)."""
+"""Closing, or logging in again, during a backlog: events that listeners received are not repeated (K1)."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def test_a_callback_that_does_not_end_is_cancelled_and_its_message_comes_a
 
 
 @spec("K1", "S2")
-async def test_what_comes_while_the_same_user_logs_in_once_more_comes_once(stage: Stage):
+async def test_events_during_a_second_login_of_the_same_user_come_once(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
 
     async def say(n: int) -> None:

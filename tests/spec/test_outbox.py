@@ -1,4 +1,4 @@
-"""The outbox: what is queued without a network is sent once, in order, over a restart of the app too (K5)."""
+"""The outbox: messages queued offline are sent once, in order, also after a restart of the app (K5)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def store(tmp_path) -> FileSessionStore:
 
 
 @spec("K5")
-async def test_what_is_queued_in_a_tunnel_is_sent_behind_it(stage: Stage):
+async def test_messages_queued_offline_are_sent_when_online(stage: Stage):
     alice, bob = await stage.enter("alice", outbox=True), await stage.enter("bob")
     events = alice.chat.events()
     stage.network.cut()
@@ -172,7 +172,7 @@ async def test_cancelling(stage: Stage):
 
 
 @spec("K5")
-async def test_who_logs_out_leaves_nothing_behind(stage: Stage, store):
+async def test_logging_out_removes_the_outbox(stage: Stage, store):
     alice = await stage.enter("alice", outbox=True, store=store)
     stage.network.cut()
     entry = alice.chat.queue_message(text("secret"))
@@ -267,7 +267,7 @@ async def test_two_users_of_one_device_have_an_outbox_each(stage: Stage, store):
     await alice.chat.aclose()
     stage.network.restore()
     carol = stage.actor(outbox=True, store=store)
-    store.clear(stage.server.app_id)  # alice's session is gone, but she did not log out
+    store.clear(stage.server.app_id)  # alice's session is gone, without a logout
     await carol.chat.init()
     await carol.chat.login("carol", auth_key=stage.server.auth_key)
     assert carol.chat.queued_messages() == []

@@ -1,4 +1,4 @@
-"""Catch-up comes page by page: handed over as it is read, kept over a reconnect, never more than the app takes (K1, K4)."""
+"""Catch-up page by page: handed over as it is read, kept over a reconnect, paced by the app (K1, K4)."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ async def test_an_app_that_does_not_keep_up_is_not_read_ahead_for(stage: Stage, 
 
 @spec("K1")
 @pytest.mark.parametrize("error", [httpx2.DecodingError("no gzip"), ZeroDivisionError(), CometChatException("E", "x")])
-async def test_whatever_fails_the_catch_up_is_tried_again_with_a_smaller_page(stage: Stage, error, caplog):
+async def test_a_failed_catch_up_is_retried_with_a_smaller_page(stage: Stage, error, caplog):
     _, bob, texts = await missed(stage, 30)
     requests = Requests(bob)
 

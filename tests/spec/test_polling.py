@@ -1,4 +1,4 @@
-"""Where a proxy lets everything pass but WebSockets, messages still come (T8)."""
+"""Messages arrive by polling where a proxy refuses WebSockets (T8)."""
 
 from __future__ import annotations
 

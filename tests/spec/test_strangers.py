@@ -1,4 +1,4 @@
-"""Something else answers in the server's place: a sign-in page, a proxy, another server. Nothing is taken for refused."""
+"""Something else answers in place of the server: a sign-in page, a proxy, another server. That is never taken for a refusal."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ ANSWERS = {
 
 
 class Stranger(asyncio.Protocol):
-    """Answers whatever is asked in the same way, and closes."""
+    """Sends the same response to every request, and closes."""
 
     def __init__(self, answers: bytes) -> None:
         self._answers = answers
@@ -90,7 +90,7 @@ async def test_queued_messages_wait_and_go_by_themselves(stage: Stage, kind: str
     assert [m.text async for m in bob.chat.messages(uid="alice")] == ["1", "0"]
 
 
-async def test_what_is_said_names_who_answered_and_what_to_do(stage: Stage):
+async def test_errors_name_the_responder_and_what_to_do(stage: Stage):
     actor = stage.actor()
     await actor.chat.init()
     with in_its_place(stage, ANSWERS["maintenance"][0]), pytest.raises(CometChatException) as caught:
@@ -128,7 +128,7 @@ async def test_a_success_of_another_request_wakes_what_is_queued(stage: Stage):
     assert stage.now - back < 9
 
 
-async def test_what_fails_while_others_succeed_is_not_tried_without_pause(stage: Stage, monkeypatch):
+async def test_a_call_that_fails_while_others_succeed_is_retried_with_pauses(stage: Stage, monkeypatch):
     alice = await stage.enter("alice", outbox=True, auto=False)
     tries = []
 

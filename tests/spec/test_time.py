@@ -73,7 +73,7 @@ async def test_no_heartbeat_while_frames_come_in(stage: Stage):
     for n in range(20):
         await stage.pass_time(5)
         await alice.say("bob", str(n))
-    # Alice hears nothing (her sends go over HTTP) and pings at each interval; Bob, who hears, at every second one.
+    # Alice receives nothing (sends go over HTTP) and pings at each interval; Bob receives, and pings at every second one.
     assert stage.server.parts.metrics.frames_in - before <= 100 / 15 + 1 + 100 / 30
     assert bob.status is CONNECTED
 

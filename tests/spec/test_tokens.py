@@ -1,4 +1,4 @@
-"""Tokens that end: a new one is got in time, on the socket that is open; who has none is told so (C22; the token provider)."""
+"""Expiring tokens: a new one is fetched in time and offered on the open socket; failure is reported (C22; the token provider)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def tokens_end(stage: Stage, tmp_path) -> None:
 
 
 class Provider:
-    """Gives tokens of a user as her backend would; can fail, be slow, and give what is no good."""
+    """Provides a user's tokens as a backend would; can fail, be slow, or return an invalid token."""
 
     def __init__(self, stage: Stage, uid: str = "alice") -> None:
         self._stage = stage
@@ -227,7 +227,7 @@ async def test_a_provider_that_never_answers_does_not_stand_in_the_way_when_the_
     assert (provider.most_at_once, provider.under_way) == (1, 0)
 
 
-async def test_what_the_provider_gives_while_the_socket_ends_is_not_asked_for_again(stage: Stage):
+async def test_a_token_provided_while_the_socket_closes_is_used(stage: Stage):
     alice, provider = await enter(stage)
     provider.takes = 5.0
     await stage.pass_time(LIFETIME - 61)
@@ -301,7 +301,7 @@ async def test_a_token_that_ended_without_a_connection_is_not_tried(stage: Stage
     assert stage.server.parts.metrics.closes["token rejected"] == 0
 
 
-async def test_who_logs_out_meanwhile_keeps_no_token(stage: Stage):
+async def test_logging_out_during_a_renewal_discards_the_token(stage: Stage):
     store = MemorySessionStore()
     alice, provider = await enter(stage, store=store)
     provider.takes = 5.0
@@ -371,7 +371,7 @@ async def test_another_auth_frame_of_one_that_did_not_ask_for_it_means_nothing(s
         granted = json.loads(await ws.recv())["body"]["tailwire"]
         assert granted["features"] == ["renew"]
         assert LIFETIME - 1 <= granted["tokenLeft"] <= LIFETIME
-        await ws.send(await auth("bob", **renew))  # another user's: she stays who she is
+        await ws.send(await auth("bob", **renew))  # another user's token: the socket keeps its user
         assert json.loads(await ws.recv())["body"] == {"status": "ERROR", "code": "401"}
         tries = stage.server.parts.api._guesses._tries.left("127.0.0.1")
         for _ in range(3):  # guesses, as at the begin of a connection

@@ -1,4 +1,4 @@
-"""`connection.subscribe()`: each transition when it happens, and what is said of it then."""
+"""`connection.subscribe()`: each transition is reported when it happens."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def test_each_transition_is_told_once_with_the_sentence_of_its_state(stage
     assert len(told) == 3
 
 
-async def test_who_is_told_may_call_the_client(stage: Stage):
+async def test_subscribers_may_call_the_client(stage: Stage):
     alice = await stage.enter("alice")
     phases = []
 

@@ -1,4 +1,4 @@
-"""A server with too much to do: what is left out, who is told, and that no message is lost."""
+"""An overloaded server: low-priority frames are shed, clients are notified, and no message is lost."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ THROTTLED = ConnectionStatus.FEATURE_THROTTLED
 
 
 async def late(stage: Stage, by: float, ticks: int = 30) -> None:
-    """The server's loop is late: its clock goes on faster than its ticks come."""
+    """Make the server's loop late: its clock advances faster than its ticks come."""
     overload = stage.server.parts.overload
     for _ in range(ticks):
         now = (overload._ticked_at or 0.0) + TICK_SECONDS + by
@@ -38,7 +38,7 @@ async def test_the_status_says_it_and_says_when_it_is_over(stage: Stage):
     bob.listen()
     stage.server.parts.overload.level = type(stage.server.parts.overload.level)(2)  # new ones are let in again
     await bob.chat.login("bob", auth_key=stage.server.auth_key)
-    await bob.ears.until(lambda: THROTTLED in bob.ears.statuses)  # who comes later is told too
+    await bob.ears.until(lambda: THROTTLED in bob.ears.statuses)  # later clients are notified too
     await late(stage, 0.0)
     assert (alice.status, bob.status) == (CONNECTED, CONNECTED)
     assert alice.ears.statuses[-1] is CONNECTED
@@ -89,7 +89,7 @@ async def test_typing_first_then_presence_then_receipts_and_messages_never(stage
     assert stage.server.parts.metrics.shed["receipts"] == 1
 
 
-async def test_who_came_and_went_meanwhile_is_told_afterwards(stage: Stage):
+async def test_skipped_presence_changes_are_published_after_the_load(stage: Stage):
     alice = await stage.enter("alice", presence=True)
     bob = await stage.enter("bob")
     await alice.ears.until(lambda: "bob" in alice.ears.all("online"))

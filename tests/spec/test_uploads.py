@@ -169,7 +169,7 @@ async def test_a_file_that_is_too_large_is_refused_while_it_is_read(stage, tmp_p
         await rest("POST", "/messages", as_="alice", data=fields, files={"files[]": ("a", b"x" * 1000)})
 
 
-async def test_of_a_file_that_the_store_cannot_note_nothing_is_left(stage, tmp_path):
+async def test_a_file_the_store_cannot_record_is_removed(stage, tmp_path):
     fields = {"receiver": "bob", "receiverType": "user", "type": "image", "data": "{}"}
     async with Rest(stage) as rest:
         await rest("GET", "/me", as_="alice")
@@ -198,7 +198,7 @@ def names_in(folder) -> set[str]:
 FILE = {"receiver": "bob", "receiverType": "user", "type": "file", "data": "{}"}
 
 
-async def test_of_several_uploads_with_one_form_the_first_stays(stage, tmp_path):
+async def test_the_first_of_several_uploads_with_one_form_is_kept(stage, tmp_path):
     async with Rest(stage) as rest:
         form = (await form_for(rest, "a.txt", 5))["request"]
 
@@ -272,7 +272,7 @@ async def test_a_message_that_is_sent_again_does_not_count_again(stage, tmp_path
         assert len(names_in(tmp_path / "uploads")) == 2
 
 
-async def test_of_a_message_that_was_sent_before_hardly_a_byte_is_written(stage, monkeypatch):
+async def test_resending_a_stored_message_uploads_almost_nothing(stage, monkeypatch):
     written, honest = [], folder._File.write
 
     def write(self, data):
@@ -351,7 +351,7 @@ async def test_a_file_that_nothing_names_goes_in_time_and_an_avatar_stays(stage,
         assert found == [404, 404, 404, 200]
 
 
-async def test_what_was_to_be_removed_when_the_server_died_is_removed_after_it(stage, tmp_path):
+async def test_removals_interrupted_by_a_crash_are_completed_at_startup(stage, tmp_path):
     await restarted(stage, tmp_path, deleted_files_after=100.0)
     async with Rest(stage) as rest:
         made = await rest("POST", "/messages", as_="alice", data=FILE, files={"f": ("a", b"x")})

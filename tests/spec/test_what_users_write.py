@@ -1,4 +1,4 @@
-"""Nothing that one user writes keeps others from reading: it is refused, or everybody can read it."""
+"""Content from one user never stops others from reading: it is refused, or every client can read it."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def test_free_json_in_frames_is_bounded_too(stage: Stage, caplog, value):
     assert all("ERR_BAD_REQUEST" in said for said in refused)
 
 
-async def test_what_one_types_along_is_handed_on_as_it_is_and_not_too_much(stage: Stage):
+async def test_typing_metadata_is_forwarded_unchanged_within_its_limit(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     heard: list[Any] = []
 

@@ -1,4 +1,4 @@
-"""Who may see what: ids that two conversations share, decisions that change meanwhile, what roles and blocks cover."""
+"""Visibility: ids shared by two conversations, permissions that change during a request, roles, and blocks."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ async def locked(rest: Rest, *members: str, **scopes: list[str]) -> None:
 RIGHT = {"password": "right"}
 
 
-async def test_who_is_banned_while_they_join_does_not_get_in(stage: Stage):
+async def test_a_user_banned_while_joining_does_not_become_a_member(stage: Stage):
     async with Rest(stage) as rest:
         await locked(rest)
         join = ("POST", "/groups/g/members", RIGHT, "bob")
@@ -191,7 +191,7 @@ async def test_two_changes_of_a_user_at_once_both_hold(stage: Stage):
         assert (user["role"], user["statusMessage"]) == ("child", "here")
 
 
-async def test_who_is_given_a_group_is_still_in_it(stage: Stage):
+async def test_ownership_is_only_transferred_to_current_members(stage: Stage):
     async with Rest(stage) as rest:
         await locked(rest, "bob")
         transfer = ("PATCH", "/groups/g/owner", {"owner": "bob"}, "alice")
@@ -226,7 +226,7 @@ async def test_nothing_is_done_to_a_message_that_is_deleted_meanwhile(stage: Sta
             assert "reactions" not in shown["data"]
 
 
-async def test_who_is_put_out_says_nothing_more(stage: Stage):
+async def test_a_kicked_member_cannot_send(stage: Stage):
     async with Rest(stage) as rest:
         await locked(rest, "bob")
         said_before = text("g", "before", "group") | {"muid": "m1"}
@@ -360,7 +360,7 @@ async def test_a_role_holds_for_all_ways_to_reach_somebody(stage: Stage):
         await rest.refused("ERR_GUID_NOT_FOUND", "GET", "/groups/trap2")
 
 
-async def test_who_is_blocked_does_not_see_who_is_online(stage: Stage):
+async def test_blocked_users_do_not_see_presence(stage: Stage):
     await stage.enter("alice")
     async with Rest(stage) as rest:
         await rest("POST", "/messages", json=text("carol", "hello"), as_="alice")

@@ -1,4 +1,4 @@
-"""A crowd that leaves is no work for the collector: what belongs to a connection is gone with it."""
+"""Closing many connections leaves no work for the garbage collector: nothing outlives its connection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tailwire.server.rest.protocol import HttpProtocol
 
 @pytest.fixture
 def no_collector():
-    """As with a collector that is long in coming."""
+    """Disable the garbage collector."""
     gc.collect()
     gc.disable()
     yield
@@ -23,7 +23,7 @@ def no_collector():
 
 
 def left() -> Counter[str]:
-    """What the server has of WebSockets: their HTTP side too, which has done its part when they are open."""
+    """Count the server's WebSocket objects, with the HTTP protocols that opened them."""
     found: Counter[str] = Counter()
     for thing in gc.get_objects():
         for kind in (HttpProtocol, SocketProtocol, ServerProtocol):
@@ -47,7 +47,7 @@ async def test_nothing_is_left_of_a_websocket(stage: Stage, no_collector):
     assert left() - before == {}
 
 
-async def test_nor_of_one_that_ends_without_goodbye(stage: Stage, no_collector):
+async def test_no_leftovers_after_abrupt_close(stage: Stage, no_collector):
     before = left()
     await stage.enter("alice")
     stage.network.refusing = True

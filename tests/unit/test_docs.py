@@ -1,4 +1,4 @@
-"""The docs say what is so."""
+"""The docs agree with the code: settings, commands, links, constants, generated pages."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import documented
+import make_api_reference
 import make_reference
 import tailwire
 from tailwire.cli.main import parser_for
@@ -53,7 +54,17 @@ def test_the_reference_is_current_and_each_row_has_its_test():
             assert name in make_reference.ALL, name
 
 
-def test_whatever_can_go_wrong_on_the_line_is_in_the_docs():
+def test_the_api_reference_is_current_and_has_every_public_name():
+    pages = make_api_reference.pages()
+    for path, text in pages.items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name}: run `make reference`"
+    index = pages[make_api_reference.PAGES / "api.md"]
+    assert {name for name in tailwire.__all__ if f"[`{name}`](" not in index} == {"__version__"}
+    headings = set(re.findall(r"^#### (\S+)$", pages[make_api_reference.PAGES / "api-client.md"], re.MULTILINE))
+    assert {f"ChatClient.{name}" for name in dir(tailwire.ChatClient) if not name.startswith("_")} <= headings
+
+
+def test_every_fault_of_the_line_is_in_the_docs():
     text = (ROOT / "docs" / "testing.md").read_text()
     for name in OPERATIONS:
         assert f"`POST /{name}" in text, name

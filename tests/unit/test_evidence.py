@@ -52,7 +52,7 @@ def test_a_fixed_path_is_not_taken_for_one_with_a_parameter():
 
 def test_a_row_whose_only_test_is_removed_has_none(monkeypatch):
     shown = make_reference.operation_test("POST /ping", frozenset(["POST /ping"]))
-    assert shown == "spec/test_operations.py::test_reports_of_sessions_are_taken_and_not_kept"
+    assert shown == "spec/test_other_operations.py::test_reports_of_sessions_are_taken_and_not_kept"
     others = {name: done for name, done in evidence.tests().items() if name != shown}
     monkeypatch.setattr(evidence, "tests", lambda: others)
     assert make_reference.operation_test("POST /ping", frozenset(["POST /ping"])) == ""

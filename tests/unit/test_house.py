@@ -1,9 +1,11 @@
-"""The house's own rules."""
+"""Rules of the project: public names, docstrings, error codes, the version, the layout of tests."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,16 @@ def test_every_public_method_of_the_client_is_documented():
             if not name.startswith("_") and name != "client":
                 value = next(vars(c)[name] for c in face.__mro__ if name in vars(c))
                 assert getattr(value, "__doc__", None), f"{face.__name__}.{name}"
+
+
+def test_the_version_is_written_once():
+    written = [path for path in (ROOT / "src").rglob("*.py") if f'"{tailwire.__version__}"' in path.read_text("utf-8")]
+    assert written == [ROOT / "src" / "tailwire" / "__init__.py"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert project["project"]["dynamic"] == ["version"]
+    assert ROOT / project["tool"]["hatch"]["version"]["path"] == written[0]
+    wheels = re.findall(r"tailwire-(.*?)-py3", (ROOT / "docs" / "apps.md").read_text("utf-8"))
+    assert set(wheels) == {tailwire.__version__}
 
 
 def test_every_error_code_can_be_produced():

@@ -1,4 +1,4 @@
-"""SECURITY.md names tests that exist, and says of each threat what shows its answer."""
+"""SECURITY.md names tests that exist, and each threat has an answer and evidence."""
 
 from __future__ import annotations
 

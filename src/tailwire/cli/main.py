@@ -6,14 +6,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from tailwire import __version__
 from tailwire.cli.lab import add_lab
-from tailwire.sdk.io.http import VERSION
 
 
 def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """Return the parser for a command line. The settings of `serve` are only added if it is the command."""
     parser = argparse.ArgumentParser(prog="tailwire", description="A chat SDK and its server.")
-    parser.add_argument("--version", action="version", version=f"tailwire {VERSION}")
+    parser.add_argument("--version", action="version", version=f"tailwire {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     serve = commands.add_parser(

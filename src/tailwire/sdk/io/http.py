@@ -12,6 +12,7 @@ from contextlib import nullcontext, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from tailwire import __version__
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.exceptions import AnswerTooLarge, CometChatException, failure, not_reached
 from tailwire.sdk.io.answers import ENCODING, Answer, BadBody, Body, TooLarge
@@ -29,7 +30,6 @@ from tailwire.sdk.io.world import Identity, World
 from tailwire.wire.frames import CLIENT_HEADER
 
 log = logging.getLogger("tailwire")
-VERSION = "0.1.0"
 FIRST_BYTE_SECONDS = 5.0
 """Seconds that a reused connection has for the first byte of a response."""
 MAX_UNSENT_BYTES = 16 * 1024
@@ -152,8 +152,8 @@ class Http:
             "accept-encoding": ENCODING,
             "appid": self._identity.app_id,
             "resource": self._identity.resource,
-            "sdk": f"python@{VERSION}",
-            CLIENT_HEADER: VERSION,
+            "sdk": f"python@{__version__}",
+            CLIENT_HEADER: __version__,
         }
         given = {"authtoken": token, "apikey": key, "authorization": authorization}
         return headers | {name: value for name, value in given.items() if value}

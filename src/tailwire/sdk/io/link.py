@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from tailwire import __version__
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.io.failures import AttemptError, WireClosed, attempt_failed
-from tailwire.sdk.io.http import VERSION, Http
+from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.reading import read_json
 from tailwire.sdk.io.world import Identity, Wire, World
 from tailwire.wire.frames import CLIENT_HEADER, PROOF_HEADER, auth_frame, proof_of
@@ -126,7 +127,7 @@ class Connector:
         Raises:
             CometChatException: if the request fails.
         """
-        body = {"platform": "python", "deviceId": self._identity.resource, "appInfo": {"version": VERSION}}
+        body = {"platform": "python", "deviceId": self._identity.resource, "appInfo": {"version": __version__}}
         user = await self._http.ask("PUT", "/me", token=token, body=body)
         if not isinstance(user, dict) or not isinstance(user.get("uid"), str):
             raise CometChatException("ERR_BAD_ERROR_RESPONSE", "The server's answer names no user.")
@@ -172,7 +173,7 @@ class Connector:
         url = f"{'wss' if secure else 'ws'}://{host}:{port}/"
         moved = self._http.traffic.moved
         try:
-            headers = {CLIENT_HEADER: VERSION, PROOF_HEADER: proof_of(self._pass)}
+            headers = {CLIENT_HEADER: __version__, PROOF_HEADER: proof_of(self._pass)}
             wire = await self._world.open_wire(url, headers, self._tls, self._proxy, moved)
         except AttemptError as e:
             if answered and (e.unexplained or e.cause in _BY_INTERMEDIARIES):
@@ -191,7 +192,7 @@ class Connector:
             self._identity.resource,
             self._pass,
             self._presence,
-            version=f"tailwire/{VERSION}",
+            version=f"tailwire/{__version__}",
             last=last,
         )
 

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import uvicorn
 
+from tailwire import __version__
 from tailwire.server import private_files
 from tailwire.server.actions.export import Export
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
@@ -69,7 +70,6 @@ from tailwire.server.webhooks.delivery_lane import RetryPolicy
 from tailwire.server.webhooks.post import Poster
 from tailwire.server.webhooks.sender import WebhookSender
 
-VERSION = "0.1.0"
 MAX_UPGRADE_DELAY_SECONDS = 3.0
 CONNECTIONS_PER_CLIENT = 2  # one for requests, and one that becomes its WebSocket
 DEMO_USERS = {"alice": "Alice", "bob": "Bob", "carol": "Carol"}
@@ -146,8 +146,9 @@ def _webhooks(settings: Settings, store: SqliteStore, world: World, metrics: Met
         seconds=int(settings.webhook_failed_for),
     )
     poster = Poster(
-        app_id=store.app_id, region=settings.region, unseal=sealer.unseal, user_agent=f"Tailwire/{VERSION} (webhooks)",
-        base=fixed_base(settings), allows=webhook_targets(settings).allows,
+        app_id=store.app_id, region=settings.region, unseal=sealer.unseal,
+        user_agent=f"Tailwire/{__version__} (webhooks)", base=fixed_base(settings),
+        allows=webhook_targets(settings).allows,
     )  # fmt: skip
     patience = RetryPolicy(settings.webhook_retry_for, settings.webhook_longest_gap)
     return WebhookSender(store, world, metrics, poster, patience)
@@ -181,7 +182,7 @@ def _api(
         *WebhookRoutes(a.webhooks).operations(),
     ]
     operations += ServiceRoutes(
-        addresses, metrics, health, operations, VERSION, for_metrics=settings.metrics, for_docs=settings.docs
+        addresses, metrics, health, operations, __version__, for_metrics=settings.metrics, for_docs=settings.docs
     ).operations()
     return Api(
         operations,

@@ -6,7 +6,7 @@ from rest import Rest
 
 
 async def form_for(rest: Rest, name: str, size: int):
-    """The form that uploads a file of alice."""
+    """Return the form for an upload by alice."""
     files = {"files": {"f": {"name": name, "size": size}}}
     return (await rest("POST", "/files/upload-url", as_="alice", json=files))["f"]
 

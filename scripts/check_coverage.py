@@ -1,0 +1,60 @@
+"""Compare the branch coverage of each package with its floor (`make coverage`).
+
+Measured are the tests without a server process, `tests/unit` and `tests/explore`: what only `tests/spec` reaches is not
+in these figures, so that floors of packages which are tested there are low. A floor is raised when the figure has risen.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src" / "tailwire"
+# Percent of statements and branches, by package.
+FLOORS: dict[str, float] = {}
+
+
+def package_of(path: Path) -> str:
+    """Return the package that a module counts for: `sdk/io`, `server/rules`, `sync`."""
+    parts = path.relative_to(SOURCE).parts
+    if len(parts) == 1:
+        return "tailwire"
+    return "/".join(parts[:2]) if parts[0] in ("sdk", "server") and len(parts) > 2 else parts[0]
+
+
+def measured() -> dict[str, float]:
+    """Return the coverage of each package in percent."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "coverage.json"
+        command = [sys.executable, "-m", "coverage", "json", "--quiet", "-o", str(report)]
+        subprocess.run(command, cwd=ROOT, check=True)
+        files = json.loads(report.read_text(encoding="utf-8"))["files"]
+    covered: dict[str, int] = defaultdict(int)
+    whole: dict[str, int] = defaultdict(int)
+    for name, file in files.items():
+        counts, package = file["summary"], package_of((ROOT / name).resolve())
+        covered[package] += counts["covered_lines"] + counts["covered_branches"]
+        whole[package] += counts["num_statements"] + counts["num_branches"]
+    return {package: 100 * covered[package] / count for package, count in sorted(whole.items()) if count}
+
+
+def main() -> int:
+    """Print each package's coverage, and those that are below their floor."""
+    found, missed = measured(), []
+    for package, percent in found.items():
+        floor = FLOORS.get(package)
+        print(f"{package:20} {percent:6.1f} %" + (f"   floor {floor:.0f} %" if floor is not None else ""))
+        if floor is not None and percent < floor:
+            missed.append(f"{package} is covered to {percent:.1f} %, its floor is {floor:.0f} %")
+    missed += [f"{package} has a floor and was not measured" for package in FLOORS if package not in found]
+    print("\n".join(missed) or "coverage: no package is below its floor")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""The checks of prose and references find what they look for."""
+
+from __future__ import annotations
+
+import pytest
+
+import check_references
+import check_words
+
+
+def written(folder, monkeypatch, text, name="module.py"):
+    """A file of a tree of its own."""
+    monkeypatch.setattr(check_words, "ROOT", folder)
+    monkeypatch.setattr(check_references, "ROOT", folder)
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"""Answers whether it is open."""',
+        "x = 1  # who is told that it is closed",
+        '"""A module."""\ndef f():\n    """Return the user, when she is online."""',
+        "def test_what_is_sent_arrives(): pass",
+        "class A:\n    b = 1\n    # seconds at the most",
+    ],
+)
+def test_unwanted_words_are_found_in_docstrings_comments_and_test_names(tmp_path, monkeypatch, text):
+    (problem,) = check_words.problems(written(tmp_path, monkeypatch, text))
+    assert problem.startswith("module.py:")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'x = "she is told at the most"',
+        '"""Return True if there is no limit; it is no longer open."""',
+        "she = none = 1",
+    ],
+)
+def test_code_texts_and_plain_words_are_left_alone(tmp_path, monkeypatch, text):
+    assert check_words.problems(written(tmp_path, monkeypatch, text)) == []
+
+
+def test_a_page_is_read_line_by_line(tmp_path, monkeypatch):
+    page = written(tmp_path, monkeypatch, "# Page\n\nWaits in vain.\n", "page.md")
+    assert check_words.problems(page) == ["page.md:3: 'in vain': without success"]
+
+
+def test_missing_pages_and_unknown_ids_are_found(tmp_path, monkeypatch):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "sdk.md").write_text("", encoding="utf-8")
+    text = '"""See docs/sdk.md, sdk.md and gone.md (C1, C99)."""'
+    assert check_references.problems(written(tmp_path, monkeypatch, text), {"C1"}) == [
+        "module.py:1: the specification has no C99",
+        "module.py:1: there is no page gone.md",
+        "module.py:1: there is no page sdk.md; write docs/sdk.md",
+    ]
+
+
+def test_a_room_that_is_gone_is_an_error():
+    with pytest.raises(SystemExit):
+        list(check_words.files(["src/tailwire/nowhere"]))
