@@ -375,7 +375,7 @@ def helper_test(ours: str) -> str:
 def builder_methods() -> list[tuple[str, str]]:
     """Each public method of each request builder but `build`, under the class that has it."""
     import tailwire
-    from tailwire.sdk.calls.requests import MessagesRequestBuilder
+    from tailwire.sdk.calls.message_requests import MessagesRequestBuilder
 
     found: dict[tuple[str, str], None] = {}
     named = [n for n in sorted(tailwire.__all__) if n.endswith("RequestBuilder") and n != "MessagesRequestBuilder"]

@@ -66,7 +66,7 @@ def imported(name: str, tree: ast.Module, module: str) -> str:
     return f"from {module} import {name}" if hasattr(sys.modules[module], name) else ""
 
 
-def names_in(function: ast.FunctionDef) -> set[str]:
+def names_in(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
     """The names in the annotations of a function, also in those that are text."""
     arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
     found: set[str] = set()

@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from tailwire.adapters.watching import Watch as Watch
     from tailwire.sdk.app_settings import AppSettings as AppSettings
     from tailwire.sdk.app_settings import AppSettingsBuilder as AppSettingsBuilder
-    from tailwire.sdk.calls.lists import BannedGroupMembersRequestBuilder as BannedGroupMembersRequestBuilder
-    from tailwire.sdk.calls.lists import BlockedUsersRequestBuilder as BlockedUsersRequestBuilder
-    from tailwire.sdk.calls.lists import ConversationsRequestBuilder as ConversationsRequestBuilder
-    from tailwire.sdk.calls.lists import GroupMembersRequestBuilder as GroupMembersRequestBuilder
-    from tailwire.sdk.calls.lists import GroupsRequestBuilder as GroupsRequestBuilder
-    from tailwire.sdk.calls.lists import ReactionsRequestBuilder as ReactionsRequestBuilder
-    from tailwire.sdk.calls.lists import UsersRequestBuilder as UsersRequestBuilder
-    from tailwire.sdk.calls.requests import MessagesRequest as MessagesRequest
-    from tailwire.sdk.calls.requests import MessagesRequestBuilder as MessagesRequestBuilder
+    from tailwire.sdk.calls.list_requests import BannedGroupMembersRequestBuilder as BannedGroupMembersRequestBuilder
+    from tailwire.sdk.calls.list_requests import BlockedUsersRequestBuilder as BlockedUsersRequestBuilder
+    from tailwire.sdk.calls.list_requests import ConversationsRequestBuilder as ConversationsRequestBuilder
+    from tailwire.sdk.calls.list_requests import GroupMembersRequestBuilder as GroupMembersRequestBuilder
+    from tailwire.sdk.calls.list_requests import GroupsRequestBuilder as GroupsRequestBuilder
+    from tailwire.sdk.calls.list_requests import ReactionsRequestBuilder as ReactionsRequestBuilder
+    from tailwire.sdk.calls.list_requests import UsersRequestBuilder as UsersRequestBuilder
+    from tailwire.sdk.calls.message_requests import MessagesRequest as MessagesRequest
+    from tailwire.sdk.calls.message_requests import MessagesRequestBuilder as MessagesRequestBuilder
     from tailwire.sdk.calls.upload_request import UploadAttachment as UploadAttachment
     from tailwire.sdk.calls.upload_request import UploadFileRequest as UploadFileRequest
     from tailwire.sdk.calls.uploads import UploadFile as UploadFile
@@ -135,8 +135,8 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "adapters.toga": ("watch_toga",),
     "adapters.watching": ("Watch",),
     "sdk.app_settings": ("AppSettings", "AppSettingsBuilder"),
-    "sdk.calls.requests": ("MessagesRequest", "MessagesRequestBuilder"),
-    "sdk.calls.lists": (
+    "sdk.calls.message_requests": ("MessagesRequest", "MessagesRequestBuilder"),
+    "sdk.calls.list_requests": (
         "BannedGroupMembersRequestBuilder",
         "BlockedUsersRequestBuilder",
         "ConversationsRequestBuilder",

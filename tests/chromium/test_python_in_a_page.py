@@ -248,7 +248,7 @@ async def test_a_page_that_is_left_or_frozen_has_no_socket(scene: Scene):
 async def test_the_network_goes_and_comes_back(scene: Scene):
     await scene.python(BOTH + "watch = watch_browser(alice)\njson.dumps(sorted(watch.knows))")
     await scene.page.set_online(False)
-    assert await scene.python("json.dumps(alice._driver.state.network)") == "offline"
+    assert await scene.python("json.dumps(alice._parts.driver.state.network)") == "offline"
     await scene.page.set_visible(False)
     await scene.page.set_visible(True)  # it looks for a new connection, and finds none
     told = "await until(lambda: 'unreachable' in alice.connection.explain())\njson.dumps(alice.connection.explain())"

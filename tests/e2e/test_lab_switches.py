@@ -48,7 +48,7 @@ async def test_a_switch_that_is_refused_stays_as_it_stood_and_what_is_typed_can_
         lab.do("alice", "online")
         await until(lambda: not alice._tasks)
         lab.do("alice", "manual")
-        await until(lambda: alice._chat is not None and alice.chat._driver.state.mode == "manual")
+        await until(lambda: alice._chat is not None and alice.chat._parts.driver.state.mode == "manual")
         assert standing(lab, "alice")["mode"] == "manual"
 
         lab.do("server", "kill")

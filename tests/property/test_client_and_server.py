@@ -146,7 +146,7 @@ def test_nothing_is_lost_and_nothing_comes_twice(steps, auto):
 
 
 def check(actor: Actor) -> None:
-    driver = actor.chat._driver
+    driver = actor.chat._parts.driver
     if driver is not None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)

@@ -103,8 +103,8 @@ async def test_what_is_said_names_who_answered_and_what_to_do(stage: Stage):
 
 async def test_an_upload_is_not_taken_by_a_sign_in_page(stage: Stage):
     alice = await stage.enter("alice", auto=False)
-    reached = alice.chat._reached()
-    form = await reached.ask("GET", "/me", token=alice.chat._session.auth_token)
+    reached = alice.chat._parts.http
+    form = await reached.ask("GET", "/me", token=alice.chat._sessions.current.auth_token)
     assert form["uid"] == "alice"
 
     async def pieces():
@@ -136,7 +136,7 @@ async def test_what_fails_while_others_succeed_is_not_tried_without_pause(stage:
         tries.append(stage.now)
         raise CometChatException("NO_INTERNET_CONNECTION", "a proxy refuses this request alone")
 
-    monkeypatch.setattr(alice.chat._outbox, "_send", refuse)
+    monkeypatch.setattr(alice.chat._parts.outbox, "_send", refuse)
     alice.chat.queue_message(TextMessage(receiver="bob", text="never"))
     for _ in range(100):
         await alice.chat.get_unread_message_count()
@@ -184,14 +184,14 @@ async def test_a_store_that_raises_stops_neither_the_outbox_nor_the_client(stage
 @pytest.mark.spec("K5")
 async def test_an_error_that_was_not_foreseen_does_not_end_the_outbox(stage: Stage, monkeypatch, caplog):
     alice, bob = await stage.enter("alice", outbox=True), await stage.enter("bob")
-    send, left = alice.chat._outbox._send, [RuntimeError("a fault of ours")] * 2
+    send, left = alice.chat._parts.outbox._send, [RuntimeError("a fault of ours")] * 2
 
     async def fail_twice(body):
         if left:
             raise left.pop()
         return await send(body)
 
-    monkeypatch.setattr(alice.chat._outbox, "_send", fail_twice)
+    monkeypatch.setattr(alice.chat._parts.outbox, "_send", fail_twice)
     entry = alice.chat.queue_message(TextMessage(receiver="bob", text="at last"))
     await entry.result()
     assert entry.error is None

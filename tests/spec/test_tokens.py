@@ -241,18 +241,18 @@ async def test_what_the_provider_gives_while_the_socket_ends_is_not_asked_for_ag
 
 async def test_a_network_that_fails_is_no_reason_to_ask_the_provider_again(stage: Stage):
     alice, provider = await enter(stage)
-    me = alice.chat._connector.me
+    me = alice.chat._parts.connector.me
 
     async def cut_first(token):
         if provider.asked:
             stage.network.cut()
         return await me(token)
 
-    alice.chat._tokens._me = cut_first  # the provider has answered, the server is not reached with what it gave
+    alice.chat._parts.tokens._me = cut_first  # the provider has answered, the server is not reached with what it gave
     await stage.pass_time(LIFETIME - 20)
     assert alice.status is not CONNECTED
     assert len(provider.asked) == 1
-    alice.chat._tokens._me = me
+    alice.chat._parts.tokens._me = me
     stage.network.restore()
     await alice.connected()
     assert len(provider.asked) == 1

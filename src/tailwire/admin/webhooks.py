@@ -15,7 +15,7 @@ from tailwire.admin.records import (
     trigger_from_wire,
     webhook_from_wire,
 )
-from tailwire.sdk.calls.access import decoded, quoted
+from tailwire.sdk.calls.checks import decoded, quoted
 from tailwire.sdk.calls.pages import readable
 
 

@@ -18,13 +18,13 @@ from tailwire.bot.desk import Desk
 from tailwire.bot.reaching import Waits, until_reached
 from tailwire.bot.work import Job
 from tailwire.sdk.app_settings import AppSettings, AppSettingsBuilder
-from tailwire.sdk.calls.tokens import TokenProvider
 from tailwire.sdk.client import ChatClient
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.io.files import FileSessionStore
 from tailwire.sdk.listeners.events import ConnectionFailed, Event, HistoryGap, MessageReceived, TransientReceived
-from tailwire.sdk.sending import AGAIN
+from tailwire.sdk.retry import RETRYABLE
 from tailwire.sdk.session import SessionStore
+from tailwire.sdk.tokens import TokenProvider
 from tailwire.wire.constants import ReceiverType
 from tailwire.wire.entities import MediaMessage, TextMessage
 
@@ -306,7 +306,7 @@ class Bot:
                         raise ValueError(f"the token is {user.uid}'s, and the bot is {self.uid}")
                 return
             except CometChatException as e:
-                if e.code not in AGAIN:
+                if e.code not in RETRYABLE:
                     raise
                 log.warning("the login waits, the server is not reached: %s", e)
                 await asyncio.sleep(max(wait, e.retry_after or 0.0))

@@ -8,15 +8,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
-from tailwire.sdk.calls.tokens import REJECTED
 from tailwire.sdk.exceptions import CometChatException
-from tailwire.sdk.sending import AGAIN
+from tailwire.sdk.retry import RETRYABLE, TOKEN_REJECTED
 
 log = logging.getLogger("tailwire.bot")
 
 T = TypeVar("T")
 FIRST_WAIT, MAX_WAIT = 1.0, 30.0
-LATER = AGAIN | REJECTED
+LATER = RETRYABLE | TOKEN_REJECTED
 """After these the same may succeed later: the server is not reached, or the bot is about to log in again."""
 
 

@@ -1,4 +1,4 @@
-"""`CometChat`: the documented names over the one current client."""
+"""`CometChat`: the documented static methods, which forward to one current client."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from tailwire.sdk.app_settings import AppSettings
-from tailwire.sdk.calls.access import OnError, OnSuccess
 from tailwire.sdk.calls.current import set_current
+from tailwire.sdk.calls.outcome import OnError, OnSuccess
+from tailwire.sdk.calls.parts import gate_of, identity_of
 from tailwire.sdk.client import ChatClient
 from tailwire.sdk.exceptions import failure
 
 
 class _Forward:
-    """A class method that calls the current client's method of the same name."""
+    """A class method that forwards to the current client's method of the same name."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -25,7 +26,7 @@ class _Forward:
 
 
 class CometChat:
-    """The documented static class. Each method does what `ChatClient`'s method of the same name does.
+    """The documented static class. Each method forwards to the method of `ChatClient` with the same name.
 
     ```python
     await CometChat.init("app-id", settings)
@@ -34,6 +35,7 @@ class CometChat:
     """
 
     client: ClassVar[ChatClient | None] = None
+    _made_with: ClassVar[tuple[str, AppSettings] | None] = None
 
     @classmethod
     async def init(
@@ -45,29 +47,37 @@ class CometChat:
         on_error: OnError = None,
         **options: Any,
     ) -> str:
-        """Begin. The same app id and settings again: success at once; others: the client before is closed.
+        """Make the current client. With the same app id and settings again it stays; otherwise it is closed first.
 
         Args:
-            options: as `ChatClient`.
+            app_id: the id of the app.
+            settings: made by `AppSettingsBuilder`.
+            options: the other arguments of `ChatClient`.
+
+        Returns:
+            "Initialization completed successfully".
+
+        Raises:
+            CometChatException: as `ChatClient.init`.
         """
         known = cls.client
-        if known is not None and (known._identity.app_id, known._settings, known._closed) == (app_id, settings, False):
+        if known is not None and cls._made_with == (app_id, settings) and not gate_of(known).closed:
             return await known.init(on_success=on_success, on_error=on_error)
-        if known is not None and known._identity.app_id == app_id:
-            await cls.aclose()  # first: of one app's saved session there is one user at a time
+        if known is not None and identity_of(known).app_id == app_id:
+            await cls.aclose()  # first: a saved session can be used by one client at a time
             known = None
         fresh = ChatClient(app_id, settings, **options)
         result = await fresh.init(on_success=on_success, on_error=on_error)
         if result is not None:
             if known is not None:
                 await known.aclose()
-            cls.client = fresh
+            cls.client, cls._made_with = fresh, (app_id, settings)
             set_current(fresh)
         return result
 
     @classmethod
     async def aclose(cls) -> None:
-        """Close the current client."""
+        """Close the current client. Without one, do nothing."""
         client, cls.client = cls.client, None
         set_current(None)
         if client is not None:
@@ -75,7 +85,7 @@ class CometChat:
 
     @classmethod
     def require_client(cls) -> ChatClient:
-        """The current client.
+        """Return the current client.
 
         Raises:
             CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`.

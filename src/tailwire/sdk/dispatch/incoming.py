@@ -50,6 +50,7 @@ class Incoming:
         queue: called in order.
         fetch: `GET /messages` with a query; gives the messages as the server sent them.
         device: this client's resource: what it caused itself is not handed over (S27).
+        chance: a random number in [0, 1), for the jitter of the waits.
         pong, throttled, token_answered: told to the connection.
     """
 
@@ -59,6 +60,7 @@ class Incoming:
         fetch: history.Fetch,
         device: str,
         machine: Machine,
+        chance: Callable[[], float],
         *,
         pong: Callable[[], None],
         throttled: Callable[[bool], None],
@@ -67,6 +69,7 @@ class Incoming:
         self._queue = queue
         self._fetch = fetch
         self._device = device
+        self._chance = chance
         self._machine = machine
         self._pong = pong
         self._throttled = throttled
@@ -209,7 +212,7 @@ class Incoming:
 
         await history.wait_for_room(self._queue)
         try:
-            commands = await history.until_it_comes(lambda: self._page(command), smaller)
+            commands = await history.until_it_comes(lambda: self._page(command), self._chance, smaller)
         except history.GivenUp:
             commands = []
             catch_up.disconnected(self._machine)
@@ -221,7 +224,7 @@ class Incoming:
     async def _read_updates(self, begin: int) -> None:
         try:
             newest = await receipts.read(
-                self._fetch, self._queue, self._machine, self._uid, begin, self._polling_ends_here
+                self._fetch, self._queue, self._machine, self._uid, begin, self._chance, self._polling_ends_here
             )
         except history.GivenUp:
             newest = 0

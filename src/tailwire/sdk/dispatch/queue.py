@@ -17,21 +17,24 @@ PATIENCE = 5.0
 
 
 class Queue:
-    """The callbacks that are still to be called.
+    """The callbacks that are still to be called."""
 
-    Args:
-        handle: calls the app with one entry; may raise.
-        idle: called when all entries are done.
-    """
-
-    def __init__(self, handle: Callable[[object], Awaitable[None]], idle: Callable[[], None]) -> None:
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._handle = handle
-        self._idle = idle
         self._entries: deque[object] = deque()
         self._task: asyncio.Task[None] | None = None
         self._room: asyncio.Event | None = None
         self._held = self._closed = False
+
+    def start(self, handle: Callable[[object], Awaitable[None]], idle: Callable[[], None]) -> None:
+        """Begin to call the app.
+
+        Args:
+            handle: calls the app with one entry; may raise.
+            idle: called when all entries are done.
+        """
+        self._handle = handle
+        self._idle = idle
 
     def hold(self) -> None:
         """Call nothing until `release()`; the callback that runs comes to its end."""

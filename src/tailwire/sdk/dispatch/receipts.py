@@ -14,7 +14,13 @@ from tailwire.wire.entities import BaseMessage, MessageReceipt, User
 
 
 async def read(
-    fetch: history.Fetch, queue: Queue, machine: Machine, uid: str, begin: int, failed: Callable[[], None]
+    fetch: history.Fetch,
+    queue: Queue,
+    machine: Machine,
+    uid: str,
+    begin: int,
+    chance: Callable[[], float],
+    failed: Callable[[], None],
 ) -> int:
     """Read what changed since a server time, and put the receipts into the queue.
 
@@ -22,7 +28,7 @@ async def read(
         machine: knows which receipts were told already.
         uid: the user, whose own messages are concerned.
         begin: server time, in seconds.
-        failed: as `history.until_it_comes` takes it.
+        chance, failed: as `history.until_it_comes` takes them.
 
     Returns:
         The newest server time that was read; 0 when nothing changed.
@@ -31,7 +37,7 @@ async def read(
     while True:
         await history.wait_for_room(queue)
         query = {"per_page": catch_up.PAGE, "affix": "append", "id": cursor, "updatedAt": begin, "onlyUpdates": 1}
-        listed = await history.until_it_comes(partial(fetch, query), failed)
+        listed = await history.until_it_comes(partial(fetch, query), chance, failed)
         messages = [message for _, message in history.known(listed) if isinstance(message, BaseMessage)]
         for kind in ("delivered", "read"):
             latest = {(m.receiver_type, m.receiver): m for m in messages if _has_receipt(m, kind, uid, begin)}

@@ -19,8 +19,8 @@ from tailwire.sdk.connection.history import History
 from tailwire.sdk.connection.machine import step
 from tailwire.sdk.connection.state import Phase, State, Status, next_deadline
 from tailwire.sdk.io.failures import AttemptError, WireClosed
+from tailwire.sdk.io.link import Granted
 from tailwire.sdk.io.owner import Owner
-from tailwire.sdk.io.renewals import Renewals
 from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.watchers import Watchers
 from tailwire.sdk.io.world import Timer, Wire, World
@@ -94,23 +94,31 @@ def _send_ping(driver: Driver, _: c.SendPing) -> None:
     driver.send(driver._owner.ping_frame())
 
 
+def _send_app_state(driver: Driver, command: c.SendAppState) -> None:
+    frame = driver._owner.app_state_frame(command.app, command.window)
+    if frame is not None:
+        driver.send(frame)
+
+
+def _renew_before_attempt(driver: Driver, command: c.RenewToken) -> None:
+    driver._task = driver._owner.tokens.before_attempt(driver, command.epoch)
+
+
 class Driver:
     """Drives one connection machine on asyncio."""
 
-    def __init__(self, state: State, world: World, owner: Owner, traffic: Traffic) -> None:
+    def __init__(self, state: State, world: World, traffic: Traffic) -> None:
         self._traffic = traffic
         self._loop = asyncio.get_running_loop()
         self._state = state
         self._world = world
-        self._owner = owner
-        self._history = History(state)
+        self.history = History(state)  # the last transitions and inputs
         self.watchers = Watchers()
         self._timer: Timer | None = None
         self._heard_at: float | None = None
         self._said_at: float | None = None
         self._task: asyncio.Task[None] | None = None
         self._wire: Wire | None = None
-        self.renewals = Renewals(owner, self._begin, self.feed)
         self._lives = Lives()
         self._others: dict[asyncio.Task[None], None] = {}
         self._closing: asyncio.Task[None] | None = None
@@ -120,15 +128,14 @@ class Driver:
         self.details = ""  # what was seen when the last attempt failed
         self.connected = asyncio.Event()
 
+    def start(self, owner: Owner) -> None:
+        """Begin to take inputs, for this client."""
+        self._owner = owner
+
     @property
     def state(self) -> State:
         """The machine's state."""
         return self._state
-
-    @property
-    def history(self) -> History:
-        """The last transitions and inputs."""
-        return self._history
 
     # Inputs.
 
@@ -152,7 +159,7 @@ class Driver:
     def _step(self, happened: i.Input) -> None:
         before, now, chance = self._state, self._world.now(), self._world.chance()
         self._state, commands = step(before, happened, now, chance)
-        transition = self._history.record(before, happened, now, chance, self._state)
+        transition = self.history.record(before, happened, now, chance, self._state)
         for command in commands:
             self._CARRIERS[type(command)](self, command)
         self.watchers.tell(transition)
@@ -188,9 +195,10 @@ class Driver:
     # Commands.
 
     def _open(self, command: c.OpenSocket) -> None:
-        self._task = self._begin(self._live(command.epoch))
+        self._task = self.begin(self._live(command.epoch))
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start a task that ends with the driver."""
         task = self._loop.create_task(work, name="tailwire connection")
         self._others[task] = None
         task.add_done_callback(self._others.pop)
@@ -262,6 +270,10 @@ class Driver:
         """The owner saw an answer to a ping among the frames."""
         self.feed(i.PongReceived(self._state.epoch))
 
+    def token_answered(self, granted: Granted | None) -> None:
+        """The owner saw the server's answer to an offered token among the frames; None: the server rejected it."""
+        self._owner.tokens.answered(self, granted)
+
     def server_answered(self) -> None:
         """The server answered a request. Told to the machine only while it waits: nothing else follows from it."""
         if self._state.phase is Phase.WAITING:
@@ -288,7 +300,7 @@ class Driver:
     def _close(self, command: c.CloseSocket) -> None:
         wire = self._let_go()
         if wire is not None:
-            self._closing = self._begin(self._say_goodbye(wire, self._closing))
+            self._closing = self.begin(self._say_goodbye(wire, self._closing))
 
     async def _say_goodbye(self, wire: Wire, before: asyncio.Task[None] | None) -> None:
         try:
@@ -304,17 +316,12 @@ class Driver:
         if wire is not None:
             wire.abort()
 
-    def _send_app_state(self, command: c.SendAppState) -> None:
-        frame = self._owner.app_state_frame(command.app, command.window)
-        if frame is not None:
-            self.send(frame)
-
     def send(self, text: str) -> bool:
         """Send a frame on the open socket; False when there is none."""
         if self._wire is None:
             return False
         self._said_at = self._world.now()
-        self._begin(_try_to_send(self._wire, text))
+        self.begin(_try_to_send(self._wire, text))
         return True
 
     def _tell_status(self, command: c.TellStatus) -> None:
@@ -337,8 +344,8 @@ class Driver:
         c.StopReadingHistory: lambda self, command: self._owner.stop_reading_history(),
         c.SendPing: _send_ping,
         c.SendAppState: _send_app_state,
-        c.RenewToken: lambda self, command: setattr(self, "_task", self.renewals.ask(command.epoch)),
-        c.RenewInPlace: lambda self, command: self.renewals.offer(command.epoch, self._wire),
+        c.RenewToken: _renew_before_attempt,
+        c.RenewInPlace: lambda self, command: self._owner.tokens.in_place(self, command.epoch, self._wire),
         c.ExpireSession: lambda self, command: self._owner.session_expired(),
         c.Answer: lambda self, command: self._callers.answer(command),
         c.TellStatus: _tell_status,

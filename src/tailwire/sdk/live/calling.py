@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from typing import Any, TypeVar
 
-from tailwire.sdk.calls.access import checked_id, checked_limit
-from tailwire.sdk.calls.queueing import QueueCalls
+from tailwire.sdk.calls.checks import checked_id, checked_limit
+from tailwire.sdk.calls.parts import Parts
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.live.conversations import PAGE, LiveConversations
 from tailwire.sdk.live.live_list import LiveList
 from tailwire.sdk.live.message_list import MessageList
 from tailwire.sdk.live.messages import LiveMessages
-from tailwire.sdk.sending import AGAIN
+from tailwire.sdk.retry import RETRYABLE
 
 log = logging.getLogger("tailwire")
 L = TypeVar("L", bound=LiveList[Any])
@@ -66,10 +66,12 @@ class LiveLists:
             await live.ended()
 
 
-class LiveCalls(QueueCalls):
-    """The part of a client that keeps lists up to date."""
+class LiveCalls:
+    """The calls that open live lists."""
 
-    _live: LiveLists
+    def __init__(self, parts: Parts, lists: LiveLists) -> None:
+        self._parts = parts
+        self._lists = lists
 
     async def live_conversations(
         self, *, conversation_type: str = "", limit: int = 30, most: int = MAX_CONVERSATIONS
@@ -92,12 +94,14 @@ class LiveCalls(QueueCalls):
                 `USER_NOT_LOGGED_IN`, or as the server refused it.
                 A server that is not reached is no error: `error` of the list says why, and it is asked again.
         """
-        uid = self._logged_in().uid
+        uid = self._parts.sessions.require().uid
         if conversation_type not in ("", "user", "group"):
             raise failure("INVALID_CONVERSATION_TYPE")
         checked_limit(limit, PAGE)
         most = max(limit, checked_limit(most, MAX_CONVERSATIONS))
-        live = LiveConversations(self, self._live, uid, kind=str(conversation_type), limit=limit, most=most)
+        live = LiveConversations(
+            self._parts.requests, self._lists, uid, kind=str(conversation_type), limit=limit, most=most
+        )
         return await _begun(live)
 
     async def live_messages(
@@ -125,7 +129,7 @@ class LiveCalls(QueueCalls):
                 `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, `USER_NOT_LOGGED_IN`, or as the server refused it.
                 A server that is not reached is no error: `error` of the list says why, and it is asked again.
         """
-        me = self._logged_in().uid
+        me = self._parts.sessions.require().uid
         if bool(uid) == bool(guid) or not isinstance(uid or guid, str):
             raise failure("ERR_INVALID_ARGUMENT", "Give uid or guid: one of them, as text.")
         checked_limit(limit)
@@ -135,9 +139,9 @@ class LiveCalls(QueueCalls):
         state = MessageList(
             me, "user" if uid else "group", uid or guid, parent=thread, replies=bool(replies), most=most
         )
-        live = LiveMessages(self, self._live, me, state, place, limit)
-        if self._outbox is not None:
-            for entry in self._outbox.entries:
+        live = LiveMessages(self._parts.requests, self._lists, me, state, place, limit)
+        if self._parts.outbox is not None:
+            for entry in self._parts.outbox.entries:
                 live.queued(entry)
         return await _begun(live)
 
@@ -147,7 +151,7 @@ async def _begun(live: L) -> L:
     try:
         await live.refresh()
     except BaseException as e:
-        if isinstance(e, CometChatException) and e.code in AGAIN:
+        if isinstance(e, CometChatException) and e.code in RETRYABLE:
             live.ask_later(e)
             return live
         await live.ended()

@@ -15,7 +15,7 @@ from tailwire.sdk.dispatch.callbacks import StatusTold
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io.watchers import call_plain
 from tailwire.sdk.live.changes import Change, ChangeKind, Keyed, steps
-from tailwire.sdk.sending import AGAIN
+from tailwire.sdk.retry import RETRYABLE
 
 log = logging.getLogger("tailwire")
 K = TypeVar("K", bound=Keyed)
@@ -280,7 +280,7 @@ class LiveList(Generic[K]):
                         return
                     self.error = error
                     self._wanted = self._wanted or whole
-                    if error.code not in AGAIN:
+                    if error.code not in RETRYABLE:
                         self._give_up(error)
                     wait = min(max(wait * 2, error.retry_after or 0.0), MAX_WAIT)
                     log.info("a live list could not be read: %s", error.code)

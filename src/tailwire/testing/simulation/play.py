@@ -8,6 +8,7 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
+from tailwire.sdk.calls.parts import made_parts, parts_of
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.state import Network
 from tailwire.sdk.exceptions import CometChatException
@@ -94,15 +95,16 @@ class Play:
             if hints:
                 person.context.run(chat.set_network, "online")
             ends = bool(self.plan.tokens_last) and not person.has_provider
-            if ends or chat.get_logged_in_user() is None or chat._kept_session().expired:
+            if ends or chat.get_logged_in_user() is None or parts_of(chat).sessions.require().expired:
                 await person.run(person.log_in(anew=ends))
-            held = chat._driver is not None and chat._driver.state.held  # by disconnect(): that is for connect() to end
+            parts = made_parts(chat)
+            held = parts is not None and parts.driver.state.held  # by disconnect(): that is for connect() to end
             if hints or held or not person.auto:
                 person.run(quietly(chat.connect()))
         await asyncio.sleep(MAX_WAIT if self._told_offline() else 60)  # waits are over: without a hint too
         for person in self.people.values():
             chat = person.chat
-            if chat is not None and (chat.get_logged_in_user() is None or chat._kept_session().expired):
+            if chat is not None and (chat.get_logged_in_user() is None or parts_of(chat).sessions.require().expired):
                 await person.run(person.log_in())  # the first one may have gone by a connection that was cut
                 person.run(quietly(chat.connect()))
         await asyncio.sleep(120)  # receipts are merged, outboxes are empty
@@ -111,8 +113,8 @@ class Play:
 
     def _told_offline(self) -> bool:
         # A platform that goes on saying that there is no network, although there is one, makes attempts rare.
-        chats = [person.chat for person in self.people.values()]
-        return any(c is not None and c._driver and c._driver.state.network is Network.OFFLINE for c in chats)
+        parts = [made_parts(person.chat) for person in self.people.values() if person.chat is not None]
+        return any(p is not None and p.driver.state.network is Network.OFFLINE for p in parts)
 
     async def _say_once_more(self) -> None:
         # Something in every conversation: by what follows a lost message it is noticed.
