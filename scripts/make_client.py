@@ -111,7 +111,7 @@ def text() -> str:
                 if statement and imports.setdefault(name, statement) != statement:
                     raise SystemExit(f"{name} is two things: {imports[name]}; {statement}")
             body += forwarded(group, node)
-    return formatted(HEAD + "\n".join(sorted(set(imports.values()))) + CLASS + body)
+    return formatted(HEAD + "\n".join(sorted(set(imports.values()))) + CLASS + body, TARGET)
 
 
 def main() -> int:

@@ -113,10 +113,10 @@ def admin_face() -> str:
     return formatted(ADMIN_HEAD + "\n".join(sorted(set(imports.values()))) + "\n" + text)
 
 
-def formatted(text: str) -> str:
-    """Python as the project formats it."""
+def formatted(text: str, target: Path = FACE) -> str:
+    """Python as the project formats it, in a stub or a module."""
     for command in (["check", "--fix-only", "--quiet", "--select", "I"], ["format", "--quiet"]):
-        ruff = [sys.executable, "-m", "ruff", *command, "--stdin-filename", str(FACE), "-"]
+        ruff = [sys.executable, "-m", "ruff", *command, "--stdin-filename", str(target), "-"]
         text = subprocess.run(ruff, input=text, capture_output=True, text=True, check=True, cwd=ROOT).stdout
     return text
 

@@ -37,7 +37,7 @@ class LiveConversations(LiveList[LiveConversation]):
     """
 
     def __init__(self, requests: UserRequests, lists: Lists, uid: str, *, kind: str, limit: int, most: int) -> None:
-        super().__init__(lists, uid)
+        super().__init__(lists, uid, requests.chance)
         self._requests = requests
         self._kind = kind
         self._limit = limit

@@ -15,7 +15,7 @@ from tailwire.sdk.dispatch.callbacks import StatusTold
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io.watchers import call_plain
 from tailwire.sdk.live.changes import Change, ChangeKind, Keyed, steps
-from tailwire.sdk.retry import RETRYABLE
+from tailwire.sdk.retry import RETRYABLE, RetryPolicy, Waits
 
 log = logging.getLogger("tailwire")
 K = TypeVar("K", bound=Keyed)
@@ -26,7 +26,7 @@ SETTLES = 1.0
 MAX_DOUBT = 30.0
 """Seconds between two requests because of such events. Each such request doubles them, from `EVERY` on: while events
 keep coming, each answer is in doubt again."""
-MAX_WAIT = 60.0
+LIST_RETRY = RetryPolicy(first=2.0, longest=60.0)
 MAX_WAITING = 1000
 MAX_REPLAYED = 5000
 
@@ -59,7 +59,8 @@ class LiveList(Generic[K]):
         error: why the server could not be asked at the last try; None when all is well. It is tried again.
     """
 
-    def __init__(self, lists: Lists, uid: str) -> None:
+    def __init__(self, lists: Lists, uid: str, chance: Callable[[], float]) -> None:
+        self._chance = chance
         self._lists = lists
         self._loop = asyncio.get_running_loop()
         self.uid = uid
@@ -263,18 +264,20 @@ class LiveList(Generic[K]):
         self._wanted = False
 
     async def _keep_asking(self) -> None:
-        wait = EVERY
+        wait, retries = EVERY, Waits(LIST_RETRY, self._chance)
         try:
             while self._wanted or self._needs() or self._doubts():
                 self._patient = not (self._wanted or self._needs())
                 pause = max(wait, self._patience) if self._patient else wait
                 if await self._hurried(self._asked + pause - self._loop.time()):
                     wait = EVERY
+                    retries.reset()
                     continue
                 whole, self._wanted = self._wanted, False
                 try:
                     await self._ask(self._read_all if whole else self._read_needed)
                     wait = EVERY
+                    retries.reset()
                 except CometChatException as error:
                     if self._closed:
                         return
@@ -282,11 +285,11 @@ class LiveList(Generic[K]):
                     self._wanted = self._wanted or whole
                     if error.code not in RETRYABLE:
                         self._give_up(error)
-                    wait = min(max(wait * 2, error.retry_after or 0.0), MAX_WAIT)
+                    wait = min(retries.next(error.retry_after), LIST_RETRY.longest)
                     log.info("a live list could not be read: %s", error.code)
                     self._show()
                 except Exception:
-                    self._wanted, wait = self._wanted or whole, MAX_WAIT
+                    self._wanted, wait = self._wanted or whole, LIST_RETRY.longest
                     log.exception("a live list could not be read for a reason that was not foreseen")
         finally:
             self._task, self._patient = None, False

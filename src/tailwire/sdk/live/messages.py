@@ -39,7 +39,7 @@ class LiveMessages(LiveList[LiveMessage]):
     def __init__(
         self, requests: UserRequests, lists: Lists, uid: str, state: MessageList, place: dict[str, Any], limit: int
     ) -> None:
-        super().__init__(lists, uid)
+        super().__init__(lists, uid, requests.chance)
         self._requests = requests
         self._state = state
         self._place = place
