@@ -11,9 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from sim.test_nothing_is_cut_without_a_reason import A_CATCH_UP_OVER_CUTS, A_DEAD_FIRST_ADDRESS
-from tailwire.sdk import client as sdk_client
-from tailwire.sdk import outbox, sending
-from tailwire.sdk.calls import tokens
+from tailwire.sdk import outbox, own_changes, sending, tokens
 from tailwire.sdk.connection import deadlines, settle, state, wanted
 from tailwire.sdk.connection.state import Phase
 from tailwire.sdk.continuity import catch_up, chain
@@ -90,9 +88,9 @@ def _duplicates_pass(patch):
 
 
 def _a_lost_answer_is_sent_as_a_new_message(patch):
-    honest = sending.Sending._tries
+    honest = sending.Sending._attempts
 
-    async def tries(self, attempt):
+    async def attempts(self, attempt):
         before = attempt.__closure__ and next(
             (c.cell_contents for c in attempt.__closure__ if isinstance(c.cell_contents, dict)), None
         )
@@ -106,7 +104,7 @@ def _a_lost_answer_is_sent_as_a_new_message(patch):
 
         return await honest(self, again)
 
-    patch.setattr(sending.Sending, "_tries", tries)
+    patch.setattr(sending.Sending, "_attempts", attempts)
 
 
 def _sends_do_not_wait_for_each_other(patch):
@@ -114,7 +112,7 @@ def _sends_do_not_wait_for_each_other(patch):
         return await attempt()  # and are not tried again
 
     patch.setattr(sending.Sending, "send", send)
-    patch.setattr(outbox, "LATER", frozenset())
+    patch.setattr(outbox, "RETRIED", frozenset())
 
 
 def _an_answer_before_the_commit(patch):
@@ -203,7 +201,7 @@ def _a_queued_message_is_forgotten_with_the_app(patch):
 
 
 def _what_is_sent_is_noted_as_missed(patch):
-    patch.setattr(sdk_client.ChatClient, "_message_sent", lambda self, message: None)
+    patch.setattr(own_changes.OwnChanges, "message_stored", lambda self, message: None)
     patch.setattr(incoming.Incoming, "_is_own", lambda self, message: False)
 
 

@@ -283,7 +283,7 @@ async def test_requests_do_not_ask_a_provider_that_fails_again_and_again(stage: 
     for _ in range(50):
         assert await code_of(alice.chat.get_message(1)) == "ERR_AUTH_TOKEN_EXPIRED"
         await stage.pass_time(0.1)
-    assert 1 <= len(provider.asked) <= 3
+    assert 1 <= len(provider.asked) <= 4  # waits of at least 0.5, 1, 2 and 4 seconds within 5 seconds
     provider.fails = False
     await stage.pass_time(60)
     assert (await alice.say("bob", "x")).id
