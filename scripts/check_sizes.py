@@ -14,12 +14,15 @@ MAX_FUNCTION = 60
 
 # Named exceptions, each a decision.
 LONGER: dict[str, str] = {
+    "sdk/cometchat/static_methods.py": "generated: the static methods of CometChat",
     "sdk/methods.py": "generated: the flat methods of ChatClient, with their docstrings",
 }
 """Modules that may be longer, and why."""
 STORE = "implements the port of the store, which the actions use as one object"
 WIDER: dict[str, str] = {
     "sdk.methods.ClientMethods": "generated: the flat methods of the documented class, which forward to groups of calls",
+    "sdk.cometchat.static_methods.StaticMethods": "generated: the static methods of the documented class",
+    "sdk.cometchat.face.CometChat": "inherits StaticMethods",
     "sdk.client.ChatClient": "inherits ClientMethods",
     "sdk.calls.message_requests.MessagesRequestBuilder": "documented: a method for each filter",
     "sdk.live.conversations.LiveConversations": "derived from LiveList, which does what both live lists have in common",

@@ -10,18 +10,30 @@ import make_client
 from tailwire import (
     AppSettingsBuilder,
     ChatClient,
+    CometChat,
     CometChatException,
     ConnectionStatus,
     MemorySessionStore,
     MessageListener,
 )
+from tailwire.sdk.cometchat.static_methods import StaticMethods
 from tailwire.sdk.methods import ClientMethods
 
 GROUPS = [(kind, node) for _, kind in make_client.groups() for node in make_client.public_methods(kind)]
 
 
-def test_methods_are_current():
+def test_generated_modules_are_current():
     assert make_client.TARGET.read_text(encoding="utf-8") == make_client.text(), "run `make reference`"
+    assert make_client.STATIC.read_text(encoding="utf-8") == make_client.static_text(), "run `make reference`"
+
+
+def test_static_class_has_the_documented_methods_with_their_parameters():
+    documented = {n for n in dir(ChatClient) if not n.startswith("_")} - make_client.NOT_DOCUMENTED
+    assert documented == {n for n in vars(StaticMethods) if not n.startswith("_")}
+    for name in documented:
+        flat, static = getattr(ChatClient, name), getattr(CometChat, name)
+        assert list(inspect.signature(static).parameters) == list(inspect.signature(flat).parameters)[1:]
+        assert inspect.iscoroutinefunction(static) is inspect.iscoroutinefunction(flat)
 
 
 @pytest.mark.parametrize(("kind", "node"), GROUPS, ids=lambda value: getattr(value, "name", ""))
