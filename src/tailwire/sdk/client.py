@@ -1,4 +1,4 @@
-"""`ChatClient`: begins and ends the life of its parts. Its other methods are in `methods`, which is generated."""
+"""`ChatClient`: makes its parts at `init()`, and closes them. Its other methods are generated (`methods`)."""
 
 from __future__ import annotations
 

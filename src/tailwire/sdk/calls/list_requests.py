@@ -129,7 +129,7 @@ class UsersRequestBuilder(_Builder[User]):
     _decode = staticmethod(user_from_wire)
 
     def set_search_keyword(self, keyword: str) -> Self:
-        """Only entries whose name or uid begins with this text."""
+        """Fetch only entries whose name or uid begins with this text."""
         return self._with("searchKey", keyword)
 
     def search_in(self, fields: Sequence[str]) -> Self:
@@ -137,7 +137,7 @@ class UsersRequestBuilder(_Builder[User]):
         return self._with("searchIn", fields)
 
     def set_user_status(self, status: str) -> Self:
-        """Only `online` or `offline` users.
+        """Fetch only `online` or `offline` users.
 
         Raises:
             CometChatException: `INVALID_STATUS_VALUE`.
@@ -151,15 +151,15 @@ class UsersRequestBuilder(_Builder[User]):
         return self._with("hideBlockedUsers", hide)
 
     def set_roles(self, roles: Sequence[str]) -> Self:
-        """Only users of these roles."""
+        """Fetch only users of these roles."""
         return self._with("roles", roles)
 
     def friends_only(self, only: bool = True) -> Self:
-        """Only friends of the logged-in user."""
+        """Fetch only friends of the logged-in user."""
         return self._with("friendsOnly", only)
 
     def set_tags(self, tags: Sequence[str]) -> Self:
-        """Only users with one of these tags."""
+        """Fetch only users with one of these tags."""
         return self._with("tags", tags)
 
     def with_tags(self, wanted: bool = True) -> Self:
@@ -167,7 +167,7 @@ class UsersRequestBuilder(_Builder[User]):
         return self._with("withTags", wanted)
 
     def set_uids(self, uids: Sequence[str]) -> Self:
-        """Only these users, at most 25."""
+        """Fetch only these users, at most 25."""
         return self._with("uids", uids)
 
     def sort_by(self, field: str) -> Self:
@@ -186,11 +186,11 @@ class BlockedUsersRequestBuilder(_Builder[User]):
     _decode = staticmethod(user_from_wire)
 
     def set_search_keyword(self, keyword: str) -> Self:
-        """Only entries whose name or uid begins with this text."""
+        """Fetch only entries whose name or uid begins with this text."""
         return self._with("searchKey", keyword)
 
     def set_direction(self, direction: str) -> Self:
-        """Only blocks in one direction: `blockedByMe`, `hasBlockedMe` or `both`.
+        """Fetch only blocks in one direction: `blockedByMe`, `hasBlockedMe` or `both`.
 
         Raises:
             CometChatException: `INVALID_DIRECTION_VALUE`.
@@ -207,15 +207,15 @@ class GroupsRequestBuilder(_Builder[Group]):
     _decode = staticmethod(group_from_wire)
 
     def set_search_keyword(self, keyword: str) -> Self:
-        """Only groups whose name or guid begins with this text."""
+        """Fetch only groups whose name or guid begins with this text."""
         return self._with("searchKey", keyword)
 
     def joined_only(self, only: bool = True) -> Self:
-        """Only groups of which the logged-in user is a member."""
+        """Fetch only groups of which the logged-in user is a member."""
         return self._with("hasJoined", only)
 
     def set_tags(self, tags: Sequence[str]) -> Self:
-        """Only groups with one of these tags."""
+        """Fetch only groups with one of these tags."""
         return self._with("tags", tags)
 
     def with_tags(self, wanted: bool = True) -> Self:
@@ -233,15 +233,15 @@ class GroupMembersRequestBuilder(_Builder[GroupMember]):
         self._path = f"/groups/{quoted(guid)}/members"
 
     def set_search_keyword(self, keyword: str) -> Self:
-        """Only entries whose name or uid begins with this text."""
+        """Fetch only entries whose name or uid begins with this text."""
         return self._with("searchKey", keyword)
 
     def set_scopes(self, scopes: Sequence[str]) -> Self:
-        """Only members with one of these scopes."""
+        """Fetch only members with one of these scopes."""
         return self._with("scopes", scopes)
 
     def set_status(self, status: str) -> Self:
-        """Only `online` or `offline` members."""
+        """Fetch only `online` or `offline` members."""
         return self._with("status", "available" if status == "online" else status)
 
 
@@ -255,11 +255,11 @@ class BannedGroupMembersRequestBuilder(_Builder[GroupMember]):
         self._path = f"/groups/{quoted(guid)}/bannedusers"
 
     def set_search_keyword(self, keyword: str) -> Self:
-        """Only entries whose name or uid begins with this text."""
+        """Fetch only entries whose name or uid begins with this text."""
         return self._with("searchKey", keyword)
 
     def set_scopes(self, scopes: Sequence[str]) -> Self:
-        """Only users who had one of these scopes."""
+        """Fetch only users who had one of these scopes."""
         return self._with("scopes", scopes)
 
 
@@ -271,7 +271,7 @@ class ConversationsRequestBuilder(_Builder[Conversation]):
     _max_page_size = 50
 
     def set_conversation_type(self, kind: str) -> Self:
-        """Only conversations with a `user`, or of a `group`.
+        """Fetch only conversations with a `user`, or of a `group`.
 
         Raises:
             CometChatException: `INVALID_CONVERSATION_TYPE`.
@@ -281,11 +281,11 @@ class ConversationsRequestBuilder(_Builder[Conversation]):
         return self._with("conversationType", str(kind))
 
     def set_search_keyword(self, keyword: str) -> Self:
-        """Only conversations with this text in the name of the user or group."""
+        """Fetch only conversations with this text in the name of the user or group."""
         return self._with("searchKey", keyword)
 
     def set_tags(self, tags: Sequence[str]) -> Self:
-        """Only conversations to which the logged-in user gave one of these tags."""
+        """Fetch only conversations to which the logged-in user gave one of these tags."""
         return self._with("tags", tags)
 
     def with_tags(self, wanted: bool = True) -> Self:
@@ -293,11 +293,11 @@ class ConversationsRequestBuilder(_Builder[Conversation]):
         return self._with("withTags", wanted)
 
     def set_user_tags(self, tags: Sequence[str]) -> Self:
-        """Only conversations with users who have one of these tags."""
+        """Fetch only conversations with users who have one of these tags."""
         return self._with("userTags", tags)
 
     def set_group_tags(self, tags: Sequence[str]) -> Self:
-        """Only conversations of groups that have one of these tags."""
+        """Fetch only conversations of groups that have one of these tags."""
         return self._with("groupTags", tags)
 
     def with_user_and_group_tags(self, wanted: bool = True) -> Self:
@@ -309,7 +309,7 @@ class ConversationsRequestBuilder(_Builder[Conversation]):
         return self._with("withBlockedInfo", wanted)
 
     def set_unread(self, only: bool = True) -> Self:
-        """Only conversations with unread messages."""
+        """Fetch only conversations with unread messages."""
         return self._with("unread", only)
 
     def include_blocked_users(self, include: bool) -> Self:
@@ -369,7 +369,7 @@ class ReactionsRequestBuilder:
         return self
 
     def set_reaction(self, reaction: str) -> ReactionsRequestBuilder:
-        """Only reactions with this emoji or word."""
+        """Fetch only reactions with this emoji or word."""
         self._reaction = reaction
         return self
 

@@ -130,15 +130,15 @@ class _Filters:
         return self._with(more=(*self._filters.more, (name, value)))
 
     def set_unread(self, only: bool = True) -> Self:
-        """Only messages of others that the logged-in user has not read."""
+        """Fetch only messages of others that the logged-in user has not read."""
         return self._more("unread", 1 if only else None)
 
     def set_undelivered(self, only: bool = True) -> Self:
-        """Only messages of others that were not delivered to the logged-in user."""
+        """Fetch only messages of others that were not delivered to the logged-in user."""
         return self._more("undelivered", 1 if only else None)
 
     def set_search_keyword(self, keyword: str) -> Self:
-        """Only messages with all of these words. The last word may be incomplete."""
+        """Fetch only messages with all of these words. The last word may be incomplete."""
         return self._more("searchKey", keyword or None)
 
     def hide_messages_from_blocked_users(self, hide: bool = True) -> Self:
@@ -150,7 +150,7 @@ class _Filters:
         return self._more("hideQuotedMessages", 1 if hide else None)
 
     def set_tags(self, tags: Sequence[str]) -> Self:
-        """Only messages with one of these tags."""
+        """Fetch only messages with one of these tags."""
         return self._more("tags", ",".join(tags) or None)
 
     def with_tags(self, wanted: bool = True) -> Self:
@@ -160,7 +160,7 @@ class _Filters:
     def with_content(
         self, *, attachments: bool = False, links: bool = False, mentions: bool = False, reactions: bool = False
     ) -> Self:
-        """Only messages that have all of these (documented `hasAttachments`, `hasLinks` …)."""
+        """Fetch only messages that have all of these (documented `hasAttachments`, `hasLinks` …)."""
         builder = self
         for name, wanted in (
             ("hasAttachments", attachments),
@@ -172,19 +172,19 @@ class _Filters:
         return builder
 
     def set_attachment_types(self, types: Sequence[str]) -> Self:
-        """Only messages with attachments of these types: `image`, `video`, `audio`, `file`."""
+        """Fetch only messages with attachments of these types: `image`, `video`, `audio`, `file`."""
         return self._more("attachmentTypes", ",".join(types) or None)
 
     def set_mentioned_uids(self, uids: Sequence[str]) -> Self:
-        """Only messages that mention one of these users."""
+        """Fetch only messages that mention one of these users."""
         return self._more("mentionedUids", ",".join(uids) or None)
 
     def set_pinned(self, only: bool = True) -> Self:
-        """Only pinned messages of the conversation, newest pin first. Fetch them with `fetch_previous()`."""
+        """Fetch only pinned messages of the conversation, newest pin first. Fetch them with `fetch_previous()`."""
         return self._more("pinned", 1 if only else None)
 
     def set_saved(self, only: bool = True) -> Self:
-        """Only messages that the logged-in user saved, newest first, of all conversations.
+        """Fetch only messages that the logged-in user saved, newest first, of all conversations.
 
         Fetch them with `fetch_previous()`, without uid and guid.
         """
@@ -198,11 +198,11 @@ class MessagesRequestBuilder(_Filters):
         self._filters = _Query()
 
     def set_uid(self, uid: str) -> MessagesRequestBuilder:
-        """Only messages of the conversation with this user."""
+        """Fetch only messages of the conversation with this user."""
         return self._with(uid=uid, guid="")
 
     def set_guid(self, guid: str) -> MessagesRequestBuilder:
-        """Only messages of this group."""
+        """Fetch only messages of this group."""
         return self._with(guid=guid, uid="")
 
     def set_limit(self, limit: int) -> MessagesRequestBuilder:
@@ -222,7 +222,7 @@ class MessagesRequestBuilder(_Filters):
         return self._with(timestamp=timestamp)
 
     def set_updated_after(self, timestamp: int) -> MessagesRequestBuilder:
-        """Only messages that are new or changed since this time (seconds since 1970)."""
+        """Fetch only messages that are new or changed since this time (seconds since 1970)."""
         return self._with(updated_after=timestamp)
 
     def updates_only(self, only: bool = True) -> MessagesRequestBuilder:
@@ -230,11 +230,11 @@ class MessagesRequestBuilder(_Filters):
         return self._with(updates_only=only)
 
     def set_categories(self, categories: Sequence[str]) -> MessagesRequestBuilder:
-        """Only messages of these categories, such as `message` or `custom`."""
+        """Fetch only messages of these categories, such as `message` or `custom`."""
         return self._with(categories=tuple(str(c) for c in categories))
 
     def set_types(self, types: Sequence[str]) -> MessagesRequestBuilder:
-        """Only messages of these types, such as `text` or `image`."""
+        """Fetch only messages of these types, such as `text` or `image`."""
         return self._with(types=tuple(str(t) for t in types))
 
     def hide_replies(self, hide: bool = True) -> MessagesRequestBuilder:
@@ -246,7 +246,7 @@ class MessagesRequestBuilder(_Filters):
         return self._with(hide_deleted=hide)
 
     def set_parent_message_id(self, message_id: int) -> MessagesRequestBuilder:
-        """Only the replies in the thread of this message."""
+        """Fetch only the replies in the thread of this message."""
         return self._with(parent_message_id=message_id)
 
     def build(self, client: ClientCore | None = None) -> MessagesRequest:
