@@ -49,7 +49,6 @@ class OutboxEntry:
     def __init__(self, outbox: Outbox, message: BaseMessage, body: dict[str, Any]) -> None:
         self._outbox = outbox
         self._body = body
-        self._sending = False
         self._ended = asyncio.Event()
         self.message = message
         self.status = OutboxStatus.PENDING
@@ -63,15 +62,12 @@ class OutboxEntry:
     def cancel(self) -> bool:
         """Cancel sending. Return False when it is too late: the message is being sent, or is not pending any more."""
         self._outbox.check()
-        if self.status is not OutboxStatus.PENDING or self._sending or not self._outbox.keeps(self):
-            return False
-        self._outbox._end(self, OutboxStatus.CANCELLED)
-        return True
+        return self._outbox.cancel(self)
 
     def retry(self) -> bool:
         """Queue a failed message again, behind all others. Return False unless it has failed."""
         self._outbox.check()
-        return self.status is OutboxStatus.FAILED and self._outbox._again(self)
+        return self._outbox.retry(self)
 
     async def result(self) -> BaseMessage:
         """Wait until the message is sent, has failed or was cancelled.
@@ -138,6 +134,7 @@ class Outbox:
         self._gate = gate
         self._uid = ""
         self._entries: list[OutboxEntry] = []
+        self._sending: OutboxEntry | None = None
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._unreached = False  # waits because the server could not be reached
@@ -183,10 +180,6 @@ class Outbox:
             self._entries.append(entry)
         self._start_task()
 
-    def keeps(self, entry: OutboxEntry) -> bool:
-        """Return whether an entry belongs to the logged-in user."""
-        return entry in self._entries
-
     def forget(self) -> None:
         """Cancel and delete all entries: the user logs out."""
         for entry in self._entries:
@@ -219,6 +212,26 @@ class Outbox:
         self._changed(entry)
         self._start_task()
         return entry
+
+    def cancel(self, entry: OutboxEntry) -> bool:
+        """Cancel an entry. Return False unless it is pending, not being sent, and of the logged-in user."""
+        if entry.status is not OutboxStatus.PENDING or entry is self._sending or entry not in self._entries:
+            return False
+        self._end(entry, OutboxStatus.CANCELLED)
+        return True
+
+    def retry(self, entry: OutboxEntry) -> bool:
+        """Queue a failed entry again, behind all others. Return False unless it has failed."""
+        if entry.status is not OutboxStatus.FAILED or entry not in self._entries:
+            return False
+        self._entries.remove(entry)
+        self._entries.append(entry)
+        entry.status, entry.error = OutboxStatus.PENDING, None
+        entry._ended.clear()
+        self._save()
+        self._changed(entry)
+        self._start_task()
+        return True
 
     def wake(self) -> None:
         """Try again now: the network may be back."""
@@ -271,7 +284,7 @@ class Outbox:
 
     async def _attempt(self, entry: OutboxEntry) -> CometChatException | None:
         # Nothing may end the task: a pending message would never be sent.
-        entry._sending = True
+        self._sending = entry
         try:
             entry.message = await self._send(entry._body)
         except CometChatException as e:
@@ -284,7 +297,8 @@ class Outbox:
         else:
             entry.error = None
         finally:
-            entry._sending = False
+            if self._sending is entry:  # else another user's task has begun meanwhile
+                self._sending = None
         if entry.error is None or entry.error.code not in RETRIED:
             self._end(entry, OutboxStatus.FAILED if entry.error else OutboxStatus.SENT)
         return entry.error
@@ -318,18 +332,6 @@ class Outbox:
     def _set_ended(entry: OutboxEntry, status: OutboxStatus) -> None:
         entry.status = status
         entry._ended.set()
-
-    def _again(self, entry: OutboxEntry) -> bool:
-        if entry not in self._entries:
-            return False
-        self._entries.remove(entry)
-        self._entries.append(entry)
-        entry.status, entry.error = OutboxStatus.PENDING, None
-        entry._ended.clear()
-        self._save()
-        self._changed(entry)
-        self._start_task()
-        return True
 
     def _save(self) -> None:
         try:
