@@ -89,6 +89,7 @@ table: $(STAMP)  ## write the connection machine's transition table and its page
 reference: $(STAMP)  ## write the pages of the API, errors and compatibility, and the types of the blocking client
 	@$(BIN)/python scripts/make_reference.py
 	@$(BIN)/python scripts/make_api_reference.py
+	@$(BIN)/python scripts/make_client.py
 	@$(BIN)/python scripts/make_sync_face.py
 
 interop: $(STAMP) $(INTEROP)/node_modules/.ready  ## the official clients, unchanged, in a real browser (installs the vendor's packages)

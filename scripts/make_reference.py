@@ -165,7 +165,7 @@ def method_test(ours: str) -> str:
 def builder_methods() -> list[tuple[str, str]]:
     """Return the public methods of each request builder except `build`, by the class that defines them."""
     import tailwire
-    from tailwire.sdk.calls.requests import MessagesRequestBuilder
+    from tailwire.sdk.calls.message_requests import MessagesRequestBuilder
 
     found: dict[tuple[str, str], None] = {}
     named = [n for n in sorted(tailwire.__all__) if n.endswith("RequestBuilder") and n != "MessagesRequestBuilder"]

@@ -66,7 +66,7 @@ def imported(name: str, tree: ast.Module, module: str) -> str:
     return f"from {module} import {name}" if hasattr(sys.modules[module], name) else ""
 
 
-def names_in(function: ast.FunctionDef) -> set[str]:
+def names_in(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
     """Return the names in a function's annotations, including those in strings."""
     arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
     found: set[str] = set()
@@ -113,10 +113,10 @@ def admin_face() -> str:
     return formatted(ADMIN_HEAD + "\n".join(sorted(set(imports.values()))) + "\n" + text)
 
 
-def formatted(text: str) -> str:
-    """Format Python as the project does."""
+def formatted(text: str, target: Path = FACE) -> str:
+    """Format Python as the project does, as a stub or a module."""
     for command in (["check", "--fix-only", "--quiet", "--select", "I"], ["format", "--quiet"]):
-        ruff = [sys.executable, "-m", "ruff", *command, "--stdin-filename", str(FACE), "-"]
+        ruff = [sys.executable, "-m", "ruff", *command, "--stdin-filename", str(target), "-"]
         text = subprocess.run(ruff, input=text, capture_output=True, text=True, check=True, cwd=ROOT).stdout
     return text
 

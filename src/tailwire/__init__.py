@@ -24,23 +24,21 @@ if TYPE_CHECKING:
     from tailwire.adapters.watching import Watch as Watch
     from tailwire.sdk.app_settings import AppSettings as AppSettings
     from tailwire.sdk.app_settings import AppSettingsBuilder as AppSettingsBuilder
-    from tailwire.sdk.calls.access import OnError as OnError
-    from tailwire.sdk.calls.access import OnProgress as OnProgress
-    from tailwire.sdk.calls.access import OnSuccess as OnSuccess
     from tailwire.sdk.calls.connection import Connection as Connection
-    from tailwire.sdk.calls.lists import BannedGroupMembersRequestBuilder as BannedGroupMembersRequestBuilder
-    from tailwire.sdk.calls.lists import BlockedUsersRequestBuilder as BlockedUsersRequestBuilder
-    from tailwire.sdk.calls.lists import ConversationsRequestBuilder as ConversationsRequestBuilder
-    from tailwire.sdk.calls.lists import GroupMembersRequestBuilder as GroupMembersRequestBuilder
-    from tailwire.sdk.calls.lists import GroupsRequestBuilder as GroupsRequestBuilder
-    from tailwire.sdk.calls.lists import ListRequest as ListRequest
-    from tailwire.sdk.calls.lists import ReactionsRequest as ReactionsRequest
-    from tailwire.sdk.calls.lists import ReactionsRequestBuilder as ReactionsRequestBuilder
-    from tailwire.sdk.calls.lists import UsersRequestBuilder as UsersRequestBuilder
+    from tailwire.sdk.calls.list_requests import BannedGroupMembersRequestBuilder as BannedGroupMembersRequestBuilder
+    from tailwire.sdk.calls.list_requests import BlockedUsersRequestBuilder as BlockedUsersRequestBuilder
+    from tailwire.sdk.calls.list_requests import ConversationsRequestBuilder as ConversationsRequestBuilder
+    from tailwire.sdk.calls.list_requests import GroupMembersRequestBuilder as GroupMembersRequestBuilder
+    from tailwire.sdk.calls.list_requests import GroupsRequestBuilder as GroupsRequestBuilder
+    from tailwire.sdk.calls.list_requests import ListRequest as ListRequest
+    from tailwire.sdk.calls.list_requests import ReactionsRequest as ReactionsRequest
+    from tailwire.sdk.calls.list_requests import ReactionsRequestBuilder as ReactionsRequestBuilder
+    from tailwire.sdk.calls.list_requests import UsersRequestBuilder as UsersRequestBuilder
+    from tailwire.sdk.calls.message_requests import MessagesRequest as MessagesRequest
+    from tailwire.sdk.calls.message_requests import MessagesRequestBuilder as MessagesRequestBuilder
+    from tailwire.sdk.calls.outcome import OnError as OnError
+    from tailwire.sdk.calls.outcome import OnSuccess as OnSuccess
     from tailwire.sdk.calls.receipts import Counts as Counts
-    from tailwire.sdk.calls.requests import MessagesRequest as MessagesRequest
-    from tailwire.sdk.calls.requests import MessagesRequestBuilder as MessagesRequestBuilder
-    from tailwire.sdk.calls.tokens import TokenProvider as TokenProvider
     from tailwire.sdk.calls.upload_request import UploadAttachment as UploadAttachment
     from tailwire.sdk.calls.upload_request import UploadFileRequest as UploadFileRequest
     from tailwire.sdk.calls.uploads import UploadFile as UploadFile
@@ -155,11 +153,12 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "adapters.toga": ("watch_toga",),
     "adapters.watching": ("Watch",),
     "sdk.app_settings": ("AppSettings", "AppSettingsBuilder"),
-    "sdk.calls.access": ("OnError", "OnProgress", "OnSuccess"),
+    "sdk.calls.outcome": ("OnError", "OnSuccess"),
     "sdk.calls.connection": ("Connection",),
     "sdk.calls.receipts": ("Counts",),
-    "sdk.calls.requests": ("MessagesRequest", "MessagesRequestBuilder"),
-    "sdk.calls.lists": (
+    "sdk.tokens": ("TokenProvider",),
+    "sdk.calls.message_requests": ("MessagesRequest", "MessagesRequestBuilder"),
+    "sdk.calls.list_requests": (
         "BannedGroupMembersRequestBuilder",
         "BlockedUsersRequestBuilder",
         "ConversationsRequestBuilder",

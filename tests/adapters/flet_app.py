@@ -25,8 +25,8 @@ async def ended(chat: ChatClient) -> None:
 async def network(chat: ChatClient) -> None:
     """Print the network that was reported to the client."""
     told = ""
-    while not chat._closed and chat._driver is not None:
-        now = str(chat._driver.state.network)
+    while not chat._gate.closed and chat._made is not None:
+        now = str(chat._parts.driver.state.network)
         if now != told:
             print(f"network {now}", flush=True)
         told = now

@@ -248,7 +248,7 @@ async def test_left_or_frozen_page_has_no_socket(scene: Scene):
 async def test_network_loss_and_return(scene: Scene):
     await scene.python(BOTH + "watch = watch_browser(alice)\njson.dumps(sorted(watch.knows))")
     await scene.page.set_online(False)
-    assert await scene.python("json.dumps(alice._driver.state.network)") == "offline"
+    assert await scene.python("json.dumps(alice._parts.driver.state.network)") == "offline"
     await scene.page.set_visible(False)
     await scene.page.set_visible(True)  # it tries to connect, and fails
     told = "await until(lambda: 'unreachable' in alice.connection.explain())\njson.dumps(alice.connection.explain())"

@@ -48,7 +48,7 @@ async def test_refused_switch_keeps_its_state_and_input_can_be_replayed(tmp_path
         lab.do("alice", "online")
         await until(lambda: not alice._tasks)
         lab.do("alice", "manual")
-        await until(lambda: alice._chat is not None and alice.chat._driver.state.mode == "manual")
+        await until(lambda: alice._chat is not None and alice.chat._parts.driver.state.mode == "manual")
         assert standing(lab, "alice")["mode"] == "manual"
 
         lab.do("server", "kill")

@@ -20,8 +20,10 @@ from tailwire.sdk.connection.history import load as load_dump
 from tailwire.sdk.connection.replay import BadReplay, replayed
 from tailwire.sdk.continuity.state import CatchUp, Position
 from tailwire.sdk.dispatch.incoming import Incoming
+from tailwire.sdk.gate import Gate
 from tailwire.sdk.io.files import FileSessionStore
 from tailwire.sdk.io.untrusted_json import BadJson, read_object
+from tailwire.sdk.io.world import this_world
 from tailwire.sdk.outbox import Outbox
 from tailwire.sdk.session import Session
 from tailwire.server.config import BadSetting
@@ -52,6 +54,7 @@ def sdk_frame(data: bytes) -> None:
             _nothing,
             "device",
             CatchUp(position=Position(5)),
+            lambda: 0.5,
             pong=lambda: None,
             throttled=lambda on: None,
             token_answered=lambda granted: None,
@@ -258,7 +261,7 @@ def session_file(data: bytes) -> None:
         async def send(body: Any) -> Any:
             await asyncio.get_running_loop().create_future()
 
-        outbox = Outbox("app", store, send, lambda entry: None, 10, lambda: "unique")
+        outbox = Outbox("app", store, send, lambda entry: None, 10, this_world(), Gate())
         outbox.begin("alice")
         await outbox.close()
 

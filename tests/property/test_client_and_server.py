@@ -146,7 +146,7 @@ def test_every_message_arrives_exactly_once(steps, auto):
 
 
 def check(actor: Actor) -> None:
-    driver = actor.chat._driver
+    driver = actor.chat._parts.driver
     if driver is not None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)

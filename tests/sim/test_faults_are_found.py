@@ -11,9 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from sim.test_nothing_is_cut_without_a_reason import A_CATCH_UP_OVER_CUTS, A_DEAD_FIRST_ADDRESS
-from tailwire.sdk import client as sdk_client
-from tailwire.sdk import outbox, sending
-from tailwire.sdk.calls import tokens
+from tailwire.sdk import outbox, own_changes, sending, tokens
 from tailwire.sdk.connection import deadlines, sockets, state, wanted
 from tailwire.sdk.connection.state import Phase
 from tailwire.sdk.continuity import catch_up, chain
@@ -90,9 +88,9 @@ def _duplicates_are_handed_over(patch):
 
 
 def _retries_use_a_new_muid(patch):
-    honest = sending.Sending._tries
+    honest = sending.Sending._attempts
 
-    async def tries(self, attempt):
+    async def attempts(self, attempt):
         before = attempt.__closure__ and next(
             (c.cell_contents for c in attempt.__closure__ if isinstance(c.cell_contents, dict)), None
         )
@@ -106,7 +104,7 @@ def _retries_use_a_new_muid(patch):
 
         return await honest(self, again)
 
-    patch.setattr(sending.Sending, "_tries", tries)
+    patch.setattr(sending.Sending, "_attempts", attempts)
 
 
 def _sends_are_concurrent(patch):
@@ -114,7 +112,7 @@ def _sends_are_concurrent(patch):
         return await attempt()  # without retries
 
     patch.setattr(sending.Sending, "send", send)
-    patch.setattr(outbox, "LATER", frozenset())
+    patch.setattr(outbox, "RETRIED", frozenset())
 
 
 def _response_before_commit(patch):
@@ -203,7 +201,7 @@ def _outbox_is_not_saved(patch):
 
 
 def _own_messages_are_handed_over(patch):
-    patch.setattr(sdk_client.ChatClient, "_message_sent", lambda self, message: None)
+    patch.setattr(own_changes.OwnChanges, "message_stored", lambda self, message: None)
     patch.setattr(incoming.Incoming, "_is_own", lambda self, message: False)
 
 

@@ -148,5 +148,5 @@ async def test_a_server_that_knows_no_marks_serves_as_before(stage: Stage, monke
     await stage.pass_time(5)
     await alice.say("bob", "hello")
     await bob.ears.until(lambda: bob.ears.texts == ["hello"])
-    assert bob.chat._kept_session().position.mark == ""
+    assert bob.chat._sessions.require().position.mark == ""
     assert bob.ears.all("gap") == []

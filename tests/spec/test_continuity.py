@@ -139,7 +139,7 @@ async def test_history_that_cannot_be_read_at_first_is_read_again(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     bob.chat.set_app_state("background")
     await alice.say("bob", "missed")
-    honest, failures = bob.chat._incoming._fetch, []
+    honest, failures = bob.chat._parts.incoming._fetch, []
 
     async def failing(query):
         if len(failures) < 3:
@@ -147,7 +147,7 @@ async def test_history_that_cannot_be_read_at_first_is_read_again(stage: Stage):
             raise CometChatException("ERR_MISSION_FAILED", "as planned")
         return await honest(query)
 
-    bob.chat._incoming._fetch = failing
+    bob.chat._parts.incoming._fetch = failing
     bob.chat.set_app_state("foreground")
     await bob.connected()
     await alice.say("bob", "live, but later")

@@ -74,7 +74,7 @@ async def test_a_send_ends_within_15_s_when_the_lookup_of_the_name_hangs(stage: 
         raise OSError("no answer from the resolver")
 
     monkeypatch.setattr(VirtualLoop, "getaddrinfo", hang)
-    alice.chat._reached().drop()
+    alice.chat._parts.http.drop()
     assert await fails_after(stage, alice.say("bob", "hello")) == pytest.approx(15, abs=0.1)
 
 
@@ -84,17 +84,17 @@ async def test_a_call_ends_within_15_s_when_the_token_provider_hangs(stage: Stag
         return ""
 
     alice = await stage.enter("alice", auto=False, provider=hang)
-    alice.chat._keep_session(replace(alice.chat._kept_session(), auth_token="taken back"))
+    alice.chat._sessions.keep(replace(alice.chat._sessions.require(), auth_token="taken back"))
     assert await fails_after(stage, alice.chat.get_unread_message_count()) == pytest.approx(15, abs=0.1)
 
 
 async def test_a_call_whose_answer_arrives_slowly_goes_on(stage: Stage):
     """A line of 10 bytes a second; the answer takes 4 minutes."""
     alice = await stage.enter("alice", auto=False)
-    alice.chat._reached().drop()
+    alice.chat._parts.http.drop()
     stage.network.listen(PORT, lambda: Slow({"uid": "x" * 2300}, pieces=24, between=10))
     began = stage.now
-    assert len((await alice.chat._ask("GET", "/me"))["uid"]) == 2300
+    assert len((await alice.chat._parts.requests.ask("GET", "/me"))["uid"]) == 2300
     assert stage.now - began > 200
 
 
@@ -102,16 +102,16 @@ async def test_a_connection_that_is_made_slowly_gives_its_request_time(stage: St
     """A round trip of 6 s: connected after 6 s, answered after 18 s; nothing was still for 15 s."""
     alice = await stage.enter("alice", auto=False)
     stage.network.accept_delay = 8
-    alice.chat._reached().drop()
+    alice.chat._parts.http.drop()
     stage.network.listen(PORT, lambda: Slow([], after=10))
-    assert await alice.chat._ask("GET", "/messages") == []
+    assert await alice.chat._parts.requests.ask("GET", "/messages") == []
 
 
 async def test_sends_that_take_long_each_do_not_end_those_that_wait(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     sent = await alice.say("bob", "first")
-    stored = await alice.chat._ask("GET", f"/messages/{sent.id}")
-    alice.chat._reached().drop()
+    stored = await alice.chat._parts.requests.ask("GET", f"/messages/{sent.id}")
+    alice.chat._parts.http.drop()
     stage.network.listen(PORT, lambda: Slow(stored, after=12))
     began = stage.now
     same = [
@@ -123,24 +123,24 @@ async def test_sends_that_take_long_each_do_not_end_those_that_wait(stage: Stage
 
 async def test_while_only_others_move_a_call_waits_a_minute(stage: Stage):
     alice = await stage.enter("alice", auto=False)
-    alice.chat._reached().drop()
+    alice.chat._parts.http.drop()
     stage.network.listen(PORT, lambda: Slow([], after=100))
 
     async def others():
         while True:
-            alice.chat._reached().traffic.moved()
+            alice.chat._parts.http.traffic.moved()
             await asyncio.sleep(5)
 
     moving = asyncio.create_task(others())
-    assert await fails_after(stage, alice.chat._ask("GET", "/messages")) == pytest.approx(60, abs=1)
+    assert await fails_after(stage, alice.chat._parts.requests.ask("GET", "/messages")) == pytest.approx(60, abs=1)
     moving.cancel()
     # A line that was alive when the call began does not extend the deadline when it dies.
-    assert await fails_after(stage, alice.chat._ask("GET", "/messages")) == pytest.approx(15, abs=0.1)
+    assert await fails_after(stage, alice.chat._parts.requests.ask("GET", "/messages")) == pytest.approx(15, abs=0.1)
 
 
 async def test_an_upload_ends_when_nothing_moves_for_half_a_minute(stage: Stage):
     alice = await stage.enter("alice", auto=False)
-    upload = alice.chat._reached().upload
+    upload = alice.chat._parts.http.upload
     stage.network.swallowing = True
 
     async def pieces():

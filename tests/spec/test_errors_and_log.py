@@ -13,7 +13,7 @@ from harness import Actor, Stage
 from tailwire import AppSettingsBuilder, ChatClient, CometChatException, Group, MemorySessionStore
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.io.failures import advice_for
-from tailwire.sdk.sending import is_safe
+from tailwire.sdk.retry import is_safe
 
 
 async def error_at(host: str) -> CometChatException:
@@ -132,7 +132,7 @@ async def test_the_log_tells_the_life_of_a_client_and_no_secret(stage: Stage, ca
     await stage.pass_time(1)
     await bob.connected()
     await alice.connected()
-    token = bob.chat._session.auth_token
+    token = bob.chat._sessions.current.auth_token
     await bob.chat.logout()
     client = [r for r in caplog.records if r.name == "tailwire"]
     told = [r.getMessage() for r in client if r.levelno == logging.INFO]

@@ -190,7 +190,7 @@ async def test_ending_the_background_window_makes_a_user_offline_immediately(sta
     bob.chat.set_app_state("background")
     await stage.pass_time(1)
     begin = stage.now
-    bob.chat._driver._timer.cancel()  # the system has frozen the app
+    bob.chat._parts.driver._timer.cancel()  # the system has frozen the app
     await alice.ears.until(lambda: alice.ears.all("offline") == ["bob"], timeout=60)
     assert 33 <= stage.now - begin <= 38  # the window, five seconds, a sweep; no grace
 

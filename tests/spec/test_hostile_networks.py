@@ -41,7 +41,7 @@ async def test_retry_after_zero_does_not_cause_a_retry_storm(stage: Stage):
 @spec("T5", "T6")
 async def test_a_restart_that_is_announced_again_and_again_spreads_its_clients(stage: Stage):
     alice = await stage.enter("alice")
-    incoming = alice.chat._incoming
+    incoming = alice.chat._parts.incoming
     before = stage.network.connected
     end = stage.now + 60
     while stage.now < end:
@@ -60,7 +60,7 @@ async def test_a_poll_that_fails_ends_with_the_wish_for_a_socket(stage: Stage):
     await bob.chat.login("bob", auth_key=stage.server.auth_key)
     current_process.reset(before)
     await stage.pass_time(20)
-    assert bob.chat._driver.state.poll_at is not None
+    assert bob.chat._parts.driver.state.poll_at is not None
     stage.network.offline.add("device")
     stage.network.drop("device")
     await stage.pass_time(35)  # a poll has failed
@@ -77,7 +77,7 @@ async def test_a_poll_that_fails_ends_with_the_wish_for_a_socket(stage: Stage):
 async def test_a_send_begun_by_one_user_is_not_sent_as_the_next(stage: Stage):
     alice, carol = await stage.enter("alice", auto=False), await stage.enter("carol")
     stage.network.middleboxes[""] = lambda behind: lambda: Answering(BUSY.replace(b"3600", b"2"))
-    alice.chat._reached().drop()
+    alice.chat._parts.http.drop()
     sending = asyncio.create_task(alice.say("carol", "of alice"))
     await stage.pass_time(1)
     stage.network.middleboxes.clear()
@@ -91,7 +91,7 @@ async def test_a_send_begun_by_one_user_is_not_sent_as_the_next(stage: Stage):
 @spec("I10")
 async def test_nothing_begins_after_aclose(stage: Stage):
     alice, bob = await stage.enter("alice", outbox=True), await stage.enter("bob")
-    http = alice.chat._reached()
+    http = alice.chat._parts.http
     await alice.chat.aclose()
     assert await code_of(alice.say("bob", "too late")) == "ERR_CLIENT_CLOSED"
     with pytest.raises(CometChatException, match="ERR_CLIENT_CLOSED"):
@@ -130,7 +130,7 @@ async def test_a_send_that_is_cancelled_while_it_waits_lets_nobody_overtake(stag
 
         return work
 
-    send = alice.chat._sending.send
+    send = alice.chat._parts.sending.send
     first = asyncio.create_task(send("c", attempt("first", 5)))
     await asyncio.sleep(0)
     second = asyncio.create_task(send("c", attempt("second", 1)))
@@ -145,7 +145,7 @@ async def test_a_send_that_is_cancelled_while_it_waits_lets_nobody_overtake(stag
 async def test_an_entry_of_the_user_before_cannot_be_cancelled_and_nobody_waits_for_it_for_ever(stage: Stage, tmp_path):
     alice, carol = await stage.enter("alice", outbox=True, auto=False), await stage.enter("carol")
     stage.network.middleboxes[""] = lambda behind: lambda: Answering(BUSY)
-    alice.chat._reached().drop()
+    alice.chat._parts.http.drop()
     entry = alice.chat.queue_message(TextMessage(receiver="carol", text="of alice"))
     await stage.pass_time(1)
     stage.network.middleboxes.clear()
@@ -163,8 +163,8 @@ async def test_a_page_of_history_that_was_not_asked_for_is_asked_for_again(stage
     bob.chat.set_app_state("background")
     for n in range(60):
         await alice.say("bob", str(n))
-    honest, asked = bob.chat._incoming._fetch, 0
-    after = bob.chat._incoming.machine.position.last_id
+    honest, asked = bob.chat._parts.incoming._fetch, 0
+    after = bob.chat._parts.incoming.machine.position.last_id
     first = await honest({"per_page": 20, "affix": "append", "id": after})
 
     async def fetch(query):
@@ -172,7 +172,7 @@ async def test_a_page_of_history_that_was_not_asked_for_is_asked_for_again(stage
         asked += 1
         return first if asked == 2 else await honest(query)  # a middle box answers with the first page once more
 
-    monkeypatch.setattr(bob.chat._incoming, "_fetch", fetch)
+    monkeypatch.setattr(bob.chat._parts.incoming, "_fetch", fetch)
     bob.chat.set_app_state("foreground")
     await bob.ears.until(lambda: len(bob.ears.texts) == 60, timeout=120)
     assert bob.ears.texts == [str(n) for n in range(60)]
@@ -206,7 +206,7 @@ async def test_an_answer_that_trickles_has_an_end(stage: Stage):
                 asyncio.get_running_loop().call_later(10, self._go_on)
 
     stage.network.middleboxes[""] = lambda behind: lambda: Trickle(b"")
-    alice.chat._reached().drop()
+    alice.chat._parts.http.drop()
     begin = stage.now
     assert await code_of(alice.chat.get_unread_message_count()) == "NO_INTERNET_CONNECTION"
     assert 500 < stage.now - begin < 620
@@ -220,7 +220,7 @@ async def test_another_services_error_is_not_the_servers(stage: Stage):
         b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
     )
     stage.network.middleboxes[""] = lambda behind: lambda: Answering(foreign % len(body) + body)
-    alice.chat._reached().drop()
+    alice.chat._parts.http.drop()
     entry = alice.chat.queue_message(TextMessage(receiver="bob", text="waits"))
     await stage.pass_time(20)
     assert entry.status is OutboxStatus.PENDING

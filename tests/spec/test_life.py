@@ -79,8 +79,8 @@ async def test_a_client_of_another_make_that_only_listens_is_asked_before_it_is_
     """Any WebSocket client answers the protocol's own ping by itself, so one that never pings is not taken for dead."""
     alice = await stage.enter("alice")
     bob = await stage.enter("bob")
-    token = bob.chat._kept_session().auth_token
-    _, signed = await bob.chat._connector.me(token)
+    token = bob.chat._sessions.require().auth_token
+    _, signed = await bob.chat._parts.connector.me(token)
     await bob.chat.aclose()
     async with connect("ws://server:8480/", ping_interval=None, compression=None) as other:
         frame = {"type": "auth", "deviceId": "other", "sender": "bob", "body": {"auth": signed, "deviceId": "other"}}
@@ -109,7 +109,7 @@ async def test_a_dead_listener_is_cut_by_the_server_as_soon_as_before(stage: Sta
     for transport in sockets_of(stage):
         if transport.protocol.uid == "bob":
             transport.half_open = transport.peer.half_open = True
-    bob.chat._driver._timer.cancel()  # frozen: it does nothing about it itself
+    bob.chat._parts.driver._timer.cancel()  # frozen: it does nothing about it itself
     begin = stage.now
     while stage.server.parts.metrics.sockets == 2:
         await stage.pass_time(1)
@@ -154,7 +154,7 @@ async def test_on_a_slow_line_death_is_noticed_as_soon_as_on_a_fast_one(stage: S
 @spec("T3")
 async def test_while_bytes_move_a_late_answer_is_waited_for_but_not_for_ever(stage: Stage):
     alice = await stage.enter("alice")
-    traffic = alice.chat._driver._traffic
+    traffic = alice.chat._parts.driver._traffic
     stage.network.half_open("")  # the socket is dead; requests have connections of their own
 
     async def uploading():
@@ -186,7 +186,7 @@ async def test_the_server_waits_while_the_network_takes_what_was_written_before_
     bob = await stage.enter("bob")
     current_process.reset(before)
     alice = await stage.enter("alice")
-    bob.chat._driver._timer.cancel()  # frozen: only the protocol's own answers come from it
+    bob.chat._parts.driver._timer.cancel()  # frozen: only the protocol's own answers come from it
     stage.network.set_line("device", 100, 200, 5.0)
     for n in range(20):
         await alice.say("bob", f"{n} " + "x" * 500)

@@ -208,7 +208,7 @@ async def test_the_server_enforces_the_window_of_a_frozen_app(stage: Stage):
     await alice.chat.connect()
     alice.chat.set_app_state("background")
     await stage.pass_time(1)
-    frozen = alice.chat._driver
+    frozen = alice.chat._parts.driver
     frozen._timer.cancel()  # the system has frozen the app: none of its timers fires
     await stage.pass_time(33)
     assert stage.server.parts.metrics.sockets == 1
@@ -652,7 +652,7 @@ async def test_strangers_do_not_use_up_the_turns_of_those_who_show_that_they_hav
 
 async def test_a_proof_is_no_pass(stage: Stage):
     alice = await stage.enter("alice", auto=False)
-    me, signed = await alice.chat._connector.me(alice.chat._session.auth_token)
+    me, signed = await alice.chat._parts.connector.me(alice.chat._sessions.current.auth_token)
     assert me["uid"] == "alice"
     gateway, sessions = stage.server.parts.gateway, stage.server.parts.actions.sessions
     proof = proof_of(signed)

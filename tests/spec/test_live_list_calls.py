@@ -36,13 +36,13 @@ async def until(condition, seconds: float = 30.0) -> None:
 def requests(actor: Actor) -> list[str]:
     """The paths of all requests from now on."""
     paths: list[str] = []
-    honest = actor.chat._ask
+    honest = actor.chat._parts.requests.ask
 
     async def ask(method, path, **more):
         paths.append(path)
         return await honest(method, path, **more)
 
-    actor.chat._ask = ask
+    actor.chat._parts.requests.ask = ask
     return paths
 
 
@@ -127,7 +127,7 @@ async def test_queued_messages_stand_in_place_and_keep_their_key(stage: Stage):
 async def test_one_that_failed_is_shown_so_and_tried_again(stage: Stage):
     alice, bob = await pair(stage, outbox=True)
     await bob.chat.block_users(["alice"])
-    store = alice.chat._store
+    store = alice.chat._sessions.store
     entry = alice.chat.queue_message(TextMessage(receiver="bob", text="one"))
     live = await alice.chat.live_messages(uid="bob")
     await until(lambda: bool(live.items) and live.items[0].state == "failed")
@@ -313,10 +313,10 @@ async def test_updates_dropped_under_load_are_fetched_again(stage: Stage):
     live = await alice.chat.live_messages(uid="bob")
     await asyncio.sleep(5)
     paths = requests(alice)
-    alice.chat._driver.throttled(True)
+    alice.chat._parts.driver.throttled(True)
     await asyncio.sleep(5)
     assert paths == []
-    alice.chat._driver.throttled(False)
+    alice.chat._parts.driver.throttled(False)
     await asyncio.sleep(5)
     assert paths == ["/users/bob/messages"]
     assert texts(live) == ["one"]
@@ -381,7 +381,7 @@ async def test_wrong_arguments_say_what_is_wrong(stage: Stage, monkeypatch):
         with pytest.raises(CometChatException) as caught:
             await call
         assert caught.value.code == code
-    assert not chat._live, "what could not begin is not kept"
+    assert not chat._lists, "what could not begin is not kept"
     live = await chat.live_conversations()
     for call, code in ((live.more(51), "ERROR_LIMIT_EXCEEDED"), (live.more(-1), "ERROR_NON_POSITIVE_LIMIT")):
         with pytest.raises(CometChatException) as caught:

@@ -158,7 +158,7 @@ async def test_a_callback_that_raises_harms_nobody(stage: Stage, caplog, error):
     sent = await alice.chat.send_message(TextMessage(receiver="bob", text="2"))
     await asyncio.sleep(5)
     assert [change.item.message.text for change in heard if change.item] == ["1", "2"]
-    position = alice.chat._served.position
+    position = alice.chat._sessions.served.position
     assert (position.last_id, position.own) == (1, (sent.id,)), "what was handed over stays handed over"
 
 

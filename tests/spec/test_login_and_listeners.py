@@ -410,11 +410,11 @@ async def test_a_slow_app_stops_the_reading_and_loses_nothing(stage: Stage):
     await stage.pass_time(40)
     assert bob.chat.connection.history[-1].status is CONNECTED
     assert len(bob.ears.texts) < 1300
-    assert bob.chat._driver.state.paused
-    assert len(bob.chat._queue._entries) <= 1001
+    assert bob.chat._parts.driver.state.paused
+    assert len(bob.chat._parts.queue._entries) <= 1001
     gate.set()
     await bob.ears.until(lambda: len(bob.ears.texts) == 1300)
-    assert not bob.chat._driver.state.paused
+    assert not bob.chat._parts.driver.state.paused
     assert bob.ears.texts == [str(n) for n in range(1300)]
 
 
@@ -452,10 +452,10 @@ async def test_a_login_that_fails_halfway_leaves_the_session_as_it_was(stage: St
     async def fail(token):
         raise CometChatException("ERR_MISSION_FAILED", "as planned")
 
-    phone.chat._position_now, honest = fail, phone.chat._position_now
+    phone.chat._calls.logins._position_now, honest = fail, phone.chat._calls.logins._position_now
     with pytest.raises(CometChatException, match="as planned"):
         await phone.chat.login("bob", auth_key=stage.server.auth_key)
-    phone.chat._position_now = honest
+    phone.chat._calls.logins._position_now = honest
     assert phone.chat.get_logged_in_user().uid == "alice"
     stage.network.drop()
     await phone.ears.until(lambda: phone.ears.statuses.count(CONNECTED) >= 2)
@@ -591,7 +591,7 @@ async def test_events_during_a_login_are_handed_over_after_it(stage: Stage):
     await alice.say("bob", "missed")
     again = stage.actor(store=store)
     await again.chat.init()
-    connector = again.chat._parts[3]
+    connector = again.chat._parts.connector
     honest = connector.me
 
     async def me(token: str):

@@ -237,7 +237,7 @@ async def test_a_damaged_file_stops_nothing(stage: Stage, store, caplog):
     again = stage.actor(outbox=True, store=store)
     await again.chat.init()
     assert [e.message.text for e in again.chat.queued_messages()] == ["two"]
-    assert "left out" in caplog.text
+    assert "invalid and is dropped" in caplog.text
     await again.chat.aclose()
     file.write_text("{")
     third = stage.actor(outbox=True, store=store)

@@ -22,8 +22,8 @@ class Requests:
         self.asked: list[dict] = []
         self.answered: list[dict] = []
         self.at = {}
-        self._honest = actor.chat._incoming._fetch
-        actor.chat._incoming._fetch = self._fetch
+        self._honest = actor.chat._parts.incoming._fetch
+        actor.chat._parts.incoming._fetch = self._fetch
 
     async def _fetch(self, query):
         self.asked.append(dict(query))
@@ -122,7 +122,7 @@ async def test_an_app_that_does_not_keep_up_is_not_read_ahead_for(stage: Stage, 
     bob.ears.on_text_message_received = slow
     bob.chat.set_app_state("foreground")
     await stage.pass_time(5)
-    assert len(bob.chat._queue._entries) <= 50 + 40  # the page that found no room any more, and no further one
+    assert len(bob.chat._parts.queue._entries) <= 50 + 40  # the page that found no room any more, and no further one
     assert len(requests.asked) == 2
     go_on.set()
     await bob.ears.until(lambda: len(bob.ears.texts) == len(texts))
@@ -151,7 +151,7 @@ async def test_a_failed_catch_up_is_retried_with_a_smaller_page(stage: Stage, er
 @spec("K1")
 async def test_messages_that_cannot_be_read_do_not_end_the_catch_up(stage: Stage):
     _, bob, texts = await missed(stage, 60)
-    honest = bob.chat._incoming._fetch
+    honest = bob.chat._parts.incoming._fetch
 
     async def spoiled(query):
         listed = await honest(query)
@@ -159,7 +159,7 @@ async def test_messages_that_cannot_be_read_do_not_end_the_catch_up(stage: Stage
             return [{"id": message["id"], "sender": 7} for message in listed]
         return listed
 
-    bob.chat._incoming._fetch = spoiled
+    bob.chat._parts.incoming._fetch = spoiled
     bob.chat.set_app_state("foreground")
     await bob.ears.until(lambda: bob.ears.texts[-1] == "59")
     assert bob.ears.texts == ["before", *texts[21:]]
@@ -186,7 +186,7 @@ async def test_history_is_polled_without_a_socket(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob", auto=False)
     sent = await bob.say("alice", "mine")
     await alice.ears.until(lambda: bool(alice.ears.texts))
-    poll = bob.chat._incoming.poll
+    poll = bob.chat._parts.incoming.poll
     for n in range(45):
         await alice.say("bob", str(n))
     poll()
@@ -217,9 +217,9 @@ async def test_a_socket_that_opens_while_history_is_polled_begins_from_there(sta
         await asyncio.sleep(0)
 
     requests.at[2] = connect
-    bob.chat._incoming.poll()
+    bob.chat._parts.incoming.poll()
     await bob.ears.until(lambda: len(bob.ears.texts) == 100)
-    bob.chat._incoming.poll()
+    bob.chat._parts.incoming.poll()
     await alice.say("bob", "live")
     await bob.ears.until(lambda: len(bob.ears.texts) == 101)
     await stage.pass_time(5)
@@ -232,7 +232,7 @@ async def test_polling_tells_a_gap_when_more_than_the_limit_came(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob", auto=False, limit=10)
     sent = [await alice.say("bob", str(n)) for n in range(30)]
     stream, seen = bob.chat.events(), []
-    bob.chat._incoming.poll()
+    bob.chat._parts.incoming.poll()
     async for event in stream:
         seen.append(event)
         if isinstance(event, HistoryGap):

@@ -21,12 +21,12 @@ async def test_nothing_that_is_said_tells_a_secret(stage: Stage, tmp_path, caplo
         said.extend((str(caught.value), repr(caught.value), repr(caught.value.__dict__), repr(caught.value.__cause__)))
 
     alice, bob = await stage.enter("alice"), await stage.enter("bob", auto=False)
-    session = alice.chat._kept_session()
+    session = alice.chat._sessions.require()
     secrets = {
         "auth key": stage.server.auth_key,
         "REST key": stage.server.api_key,
         "token": session.auth_token,
-        "pass": alice.chat._connector._pass,
+        "pass": alice.chat._parts.connector._pass,
         "group password": "correct-horse",
         "wrong key": "a-wrong-key-0123456789",
         "wrong token": "bob_1700000000feedfacefeedface",
@@ -47,8 +47,8 @@ async def test_nothing_that_is_said_tells_a_secret(stage: Stage, tmp_path, caplo
     alice.chat.connection.dump(tmp_path / "dump.json")
     said += [(tmp_path / "dump.json").read_text(), alice.chat.connection.explain()]
     said += [repr(t) for t in alice.chat.connection.history]
-    for thing in (session, alice.chat, alice.chat.get_logged_in_user(), alice.chat._settings, alice.chat._driver.state,
-                  alice.chat._http, alice.chat._connector, stage.server.parts.keys, stage.server.parts,
+    for thing in (session, alice.chat, alice.chat.get_logged_in_user(), alice.chat._settings, alice.chat._parts.driver.state,
+                  alice.chat._parts.http, alice.chat._parts.connector, stage.server.parts.keys, stage.server.parts,
                   stage.server.parts.gateway, TestUser("alice", "Alice", session.auth_token)):  # fmt: skip
         said.append(repr(thing))
     said.append(caplog.text)

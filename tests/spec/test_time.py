@@ -170,7 +170,7 @@ async def test_a_socket_that_is_let_go_by_its_own_reader_is_read_no_more(stage: 
     await bob.say("alice", "too late for this socket")
     await stage.pass_time(1)
     assert isinstance((await asyncio.gather(pinging, return_exceptions=True))[0], CometChatException)
-    inputs = [i["input"] for i in alice.chat._driver.history.dump()["inputs"]]
+    inputs = [i["input"] for i in alice.chat._parts.driver.history.dump()["inputs"]]
     assert "PongReceived" in inputs  # it was the answer that found that the window was over
     assert "SocketLost" not in inputs
     assert (alice.status, alice.ears.texts) == (DISCONNECTED, [])

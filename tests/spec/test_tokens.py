@@ -241,18 +241,18 @@ async def test_a_token_provided_while_the_socket_closes_is_used(stage: Stage):
 
 async def test_a_network_that_fails_is_no_reason_to_ask_the_provider_again(stage: Stage):
     alice, provider = await enter(stage)
-    me = alice.chat._connector.me
+    me = alice.chat._parts.connector.me
 
     async def cut_first(token):
         if provider.asked:
             stage.network.cut()
         return await me(token)
 
-    alice.chat._tokens._me = cut_first  # the provider has answered, the server is not reached with what it gave
+    alice.chat._parts.tokens._me = cut_first  # the provider has answered, the server is not reached with what it gave
     await stage.pass_time(LIFETIME - 20)
     assert alice.status is not CONNECTED
     assert len(provider.asked) == 1
-    alice.chat._tokens._me = me
+    alice.chat._parts.tokens._me = me
     stage.network.restore()
     await alice.connected()
     assert len(provider.asked) == 1
@@ -283,7 +283,7 @@ async def test_requests_do_not_ask_a_provider_that_fails_again_and_again(stage: 
     for _ in range(50):
         assert await code_of(alice.chat.get_message(1)) == "ERR_AUTH_TOKEN_EXPIRED"
         await stage.pass_time(0.1)
-    assert 1 <= len(provider.asked) <= 3
+    assert 1 <= len(provider.asked) <= 4  # waits of at least 0.5, 1, 2 and 4 seconds within 5 seconds
     provider.fails = False
     await stage.pass_time(60)
     assert (await alice.say("bob", "x")).id

@@ -77,7 +77,7 @@ async def test_free_json_in_frames_is_bounded_too(stage: Stage, caplog, value):
         ("typing_indicator", f'{{"action":"started","metadata":{{"a":{value}}}}}'),
     ):
         frame = {"type": kind, "receiver": "bob", "receiverType": "user", "sender": "alice", "body": 0}
-        alice.chat._driver.send(json.dumps(frame).replace('"body": 0', f'"body": {body}'))
+        alice.chat._parts.driver.send(json.dumps(frame).replace('"body": 0', f'"body": {body}'))
     await alice.chat.send_transient_message(TransientMessage("bob", "user", {"a": 1}))
     await bob.ears.until(lambda: bob.ears.all("transient"))
     assert [m.data for m in bob.ears.all("transient")] == [{"a": 1}]

@@ -144,7 +144,7 @@ def test_failed_page_is_requested_again(harness: SyncHarness, newer: bool, monke
     first = alice.send_message(TextMessage(receiver=bob_uid, receiver_type="user", text="first"))
     texts = [str(n) for n in range(7)]
     send_texts(alice, bob_uid, *texts)
-    fetch, pages = alice._target._list_messages, list[int]()
+    fetch, pages = alice._target._parts.requests.list_messages, list[int]()
 
     async def sometimes(*arguments: Any, **named: Any) -> list[Any]:
         pages.append(1)
@@ -152,7 +152,7 @@ def test_failed_page_is_requested_again(harness: SyncHarness, newer: bool, monke
             raise failure("NO_INTERNET_CONNECTION")
         return await fetch(*arguments, **named)
 
-    monkeypatch.setattr(alice._target, "_list_messages", sometimes)
+    monkeypatch.setattr(alice._target._parts.requests, "list_messages", sometimes)
     messages = alice.messages(uid=bob_uid, limit=2, after=first.id if newer else 0)
     read, failed = list[str](), list[str]()
     while True:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from tailwire.admin.listing import Listing
 from tailwire.admin.requester import Requester, changes, filtered, listed
-from tailwire.sdk.calls.access import decoded, quoted
+from tailwire.sdk.calls.checks import decoded, quoted
 from tailwire.sdk.calls.members import add_body, outcome_of
 from tailwire.wire.codec import group_from_wire, user_from_wire
 from tailwire.wire.constants import GroupType

@@ -7,7 +7,7 @@ from typing import Literal
 from tailwire.admin.listing import Listing
 from tailwire.admin.records import ApiKey, key_from_wire
 from tailwire.admin.requester import Requester
-from tailwire.sdk.calls.access import quoted
+from tailwire.sdk.calls.checks import quoted
 
 KeyScope = Literal["authOnly", "fullAccess"]
 

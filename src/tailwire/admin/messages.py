@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from tailwire.admin.listing import Listing, history, numbered
 from tailwire.admin.requester import Requester, given
-from tailwire.sdk.calls.access import checked_id, checked_receiver, decoded, quoted
+from tailwire.sdk.calls.checks import checked_id, checked_receiver, decoded, quoted
 from tailwire.sdk.exceptions import failure
 from tailwire.wire.codec import message_from_wire
 from tailwire.wire.encoding import message_to_wire

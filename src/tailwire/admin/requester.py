@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from tailwire.admin.listing import Listing, no_pages, numbered
-from tailwire.sdk.calls.access import decoded
+from tailwire.sdk.calls.checks import decoded
 from tailwire.sdk.exceptions import failure
 from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.world import World
-from tailwire.sdk.sending import Sending, is_safe, repeat
+from tailwire.sdk.retry import is_safe, repeat
+from tailwire.sdk.sending import Sending
 
 T = TypeVar("T")
 

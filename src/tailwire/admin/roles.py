@@ -8,7 +8,7 @@ from typing import Any, Literal
 from tailwire.admin.listing import Listing
 from tailwire.admin.records import RestrictedFeature, Role, feature_from_wire, role_from_wire
 from tailwire.admin.requester import Requester, changes, listed
-from tailwire.sdk.calls.access import quoted
+from tailwire.sdk.calls.checks import quoted
 
 Audience = Literal["all", "friendsOnly"]
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from tailwire.admin.listing import Listing
 from tailwire.admin.records import AuthToken, token_from_wire
 from tailwire.admin.requester import Requester, changes, filtered, listed
-from tailwire.sdk.calls.access import quoted
+from tailwire.sdk.calls.checks import quoted
 from tailwire.wire.codec import user_from_wire
 from tailwire.wire.entities import User
 

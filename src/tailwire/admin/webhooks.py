@@ -15,7 +15,7 @@ from tailwire.admin.records import (
     webhook_from_wire,
 )
 from tailwire.admin.requester import Requester, changes, listed
-from tailwire.sdk.calls.access import decoded, quoted
+from tailwire.sdk.calls.checks import decoded, quoted
 from tailwire.sdk.calls.pages import readable
 
 

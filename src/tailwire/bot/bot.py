@@ -18,13 +18,13 @@ from tailwire.bot.retrying import until_reached
 from tailwire.bot.runner import Job
 from tailwire.bot.scheduler import Scheduler
 from tailwire.sdk.app_settings import AppSettings, AppSettingsBuilder
-from tailwire.sdk.calls.tokens import TokenProvider
 from tailwire.sdk.client import ChatClient
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.io.files import FileSessionStore
 from tailwire.sdk.listeners.events import ConnectionFailed, Event, HistoryGap, MessageReceived, TransientReceived
-from tailwire.sdk.sending import AGAIN
+from tailwire.sdk.retry import RETRYABLE
 from tailwire.sdk.session import SessionStore
+from tailwire.sdk.tokens import TokenProvider
 from tailwire.wire.entities import MediaMessage, TextMessage
 
 log = logging.getLogger("tailwire.bot")
@@ -300,7 +300,7 @@ class Bot:
                 if user.uid != self.uid:
                     raise ValueError(f"the token is {user.uid}'s, and the bot is {self.uid}")
 
-        await until_reached(log_in, retried=AGAIN, max_wait=MAX_LOGIN_WAIT_SECONDS)
+        await until_reached(log_in, retried=RETRYABLE, max_wait=MAX_LOGIN_WAIT_SECONDS)
 
     def _take(self, scheduler: Scheduler, event: Event) -> None:
         if isinstance(event, TransientReceived) and isinstance(event.message.data.get("stop"), str):

@@ -8,15 +8,14 @@ from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
-from tailwire.sdk.calls.tokens import REJECTED
 from tailwire.sdk.exceptions import CometChatException
-from tailwire.sdk.sending import AGAIN
+from tailwire.sdk.retry import RETRYABLE, TOKEN_REJECTED
 
 log = logging.getLogger("tailwire.bot")
 
 T = TypeVar("T")
 FIRST_WAIT_SECONDS, MAX_WAIT_SECONDS = 1.0, 30.0
-RETRIED_CODES = AGAIN | REJECTED
+RETRIED_CODES = RETRYABLE | TOKEN_REJECTED
 """The server is not reachable, or the token was rejected and the bot is about to log in again."""
 
 

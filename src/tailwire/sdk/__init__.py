@@ -1,5 +1,5 @@
-"""The SDK: what an app imports. Its public names are re-exported, lazily, by `tailwire` itself.
+"""The SDK. `tailwire` itself exports its public names, and loads them when they are first used.
 
-Who may import it: adapters, sync, testing, cli, tui; never the server.
-Design pages: api.md, connection.md.
+Who may import it: admin, adapters, sync, bot, testing, lab, cli, tui; never the server.
+Read more: docs/sdk.md and docs/reliability.md.
 """

@@ -1,4 +1,4 @@
-"""The app's settings and their builder (documented classes `AppSettings`, `AppSettingsBuilder`)."""
+"""The settings of an app and their builder (documented classes `AppSettings`, `AppSettingsBuilder`)."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from tailwire.wire.constants import PresenceSubscription
 
 @dataclass(frozen=True, slots=True)
 class AppSettings:
-    """What an app decides once.
+    """The settings of a client. Made by `AppSettingsBuilder`.
 
     Attributes:
-        region: `us`, `eu`, `in`, or any name that a server of your own uses; needed where no client host is given.
-        presence: whose presence is heard of. Not set: nobody's.
-        roles: for `PresenceSubscription.ROLES`.
-        auto_establish: True: auto mode; False: manual mode.
+        region: `us`, `eu`, `in`, or any name that your own server uses; required unless `client_host` is set.
+        presence: the users whose presence is subscribed to; nobody by default.
+        roles: the roles of `PresenceSubscription.ROLES`.
+        auto_establish: True for auto mode, False for manual mode.
         admin_host: replaces the admin URL.
-        client_host: replaces the client URL: scheme optional (https), port and path may follow.
-        web_socket_host: replaces the WebSocket's host that the server names.
-        web_socket_port: replaces its port; 0 keeps it.
-        connect_timeout: how long one attempt to connect may go without a byte that moves, in seconds; 60 s in all.
-        max_reconnection_attempts: give up after so many failures in a row; None: never.
-        catch_up: hand over what was missed, after each reconnect.
-        catch_up_limit: the most messages that are handed over so; more is told as a gap.
-        poll_interval: how often history is read while a proxy refuses WebSockets, in seconds; None: it is not.
-        outbox_limit: messages that may wait for a network; 0: there is no outbox.
-        proxy_address: the proxy for everything that this client asks for; "": none, whatever the environment says;
-            None: as the environment or the system says.
-        ca_file: certificates to trust instead of the system's (PEM); "" for the system's.
+        client_host: replaces the client URL: `[http[s]://]name[:port][/path]`, https by default.
+        web_socket_host: replaces the WebSocket host that the server names.
+        web_socket_port: replaces the WebSocket port that the server names; 0 keeps it.
+        connect_timeout: seconds without received or sent bytes after which an attempt to connect fails; it fails after
+            60 seconds in any case.
+        max_reconnection_attempts: consecutive failures after which the client gives up; None for never.
+        catch_up: whether missed messages are handed over after each reconnect.
+        catch_up_limit: the maximum number of missed messages that are handed over; older ones are reported as a gap.
+        poll_interval: seconds between two reads of history while a proxy refuses WebSockets; None disables it.
+        outbox_limit: the maximum number of queued messages; 0 disables the outbox.
+        proxy_address: the proxy for all connections; "" for none; None for that of the environment or the system.
+        ca_file: a PEM file of certificates to trust instead of the system's; "" for the system's.
     """
 
     region: str = ""
@@ -55,10 +55,10 @@ class AppSettings:
     ca_file: str = ""
 
     def base_url(self, app_id: str) -> str:
-        """The client API's URL, without a slash at its end.
+        """Return the URL of the client API, without a trailing slash.
 
         Raises:
-            ValueError: when neither a region nor a usable host is set.
+            ValueError: when neither a region nor a valid host is set.
         """
         if not self.client_host:
             if not self.region or not self.region.isascii() or not self.region.isalnum():
@@ -67,12 +67,12 @@ class AppSettings:
         host = self.client_host if "://" in self.client_host else f"https://{self.client_host}"
         parts = urlsplit(host)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{self.client_host!r} is no host: use [http[s]://]name[:port][/path]")
-        _ = parts.port  # raises ValueError for a port that is none
+            raise ValueError(f"{self.client_host!r} is not a host: use [http[s]://]name[:port][/path]")
+        _ = parts.port  # raises ValueError when the port is invalid
         return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v3'}"
 
     def check_proxy(self) -> None:
-        """Check the app's own proxy.
+        """Check `proxy_address`, and that the library that it needs is installed.
 
         Raises:
             UnusableProxy: saying what to correct or to install.
@@ -81,20 +81,20 @@ class AppSettings:
             check_library(parse_proxy(self.proxy_address))
 
     def tls_context(self) -> ssl.SSLContext | None:
-        """Return the context that trusts the app's own authority, or None when the app has named none.
+        """Return an SSL context that trusts `ca_file`, or None when it is not set.
 
         Raises:
-            ValueError: when the file cannot be read or has no certificates.
+            ValueError: when the file cannot be read or contains no certificates.
         """
         if not self.ca_file:
             return None
         try:
             return ssl.create_default_context(cafile=self.ca_file)
         except OSError as e:
-            raise ValueError(f"{self.ca_file} has no certificates in PEM form that can be read: {e}") from e
+            raise ValueError(f"{self.ca_file} contains no readable certificates in PEM format: {e}") from e
 
     def timings(self, others: Timings) -> Timings:
-        """Return the durations of the connection: those that the app has set, and others."""
+        """Return durations of the connection: those of these settings, and all others as given."""
         return replace(
             others,
             attempt=self.connect_timeout,
@@ -103,7 +103,7 @@ class AppSettings:
         )
 
     def presence_on_the_wire(self) -> str | Sequence[str] | None:
-        """`presenceSubscription` of the auth frame."""
+        """Return the value of `presenceSubscription` in the auth frame."""
         if self.presence is PresenceSubscription.ALL_USERS:
             return "ALL_USERS"
         if self.presence is PresenceSubscription.FRIENDS:
@@ -112,7 +112,12 @@ class AppSettings:
 
 
 class AppSettingsBuilder:
-    """Builds `AppSettings`; each method returns the builder."""
+    """Builds `AppSettings`. Each method returns the builder.
+
+    ```python
+    settings = AppSettingsBuilder().set_region("eu").subscribe_presence_for_all_users().build()
+    ```
+    """
 
     def __init__(self) -> None:
         self._settings = AppSettings()
@@ -122,78 +127,86 @@ class AppSettingsBuilder:
         return self
 
     def set_region(self, region: str) -> AppSettingsBuilder:
-        """The app's region: `us`, `eu` or `in`."""
+        """Set the region of the app: `us`, `eu` or `in`."""
         return self._with(region=region.strip().lower())
 
     def subscribe_presence_for_all_users(self) -> AppSettingsBuilder:
-        """Hear of everybody's presence."""
+        """Subscribe to the presence of all users."""
         return self._with(presence=PresenceSubscription.ALL_USERS)
 
     def subscribe_presence_for_roles(self, roles: Sequence[str]) -> AppSettingsBuilder:
-        """Hear of the presence of users with these roles."""
+        """Subscribe to the presence of users with one of these roles."""
         return self._with(presence=PresenceSubscription.ROLES, roles=tuple(roles))
 
     def subscribe_presence_for_friends(self) -> AppSettingsBuilder:
-        """Hear of friends' presence."""
+        """Subscribe to the presence of friends."""
         return self._with(presence=PresenceSubscription.FRIENDS)
 
     def auto_establish_socket_connection(self, auto: bool = True) -> AppSettingsBuilder:
-        """True (default): the SDK decides when it is connected. False: `connect()` and `disconnect()` do."""
+        """Set auto mode (True, default: the SDK connects by itself) or manual mode (False: `connect()` does)."""
         return self._with(auto_establish=bool(auto))
 
     def override_admin_host(self, host: str) -> AppSettingsBuilder:
-        """Another admin host."""
+        """Set another admin host."""
         return self._with(admin_host=host.strip())
 
     def override_client_host(self, host: str) -> AppSettingsBuilder:
-        """Another client host: a server of your own. Scheme optional (https), port and path may follow."""
+        """Set the host of your own server: `[http[s]://]name[:port][/path]`, https by default."""
         return self._with(client_host=host.strip())
 
     def set_web_socket_host(self, host: str) -> AppSettingsBuilder:
-        """Another host for the WebSocket than the one that the server names."""
+        """Use this host for the WebSocket instead of the one that the server names."""
         return self._with(web_socket_host=host.strip())
 
     def set_web_socket_port(self, port: int) -> AppSettingsBuilder:
-        """Another port for the WebSocket than the one that the server names."""
+        """Use this port for the WebSocket instead of the one that the server names."""
         return self._with(web_socket_port=int(port))
 
     def set_web_socket_timeout(self, seconds: float) -> AppSettingsBuilder:
-        """How long one attempt may go without a byte that moves, in seconds (10); in all it gets 60 s."""
+        """Set after how many seconds without traffic an attempt to connect fails (default: 10). The total is 60."""
         return self._with(connect_timeout=float(seconds))
 
     def set_max_reconnection_attempts(self, attempts: int | None) -> AppSettingsBuilder:
-        """Give up after so many failures in a row. None (default): never."""
+        """Give up after this number of consecutive failures. None (default) never gives up."""
         return self._with(max_reconnection_attempts=attempts)
 
     def catch_up_after_reconnect(self, on: bool = True, *, limit: int = 1000) -> AppSettingsBuilder:
-        """Hand over what was missed while there was no connection (default). Off: it is only in history.
+        """Set whether messages that were missed without a connection are handed over (default), or stay in history.
 
         Args:
-            limit: the most messages that are handed over; of more, as many are, and `on_history_gap` names the rest.
+            limit: the maximum number that is handed over; `on_history_gap` reports the range of the others.
         """
         return self._with(catch_up=bool(on), catch_up_limit=int(limit))
 
     def poll_where_web_sockets_are_refused(self, on: bool = True, *, every: float = 30.0) -> AppSettingsBuilder:
-        """Where a proxy refuses WebSockets, read what is new from history, in seconds `every` so often (default: on).
+        """Set whether new messages are read from history while a proxy refuses WebSockets (default: on).
 
         The status stays `disconnected` or `connecting`; `connection.explain()` says that messages are polled.
+
+        Args:
+            every: seconds between two reads.
         """
         return self._with(poll_interval=float(every) if on else None)
 
     def keep_unsent_messages(self, on: bool = True, *, limit: int = 1000) -> AppSettingsBuilder:
-        """Have an outbox: `queue_message` keeps what cannot be sent yet, over a restart of the process too."""
+        """Enable the outbox: `queue_message` keeps messages until they are sent, also over a restart of the process.
+
+        Args:
+            limit: the maximum number of queued messages.
+        """
         return self._with(outbox_limit=int(limit) if on else 0)
 
     def proxy(self, address: str | None) -> AppSettingsBuilder:
-        """Use this proxy: `[http|https|socks5|socks5h://][user:password@]host[:port]`, checked by `init()`.
+        """Use this proxy: `[http|https|socks5|socks5h://][user:password@]host[:port]`. `init()` checks it.
 
-        "" for none at all; None (default): as the environment (`HTTPS_PROXY` …) or the system says. SOCKS needs
-        `tailwire[socks]`.
+        Args:
+            address: "" for no proxy; None (default) for that of the environment (`HTTPS_PROXY` …) or the system. SOCKS
+                needs `tailwire[socks]`.
         """
         return self._with(proxy_address=None if address is None else address.strip())
 
     def certificate_authority(self, file: str | PathLike[str]) -> AppSettingsBuilder:
-        """Trust the certificates in this file (PEM) and no others: for a server whose certificate no one else knows.
+        """Trust only the certificates in this PEM file: for a server with a private certificate.
 
         `init()` checks it. The certificate of `tailwire serve --tls-self-signed` is `development-cert.pem` in the
         server's data folder.
@@ -201,5 +214,5 @@ class AppSettingsBuilder:
         return self._with(ca_file=fspath(file))
 
     def build(self) -> AppSettings:
-        """The settings."""
+        """Return the settings."""
         return self._settings

@@ -1,4 +1,4 @@
-"""The one exception that the SDK raises: a code of the catalogue, what went wrong, what to do now."""
+"""The exception of the SDK: a code of the catalogue, what went wrong, and what to do next."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class CometChatException(Exception):
     """A call failed (documented class `CometChatException`).
 
     Attributes:
-        code: a code of the catalogue, or the server's own.
+        code: a code of the catalogue, or one of the server's own.
         message: what went wrong.
-        details: what to do now; by field where the server says which field is wrong.
-        retry_after: seconds after which it may work, where the server says so.
-        cause: why the server was not reached, where that is what went wrong; else None.
+        details: what to do next, as text; or the values that the server names, by field.
+        retry_after: seconds after which the server asks to try again; None when it does not.
+        cause: why the server could not be reached; None for other errors.
     """
 
     __module__ = "tailwire"  # tracebacks show the name that an app imports
@@ -40,7 +40,7 @@ class CometChatException(Exception):
 
     @property
     def error_params(self) -> dict[str, Any]:
-        """What the server named by field or name, such as a limit; else empty (documented `errorParams`)."""
+        """The values that the server names, such as a limit; else empty (documented `errorParams`)."""
         return dict(self.details) if isinstance(self.details, dict) else {}
 
     def __str__(self) -> str:
@@ -48,11 +48,11 @@ class CometChatException(Exception):
 
 
 class AnswerTooLarge(CometChatException):
-    """The server's answer is too large, or nests too deep, to be read: `ERR_ANSWER_TOO_LARGE`.
+    """The server's answer is too large or too deeply nested: `ERR_ANSWER_TOO_LARGE`.
 
     Attributes:
         seen: what is wrong with it.
-        head: how it begins, as far as it was kept.
+        head: its first bytes, as far as they were kept.
     """
 
     def __init__(self, seen: str, head: bytes) -> None:
@@ -65,10 +65,12 @@ class AnswerTooLarge(CometChatException):
 def failure(
     code: str, details: Any = None, *, retry_after: float | None = None, cause: Cause | None = None
 ) -> CometChatException:
-    """Return an exception with the catalogue's words.
+    """Return an exception with the message and details of the catalogue.
 
     Args:
-        details: other details than the catalogue's.
+        details: replaces the details of the catalogue.
+        retry_after: seconds after which the server asks to try again.
+        cause: why the server could not be reached.
     """
     entry = CATALOGUE[code]
     said = entry.details if details is None else details
@@ -76,12 +78,12 @@ def failure(
 
 
 def not_reached(cause: Cause, details: str, *, retry_after: float | None = None) -> CometChatException:
-    """Return the exception for a server that was not reached: `NO_INTERNET_CONNECTION`, with the cause in words.
+    """Return the exception for a server that could not be reached: `NO_INTERNET_CONNECTION`, with the cause in words.
 
     Args:
-        cause: why it was not reached.
-        details: what was seen, and what to do now.
-        retry_after: seconds that whatever answered asked to wait.
+        cause: why it could not be reached.
+        details: what was observed, and what to do next.
+        retry_after: seconds that a proxy, or whatever else answered, asked to wait.
     """
     words = describe(cause)
     message = f"{words[0].upper()}{words[1:]}."
@@ -89,5 +91,5 @@ def not_reached(cause: Cause, details: str, *, retry_after: float | None = None)
 
 
 def init_failed(error: Exception) -> CometChatException:
-    """Return what `init()` raises for a setting that is no good: the documented words, and what is wrong."""
+    """Return the exception of `init()` for an invalid setting: the documented text, and what is wrong."""
     return failure("ERR_CHAT_API_FAILURE", f"{CATALOGUE['ERR_CHAT_API_FAILURE'].details} What is wrong: {error}.")

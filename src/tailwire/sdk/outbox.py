@@ -1,7 +1,8 @@
-"""Messages that wait for a network, over a restart of the process too (K5).
+"""The outbox: messages that are sent when there is a network, also after a restart of the process (K5).
 
-Rules: what is queued is on the device before the call returns; it is sent in the order in which it was queued, once
-(under its muid); one that the server refuses holds up none of the others; nothing runs while nothing waits.
+Rules: a message is saved on the device before `put()` returns; messages are sent in the order in which they were
+queued, and stored once (by their muid); one that the server refuses does not delay the others; no task runs while no
+message is pending.
 """
 
 from __future__ import annotations
@@ -13,22 +14,22 @@ from enum import StrEnum
 from typing import Any, Protocol, cast
 
 from tailwire.sdk.exceptions import CometChatException, failure
+from tailwire.sdk.gate import Gate
+from tailwire.sdk.io.world import World
+from tailwire.sdk.retry import RETRYABLE, TOKEN_REJECTED, RetryPolicy, Waits
 from tailwire.wire.codec import message_from_wire
 from tailwire.wire.encoding import message_to_wire
 from tailwire.wire.entities import BaseMessage, MediaMessage
 
 log = logging.getLogger("tailwire")
 FORMAT = 1
-FIRST_WAIT, MAX_WAIT = 2.0, 60.0
-LATER = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_TOO_MANY_REQUESTS", "ERR_MISSION_FAILED"})
-LATER |= {
-    "AUTH_ERR_AUTH_TOKEN_NOT_FOUND",
-    "ERR_AUTH_TOKEN_EXPIRED",
-}  # the token is being renewed, or the next login brings a good one
+OUTBOX_RETRY = RetryPolicy(first=2.0, longest=60.0)
+RETRIED = RETRYABLE | TOKEN_REJECTED
+"""After these codes a message stays pending. A rejected token is being renewed, or the next login replaces it."""
 
 
 class OutboxStatus(StrEnum):
-    """What became of a queued message."""
+    """The state of a queued message."""
 
     PENDING = "pending"
     SENT = "sent"
@@ -40,15 +41,14 @@ class OutboxEntry:
     """A queued message.
 
     Attributes:
-        message: what was queued; what the server stored, once it is sent.
+        message: as it was queued; once it is sent, as the server stored it.
         status: pending, sent, failed or cancelled.
-        error: why it failed; while it waits, why it was not sent at the last try.
+        error: why it failed; while it is pending, why the last attempt failed.
     """
 
     def __init__(self, outbox: Outbox, message: BaseMessage, body: dict[str, Any]) -> None:
         self._outbox = outbox
         self._body = body
-        self._under_way = False
         self._ended = asyncio.Event()
         self.message = message
         self.status = OutboxStatus.PENDING
@@ -56,31 +56,28 @@ class OutboxEntry:
 
     @property
     def muid(self) -> str:
-        """The id under which the server stores it once."""
+        """The message's muid, under which the server stores it once."""
         return str(self._body["muid"])
 
     def cancel(self) -> bool:
-        """Do not send it. False when it is too late: it is on its way, or has come to its end."""
+        """Cancel sending. Return False when it is too late: the message is being sent, or is not pending any more."""
         self._outbox.check()
-        if self.status is not OutboxStatus.PENDING or self._under_way or not self._outbox.keeps(self):
-            return False
-        self._outbox._end(self, OutboxStatus.CANCELLED)
-        return True
+        return self._outbox.cancel(self)
 
     def retry(self) -> bool:
-        """Queue it again, as the last one. False unless it has failed."""
+        """Queue a failed message again, behind all others. Return False unless it has failed."""
         self._outbox.check()
-        return self.status is OutboxStatus.FAILED and self._outbox._again(self)
+        return self._outbox.retry(self)
 
     async def result(self) -> BaseMessage:
-        """Wait until it has come to its end.
+        """Wait until the message is sent, has failed or was cancelled.
 
         Returns:
             The message as the server stored it.
 
         Raises:
-            CometChatException: why it failed; `OUTBOX_CANCELLED`; `ERR_CLIENT_CLOSED` when it still waits on the
-                device.
+            CometChatException: why it failed; `OUTBOX_CANCELLED`; `ERR_CLIENT_CLOSED` when the client is closed and the
+                message stays on the device.
         """
         self._outbox.check()
         await self._ended.wait()
@@ -94,14 +91,14 @@ class OutboxEntry:
 
 
 class OutboxStore(Protocol):
-    """Where queued messages are kept. A session store that has these methods keeps them over a restart."""
+    """Stores queued messages. A session store that has these methods as well keeps them over a restart."""
 
     def load_outbox(self, app_id: str, uid: str) -> Mapping[str, Any] | None: ...
     def save_outbox(self, app_id: str, uid: str, outbox: Mapping[str, Any] | None) -> None: ...
 
 
-def keeping(store: object) -> OutboxStore | None:
-    """Return a session store as one that keeps queued messages too, or None where it does not."""
+def outbox_store(store: object) -> OutboxStore | None:
+    """Return the session store, if it keeps queued messages as well, or None."""
     keeps = hasattr(store, "load_outbox") and hasattr(store, "save_outbox")
     return cast(OutboxStore, store) if keeps else None
 
@@ -110,11 +107,12 @@ class Outbox:
     """The queued messages of one client.
 
     Args:
-        store: None keeps them in memory alone.
-        send: sends the body of a message, in the order of its conversation; gives the message as it was stored.
-        tell: an entry has changed.
-        limit: the most that wait.
-        unique: makes a muid.
+        store: None keeps them in memory only.
+        send: sends the body of a message, in the order of its conversation; returns the message as it was stored.
+        changed: called with each entry that changes.
+        limit: the maximum number of pending messages.
+        world: makes muids, and the jitter of the waits.
+        gate: checks the event loop of the entries' methods.
     """
 
     def __init__(
@@ -122,39 +120,50 @@ class Outbox:
         app_id: str,
         store: OutboxStore | None,
         send: Callable[[Mapping[str, Any]], Awaitable[BaseMessage]],
-        tell: Callable[[OutboxEntry], object],
+        changed: Callable[[OutboxEntry], object],
         limit: int,
-        unique: Callable[[], str],
+        world: World,
+        gate: Gate,
     ) -> None:
         self._app_id = app_id
         self._store = store
         self._send = send
-        self._tell = tell
+        self._changed = changed
         self._limit = limit
-        self._unique = unique
+        self._world = world
+        self._gate = gate
         self._uid = ""
         self._entries: list[OutboxEntry] = []
+        self._sending: OutboxEntry | None = None
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
-        self._unreached = False  # it waits because the server was not reached
-        self._rested = self._hinted = False  # it has waited a moment; meanwhile another request has succeeded
-        self._complained = False
+        self._unreached = False  # waits because the server could not be reached
+        self._waited_once = False  # the first wait is over; a success of another request may cut the rest short
+        self._other_succeeded = False  # another request has succeeded during the first wait
+        self._logged_unexpected = False
         self._closed = False
-        self.check: Callable[[], None] = lambda: None  # that the event loop is the client's
+
+    def check(self) -> None:
+        """Check that the running event loop is the client's.
+
+        Raises:
+            CometChatException: `ERR_WRONG_EVENT_LOOP`.
+        """
+        self._gate.check_readable()
 
     @property
     def entries(self) -> list[OutboxEntry]:
-        """What waits or has failed, in order."""
+        """The entries that are pending or have failed, in order."""
         return list(self._entries)
 
     def begin(self, uid: str) -> None:
-        """A user is logged in: what they had queued goes on."""
+        """Load what a user had queued, and go on sending it: they have logged in."""
         if uid == self._uid:
             self.wake()
             return
         self._stop()
         for entry in self._entries:
-            entry._ended.set()  # of the user before: what waits stays on the device for their next login
+            entry._ended.set()  # of the previous user: pending ones stay on the device until their next login
         self._uid, self._entries = uid, []
         saved = self._store.load_outbox(self._app_id, uid) if self._store is not None else None
         listed = (saved or {}).get("entries")
@@ -164,39 +173,35 @@ class Outbox:
                 if one.get("error"):
                     entry.error = CometChatException(*one["error"])
                 if one["status"] == OutboxStatus.FAILED:
-                    self._settle(entry, OutboxStatus.FAILED)
+                    self._set_ended(entry, OutboxStatus.FAILED)
             except (KeyError, TypeError, ValueError) as e:
-                log.warning("a queued message cannot be read, it is left out: %r", e)
+                log.warning("a queued message is invalid and is dropped: %r", e)
                 continue
             self._entries.append(entry)
-        self._go_on()
-
-    def keeps(self, entry: OutboxEntry) -> bool:
-        """Return whether an entry is one of the logged-in user's."""
-        return entry in self._entries
+        self._start_task()
 
     def forget(self) -> None:
-        """The user logs out: what they had queued is not sent, and not kept."""
+        """Cancel and delete all entries: the user logs out."""
         for entry in self._entries:
             if entry.status is OutboxStatus.PENDING:
-                self._settle(entry, OutboxStatus.CANCELLED)
+                self._set_ended(entry, OutboxStatus.CANCELLED)
         self._entries = []
         self._save()
         self._stop()
         self._uid = ""
 
     def put(self, message: BaseMessage) -> OutboxEntry:
-        """Queue a message. It is on the device when this returns.
+        """Queue a message. It is saved on the device when this returns.
 
         Raises:
-            CometChatException: `OUTBOX_FULL`, `ERR_INVALID_ARGUMENT`; `OUTBOX_NOT_SAVED` when it cannot be kept on the
+            CometChatException: `OUTBOX_FULL`, `ERR_INVALID_ARGUMENT`; `OUTBOX_NOT_SAVED` when it cannot be saved on the
                 device: then it is not queued.
         """
         if isinstance(message, MediaMessage) and message.files:
             raise failure("ERR_INVALID_ARGUMENT", "Upload the files first: a queued message has attachments by URL.")
         if sum(e.status is OutboxStatus.PENDING for e in self._entries) >= self._limit:
             raise failure("OUTBOX_FULL", {"limit": self._limit})
-        message.muid = message.muid or self._unique()
+        message.muid = message.muid or self._world.unique()
         entry = OutboxEntry(self, message, message_to_wire(message))
         self._entries.append(entry)
         try:
@@ -204,24 +209,44 @@ class Outbox:
         except Exception as e:
             self._entries.remove(entry)
             raise failure("OUTBOX_NOT_SAVED", f"{type(e).__name__}: {e}. Make room, or use send_message().") from e
-        self._tell(entry)
-        self._go_on()
+        self._changed(entry)
+        self._start_task()
         return entry
 
+    def cancel(self, entry: OutboxEntry) -> bool:
+        """Cancel an entry. Return False unless it is pending, not being sent, and of the logged-in user."""
+        if entry.status is not OutboxStatus.PENDING or entry is self._sending or entry not in self._entries:
+            return False
+        self._end(entry, OutboxStatus.CANCELLED)
+        return True
+
+    def retry(self, entry: OutboxEntry) -> bool:
+        """Queue a failed entry again, behind all others. Return False unless it has failed."""
+        if entry.status is not OutboxStatus.FAILED or entry not in self._entries:
+            return False
+        self._entries.remove(entry)
+        self._entries.append(entry)
+        entry.status, entry.error = OutboxStatus.PENDING, None
+        entry._ended.clear()
+        self._save()
+        self._changed(entry)
+        self._start_task()
+        return True
+
     def wake(self) -> None:
-        """The network may be back."""
+        """Try again now: the network may be back."""
         self._wake.set()
-        self._go_on()
+        self._start_task()
 
     def reached(self) -> None:
-        """A request has succeeded: what waits only because the server was not reached goes on."""
+        """Try again soon if the server could not be reached: another request has succeeded."""
         if self._unreached:
-            self._hinted = True
-            if self._rested:
+            self._other_succeeded = True
+            if self._waited_once:
                 self._wake.set()
 
     async def close(self) -> None:
-        """Stop; what waits stays on the device, and whoever waits for it is told so."""
+        """Stop sending. Pending messages stay on the device; `result()` raises `ERR_CLIENT_CLOSED`."""
         self._closed = True
         for entry in self._entries:
             entry._ended.set()
@@ -238,56 +263,56 @@ class Outbox:
     def _next(self) -> OutboxEntry | None:
         return next((e for e in self._entries if e.status is OutboxStatus.PENDING), None)
 
-    def _go_on(self) -> None:
+    def _start_task(self) -> None:
         if self._task is None and self._uid and not self._closed and self._next() is not None:
             self._task = asyncio.get_running_loop().create_task(self._work(), name="tailwire outbox")
 
     async def _work(self) -> None:
-        wait = FIRST_WAIT
+        waits = Waits(OUTBOX_RETRY, self._world.chance)
         try:
             while (entry := self._next()) is not None:
                 self._wake.clear()
-                error = await self._try(entry)
+                error = await self._attempt(entry)
                 if error is None:
-                    wait = FIRST_WAIT
-                elif error.code in LATER:
+                    waits.reset()
+                elif error.code in RETRIED:
                     self._unreached = error.code == "NO_INTERNET_CONNECTION"
-                    await self._pause(max(wait, error.retry_after or 0.0))
-                    wait = min(wait * 2, MAX_WAIT)
+                    await self._pause(waits.next(error.retry_after))
         finally:
             if self._task is asyncio.current_task():
                 self._task = None
 
-    async def _try(self, entry: OutboxEntry) -> CometChatException | None:
-        # Whatever goes wrong, the task goes on: a message that waits is not left behind.
-        entry._under_way = True
+    async def _attempt(self, entry: OutboxEntry) -> CometChatException | None:
+        # Nothing may end the task: a pending message would never be sent.
+        self._sending = entry
         try:
             entry.message = await self._send(entry._body)
         except CometChatException as e:
             entry.error = e
         except Exception as e:
-            if not self._complained:
-                self._complained = True
-                log.exception("a queued message was not sent for a reason that was not foreseen; it is tried again")
+            if not self._logged_unexpected:
+                self._logged_unexpected = True
+                log.exception("a queued message could not be sent because of an unexpected error; it is tried again")
             entry.error = failure("ERR_MISSION_FAILED", f"{type(e).__name__}: {e}")
         else:
             entry.error = None
         finally:
-            entry._under_way = False
-        if entry.error is None or entry.error.code not in LATER:
+            if self._sending is entry:  # else another user's task has begun meanwhile
+                self._sending = None
+        if entry.error is None or entry.error.code not in RETRIED:
             self._end(entry, OutboxStatus.FAILED if entry.error else OutboxStatus.SENT)
         return entry.error
 
     async def _pause(self, seconds: float) -> None:
-        # At least the first wait passes before the success of another request cuts it short: what succeeds for others
-        # and fails for this one does not keep it busy.
-        self._hinted = self._rested = False
+        # The success of another request cuts the wait short, but not below the first wait: requests of others may
+        # succeed while this one keeps failing.
+        self._other_succeeded = self._waited_once = False
         try:
-            if not await self._woken(min(seconds, FIRST_WAIT)) and not self._hinted:
-                self._rested = True
-                await self._woken(seconds - FIRST_WAIT)
+            if not await self._woken(min(seconds, OUTBOX_RETRY.first)) and not self._other_succeeded:
+                self._waited_once = True
+                await self._woken(seconds - OUTBOX_RETRY.first)
         finally:
-            self._unreached = self._rested = False
+            self._unreached = self._waited_once = False
 
     async def _woken(self, seconds: float) -> bool:
         try:
@@ -297,34 +322,22 @@ class Outbox:
             return False
 
     def _end(self, entry: OutboxEntry, status: OutboxStatus) -> None:
-        self._settle(entry, status)
+        self._set_ended(entry, status)
         if status is not OutboxStatus.FAILED and entry in self._entries:
             self._entries.remove(entry)
         self._save()
-        self._tell(entry)
+        self._changed(entry)
 
     @staticmethod
-    def _settle(entry: OutboxEntry, status: OutboxStatus) -> None:
+    def _set_ended(entry: OutboxEntry, status: OutboxStatus) -> None:
         entry.status = status
         entry._ended.set()
-
-    def _again(self, entry: OutboxEntry) -> bool:
-        if entry not in self._entries:
-            return False
-        self._entries.remove(entry)
-        self._entries.append(entry)
-        entry.status, entry.error = OutboxStatus.PENDING, None
-        entry._ended.clear()
-        self._save()
-        self._tell(entry)
-        self._go_on()
-        return True
 
     def _save(self) -> None:
         try:
             self._write()
         except Exception:
-            log.exception("the queued messages are not saved on the device; they are saved with the next change")
+            log.exception("the queued messages could not be saved on this device; the next change saves them again")
 
     def _write(self) -> None:
         if self._store is None or not self._uid:

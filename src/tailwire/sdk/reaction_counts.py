@@ -1,4 +1,4 @@
-"""The documented helper: what can be known of a message without asking the server (section 6.7)."""
+"""The documented helper for messages that an app keeps itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tailwire.wire.entities import BaseMessage, Reaction
 
 
 class CometChatHelper:
-    """Helpers for apps that keep messages of their own."""
+    """Helpers for apps that keep messages themselves (documented class `CometChatHelper`)."""
 
     @staticmethod
     def update_message_with_reaction_info(
@@ -16,12 +16,12 @@ class CometChatHelper:
         """Count a reaction that was added to, or removed from, a message that the app keeps.
 
         Args:
-            reaction: that of a `ReactionEvent`.
+            reaction: the reaction of a `ReactionEvent`.
             action: `REACTION_ADDED` or `REACTION_REMOVED`.
-            by_me: whether it is the logged-in user's own.
+            by_me: whether the logged-in user reacted.
 
         Returns:
-            The same message, changed. That of another message, or an action of another name, changes nothing.
+            The same message, changed in place. A reaction to another message and an unknown action change nothing.
         """
         if reaction.message_id != message.id or action not in set(ReactionAction):
             return message

@@ -1,4 +1,4 @@
-"""The logged-in user with their token and position, and where they are kept."""
+"""A session: the logged-in user with their token and position, and the stores that keep it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session. Its `repr` shows no token.
+    """A session. Its `repr` does not show the token.
 
     Attributes:
         user: the user as the server sent them.
-        expired: the server rejected the token: a new login is needed.
+        position: how far the app has been served; None before the first event without catch-up.
+        expired: whether the server rejected the token, so that a new login is needed.
     """
 
     user: Mapping[str, Any]
@@ -31,7 +32,7 @@ class Session:
         return str(self.user["uid"])
 
     def to_saved(self) -> dict[str, Any]:
-        """The session as JSON-ready values."""
+        """Return the session as a JSON-serialisable object."""
         position = self.position
         return {
             "format": FORMAT,
@@ -44,10 +45,10 @@ class Session:
 
     @classmethod
     def from_saved(cls, saved: Mapping[str, Any]) -> Session:
-        """Read a saved session back.
+        """Return a session from what `to_saved()` returned.
 
         Raises:
-            ValueError: when it is not one.
+            ValueError: when it is invalid, or of another version.
         """
         try:
             if saved["format"] != FORMAT or not isinstance(saved["user"]["uid"], str):
@@ -64,19 +65,24 @@ class Session:
 
 
 class SessionStore(Protocol):
-    """Where sessions are kept, by app id. Each method may be called often and must be quick.
+    """Keeps sessions, by app id. The methods are called from the event loop, and must not block for long.
 
-    A store that has a method `claim(app_id)` as well is asked, at `init()`, to keep others away from the session; what
-    that gives is called at `aclose()`.
+    A store may have a method `claim(app_id)` as well: `init()` calls it to keep other clients away from the session,
+    and `aclose()` calls the function that it returned.
     """
 
-    def load(self, app_id: str) -> Mapping[str, Any] | None: ...
-    def save(self, app_id: str, session: Mapping[str, Any]) -> None: ...
-    def clear(self, app_id: str) -> None: ...
+    def load(self, app_id: str) -> Mapping[str, Any] | None:
+        """Return the saved session of an app, or None."""
+
+    def save(self, app_id: str, session: Mapping[str, Any]) -> None:
+        """Save the session of an app."""
+
+    def clear(self, app_id: str) -> None:
+        """Delete the session of an app."""
 
 
 def claim(store: object, app_id: str) -> Callable[[], None]:
-    """Keep others away from the session of an app, where its store can; gives what lets go of it.
+    """Keep other clients away from the session of an app, if its store supports that. Return what releases it.
 
     Raises:
         CometChatException: `SESSION_IN_USE`.
@@ -87,30 +93,30 @@ def claim(store: object, app_id: str) -> Callable[[], None]:
 
 
 class MemorySessionStore:
-    """Keeps sessions for as long as the object lives."""
+    """Keeps sessions in memory, for as long as the object lives."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, Mapping[str, Any]] = {}
         self._outboxes: dict[tuple[str, str], Mapping[str, Any]] = {}
 
     def load(self, app_id: str) -> Mapping[str, Any] | None:
-        """The saved session of an app, or None."""
+        """Return the saved session of an app, or None."""
         return self._sessions.get(app_id)
 
     def save(self, app_id: str, session: Mapping[str, Any]) -> None:
-        """Keep a session."""
+        """Save the session of an app."""
         self._sessions[app_id] = dict(session)
 
     def clear(self, app_id: str) -> None:
-        """Forget the session of an app."""
+        """Delete the session of an app."""
         self._sessions.pop(app_id, None)
 
     def load_outbox(self, app_id: str, uid: str) -> Mapping[str, Any] | None:
-        """What a user had queued, or None."""
+        """Return the saved outbox of a user, or None."""
         return self._outboxes.get((app_id, uid))
 
     def save_outbox(self, app_id: str, uid: str, outbox: Mapping[str, Any] | None) -> None:
-        """Keep what a user has queued; None when it is nothing."""
+        """Save the outbox of a user; None deletes it."""
         if outbox is None:
             self._outboxes.pop((app_id, uid), None)
         else:

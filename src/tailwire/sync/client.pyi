@@ -5,8 +5,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tailwire.sdk.calls.access import OnError, OnProgress, OnSuccess
 from tailwire.sdk.calls.messages import M
+from tailwire.sdk.calls.outcome import OnError, OnProgress, OnSuccess
 from tailwire.sdk.calls.receipts import Counts
 from tailwire.sdk.calls.uploads import UploadFile
 from tailwire.sdk.connection.state import ConnectionStatus

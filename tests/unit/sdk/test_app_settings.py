@@ -1,4 +1,4 @@
-"""Settings and their builder."""
+"""The settings and their builder."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tailwire import AppSettingsBuilder
         ("http://[::1]:8480/", "http://[::1]:8480/v3"),
     ],
 )
-def test_hosts(host, url):
+def test_base_url_is_made_of_region_or_host(host, url):
     assert AppSettingsBuilder().set_region("EU ").override_client_host(host).build().base_url("app") == url
 
 
 @pytest.mark.spec("S24")
-def test_presence():
+def test_presence_subscription_on_the_wire():
     builder = AppSettingsBuilder
     assert builder().build().presence_on_the_wire() is None
     assert builder().subscribe_presence_for_all_users().build().presence_on_the_wire() == "ALL_USERS"
@@ -32,7 +32,7 @@ def test_presence():
     assert builder().subscribe_presence_for_roles(["a", "b"]).build().presence_on_the_wire() == ["a", "b"]
 
 
-def test_the_rest():
+def test_builder_sets_the_other_settings():
     built = AppSettingsBuilder().override_admin_host("admin").set_web_socket_timeout(5).build()
     assert (built.admin_host, built.connect_timeout, built.catch_up) == ("admin", 5.0, True)
     assert AppSettingsBuilder().catch_up_after_reconnect(False).build().catch_up is False

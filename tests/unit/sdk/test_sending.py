@@ -1,4 +1,4 @@
-"""Order and retry of sends."""
+"""The order and the retries of sends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.virtual
 
 
 async def ends_with(*codes: str) -> str:
-    """How a send ends whose attempts fail with these codes; "sent" after the last of them."""
+    """Return the result of a send whose first attempts fail with these codes, or its error."""
     left = list(codes)
 
     async def attempt() -> str:
@@ -26,8 +26,8 @@ async def ends_with(*codes: str) -> str:
         return f"{e.code} {e.details}"
 
 
-async def test_who_was_never_heard_of_again_is_not_called_refused():
-    """After an answer that was lost, what is said later says nothing of the first attempt: it may be stored."""
+async def test_refusal_after_a_lost_answer_does_not_say_that_nothing_was_stored():
+    """The attempt whose answer was lost may have been stored, whatever the server answers to a later one."""
     assert await ends_with("NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE") == "sent"
     for last in ("AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "ERR_NOT_A_MEMBER"):
         assert (await ends_with(last)).startswith(last)

@@ -1,5 +1,5 @@
-"""What an app can ask for, by resource; each module holds the part of `ChatClient` that does so.
+"""What an app can ask for, by resource: a class per resource, whose public methods `ChatClient` forwards to.
 
-Who may import it: client, cometchat.
-Design page: api.md; facts-sdk.md, sections 6 to 9.
+Who may import it: live, all_calls, assembly, methods, client, cometchat; admin for its checks and pages.
+Read more: docs/sdk.md.
 """

@@ -1,4 +1,4 @@
-"""What the connection says of itself, and what its calls end with."""
+"""The view of a connection, and the results of the calls on it."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _NOT_LOGGED_IN = {
 
 
 def answer_of(result: Result, cause: Cause | None) -> str:
-    """The success text of a call that the machine ended.
+    """Return the success text for the result of a call.
 
     Raises:
-        CometChatException: when it ended otherwise.
+        CometChatException: for the result of a call that failed.
     """
     if result in _SUCCESS:
         return _SUCCESS[result]
@@ -46,14 +46,14 @@ def answer_of(result: Result, cause: Cause | None) -> str:
         raise failure("ERR_CLIENT_CLOSED")
     if result in (Result.NO_SOCKET, Result.NO_ANSWER):
         raise failure("NO_WEBSOCKET_CONNECTION")
-    raise failure("WS_CONNECTION_FAIL", f"The attempt ended: {describe(cause)}.")
+    raise failure("WS_CONNECTION_FAIL", f"The attempt failed: {describe(cause)}.")
 
 
 def error_of(cause: Cause, seen: str = "") -> CometChatException:
-    """Return what `on_connection_error` is told.
+    """Return the exception for `on_connection_error`.
 
     Args:
-        seen: what was seen besides, such as the status that a proxy answered with.
+        seen: what else was observed, such as the status code of a proxy.
     """
     if cause is Cause.TOKEN_REJECTED:
         return failure("ERR_AUTH_TOKEN_EXPIRED", cause=cause)
@@ -62,7 +62,7 @@ def error_of(cause: Cause, seen: str = "") -> CometChatException:
 
 
 class Connection:
-    """The connection of a client, to look at."""
+    """The connection of a client, for display and diagnosis."""
 
     def __init__(self, driver: Driver, world: World, reasons: Collection[str] = ()) -> None:
         self._driver = driver
@@ -75,9 +75,9 @@ class Connection:
         return self._driver.state.status
 
     def explain(self) -> str:
-        """One sentence: what the state is, why, and what will change it.
+        """Return one sentence: the state, its cause, and what will change it.
 
-        In the background it names the reasons that `set_app_state()` was given, other than "app".
+        In the background it includes the reasons that `set_app_state()` was given, other than "app".
         """
         return explain(self._driver.state, self._world.now(), self._driver.details, self._reasons)
 
@@ -87,32 +87,33 @@ class Connection:
         return self._driver.history.transitions
 
     def subscribe(self, told: Callable[[Transition], object]) -> Callable[[], None]:
-        """Be told each transition as it happens; `explain()` then speaks of the state that it led to.
+        """Call a function with each transition as it happens; `explain()` then describes the new state.
 
         ```python
         stop = chat.connection.subscribe(lambda t: print(t.trigger, "->", t.phase, t.cause))
         ```
 
-        Where the status alone is of interest, a `ConnectionListener` is enough.
+        To follow the status alone, a `ConnectionListener` is enough.
 
         Args:
-            told: a plain function. It is called in the client's event loop, between two steps of the connection: it
-                must return at once. It may call the client. What it raises is logged.
+            told: a plain function. It is called in the client's event loop, between two steps of the connection, and
+                must not block. It may call the client. An exception is logged.
 
         Returns:
-            A function that ends it; calling it again does nothing. `aclose()` ends it too, after the last transition.
+            A function that ends the subscription; calling it again does nothing. `aclose()` ends it too, after the last
+            transition.
 
         Raises:
-            TypeError: when `told` is no plain function.
+            TypeError: when `told` is not a plain function.
         """
         return self._driver.watchers.add(told)
 
     @property
     def window_left(self) -> float | None:
-        """The seconds until manual mode closes the socket in the background; None while it does not."""
+        """Seconds until manual mode closes the socket in the background; None outside of that window."""
         until = self._driver.state.window_until
         return None if until is None else max(0.0, until - self._world.now())
 
     def dump(self, path: str | os.PathLike[str]) -> None:
-        """Write the machine's last inputs to a file. `tailwire replay FILE` runs them again. Holds no secret."""
+        """Write the machine's last inputs to a file, for `tailwire replay FILE`. The file contains no secrets."""
         Path(path).write_text(json.dumps(self._driver.history.dump(), indent=1), encoding="utf-8")

@@ -1,10 +1,11 @@
-"""Conversations."""
+"""Read, tag, pin and delete conversations."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tailwire.sdk.calls.access import Access, OnError, OnSuccess, quoted, settle, text_of
+from tailwire.sdk.calls.checks import quoted, text_of
+from tailwire.sdk.calls.parts import Parts
 from tailwire.sdk.exceptions import failure
 from tailwire.sdk.listeners.own import ConversationGone, ConversationSaid
 from tailwire.wire.constants import ReceiverType, ReceiverTypeName
@@ -13,7 +14,7 @@ from tailwire.wire.social import conversation_from_wire
 
 
 def conversation_path(other: str, kind: str) -> str:
-    """The path of a conversation.
+    """Return the path of the conversation with a user, or of a group.
 
     Raises:
         CometChatException: `INVALID_CONVERSATION_TYPE`.
@@ -23,111 +24,103 @@ def conversation_path(other: str, kind: str) -> str:
     return f"/{kind}s/{quoted(other)}/conversation"
 
 
-class ConversationCalls(Access):
-    """The part of a client that deals with conversations."""
+class ConversationCalls:
+    """The calls on conversations."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
 
     async def get_conversation(
-        self,
-        conversation_with: str,
-        conversation_type: ReceiverTypeName = ReceiverType.USER,
-        *,
-        on_success: OnSuccess[Conversation] = None,
-        on_error: OnError = None,
+        self, conversation_with: str, conversation_type: ReceiverTypeName = ReceiverType.USER
     ) -> Conversation:
-        """The conversation with a user, or of a group.
+        """Return the conversation with a user, or of a group.
+
+        Args:
+            conversation_with: the uid or guid.
+            conversation_type: `user` or `group`.
 
         Raises:
             CometChatException: `ERR_CONVERSATION_NOT_ACCESSIBLE` when no message was ever exchanged;
                 `INVALID_CONVERSATION_TYPE`.
         """
-
-        async def get() -> Conversation:
-            path = conversation_path(conversation_with, conversation_type)
-            return await self._fetch(conversation_from_wire, "GET", path)
-
-        return await settle(get(), on_success, on_error)
+        path = conversation_path(conversation_with, conversation_type)
+        return await self._parts.requests.fetch(conversation_from_wire, "GET", path)
 
     async def tag_conversation(
-        self,
-        conversation_with: str,
-        conversation_type: ReceiverTypeName,
-        tags: Sequence[str],
-        *,
-        on_success: OnSuccess[Conversation] = None,
-        on_error: OnError = None,
+        self, conversation_with: str, conversation_type: ReceiverTypeName, tags: Sequence[str]
     ) -> Conversation:
-        """Set the user's own tags of a conversation. Errors as `get_conversation`."""
+        """Replace the tags that the logged-in user gave a conversation. Nobody else sees them.
 
-        async def tag() -> Conversation:
-            path = conversation_path(conversation_with, conversation_type)
-            return self._said(await self._fetch(conversation_from_wire, "PUT", path, body={"tags": list(tags)}))
+        Args:
+            conversation_with: the uid or guid.
+            conversation_type: `user` or `group`.
 
-        return await settle(tag(), on_success, on_error)
+        Returns:
+            The conversation with its tags.
+
+        Raises:
+            CometChatException: as `get_conversation`.
+        """
+        path = conversation_path(conversation_with, conversation_type)
+        return await self._change("PUT", path, {"tags": list(tags)})
 
     async def delete_conversation(
-        self,
-        conversation_with: str,
-        conversation_type: ReceiverTypeName = ReceiverType.USER,
-        *,
-        on_success: OnSuccess[str] = None,
-        on_error: OnError = None,
+        self, conversation_with: str, conversation_type: ReceiverTypeName = ReceiverType.USER
     ) -> str:
-        """Delete a conversation for the user alone. It comes back, empty, with the next message."""
+        """Delete a conversation for the logged-in user alone. The next message brings it back without its history.
 
-        async def delete() -> str:
-            answer = text_of(await self._ask("DELETE", conversation_path(conversation_with, conversation_type)))
-            self._done_here(ConversationGone(str(conversation_type), conversation_with))
-            return answer
+        Args:
+            conversation_with: the uid or guid.
+            conversation_type: `user` or `group`.
 
-        return await settle(delete(), on_success, on_error)
+        Raises:
+            CometChatException: as `get_conversation`.
+        """
+        path = conversation_path(conversation_with, conversation_type)
+        answer = text_of(await self._parts.requests.ask("DELETE", path))
+        self._parts.own.tell(ConversationGone(str(conversation_type), conversation_with))
+        return answer
 
     async def pin_conversation(
-        self,
-        conversation_with: str,
-        conversation_type: ReceiverTypeName = ReceiverType.USER,
-        *,
-        on_success: OnSuccess[Conversation] = None,
-        on_error: OnError = None,
+        self, conversation_with: str, conversation_type: ReceiverTypeName = ReceiverType.USER
     ) -> Conversation:
-        """Pin a conversation to the head of the user's list.
+        """Pin a conversation to the top of the logged-in user's list.
+
+        Args:
+            conversation_with: the uid or guid.
+            conversation_type: `user` or `group`.
 
         Raises:
             CometChatException: `ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED`; and as `get_conversation`.
         """
-
-        async def pin() -> Conversation:
-            path = conversation_path(conversation_with, conversation_type) + "/pin"
-            return self._said(await self._fetch(conversation_from_wire, "POST", path))
-
-        return await settle(pin(), on_success, on_error)
+        return await self._change("POST", conversation_path(conversation_with, conversation_type) + "/pin")
 
     async def unpin_conversation(
-        self,
-        conversation_with: str,
-        conversation_type: ReceiverTypeName = ReceiverType.USER,
-        *,
-        on_success: OnSuccess[Conversation] = None,
-        on_error: OnError = None,
+        self, conversation_with: str, conversation_type: ReceiverTypeName = ReceiverType.USER
     ) -> Conversation:
-        """Take the pin of a conversation away. Errors as `get_conversation`."""
+        """Remove the pin of a conversation.
 
-        async def unpin() -> Conversation:
-            path = conversation_path(conversation_with, conversation_type) + "/pin"
-            return self._said(await self._fetch(conversation_from_wire, "DELETE", path))
+        Args:
+            conversation_with: the uid or guid.
+            conversation_type: `user` or `group`.
 
-        return await settle(unpin(), on_success, on_error)
+        Raises:
+            CometChatException: as `get_conversation`.
+        """
+        return await self._change("DELETE", conversation_path(conversation_with, conversation_type) + "/pin")
 
-    def _said(self, conversation: Conversation) -> Conversation:
-        self._done_here(ConversationSaid(conversation))
+    async def _change(self, method: str, path: str, body: dict[str, list[str]] | None = None) -> Conversation:
+        conversation = await self._parts.requests.fetch(conversation_from_wire, method, path, body=body)
+        self._parts.own.tell(ConversationSaid(conversation))
         return conversation
 
     def get_conversation_from_message(self, message: BaseMessage) -> Conversation:
-        """The conversation that a message belongs to, without a request: without unread count and tags.
+        """Return the conversation that a message belongs to, without its unread count and tags. Sends no request.
 
         Raises:
-            CometChatException: `CONVERSATION_NOT_FOUND` when the message does not say with whom it is.
+            CometChatException: `CONVERSATION_NOT_FOUND` when the message does not name the other side.
         """
-        me = self._logged_in().uid
+        me = self._parts.sessions.require().uid
         mine = message.sender.uid == me
         other = message.receiver_entity if mine or message.receiver_type == ReceiverType.GROUP else message.sender
         if other is None or (isinstance(other, User) and not other.uid):

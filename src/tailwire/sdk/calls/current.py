@@ -1,25 +1,26 @@
-"""The one current client, for those who follow the documented pages: request builders and `CometChat` use it."""
+"""The current client of `CometChat`, which request builders use by default."""
 
 from __future__ import annotations
 
-from tailwire.sdk.calls.messages import MessageCalls
+from tailwire.sdk.calls.parts import ClientCore, Parts, parts_of
 from tailwire.sdk.exceptions import failure
 
-_current: MessageCalls | None = None
+_current: ClientCore | None = None
 
 
-def set_current(client: MessageCalls | None) -> None:
-    """Name the current client."""
+def set_current(client: ClientCore | None) -> None:
+    """Set the current client; None when there is none any more."""
     global _current
     _current = client
 
 
-def current() -> MessageCalls:
-    """The current client.
+def current_parts(client: ClientCore | None) -> Parts:
+    """Return the parts of a client, or of the current client for None.
 
     Raises:
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`.
     """
-    if _current is None:
+    client = client or _current
+    if client is None:
         raise failure("COMETCHAT_INITIALIZATION_NOT_DONE")
-    return _current
+    return parts_of(client)

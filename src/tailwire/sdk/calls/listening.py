@@ -1,12 +1,11 @@
-"""Add and remove listeners, and open streams of events."""
+"""Add and remove listeners, and open streams of events. All of it may be done before `init()`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, overload
 
-from tailwire.sdk.connection.state import ConnectionStatus
-from tailwire.sdk.dispatch.callbacks import LateListener, Registries
-from tailwire.sdk.dispatch.queue import EventQueue
+from tailwire.sdk.dispatch.callbacks import Registries
 from tailwire.sdk.listeners.interfaces import (
     ConnectionListener,
     GroupListener,
@@ -17,61 +16,91 @@ from tailwire.sdk.listeners.interfaces import (
 from tailwire.sdk.listeners.registry import AcknowledgedStream, EventStream
 
 
-class ListeningCalls:
-    """The part of a client that registers who hears what. The same id replaces the earlier listener.
+class ListenerCalls:
+    """The calls that register listeners.
 
-    A listener that would hear nothing is refused with `ERR_INVALID_ARGUMENT`: one that is not derived from its class,
-    or that has a method whose name is almost that of a callback.
+    Args:
+        added: called with the id of each new connection listener, which is notified of the current status.
     """
 
-    _registries: Registries
-    _queue: EventQueue | None
-
-    def get_connection_status(self) -> ConnectionStatus:
-        """The status of now."""
-        raise NotImplementedError
+    def __init__(self, registries: Registries, added: Callable[[str, ConnectionListener], None]) -> None:
+        self._registries = registries
+        self._added = added
 
     def add_connection_listener(self, listener_id: str, listener: ConnectionListener) -> None:
-        """Hear of the connection. Added after `init()`, the listener is told the status of now."""
+        """Add a listener to the status of the connection. After `init()`, it is notified of the current status.
+
+        Args:
+            listener_id: replaces the connection listener with the same id.
+
+        Raises:
+            CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `ConnectionListener`, or would never be called.
+        """
         self._registries.connection.add(listener_id, listener)
-        if self._queue is not None:
-            self._registries.late.append(listener)
-            self._queue.put(LateListener(listener_id, listener, self.get_connection_status()))
+        self._added(listener_id, listener)
 
     def remove_connection_listener(self, listener_id: str) -> None:
-        """Hear of it no more."""
+        """Remove a connection listener. An unknown id is ignored."""
         self._registries.connection.remove(listener_id)
 
     def add_login_listener(self, listener_id: str, listener: LoginListener) -> None:
-        """Hear of logins and logouts."""
+        """Add a listener to logins and logouts.
+
+        Args:
+            listener_id: replaces the login listener with the same id.
+
+        Raises:
+            CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `LoginListener`, or would never be called.
+        """
         self._registries.login.add(listener_id, listener)
 
     def remove_login_listener(self, listener_id: str) -> None:
-        """Hear of them no more."""
+        """Remove a login listener. An unknown id is ignored."""
         self._registries.login.remove(listener_id)
 
     def add_user_listener(self, listener_id: str, listener: UserListener) -> None:
-        """Hear of presence."""
+        """Add a listener to the presence of users, as far as `AppSettings.presence` subscribes to it.
+
+        Args:
+            listener_id: replaces the user listener with the same id.
+
+        Raises:
+            CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `UserListener`, or would never be called.
+        """
         self._registries.user.add(listener_id, listener)
 
     def remove_user_listener(self, listener_id: str) -> None:
-        """Hear of it no more."""
+        """Remove a user listener. An unknown id is ignored."""
         self._registries.user.remove(listener_id)
 
     def add_group_listener(self, listener_id: str, listener: GroupListener) -> None:
-        """Hear of the membership of the user's groups."""
+        """Add a listener to changes of membership in the logged-in user's groups.
+
+        Args:
+            listener_id: replaces the group listener with the same id.
+
+        Raises:
+            CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `GroupListener`, or would never be called.
+        """
         self._registries.group.add(listener_id, listener)
 
     def remove_group_listener(self, listener_id: str) -> None:
-        """Hear of it no more."""
+        """Remove a group listener. An unknown id is ignored."""
         self._registries.group.remove(listener_id)
 
     def add_message_listener(self, listener_id: str, listener: MessageListener) -> None:
-        """Hear of messages, typing and receipts."""
+        """Add a listener to messages, typing indicators and receipts.
+
+        Args:
+            listener_id: replaces the message listener with the same id.
+
+        Raises:
+            CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `MessageListener`, or would never be called.
+        """
         self._registries.message.add(listener_id, listener)
 
     def remove_message_listener(self, listener_id: str) -> None:
-        """Hear of them no more."""
+        """Remove a message listener. An unknown id is ignored."""
         self._registries.message.remove(listener_id)
 
     @overload
@@ -82,11 +111,17 @@ class ListeningCalls:
     def events(self, *, acknowledge: bool) -> EventStream: ...
 
     def events(self, *, acknowledge: bool = False) -> EventStream:
-        """Everything from now on, typed, for `async for`.
+        """Return a stream of all events from now on, for `async for`.
+
+        ```python
+        async for event in chat.events():
+            if isinstance(event, MessageReceived):
+                print(event.message)
+        ```
 
         Args:
-            acknowledge: the app says of each event when it is done (`AcknowledgedStream.done`). Then a message whose
-                work a crash or a kill cut short is handed over again at the next start. Open the stream before
+            acknowledge: whether the app reports each event as done (`AcknowledgedStream.done`). Then a message whose
+                processing was cut short by a crash is handed over again at the next start. Open such a stream before
                 `init()`, so that it misses nothing.
         """
         return self._registries.streams.open_acknowledged() if acknowledge else self._registries.streams.open()

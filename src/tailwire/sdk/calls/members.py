@@ -1,11 +1,13 @@
-"""Add, kick and ban members of groups, and change what they may do."""
+"""Add, kick and ban members of groups, and change their scopes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from tailwire.sdk.calls.access import Access, OnError, OnSuccess, decoded, quoted, settle
+from tailwire.sdk.calls.checks import decoded, quoted
+from tailwire.sdk.calls.parts import Parts
+from tailwire.sdk.calls.users import online_counts
 from tailwire.sdk.exceptions import failure
 from tailwire.wire.codec import message_from_wire
 from tailwire.wire.constants import MemberScope
@@ -15,7 +17,7 @@ _LISTS = {MemberScope.ADMIN: "admins", MemberScope.MODERATOR: "moderators", Memb
 
 
 def add_body(members: Sequence[GroupMember], banned: Sequence[str] = ()) -> dict[str, list[str]]:
-    """The body that adds members to a group.
+    """Return the body of the request that adds members to a group.
 
     Raises:
         CometChatException: `INVALID_SCOPE_VALUE`.
@@ -31,7 +33,7 @@ def add_body(members: Sequence[GroupMember], banned: Sequence[str] = ()) -> dict
 
 
 def outcome_of(answer: Any) -> dict[str, str]:
-    """Return what became of each of those who were to be added, by uid: `success`, or why not."""
+    """Return the outcome of adding each member, by uid: `success`, or the text of the error."""
     outcome: dict[str, str] = {}
     for listed in answer.values() if isinstance(answer, dict) else ():
         for uid, one in listed.items() if isinstance(listed, dict) else ():
@@ -40,69 +42,70 @@ def outcome_of(answer: Any) -> dict[str, str]:
     return outcome
 
 
-class MemberCalls(Access):
-    """The part of a client that deals with members. Each call leaves an action message in the group's history."""
+def record_outcome(parts: Parts, answer: Any) -> dict[str, str]:
+    """Record the messages about added members, and return the outcome by uid."""
+    for listed in answer.values() if isinstance(answer, dict) else ():
+        for one in listed.values() if isinstance(listed, dict) else ():
+            if one.get("success") and one.get("data"):
+                parts.own.message_stored(decoded(message_from_wire, one["data"]))
+    return outcome_of(answer)
+
+
+class MemberCalls:
+    """The calls on members. Each change leaves an action message in the history of the group."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
 
     async def add_members_to_group(
-        self,
-        guid: str,
-        members: Sequence[GroupMember],
-        banned: Sequence[str] = (),
-        *,
-        on_success: OnSuccess[dict[str, str]] = None,
-        on_error: OnError = None,
+        self, guid: str, members: Sequence[GroupMember], banned: Sequence[str] = ()
     ) -> dict[str, str]:
         """Add members to a group.
 
         Args:
-            members: with `uid` and `scope`; at most 25, with the banned.
+            members: with `uid` and `scope`; at most 25 including `banned`.
             banned: uids to ban from the group.
 
         Returns:
-            By uid `success`, or why not.
+            By uid: `success`, or the text of the error.
 
         Raises:
-            CometChatException: `INVALID_SCOPE_VALUE`, or as the server refused all (`ERR_GUID_NOT_FOUND` …).
+            CometChatException: `INVALID_SCOPE_VALUE`, or as the server refused the whole request
+                (`ERR_GUID_NOT_FOUND` …).
         """
+        body = add_body(members, banned)
+        answer = await self._parts.requests.ask("PUT", f"/groups/{quoted(guid)}/members", body=body)
+        return record_outcome(self._parts, answer)
 
-        async def add() -> dict[str, str]:
-            body = add_body(members, banned)
-            return self._outcome(await self._ask("PUT", f"/groups/{quoted(guid)}/members", body=body))
+    async def kick_group_member(self, guid: str, uid: str) -> str:
+        """Remove a member from a group. They may join again.
 
-        return await settle(add(), on_success, on_error)
-
-    def _outcome(self, answer: Any) -> dict[str, str]:
-        for listed in answer.values() if isinstance(answer, dict) else ():
-            for one in listed.values() if isinstance(listed, dict) else ():
-                if one.get("success") and one.get("data"):
-                    self._message_sent(decoded(message_from_wire, one["data"]))
-        return outcome_of(answer)
-
-    async def kick_group_member(
-        self, guid: str, uid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
-    ) -> str:
-        """Put a member out of a group; they may come back."""
+        Raises:
+            CometChatException: `ERR_NOT_A_MEMBER`, or as the server refused it.
+        """
         path = f"/groups/{quoted(guid)}/members/{quoted(uid)}"
-        return await settle(self._change("DELETE", path, f"{uid} kicked successfully"), on_success, on_error)
+        return await self._change("DELETE", path, f"{uid} kicked successfully")
 
-    async def ban_group_member(
-        self, guid: str, uid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
-    ) -> str:
-        """Put a member out of a group; they may not come back until they are unbanned."""
+    async def ban_group_member(self, guid: str, uid: str) -> str:
+        """Remove a member from a group, and keep them from joining again until they are unbanned.
+
+        Raises:
+            CometChatException: as the server refused it (`ERR_GROUP_NO_MODERATOR_SCOPE` …).
+        """
         path = f"/groups/{quoted(guid)}/bannedusers/{quoted(uid)}"
-        return await settle(self._change("POST", path, f"{uid} banned successfully"), on_success, on_error)
+        return await self._change("POST", path, f"{uid} banned successfully")
 
-    async def unban_group_member(
-        self, guid: str, uid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
-    ) -> str:
-        """Lift a ban."""
+    async def unban_group_member(self, guid: str, uid: str) -> str:
+        """Lift the ban of a user. They do not become a member by it.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
         path = f"/groups/{quoted(guid)}/bannedusers/{quoted(uid)}"
-        return await settle(self._change("DELETE", path, f"{uid} unbanned successfully"), on_success, on_error)
+        return await self._change("DELETE", path, f"{uid} unbanned successfully")
 
-    async def update_group_member_scope(
-        self, guid: str, uid: str, scope: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
-    ) -> str:
-        """Change what a member may do.
+    async def update_group_member_scope(self, guid: str, uid: str, scope: str) -> str:
+        """Change the scope of a member.
 
         Args:
             scope: `admin`, `moderator` or `participant`.
@@ -110,26 +113,24 @@ class MemberCalls(Access):
         Raises:
             CometChatException: `INVALID_SCOPE_VALUE`, `ERR_NOT_A_MEMBER`, or as the server refused it.
         """
-
-        async def update() -> str:
-            if scope not in tuple(_LISTS):
-                raise failure("INVALID_SCOPE_VALUE")
-            path = f"/groups/{quoted(guid)}/members/{quoted(uid)}"
-            return await self._change("PUT", path, f"{guid} scope changed successfully", {"scope": str(scope)})
-
-        return await settle(update(), on_success, on_error)
+        if scope not in tuple(_LISTS):
+            raise failure("INVALID_SCOPE_VALUE")
+        path = f"/groups/{quoted(guid)}/members/{quoted(uid)}"
+        return await self._change("PUT", path, f"{guid} scope changed successfully", {"scope": str(scope)})
 
     async def _change(self, method: str, path: str, success: str, body: dict[str, Any] | None = None) -> str:
-        self._message_sent(decoded(message_from_wire, await self._ask(method, path, body=body)))
+        action = await self._parts.requests.fetch(message_from_wire, method, path, body=body)
+        self._parts.own.message_stored(action)
         return success
 
-    async def get_online_group_member_count(
-        self, guids: Sequence[str], *, on_success: OnSuccess[dict[str, int]] = None, on_error: OnError = None
-    ) -> dict[str, int]:
-        """How many members of some of the user's groups are online, by guid."""
+    async def get_online_group_member_count(self, guids: Sequence[str]) -> dict[str, int]:
+        """Return the number of members who are online, by guid.
 
-        async def count() -> dict[str, int]:
-            answer = await self._online({"groups": list(guids)})
-            return {str(guid): int(n) for guid, n in (answer.get("groups") or {}).items()}
+        Args:
+            guids: groups of the logged-in user.
 
-        return await settle(count(), on_success, on_error)
+        Raises:
+            CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection, or as the server refused it.
+        """
+        answer = await online_counts(self._parts, {"groups": list(guids)})
+        return {str(guid): int(n) for guid, n in (answer.get("groups") or {}).items()}

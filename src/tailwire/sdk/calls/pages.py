@@ -1,5 +1,7 @@
-"""Pages of a list that always come: where one is too large to be read it is asked for in parts, and what cannot be read
-by itself is passed over. Whatever one user writes, others go on reading behind it.
+"""Read pages of lists, whatever their entries contain.
+
+A page that is too large to be read is requested in smaller parts, and an entry that cannot be read is skipped: what one
+user writes must not keep others from reading the rest.
 """
 
 from __future__ import annotations
@@ -26,19 +28,19 @@ TOO_LARGE = "it is too large to be read"
 async def message_page(ask: Ask, query: Mapping[str, Any]) -> list[Any]:
     """Return a page of messages as the server sent them, oldest first.
 
-    For one that is too large by itself stands an object with its id that no message can be made of.
+    A message that is too large is replaced by an object with its id, which cannot be decoded as a message.
 
     Args:
-        ask: `GET` of a list of messages; gives what the server sent.
-        query: with `per_page` and `affix`, and perhaps `id`.
+        ask: requests a list of messages, and returns what the server sent.
+        query: with `per_page` and `affix`, and optionally `id`.
 
     Raises:
-        CometChatException: as `ask` does; `ERR_ANSWER_TOO_LARGE` where that does not even say which message it is.
+        CometChatException: as `ask` does; `ERR_ANSWER_TOO_LARGE` when a message is too large and its id cannot be read.
     """
     try:
         return await ask(query)
     except AnswerTooLarge as e:
-        log.info("a page of messages is asked for in parts: %s", e.details)
+        log.info("a page of messages is too large and is requested in parts: %s", e.details)
     limit, newer = int(query["per_page"]), query.get("affix") == "append"
     rest, size, page, mark = {**query}, max(1, limit // 2), list[Any](), ""
     while len(page) < limit:
@@ -49,11 +51,11 @@ async def message_page(ask: Ask, query: Mapping[str, Any]) -> list[Any]:
             if size > 1:
                 size //= 2
                 continue
-            by_id = not ("pinned" in rest or "saved" in rest)  # those are in the order of the pins
+            by_id = not ("pinned" in rest or "saved" in rest)  # those are ordered by the time of the pin or save
             part = [_named(e, int(rest.get("id") or 0) if by_id else 0, newer=newer)]
         mark = mark_of(part) or mark
         if mark and "mark" in rest:
-            rest["mark"] = mark  # the cursor moves on, and it belongs to the start of the server that gave this part
+            rest["mark"] = mark  # the next cursor belongs to the start of the server that sent this part
         page = [*page, *part] if newer else [*part, *page]
         cursor = id_of(part[-1] if newer else part[0]) if part else 0
         if len(part) < size or not cursor:
@@ -64,17 +66,17 @@ async def message_page(ask: Ask, query: Mapping[str, Any]) -> list[Any]:
 
 
 def _named(error: AnswerTooLarge, cursor: int, *, newer: bool) -> dict[str, str]:
-    # The id stands near the beginning of a message; one that lies on the wrong side of the cursor is another thing's.
+    # The id is near the beginning of a message. A number on the wrong side of the cursor is the id of something else.
     for found in _ID.finditer(error.head):
         number = int(found[1])
         if 0 < number <= MAX_ID and (not cursor or (number > cursor) is newer) and number != cursor:
-            log.warning("message %d is passed over: %s", number, TOO_LARGE)
+            log.warning("message %d is skipped: %s", number, TOO_LARGE)
             return {"id": str(number), "data": TOO_LARGE}
     raise error
 
 
 async def position_now(ask: Callable[..., Awaitable[list[Any]]], token: str) -> Position:
-    """Return the position behind the newest message of all conversations.
+    """Return the position after the newest message of all conversations.
 
     Args:
         ask: as `Http.ask`.
@@ -92,35 +94,36 @@ async def position_now(ask: Callable[..., Awaitable[list[Any]]], token: str) -> 
 
 
 async def numbered_page(ask: Ask, query: Mapping[str, Any], size: int, number: int) -> list[Any]:
-    """Return a page of a list whose pages are counted, as the server sent it; without what is too large by itself.
+    """Return a page of a list with numbered pages, as the server sent it. Entries that are too large are replaced.
 
     Args:
-        size: entries a page.
-        number: of the page, from 1 on.
+        ask: requests a list, and returns what the server sent.
+        size: entries per page.
+        number: of the page; the first is 1.
     """
     try:
         return await ask({**query, "per_page": size, "page": number})
     except AnswerTooLarge as e:
         if size == 1:
-            log.warning("entry %d of a list is passed over: %s", number, e.details)
-            return [TOO_LARGE]  # in its place, or the list would seem to end; nothing can be made of it
+            log.warning("entry %d of a list is skipped: %s", number, e.details)
+            return [TOO_LARGE]  # a placeholder, because an empty page would end the list
     part = max(divisor for divisor in range(1, size) if size % divisor == 0)
     first = (number - 1) * (size // part) + 1
     return [value for n in range(size // part) for value in await numbered_page(ask, query, part, first + n)]
 
 
 def readable(decode: Callable[[Any], T], listed: list[Any], what: str) -> list[T]:
-    """Return what can be read of a list; what cannot is logged with its id, and left out.
+    """Decode the entries of a list. Entries that cannot be decoded are logged with their id, and left out.
 
     Args:
-        what: what they are, in words.
+        what: what an entry is, for the log.
     """
     found = []
     for value in listed:
         try:
             found.append(decode(value))
         except UNREADABLE as error:
-            log.warning("%s of a list cannot be read and is left out: %s: %s", what, _name_of(value), error)
+            log.warning("%s of a list is invalid and is left out: %s: %s", what, _name_of(value), error)
     return found
 
 
@@ -129,4 +132,4 @@ def _name_of(value: Any) -> str:
         for key in ("id", "uid", "guid", "conversationId"):
             if isinstance(value.get(key), str | int):
                 return f"{key} {str(value[key])[:100]!r}"
-    return "without a name"
+    return "without an id"

@@ -1,12 +1,13 @@
-"""Receipts and unread counts."""
+"""Delivery and read receipts, and unread counts."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from tailwire.sdk.calls.access import Access, OnError, OnSuccess, checked_id, decoded, quoted, settle, text_of
+from tailwire.sdk.calls.checks import checked_id, decoded, quoted, text_of
 from tailwire.sdk.calls.conversations import conversation_path
+from tailwire.sdk.calls.parts import Parts
 from tailwire.sdk.exceptions import failure
 from tailwire.sdk.listeners.own import ConversationSaid, ConversationTouched, Marked
 from tailwire.wire.constants import ReceiverType
@@ -17,169 +18,156 @@ from tailwire.wire.social import conversation_from_wire, receipts_from_wire
 Counts = dict[str, int]
 
 
-class ReceiptCalls(Access):
-    """The part of a client that says what was received and read, and asks what was not."""
+class ReceiptCalls:
+    """The calls on receipts and unread counts."""
 
-    async def mark_as_delivered(
-        self, message: BaseMessage, *, on_success: OnSuccess[str] = None, on_error: OnError = None
-    ) -> str:
-        """Say that the conversation was received up to this message.
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
 
-        Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
-                `featureThrottled`.
-        """
-        return await settle(self._mark(message, "delivered", "markAsDelivered success"), on_success, on_error)
-
-    async def mark_as_read(
-        self, message: BaseMessage, *, on_success: OnSuccess[str] = None, on_error: OnError = None
-    ) -> str:
-        """Say that the conversation was read up to this message.
+    async def mark_as_delivered(self, message: BaseMessage) -> str:
+        """Mark a conversation as delivered up to a message.
 
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
-                `featureThrottled`.
+                `featureThrottled`; `ERROR_INVALID_MESSAGE_ID` when the message was not sent.
         """
-        return await settle(self._mark(message, "read", "markAsRead success"), on_success, on_error)
+        return self._mark(message, "delivered", "markAsDelivered success")
 
-    async def _mark(self, message: BaseMessage, action: str, success: str) -> str:
-        session = self._logged_in()
-        if self._receipts_are_blocked():
+    async def mark_as_read(self, message: BaseMessage) -> str:
+        """Mark a conversation as read up to a message.
+
+        Raises:
+            CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
+                `featureThrottled`; `ERROR_INVALID_MESSAGE_ID` when the message was not sent.
+        """
+        return self._mark(message, "read", "markAsRead success")
+
+    def _mark(self, message: BaseMessage, action: str, success: str) -> str:
+        parts, session = self._parts, self._parts.sessions.require()
+        if parts.incoming.receipts_blocked:
             raise failure("RECEIPTS_TEMPORARILY_BLOCKED")
         sender = message.sender.uid
         to = message.receiver if message.receiver_type == ReceiverType.GROUP else sender
         body = {"action": action, "messageId": str(checked_id(message.id)), "user": dict(session.user)}
-        frame = envelope(
-            self._identity.app_id,
-            FrameType.RECEIPTS,
-            session.uid,
-            self._identity.resource,
-            to,
-            message.receiver_type,
-            body,
-        )
-        self._send_frame(json.dumps({**frame, "messageSender": sender}))
+        app_id, device = parts.identity.app_id, parts.identity.resource
+        frame = envelope(app_id, FrameType.RECEIPTS, session.uid, device, to, message.receiver_type, body)
+        parts.send_frame(json.dumps({**frame, "messageSender": sender}))
         if sender != session.uid:
-            kind, at = str(message.receiver_type), int(self._world.wall())
-            self._done_here(Marked(kind, to, int(message.id), at, action == "read"))
+            kind, at = str(message.receiver_type), int(parts.world.wall())
+            parts.own.tell(Marked(kind, to, int(message.id), at, action == "read"))
         return success
 
-    async def mark_message_as_unread(
-        self, message: BaseMessage, *, on_success: OnSuccess[Conversation] = None, on_error: OnError = None
-    ) -> Conversation:
-        """Say that the conversation was not read from this message on.
+    async def mark_message_as_unread(self, message: BaseMessage) -> Conversation:
+        """Mark a conversation as unread from a message on.
 
         Returns:
             The conversation, with its count of unread messages.
+
+        Raises:
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
         """
-
-        async def mark() -> Conversation:
-            body = {"messageId": str(checked_id(message.id))}
-            answer = await self._ask("DELETE", conversation_path(*self._other(message)) + "/read", body=body)
-            conversation = answer.get("conversation") if isinstance(answer, dict) else None
-            said = decoded(conversation_from_wire, conversation)
-            self._done_here(ConversationSaid(said))
-            return said
-
-        return await settle(mark(), on_success, on_error)
+        body = {"messageId": str(checked_id(message.id))}
+        path = conversation_path(*self._other(message)) + "/read"
+        answer = await self._parts.requests.ask("DELETE", path, body=body)
+        conversation = decoded(conversation_from_wire, answer.get("conversation") if isinstance(answer, dict) else None)
+        self._parts.own.tell(ConversationSaid(conversation))
+        return conversation
 
     def _other(self, message: BaseMessage) -> tuple[str, str]:
         if message.receiver_type == ReceiverType.GROUP:
             return message.receiver, "group"
         sender = message.sender.uid
-        return (message.receiver if sender == self._logged_in().uid else sender), "user"
+        return (message.receiver if sender == self._parts.sessions.require().uid else sender), "user"
 
-    async def mark_conversation_as_read(
-        self, conversation: Conversation, *, on_success: OnSuccess[str] = None, on_error: OnError = None
-    ) -> str:
-        """Say that all of a conversation was read. Needs no WebSocket."""
-        return await settle(self._mark_conversation(conversation, "read"), on_success, on_error)
+    async def mark_conversation_as_read(self, conversation: Conversation) -> str:
+        """Mark all of a conversation as read. Needs no WebSocket.
 
-    async def mark_conversation_as_delivered(
-        self, conversation: Conversation, *, on_success: OnSuccess[str] = None, on_error: OnError = None
-    ) -> str:
-        """Say that all of a conversation was received. Needs no WebSocket."""
-        return await settle(self._mark_conversation(conversation, "delivered"), on_success, on_error)
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        return await self._mark_conversation(conversation, "read")
+
+    async def mark_conversation_as_delivered(self, conversation: Conversation) -> str:
+        """Mark all of a conversation as delivered. Needs no WebSocket.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        return await self._mark_conversation(conversation, "delivered")
 
     async def _mark_conversation(self, conversation: Conversation, what: str) -> str:
         other = conversation.conversation_with
         name = other.guid if isinstance(other, Group) else other.uid
         path = conversation_path(name, conversation.conversation_type)
-        answer = text_of(await self._ask("POST", f"{path}/{what}", body={}))
-        self._done_here(ConversationTouched(conversation.conversation_type, name))
+        answer = text_of(await self._parts.requests.ask("POST", f"{path}/{what}", body={}))
+        self._parts.own.tell(ConversationTouched(conversation.conversation_type, name))
         return answer
 
-    async def get_message_receipts(
-        self, message_id: int, *, on_success: OnSuccess[list[MessageReceipt]] = None, on_error: OnError = None
-    ) -> list[MessageReceipt]:
-        """Who has received and read a message of the user: one receipt for each, with both times."""
-        return await settle(
-            self._fetch(receipts_from_wire, "GET", f"/messages/{checked_id(message_id)}"), on_success, on_error
-        )
+    async def get_message_receipts(self, message_id: int) -> list[MessageReceipt]:
+        """Return who has received and read a message of the logged-in user: one receipt per user, with both times.
+
+        Raises:
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
+        """
+        return await self._parts.requests.fetch(receipts_from_wire, "GET", f"/messages/{checked_id(message_id)}")
 
     def get_last_delivered_message_id(self) -> int:
-        """The id of the last message that the app was served; 0 when there was none. No I/O."""
-        position = self._logged_in().position
+        """Return the id of the last message that was handed over to the app; 0 when there is none. Sends no request.
+
+        Raises:
+            CometChatException: `USER_NOT_LOGGED_IN`.
+        """
+        position = self._parts.sessions.require().position
         return position.last_id if position is not None else 0
 
     # Unread counts.
 
-    async def get_unread_message_count(
-        self,
-        hide_messages_from_blocked_users: bool = False,
-        *,
-        on_success: OnSuccess[dict[str, Counts]] = None,
-        on_error: OnError = None,
-    ) -> dict[str, Counts]:
-        """How many messages were not read: `{"user": {uid: count}, "group": {guid: count}}`."""
-        return await settle(self._counts(hide_messages_from_blocked_users), on_success, on_error)
+    async def get_unread_message_count(self, hide_messages_from_blocked_users: bool = False) -> dict[str, Counts]:
+        """Return the numbers of unread messages of all conversations.
+
+        Returns:
+            `{"user": {uid: count}, "group": {guid: count}}`; without the conversations that have none.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        return await self._counts(hide_messages_from_blocked_users)
 
     async def get_unread_message_count_for_user(
-        self,
-        uid: str,
-        hide_messages_from_blocked_users: bool = False,
-        *,
-        on_success: OnSuccess[Counts] = None,
-        on_error: OnError = None,
+        self, uid: str, hide_messages_from_blocked_users: bool = False
     ) -> Counts:
-        """How many messages of a user were not read: `{uid: count}`."""
+        """Return the number of unread messages from a user: `{uid: count}`.
 
-        async def count() -> Counts:
-            counts = await self._counts(hide_messages_from_blocked_users, f"/users/{quoted(uid)}/messages")
-            return {uid: counts["user"].get(uid, 0)}
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        counts = await self._counts(hide_messages_from_blocked_users, f"/users/{quoted(uid)}/messages")
+        return {uid: counts["user"].get(uid, 0)}
 
-        return await settle(count(), on_success, on_error)
+    async def get_unread_message_count_for_group(self, guid: str) -> Counts:
+        """Return the number of unread messages of a group: `{guid: count}`.
 
-    async def get_unread_message_count_for_group(
-        self, guid: str, *, on_success: OnSuccess[Counts] = None, on_error: OnError = None
-    ) -> Counts:
-        """How many messages of a group were not read: `{guid: count}`."""
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        counts = await self._counts(False, f"/groups/{quoted(guid)}/messages")
+        return {guid: counts["group"].get(guid, 0)}
 
-        async def count() -> Counts:
-            counts = await self._counts(False, f"/groups/{quoted(guid)}/messages")
-            return {guid: counts["group"].get(guid, 0)}
+    async def get_unread_message_count_for_all_users(self) -> Counts:
+        """Return the numbers of unread messages from users, by uid.
 
-        return await settle(count(), on_success, on_error)
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        return (await self._counts(False, kind="user"))["user"]
 
-    async def get_unread_message_count_for_all_users(
-        self, *, on_success: OnSuccess[Counts] = None, on_error: OnError = None
-    ) -> Counts:
-        """How many messages of users were not read, by uid."""
+    async def get_unread_message_count_for_all_groups(self) -> Counts:
+        """Return the numbers of unread messages of groups, by guid.
 
-        async def count() -> Counts:
-            return (await self._counts(False, kind="user"))["user"]
-
-        return await settle(count(), on_success, on_error)
-
-    async def get_unread_message_count_for_all_groups(
-        self, *, on_success: OnSuccess[Counts] = None, on_error: OnError = None
-    ) -> Counts:
-        """How many messages of groups were not read, by guid."""
-
-        async def count() -> Counts:
-            return (await self._counts(False, kind="group"))["group"]
-
-        return await settle(count(), on_success, on_error)
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        return (await self._counts(False, kind="group"))["group"]
 
     async def _counts(self, hide: bool, path: str = "/messages", kind: str = "") -> dict[str, Counts]:
         query: dict[str, Any] = {"unread": 1, "count": 1}
@@ -187,7 +175,7 @@ class ReceiptCalls(Access):
             query["hideMessagesFromBlockedUsers"] = 1
         if kind:
             query["receiverType"] = kind
-        listed = await self._ask("GET", path, query=query)
+        listed = await self._parts.requests.ask("GET", path, query=query)
         counts: dict[str, Counts] = {"user": {}, "group": {}}
         try:
             for entry in listed:

@@ -1,16 +1,19 @@
-"""The documented way to upload several files and hear of each."""
+"""Upload several files with a listener that is notified of each (documented class `UploadFileRequest`)."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
+from tailwire.sdk.calls.parts import ClientCore, gate_of, parts_of
 from tailwire.sdk.calls.uploads import UploadCalls, UploadFile
 from tailwire.sdk.dispatch.calling import call_listener
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners.events import UploadResult
 from tailwire.sdk.listeners.interfaces import UploadFileListener
+from tailwire.wire.constants import ReceiverTypeName
 from tailwire.wire.entities import Attachment
 
 RETRYABLE = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_TOO_MANY_REQUESTS"})
@@ -18,10 +21,10 @@ RETRYABLE = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_TOO_MAN
 
 @dataclass(frozen=True, slots=True)
 class UploadAttachment:
-    """A file that is to be uploaded, under a name of the app's own.
+    """A file to upload, with an id that the app chooses.
 
     Attributes:
-        file_id: what the listener is told.
+        file_id: passed to the callbacks of the listener.
     """
 
     file_id: str
@@ -31,36 +34,39 @@ class UploadAttachment:
 class UploadFileRequest:
     """Uploads files for a message to one receiver. Made by `ChatClient.create_upload_file_request()`."""
 
-    def __init__(self, client: UploadCalls, receiver_id: str, receiver_type: str) -> None:
+    def __init__(self, client: ClientCore, receiver_id: str, receiver_type: str, batch_id: str) -> None:
         self._client = client
-        self._receiver = (receiver_id, str(receiver_type))
+        self._receiver = (receiver_id, cast(ReceiverTypeName, receiver_type))  # checked by each upload
         self._concurrency = 1
         self._done: dict[str, Attachment] = {}
-        self._batch_id = client._world.unique()
+        self._batch_id = batch_id
 
     def set_concurrency(self, files: int) -> UploadFileRequest:
-        """How many files are sent at a time (1)."""
+        """Set how many files are uploaded at the same time (default: 1)."""
         self._concurrency = max(1, files)
         return self
 
     async def upload_attachments(
         self, attachments: Sequence[UploadAttachment], listener: UploadFileListener | None = None
     ) -> UploadResult:
-        """Upload files. One that fails keeps none of the others back; what failed can be given again.
+        """Upload files. One that fails does not affect the others, and can be given again.
 
         Args:
-            listener: hears how each gets on, and at last `on_complete`.
+            listener: notified of the progress and the outcome of each file, and at the end with `on_complete`.
+
+        Returns:
+            The outcome of each file by its `file_id`.
 
         Raises:
             CometChatException: `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
         """
-        self._client._check_usable()  # before a listener hears of anything
+        gate_of(self._client).check_usable()  # before any callback of the listener
         listener = listener or UploadFileListener()
         result = UploadResult(self._batch_id)
-        turns = asyncio.Semaphore(self._concurrency)
+        slots = asyncio.Semaphore(self._concurrency)
 
         async def one(wanted: UploadAttachment) -> None:
-            async with turns:
+            async with slots:
                 await self._one(wanted, listener, result)
 
         async with asyncio.TaskGroup() as group:
@@ -74,7 +80,8 @@ class UploadFileRequest:
             listener.on_file_progress(wanted.file_id, sent, total, round(100 * sent / total) if total else 100)
 
         try:
-            (attachment,) = await self._client._upload(*self._receiver, [wanted.file], progress)
+            uploads = UploadCalls(parts_of(self._client))
+            (attachment,) = await uploads.upload_attachments(*self._receiver, [wanted.file], on_progress=progress)
         except CometChatException as e:
             if e.code in RETRYABLE:
                 result.failed[wanted.file_id] = e
@@ -87,13 +94,5 @@ class UploadFileRequest:
         await call_listener(listener.on_file_uploaded, (wanted.file_id, attachment))
 
     def get_attachments(self) -> list[Attachment]:
-        """What has been uploaded, to be sent with a `MediaMessage`."""
+        """Return the attachments of all uploaded files, to be sent with a `MediaMessage`."""
         return list(self._done.values())
-
-
-class UploadRequestCalls(UploadCalls):
-    """The part of a client that uploads files, one by one or by a request with a listener."""
-
-    def create_upload_file_request(self, receiver_id: str, receiver_type: str = "user") -> UploadFileRequest:
-        """A request that uploads files for a message to a user or group, and tells a listener of each."""
-        return UploadFileRequest(self, receiver_id, receiver_type)

@@ -1,7 +1,8 @@
-"""Upload files with progress. In pieces: a file is never whole in memory."""
+"""Upload files with progress. A file is read in chunks, never as a whole."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import mimetypes
 import os
@@ -11,18 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tailwire.sdk.calls.access import Access, OnError, OnProgress, OnSuccess, checked_receiver, settle
+from tailwire.sdk.calls.checks import checked_receiver
+from tailwire.sdk.calls.outcome import OnProgress
+from tailwire.sdk.calls.parts import Parts
 from tailwire.sdk.exceptions import CometChatException, failure
+from tailwire.sdk.retry import RetryPolicy, Waits
 from tailwire.wire.constants import ReceiverTypeName
 from tailwire.wire.entities import Attachment
 
 log = logging.getLogger("tailwire")
-PIECE = 64 * 1024
+CHUNK_BYTES = 64 * 1024
 BOUNDARY = "tailwire-upload-{}"
-ATTEMPTS = 3
-UNKNOWN = "application/octet-stream"
-_WHERE_FILES_ARE = (
-    ". A page sees no files of its user's device by path: read what they chose, and give UploadFile(content=…, name=…)"
+MAX_ATTEMPTS = 3
+UPLOAD_RETRY = RetryPolicy(first=0.5, longest=5.0)
+DEFAULT_MIME_TYPE = "application/octet-stream"
+_PATH_HINT = (
+    ". A web page cannot open files of this device by path: read the file that the user chose, and give "
+    "UploadFile(content=…, name=…)"
     if sys.platform == "emscripten"
     else ""
 )
@@ -30,11 +36,13 @@ _WHERE_FILES_ARE = (
 
 @dataclass(slots=True)
 class UploadFile:
-    """A file to be uploaded: a path, or bytes with a name.
+    """A file to upload: a path, or bytes with a name.
 
     Attributes:
-        name: as receivers see it; that of the path by default.
-        mime_type: told by the name when it is not given.
+        path: of the file; "" when `content` is given.
+        content: the bytes of the file.
+        name: as receivers see it; by default the last part of the path.
+        mime_type: guessed from the name by default.
     """
 
     path: str | os.PathLike[str] = ""
@@ -44,22 +52,25 @@ class UploadFile:
 
     @property
     def size(self) -> int:
-        """Its bytes."""
+        """The size in bytes."""
         return Path(self.path).stat().st_size if self.path else len(self.content)
 
     @property
     def file_name(self) -> str:
-        """Its name."""
+        """The name as receivers see it."""
         return self.name or (Path(self.path).name if self.path else "file")
 
     @property
     def type(self) -> str:
-        """Its type."""
-        return self.mime_type or mimetypes.guess_type(self.file_name)[0] or UNKNOWN
+        """The MIME type; `application/octet-stream` when it cannot be guessed."""
+        return self.mime_type or mimetypes.guess_type(self.file_name)[0] or DEFAULT_MIME_TYPE
 
 
-class UploadCalls(Access):
-    """The part of a client that uploads files."""
+class UploadCalls:
+    """The calls that upload files."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
 
     async def upload_attachments(
         self,
@@ -68,78 +79,73 @@ class UploadCalls(Access):
         files: Sequence[UploadFile | str | os.PathLike[str]],
         *,
         on_progress: OnProgress = None,
-        on_success: OnSuccess[list[Attachment]] = None,
-        on_error: OnError = None,
     ) -> list[Attachment]:
-        """Upload files for a message to a user or group; `send_media_message` does so by itself.
+        """Upload files for a message to a user or group. `send_media_message` does so for its `files`.
 
         Args:
+            receiver_id: uid or guid.
             files: paths, or `UploadFile`s.
-            on_progress: called with the file's name, and how many of how many bytes have been sent. In a web page it is
-                called once, at the end: the browser does not tell how far it is.
+            on_progress: called with the name of a file, the bytes sent so far, and its size in bytes. In a web page it
+                is called once per file, at the end: the browser does not report progress.
 
         Returns:
             Attachments, to be sent with a `MediaMessage`.
 
         Raises:
             CometChatException: `ERR_INVALID_FILE_OBJECT`, also when a file cannot be read or changes meanwhile;
-                `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`; `NO_INTERNET_CONNECTION` after several tries.
+                `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`; `NO_INTERNET_CONNECTION` after several attempts.
         """
-        return await settle(self._upload(receiver_id, receiver_type, files, on_progress), on_success, on_error)
-
-    async def _upload(
-        self, receiver: str, receiver_type: str, files: Sequence[Any], on_progress: OnProgress
-    ) -> list[Attachment]:
-        checked_receiver(receiver, receiver_type)
+        checked_receiver(receiver_id, receiver_type)
         if isinstance(files, str | bytes | os.PathLike | UploadFile):
-            raise failure("ERR_INVALID_FILE_OBJECT", "One file is given by itself: give a list of files.")
+            raise failure("ERR_INVALID_FILE_OBJECT", "This is a single file: give a list of files.")
         listed = [file if isinstance(file, UploadFile) else UploadFile(file) for file in files]
         try:
-            wanted = {
+            described = {
                 f"f{n}": {"fileId": f"f{n}", "name": f.file_name, "size": f.size, "mimeType": f.type}
                 for n, f in enumerate(listed)
             }
         except (OSError, TypeError) as e:
-            raise failure("ERR_INVALID_FILE_OBJECT", f"{e}{_WHERE_FILES_ARE}") from e
-        attachments = []
-        for n, file in enumerate(listed):
-            attachments.append(
-                await self._upload_one(receiver, receiver_type, f"f{n}", wanted[f"f{n}"], file, on_progress)
-            )
-        return attachments
+            raise failure("ERR_INVALID_FILE_OBJECT", f"{e}{_PATH_HINT}") from e
+        return [
+            await self._upload(receiver_id, receiver_type, file_id, described[file_id], file, on_progress)
+            for file_id, file in zip(described, listed, strict=True)
+        ]
 
-    async def _upload_one(
-        self, receiver: str, receiver_type: str, file_id: str, wanted: Any, file: UploadFile, on_progress: OnProgress
+    async def _upload(
+        self, receiver: str, receiver_type: str, file_id: str, described: Any, file: UploadFile, on_progress: OnProgress
     ) -> Attachment:
-        body = {"files": {file_id: wanted}, "receiver": receiver, "receiverType": str(receiver_type)}
-        of = self._logged_in().uid  # tried again, it is still this user's upload
-        as_it_goes = on_progress if self._world.sees_uploads else None
-        for attempt in range(1, ATTEMPTS + 1):
-            form = await self._ask("POST", "/files/upload-url", body=body, of=of)
+        parts, size = self._parts, described["size"]
+        body = {"files": {file_id: described}, "receiver": receiver, "receiverType": str(receiver_type)}
+        uid = parts.sessions.require().uid  # a later attempt must not upload as another user
+        reported = on_progress if parts.world.sees_uploads else None
+        waits = Waits(UPLOAD_RETRY, parts.world.chance)
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            form = await parts.requests.ask("POST", "/files/upload-url", body=body, uid=uid)
             try:
                 request, given = form[file_id]["request"], form[file_id]["attachment"]
                 fields, url = dict(request["body"]), str(request["url"])
-                made = Attachment(
+                attachment = Attachment(
                     str(given["url"]), file.file_name, str(given.get("extension") or ""),
-                    str(given.get("mimeType") or ""), wanted["size"],
+                    str(given.get("mimeType") or ""), size,
                 )  # fmt: skip
             except (TypeError, KeyError, ValueError, AttributeError) as e:
                 raise failure("ERR_BAD_ERROR_RESPONSE", "The server's form cannot be read.") from e
             try:
-                await self._reached().upload(url, *self._pieces(fields, file, wanted["size"], as_it_goes))
+                await parts.http.upload(url, *self._chunks(fields, file, size, reported))
             except CometChatException as e:
-                if e.code != "NO_INTERNET_CONNECTION" or attempt == ATTEMPTS:
+                if e.code != "NO_INTERNET_CONNECTION" or attempt == MAX_ATTEMPTS:
                     raise
+                await asyncio.sleep(waits.next(e.retry_after))
                 continue
-            if on_progress is not as_it_goes and on_progress is not None:
-                _tell_progress(on_progress, file.file_name, wanted["size"], wanted["size"])
-            return made
+            if on_progress is not reported and on_progress is not None:
+                _report(on_progress, file.file_name, size, size)
+            return attachment
         raise AssertionError("the loop returns or raises")
 
-    def _pieces(
+    def _chunks(
         self, fields: dict[str, str], file: UploadFile, size: int, on_progress: OnProgress
     ) -> tuple[AsyncIterator[bytes], int, str]:
-        boundary = BOUNDARY.format(self._world.unique())
+        boundary = BOUNDARY.format(self._parts.world.unique())
         head = b"".join(
             f'--{boundary}\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n'.encode("utf-8", "replace")
             for k, v in fields.items()
@@ -151,39 +157,39 @@ class UploadCalls(Access):
         ).encode("utf-8", "replace")
         tail = f"\r\n--{boundary}--\r\n".encode()
 
-        async def pieces() -> AsyncIterator[bytes]:
+        async def chunks() -> AsyncIterator[bytes]:
             yield head
             sent = 0
-            async for piece in _read(file):
-                if sent + len(piece) > size:
+            async for chunk in _read(file):
+                if sent + len(chunk) > size:
                     break
-                yield piece
-                sent += len(piece)
+                yield chunk
+                sent += len(chunk)
                 if on_progress is not None:
-                    _tell_progress(on_progress, file.file_name, sent, size)
+                    _report(on_progress, file.file_name, sent, size)
             if sent != size:
-                raise failure("ERR_INVALID_FILE_OBJECT", f"{file.file_name} has changed while it was uploaded.")
+                raise failure("ERR_INVALID_FILE_OBJECT", f"{file.file_name} changed while it was uploaded.")
             yield tail
 
-        return pieces(), len(head) + size + len(tail), f"multipart/form-data; boundary={boundary}"
+        return chunks(), len(head) + size + len(tail), f"multipart/form-data; boundary={boundary}"
 
 
 async def _read(file: UploadFile) -> AsyncIterator[bytes]:
     if not file.path:
-        for start in range(0, len(file.content), PIECE):
-            yield file.content[start : start + PIECE]
+        for start in range(0, len(file.content), CHUNK_BYTES):
+            yield file.content[start : start + CHUNK_BYTES]
         return
-    # A disk answers 64 KB sooner than a thread would be asked.
+    # Reading 64 KB from disk takes less time than handing the work to a thread.
     try:
         with Path(file.path).open("rb") as opened:  # noqa: ASYNC230
-            while piece := opened.read(PIECE):
-                yield piece
+            while chunk := opened.read(CHUNK_BYTES):
+                yield chunk
     except OSError as e:
         raise failure("ERR_INVALID_FILE_OBJECT", str(e)) from e
 
 
-def _tell_progress(on_progress: Callable[[str, int, int], object], name: str, sent: int, size: int) -> None:
+def _report(on_progress: Callable[[str, int, int], object], name: str, sent: int, size: int) -> None:
     try:
         on_progress(name, sent, size)
     except Exception:
-        log.exception("on_progress raised; the upload goes on")
+        log.exception("on_progress raised an exception; the upload continues")

@@ -1,7 +1,7 @@
-"""The documented face over one `ChatClient`: class methods under the documented names, in snake_case.
+"""The documented static class `CometChat`, over one `ChatClient`; the names are in snake_case.
 
-Who may import it: nobody of ours; `tailwire` names it.
-Design page: api.md; facts-sdk.md, section 3.
+Who may import it: only `tailwire`, which exports it.
+Read more: docs/sdk.md.
 """
 
 from tailwire.sdk.cometchat.face import CometChat

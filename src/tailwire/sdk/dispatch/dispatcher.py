@@ -40,9 +40,7 @@ class Dispatcher:
         observe: called with every entry before the app is, for the live lists.
         moved: called when the served position may have moved.
         connected: called when the status becomes `connected`.
-
-    Attributes:
-        closing: the client is being closed: an interrupted hand-over does not count.
+        closing: returns whether the client is being closed. Then an interrupted hand-over does not count.
     """
 
     def __init__(
@@ -53,13 +51,14 @@ class Dispatcher:
         observe: Callable[[object], None],
         moved: Callable[[], None],
         connected: Callable[[], None],
+        closing: Callable[[], bool],
     ) -> None:
         self._callbacks = callbacks
         self._served = served
         self._observe = observe
         self._moved = moved
         self._connected = connected
-        self.closing = False
+        self._closing = closing
 
     async def handle(self, entry: object) -> None:
         """Hand an entry of the queue over."""
@@ -77,7 +76,7 @@ class Dispatcher:
             self._observe(event)
             await self._callbacks.handle(event)
         except BaseException:
-            if not self.closing:
+            if not self._closing():
                 self._done(event)
             raise
         self._done(event)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from tailwire.sdk.dispatch.queue import EventQueue
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io import answers
+from tailwire.sdk.retry import RetryPolicy, Waits
 from tailwire.wire.codec import MAX_ID, UNREADABLE, message_from_wire
 from tailwire.wire.entities import BaseMessage
 
@@ -18,10 +19,9 @@ log = logging.getLogger("tailwire")
 
 T = TypeVar("T")
 Fetch = Callable[[Mapping[str, Any]], Awaitable[list[Any]]]
-FIRST_RETRY = 0.5
-MAX_RETRY = 10.0
-MAX_ASKED = 60.0
-"""Maximum Retry-After, in seconds: live messages are held meanwhile."""
+CATCH_UP_RETRY = RetryPolicy(first=0.5, longest=10.0)
+MAX_WAIT_SECONDS = 60.0
+"""Maximum Retry-After: live messages are held meanwhile."""
 NO_MARK = "none"
 """Requests the server's mark if none is known yet."""
 
@@ -37,29 +37,31 @@ async def wait_for_capacity(queue: EventQueue) -> None:
         await capacity
 
 
-async def retry_until_answered(ask: Callable[[], Awaitable[T]], failed: Callable[[], None] = lambda: None) -> T:
+async def retry_until_answered(
+    ask: Callable[[], Awaitable[T]], chance: Callable[[], float], failed: Callable[[], None] = lambda: None
+) -> T:
     """Repeat a request until it succeeds, with growing waits: nothing live is handed over before it (K1).
 
     An unexpected error is retried too, else the app would never catch up; it is logged once with its traceback.
 
     Args:
+        chance: returns a random number in [0, 1), for the jitter of the waits.
         failed: called after each failure; raises `Abandoned` to stop.
     """
-    wait, unforeseen = FIRST_RETRY, False
+    waits, unforeseen = Waits(CATCH_UP_RETRY, chance), False
     while True:
-        pause = wait
         try:
             return await ask()
         except CometChatException as error:
-            pause = min(max(error.retry_after or 0.0, wait), MAX_ASKED)
+            pause = min(waits.next(error.retry_after), MAX_WAIT_SECONDS)
             log.info("catching up failed, again in %.1f s: %s", pause, error.code)
         except Exception as error:
+            pause = waits.next()
             level = logging.INFO if unforeseen else logging.ERROR
             log.log(level, "catching up failed, again in %.1f s: %r", pause, error, exc_info=not unforeseen)
             unforeseen = True
         failed()
         await asyncio.sleep(pause)
-        wait = min(wait * 2, MAX_RETRY)
 
 
 @dataclass(frozen=True, slots=True)

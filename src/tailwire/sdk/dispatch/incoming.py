@@ -53,6 +53,7 @@ class Incoming:
         fetch: `GET /messages` with a query; returns the messages as the server sent them.
         device: this client's resource: what it caused itself is not handed over (S27).
         machine: state of catch-up; its limit and whether it is enabled hold for later sessions too.
+        chance: returns a random number in [0, 1), for the jitter of the waits.
         pong, throttled, token_answered: called for the connection.
     """
 
@@ -62,6 +63,7 @@ class Incoming:
         fetch: history.Fetch,
         device: str,
         machine: CatchUp,
+        chance: Callable[[], float],
         *,
         pong: Callable[[], None],
         throttled: Callable[[bool], None],
@@ -71,6 +73,7 @@ class Incoming:
         self._queue = queue
         self._fetch = fetch
         self._device = device
+        self._chance = chance
         self._machine = machine
         self._store = self._mark = self._uid = ""
         self._reader: asyncio.Task[None] | None = None
@@ -226,7 +229,7 @@ class Incoming:
 
         await history.wait_for_capacity(self._queue)
         try:
-            commands = await history.retry_until_answered(lambda: self._page(command), smaller)
+            commands = await history.retry_until_answered(lambda: self._page(command), self._chance, smaller)
         except history.Abandoned:
             commands = []
             catch_up.disconnected(self._machine)
@@ -238,7 +241,7 @@ class Incoming:
     async def _read_updates(self, begin: int) -> None:
         try:
             newest = await receipts.read(
-                self._fetch, self._queue, self._machine, self._uid, begin, self._polling_ends_here
+                self._fetch, self._queue, self._machine, self._uid, begin, self._chance, self._polling_ends_here
             )
         except history.Abandoned:
             newest = 0

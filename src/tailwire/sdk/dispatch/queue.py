@@ -19,21 +19,24 @@ CLOSE_TIMEOUT_SECONDS = 5.0
 
 
 class EventQueue:
-    """What is still to be handed over to the app.
+    """What is still to be handed over to the app."""
 
-    Args:
-        handle: hands one entry over; may raise.
-        idle: called when the queue has become empty.
-    """
-
-    def __init__(self, handle: Callable[[object], Awaitable[None]], idle: Callable[[], None]) -> None:
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._handle = handle
-        self._idle = idle
         self._entries: deque[object] = deque()
         self._task: asyncio.Task[None] | None = None
         self._has_capacity: asyncio.Event | None = None
         self._held = self._closed = False
+
+    def start(self, handle: Callable[[object], Awaitable[None]], idle: Callable[[], None]) -> None:
+        """Begin to call the app.
+
+        Args:
+            handle: calls the app with one entry; may raise.
+            idle: called when all entries are done.
+        """
+        self._handle = handle
+        self._idle = idle
 
     def hold(self) -> None:
         """Pause after the callback that is running."""

@@ -14,7 +14,13 @@ from tailwire.wire.entities import BaseMessage, MessageReceipt, User
 
 
 async def read(
-    fetch: history.Fetch, queue: EventQueue, machine: CatchUp, uid: str, begin: int, failed: Callable[[], None]
+    fetch: history.Fetch,
+    queue: EventQueue,
+    machine: CatchUp,
+    uid: str,
+    begin: int,
+    chance: Callable[[], float],
+    failed: Callable[[], None],
 ) -> int:
     """Fetch the messages that changed since a server time, and queue their receipts.
 
@@ -22,7 +28,7 @@ async def read(
         machine: records which receipts were handed over.
         uid: the user, for whose own messages there are receipts.
         begin: server time, in seconds.
-        failed: the argument of `history.retry_until_answered`.
+        chance, failed: the arguments of `history.retry_until_answered`.
 
     Returns:
         The newest server time in the result; 0 if nothing changed.
@@ -32,7 +38,7 @@ async def read(
         await history.wait_for_capacity(queue)
         most = catch_up.MAX_PAGE_SIZE
         query = {"per_page": most, "affix": "append", "id": cursor, "updatedAt": begin, "onlyUpdates": 1}
-        listed = await history.retry_until_answered(partial(fetch, query), failed)
+        listed = await history.retry_until_answered(partial(fetch, query), chance, failed)
         messages = [message for _, message in history.known(listed) if isinstance(message, BaseMessage)]
         for kind in ("delivered", "read"):
             latest = {(m.receiver_type, m.receiver): m for m in messages if _has_receipt(m, kind, uid, begin)}

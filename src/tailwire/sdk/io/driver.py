@@ -20,8 +20,8 @@ from tailwire.sdk.connection.history import History
 from tailwire.sdk.connection.machine import step
 from tailwire.sdk.connection.state import ConnectionStatus, Phase, State, next_deadline
 from tailwire.sdk.io.failures import AttemptError, WireClosed
+from tailwire.sdk.io.link import Granted
 from tailwire.sdk.io.owner import Owner
-from tailwire.sdk.io.renewals import Renewals
 from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.watchers import Watchers
 from tailwire.sdk.io.world import Timer, Wire, World
@@ -96,6 +96,16 @@ def _send_ping(driver: Driver, _: c.SendPing) -> None:
     driver.send(driver._owner.ping_frame())
 
 
+def _send_app_state(driver: Driver, command: c.SendAppState) -> None:
+    frame = driver._owner.app_state_frame(command.app, command.window)
+    if frame is not None:
+        driver.send(frame)
+
+
+def _renew_before_attempt(driver: Driver, command: c.RenewToken) -> None:
+    driver._task = driver._owner.tokens.before_attempt(driver, command.epoch)
+
+
 class Driver:
     """Drives one connection machine on asyncio.
 
@@ -106,20 +116,18 @@ class Driver:
         connected: set while a socket is open and authenticated.
     """
 
-    def __init__(self, state: State, world: World, owner: Owner, traffic: Traffic) -> None:
+    def __init__(self, state: State, world: World, traffic: Traffic) -> None:
         self._traffic = traffic
         self._loop = asyncio.get_running_loop()
         self._state = state
         self._world = world
-        self._owner = owner
-        self._history = History(state)
+        self.history = History(state)  # the last transitions and inputs
         self.watchers = Watchers()
         self._timer: Timer | None = None
         self._heard_at: float | None = None
         self._said_at: float | None = None
         self._task: asyncio.Task[None] | None = None
         self._wire: Wire | None = None
-        self.renewals = Renewals(owner, self._begin, self.feed)
         self._stats = ConnectionStats()
         self._others: dict[asyncio.Task[None], None] = {}
         self._closing: asyncio.Task[None] | None = None
@@ -129,15 +137,14 @@ class Driver:
         self.details = ""
         self.connected = asyncio.Event()
 
+    def start(self, owner: Owner) -> None:
+        """Begin to take inputs, for this client."""
+        self._owner = owner
+
     @property
     def state(self) -> State:
         """The machine's state."""
         return self._state
-
-    @property
-    def history(self) -> History:
-        """The last transitions and inputs."""
-        return self._history
 
     # Inputs.
 
@@ -161,7 +168,7 @@ class Driver:
     def _step(self, happened: i.Input) -> None:
         before, now, chance = self._state, self._world.now(), self._world.chance()
         self._state, commands = step(before, happened, now, chance)
-        transition = self._history.record(before, happened, now, chance, self._state)
+        transition = self.history.record(before, happened, now, chance, self._state)
         for command in commands:
             self._HANDLERS[type(command)](self, command)
         self.watchers.tell(transition)
@@ -197,9 +204,10 @@ class Driver:
     # Commands.
 
     def _open(self, command: c.OpenSocket) -> None:
-        self._task = self._begin(self._live(command.epoch))
+        self._task = self.begin(self._live(command.epoch))
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start a task that ends with the driver."""
         task = self._loop.create_task(work, name="tailwire connection")
         self._others[task] = None
         task.add_done_callback(self._others.pop)
@@ -271,6 +279,10 @@ class Driver:
         """Report the answer to a ping."""
         self.feed(i.PongReceived(self._state.epoch))
 
+    def token_answered(self, granted: Granted | None) -> None:
+        """The owner saw the server's answer to an offered token among the frames; None: the server rejected it."""
+        self._owner.tokens.answered(self, granted)
+
     def server_answered(self) -> None:
         """Report that the server answered a request. The machine needs it only while it waits."""
         if self._state.phase is Phase.WAITING:
@@ -297,7 +309,7 @@ class Driver:
     def _close(self, command: c.CloseSocket) -> None:
         wire = self._detach()
         if wire is not None:
-            self._closing = self._begin(self._close_wire(wire, self._closing))
+            self._closing = self.begin(self._close_wire(wire, self._closing))
 
     async def _close_wire(self, wire: Wire, before: asyncio.Task[None] | None) -> None:
         try:
@@ -313,17 +325,12 @@ class Driver:
         if wire is not None:
             wire.abort()
 
-    def _send_app_state(self, command: c.SendAppState) -> None:
-        frame = self._owner.app_state_frame(command.app, command.window)
-        if frame is not None:
-            self.send(frame)
-
     def send(self, text: str) -> bool:
         """Send a frame. Return False if no socket is open."""
         if self._wire is None:
             return False
         self._said_at = self._world.now()
-        self._begin(_try_to_send(self._wire, text))
+        self.begin(_try_to_send(self._wire, text))
         return True
 
     def _tell_status(self, command: c.TellStatus) -> None:
@@ -346,8 +353,8 @@ class Driver:
         c.StopReadingHistory: lambda self, command: self._owner.stop_reading_history(),
         c.SendPing: _send_ping,
         c.SendAppState: _send_app_state,
-        c.RenewToken: lambda self, command: setattr(self, "_task", self.renewals.ask(command.epoch)),
-        c.RenewInPlace: lambda self, command: self.renewals.offer(command.epoch, self._wire),
+        c.RenewToken: _renew_before_attempt,
+        c.RenewInPlace: lambda self, command: self._owner.tokens.in_place(self, command.epoch, self._wire),
         c.ExpireSession: lambda self, command: self._owner.session_expired(),
         c.Answer: lambda self, command: self._callers.answer(command),
         c.TellStatus: _tell_status,

@@ -1,49 +1,77 @@
-"""What the driver of a connection asks of the client that owns it, and tells it."""
+"""What the driver of a connection needs from the client that owns it."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
+from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.io.link import Granted, Link
+from tailwire.sdk.io.world import Wire
+
+
+class Runner(Protocol):
+    """What token renewal needs from the driver."""
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start a task that ends with the driver."""
+
+    def feed(self, happened: i.Input) -> None:
+        """Give an input to the machine."""
+
+
+class Renewal(Protocol):
+    """Renews the token when the machine commands it (see `sdk.tokens`)."""
+
+    def before_attempt(self, runner: Runner, epoch: int) -> asyncio.Task[None]:
+        """Get a new token before the next attempt."""
+
+    def in_place(self, runner: Runner, epoch: int, wire: Wire | None) -> None:
+        """Get a new token, and offer it to the server on the open socket."""
+
+    def answered(self, runner: Runner, granted: Granted | None) -> None:
+        """Take the server's answer to an offered token; None when the server rejected it."""
 
 
 class Owner(Protocol):
-    """What the driver asks of the client, and tells it."""
+    """What the driver asks the client for, and reports to it."""
+
+    @property
+    def tokens(self) -> Renewal:
+        """Renews the token."""
 
     async def open_link(self, last: Mapping[str, Any] | None) -> Link:
-        """An authenticated socket, or `AttemptError`. `last` says how the last one ended, or None."""
+        """Open and authenticate a socket.
 
-    async def renew_token(self) -> None:
-        """Ask the token provider, and keep what it gives."""
+        Args:
+            last: how the last socket ended, or None.
 
-    async def renewal_frame(self) -> str:
-        """Ask the token provider; the frame with which the server takes its token on the open socket."""
-
-    def renewal_taken(self) -> None:
-        """It has."""
+        Raises:
+            AttemptError: saying why there is none.
+        """
 
     def link_opened(self, granted: Granted) -> None:
         """The socket is authenticated; frames follow."""
 
     def link_ended(self) -> None:
-        """No frame of this socket will follow."""
+        """The socket has ended; no frame of it follows."""
 
     frame_came: Callable[[str | bytes], float | None]
-    """A frame; answers the window of an announced restart, in seconds, where it is one. Set when the link opens."""
+    """Handle a frame. Return the window in seconds if it announces a restart of the server, else None."""
 
     room: Callable[[], Awaitable[object] | None]
-    """None, or what to wait for before more is read (K4)."""
+    """Return None while the queue has capacity, else what to await before the next frame is read (K4)."""
 
     def status_changed(self, status: Any) -> None:
-        """The listeners are to be told."""
+        """Notify listeners of a status."""
 
     def attempt_failed(self, cause: Cause, details: str) -> None:
-        """The listeners are to be told; `details` is what was seen, or ""."""
+        """Notify listeners of a failed attempt; `details` is what was seen, or ""."""
 
     def session_expired(self) -> None:
-        """The token is no good any more."""
+        """The server rejected the token, and there is no other."""
 
     def drop_connections(self) -> None:
         """Reuse no existing HTTP connection for new requests."""
@@ -52,7 +80,10 @@ class Owner(Protocol):
         """Read what is new from history, without a socket."""
 
     def stop_reading_history(self) -> None:
-        """Read it no further."""
+        """Stop reading history."""
 
-    def ping_frame(self) -> str: ...
-    def app_state_frame(self, app: str, window: float) -> str | None: ...
+    def ping_frame(self) -> str:
+        """Return a ping."""
+
+    def app_state_frame(self, app: str, window: float) -> str | None:
+        """Return the frame that reports the app state, or None when the server does not support it."""

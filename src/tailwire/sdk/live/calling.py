@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from typing import Any, Literal, TypeVar
 
-from tailwire.sdk.calls.access import checked_id, checked_limit
-from tailwire.sdk.calls.queueing import QueueCalls
+from tailwire.sdk.calls.checks import checked_id, checked_limit
+from tailwire.sdk.calls.parts import Parts
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.live.conversations import PAGE_SIZE, LiveConversations
 from tailwire.sdk.live.live_list import LiveList
 from tailwire.sdk.live.message_list import MessageList
 from tailwire.sdk.live.messages import LiveMessages
-from tailwire.sdk.sending import AGAIN
+from tailwire.sdk.retry import RETRYABLE
 from tailwire.wire.constants import ReceiverTypeName
 
 log = logging.getLogger("tailwire")
@@ -68,10 +68,12 @@ class LiveLists:
             await live._end()
 
 
-class LiveCalls(QueueCalls):
-    """The calls of a client that create live lists."""
+class LiveCalls:
+    """The calls that create live lists."""
 
-    _live: LiveLists
+    def __init__(self, parts: Parts, lists: LiveLists) -> None:
+        self._parts = parts
+        self._lists = lists
 
     async def live_conversations(
         self, *, conversation_type: ReceiverTypeName | Literal[""] = "", limit: int = 30, most: int = MAX_CONVERSATIONS
@@ -95,12 +97,14 @@ class LiveCalls(QueueCalls):
             CometChatException: `INVALID_CONVERSATION_TYPE`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`,
                 `ERR_INVALID_ARGUMENT` if 100 lists are open, `USER_NOT_LOGGED_IN`, or another code of the server.
         """
-        uid = self._logged_in().uid
+        uid = self._parts.sessions.require().uid
         if conversation_type not in ("", "user", "group"):
             raise failure("INVALID_CONVERSATION_TYPE")
         checked_limit(limit, PAGE_SIZE)
         most = max(limit, checked_limit(most, MAX_CONVERSATIONS))
-        live = LiveConversations(self, self._live, uid, kind=str(conversation_type), limit=limit, most=most)
+        live = LiveConversations(
+            self._parts.requests, self._lists, uid, kind=str(conversation_type), limit=limit, most=most
+        )
         return await _opened(live)
 
     async def live_messages(
@@ -131,7 +135,7 @@ class LiveCalls(QueueCalls):
                 are open; `ERROR_INVALID_MESSAGE_ID`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`,
                 `USER_NOT_LOGGED_IN`, or another code of the server.
         """
-        me = self._logged_in().uid
+        me = self._parts.sessions.require().uid
         if bool(uid) == bool(guid) or not isinstance(uid or guid, str):
             raise failure("ERR_INVALID_ARGUMENT", "Give either uid or guid, as a string.")
         checked_limit(limit)
@@ -141,9 +145,9 @@ class LiveCalls(QueueCalls):
         state = MessageList(
             me, "user" if uid else "group", uid or guid, parent=thread, replies=bool(replies), most=most
         )
-        live = LiveMessages(self, self._live, me, state, place, limit)
-        if self._outbox is not None:
-            for entry in self._outbox.entries:
+        live = LiveMessages(self._parts.requests, self._lists, me, state, place, limit)
+        if self._parts.outbox is not None:
+            for entry in self._parts.outbox.entries:
                 live._update_queued(entry)
         return await _opened(live)
 
@@ -153,7 +157,7 @@ async def _opened(live: L) -> L:
     try:
         await live.refresh()
     except BaseException as e:
-        if isinstance(e, CometChatException) and e.code in AGAIN:
+        if isinstance(e, CometChatException) and e.code in RETRYABLE:
             live._retry_later(e)
             return live
         await live._end()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tailwire.sdk.calls.access import Access, checked_limit, decoded
+from tailwire.sdk.calls.checks import checked_limit, decoded
 from tailwire.sdk.calls.conversations import conversation_path
 from tailwire.sdk.calls.pages import numbered_page, readable
+from tailwire.sdk.calls.user_requests import UserRequests
 from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners import events as e
@@ -35,9 +36,9 @@ class LiveConversations(LiveList[LiveConversation]):
     Each item has `key`, `conversation` (a `Conversation`) and `typing` (the users who are typing there).
     """
 
-    def __init__(self, client: Access, lists: OpenLists, uid: str, *, kind: str, limit: int, most: int) -> None:
-        super().__init__(lists, uid)
-        self._client = client
+    def __init__(self, requests: UserRequests, lists: OpenLists, uid: str, *, kind: str, limit: int, most: int) -> None:
+        super().__init__(lists, uid, requests.chance)
+        self._requests = requests
         self._kind = kind
         self._limit = limit
         self._most = most
@@ -83,7 +84,7 @@ class LiveConversations(LiveList[LiveConversation]):
         if self._kind:
             query["conversationType"] = self._kind
         listed = await numbered_page(
-            lambda asked: self._client._ask_for_list("/conversations", asked), query, size, number
+            lambda asked: self._requests.ask_for_list("/conversations", asked), query, size, number
         )
         return readable(conversation_from_wire, listed, "a conversation"), len(listed) < size
 
@@ -105,7 +106,7 @@ class LiveConversations(LiveList[LiveConversation]):
             return await self._read_all()
         kind, _, other = stale[0].partition("/")
         try:
-            answer = await self._client._ask("GET", conversation_path(other, kind))
+            answer = await self._requests.ask("GET", conversation_path(other, kind))
         except CometChatException as error:
             if error.code not in _NOT_FOUND_CODES:
                 raise

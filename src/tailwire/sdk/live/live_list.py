@@ -15,7 +15,7 @@ from tailwire.sdk.dispatch.callbacks import StatusChanged
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io.watchers import call_plain
 from tailwire.sdk.live.changes import Change, ChangeKind, Keyed, steps
-from tailwire.sdk.sending import AGAIN
+from tailwire.sdk.retry import RETRYABLE, RetryPolicy, Waits
 
 log = logging.getLogger("tailwire")
 K = TypeVar("K", bound=Keyed)
@@ -26,7 +26,7 @@ OVERLAP_SECONDS = 1.0
 MAX_DOUBT_SECONDS = 30.0
 """The maximum time between two requests because of such events. Each one doubles it, from `MIN_INTERVAL_SECONDS` on,
 because under a stream of events every response is in doubt again."""
-MAX_RETRY_SECONDS = 60.0
+LIST_RETRY = RetryPolicy(first=2.0, longest=60.0)
 MAX_QUEUED_CHANGES = 1000
 MAX_REPLAYED_EVENTS = 5000
 
@@ -59,7 +59,8 @@ class LiveList(Generic[K]):
         error: why the last request failed; None if it succeeded. Requests are retried.
     """
 
-    def __init__(self, lists: OpenLists, uid: str) -> None:
+    def __init__(self, lists: OpenLists, uid: str, chance: Callable[[], float]) -> None:
+        self._chance = chance
         self._lists = lists
         self._loop = asyncio.get_running_loop()
         self.uid = uid
@@ -265,30 +266,32 @@ class LiveList(Generic[K]):
         self._wanted = False
 
     async def _keep_asking(self) -> None:
-        wait = MIN_INTERVAL_SECONDS
+        wait, retries = MIN_INTERVAL_SECONDS, Waits(LIST_RETRY, self._chance)
         try:
             while self._wanted or self._needs() or self._doubts():
                 self._only_doubts = not (self._wanted or self._needs())
                 pause = max(wait, self._doubt_seconds) if self._only_doubts else wait
                 if await self._wait_or_hurry(self._asked + pause - self._loop.time()):
                     wait = MIN_INTERVAL_SECONDS
+                    retries.reset()
                     continue
                 whole, self._wanted = self._wanted, False
                 try:
                     await self._ask(self._read_all if whole else self._read_needed)
                     wait = MIN_INTERVAL_SECONDS
+                    retries.reset()
                 except CometChatException as error:
                     if self._closed:
                         return
                     self.error = error
                     self._wanted = self._wanted or whole
-                    if error.code not in AGAIN:
+                    if error.code not in RETRYABLE:
                         self._give_up(error)
-                    wait = min(max(wait * 2, error.retry_after or 0.0), MAX_RETRY_SECONDS)
+                    wait = min(retries.next(error.retry_after), LIST_RETRY.longest)
                     log.info("a live list could not be read: %s", error.code)
                     self._show()
                 except Exception:
-                    self._wanted, wait = self._wanted or whole, MAX_RETRY_SECONDS
+                    self._wanted, wait = self._wanted or whole, LIST_RETRY.longest
                     log.exception("unexpected error while reading a live list; it is retried")
         finally:
             self._task, self._only_doubts = None, False

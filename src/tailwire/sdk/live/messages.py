@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tailwire.sdk.calls.access import checked_limit
-from tailwire.sdk.calls.messages import MessageCalls
+from tailwire.sdk.calls.checks import checked_limit
 from tailwire.sdk.calls.pages import readable
+from tailwire.sdk.calls.user_requests import UserRequests
 from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.continuity.state import ContinuityKind
 from tailwire.sdk.dispatch.history import id_of
@@ -38,10 +38,10 @@ class LiveMessages(LiveList[LiveMessage]):
     """
 
     def __init__(
-        self, client: MessageCalls, lists: OpenLists, uid: str, state: MessageList, place: dict[str, Any], limit: int
+        self, requests: UserRequests, lists: OpenLists, uid: str, state: MessageList, place: dict[str, Any], limit: int
     ) -> None:
-        super().__init__(lists, uid)
-        self._client = client
+        super().__init__(lists, uid, requests.chance)
+        self._requests = requests
         self._state = state
         self._place = place
         self._limit = limit
@@ -104,7 +104,7 @@ class LiveMessages(LiveList[LiveMessage]):
             query = {"per_page": size, "affix": "prepend", **self._filters()}
             if before:
                 query["id"] = before
-            listed = await self._client._list_messages(query, **self._place)
+            listed = await self._requests.list_messages(query, **self._place)
             page = [m for m in readable(message_from_wire, listed, "a message") if self._state.shows(m)]
             found, before = page + found, id_of(listed[0]) if listed else before
             complete = len(listed) < size

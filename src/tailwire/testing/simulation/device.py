@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from tailwire.sdk.app_settings import AppSettingsBuilder
+from tailwire.sdk.calls.parts import identity_of, parts_of
 from tailwire.sdk.client import ChatClient
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners import events as e
@@ -225,7 +226,7 @@ class Device:
                 world=self.world,
             )
         )
-        self.resources.add(self.chat._identity.resource)
+        self.resources.add(identity_of(self.chat).resource)
         chat, listener = self.chat, _Listener(self, self.life)
 
         async def begin() -> None:
@@ -280,7 +281,7 @@ class Device:
         except CometChatException as error:
             self.log("no login", error.code)
             return
-        position = chat._kept_session().position
+        position = parts_of(chat).sessions.require().position
         if life == self.life and position is not None:
             self.end_expected()
             self.expected.append(Expected(position.last_id))

@@ -8,6 +8,7 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
+from tailwire.sdk.calls.parts import made_parts, parts_of
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.state import Network
 from tailwire.sdk.exceptions import CometChatException
@@ -93,16 +94,17 @@ class Simulation:
             if hints:
                 device.context.run(chat.set_network, "online")
             ends = bool(self.plan.token_lifetime) and not device.has_provider
-            if ends or chat.get_logged_in_user() is None or chat._kept_session().expired:
+            if ends or chat.get_logged_in_user() is None or parts_of(chat).sessions.require().expired:
                 await device.run(device.log_in(new_token=ends))
-            held = chat._driver is not None and chat._driver.state.held  # by disconnect(): only connect() ends it
+            parts = made_parts(chat)
+            held = parts is not None and parts.driver.state.held  # by disconnect(): only connect() ends it
             if hints or held or not device.auto:
                 device.run(ignore_errors(chat.connect()))
         # No hint ends the wait for the next attempt.
         await asyncio.sleep(MAX_RETRY_SECONDS if self._reports_offline() else 60)
         for device in self.devices.values():
             chat = device.chat
-            if chat is not None and (chat.get_logged_in_user() is None or chat._kept_session().expired):
+            if chat is not None and (chat.get_logged_in_user() is None or parts_of(chat).sessions.require().expired):
                 await device.run(device.log_in())  # an earlier login may have used a connection that was cut
                 device.run(ignore_errors(chat.connect()))
         await asyncio.sleep(120)  # receipts are merged, outboxes are empty
@@ -111,8 +113,8 @@ class Simulation:
 
     def _reports_offline(self) -> bool:
         # While the platform keeps reporting offline, attempts are rare.
-        chats = [device.chat for device in self.devices.values()]
-        return any(c is not None and c._driver and c._driver.state.network is Network.OFFLINE for c in chats)
+        parts = [made_parts(device.chat) for device in self.devices.values() if device.chat is not None]
+        return any(p is not None and p.driver.state.network is Network.OFFLINE for p in parts)
 
     async def _send_everywhere(self) -> None:
         # Send in every conversation: a later message reveals that an earlier one was lost.

@@ -23,6 +23,7 @@ class Setup:
 
     def __init__(self) -> None:
         self.registries, self.served, self.calls = Registries(), Served(), []
+        self.closing = False
         self.served.begin(Position(6))
         self.stream = self.registries.streams.open()
         self.dispatcher = Dispatcher(
@@ -31,6 +32,7 @@ class Setup:
             observe=lambda entry: self.calls.append(("observed", entry)),
             moved=lambda: self.calls.append("moved"),
             connected=lambda: self.calls.append("connected"),
+            closing=lambda: self.closing,
         )
 
     def listen(self, on_message):
@@ -65,7 +67,7 @@ async def test_interrupted_hand_over_does_not_count_when_the_client_closes(closi
     setup.listen(listener)
     task = asyncio.create_task(setup.dispatcher.handle(Positioned(MESSAGE, Position(7))))
     await begun.wait()
-    setup.dispatcher.closing = closing
+    setup.closing = closing
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

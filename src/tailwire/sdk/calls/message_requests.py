@@ -1,4 +1,4 @@
-"""The documented request builder for messages: a request keeps its cursor; a new one begins anew."""
+"""The documented request builder for messages. A request keeps its position; a new one begins from the start."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from tailwire.sdk.calls.access import asking, checked_limit
-from tailwire.sdk.calls.current import current
-from tailwire.sdk.calls.messages import MessageCalls
+from tailwire.sdk.calls.checks import checked_limit
+from tailwire.sdk.calls.current import current_parts
 from tailwire.sdk.calls.pages import readable
+from tailwire.sdk.calls.parts import ClientCore, checked_client
 from tailwire.sdk.dispatch.history import id_of
 from tailwire.sdk.exceptions import failure
 from tailwire.wire.codec import message_from_wire
 from tailwire.wire.entities import BaseMessage
 
-MOST = 100
-DEFAULT = 30
+MAX_PAGE_SIZE = 100
+DEFAULT_PAGE_SIZE = 30
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Query:
     uid: str = ""
     guid: str = ""
-    limit: int = DEFAULT
+    limit: int = DEFAULT_PAGE_SIZE
     message_id: int = 0
     timestamp: int = 0
     updated_after: int = 0
@@ -39,15 +39,15 @@ class _Wanted:
 class MessagesRequest:
     """Fetches messages page by page. Made by `MessagesRequestBuilder.build()`."""
 
-    def __init__(self, wanted: _Wanted, client: MessageCalls | None) -> None:
-        self._wanted = wanted
+    def __init__(self, wanted: _Query, client: ClientCore | None) -> None:
+        self._filters = wanted
         self._client = client
         self._first: int = wanted.message_id
         self._last: int = wanted.message_id
-        self._under_way = False
+        self._in_progress = False
 
     async def fetch_previous(self) -> list[BaseMessage]:
-        """The page before, oldest first; from the newest on at the first call.
+        """Return the page before those fetched before, oldest first. The first call returns the newest page.
 
         Raises:
             CometChatException: `REQUEST_IN_PROGRESS`, or as the server refused it.
@@ -55,47 +55,51 @@ class MessagesRequest:
         return await self._fetch(newer=False)
 
     async def fetch_next(self) -> list[BaseMessage]:
-        """The page after, oldest first. Needs a message id, a timestamp or `updated_after` to begin with.
+        """Return the page after those fetched before, oldest first.
+
+        The first call needs a message id, a timestamp or `set_updated_after` to begin with.
 
         Raises:
             CometChatException: `NOT_ENOUGH_PARAMETERS`, `REQUEST_IN_PROGRESS`, or as the server refused it.
         """
-        w = self._wanted
+        w = self._filters
         if not (self._last or w.timestamp or w.updated_after):
             raise failure("NOT_ENOUGH_PARAMETERS")
         return await self._fetch(newer=True)
 
     async def _fetch(self, *, newer: bool) -> list[BaseMessage]:
-        if self._under_way:
+        if self._in_progress:
             raise failure("REQUEST_IN_PROGRESS")
-        self._under_way = True
+        self._in_progress = True
         try:
-            client = self._client or current()
-            w = self._wanted
+            requests = current_parts(self._client).requests
+            w = self._filters
             page: list[BaseMessage] = []
-            while not page:  # an empty page would be taken for the end
-                listed = await client._list_messages(
-                    self._query(newer), uid=w.uid, guid=w.guid, thread=w.parent_message_id
+            while not page:  # callers take an empty page for the end
+                listed = await requests.list_messages(
+                    self._parameters(newer), uid=w.uid, guid=w.guid, thread=w.parent_message_id
                 )
                 page = readable(message_from_wire, listed, "a message")
                 if not self._go_on(listed):
                     break
         finally:
-            self._under_way = False
+            self._in_progress = False
         return page
 
     def _go_on(self, listed: list[Any]) -> bool:
-        # The cursors move over what cannot be read too; answers whether they have moved.
+        # Moves the cursors, also past messages that cannot be read. Returns whether they moved.
         before = self._first, self._last
         ids = [number for number in map(id_of, listed) if number]
         if ids:
-            by_id = not any(name in ("pinned", "saved") for name, _ in self._wanted.more)  # else by the time of the pin
+            by_id = not any(
+                name in ("pinned", "saved") for name, _ in self._filters.more
+            )  # else in the order of the pins
             self._first = min(self._first or ids[0], ids[0]) if by_id else ids[0]
             self._last = max(self._last, ids[-1])
         return (self._first, self._last) != before
 
-    def _query(self, newer: bool) -> dict[str, Any]:
-        w = self._wanted
+    def _parameters(self, newer: bool) -> dict[str, Any]:
+        w = self._filters
         cursor = self._last if newer else self._first
         pairs: dict[str, Any] = {
             "per_page": w.limit,
@@ -114,49 +118,49 @@ class MessagesRequest:
 
 
 class _Filters:
-    """What of messages is rarely asked; each method returns the builder."""
+    """The less common filters for messages. Each method returns the builder."""
 
-    _wanted: _Wanted
+    _filters: _Query
 
     def _with(self, **changes: Any) -> Self:
-        self._wanted = replace(self._wanted, **changes)
+        self._filters = replace(self._filters, **changes)
         return self
 
     def _more(self, name: str, value: Any) -> Self:
-        return self._with(more=(*self._wanted.more, (name, value)))
+        return self._with(more=(*self._filters.more, (name, value)))
 
     def set_unread(self, only: bool = True) -> Self:
-        """Only what others sent and the user has not read."""
+        """Fetch only messages of others that the logged-in user has not read."""
         return self._more("unread", 1 if only else None)
 
     def set_undelivered(self, only: bool = True) -> Self:
-        """Only what others sent and the user has not received."""
+        """Fetch only messages of others that were not delivered to the logged-in user."""
         return self._more("undelivered", 1 if only else None)
 
     def set_search_keyword(self, keyword: str) -> Self:
-        """Only messages with these words; the last may only be begun."""
+        """Fetch only messages with all of these words. The last word may be incomplete."""
         return self._more("searchKey", keyword or None)
 
     def hide_messages_from_blocked_users(self, hide: bool = True) -> Self:
-        """Leave out what users sent whom the user has blocked."""
+        """Leave out messages of users whom the logged-in user has blocked."""
         return self._more("hideMessagesFromBlockedUsers", 1 if hide else None)
 
     def hide_quoted_messages(self, hide: bool = True) -> Self:
-        """Leave out messages that quote another."""
+        """Leave out messages that quote another message."""
         return self._more("hideQuotedMessages", 1 if hide else None)
 
     def set_tags(self, tags: Sequence[str]) -> Self:
-        """Only messages with one of these tags."""
+        """Fetch only messages with one of these tags."""
         return self._more("tags", ",".join(tags) or None)
 
     def with_tags(self, wanted: bool = True) -> Self:
-        """With the tags of each; Tailwire's server gives them in any case."""
+        """Include the tags of each message. Tailwire's server always does."""
         return self._more("withTags", 1 if wanted else None)
 
     def with_content(
         self, *, attachments: bool = False, links: bool = False, mentions: bool = False, reactions: bool = False
     ) -> Self:
-        """Only messages that have all of what is wanted (documented `hasAttachments`, `hasLinks` …)."""
+        """Fetch only messages that have all of these (documented `hasAttachments`, `hasLinks` …)."""
         builder = self
         for name, wanted in (
             ("hasAttachments", attachments),
@@ -168,85 +172,87 @@ class _Filters:
         return builder
 
     def set_attachment_types(self, types: Sequence[str]) -> Self:
-        """Only attachments of these types: `image`, `video`, `audio`, `file`."""
+        """Fetch only messages with attachments of these types: `image`, `video`, `audio`, `file`."""
         return self._more("attachmentTypes", ",".join(types) or None)
 
     def set_mentioned_uids(self, uids: Sequence[str]) -> Self:
-        """Only messages that mention one of these users."""
+        """Fetch only messages that mention one of these users."""
         return self._more("mentionedUids", ",".join(uids) or None)
 
     def set_pinned(self, only: bool = True) -> Self:
-        """Only pinned messages of the conversation, newest pin first; with `fetch_previous()`."""
+        """Fetch only pinned messages of the conversation, newest pin first. Fetch them with `fetch_previous()`."""
         return self._more("pinned", 1 if only else None)
 
     def set_saved(self, only: bool = True) -> Self:
-        """Only messages that the user saved, newest first; without uid and guid, with `fetch_previous()`."""
+        """Fetch only messages that the logged-in user saved, newest first, of all conversations.
+
+        Fetch them with `fetch_previous()`, without uid and guid.
+        """
         return self._more("saved", 1 if only else None)
 
 
 class MessagesRequestBuilder(_Filters):
-    """Builds a `MessagesRequest`; each method returns the builder."""
+    """Builds a `MessagesRequest`. Each method returns the builder."""
 
     def __init__(self) -> None:
-        self._wanted = _Wanted()
+        self._filters = _Query()
 
     def set_uid(self, uid: str) -> MessagesRequestBuilder:
-        """The conversation with a user."""
+        """Fetch only messages of the conversation with this user."""
         return self._with(uid=uid, guid="")
 
     def set_guid(self, guid: str) -> MessagesRequestBuilder:
-        """The conversation of a group."""
+        """Fetch only messages of this group."""
         return self._with(guid=guid, uid="")
 
     def set_limit(self, limit: int) -> MessagesRequestBuilder:
-        """Messages a page, 1 to 100 (30).
+        """Set the number of messages per page, 1 to 100 (default: 30).
 
         Raises:
             CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`.
         """
-        return self._with(limit=checked_limit(limit, MOST))
+        return self._with(limit=checked_limit(limit, MAX_PAGE_SIZE))
 
     def set_message_id(self, message_id: int) -> MessagesRequestBuilder:
-        """Before, or after, this message."""
+        """Begin before, or after, this message."""
         return self._with(message_id=max(0, message_id))
 
     def set_timestamp(self, timestamp: int) -> MessagesRequestBuilder:
-        """Before, or after, this time (seconds since 1970)."""
+        """Begin before, or after, this time (seconds since 1970)."""
         return self._with(timestamp=timestamp)
 
     def set_updated_after(self, timestamp: int) -> MessagesRequestBuilder:
-        """Changed, or new, since this time (seconds since 1970)."""
+        """Fetch only messages that are new or changed since this time (seconds since 1970)."""
         return self._with(updated_after=timestamp)
 
     def updates_only(self, only: bool = True) -> MessagesRequestBuilder:
-        """With `set_updated_after`: only what has changed."""
+        """With `set_updated_after`: only changed messages, no new ones."""
         return self._with(updates_only=only)
 
     def set_categories(self, categories: Sequence[str]) -> MessagesRequestBuilder:
-        """Only these categories."""
+        """Fetch only messages of these categories, such as `message` or `custom`."""
         return self._with(categories=tuple(str(c) for c in categories))
 
     def set_types(self, types: Sequence[str]) -> MessagesRequestBuilder:
-        """Only these types."""
+        """Fetch only messages of these types, such as `text` or `image`."""
         return self._with(types=tuple(str(t) for t in types))
 
     def hide_replies(self, hide: bool = True) -> MessagesRequestBuilder:
-        """Leave replies in threads out."""
+        """Leave out replies in threads."""
         return self._with(hide_replies=hide)
 
     def hide_deleted_messages(self, hide: bool = True) -> MessagesRequestBuilder:
-        """Leave deleted messages out."""
+        """Leave out deleted messages."""
         return self._with(hide_deleted=hide)
 
     def set_parent_message_id(self, message_id: int) -> MessagesRequestBuilder:
-        """Only the replies to this message."""
+        """Fetch only the replies in the thread of this message."""
         return self._with(parent_message_id=message_id)
 
-    def build(self, client: MessageCalls | None = None) -> MessagesRequest:
-        """The request.
+    def build(self, client: ClientCore | None = None) -> MessagesRequest:
+        """Return the request.
 
         Args:
-            client: the client that asks; `CometChat`'s current one by default.
+            client: sends the requests; by default `CometChat`'s current client, when a page is fetched.
         """
-        asking(client)
-        return MessagesRequest(self._wanted, client)
+        return MessagesRequest(self._filters, checked_client(client))

@@ -1,0 +1,128 @@
+"""Makes the parts of a client, in the order in which they need each other."""
+
+from __future__ import annotations
+
+import ssl
+from functools import partial
+
+from tailwire.sdk.app_settings import AppSettings
+from tailwire.sdk.calls.owner import Owner
+from tailwire.sdk.calls.parts import Parts
+from tailwire.sdk.calls.sender import Sender
+from tailwire.sdk.calls.user_requests import UserRequests
+from tailwire.sdk.connection.state import Mode, State
+from tailwire.sdk.connection.timings import Timings
+from tailwire.sdk.continuity.state import CatchUp
+from tailwire.sdk.dispatch.callbacks import Callbacks, Registries
+from tailwire.sdk.dispatch.dispatcher import Dispatcher
+from tailwire.sdk.dispatch.incoming import Incoming
+from tailwire.sdk.dispatch.queue import EventQueue
+from tailwire.sdk.gate import Gate
+from tailwire.sdk.io.driver import Driver
+from tailwire.sdk.io.http import Http
+from tailwire.sdk.io.link import Connector
+from tailwire.sdk.io.traffic import Traffic
+from tailwire.sdk.io.world import Identity, World
+from tailwire.sdk.listeners.events import OutboxChanged
+from tailwire.sdk.outbox import Outbox, OutboxEntry, outbox_store
+from tailwire.sdk.own_changes import EventSink, OwnChanges
+from tailwire.sdk.sending import Sending
+from tailwire.sdk.session_holder import SessionHolder
+from tailwire.sdk.tokens import TokenProvider, Tokens
+
+
+def assemble(
+    *,
+    world: World,
+    identity: Identity,
+    settings: AppSettings,
+    timings: Timings,
+    base_url: str,
+    tls: ssl.SSLContext | None,
+    provider: TokenProvider | None,
+    sessions: SessionHolder,
+    registries: Registries,
+    lists: EventSink,
+    gate: Gate,
+) -> Parts:
+    """Return the parts of a client. Nothing runs yet; the running event loop becomes theirs.
+
+    Args:
+        timings: the durations that the app has not set.
+        base_url: of the client API.
+        lists: the live lists of the client.
+    """
+    traffic = Traffic(world.now)
+    http, connector = _network(world, identity, settings, base_url, tls, traffic)
+    tokens = Tokens(sessions, provider, connector, gate, world)
+    requests = UserRequests(http, sessions, tokens, gate, world.chance)
+
+    mode = Mode.AUTO if settings.auto_establish else Mode.MANUAL
+    driver = Driver(State(mode, settings.timings(timings), has_provider=provider is not None), world, traffic)
+    queue = EventQueue()
+    incoming = Incoming(
+        queue,
+        partial(requests.list_messages, once=True),  # catch-up has its own waits
+        identity.resource,
+        CatchUp(limit=settings.catch_up_limit, enabled=settings.catch_up),
+        world.chance,
+        pong=driver.pong_came,
+        throttled=driver.throttled,
+        token_answered=driver.token_answered,
+    )
+    driver.start(Owner(sessions, identity, http, connector, incoming, queue, tokens))
+    http.answered = driver.server_answered
+
+    own = OwnChanges(sessions, incoming, queue, lists)
+    sending = Sending(world.chance)
+    sender = Sender(http, sessions, requests, sending, own)
+    outbox = _outbox(world, identity, settings, sessions, sender, queue, gate)
+    if outbox is not None:
+        http.succeeded = outbox.reached
+    queue.start(_dispatcher(registries, sessions, own, outbox, gate).handle, own.note_position)
+    return Parts(
+        world=world, identity=identity, settings=settings, gate=gate, sessions=sessions, http=http, connector=connector,
+        tokens=tokens, driver=driver, queue=queue, incoming=incoming, own=own, requests=requests, sending=sending,
+        sender=sender, outbox=outbox,
+    )  # fmt: skip
+
+
+def _dispatcher(
+    registries: Registries, sessions: SessionHolder, own: OwnChanges, outbox: Outbox | None, gate: Gate
+) -> Dispatcher:
+    return Dispatcher(
+        Callbacks(registries),
+        sessions.served,
+        observe=own.tell,
+        moved=sessions.save_soon,
+        connected=outbox.wake if outbox is not None else lambda: None,
+        closing=lambda: gate.closed,
+    )
+
+
+def _network(
+    world: World, identity: Identity, settings: AppSettings, base_url: str, tls: ssl.SSLContext | None, traffic: Traffic
+) -> tuple[Http, Connector]:
+    proxy = settings.proxy_address
+    http = Http(world, base_url, identity, tls, traffic, proxy)
+    presence, host, port = settings.presence_on_the_wire(), settings.web_socket_host, settings.web_socket_port
+    return http, Connector(world, http, identity, presence, tls, host, port, proxy)
+
+
+def _outbox(
+    world: World,
+    identity: Identity,
+    settings: AppSettings,
+    sessions: SessionHolder,
+    sender: Sender,
+    queue: EventQueue,
+    gate: Gate,
+) -> Outbox | None:
+    if not settings.outbox_limit:
+        return None
+
+    def changed(entry: OutboxEntry) -> None:
+        queue.put(OutboxChanged(entry))
+
+    store = outbox_store(sessions.store)
+    return Outbox(identity.app_id, store, sender.send, changed, settings.outbox_limit, world, gate)

@@ -1,0 +1,88 @@
+"""Check the arguments of calls, and decode the server's answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from tailwire.sdk.exceptions import failure
+from tailwire.wire.codec import UNREADABLE
+
+T = TypeVar("T")
+
+
+def decoded(decode: Callable[[Any], T], value: Any) -> T:
+    """Return the server's answer, decoded.
+
+    Raises:
+        CometChatException: `ERR_BAD_ERROR_RESPONSE` when it cannot be decoded.
+    """
+    try:
+        return decode(value)
+    except UNREADABLE as e:
+        raise failure("ERR_BAD_ERROR_RESPONSE", str(e)) from e
+
+
+def quoted(name: object) -> str:
+    """Return a uid, guid, token or reaction, quoted as one segment of a path.
+
+    Raises:
+        CometChatException: `ERR_INVALID_ARGUMENT` when it is not text, is empty, is not valid Unicode, or is `.` or
+            `..`, which would name another path.
+    """
+    if not isinstance(name, str) or name in ("", ".", ".."):
+        raise failure("ERR_INVALID_ARGUMENT", f"{name!r} is not a uid, guid or other name.")
+    try:
+        return quote(name, safe="")
+    except UnicodeEncodeError as e:
+        raise failure("ERR_INVALID_ARGUMENT", f"{name!r} is not a uid, guid or other name: {e.reason}.") from None
+
+
+def checked_id(message_id: object) -> int:
+    """Return the id of a sent message as an integer.
+
+    Raises:
+        CometChatException: `ERROR_INVALID_MESSAGE_ID` when it is not a positive integer.
+    """
+    try:
+        number = int(message_id) if isinstance(message_id, int | str) and message_id is not True else 0
+    except (TypeError, ValueError, OverflowError):
+        number = 0
+    if number <= 0:
+        raise failure("ERROR_INVALID_MESSAGE_ID")
+    return int(number)
+
+
+def checked_receiver(receiver: object, kind: object) -> None:
+    """Check the receiver of a message, of typing or of files.
+
+    Raises:
+        CometChatException: `ERR_INVALID_RECEIVER_TYPE` unless the kind is `user` or `group`; `ERR_INVALID_ARGUMENT`
+            when the receiver is not text.
+    """
+    if kind not in ("user", "group"):
+        raise failure("ERR_INVALID_RECEIVER_TYPE")
+    if not isinstance(receiver, str):
+        given = type(receiver).__name__
+        raise failure(
+            "ERR_INVALID_ARGUMENT", f"The receiver is a {given}: give the uid of a user, or the guid of a group."
+        )
+
+
+def checked_limit(limit: int, most: int = 100) -> int:
+    """Return the limit of a page.
+
+    Raises:
+        CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`.
+    """
+    if limit <= 0:
+        raise failure("ERROR_NON_POSITIVE_LIMIT", f"Use a limit from 1 to {most}.")
+    if limit > most:
+        raise failure("ERROR_LIMIT_EXCEEDED", f"Use a limit from 1 to {most}.")
+    return limit
+
+
+def text_of(answer: Any) -> str:
+    """Return the text of a documented success answer."""
+    return str(answer.get("message") or answer.get("Message") or "success") if isinstance(answer, dict) else "success"

@@ -1,0 +1,64 @@
+"""Sends the body of a message: in the order of its conversation, stored once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tailwire.sdk.calls.user_requests import UserRequests
+from tailwire.sdk.connection.causes import Cause
+from tailwire.sdk.exceptions import not_reached
+from tailwire.sdk.io.http import Http
+from tailwire.sdk.own_changes import OwnChanges
+from tailwire.sdk.sending import Sending
+from tailwire.sdk.session_holder import SessionHolder
+from tailwire.wire.codec import BadWire, message_from_wire
+from tailwire.wire.entities import BaseMessage
+
+
+def _stored(answer: Any, muid: str) -> BaseMessage:
+    # An answer without this message comes from something between client and server: the send is in doubt.
+    try:
+        message = message_from_wire(answer)
+        if message.id > 0 and message.muid in ("", muid):
+            return message
+        reason = f"it names the message {message.id} with the muid {message.muid!r}"
+    except BadWire as e:
+        reason = str(e)
+    details = (
+        f"The answer to a send did not come from a chat server ({reason}). Check the proxies in front of the server."
+    )
+    raise not_reached(Cause.NOT_OUR_SERVER, details)
+
+
+class Sender:
+    """Sends messages, for calls of the app and for the outbox."""
+
+    def __init__(
+        self, http: Http, sessions: SessionHolder, requests: UserRequests, sending: Sending, own: OwnChanges
+    ) -> None:
+        self._http = http
+        self._sessions = sessions
+        self._requests = requests
+        self._sending = sending
+        self._own = own
+
+    async def send(self, body: Mapping[str, Any]) -> BaseMessage:
+        """Send a message, again under the same muid when an answer was lost (K3). Return it as it was stored.
+
+        Args:
+            body: with `muid`, `receiver` and `receiverType`.
+
+        Raises:
+            CometChatException: as the server refused it; `NO_INTERNET_CONNECTION` when it is not known to be stored.
+        """
+        within, uid = self._http.patience(), self._sessions.require().uid
+
+        async def attempt() -> BaseMessage:
+            answer = await self._requests.ask("POST", "/messages", body=body, within=within, uid=uid)
+            return _stored(answer, str(body["muid"]))
+
+        conversation = f"{body['receiverType']}:{body['receiver']}"
+        stored: BaseMessage = await self._sending.send(conversation, attempt, within)
+        self._own.message_stored(stored)
+        return stored

@@ -1,0 +1,137 @@
+"""HTTP requests as the logged-in user: with their token, repeated where that is safe."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import Any, TypeVar
+
+from tailwire.sdk.calls.checks import decoded, quoted
+from tailwire.sdk.calls.pages import message_page
+from tailwire.sdk.exceptions import CometChatException, failure
+from tailwire.sdk.gate import Gate
+from tailwire.sdk.io.http import Http
+from tailwire.sdk.io.patience import Patience
+from tailwire.sdk.retry import TOKEN_REJECTED, is_safe, repeat
+from tailwire.sdk.session_holder import SessionHolder
+from tailwire.sdk.tokens import Tokens
+
+log = logging.getLogger("tailwire")
+T = TypeVar("T")
+
+
+class UserRequests:
+    """Sends requests as the logged-in user.
+
+    Args:
+        chance: a random number in [0, 1), for the jitter of the waits.
+    """
+
+    def __init__(
+        self, http: Http, sessions: SessionHolder, tokens: Tokens, gate: Gate, chance: Callable[[], float]
+    ) -> None:
+        self._http = http
+        self._sessions = sessions
+        self._tokens = tokens
+        self._gate = gate
+        self.chance = chance
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
+        within: Patience | None = None,
+        uid: str = "",
+        once: bool = False,
+    ) -> Any:
+        """Send a request, and return the `data` of its answer. All attempts share one time limit.
+
+        Args:
+            within: the time limit of a caller that repeats the request itself.
+            uid: the user who began what this request is a part of: it is not sent as another user. The logged-in user
+                by default.
+            once: whether to leave repeating to the caller.
+
+        Raises:
+            CometChatException: `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`, `USER_NOT_LOGGED_IN`, or as the request
+                failed.
+        """
+        self._gate.check_usable()  # requests of builders do not come through a method of the client
+        uid = uid or self._sessions.require().uid
+        safe = within is not None or is_safe(method, path)
+
+        async def attempt() -> Any:
+            return await self._attempt(method, path, body, query, limit, uid, safe and not once)
+
+        async with nullcontext(within) if within is not None else self._http.patience() as limit:
+            if once or within is not None:
+                return await attempt()
+            return await repeat(attempt, self.chance, safe=safe)
+
+    async def _attempt(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        query: Mapping[str, Any] | None,
+        limit: Patience,
+        uid: str,
+        repeated: bool,
+    ) -> Any:
+        # Sent a second time when the token was rejected and there is a new one.
+        token, http = self._sessions.token_of(uid), self._http
+        log.debug("%s %s", method, path)
+        try:
+            return await http.ask(method, path, token=token, body=body, query=query, within=limit, repeated=repeated)
+        except CometChatException as e:
+            if e.code not in TOKEN_REJECTED or not await self._tokens.renew_rejected(token):
+                raise
+        token = self._sessions.token_of(uid)
+        return await http.ask(method, path, token=token, body=body, query=query, within=limit, repeated=repeated)
+
+    async def ask_for_list(self, path: str, query: Mapping[str, Any], *, once: bool = False) -> list[Any]:
+        """Return the list that a GET answers with.
+
+        Raises:
+            CometChatException: as `ask`; `ERR_BAD_ERROR_RESPONSE` when it is not a list.
+        """
+        listed = await self.ask("GET", path, query=query, once=once)
+        if not isinstance(listed, list):
+            raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer is not a list.")
+        return listed
+
+    async def list_messages(
+        self, query: Mapping[str, Any], *, uid: str = "", guid: str = "", thread: int = 0, once: bool = False
+    ) -> list[Any]:
+        """Return a page of messages as the server sent them, oldest first.
+
+        Args:
+            query: with `per_page` and `affix`.
+            uid: of the conversation with a user; or
+            guid: of a group; or
+            thread: the id of the first message of a thread; none of them: of all conversations.
+        """
+        path = "/messages"
+        if thread:
+            path = f"/messages/{thread}/thread"
+        elif uid:
+            path = f"/users/{quoted(uid)}/messages"
+        elif guid:
+            path = f"/groups/{quoted(guid)}/messages"
+        return await message_page(lambda asked: self.ask_for_list(path, asked, once=once), query)
+
+    async def fetch(
+        self,
+        decode: Callable[[Any], T],
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
+    ) -> T:
+        """Send a request, and return its answer decoded."""
+        return decoded(decode, await self.ask(method, path, body=body, query=query))

@@ -1,0 +1,959 @@
+"""Made by `make reference` from `ChatClient`: the static methods of `CometChat`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, overload
+
+from tailwire.sdk.calls.messages import M
+from tailwire.sdk.calls.outcome import OnError, OnProgress, OnSuccess
+from tailwire.sdk.calls.receipts import Counts
+from tailwire.sdk.calls.uploads import UploadFile
+from tailwire.sdk.cometchat.current_client import CurrentClient
+from tailwire.sdk.connection.state import AppState, ConnectionStatus, Network
+from tailwire.sdk.listeners.interfaces import (
+    ConnectionListener,
+    GroupListener,
+    LoginListener,
+    MessageListener,
+    UserListener,
+)
+from tailwire.sdk.listeners.registry import AcknowledgedStream, EventStream
+from tailwire.wire.constants import GroupType, ReceiverType, ReceiverTypeName
+from tailwire.wire.entities import (
+    Attachment,
+    BaseMessage,
+    Conversation,
+    CustomMessage,
+    FlagDetail,
+    FlagReason,
+    Group,
+    GroupMember,
+    InteractiveMessage,
+    MediaMessage,
+    MessageReceipt,
+    TextMessage,
+    TransientMessage,
+    User,
+)
+
+
+class StaticMethods(CurrentClient):
+    """The methods of `CometChat` that call the current client."""
+
+    @classmethod
+    def add_connection_listener(cls, listener_id: str, listener: ConnectionListener) -> None:
+        """Add a listener to the status of the connection. After `init()`, it is notified of the current status.
+
+        See `ChatClient.add_connection_listener`.
+        """
+        cls.require_client().add_connection_listener(listener_id, listener)
+
+    @classmethod
+    def remove_connection_listener(cls, listener_id: str) -> None:
+        """Remove a connection listener. An unknown id is ignored.
+
+        See `ChatClient.remove_connection_listener`.
+        """
+        cls.require_client().remove_connection_listener(listener_id)
+
+    @classmethod
+    def add_login_listener(cls, listener_id: str, listener: LoginListener) -> None:
+        """Add a listener to logins and logouts.
+
+        See `ChatClient.add_login_listener`.
+        """
+        cls.require_client().add_login_listener(listener_id, listener)
+
+    @classmethod
+    def remove_login_listener(cls, listener_id: str) -> None:
+        """Remove a login listener. An unknown id is ignored.
+
+        See `ChatClient.remove_login_listener`.
+        """
+        cls.require_client().remove_login_listener(listener_id)
+
+    @classmethod
+    def add_user_listener(cls, listener_id: str, listener: UserListener) -> None:
+        """Add a listener to the presence of users, as far as `AppSettings.presence` subscribes to it.
+
+        See `ChatClient.add_user_listener`.
+        """
+        cls.require_client().add_user_listener(listener_id, listener)
+
+    @classmethod
+    def remove_user_listener(cls, listener_id: str) -> None:
+        """Remove a user listener. An unknown id is ignored.
+
+        See `ChatClient.remove_user_listener`.
+        """
+        cls.require_client().remove_user_listener(listener_id)
+
+    @classmethod
+    def add_group_listener(cls, listener_id: str, listener: GroupListener) -> None:
+        """Add a listener to changes of membership in the logged-in user's groups.
+
+        See `ChatClient.add_group_listener`.
+        """
+        cls.require_client().add_group_listener(listener_id, listener)
+
+    @classmethod
+    def remove_group_listener(cls, listener_id: str) -> None:
+        """Remove a group listener. An unknown id is ignored.
+
+        See `ChatClient.remove_group_listener`.
+        """
+        cls.require_client().remove_group_listener(listener_id)
+
+    @classmethod
+    def add_message_listener(cls, listener_id: str, listener: MessageListener) -> None:
+        """Add a listener to messages, typing indicators and receipts.
+
+        See `ChatClient.add_message_listener`.
+        """
+        cls.require_client().add_message_listener(listener_id, listener)
+
+    @classmethod
+    def remove_message_listener(cls, listener_id: str) -> None:
+        """Remove a message listener. An unknown id is ignored.
+
+        See `ChatClient.remove_message_listener`.
+        """
+        cls.require_client().remove_message_listener(listener_id)
+
+    @overload
+    @classmethod
+    def events(cls) -> EventStream: ...
+    @overload
+    @classmethod
+    def events(cls, *, acknowledge: Literal[True]) -> AcknowledgedStream: ...
+    @overload
+    @classmethod
+    def events(cls, *, acknowledge: bool) -> EventStream: ...
+    @classmethod
+    def events(cls, *, acknowledge: bool = False) -> EventStream:
+        """Return a stream of all events from now on, for `async for`.
+
+        See `ChatClient.events`.
+        """
+        return cls.require_client().events(acknowledge=acknowledge)
+
+    @classmethod
+    async def connect(cls, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
+        """Open the connection, and wait until it is open or the first attempt has failed.
+
+        See `ChatClient.connect`.
+        """
+        return await cls.require_client().connect(on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def disconnect(cls, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
+        """Close the connection. It stays closed until `connect()`.
+
+        See `ChatClient.disconnect`.
+        """
+        return await cls.require_client().disconnect(on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def ping(cls, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
+        """Report to the server that the app is active. In the background, manual mode keeps the socket 30 s longer.
+
+        See `ChatClient.ping`.
+        """
+        return await cls.require_client().ping(on_success=on_success, on_error=on_error)
+
+    @classmethod
+    def set_app_state(cls, state: AppState | Literal["foreground", "background"], *, reason: str = "app") -> None:
+        """Report whether the app is in the foreground or in the background.
+
+        See `ChatClient.set_app_state`.
+        """
+        cls.require_client().set_app_state(state, reason=reason)
+
+    @classmethod
+    def set_network(cls, network: Network | Literal["online", "offline", "unknown"]) -> None:
+        """Report the state of the network as the platform sees it: `online`, `offline` or `unknown`.
+
+        See `ChatClient.set_network`.
+        """
+        cls.require_client().set_network(network)
+
+    @classmethod
+    async def login(
+        cls, uid: str, *, auth_key: str, on_success: OnSuccess[User] = None, on_error: OnError = None
+    ) -> User:
+        """Log a user in with the app's auth key. For development: the key must not be part of an app that you ship.
+
+        See `ChatClient.login`.
+        """
+        return await cls.require_client().login(uid, auth_key=auth_key, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def login_with_auth_token(
+        cls, auth_token: str, *, on_success: OnSuccess[User] = None, on_error: OnError = None
+    ) -> User:
+        """Log a user in with an auth token that your backend made. For production.
+
+        See `ChatClient.login_with_auth_token`.
+        """
+        return await cls.require_client().login_with_auth_token(auth_token, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def logout(cls, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
+        """End the session on this device: close the connection, and delete the saved session and queued messages.
+
+        See `ChatClient.logout`.
+        """
+        return await cls.require_client().logout(on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def send_message(
+        cls, message: TextMessage, *, on_success: OnSuccess[TextMessage] = None, on_error: OnError = None
+    ) -> TextMessage:
+        """Send a text to a user or a group.
+
+        See `ChatClient.send_message`.
+        """
+        return await cls.require_client().send_message(message, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def send_media_message(
+        cls,
+        message: MediaMessage,
+        *,
+        on_progress: OnProgress = None,
+        on_success: OnSuccess[MediaMessage] = None,
+        on_error: OnError = None,
+    ) -> MediaMessage:
+        """Send an image, video, audio or file, by URL (`attachments`) or from this device (`files`, uploaded first).
+
+        See `ChatClient.send_media_message`.
+        """
+        return await cls.require_client().send_media_message(
+            message, on_progress=on_progress, on_success=on_success, on_error=on_error
+        )
+
+    @classmethod
+    async def send_custom_message(
+        cls, message: CustomMessage, *, on_success: OnSuccess[CustomMessage] = None, on_error: OnError = None
+    ) -> CustomMessage:
+        """Send data of the app's own.
+
+        See `ChatClient.send_custom_message`.
+        """
+        return await cls.require_client().send_custom_message(message, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def send_interactive_message(
+        cls, message: InteractiveMessage, *, on_success: OnSuccess[InteractiveMessage] = None, on_error: OnError = None
+    ) -> InteractiveMessage:
+        """Send a form, a card or another interactive message.
+
+        See `ChatClient.send_interactive_message`.
+        """
+        return await cls.require_client().send_interactive_message(message, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def edit_message(cls, message: M, *, on_success: OnSuccess[M] = None, on_error: OnError = None) -> M:
+        """Change a text or custom message.
+
+        See `ChatClient.edit_message`.
+        """
+        return await cls.require_client().edit_message(message, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def delete_message(
+        cls, message_id: int, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
+    ) -> BaseMessage:
+        """Delete a message.
+
+        See `ChatClient.delete_message`.
+        """
+        return await cls.require_client().delete_message(message_id, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def get_message(
+        cls, message_id: int, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
+    ) -> BaseMessage:
+        """Return a message by its id.
+
+        See `ChatClient.get_message`.
+        """
+        return await cls.require_client().get_message(message_id, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def start_typing(
+        cls,
+        receiver: str,
+        receiver_type: ReceiverTypeName = ReceiverType.USER,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Show a user or group that the logged-in user is typing. Does nothing while there is no connection.
+
+        See `ChatClient.start_typing`.
+        """
+        await cls.require_client().start_typing(receiver, receiver_type, metadata)
+
+    @classmethod
+    async def end_typing(
+        cls,
+        receiver: str,
+        receiver_type: ReceiverTypeName = ReceiverType.USER,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Show a user or group that the logged-in user stopped typing. Does nothing while there is no connection.
+
+        See `ChatClient.end_typing`.
+        """
+        await cls.require_client().end_typing(receiver, receiver_type, metadata)
+
+    @classmethod
+    async def send_transient_message(cls, message: TransientMessage) -> None:
+        """Send a message that is not stored: only receivers that are connected now get it.
+
+        See `ChatClient.send_transient_message`.
+        """
+        await cls.require_client().send_transient_message(message)
+
+    @classmethod
+    async def upload_attachments(
+        cls,
+        receiver_id: str,
+        receiver_type: ReceiverTypeName,
+        files: Sequence[UploadFile | str | os.PathLike[str]],
+        *,
+        on_progress: OnProgress = None,
+        on_success: OnSuccess[list[Attachment]] = None,
+        on_error: OnError = None,
+    ) -> list[Attachment]:
+        """Upload files for a message to a user or group. `send_media_message` does so for its `files`.
+
+        See `ChatClient.upload_attachments`.
+        """
+        return await cls.require_client().upload_attachments(
+            receiver_id, receiver_type, files, on_progress=on_progress, on_success=on_success, on_error=on_error
+        )
+
+    @classmethod
+    async def add_reaction(
+        cls, message_id: int, reaction: str, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
+    ) -> BaseMessage:
+        """React to a message.
+
+        See `ChatClient.add_reaction`.
+        """
+        return await cls.require_client().add_reaction(message_id, reaction, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def remove_reaction(
+        cls, message_id: int, reaction: str, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
+    ) -> BaseMessage:
+        """Remove the logged-in user's reaction from a message.
+
+        See `ChatClient.remove_reaction`.
+        """
+        return await cls.require_client().remove_reaction(
+            message_id, reaction, on_success=on_success, on_error=on_error
+        )
+
+    @classmethod
+    async def pin_message(
+        cls, message_id: int, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
+    ) -> BaseMessage:
+        """Pin a message in its conversation. In a group its moderators, admins and owner may do so.
+
+        See `ChatClient.pin_message`.
+        """
+        return await cls.require_client().pin_message(message_id, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def unpin_message(
+        cls, message_id: int, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
+    ) -> BaseMessage:
+        """Remove the pin of a message.
+
+        See `ChatClient.unpin_message`.
+        """
+        return await cls.require_client().unpin_message(message_id, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def save_message(
+        cls, message_id: int, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
+    ) -> BaseMessage:
+        """Save a message for the logged-in user. Nobody else sees it.
+
+        See `ChatClient.save_message`.
+        """
+        return await cls.require_client().save_message(message_id, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def unsave_message(
+        cls, message_id: int, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
+    ) -> BaseMessage:
+        """Remove a message from the logged-in user's saved messages.
+
+        See `ChatClient.unsave_message`.
+        """
+        return await cls.require_client().unsave_message(message_id, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def subscribe_to_thread(
+        cls, message_id: int, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Follow the thread of a message. Users who reply in a thread follow it automatically.
+
+        See `ChatClient.subscribe_to_thread`.
+        """
+        return await cls.require_client().subscribe_to_thread(message_id, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def unsubscribe_from_thread(
+        cls, message_id: int, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Stop following the thread of a message.
+
+        See `ChatClient.unsubscribe_from_thread`.
+        """
+        return await cls.require_client().unsubscribe_from_thread(message_id, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def get_flag_reasons(
+        cls, *, on_success: OnSuccess[list[FlagReason]] = None, on_error: OnError = None
+    ) -> list[FlagReason]:
+        """Return the reasons for which a message can be reported.
+
+        See `ChatClient.get_flag_reasons`.
+        """
+        return await cls.require_client().get_flag_reasons(on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def flag_message(
+        cls, message_id: int, detail: FlagDetail, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Report a message to the app's moderators.
+
+        See `ChatClient.flag_message`.
+        """
+        return await cls.require_client().flag_message(message_id, detail, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def mark_as_interacted(
+        cls, message_id: int, elements: Sequence[str], *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Report that the logged-in user used elements of an interactive message. Only the first report counts.
+
+        See `ChatClient.mark_as_interacted`.
+        """
+        return await cls.require_client().mark_as_interacted(
+            message_id, elements, on_success=on_success, on_error=on_error
+        )
+
+    @classmethod
+    async def mark_as_delivered(
+        cls, message: BaseMessage, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Mark a conversation as delivered up to a message.
+
+        See `ChatClient.mark_as_delivered`.
+        """
+        return await cls.require_client().mark_as_delivered(message, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def mark_as_read(
+        cls, message: BaseMessage, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Mark a conversation as read up to a message.
+
+        See `ChatClient.mark_as_read`.
+        """
+        return await cls.require_client().mark_as_read(message, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def mark_message_as_unread(
+        cls, message: BaseMessage, *, on_success: OnSuccess[Conversation] = None, on_error: OnError = None
+    ) -> Conversation:
+        """Mark a conversation as unread from a message on.
+
+        See `ChatClient.mark_message_as_unread`.
+        """
+        return await cls.require_client().mark_message_as_unread(message, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def mark_conversation_as_read(
+        cls, conversation: Conversation, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Mark all of a conversation as read. Needs no WebSocket.
+
+        See `ChatClient.mark_conversation_as_read`.
+        """
+        return await cls.require_client().mark_conversation_as_read(
+            conversation, on_success=on_success, on_error=on_error
+        )
+
+    @classmethod
+    async def mark_conversation_as_delivered(
+        cls, conversation: Conversation, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Mark all of a conversation as delivered. Needs no WebSocket.
+
+        See `ChatClient.mark_conversation_as_delivered`.
+        """
+        return await cls.require_client().mark_conversation_as_delivered(
+            conversation, on_success=on_success, on_error=on_error
+        )
+
+    @classmethod
+    async def get_message_receipts(
+        cls, message_id: int, *, on_success: OnSuccess[list[MessageReceipt]] = None, on_error: OnError = None
+    ) -> list[MessageReceipt]:
+        """Return who has received and read a message of the logged-in user: one receipt per user, with both times.
+
+        See `ChatClient.get_message_receipts`.
+        """
+        return await cls.require_client().get_message_receipts(message_id, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    def get_last_delivered_message_id(cls) -> int:
+        """Return the id of the last message that was handed over to the app; 0 when there is none. Sends no request.
+
+        See `ChatClient.get_last_delivered_message_id`.
+        """
+        return cls.require_client().get_last_delivered_message_id()
+
+    @classmethod
+    async def get_unread_message_count(
+        cls,
+        hide_messages_from_blocked_users: bool = False,
+        *,
+        on_success: OnSuccess[dict[str, Counts]] = None,
+        on_error: OnError = None,
+    ) -> dict[str, Counts]:
+        """Return the numbers of unread messages of all conversations.
+
+        See `ChatClient.get_unread_message_count`.
+        """
+        return await cls.require_client().get_unread_message_count(
+            hide_messages_from_blocked_users, on_success=on_success, on_error=on_error
+        )
+
+    @classmethod
+    async def get_unread_message_count_for_user(
+        cls,
+        uid: str,
+        hide_messages_from_blocked_users: bool = False,
+        *,
+        on_success: OnSuccess[Counts] = None,
+        on_error: OnError = None,
+    ) -> Counts:
+        """Return the number of unread messages from a user: `{uid: count}`.
+
+        See `ChatClient.get_unread_message_count_for_user`.
+        """
+        return await cls.require_client().get_unread_message_count_for_user(
+            uid, hide_messages_from_blocked_users, on_success=on_success, on_error=on_error
+        )
+
+    @classmethod
+    async def get_unread_message_count_for_group(
+        cls, guid: str, *, on_success: OnSuccess[Counts] = None, on_error: OnError = None
+    ) -> Counts:
+        """Return the number of unread messages of a group: `{guid: count}`.
+
+        See `ChatClient.get_unread_message_count_for_group`.
+        """
+        return await cls.require_client().get_unread_message_count_for_group(
+            guid, on_success=on_success, on_error=on_error
+        )
+
+    @classmethod
+    async def get_unread_message_count_for_all_users(
+        cls, *, on_success: OnSuccess[Counts] = None, on_error: OnError = None
+    ) -> Counts:
+        """Return the numbers of unread messages from users, by uid.
+
+        See `ChatClient.get_unread_message_count_for_all_users`.
+        """
+        return await cls.require_client().get_unread_message_count_for_all_users(
+            on_success=on_success, on_error=on_error
+        )
+
+    @classmethod
+    async def get_unread_message_count_for_all_groups(
+        cls, *, on_success: OnSuccess[Counts] = None, on_error: OnError = None
+    ) -> Counts:
+        """Return the numbers of unread messages of groups, by guid.
+
+        See `ChatClient.get_unread_message_count_for_all_groups`.
+        """
+        return await cls.require_client().get_unread_message_count_for_all_groups(
+            on_success=on_success, on_error=on_error
+        )
+
+    @classmethod
+    async def get_conversation(
+        cls,
+        conversation_with: str,
+        conversation_type: ReceiverTypeName = ReceiverType.USER,
+        *,
+        on_success: OnSuccess[Conversation] = None,
+        on_error: OnError = None,
+    ) -> Conversation:
+        """Return the conversation with a user, or of a group.
+
+        See `ChatClient.get_conversation`.
+        """
+        return await cls.require_client().get_conversation(
+            conversation_with, conversation_type, on_success=on_success, on_error=on_error
+        )
+
+    @classmethod
+    async def tag_conversation(
+        cls,
+        conversation_with: str,
+        conversation_type: ReceiverTypeName,
+        tags: Sequence[str],
+        *,
+        on_success: OnSuccess[Conversation] = None,
+        on_error: OnError = None,
+    ) -> Conversation:
+        """Replace the tags that the logged-in user gave a conversation. Nobody else sees them.
+
+        See `ChatClient.tag_conversation`.
+        """
+        return await cls.require_client().tag_conversation(
+            conversation_with, conversation_type, tags, on_success=on_success, on_error=on_error
+        )
+
+    @classmethod
+    async def delete_conversation(
+        cls,
+        conversation_with: str,
+        conversation_type: ReceiverTypeName = ReceiverType.USER,
+        *,
+        on_success: OnSuccess[str] = None,
+        on_error: OnError = None,
+    ) -> str:
+        """Delete a conversation for the logged-in user alone. The next message brings it back without its history.
+
+        See `ChatClient.delete_conversation`.
+        """
+        return await cls.require_client().delete_conversation(
+            conversation_with, conversation_type, on_success=on_success, on_error=on_error
+        )
+
+    @classmethod
+    async def pin_conversation(
+        cls,
+        conversation_with: str,
+        conversation_type: ReceiverTypeName = ReceiverType.USER,
+        *,
+        on_success: OnSuccess[Conversation] = None,
+        on_error: OnError = None,
+    ) -> Conversation:
+        """Pin a conversation to the top of the logged-in user's list.
+
+        See `ChatClient.pin_conversation`.
+        """
+        return await cls.require_client().pin_conversation(
+            conversation_with, conversation_type, on_success=on_success, on_error=on_error
+        )
+
+    @classmethod
+    async def unpin_conversation(
+        cls,
+        conversation_with: str,
+        conversation_type: ReceiverTypeName = ReceiverType.USER,
+        *,
+        on_success: OnSuccess[Conversation] = None,
+        on_error: OnError = None,
+    ) -> Conversation:
+        """Remove the pin of a conversation.
+
+        See `ChatClient.unpin_conversation`.
+        """
+        return await cls.require_client().unpin_conversation(
+            conversation_with, conversation_type, on_success=on_success, on_error=on_error
+        )
+
+    @classmethod
+    def get_conversation_from_message(cls, message: BaseMessage) -> Conversation:
+        """Return the conversation that a message belongs to, without its unread count and tags. Sends no request.
+
+        See `ChatClient.get_conversation_from_message`.
+        """
+        return cls.require_client().get_conversation_from_message(message)
+
+    @classmethod
+    async def get_user(cls, uid: str, *, on_success: OnSuccess[User] = None, on_error: OnError = None) -> User:
+        """Return a user, with their status.
+
+        See `ChatClient.get_user`.
+        """
+        return await cls.require_client().get_user(uid, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def create_user(
+        cls, user: User, auth_key: str, *, on_success: OnSuccess[User] = None, on_error: OnError = None
+    ) -> User:
+        """Create a user. For development: in production your backend does so. Needs no login.
+
+        See `ChatClient.create_user`.
+        """
+        return await cls.require_client().create_user(user, auth_key, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def update_user(
+        cls, user: User, auth_key: str, *, on_success: OnSuccess[User] = None, on_error: OnError = None
+    ) -> User:
+        """Change a user with a REST API key, which must not be part of an app that you give away. Needs no login.
+
+        See `ChatClient.update_user`.
+        """
+        return await cls.require_client().update_user(user, auth_key, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def update_current_user_details(
+        cls, user: User, *, on_success: OnSuccess[User] = None, on_error: OnError = None
+    ) -> User:
+        """Change the logged-in user: name, avatar, link, status message, metadata and tags.
+
+        See `ChatClient.update_current_user_details`.
+        """
+        return await cls.require_client().update_current_user_details(user, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def get_online_user_count(cls, *, on_success: OnSuccess[int] = None, on_error: OnError = None) -> int:
+        """Return the number of users who are online.
+
+        See `ChatClient.get_online_user_count`.
+        """
+        return await cls.require_client().get_online_user_count(on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def block_users(
+        cls, uids: Sequence[str], *, on_success: OnSuccess[dict[str, str]] = None, on_error: OnError = None
+    ) -> dict[str, str]:
+        """Block users: neither they nor the logged-in user can send messages to the other.
+
+        See `ChatClient.block_users`.
+        """
+        return await cls.require_client().block_users(uids, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def unblock_users(
+        cls, uids: Sequence[str], *, on_success: OnSuccess[dict[str, str]] = None, on_error: OnError = None
+    ) -> dict[str, str]:
+        """Unblock users.
+
+        See `ChatClient.unblock_users`.
+        """
+        return await cls.require_client().unblock_users(uids, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def create_group(
+        cls, group: Group, *, on_success: OnSuccess[Group] = None, on_error: OnError = None
+    ) -> Group:
+        """Create a group. The logged-in user becomes its owner and first admin.
+
+        See `ChatClient.create_group`.
+        """
+        return await cls.require_client().create_group(group, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def get_group(cls, guid: str, *, on_success: OnSuccess[Group] = None, on_error: OnError = None) -> Group:
+        """Return a group.
+
+        See `ChatClient.get_group`.
+        """
+        return await cls.require_client().get_group(guid, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def join_group(
+        cls,
+        guid: str,
+        group_type: str = GroupType.PUBLIC,
+        password: str = "",
+        *,
+        on_success: OnSuccess[Group] = None,
+        on_error: OnError = None,
+    ) -> Group:
+        """Join a public group, or one with a password.
+
+        See `ChatClient.join_group`.
+        """
+        return await cls.require_client().join_group(
+            guid, group_type, password, on_success=on_success, on_error=on_error
+        )
+
+    @classmethod
+    async def leave_group(cls, guid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
+        """Leave a group.
+
+        See `ChatClient.leave_group`.
+        """
+        return await cls.require_client().leave_group(guid, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def create_group_with_members(
+        cls,
+        group: Group,
+        members: Sequence[GroupMember],
+        banned: Sequence[str] = (),
+        *,
+        on_success: OnSuccess[tuple[Group, dict[str, str]]] = None,
+        on_error: OnError = None,
+    ) -> tuple[Group, dict[str, str]]:
+        """Create a group with members.
+
+        See `ChatClient.create_group_with_members`.
+        """
+        return await cls.require_client().create_group_with_members(
+            group, members, banned, on_success=on_success, on_error=on_error
+        )
+
+    @classmethod
+    async def update_group(
+        cls, group: Group, *, on_success: OnSuccess[Group] = None, on_error: OnError = None
+    ) -> Group:
+        """Change the name, icon, description, metadata and tags of a group. Its guid, type and password stay.
+
+        See `ChatClient.update_group`.
+        """
+        return await cls.require_client().update_group(group, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def delete_group(cls, guid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
+        """Delete a group with all its messages. Its owner and admins may do so.
+
+        See `ChatClient.delete_group`.
+        """
+        return await cls.require_client().delete_group(guid, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def transfer_group_ownership(
+        cls, guid: str, uid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Make a member the owner of a group. Only its owner may do so.
+
+        See `ChatClient.transfer_group_ownership`.
+        """
+        return await cls.require_client().transfer_group_ownership(guid, uid, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def add_members_to_group(
+        cls,
+        guid: str,
+        members: Sequence[GroupMember],
+        banned: Sequence[str] = (),
+        *,
+        on_success: OnSuccess[dict[str, str]] = None,
+        on_error: OnError = None,
+    ) -> dict[str, str]:
+        """Add members to a group.
+
+        See `ChatClient.add_members_to_group`.
+        """
+        return await cls.require_client().add_members_to_group(
+            guid, members, banned, on_success=on_success, on_error=on_error
+        )
+
+    @classmethod
+    async def kick_group_member(
+        cls, guid: str, uid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Remove a member from a group. They may join again.
+
+        See `ChatClient.kick_group_member`.
+        """
+        return await cls.require_client().kick_group_member(guid, uid, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def ban_group_member(
+        cls, guid: str, uid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Remove a member from a group, and keep them from joining again until they are unbanned.
+
+        See `ChatClient.ban_group_member`.
+        """
+        return await cls.require_client().ban_group_member(guid, uid, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def unban_group_member(
+        cls, guid: str, uid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Lift the ban of a user. They do not become a member by it.
+
+        See `ChatClient.unban_group_member`.
+        """
+        return await cls.require_client().unban_group_member(guid, uid, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    async def update_group_member_scope(
+        cls, guid: str, uid: str, scope: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Change the scope of a member.
+
+        See `ChatClient.update_group_member_scope`.
+        """
+        return await cls.require_client().update_group_member_scope(
+            guid, uid, scope, on_success=on_success, on_error=on_error
+        )
+
+    @classmethod
+    async def get_online_group_member_count(
+        cls, guids: Sequence[str], *, on_success: OnSuccess[dict[str, int]] = None, on_error: OnError = None
+    ) -> dict[str, int]:
+        """Return the number of members who are online, by guid.
+
+        See `ChatClient.get_online_group_member_count`.
+        """
+        return await cls.require_client().get_online_group_member_count(guids, on_success=on_success, on_error=on_error)
+
+    @classmethod
+    def get_connection_status(cls) -> ConnectionStatus:
+        """Return the current status. `disconnected` before `init()` and after `aclose()`.
+
+        See `ChatClient.get_connection_status`.
+        """
+        return cls.require_client().get_connection_status()
+
+    @classmethod
+    def get_logged_in_user(cls) -> User | None:
+        """Return the logged-in user, or None. Sends no request.
+
+        See `ChatClient.get_logged_in_user`.
+        """
+        return cls.require_client().get_logged_in_user()
+
+    @classmethod
+    def is_pin_message_enabled(cls) -> bool:
+        """Return whether the server supports pinned messages; True until its settings are known. Sends no request.
+
+        See `ChatClient.is_pin_message_enabled`.
+        """
+        return cls.require_client().is_pin_message_enabled()
+
+    @classmethod
+    def is_save_message_enabled(cls) -> bool:
+        """Return whether the server supports saved messages; True until its settings are known. Sends no request.
+
+        See `ChatClient.is_save_message_enabled`.
+        """
+        return cls.require_client().is_save_message_enabled()
+
+    @classmethod
+    def get_pinned_messages_limit(cls) -> int | None:
+        """Return how many messages of a conversation can be pinned; None until it is known. Sends no request.
+
+        See `ChatClient.get_pinned_messages_limit`.
+        """
+        return cls.require_client().get_pinned_messages_limit()
+
+    @classmethod
+    def get_saved_messages_limit(cls) -> int | None:
+        """Return how many messages a user can save; None until it is known. Sends no request.
+
+        See `ChatClient.get_saved_messages_limit`.
+        """
+        return cls.require_client().get_saved_messages_limit()

@@ -1,0 +1,54 @@
+"""The check that every public call of a client passes before it does anything."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tailwire.sdk.exceptions import failure
+
+
+class Gate:
+    """Refuses calls on a closed client, and calls from outside its event loop.
+
+    Attributes:
+        loop: the event loop on which `init()` ran; None before.
+        closed: whether `aclose()` was called.
+    """
+
+    def __init__(self) -> None:
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.closed = False
+
+    def check_usable(self) -> None:
+        """Check that the client is open, and used from its event loop.
+
+        Raises:
+            CometChatException: `ERR_CLIENT_CLOSED`; `ERR_WRONG_EVENT_LOOP` on another event loop, or outside of it.
+        """
+        if self.closed:
+            raise failure("ERR_CLIENT_CLOSED")
+        self.check_loop()
+
+    def check_readable(self) -> None:
+        """Check the event loop, unless the client is closed: then nothing changes, and any thread may read.
+
+        Raises:
+            CometChatException: `ERR_WRONG_EVENT_LOOP`.
+        """
+        if not self.closed:
+            self.check_loop()
+
+    def check_loop(self) -> None:
+        """Check that the running event loop is the client's. Before `init()` any will do.
+
+        Raises:
+            CometChatException: `ERR_WRONG_EVENT_LOOP`.
+        """
+        if self.loop is None:
+            return
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            running = None
+        if running is not self.loop:
+            raise failure("ERR_WRONG_EVENT_LOOP")

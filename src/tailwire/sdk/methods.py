@@ -1,0 +1,1333 @@
+"""Made by `make reference` from the groups of calls: the methods of `ChatClient`. Change those, not this file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Literal, overload
+
+from tailwire.sdk.all_calls import CallingClient
+from tailwire.sdk.calls.messages import M
+from tailwire.sdk.calls.outcome import OnError, OnProgress, OnSuccess, with_callbacks
+from tailwire.sdk.calls.receipts import Counts
+from tailwire.sdk.calls.uploads import UploadFile
+from tailwire.sdk.connection.state import AppState, Network
+from tailwire.sdk.listeners.events import DraftChanged
+from tailwire.sdk.listeners.interfaces import (
+    ConnectionListener,
+    GroupListener,
+    LoginListener,
+    MessageListener,
+    UserListener,
+)
+from tailwire.sdk.listeners.registry import AcknowledgedStream, EventStream
+from tailwire.sdk.live.calling import MAX_CONVERSATIONS, MAX_MESSAGES
+from tailwire.sdk.live.conversations import LiveConversations
+from tailwire.sdk.live.messages import LiveMessages
+from tailwire.sdk.outbox import OutboxEntry
+from tailwire.wire.constants import GroupType, ReceiverType, ReceiverTypeName
+from tailwire.wire.entities import (
+    Attachment,
+    BaseMessage,
+    Conversation,
+    CustomMessage,
+    FlagDetail,
+    FlagReason,
+    Group,
+    GroupMember,
+    InteractiveMessage,
+    MediaMessage,
+    MessageReceipt,
+    TextMessage,
+    TransientMessage,
+    User,
+)
+
+
+class ClientMethods(CallingClient):
+    """The methods of `ChatClient` that forward to groups of calls."""
+
+    def add_connection_listener(self, listener_id: str, listener: ConnectionListener) -> None:
+        """Add a listener to the status of the connection. After `init()`, it is notified of the current status.
+
+        Args:
+            listener_id: replaces the connection listener with the same id.
+
+        Raises:
+            CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `ConnectionListener`, or would never be called.
+        """
+        self._usable_listeners.add_connection_listener(listener_id, listener)
+
+    def remove_connection_listener(self, listener_id: str) -> None:
+        """Remove a connection listener. An unknown id is ignored."""
+        self._listeners.remove_connection_listener(listener_id)
+
+    def add_login_listener(self, listener_id: str, listener: LoginListener) -> None:
+        """Add a listener to logins and logouts.
+
+        Args:
+            listener_id: replaces the login listener with the same id.
+
+        Raises:
+            CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `LoginListener`, or would never be called.
+        """
+        self._usable_listeners.add_login_listener(listener_id, listener)
+
+    def remove_login_listener(self, listener_id: str) -> None:
+        """Remove a login listener. An unknown id is ignored."""
+        self._listeners.remove_login_listener(listener_id)
+
+    def add_user_listener(self, listener_id: str, listener: UserListener) -> None:
+        """Add a listener to the presence of users, as far as `AppSettings.presence` subscribes to it.
+
+        Args:
+            listener_id: replaces the user listener with the same id.
+
+        Raises:
+            CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `UserListener`, or would never be called.
+        """
+        self._usable_listeners.add_user_listener(listener_id, listener)
+
+    def remove_user_listener(self, listener_id: str) -> None:
+        """Remove a user listener. An unknown id is ignored."""
+        self._listeners.remove_user_listener(listener_id)
+
+    def add_group_listener(self, listener_id: str, listener: GroupListener) -> None:
+        """Add a listener to changes of membership in the logged-in user's groups.
+
+        Args:
+            listener_id: replaces the group listener with the same id.
+
+        Raises:
+            CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `GroupListener`, or would never be called.
+        """
+        self._usable_listeners.add_group_listener(listener_id, listener)
+
+    def remove_group_listener(self, listener_id: str) -> None:
+        """Remove a group listener. An unknown id is ignored."""
+        self._listeners.remove_group_listener(listener_id)
+
+    def add_message_listener(self, listener_id: str, listener: MessageListener) -> None:
+        """Add a listener to messages, typing indicators and receipts.
+
+        Args:
+            listener_id: replaces the message listener with the same id.
+
+        Raises:
+            CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `MessageListener`, or would never be called.
+        """
+        self._usable_listeners.add_message_listener(listener_id, listener)
+
+    def remove_message_listener(self, listener_id: str) -> None:
+        """Remove a message listener. An unknown id is ignored."""
+        self._listeners.remove_message_listener(listener_id)
+
+    @overload
+    def events(self) -> EventStream: ...
+    @overload
+    def events(self, *, acknowledge: Literal[True]) -> AcknowledgedStream: ...
+    @overload
+    def events(self, *, acknowledge: bool) -> EventStream: ...
+    def events(self, *, acknowledge: bool = False) -> EventStream:
+        """Return a stream of all events from now on, for `async for`.
+
+        ```python
+        async for event in chat.events():
+            if isinstance(event, MessageReceived):
+                print(event.message)
+        ```
+
+        Args:
+            acknowledge: whether the app reports each event as done (`AcknowledgedStream.done`). Then a message whose
+                processing was cut short by a crash is handed over again at the next start. Open such a stream before
+                `init()`, so that it misses nothing.
+        """
+        return self._usable_listeners.events(acknowledge=acknowledge)
+
+    async def connect(self, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
+        """Open the connection, and wait until it is open or the first attempt has failed.
+
+        Returns:
+            "Web socket connection successful".
+
+        Raises:
+            CometChatException: `ERR_NOT_LOGGED_IN`; `WS_CONNECTION_FAIL` when the attempt fails (the SDK keeps trying);
+                `ERR_APP_IN_BACKGROUND`; `ERR_AUTH_TOKEN_EXPIRED`.
+        """
+        return await with_callbacks(lambda: self._calls.connection.connect(), on_success, on_error)
+
+    async def disconnect(self, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
+        """Close the connection. It stays closed until `connect()`.
+
+        Returns:
+            "Web socket disconnection successful".
+
+        Raises:
+            CometChatException: `ERR_NOT_LOGGED_IN`.
+        """
+        return await with_callbacks(lambda: self._calls.connection.disconnect(), on_success, on_error)
+
+    async def ping(self, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
+        """Report to the server that the app is active. In the background, manual mode keeps the socket 30 s longer.
+
+        Returns:
+            "ping successful", when the server has answered.
+
+        Raises:
+            CometChatException: `ERR_NOT_LOGGED_IN`, `NO_WEBSOCKET_CONNECTION`.
+        """
+        return await with_callbacks(lambda: self._calls.connection.ping(), on_success, on_error)
+
+    async def wait_connected(self, timeout: float | None = None) -> None:
+        """Wait until the status is `connected`.
+
+        Args:
+            timeout: seconds; None sets no limit.
+
+        Raises:
+            TimeoutError: with what `connection.explain()` says.
+        """
+        await self._calls.connection.wait_connected(timeout)
+
+    async def wait_disconnected(self, timeout: float | None = None) -> None:
+        """Wait until no socket is open, and the closing handshake of the last one is over.
+
+        For code that must not run before, such as a device going to sleep. This closes nothing: call `disconnect()`,
+        `logout()` or `set_app_state("background")` first.
+
+        Args:
+            timeout: seconds; None sets no limit.
+
+        Raises:
+            TimeoutError: with what `connection.explain()` says.
+        """
+        await self._calls.connection.wait_disconnected(timeout)
+
+    def set_app_state(self, state: AppState | Literal["foreground", "background"], *, reason: str = "app") -> None:
+        """Report whether the app is in the foreground or in the background.
+
+        Several sources may report independently, each with its own reason: a hidden window, a device going to sleep.
+        The client is in the background while at least one of them reports it.
+
+        ```python
+        chat.set_app_state("background", reason="window hidden")
+        chat.set_app_state("foreground", reason="window hidden")
+        ```
+
+        Args:
+            state: `foreground` or `background`.
+            reason: the name of the source, 1 to 100 printable characters; `connection.explain()` shows it. An app with
+                one source can omit it.
+
+        Raises:
+            ValueError: for another state; for a reason that is empty, too long or not printable.
+            TypeError: when the reason is not text.
+            RuntimeError: when 100 reasons are set already. Each ends with `set_app_state("foreground", reason=…)`.
+        """
+        self._calls.connection.set_app_state(state, reason=reason)
+
+    def set_network(self, network: Network | Literal["online", "offline", "unknown"]) -> None:
+        """Report the state of the network as the platform sees it: `online`, `offline` or `unknown`.
+
+        It is used as a hint: the client also tries to connect while the platform reports `offline`, but rarely.
+
+        Raises:
+            ValueError: for another word.
+        """
+        self._calls.connection.set_network(network)
+
+    async def login(
+        self, uid: str, *, auth_key: str, on_success: OnSuccess[User] = None, on_error: OnError = None
+    ) -> User:
+        """Log a user in with the app's auth key. For development: the key must not be part of an app that you ship.
+
+        If the user is logged in already, their session goes on with its token and position, and missed messages are
+        handed over; a token that the server rejects is replaced. The session of another user ends on this device.
+
+        ```python
+        await chat.login("alice", auth_key="…")
+        await chat.wait_connected(10)
+        ```
+
+        Args:
+            uid: of the user; they exist already.
+            auth_key: the app's auth key.
+
+        Returns:
+            The user. The connection opens independently: see `wait_connected`.
+
+        Raises:
+            CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `LOGIN_IN_PROGRESS`, `ERR_UID_NOT_FOUND`,
+                `AUTH_ERR_*`; `NO_INTERNET_CONNECTION`, except when the user is logged in already.
+        """
+        return await with_callbacks(lambda: self._calls.logins.login(uid, auth_key=auth_key), on_success, on_error)
+
+    async def login_with_auth_token(
+        self, auth_token: str, *, on_success: OnSuccess[User] = None, on_error: OnError = None
+    ) -> User:
+        """Log a user in with an auth token that your backend made. For production.
+
+        With the token of the kept session, that session goes on. Another token of the same user replaces the kept one,
+        and missed messages are handed over. The session of another user ends on this device.
+
+        Returns:
+            The user. The connection opens independently: see `wait_connected`.
+
+        Raises:
+            CometChatException: as `login`; `AUTH_ERR_AUTH_TOKEN_NOT_FOUND`.
+        """
+        return await with_callbacks(lambda: self._calls.logins.login_with_auth_token(auth_token), on_success, on_error)
+
+    async def logout(self, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
+        """End the session on this device: close the connection, and delete the saved session and queued messages.
+
+        If the server cannot be reached the session ends here all the same; its token stays valid on the server until it
+        is revoked there.
+
+        Raises:
+            CometChatException: `USER_NOT_LOGGED_IN`.
+        """
+        return await with_callbacks(lambda: self._calls.logins.logout(), on_success, on_error)
+
+    async def send_message(
+        self, message: TextMessage, *, on_success: OnSuccess[TextMessage] = None, on_error: OnError = None
+    ) -> TextMessage:
+        """Send a text to a user or a group.
+
+        The messages of one conversation are stored in the order of their calls. A call that fails may be repeated with
+        the same `muid`: the server stores the message once.
+
+        ```python
+        sent = await chat.send_message(TextMessage(receiver="bob", receiver_type="user", text="hello"))
+        ```
+
+        Args:
+            message: with `receiver`, `receiver_type` and `text`. A `muid` is set if it has none.
+
+        Returns:
+            The message as the server stored it, with its id.
+
+        Raises:
+            CometChatException: `USER_NOT_LOGGED_IN`, `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`;
+                `NO_INTERNET_CONNECTION` when the server was not reached in several attempts; or as the server refused
+                it.
+        """
+        return await with_callbacks(lambda: self._calls.messages.send_message(message), on_success, on_error)
+
+    async def send_media_message(
+        self,
+        message: MediaMessage,
+        *,
+        on_progress: OnProgress = None,
+        on_success: OnSuccess[MediaMessage] = None,
+        on_error: OnError = None,
+    ) -> MediaMessage:
+        """Send an image, video, audio or file, by URL (`attachments`) or from this device (`files`, uploaded first).
+
+        Args:
+            message: with `receiver`, `receiver_type`, and `attachments` or `files`.
+            on_progress: called with the name of a file, the bytes sent so far, and its size in bytes.
+
+        Returns:
+            The message as the server stored it, with its id.
+
+        Raises:
+            CometChatException: as `send_message`; `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`,
+                `ERR_INVALID_FILE_OBJECT`.
+        """
+        return await with_callbacks(
+            lambda: self._calls.messages.send_media_message(message, on_progress=on_progress), on_success, on_error
+        )
+
+    async def send_custom_message(
+        self, message: CustomMessage, *, on_success: OnSuccess[CustomMessage] = None, on_error: OnError = None
+    ) -> CustomMessage:
+        """Send data of the app's own.
+
+        Args:
+            message: with `receiver`, `receiver_type`, `type` and `custom_data`.
+
+        Returns:
+            The message as the server stored it, with its id.
+
+        Raises:
+            CometChatException: as `send_message`.
+        """
+        return await with_callbacks(lambda: self._calls.messages.send_custom_message(message), on_success, on_error)
+
+    async def send_interactive_message(
+        self, message: InteractiveMessage, *, on_success: OnSuccess[InteractiveMessage] = None, on_error: OnError = None
+    ) -> InteractiveMessage:
+        """Send a form, a card or another interactive message.
+
+        Returns:
+            The message as the server stored it, with its id.
+
+        Raises:
+            CometChatException: as `send_message`.
+        """
+        return await with_callbacks(
+            lambda: self._calls.messages.send_interactive_message(message), on_success, on_error
+        )
+
+    async def edit_message(self, message: M, *, on_success: OnSuccess[M] = None, on_error: OnError = None) -> M:
+        """Change a text or custom message.
+
+        Args:
+            message: with the `id` of the message to change, and its new content.
+
+        Returns:
+            The changed message, with `edited_at` and `edited_by`.
+
+        Raises:
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
+        """
+        return await with_callbacks(lambda: self._calls.messages.edit_message(message), on_success, on_error)
+
+    async def delete_message(
+        self, message_id: int, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
+    ) -> BaseMessage:
+        """Delete a message.
+
+        Returns:
+            The message without its content, with `deleted_at` and `deleted_by`.
+
+        Raises:
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
+        """
+        return await with_callbacks(lambda: self._calls.messages.delete_message(message_id), on_success, on_error)
+
+    async def get_message(
+        self, message_id: int, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
+    ) -> BaseMessage:
+        """Return a message by its id.
+
+        Raises:
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, or as the server refused it.
+        """
+        return await with_callbacks(lambda: self._calls.messages.get_message(message_id), on_success, on_error)
+
+    def messages(
+        self, *, uid: str = "", guid: str = "", before: int = 0, after: int = 0, limit: int = 30, actions: bool = True
+    ) -> AsyncIterator[BaseMessage]:
+        """Iterate over the messages of a conversation. Pages are requested as they are needed.
+
+        ```python
+        async for message in chat.messages(uid="bob"):
+            print(message.id)
+        ```
+
+        Args:
+            uid: the conversation with this user; or
+            guid: the conversation of this group. Neither: all conversations of the user.
+            before: newest first, beginning before this message id; 0 begins with the newest.
+            after: oldest first, beginning after this message id.
+            limit: messages per page, 1 to 100.
+            actions: whether to include the messages about edits, deletions and membership (`Action`).
+
+        Raises:
+            CometChatException: `ERR_INVALID_ARGUMENT`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as the
+                server refused it.
+        """
+        return self._calls.messages.messages(
+            uid=uid, guid=guid, before=before, after=after, limit=limit, actions=actions
+        )
+
+    async def start_typing(
+        self,
+        receiver: str,
+        receiver_type: ReceiverTypeName = ReceiverType.USER,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Show a user or group that the logged-in user is typing. Does nothing while there is no connection.
+
+        Receivers hide it 15 seconds after the last call: repeat the call about every 10 seconds while the user types.
+
+        Args:
+            receiver: uid or guid.
+            metadata: any JSON object, passed on to receivers.
+
+        Raises:
+            CometChatException: `ERR_INVALID_RECEIVER_TYPE`, `USER_NOT_LOGGED_IN`.
+        """
+        await self._calls.messages.start_typing(receiver, receiver_type, metadata)
+
+    async def end_typing(
+        self,
+        receiver: str,
+        receiver_type: ReceiverTypeName = ReceiverType.USER,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Show a user or group that the logged-in user stopped typing. Does nothing while there is no connection.
+
+        Args:
+            receiver: uid or guid.
+            metadata: any JSON object, passed on to receivers.
+
+        Raises:
+            CometChatException: `ERR_INVALID_RECEIVER_TYPE`, `USER_NOT_LOGGED_IN`.
+        """
+        await self._calls.messages.end_typing(receiver, receiver_type, metadata)
+
+    async def send_transient_message(self, message: TransientMessage) -> None:
+        """Send a message that is not stored: only receivers that are connected now get it.
+
+        Args:
+            message: with `receiver_id`, `receiver_type` and `data`.
+
+        Raises:
+            CometChatException: `NO_WEBSOCKET_CONNECTION`, `ERR_INVALID_RECEIVER_TYPE`, `USER_NOT_LOGGED_IN`.
+        """
+        await self._calls.messages.send_transient_message(message)
+
+    async def stop_draft(self, draft: DraftChanged) -> None:
+        """Ask the writer of a draft to stop. The text so far usually arrives as a message.
+
+        Args:
+            draft: as `on_draft_changed` or `events()` gave it.
+
+        Raises:
+            CometChatException: `NO_WEBSOCKET_CONNECTION`; `ERR_INVALID_ARGUMENT` when it is not a `DraftChanged`.
+        """
+        await self._calls.messages.stop_draft(draft)
+
+    async def upload_attachments(
+        self,
+        receiver_id: str,
+        receiver_type: ReceiverTypeName,
+        files: Sequence[UploadFile | str | os.PathLike[str]],
+        *,
+        on_progress: OnProgress = None,
+        on_success: OnSuccess[list[Attachment]] = None,
+        on_error: OnError = None,
+    ) -> list[Attachment]:
+        """Upload files for a message to a user or group. `send_media_message` does so for its `files`.
+
+        Args:
+            receiver_id: uid or guid.
+            files: paths, or `UploadFile`s.
+            on_progress: called with the name of a file, the bytes sent so far, and its size in bytes. In a web page it
+                is called once per file, at the end: the browser does not report progress.
+
+        Returns:
+            Attachments, to be sent with a `MediaMessage`.
+
+        Raises:
+            CometChatException: `ERR_INVALID_FILE_OBJECT`, also when a file cannot be read or changes meanwhile;
+                `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`; `NO_INTERNET_CONNECTION` after several attempts.
+        """
+        return await with_callbacks(
+            lambda: self._calls.uploads.upload_attachments(receiver_id, receiver_type, files, on_progress=on_progress),
+            on_success,
+            on_error,
+        )
+
+    def queue_message(self, message: BaseMessage) -> OutboxEntry:
+        """Send a message as soon as there is a network: now, later, or after the next start of the app.
+
+        The message is saved on the device before this returns. Queued messages are sent in order, and stored once each.
+        A message of `send_message` does not wait for them.
+
+        ```python
+        entry = chat.queue_message(TextMessage(receiver="bob", receiver_type="user", text="hello"))
+        sent = await entry.result()
+        ```
+
+        Args:
+            message: a text, custom or interactive message, or media by URL.
+
+        Returns:
+            The entry: its status, the error when it failed, `cancel()`, `retry()`, and `result()` to wait for it.
+            `on_queued_message_changed` is called with each change.
+
+        Raises:
+            CometChatException: `OUTBOX_NOT_ENABLED`, `OUTBOX_FULL`, `OUTBOX_NOT_SAVED`, `USER_NOT_LOGGED_IN`,
+                `ERR_INVALID_ARGUMENT`.
+        """
+        return self._calls.outbox.queue_message(message)
+
+    def queued_messages(self) -> list[OutboxEntry]:
+        """Return the entries that are pending or have failed, in order.
+
+        Raises:
+            CometChatException: `OUTBOX_NOT_ENABLED`.
+        """
+        return self._calls.outbox.queued_messages()
+
+    async def add_reaction(
+        self, message_id: int, reaction: str, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
+    ) -> BaseMessage:
+        """React to a message.
+
+        Args:
+            reaction: an emoji, or a short word.
+
+        Returns:
+            The message, with its `reactions`.
+
+        Raises:
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it (`ERR_MESSAGE_ID_NOT_FOUND` …).
+        """
+        return await with_callbacks(
+            lambda: self._calls.reactions.add_reaction(message_id, reaction), on_success, on_error
+        )
+
+    async def remove_reaction(
+        self, message_id: int, reaction: str, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
+    ) -> BaseMessage:
+        """Remove the logged-in user's reaction from a message.
+
+        Args:
+            reaction: as it was added.
+
+        Returns:
+            The message, with its `reactions`.
+
+        Raises:
+            CometChatException: as `add_reaction`.
+        """
+        return await with_callbacks(
+            lambda: self._calls.reactions.remove_reaction(message_id, reaction), on_success, on_error
+        )
+
+    async def pin_message(
+        self, message_id: int, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
+    ) -> BaseMessage:
+        """Pin a message in its conversation. In a group its moderators, admins and owner may do so.
+
+        Returns:
+            The message, with `pinned_at` and `pinned_by`.
+
+        Raises:
+            CometChatException: `ERR_PERMISSION_DENIED`, `ERR_PINNED_MESSAGES_LIMIT_EXCEEDED` (`details["limit"]`),
+                `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`.
+        """
+        return await with_callbacks(lambda: self._calls.reactions.pin_message(message_id), on_success, on_error)
+
+    async def unpin_message(
+        self, message_id: int, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
+    ) -> BaseMessage:
+        """Remove the pin of a message.
+
+        Returns:
+            The message.
+
+        Raises:
+            CometChatException: `ERR_PERMISSION_DENIED`, `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`.
+        """
+        return await with_callbacks(lambda: self._calls.reactions.unpin_message(message_id), on_success, on_error)
+
+    async def save_message(
+        self, message_id: int, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
+    ) -> BaseMessage:
+        """Save a message for the logged-in user. Nobody else sees it.
+
+        Returns:
+            The message, with `saved_at`.
+
+        Raises:
+            CometChatException: `ERR_SAVED_MESSAGES_LIMIT_EXCEEDED` (`details["limit"]`), `ERR_MESSAGE_ID_NOT_FOUND`,
+                `ERROR_INVALID_MESSAGE_ID`.
+        """
+        return await with_callbacks(lambda: self._calls.reactions.save_message(message_id), on_success, on_error)
+
+    async def unsave_message(
+        self, message_id: int, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
+    ) -> BaseMessage:
+        """Remove a message from the logged-in user's saved messages.
+
+        Returns:
+            The message.
+
+        Raises:
+            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`.
+        """
+        return await with_callbacks(lambda: self._calls.reactions.unsave_message(message_id), on_success, on_error)
+
+    async def subscribe_to_thread(
+        self, message_id: int, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Follow the thread of a message. Users who reply in a thread follow it automatically.
+
+        Raises:
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.
+        """
+        return await with_callbacks(lambda: self._calls.reactions.subscribe_to_thread(message_id), on_success, on_error)
+
+    async def unsubscribe_from_thread(
+        self, message_id: int, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Stop following the thread of a message.
+
+        Raises:
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.
+        """
+        return await with_callbacks(
+            lambda: self._calls.reactions.unsubscribe_from_thread(message_id), on_success, on_error
+        )
+
+    async def get_flag_reasons(
+        self, *, on_success: OnSuccess[list[FlagReason]] = None, on_error: OnError = None
+    ) -> list[FlagReason]:
+        """Return the reasons for which a message can be reported.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        return await with_callbacks(lambda: self._calls.reactions.get_flag_reasons(), on_success, on_error)
+
+    async def flag_message(
+        self, message_id: int, detail: FlagDetail, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Report a message to the app's moderators.
+
+        Args:
+            detail: the id of a reason of `get_flag_reasons`, and optionally a remark.
+
+        Raises:
+            CometChatException: `INVALID_REASON_ID`, `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
+        """
+        return await with_callbacks(
+            lambda: self._calls.reactions.flag_message(message_id, detail), on_success, on_error
+        )
+
+    async def mark_as_interacted(
+        self, message_id: int, elements: Sequence[str], *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Report that the logged-in user used elements of an interactive message. Only the first report counts.
+
+        Args:
+            elements: ids of the elements.
+
+        Raises:
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
+        """
+        return await with_callbacks(
+            lambda: self._calls.reactions.mark_as_interacted(message_id, elements), on_success, on_error
+        )
+
+    async def mark_as_delivered(
+        self, message: BaseMessage, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Mark a conversation as delivered up to a message.
+
+        Raises:
+            CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
+                `featureThrottled`; `ERROR_INVALID_MESSAGE_ID` when the message was not sent.
+        """
+        return await with_callbacks(lambda: self._calls.receipts.mark_as_delivered(message), on_success, on_error)
+
+    async def mark_as_read(
+        self, message: BaseMessage, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Mark a conversation as read up to a message.
+
+        Raises:
+            CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
+                `featureThrottled`; `ERROR_INVALID_MESSAGE_ID` when the message was not sent.
+        """
+        return await with_callbacks(lambda: self._calls.receipts.mark_as_read(message), on_success, on_error)
+
+    async def mark_message_as_unread(
+        self, message: BaseMessage, *, on_success: OnSuccess[Conversation] = None, on_error: OnError = None
+    ) -> Conversation:
+        """Mark a conversation as unread from a message on.
+
+        Returns:
+            The conversation, with its count of unread messages.
+
+        Raises:
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
+        """
+        return await with_callbacks(lambda: self._calls.receipts.mark_message_as_unread(message), on_success, on_error)
+
+    async def mark_conversation_as_read(
+        self, conversation: Conversation, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Mark all of a conversation as read. Needs no WebSocket.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        return await with_callbacks(
+            lambda: self._calls.receipts.mark_conversation_as_read(conversation), on_success, on_error
+        )
+
+    async def mark_conversation_as_delivered(
+        self, conversation: Conversation, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Mark all of a conversation as delivered. Needs no WebSocket.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        return await with_callbacks(
+            lambda: self._calls.receipts.mark_conversation_as_delivered(conversation), on_success, on_error
+        )
+
+    async def get_message_receipts(
+        self, message_id: int, *, on_success: OnSuccess[list[MessageReceipt]] = None, on_error: OnError = None
+    ) -> list[MessageReceipt]:
+        """Return who has received and read a message of the logged-in user: one receipt per user, with both times.
+
+        Raises:
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
+        """
+        return await with_callbacks(lambda: self._calls.receipts.get_message_receipts(message_id), on_success, on_error)
+
+    def get_last_delivered_message_id(self) -> int:
+        """Return the id of the last message that was handed over to the app; 0 when there is none. Sends no request.
+
+        Raises:
+            CometChatException: `USER_NOT_LOGGED_IN`.
+        """
+        return self._calls.receipts.get_last_delivered_message_id()
+
+    async def get_unread_message_count(
+        self,
+        hide_messages_from_blocked_users: bool = False,
+        *,
+        on_success: OnSuccess[dict[str, Counts]] = None,
+        on_error: OnError = None,
+    ) -> dict[str, Counts]:
+        """Return the numbers of unread messages of all conversations.
+
+        Returns:
+            `{"user": {uid: count}, "group": {guid: count}}`; without the conversations that have none.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        return await with_callbacks(
+            lambda: self._calls.receipts.get_unread_message_count(hide_messages_from_blocked_users),
+            on_success,
+            on_error,
+        )
+
+    async def get_unread_message_count_for_user(
+        self,
+        uid: str,
+        hide_messages_from_blocked_users: bool = False,
+        *,
+        on_success: OnSuccess[Counts] = None,
+        on_error: OnError = None,
+    ) -> Counts:
+        """Return the number of unread messages from a user: `{uid: count}`.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        return await with_callbacks(
+            lambda: self._calls.receipts.get_unread_message_count_for_user(uid, hide_messages_from_blocked_users),
+            on_success,
+            on_error,
+        )
+
+    async def get_unread_message_count_for_group(
+        self, guid: str, *, on_success: OnSuccess[Counts] = None, on_error: OnError = None
+    ) -> Counts:
+        """Return the number of unread messages of a group: `{guid: count}`.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        return await with_callbacks(
+            lambda: self._calls.receipts.get_unread_message_count_for_group(guid), on_success, on_error
+        )
+
+    async def get_unread_message_count_for_all_users(
+        self, *, on_success: OnSuccess[Counts] = None, on_error: OnError = None
+    ) -> Counts:
+        """Return the numbers of unread messages from users, by uid.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        return await with_callbacks(
+            lambda: self._calls.receipts.get_unread_message_count_for_all_users(), on_success, on_error
+        )
+
+    async def get_unread_message_count_for_all_groups(
+        self, *, on_success: OnSuccess[Counts] = None, on_error: OnError = None
+    ) -> Counts:
+        """Return the numbers of unread messages of groups, by guid.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        return await with_callbacks(
+            lambda: self._calls.receipts.get_unread_message_count_for_all_groups(), on_success, on_error
+        )
+
+    async def get_conversation(
+        self,
+        conversation_with: str,
+        conversation_type: ReceiverTypeName = ReceiverType.USER,
+        *,
+        on_success: OnSuccess[Conversation] = None,
+        on_error: OnError = None,
+    ) -> Conversation:
+        """Return the conversation with a user, or of a group.
+
+        Args:
+            conversation_with: the uid or guid.
+            conversation_type: `user` or `group`.
+
+        Raises:
+            CometChatException: `ERR_CONVERSATION_NOT_ACCESSIBLE` when no message was ever exchanged;
+                `INVALID_CONVERSATION_TYPE`.
+        """
+        return await with_callbacks(
+            lambda: self._calls.conversations.get_conversation(conversation_with, conversation_type),
+            on_success,
+            on_error,
+        )
+
+    async def tag_conversation(
+        self,
+        conversation_with: str,
+        conversation_type: ReceiverTypeName,
+        tags: Sequence[str],
+        *,
+        on_success: OnSuccess[Conversation] = None,
+        on_error: OnError = None,
+    ) -> Conversation:
+        """Replace the tags that the logged-in user gave a conversation. Nobody else sees them.
+
+        Args:
+            conversation_with: the uid or guid.
+            conversation_type: `user` or `group`.
+
+        Returns:
+            The conversation with its tags.
+
+        Raises:
+            CometChatException: as `get_conversation`.
+        """
+        return await with_callbacks(
+            lambda: self._calls.conversations.tag_conversation(conversation_with, conversation_type, tags),
+            on_success,
+            on_error,
+        )
+
+    async def delete_conversation(
+        self,
+        conversation_with: str,
+        conversation_type: ReceiverTypeName = ReceiverType.USER,
+        *,
+        on_success: OnSuccess[str] = None,
+        on_error: OnError = None,
+    ) -> str:
+        """Delete a conversation for the logged-in user alone. The next message brings it back without its history.
+
+        Args:
+            conversation_with: the uid or guid.
+            conversation_type: `user` or `group`.
+
+        Raises:
+            CometChatException: as `get_conversation`.
+        """
+        return await with_callbacks(
+            lambda: self._calls.conversations.delete_conversation(conversation_with, conversation_type),
+            on_success,
+            on_error,
+        )
+
+    async def pin_conversation(
+        self,
+        conversation_with: str,
+        conversation_type: ReceiverTypeName = ReceiverType.USER,
+        *,
+        on_success: OnSuccess[Conversation] = None,
+        on_error: OnError = None,
+    ) -> Conversation:
+        """Pin a conversation to the top of the logged-in user's list.
+
+        Args:
+            conversation_with: the uid or guid.
+            conversation_type: `user` or `group`.
+
+        Raises:
+            CometChatException: `ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED`; and as `get_conversation`.
+        """
+        return await with_callbacks(
+            lambda: self._calls.conversations.pin_conversation(conversation_with, conversation_type),
+            on_success,
+            on_error,
+        )
+
+    async def unpin_conversation(
+        self,
+        conversation_with: str,
+        conversation_type: ReceiverTypeName = ReceiverType.USER,
+        *,
+        on_success: OnSuccess[Conversation] = None,
+        on_error: OnError = None,
+    ) -> Conversation:
+        """Remove the pin of a conversation.
+
+        Args:
+            conversation_with: the uid or guid.
+            conversation_type: `user` or `group`.
+
+        Raises:
+            CometChatException: as `get_conversation`.
+        """
+        return await with_callbacks(
+            lambda: self._calls.conversations.unpin_conversation(conversation_with, conversation_type),
+            on_success,
+            on_error,
+        )
+
+    def get_conversation_from_message(self, message: BaseMessage) -> Conversation:
+        """Return the conversation that a message belongs to, without its unread count and tags. Sends no request.
+
+        Raises:
+            CometChatException: `CONVERSATION_NOT_FOUND` when the message does not name the other side.
+        """
+        return self._calls.conversations.get_conversation_from_message(message)
+
+    async def get_user(self, uid: str, *, on_success: OnSuccess[User] = None, on_error: OnError = None) -> User:
+        """Return a user, with their status.
+
+        Raises:
+            CometChatException: `ERR_UID_NOT_FOUND`.
+        """
+        return await with_callbacks(lambda: self._calls.users.get_user(uid), on_success, on_error)
+
+    async def create_user(
+        self, user: User, auth_key: str, *, on_success: OnSuccess[User] = None, on_error: OnError = None
+    ) -> User:
+        """Create a user. For development: in production your backend does so. Needs no login.
+
+        Args:
+            user: with `uid` and `name`.
+            auth_key: the app's auth key.
+
+        Raises:
+            CometChatException: as the server refused it (`ERR_UID_ALREADY_EXISTS` …).
+        """
+        return await with_callbacks(lambda: self._calls.users.create_user(user, auth_key), on_success, on_error)
+
+    async def update_user(
+        self, user: User, auth_key: str, *, on_success: OnSuccess[User] = None, on_error: OnError = None
+    ) -> User:
+        """Change a user with a REST API key, which must not be part of an app that you give away. Needs no login.
+
+        Args:
+            user: with `uid`, and what is to be changed.
+            auth_key: the REST API key.
+
+        Raises:
+            CometChatException: as the server refused it (`AUTH_ERR_NO_ACCESS` with an auth key).
+        """
+        return await with_callbacks(lambda: self._calls.users.update_user(user, auth_key), on_success, on_error)
+
+    async def update_current_user_details(
+        self, user: User, *, on_success: OnSuccess[User] = None, on_error: OnError = None
+    ) -> User:
+        """Change the logged-in user: name, avatar, link, status message, metadata and tags.
+
+        Args:
+            user: the new values. Its uid and role are ignored.
+
+        Returns:
+            The changed user.
+
+        Raises:
+            CometChatException: `USER_NOT_LOGGED_IN`, or as the server refused it.
+        """
+        return await with_callbacks(lambda: self._calls.users.update_current_user_details(user), on_success, on_error)
+
+    async def get_online_user_count(self, *, on_success: OnSuccess[int] = None, on_error: OnError = None) -> int:
+        """Return the number of users who are online.
+
+        Raises:
+            CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection, or as the server refused it.
+        """
+        return await with_callbacks(lambda: self._calls.users.get_online_user_count(), on_success, on_error)
+
+    async def block_users(
+        self, uids: Sequence[str], *, on_success: OnSuccess[dict[str, str]] = None, on_error: OnError = None
+    ) -> dict[str, str]:
+        """Block users: neither they nor the logged-in user can send messages to the other.
+
+        Returns:
+            By uid: `success` or `fail`.
+
+        Raises:
+            CometChatException: `EMPTY_USERS_LIST`.
+        """
+        return await with_callbacks(lambda: self._calls.users.block_users(uids), on_success, on_error)
+
+    async def unblock_users(
+        self, uids: Sequence[str], *, on_success: OnSuccess[dict[str, str]] = None, on_error: OnError = None
+    ) -> dict[str, str]:
+        """Unblock users.
+
+        Returns:
+            By uid: `success` or `fail`.
+
+        Raises:
+            CometChatException: `EMPTY_USERS_LIST`.
+        """
+        return await with_callbacks(lambda: self._calls.users.unblock_users(uids), on_success, on_error)
+
+    async def create_group(
+        self, group: Group, *, on_success: OnSuccess[Group] = None, on_error: OnError = None
+    ) -> Group:
+        """Create a group. The logged-in user becomes its owner and first admin.
+
+        Args:
+            group: with `guid`, `name` and `type`; with `password` if the type is `password`.
+
+        Raises:
+            CometChatException: as the server refused it (`ERR_GUID_ALREADY_EXISTS` …).
+        """
+        return await with_callbacks(lambda: self._calls.groups.create_group(group), on_success, on_error)
+
+    async def get_group(self, guid: str, *, on_success: OnSuccess[Group] = None, on_error: OnError = None) -> Group:
+        """Return a group.
+
+        Raises:
+            CometChatException: `ERR_GUID_NOT_FOUND`, or as the server refused it.
+        """
+        return await with_callbacks(lambda: self._calls.groups.get_group(guid), on_success, on_error)
+
+    async def join_group(
+        self,
+        guid: str,
+        group_type: str = GroupType.PUBLIC,
+        password: str = "",
+        *,
+        on_success: OnSuccess[Group] = None,
+        on_error: OnError = None,
+    ) -> Group:
+        """Join a public group, or one with a password.
+
+        Args:
+            group_type: `public`, or `password` for a group with one.
+            password: of the group.
+
+        Returns:
+            The group, with `has_joined` set.
+
+        Raises:
+            CometChatException: `ERR_EMPTY_GROUP_PASS`, or as the server refused it (`ERR_ALREADY_JOINED`,
+                `ERR_WRONG_GROUP_PASS` …).
+        """
+        return await with_callbacks(
+            lambda: self._calls.groups.join_group(guid, group_type, password), on_success, on_error
+        )
+
+    async def leave_group(self, guid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
+        """Leave a group.
+
+        Raises:
+            CometChatException: as the server refused it (`ERR_NOT_A_MEMBER`, `ERR_OWNER_EXIT_FORBIDDEN` …).
+        """
+        return await with_callbacks(lambda: self._calls.groups.leave_group(guid), on_success, on_error)
+
+    async def create_group_with_members(
+        self,
+        group: Group,
+        members: Sequence[GroupMember],
+        banned: Sequence[str] = (),
+        *,
+        on_success: OnSuccess[tuple[Group, dict[str, str]]] = None,
+        on_error: OnError = None,
+    ) -> tuple[Group, dict[str, str]]:
+        """Create a group with members.
+
+        Args:
+            group: as for `create_group`.
+            members: with `uid` and `scope`; at most 25 including `banned`.
+            banned: uids that may not join.
+
+        Returns:
+            The group, and the text of the error for each uid that could not be added.
+
+        Raises:
+            CometChatException: `INVALID_SCOPE_VALUE`; and as `create_group`.
+        """
+        return await with_callbacks(
+            lambda: self._calls.groups.create_group_with_members(group, members, banned), on_success, on_error
+        )
+
+    async def update_group(
+        self, group: Group, *, on_success: OnSuccess[Group] = None, on_error: OnError = None
+    ) -> Group:
+        """Change the name, icon, description, metadata and tags of a group. Its guid, type and password stay.
+
+        Args:
+            group: with `guid`, and what is to be changed.
+
+        Returns:
+            The changed group.
+
+        Raises:
+            CometChatException: as the server refused it (`ERR_GROUP_NO_MODERATOR_SCOPE` …).
+        """
+        return await with_callbacks(lambda: self._calls.groups.update_group(group), on_success, on_error)
+
+    async def delete_group(self, guid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
+        """Delete a group with all its messages. Its owner and admins may do so.
+
+        Raises:
+            CometChatException: as the server refused it (`ERR_GUID_NOT_FOUND` …).
+        """
+        return await with_callbacks(lambda: self._calls.groups.delete_group(guid), on_success, on_error)
+
+    async def transfer_group_ownership(
+        self, guid: str, uid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Make a member the owner of a group. Only its owner may do so.
+
+        Raises:
+            CometChatException: as the server refused it (`ERR_NOT_A_MEMBER` …).
+        """
+        return await with_callbacks(
+            lambda: self._calls.groups.transfer_group_ownership(guid, uid), on_success, on_error
+        )
+
+    async def add_members_to_group(
+        self,
+        guid: str,
+        members: Sequence[GroupMember],
+        banned: Sequence[str] = (),
+        *,
+        on_success: OnSuccess[dict[str, str]] = None,
+        on_error: OnError = None,
+    ) -> dict[str, str]:
+        """Add members to a group.
+
+        Args:
+            members: with `uid` and `scope`; at most 25 including `banned`.
+            banned: uids to ban from the group.
+
+        Returns:
+            By uid: `success`, or the text of the error.
+
+        Raises:
+            CometChatException: `INVALID_SCOPE_VALUE`, or as the server refused the whole request
+                (`ERR_GUID_NOT_FOUND` …).
+        """
+        return await with_callbacks(
+            lambda: self._calls.members.add_members_to_group(guid, members, banned), on_success, on_error
+        )
+
+    async def kick_group_member(
+        self, guid: str, uid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Remove a member from a group. They may join again.
+
+        Raises:
+            CometChatException: `ERR_NOT_A_MEMBER`, or as the server refused it.
+        """
+        return await with_callbacks(lambda: self._calls.members.kick_group_member(guid, uid), on_success, on_error)
+
+    async def ban_group_member(
+        self, guid: str, uid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Remove a member from a group, and keep them from joining again until they are unbanned.
+
+        Raises:
+            CometChatException: as the server refused it (`ERR_GROUP_NO_MODERATOR_SCOPE` …).
+        """
+        return await with_callbacks(lambda: self._calls.members.ban_group_member(guid, uid), on_success, on_error)
+
+    async def unban_group_member(
+        self, guid: str, uid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Lift the ban of a user. They do not become a member by it.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        return await with_callbacks(lambda: self._calls.members.unban_group_member(guid, uid), on_success, on_error)
+
+    async def update_group_member_scope(
+        self, guid: str, uid: str, scope: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Change the scope of a member.
+
+        Args:
+            scope: `admin`, `moderator` or `participant`.
+
+        Raises:
+            CometChatException: `INVALID_SCOPE_VALUE`, `ERR_NOT_A_MEMBER`, or as the server refused it.
+        """
+        return await with_callbacks(
+            lambda: self._calls.members.update_group_member_scope(guid, uid, scope), on_success, on_error
+        )
+
+    async def get_online_group_member_count(
+        self, guids: Sequence[str], *, on_success: OnSuccess[dict[str, int]] = None, on_error: OnError = None
+    ) -> dict[str, int]:
+        """Return the number of members who are online, by guid.
+
+        Args:
+            guids: groups of the logged-in user.
+
+        Raises:
+            CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection, or as the server refused it.
+        """
+        return await with_callbacks(
+            lambda: self._calls.members.get_online_group_member_count(guids), on_success, on_error
+        )
+
+    async def live_conversations(
+        self, *, conversation_type: ReceiverTypeName | Literal[""] = "", limit: int = 30, most: int = MAX_CONVERSATIONS
+    ) -> LiveConversations:
+        """Return a live list of the user's conversations: order, unread counts, last message, and who is typing.
+
+        ```python
+        async with await chat.live_conversations() as live:
+            async for change in live.changes():
+                ...
+        ```
+
+        If the server is not reachable, the list is empty at first: its `error` says why, and the request is retried.
+
+        Args:
+            conversation_type: only conversations with a `user`, or of a `group`; both by default.
+            limit: the initial number of conversations, 1 to 50; `more()` reads further ones.
+            most: the maximum number of conversations to keep, up to 200.
+
+        Raises:
+            CometChatException: `INVALID_CONVERSATION_TYPE`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`,
+                `ERR_INVALID_ARGUMENT` if 100 lists are open, `USER_NOT_LOGGED_IN`, or another code of the server.
+        """
+        return await self._calls.live.live_conversations(conversation_type=conversation_type, limit=limit, most=most)
+
+    async def live_messages(
+        self,
+        *,
+        uid: str = "",
+        guid: str = "",
+        parent_message_id: int = 0,
+        replies: bool = False,
+        limit: int = 30,
+        most: int = MAX_MESSAGES,
+    ) -> LiveMessages:
+        """Return a live list of the messages of a conversation, followed by those that are queued.
+
+        If the server is not reachable, the list contains the queued messages at first: its `error` says why, and the
+        request is retried.
+
+        Args:
+            uid: the conversation with this user. Give either `uid` or `guid`.
+            guid: the conversation of this group.
+            parent_message_id: only the replies in the thread of this message.
+            replies: whether to include the replies in threads. Each message has its `reply_count` in any case.
+            limit: the initial number of messages, 1 to 100; `older()` reads further back.
+            most: the maximum number of messages to keep, up to 1,000; the oldest are dropped when newer ones arrive.
+
+        Raises:
+            CometChatException: `ERR_INVALID_ARGUMENT` unless exactly one of `uid` and `guid` is given, or if 100 lists
+                are open; `ERROR_INVALID_MESSAGE_ID`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`,
+                `USER_NOT_LOGGED_IN`, or another code of the server.
+        """
+        return await self._calls.live.live_messages(
+            uid=uid, guid=guid, parent_message_id=parent_message_id, replies=replies, limit=limit, most=most
+        )

@@ -1,0 +1,46 @@
+"""What this client changed itself: its listeners are not called for it, but the position and the live lists follow."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from tailwire.sdk.dispatch.incoming import Incoming
+from tailwire.sdk.dispatch.queue import EventQueue
+from tailwire.sdk.listeners.own import MessageStored
+from tailwire.sdk.session_holder import SessionHolder
+from tailwire.wire.entities import BaseMessage
+
+
+class EventSink(Protocol):
+    """Something that follows all events of a client: its live lists."""
+
+    def tell(self, event: object, uid: str) -> None: ...
+    def __bool__(self) -> bool: ...
+
+
+class OwnChanges:
+    """Records what this client changed, and passes it and all other events to the live lists."""
+
+    def __init__(self, sessions: SessionHolder, incoming: Incoming, queue: EventQueue, lists: EventSink) -> None:
+        self._sessions = sessions
+        self._incoming = incoming
+        self._queue = queue
+        self._lists = lists
+
+    def tell(self, event: object) -> None:
+        """Pass an event of the server, or a change of this client (see `listeners.own`), to the live lists."""
+        if self._lists:
+            self._lists.tell(event, self._sessions.uid)
+
+    def message_stored(self, message: BaseMessage) -> None:
+        """Record that the server stored a message of this client: catch-up must not hand it over as missed."""
+        self._incoming.sent(message)
+        self._sessions.served.ahead(message.id)
+        self.note_position()
+        self.tell(MessageStored(message))
+
+    def note_position(self) -> None:
+        """When nothing waits to be handed over, the app has been served up to the position of the catch-up."""
+        if self._queue.empty:
+            self._sessions.served.all_handed_over(self._incoming.machine.position)
+            self._sessions.save_soon()

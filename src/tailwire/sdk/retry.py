@@ -1,0 +1,121 @@
+"""When a request is tried again: after which codes, how often, and after which waits.
+
+The connection has its own waits (`connection.backoff`), because the machine takes time and chance as inputs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tailwire.sdk.connection.causes import Cause
+from tailwire.sdk.exceptions import CometChatException
+
+T = TypeVar("T")
+
+IN_DOUBT = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_MISSION_FAILED"})
+"""After these codes the server may have carried out the request."""
+RETRYABLE = IN_DOUBT | {"ERR_TOO_MANY_REQUESTS"}
+"""After these codes the same request may succeed a little later."""
+TOKEN_REJECTED = frozenset({"AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "ERR_AUTH_TOKEN_EXPIRED"})
+"""With these codes the server rejects the auth token."""
+NOTHING_SENT = frozenset({Cause.CONNECTION_REFUSED, Cause.NAME_LOOKUP_FAILED})
+"""With these causes no byte of the request has left this device."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Waits that grow by a factor, from the first to the longest.
+
+    Attributes:
+        first: seconds.
+        longest: seconds.
+    """
+
+    first: float
+    longest: float
+    factor: float = 2.0
+
+
+class Waits:
+    """The waits between the attempts of one call.
+
+    Each wait is drawn from the upper half of its length, so that clients that failed together do not retry together.
+
+    Args:
+        chance: a random number in [0, 1).
+    """
+
+    def __init__(self, policy: RetryPolicy, chance: Callable[[], float]) -> None:
+        self._policy = policy
+        self._chance = chance
+        self._length = policy.first
+
+    def reset(self) -> None:
+        """Begin again with the first wait: an attempt has succeeded."""
+        self._length = self._policy.first
+
+    def next(self, asked: float | None = None) -> float:
+        """Return the next wait in seconds.
+
+        Args:
+            asked: the least number of seconds, as the server asked (`Retry-After`). Up to one second is added, because
+                other clients were asked the same.
+        """
+        wait = self._length * (0.5 + self._chance() / 2)
+        self._length = min(self._length * self._policy.factor, self._policy.longest)
+        if not asked:
+            return wait
+        return max(wait, asked + self._chance() * min(asked, 1.0))
+
+
+MAX_ATTEMPTS = 4
+REQUEST_RETRY = RetryPolicy(first=0.25, longest=5.0, factor=3.0)
+"""For the `MAX_ATTEMPTS` of one request, while its caller waits."""
+
+
+async def repeat(attempt: Callable[[], Awaitable[T]], chance: Callable[[], float], *, safe: bool) -> T:
+    """Try a request up to `MAX_ATTEMPTS` times, with growing waits between.
+
+    Args:
+        attempt: one attempt.
+        chance: a random number in [0, 1).
+        safe: whether an attempt whose answer was lost may be repeated. If not, it is repeated only when the server has
+            certainly done nothing: it was not reached at all, or it refused for now.
+
+    Raises:
+        CometChatException: that of the last attempt.
+    """
+    waits = Waits(REQUEST_RETRY, chance)
+    for number in range(1, MAX_ATTEMPTS + 1):
+        try:
+            return await attempt()
+        except CometChatException as e:
+            too_long = (e.retry_after or 0) > REQUEST_RETRY.longest
+            if number == MAX_ATTEMPTS or too_long or not _may_repeat(e, safe=safe):
+                raise
+            await asyncio.sleep(waits.next(e.retry_after))
+    raise AssertionError("the loop returns or raises")
+
+
+def _may_repeat(error: CometChatException, *, safe: bool) -> bool:
+    if safe:
+        return error.code in RETRYABLE
+    return error.code == "ERR_TOO_MANY_REQUESTS" or error.cause in NOTHING_SENT
+
+
+_IDEMPOTENT = re.compile(
+    "PUT (/me|/blockedusers|/messages/[^/]+|/groups/[^/]+|.*/conversation)"
+    "|DELETE (/blockedusers|.*/conversation/(pin|read))"
+    "|POST (/files/upload-url|.*/conversation/(pin|read|delivered))"
+    "|(POST|DELETE) /messages/[^/]+/(reactions/[^/]+|pin|save|thread/subscription)"
+    "|PATCH /messages/[^/]+/interacted"
+)
+
+
+def is_safe(method: str, path: str) -> bool:
+    """Return whether a request may be repeated when its answer was lost: it is a GET, or it is idempotent."""
+    return method == "GET" or _IDEMPOTENT.fullmatch(f"{method} {path}") is not None

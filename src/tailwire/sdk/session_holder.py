@@ -1,0 +1,110 @@
+"""The session of a client, kept in memory and in the session store, with the position that the app has reached."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from tailwire.sdk.dispatch.served import Served
+from tailwire.sdk.exceptions import failure
+from tailwire.sdk.gate import Gate
+from tailwire.sdk.session import Session, SessionStore, claim
+
+log = logging.getLogger("tailwire")
+SAVE_DELAY_SECONDS = 0.2
+"""Moves of the position within this time are saved together."""
+
+
+class SessionHolder:
+    """Holds the session of the logged-in user, and saves each change of it.
+
+    Attributes:
+        current: the session, or None when no user is logged in.
+        ended: the last session, where the server has rejected its token: the next login of its user resumes from its
+            position.
+        served: how far the app has been served.
+    """
+
+    def __init__(self, app_id: str, store: SessionStore, gate: Gate) -> None:
+        self._app_id = app_id
+        self._gate = gate
+        self._timer: asyncio.TimerHandle | None = None
+        self.store = store
+        self.current: Session | None = None
+        self.ended: Session | None = None
+        self.served = Served()
+
+    @property
+    def uid(self) -> str:
+        """The uid of the logged-in user; "" when there is none."""
+        return self.current.uid if self.current is not None else ""
+
+    def require(self) -> Session:
+        """Return the session.
+
+        Raises:
+            CometChatException: `USER_NOT_LOGGED_IN`.
+        """
+        if self.current is None:
+            raise failure("USER_NOT_LOGGED_IN")
+        return self.current
+
+    def token_of(self, uid: str) -> str:
+        """Return the auth token, if this user is still the one who is logged in.
+
+        Raises:
+            CometChatException: `USER_NOT_LOGGED_IN`.
+        """
+        session = self.require()
+        if session.uid != uid:
+            raise failure("USER_NOT_LOGGED_IN")
+        return session.auth_token
+
+    def claim(self) -> Callable[[], None]:
+        """Keep other clients away from the saved session; return the function that releases it.
+
+        Raises:
+            CometChatException: `SESSION_IN_USE`.
+        """
+        return claim(self.store, self._app_id)
+
+    def load(self) -> Mapping[str, Any] | None:
+        """Return the saved session as the store has it, or None."""
+        return self.store.load(self._app_id)
+
+    def keep(self, session: Session) -> None:
+        """Replace the session, and save it."""
+        self.current = session
+        self.save()
+
+    def clear(self) -> None:
+        """Forget the session, also in the store: the user logs out."""
+        self.current = self.ended = None
+        self.served.begin(None)
+        self.store.clear(self._app_id)
+
+    def save(self) -> None:
+        """Save the session. A store that fails is logged, and tried again with the next change."""
+        if self.current is not None:
+            try:
+                self.store.save(self._app_id, self.current.to_saved())
+            except Exception:
+                log.exception("the session could not be saved on this device; the next change saves it again")
+
+    def save_soon(self) -> None:
+        """Save the position within `SAVE_DELAY_SECONDS`, if it has moved."""
+        if self._gate.closed or self._timer is not None or self.current is None:
+            return
+        if self.served.position != self.current.position:
+            self._timer = asyncio.get_running_loop().call_later(SAVE_DELAY_SECONDS, self.save_position)
+
+    def save_position(self) -> None:
+        """Save the position now, if it has moved."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self.current is not None and self.current.position != self.served.position:
+            self.keep(replace(self.current, position=self.served.position))

@@ -1,0 +1,189 @@
+"""Token renewal: when the app's token provider is asked, and what is done with the token that it returns.
+
+The provider is asked for one of three reasons:
+
+1. The server rejected the token of an attempt to connect: the machine commands `RenewToken`, and the next attempt waits
+   for the new token (`before_attempt`).
+2. The token of the open socket is about to end: the machine commands `RenewInPlace`, and the socket stays open
+   (`in_place`). How long before the end is in `connection.backoff.renewal_wait`.
+3. The server rejected the token of a request (`renew_rejected`).
+
+A failure of 1 or 2 is reported to the machine, which waits as its back-off says (`State.renewals_failed`). Between two
+calls for reason 3 are the waits of `REJECTED_RETRY`; meanwhile rejected requests fail without a call of the provider.
+
+For all three: the provider is asked for one token at a time, and not at all when the token was already replaced. A
+token is kept only when the server accepts it, for the same user. When the server cannot be reached, the next renewal
+first tries the token that the provider has returned already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from tailwire.sdk.connection import inputs as i
+from tailwire.sdk.exceptions import CometChatException, failure
+from tailwire.sdk.gate import Gate
+from tailwire.sdk.io.failures import WireClosed, attempt_failed
+from tailwire.sdk.io.link import Connector, Granted
+from tailwire.sdk.io.owner import Runner
+from tailwire.sdk.io.world import Wire, World
+from tailwire.sdk.retry import RetryPolicy, Waits
+from tailwire.sdk.session_holder import SessionHolder
+
+log = logging.getLogger("tailwire")
+TokenProvider = Callable[[], Awaitable[str]]
+REJECTED_RETRY = RetryPolicy(first=1.0, longest=60.0)
+"""Between two calls of the provider because of rejected requests; begins again after a minute without one."""
+
+
+class Tokens:
+    """Renews the auth token of a session with the app's token provider.
+
+    Args:
+        provider: None when the app has none.
+
+    Attributes:
+        socket_token: the token with which the socket was opened, or that the server accepted on it since.
+    """
+
+    def __init__(
+        self, sessions: SessionHolder, provider: TokenProvider | None, connector: Connector, gate: Gate, world: World
+    ) -> None:
+        self._sessions = sessions
+        self._provider = provider
+        self._connector = connector
+        self._me = connector.me
+        self._gate = gate
+        self._now = world.now
+        self._lock = asyncio.Lock()
+        self._unchecked = ("", "")  # an old token, and its successor that the server could not be asked about yet
+        self._waits = Waits(REJECTED_RETRY, world.chance)
+        self._not_before = 0.0
+        self._epoch = 0
+        self._offering: asyncio.Task[None] | None = None
+        self._offered = ""
+        self.socket_token = ""
+
+    # For the connection.
+
+    def before_attempt(self, runner: Runner, epoch: int) -> asyncio.Task[None]:
+        """Get a new token before the next attempt; report the outcome to the machine."""
+        self._cancel_offer()
+        return runner.begin(self._before_attempt(runner, epoch))
+
+    async def _before_attempt(self, runner: Runner, epoch: int) -> None:
+        try:
+            await self.renew(self.socket_token or self._sessions.require().auth_token)
+        except CometChatException as e:  # the server was not reached, or rejected the new token
+            runner.feed(i.TokenRenewalFailed(epoch, attempt_failed(e).cause))
+        except Exception as e:  # noqa: BLE001 - the app's own code may raise anything
+            log.warning("the token provider failed: %r", e)
+            runner.feed(i.TokenRenewalFailed(epoch))
+        else:
+            runner.feed(i.TokenRenewed(epoch))
+
+    def in_place(self, runner: Runner, epoch: int, wire: Wire | None) -> None:
+        """Get a new token, and offer it to the server on the open socket. The server's answer arrives as a frame.
+
+        A socket that closes meanwhile does not cancel this: the new token is kept for the next attempt.
+        """
+        self._cancel_offer()
+        self._epoch = epoch
+        if wire is not None:
+            self._offering = runner.begin(self._in_place(runner, epoch, wire))
+
+    async def _in_place(self, runner: Runner, epoch: int, wire: Wire) -> None:
+        try:
+            await self.renew(self.socket_token)
+            session = self._sessions.require()
+            self._offered = session.auth_token
+            await wire.send(json.dumps(await self._connector.renewal_frame(session.uid, session.auth_token)))
+        except WireClosed:
+            return  # the task that reads the socket reports it
+        except Exception as e:  # noqa: BLE001 - the app's own code may raise anything
+            log.warning("the token could not be renewed, it is tried again: %r", e)
+            runner.feed(i.TokenRenewalFailed(epoch))
+
+    def answered(self, runner: Runner, granted: Granted | None) -> None:
+        """Take the server's answer to an offered token; None when the server rejected it."""
+        if granted is None:
+            runner.feed(i.TokenRenewalFailed(self._epoch))
+        else:
+            self.socket_token = self._offered
+            runner.feed(i.TokenTaken(self._epoch, granted.left))
+
+    def _cancel_offer(self) -> None:
+        # It has taken too long, and holds the lock.
+        if self._offering is not None:
+            self._offering.cancel()
+            self._offering = None
+
+    # For requests.
+
+    async def renew_rejected(self, old: str) -> bool:
+        """Renew the token after a request with `old` was rejected. Return whether there is another token now."""
+        session = self._sessions.require()
+        if session.auth_token != old:
+            return True
+        if self._provider is None or session.expired or self._gate.closed:
+            return False
+        if self._lock.locked():
+            async with self._lock:
+                return self._sessions.require().auth_token != old
+        if self._now() < self._not_before:
+            return False
+        if self._now() > self._not_before + REJECTED_RETRY.longest:
+            self._waits.reset()
+        self._not_before = self._now() + self._waits.next()
+        try:
+            await self.renew(old)
+        except Exception as e:  # noqa: BLE001 - the app's own code may raise anything
+            log.warning("the rejected token could not be renewed: %r", e)
+        return self._sessions.require().auth_token != old
+
+    # For both.
+
+    async def renew(self, old: str) -> None:
+        """Replace the token `old` of the session, unless that has happened already.
+
+        Raises:
+            Exception: whatever the provider raises; `TypeError` when it does not return a token.
+            CometChatException: as the server rejects the token; `USER_NOT_AUTHORISED` for the token of another user.
+        """
+        async with self._lock:
+            if self._sessions.require().auth_token != old:
+                return
+            token = self._unchecked[1] if self._unchecked[0] == old else await self._ask_provider()
+            self._unchecked = (old, token)
+            signed = await self._check(token)
+            self._unchecked = ("", "")
+            session = self._sessions.require()
+            if session.auth_token == old:  # else another user has logged in meanwhile
+                self._connector.keep_pass(signed)
+                self._sessions.keep(replace(session, auth_token=token))
+
+    async def _check(self, token: str) -> str:
+        # Returns the pass that belongs to the token.
+        try:
+            user, signed = await self._me(token)
+            if user["uid"] != self._sessions.require().uid:
+                raise failure("USER_NOT_AUTHORISED")
+        except CometChatException as e:
+            if e.code != "NO_INTERNET_CONNECTION":
+                self._unchecked = ("", "")
+            raise
+        return signed
+
+    async def _ask_provider(self) -> str:
+        if self._provider is None:
+            raise RuntimeError("there is no token provider")
+        given = self._provider()
+        token = await given if inspect.isawaitable(given) else given
+        if not isinstance(token, str) or not token:
+            raise TypeError(f"the token provider returned a {type(token).__name__}, not a token")
+        return token
