@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "tailwire"
 # Percent of statements and branches, by package.
-FLOORS = {"sdk/connection": 97.0, "sdk/continuity": 89.0, "server/rules": 39.0, "wire": 82.0}
+FLOORS = {"sdk/connection": 96.0, "sdk/continuity": 87.0, "server/rules": 38.0, "wire": 80.0}
 
 
 def package_of(path: Path) -> str:
