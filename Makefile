@@ -58,9 +58,10 @@ test: $(STAMP)  ## the whole test suite, a process for each core
 fast: $(STAMP)  ## the tests that need no server process, a process for each core
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal tests/unit tests/explore -m "not slow"
 
-coverage: $(STAMP)  ## branch coverage of the tests without a server process, by package, against its floors
+coverage: $(STAMP)  ## branch coverage of the pure packages by their own tests, against its floors
 	@rm -rf .coverage && mkdir .coverage
-	@$(BIN)/coverage run -m pytest -q tests/unit tests/explore -m "not slow"
+	@$(BIN)/coverage run -m pytest -q -m "not slow" tests/unit/sdk/connection tests/unit/sdk/continuity \
+	  tests/unit/server/rules tests/unit/wire tests/explore
 	@$(BIN)/coverage combine -q
 	@$(BIN)/python scripts/check_coverage.py
 

@@ -1,7 +1,7 @@
-"""Compare the branch coverage of each package with its floor (`make coverage`).
+"""Compare the branch coverage of the pure packages with their floors (`make coverage`).
 
-Measured are the tests without a server process, `tests/unit` and `tests/explore`: what only `tests/spec` reaches is not
-in these figures, so that floors of packages which are tested there are low. A floor is raised when the figure has risen.
+Measured are their own tests and the exploration, in a minute or so. Permissions are tested over HTTP, in `tests/spec`,
+which is not measured here: the floor of `server/rules` is low for that reason. Raise a floor when its figure has risen.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "tailwire"
 # Percent of statements and branches, by package.
-FLOORS: dict[str, float] = {}
+FLOORS = {"sdk/connection": 96.0, "sdk/continuity": 87.0, "server/rules": 38.0, "wire": 80.0}
 
 
 def package_of(path: Path) -> str:
@@ -44,14 +44,13 @@ def measured() -> dict[str, float]:
 
 
 def main() -> int:
-    """Print each package's coverage, and those that are below their floor."""
+    """Print each package's coverage, and fail if one is below its floor."""
     found, missed = measured(), []
-    for package, percent in found.items():
-        floor = FLOORS.get(package)
-        print(f"{package:20} {percent:6.1f} %" + (f"   floor {floor:.0f} %" if floor is not None else ""))
-        if floor is not None and percent < floor:
+    for package, floor in FLOORS.items():
+        percent = found.get(package, 0.0)
+        print(f"{package:20} {percent:6.1f} %   floor {floor:.0f} %")
+        if percent < floor:
             missed.append(f"{package} is covered to {percent:.1f} %, its floor is {floor:.0f} %")
-    missed += [f"{package} has a floor and was not measured" for package in FLOORS if package not in found]
     print("\n".join(missed) or "coverage: no package is below its floor")
     return 1 if missed else 0
 

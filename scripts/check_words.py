@@ -20,6 +20,7 @@ CLEAN = [
     "docs/backend.md",
     "docs/connection-states.md",
     "docs/project/releasing.md",
+    "scripts/check_coverage.py",
     "scripts/check_distribution.py",
     "scripts/check_public_types.py",
     "scripts/check_references.py",
