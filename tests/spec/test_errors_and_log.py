@@ -38,7 +38,7 @@ async def test_network_errors_say_what_is_wrong_and_what_to_do():
     nobody = await error_at(f"http://127.0.0.1:{port}")
     unknown = await error_at("http://nowhere.invalid")
     for error, cause, words, advice in (
-        (plain, Cause.TLS_FAILED, "No secure connection could be agreed on", "write http:// before the host"),
+        (plain, Cause.TLS_FAILED, "The TLS handshake with the server failed", "write http:// before the host"),
         (nobody, Cause.CONNECTION_REFUSED, "Nothing listens at the server's address.", "tailwire serve"),
         (unknown, Cause.NAME_LOOKUP_FAILED, "The server's name was not found.", "Check how the host is written"),
     ):

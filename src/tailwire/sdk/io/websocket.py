@@ -150,9 +150,8 @@ async def _opened(
         parts = urlsplit(url)
         way["sock"] = await connected_socket(parts.hostname or "", parts.port or (443 if way else 80))
     elif not proxy.socks and isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
-        way["happy_eyeballs_delay"] = (
-            ATTEMPT_DELAY_SECONDS  # uvloop does not support it, and tries the addresses of a proxy in turn
-        )
+        # uvloop does not support it, and tries the addresses of a proxy in turn.
+        way["happy_eyeballs_delay"] = ATTEMPT_DELAY_SECONDS
     return await _Connect(
         url,
         additional_headers=headers,
