@@ -41,7 +41,7 @@ CALLBACKS: dict[str, str] = {  # the callback, and what the tests' listener note
 }  # fmt: skip
 FRAMES = {  # what crosses the WebSocket, in the order of the protocol's tables
     "`auth` and its answer": "interop/test_javascript_sdk.py::test_login_settings_socket_and_logout",
-    "a refused `auth`": "e2e/test_bad_input.py::test_frames",
+    "a refused `auth`": "e2e/test_bad_input.py::test_invalid_frames_are_refused",
     "ping, pong": "spec/test_modes.py::test_ping_succeeds_with_a_socket_and_fails_without",
     "`typing_indicator` started, ended": "interop/test_javascript_sdk.py::test_typing_transient_and_presence",
     "`transient_message`": "interop/test_javascript_sdk.py::test_typing_transient_and_presence",
@@ -57,9 +57,9 @@ FRAMES = {  # what crosses the WebSocket, in the order of the protocol's tables
     "`pin`, `save`": "interop/test_javascript_sdk.py::test_pins_saves_and_flags",
     "`conversation_pin`": "spec/test_chapters.py::test_conversations",
     "own messages and receipts on other devices": "interop/test_javascript_sdk.py::test_several_devices_of_one_user",
-    "after a reload": "interop/test_javascript_sdk.py::test_a_reloaded_page_hears_again",
-    "after a time offline": "interop/test_javascript_sdk.py::test_a_device_that_is_offline_for_a_while",
-    "after the server was killed": "interop/test_javascript_sdk.py::test_a_server_that_is_killed_and_comes_back",
+    "after a reload": "interop/test_javascript_sdk.py::test_reloaded_page_receives_events",
+    "after a time offline": "interop/test_javascript_sdk.py::test_offline_device_catches_up",
+    "after the server was killed": "interop/test_javascript_sdk.py::test_killed_server_returns",
 }
 LEFT_OUT = {
     "Calls (`startCall`, `acceptCall` …, `CallListener`)": "needs media servers; out of scope",

@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests"
 SDK = ROOT / "src" / "tailwire" / "sdk"
-HELPERS = ("harness.py", "rest.py", "receiver.py", "between.py", "informed.py", "interop/stage.py")
+HELPERS = ("harness.py", "rest.py", "receiver.py", "between.py", "interop/stage.py")
 FOLDERS = ("spec/", "property/", "e2e/", "unit/")
 BROAD = (
     "spec/test_rest_api.py",

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tailwire.sdk.calls.message_requests import MessagesRequest as MessagesRequest
     from tailwire.sdk.calls.message_requests import MessagesRequestBuilder as MessagesRequestBuilder
     from tailwire.sdk.calls.outcome import OnError as OnError
+    from tailwire.sdk.calls.outcome import OnProgress as OnProgress
     from tailwire.sdk.calls.outcome import OnSuccess as OnSuccess
     from tailwire.sdk.calls.receipts import Counts as Counts
     from tailwire.sdk.calls.upload_request import UploadAttachment as UploadAttachment
@@ -96,6 +97,7 @@ if TYPE_CHECKING:
     from tailwire.sdk.reaction_counts import CometChatHelper as CometChatHelper
     from tailwire.sdk.session import MemorySessionStore as MemorySessionStore
     from tailwire.sdk.session import SessionStore as SessionStore
+    from tailwire.sdk.tokens import TokenProvider as TokenProvider
     from tailwire.wire.constants import ActionType as ActionType
     from tailwire.wire.constants import Category as Category
     from tailwire.wire.constants import ConversationType as ConversationType
@@ -153,7 +155,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "adapters.toga": ("watch_toga",),
     "adapters.watching": ("Watch",),
     "sdk.app_settings": ("AppSettings", "AppSettingsBuilder"),
-    "sdk.calls.outcome": ("OnError", "OnSuccess"),
+    "sdk.calls.outcome": ("OnError", "OnProgress", "OnSuccess"),
     "sdk.calls.connection": ("Connection",),
     "sdk.calls.receipts": ("Counts",),
     "sdk.tokens": ("TokenProvider",),
@@ -170,7 +172,6 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "UsersRequestBuilder",
     ),
     "sdk.reaction_counts": ("CometChatHelper",),
-    "sdk.calls.tokens": ("TokenProvider",),
     "sdk.calls.upload_request": ("UploadAttachment", "UploadFileRequest"),
     "sdk.calls.uploads": ("UploadFile",),
     "sdk.client": ("ChatClient",),
