@@ -82,7 +82,13 @@ class Chat:
         self.page.update()
         for c in (item.conversation for item in self.conversations.items):
             if c.unread_message_count and place_of(c) == self.place:
-                self.marking = asyncio.create_task(self.chat.mark_conversation_as_read(c, on_error=print))
+                self.marking = asyncio.create_task(self.mark_as_read(c))
+
+    async def mark_as_read(self, conversation):
+        try:
+            await self.chat.mark_conversation_as_read(conversation)
+        except CometChatException as error:
+            print(error)
 
     def line(self, item):
         c = item.conversation

@@ -83,9 +83,15 @@ class ChatPage:
             name = other.name + (" is typing…" if item.typing else "")
             with ui.item(name, on_click=lambda place=place: self.open(*place)).classes("w-full"):
                 if c.unread_message_count and place == self.place:
-                    ui.timer(0, lambda c=c: self.chat.mark_conversation_as_read(c, on_error=print), once=True)
+                    ui.timer(0, lambda c=c: self.mark_as_read(c), once=True)
                 elif c.unread_message_count:
                     ui.badge(str(c.unread_message_count)).classes("self-center")
+
+    async def mark_as_read(self, conversation):
+        try:
+            await self.chat.mark_conversation_as_read(conversation)
+        except CometChatException as error:
+            print(error)
 
     @ui.refreshable_method
     def show_messages(self):

@@ -104,12 +104,18 @@ class ChatApp(App):
             unread = f"  {c.unread_message_count} new" if c.unread_message_count else ""
             options.add_option(Content.assemble(plain(c.conversation_with.name), (unread, "bold $accent")))
             if unread and place_of(c) == self.place:
-                self.run_worker(self.chat.mark_conversation_as_read(c, on_error=self.log))
+                self.run_worker(self.mark_as_read(c))
         options.highlighted = marked
         if self.messages is not None:
             self.query_one("#messages").update(Content("\n").join(self.row(item) for item in self.messages.items))
             typing = " ".join(f"{plain(user.name)} is typing…" for user in self.messages.typing)
             self.query_one("#text").placeholder = typing or "Message"
+
+    async def mark_as_read(self, conversation) -> None:
+        try:
+            await self.chat.mark_conversation_as_read(conversation)
+        except CometChatException as error:
+            self.log(error)
 
     def row(self, item) -> Content:
         m = item.message

@@ -116,7 +116,7 @@ def parameter(one: griffe.Parameter) -> str:
 
 
 def signature(name: str, function: griffe.Function) -> str:
-    """Return the signature of a function or method, without `self` and the callbacks that every call takes."""
+    """Return the signature of a function or method, without `self` and the callbacks of `CometChat`."""
     parts, keywords = [], False
     for one in function.parameters:
         if one.name in ("self", "cls", *CALLBACKS):
@@ -224,7 +224,7 @@ def pages() -> dict[Path, str]:
         "# API reference",
         "",
         HEAD,
-        "Methods of the client also take `on_success` and `on_error`, two callbacks in",
+        "Async methods of `CometChat` also take `on_success` and `on_error`, two callbacks in",
     ]
     index += ["place of the result and the exception; they are left out here.", ""]
     for page, names in reversed(placed().items()):

@@ -2,15 +2,16 @@
 
 `src/tailwire/sdk/methods.py`: each public method of a group of calls (`sdk/all_calls.py`) becomes a method of
 `ChatClient` with the same parameters and docstring. It checks that the client is open and used from its event loop, and
-forwards the call. Async methods of the documented API also get `on_success` and `on_error`.
+forwards the call.
 
 `src/tailwire/sdk/cometchat/static_methods.py`: each documented method of `ChatClient` becomes a class method that calls
-it on the current client.
+it on the current client. Async ones also get the documented callbacks, `on_success` and `on_error`.
 """
 
 from __future__ import annotations
 
 import ast
+import copy
 import inspect
 import sys
 from pathlib import Path
@@ -24,16 +25,11 @@ STATIC = ROOT / "src" / "tailwire" / "sdk" / "cometchat" / "static_methods.py"
 WITHOUT_CALLBACKS = frozenset(
     {
         "end_typing",
-        "live_conversations",
-        "live_messages",
         "send_transient_message",
         "start_typing",
-        "stop_draft",
-        "wait_connected",
-        "wait_disconnected",
     }
 )
-"""Async methods that the documented API lacks, or has without callbacks."""
+"""Async methods that the documented API has without callbacks."""
 LEFT_OUT = frozenset({"connection", "restore"})
 """Public methods of groups that `ChatClient` has in its own way, or not at all."""
 NOT_DOCUMENTED = frozenset(
@@ -115,15 +111,8 @@ def forwarded(group: str, node: Function) -> str:
         group = group.replace("_usable", "")  # a closed client still lets go of its listeners
     call = f"self.{group}.{node.name}({passed(arguments)})"
     is_async = isinstance(node, ast.AsyncFunctionDef) and not any(isinstance(n, ast.Yield) for n in ast.walk(node))
-    if is_async and node.name in WITHOUT_CALLBACKS:
-        call = f"return await {call}" if result != "None" else f"await {call}"
-    elif is_async:
-        for name, kind in (("on_success", f"OnSuccess[{result}]"), ("on_error", "OnError")):
-            arguments.kwonlyargs.append(ast.arg(name, ast.parse(kind, mode="eval").body))
-            arguments.kw_defaults.append(ast.Constant(None))
-        call = f"return await with_callbacks(lambda: {call}, on_success, on_error)"
-    elif result != "None":
-        call = f"return {call}"
+    call = f"await {call}" if is_async else call
+    call = f"return {call}" if result != "None" else call
     overload = next((d for d in node.decorator_list if ast.unparse(d) == "overload"), None)
     head = signature(node, [overload] if overload else [], is_async=is_async)
     if overload:
@@ -145,12 +134,7 @@ def collect(node: Function, module: str, imports: dict[str, str]) -> None:
 
 def text() -> str:
     """The text of the module with the methods of `ChatClient`."""
-    imports = {
-        "CallingClient": "from tailwire.sdk.all_calls import CallingClient",
-        "OnError": "from tailwire.sdk.calls.outcome import OnError",
-        "OnSuccess": "from tailwire.sdk.calls.outcome import OnSuccess",
-        "with_callbacks": "from tailwire.sdk.calls.outcome import with_callbacks",
-    }
+    imports = {"CallingClient": "from tailwire.sdk.all_calls import CallingClient"}
     body = ""
     for group, kind in groups():
         for node in public_methods(kind):
@@ -159,31 +143,74 @@ def text() -> str:
     return formatted(HEAD + "\n".join(sorted(set(imports.values()))) + CLASS + body, TARGET)
 
 
+def with_callback_parameters(node: ast.AsyncFunctionDef, result: str, on_error: str, required: bool) -> ast.arguments:
+    """The parameters of an async method and its callbacks; `on_error` may be required."""
+    arguments = copy.deepcopy(node.args)
+    for name, kind in (("on_success", f"OnSuccess[{result}]"), ("on_error", on_error)):
+        arguments.kwonlyargs.append(ast.arg(name, ast.parse(kind, mode="eval").body))
+        arguments.kw_defaults.append(None if required and name == "on_error" else ast.Constant(None))
+    return arguments
+
+
+def static_signatures(node: Function) -> str:
+    """The source of a class method up to its colon, after its overloads."""
+    result = ast.unparse(node.returns) if node.returns else "None"
+    method = ast.Name("classmethod")
+    forms: list[tuple[Function, list[ast.expr]]] = []
+    if isinstance(node, ast.AsyncFunctionDef) and node.name not in WITHOUT_CALLBACKS:
+        with_error = result if result == "None" else f"{result} | None"
+        for on_error, required, returned in (
+            ("None", False, result),
+            ("OnError", True, with_error),
+            ("OnError", False, with_error),
+        ):
+            is_overload = required or on_error == "None"
+            if is_overload and with_error == result:
+                continue
+            form = copy.copy(node)
+            form.args = with_callback_parameters(node, result, on_error, required)
+            form.returns = ast.parse(returned, mode="eval").body
+            forms.append((form, [ast.Name("overload"), method] if is_overload else [method]))
+    else:
+        forms.append((node, [*node.decorator_list, method]))
+    source = ""
+    for form, decorators in forms:
+        head = signature(form, decorators, is_async=isinstance(form, ast.AsyncFunctionDef)).replace("(self", "(cls", 1)
+        source += head if len(decorators) == 1 else head.rstrip() + " ...\n"
+    return source
+
+
+def static_method(node: Function) -> str:
+    """The source of the class method that calls a method of the current client."""
+    head = static_signatures(node)
+    if node.decorator_list:
+        return head
+    call = f"cls.require_client().{node.name}({passed(node.args)})"
+    if isinstance(node, ast.AsyncFunctionDef):
+        plain = node.name in WITHOUT_CALLBACKS
+        call = f"await {call}" if plain else f"await with_callbacks(lambda: {call}, on_success, on_error)"
+    call = call if node.returns is None or ast.unparse(node.returns) == "None" else f"return {call}"
+    summary = (ast.get_docstring(node) or "").partition("\n")[0]
+    return f'{head}        """{summary}\n\n        See `ChatClient.{node.name}`.\n        """\n        {call}\n\n'
+
+
 def static_text() -> str:
     """The text of the module with the methods of `CometChat`."""
     from tailwire.sdk.client import ChatClient
     from tailwire.sdk.methods import ClientMethods
 
-    imports = {"CurrentClient": "from tailwire.sdk.cometchat.current_client import CurrentClient"}
+    outcome = "from tailwire.sdk.calls.outcome import OnError, OnSuccess, with_callbacks"
+    imports = {
+        "CurrentClient": "from tailwire.sdk.cometchat.current_client import CurrentClient",
+        "overload": "from typing import overload",
+        "outcome": outcome,
+    }
     body = ""
     for kind in (ClientMethods, ChatClient):
         for node in public_methods(kind):
-            if node.name in NOT_DOCUMENTED:
-                continue
-            collect(node, kind.__module__, imports)
-            head = signature(
-                node, [*node.decorator_list, ast.Name("classmethod")], is_async=isinstance(node, ast.AsyncFunctionDef)
-            ).replace("(self", "(cls", 1)
-            if node.decorator_list:
-                body += head.rstrip() + " ...\n"
-                continue
-            call = f"cls.require_client().{node.name}({passed(node.args)})"
-            call = f"await {call}" if isinstance(node, ast.AsyncFunctionDef) else call
-            call = call if node.returns is None or ast.unparse(node.returns) == "None" else f"return {call}"
-            summary = (ast.get_docstring(node) or "").partition("\n")[0]
-            body += (
-                f'{head}        """{summary}\n\n        See `ChatClient.{node.name}`.\n        """\n        {call}\n\n'
-            )
+            if node.name not in NOT_DOCUMENTED:
+                collect(node, kind.__module__, imports)
+                body += static_method(node)
     return formatted(STATIC_HEAD + "\n".join(sorted(set(imports.values()))) + STATIC_CLASS + body, STATIC)
 
 

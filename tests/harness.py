@@ -209,12 +209,12 @@ class Actor:
 
     async def say_or_not(self, receiver: str, text: str, stored: list[TextMessage]) -> None:
         """Send, and add the message to `stored` if it is acknowledged; a network error is ignored."""
-
-        def refused(error: CometChatException) -> None:
-            assert error.code in ("NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE"), error
-
         message = TextMessage(receiver=receiver, text=text, muid=text)
-        await self.chat.send_message(message, on_success=stored.append, on_error=refused)
+        try:
+            stored.append(await self.chat.send_message(message))
+        except CometChatException as error:
+            if error.code not in ("NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE"):
+                raise
 
     async def connected(self) -> None:
         await self.ears.until(lambda: self.status is CONNECTED)

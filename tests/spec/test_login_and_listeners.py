@@ -46,18 +46,13 @@ async def test_init_fails_with_what_is_no_good(app_id: str, builder: AppSettings
     assert e.details.startswith("Please verify your App ID and region, then try again.")
     assert isinstance(e.__cause__, ValueError)
     assert str(e.__cause__) in e.details  # names the invalid setting
-    told = []
-    assert await chat.init(on_error=told.append) is None
-    assert told[0].code == "ERR_CHAT_API_FAILURE"
 
 
 @spec("S16")
 async def test_init_succeeds_and_may_be_called_again(stage: Stage):
-    told = []
     alice = stage.actor()
-    assert await alice.chat.init(on_success=told.append) == "Initialization completed successfully"
     assert await alice.chat.init() == "Initialization completed successfully"
-    assert told == ["Initialization completed successfully"]
+    assert await alice.chat.init() == "Initialization completed successfully"
 
 
 @spec("S16")
@@ -264,15 +259,24 @@ async def test_the_documented_face(stage: Stage):
     await CometChat.aclose()
 
 
-async def test_on_success_and_on_error(stage: Stage):
-    alice = await stage.enter("alice", auto=False)
-    told = []
-    await alice.chat.connect(on_success=told.append)
-    assert told == ["Web socket connection successful"]
-    await alice.chat.disconnect()
-    errors = []
-    assert await alice.chat.ping(on_error=errors.append) is None
-    assert errors[0].code == "NO_WEBSOCKET_CONNECTION"
+async def test_static_methods_call_on_success_and_on_error(stage: Stage):
+    settings, app_id = stage.settings(), stage.server.app_id
+    options = {"session_store": MemorySessionStore(), "world": stage.actor().chat._world}
+    results, errors = [], []
+    assert await CometChat.init(" ", settings, on_success=results.append, on_error=errors.append, **options) is None
+    assert CometChat.client is None
+    done = await CometChat.init(app_id, settings, on_success=results.append, on_error=errors.append, **options)
+    stage.actors.append(Actor(CometChat.client))
+    alice = await CometChat.login("alice", auth_key=stage.server.auth_key, on_success=results.append)
+    assert await CometChat.get_user("nobody", on_success=results.append, on_error=errors.append) is None
+    assert results == [done, alice]
+    assert [e.code for e in errors] == ["ERR_CHAT_API_FAILURE", "ERR_UID_NOT_FOUND"]
+    with pytest.raises(CometChatException, match="ERR_UID_NOT_FOUND"):
+        await CometChat.get_user("nobody", on_success=results.append)
+    await CometChat.aclose()
+    assert CometChat.client is None
+    assert await CometChat.get_user("bob", on_error=errors.append) is None
+    assert errors[-1].code == "COMETCHAT_INITIALIZATION_NOT_DONE"
 
 
 async def test_wait_connected(stage: Stage):
@@ -501,14 +505,14 @@ async def test_a_listener_that_another_removes_is_not_called_for_the_same_messag
 @spec("S24")
 async def test_a_user_who_is_back_at_once_is_online_in_the_end(stage: Stage):
     watching, bob = await stage.enter("alice", presence=True), await stage.enter("bob")
-    store = stage.server.parts.store
-    honest = store.seen
+    users = stage.server.parts.store.users
+    honest = users.seen
 
     async def slowly(uid, now):
         await asyncio.sleep(0.5)
         await honest(uid, now)
 
-    store.seen = slowly
+    users.seen = slowly
     bob.chat.set_app_state("background")
     await stage.pass_time(0.1)
     bob.chat.set_app_state("foreground")

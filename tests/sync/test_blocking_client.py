@@ -70,17 +70,13 @@ def test_constructor_raises_init_errors_and_leaves_no_thread(harness: SyncHarnes
     assert threads() == 0
 
 
-def test_errors_keep_their_code_and_callbacks_run_in_the_calling_thread(harness: SyncHarness):
+def test_errors_keep_their_code(harness: SyncHarness):
     alice = harness.enter()
     with pytest.raises(CometChatException) as caught:
         alice.get_user("nobody")
     assert caught.value.code == "ERR_UID_NOT_FOUND"
-    here: list[object] = []
-    assert alice.get_user("nobody", on_error=lambda e: here.append((e.code, threading.get_ident()))) is None
     uid = alice.get_logged_in_user().uid  # type: ignore[union-attr]
-    user = alice.get_user(uid, on_success=lambda user: here.append((user.uid, threading.get_ident())))
-    assert user.uid == uid
-    assert here == [("ERR_UID_NOT_FOUND", threading.get_ident()), (uid, threading.get_ident())]
+    assert alice.get_user(uid).uid == uid
     with pytest.raises(TypeError, match="get_user"):
         alice.get_user()  # type: ignore[call-arg]
 

@@ -14,7 +14,6 @@ from tailwire.sdk.assembly import assemble
 from tailwire.sdk.calls.checks import decoded
 from tailwire.sdk.calls.connection import Connection
 from tailwire.sdk.calls.listening import ListenerCalls
-from tailwire.sdk.calls.outcome import OnError, OnSuccess, with_callbacks
 from tailwire.sdk.calls.upload_request import UploadFileRequest
 from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.connection.timings import Timings
@@ -32,6 +31,7 @@ from tailwire.sdk.session import SessionStore
 from tailwire.sdk.session_holder import SessionHolder
 from tailwire.sdk.tokens import TokenProvider
 from tailwire.wire.codec import user_from_wire
+from tailwire.wire.constants import ReceiverTypeName
 from tailwire.wire.entities import User
 
 _PINS_ENABLED = "features.ux.messages.pinned.enabled"
@@ -49,8 +49,7 @@ class ChatClient(ClientMethods):
         await chat.send_message(TextMessage(receiver="bob", receiver_type="user", text="hello"))
     ```
 
-    The methods of the documented API take `on_success` and `on_error` as well: callbacks for the result, or for the
-    `CometChatException`. With `on_error` the exception is not raised, and the call returns None.
+    The methods of `CometChat` take the documented callbacks; these are awaited, and raise `CometChatException`.
 
     Args:
         app_id: the id of the app.
@@ -89,7 +88,7 @@ class ChatClient(ClientMethods):
         self._lists = LiveLists()
         self._release: Callable[[], None] | None = None
 
-    async def init(self, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
+    async def init(self) -> str:
         """Check the settings, restore the saved session, and start the connection. Needs no network.
 
         Returns:
@@ -99,9 +98,6 @@ class ChatClient(ClientMethods):
             CometChatException: `ERR_CHAT_API_FAILURE`, with the actual error as its cause; `SESSION_IN_USE`;
                 `ERR_CLIENT_CLOSED`.
         """
-        return await with_callbacks(self._init, on_success, on_error)
-
-    async def _init(self) -> str:
         self._gate.check_usable()
         if self._made is None:
             try:
@@ -223,7 +219,9 @@ class ChatClient(ClientMethods):
             raise failure("COMETCHAT_INITIALIZATION_NOT_DONE")
         return self._gate.loop
 
-    def create_upload_file_request(self, receiver_id: str, receiver_type: str = "user") -> UploadFileRequest:
+    def create_upload_file_request(
+        self, receiver_id: str, receiver_type: ReceiverTypeName = "user"
+    ) -> UploadFileRequest:
         """Return a request that uploads files for a message to a user or group, and notifies a listener of each.
 
         Args:

@@ -8,7 +8,7 @@ from typing import Any, Literal, overload
 
 from tailwire.sdk.all_calls import CallingClient
 from tailwire.sdk.calls.messages import M
-from tailwire.sdk.calls.outcome import OnError, OnProgress, OnSuccess, with_callbacks
+from tailwire.sdk.calls.outcome import OnProgress
 from tailwire.sdk.calls.receipts import Counts
 from tailwire.sdk.calls.uploads import UploadFile
 from tailwire.sdk.connection.state import AppState, Network
@@ -144,7 +144,7 @@ class ClientMethods(CallingClient):
         """
         return self._usable_listeners.events(acknowledge=acknowledge)
 
-    async def connect(self, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
+    async def connect(self) -> str:
         """Open the connection, and wait until it is open or the first attempt has failed.
 
         Returns:
@@ -154,9 +154,9 @@ class ClientMethods(CallingClient):
             CometChatException: `ERR_NOT_LOGGED_IN`; `WS_CONNECTION_FAIL` when the attempt fails (the SDK keeps trying);
                 `ERR_APP_IN_BACKGROUND`; `ERR_AUTH_TOKEN_EXPIRED`.
         """
-        return await with_callbacks(lambda: self._calls.connection.connect(), on_success, on_error)
+        return await self._calls.connection.connect()
 
-    async def disconnect(self, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
+    async def disconnect(self) -> str:
         """Close the connection. It stays closed until `connect()`.
 
         Returns:
@@ -165,9 +165,9 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: `ERR_NOT_LOGGED_IN`.
         """
-        return await with_callbacks(lambda: self._calls.connection.disconnect(), on_success, on_error)
+        return await self._calls.connection.disconnect()
 
-    async def ping(self, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
+    async def ping(self) -> str:
         """Report to the server that the app is active. In the background, manual mode keeps the socket 30 s longer.
 
         Returns:
@@ -176,7 +176,7 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: `ERR_NOT_LOGGED_IN`, `NO_WEBSOCKET_CONNECTION`.
         """
-        return await with_callbacks(lambda: self._calls.connection.ping(), on_success, on_error)
+        return await self._calls.connection.ping()
 
     async def wait_connected(self, timeout: float | None = None) -> None:
         """Wait until the status is `connected`.
@@ -236,9 +236,7 @@ class ClientMethods(CallingClient):
         """
         self._calls.connection.set_network(network)
 
-    async def login(
-        self, uid: str, *, auth_key: str, on_success: OnSuccess[User] = None, on_error: OnError = None
-    ) -> User:
+    async def login(self, uid: str, *, auth_key: str) -> User:
         """Log a user in with the app's auth key. For development: the key must not be part of an app that you ship.
 
         If the user is logged in already, their session goes on with its token and position, and missed messages are
@@ -260,11 +258,9 @@ class ClientMethods(CallingClient):
             CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `LOGIN_IN_PROGRESS`, `ERR_UID_NOT_FOUND`,
                 `AUTH_ERR_*`; `NO_INTERNET_CONNECTION`, except when the user is logged in already.
         """
-        return await with_callbacks(lambda: self._calls.logins.login(uid, auth_key=auth_key), on_success, on_error)
+        return await self._calls.logins.login(uid, auth_key=auth_key)
 
-    async def login_with_auth_token(
-        self, auth_token: str, *, on_success: OnSuccess[User] = None, on_error: OnError = None
-    ) -> User:
+    async def login_with_auth_token(self, auth_token: str) -> User:
         """Log a user in with an auth token that your backend made. For production.
 
         With the token of the kept session, that session goes on. Another token of the same user replaces the kept one,
@@ -276,9 +272,9 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: as `login`; `AUTH_ERR_AUTH_TOKEN_NOT_FOUND`.
         """
-        return await with_callbacks(lambda: self._calls.logins.login_with_auth_token(auth_token), on_success, on_error)
+        return await self._calls.logins.login_with_auth_token(auth_token)
 
-    async def logout(self, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
+    async def logout(self) -> str:
         """End the session on this device: close the connection, and delete the saved session and queued messages.
 
         If the server cannot be reached the session ends here all the same; its token stays valid on the server until it
@@ -287,11 +283,9 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: `USER_NOT_LOGGED_IN`.
         """
-        return await with_callbacks(lambda: self._calls.logins.logout(), on_success, on_error)
+        return await self._calls.logins.logout()
 
-    async def send_message(
-        self, message: TextMessage, *, on_success: OnSuccess[TextMessage] = None, on_error: OnError = None
-    ) -> TextMessage:
+    async def send_message(self, message: TextMessage) -> TextMessage:
         """Send a text to a user or a group.
 
         The messages of one conversation are stored in the order of their calls. A call that fails may be repeated with
@@ -312,16 +306,9 @@ class ClientMethods(CallingClient):
                 `NO_INTERNET_CONNECTION` when the server was not reached in several attempts; or as the server refused
                 it.
         """
-        return await with_callbacks(lambda: self._calls.messages.send_message(message), on_success, on_error)
+        return await self._calls.messages.send_message(message)
 
-    async def send_media_message(
-        self,
-        message: MediaMessage,
-        *,
-        on_progress: OnProgress = None,
-        on_success: OnSuccess[MediaMessage] = None,
-        on_error: OnError = None,
-    ) -> MediaMessage:
+    async def send_media_message(self, message: MediaMessage, *, on_progress: OnProgress = None) -> MediaMessage:
         """Send an image, video, audio or file, by URL (`attachments`) or from this device (`files`, uploaded first).
 
         Args:
@@ -335,13 +322,9 @@ class ClientMethods(CallingClient):
             CometChatException: as `send_message`; `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`,
                 `ERR_INVALID_FILE_OBJECT`.
         """
-        return await with_callbacks(
-            lambda: self._calls.messages.send_media_message(message, on_progress=on_progress), on_success, on_error
-        )
+        return await self._calls.messages.send_media_message(message, on_progress=on_progress)
 
-    async def send_custom_message(
-        self, message: CustomMessage, *, on_success: OnSuccess[CustomMessage] = None, on_error: OnError = None
-    ) -> CustomMessage:
+    async def send_custom_message(self, message: CustomMessage) -> CustomMessage:
         """Send data of the app's own.
 
         Args:
@@ -353,11 +336,9 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: as `send_message`.
         """
-        return await with_callbacks(lambda: self._calls.messages.send_custom_message(message), on_success, on_error)
+        return await self._calls.messages.send_custom_message(message)
 
-    async def send_interactive_message(
-        self, message: InteractiveMessage, *, on_success: OnSuccess[InteractiveMessage] = None, on_error: OnError = None
-    ) -> InteractiveMessage:
+    async def send_interactive_message(self, message: InteractiveMessage) -> InteractiveMessage:
         """Send a form, a card or another interactive message.
 
         Returns:
@@ -366,11 +347,9 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: as `send_message`.
         """
-        return await with_callbacks(
-            lambda: self._calls.messages.send_interactive_message(message), on_success, on_error
-        )
+        return await self._calls.messages.send_interactive_message(message)
 
-    async def edit_message(self, message: M, *, on_success: OnSuccess[M] = None, on_error: OnError = None) -> M:
+    async def edit_message(self, message: M) -> M:
         """Change a text or custom message.
 
         Args:
@@ -382,11 +361,9 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
         """
-        return await with_callbacks(lambda: self._calls.messages.edit_message(message), on_success, on_error)
+        return await self._calls.messages.edit_message(message)
 
-    async def delete_message(
-        self, message_id: int, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
-    ) -> BaseMessage:
+    async def delete_message(self, message_id: int) -> BaseMessage:
         """Delete a message.
 
         Returns:
@@ -395,17 +372,15 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
         """
-        return await with_callbacks(lambda: self._calls.messages.delete_message(message_id), on_success, on_error)
+        return await self._calls.messages.delete_message(message_id)
 
-    async def get_message(
-        self, message_id: int, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
-    ) -> BaseMessage:
+    async def get_message(self, message_id: int) -> BaseMessage:
         """Return a message by its id.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, or as the server refused it.
         """
-        return await with_callbacks(lambda: self._calls.messages.get_message(message_id), on_success, on_error)
+        return await self._calls.messages.get_message(message_id)
 
     def messages(
         self, *, uid: str = "", guid: str = "", before: int = 0, after: int = 0, limit: int = 30, actions: bool = True
@@ -498,8 +473,6 @@ class ClientMethods(CallingClient):
         files: Sequence[UploadFile | str | os.PathLike[str]],
         *,
         on_progress: OnProgress = None,
-        on_success: OnSuccess[list[Attachment]] = None,
-        on_error: OnError = None,
     ) -> list[Attachment]:
         """Upload files for a message to a user or group. `send_media_message` does so for its `files`.
 
@@ -516,11 +489,7 @@ class ClientMethods(CallingClient):
             CometChatException: `ERR_INVALID_FILE_OBJECT`, also when a file cannot be read or changes meanwhile;
                 `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`; `NO_INTERNET_CONNECTION` after several attempts.
         """
-        return await with_callbacks(
-            lambda: self._calls.uploads.upload_attachments(receiver_id, receiver_type, files, on_progress=on_progress),
-            on_success,
-            on_error,
-        )
+        return await self._calls.uploads.upload_attachments(receiver_id, receiver_type, files, on_progress=on_progress)
 
     def queue_message(self, message: BaseMessage) -> OutboxEntry:
         """Send a message as soon as there is a network: now, later, or after the next start of the app.
@@ -554,9 +523,7 @@ class ClientMethods(CallingClient):
         """
         return self._calls.outbox.queued_messages()
 
-    async def add_reaction(
-        self, message_id: int, reaction: str, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
-    ) -> BaseMessage:
+    async def add_reaction(self, message_id: int, reaction: str) -> BaseMessage:
         """React to a message.
 
         Args:
@@ -568,13 +535,9 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it (`ERR_MESSAGE_ID_NOT_FOUND` …).
         """
-        return await with_callbacks(
-            lambda: self._calls.reactions.add_reaction(message_id, reaction), on_success, on_error
-        )
+        return await self._calls.reactions.add_reaction(message_id, reaction)
 
-    async def remove_reaction(
-        self, message_id: int, reaction: str, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
-    ) -> BaseMessage:
+    async def remove_reaction(self, message_id: int, reaction: str) -> BaseMessage:
         """Remove the logged-in user's reaction from a message.
 
         Args:
@@ -586,13 +549,9 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: as `add_reaction`.
         """
-        return await with_callbacks(
-            lambda: self._calls.reactions.remove_reaction(message_id, reaction), on_success, on_error
-        )
+        return await self._calls.reactions.remove_reaction(message_id, reaction)
 
-    async def pin_message(
-        self, message_id: int, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
-    ) -> BaseMessage:
+    async def pin_message(self, message_id: int) -> BaseMessage:
         """Pin a message in its conversation. In a group its moderators, admins and owner may do so.
 
         Returns:
@@ -602,11 +561,9 @@ class ClientMethods(CallingClient):
             CometChatException: `ERR_PERMISSION_DENIED`, `ERR_PINNED_MESSAGES_LIMIT_EXCEEDED` (`details["limit"]`),
                 `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`.
         """
-        return await with_callbacks(lambda: self._calls.reactions.pin_message(message_id), on_success, on_error)
+        return await self._calls.reactions.pin_message(message_id)
 
-    async def unpin_message(
-        self, message_id: int, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
-    ) -> BaseMessage:
+    async def unpin_message(self, message_id: int) -> BaseMessage:
         """Remove the pin of a message.
 
         Returns:
@@ -615,11 +572,9 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: `ERR_PERMISSION_DENIED`, `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`.
         """
-        return await with_callbacks(lambda: self._calls.reactions.unpin_message(message_id), on_success, on_error)
+        return await self._calls.reactions.unpin_message(message_id)
 
-    async def save_message(
-        self, message_id: int, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
-    ) -> BaseMessage:
+    async def save_message(self, message_id: int) -> BaseMessage:
         """Save a message for the logged-in user. Nobody else sees it.
 
         Returns:
@@ -629,11 +584,9 @@ class ClientMethods(CallingClient):
             CometChatException: `ERR_SAVED_MESSAGES_LIMIT_EXCEEDED` (`details["limit"]`), `ERR_MESSAGE_ID_NOT_FOUND`,
                 `ERROR_INVALID_MESSAGE_ID`.
         """
-        return await with_callbacks(lambda: self._calls.reactions.save_message(message_id), on_success, on_error)
+        return await self._calls.reactions.save_message(message_id)
 
-    async def unsave_message(
-        self, message_id: int, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
-    ) -> BaseMessage:
+    async def unsave_message(self, message_id: int) -> BaseMessage:
         """Remove a message from the logged-in user's saved messages.
 
         Returns:
@@ -642,43 +595,33 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`.
         """
-        return await with_callbacks(lambda: self._calls.reactions.unsave_message(message_id), on_success, on_error)
+        return await self._calls.reactions.unsave_message(message_id)
 
-    async def subscribe_to_thread(
-        self, message_id: int, *, on_success: OnSuccess[str] = None, on_error: OnError = None
-    ) -> str:
+    async def subscribe_to_thread(self, message_id: int) -> str:
         """Follow the thread of a message. Users who reply in a thread follow it automatically.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.
         """
-        return await with_callbacks(lambda: self._calls.reactions.subscribe_to_thread(message_id), on_success, on_error)
+        return await self._calls.reactions.subscribe_to_thread(message_id)
 
-    async def unsubscribe_from_thread(
-        self, message_id: int, *, on_success: OnSuccess[str] = None, on_error: OnError = None
-    ) -> str:
+    async def unsubscribe_from_thread(self, message_id: int) -> str:
         """Stop following the thread of a message.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.
         """
-        return await with_callbacks(
-            lambda: self._calls.reactions.unsubscribe_from_thread(message_id), on_success, on_error
-        )
+        return await self._calls.reactions.unsubscribe_from_thread(message_id)
 
-    async def get_flag_reasons(
-        self, *, on_success: OnSuccess[list[FlagReason]] = None, on_error: OnError = None
-    ) -> list[FlagReason]:
+    async def get_flag_reasons(self) -> list[FlagReason]:
         """Return the reasons for which a message can be reported.
 
         Raises:
             CometChatException: as the server refused it.
         """
-        return await with_callbacks(lambda: self._calls.reactions.get_flag_reasons(), on_success, on_error)
+        return await self._calls.reactions.get_flag_reasons()
 
-    async def flag_message(
-        self, message_id: int, detail: FlagDetail, *, on_success: OnSuccess[str] = None, on_error: OnError = None
-    ) -> str:
+    async def flag_message(self, message_id: int, detail: FlagDetail) -> str:
         """Report a message to the app's moderators.
 
         Args:
@@ -687,13 +630,9 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: `INVALID_REASON_ID`, `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
         """
-        return await with_callbacks(
-            lambda: self._calls.reactions.flag_message(message_id, detail), on_success, on_error
-        )
+        return await self._calls.reactions.flag_message(message_id, detail)
 
-    async def mark_as_interacted(
-        self, message_id: int, elements: Sequence[str], *, on_success: OnSuccess[str] = None, on_error: OnError = None
-    ) -> str:
+    async def mark_as_interacted(self, message_id: int, elements: Sequence[str]) -> str:
         """Report that the logged-in user used elements of an interactive message. Only the first report counts.
 
         Args:
@@ -702,35 +641,27 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
         """
-        return await with_callbacks(
-            lambda: self._calls.reactions.mark_as_interacted(message_id, elements), on_success, on_error
-        )
+        return await self._calls.reactions.mark_as_interacted(message_id, elements)
 
-    async def mark_as_delivered(
-        self, message: BaseMessage, *, on_success: OnSuccess[str] = None, on_error: OnError = None
-    ) -> str:
+    async def mark_as_delivered(self, message: BaseMessage) -> str:
         """Mark a conversation as delivered up to a message.
 
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
                 `featureThrottled`; `ERROR_INVALID_MESSAGE_ID` when the message was not sent.
         """
-        return await with_callbacks(lambda: self._calls.receipts.mark_as_delivered(message), on_success, on_error)
+        return await self._calls.receipts.mark_as_delivered(message)
 
-    async def mark_as_read(
-        self, message: BaseMessage, *, on_success: OnSuccess[str] = None, on_error: OnError = None
-    ) -> str:
+    async def mark_as_read(self, message: BaseMessage) -> str:
         """Mark a conversation as read up to a message.
 
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
                 `featureThrottled`; `ERROR_INVALID_MESSAGE_ID` when the message was not sent.
         """
-        return await with_callbacks(lambda: self._calls.receipts.mark_as_read(message), on_success, on_error)
+        return await self._calls.receipts.mark_as_read(message)
 
-    async def mark_message_as_unread(
-        self, message: BaseMessage, *, on_success: OnSuccess[Conversation] = None, on_error: OnError = None
-    ) -> Conversation:
+    async def mark_message_as_unread(self, message: BaseMessage) -> Conversation:
         """Mark a conversation as unread from a message on.
 
         Returns:
@@ -739,41 +670,31 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
         """
-        return await with_callbacks(lambda: self._calls.receipts.mark_message_as_unread(message), on_success, on_error)
+        return await self._calls.receipts.mark_message_as_unread(message)
 
-    async def mark_conversation_as_read(
-        self, conversation: Conversation, *, on_success: OnSuccess[str] = None, on_error: OnError = None
-    ) -> str:
+    async def mark_conversation_as_read(self, conversation: Conversation) -> str:
         """Mark all of a conversation as read. Needs no WebSocket.
 
         Raises:
             CometChatException: as the server refused it.
         """
-        return await with_callbacks(
-            lambda: self._calls.receipts.mark_conversation_as_read(conversation), on_success, on_error
-        )
+        return await self._calls.receipts.mark_conversation_as_read(conversation)
 
-    async def mark_conversation_as_delivered(
-        self, conversation: Conversation, *, on_success: OnSuccess[str] = None, on_error: OnError = None
-    ) -> str:
+    async def mark_conversation_as_delivered(self, conversation: Conversation) -> str:
         """Mark all of a conversation as delivered. Needs no WebSocket.
 
         Raises:
             CometChatException: as the server refused it.
         """
-        return await with_callbacks(
-            lambda: self._calls.receipts.mark_conversation_as_delivered(conversation), on_success, on_error
-        )
+        return await self._calls.receipts.mark_conversation_as_delivered(conversation)
 
-    async def get_message_receipts(
-        self, message_id: int, *, on_success: OnSuccess[list[MessageReceipt]] = None, on_error: OnError = None
-    ) -> list[MessageReceipt]:
+    async def get_message_receipts(self, message_id: int) -> list[MessageReceipt]:
         """Return who has received and read a message of the logged-in user: one receipt per user, with both times.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
         """
-        return await with_callbacks(lambda: self._calls.receipts.get_message_receipts(message_id), on_success, on_error)
+        return await self._calls.receipts.get_message_receipts(message_id)
 
     def get_last_delivered_message_id(self) -> int:
         """Return the id of the last message that was handed over to the app; 0 when there is none. Sends no request.
@@ -783,13 +704,7 @@ class ClientMethods(CallingClient):
         """
         return self._calls.receipts.get_last_delivered_message_id()
 
-    async def get_unread_message_count(
-        self,
-        hide_messages_from_blocked_users: bool = False,
-        *,
-        on_success: OnSuccess[dict[str, Counts]] = None,
-        on_error: OnError = None,
-    ) -> dict[str, Counts]:
+    async def get_unread_message_count(self, hide_messages_from_blocked_users: bool = False) -> dict[str, Counts]:
         """Return the numbers of unread messages of all conversations.
 
         Returns:
@@ -798,74 +713,44 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: as the server refused it.
         """
-        return await with_callbacks(
-            lambda: self._calls.receipts.get_unread_message_count(hide_messages_from_blocked_users),
-            on_success,
-            on_error,
-        )
+        return await self._calls.receipts.get_unread_message_count(hide_messages_from_blocked_users)
 
     async def get_unread_message_count_for_user(
-        self,
-        uid: str,
-        hide_messages_from_blocked_users: bool = False,
-        *,
-        on_success: OnSuccess[Counts] = None,
-        on_error: OnError = None,
+        self, uid: str, hide_messages_from_blocked_users: bool = False
     ) -> Counts:
         """Return the number of unread messages from a user: `{uid: count}`.
 
         Raises:
             CometChatException: as the server refused it.
         """
-        return await with_callbacks(
-            lambda: self._calls.receipts.get_unread_message_count_for_user(uid, hide_messages_from_blocked_users),
-            on_success,
-            on_error,
-        )
+        return await self._calls.receipts.get_unread_message_count_for_user(uid, hide_messages_from_blocked_users)
 
-    async def get_unread_message_count_for_group(
-        self, guid: str, *, on_success: OnSuccess[Counts] = None, on_error: OnError = None
-    ) -> Counts:
+    async def get_unread_message_count_for_group(self, guid: str) -> Counts:
         """Return the number of unread messages of a group: `{guid: count}`.
 
         Raises:
             CometChatException: as the server refused it.
         """
-        return await with_callbacks(
-            lambda: self._calls.receipts.get_unread_message_count_for_group(guid), on_success, on_error
-        )
+        return await self._calls.receipts.get_unread_message_count_for_group(guid)
 
-    async def get_unread_message_count_for_all_users(
-        self, *, on_success: OnSuccess[Counts] = None, on_error: OnError = None
-    ) -> Counts:
+    async def get_unread_message_count_for_all_users(self) -> Counts:
         """Return the numbers of unread messages from users, by uid.
 
         Raises:
             CometChatException: as the server refused it.
         """
-        return await with_callbacks(
-            lambda: self._calls.receipts.get_unread_message_count_for_all_users(), on_success, on_error
-        )
+        return await self._calls.receipts.get_unread_message_count_for_all_users()
 
-    async def get_unread_message_count_for_all_groups(
-        self, *, on_success: OnSuccess[Counts] = None, on_error: OnError = None
-    ) -> Counts:
+    async def get_unread_message_count_for_all_groups(self) -> Counts:
         """Return the numbers of unread messages of groups, by guid.
 
         Raises:
             CometChatException: as the server refused it.
         """
-        return await with_callbacks(
-            lambda: self._calls.receipts.get_unread_message_count_for_all_groups(), on_success, on_error
-        )
+        return await self._calls.receipts.get_unread_message_count_for_all_groups()
 
     async def get_conversation(
-        self,
-        conversation_with: str,
-        conversation_type: ReceiverTypeName = ReceiverType.USER,
-        *,
-        on_success: OnSuccess[Conversation] = None,
-        on_error: OnError = None,
+        self, conversation_with: str, conversation_type: ReceiverTypeName = ReceiverType.USER
     ) -> Conversation:
         """Return the conversation with a user, or of a group.
 
@@ -877,20 +762,10 @@ class ClientMethods(CallingClient):
             CometChatException: `ERR_CONVERSATION_NOT_ACCESSIBLE` when no message was ever exchanged;
                 `INVALID_CONVERSATION_TYPE`.
         """
-        return await with_callbacks(
-            lambda: self._calls.conversations.get_conversation(conversation_with, conversation_type),
-            on_success,
-            on_error,
-        )
+        return await self._calls.conversations.get_conversation(conversation_with, conversation_type)
 
     async def tag_conversation(
-        self,
-        conversation_with: str,
-        conversation_type: ReceiverTypeName,
-        tags: Sequence[str],
-        *,
-        on_success: OnSuccess[Conversation] = None,
-        on_error: OnError = None,
+        self, conversation_with: str, conversation_type: ReceiverTypeName, tags: Sequence[str]
     ) -> Conversation:
         """Replace the tags that the logged-in user gave a conversation. Nobody else sees them.
 
@@ -904,19 +779,10 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: as `get_conversation`.
         """
-        return await with_callbacks(
-            lambda: self._calls.conversations.tag_conversation(conversation_with, conversation_type, tags),
-            on_success,
-            on_error,
-        )
+        return await self._calls.conversations.tag_conversation(conversation_with, conversation_type, tags)
 
     async def delete_conversation(
-        self,
-        conversation_with: str,
-        conversation_type: ReceiverTypeName = ReceiverType.USER,
-        *,
-        on_success: OnSuccess[str] = None,
-        on_error: OnError = None,
+        self, conversation_with: str, conversation_type: ReceiverTypeName = ReceiverType.USER
     ) -> str:
         """Delete a conversation for the logged-in user alone. The next message brings it back without its history.
 
@@ -927,19 +793,10 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: as `get_conversation`.
         """
-        return await with_callbacks(
-            lambda: self._calls.conversations.delete_conversation(conversation_with, conversation_type),
-            on_success,
-            on_error,
-        )
+        return await self._calls.conversations.delete_conversation(conversation_with, conversation_type)
 
     async def pin_conversation(
-        self,
-        conversation_with: str,
-        conversation_type: ReceiverTypeName = ReceiverType.USER,
-        *,
-        on_success: OnSuccess[Conversation] = None,
-        on_error: OnError = None,
+        self, conversation_with: str, conversation_type: ReceiverTypeName = ReceiverType.USER
     ) -> Conversation:
         """Pin a conversation to the top of the logged-in user's list.
 
@@ -950,19 +807,10 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: `ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED`; and as `get_conversation`.
         """
-        return await with_callbacks(
-            lambda: self._calls.conversations.pin_conversation(conversation_with, conversation_type),
-            on_success,
-            on_error,
-        )
+        return await self._calls.conversations.pin_conversation(conversation_with, conversation_type)
 
     async def unpin_conversation(
-        self,
-        conversation_with: str,
-        conversation_type: ReceiverTypeName = ReceiverType.USER,
-        *,
-        on_success: OnSuccess[Conversation] = None,
-        on_error: OnError = None,
+        self, conversation_with: str, conversation_type: ReceiverTypeName = ReceiverType.USER
     ) -> Conversation:
         """Remove the pin of a conversation.
 
@@ -973,11 +821,7 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: as `get_conversation`.
         """
-        return await with_callbacks(
-            lambda: self._calls.conversations.unpin_conversation(conversation_with, conversation_type),
-            on_success,
-            on_error,
-        )
+        return await self._calls.conversations.unpin_conversation(conversation_with, conversation_type)
 
     def get_conversation_from_message(self, message: BaseMessage) -> Conversation:
         """Return the conversation that a message belongs to, without its unread count and tags. Sends no request.
@@ -987,17 +831,15 @@ class ClientMethods(CallingClient):
         """
         return self._calls.conversations.get_conversation_from_message(message)
 
-    async def get_user(self, uid: str, *, on_success: OnSuccess[User] = None, on_error: OnError = None) -> User:
+    async def get_user(self, uid: str) -> User:
         """Return a user, with their status.
 
         Raises:
             CometChatException: `ERR_UID_NOT_FOUND`.
         """
-        return await with_callbacks(lambda: self._calls.users.get_user(uid), on_success, on_error)
+        return await self._calls.users.get_user(uid)
 
-    async def create_user(
-        self, user: User, auth_key: str, *, on_success: OnSuccess[User] = None, on_error: OnError = None
-    ) -> User:
+    async def create_user(self, user: User, auth_key: str) -> User:
         """Create a user. For development: in production your backend does so. Needs no login.
 
         Args:
@@ -1007,11 +849,9 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: as the server refused it (`ERR_UID_ALREADY_EXISTS` …).
         """
-        return await with_callbacks(lambda: self._calls.users.create_user(user, auth_key), on_success, on_error)
+        return await self._calls.users.create_user(user, auth_key)
 
-    async def update_user(
-        self, user: User, auth_key: str, *, on_success: OnSuccess[User] = None, on_error: OnError = None
-    ) -> User:
+    async def update_user(self, user: User, auth_key: str) -> User:
         """Change a user with a REST API key, which must not be part of an app that you give away. Needs no login.
 
         Args:
@@ -1021,11 +861,9 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: as the server refused it (`AUTH_ERR_NO_ACCESS` with an auth key).
         """
-        return await with_callbacks(lambda: self._calls.users.update_user(user, auth_key), on_success, on_error)
+        return await self._calls.users.update_user(user, auth_key)
 
-    async def update_current_user_details(
-        self, user: User, *, on_success: OnSuccess[User] = None, on_error: OnError = None
-    ) -> User:
+    async def update_current_user_details(self, user: User) -> User:
         """Change the logged-in user: name, avatar, link, status message, metadata and tags.
 
         Args:
@@ -1037,19 +875,17 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: `USER_NOT_LOGGED_IN`, or as the server refused it.
         """
-        return await with_callbacks(lambda: self._calls.users.update_current_user_details(user), on_success, on_error)
+        return await self._calls.users.update_current_user_details(user)
 
-    async def get_online_user_count(self, *, on_success: OnSuccess[int] = None, on_error: OnError = None) -> int:
+    async def get_online_user_count(self) -> int:
         """Return the number of users who are online.
 
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection, or as the server refused it.
         """
-        return await with_callbacks(lambda: self._calls.users.get_online_user_count(), on_success, on_error)
+        return await self._calls.users.get_online_user_count()
 
-    async def block_users(
-        self, uids: Sequence[str], *, on_success: OnSuccess[dict[str, str]] = None, on_error: OnError = None
-    ) -> dict[str, str]:
+    async def block_users(self, uids: Sequence[str]) -> dict[str, str]:
         """Block users: neither they nor the logged-in user can send messages to the other.
 
         Returns:
@@ -1058,11 +894,9 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: `EMPTY_USERS_LIST`.
         """
-        return await with_callbacks(lambda: self._calls.users.block_users(uids), on_success, on_error)
+        return await self._calls.users.block_users(uids)
 
-    async def unblock_users(
-        self, uids: Sequence[str], *, on_success: OnSuccess[dict[str, str]] = None, on_error: OnError = None
-    ) -> dict[str, str]:
+    async def unblock_users(self, uids: Sequence[str]) -> dict[str, str]:
         """Unblock users.
 
         Returns:
@@ -1071,11 +905,9 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: `EMPTY_USERS_LIST`.
         """
-        return await with_callbacks(lambda: self._calls.users.unblock_users(uids), on_success, on_error)
+        return await self._calls.users.unblock_users(uids)
 
-    async def create_group(
-        self, group: Group, *, on_success: OnSuccess[Group] = None, on_error: OnError = None
-    ) -> Group:
+    async def create_group(self, group: Group) -> Group:
         """Create a group. The logged-in user becomes its owner and first admin.
 
         Args:
@@ -1084,25 +916,17 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: as the server refused it (`ERR_GUID_ALREADY_EXISTS` …).
         """
-        return await with_callbacks(lambda: self._calls.groups.create_group(group), on_success, on_error)
+        return await self._calls.groups.create_group(group)
 
-    async def get_group(self, guid: str, *, on_success: OnSuccess[Group] = None, on_error: OnError = None) -> Group:
+    async def get_group(self, guid: str) -> Group:
         """Return a group.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, or as the server refused it.
         """
-        return await with_callbacks(lambda: self._calls.groups.get_group(guid), on_success, on_error)
+        return await self._calls.groups.get_group(guid)
 
-    async def join_group(
-        self,
-        guid: str,
-        group_type: str = GroupType.PUBLIC,
-        password: str = "",
-        *,
-        on_success: OnSuccess[Group] = None,
-        on_error: OnError = None,
-    ) -> Group:
+    async def join_group(self, guid: str, group_type: str = GroupType.PUBLIC, password: str = "") -> Group:
         """Join a public group, or one with a password.
 
         Args:
@@ -1116,26 +940,18 @@ class ClientMethods(CallingClient):
             CometChatException: `ERR_EMPTY_GROUP_PASS`, or as the server refused it (`ERR_ALREADY_JOINED`,
                 `ERR_WRONG_GROUP_PASS` …).
         """
-        return await with_callbacks(
-            lambda: self._calls.groups.join_group(guid, group_type, password), on_success, on_error
-        )
+        return await self._calls.groups.join_group(guid, group_type, password)
 
-    async def leave_group(self, guid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
+    async def leave_group(self, guid: str) -> str:
         """Leave a group.
 
         Raises:
             CometChatException: as the server refused it (`ERR_NOT_A_MEMBER`, `ERR_OWNER_EXIT_FORBIDDEN` …).
         """
-        return await with_callbacks(lambda: self._calls.groups.leave_group(guid), on_success, on_error)
+        return await self._calls.groups.leave_group(guid)
 
     async def create_group_with_members(
-        self,
-        group: Group,
-        members: Sequence[GroupMember],
-        banned: Sequence[str] = (),
-        *,
-        on_success: OnSuccess[tuple[Group, dict[str, str]]] = None,
-        on_error: OnError = None,
+        self, group: Group, members: Sequence[GroupMember], banned: Sequence[str] = ()
     ) -> tuple[Group, dict[str, str]]:
         """Create a group with members.
 
@@ -1150,13 +966,9 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: `INVALID_SCOPE_VALUE`; and as `create_group`.
         """
-        return await with_callbacks(
-            lambda: self._calls.groups.create_group_with_members(group, members, banned), on_success, on_error
-        )
+        return await self._calls.groups.create_group_with_members(group, members, banned)
 
-    async def update_group(
-        self, group: Group, *, on_success: OnSuccess[Group] = None, on_error: OnError = None
-    ) -> Group:
+    async def update_group(self, group: Group) -> Group:
         """Change the name, icon, description, metadata and tags of a group. Its guid, type and password stay.
 
         Args:
@@ -1168,36 +980,26 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: as the server refused it (`ERR_GROUP_NO_MODERATOR_SCOPE` …).
         """
-        return await with_callbacks(lambda: self._calls.groups.update_group(group), on_success, on_error)
+        return await self._calls.groups.update_group(group)
 
-    async def delete_group(self, guid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
+    async def delete_group(self, guid: str) -> str:
         """Delete a group with all its messages. Its owner and admins may do so.
 
         Raises:
             CometChatException: as the server refused it (`ERR_GUID_NOT_FOUND` …).
         """
-        return await with_callbacks(lambda: self._calls.groups.delete_group(guid), on_success, on_error)
+        return await self._calls.groups.delete_group(guid)
 
-    async def transfer_group_ownership(
-        self, guid: str, uid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
-    ) -> str:
+    async def transfer_group_ownership(self, guid: str, uid: str) -> str:
         """Make a member the owner of a group. Only its owner may do so.
 
         Raises:
             CometChatException: as the server refused it (`ERR_NOT_A_MEMBER` …).
         """
-        return await with_callbacks(
-            lambda: self._calls.groups.transfer_group_ownership(guid, uid), on_success, on_error
-        )
+        return await self._calls.groups.transfer_group_ownership(guid, uid)
 
     async def add_members_to_group(
-        self,
-        guid: str,
-        members: Sequence[GroupMember],
-        banned: Sequence[str] = (),
-        *,
-        on_success: OnSuccess[dict[str, str]] = None,
-        on_error: OnError = None,
+        self, guid: str, members: Sequence[GroupMember], banned: Sequence[str] = ()
     ) -> dict[str, str]:
         """Add members to a group.
 
@@ -1212,43 +1014,33 @@ class ClientMethods(CallingClient):
             CometChatException: `INVALID_SCOPE_VALUE`, or as the server refused the whole request
                 (`ERR_GUID_NOT_FOUND` …).
         """
-        return await with_callbacks(
-            lambda: self._calls.members.add_members_to_group(guid, members, banned), on_success, on_error
-        )
+        return await self._calls.members.add_members_to_group(guid, members, banned)
 
-    async def kick_group_member(
-        self, guid: str, uid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
-    ) -> str:
+    async def kick_group_member(self, guid: str, uid: str) -> str:
         """Remove a member from a group. They may join again.
 
         Raises:
             CometChatException: `ERR_NOT_A_MEMBER`, or as the server refused it.
         """
-        return await with_callbacks(lambda: self._calls.members.kick_group_member(guid, uid), on_success, on_error)
+        return await self._calls.members.kick_group_member(guid, uid)
 
-    async def ban_group_member(
-        self, guid: str, uid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
-    ) -> str:
+    async def ban_group_member(self, guid: str, uid: str) -> str:
         """Remove a member from a group, and keep them from joining again until they are unbanned.
 
         Raises:
             CometChatException: as the server refused it (`ERR_GROUP_NO_MODERATOR_SCOPE` …).
         """
-        return await with_callbacks(lambda: self._calls.members.ban_group_member(guid, uid), on_success, on_error)
+        return await self._calls.members.ban_group_member(guid, uid)
 
-    async def unban_group_member(
-        self, guid: str, uid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
-    ) -> str:
+    async def unban_group_member(self, guid: str, uid: str) -> str:
         """Lift the ban of a user. They do not become a member by it.
 
         Raises:
             CometChatException: as the server refused it.
         """
-        return await with_callbacks(lambda: self._calls.members.unban_group_member(guid, uid), on_success, on_error)
+        return await self._calls.members.unban_group_member(guid, uid)
 
-    async def update_group_member_scope(
-        self, guid: str, uid: str, scope: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
-    ) -> str:
+    async def update_group_member_scope(self, guid: str, uid: str, scope: str) -> str:
         """Change the scope of a member.
 
         Args:
@@ -1257,13 +1049,9 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: `INVALID_SCOPE_VALUE`, `ERR_NOT_A_MEMBER`, or as the server refused it.
         """
-        return await with_callbacks(
-            lambda: self._calls.members.update_group_member_scope(guid, uid, scope), on_success, on_error
-        )
+        return await self._calls.members.update_group_member_scope(guid, uid, scope)
 
-    async def get_online_group_member_count(
-        self, guids: Sequence[str], *, on_success: OnSuccess[dict[str, int]] = None, on_error: OnError = None
-    ) -> dict[str, int]:
+    async def get_online_group_member_count(self, guids: Sequence[str]) -> dict[str, int]:
         """Return the number of members who are online, by guid.
 
         Args:
@@ -1272,9 +1060,7 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection, or as the server refused it.
         """
-        return await with_callbacks(
-            lambda: self._calls.members.get_online_group_member_count(guids), on_success, on_error
-        )
+        return await self._calls.members.get_online_group_member_count(guids)
 
     async def live_conversations(
         self, *, conversation_type: ReceiverTypeName | Literal[""] = "", limit: int = 30, most: int = MAX_CONVERSATIONS

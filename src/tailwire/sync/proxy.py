@@ -121,7 +121,6 @@ class BlockingProxy(NotCopied):
         if not known or not inspect.iscoroutinefunction(inspect.getattr_static(self._target, call, None)):
             hint = "it does not block: call it directly" if known else "give the name of a blocking method as a string"
             raise AttributeError(f"{call!r} cannot be started: {hint}")
-        done, failed = done or named.pop("on_success", None), failed or named.pop("on_error", None)
         for callback in (done, failed):
             if callback is not None and not callable(callback):
                 raise TypeError(f"done and failed must be functions, not a {type(callback).__name__}")
@@ -155,20 +154,10 @@ class BlockingProxy(NotCopied):
         return self._client_thread.begin(lambda: method(*arguments, **named))
 
     def _call(self, name: str, arguments: tuple[Any, ...], named: dict[str, Any], *limits: float | None) -> Any:
-        # Block until the call has ended. Its callbacks run in this thread. A given limit replaces the client's.
+        # Block until the call has ended. A given limit replaces the client's.
         self._client_thread.check_outside(name)
-        on_success, on_error = named.pop("on_success", None), named.pop("on_error", None)
-        try:
-            future = self._begin(getattr(self._target, name), *self._prepared(name, arguments, named))
-            result = self._client_thread.wait(future, limits[0] if limits else self._limit, name)
-        except CometChatException as e:
-            if on_error is None:
-                raise
-            on_error(e)
-            return None
-        if on_success is not None:
-            on_success(result)
-        return result
+        future = self._begin(getattr(self._target, name), *self._prepared(name, arguments, named))
+        return self._client_thread.wait(future, limits[0] if limits else self._limit, name)
 
     def _do(self, name: str, function: Callable[[], Any]) -> Any:
         # Call a plain function in the client's thread.

@@ -9,9 +9,14 @@ _current: ClientCore | None = None
 
 
 def set_current(client: ClientCore | None) -> None:
-    """Set the current client; None when there is none any more."""
+    """Set the current client, or None to unset it."""
     global _current
     _current = client
+
+
+def current_client() -> ClientCore | None:
+    """Return the current client; None before `CometChat.init()` and after `CometChat.aclose()`."""
+    return _current
 
 
 def current_parts(client: ClientCore | None) -> Parts:

@@ -1,9 +1,9 @@
-"""The documented callbacks of a call, `on_success` and `on_error`, beside its result and its exception."""
+"""The documented callbacks of the calls of `CometChat`: `on_success` and `on_error`."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from tailwire.sdk.exceptions import CometChatException
 
@@ -13,12 +13,14 @@ OnError = Callable[[CometChatException], object] | None
 OnProgress = Callable[[str, int, int], object] | None
 
 
-async def with_callbacks(call: Callable[[], Awaitable[T]], on_success: OnSuccess[T], on_error: OnError) -> T:
+async def with_callbacks(call: Callable[[], Awaitable[T]], on_success: OnSuccess[T], on_error: OnError) -> T | None:
     """Run a call, and pass its result to `on_success`, or its exception to `on_error`.
 
     Returns:
-        The result. None after `on_error` was called: the documented API has no exceptions, and its callers use no
-        results, so the type does not mention it.
+        The result; None after `on_error` was called.
+
+    Raises:
+        CometChatException: as the call, without `on_error`.
     """
     try:
         result = await call()
@@ -26,7 +28,7 @@ async def with_callbacks(call: Callable[[], Awaitable[T]], on_success: OnSuccess
         if on_error is None:
             raise
         on_error(e)
-        return cast(T, None)
+        return None
     if on_success is not None:
         on_success(result)
     return result

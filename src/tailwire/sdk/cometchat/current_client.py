@@ -1,21 +1,25 @@
-"""The one client that the static methods of `CometChat` use."""
+"""The client that the static methods of `CometChat` call."""
 
 from __future__ import annotations
 
-from typing import ClassVar
-
+from tailwire.sdk.calls.current import current_client
 from tailwire.sdk.client import ChatClient
 from tailwire.sdk.exceptions import failure
 
 
-class CurrentClient:
-    """Holds the current client.
+class _WithCurrentClient(type):
+    @property
+    def client(cls) -> ChatClient | None:
+        client = current_client()
+        return client if isinstance(client, ChatClient) else None
+
+
+class CurrentClient(metaclass=_WithCurrentClient):
+    """Gives access to the current client.
 
     Attributes:
-        client: None before `init()` and after `aclose()`.
+        client: the current client; None before `init()` and after `aclose()`.
     """
-
-    client: ClassVar[ChatClient | None] = None
 
     @classmethod
     def require_client(cls) -> ChatClient:
@@ -24,6 +28,7 @@ class CurrentClient:
         Raises:
             CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`.
         """
-        if cls.client is None:
+        client = cls.client
+        if client is None:
             raise failure("COMETCHAT_INITIALIZATION_NOT_DONE")
-        return cls.client
+        return client

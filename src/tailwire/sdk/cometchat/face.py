@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, overload
 
 from tailwire.sdk.app_settings import AppSettings
 from tailwire.sdk.calls.current import set_current
-from tailwire.sdk.calls.outcome import OnError, OnSuccess
+from tailwire.sdk.calls.outcome import OnError, OnSuccess, with_callbacks
 from tailwire.sdk.calls.parts import gate_of, identity_of
 from tailwire.sdk.client import ChatClient
 from tailwire.sdk.cometchat.static_methods import StaticMethods
@@ -14,6 +14,9 @@ from tailwire.sdk.cometchat.static_methods import StaticMethods
 
 class CometChat(StaticMethods):
     """The documented static class. Each method calls the method of the same name of one `ChatClient`.
+
+    Async methods also take the documented callbacks: `on_success` is called with the result, and `on_error` with the
+    `CometChatException`. With `on_error` the exception is not raised, and the call returns None.
 
     ```python
     await CometChat.init("app-id", settings)
@@ -23,6 +26,28 @@ class CometChat(StaticMethods):
 
     _made_with: ClassVar[tuple[str, AppSettings] | None] = None
 
+    @overload
+    @classmethod
+    async def init(
+        cls,
+        app_id: str,
+        settings: AppSettings,
+        *,
+        on_success: OnSuccess[str] = None,
+        on_error: None = None,
+        **options: Any,
+    ) -> str: ...
+    @overload
+    @classmethod
+    async def init(
+        cls,
+        app_id: str,
+        settings: AppSettings,
+        *,
+        on_success: OnSuccess[str] = None,
+        on_error: OnError,
+        **options: Any,
+    ) -> str | None: ...
     @classmethod
     async def init(
         cls,
@@ -32,39 +57,44 @@ class CometChat(StaticMethods):
         on_success: OnSuccess[str] = None,
         on_error: OnError = None,
         **options: Any,
-    ) -> str:
+    ) -> str | None:
         """Make the current client, and close the one before. With the same app id and settings, keep it.
 
         Args:
             app_id: the id of the app.
             settings: made by `AppSettingsBuilder`.
+            on_success: called with the result.
+            on_error: called with the exception, which is then not raised.
             options: the other arguments of `ChatClient`.
 
         Returns:
-            "Initialization completed successfully".
+            "Initialization completed successfully"; None after `on_error` was called.
 
         Raises:
             CometChatException: as `ChatClient.init`.
         """
+        return await with_callbacks(lambda: cls._init(app_id, settings, options), on_success, on_error)
+
+    @classmethod
+    async def _init(cls, app_id: str, settings: AppSettings, options: dict[str, Any]) -> str:
         known = cls.client
         if known is not None and cls._made_with == (app_id, settings) and not gate_of(known).closed:
-            return await known.init(on_success=on_success, on_error=on_error)
+            return await known.init()
         if known is not None and identity_of(known).app_id == app_id:
             await cls.aclose()  # first: a saved session can be used by one client at a time
             known = None
         fresh = ChatClient(app_id, settings, **options)
-        result = await fresh.init(on_success=on_success, on_error=on_error)
-        if result is not None:
-            if known is not None:
-                await known.aclose()
-            cls.client, cls._made_with = fresh, (app_id, settings)
-            set_current(fresh)
+        result = await fresh.init()
+        if known is not None:
+            await known.aclose()
+        cls._made_with = (app_id, settings)
+        set_current(fresh)
         return result
 
     @classmethod
     async def aclose(cls) -> None:
         """Close the current client. Without one, do nothing."""
-        client, cls.client = cls.client, None
+        client = cls.client
         set_current(None)
         if client is not None:
             await client.aclose()
