@@ -68,7 +68,11 @@ LAYOUT = (
         "api-requests.md",
         "Lists and their builders",
         "A builder makes a request; each call of the request fetches the next page.",
-        ("tailwire.sdk.calls.requests.", "tailwire.sdk.calls.lists."),
+        (
+            "tailwire.sdk.calls.list_requests.",
+            "tailwire.sdk.calls.message_requests.",
+            "tailwire.sdk.calls.reaction_requests.",
+        ),
     ),
     Page(
         "api-models.md",

@@ -35,16 +35,23 @@ LEFT_OUT = frozenset({"connection", "restore"})
 NOT_DOCUMENTED = frozenset(
     {
         "aclose",
+        "banned_group_members",
+        "blocked_users",
         "connection",
+        "conversations",
         "create_upload_file_request",
         "event_loop",
+        "group_members",
+        "groups",
         "init",
         "live_conversations",
         "live_messages",
         "messages",
         "queue_message",
         "queued_messages",
+        "reactions",
         "stop_draft",
+        "users",
         "wait_connected",
         "wait_disconnected",
     }

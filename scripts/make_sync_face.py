@@ -1,7 +1,7 @@
 """Write `client.pyi` and `admin.pyi` of `src/tailwire/sync`: the types of the blocking clients (`make reference`).
 
 Each method of `ChatClient`, and of the parts of `tailwire.admin.Admin`, that a blocking client adopts appears with the
-same parameters; async methods return their result directly.
+same parameters; async methods return their result directly, and lists are blocking iterators.
 """
 
 from __future__ import annotations
@@ -82,9 +82,13 @@ def methods(owner: type, names: list[str], imports: dict[str, str]) -> str:
     body: list[str] = []
     for method in names:
         function, tree, module = definition(owner, method)
+        returned = function.returns
+        if isinstance(returned, ast.Subscript) and ast.unparse(returned.value) == "AsyncIterator":
+            returned.value = ast.Name("Iterating")
+            imports["Iterating"] = "from tailwire.sync.iterating import Iterating"
         for name in sorted(names_in(function)):
             statement = imported(name, tree, module)
-            if name != "Listing" and statement and imports.setdefault(name, statement) != statement:
+            if name not in ("Listing", "Iterating") and statement and imports.setdefault(name, statement) != statement:
                 raise SystemExit(f"{name} is two things: {imports[name]}; {statement}")
         body.append(ast.unparse(function))
     return "".join(f"    {line}\n" for function in body for line in function.splitlines())

@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from tailwire.sdk.calls.list_requests import GroupMembersRequestBuilder as GroupMembersRequestBuilder
     from tailwire.sdk.calls.list_requests import GroupsRequestBuilder as GroupsRequestBuilder
     from tailwire.sdk.calls.list_requests import ListRequest as ListRequest
-    from tailwire.sdk.calls.list_requests import ReactionsRequest as ReactionsRequest
-    from tailwire.sdk.calls.list_requests import ReactionsRequestBuilder as ReactionsRequestBuilder
     from tailwire.sdk.calls.list_requests import UsersRequestBuilder as UsersRequestBuilder
     from tailwire.sdk.calls.message_requests import MessagesRequest as MessagesRequest
     from tailwire.sdk.calls.message_requests import MessagesRequestBuilder as MessagesRequestBuilder
     from tailwire.sdk.calls.outcome import OnError as OnError
     from tailwire.sdk.calls.outcome import OnProgress as OnProgress
     from tailwire.sdk.calls.outcome import OnSuccess as OnSuccess
+    from tailwire.sdk.calls.reaction_requests import ReactionsRequest as ReactionsRequest
+    from tailwire.sdk.calls.reaction_requests import ReactionsRequestBuilder as ReactionsRequestBuilder
     from tailwire.sdk.calls.receipts import Counts as Counts
     from tailwire.sdk.calls.upload_request import UploadAttachment as UploadAttachment
     from tailwire.sdk.calls.upload_request import UploadFileRequest as UploadFileRequest
@@ -167,10 +167,9 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "GroupMembersRequestBuilder",
         "GroupsRequestBuilder",
         "ListRequest",
-        "ReactionsRequest",
-        "ReactionsRequestBuilder",
         "UsersRequestBuilder",
     ),
+    "sdk.calls.reaction_requests": ("ReactionsRequest", "ReactionsRequestBuilder"),
     "sdk.reaction_counts": ("CometChatHelper",),
     "sdk.calls.upload_request": ("UploadAttachment", "UploadFileRequest"),
     "sdk.calls.uploads": ("UploadFile",),

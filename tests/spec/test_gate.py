@@ -112,7 +112,7 @@ async def test_a_call_from_another_thread_says_what_to_do_and_does_nothing(stage
             ("connection", lambda: alice.chat.connection),
             ("previous", lambda: asyncio.run(messages.fetch_previous())),
             ("next", lambda: asyncio.run(users.fetch_next())),
-            ("reactions", lambda: asyncio.run(reactions.fetch_next())),
+            ("reactions page", lambda: asyncio.run(reactions.fetch_next())),
             ("files", lambda: asyncio.run(files.upload_attachments(upload, Hears()))),
         ):
             try:

@@ -18,6 +18,7 @@ from tailwire import (
     CometChatException,
     ConnectionStatus,
     Group,
+    GroupMember,
     GroupsRequestBuilder,
     MemorySessionStore,
     MessageListener,
@@ -102,6 +103,32 @@ def test_requests_fetch_page_by_page(harness: SyncHarness):
         next(alice.messages(uid=bob_uid, guid="team"))
     with pytest.raises(TypeError, match="request\\(builder\\)"):
         MessagesRequestBuilder().set_uid(bob_uid).build(alice)  # type: ignore[arg-type]
+
+
+def test_lists_are_plain_iterators(harness: SyncHarness):
+    bob_uid, guid = harness.user(), f"group-{harness.user()}"
+    alice = harness.enter()
+    uid = alice.get_logged_in_user().uid  # type: ignore[union-attr]
+    sent = send_text(alice, bob_uid, "hello")
+    alice.add_reaction(sent.id, "b")
+    alice.create_group_with_members(Group(guid, "Team"), [GroupMember(bob_uid)])
+    alice.block_users([bob_uid])
+    users = alice.users(limit=1)
+    assert {next(users).uid for _ in range(2)} <= {user.uid for user in alice.users()}
+    users.close()
+    assert list(users) == []
+    assert [c.conversation_with.uid for c in alice.conversations(conversation_type="user")] == [bob_uid]  # type: ignore[union-attr]
+    assert [group.guid for group in alice.groups(joined_only=True)] == [guid]
+    assert {member.uid for member in alice.group_members(guid, limit=1)} == {uid, bob_uid}
+    assert list(alice.banned_group_members(guid)) == []
+    assert [user.uid for user in alice.blocked_users()] == [bob_uid]
+    assert [reaction.reaction for reaction in alice.reactions(sent.id)] == ["b"]
+    with pytest.raises(CometChatException, match="ERROR_LIMIT_EXCEEDED"):
+        alice.conversations(limit=51)
+    nowhere = alice.group_members("nowhere")
+    for _ in range(2):
+        with pytest.raises(CometChatException, match="ERR_GUID_NOT_FOUND"):
+            next(nowhere)
 
 
 def test_uploads_report_to_a_listener(harness: SyncHarness):

@@ -12,7 +12,8 @@ import make_sync_face
 import tailwire.sync
 from tailwire import ChatClient, MessagesRequest, UploadFileRequest
 from tailwire.sdk.calls.connection import Connection
-from tailwire.sdk.calls.list_requests import ListRequest, ReactionsRequest
+from tailwire.sdk.calls.list_requests import ListRequest
+from tailwire.sdk.calls.reaction_requests import ReactionsRequest
 from tailwire.sdk.live.conversations import LiveConversations
 from tailwire.sdk.live.live_list import LiveList
 from tailwire.sdk.live.messages import LiveMessages

@@ -12,6 +12,7 @@ from tailwire.sdk.calls.connecting import ConnectionCalls
 from tailwire.sdk.calls.conversations import ConversationCalls
 from tailwire.sdk.calls.groups import GroupCalls
 from tailwire.sdk.calls.listening import ListenerCalls
+from tailwire.sdk.calls.listings import ListingCalls
 from tailwire.sdk.calls.logins import LoginCalls
 from tailwire.sdk.calls.members import MemberCalls
 from tailwire.sdk.calls.messages import MessageCalls
@@ -43,6 +44,7 @@ class AllCalls:
     users: UserCalls
     groups: GroupCalls
     members: MemberCalls
+    listings: ListingCalls
     live: LiveCalls
 
     @classmethod
@@ -61,6 +63,7 @@ class AllCalls:
             users=UserCalls(parts),
             groups=GroupCalls(parts),
             members=MemberCalls(parts),
+            listings=ListingCalls(parts),
             live=LiveCalls(parts, lists),
         )
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal, overload
 
 from tailwire.sdk.all_calls import CallingClient
+from tailwire.sdk.calls.list_requests import BlockDirection
 from tailwire.sdk.calls.messages import M
 from tailwire.sdk.calls.outcome import OnProgress
 from tailwire.sdk.calls.receipts import Counts
@@ -38,6 +39,7 @@ from tailwire.wire.entities import (
     InteractiveMessage,
     MediaMessage,
     MessageReceipt,
+    Reaction,
     TextMessage,
     TransientMessage,
     User,
@@ -1061,6 +1063,108 @@ class ClientMethods(CallingClient):
             CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection, or as the server refused it.
         """
         return await self._calls.members.get_online_group_member_count(guids)
+
+    def conversations(
+        self, *, conversation_type: ReceiverTypeName | Literal[""] = "", unread: bool = False, limit: int = 30
+    ) -> AsyncIterator[Conversation]:
+        """Iterate over conversations, newest first. `ConversationsRequestBuilder` has more filters.
+
+        ```python
+        async for conversation in chat.conversations(unread=True):
+            print(conversation.conversation_id, conversation.unread_message_count)
+        ```
+
+        Args:
+            conversation_type: only conversations with a `user`, or of a `group`; both by default.
+            unread: whether to leave out conversations without unread messages.
+            limit: conversations per page, 1 to 50.
+
+        Raises:
+            CometChatException: `INVALID_CONVERSATION_TYPE`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as
+                the server refused it. After a failed request, the next step of the iterator repeats it.
+        """
+        return self._calls.listings.conversations(conversation_type=conversation_type, unread=unread, limit=limit)
+
+    def users(self, *, search: str = "", friends_only: bool = False, limit: int = 30) -> AsyncIterator[User]:
+        """Iterate over the users of the app. `UsersRequestBuilder` has more filters.
+
+        Args:
+            search: only users whose name or uid begins with this text.
+            friends_only: whether to leave out users who are not friends of the logged-in user.
+            limit: users per page, 1 to 100.
+
+        Raises:
+            CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as the server refused it. After
+                a failed request, the next step of the iterator repeats it.
+        """
+        return self._calls.listings.users(search=search, friends_only=friends_only, limit=limit)
+
+    def blocked_users(self, *, direction: BlockDirection = "both", limit: int = 30) -> AsyncIterator[User]:
+        """Iterate over the users with a block between them and the logged-in user.
+
+        Args:
+            direction: `blockedByMe`, `hasBlockedMe` or `both`.
+            limit: users per page, 1 to 100.
+
+        Raises:
+            CometChatException: `INVALID_DIRECTION_VALUE`; as `users`.
+        """
+        return self._calls.listings.blocked_users(direction=direction, limit=limit)
+
+    def groups(self, *, search: str = "", joined_only: bool = False, limit: int = 30) -> AsyncIterator[Group]:
+        """Iterate over groups: public ones, those with a password, and the logged-in user's own.
+
+        Args:
+            search: only groups whose name or guid begins with this text.
+            joined_only: whether to leave out groups of which the logged-in user is not a member.
+            limit: groups per page, 1 to 100.
+
+        Raises:
+            CometChatException: as `users`.
+        """
+        return self._calls.listings.groups(search=search, joined_only=joined_only, limit=limit)
+
+    def group_members(
+        self, guid: str, *, search: str = "", scopes: Sequence[str] = (), limit: int = 30
+    ) -> AsyncIterator[GroupMember]:
+        """Iterate over the members of a group.
+
+        Args:
+            guid: the group.
+            search: only members whose name or uid begins with this text.
+            scopes: only members with one of these scopes: `admin`, `moderator`, `participant`; all by default.
+            limit: members per page, 1 to 100.
+
+        Raises:
+            CometChatException: as `users`.
+        """
+        return self._calls.listings.group_members(guid, search=search, scopes=scopes, limit=limit)
+
+    def banned_group_members(self, guid: str, *, search: str = "", limit: int = 30) -> AsyncIterator[GroupMember]:
+        """Iterate over the users who are banned from a group. For its owner, admins and moderators.
+
+        Args:
+            guid: the group.
+            search: only users whose name or uid begins with this text.
+            limit: users per page, 1 to 100.
+
+        Raises:
+            CometChatException: as `users`.
+        """
+        return self._calls.listings.banned_group_members(guid, search=search, limit=limit)
+
+    def reactions(self, message_id: int, *, reaction: str = "", limit: int = 30) -> AsyncIterator[Reaction]:
+        """Iterate over the reactions to a message, oldest first.
+
+        Args:
+            message_id: the message.
+            reaction: only reactions with this emoji or word; all by default.
+            limit: reactions per page, 1 to 100.
+
+        Raises:
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`; as `users`.
+        """
+        return self._calls.listings.reactions(message_id, reaction=reaction, limit=limit)
 
     async def live_conversations(
         self, *, conversation_type: ReceiverTypeName | Literal[""] = "", limit: int = 30, most: int = MAX_CONVERSATIONS

@@ -7,8 +7,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from tailwire.sdk.calls.listings import ListingCalls
 from tailwire.sdk.client import ChatClient
 from tailwire.sync.bridge import Bridge
+from tailwire.sync.iterating import Iterating
 from tailwire.sync.proxy import blocking
 
 _LEFT_OUT = frozenset({"aclose"})
@@ -23,10 +25,27 @@ def _plain(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def _iterating(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(self: Bridge, *arguments: Any, **named: Any) -> Iterating[Any]:
+        source = self._do(name, lambda: getattr(self._target, name)(*arguments, **named))
+        # The source repeats a request that failed, so it is read again after an error.
+        return Iterating(self._handle, source, name, self._limit, ends=False, again=lambda last: source)
+
+    return call
+
+
+def _adopted(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    if name in vars(ListingCalls):
+        return _iterating(name, method)
+    return (blocking if inspect.iscoroutinefunction(method) else _plain)(name, method)
+
+
 class Client(Bridge):
     """Chat client for programs without an event loop: runs a `ChatClient` in its own thread.
 
-    It has the methods of `ChatClient`. Async methods block until they are done. It is thread-safe.
+    It has the methods of `ChatClient`. Async methods block until they are done, and lists are plain iterators. It is
+    thread-safe.
 
     ```python
     with Client("app-id", settings) as chat:
@@ -62,5 +81,4 @@ class Client(Bridge):
 for _name in dir(ChatClient):
     _method = inspect.getattr_static(ChatClient, _name)
     if not _name.startswith("_") and _name not in _LEFT_OUT and not hasattr(Bridge, _name):
-        _made = blocking if inspect.iscoroutinefunction(_method) else _plain
-        setattr(Client, _name, _made(_name, _method))
+        setattr(Client, _name, _adopted(_name, _method))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar, cast, overload
 
-from tailwire.sdk.calls.list_requests import ReactionsRequestBuilder, _Builder
+from tailwire.sdk.calls.list_requests import _Builder
 from tailwire.sdk.calls.message_requests import MessagesRequestBuilder
+from tailwire.sdk.calls.reaction_requests import ReactionsRequestBuilder
 from tailwire.sdk.client import ChatClient
 from tailwire.sdk.live.calling import MAX_CONVERSATIONS, MAX_MESSAGES
 from tailwire.sync.future import CallFuture

@@ -1,4 +1,4 @@
-"""The documented request builders for lists: users, groups, members, conversations, reactions.
+"""The documented request builders for lists: users, groups, members and conversations.
 
 A request keeps its position: each `fetch_next()` returns the next page, and an empty list at the end. `async for`
 iterates over all pages.
@@ -6,35 +6,44 @@ iterates over all pages.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, Generic, Self, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, Literal, Self, TypeVar
 
 from tailwire.sdk.calls.checks import checked_limit, quoted
 from tailwire.sdk.calls.current import current_parts
+from tailwire.sdk.calls.entries import Entries
 from tailwire.sdk.calls.pages import numbered_page, readable
 from tailwire.sdk.calls.parts import ClientCore, checked_client
-from tailwire.sdk.dispatch.history import id_of
+from tailwire.sdk.calls.user_requests import UserRequests
 from tailwire.sdk.exceptions import failure
 from tailwire.wire.codec import group_from_wire, user_from_wire
-from tailwire.wire.entities import Conversation, Group, GroupMember, Reaction, User
-from tailwire.wire.social import conversation_from_wire, member_from_wire, reaction_from_wire
+from tailwire.wire.constants import ReceiverTypeName
+from tailwire.wire.entities import Conversation, Group, GroupMember, User
+from tailwire.wire.social import conversation_from_wire, member_from_wire
 
 T = TypeVar("T")
 MAX_PAGE_SIZE = 100
 DEFAULT_PAGE_SIZE = 30
+Status = Literal["online", "offline"]
+BlockDirection = Literal["blockedByMe", "hasBlockedMe", "both"]
 
 
 class ListRequest(Generic[T]):
     """Fetches a list page by page. Made by `build()` of a builder."""
 
     def __init__(
-        self, path: str, query: Mapping[str, Any], page: int, decode: Callable[[Any], T], client: ClientCore | None
+        self,
+        path: str,
+        query: Mapping[str, Any],
+        page: int,
+        decode: Callable[[Any], T],
+        requests: Callable[[], UserRequests],
     ) -> None:
         self._path = path
         self._query = dict(query)
         self._page = page
         self._decode = decode
-        self._client = client
+        self._requests = requests
         self._in_progress = False
         self._ended = False
 
@@ -50,7 +59,7 @@ class ListRequest(Generic[T]):
             return []
         self._in_progress = True
         try:
-            requests = current_parts(self._client).requests
+            requests = self._requests()
             found: list[T] = []
             while not found and not self._ended:  # callers take an empty page for the end
                 listed = await numbered_page(
@@ -66,15 +75,13 @@ class ListRequest(Generic[T]):
             self._in_progress = False
         return found
 
-    async def __aiter__(self) -> AsyncIterator[T]:
+    def __aiter__(self) -> Entries[T]:
         """Iterate over the rest of the list. Pages are requested as they are needed.
 
         Raises:
             CometChatException: as `fetch_next`.
         """
-        while page := await self.fetch_next():
-            for entry in page:
-                yield entry
+        return Entries(self.fetch_next)
 
 
 class _Builder(Generic[T]):
@@ -119,7 +126,16 @@ class _Builder(Generic[T]):
         Args:
             client: sends the requests; by default `CometChat`'s current client, when a page is fetched.
         """
-        return ListRequest(self._path, self._query, self._page, type(self)._decode, checked_client(client))
+        client = checked_client(client)
+        return self._request(lambda: current_parts(client).requests)
+
+    def _request(self, requests: Callable[[], UserRequests]) -> ListRequest[T]:
+        return ListRequest(self._path, self._query, self._page, type(self)._decode, requests)
+
+
+def entries_of(builder: _Builder[T], requests: UserRequests) -> Entries[T]:
+    """Return an iterator over the list that a builder describes."""
+    return Entries(builder._request(lambda: requests).fetch_next)
 
 
 class UsersRequestBuilder(_Builder[User]):
@@ -136,7 +152,7 @@ class UsersRequestBuilder(_Builder[User]):
         """Search in these fields: `name`, `uid`."""
         return self._with("searchIn", fields)
 
-    def set_user_status(self, status: str) -> Self:
+    def set_user_status(self, status: Status) -> Self:
         """Fetch only `online` or `offline` users.
 
         Raises:
@@ -170,11 +186,11 @@ class UsersRequestBuilder(_Builder[User]):
         """Fetch only these users, at most 25."""
         return self._with("uids", uids)
 
-    def sort_by(self, field: str) -> Self:
+    def sort_by(self, field: Literal["name", "status", "createdAt"]) -> Self:
         """Sort by `name`, `status` or `createdAt`."""
         return self._with("sortBy", field)
 
-    def sort_by_order(self, order: str) -> Self:
+    def sort_by_order(self, order: Literal["asc", "desc"]) -> Self:
         """Sort in the order `asc` or `desc`."""
         return self._with("sortOrder", order)
 
@@ -189,7 +205,7 @@ class BlockedUsersRequestBuilder(_Builder[User]):
         """Fetch only entries whose name or uid begins with this text."""
         return self._with("searchKey", keyword)
 
-    def set_direction(self, direction: str) -> Self:
+    def set_direction(self, direction: BlockDirection) -> Self:
         """Fetch only blocks in one direction: `blockedByMe`, `hasBlockedMe` or `both`.
 
         Raises:
@@ -240,7 +256,7 @@ class GroupMembersRequestBuilder(_Builder[GroupMember]):
         """Fetch only members with one of these scopes."""
         return self._with("scopes", scopes)
 
-    def set_status(self, status: str) -> Self:
+    def set_status(self, status: Status) -> Self:
         """Fetch only `online` or `offline` members."""
         return self._with("status", "available" if status == "online" else status)
 
@@ -270,7 +286,7 @@ class ConversationsRequestBuilder(_Builder[Conversation]):
     _decode = staticmethod(conversation_from_wire)
     _max_page_size = 50
 
-    def set_conversation_type(self, kind: str) -> Self:
+    def set_conversation_type(self, kind: ReceiverTypeName) -> Self:
         """Fetch only conversations with a `user`, or of a `group`.
 
         Raises:
@@ -315,82 +331,3 @@ class ConversationsRequestBuilder(_Builder[Conversation]):
     def include_blocked_users(self, include: bool) -> Self:
         """Set whether to include conversations with users with whom there is a block (default: yes)."""
         return self._with("includeBlockedUsers", "true" if include else "false")
-
-
-class ReactionsRequest:
-    """Fetches the reactions to a message page by page. Made by `ReactionsRequestBuilder.build()`."""
-
-    def __init__(self, message_id: int, reaction: str, limit: int, client: ClientCore | None) -> None:
-        self._path = f"/messages/{message_id}/reactions" + (f"/{quoted(reaction)}" if reaction else "")
-        self._limit = limit
-        self._client = client
-        self._first = self._last = 0
-        self._in_progress = False
-
-    async def fetch_next(self) -> list[Reaction]:
-        """Return the page after those fetched before, oldest first; an empty list at the end."""
-        return await self._fetch("append", self._last)
-
-    async def fetch_previous(self) -> list[Reaction]:
-        """Return the page before those fetched before, oldest first. The first call returns the newest page."""
-        return await self._fetch("prepend", self._first)
-
-    async def _fetch(self, affix: str, cursor: int) -> list[Reaction]:
-        if self._in_progress:
-            raise failure("REQUEST_IN_PROGRESS")
-        self._in_progress = True
-        try:
-            requests, found = current_parts(self._client).requests, list[Reaction]()
-            while not found:  # callers take an empty page for the end
-                query: dict[str, Any] = {"limit": self._limit, "affix": affix, **({"id": cursor} if cursor else {})}
-                listed = await requests.ask_for_list(self._path, query)
-                found = readable(reaction_from_wire, listed, "a reaction")
-                ids = [number for number in map(id_of, listed) if number]
-                if not ids:
-                    break
-                self._first, self._last = min(self._first or ids[0], ids[0]), max(self._last, ids[-1])
-                cursor = self._last if affix == "append" else self._first
-        finally:
-            self._in_progress = False
-        return found
-
-
-class ReactionsRequestBuilder:
-    """Builds a request for the reactions to a message. Each method returns the builder."""
-
-    def __init__(self, message_id: int = 0) -> None:
-        self._message_id = message_id
-        self._reaction = ""
-        self._limit = 10
-
-    def set_message_id(self, message_id: int) -> ReactionsRequestBuilder:
-        """Set the id of the message."""
-        self._message_id = int(message_id)
-        return self
-
-    def set_reaction(self, reaction: str) -> ReactionsRequestBuilder:
-        """Fetch only reactions with this emoji or word."""
-        self._reaction = reaction
-        return self
-
-    def set_limit(self, limit: int) -> ReactionsRequestBuilder:
-        """Set the number of reactions per page, 1 to 100 (default: 10).
-
-        Raises:
-            CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`.
-        """
-        self._limit = checked_limit(limit, MAX_PAGE_SIZE)
-        return self
-
-    def build(self, client: ClientCore | None = None) -> ReactionsRequest:
-        """Return the request.
-
-        Args:
-            client: sends the requests; by default `CometChat`'s current client, when a page is fetched.
-
-        Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID` when no message is set.
-        """
-        if self._message_id <= 0:
-            raise failure("ERROR_INVALID_MESSAGE_ID")
-        return ReactionsRequest(self._message_id, self._reaction, self._limit, checked_client(client))

@@ -1,0 +1,141 @@
+"""The lists of a client as iterators, for apps that need no request builder."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Literal
+
+from tailwire.sdk.calls import reaction_requests
+from tailwire.sdk.calls.checks import checked_id
+from tailwire.sdk.calls.list_requests import (
+    BannedGroupMembersRequestBuilder,
+    BlockDirection,
+    BlockedUsersRequestBuilder,
+    ConversationsRequestBuilder,
+    GroupMembersRequestBuilder,
+    GroupsRequestBuilder,
+    UsersRequestBuilder,
+    entries_of,
+)
+from tailwire.sdk.calls.parts import Parts
+from tailwire.sdk.calls.reaction_requests import ReactionsRequestBuilder
+from tailwire.wire.constants import ReceiverTypeName
+from tailwire.wire.entities import Conversation, Group, GroupMember, Reaction, User
+
+
+class ListingCalls:
+    """The calls that iterate over lists. Pages are requested as they are needed."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def conversations(
+        self, *, conversation_type: ReceiverTypeName | Literal[""] = "", unread: bool = False, limit: int = 30
+    ) -> AsyncIterator[Conversation]:
+        """Iterate over conversations, newest first. `ConversationsRequestBuilder` has more filters.
+
+        ```python
+        async for conversation in chat.conversations(unread=True):
+            print(conversation.conversation_id, conversation.unread_message_count)
+        ```
+
+        Args:
+            conversation_type: only conversations with a `user`, or of a `group`; both by default.
+            unread: whether to leave out conversations without unread messages.
+            limit: conversations per page, 1 to 50.
+
+        Raises:
+            CometChatException: `INVALID_CONVERSATION_TYPE`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as
+                the server refused it. After a failed request, the next step of the iterator repeats it.
+        """
+        builder = ConversationsRequestBuilder().set_unread(unread).set_limit(limit)
+        if conversation_type:
+            builder.set_conversation_type(conversation_type)
+        return entries_of(builder, self._parts.requests)
+
+    def users(self, *, search: str = "", friends_only: bool = False, limit: int = 30) -> AsyncIterator[User]:
+        """Iterate over the users of the app. `UsersRequestBuilder` has more filters.
+
+        Args:
+            search: only users whose name or uid begins with this text.
+            friends_only: whether to leave out users who are not friends of the logged-in user.
+            limit: users per page, 1 to 100.
+
+        Raises:
+            CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as the server refused it. After
+                a failed request, the next step of the iterator repeats it.
+        """
+        builder = UsersRequestBuilder().set_search_keyword(search).friends_only(friends_only).set_limit(limit)
+        return entries_of(builder, self._parts.requests)
+
+    def blocked_users(self, *, direction: BlockDirection = "both", limit: int = 30) -> AsyncIterator[User]:
+        """Iterate over the users with a block between them and the logged-in user.
+
+        Args:
+            direction: `blockedByMe`, `hasBlockedMe` or `both`.
+            limit: users per page, 1 to 100.
+
+        Raises:
+            CometChatException: `INVALID_DIRECTION_VALUE`; as `users`.
+        """
+        builder = BlockedUsersRequestBuilder().set_direction(direction).set_limit(limit)
+        return entries_of(builder, self._parts.requests)
+
+    def groups(self, *, search: str = "", joined_only: bool = False, limit: int = 30) -> AsyncIterator[Group]:
+        """Iterate over groups: public ones, those with a password, and the logged-in user's own.
+
+        Args:
+            search: only groups whose name or guid begins with this text.
+            joined_only: whether to leave out groups of which the logged-in user is not a member.
+            limit: groups per page, 1 to 100.
+
+        Raises:
+            CometChatException: as `users`.
+        """
+        builder = GroupsRequestBuilder().set_search_keyword(search).joined_only(joined_only).set_limit(limit)
+        return entries_of(builder, self._parts.requests)
+
+    def group_members(
+        self, guid: str, *, search: str = "", scopes: Sequence[str] = (), limit: int = 30
+    ) -> AsyncIterator[GroupMember]:
+        """Iterate over the members of a group.
+
+        Args:
+            guid: the group.
+            search: only members whose name or uid begins with this text.
+            scopes: only members with one of these scopes: `admin`, `moderator`, `participant`; all by default.
+            limit: members per page, 1 to 100.
+
+        Raises:
+            CometChatException: as `users`.
+        """
+        builder = GroupMembersRequestBuilder(guid).set_search_keyword(search).set_scopes(scopes).set_limit(limit)
+        return entries_of(builder, self._parts.requests)
+
+    def banned_group_members(self, guid: str, *, search: str = "", limit: int = 30) -> AsyncIterator[GroupMember]:
+        """Iterate over the users who are banned from a group. For its owner, admins and moderators.
+
+        Args:
+            guid: the group.
+            search: only users whose name or uid begins with this text.
+            limit: users per page, 1 to 100.
+
+        Raises:
+            CometChatException: as `users`.
+        """
+        builder = BannedGroupMembersRequestBuilder(guid).set_search_keyword(search).set_limit(limit)
+        return entries_of(builder, self._parts.requests)
+
+    def reactions(self, message_id: int, *, reaction: str = "", limit: int = 30) -> AsyncIterator[Reaction]:
+        """Iterate over the reactions to a message, oldest first.
+
+        Args:
+            message_id: the message.
+            reaction: only reactions with this emoji or word; all by default.
+            limit: reactions per page, 1 to 100.
+
+        Raises:
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`; as `users`.
+        """
+        builder = ReactionsRequestBuilder(checked_id(message_id)).set_reaction(reaction).set_limit(limit)
+        return reaction_requests.entries_of(builder, self._parts.requests)
