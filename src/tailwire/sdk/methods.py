@@ -699,7 +699,7 @@ class ClientMethods(CallingClient):
         return await self._calls.receipts.get_message_receipts(message_id)
 
     def get_last_delivered_message_id(self) -> int:
-        """Return the id of the last message that was handed over to the app; 0 when there is none. Sends no request.
+        """Return the id of the last message that was handed over to the app; 0 before the first. Sends no request.
 
         Raises:
             CometChatException: `USER_NOT_LOGGED_IN`.

@@ -13,10 +13,11 @@ from tailwire.wire.constants import (
     ReceiverTypeName,
     TypingStatus,
 )
+from tailwire.wire.set_fields import SetFieldsRepr
 
 
-@dataclass(slots=True)
-class User:
+@dataclass(slots=True, repr=False)
+class User(SetFieldsRepr):
     """A user (documented class `User`).
 
     Attributes:
@@ -42,7 +43,7 @@ class User:
     conversation_id: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class GroupMember(User):
     """A member of a group (documented class `GroupMember`); to add one, `uid` and `scope` suffice."""
 
@@ -50,8 +51,8 @@ class GroupMember(User):
     joined_at: int = 0
 
 
-@dataclass(slots=True)
-class Group:
+@dataclass(slots=True, repr=False)
+class Group(SetFieldsRepr):
     """A group (documented class `Group`). `scope`, `has_joined` and `joined_at` are the logged-in user's.
 
     Attributes:
@@ -61,7 +62,7 @@ class Group:
     guid: str
     name: str = ""
     type: str = "public"
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     icon: str | None = None
     description: str | None = None
     owner: str | None = None
@@ -77,8 +78,8 @@ class Group:
     conversation_id: str = ""
 
 
-@dataclass(slots=True)
-class Attachment:
+@dataclass(slots=True, repr=False)
+class Attachment(SetFieldsRepr):
     """A file of a media message, by URL. `size` is in bytes, `width` and `height` of an image are in pixels."""
 
     url: str
@@ -91,16 +92,18 @@ class Attachment:
     thumbnail: str = ""
 
 
-@dataclass(slots=True, kw_only=True)
-class BaseMessage:
-    """The fields of every message (documented class `BaseMessage`). Times that are not set are 0.
+@dataclass(slots=True, repr=False, kw_only=True)
+class BaseMessage(SetFieldsRepr):
+    """The fields of every message (documented class `BaseMessage`).
+
+    The server sets `id`, `sent_at` and `sender`: until a message is sent they are 0, 0 and `User("")`. A time of
+    something that has not happened is 0.
 
     Attributes:
         receiver: a uid or guid.
         receiver_type: `user` or `group`.
-        id: rises with time within the app; 0 until sent.
+        id: rises with time within the app.
         muid: the client's own id. A message is stored once per sender and muid, however often it is sent.
-        sender: the sender; its uid is "" until sent.
         quoted_message_id: the id of the message that this one quotes, or 0.
         raw: the message as the server sent it.
     """
@@ -163,7 +166,7 @@ class BaseMessage:
 
     @property
     def moderation_status(self) -> str:
-        """Return the result of moderation; `unmoderated` if there is none."""
+        """Return the result of moderation; `unmoderated` by default."""
         moderation = (self.raw.get("data") or {}).get("moderation") or {}
         return str(moderation.get("status") or ModerationStatus.UNMODERATED)
 
@@ -191,7 +194,7 @@ class BaseMessage:
         return quoted_of(self.raw)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, repr=False, kw_only=True)
 class TextMessage(BaseMessage):
     """A text message (documented class `TextMessage`)."""
 
@@ -199,7 +202,7 @@ class TextMessage(BaseMessage):
     type: str = MessageType.TEXT
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, repr=False, kw_only=True)
 class MediaMessage(BaseMessage):
     """An image, video, audio or file (documented class `MediaMessage`).
 
@@ -219,7 +222,7 @@ class MediaMessage(BaseMessage):
         return self.attachments[0] if self.attachments else None
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, repr=False, kw_only=True)
 class CustomMessage(BaseMessage):
     """A message with data that the app defines (documented class `CustomMessage`).
 
@@ -239,7 +242,7 @@ class CustomMessage(BaseMessage):
     type: str = MessageType.CUSTOM
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, repr=False, kw_only=True)
 class InteractiveMessage(BaseMessage):
     """A form, card or scheduler with elements to interact with (documented class `InteractiveMessage`).
 
@@ -262,7 +265,7 @@ class InteractiveMessage(BaseMessage):
         return {str(i["elementId"]): int(i.get("interactedAt") or 0) for i in listed}
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, repr=False, kw_only=True)
 class Action(BaseMessage):
     """A change of a message or a group (documented class `Action`).
 
@@ -280,8 +283,8 @@ class Action(BaseMessage):
     category: str = Category.ACTION
 
 
-@dataclass(slots=True)
-class MessageReceipt:
+@dataclass(slots=True, repr=False)
+class MessageReceipt(SetFieldsRepr):
     """A user received or read all messages of a conversation up to `message_id` (documented class `MessageReceipt`)."""
 
     message_id: int
@@ -294,8 +297,8 @@ class MessageReceipt:
     read_at: int = 0
 
 
-@dataclass(slots=True)
-class TypingIndicator:
+@dataclass(slots=True, repr=False)
+class TypingIndicator(SetFieldsRepr):
     """A user started or stopped typing (documented class `TypingIndicator`)."""
 
     sender: User
@@ -305,8 +308,8 @@ class TypingIndicator:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class TransientMessage:
+@dataclass(slots=True, repr=False)
+class TransientMessage(SetFieldsRepr):
     """A message that is not stored: only connected users receive it (documented class `TransientMessage`).
 
     Attributes:
@@ -319,8 +322,8 @@ class TransientMessage:
     sender: User = field(default_factory=lambda: User(""))
 
 
-@dataclass(slots=True)
-class ReactionCount:
+@dataclass(slots=True, repr=False)
+class ReactionCount(SetFieldsRepr):
     """The number of equal reactions to a message (documented class `ReactionCount`)."""
 
     reaction: str
@@ -328,8 +331,8 @@ class ReactionCount:
     reacted_by_me: bool = False
 
 
-@dataclass(slots=True)
-class Reaction:
+@dataclass(slots=True, repr=False)
+class Reaction(SetFieldsRepr):
     """One user's reaction to a message (documented class `Reaction`)."""
 
     id: int
@@ -340,8 +343,8 @@ class Reaction:
     reacted_by: User | None = None
 
 
-@dataclass(slots=True)
-class ReactionEvent:
+@dataclass(slots=True, repr=False)
+class ReactionEvent(SetFieldsRepr):
     """A reaction was added or removed (documented class `ReactionEvent`)."""
 
     reaction: Reaction
@@ -351,13 +354,13 @@ class ReactionEvent:
     parent_message_id: int = 0
 
 
-@dataclass(slots=True)
-class Conversation:
+@dataclass(slots=True, repr=False)
+class Conversation(SetFieldsRepr):
     """A conversation as the logged-in user sees it (documented class `Conversation`).
 
     Attributes:
         conversation_with: the other user, or the group.
-        last_message: the message to show; None if there is none or the user deleted it.
+        last_message: the message to show; None if the conversation is empty or the user deleted it.
         unread_message_count: at most 1,000.
         tags: the tags that the user set.
         latest_message_id: the id of the newest message, even if it is not shown as `last_message`: an edit, a reply.
@@ -377,8 +380,8 @@ class Conversation:
     latest_message_id: int = 0
 
 
-@dataclass(slots=True)
-class FlagReason:
+@dataclass(slots=True, repr=False)
+class FlagReason(SetFieldsRepr):
     """A reason for reporting a message (documented class `FlagReason`)."""
 
     id: str
@@ -386,8 +389,8 @@ class FlagReason:
     description: str = ""
 
 
-@dataclass(slots=True)
-class FlagDetail:
+@dataclass(slots=True, repr=False)
+class FlagDetail(SetFieldsRepr):
     """A report of a message (documented class `FlagDetail`)."""
 
     reason_id: str

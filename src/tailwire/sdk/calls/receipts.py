@@ -112,7 +112,7 @@ class ReceiptCalls:
         return await self._parts.requests.fetch(receipts_from_wire, "GET", f"/messages/{checked_id(message_id)}")
 
     def get_last_delivered_message_id(self) -> int:
-        """Return the id of the last message that was handed over to the app; 0 when there is none. Sends no request.
+        """Return the id of the last message that was handed over to the app; 0 before the first. Sends no request.
 
         Raises:
             CometChatException: `USER_NOT_LOGGED_IN`.

@@ -839,7 +839,7 @@ class StaticMethods(CurrentClient):
 
     @classmethod
     def get_last_delivered_message_id(cls) -> int:
-        """Return the id of the last message that was handed over to the app; 0 when there is none. Sends no request.
+        """Return the id of the last message that was handed over to the app; 0 before the first. Sends no request.
 
         See `ChatClient.get_last_delivered_message_id`.
         """
