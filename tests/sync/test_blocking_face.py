@@ -116,6 +116,7 @@ def right() -> int:
         for event in chat.events(timeout=1.5):
             if isinstance(event, MessageReceived):
                 print(event.message.sender.uid)
+        users: list[User] = list(chat.users(limit=50))
         for message in chat.messages(uid="bob"):
             print(message.id)
         future: Future[User] = chat.start("get_user", "bob", done=print)
@@ -138,10 +139,11 @@ async def wrong(chat: Client) -> None:
     chat.request(UsersRequestBuilder()).fetch_previous()
     chat.aclose()
     chat.messages(uid=3)
+    chat.get_user("bob", on_error=print)
     chat.events(timeout="long")
     UsersRequestBuilder().build(chat)
 """
 
 
 def test_type_checking(tmp_path: Path):
-    assert_errors(tmp_path, {"right": RIGHT, "wrong": WRONG}, range(6, 14))
+    assert_errors(tmp_path, {"right": RIGHT, "wrong": WRONG}, range(6, 15))

@@ -26,7 +26,7 @@ from tailwire.sdk.live.calling import MAX_CONVERSATIONS, MAX_MESSAGES
 from tailwire.sdk.live.conversations import LiveConversations
 from tailwire.sdk.live.messages import LiveMessages
 from tailwire.sdk.outbox import OutboxEntry
-from tailwire.wire.constants import GroupType, ReceiverType, ReceiverTypeName
+from tailwire.wire.constants import GroupType, MemberScope, ReceiverType, ReceiverTypeName
 from tailwire.wire.entities import (
     Attachment,
     BaseMessage,
@@ -1042,7 +1042,9 @@ class ClientMethods(CallingClient):
         """
         return await self._calls.members.unban_group_member(guid, uid)
 
-    async def update_group_member_scope(self, guid: str, uid: str, scope: str) -> str:
+    async def update_group_member_scope(
+        self, guid: str, uid: str, scope: MemberScope | Literal["admin", "moderator", "participant"]
+    ) -> str:
         """Change the scope of a member.
 
         Args:

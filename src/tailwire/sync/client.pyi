@@ -14,7 +14,7 @@ from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.listeners.events import DraftChanged
 from tailwire.sync.bridge import Bridge
 from tailwire.sync.iterating import Iterating
-from tailwire.wire.constants import ReceiverTypeName
+from tailwire.wire.constants import MemberScope, ReceiverTypeName
 from tailwire.wire.entities import (
     Attachment,
     BaseMessage,
@@ -132,7 +132,9 @@ class Client(Bridge):
     def unsubscribe_from_thread(self, message_id: int) -> str: ...
     def update_current_user_details(self, user: User) -> User: ...
     def update_group(self, group: Group) -> Group: ...
-    def update_group_member_scope(self, guid: str, uid: str, scope: str) -> str: ...
+    def update_group_member_scope(
+        self, guid: str, uid: str, scope: MemberScope | Literal["admin", "moderator", "participant"]
+    ) -> str: ...
     def update_user(self, user: User, auth_key: str) -> User: ...
     def upload_attachments(
         self,

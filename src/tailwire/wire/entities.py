@@ -367,7 +367,7 @@ class Conversation(SetFieldsRepr):
     """
 
     conversation_id: str
-    conversation_type: str
+    conversation_type: ReceiverTypeName
     conversation_with: User | Group
     last_message: BaseMessage | None = None
     unread_message_count: int = 0

@@ -17,7 +17,7 @@ from tailwire.wire.codec import (
     text_at,
     user_from_wire,
 )
-from tailwire.wire.constants import ReceiverType, TypingStatus
+from tailwire.wire.constants import ReceiverType, ReceiverTypeName, TypingStatus
 from tailwire.wire.entities import (
     Conversation,
     FlagReason,
@@ -48,7 +48,7 @@ def conversation_from_wire(value: Any) -> Conversation:
     last = d.get("lastMessage")
     return Conversation(
         conversation_id=text_at(d, "conversationId"),
-        conversation_type=str(kind),
+        conversation_type=cast("ReceiverTypeName", str(kind)),
         conversation_with=group_from_wire(other) if kind == ReceiverType.GROUP else user_from_wire(other),
         last_message=message_from_wire(last) if last else None,
         unread_message_count=number_at(d, "unreadMessageCount"),

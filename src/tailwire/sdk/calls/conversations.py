@@ -121,8 +121,9 @@ class ConversationCalls:
             CometChatException: `CONVERSATION_NOT_FOUND` when the message does not name the other side.
         """
         me = self._parts.sessions.require().uid
+        kind: ReceiverTypeName = "group" if message.receiver_type == ReceiverType.GROUP else "user"
         mine = message.sender.uid == me
-        other = message.receiver_entity if mine or message.receiver_type == ReceiverType.GROUP else message.sender
+        other = message.receiver_entity if mine or kind == "group" else message.sender
         if other is None or (isinstance(other, User) and not other.uid):
             raise failure("CONVERSATION_NOT_FOUND")
-        return Conversation(message.conversation_id, str(message.receiver_type), other, last_message=message)
+        return Conversation(message.conversation_id, kind, other, last_message=message)

@@ -17,14 +17,13 @@ from tailwire.sdk.calls.parts import ClientCore, checked_client
 from tailwire.sdk.calls.user_requests import UserRequests
 from tailwire.sdk.exceptions import failure
 from tailwire.wire.codec import group_from_wire, user_from_wire
-from tailwire.wire.constants import ReceiverTypeName
+from tailwire.wire.constants import ReceiverTypeName, UserStatus
 from tailwire.wire.entities import Conversation, Group, GroupMember, User
 from tailwire.wire.social import conversation_from_wire, member_from_wire
 
 T = TypeVar("T")
 MAX_PAGE_SIZE = 100
 DEFAULT_PAGE_SIZE = 30
-Status = Literal["online", "offline"]
 BlockDirection = Literal["blockedByMe", "hasBlockedMe", "both"]
 
 
@@ -152,7 +151,7 @@ class UsersRequestBuilder(_Builder[User]):
         """Search in these fields: `name`, `uid`."""
         return self._with("searchIn", fields)
 
-    def set_user_status(self, status: Status) -> Self:
+    def set_user_status(self, status: UserStatus | Literal["online", "offline"]) -> Self:
         """Fetch only `online` or `offline` users.
 
         Raises:
@@ -256,7 +255,7 @@ class GroupMembersRequestBuilder(_Builder[GroupMember]):
         """Fetch only members with one of these scopes."""
         return self._with("scopes", scopes)
 
-    def set_status(self, status: Status) -> Self:
+    def set_status(self, status: UserStatus | Literal["online", "offline"]) -> Self:
         """Fetch only `online` or `offline` members."""
         return self._with("status", "available" if status == "online" else status)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from tailwire.sdk.calls.checks import decoded, quoted
 from tailwire.sdk.calls.parts import Parts
@@ -104,7 +104,9 @@ class MemberCalls:
         path = f"/groups/{quoted(guid)}/bannedusers/{quoted(uid)}"
         return await self._change("DELETE", path, f"{uid} unbanned successfully")
 
-    async def update_group_member_scope(self, guid: str, uid: str, scope: str) -> str:
+    async def update_group_member_scope(
+        self, guid: str, uid: str, scope: MemberScope | Literal["admin", "moderator", "participant"]
+    ) -> str:
         """Change the scope of a member.
 
         Args:

@@ -20,7 +20,7 @@ from tailwire.sdk.listeners.interfaces import (
     UserListener,
 )
 from tailwire.sdk.listeners.registry import AcknowledgedStream, EventStream
-from tailwire.wire.constants import GroupType, ReceiverType, ReceiverTypeName
+from tailwire.wire.constants import GroupType, MemberScope, ReceiverType, ReceiverTypeName
 from tailwire.wire.entities import (
     Attachment,
     BaseMessage,
@@ -1605,16 +1605,34 @@ class StaticMethods(CurrentClient):
     @overload
     @classmethod
     async def update_group_member_scope(
-        cls, guid: str, uid: str, scope: str, *, on_success: OnSuccess[str] = None, on_error: None = None
+        cls,
+        guid: str,
+        uid: str,
+        scope: MemberScope | Literal["admin", "moderator", "participant"],
+        *,
+        on_success: OnSuccess[str] = None,
+        on_error: None = None,
     ) -> str: ...
     @overload
     @classmethod
     async def update_group_member_scope(
-        cls, guid: str, uid: str, scope: str, *, on_success: OnSuccess[str] = None, on_error: OnError
+        cls,
+        guid: str,
+        uid: str,
+        scope: MemberScope | Literal["admin", "moderator", "participant"],
+        *,
+        on_success: OnSuccess[str] = None,
+        on_error: OnError,
     ) -> str | None: ...
     @classmethod
     async def update_group_member_scope(
-        cls, guid: str, uid: str, scope: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+        cls,
+        guid: str,
+        uid: str,
+        scope: MemberScope | Literal["admin", "moderator", "participant"],
+        *,
+        on_success: OnSuccess[str] = None,
+        on_error: OnError = None,
     ) -> str | None:
         """Change the scope of a member.
 
