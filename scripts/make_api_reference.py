@@ -130,7 +130,10 @@ def signature(name: str, function: griffe.Function) -> str:
             keywords = True
         keywords = keywords or one.kind is griffe.ParameterKind.var_positional
         parts.append(parameter(one))
-    returns = f" -> {function.returns}" if function.returns is not None and str(function.returns) != "None" else ""
+    result = function.returns
+    if CALLBACKS[1] in function.parameters and function.overloads:
+        result = function.overloads[0].returns  # without `on_error` the result is not None
+    returns = f" -> {result}" if result is not None and str(result) != "None" else ""
     prefix = "await " if "async" in function.labels else ""
     line = f"{prefix}{name}({', '.join(parts)}){returns}"
     if len(line) > 110:

@@ -49,7 +49,7 @@ class ChatClient(ClientMethods):
         await chat.send_message(TextMessage(receiver="bob", receiver_type="user", text="hello"))
     ```
 
-    The methods of `CometChat` take the documented callbacks; these are awaited, and raise `CometChatException`.
+    Async methods return their result, or raise `CometChatException`. For the documented callbacks see `CometChat`.
 
     Args:
         app_id: the id of the app.

@@ -1118,7 +1118,7 @@ class ClientMethods(CallingClient):
 
         Args:
             search: only groups whose name or guid begins with this text.
-            joined_only: whether to leave out groups of which the logged-in user is not a member.
+            joined_only: whether to leave out groups that the logged-in user has not joined.
             limit: groups per page, 1 to 100.
 
         Raises:
