@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from tailwire import __version__
 from tailwire.sdk.all_calls import AllCalls
 from tailwire.sdk.app_settings import AppSettings
 from tailwire.sdk.assembly import assemble
@@ -76,7 +77,8 @@ class ChatClient(ClientMethods):
         world: World | None = None,
     ) -> None:
         world, gate = world or this_world(), Gate()
-        identity = Identity(app_id, f"PYTHON-0_1_0-{world.unique()}-{int(world.wall() * 1000)}")
+        version, started_ms = __version__.replace(".", "_"), int(world.wall() * 1000)
+        identity = Identity(app_id, f"PYTHON-{version}-{world.unique()}-{started_ms}")
         store = session_store if session_store is not None else world.session_store()
         super().__init__(world, identity, SessionHolder(app_id, store, gate), gate)
         self._settings = settings
