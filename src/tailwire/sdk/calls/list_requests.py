@@ -7,19 +7,22 @@ iterates over all pages.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 
 from tailwire.sdk.calls.checks import checked_limit, quoted
 from tailwire.sdk.calls.current import current_parts
 from tailwire.sdk.calls.entries import Entries
 from tailwire.sdk.calls.pages import numbered_page, readable
-from tailwire.sdk.calls.parts import ClientCore, checked_client
+from tailwire.sdk.calls.parts import checked_client
 from tailwire.sdk.calls.user_requests import UserRequests
 from tailwire.sdk.exceptions import failure
 from tailwire.wire.codec import group_from_wire, user_from_wire
 from tailwire.wire.constants import ReceiverTypeName, UserStatus
 from tailwire.wire.entities import Conversation, Group, GroupMember, User
 from tailwire.wire.social import conversation_from_wire, member_from_wire
+
+if TYPE_CHECKING:
+    from tailwire.sdk.client import ChatClient
 
 T = TypeVar("T")
 MAX_PAGE_SIZE = 100
@@ -119,14 +122,14 @@ class _Builder(Generic[T]):
             self._query[name] = value
         return self
 
-    def build(self, client: ClientCore | None = None) -> ListRequest[T]:
+    def build(self, client: ChatClient | None = None) -> ListRequest[T]:
         """Return the request.
 
         Args:
             client: sends the requests; by default `CometChat`'s current client, when a page is fetched.
         """
-        client = checked_client(client)
-        return self._request(lambda: current_parts(client).requests)
+        core = checked_client(client)
+        return self._request(lambda: current_parts(core).requests)
 
     def _request(self, requests: Callable[[], UserRequests]) -> ListRequest[T]:
         return ListRequest(self._path, self._query, self._page, type(self)._decode, requests)

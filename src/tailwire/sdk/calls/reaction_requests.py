@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tailwire.sdk.calls.checks import checked_limit, quoted
 from tailwire.sdk.calls.current import current_parts
 from tailwire.sdk.calls.entries import Entries
 from tailwire.sdk.calls.list_requests import MAX_PAGE_SIZE
 from tailwire.sdk.calls.pages import readable
-from tailwire.sdk.calls.parts import ClientCore, checked_client
+from tailwire.sdk.calls.parts import checked_client
 from tailwire.sdk.calls.user_requests import UserRequests
 from tailwire.sdk.dispatch.history import id_of
 from tailwire.sdk.exceptions import failure
 from tailwire.wire.entities import Reaction
 from tailwire.wire.social import reaction_from_wire
+
+if TYPE_CHECKING:
+    from tailwire.sdk.client import ChatClient
 
 
 class ReactionsRequest:
@@ -91,7 +94,7 @@ class ReactionsRequestBuilder:
         self._limit = checked_limit(limit, MAX_PAGE_SIZE)
         return self
 
-    def build(self, client: ClientCore | None = None) -> ReactionsRequest:
+    def build(self, client: ChatClient | None = None) -> ReactionsRequest:
         """Return the request.
 
         Args:
@@ -100,8 +103,8 @@ class ReactionsRequestBuilder:
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID` when no message is set.
         """
-        client = checked_client(client)
-        return self._request(lambda: current_parts(client).requests)
+        core = checked_client(client)
+        return self._request(lambda: current_parts(core).requests)
 
     def _request(self, requests: Callable[[], UserRequests]) -> ReactionsRequest:
         if self._message_id <= 0:
