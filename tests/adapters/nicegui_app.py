@@ -31,20 +31,20 @@ class Shared:
             await chat.init()
             await chat.login_with_auth_token(token)
         except BaseException:
-            shared.pop(self.uid, None)  # the next tab tries anew
+            shared.pop(self.uid, None)  # the next tab tries again
             await chat.aclose()
             raise
         return chat
 
     async def seen(self, tab: str, hidden: bool) -> None:
-        """Take whether a tab is hidden: the user is away when all of them are."""
+        """Note whether a tab is hidden. The user is away when all of them are."""
         chat = await self.ready
         if tab in self.hidden:
             self.hidden[tab] = hidden
             chat.set_app_state("background" if all(self.hidden.values()) else "foreground", reason="tabs")
 
     async def left(self, tab: str) -> None:
-        """Close the client behind the last tab."""
+        """Close the client after the last tab."""
         self.hidden.pop(tab, None)
         if not self.hidden and shared.get(self.uid) is self:
             del shared[self.uid]
@@ -61,7 +61,7 @@ async def chat_of(uid: str, token: str) -> ChatClient:
     if mine is None:
         mine = shared[uid] = Shared(uid, token)
     mine.hidden[tab.id] = False
-    # NiceGUI deletes a tab `reconnect_timeout` after it has lost it: a reload, or a network that is back by then, is none.
+    # NiceGUI deletes a tab `reconnect_timeout` after its connection was lost, so not after a reload or a short outage.
     tab.on_delete(lambda: mine.left(tab.id))
     ui.on("visibility", lambda e: mine.seen(tab.id, e.args == "hidden"))
     ui.add_head_html(
@@ -73,7 +73,7 @@ async def chat_of(uid: str, token: str) -> ChatClient:
 
 @app.on_shutdown
 async def close_all() -> None:
-    """Say goodbye for everybody."""
+    """Close all clients, so that the server sees them leave."""
     while shared:
         _, mine = shared.popitem()
         await (await mine.ready).aclose()

@@ -130,5 +130,5 @@ def test_error_logged_by_the_sdk_fails_the_run(monkeypatch):
 
     monkeypatch.setattr(Connector, "open", open_)
     plan = Plan(1, (Step(1.0, "alice-phone", "drop"), Step(60.0, "alice-phone", "say", "bob")))
-    with pytest.raises(Failed, match=r"died: .*not foreseen.*ZeroDivisionError"):
+    with pytest.raises(Failed, match=r"died: .*unexpected error.*ZeroDivisionError"):
         simulate(plan)

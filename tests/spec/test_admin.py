@@ -114,7 +114,7 @@ async def test_message_is_stored_once_if_the_response_is_lost(stage: Stage):
     await admin.users.get("alice")
     sending = asyncio.create_task(admin.messages.send(TextMessage(receiver="bob", text="once"), on_behalf_of="alice"))
     stored = stage.server.parts.store
-    while not await stored._rows("SELECT 1 FROM messages", ()):
+    while not await stored.database.rows("SELECT 1 FROM messages", ()):
         await stage.pass_time(0.001)
     stage.network.drop()  # stored, but the response is lost
     sent = await sending

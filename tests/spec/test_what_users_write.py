@@ -83,7 +83,7 @@ async def test_free_json_in_frames_is_bounded_too(stage: Stage, caplog, value):
     assert [m.data for m in bob.ears.all("transient")] == [{"a": 1}]
     assert bob.ears.all("typing") == []
     assert alice.status is CONNECTED
-    refused = [r.getMessage() for r in caplog.records if "did not take a frame" in r.getMessage()]
+    refused = [r.getMessage() for r in caplog.records if "the server refused a frame" in r.getMessage()]
     assert len(refused) == 2, "told what is wrong"
     assert all("ERR_BAD_REQUEST" in said for said in refused)
 
@@ -259,7 +259,7 @@ async def test_no_message_stops_a_client(stage: Stage, unbounded, caplog, poison
     assert [m.text for m in page] == [str(n) for n in range(9)]
     (conversation,) = await ConversationsRequestBuilder().build(again.chat).fetch_next()
     assert conversation.last_message.text == "8"
-    assert "without a part that cannot be read" in caplog.text, "told in the log"
+    assert "cannot be read and is left out" in caplog.text, "told in the log"
 
 
 async def change(stage: Stage, message_id: int, old: bytes, new: bytes) -> None:
@@ -320,7 +320,7 @@ async def test_a_page_that_is_too_large_is_asked_for_in_parts(stage: Stage, monk
     await bob.chat.disconnect()
     sizes = [10, 3000, 3000, 8000, 10, 3000, 9000, 20]
     ids = await big_ones(alice, sizes)
-    monkeypatch.setattr(tailwire.sdk.io.answers, "MOST", 8000)
+    monkeypatch.setattr(tailwire.sdk.io.answers, "MAX_BYTES", 8000)
     await bob.chat.connect()
     await bob.ears.until(lambda: len(bob.ears.all("text")) + len(bob.ears.all("gap")) == len(sizes))
     small = [n for n, size in zip(ids, sizes, strict=True) if size < 8000]
@@ -351,7 +351,7 @@ async def test_lists_with_counted_pages_come_in_parts_too(stage: Stage, monkeypa
             metadata = {"a": "x" * (4900 if n == 5 else 1000)}
             await rest("POST", "/users", json={"uid": f"u{n:02}", "name": f"U{n:02}", "metadata": metadata})
     bob = await stage.enter("bob")
-    monkeypatch.setattr(tailwire.sdk.io.answers, "MOST", 4500)
+    monkeypatch.setattr(tailwire.sdk.io.answers, "MAX_BYTES", 4500)
     request = UsersRequestBuilder().set_search_keyword("U").set_limit(6).build(bob.chat)
     found: list[str] = []
     while page := await request.fetch_next():
