@@ -15,6 +15,7 @@ from tailwire import (
     ChatClient,
     CometChat,
     CometChatException,
+    ConnectionChanged,
     ConnectionListener,
     MemorySessionStore,
     MessageListener,
@@ -151,6 +152,8 @@ async def test_status_and_listener_agree_through_the_cycle(stage: Stage):
 @spec("S21", "S22")
 async def test_feature_throttled(stage: Stage):
     alice = await stage.enter("alice")
+    await stage.pass_time(1)  # caught up
+    stream = alice.chat.events()
     socket = next(iter(stage.server.parts.gateway._sockets))
     from tailwire.server.fanout.frames import text_frame
 
@@ -161,6 +164,10 @@ async def test_feature_throttled(stage: Stage):
     assert await alice.chat.ping() == "ping successful"
     socket.write(text_frame(b'{"type":"server","body":{"action":"throttledNoMore"}}'))
     await alice.ears.until(lambda: alice.ears.statuses[-1] is CONNECTED)
+    await stage.pass_time(0.1)
+    stream.close()
+    changes = [event.status async for event in stream if isinstance(event, ConnectionChanged)]
+    assert changes == ["featureThrottled", CONNECTED]
 
 
 @spec("S2", "S27")
@@ -501,14 +508,14 @@ async def test_a_listener_that_another_removes_is_not_called_for_the_same_messag
 @spec("S24")
 async def test_a_user_who_is_back_at_once_is_online_in_the_end(stage: Stage):
     watching, bob = await stage.enter("alice", presence=True), await stage.enter("bob")
-    store = stage.server.parts.store
-    honest = store.seen
+    users = stage.server.parts.store.users
+    honest = users.seen
 
     async def slowly(uid, now):
         await asyncio.sleep(0.5)
         await honest(uid, now)
 
-    store.seen = slowly
+    users.seen = slowly
     bob.chat.set_app_state("background")
     await stage.pass_time(0.1)
     bob.chat.set_app_state("foreground")
