@@ -7,7 +7,7 @@ iterates over all pages.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from tailwire.sdk.calls.checks import checked_limit, quoted
 from tailwire.sdk.calls.current import current_parts
@@ -18,6 +18,9 @@ from tailwire.sdk.exceptions import failure
 from tailwire.wire.codec import group_from_wire, user_from_wire
 from tailwire.wire.entities import Conversation, Group, GroupMember, Reaction, User
 from tailwire.wire.social import conversation_from_wire, member_from_wire, reaction_from_wire
+
+if TYPE_CHECKING:
+    from tailwire.sdk.client import ChatClient
 
 T = TypeVar("T")
 MAX_PAGE_SIZE = 100
@@ -113,7 +116,7 @@ class _Builder(Generic[T]):
             self._query[name] = value
         return self
 
-    def build(self, client: ClientCore | None = None) -> ListRequest[T]:
+    def build(self, client: ChatClient | None = None) -> ListRequest[T]:
         """Return the request.
 
         Args:
@@ -382,7 +385,7 @@ class ReactionsRequestBuilder:
         self._limit = checked_limit(limit, MAX_PAGE_SIZE)
         return self
 
-    def build(self, client: ClientCore | None = None) -> ReactionsRequest:
+    def build(self, client: ChatClient | None = None) -> ReactionsRequest:
         """Return the request.
 
         Args:
