@@ -132,7 +132,7 @@ def test_cancelled_error_in_a_callback_is_logged(
     bob.add_message_listener("recorder", Recorder())
     send_texts(alice, uid, "one", "two", "three")
     until(lambda: received == ["two", "three"] and listened == ["", "two", "three"])
-    assert caplog.text.count("awaited something that was cancelled") == 2
+    assert caplog.text.count("waited for something that was cancelled") == 2
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
