@@ -55,8 +55,9 @@ serve: $(DEMO)  ## a server on http://127.0.0.1:8480 with demo users
 test: $(STAMP)  ## the whole test suite, a process for each core
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 
-fast: $(STAMP)  ## the tests that need no server process, a process for each core
-	@$(BIN)/python -m pytest -q -n auto --dist worksteal tests/unit tests/explore -m "not slow"
+fast: $(STAMP)  ## the tests that need no server process, with fewer examples of each property, a process for each core
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal -p no:schemathesis --hypothesis-profile fast \
+	  tests/unit tests/explore -m "not slow"
 
 coverage: $(STAMP)  ## branch coverage of the pure packages by their own tests, against its floors
 	@rm -rf .coverage && mkdir .coverage

@@ -1,7 +1,7 @@
 """Check that a type checker knows the type of everything public: `pyright --verifytypes`, for what an app can import.
 
 The checker looks at the whole package, internal modules included; what counts here is what the public modules export,
-with inherited members. `INCOMPLETE` lists what is excused; it may only shrink: an entry that is no longer needed fails.
+with inherited members.
 """
 
 from __future__ import annotations
@@ -15,21 +15,6 @@ from pathlib import Path
 import public_face
 
 ROOT = Path(__file__).resolve().parent.parent
-# Prefixes of public symbols whose types are not complete.
-INCOMPLETE = (
-    "tailwire.adapters.loops.LoopWatch",
-    "tailwire.adapters.network.watch_network",
-    "tailwire.adapters.sleep.watch_sleep",
-    "tailwire.admin.client.Admin",
-    "tailwire.bot",
-    "tailwire.sdk.calls.connecting.ConnectionCalls.connection",
-    "tailwire.sdk.calls.connection.Connection",
-    "tailwire.sdk.client.ChatClient",
-    "tailwire.sdk.cometchat.face.CometChat",
-    "tailwire.sdk.live.messages.LiveMessages",
-    "tailwire.sync",
-    "tailwire.testing.bots.BotTest",
-)
 
 
 def verified() -> list[dict[str, object]]:
@@ -56,23 +41,14 @@ def public_paths() -> set[str]:
 
 
 def main() -> int:
-    """Print the public symbols whose types are not known, and the excuses that are no longer needed."""
-    public, needed, found, count = public_paths(), set(), [], 0
-    for symbol in verified():
-        name = str(symbol["name"])
-        if name not in public:
-            continue
-        count += 1
-        if symbol["isTypeKnown"] and not symbol.get("isTypeAmbiguous"):
-            continue
-        excuse = next((prefix for prefix in INCOMPLETE if name == prefix or name.startswith(f"{prefix}.")), None)
-        if excuse is None:
+    """Print the public symbols whose types are not known."""
+    public, found = public_paths(), []
+    symbols = [symbol for symbol in verified() if symbol["name"] in public]
+    for symbol in symbols:
+        if not symbol["isTypeKnown"] or symbol.get("isTypeAmbiguous"):
             texts = [str(d["message"]).replace("\n", " ") for d in symbol["diagnostics"]]  # type: ignore[attr-defined]
-            found.append(f"{name}: {'; '.join(texts[:2])}")
-        else:
-            needed.add(excuse)
-    found += [f"{prefix}: complete; take it out of INCOMPLETE" for prefix in INCOMPLETE if prefix not in needed]
-    print("\n".join(found) or f"public types: {count} symbols, all complete but for {len(INCOMPLETE)} excused")
+            found.append(f"{symbol['name']}: {'; '.join(texts[:2])}")
+    print("\n".join(found) or f"public types: {len(symbols)} symbols, all complete")
     return 1 if found else 0
 
 

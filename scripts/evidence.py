@@ -70,10 +70,10 @@ def texts_of(node: ast.AST, known: dict[str, set[str]]) -> set[str]:
     return set()
 
 
-def names_known(function: ast.AST) -> dict[str, set[str]]:
+def names_known(nodes: Iterable[ast.AST]) -> dict[str, set[str]]:
     """Return the texts of the names that a function assigns literals to, or runs over a tuple of literals with."""
     known: dict[str, set[str]] = {}
-    for node in ast.walk(function):
+    for node in nodes:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             known.setdefault(node.targets[0].id, set()).update(texts_of(node.value, known))
         elif isinstance(node, ast.For) and isinstance(node.target, ast.Name) and isinstance(node.iter, ast.Tuple):
@@ -99,8 +99,9 @@ def requests_in(call: ast.Call, name: str, known: dict[str, set[str]]) -> Iterat
 
 def directly(function: ast.AST) -> Evidence:
     """Return what a function does by itself."""
-    found, known = Evidence(), names_known(function)
-    for node in ast.walk(function):
+    nodes = list(ast.walk(function))
+    found, known = Evidence(), names_known(nodes)
+    for node in nodes:
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             found.calls.add(name)

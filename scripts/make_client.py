@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import functools
 import inspect
 import sys
 from pathlib import Path
@@ -128,9 +129,15 @@ def forwarded(group: str, node: Function) -> str:
     return f'{head}        """{docstring}"""\n        {call}\n\n'
 
 
+@functools.cache
+def tree_of(module: str) -> ast.Module:
+    """The parsed source of a module. Callers do not change it."""
+    return ast.parse(inspect.getsource(sys.modules[module]))
+
+
 def collect(node: Function, module: str, imports: dict[str, str]) -> None:
     """Add what the signature of a method needs to the imports."""
-    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    tree = tree_of(module)
     defaults = [d for d in (*node.args.defaults, *node.args.kw_defaults) if d is not None]
     needed = names_in(node) | {n.id for d in defaults for n in ast.walk(d) if isinstance(n, ast.Name)}
     for name in sorted(needed | {ast.unparse(d) for d in node.decorator_list}):

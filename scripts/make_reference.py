@@ -28,9 +28,6 @@ def snake(name: str) -> str:
     return re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
 
 
-ALL = list(evidence.tests())
-
-
 def showing(does: Callable[[Evidence], bool], folders: Iterable[str] = evidence.FOLDERS) -> str:
     """Return a test that does something; "" when none does."""
     return next((name for name, done in evidence.within(folders) if does(done)), "")
@@ -87,9 +84,9 @@ def compatibility_page() -> str:
         test = showing(lambda done, name=name: name in done.awaited, ["interop/test_javascript_sdk.py"])
         lines.append(f"| `{name}` | {cell(test)} |")
     lines += ["", "## Frames", "", "| frame | test |", "| --- | --- |"]
-    lines += [f"| {what} | {cell(test if test in ALL else '')} |" for what, test in FRAMES.items()]
+    lines += [f"| {what} | {cell(test if test in evidence.tests() else '')} |" for what, test in FRAMES.items()]
     lines += ["", "## The React UI kit, unchanged", "", "| what | test |", "| --- | --- |"]
-    for name in ALL:
+    for name in evidence.tests():
         if name.startswith("interop/test_react"):
             kit = "6.5.6" if "kit_6" in name else "7.2.1"
             lines.append(f"| {kit}: {name.partition('::test_')[2].replace('_', ' ')} | {cell(name)} |")
@@ -131,7 +128,7 @@ def compatibility_page() -> str:
     for documented, (settings, test) in LIMITS.items():
         for name in settings.split():
             home = f"spec/test_limits.py::test_{test}"
-            shown = home if home in ALL and f"{name}=" in limits else ""
+            shown = home if home in evidence.tests() and f"{name}=" in limits else ""
             lines.append(f"| {documented} | `{name}` | {getattr(Settings(), name):,} | {cell(shown)} |")
     lines += ["", "## Constants", "", "| documented | ours | values |", "| --- | --- | --- |"]
     for documented, (ours, values) in CONSTANTS.items():
@@ -145,7 +142,7 @@ def versions() -> list[str]:
     """Return the versions of the JavaScript SDK that the scenarios run on, and what each lacks."""
     from interop.versions import MISSING, PACKAGES, UNABLE, VERSIONS, versions_for
 
-    scenarios = [n.partition("::")[2] for n in ALL if n.startswith("interop/test_javascript_sdk.py::")]
+    scenarios = [n.partition("::")[2] for n in evidence.tests() if n.startswith("interop/test_javascript_sdk.py::")]
     lines = ["## Versions of the JavaScript SDK", "", "| version | scenarios | what it does not have, or do |"]
     lines += ["| --- | --- | --- |"]
     for version in VERSIONS:

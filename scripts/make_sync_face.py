@@ -7,6 +7,7 @@ same parameters; async methods return their result directly, and lists are block
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import subprocess
 import sys
@@ -53,17 +54,23 @@ def definition(owner: type, name: str) -> tuple[ast.FunctionDef, ast.Module, str
     raise SystemExit(f"the source of {owner.__name__}.{name} is not found")
 
 
-def imported(name: str, tree: ast.Module, module: str) -> str:
-    """Return the import statement for a name of a module; "" for a builtin."""
+@functools.cache
+def imports_of(tree: ast.Module) -> dict[str, str]:
+    """Return the import statement for each name that a module imports."""
+    found: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom | ast.Import):
+            origin = f"from {node.module} " if isinstance(node, ast.ImportFrom) else ""
             for alias in node.names:
-                if (alias.asname or alias.name) == name:
-                    shown = f"{alias.name} as {alias.asname}" if alias.asname else alias.name
-                    return (
-                        f"from {node.module} import {shown}" if isinstance(node, ast.ImportFrom) else f"import {shown}"
-                    )
-    return f"from {module} import {name}" if hasattr(sys.modules[module], name) else ""
+                shown = f"{alias.name} as {alias.asname}" if alias.asname else alias.name
+                found.setdefault(alias.asname or alias.name, f"{origin}import {shown}")
+    return found
+
+
+def imported(name: str, tree: ast.Module, module: str) -> str:
+    """Return the import statement for a name of a module; "" for a builtin."""
+    defined = f"from {module} import {name}" if hasattr(sys.modules[module], name) else ""
+    return imports_of(tree).get(name, defined)
 
 
 def names_in(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:

@@ -6,11 +6,14 @@ import asyncio
 import inspect
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from chromium.fixtures import _browser, chromium  # noqa: F401
 from harness import LiveStage, Stage
 from tailwire.testing.virtual.loop import VirtualLoop
+
+hypothesis.settings.register_profile("fast", max_examples=20)  # `make fast`
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from tailwire import (
     ChatClient,
     CometChat,
     CometChatException,
+    ConnectionChanged,
     ConnectionListener,
     MemorySessionStore,
     MessageListener,
@@ -146,6 +147,8 @@ async def test_status_and_listener_agree_through_the_cycle(stage: Stage):
 @spec("S21", "S22")
 async def test_feature_throttled(stage: Stage):
     alice = await stage.enter("alice")
+    await stage.pass_time(1)  # caught up
+    stream = alice.chat.events()
     socket = next(iter(stage.server.parts.gateway._sockets))
     from tailwire.server.fanout.frames import text_frame
 
@@ -156,6 +159,10 @@ async def test_feature_throttled(stage: Stage):
     assert await alice.chat.ping() == "ping successful"
     socket.write(text_frame(b'{"type":"server","body":{"action":"throttledNoMore"}}'))
     await alice.ears.until(lambda: alice.ears.statuses[-1] is CONNECTED)
+    await stage.pass_time(0.1)
+    stream.close()
+    changes = [event.status async for event in stream if isinstance(event, ConnectionChanged)]
+    assert changes == ["featureThrottled", CONNECTED]
 
 
 @spec("S2", "S27")

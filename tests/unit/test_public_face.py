@@ -17,8 +17,6 @@ ROOT = Path(tailwire.__file__)
 
 # Types in public signatures that no public module exports, each with its reason. A name that is exported is taken out.
 NOT_EXPORTED = {
-    "tailwire.admin.requester.Requester": "made by Admin; an app writes `admin.groups`",
-    "tailwire.sdk.calls.parts.ClientCore": "the base of ChatClient; an app passes a ChatClient",
     "tailwire.adapters.loops.LoopClient": "a protocol that ChatClient and tailwire.sync.Client satisfy",
     "tailwire.adapters.watching.WatchedClient": "a protocol that ChatClient and tailwire.sync.Client satisfy",
     "tailwire.sdk.listeners.interfaces.Hook": "what a callback may return: None, or an awaitable",

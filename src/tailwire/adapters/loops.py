@@ -71,7 +71,8 @@ class LoopWatch(Watch):
             CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
         """
         super().__init__(chat, reason, knows)
-        self._loop = self.loop = loop_of(chat)
+        self.loop: asyncio.AbstractEventLoop = loop_of(chat)
+        self._loop = self.loop
         self.why_not = ""
         self._settled: Future[None] = Future()
 

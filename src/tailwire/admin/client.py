@@ -82,13 +82,13 @@ class Admin:
         self._requester = Requester(
             Http(world, base_url, identity, context, Traffic(world.now), settings.proxy_address), api_key, world
         )
-        self.users = Users(self._requester)
-        self.tokens = Tokens(self._requester)
-        self.groups = Groups(self._requester)
-        self.messages = Messages(self._requester)
-        self.roles = Roles(self._requester)
-        self.webhooks = Webhooks(self._requester)
-        self.keys = Keys(self._requester)
+        self.users: Users = Users(self._requester)
+        self.tokens: Tokens = Tokens(self._requester)
+        self.groups: Groups = Groups(self._requester)
+        self.messages: Messages = Messages(self._requester)
+        self.roles: Roles = Roles(self._requester)
+        self.webhooks: Webhooks = Webhooks(self._requester)
+        self.keys: Keys = Keys(self._requester)
 
     def __repr__(self) -> str:
         return f"Admin(app_id={self._app_id!r})"

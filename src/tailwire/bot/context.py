@@ -49,7 +49,7 @@ class Context:
         self.args: list[str] = []
         self.match: re.Match[str] | None = None
         self.sender: User = message.sender
-        self.stopped = False
+        self.stopped: bool = False
         self._drafts = drafts
         self._has_ended = has_ended
         self._wait_time = WaitTime()

@@ -58,7 +58,7 @@ class Scheduler:
     ) -> None:
         self.drafts: dict[str, Draft] = {}
         self.exit_error: BaseException | None = None
-        self.interrupted = False
+        self.interrupted: bool = False
         self._events = events
         self._slots = asyncio.Semaphore(concurrency)
         self._jobs_of, self._fetch = jobs_of, fetch

@@ -52,7 +52,7 @@ class Draft:
         others: dict[str, Draft],
     ) -> None:
         self.name = name
-        self.stopped = False
+        self.stopped: bool = False
         self._chat = chat
         self._to: tuple[str, ReceiverTypeName] = (receiver, receiver_type)
         self._asker = asker

@@ -35,7 +35,7 @@ class SessionHolder:
         self.store = store
         self.current: Session | None = None
         self.ended: Session | None = None
-        self.served = Served()
+        self.served: Served = Served()
 
     @property
     def uid(self) -> str:

@@ -67,7 +67,7 @@ class Tokens:
         self._epoch = 0
         self._offering: asyncio.Task[None] | None = None
         self._offered = ""
-        self.socket_token = ""
+        self.socket_token: str = ""
 
     # For the connection.
 

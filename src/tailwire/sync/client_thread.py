@@ -55,7 +55,7 @@ class ClientThread:
         self._loop: asyncio.AbstractEventLoop = getattr(
             asyncio, "ProactorEventLoop" if sys.platform == "win32" else "SelectorEventLoop"
         )()
-        self.callbacks = AppCallbacks(post, self._loop)
+        self.callbacks: AppCallbacks = AppCallbacks(post, self._loop)
         self._process = os.getpid()
         self._lock = threading.RLock()  # reentrant: finalizers may call this while it is held
         self._closing = False

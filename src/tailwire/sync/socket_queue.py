@@ -29,6 +29,7 @@ class SocketQueue:
         self._waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._signalled = self._closed = False
+        self.reader: socket.socket
         self.reader, self._writer = socket.socketpair()
         self.reader.setblocking(False)
         self._writer.setblocking(False)

@@ -178,7 +178,7 @@ def test_surrogate_pairs_are_joined():
         assert "so 😀" in [d.text for d in chat.drafts]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=settings().max_examples // 2)
 @given(st.text(max_size=400), st.integers(10, 60))
 def test_split_loses_only_whitespace(text: str, longest: int):
     parts = list(split(text, longest))

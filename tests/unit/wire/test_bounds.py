@@ -22,7 +22,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(value=values, ascii=st.booleans())
 def test_ordinary_json_is_within_bounds(value, ascii):
     text = json.dumps(value, ensure_ascii=ascii).encode("utf-8", "replace")
@@ -31,7 +31,7 @@ def test_ordinary_json_is_within_bounds(value, ascii):
     assert bounds.trimmed(text) is text
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(value=values, depth=st.integers(1, 200), where=st.sampled_from(["list", "object", "both"]))
 def test_excess_depth_is_found_beside_other_values(value, depth, where):
     for n in range(depth):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tailwire.sdk.calls.checks import checked_limit
 from tailwire.sdk.calls.current import current_parts
@@ -14,6 +14,9 @@ from tailwire.sdk.dispatch.history import id_of
 from tailwire.sdk.exceptions import failure
 from tailwire.wire.codec import message_from_wire
 from tailwire.wire.entities import BaseMessage
+
+if TYPE_CHECKING:
+    from tailwire.sdk.client import ChatClient
 
 MAX_PAGE_SIZE = 100
 DEFAULT_PAGE_SIZE = 30
@@ -249,7 +252,7 @@ class MessagesRequestBuilder(_Filters):
         """Fetch only the replies in the thread of this message."""
         return self._with(parent_message_id=message_id)
 
-    def build(self, client: ClientCore | None = None) -> MessagesRequest:
+    def build(self, client: ChatClient | None = None) -> MessagesRequest:
         """Return the request.
 
         Args:

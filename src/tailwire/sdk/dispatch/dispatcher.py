@@ -59,6 +59,7 @@ class Dispatcher:
         self._moved = moved
         self._connected = connected
         self._closing = closing
+        self._throttled = False
 
     async def handle(self, entry: object) -> None:
         """Hand an entry of the queue over."""
@@ -82,10 +83,13 @@ class Dispatcher:
         self._done(event)
 
     async def _streams_too(self, status: ConnectionStatus) -> None:
-        if status is ConnectionStatus.CONNECTED:
-            return  # `Incoming` queues it with its continuity
+        was_throttled, self._throttled = self._throttled, status is ConnectionStatus.FEATURE_THROTTLED
         event = ConnectionChanged(status)
-        self._observe(event)
+        if status is not ConnectionStatus.CONNECTED:
+            self._observe(event)
+        elif not was_throttled:
+            return  # a new socket: `Incoming` queues the event with its continuity
+        # The same socket is no longer throttled: nothing was missed, and live lists act on `StatusChanged`.
         await self._callbacks.handle(event)
 
     def _done(self, event: Event) -> None:

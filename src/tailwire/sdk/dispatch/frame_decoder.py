@@ -73,7 +73,7 @@ class FrameDecoder:
         self._pong = pong
         self._throttled = throttled
         self._token_answered = token_answered
-        self.receipts_blocked = False
+        self.receipts_blocked: bool = False
 
     def take(self, text: str | bytes) -> float | None:
         """Handle a frame. Return the restart window in seconds if the frame announces one, else None."""

@@ -82,8 +82,8 @@ class Incoming:
         self._frames = FrameDecoder(
             self, device, self._typists, self._drafts, pong=pong, throttled=throttled, token_answered=token_answered
         )
-        self.frame_came = self._frames.take
-        self.put = queue.put
+        self.frame_came: Callable[[str | bytes], float | None] = self._frames.take
+        self.put: Callable[[object], None] = queue.put
         self._waiting: asyncio.TimerHandle | None = None
         self._updater: asyncio.Task[None] | None = None
         self._connected = False

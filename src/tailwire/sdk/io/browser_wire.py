@@ -36,7 +36,7 @@ class BrowserWire:
         self._waiting = 0
         self._ended: Cause | None = None
         self._changed = asyncio.Event()  # a message arrived, the socket opened or ended
-        self.opened = False
+        self.opened: bool = False
         socket.binaryType = "arraybuffer"
         self._proxies = {
             "onopen": proxied(self._on_open),

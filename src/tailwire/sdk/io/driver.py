@@ -121,8 +121,8 @@ class Driver:
         self._loop = asyncio.get_running_loop()
         self._state = state
         self._world = world
-        self.history = History(state)  # the last transitions and inputs
-        self.watchers = Watchers()
+        self.history: History = History(state)  # the last transitions and inputs
+        self.watchers: Watchers = Watchers()
         self._timer: Timer | None = None
         self._heard_at: float | None = None
         self._said_at: float | None = None
@@ -134,8 +134,8 @@ class Driver:
         self._callers = Callers()
         self._inputs: list[i.Input] = []
         self._stepping = False
-        self.details = ""
-        self.connected = asyncio.Event()
+        self.details: str = ""
+        self.connected: asyncio.Event = asyncio.Event()
 
     def start(self, owner: Owner) -> None:
         """Begin to take inputs, for this client."""

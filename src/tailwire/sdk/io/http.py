@@ -70,7 +70,7 @@ class Http:
         self._identity = identity
         self._tls = tls
         self._proxy = proxy
-        self.traffic = traffic or Traffic(world.now)
+        self.traffic: Traffic = traffic or Traffic(world.now)
         self._pool: _Pool | None = None
         self._dropped: set[_Pool] = set()  # with requests that still run
         self._closed = False

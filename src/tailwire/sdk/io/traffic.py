@@ -30,7 +30,7 @@ class Traffic:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self.moved_at = 0.0
+        self.moved_at: float = 0.0
         self._watched: WeakKeyDictionary[Any, tuple[Any, int]] = WeakKeyDictionary()
 
     def moved(self) -> None:

@@ -32,7 +32,7 @@ class ConnectionChanged:
     Attributes:
         status: the new status.
         continuity: with `connected`, what became of the messages that were missed. The event comes when they have
-            been read; listeners get `on_connected` at once.
+            been read; listeners get `on_connected` at once. None when an open connection is no longer throttled.
     """
 
     status: ConnectionStatus

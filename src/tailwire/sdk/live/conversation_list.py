@@ -89,10 +89,11 @@ class ConversationList:
         self._applied: dict[str, dict[int, None]] = {}  # by conversation: applied ids that are not in the last response
         self._reads: dict[str, tuple[int, int]] = {}  # reads on this device that the server has not confirmed
         self._shown: tuple[LiveConversation, ...] | None = None
-        self.complete = False
+        self.complete: bool = False
         self.stale: dict[str, None] = {}
         self.doubtful: dict[str, None] = {}
-        self.lost = self.unsure = False
+        self.lost: bool = False
+        self.unsure: bool = False
 
     def items(self) -> tuple[LiveConversation, ...]:
         """Return the conversations in order. The tuple is the same object until something changes."""

@@ -79,7 +79,7 @@ class MessageList:
     def __init__(self, me: str, kind: str, other: str, *, parent: int, replies: bool, most: int) -> None:
         self._me, self._kind, self._other = me, kind, other
         self._parent, self._replies, self._most = parent, replies, most
-        self.hides_replies = not parent and not replies
+        self.hides_replies: bool = not parent and not replies
         self._ids: list[int] = []
         self._items: dict[int, LiveMessage] = {}
         self._queued: dict[str, LiveMessage] = {}
@@ -88,8 +88,12 @@ class MessageList:
         self._counted: dict[int, None] = {}  # ids of counted replies
         self._typing: dict[str, User] = {}
         self._shown: tuple[LiveMessage, ...] | None = None
-        self.reached = 0
-        self.complete = self.lost = self.doubtful = self.unsure = self.gone = False
+        self.reached: int = 0
+        self.complete: bool = False
+        self.lost: bool = False
+        self.doubtful: bool = False
+        self.unsure: bool = False
+        self.gone: bool = False
 
     def items(self) -> tuple[LiveMessage, ...]:
         """Return the messages, oldest first. The tuple is the same object until something changes."""

@@ -144,7 +144,7 @@ class Server(RuleBasedStateMachine):
 
 
 TestServer = Server.TestCase
-TestServer.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestServer.settings = settings(max_examples=settings().max_examples * 3 // 2, stateful_step_count=60, deadline=None)
 
 
 def test_first_connection_starts_at_the_latest_message():

@@ -98,3 +98,17 @@ async def test_one_entry_brings_a_status_to_listeners_and_streams(status):
     assert ("connected" in setup.calls) == connected
     setup.stream.close()
     assert [event async for event in setup.stream] == ([] if connected else [ConnectionChanged(status)])
+
+
+async def test_streams_are_notified_when_throttling_ends():
+    setup = Setup()
+    for status in (ConnectionStatus.FEATURE_THROTTLED, ConnectionStatus.CONNECTED, ConnectionStatus.CONNECTED):
+        await setup.dispatcher.handle(StatusChanged(status))
+    setup.stream.close()
+    throttled, connected = (
+        ConnectionChanged(ConnectionStatus.FEATURE_THROTTLED),
+        ConnectionChanged(ConnectionStatus.CONNECTED),
+    )
+    assert [event async for event in setup.stream] == [throttled, connected]
+    assert ("observed", throttled) in setup.calls
+    assert ("observed", connected) not in setup.calls  # live lists would request everything twice

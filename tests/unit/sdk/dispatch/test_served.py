@@ -35,7 +35,7 @@ def missed(served: Served, newest: int) -> list[int]:
     return [n for n in range(served.position.last_id + 1, newest + 1) if not served.position.is_settled(n)]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None)
 @given(st.permutations(range(1, 9)), st.integers(0, 8), st.sets(st.integers(1, 8)))
 def test_exactly_what_is_not_done_is_handed_over_again(order: list[int], done: int, unheld: set[int]):
     served = begun()

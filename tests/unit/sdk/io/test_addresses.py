@@ -40,6 +40,7 @@ async def cancelled_after(steps: int, work) -> None:
     await asyncio.sleep(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["a socket", "a WebSocket"])
 async def test_cancelled_attempt_leaves_no_socket(port, how):
     sockets_left()

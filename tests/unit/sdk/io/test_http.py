@@ -338,6 +338,7 @@ async def test_answered_is_called_for_the_server_only():
         assert len(told) == 3
 
 
+@pytest.mark.slow
 async def test_upload_progress_counts_only_what_the_network_accepted():
     """The peer reads nothing: of 4 MB, only what fits into small buffers counts."""
     taken = 0

@@ -180,6 +180,7 @@ def test_unverifying_context_is_logged(caplog, tmp_path):
     assert "cafile" in line
 
 
+@pytest.mark.slow
 async def test_cancelled_request_leaves_no_connection(tmp_path):
     authority = Authority(tmp_path)
     context = authority.client_context()

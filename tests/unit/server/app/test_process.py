@@ -20,6 +20,7 @@ print(len(os.listdir("/proc/self/fd")) < 20)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the size of the table is read there")
 def test_the_descriptor_table_is_grown_at_the_start():
     said = subprocess.run(

@@ -103,7 +103,7 @@ def request(number: int, body: bytes | None, chunked: bool) -> bytes:
 bodies = st.one_of(st.none(), st.integers(0, 6000).map(lambda n: b"b" * n))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(st.lists(st.tuples(bodies, st.booleans()), min_size=1, max_size=25), st.lists(st.integers(1, 9000), max_size=8))
 def test_responses_do_not_depend_on_how_requests_are_split(asked, cuts):
     async def main() -> None:

@@ -12,6 +12,8 @@ import pytest
 from tailwire.testing.line.proxy import FaultProxy
 from tailwire.testing.line.shape import Shape, kbit
 
+pytestmark = pytest.mark.slow  # rates and delays in real time
+
 KBYTE = 1000
 TIMEOUT_SECONDS = 20  # seconds that anything may take on a busy machine
 
