@@ -61,7 +61,7 @@ async def chat_of(uid: str, token: str) -> ChatClient:
     if mine is None:
         mine = shared[uid] = Shared(uid, token)
     mine.hidden[tab.id] = False
-    # NiceGUI deletes a tab `reconnect_timeout` after it has lost it: a reload, or a network that is back by then, is none.
+    # NiceGUI deletes a tab after `reconnect_timeout` without a connection: a reload or a short network failure does not count.
     tab.on_delete(lambda: mine.left(tab.id))
     ui.on("visibility", lambda e: mine.seen(tab.id, e.args == "hidden"))
     ui.add_head_html(
@@ -73,7 +73,7 @@ async def chat_of(uid: str, token: str) -> ChatClient:
 
 @app.on_shutdown
 async def close_all() -> None:
-    """Say goodbye for everybody."""
+    """Close the clients of all users."""
     while shared:
         _, mine = shared.popitem()
         await (await mine.ready).aclose()

@@ -189,7 +189,7 @@ async def test_invalid_frames_are_refused(live: LiveStage):
             async with connect(s.socket_url) as ws:
                 await ws.send(first)
                 assert await closed_with(ws) == code, first[:50]
-        async with connect(s.socket_url) as ws:  # whose pass it is, that is who she is: not who she says
+        async with connect(s.socket_url) as ws:  # the pass identifies the user, not the name in the frame
             await ws.send(json.dumps({**json.loads(s.auth()), "sender": "bob"}))
             assert json.loads(await ws.recv())["receiver"] == "alice"
         async with connect(s.socket_url) as ws:

@@ -132,7 +132,7 @@ async def test_terminated_bot_finishes_its_work_and_starts_nothing(live: LiveSta
     await alice.ears.until(lambda: alice.ears.texts == ["first one"])
     await alice.say("bob", "two")
     ending = asyncio.create_task(bot.end(number))
-    await bot.until(lambda: not bot.listens_to_signals())  # it has been told
+    await bot.until(lambda: not bot.listens_to_signals())  # it has received the signal
     bot.may_end.touch()
     assert await ending == (0, "ended\n")
     assert alice.ears.texts == ["first one", "second one"]

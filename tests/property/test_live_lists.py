@@ -1,7 +1,7 @@
 """Live lists in random situations (Hypothesis): they match the server.
 
 Real clients, real server, virtual time. What happens is drawn first and then done in one loop, so that a failure
-shrinks. After each pause the lists are held against a fresh fetch, and against the changes that were told.
+shrinks. After each pause the lists are held against a fresh fetch, and against the reported changes.
 """
 
 from __future__ import annotations

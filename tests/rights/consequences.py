@@ -104,7 +104,7 @@ def _pin(pinned: bool) -> Callable[..., None]:
         must, may = _readers(s, m)
         told = Told(("pin", "pinned" if pinned else "unpinned", number), must, may)
         if m.pinned == pinned:
-            told = Told(told.key, set(), must | may)  # nothing new: it may be told
+            told = Told(told.key, set(), must | may)  # no change: a frame is allowed, not required
         m.pinned = pinned
         e.frames.append(told)
 

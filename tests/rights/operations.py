@@ -1,7 +1,7 @@
 """The actions of users in the model: their requests, their permissions, and their effects.
 
-`judge` says with which codes a operation may be answered ("" is a success), before it is known how it was; `commit` takes its
-success into the state and says who is told of it.
+`judge` says with which codes an operation may end ("" is a success), before it is known how it was; `commit` takes its
+success into the state and says who is notified.
 """
 
 from __future__ import annotations

@@ -236,7 +236,7 @@ class Player:
                 hooks += effects.hooks
             else:
                 left = _left(self.state, state)
-                for told, _ in frames:  # who goes at the same moment may be gone already when it is told
+                for told, _ in frames:  # a member who leaves concurrently may be gone before the frame is sent
                     told.once, told.must = told.must & left, told.must - left
                 yield state, frames, hooks
 

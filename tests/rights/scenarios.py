@@ -1,4 +1,4 @@
-"""Short plans, each of which detects one kind of permission fault."""
+"""Short plans; each detects one kind of permission fault."""
 
 from __future__ import annotations
 

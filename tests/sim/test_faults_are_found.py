@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from planting import Planter, require_same_signature
-from sim.test_nothing_is_cut_without_a_reason import A_CATCH_UP_OVER_CUTS, A_DEAD_FIRST_ADDRESS
+from sim.test_unnecessary_disconnects import A_CATCH_UP_OVER_CUTS, A_DEAD_FIRST_ADDRESS
 from tailwire.sdk import outbox, own_changes, sending, tokens
 from tailwire.sdk.connection import deadlines, sockets, state, wanted
 from tailwire.sdk.connection.state import Phase

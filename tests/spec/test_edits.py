@@ -10,7 +10,7 @@ from tailwire import MemorySessionStore, TextMessage
 
 
 @pytest.mark.spec("K1", "K2")
-async def test_a_streamed_answer_pushes_nothing_out(stage: Stage):
+async def test_streamed_reply_does_not_evict_other_edits(stage: Stage):
     store = MemorySessionStore()
     bob = await stage.enter("bob", store=store, limit=5)
     alice = await stage.enter("alice", auto=False)

@@ -78,7 +78,7 @@ async def test_the_streams_of_a_closed_client_end(stage: Stage):
     assert [event async for event in stream] == []
 
 
-async def test_a_call_from_another_thread_says_what_to_do_and_does_nothing(stage: Stage):
+async def test_call_from_another_thread_is_refused_with_advice(stage: Stage):
     alice = await stage.enter("alice", outbox=True)
     entry = alice.chat.queue_message(TextMessage(receiver="bob", receiver_type="user", text="queued"))
     await entry.result()
@@ -197,7 +197,7 @@ class Widget(MessageListener):
         (Misspelt(), "Misspelt.on_text_message_recieved would never be called. Did you mean on_text_message_received?"),
     ],
 )
-async def test_a_listener_that_would_hear_nothing_is_refused(stage: Stage, listener, says):
+async def test_listener_without_callbacks_is_refused(stage: Stage, listener, says):
     chat = stage.actor().chat
     with pytest.raises(CometChatException) as caught:
         chat.add_message_listener("ears", listener)
@@ -207,7 +207,7 @@ async def test_a_listener_that_would_hear_nothing_is_refused(stage: Stage, liste
     chat.add_message_listener("wide", Wide())
 
 
-async def test_wrong_arguments_fail_before_anything_is_asked(stage: Stage):
+async def test_invalid_arguments_fail_before_any_request(stage: Stage):
     alice = await stage.enter("alice")
     chat, sent = alice.chat, await alice.say("bob", "hello")
     unsent = TextMessage(receiver="bob", text="x")

@@ -15,7 +15,7 @@ async def grow(writer: Actor, seq: int, text: str, to: str = "alice", kind: Any 
     await writer.chat.send_transient_message(TransientMessage(to, kind, data))
 
 
-async def test_it_grows_and_ends_with_its_message(stage: Stage):
+async def test_draft_grows_and_ends_with_its_message(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     events = alice.chat.events()
     await grow(bob, 1, "He")
@@ -32,7 +32,7 @@ async def test_it_grows_and_ends_with_its_message(stage: Stage):
     assert kinds == [DraftChanged] * 3 + [MessageReceived]
 
 
-async def test_it_ends_after_a_silence_and_when_its_writer_goes(stage: Stage):
+async def test_draft_ends_when_idle_or_when_its_author_goes_offline(stage: Stage):
     alice, bob = await stage.enter("alice", presence=True), await stage.enter("bob")
     await grow(bob, 1, "so far")
     await stage.pass_time(14)
@@ -46,7 +46,7 @@ async def test_it_ends_after_a_silence_and_when_its_writer_goes(stage: Stage):
     assert [d.ended for d in alice.ears.all("draft")] == [False, True, False, True]
 
 
-async def test_a_message_that_came_while_the_reader_was_away_ends_it(stage: Stage):
+async def test_message_missed_while_away_ends_the_draft(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await grow(bob, 1, "so far")
     await alice.ears.until(lambda: bool(alice.ears.all("draft")))
@@ -73,7 +73,7 @@ async def test_transient_messages_of_another_shape_are_not_drafts(stage: Stage):
     assert alice.ears.all("draft") == []
 
 
-async def test_asking_to_stop(stage: Stage):
+async def test_reader_can_ask_the_author_to_stop(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await grow(bob, 1, "so far")
     await alice.ears.until(lambda: bool(alice.ears.all("draft")))
@@ -86,7 +86,7 @@ async def test_asking_to_stop(stage: Stage):
     assert refused.value.code == "ERR_INVALID_ARGUMENT"
 
 
-async def test_another_session_knows_nothing_of_it(stage: Stage):
+async def test_drafts_do_not_leak_into_another_session(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await grow(bob, 1, "so far")
     await alice.ears.until(lambda: bool(alice.ears.all("draft")))

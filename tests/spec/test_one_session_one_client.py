@@ -31,7 +31,7 @@ async def test_a_second_client_is_refused_and_the_first_keeps_its_queue(stage: S
     stage.network.restore()
 
 
-async def test_the_claim_ends_with_its_process(stage: Stage, tmp_path):
+async def test_claim_on_a_session_ends_with_its_process(stage: Stage, tmp_path):
     code = (
         "import sys; from tailwire import FileSessionStore;"
         f"release = FileSessionStore({str(tmp_path)!r}).claim({stage.server.app_id!r}); print('has it', flush=True);"

@@ -24,7 +24,7 @@ class Slow(MessageListener):
 
 @spec("K1", "K4")
 @pytest.mark.parametrize("offline", [False, True])
-async def test_closed_amid_a_backlog(stage: Stage, offline):
+async def test_close_with_a_backlog_loses_and_repeats_nothing(stage: Stage, offline):
     store = MemorySessionStore()
     alice, bob = await stage.enter("alice", store=store), await stage.enter("bob")
     slow = Slow(4.0)
@@ -47,7 +47,7 @@ async def test_closed_amid_a_backlog(stage: Stage, offline):
 
 
 @spec("K1", "K4")
-async def test_a_callback_that_does_not_end_is_cancelled_and_its_message_comes_again(stage: Stage):
+async def test_endless_callback_is_cancelled_and_its_message_repeated(stage: Stage):
     store = MemorySessionStore()
     alice, bob = await stage.enter("alice", store=store), await stage.enter("bob")
     slow = Slow(1000.0)
@@ -65,7 +65,7 @@ async def test_a_callback_that_does_not_end_is_cancelled_and_its_message_comes_a
 
 
 @spec("K1", "S2")
-async def test_events_during_a_second_login_of_the_same_user_come_once(stage: Stage):
+async def test_events_during_a_second_login_are_handed_over_once(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
 
     async def say(n: int) -> None:

@@ -235,7 +235,7 @@ async def test_keys(stage, operation):
         (permissions.KeyOperation, permissions.KEYS),
     ],
 )
-def test_each_declared_operation_has_a_row(operations, table):
+def test_every_declared_operation_has_a_row(operations, table):
     assert list(get_args(operations)) == list(permissions.read_table(table))
 
 

@@ -401,7 +401,7 @@ async def test_every_base_path_and_the_rate_headers(stage):
         await rest.refused("ERR_API_NOT_FOUND", "PATCH", "/users")
 
 
-async def test_permanently_deleted_message_is_no_last_message(stage):
+async def test_permanently_deleted_message_is_not_shown_as_last_message(stage):
     async with Rest(stage) as rest:
         await rest.user("ann", "ben")
         place = {"receiver": "ben", "receiverType": "user"}

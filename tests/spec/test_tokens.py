@@ -66,7 +66,7 @@ async def enter(stage: Stage, provider: Provider | None = None, **more) -> tuple
 
 
 @pytest.mark.parametrize("auto", [True, False])
-async def test_a_token_is_renewed_before_it_ends_and_the_socket_stays(stage: Stage, auto: bool):
+async def test_token_is_renewed_before_expiry_on_the_same_socket(stage: Stage, auto: bool):
     store = MemorySessionStore()
     alice, provider = await enter(stage, store=store, auto=auto)
     if not auto:
@@ -88,7 +88,7 @@ async def test_a_token_is_renewed_before_it_ends_and_the_socket_stays(stage: Sta
     assert (await alice.say("bob", "with the newest")).id
 
 
-async def test_the_old_token_may_be_taken_back_once_the_new_one_is_in_use(stage: Stage):
+async def test_old_token_may_be_revoked_after_renewal(stage: Stage):
     store = MemorySessionStore()
     alice, provider = await enter(stage, store=store)
     old = store.load(stage.server.app_id)["auth_token"]
@@ -101,7 +101,7 @@ async def test_the_old_token_may_be_taken_back_once_the_new_one_is_in_use(stage:
     assert alice.status is CONNECTED
 
 
-async def test_without_a_provider_it_ends_and_a_new_login_begins_anew(stage: Stage):
+async def test_token_without_a_provider_expires_and_a_new_login_starts_fresh(stage: Stage):
     store = MemorySessionStore()
     alice = await stage.enter("alice", store=store)
     await stage.pass_time(LIFETIME - 5)
@@ -121,7 +121,7 @@ async def test_without_a_provider_it_ends_and_a_new_login_begins_anew(stage: Sta
     assert (await alice.say("bob", "x")).id
 
 
-async def test_a_provider_that_fails_is_asked_again_with_waits_of_its_own(stage: Stage):
+async def test_failing_provider_is_retried_with_its_own_backoff(stage: Stage):
     alice, provider = await enter(stage)
     provider.fails = True
     await stage.pass_time(LIFETIME - 25)
@@ -140,7 +140,7 @@ async def test_a_provider_that_fails_is_asked_again_with_waits_of_its_own(stage:
     assert "could not be renewed" not in alice.chat.connection.explain()
 
 
-async def test_a_provider_that_fails_for_long_costs_the_socket_and_not_the_session(stage: Stage):
+async def test_long_provider_failure_closes_the_socket_and_keeps_the_session(stage: Stage):
     store = MemorySessionStore()
     alice, provider = await enter(stage, store=store)
     provider.fails = True
@@ -154,7 +154,7 @@ async def test_a_provider_that_fails_for_long_costs_the_socket_and_not_the_sessi
 
 
 @pytest.mark.parametrize("what", ["nonsense", "somebody else's"])
-async def test_a_token_that_the_server_does_not_take_changes_nothing_until_the_old_one_ends(stage: Stage, what: str):
+async def test_refused_new_token_has_no_effect_until_the_old_one_expires(stage: Stage, what: str):
     alice, provider = await enter(stage)
     sessions = stage.server.parts.actions.sessions
     provider.gives = what if what == "nonsense" else (await sessions.create_token("bob"))["authToken"]
@@ -169,7 +169,7 @@ async def test_a_token_that_the_server_does_not_take_changes_nothing_until_the_o
     assert (await alice.say("bob", "still alice")).sender.uid == "alice"
 
 
-async def test_a_provider_that_gives_somebody_elses_token_for_a_rejected_one_ends_the_session(stage: Stage):
+async def test_provided_token_of_another_user_ends_the_session(stage: Stage):
     store = MemorySessionStore()
     alice, provider = await enter(stage, store=store)
     sessions = stage.server.parts.actions.sessions
@@ -188,7 +188,7 @@ async def test_a_provider_that_gives_somebody_elses_token_for_a_rejected_one_end
     assert store.load(stage.server.app_id)["expired"] is True
 
 
-async def test_a_slow_provider_is_asked_one_time_after_the_other(stage: Stage):
+async def test_provider_calls_do_not_overlap(stage: Stage):
     alice, provider = await enter(stage)
     provider.takes = 15.0  # longer than an attempt may take
     await stage.pass_time(LIFETIME + 30)
@@ -200,7 +200,7 @@ async def test_a_slow_provider_is_asked_one_time_after_the_other(stage: Stage):
 
 
 @pytest.mark.parametrize("lost", [False, True])
-async def test_a_provider_that_never_answers_is_given_up(stage: Stage, lost: bool):
+async def test_provider_call_times_out(stage: Stage, lost: bool):
     alice, provider = await enter(stage)
     provider.takes = 1e9
     await stage.pass_time(LIFETIME - 29)
@@ -216,7 +216,7 @@ async def test_a_provider_that_never_answers_is_given_up(stage: Stage, lost: boo
     assert alice.ears.statuses.count(CONNECTED) == 1 + lost
 
 
-async def test_a_provider_that_never_answers_does_not_stand_in_the_way_when_the_token_has_ended(stage: Stage):
+async def test_hanging_provider_does_not_delay_the_end_of_an_expired_token(stage: Stage):
     alice, provider = await enter(stage)
     provider.takes = 1e9
     await stage.pass_time(LIFETIME + 5)
@@ -239,7 +239,7 @@ async def test_a_token_provided_while_the_socket_closes_is_used(stage: Stage):
     assert len(provider.asked) == 2  # once for each lifetime
 
 
-async def test_a_network_that_fails_is_no_reason_to_ask_the_provider_again(stage: Stage):
+async def test_network_failure_does_not_call_the_provider_again(stage: Stage):
     alice, provider = await enter(stage)
     me = alice.chat._parts.connector.me
 
@@ -261,7 +261,7 @@ async def test_a_network_that_fails_is_no_reason_to_ask_the_provider_again(stage
     assert len(provider.asked) == 1
 
 
-async def test_while_there_is_no_socket_a_rejected_request_asks_once_for_all(stage: Stage):
+async def test_rejected_requests_without_a_socket_share_one_provider_call(stage: Stage):
     alice, provider = await enter(stage)
     alice.chat.set_app_state("background")
     await stage.pass_time(LIFETIME + 10)
@@ -275,7 +275,7 @@ async def test_while_there_is_no_socket_a_rejected_request_asks_once_for_all(sta
     assert stage.server.parts.metrics.closes["token rejected"] == 0
 
 
-async def test_requests_do_not_ask_a_provider_that_fails_again_and_again(stage: Stage):
+async def test_requests_respect_the_provider_backoff(stage: Stage):
     alice, provider = await enter(stage)
     provider.fails = True
     alice.chat.set_app_state("background")
@@ -289,7 +289,7 @@ async def test_requests_do_not_ask_a_provider_that_fails_again_and_again(stage: 
     assert (await alice.say("bob", "x")).id
 
 
-async def test_a_token_that_ended_without_a_connection_is_not_tried(stage: Stage):
+async def test_token_that_expired_while_disconnected_is_not_tried(stage: Stage):
     alice, provider = await enter(stage)
     stage.network.cut()
     provider.takes = 0.5
@@ -317,7 +317,7 @@ async def test_logging_out_during_a_renewal_discards_the_token(stage: Stage):
     assert (await alice.say("carol", "x")).sender.uid == "bob"
 
 
-async def test_a_socket_that_was_closed_orderly_and_opened_again_knows_of_its_end(stage: Stage):
+async def test_reopened_socket_knows_the_expiry_of_its_token(stage: Stage):
     alice, provider = await enter(stage)
     for _ in range(4):
         await stage.pass_time(LIFETIME / 4 - 30)
@@ -336,9 +336,7 @@ def without_the_feature(stage: Stage, tmp_path) -> None:
     lasting(stage, tmp_path, LIFETIME, ",".join(f for f in FEATURES if f != "renew"))
 
 
-async def test_a_server_that_does_not_say_so_rejects_it_and_then_the_provider_is_asked(
-    stage: Stage, without_the_feature
-):
+async def test_provider_is_called_after_rejection_by_a_server_without_renewal(stage: Stage, without_the_feature):
     alice, provider = await enter(stage)
     await stage.pass_time(LIFETIME - 2)
     assert provider.asked == []
@@ -348,7 +346,7 @@ async def test_a_server_that_does_not_say_so_rejects_it_and_then_the_provider_is
     assert alice.ears.statuses.count(CONNECTED) == 2
 
 
-async def test_another_auth_frame_of_one_that_did_not_ask_for_it_means_nothing(stage: Stage):
+async def test_second_auth_frame_is_ignored_without_the_renew_feature(stage: Stage):
     await stage.enter("carol")
     sessions = stage.server.parts.actions.sessions
 
@@ -385,7 +383,7 @@ async def test_another_auth_frame_of_one_that_did_not_ask_for_it_means_nothing(s
         assert not stage.server.parts.gateway._hub.is_online("bob")
 
 
-async def test_an_expired_token_is_no_guess(stage: Stage):
+async def test_expired_token_does_not_count_as_a_guess(stage: Stage):
     alice = await stage.enter("alice")
     await stage.pass_time(LIFETIME + 5)
     api = stage.server.parts.api

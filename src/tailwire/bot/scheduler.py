@@ -21,7 +21,7 @@ MAX_QUEUED = 900
 """Events that are being handled or queued. It is less than the capacity of an event stream."""
 MAX_QUEUED_PER_CONVERSATION = 100
 MAX_DEFERRED = 30_000
-"""Deferred messages, of which only the ids are kept. One conversation may use half of the remaining capacity."""
+"""Deferred messages; only their ids are kept. One conversation may use half of the remaining capacity."""
 MIN_DEFERRED_PER_CONVERSATION = 10
 
 

@@ -9,7 +9,7 @@ _current: ClientCore | None = None
 
 
 def set_current(client: ClientCore | None) -> None:
-    """Set the current client; None when there is none any more."""
+    """Set the current client; None removes it."""
     global _current
     _current = client
 

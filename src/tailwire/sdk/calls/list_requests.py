@@ -211,7 +211,7 @@ class GroupsRequestBuilder(_Builder[Group]):
         return self._with("searchKey", keyword)
 
     def joined_only(self, only: bool = True) -> Self:
-        """Fetch only groups of which the logged-in user is a member."""
+        """Fetch only groups that the logged-in user has joined."""
         return self._with("hasJoined", only)
 
     def set_tags(self, tags: Sequence[str]) -> Self:

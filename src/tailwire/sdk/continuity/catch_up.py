@@ -116,8 +116,8 @@ def poll(m: CatchUp) -> list[Command]:
     """Read new messages without a socket: like a catch-up, page by page, but without a `TellContinuity`.
 
     Does nothing while history is being read, or if catch-up is disabled. A socket that opens meanwhile begins its own
-    catch-up (`connected`). Without a position, polling starts at the latest message. A gap is told if there are more
-    messages than the limit.
+    catch-up (`connected`). Without a position, polling starts at the newest message. A gap is reported if there are
+    more messages than the limit.
     """
     if m.behind is not None or not m.enabled:
         return []

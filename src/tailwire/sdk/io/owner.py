@@ -49,7 +49,7 @@ class Owner(Protocol):
             last: how the last socket ended, or None.
 
         Raises:
-            AttemptError: saying why there is none.
+            AttemptError: if there is none; says why.
         """
 
     def link_opened(self, granted: Granted) -> None:

@@ -172,7 +172,7 @@ class SocketProtocol(asyncio.Protocol):
             transport.resume_reading()
 
     def eof_received(self) -> bool | None:
-        """The peer will send no more."""
+        """Handle the end of the peer's input."""
         if self._unprocessed:
             self._protocol.receive_data(bytes(self._unprocessed))
             self._unprocessed = NO_BYTES

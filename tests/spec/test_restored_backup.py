@@ -41,7 +41,7 @@ async def put_back(stage: Stage, folder: Path, *, whole: bool) -> None:
 
 @pytest.mark.spec("K1")
 @pytest.mark.parametrize("whole", [False, True], ids=["database", "whole folder"])
-async def test_clients_hear_what_comes_and_are_told(stage: Stage, tmp_path, whole: bool):
+async def test_clients_receive_new_messages_and_a_gap_after_a_restore(stage: Stage, tmp_path, whole: bool):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     for n in range(5):
         await alice.say("bob", f"before {n}")
@@ -63,7 +63,7 @@ async def test_clients_hear_what_comes_and_are_told(stage: Stage, tmp_path, whol
 
 
 @pytest.mark.spec("K1")
-async def test_also_after_many_more_than_were_lost_and_over_a_restart_of_the_app(stage: Stage, tmp_path):
+async def test_restore_is_detected_after_many_new_messages_and_an_app_restart(stage: Stage, tmp_path):
     alice, store = await stage.enter("alice", auto=False), MemorySessionStore()
     bob = await stage.enter("bob", store=store)
     await alice.say("bob", "before")
@@ -87,7 +87,7 @@ async def test_also_after_many_more_than_were_lost_and_over_a_restart_of_the_app
 
 
 @pytest.mark.spec("K1")
-async def test_a_killed_server_is_the_same_store(stage: Stage):
+async def test_killed_server_keeps_its_store_name(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     names = set()
     for n in range(4):
@@ -103,7 +103,7 @@ async def test_a_killed_server_is_the_same_store(stage: Stage):
 
 
 @pytest.mark.spec("K1")
-async def test_without_its_file_the_database_is_another_store(stage: Stage, tmp_path):
+async def test_database_without_its_id_file_is_another_store(stage: Stage, tmp_path):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await alice.say("bob", "one")
     await bob.ears.until(lambda: bob.ears.texts == ["one"])
@@ -119,7 +119,7 @@ async def test_without_its_file_the_database_is_another_store(stage: Stage, tmp_
 
 
 @pytest.mark.spec("K1")
-async def test_an_old_position_without_a_mark_goes_by_the_name(stage: Stage, tmp_path):
+async def test_position_without_a_mark_is_compared_by_store_name(stage: Stage, tmp_path):
     alice, store = await stage.enter("alice", auto=False), MemorySessionStore()
     bob = await stage.enter("bob", store=store)
     await alice.say("bob", "before")
@@ -140,7 +140,7 @@ async def test_an_old_position_without_a_mark_goes_by_the_name(stage: Stage, tmp
     assert again.ears.all("gap") == [HistoryGap(0, 1)]
 
 
-async def test_a_server_that_knows_no_marks_serves_as_before(stage: Stage, monkeypatch):
+async def test_server_without_marks_is_supported(stage: Stage, monkeypatch):
     monkeypatch.setattr(type(stage.server.parts.store), "start", "")
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     stage.server.parts.gateway._authenticator._epoch.pop("mark")
