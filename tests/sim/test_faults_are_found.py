@@ -18,7 +18,7 @@ from tailwire.sdk.connection.state import Phase
 from tailwire.sdk.continuity import catch_up, chain
 from tailwire.sdk.continuity.state import Continuity, ContinuityKind
 from tailwire.sdk.dispatch import incoming, queue
-from tailwire.sdk.io import addresses, answers, driver, failures, http, link, patience
+from tailwire.sdk.io import addresses, answers, driver, failures, http, link, progress_timeout
 from tailwire.server.actions import members as actions_members
 from tailwire.server.actions import messages as actions_messages
 from tailwire.server.fanout import hub
@@ -321,7 +321,7 @@ def _dead_connections_are_reused(patch):
     # The pool outlives a socket that died silently, and a missing first byte of a response has no timeout.
     patch.setattr(http.Http, "drop", lambda self: None)
     patch.setattr(http, "FIRST_BYTE_SECONDS", 1e9)
-    patch.setattr(patience, "STALLED_SECONDS", 1e9)
+    patch.setattr(progress_timeout, "STALLED_SECONDS", 1e9)
     patch.setattr(http, "STALLED_SECONDS", 1e9)
     patch.setattr(http, "OWN_STALLED_SECONDS", 1e9)
 
