@@ -154,7 +154,7 @@ class Scheduler:
                 task.cancel()
             if late:
                 log.warning("%d handlers were interrupted; their messages are handled at the next start", len(late))
-                await asyncio.wait(late)  # they wait for their handler, and let go of it at once
+                await asyncio.wait(late)  # they end as soon as their handler is cancelled
             await self._runner.end()
 
 

@@ -82,7 +82,7 @@ class UserRequests:
         uid: str,
         repeated: bool,
     ) -> Any:
-        # Sent a second time when the token was rejected and there is a new one.
+        # Repeated once with a new token, if the first one was rejected.
         token, http = self._sessions.token_of(uid), self._http
         log.debug("%s %s", method, path)
         try:
@@ -111,9 +111,9 @@ class UserRequests:
 
         Args:
             query: with `per_page` and `affix`.
-            uid: of the conversation with a user; or
-            guid: of a group; or
-            thread: the id of the first message of a thread; none of them: of all conversations.
+            uid: the other user of a conversation; or
+            guid: a group; or
+            thread: the id of the first message of a thread. Without any of them: all conversations.
         """
         path = "/messages"
         if thread:

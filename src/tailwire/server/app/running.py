@@ -77,7 +77,7 @@ DEMO_USERS = {"alice": "Alice", "bob": "Bob", "carol": "Carol"}
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of an assembled server."""
+    """What an assembled server consists of, for its start, its end, and tests."""
 
     store: SqliteStore
     api: Api
