@@ -50,7 +50,7 @@ def _waits_never_end(patch):
 
 
 def _no_heartbeat_deadline(patch):
-    # The heartbeat is not watched: a dead line looks open for ever.
+    # The heartbeat is not watched: a dead line looks open forever.
     honest = driver.Driver._arm
 
     def arm(self):
@@ -425,7 +425,7 @@ def test_planted_faults_are_found(plant: Plant, monkeypatch: pytest.MonkeyPatch)
     ids=["a dead first address", "a catch-up over cuts"],
 )
 def test_plans_with_checks_in_between_find_faults(plan: Plan, plant: Plant, monkeypatch: pytest.MonkeyPatch):
-    # Nothing of it is left to see after recovery.
+    # After recovery, the fault would leave no trace.
     assert fails(plan) is None
     plant(Planter(monkeypatch))
     failed = fails(plan)

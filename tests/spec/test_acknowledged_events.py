@@ -130,7 +130,7 @@ async def test_edits_deletions_and_closed_streams_are_acknowledged(stage: Stage)
         MessageReceived,
         MessageEdited,
         MessageDeleted,
-    ]  # the listener did have the last
+    ]  # the listener has received the last one
 
 
 async def test_second_login_of_the_same_user_keeps_unacknowledged_events(stage: Stage):
@@ -212,7 +212,7 @@ async def test_deferred_events_free_capacity_and_stay_unacknowledged(stage: Stag
     first, second, third = await take(events, 3)
     name = events.later(second)
     assert events.not_done == 2
-    assert events.later(second) is second  # once more, it does nothing
+    assert events.later(second) is second  # a second call has no effect
     for event in (first, second, third):
         events.done(event)
     await stage.pass_time(1)

@@ -53,7 +53,7 @@ async def test_user_operations_with_a_rest_key_require_on_behalf_of(stage):
             assert "onBehalfOf" in error["details"], (method, path)
         assert await rest("GET", "/conversations", behalf="alice")
         assert (await rest("GET", f"/messages/{number}/reactions")) == []
-        await rest("POST", f"/messages/{number}/pin")  # of the app itself
+        await rest("POST", f"/messages/{number}/pin")  # called by the app itself
 
 
 async def test_groups_are_filtered_by_update_time(stage):

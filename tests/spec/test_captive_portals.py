@@ -99,7 +99,7 @@ async def test_errors_name_the_responder_and_the_remedy(stage: Stage):
     assert caught.value.message == "A proxy did not let the request through."
     for words in ("server", "HTTP 503", "text/html", "check the reverse proxy"):
         assert words in caught.value.details
-    assert caught.value.retry_after == 60  # what a stranger asks for is believed for a minute
+    assert caught.value.retry_after == 60  # a foreign Retry-After is honoured for at most a minute
 
 
 async def test_sign_in_page_does_not_count_as_a_successful_upload(stage: Stage):
@@ -120,9 +120,9 @@ async def test_success_of_another_request_wakes_the_outbox(stage: Stage):
     alice = await stage.enter("alice", outbox=True, auto=False)
     with in_its_place(stage, ANSWERS["page"][0]):
         entry = alice.chat.queue_message(TextMessage(receiver="bob", text="soon"))
-        await stage.pass_time(600)  # it is tried once a minute by now
+        await stage.pass_time(600)  # the outbox retries once a minute by now
     back = stage.now
-    for _ in range(8):  # the app asks now and then
+    for _ in range(8):  # other requests of the app
         await alice.chat.get_unread_message_count()
         await stage.pass_time(1)
     await entry.result()
@@ -167,7 +167,7 @@ async def test_a_store_that_raises_stops_neither_the_outbox_nor_the_client(stage
     store = FullDisk(tmp_path / "device")
     alice, bob = await stage.enter("alice", outbox=True, store=store), await stage.enter("bob")
     store.full = True
-    with pytest.raises(CometChatException) as caught:  # it is on the device when the call returns, or the call fails
+    with pytest.raises(CometChatException) as caught:  # the message is saved before the call returns, or the call fails
         alice.chat.queue_message(TextMessage(receiver="bob", text="none"))
     assert (caught.value.code, alice.chat.queued_messages()) == ("OUTBOX_NOT_SAVED", [])
     await alice.say("bob", "one")

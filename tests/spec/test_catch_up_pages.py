@@ -83,7 +83,7 @@ async def test_disconnect_during_catch_up_keeps_the_fetched_pages(stage: Stage):
     await bob.ears.until(lambda: len(bob.ears.texts) == len(texts) + 1)
     await stage.pass_time(30)
     assert bob.ears.texts == [*texts, "live meanwhile"]
-    assert len(bob.ears.statuses) > 5  # it was cut
+    assert len(bob.ears.statuses) > 5  # the connection was cut
     assert requests.pages == sorted(set(requests.pages))
     assert bob.ears.all("gap") == []
 
@@ -122,7 +122,7 @@ async def test_reading_does_not_run_ahead_of_a_slow_app(stage: Stage, monkeypatc
     bob.ears.on_text_message_received = slow
     bob.chat.set_app_state("foreground")
     await stage.pass_time(5)
-    assert len(bob.chat._parts.queue._entries) <= 50 + 40  # the page that found no room any more, and no further one
+    assert len(bob.chat._parts.queue._entries) <= 50 + 40  # the page that did not fit any more, and no further one
     assert len(requests.asked) == 2
     go_on.set()
     await bob.ears.until(lambda: len(bob.ears.texts) == len(texts))
@@ -144,7 +144,7 @@ async def test_a_failed_catch_up_is_retried_with_a_smaller_page(stage: Stage, er
         await bob.ears.until(lambda: len(bob.ears.texts) == len(texts))
     assert bob.ears.texts == texts
     assert [q["per_page"] for q in requests.asked[:3]] == [20, 10, 5]
-    expected = 0 if isinstance(error, CometChatException) else 2  # once for each page that failed
+    expected = 0 if isinstance(error, CometChatException) else 2  # once per failed page
     assert len([r for r in caplog.records if "catching up failed" in r.message]) == expected
 
 
@@ -190,7 +190,7 @@ async def test_history_is_polled_without_a_socket(stage: Stage):
     for n in range(45):
         await alice.say("bob", str(n))
     poll()
-    poll()  # while it reads: nothing more
+    poll()  # no further request while it reads
     await bob.ears.until(lambda: len(bob.ears.texts) == 45)
     await stage.pass_time(20)
     await alice.chat.mark_as_read(alice.ears.all("text")[0])

@@ -187,7 +187,7 @@ async def test_send_with_a_lost_response_is_stored_once(stage: Stage):
     sending = asyncio.create_task(alice.say("bob", "once"))
     while not stage.server.parts.metrics.messages_stored:
         await stage.pass_time(0.001)
-    stage.network.drop()  # stored, and the answer is lost
+    stage.network.drop()  # stored, and the response is lost
     stored = await sending
     await bob.ears.until(lambda: bob.ears.texts == ["once"])
     await stage.pass_time(30)
@@ -286,7 +286,7 @@ async def test_receipts_and_typing(stage: Stage):
     await bob.chat.disconnect()
     with pytest.raises(CometChatException, match="NO_WEBSOCKET_CONNECTION"):
         await bob.chat.mark_as_read(received)
-    await bob.chat.start_typing("alice")  # nobody is bothered
+    await bob.chat.start_typing("alice")  # no gap is reported
 
 
 async def test_groups(stage: Stage):
@@ -396,7 +396,7 @@ async def test_receipts_are_caught_up_after_a_restart_and_without_a_socket(stage
     alice.chat.set_app_state("background")
     await bob.chat.mark_as_read(bob.ears.all("text")[0])
     await stage.pass_time(50)
-    await alice.say("bob", "sent without a socket")  # later than the receipt that was missed
+    await alice.say("bob", "sent without a socket")  # later than the missed receipt
     await alice.chat.aclose()
     again = stage.actor(store=store)
     await again.chat.init()

@@ -114,9 +114,7 @@ async def test_slow_sends_do_not_time_out_the_waiting_ones(stage: Stage):
     alice.chat._parts.http.drop()
     stage.network.listen(PORT, lambda: Slow(stored, after=12))
     began = stage.now
-    same = [
-        TextMessage(receiver="bob", text="first", muid=stored["muid"]) for _ in range(4)
-    ]  # that is what is answered
+    same = [TextMessage(receiver="bob", text="first", muid=stored["muid"]) for _ in range(4)]
     await asyncio.gather(*(alice.chat.send_message(message) for message in same))
     assert stage.now - began > 45
 

@@ -72,7 +72,7 @@ async def test_own_message_does_not_hide_a_lost_one(stage: Stage):
     losing.subjects = {user_subject("alice")}
     await bob.say("alice", "four")
     losing.subjects = set()
-    await alice.chat.delete_message(sent.id)  # the deletion's frame names a predecessor too
+    await alice.chat.delete_message(sent.id)  # the frame of the deletion names a predecessor, too
     await alice.ears.until(lambda: "four" in alice.ears.texts)
     await bob.say("alice", "five")
     await alice.ears.until(lambda: "five" in alice.ears.texts)
@@ -192,7 +192,7 @@ async def test_ending_the_background_window_makes_a_user_offline_immediately(sta
     begin = stage.now
     bob.chat._parts.driver._timer.cancel()  # the system has frozen the app
     await alice.ears.until(lambda: alice.ears.all("offline") == ["bob"], timeout=60)
-    assert 33 <= stage.now - begin <= 38  # the window, five seconds, a sweep; no grace
+    assert 33 <= stage.now - begin <= 38  # the window, five seconds, and a sweep, without a grace period
 
 
 async def test_in_the_background_a_user_is_away(stage: Stage):
@@ -210,7 +210,7 @@ async def test_in_the_background_a_user_is_away(stage: Stage):
     await alice.ears.until(lambda: alice.ears.all("online") == ["alice", "bob", "bob"])
     await phone.chat.disconnect()
     await alice.ears.until(lambda: alice.ears.all("away") == ["bob", "bob"])
-    await stage.pass_time(40)  # the window of the desk is over
+    await stage.pass_time(40)  # the window of the desk has ended
     assert alice.ears.all("offline") == ["bob"]
 
 
@@ -258,7 +258,7 @@ async def test_server_without_the_feature_is_used_as_documented(stage: Stage, wi
     await stage.pass_time(25)
     assert carol.status is CONNECTED
     await stage.pass_time(10)
-    assert carol.status is not CONNECTED  # the window is the SDK's own
+    assert carol.status is not CONNECTED  # the window is measured by the SDK
     stage.network.cut()
     await stage.pass_time(1)
     stage.network.restore()

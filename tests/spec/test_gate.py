@@ -59,7 +59,7 @@ async def test_a_closed_client_refuses_every_call(stage: Stage):
     told: list[CometChatException] = []
     assert await alice.chat.get_user("bob", on_error=told.append) is None
     assert [e.code for e in told] == ["ERR_CLIENT_CLOSED"]
-    # Looking and taking listeners away still work.
+    # Reading state and removing listeners still work.
     alice.chat.remove_message_listener("ears")
     assert alice.chat.get_connection_status() is DISCONNECTED
     assert "closed" in alice.chat.connection.explain()
@@ -177,7 +177,7 @@ class Wide(MessageListener):
 
 
 class Widget(MessageListener):
-    """Also something else, with callbacks of its own."""
+    """Also a listener of another library, with other callbacks."""
 
     def on_mount(self):
         raise AssertionError

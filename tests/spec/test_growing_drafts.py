@@ -25,7 +25,7 @@ async def test_draft_grows_and_ends_with_its_message(stage: Stage):
     told = alice.ears.all("draft")
     assert [(d.text, d.ended) for d in told] == [("He", False), ("Hello", False), ("Hello", True)]
     assert (told[0].sender.uid, told[0].receiver_id, told[0].receiver_type) == ("bob", "alice", "user")
-    assert [what for _, what, _ in alice.ears.heard][-2:] == ["draft", "text"]  # the end first, then the message
+    assert [what for _, what, _ in alice.ears.heard][-2:] == ["draft", "text"]  # the draft ends before the message
     assert alice.ears.all("transient") == []
     await alice.chat.aclose()
     kinds = [type(e) async for e in events if isinstance(e, DraftChanged | TransientReceived | MessageReceived)]

@@ -63,7 +63,7 @@ async def test_failing_poll_ends_when_the_socket_is_no_longer_wanted(stage: Stag
     assert bob.chat._parts.driver.state.poll_at is not None
     stage.network.offline.add("device")
     stage.network.drop("device")
-    await stage.pass_time(35)  # a poll has failed
+    await stage.pass_time(35)  # one poll has failed
     bob.chat.set_app_state("background")
     await stage.pass_time(20)
     tried = stage.network.connected
@@ -170,7 +170,7 @@ async def test_mismatched_history_page_is_requested_again(stage: Stage, monkeypa
     async def fetch(query):
         nonlocal asked
         asked += 1
-        return first if asked == 2 else await honest(query)  # a middle box answers with the first page once more
+        return first if asked == 2 else await honest(query)  # a middlebox repeats the first page
 
     monkeypatch.setattr(bob.chat._parts.incoming, "_fetch", fetch)
     bob.chat.set_app_state("foreground")
@@ -231,7 +231,7 @@ async def test_error_of_another_service_is_not_taken_for_the_servers(stage: Stag
 async def test_clients_that_do_not_read_responses_are_disconnected(stage: Stage):
     async with connect("ws://server:8480/", ping_interval=None, compression=None) as flood:
         flood.transport.pause_reading()
-        stage.network.set_line("", 1e9, 1.0, 5.0)  # nothing comes down any more
+        stage.network.set_line("", 1e9, 1.0, 5.0)  # the client receives nothing any more
         for _ in range(60_000):
             flood.protocol.send_ping(b"x" * 100)
             flood.send_data()

@@ -38,7 +38,7 @@ async def test_burst_passes_and_then_the_sdk_obeys_retry_after(stage: Stage, slo
     begin = stage.now
     for n in range(25):
         await alice.say("bob", str(n))
-    # A quarter of a minute's worth passes at once; then it is one a second.
+    # A quarter of the minute's requests pass at once; then one per second.
     assert 9 <= stage.now - begin <= 21
     await bob.ears.until(lambda: len(bob.ears.texts) == 25)
     assert bob.ears.texts == [str(n) for n in range(25)]
@@ -75,7 +75,7 @@ async def test_excess_socket_attempts_are_delayed(stage: Stage, few_upgrades):
     begin = stage.now
     results = await asyncio.gather(*(c.chat.connect() for c in clients), return_exceptions=True)
     refused = sum(isinstance(r, CometChatException) for r in results)
-    assert refused == 12  # the others get their turn within three seconds
+    assert refused == 12  # the others are admitted within three seconds
     assert 3 < stage.now - begin < 7
     busy = next(c for c, r in zip(clients, results, strict=True) if isinstance(r, CometChatException))
     assert "server_busy" in [str(t.cause) for t in busy.chat.connection.history]
@@ -92,17 +92,17 @@ def few_frames(stage: Stage, tmp_path) -> Stage:
 
 async def test_flooding_socket_is_closed_and_refused_for_a_while(stage: Stage, few_frames):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
-    await stage.pass_time(2.1)  # counted anew
+    await stage.pass_time(2.1)  # the count starts again
     begin = stage.now
     for _ in range(100):
         await alice.chat.start_typing("bob")
     await alice.ears.until(lambda: "server_closed" in [t.cause for t in alice.chat.connection.history])
-    assert stage.now - begin < 0.1  # not only when it is looked over
+    assert stage.now - begin < 0.1  # enforced immediately, not only by the sweep
     assert stage.server.parts.metrics.closes["too fast"] == 1
     assert len(bob.ears.all("typing")) <= 10
     await alice.connected()
     assert 5 <= stage.now - begin <= 15
-    assert stage.server.parts.metrics.closes["too fast"] == 2  # it came at once, and had to wait
+    assert stage.server.parts.metrics.closes["too fast"] == 2  # the second attempt came immediately, and had to wait
     assert bob.status is CONNECTED
     assert stage.server.parts.metrics.sockets == 2
 
@@ -132,8 +132,8 @@ async def test_a_client_that_floods_again_without_waiting_is_ignored(stage: Stag
                     await ws.recv()
             codes.append(ws.close_code)
     assert codes == [4029, 4029, 4029]
-    assert stage.now - begin >= 5  # the second was not answered before its time
-    assert stage.server.parts.metrics.frames_in <= 220  # of the first, and of the third, which came when it might
+    assert stage.now - begin >= 5  # the second had to wait
+    assert stage.server.parts.metrics.frames_in <= 220  # from the first socket and the third, which waited
 
 
 async def test_unprocessed_frames_stay_in_the_network(stage: Stage, some_frames):
@@ -157,7 +157,7 @@ async def test_unprocessed_frames_stay_in_the_network(stage: Stage, some_frames)
         await stage.pass_time(5)
         assert raw.inbox is None
         assert raw._transport.is_reading()
-        assert stage.server.parts.metrics.frames_in >= 81  # all of them
+        assert stage.server.parts.metrics.frames_in >= 81  # all frames were processed
 
 
 async def test_data_before_the_upgrade_response_ends_the_connection(stage: Stage):
@@ -172,11 +172,11 @@ async def test_data_before_the_upgrade_response_ends_the_connection(stage: Stage
         b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
-    await stage.pass_time(0.01)  # the answer is held back for some clients
+    await stage.pass_time(0.01)  # the response is delayed for some clients
     transport.write(b"\xff\xff\xff\xff")
     await stage.pass_time(0.1)
     assert hasty.ended
-    # A transport may have had both already, one behind the other.
+    # The transport may have delivered both together.
     socket, wire = SocketProtocol(stage.server.parts.gateway, None, ServerState(), None), Wire()
     socket.connection_made(wire)
     socket.data_received(UPGRADE + b"\xff\xff\xff\xff")
@@ -199,7 +199,7 @@ async def test_one_sweep_checks_many_sockets(stage: Stage):
     assert stage.server.parts.metrics.sockets > 450
     await stage.pass_time(16)
     assert len(ended) == 500
-    assert max(ended) - min(ended) < 5  # as they were opened, and one interval
+    assert max(ended) - min(ended) < 5  # between their opening and one interval later
     assert stage.server.parts.metrics.closes["not authenticated"] == 500
 
 
@@ -209,7 +209,7 @@ async def test_server_enforces_the_background_window_of_a_frozen_app(stage: Stag
     alice.chat.set_app_state("background")
     await stage.pass_time(1)
     frozen = alice.chat._parts.driver
-    frozen._timer.cancel()  # the system has frozen the app: none of its timers fires
+    frozen._timer.cancel()  # the system has frozen the app, so its timers do not fire
     await stage.pass_time(33)
     assert stage.server.parts.metrics.sockets == 1
     await stage.pass_time(5)
@@ -223,7 +223,7 @@ async def test_server_disconnects_a_client_with_a_dead_line(stage: Stage):
     assert stage.server.parts.metrics.sockets == 2
     for transport in stage.network.open:
         if isinstance(transport.protocol, SocketProtocol) and transport.protocol.uid == "bob":
-            transport.peer.peer = None  # what bob sends arrives nowhere
+            transport.peer.peer = None  # frames from bob are lost
     await stage.pass_time(120)
     assert stage.server.parts.metrics.closes["silent"] >= 1
     assert bob.status is CONNECTED
@@ -250,7 +250,7 @@ async def test_responses_carry_the_remaining_requests(stage: Stage, slow_sends):
         left = []
         for _ in range(15):
             answer = await rest.answer("POST", "/messages", as_="alice", json=text)
-            assert answer.headers["x-rate-limit"] == "15"  # at once: a quarter of a minute's
+            assert answer.headers["x-rate-limit"] == "15"  # a quarter of a minute's requests at once
             left.append(int(answer.headers["x-rate-limit-remaining"]))
         assert left == sorted(left, reverse=True)
         assert left[-1] == 0
@@ -280,15 +280,15 @@ async def test_app_wide_limits_apply_in_two_rates(stage: Stage, small_app):
             rest.refused("ERR_TOO_MANY_REQUESTS", "POST", "/users/bob/auth_tokens", headers=key),
         )
         assert "core_per_minute" in error["details"]
-        assert stage.now - begin > 0.05  # told late, so that a loop of refusals keeps nobody busy
+        assert stage.now - begin > 0.05  # refused late, so that a client that retries in a loop costs little
         uids, asked = ("alice", "bob", "carol"), 0
-        while True:  # what all users ask counts together
+        while True:  # the requests of all users count together
             answer = await rest.answer("GET", "/users", as_=uids[asked % 3])
             assert answer.headers["x-rate-limit"] == "120"
             if answer.status_code == 429:
                 break
             asked += 1
-        assert 120 <= asked <= 125  # while it asks, time passes
+        assert 120 <= asked <= 125  # time passes during the requests
         assert "standard_per_minute" in answer.json()["error"]["details"]
         await stage.pass_time(2)
         await rest("GET", "/users", as_="alice")
@@ -298,7 +298,7 @@ async def test_app_wide_limits_apply_in_two_rates(stage: Stage, small_app):
 async def test_one_user_cannot_exhaust_the_login_limit_of_the_app(stage: Stage, small_app):
     async with Rest(stage) as rest:
         for _ in range(2):
-            await rest.answer("POST", "/groups/none/members", as_="alice")  # what fails counts as well
+            await rest.answer("POST", "/groups/none/members", as_="alice")  # failed requests count, too
         for _ in range(20):
             error = await rest.refused("ERR_TOO_MANY_REQUESTS", "POST", "/groups/none/members", as_="alice")
         assert "a tenth" in error["details"]
@@ -327,7 +327,7 @@ async def test_each_receiver_counts_towards_the_limit(stage: Stage, few_to_many)
         assert "sends_per_minute" in error["details"]
         assert await rest("GET", "/messages", as_="u0") == []
         await stage.pass_time(60)
-        # More than it holds at once: it passes, and others have to wait for as long as that many are worth.
+        # More than the bucket holds: it passes, and later requests wait for the whole debt.
         assert len(await rest("POST", "/messages", as_="alice", json=to(*crowd))) == 11
         await rest.refused("ERR_TOO_MANY_REQUESTS", "POST", "/messages", as_="alice", json=to("bob"))
 
@@ -567,15 +567,15 @@ async def test_token_guessing_is_slowed_without_slowing_known_users(stage: Stage
         assert stage.now - begin > 0.05
         assert (answer.status_code, answer.json()["error"]["code"]) == (429, "ERR_TOO_MANY_REQUESTS")
         assert int(answer.headers["retry-after"]) >= 1
-        # A right one that was not seen there before is not looked at either: a guess learns nothing.
+        # A valid token that is unknown at this address is refused as well, so a guess reveals nothing.
         await rest.refused("ERR_TOO_MANY_REQUESTS", "GET", "/me", as_="carol")
         assert (await rest("GET", "/me", as_="bob"))["uid"] == "bob"
-        # One that is known does not vouch for a guess at another.
+        # A known token does not exempt guesses at others.
         guess = {"authtoken": rest.tokens["bob"], "apikey": "another guess"}
         await rest.refused("ERR_TOO_MANY_REQUESTS", "GET", "/apikeys", headers=guess)
         stage.network.drop()
         await alice.ears.until(lambda: alice.ears.statuses[-1] is not CONNECTED)
-        await alice.connected()  # the pass is checked after a while
+        await alice.connected()  # the pass is checked after a delay
         await stage.pass_time(30)
         assert (await rest("GET", "/me", as_="carol"))["uid"] == "carol"
 
@@ -609,7 +609,7 @@ async def test_number_of_sockets_is_limited(stage: Stage):
     await bob.connected()
 
 
-# Who has not said who it is.
+# Sockets before authentication.
 
 
 class Stranger(asyncio.Protocol):
@@ -642,7 +642,7 @@ async def test_unauthenticated_sockets_do_not_delay_clients_with_a_pass(stage: S
     await stage.pass_time(20)
     begin = stage.now
     stage.network.drop()
-    waiting = await strangers(stage, 40)  # one a second is let in: there is no turn left for one without a pass
+    waiting = await strangers(stage, 40)  # one per second is admitted, so none is left for a client without a pass
     await alice.ears.until(lambda: alice.ears.statuses[-1] is not CONNECTED)
     await alice.connected()
     assert stage.now - begin < 2  # the client's own wait before it retries
@@ -674,9 +674,9 @@ async def test_unauthenticated_sockets_are_limited_per_address(stage: Stage, few
     await stage.pass_time(1)
     assert [s.status for s in begun] == [101, 101, 101, 503, 503]
     assert b'"code":"ERR_UNAVAILABLE"' in begun[-1].data
-    for uid in ("alice", "bob", "carol"):  # who proves who it is gets in all the same, and takes no place
+    for uid in ("alice", "bob", "carol"):  # a client with a proof is admitted, and takes no place
         assert (await stage.enter(uid)).status is CONNECTED
-    await stage.pass_time(15)  # the deadline of authentication
+    await stage.pass_time(15)  # the deadline for authentication
     assert all(s.ended for s in begun)
     assert stage.server.parts.gateway.admission.unauthenticated._taken == {}
     (again,) = await strangers(stage, 1)
@@ -693,8 +693,8 @@ def frame(opcode: int, data: bytes, fin: bool = True) -> bytes:
     "sends",
     [
         frame(0x9, b"") * 3000,  # pings
-        frame(0xA, b"") * 3000,  # pongs that nobody asked for
-        frame(0x1, b"a", fin=False) + frame(0x0, b"b", fin=False) * 300,  # a message that does not end
+        frame(0xA, b"") * 3000,  # unsolicited pongs
+        frame(0x1, b"a", fin=False) + frame(0x0, b"b", fin=False) * 300,  # an endless message
     ],
 )
 async def test_control_frames_and_fragments_count_as_frames(stage: Stage, sends):

@@ -296,7 +296,7 @@ async def test_wait_disconnected(stage: Stage):
     await bob.chat.wait_disconnected()
     bob.chat.set_app_state("foreground")
     await bob.connected()
-    stage.network.half_open("")  # the closing frame is not answered
+    stage.network.half_open("")  # the close frame is not answered
     bob.chat.set_app_state("background")
     with pytest.raises(TimeoutError):
         await bob.chat.wait_disconnected(0.2)
@@ -568,7 +568,7 @@ async def test_login_of_the_user_who_is_logged_in_keeps_the_session(stage: Stage
     await alice.say("bob", "missed")
     again = stage.actor(store=store)
     await again.chat.init()
-    await stage.pass_time(0.002)  # the connection is under way: it may hand over what was missed during the login
+    await stage.pass_time(0.002)  # the connection is being opened: it may hand over what was missed during the login
     assert (await again.chat.login("bob", auth_key=stage.server.auth_key)).name == "Bob"
     events = again.chat.events()
     async with asyncio.timeout(30):
@@ -595,7 +595,7 @@ async def test_events_during_a_login_are_handed_over_after_it(stage: Stage):
     honest = connector.me
 
     async def me(token: str):
-        if asyncio.current_task().get_name() != "tailwire connection":  # the connection itself is quick
+        if asyncio.current_task().get_name() != "tailwire connection":  # the connection itself opens quickly
             await asyncio.sleep(5)
         return await honest(token)
 

@@ -317,13 +317,13 @@ async def test_connect_in_the_background_restarts_the_window_on_both_sides(stage
     await alice.chat.connect()
     alice.chat.set_app_state("background")
     await stage.pass_time(26)
-    await alice.chat.start_typing("bob", "user")  # both sides have said and heard something: nobody pings meanwhile
+    await alice.chat.start_typing("bob", "user")  # both sides have sent and received frames, so neither pings
     called = stage.now
     await alice.chat.connect()
     while stage.now < called + 27:
         await bob.say("alice", "are you there?")
         await stage.pass_time(2)
-    assert alice.status is CONNECTED  # the server counts a window of its own
+    assert alice.status is CONNECTED  # the server measures the window, too
     await stage.pass_time(called + 30.1 - stage.now)
     assert alice.status is DISCONNECTED
 

@@ -56,4 +56,4 @@ def test_queue_files_are_synced_before_they_are_renamed(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", lambda a, b: (done.append("replace"), replace(a, b)))
     FileSessionStore(tmp_path).save_outbox("app", "alice", {"entries": []})
     assert done[:2] == ["sync", "replace"]
-    assert done[2:] == ([] if os.name == "nt" else ["sync"])  # the folder, too
+    assert done[2:] == ([] if os.name == "nt" else ["sync"])  # the folder is synced, too

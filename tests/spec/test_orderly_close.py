@@ -29,7 +29,7 @@ async def test_close_with_a_backlog_loses_and_repeats_nothing(stage: Stage, offl
     alice, bob = await stage.enter("alice", store=store), await stage.enter("bob")
     slow = Slow(4.0)
     alice.chat.add_message_listener("slow", slow)
-    if offline:  # then all of it comes with one page of history
+    if offline:  # then all messages arrive with one page of history
         alice.chat.set_app_state("background")
     for n in range(10):
         await bob.say("alice", str(n))
@@ -37,7 +37,7 @@ async def test_close_with_a_backlog_loses_and_repeats_nothing(stage: Stage, offl
     await stage.pass_time(10)
     begin = stage.now
     await alice.chat.aclose()
-    assert stage.now - begin <= 4  # it waits for the callback that runs
+    assert stage.now - begin <= 4  # close waits for the running callback
     assert slow.begun == slow.ended == ["0", "1", "2"]
     again = stage.actor(store=store)
     await again.chat.init()

@@ -45,7 +45,7 @@ async def test_messages_queued_offline_are_sent_when_online(stage: Stage):
     entries = [alice.chat.queue_message(text(str(n))) for n in range(5)]
     await stage.pass_time(120)
     assert [e.status for e in alice.chat.queued_messages()] == [PENDING] * 5
-    assert entries[0].error.code == "NO_INTERNET_CONNECTION"  # why it waits
+    assert entries[0].error.code == "NO_INTERNET_CONNECTION"  # the reason for the wait
     stage.network.restore()
     back = stage.now
     stored = [await entry.result() for entry in entries]
@@ -69,7 +69,7 @@ async def test_restored_connection_ends_the_outbox_wait(stage: Stage):
     alice, bob = await stage.enter("alice", outbox=True), await stage.enter("bob")
     stage.network.cut()
     alice.chat.queue_message(text("soon"))
-    await stage.pass_time(600)  # it tries once a minute by now
+    await stage.pass_time(600)  # the outbox retries once a minute by now
     stage.network.restore()
     alice.chat.set_network("online")
     bob.chat.set_network("online")
@@ -117,7 +117,7 @@ async def test_message_is_sent_once_by_an_app_killed_before_the_response(stage: 
     saved = store.load_outbox(stage.server.app_id, "alice")
     await entry.result()
     await alice.chat.aclose()
-    store.save_outbox(stage.server.app_id, "alice", saved)  # as it was when the app died
+    store.save_outbox(stage.server.app_id, "alice", saved)  # the file as the app left it when it died
     again = stage.actor(outbox=True, store=store)
     await again.chat.init()
     (kept,) = again.chat.queued_messages()
@@ -158,7 +158,7 @@ async def test_queued_message_can_be_cancelled(stage: Stage):
     stage.network.cut()
     first, second = alice.chat.queue_message(text("first")), alice.chat.queue_message(text("second"))
     await stage.pass_time(0.1)
-    assert not first.cancel()  # it is on its way
+    assert not first.cancel()  # it is being sent
     assert second.cancel()
     assert not second.cancel()
     with pytest.raises(CometChatException) as caught:

@@ -137,7 +137,7 @@ async def test_groups_members_and_bans(stage):
         made = await rest("POST", "/groups", json={"guid": "g", "name": "G", "type": "public", "members": members})
         assert (made["owner"], made["membersCount"]) == ("app_system", 2)
         assert made["members"]["participants"]["nobody"]["success"] is False
-        assert "alice" not in made["members"]["participants"]  # once, with the highest scope
+        assert "alice" not in made["members"]["participants"]  # listed once, with the highest scope
         action = made["members"]["admins"]["alice"]["data"]
         assert (action["category"], action["data"]["action"]) == ("action", "added")
         assert action["data"]["entities"]["by"]["entity"]["uid"] == "app_system"

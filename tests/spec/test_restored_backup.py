@@ -27,7 +27,7 @@ def copy(stage: Stage, folder: Path) -> None:
 
 
 async def put_back(stage: Stage, folder: Path, *, whole: bool) -> None:
-    """Stop the server, put a copy back by hand, and start it again."""
+    """Stop the server, restore a copy by hand, and start it again."""
     data = Path(stage.server._settings.data)
     await stage.server.kill()
     for name in FILES:
@@ -50,7 +50,7 @@ async def test_clients_receive_new_messages_and_a_gap_after_a_restore(stage: Sta
     await bob.ears.until(lambda: len(bob.ears.texts) == 75)
     await put_back(stage, tmp_path / "copy", whole=whole)
     carol = await stage.enter("carol")
-    first = [await carol.say("bob", f"first {n}") for n in range(3)]  # bob is not there yet, or just so
+    first = [await carol.say("bob", f"first {n}") for n in range(3)]  # bob is not connected yet, or only just
     await alice.connected()
     after = [await alice.say("bob", f"after {n}") for n in range(3)]
     await bob.ears.until(lambda: len(bob.ears.texts) >= 81, timeout=90)
@@ -72,7 +72,7 @@ async def test_restore_is_detected_after_many_new_messages_and_an_app_restart(st
         await alice.say("bob", f"lost {n}")
     await bob.ears.until(lambda: len(bob.ears.texts) == 6)
     await bob.chat.aclose()
-    await put_back(stage, tmp_path / "copy", whole=True)  # the ids begin anew after 1
+    await put_back(stage, tmp_path / "copy", whole=True)  # the ids start again after 1
     for n in range(30):
         await alice.say("bob", f"new {n}")
     again = stage.actor(store=store)
@@ -129,7 +129,7 @@ async def test_position_without_a_mark_is_compared_by_store_name(stage: Stage, t
     await bob.chat.aclose()
     saved = dict(store.load(stage.server.app_id))
     saved["position"] = {k: v for k, v in saved["position"].items() if k != "mark"}
-    store.save(stage.server.app_id, saved)  # as a client of before saved it
+    store.save(stage.server.app_id, saved)  # as an earlier version of the client saved it
     await put_back(stage, tmp_path / "copy", whole=False)
     again = stage.actor(store=store)
     again.listen()

@@ -66,7 +66,7 @@ async def test_client_of_a_slow_app_stays_connected(stage: Stage):
         await go_on.wait()
 
     bob.ears.on_text_message_received = slow
-    for n in range(1100):  # more than the queue of callbacks takes: reading stops
+    for n in range(1100):  # more than the callback queue holds, so reading stops
         await alice.say("bob", str(n))
     await stage.pass_time(300)
     assert bob.ears.statuses[-1] is CONNECTED
@@ -109,7 +109,7 @@ async def test_dead_listening_client_is_disconnected_in_time(stage: Stage):
     for transport in sockets_of(stage):
         if transport.protocol.uid == "bob":
             transport.half_open = transport.peer.half_open = True
-    bob.chat._parts.driver._timer.cancel()  # frozen: it does nothing about it itself
+    bob.chat._parts.driver._timer.cancel()  # frozen, so it does not react itself
     begin = stage.now
     while stage.server.parts.metrics.sockets == 2:
         await stage.pass_time(1)
@@ -129,7 +129,7 @@ async def test_line_with_a_round_trip_of_three_seconds_is_not_dead(stage: Stage)
     before = len(alice.ears.statuses)
     await stage.pass_time(1800)
     assert alice.ears.statuses[before:] == []
-    assert alice.ears.statuses.count(CONNECTING) == 1  # the first attempt was let come to its end
+    assert alice.ears.statuses.count(CONNECTING) == 1  # the first attempt was not interrupted
 
 
 @spec("T3")
@@ -155,7 +155,7 @@ async def test_dead_slow_line_is_detected_as_fast_as_any(stage: Stage):
 async def test_late_pong_is_awaited_for_a_limited_time_while_bytes_move(stage: Stage):
     alice = await stage.enter("alice")
     traffic = alice.chat._parts.driver._traffic
-    stage.network.half_open("")  # the socket is dead; requests have connections of their own
+    stage.network.half_open("")  # the socket is dead; requests use other connections
 
     async def uploading():
         while True:
@@ -186,7 +186,7 @@ async def test_server_waits_for_earlier_writes_before_counting_a_ping_as_unanswe
     bob = await stage.enter("bob")
     current_process.reset(before)
     alice = await stage.enter("alice")
-    bob.chat._parts.driver._timer.cancel()  # frozen: only the protocol's own answers come from it
+    bob.chat._parts.driver._timer.cancel()  # frozen: only the protocol layer still answers
     stage.network.set_line("device", 100, 200, 5.0)
     for n in range(20):
         await alice.say("bob", f"{n} " + "x" * 500)
@@ -203,7 +203,7 @@ async def test_upload_traffic_before_a_ping_does_not_count_as_its_answer(stage: 
     file = UploadFile(content=bytes(400_000), name="photo.bin")
     sending = asyncio.create_task(alice.chat.upload_attachments("bob", "user", [file]))
     await stage.pass_time(9)
-    stage.network.swallowing = True  # all is dead from now on
+    stage.network.swallowing = True  # every connection is dead from now on
     await stage.pass_time(1)
     began = stage.now
     with pytest.raises(CometChatException):

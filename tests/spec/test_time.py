@@ -32,9 +32,9 @@ async def test_frozen_background_app_detects_the_end_of_its_window(stage: Stage)
 async def test_foreground_app_reconnects_after_a_long_sleep(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     virtual_loop().sleep_machine(8 * 3600)
-    stage.network.swallowing = True  # the socket of yesterday is dead, however open it looks
+    stage.network.swallowing = True  # the old socket is dead, although it looks open
     await stage.pass_time(15)
-    assert bob.chat.connection.history[-1].status is CONNECTED  # probed before it is blamed
+    assert bob.chat.connection.history[-1].status is CONNECTED  # probed before it is abandoned
     await stage.pass_time(3.1)
     assert bob.status is not CONNECTED
     causes = [t.cause for t in bob.chat.connection.history]
@@ -102,7 +102,7 @@ async def test_retry_delays_grow_during_an_outage(stage: Stage):
     assert all(b - a <= 4.1 for a, b in pairs if a < 29)
     assert all(4.9 <= b - a <= 20.1 for a, b in pairs if 31 < a < 299)
     assert all(14.9 <= b - a <= 60.1 for a, b in pairs if a > 301)
-    assert attempts[-1] > 1100  # it never gives up
+    assert attempts[-1] > 1100  # it retries without limit
 
 
 @spec("T4", "S24")
@@ -144,7 +144,7 @@ async def test_restart_window_is_respected_and_shown(stage: Stage):
         await bob.connected()
     begin = lost[0].at
     first = [next(t.at for t in b.chat.connection.history if t.at > begin and t.status is CONNECTING) for b in bobs]
-    assert max(first) - min(first) > 0.5  # spread over the two seconds that the server named
+    assert max(first) - min(first) > 0.5  # spread over the two seconds of the restart window
 
 
 @spec("T7")
@@ -165,13 +165,13 @@ async def test_socket_abandoned_by_its_reader_is_not_read_further(stage: Stage):
     await alice.chat.connect()
     alice.chat.set_app_state("background")
     pinging = asyncio.create_task(alice.chat.ping())
-    await stage.pass_time(0.006)  # the ping is there, its answer is on the way back
+    await stage.pass_time(0.006)  # the ping has arrived, and its answer is on the way back
     virtual_loop().sleep_machine(3600)
     await bob.say("alice", "too late for this socket")
     await stage.pass_time(1)
     assert isinstance((await asyncio.gather(pinging, return_exceptions=True))[0], CometChatException)
     inputs = [i["input"] for i in alice.chat._parts.driver.history.dump()["inputs"]]
-    assert "PongReceived" in inputs  # it was the answer that found that the window was over
+    assert "PongReceived" in inputs  # the answer revealed that the window had ended
     assert "SocketLost" not in inputs
     assert (alice.status, alice.ears.texts) == (DISCONNECTED, [])
     await alice.chat.connect()
@@ -193,6 +193,6 @@ async def test_slow_server_restart_spreads_early_clients(stage: Stage):
     for bob in bobs:
         await bob.connected()
     knocks = [t.at - begin for b in bobs for t in b.chat.connection.history if t.at > begin and t.status is CONNECTING]
-    assert len([at for at in knocks if at < 6]) > 10  # they came, and nobody was there
+    assert len([at for at in knocks if at < 6]) > 10  # they retried while the server was still down
     assert max(Counter(int(at) for at in knocks).values()) <= 12
     assert max(knocks) <= 20.5

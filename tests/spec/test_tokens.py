@@ -81,7 +81,7 @@ async def test_token_is_renewed_before_expiry_on_the_same_socket(stage: Stage, a
     assert 6 <= len(provider.asked) <= 7
     gaps = [b - a for a, b in zip([begin, *provider.asked], provider.asked, strict=False)]
     assert all(LIFETIME - 61 <= gap <= LIFETIME - 29 for gap in gaps)  # one minute before at most, half at least
-    assert len({round(gap, 3) for gap in gaps}) > 1  # not all at the same moment
+    assert len({round(gap, 3) for gap in gaps}) > 1  # spread at random
     assert store.load(stage.server.app_id)["auth_token"] != first
     assert stage.server.parts.metrics.renewals >= 12
     assert stage.server.parts.metrics.closes["token rejected"] == 0
@@ -110,7 +110,7 @@ async def test_token_without_a_provider_expires_and_a_new_login_starts_fresh(sta
     assert alice.status is DISCONNECTED
     assert stage.server.parts.metrics.closes["token expired"] == 1
     assert store.load(stage.server.app_id)["expired"] is True
-    assert [e.code for e in alice.ears.all("error")] == []  # a loss, no failed attempt
+    assert [e.code for e in alice.ears.all("error")] == []  # a lost socket, not a failed attempt
     assert await code_of(alice.say("bob", "x")) == "ERR_AUTH_TOKEN_EXPIRED"
     assert await code_of(alice.chat.connect()) == "ERR_AUTH_TOKEN_EXPIRED"
     assert await code_of(alice.chat.login_with_auth_token(store.load(stage.server.app_id)["auth_token"])) == (
@@ -184,13 +184,13 @@ async def test_provided_token_of_another_user_ends_the_session(stage: Stage):
     asked = len(provider.asked)
     await stage.pass_time(300)
     assert await code_of(alice.say("carol", "x")) == "ERR_AUTH_TOKEN_EXPIRED"
-    assert len(provider.asked) == asked  # the session has ended: that is for a login to change
+    assert len(provider.asked) == asked  # the session has ended: only a login changes that
     assert store.load(stage.server.app_id)["expired"] is True
 
 
 async def test_provider_calls_do_not_overlap(stage: Stage):
     alice, provider = await enter(stage)
-    provider.takes = 15.0  # longer than an attempt may take
+    provider.takes = 15.0  # longer than the timeout of an attempt
     await stage.pass_time(LIFETIME + 30)
     provider.takes = 1.0
     await alice.connected()
@@ -236,7 +236,7 @@ async def test_a_token_provided_while_the_socket_closes_is_used(stage: Stage):
     stage.network.drop()
     await stage.pass_time(LIFETIME)
     assert alice.status is CONNECTED
-    assert len(provider.asked) == 2  # once for each lifetime
+    assert len(provider.asked) == 2  # once per lifetime
 
 
 async def test_network_failure_does_not_call_the_provider_again(stage: Stage):
@@ -248,7 +248,9 @@ async def test_network_failure_does_not_call_the_provider_again(stage: Stage):
             stage.network.cut()
         return await me(token)
 
-    alice.chat._parts.tokens._me = cut_first  # the provider has answered, the server is not reached with what it gave
+    alice.chat._parts.tokens._me = (
+        cut_first  # the provider has returned a token, and the server cannot be reached with it
+    )
     await stage.pass_time(LIFETIME - 20)
     assert alice.status is not CONNECTED
     assert len(provider.asked) == 1
@@ -265,7 +267,7 @@ async def test_rejected_requests_without_a_socket_share_one_provider_call(stage:
     alice, provider = await enter(stage)
     alice.chat.set_app_state("background")
     await stage.pass_time(LIFETIME + 10)
-    assert provider.asked == []  # nobody needs one
+    assert provider.asked == []  # no token is needed
     stored = await asyncio.gather(*(alice.say("bob", f"{n}") for n in range(5)), alice.say("carol", "x"))
     assert [m.text for m in stored] == ["0", "1", "2", "3", "4", "x"]
     assert len(provider.asked) == 1
@@ -372,7 +374,7 @@ async def test_second_auth_frame_is_ignored_without_the_renew_feature(stage: Sta
         await ws.send(await auth("bob", **renew))  # another user's token: the socket keeps its user
         assert json.loads(await ws.recv())["body"] == {"status": "ERROR", "code": "401"}
         tries = stage.server.parts.api._guesses._tries.left("127.0.0.1")
-        for _ in range(3):  # guesses, as at the begin of a connection
+        for _ in range(3):  # counted as guesses, as for the first authentication
             await ws.send(json.dumps({"type": "auth", "body": {"auth": "a.b.9999999999.c"}}))
             assert json.loads(await ws.recv())["body"] == {"status": "ERROR", "code": "401"}
         assert stage.server.parts.api._guesses._tries.left("127.0.0.1") == tries - 3

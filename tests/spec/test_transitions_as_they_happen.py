@@ -15,7 +15,7 @@ async def test_each_transition_is_reported_once_with_its_explanation(stage: Stag
     before = len(connection.history)
     stop = connection.subscribe(lambda t: told.append((t, connection.status, connection.explain())))
     alice.chat.set_app_state("background")
-    assert [t.phase for t, _, _ in told] == [Phase.IDLE]  # told before the call returns
+    assert [t.phase for t, _, _ in told] == [Phase.IDLE]  # reported before the call returns
     alice.chat.set_app_state("foreground")
     await alice.connected()
     assert [t.phase for t, _, _ in told] == [Phase.IDLE, Phase.CONNECTING, Phase.OPEN]

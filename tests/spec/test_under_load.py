@@ -36,9 +36,9 @@ async def test_overload_is_reported_from_begin_to_end(stage: Stage):
     bob = stage.actor()
     await bob.chat.init()
     bob.listen()
-    stage.server.parts.overload.level = type(stage.server.parts.overload.level)(2)  # new ones are let in again
+    stage.server.parts.overload.level = type(stage.server.parts.overload.level)(2)  # new sockets are admitted again
     await bob.chat.login("bob", auth_key=stage.server.auth_key)
-    await bob.ears.until(lambda: THROTTLED in bob.ears.statuses)  # later clients are notified too
+    await bob.ears.until(lambda: THROTTLED in bob.ears.statuses)  # later clients are notified, too
     await late(stage, 0.0)
     assert (alice.status, bob.status) == (CONNECTED, CONNECTED)
     assert alice.ears.statuses[-1] is CONNECTED
@@ -121,7 +121,7 @@ async def test_new_sockets_are_refused_under_load_and_retry(stage: Stage):
 async def test_sends_refused_under_load_are_sent_later(stage: Stage):
     overload = stage.server.parts.overload
     overload._most_sends = overload._allowed = 2
-    virtual_loop().work_takes = lambda: 0.05  # the store takes its time: sends overlap
+    virtual_loop().work_takes = lambda: 0.05  # the store is slow, so that sends overlap
     people = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     sends = [p.say(to, f"{n}") for n in range(4) for p, to in zip(people, ("bob", "carol", "alice"), strict=True)]
     sent = await asyncio.gather(*sends)

@@ -208,7 +208,7 @@ async def test_the_first_of_several_uploads_with_one_form_is_kept(stage, tmp_pat
             return await rest.answer("POST", form["url"], data=form["body"], files={"file": ("a", content)})
 
         sent = [f"{n:05}".encode() for n in range(6)]
-        virtual_loop().work_takes = lambda: 0.05  # the disk takes its time: all are looked at before one is kept
+        virtual_loop().work_takes = lambda: 0.05  # the disk is slow: all are checked before one is stored
         answers = await asyncio.gather(*map(send, sent))
         assert sorted(a.status_code for a in answers) == [204, 400, 400, 400, 400, 400]
         first = next(content for content, a in zip(sent, answers, strict=True) if a.status_code == 204)
@@ -293,7 +293,7 @@ async def test_resending_a_stored_message_uploads_almost_nothing(stage, monkeypa
         assert sum(written) == 2_000_000
         written.clear()
         assert (await send())["id"] == first["id"]
-        assert sum(written) < 300_000  # what came in together with the fields
+        assert sum(written) < 300_000  # bytes that arrived together with the fields
 
 
 async def test_uploads_leave_disk_space_for_messages(stage, tmp_path):

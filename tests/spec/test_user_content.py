@@ -150,7 +150,7 @@ def numbers_without_bounds(shape: Any, place: str, seen: tuple[Any, ...] = ()) -
         parts = [] if shape.cls in seen else [(f"{shape.cls.__name__}.{f.name}", f.type) for f in shape.fields]
         seen = (*seen, shape.cls)
     elif isinstance(shape, inspect.UnionType):
-        # A text or a number: an id, or a size, which is looked at where it is used.
+        # A text or a number: an id, or a size, which is checked where it is used.
         ids = any(isinstance(t, inspect.StrType) for t in shape.types)
         parts = [] if ids else [(place, t) for t in shape.types]
     else:
@@ -166,7 +166,7 @@ async def test_numbers_beyond_the_store_range_are_refused(stage: Stage):
     assert found == []
 
 
-# What got in before there was a bound, or comes from another server.
+# Content that was stored before there were bounds, or that comes from another server.
 
 
 @pytest.fixture
@@ -235,7 +235,7 @@ async def test_no_message_stops_a_client(stage: Stage, unbounded, caplog, poison
 
         async def three(first: int) -> None:
             for n in range(first, first + 3):
-                for metadata in POISON[poison] if n % 3 == 1 else ["{}"]:  # as deep as it is taken
+                for metadata in POISON[poison] if n % 3 == 1 else ["{}"]:  # as deep as the server accepts
                     content = text_to("bob", metadata).replace(b'"x"', b'"%d"' % n)
                     if (await rest.answer("POST", "/messages", as_="alice", content=content)).status_code == 200:
                         break
@@ -337,7 +337,7 @@ async def test_oversized_page_is_requested_in_parts(stage: Stage, monkeypatch):
         while page := await request.fetch_next():
             found += [m.id for m in page]
         assert found == small[1:]
-    # Who logs in anew, with the largest as the newest, begins behind it.
+    # After a login with the largest message as the newest, catch-up starts behind it.
     async with Rest(stage) as rest:
         await rest("POST", "/messages", as_="alice", content=text_to("bob").replace(b'"x"', b'"%b"' % (b"x" * 9000)))
     carol_and_bob = await stage.enter("bob")
@@ -384,7 +384,7 @@ async def test_login_raises_only_documented_errors(stage: Stage):
     stage.network._listening[PORT] = server
 
 
-# What others follow or show.
+# URLs that others open or show.
 
 RUN = ["javascript:alert(1)", "JavaScript:alert(1)", " javascript:alert(1)", "java\nscript:alert(1)", "\x01javascript:x",
        "data:text/html,<script>", "vbscript:x", "file:///etc/passwd", "blob:x", "ftp://x.test/a"]  # fmt: skip

@@ -32,7 +32,7 @@ def said(messages: list[dict]) -> list[str]:
     return [m["data"]["text"] for m in messages if m["category"] == "message"]
 
 
-# Conversations whose ids, as clients see them, are the same.
+# Conversations with equal client-visible ids.
 
 
 async def test_group_named_like_a_conversation_reveals_nothing_of_it(stage: Stage):
@@ -98,7 +98,7 @@ async def test_conversation_id_prefers_the_callers_user_conversation(stage: Stag
         assert len(await rest("GET", "/conversations", as_="tom")) == 2
 
 
-# What was decided no longer holds when it is done.
+# Permissions that change between the check and the change.
 
 
 def takes(seconds: float) -> None:
@@ -107,13 +107,13 @@ def takes(seconds: float) -> None:
 
 
 async def meanwhile(rest: Rest, first: tuple, *others: tuple) -> list[str]:
-    """Begin one request and, while it is under way, others. The codes of all answers; "" of a success."""
+    """Send one request and, while it is in progress, others. Return the codes of all responses; "" for a success."""
 
     async def ask(method: str, path: str, body: dict | None = None, **more) -> str:
         answer = await rest.answer(method, path, json=body, **more)
         return answer.json()["error"]["code"] if answer.status_code >= 400 else ""
 
-    slow = iter([0.2])  # the first thing that a thread does is to look at a password
+    slow = iter([0.2])  # the first use of the thread is the password check
     virtual_loop().work_takes = lambda: next(slow, 0.001)
     begun = asyncio.ensure_future(ask(*first[:3], as_=first[3]))
     await asyncio.sleep(0.02)
@@ -233,7 +233,7 @@ async def test_a_kicked_member_cannot_send(stage: Stage):
         before = await rest("POST", "/messages", json=said_before, as_="bob")
         actions = stage.server.parts.actions
         alice, bob = Caller("alice", "", "a"), Caller("bob", "", "b")
-        kicked, sent, again = await asyncio.gather(  # what is asked in one turn goes into one transaction, in order
+        kicked, sent, again = await asyncio.gather(  # concurrent requests share one transaction, in order
             actions.members.kick(alice, "g", "bob"),
             actions.messages.send(bob, body(text("g", "after", "group"))),
             actions.messages.send(bob, body(said_before)),
@@ -241,7 +241,7 @@ async def test_a_kicked_member_cannot_send(stage: Stage):
         )
         assert json.loads(kicked)["data"]["action"] == "kicked"
         assert (type(sent), sent.code) == (Refused, "ERR_NOT_A_MEMBER")
-        assert json.loads(again)["id"] == before["id"]  # it was stored: that is the answer
+        assert json.loads(again)["id"] == before["id"]  # it was stored, and that is the response
         assert said(await rest("GET", "/groups/g/messages", as_="alice")) == ["before"]
 
 
@@ -280,11 +280,11 @@ async def test_concurrent_guesses_are_limited_like_sequential_ones(stage: Stage,
 
         for wave in range(8):
             await asyncio.gather(*(guess(20 * wave + n) for n in range(20)))
-        # Ten, and what one or two seconds give back.
+        # Ten, and those that became available within one or two seconds.
         assert codes["ERR_WRONG_GROUP_PASS"] <= 11
         assert set(codes) == {"ERR_WRONG_GROUP_PASS", "ERR_TOO_MANY_REQUESTS"}
         takes(0.0)
-        for _ in range(15):  # what is right costs nothing
+        for _ in range(15):  # correct passwords do not count
             await rest("POST", "/groups/h/members", json=RIGHT, as_="carol")
             await rest("DELETE", "/groups/h/members", as_="carol")
 
@@ -311,7 +311,7 @@ async def test_evicted_token_closes_its_sockets(stage: Stage, tmp_path):
         assert bob.ears.texts == []
 
 
-# Threads, roles, blocks, and what was said before.
+# Threads, roles, blocks, and earlier messages.
 
 
 async def test_unreadable_threads_are_not_listed(stage: Stage):
