@@ -52,8 +52,17 @@ PLAIN = [
     (r"\b(?:herd|breathes?|breathing|deeds?|witness(?:es)?)\b", "the plain word"),
     (r"\b(?:[Ss]he|[Hh]ers?|[Hh]erself)\b", "they, their"),
     (r"\b[Nn]ot any more\b", "no longer"),
+    (r"\ball the same\b", "nevertheless, still"),
+    (r"\banew\b", "again"),
+    (r"\bfor ever\b", "forever, without limit"),
+    (r"\bunder way\b", "in progress, pending"),
+    (r"\b[Ww]hoever\b", "anyone who; or name them"),
+    (r"\bharms? (?:nobody|nothing|no)\b", "does not affect others"),
     (r"\bDesign page\b", "Read more: docs/…"),
-    (r"\btest_(?:who|whoever|whose|of|nor|neither|what|whatever|that|in_vain)_", "name the subject first"),
+    (
+        r"\btest_(?:who|whoever|whose|of|nor|neither|what|whatever|that|in_vain|its|how|one_s|one_that|also)_",
+        "name the subject first",
+    ),
 ]
 _PATTERNS = [(re.compile(pattern), plain) for pattern, plain in PLAIN]
 

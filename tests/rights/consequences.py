@@ -67,7 +67,7 @@ def _edit(s: State, e: Effects, who: str, data: Any, number: int, text: str) -> 
 
 
 def _delete(s: State, e: Effects, who: str, data: Any, number: int) -> None:
-    forget(s, _edits_of(s, {number}))  # nor does it keep the text of the message
+    forget(s, _edits_of(s, {number}))  # it does not keep the text of the message either
     m = s.messages[number]
     m.deleted, m.text, m.pinned = True, "", False
     m.reactions.clear()

@@ -1,4 +1,4 @@
-"""The simulation finds faults: some thirty are planted, one at a time, and each is found within 200 seeds."""
+"""The simulation finds faults: each planted fault is found within 200 seeds, or by a short plan."""
 
 from __future__ import annotations
 

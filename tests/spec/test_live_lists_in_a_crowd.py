@@ -1,4 +1,4 @@
-"""Live lists under many events: each change is reported, requests are bounded, and a failing callback harms no other."""
+"""Live lists under many events: each change is reported, requests are bounded, and a failing callback does not affect others."""
 
 from __future__ import annotations
 
