@@ -19,7 +19,7 @@ MAX_PAGE_SIZE = 100
 FIRST_PAGE_SIZE = 20
 MIN_PAGE_SIZE = 5
 FAST_PAGE_SECONDS = 1.0
-"""A page that took at most this long is followed by one of twice the size."""
+"""Seconds; a page that took at most this long is followed by one of twice the size."""
 SLOW_PAGE_SECONDS = 8.0
 """A page that took longer is followed by one of half the size."""
 GROWTH_RATIO = 0.8

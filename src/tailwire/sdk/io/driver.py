@@ -138,7 +138,7 @@ class Driver:
         self.connected = asyncio.Event()
 
     def start(self, owner: Owner) -> None:
-        """Begin to take inputs, for this client."""
+        """Start to process inputs, for this client."""
         self._owner = owner
 
     @property

@@ -91,7 +91,9 @@ class Lane:
                 while self._more and not self._closed:
                     self._more = await self._send_due()
                 due = await self._store.deliveries.next_due(self._id)
-                if not self._more:  # no wake-up meanwhile, and there is no await from here to the end
+                if (
+                    not self._more
+                ):  # no wake-up has arrived, and none can before `finally`: there is no await in between
                     self._sleep_until(due)
                     break
         except Refused:  # the store cannot write, and logs that; sent deliveries are repeated
