@@ -91,9 +91,7 @@ class Lane:
                 while self._more and not self._closed:
                     self._more = await self._send_due()
                 due = await self._store.deliveries.next_due(self._id)
-                if (
-                    not self._more
-                ):  # no wake-up has arrived, and none can before `finally`: there is no await in between
+                if not self._more:  # no wake-up has arrived, and none can before `finally`
                     self._sleep_until(due)
                     break
         except Refused:  # the store cannot write, and logs that; sent deliveries are repeated
