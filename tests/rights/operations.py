@@ -241,11 +241,8 @@ def _clear(s: State, who: str, kind: str, other: str) -> Codes:
 def _create(s: State, who: str, guid: str, kind: str, password: str, members: tuple[str, ...]) -> Codes:
     codes = {"ERR_GUID_ALREADY_EXISTS"} if guid in s.groups else set()
     if "_user_" in guid and not codes:
-        codes = {
-            "",
-            "ERR_GUID_ALREADY_EXISTS",
-            "ERR_BAD_REQUEST",
-        }  # a server may refuse a name like a conversation's id
+        # A server may refuse a name that looks like the id of a conversation.
+        codes = {"", "ERR_GUID_ALREADY_EXISTS", "ERR_BAD_REQUEST"}
     return codes
 
 

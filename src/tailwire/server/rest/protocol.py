@@ -88,9 +88,7 @@ class HttpProtocol(HttpToolsProtocol):
     proxied_address = ""
     slot: Slot | None = None
     flow: _Flow
-    _head_bytes = (
-        -1
-    )  # bytes of the incomplete request head received after its first segment; -1 when no head is pending
+    _head_bytes = -1  # bytes of the incomplete request head after its first segment; -1 when no head is pending
     _body_bytes = 0  # bytes received of the current body
     _received_bytes = 0  # bytes received of all requests
     _behind_proxy = False
