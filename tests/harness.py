@@ -323,7 +323,7 @@ class Stage(Cast):
 
 
 class LiveStage(Cast):
-    """A real server in a process of its own, and clients over real sockets."""
+    """A real server in its own process, and clients over real sockets."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -84,7 +84,7 @@ async def close_all() -> None:
 
 @ui.page("/{uid}")
 async def index(uid: str) -> None:
-    """The page of a user: shows what comes, sends what is typed to bob."""
+    """The page of a user: shows received messages, and sends to bob what is typed."""
     token = os.environ[f"TOKEN_{uid.upper()}"]  # an app takes it from its own login, for instance from app.storage.user
     tab: Client = ui.context.client
     chat = await chat_of(uid, token)

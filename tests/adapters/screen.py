@@ -22,7 +22,7 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 10.0) ->
     """Wait until a condition holds.
 
     Raises:
-        AssertionError: it did not in time; naming what was waited for.
+        AssertionError: on timeout; names the condition.
     """
     end = time.monotonic() + seconds
     while not condition():

@@ -29,7 +29,7 @@ def app(tmp_path: Path) -> Iterator[WebApp]:
 
 
 def begun(folder: Path, **more: str) -> WebApp:
-    """The app with a server of its own."""
+    """The app with its own server."""
     return WebApp("flet_app.py", folder, lambda server: {"TOKEN": server.add_user("alice").token, **more})
 
 

@@ -100,7 +100,7 @@ class Before:
         return self.last
 
     def changed_by_the_app(self, number: int) -> int:
-        """What is stored when a message is edited with a REST key alone."""
+        """The stored form of a message that was edited with a REST key."""
         sql = "SELECT conversation_id, sender, receiver FROM messages WHERE id = ?"
         place, sender, receiver = self.c.execute(sql, (number,)).fetchone()
         entity = {"sender": sender, "receiver": receiver, "id": str(number)}

@@ -189,7 +189,7 @@ async def test_invalid_frames_are_refused(live: LiveStage):
             async with connect(s.socket_url) as ws:
                 await ws.send(first)
                 assert await closed_with(ws) == code, first[:50]
-        async with connect(s.socket_url) as ws:  # whose pass it is, that is who she is: not who she says
+        async with connect(s.socket_url) as ws:  # the pass identifies the user, not the name in the frame
             await ws.send(json.dumps({**json.loads(s.auth()), "sender": "bob"}))
             assert json.loads(await ws.recv())["receiver"] == "alice"
         async with connect(s.socket_url) as ws:
@@ -220,13 +220,13 @@ async def test_invalid_frames_are_refused(live: LiveStage):
             for _ in range(30):
                 await ws.send("not json")
             assert await closed_with(ws) == 1008
-        async with connect(s.socket_url) as ws:  # one that did not ask for our features never sees any of it
+        async with connect(s.socket_url) as ws:  # a client that did not request our features never sees them
             await ws.send(s.auth(params={}))
             assert json.loads(await ws.recv())["body"] == {"status": "OK", "code": "200"}
             await ws.send("not json")
             await ws.send('{"action":"ping","ack":"true"}')
             assert json.loads(await ws.recv()) == {"action": "pong", "ack": "true"}
-        async with connect(s.socket_url) as ws:  # much at once is taken in pieces, and in its order
+        async with connect(s.socket_url) as ws:  # a large input is processed in chunks, in order
             await ws.send(json.dumps({**json.loads(s.auth()), "ballast": "x" * 40_000}))
             assert json.loads(await ws.recv())["body"]["status"] == "OK"
             for n in range(150):

@@ -123,7 +123,7 @@ class Front:
                         return
                 except httpx2.TransportError:
                     assert self.process.poll() is None, (self.folder / "proxy.log").read_text()
-                    await asyncio.sleep(0.05)  # it says nowhere when it listens
+                    await asyncio.sleep(0.05)  # it does not report when it is ready
 
     def close(self) -> None:
         self.process.terminate()
@@ -169,7 +169,7 @@ async def test_sdk_sends_and_uploads_up_to_the_limit(front: Front, tmp_path):
         assert (await alice.send_message(TextMessage(receiver="bob", text="hello"))).id
         sent = await alice.send_media_message(MediaMessage(receiver="bob", files=[large], type="file"))
         (attachment,) = sent.attachments
-        assert attachment.url.startswith(f"{front.url}/")  # as it was reached, not as the proxy reaches it
+        assert attachment.url.startswith(f"{front.url}/")  # the address that clients use, not that of the proxy
         assert attachment.size == SIZE
         async with front.http("127.0.0.1") as http:
             answer = await http.head(attachment.url)

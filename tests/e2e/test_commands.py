@@ -147,7 +147,7 @@ async def test_wire_injects_faults(live: LiveStage, tmp_path):
         begin = time.monotonic()
         async with httpx2.AsyncClient(trust_env=False) as http:
             assert (await http.get(f"{state['line']}/health")).status_code == 200
-        assert time.monotonic() - begin >= 0.2  # connecting and asking, a round trip each
+        assert time.monotonic() - begin >= 0.2  # connecting and the request, one round trip each
         assert (await line.post("/shape?latency=0.01")).status_code == 200
         alice, bob = await live.enter("alice"), await live.enter("bob", url=state["line"])
         assert json.loads(ready.read_text())["control"] == control

@@ -105,7 +105,7 @@ async def test_killed_bot_answers_pending_messages_once(live: LiveStage, tmp_pat
         await user.ears.until(lambda n=n, user=user: user.ears.texts == [f"first question {n}"])
     await users[0].say("bob", "in the queue")
     newest = max(message.id for user in users for message in user.ears.all("text"))
-    await bot.until(lambda: bot.has_saved(newest))  # the place, with the first answers
+    await bot.until(lambda: bot.has_saved(newest))  # the position, saved with the first replies
     await bot.end(signal.SIGKILL)
     await users[1].say("bob", "while it is dead")
     bot.may_end.touch()
@@ -132,7 +132,7 @@ async def test_terminated_bot_finishes_its_work_and_starts_nothing(live: LiveSta
     await alice.ears.until(lambda: alice.ears.texts == ["first one"])
     await alice.say("bob", "two")
     ending = asyncio.create_task(bot.end(number))
-    await bot.until(lambda: not bot.listens_to_signals())  # it has been told
+    await bot.until(lambda: not bot.listens_to_signals())  # it has received the signal
     bot.may_end.touch()
     assert await ending == (0, "ended\n")
     assert alice.ears.texts == ["first one", "second one"]

@@ -1,4 +1,4 @@
-"""The connection over real sockets, against the server in a process of its own."""
+"""The connection over real sockets, against the server in its own process."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def test_network_interruptions(live: LiveStage):
             await bob.ears.until(lambda n=n: len(bob.ears.texts) == n + 1)
         assert bob.ears.texts == ["0", "1", "2", "3", "4"]
         proxy.half_open()
-        bob.chat.set_network("offline")  # the hint: a probe goes out, and no answer comes
+        bob.chat.set_network("offline")  # the hint: a ping is sent, and no pong arrives
         await bob.ears.until(lambda: bob.status is not CONNECTED)
         await alice.say("bob", "5")
         proxy.restore()
@@ -175,7 +175,7 @@ async def test_ctrl_z_of_a_real_process(live: LiveStage):
         server.app_id,
         server.auth_key,
         stdout=asyncio.subprocess.PIPE,
-        process_group=0,  # as a shell starts it: the system stops no process that no shell could continue
+        process_group=0,  # as a shell starts it: the system stops only processes that a shell can continue
     )
 
     async def until(word: str) -> None:

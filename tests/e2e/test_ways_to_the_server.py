@@ -109,8 +109,8 @@ async def test_tls_through_a_proxy(server, tmp_path, kind):
         scheme = "http" if kind is HttpProxy else "socks5"
         builder = AppSettingsBuilder().proxy(f"{scheme}://127.0.0.1:{proxy.port}")
         await talks_and_ends(server, client_of(server, builder, port=front.port, tls=authority.client_context()))
-        assert all(f"localhost:{front.port}" in asked for asked in proxy.asked)  # the proxy looks names up
-        assert proxy.connections >= front.connections >= 2  # one may have been given up at the end, on its way
+        assert all(f"localhost:{front.port}" in asked for asked in proxy.asked)  # the proxy resolves names
+        assert proxy.connections >= front.connections >= 2  # one attempt may have been abandoned at the end
 
 
 @pytest.mark.parametrize("tls", [False, True])
@@ -234,7 +234,7 @@ async def test_a_reconnect_resumes_the_tls_session(server, tmp_path, version):
         for _ in range(2):
             await chat.disconnect()
             await chat.connect()
-        after = front.resumed[before:]  # a request may have needed a connection of its own, too
+        after = front.resumed[before:]  # a request may have opened another connection
         assert len(after) >= 2
         assert all(after)
 

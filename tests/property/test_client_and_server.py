@@ -109,7 +109,7 @@ class Play:
     async def end(self) -> None:
         self.stage.network.restore()
         for task in self.calls:
-            await task  # I9: each ends
+            await task  # I9: each of them ends
         self.bob.chat.set_network("online")
         self.bob.chat.set_app_state("foreground")
         # It may join an attempt that hangs in the previous network, and fail with it (C13): the request stays.

@@ -1,7 +1,7 @@
 """Live lists in random situations (Hypothesis): they match the server.
 
-Real clients, real server, virtual time. What happens is drawn first and then done in one loop, so that a failure
-shrinks. After each pause the lists are held against a fresh fetch, and against the changes that were told.
+Real clients, real server, virtual time. The steps are drawn first and then run in one loop, so that a failure
+shrinks. After each pause the lists are compared with a fresh fetch, and with the reported changes.
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ class Play:
         elif name == "rename":
             self.count += 1
             await chat.update_group(Group("g", f"Group {self.count}"))
-            self.refresh = self.refresh or not own  # there is no event for it
+            self.refresh = self.refresh or not own  # no event reports it
 
     async def settle(self) -> None:
         self.stage.network.restore()

@@ -115,7 +115,7 @@ class Reader:
         number = chosen["id"] if chosen is not None else str(which)
         body = {"permanent": permanent}
         answer = await self.rest.answer("DELETE", f"/messages/{number}", json=body)
-        assert answer.status_code in (200, 400, 403, 404), answer.text  # it may be gone already
+        assert answer.status_code in (200, 400, 403, 404), answer.text  # it may have been deleted before
 
 
 def run(history: list[tuple[int, int]], what: Any) -> None:

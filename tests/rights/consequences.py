@@ -14,10 +14,10 @@ def commit(s: State, operation: Operation, data: Any) -> Effects:
     """Apply a success to the state.
 
     Args:
-        data: what the server answered; only ids of messages, and what became of each of several users, are read of it.
+        data: the response; only ids of messages, and the outcome for each of several users, are read from it.
 
     Raises:
-        Contradiction: when this cannot be what it answers now.
+        Contradiction: if this response is impossible in this state.
     """
     effects = Effects()
     _OPERATIONS[operation.what](s, effects, operation.who, data, *operation.args)
@@ -67,7 +67,7 @@ def _edit(s: State, e: Effects, who: str, data: Any, number: int, text: str) -> 
 
 
 def _delete(s: State, e: Effects, who: str, data: Any, number: int) -> None:
-    forget(s, _edits_of(s, {number}))  # nor does it go on saying what the message said
+    forget(s, _edits_of(s, {number}))  # it does not keep the text of the message either
     m = s.messages[number]
     m.deleted, m.text, m.pinned = True, "", False
     m.reactions.clear()
@@ -104,7 +104,7 @@ def _pin(pinned: bool) -> Callable[..., None]:
         must, may = _readers(s, m)
         told = Told(("pin", "pinned" if pinned else "unpinned", number), must, may)
         if m.pinned == pinned:
-            told = Told(told.key, set(), must | may)  # nothing new: it may be told
+            told = Told(told.key, set(), must | may)  # no change: a frame is allowed, not required
         m.pinned = pinned
         e.frames.append(told)
 

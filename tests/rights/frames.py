@@ -38,7 +38,7 @@ def wrong_frames(
     """Return the missing and the unexpected frames, as (rule, text).
 
     Args:
-        told: each frame with the device that caused it and hears nothing of it.
+        told: each frame with the device that caused it and does not receive it.
     """
     found = []
     listed = list(told)

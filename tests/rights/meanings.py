@@ -18,7 +18,7 @@ class Meanings:
     """Resolves steps.
 
     Args:
-        state: gives what there is now.
+        state: returns the current state.
     """
 
     def __init__(self, state: Callable[[], State]) -> None:

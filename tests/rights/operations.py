@@ -1,7 +1,7 @@
 """The actions of users in the model: their requests, their permissions, and their effects.
 
-`judge` says with which codes a operation may be answered ("" is a success), before it is known how it was; `commit` takes its
-success into the state and says who is told of it.
+`judge` returns the codes with which an operation may end ("" is a success), before its outcome is known; `commit` applies
+a success to the state and returns who is notified.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rights.state import BLOCKS_STOP_CHANGES, RANK_FOR_ONES_OWN_PIN, Group, Mess
 NO_USER, NO_GROUP, NO_MESSAGE = "ERR_UID_NOT_FOUND", "ERR_GUID_NOT_FOUND", "ERR_MESSAGE_ID_NOT_FOUND"
 NOT_NOW = "ERR_MESSAGE_ACTION_NOT_ALLOWED"
 RESTRICTED = "ERR_FEATURE_RESTRICTED"
-MUTE = {"send", "reply", "create", "join"}  # what the role `mute` may not do
+MUTE = {"send", "reply", "create", "join"}  # forbidden for the role `mute`
 Codes = set[str]
 Key = tuple[Any, ...]
 
@@ -52,10 +52,10 @@ class Contradiction(Exception):
 
 
 class Deviation(AssertionError):
-    """The server deviates from the documentation in what it did, published or showed.
+    """The server deviates from the documentation in its response, its events or its lists.
 
     Attributes:
-        rule: a short name of what it is about, the same whatever the names and numbers in it.
+        rule: a short name of the violated rule, without the names and numbers of the case.
     """
 
     def __init__(self, rule: str, what: str, step: Any = None, number: int = -1) -> None:
@@ -183,7 +183,7 @@ def _reply(s: State, who: str, kind: str, receiver: str, text: str, muid: str, p
         if found.kind != "text":
             codes.add("ERR_WRONG_MESSAGE_THREAD_CATEGORY")
         if found.deleted:
-            codes |= {"", NOT_NOW, "ERR_WRONG_MESSAGE_THREAD"}  # the pages do not say
+            codes |= {"", NOT_NOW, "ERR_WRONG_MESSAGE_THREAD"}  # undocumented
     return codes
 
 
@@ -219,7 +219,7 @@ def _change(what: str) -> Callable[..., Codes]:
         if m is not None and codes != {NO_MESSAGE} and (m.deleted or m.kind != "text"):
             codes.add(NOT_NOW)
             if what == "follow":
-                codes.add("")  # the pages do not say
+                codes.add("")  # undocumented
         return codes
 
     return check
@@ -241,7 +241,8 @@ def _clear(s: State, who: str, kind: str, other: str) -> Codes:
 def _create(s: State, who: str, guid: str, kind: str, password: str, members: tuple[str, ...]) -> Codes:
     codes = {"ERR_GUID_ALREADY_EXISTS"} if guid in s.groups else set()
     if "_user_" in guid and not codes:
-        codes = {"", "ERR_GUID_ALREADY_EXISTS", "ERR_BAD_REQUEST"}  # a server may refuse a name that reads as a pair's
+        # A server may refuse a name that looks like the id of a conversation.
+        codes = {"", "ERR_GUID_ALREADY_EXISTS", "ERR_BAD_REQUEST"}
     return codes
 
 

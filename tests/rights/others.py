@@ -136,7 +136,7 @@ async def _live(player: Player, uid: str, kind: str, other: str, type_: str, bod
     what = body["action"] if type_ == "typing_indicator" else None
     key = (type_, what, who, kind, other) if what else (type_, who, kind, other, body["data"]["mark"])
     must = s.members_of(place) - {who}
-    if s.people[who].role == "mute":  # what this role may not do does not name it
+    if s.people[who].role == "mute":  # undocumented for this role
         return [(Told(key, set(), must | {who}), client.device)]
     return [(Told(key, must, {who}), client.device)]
 

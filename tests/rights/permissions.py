@@ -14,7 +14,7 @@ IN_A_GROUP: dict[str, set[str]] = {
     "read": ALL,
     "write": ALL,
     "list members": ALL,
-    "leave": ALL - OWNER,  # the owner gives the group to another first
+    "leave": ALL - OWNER,  # the owner must transfer the group first
     "list banned": LEADERS,
     "update": LEADERS,
     "add": LEADERS,

@@ -16,12 +16,12 @@ SCOPES = ("participant", "moderator", "admin")
 REACTIONS = ("x", "y")
 
 Step = tuple[Any, ...]
-"""What, who, and the rest. Somebody may be described: `*owner`, `*leader`, `*other` (than the owner), `*member`, `*banned`
-or `*outsider` of the group that is named, `*reader` or `*sender` of the message. A message is a number, the how-manieth
-newest of all that there ever were, or as `text 3` of those that can be changed. `together` has a number for its timing
-and steps that are begun at once."""
+"""The operation, the caller, and its arguments. A user may be described: `*owner`, `*leader`, `*other` (than the owner),
+`*member`, `*banned` or `*outsider` of the named group, `*reader` or `*sender` of the message. A message is a number that
+counts back from the newest of all, or, as `text 3`, from the newest that can be changed. `together` has a number for its
+timing, and steps that start concurrently."""
 SLOW = -1
-"""A timing: one is begun shortly after the other, and the first that has to be waited for takes longer than all of them."""
+"""A timing: the steps start one shortly after the other, and the first one that waits takes longer than all others."""
 
 
 @dataclass(frozen=True)

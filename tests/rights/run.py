@@ -29,7 +29,7 @@ from rights.views import View, views, wrong
 from tailwire.testing.virtual.loop import VirtualLoop
 from tailwire.testing.virtual.world import virtual_loop
 
-LOOKS_AT, LOOKS = 2, 6  # at how many users' lists is looked after a step, and at how many of each; at the end at all
+LOOKS_AT, LOOKS = 2, 6  # users whose lists are compared after a step, and lists of each; at the end, of all users
 ROLES = {
     "shy": {"name": "Shy", "settings": {"listUsers": "friendsOnly", "sendMessagesTo": "friendsOnly"}},
     "mute": {"name": "Mute"},
@@ -62,11 +62,11 @@ def simulate(plan: Plan, ignore: frozenset[str] = frozenset(), *, looks: bool = 
     """Run a plan. For every third seed, webhook events are compared as well (which doubles the time).
 
     Args:
-        looks: compare lists after each step; else only what is answered and told, and the lists at the end.
-        ignore: rules of deviations that are passed over.
+        looks: compare lists after each step; else only responses and frames, and the lists at the end.
+        ignore: rules whose deviations are ignored.
 
     Raises:
-        Deviation: the first that there is.
+        Deviation: the first one found.
     """
     with _folder() as (folder, key), asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(_play(plan, folder, key, ignore, looks))
@@ -91,7 +91,7 @@ def _template() -> tuple[Path, str]:
 @contextmanager
 def _folder() -> Iterator[tuple[Path, str]]:
     template, key = _template()
-    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # what is written there need not be kept
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # durability is not needed
     with tempfile.TemporaryDirectory(prefix="tailwire-rights-", dir=memory) as folder:
         shutil.copytree(template, folder, dirs_exist_ok=True)
         yield Path(folder), key
@@ -199,7 +199,7 @@ class Player:
         begun = [operation for operation in map(self.meanings.operation, steps) if operation is not None]
         r = random.Random(timing)
         loop = virtual_loop()
-        slow = itertools.chain([0.1], itertools.repeat(0.0))  # the first look at a password, and nothing else
+        slow = itertools.chain([0.1], itertools.repeat(0.0))  # only the first password check
         loop.work_takes = (lambda: next(slow)) if timing == SLOW else lambda: r.choice((0.0, 0.001, 0.01, 0.05))
 
         async def ask(operation: Operation, after: float) -> Done:
@@ -223,7 +223,7 @@ class Player:
     def _orders(self, done: list[Done]) -> Iterator[tuple[State, list[tuple[Told, str]], list[Any]]]:
         for order in itertools.permutations(done):
             if any(later.end < one.begin for one, later in itertools.combinations(order, 2)):
-                continue  # what had ended before another began came first
+                continue  # an action that ended before another started precedes it
             state, frames, hooks = copy.deepcopy(self.state), [], []
             for operation, answer, _, _ in order:
                 if answer.code not in operations.judge(state, operation):
@@ -236,7 +236,7 @@ class Player:
                 hooks += effects.hooks
             else:
                 left = _left(self.state, state)
-                for told, _ in frames:  # who goes at the same moment may be gone already when it is told
+                for told, _ in frames:  # a member who leaves concurrently may be gone before the frame is sent
                     told.once, told.must = told.must & left, told.must - left
                 yield state, frames, hooks
 

@@ -1,4 +1,4 @@
-"""Short plans, each of which detects one kind of permission fault."""
+"""Short plans; each detects one kind of permission fault."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def overlap(name: str, times: int = 2) -> Plan:
         for pair in ((one, other), (other, one)):
             rounds += [_TEAM, *before, ("together", timing, *pair), ("unblock", "alice", "tom")]
             rounds += [("remove", uid, "team") for uid in ("alice", "tom")]
-    rounds.append(("create", "smith", "team", "public", ("alice", "tom")))  # of what was there nothing comes back
+    rounds.append(("create", "smith", "team", "public", ("alice", "tom")))  # nothing of the old group comes back
     return Plan(0, tuple(rounds))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 HISTORY_BEFORE_JOINING = True
 """Whether members may read messages from before they joined; in every list, search and message.
 
-They have not missed it all the same: what comes after a position, updates and what is unread begin when they joined.
+Even so, catch-up, updates and unread counts begin when they joined.
 """
 
 BLOCKS_HIDE_PRESENCE = True
@@ -111,10 +111,10 @@ class State:
     """The whole state."""
 
     people: dict[str, Person] = field(default_factory=dict)
-    groups: dict[str, Group] = field(default_factory=dict)  # those that there are, by guid
-    numbered: dict[str, Group] = field(default_factory=dict)  # all that there ever were, by number
+    groups: dict[str, Group] = field(default_factory=dict)  # existing groups, by guid
+    numbered: dict[str, Group] = field(default_factory=dict)  # all groups that ever existed, by number
     messages: dict[int, Message] = field(default_factory=dict)
-    gone: set[int] = field(default_factory=set)  # messages that once were
+    gone: set[int] = field(default_factory=set)  # removed messages
     last: int = 0
     saved: set[tuple[str, int]] = field(default_factory=set)
     follows: set[tuple[str, int]] = field(default_factory=set)

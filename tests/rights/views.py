@@ -27,10 +27,10 @@ class View:
     """A request and its expected response.
 
     Attributes:
-        rule: a name for what it shows, the same for all users: what a deviation is called by.
-        must: what has to be in the answer, comparable; for a refusal `codes` has what it may be called instead.
-        may: what may be in it besides.
-        read: gives what is compared, from `data`.
+        rule: the name of the request, the same for all users; names its deviations.
+        must: what the response must contain; for a refusal, `codes` has the permitted codes instead.
+        may: what it may contain in addition.
+        read: returns from `data` what is compared.
     """
 
     rule: str
@@ -217,7 +217,7 @@ def _by_id(s: State, uid: str) -> Iterator[View]:
         if len(mine) == 1:
             path = f"/messages?{ALL}&conversationId={name}"
             yield _list(s, uid, "messages by conversation", path, s.history(uid, mine[0]))
-            if s.members_of(mine[0]) >= set(mine[0][1:]) or mine[0][0] == "group":  # not with a user who is gone
+            if s.members_of(mine[0]) >= set(mine[0][1:]) or mine[0][0] == "group":  # not with a deleted user
                 yield View("conversation by id", f"/conversations/{name}", _row(s, uid, mine[0]), read=_read_row)
         elif not any(uid in s.members_of(place) for place in meant):
             codes = frozenset({"ERR_CONVERSATION_NOT_FOUND", "ERR_CONVERSATION_NOT_ACCESSIBLE"})
@@ -252,7 +252,7 @@ def _with_user(s: State, uid: str, other: str) -> Iterator[View]:
             yield View("a user who is gone", path, codes=codes)
         return
     yield from _one_conversation(s, uid, "user", other, between(uid, other))
-    if s.strange(uid, other):  # this role finds friends only
+    if s.strange(uid, other):  # users with this role find only friends
         yield View("a user who is no friend", f"/users/{other}", codes=frozenset({"ERR_UID_NOT_FOUND"}))
         return
     facts = (*_status(s, uid, other), other in s.people[uid].blocks, uid in s.people[other].blocks)

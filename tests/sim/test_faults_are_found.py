@@ -1,4 +1,4 @@
-"""The simulation finds faults: some thirty are planted, one at a time, and each is found within 200 seeds."""
+"""The simulation finds faults: each planted fault is found within 200 seeds, or by a short plan."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from collections.abc import Callable
 
 import pytest
 
-from sim.test_nothing_is_cut_without_a_reason import A_CATCH_UP_OVER_CUTS, A_DEAD_FIRST_ADDRESS
+from planting import Planter, require_same_signature
+from sim.test_unnecessary_disconnects import A_CATCH_UP_OVER_CUTS, A_DEAD_FIRST_ADDRESS
 from tailwire.sdk import outbox, own_changes, sending, tokens
 from tailwire.sdk.connection import deadlines, sockets, state, wanted
 from tailwire.sdk.connection.state import Phase
 from tailwire.sdk.continuity import catch_up, chain
 from tailwire.sdk.continuity.state import Continuity, ContinuityKind
 from tailwire.sdk.dispatch import incoming, queue
-from tailwire.sdk.io import addresses, answers, driver, failures, http, link, patience
+from tailwire.sdk.io import addresses, answers, driver, failures, http, link, progress_timeout
 from tailwire.server.actions import members as actions_members
 from tailwire.server.actions import messages as actions_messages
 from tailwire.server.fanout import hub
@@ -29,7 +30,7 @@ from tailwire.testing.simulation.shrink import fails
 # Killed processes leave coroutines that were never awaited; they may be collected in the next test.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 MAX_SEEDS = 200
-Plant = Callable[[pytest.MonkeyPatch], None]
+Plant = Callable[[Planter], None]
 
 
 def _two_sockets_at_once(patch):
@@ -49,7 +50,7 @@ def _waits_never_end(patch):
 
 
 def _no_heartbeat_deadline(patch):
-    # The heartbeat is not watched: a dead line looks open for ever.
+    # The heartbeat is not watched: a dead line looks open forever.
     honest = driver.Driver._arm
 
     def arm(self):
@@ -166,8 +167,8 @@ def _full_queue_drops(patch):
 def _auto_mode_keeps_its_socket_in_the_background(patch):
     honest = wanted.why
 
-    def why(s):
-        return wanted.Why.YES if honest(s) is wanted.Why.IN_BACKGROUND else honest(s)
+    def why(state):
+        return wanted.Why.YES if honest(state) is wanted.Why.IN_BACKGROUND else honest(state)
 
     patch.setattr(wanted, "why", why)
 
@@ -208,28 +209,28 @@ def _own_messages_are_handed_over(patch):
 def _former_members_stay_subscribed(patch):
     honest = hub.Hub._change_membership
 
-    def change(self, subject, publication):
-        if publication.joined:
-            honest(self, subject, publication)
+    def change_membership(self, subject, change):
+        if change.joined:
+            honest(self, subject, change)
 
-    patch.setattr(hub.Hub, "_change_membership", change)
+    patch.setattr(hub.Hub, "_change_membership", change_membership)
 
 
 def _new_members_are_not_subscribed(patch):
     honest = hub.Hub._change_membership
 
-    def change(self, subject, publication):
-        if not publication.joined:
-            honest(self, subject, publication)
+    def change_membership(self, subject, change):
+        if not change.joined:
+            honest(self, subject, change)
 
-    patch.setattr(hub.Hub, "_change_membership", change)
+    patch.setattr(hub.Hub, "_change_membership", change_membership)
 
 
 def _new_members_catch_up_on_all_history(patch):
     honest = members.Members.add
 
-    async def add(self, *args):
-        stored = await honest(self, *args)
+    async def add(self, act, scope, now, announce):
+        stored = await honest(self, act, scope, now, announce)
         await self._db.run("UPDATE members SET joined_after_id = 0")
         return stored
 
@@ -270,15 +271,15 @@ def _server_keeps_closed_sockets(patch):
 
 def _listening_clients_are_closed(patch):
     # The client sends nothing while it receives, and the server does not probe before it closes.
-    patch.setattr(state, "send_interval", lambda s: 1e9)
+    patch.setattr(state, "send_interval", lambda state: 1e9)
     patch.setattr(liveness.LivenessCheck, "is_dead", lambda self, socket, now: now - socket.heard_at > self._limit)
 
 
 def _retry_after_of_proxies_is_unbounded(patch):
     honest = failures.AttemptError.__init__
 
-    def init(self, cause, wait=None, **more):
-        honest(self, cause, wait, **(more | {"ours": True}))
+    def init(self, cause, wait=None, *, ours=False, details="", unexplained=False):
+        honest(self, cause, wait, ours=True, details=details, unexplained=unexplained)
 
     patch.setattr(failures.AttemptError, "__init__", init)
     patch.setattr(answers, "MAX_WAIT_SECONDS", 1e9)
@@ -286,7 +287,7 @@ def _retry_after_of_proxies_is_unbounded(patch):
 
 def _slow_lines_count_as_dead(patch):
     patch.setattr(deadlines, "_extended_probe", lambda s, now, moved_at: None)
-    patch.setattr(sockets, "answer_timeout", lambda s: s.timeout)
+    patch.setattr(sockets, "answer_timeout", lambda state: state.timeout)
 
 
 def _pages_are_dropped_on_reconnect(patch):
@@ -294,18 +295,19 @@ def _pages_are_dropped_on_reconnect(patch):
     honest_page, honest_connected = catch_up.page, catch_up.connected
     gathered, mine = [], []
 
-    def connected(m, store):
+    def connected(m, store, mark=""):
         gathered.clear()
         mine.clear()
-        return honest_connected(m, store)
+        return honest_connected(m, store, mark)
 
-    def page(m, messages, *, whole, ours=(), **more):
+    def page(m, messages, *, whole, ours=(), end=0, took=0.0, mark="", edits=()):
         gathered.extend(messages)
         mine.extend(ours)
         if whole:
             m.asked_after = gathered[-1][0]
             return [catch_up.next_page(m)]
-        return honest_page(m, list(gathered), whole=False, ours=list(mine), **more)
+        everything, own = list(gathered), list(mine)
+        return honest_page(m, everything, whole=False, ours=own, end=end, took=took, mark=mark, edits=edits)
 
     patch.setattr(catch_up, "connected", connected)
     patch.setattr(catch_up, "page", page)
@@ -319,7 +321,7 @@ def _dead_connections_are_reused(patch):
     # The pool outlives a socket that died silently, and a missing first byte of a response has no timeout.
     patch.setattr(http.Http, "drop", lambda self: None)
     patch.setattr(http, "FIRST_BYTE_SECONDS", 1e9)
-    patch.setattr(patience, "STALLED_SECONDS", 1e9)
+    patch.setattr(progress_timeout, "STALLED_SECONDS", 1e9)
     patch.setattr(http, "STALLED_SECONDS", 1e9)
     patch.setattr(http, "OWN_STALLED_SECONDS", 1e9)
 
@@ -375,11 +377,31 @@ RARE_FAULTS = [
 ]
 
 
+OTHER_FAULTS = [
+    _addresses_are_tried_in_sequence,
+    _pages_are_dropped_on_reconnect,
+    _retry_after_of_proxies_is_unbounded,
+]
+
+
+@pytest.mark.parametrize("plant", [*PLANTED_FAULTS, *RARE_FAULTS, *OTHER_FAULTS], ids=lambda p: p.__name__.strip("_"))
+def test_planted_functions_keep_their_signatures(plant: Plant, monkeypatch: pytest.MonkeyPatch):
+    plant(Planter(monkeypatch))
+
+
+def test_a_plant_with_another_signature_is_refused():
+    def connected(m, store):
+        return []
+
+    with pytest.raises(AssertionError, match="is replaced by"):
+        require_same_signature(catch_up.connected, connected)
+
+
 @pytest.mark.skipif(os.environ.get("TAILWIRE_FAULTS") != "full", reason="some minutes each: see `make faults`")
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("plant", RARE_FAULTS, ids=lambda p: p.__name__.strip("_"))
 def test_rare_faults_are_found(plant: Plant, monkeypatch: pytest.MonkeyPatch):
-    plant(monkeypatch)
+    plant(Planter(monkeypatch))
     assert any(fails(make_plan(seed)) is not None for seed in range(MAX_SEEDS))
 
 
@@ -387,7 +409,7 @@ def test_rare_faults_are_found(plant: Plant, monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("plant", PLANTED_FAULTS, ids=lambda p: p.__name__.strip("_"))
 def test_planted_faults_are_found(plant: Plant, monkeypatch: pytest.MonkeyPatch):
-    plant(monkeypatch)
+    plant(Planter(monkeypatch))
     for seed in (PLANTED_FAULTS[plant], *range(MAX_SEEDS)):
         if fails(make_plan(seed)) is not None:
             return
@@ -403,9 +425,9 @@ def test_planted_faults_are_found(plant: Plant, monkeypatch: pytest.MonkeyPatch)
     ids=["a dead first address", "a catch-up over cuts"],
 )
 def test_plans_with_checks_in_between_find_faults(plan: Plan, plant: Plant, monkeypatch: pytest.MonkeyPatch):
-    # Nothing of it is left to see after recovery.
+    # After recovery, the fault would leave no trace.
     assert fails(plan) is None
-    plant(monkeypatch)
+    plant(Planter(monkeypatch))
     failed = fails(plan)
     assert failed is not None
     assert failed.rule == "soon"
@@ -414,7 +436,7 @@ def test_plans_with_checks_in_between_find_faults(plan: Plan, plant: Plant, monk
 def test_unbounded_retry_after_of_a_proxy_is_found(monkeypatch: pytest.MonkeyPatch):
     plan = Plan(31, (Step(270.0, "alice-desk", "proxy", ["busy"]), Step(94.0, "alice-desk", "say", "carol")))
     assert fails(plan) is None
-    _retry_after_of_proxies_is_unbounded(monkeypatch)
+    _retry_after_of_proxies_is_unbounded(Planter(monkeypatch))
     failed = fails(plan)
     assert failed is not None
     assert failed.rule == "stuck"

@@ -109,7 +109,7 @@ def test_seed_5_late_listener():
 
 
 def test_seed_286_closed_outbox():
-    # I9: callers that waited for a queued message waited for ever after aclose()
+    # I9: callers that waited for a queued message waited forever after aclose()
     simulate(
         Plan.from_json("""{"seed": 286, "steps": [
 [1653.0, "network", "nameless", null],
@@ -124,7 +124,7 @@ def test_error_logged_by_the_sdk_fails_the_run(monkeypatch):
 
     async def open_(self, uid, token, last=None):
         opened.append(uid)
-        if len(opened) == 5:  # the first four are those of the beginning
+        if len(opened) == 5:  # the first four were there at the start
             raise ZeroDivisionError("not foreseen")
         return await honest(self, uid, token, last)
 

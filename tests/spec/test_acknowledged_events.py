@@ -74,7 +74,7 @@ async def test_unacknowledged_events_are_handed_over_again(stage: Stage):
     assert await texts_after_a_crash(stage, store) == []
 
 
-async def test_without_acknowledgement_the_hand_over_counts_as_ever(stage: Stage):
+async def test_events_without_acknowledgement_count_as_done_when_handed_over(stage: Stage):
     store, alice = MemorySessionStore(), await stage.enter("alice")
     bob = await stage.enter("bob", store=store)
     events = bob.chat.events()
@@ -84,7 +84,7 @@ async def test_without_acknowledgement_the_hand_over_counts_as_ever(stage: Stage
     assert await texts_after_a_crash(stage, store) == []
 
 
-async def test_every_stream_has_to_be_done(stage: Stage):
+async def test_events_are_done_when_every_stream_has_acknowledged_them(stage: Stage):
     store, alice = MemorySessionStore(), await stage.enter("alice")
     bob, first = await bob_with_stream(stage, store)
     second = bob.chat.events(acknowledge=True)
@@ -99,7 +99,7 @@ async def test_every_stream_has_to_be_done(stage: Stage):
     assert await texts_after_a_crash(stage, store) == []
 
 
-async def test_one_s_own_answers_do_not_come_back(stage: Stage):
+async def test_own_messages_are_not_handed_over(stage: Stage):
     store, alice = MemorySessionStore(), await stage.enter("alice")
     bob, events = await bob_with_stream(stage, store)
     await alice.say("bob", "first")
@@ -111,7 +111,7 @@ async def test_one_s_own_answers_do_not_come_back(stage: Stage):
     assert await texts_after_a_crash(stage, store) == ["first"]
 
 
-async def test_edits_deletions_and_the_end_of_a_stream(stage: Stage):
+async def test_edits_deletions_and_closed_streams_are_acknowledged(stage: Stage):
     store, alice = MemorySessionStore(), await stage.enter("alice")
     bob, events = await bob_with_stream(stage, store)
     message, other = await alice.say("bob", "hi"), await alice.say("bob", "oh")
@@ -130,10 +130,10 @@ async def test_edits_deletions_and_the_end_of_a_stream(stage: Stage):
         MessageReceived,
         MessageEdited,
         MessageDeleted,
-    ]  # the listener did have the last
+    ]  # the listener has received the last one
 
 
-async def test_a_second_login_of_the_same_user_keeps_what_is_open(stage: Stage):
+async def test_second_login_of_the_same_user_keeps_unacknowledged_events(stage: Stage):
     store, alice = MemorySessionStore(), await stage.enter("alice")
     bob, events = await bob_with_stream(stage, store)
     await alice.say("bob", "hi")
@@ -163,7 +163,7 @@ async def test_unacknowledged_events_of_one_user_are_not_handed_to_the_next(stag
     assert store.load(stage.server.app_id)["position"]["last_id"] >= position["last_id"]
 
 
-async def test_many_that_are_not_done_stop_the_reading(stage: Stage, monkeypatch):
+async def test_too_many_unacknowledged_events_pause_reading(stage: Stage, monkeypatch):
     assert registry.MAX_EVENTS == 1000
     most = 30
     monkeypatch.setattr(registry, "MAX_EVENTS", most)
@@ -212,7 +212,7 @@ async def test_deferred_events_free_capacity_and_stay_unacknowledged(stage: Stag
     first, second, third = await take(events, 3)
     name = events.later(second)
     assert events.not_done == 2
-    assert events.later(second) is second  # once more, it does nothing
+    assert events.later(second) is second  # a second call has no effect
     for event in (first, second, third):
         events.done(event)
     await stage.pass_time(1)

@@ -14,7 +14,7 @@ def text(receiver: str, kind: str = "user") -> dict[str, object]:
     return {"receiver": receiver, "receiverType": kind, "data": {"text": "x"}}
 
 
-async def test_how_long_a_list_is_when_nothing_is_said(stage):
+async def test_default_page_sizes_are_as_documented(stage):
     async with Rest(stage) as rest:
         for _ in range(12):
             await rest("POST", "/messages", behalf="bob", json=text("alice"))
@@ -26,7 +26,7 @@ async def test_how_long_a_list_is_when_nothing_is_said(stage):
             assert answer["meta"]["pagination"]["per_page"] == 100, path
 
 
-async def test_a_call_without_any_key_or_token(stage):
+async def test_calls_without_credentials_are_refused(stage):
     async with Rest(stage) as rest:
         await rest.refused("AUTH_ERR_EMPTY_APIKEY", "GET", "/users", headers={"apikey": ""})
         await rest.refused("AUTH_ERR_EMPTY_APIKEY", "GET", "/apikeys", headers={"apikey": ""})
@@ -34,7 +34,7 @@ async def test_a_call_without_any_key_or_token(stage):
         await rest.refused("AUTH_ERR_EMPTY_AUTH_TOKEN", "GET", "/users", headers={"apikey": "", "resource": "r"})
 
 
-async def test_for_whom_it_is_done_has_to_be_said(stage):
+async def test_user_operations_with_a_rest_key_require_on_behalf_of(stage):
     async with Rest(stage) as rest:
         number = (await rest("POST", "/messages", behalf="bob", json=text("alice")))["id"]
         await rest("POST", "/groups", behalf="bob", json={"guid": "g", "name": "G", "type": "public"})
@@ -53,10 +53,10 @@ async def test_for_whom_it_is_done_has_to_be_said(stage):
             assert "onBehalfOf" in error["details"], (method, path)
         assert await rest("GET", "/conversations", behalf="alice")
         assert (await rest("GET", f"/messages/{number}/reactions")) == []
-        await rest("POST", f"/messages/{number}/pin")  # of the app itself
+        await rest("POST", f"/messages/{number}/pin")  # called by the app itself
 
 
-async def test_groups_changed_since_and_before(stage):
+async def test_groups_are_filtered_by_update_time(stage):
     async with Rest(stage) as rest:
         begin = stage.server.world.seconds()
         for n in range(6):
@@ -79,7 +79,7 @@ async def test_groups_changed_since_and_before(stage):
         assert await walk(f"updatedAt={begin}&affix=prepend") == ["g1"]
 
 
-async def test_when_users_were_blocked_and_deactivated(stage):
+async def test_block_and_deactivation_times_are_returned(stage):
     async with Rest(stage) as rest:
         now = stage.server.world.seconds()
         await rest("POST", "/users/alice/blockedusers", json={"blockedUids": ["bob"]})
@@ -105,7 +105,7 @@ async def test_restricted_features_are_refused_by_role(stage):
         assert (await rest("GET", "/groups")) == []  # the app itself has no role
 
 
-async def test_a_message_names_its_conversation_at_the_receiver(stage):
+async def test_messages_carry_the_conversation_id_of_the_receiver(stage):
     async with Rest(stage) as rest:
         sent = await rest("POST", "/messages", behalf="bob", json=text("alice"))
         receiver = sent["data"]["entities"]["receiver"]["entity"]
@@ -140,7 +140,7 @@ async def test_webhooks_receive_scope_and_connection_changes(stage):
 
 
 @pytest.mark.parametrize("kind", ["read", "delivered"])
-async def test_a_live_receipt_says_when(stage, kind):
+async def test_live_receipts_carry_their_time(stage, kind):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await alice.say("bob", "hi")
     await bob.ears.until(lambda: bool(bob.ears.texts))
@@ -152,7 +152,7 @@ async def test_a_live_receipt_says_when(stage, kind):
     assert [*times.values()] == [0]
 
 
-async def test_pinned_messages_go_on_by_the_time_of_the_pin(stage):
+async def test_pinned_messages_are_paged_by_pin_time(stage):
     async with Rest(stage) as rest:
         numbers = [(await rest("POST", "/messages", behalf="bob", json=text("alice")))["id"] for _ in range(5)]
         order = [3, 0, 4, 1, 2]
@@ -193,7 +193,7 @@ async def test_documented_differences_hold(stage):
             await rest.refused("ERR_TRIGGER_NOT_FOUND", "POST", "/webhooks", json=body)
 
 
-async def test_bans_under_both_names(stage):
+async def test_bans_are_found_under_both_paths(stage):
     async with Rest(stage) as rest:
         await rest("POST", "/groups", behalf="bob", json={"guid": "g", "name": "G", "type": "public"})
         for name in ("bannedusers", "banned_members"):

@@ -43,7 +43,7 @@ async def until(condition) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_a_token_that_is_taken_back_is_replaced(stage: Stage):
+async def test_revoked_token_is_replaced(stage: Stage):
     bot, alice, store = a_bot(stage), await stage.enter("alice"), MemorySessionStore()
 
     @bot.on_message
@@ -59,7 +59,7 @@ async def test_a_token_that_is_taken_back_is_replaced(stage: Stage):
         assert store.load(stage.server.app_id)["auth_token"] != before
 
 
-async def test_it_waits_for_a_server_that_is_not_there(stage: Stage):
+async def test_bot_waits_for_an_unreachable_server(stage: Stage):
     bot, alice, store = a_bot(stage), await stage.enter("alice"), MemorySessionStore()
 
     @bot.on_message
@@ -108,7 +108,7 @@ async def test_work_unfinished_at_shutdown_is_redone_at_the_next_start(stage: St
     assert runs == ["one", "one"]
 
 
-async def test_the_saved_session_goes_on_without_a_login(stage: Stage):
+async def test_saved_session_needs_no_login(stage: Stage):
     bot, store = a_bot(stage), MemorySessionStore()
     async with serving(stage, bot, store):
         await until(lambda: store.load(stage.server.app_id) is not None)
@@ -119,7 +119,7 @@ async def test_the_saved_session_goes_on_without_a_login(stage: Stage):
     assert store.load(stage.server.app_id)["auth_token"] == token
 
 
-async def test_a_provider_gives_the_token_and_it_must_be_the_bot_s(stage: Stage):
+async def test_provided_token_must_belong_to_the_bot(stage: Stage):
     async def token_of(uid: str):
         return await stage.server.token_for(uid)
 
@@ -135,14 +135,14 @@ async def test_a_provider_gives_the_token_and_it_must_be_the_bot_s(stage: Stage)
             await asyncio.wait([task])
 
 
-async def test_a_login_that_is_refused_ends_it(stage: Stage):
+async def test_refused_login_ends_the_bot(stage: Stage):
     bot = a_bot(stage, auth_key="wrong")
     with pytest.raises(CometChatException, match="AUTH_ERR"):
         async with serving(stage, bot, MemorySessionStore()) as task:
             await asyncio.wait([task])
 
 
-async def test_a_token_that_is_taken_back_loses_no_answer_of_what_is_under_way(stage: Stage):
+async def test_revoked_token_loses_no_running_reply(stage: Stage):
     bot, alice, store, errors, taken = a_bot(stage), await stage.enter("alice"), MemorySessionStore(), [], []
 
     @bot.on_message
@@ -171,7 +171,7 @@ async def test_a_token_that_is_taken_back_loses_no_answer_of_what_is_under_way(s
     assert (errors, taken) == ([], ["q5", "q10"])
 
 
-async def test_waiting_for_the_server_is_not_the_handler_s_time(stage: Stage):
+async def test_waiting_for_the_server_does_not_count_as_handler_time(stage: Stage):
     bot = a_bot(stage, handler_timeout=60)
     alice, store, errors = await stage.enter("alice"), MemorySessionStore(), []
 
@@ -194,7 +194,7 @@ async def test_waiting_for_the_server_is_not_the_handler_s_time(stage: Stage):
 
 
 @pytest.mark.parametrize("reached", [True, False])
-async def test_the_end_waits_for_no_handler_that_goes_on_and_its_message_is_not_done(stage: Stage, reached: bool):
+async def test_shutdown_cancels_long_handlers_and_keeps_their_messages(stage: Stage, reached: bool):
     bot, alice, store, runs, refused = a_bot(stage), await stage.enter("alice"), MemorySessionStore(), [], []
 
     @bot.on_message
@@ -228,7 +228,7 @@ async def test_the_end_waits_for_no_handler_that_goes_on_and_its_message_is_not_
     assert runs == ["one", "one"]
 
 
-async def test_answers_at_once_are_each_stored_once_in_whatever_order_they_come(stage: Stage):
+async def test_concurrent_replies_are_stored_once_each_in_any_order(stage: Stage):
     bot, alice, store, runs = a_bot(stage), await stage.enter("alice"), MemorySessionStore(), []
 
     @bot.on_message

@@ -71,7 +71,7 @@ async def test_reactions(stage):
     await refused("ERR_BAD_REQUEST", bob.chat.add_reaction(sent.id, "x" * 101))
 
 
-async def test_the_helper_counts_reactions_of_messages_that_the_app_keeps(stage):
+async def test_reaction_helper_updates_messages_kept_by_the_app(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     kept = await alice.say("bob", "nice")
     count = CometChatHelper.update_message_with_reaction_info
@@ -217,7 +217,7 @@ async def test_conversations(stage):
     assert {c.conversation_with.uid for c in await unread.fetch_next()} == {"bob", "carol"}
 
 
-async def test_conversations_by_whom_they_are_with(stage):
+async def test_conversations_are_filtered_by_participant(stage):
     alice = await stage.enter("alice")
     async with Rest(stage) as rest:
         await rest.user("vera", tags=["vip"])
@@ -449,7 +449,7 @@ async def test_uploads_with_progress(stage, tmp_path):
     await refused("ERR_FILE_COUNT_EXCEEDED", alice.chat.send_media_message(many))
 
 
-async def test_an_upload_is_begun_anew_when_the_network_fails(stage, tmp_path):
+async def test_upload_is_restarted_after_a_network_failure(stage, tmp_path):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     file, cuts = UploadFile(content=bytes(range(256)) * 1000, name="a.bin"), []
 
@@ -472,7 +472,7 @@ async def test_an_upload_is_begun_anew_when_the_network_fails(stage, tmp_path):
     await refused("NO_INTERNET_CONNECTION", alice.chat.upload_attachments("bob", "user", [file], on_progress=cut(99)))
     assert len(cuts) == 3
     (kept,) = [p for p in (tmp_path / "uploads").rglob("*") if p.is_file()]
-    assert kept.stat().st_size == file.size  # what was cut off has left nothing
+    assert kept.stat().st_size == file.size  # the failed upload has left nothing
 
 
 class UploadEars(UploadFileListener):
@@ -498,7 +498,7 @@ class UploadEars(UploadFileListener):
         self.heard.append(("complete", result))
 
 
-async def test_an_upload_request_and_its_listener(stage, tmp_path):
+async def test_upload_request_notifies_its_listener(stage, tmp_path):
     alice = await stage.enter("alice")
     request, ears = alice.chat.create_upload_file_request("bob", "user").set_concurrency(2), UploadEars()
     good = UploadAttachment("good", UploadFile(content=bytes(200_000), name="a.bin"))
@@ -564,7 +564,7 @@ async def test_sends_of_a_conversation_keep_their_order(stage):
     assert bob.ears.texts == [str(n) for n in range(20)]
 
 
-async def test_the_other_filters_of_messages(stage):
+async def test_other_message_filters(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await alice.chat.create_group(Group("team", "Team"))
     await bob.chat.join_group("team")
@@ -599,7 +599,7 @@ async def test_the_other_filters_of_messages(stage):
     assert await texts(team().set_attachment_types(["image", "file"])) == ["image", "file"]
 
 
-async def test_only_what_was_not_delivered(stage):
+async def test_undelivered_messages_are_filtered(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await bob.say("alice", "one")
     await alice.ears.until(lambda: alice.ears.texts == ["one"])
@@ -612,7 +612,7 @@ async def test_only_what_was_not_delivered(stage):
     assert [m.text for m in await request.fetch_previous()] == ["two"]
 
 
-async def test_attachments_that_are_uploaded_before(stage):
+async def test_attachments_can_be_uploaded_in_advance(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     (uploaded,) = await alice.chat.upload_attachments("bob", "user", [UploadFile(content=b"hello", name="a.txt")])
     assert (uploaded.name, uploaded.size) == ("a.txt", 5)
@@ -621,7 +621,7 @@ async def test_attachments_that_are_uploaded_before(stage):
     assert bob.ears.all("media")[0].attachment.mime_type == "text/plain"
 
 
-async def test_logout_is_told(stage):
+async def test_logout_notifies_listeners(stage):
     alice = await stage.enter("alice")
     await alice.chat.logout()
     await alice.ears.until(lambda: bool(alice.ears.all("logout")))
@@ -630,7 +630,7 @@ async def test_logout_is_told(stage):
 
 
 @pytest.mark.spec("K3")
-async def test_a_send_that_is_tried_again_is_answered_as_it_was_although_she_may_not_any_more(stage):
+async def test_retried_send_returns_the_stored_message_after_losing_permission(stage):
     async with Rest(stage) as rest:
         await rest("POST", "/groups", json={"guid": "team", "name": "Team", "type": "public"})
         await rest("POST", "/groups/team/members", json={"participants": ["alice"]})

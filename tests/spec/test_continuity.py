@@ -24,7 +24,7 @@ spec = pytest.mark.spec
 
 
 @spec("K1", "S13")
-async def test_missed_messages_come_in_order_before_live_ones(stage: Stage):
+async def test_missed_messages_arrive_in_order_before_live_ones(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await alice.say("bob", "0")
     bob.chat.set_app_state("background")
@@ -58,7 +58,7 @@ async def test_the_connected_event_carries_the_continuity(stage: Stage):
 
 
 @spec("K1")
-async def test_more_than_the_limit_is_a_gap_with_its_bounds(stage: Stage):
+async def test_more_missed_messages_than_the_limit_are_reported_as_a_gap(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob", limit=100)
     await alice.say("bob", "seen")
     await bob.ears.until(lambda: bob.ears.texts == ["seen"])
@@ -76,7 +76,7 @@ async def test_more_than_the_limit_is_a_gap_with_its_bounds(stage: Stage):
 
 
 @spec("K1")
-async def test_another_store_makes_it_unknown(stage: Stage):
+async def test_another_store_makes_continuity_unknown(stage: Stage):
     store = MemorySessionStore()
     bob = await stage.enter("bob", store=store)
     await stage.pass_time(1)
@@ -95,7 +95,7 @@ async def test_another_store_makes_it_unknown(stage: Stage):
 
 
 @spec("K1")
-async def test_switched_off_it_behaves_as_the_documented_sdks(stage: Stage):
+async def test_disabled_catch_up_behaves_like_the_documented_sdks(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob", catch_up=False)
     bob.chat.set_app_state("background")
     await alice.say("bob", "only in history")
@@ -106,7 +106,7 @@ async def test_switched_off_it_behaves_as_the_documented_sdks(stage: Stage):
 
 
 @spec("K1", "S3")
-async def test_over_a_restart_of_the_process(stage: Stage):
+async def test_catch_up_continues_after_a_process_restart(stage: Stage):
     store = MemorySessionStore()
     alice, bob = await stage.enter("alice"), await stage.enter("bob", store=store)
     await alice.say("bob", "before")
@@ -123,7 +123,7 @@ async def test_over_a_restart_of_the_process(stage: Stage):
 
 
 @spec("K1", "S2")
-async def test_from_the_login_on_nothing_is_missed(stage: Stage):
+async def test_nothing_is_missed_after_login(stage: Stage):
     alice = await stage.enter("alice")
     await alice.say("bob", "before the login")
     bob = await stage.enter("bob", auto=False)
@@ -135,7 +135,7 @@ async def test_from_the_login_on_nothing_is_missed(stage: Stage):
 
 
 @spec("K1")
-async def test_history_that_cannot_be_read_at_first_is_read_again(stage: Stage):
+async def test_failed_history_reads_are_retried(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     bob.chat.set_app_state("background")
     await alice.say("bob", "missed")
@@ -157,7 +157,7 @@ async def test_history_that_cannot_be_read_at_first_is_read_again(stage: Stage):
 
 
 @spec("K2")
-async def test_edits_deletions_and_membership_that_were_missed(stage: Stage):
+async def test_missed_edits_deletions_and_membership_changes_are_delivered(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await alice.chat.create_group(Group("club", "The Club"))
     await bob.chat.join_group("club")
@@ -182,12 +182,12 @@ async def test_edits_deletions_and_membership_that_were_missed(stage: Stage):
 
 
 @spec("K3")
-async def test_a_send_whose_answer_was_lost_is_stored_once(stage: Stage):
+async def test_send_with_a_lost_response_is_stored_once(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     sending = asyncio.create_task(alice.say("bob", "once"))
     while not stage.server.parts.metrics.messages_stored:
         await stage.pass_time(0.001)
-    stage.network.drop()  # stored, and the answer is lost
+    stage.network.drop()  # stored, and the response is lost
     stored = await sending
     await bob.ears.until(lambda: bob.ears.texts == ["once"])
     await stage.pass_time(30)
@@ -196,7 +196,7 @@ async def test_a_send_whose_answer_was_lost_is_stored_once(stage: Stage):
 
 
 @spec("K3")
-async def test_the_order_of_one_conversations_sends_is_kept(stage: Stage):
+async def test_sends_to_one_conversation_keep_their_order_under_faults(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await asyncio.gather(*(alice.say("bob", str(n)) for n in range(50)))
     await bob.ears.until(lambda: len(bob.ears.texts) == 50)
@@ -235,7 +235,7 @@ async def test_custom_and_media_messages(stage: Stage):
     assert (media.tags, media.metadata, media.receiver_entity.name) == (["t"], {"k": 1}, "Bob")
 
 
-async def test_history_by_builder_and_by_iterator(stage: Stage):
+async def test_history_is_read_by_builder_and_by_iterator(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     for n in range(75):
         await alice.say("bob", str(n))
@@ -286,7 +286,7 @@ async def test_receipts_and_typing(stage: Stage):
     await bob.chat.disconnect()
     with pytest.raises(CometChatException, match="NO_WEBSOCKET_CONNECTION"):
         await bob.chat.mark_as_read(received)
-    await bob.chat.start_typing("alice")  # nobody is bothered
+    await bob.chat.start_typing("alice")  # no gap is reported
 
 
 async def test_groups(stage: Stage):
@@ -326,7 +326,7 @@ async def test_groups(stage: Stage):
     assert (await alice.chat.get_group("open")).members_count == 1
 
 
-async def test_a_message_with_a_muid_of_its_own_is_stored_once(stage: Stage):
+async def test_message_with_a_given_muid_is_stored_once(stage: Stage):
     alice = await stage.enter("alice")
     first = await alice.say("bob", "hello", muid="mine-1")
     second = await alice.say("bob", "hello", muid="mine-1")
@@ -340,7 +340,7 @@ async def test_a_message_with_a_muid_of_its_own_is_stored_once(stage: Stage):
 
 
 @spec("K2")
-async def test_receipts_that_were_missed_come_through_the_update_time(stage: Stage):
+async def test_missed_receipts_are_fetched_by_update_time(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     sent = [await alice.say("bob", str(n)) for n in range(5)]
     await bob.ears.until(lambda: len(bob.ears.texts) == 5)
@@ -387,7 +387,7 @@ async def test_read_by_all_is_received_after_reconnecting(stage: Stage):
 
 
 @spec("K2")
-async def test_receipts_are_caught_up_over_a_restart_and_while_sending_without_a_socket(stage: Stage):
+async def test_receipts_are_caught_up_after_a_restart_and_without_a_socket(stage: Stage):
     store = MemorySessionStore()
     alice, bob = await stage.enter("alice", store=store), await stage.enter("bob")
     sent = await alice.say("bob", "before")
@@ -396,7 +396,7 @@ async def test_receipts_are_caught_up_over_a_restart_and_while_sending_without_a
     alice.chat.set_app_state("background")
     await bob.chat.mark_as_read(bob.ears.all("text")[0])
     await stage.pass_time(50)
-    await alice.say("bob", "sent without a socket")  # later than the receipt that was missed
+    await alice.say("bob", "sent without a socket")  # later than the missed receipt
     await alice.chat.aclose()
     again = stage.actor(store=store)
     await again.chat.init()

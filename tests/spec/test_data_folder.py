@@ -36,7 +36,7 @@ async def use(rest) -> None:
     await rest("POST", "/messages", as_="alice", data=data, files={"f": ("a.png", out.getvalue())})
 
 
-async def test_all_that_is_made_is_private_and_what_was_not_is_tightened(stage, tmp_path):
+async def test_created_files_are_private_and_existing_ones_are_tightened(stage, tmp_path):
     self_signed(tmp_path, "localhost")
     async with Rest(stage) as rest:
         await use(rest)
@@ -54,7 +54,7 @@ async def test_all_that_is_made_is_private_and_what_was_not_is_tightened(stage, 
         assert open_still <= {"development-cert.pem", "development-key.pem"}  # TLS is not used in this run
 
 
-async def test_the_database_alone_is_not_enough_to_make_a_pass(stage, tmp_path):
+async def test_database_alone_cannot_sign_a_pass(stage, tmp_path):
     async with Rest(stage) as rest:
         token = await rest.token("alice")
         await rest("GET", "/me", as_="alice")
@@ -77,7 +77,7 @@ async def test_the_database_alone_is_not_enough_to_make_a_pass(stage, tmp_path):
         assert (tmp_path / "signing.key").read_text() not in held
 
 
-async def test_a_lost_key_is_made_anew_and_clients_come_back_by_themselves(stage, tmp_path):
+async def test_lost_signing_key_is_replaced_and_clients_reconnect(stage, tmp_path):
     alice = await stage.enter("alice")
     await stage.server.kill()
     (tmp_path / "signing.key").unlink()

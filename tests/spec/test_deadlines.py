@@ -51,14 +51,14 @@ class Slow(asyncio.Protocol):
             asyncio.get_running_loop().call_later(self._between, self._send)
 
 
-async def test_a_send_ends_within_15_s_when_nothing_is_answered(stage: Stage):
+async def test_send_fails_within_15_s_without_a_response(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     stage.network.swallowing = True
     assert await fails_after(stage, alice.say("bob", "into the void")) == pytest.approx(15, abs=0.1)
     stage.network.restore()
 
 
-async def test_sends_that_wait_for_one_another_end_with_it(stage: Stage):
+async def test_queued_sends_share_the_deadline_of_the_first(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     stage.network.swallowing = True
     sends = [fails_after(stage, alice.say("bob", str(n))) for n in range(4)]
@@ -66,7 +66,7 @@ async def test_sends_that_wait_for_one_another_end_with_it(stage: Stage):
     stage.network.restore()
 
 
-async def test_a_send_ends_within_15_s_when_the_lookup_of_the_name_hangs(stage: Stage, monkeypatch):
+async def test_send_fails_within_15_s_when_the_name_lookup_hangs(stage: Stage, monkeypatch):
     alice = await stage.enter("alice", auto=False)
 
     async def hang(self, host, port, **more):
@@ -78,7 +78,7 @@ async def test_a_send_ends_within_15_s_when_the_lookup_of_the_name_hangs(stage: 
     assert await fails_after(stage, alice.say("bob", "hello")) == pytest.approx(15, abs=0.1)
 
 
-async def test_a_call_ends_within_15_s_when_the_token_provider_hangs(stage: Stage):
+async def test_call_fails_within_15_s_when_the_token_provider_hangs(stage: Stage):
     async def hang() -> str:
         await asyncio.sleep(600)
         return ""
@@ -88,7 +88,7 @@ async def test_a_call_ends_within_15_s_when_the_token_provider_hangs(stage: Stag
     assert await fails_after(stage, alice.chat.get_unread_message_count()) == pytest.approx(15, abs=0.1)
 
 
-async def test_a_call_whose_answer_arrives_slowly_goes_on(stage: Stage):
+async def test_slow_responses_do_not_time_out(stage: Stage):
     """A line of 10 bytes a second; the answer takes 4 minutes."""
     alice = await stage.enter("alice", auto=False)
     alice.chat._parts.http.drop()
@@ -98,7 +98,7 @@ async def test_a_call_whose_answer_arrives_slowly_goes_on(stage: Stage):
     assert stage.now - began > 200
 
 
-async def test_a_connection_that_is_made_slowly_gives_its_request_time(stage: Stage):
+async def test_slow_connection_setup_extends_the_deadline(stage: Stage):
     """A round trip of 6 s: connected after 6 s, answered after 18 s; nothing was still for 15 s."""
     alice = await stage.enter("alice", auto=False)
     stage.network.accept_delay = 8
@@ -107,21 +107,19 @@ async def test_a_connection_that_is_made_slowly_gives_its_request_time(stage: St
     assert await alice.chat._parts.requests.ask("GET", "/messages") == []
 
 
-async def test_sends_that_take_long_each_do_not_end_those_that_wait(stage: Stage):
+async def test_slow_sends_do_not_time_out_the_waiting_ones(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     sent = await alice.say("bob", "first")
     stored = await alice.chat._parts.requests.ask("GET", f"/messages/{sent.id}")
     alice.chat._parts.http.drop()
     stage.network.listen(PORT, lambda: Slow(stored, after=12))
     began = stage.now
-    same = [
-        TextMessage(receiver="bob", text="first", muid=stored["muid"]) for _ in range(4)
-    ]  # that is what is answered
+    same = [TextMessage(receiver="bob", text="first", muid=stored["muid"]) for _ in range(4)]
     await asyncio.gather(*(alice.chat.send_message(message) for message in same))
     assert stage.now - began > 45
 
 
-async def test_while_only_others_move_a_call_waits_a_minute(stage: Stage):
+async def test_call_waits_a_minute_while_only_other_traffic_moves(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     alice.chat._parts.http.drop()
     stage.network.listen(PORT, lambda: Slow([], after=100))
@@ -138,7 +136,7 @@ async def test_while_only_others_move_a_call_waits_a_minute(stage: Stage):
     assert await fails_after(stage, alice.chat._parts.requests.ask("GET", "/messages")) == pytest.approx(15, abs=0.1)
 
 
-async def test_an_upload_ends_when_nothing_moves_for_half_a_minute(stage: Stage):
+async def test_upload_fails_after_30_s_without_progress(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     upload = alice.chat._parts.http.upload
     stage.network.swallowing = True
@@ -151,7 +149,7 @@ async def test_an_upload_ends_when_nothing_moves_for_half_a_minute(stage: Stage)
     stage.network.restore()
 
 
-async def test_an_upload_that_moves_takes_as_long_as_it_takes(stage: Stage, monkeypatch):
+async def test_upload_with_progress_has_no_deadline(stage: Stage, monkeypatch):
     alice = await stage.enter("alice", auto=False)
     pause, read = asyncio.sleep, uploads._read
 
@@ -169,7 +167,7 @@ async def test_an_upload_that_moves_takes_as_long_as_it_takes(stage: Stage, monk
 
 
 @pytest.mark.spec("K3")
-async def test_a_message_that_a_dead_line_swallowed_can_be_sent_again(stage: Stage):
+async def test_message_lost_on_a_dead_line_can_be_sent_again(stage: Stage):
     alice, bob = await stage.enter("alice", auto=False, store=MemorySessionStore()), await stage.enter("bob")
     message = TextMessage(receiver="bob", text="once")
     stage.network.half_open("")
@@ -180,6 +178,6 @@ async def test_a_message_that_a_dead_line_swallowed_can_be_sent_again(stage: Sta
     await bob.ears.until(lambda: bob.ears.texts == ["once"])
 
 
-def test_a_wait_that_is_no_number_is_none():
+def test_retry_after_that_is_not_a_number_is_ignored():
     answer = Answer("host", 503, "text/html", "Wed, 21 Oct 2015 07:28:00 GMT", b"")
     assert answer.not_ours().retry_after is None

@@ -10,7 +10,7 @@ from tailwire import MemorySessionStore, TextMessage
 
 
 @pytest.mark.spec("K1", "K2")
-async def test_a_streamed_answer_pushes_nothing_out(stage: Stage):
+async def test_streamed_reply_does_not_evict_other_edits(stage: Stage):
     store = MemorySessionStore()
     bob = await stage.enter("bob", store=store, limit=5)
     alice = await stage.enter("alice", auto=False)
@@ -63,7 +63,7 @@ async def test_connected_clients_receive_each_edit(stage: Stage):
     await alice.chat.delete_message(message.id)
     await bob.ears.until(lambda: len(bob.ears.all("deleted")) == 1)
     kinds = [m.raw["data"]["action"] async for m in bob.chat.messages(uid="alice") if m.category == "action"]
-    assert kinds == ["deleted"]  # the edit said what the message said: it went with it
+    assert kinds == ["deleted"]  # the action message contained the text, so it was removed with the message
 
 
 async def written(stage: Stage, word: bytes) -> int:
@@ -79,7 +79,7 @@ async def test_earlier_texts_of_an_edited_message_are_removed_with_it(stage: Sta
         await rest("POST", "/groups", as_="bob", json={"guid": "g", "name": "G", "type": "public"})
         await alice.chat.join_group("g")
         sent = await alice.say("g", "before", "group")
-        # The owner of the group edits what alice said: the action message is bob's.
+        # The owner of the group edits alice's message: bob is the sender of the action message.
         await bob.chat.edit_message(TextMessage(receiver="g", receiver_type="group", id=sent.id, text="Xylophone"))
         action = (await bob.chat.messages(guid="g").__anext__()).id
         await rest("POST", f"/messages/{action}/thread/subscription", as_="bob")

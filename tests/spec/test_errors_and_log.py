@@ -119,11 +119,11 @@ async def one_call(actor: Actor, call: str, sent):
         ("DELETE /groups/team/members", False),
     ],
 )
-def test_which_calls_are_repeated_after_a_lost_answer(request_line: str, safe: bool):
+def test_only_repeatable_calls_are_retried_after_a_lost_response(request_line: str, safe: bool):
     assert is_safe(*request_line.split(" ")) is safe
 
 
-async def test_the_log_tells_the_life_of_a_client_and_no_secret(stage: Stage, caplog):
+async def test_log_covers_the_client_lifecycle_without_secrets(stage: Stage, caplog):
     caplog.set_level(logging.DEBUG, "tailwire")
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await alice.say("bob", "the text of a message")

@@ -36,7 +36,7 @@ class Losing:
 
 
 @pytest.mark.spec("K1")
-async def test_a_message_that_the_server_lost_on_its_way_is_read_from_history(stage: Stage):
+async def test_lost_live_message_is_fetched_from_history(stage: Stage):
     alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     losing = Losing(stage)
     await alice.say("bob", "one")
@@ -57,7 +57,7 @@ async def test_a_message_that_the_server_lost_on_its_way_is_read_from_history(st
 
 
 @pytest.mark.spec("K1")
-async def test_an_own_message_behind_it_does_not_hide_one_that_was_lost(stage: Stage):
+async def test_own_message_does_not_hide_a_lost_one(stage: Stage):
     alice, bob = [await stage.enter(uid) for uid in ("alice", "bob")]
     await bob.say("alice", "one")
     losing = Losing(stage)
@@ -72,7 +72,7 @@ async def test_an_own_message_behind_it_does_not_hide_one_that_was_lost(stage: S
     losing.subjects = {user_subject("alice")}
     await bob.say("alice", "four")
     losing.subjects = set()
-    await alice.chat.delete_message(sent.id)  # the deletion's frame names a predecessor too
+    await alice.chat.delete_message(sent.id)  # the frame of the deletion names a predecessor, too
     await alice.ears.until(lambda: "four" in alice.ears.texts)
     await bob.say("alice", "five")
     await alice.ears.until(lambda: "five" in alice.ears.texts)
@@ -81,7 +81,7 @@ async def test_an_own_message_behind_it_does_not_hide_one_that_was_lost(stage: S
 
 
 @pytest.mark.spec("K1")
-async def test_an_own_message_without_a_connection_leaves_what_is_missing_to_the_next(stage: Stage):
+async def test_own_message_sent_while_disconnected_leaves_the_hole_to_catch_up(stage: Stage):
     alice, bob = await stage.enter("alice", auto=False), await stage.enter("bob")
     await alice.chat.connect()
     await bob.say("alice", "one")
@@ -97,7 +97,7 @@ async def test_an_own_message_without_a_connection_leaves_what_is_missing_to_the
     assert alice.ears.texts == ["one", "two", "four"]
 
 
-async def test_a_message_lost_before_somebody_comes_to_the_group_is_noticed(stage: Stage):
+async def test_message_lost_before_a_member_joins_is_detected(stage: Stage):
     alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     await alice.chat.create_group(Group("team", "Team"))
     await bob.chat.join_group("team")
@@ -125,7 +125,7 @@ async def test_clients_without_the_feature_receive_no_predecessor(stage: Stage):
         assert "before" not in await rest("GET", f"/messages/{named['id']}", as_="alice", headers={CLIENT_HEADER: "1"})
 
 
-async def test_in_a_group_too_and_who_joins_or_replies_waits_for_nothing(stage: Stage):
+async def test_group_messages_after_a_join_or_an_own_message_are_not_delayed(stage: Stage):
     alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     await alice.chat.create_group(Group("team", "Team"))
     await bob.chat.join_group("team")
@@ -147,7 +147,7 @@ async def test_in_a_group_too_and_who_joins_or_replies_waits_for_nothing(stage: 
     assert carol.ears.texts == ["hello", "how are you", "lost", "found"]
 
 
-async def test_a_blip_is_not_told_and_an_absence_is(stage: Stage):
+async def test_short_disconnects_are_not_published_as_offline(stage: Stage):
     alice = await stage.enter("alice", presence=True)
     bob = await stage.enter("bob")
     await alice.ears.until(lambda: "bob" in alice.ears.all("online"))
@@ -192,7 +192,7 @@ async def test_ending_the_background_window_makes_a_user_offline_immediately(sta
     begin = stage.now
     bob.chat._parts.driver._timer.cancel()  # the system has frozen the app
     await alice.ears.until(lambda: alice.ears.all("offline") == ["bob"], timeout=60)
-    assert 33 <= stage.now - begin <= 38  # the window, five seconds, a sweep; no grace
+    assert 33 <= stage.now - begin <= 38  # the window, five seconds, and a sweep, without a grace period
 
 
 async def test_in_the_background_a_user_is_away(stage: Stage):
@@ -210,11 +210,11 @@ async def test_in_the_background_a_user_is_away(stage: Stage):
     await alice.ears.until(lambda: alice.ears.all("online") == ["alice", "bob", "bob"])
     await phone.chat.disconnect()
     await alice.ears.until(lambda: alice.ears.all("away") == ["bob", "bob"])
-    await stage.pass_time(40)  # the window of the desk is over
+    await stage.pass_time(40)  # the window of the desk has ended
     assert alice.ears.all("offline") == ["bob"]
 
 
-async def test_the_server_counts_why_clients_come_back(stage: Stage):
+async def test_server_counts_reconnect_reasons(stage: Stage):
     alice = await stage.enter("alice")
     await stage.pass_time(20)
     stage.network.drop()
@@ -242,7 +242,7 @@ def without(request, stage: Stage, tmp_path) -> str:
     return missing
 
 
-async def test_a_server_that_lacks_it_is_used_as_documented(stage: Stage, without: str):
+async def test_server_without_the_feature_is_used_as_documented(stage: Stage, without: str):
     alice = await stage.enter("alice", presence=True)
     bob, carol = await stage.enter("bob"), await stage.enter("carol", auto=False)
     await carol.chat.connect()
@@ -258,7 +258,7 @@ async def test_a_server_that_lacks_it_is_used_as_documented(stage: Stage, withou
     await stage.pass_time(25)
     assert carol.status is CONNECTED
     await stage.pass_time(10)
-    assert carol.status is not CONNECTED  # the window is the SDK's own
+    assert carol.status is not CONNECTED  # the window is measured by the SDK
     stage.network.cut()
     await stage.pass_time(1)
     stage.network.restore()
@@ -278,7 +278,7 @@ async def test_a_server_that_lacks_it_is_used_as_documented(stage: Stage, withou
     assert alice.status is not CONNECTED
 
 
-def test_a_feature_that_does_not_exist_is_no_good_setting():
+def test_unknown_feature_setting_is_refused():
     from tailwire.server.config import BadSetting, load
 
     assert load({"features": "heartbeat, grace"}, {}).features == "heartbeat, grace"

@@ -56,7 +56,7 @@ async def test_a_closed_client_refuses_every_call(stage: Stage):
     for request, fetch in zip(requests, ("fetch_previous", "fetch_next"), strict=True):
         with pytest.raises(CometChatException, match="ERR_CLIENT_CLOSED"):
             await getattr(request, fetch)()
-    # Looking and taking listeners away still work.
+    # Reading state and removing listeners still work.
     alice.chat.remove_message_listener("ears")
     assert alice.chat.get_connection_status() is DISCONNECTED
     assert "closed" in alice.chat.connection.explain()
@@ -75,7 +75,7 @@ async def test_the_streams_of_a_closed_client_end(stage: Stage):
     assert [event async for event in stream] == []
 
 
-async def test_a_call_from_another_thread_says_what_to_do_and_does_nothing(stage: Stage):
+async def test_call_from_another_thread_is_refused_with_advice(stage: Stage):
     alice = await stage.enter("alice", outbox=True)
     entry = alice.chat.queue_message(TextMessage(receiver="bob", receiver_type="user", text="queued"))
     await entry.result()
@@ -174,7 +174,7 @@ class Wide(MessageListener):
 
 
 class Widget(MessageListener):
-    """Also something else, with callbacks of its own."""
+    """Also a listener of another library, with other callbacks."""
 
     def on_mount(self):
         raise AssertionError
@@ -194,7 +194,7 @@ class Widget(MessageListener):
         (Misspelt(), "Misspelt.on_text_message_recieved would never be called. Did you mean on_text_message_received?"),
     ],
 )
-async def test_a_listener_that_would_hear_nothing_is_refused(stage: Stage, listener, says):
+async def test_listener_without_callbacks_is_refused(stage: Stage, listener, says):
     chat = stage.actor().chat
     with pytest.raises(CometChatException) as caught:
         chat.add_message_listener("ears", listener)
@@ -204,7 +204,7 @@ async def test_a_listener_that_would_hear_nothing_is_refused(stage: Stage, liste
     chat.add_message_listener("wide", Wide())
 
 
-async def test_wrong_arguments_fail_before_anything_is_asked(stage: Stage):
+async def test_invalid_arguments_fail_before_any_request(stage: Stage):
     alice = await stage.enter("alice")
     chat, sent = alice.chat, await alice.say("bob", "hello")
     unsent = TextMessage(receiver="bob", text="x")

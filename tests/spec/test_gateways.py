@@ -23,7 +23,7 @@ async def stored(stage: Stage) -> list[tuple[str, str]]:
 
 @pytest.mark.spec("K3")
 @pytest.mark.parametrize("kind", GATEWAYS)
-async def test_a_send_is_in_doubt_and_is_stored_once(stage: Stage, kind: str):
+async def test_send_with_an_unknown_outcome_is_stored_once(stage: Stage, kind: str):
     alice = await stage.enter("alice", auto=False)
     stage.network.middleboxes[""] = gateway(kind)
     stage.network.drop()
@@ -40,7 +40,7 @@ async def test_a_send_is_in_doubt_and_is_stored_once(stage: Stage, kind: str):
 
 @pytest.mark.spec("K5")
 @pytest.mark.parametrize("kind", ["408", "500 with a code", "nothing stored"])
-async def test_a_queued_message_waits_and_is_sent_once(stage: Stage, kind: str):
+async def test_queued_message_is_sent_once_after_a_gateway_error(stage: Stage, kind: str):
     alice, bob = await stage.enter("alice", auto=False, outbox=True), await stage.enter("bob")
     stage.network.middleboxes[""] = gateway(kind)
     stage.network.drop()
@@ -55,7 +55,7 @@ async def test_a_queued_message_waits_and_is_sent_once(stage: Stage, kind: str):
 
 
 @pytest.mark.spec("K3")
-async def test_a_gateway_that_answers_once_is_not_noticed(stage: Stage):
+async def test_single_gateway_error_is_hidden_by_a_retry(stage: Stage):
     alice, bob = await stage.enter("alice", auto=False), await stage.enter("bob")
     stage.network.middleboxes[""] = gateway("500")
     stage.network.drop()

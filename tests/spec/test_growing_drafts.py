@@ -15,7 +15,7 @@ async def grow(writer: Actor, seq: int, text: str, to: str = "alice", kind: Any 
     await writer.chat.send_transient_message(TransientMessage(to, kind, data))
 
 
-async def test_it_grows_and_ends_with_its_message(stage: Stage):
+async def test_draft_grows_and_ends_with_its_message(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     events = alice.chat.events()
     await grow(bob, 1, "He")
@@ -25,14 +25,14 @@ async def test_it_grows_and_ends_with_its_message(stage: Stage):
     told = alice.ears.all("draft")
     assert [(d.text, d.ended) for d in told] == [("He", False), ("Hello", False), ("Hello", True)]
     assert (told[0].sender.uid, told[0].receiver_id, told[0].receiver_type) == ("bob", "alice", "user")
-    assert [what for _, what, _ in alice.ears.heard][-2:] == ["draft", "text"]  # the end first, then the message
+    assert [what for _, what, _ in alice.ears.heard][-2:] == ["draft", "text"]  # the draft ends before the message
     assert alice.ears.all("transient") == []
     await alice.chat.aclose()
     kinds = [type(e) async for e in events if isinstance(e, DraftChanged | TransientReceived | MessageReceived)]
     assert kinds == [DraftChanged] * 3 + [MessageReceived]
 
 
-async def test_it_ends_after_a_silence_and_when_its_writer_goes(stage: Stage):
+async def test_draft_ends_when_idle_or_when_its_author_goes_offline(stage: Stage):
     alice, bob = await stage.enter("alice", presence=True), await stage.enter("bob")
     await grow(bob, 1, "so far")
     await stage.pass_time(14)
@@ -46,7 +46,7 @@ async def test_it_ends_after_a_silence_and_when_its_writer_goes(stage: Stage):
     assert [d.ended for d in alice.ears.all("draft")] == [False, True, False, True]
 
 
-async def test_a_message_that_came_while_the_reader_was_away_ends_it(stage: Stage):
+async def test_message_missed_while_away_ends_the_draft(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await grow(bob, 1, "so far")
     await alice.ears.until(lambda: bool(alice.ears.all("draft")))
@@ -73,7 +73,7 @@ async def test_transient_messages_of_another_shape_are_not_drafts(stage: Stage):
     assert alice.ears.all("draft") == []
 
 
-async def test_asking_to_stop(stage: Stage):
+async def test_reader_can_ask_the_author_to_stop(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await grow(bob, 1, "so far")
     await alice.ears.until(lambda: bool(alice.ears.all("draft")))
@@ -86,7 +86,7 @@ async def test_asking_to_stop(stage: Stage):
     assert refused.value.code == "ERR_INVALID_ARGUMENT"
 
 
-async def test_another_session_knows_nothing_of_it(stage: Stage):
+async def test_drafts_do_not_leak_into_another_session(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await grow(bob, 1, "so far")
     await alice.ears.until(lambda: bool(alice.ears.all("draft")))

@@ -39,7 +39,7 @@ async def test_retry_after_zero_does_not_cause_a_retry_storm(stage: Stage):
 
 
 @spec("T5", "T6")
-async def test_a_restart_that_is_announced_again_and_again_spreads_its_clients(stage: Stage):
+async def test_repeated_restart_announcements_spread_reconnects(stage: Stage):
     alice = await stage.enter("alice")
     incoming = alice.chat._parts.incoming
     before = stage.network.connected
@@ -52,7 +52,7 @@ async def test_a_restart_that_is_announced_again_and_again_spreads_its_clients(s
 
 
 @spec("T8", "I6")
-async def test_a_poll_that_fails_ends_with_the_wish_for_a_socket(stage: Stage):
+async def test_failing_poll_ends_when_the_socket_is_no_longer_wanted(stage: Stage):
     stage.network.middleboxes["device"] = refusing(426)
     before = current_process.set("device")
     bob = stage.actor()
@@ -63,7 +63,7 @@ async def test_a_poll_that_fails_ends_with_the_wish_for_a_socket(stage: Stage):
     assert bob.chat._parts.driver.state.poll_at is not None
     stage.network.offline.add("device")
     stage.network.drop("device")
-    await stage.pass_time(35)  # a poll has failed
+    await stage.pass_time(35)  # one poll has failed
     bob.chat.set_app_state("background")
     await stage.pass_time(20)
     tried = stage.network.connected
@@ -74,7 +74,7 @@ async def test_a_poll_that_fails_ends_with_the_wish_for_a_socket(stage: Stage):
 
 
 @spec("K3")
-async def test_a_send_begun_by_one_user_is_not_sent_as_the_next(stage: Stage):
+async def test_send_of_one_user_is_not_sent_as_the_next_user(stage: Stage):
     alice, carol = await stage.enter("alice", auto=False), await stage.enter("carol")
     stage.network.middleboxes[""] = lambda behind: lambda: Answering(BUSY.replace(b"3600", b"2"))
     alice.chat._parts.http.drop()
@@ -89,7 +89,7 @@ async def test_a_send_begun_by_one_user_is_not_sent_as_the_next(stage: Stage):
 
 
 @spec("I10")
-async def test_nothing_begins_after_aclose(stage: Stage):
+async def test_nothing_starts_after_aclose(stage: Stage):
     alice, bob = await stage.enter("alice", outbox=True), await stage.enter("bob")
     http = alice.chat._parts.http
     await alice.chat.aclose()
@@ -119,7 +119,7 @@ async def test_a_listener_may_wait_for_the_connection(stage: Stage):
 
 
 @spec("K3")
-async def test_a_send_that_is_cancelled_while_it_waits_lets_nobody_overtake(stage: Stage):
+async def test_cancelled_waiting_send_keeps_the_order_of_the_others(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     order: list[str] = []
 
@@ -142,7 +142,7 @@ async def test_a_send_that_is_cancelled_while_it_waits_lets_nobody_overtake(stag
 
 
 @spec("K5")
-async def test_an_entry_of_the_user_before_cannot_be_cancelled_and_nobody_waits_for_it_for_ever(stage: Stage, tmp_path):
+async def test_outbox_entry_of_a_previous_user_is_closed(stage: Stage, tmp_path):
     alice, carol = await stage.enter("alice", outbox=True, auto=False), await stage.enter("carol")
     stage.network.middleboxes[""] = lambda behind: lambda: Answering(BUSY)
     alice.chat._parts.http.drop()
@@ -158,7 +158,7 @@ async def test_an_entry_of_the_user_before_cannot_be_cancelled_and_nobody_waits_
 
 
 @spec("K1")
-async def test_a_page_of_history_that_was_not_asked_for_is_asked_for_again(stage: Stage, monkeypatch):
+async def test_mismatched_history_page_is_requested_again(stage: Stage, monkeypatch):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     bob.chat.set_app_state("background")
     for n in range(60):
@@ -170,7 +170,7 @@ async def test_a_page_of_history_that_was_not_asked_for_is_asked_for_again(stage
     async def fetch(query):
         nonlocal asked
         asked += 1
-        return first if asked == 2 else await honest(query)  # a middle box answers with the first page once more
+        return first if asked == 2 else await honest(query)  # a middlebox repeats the first page
 
     monkeypatch.setattr(bob.chat._parts.incoming, "_fetch", fetch)
     bob.chat.set_app_state("foreground")
@@ -179,7 +179,7 @@ async def test_a_page_of_history_that_was_not_asked_for_is_asked_for_again(stage
 
 
 @spec("T3")
-async def test_a_frame_that_makes_no_sense_does_not_end_the_reading(stage: Stage):
+async def test_invalid_frame_does_not_stop_reading(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     frame = json.dumps({"type": "server", "body": {"action": "restarting", "within": 10**400}})
     for transport in stage.network.open:
@@ -191,7 +191,7 @@ async def test_a_frame_that_makes_no_sense_does_not_end_the_reading(stage: Stage
 
 
 @spec("T7")
-async def test_an_answer_that_trickles_has_an_end(stage: Stage):
+async def test_trickling_response_is_limited_in_time(stage: Stage):
     alice = await stage.enter("alice", auto=False)
 
     class Trickle(Answering):
@@ -213,7 +213,7 @@ async def test_an_answer_that_trickles_has_an_end(stage: Stage):
     stage.network.middleboxes.clear()
 
 
-async def test_another_services_error_is_not_the_servers(stage: Stage):
+async def test_error_of_another_service_is_not_taken_for_the_servers(stage: Stage):
     alice, bob = await stage.enter("alice", outbox=True, auto=False), await stage.enter("bob")
     body = b'{"error":{"code":"Forbidden","message":"no"}}'
     foreign = (
@@ -228,10 +228,10 @@ async def test_another_services_error_is_not_the_servers(stage: Stage):
     await bob.ears.until(lambda: bob.ears.texts == ["waits"], timeout=120)
 
 
-async def test_clients_that_read_no_answers_are_disconnected(stage: Stage):
+async def test_clients_that_do_not_read_responses_are_disconnected(stage: Stage):
     async with connect("ws://server:8480/", ping_interval=None, compression=None) as flood:
         flood.transport.pause_reading()
-        stage.network.set_line("", 1e9, 1.0, 5.0)  # nothing comes down any more
+        stage.network.set_line("", 1e9, 1.0, 5.0)  # the client receives nothing any more
         for _ in range(60_000):
             flood.protocol.send_ping(b"x" * 100)
             flood.send_data()

@@ -33,12 +33,12 @@ def slow_sends(stage: Stage, tmp_path) -> Stage:
     return stage
 
 
-async def test_a_burst_passes_and_then_the_sdk_waits_as_it_is_told(stage: Stage, slow_sends):
+async def test_burst_passes_and_then_the_sdk_obeys_retry_after(stage: Stage, slow_sends):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     begin = stage.now
     for n in range(25):
         await alice.say("bob", str(n))
-    # A quarter of a minute's worth passes at once; then it is one a second.
+    # A quarter of the minute's requests pass at once; then one per second.
     assert 9 <= stage.now - begin <= 21
     await bob.ears.until(lambda: len(bob.ears.texts) == 25)
     assert bob.ears.texts == [str(n) for n in range(25)]
@@ -50,7 +50,7 @@ def few_logins(stage: Stage, tmp_path) -> Stage:
     return stage
 
 
-async def test_too_many_logins_of_one_user(stage: Stage, few_logins):
+async def test_logins_of_one_user_are_rate_limited(stage: Stage, few_logins):
     for _ in range(2):
         await stage.enter("alice")
     with pytest.raises(CometChatException) as caught:
@@ -67,7 +67,7 @@ def few_upgrades(stage: Stage, tmp_path) -> Stage:
 
 
 @pytest.mark.spec("T6")
-async def test_too_many_sockets_at_once_come_later(stage: Stage, few_upgrades):
+async def test_excess_socket_attempts_are_delayed(stage: Stage, few_upgrades):
     clients = [await stage.enter("alice", auto=False) for _ in range(16)]
     await stage.pass_time(20)
     for client in clients:
@@ -75,7 +75,7 @@ async def test_too_many_sockets_at_once_come_later(stage: Stage, few_upgrades):
     begin = stage.now
     results = await asyncio.gather(*(c.chat.connect() for c in clients), return_exceptions=True)
     refused = sum(isinstance(r, CometChatException) for r in results)
-    assert refused == 12  # the others get their turn within three seconds
+    assert refused == 12  # the others are admitted within three seconds
     assert 3 < stage.now - begin < 7
     busy = next(c for c, r in zip(clients, results, strict=True) if isinstance(r, CometChatException))
     assert "server_busy" in [str(t.cause) for t in busy.chat.connection.history]
@@ -90,19 +90,19 @@ def few_frames(stage: Stage, tmp_path) -> Stage:
     return stage
 
 
-async def test_a_socket_that_sends_too_fast_is_closed_at_once_and_stays_away_for_a_while(stage: Stage, few_frames):
+async def test_flooding_socket_is_closed_and_refused_for_a_while(stage: Stage, few_frames):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
-    await stage.pass_time(2.1)  # counted anew
+    await stage.pass_time(2.1)  # the count starts again
     begin = stage.now
     for _ in range(100):
         await alice.chat.start_typing("bob")
     await alice.ears.until(lambda: "server_closed" in [t.cause for t in alice.chat.connection.history])
-    assert stage.now - begin < 0.1  # not only when it is looked over
+    assert stage.now - begin < 0.1  # enforced immediately, not only by the sweep
     assert stage.server.parts.metrics.closes["too fast"] == 1
     assert len(bob.ears.all("typing")) <= 10
     await alice.connected()
     assert 5 <= stage.now - begin <= 15
-    assert stage.server.parts.metrics.closes["too fast"] == 2  # it came at once, and had to wait
+    assert stage.server.parts.metrics.closes["too fast"] == 2  # the second attempt came immediately, and had to wait
     assert bob.status is CONNECTED
     assert stage.server.parts.metrics.sockets == 2
 
@@ -132,8 +132,8 @@ async def test_a_client_that_floods_again_without_waiting_is_ignored(stage: Stag
                     await ws.recv()
             codes.append(ws.close_code)
     assert codes == [4029, 4029, 4029]
-    assert stage.now - begin >= 5  # the second was not answered before its time
-    assert stage.server.parts.metrics.frames_in <= 220  # of the first, and of the third, which came when it might
+    assert stage.now - begin >= 5  # the second had to wait
+    assert stage.server.parts.metrics.frames_in <= 220  # from the first socket and the third, which waited
 
 
 async def test_unprocessed_frames_stay_in_the_network(stage: Stage, some_frames):
@@ -157,10 +157,10 @@ async def test_unprocessed_frames_stay_in_the_network(stage: Stage, some_frames)
         await stage.pass_time(5)
         assert raw.inbox is None
         assert raw._transport.is_reading()
-        assert stage.server.parts.metrics.frames_in >= 81  # all of them
+        assert stage.server.parts.metrics.frames_in >= 81  # all frames were processed
 
 
-async def test_nonsense_before_the_answer_to_an_upgrade_ends_the_connection(stage: Stage):
+async def test_data_before_the_upgrade_response_ends_the_connection(stage: Stage):
     class Hasty(asyncio.Protocol):
         ended = False
 
@@ -172,11 +172,11 @@ async def test_nonsense_before_the_answer_to_an_upgrade_ends_the_connection(stag
         b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
-    await stage.pass_time(0.01)  # the answer is held back for some clients
+    await stage.pass_time(0.01)  # the response is delayed for some clients
     transport.write(b"\xff\xff\xff\xff")
     await stage.pass_time(0.1)
     assert hasty.ended
-    # A transport may have had both already, one behind the other.
+    # The transport may have delivered both together.
     socket, wire = SocketProtocol(stage.server.parts.gateway, None, ServerState(), None), Wire()
     socket.connection_made(wire)
     socket.data_received(UPGRADE + b"\xff\xff\xff\xff")
@@ -184,7 +184,7 @@ async def test_nonsense_before_the_answer_to_an_upgrade_ends_the_connection(stag
     assert stage.server.parts.metrics.sockets == 0
 
 
-async def test_many_sockets_are_looked_over_in_one_sweep(stage: Stage):
+async def test_one_sweep_checks_many_sockets(stage: Stage):
     ended = []
 
     class Silent(asyncio.Protocol):
@@ -199,17 +199,17 @@ async def test_many_sockets_are_looked_over_in_one_sweep(stage: Stage):
     assert stage.server.parts.metrics.sockets > 450
     await stage.pass_time(16)
     assert len(ended) == 500
-    assert max(ended) - min(ended) < 5  # as they were opened, and one interval
+    assert max(ended) - min(ended) < 5  # between their opening and one interval later
     assert stage.server.parts.metrics.closes["not authenticated"] == 500
 
 
-async def test_the_server_enforces_the_window_of_a_frozen_app(stage: Stage):
+async def test_server_enforces_the_background_window_of_a_frozen_app(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     await alice.chat.connect()
     alice.chat.set_app_state("background")
     await stage.pass_time(1)
     frozen = alice.chat._parts.driver
-    frozen._timer.cancel()  # the system has frozen the app: none of its timers fires
+    frozen._timer.cancel()  # the system has frozen the app, so its timers do not fire
     await stage.pass_time(33)
     assert stage.server.parts.metrics.sockets == 1
     await stage.pass_time(5)
@@ -217,13 +217,13 @@ async def test_the_server_enforces_the_window_of_a_frozen_app(stage: Stage):
     assert stage.server.parts.metrics.closes["background window"] == 1
 
 
-async def test_a_client_whose_line_is_dead_is_let_go_by_the_server(stage: Stage):
+async def test_server_disconnects_a_client_with_a_dead_line(stage: Stage):
     await stage.enter("alice", presence=True)
     bob = await stage.enter("bob")
     assert stage.server.parts.metrics.sockets == 2
     for transport in stage.network.open:
         if isinstance(transport.protocol, SocketProtocol) and transport.protocol.uid == "bob":
-            transport.peer.peer = None  # what bob sends arrives nowhere
+            transport.peer.peer = None  # frames from bob are lost
     await stage.pass_time(120)
     assert stage.server.parts.metrics.closes["silent"] >= 1
     assert bob.status is CONNECTED
@@ -236,7 +236,7 @@ def short_passes(stage: Stage, tmp_path) -> Stage:
 
 
 @pytest.mark.spec("C22", "S7")
-async def test_a_pass_that_has_become_too_old_is_made_anew(stage: Stage, short_passes):
+async def test_expired_pass_is_replaced(stage: Stage, short_passes):
     alice = await stage.enter("alice")
     await stage.pass_time(3600)
     stage.network.drop()
@@ -244,13 +244,13 @@ async def test_a_pass_that_has_become_too_old_is_made_anew(stage: Stage, short_p
     assert alice.ears.all("error") == []
 
 
-async def test_each_answer_says_how_many_requests_are_left(stage: Stage, slow_sends):
+async def test_responses_carry_the_remaining_requests(stage: Stage, slow_sends):
     async with Rest(stage) as rest:
         text = {"receiver": "bob", "receiverType": "user", "data": {"text": "x"}}
         left = []
         for _ in range(15):
             answer = await rest.answer("POST", "/messages", as_="alice", json=text)
-            assert answer.headers["x-rate-limit"] == "15"  # at once: a quarter of a minute's
+            assert answer.headers["x-rate-limit"] == "15"  # a quarter of a minute's requests at once
             left.append(int(answer.headers["x-rate-limit-remaining"]))
         assert left == sorted(left, reverse=True)
         assert left[-1] == 0
@@ -268,7 +268,7 @@ def small_app(stage: Stage, tmp_path) -> Stage:
     return stage
 
 
-async def test_the_app_as_a_whole_has_two_rates(stage: Stage, small_app):
+async def test_app_wide_limits_apply_in_two_rates(stage: Stage, small_app):
     async with Rest(stage) as rest:
         for n in range(60):
             await rest("POST", "/users", json={"uid": f"u{n}", "name": "U"})
@@ -280,25 +280,25 @@ async def test_the_app_as_a_whole_has_two_rates(stage: Stage, small_app):
             rest.refused("ERR_TOO_MANY_REQUESTS", "POST", "/users/bob/auth_tokens", headers=key),
         )
         assert "core_per_minute" in error["details"]
-        assert stage.now - begin > 0.05  # told late, so that a loop of refusals keeps nobody busy
+        assert stage.now - begin > 0.05  # refused late, so that a client that retries in a loop costs little
         uids, asked = ("alice", "bob", "carol"), 0
-        while True:  # what all users ask counts together
+        while True:  # the requests of all users count together
             answer = await rest.answer("GET", "/users", as_=uids[asked % 3])
             assert answer.headers["x-rate-limit"] == "120"
             if answer.status_code == 429:
                 break
             asked += 1
-        assert 120 <= asked <= 125  # while it asks, time passes
+        assert 120 <= asked <= 125  # time passes during the requests
         assert "standard_per_minute" in answer.json()["error"]["details"]
         await stage.pass_time(2)
         await rest("GET", "/users", as_="alice")
         await rest("POST", "/users", json={"uid": "more", "name": "U"})
 
 
-async def test_one_user_does_not_use_up_what_all_have_for_logins(stage: Stage, small_app):
+async def test_one_user_cannot_exhaust_the_login_limit_of_the_app(stage: Stage, small_app):
     async with Rest(stage) as rest:
         for _ in range(2):
-            await rest.answer("POST", "/groups/none/members", as_="alice")  # what fails counts as well
+            await rest.answer("POST", "/groups/none/members", as_="alice")  # failed requests count, too
         for _ in range(20):
             error = await rest.refused("ERR_TOO_MANY_REQUESTS", "POST", "/groups/none/members", as_="alice")
         assert "a tenth" in error["details"]
@@ -313,7 +313,7 @@ def few_to_many(stage: Stage, tmp_path) -> Stage:
     return stage
 
 
-async def test_each_of_several_receivers_counts(stage: Stage, few_to_many):
+async def test_each_receiver_counts_towards_the_limit(stage: Stage, few_to_many):
     def to(*uids: str):
         return {"data": {"text": "hello"}, "multipleReceivers": {"uids": list(uids)}}
 
@@ -327,7 +327,7 @@ async def test_each_of_several_receivers_counts(stage: Stage, few_to_many):
         assert "sends_per_minute" in error["details"]
         assert await rest("GET", "/messages", as_="u0") == []
         await stage.pass_time(60)
-        # More than it holds at once: it passes, and others have to wait for as long as that many are worth.
+        # More than the bucket holds: it passes, and later requests wait for the whole debt.
         assert len(await rest("POST", "/messages", as_="alice", json=to(*crowd))) == 11
         await rest.refused("ERR_TOO_MANY_REQUESTS", "POST", "/messages", as_="alice", json=to("bob"))
 
@@ -365,7 +365,7 @@ def short_lengths(stage: Stage, tmp_path) -> Stage:
         ("tags", ["abc"], ["abcd"]),
     ],
 )
-async def test_how_long_it_may_be_of_a_user(stage: Stage, short_lengths, field, good, bad):
+async def test_user_fields_are_limited_in_length(stage: Stage, short_lengths, field, good, bad):
     async with Rest(stage) as rest:
         made = await rest("POST", "/users", json={"uid": "dora", "name": "Dora", field: good})
         assert made[field] == good
@@ -385,7 +385,7 @@ async def test_how_long_it_may_be_of_a_user(stage: Stage, short_lengths, field, 
         ("password", "1234", "12345"),
     ],
 )
-async def test_how_long_it_may_be_of_a_group(stage: Stage, short_lengths, field, good, bad):
+async def test_group_fields_are_limited_in_length(stage: Stage, short_lengths, field, good, bad):
     kind = "password" if field == "password" else "public"
     async with Rest(stage) as rest:
         body = {"guid": "g", "name": "G", "type": kind}
@@ -397,7 +397,7 @@ async def test_how_long_it_may_be_of_a_group(stage: Stage, short_lengths, field,
             assert field in error["details"]
 
 
-async def test_how_much_at_once_and_in_messages(stage: Stage, short_lengths):
+async def test_batches_and_messages_are_limited_in_size(stage: Stage, short_lengths):
     async with Rest(stage) as rest:
         await rest("POST", "/groups", as_="alice", json={"guid": "g", "name": "G"})
         members = "/groups/g/members"
@@ -432,7 +432,7 @@ def small_files(stage: Stage, tmp_path) -> Stage:
     return stage
 
 
-async def test_how_large_and_how_many_files(stage: Stage, small_files):
+async def test_files_are_limited_in_size_and_number(stage: Stage, small_files):
     alice = await stage.enter("alice")
     files = [UploadFile(content=b"x" * 100, name=f"{n}.txt") for n in range(3)]
     await alice.chat.send_media_message(MediaMessage(receiver="bob", type="file", files=files[:2]))
@@ -469,7 +469,7 @@ def small_limits(stage: Stage, tmp_path) -> Stage:
     return stage
 
 
-async def test_how_many_of_each_there_may_be(stage: Stage, small_limits):
+async def test_numbers_of_objects_are_limited(stage: Stage, small_limits):
     async with Rest(stage) as rest:
         await rest.user("dora", "eve")
         for guid in ("g1", "g2"):
@@ -514,7 +514,7 @@ async def test_how_many_of_each_there_may_be(stage: Stage, small_limits):
         await rest.refused("AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "GET", "/me", headers=new)
 
 
-async def test_in_large_groups_nobody_is_told_who_types_or_reads(stage: Stage, small_limits):
+async def test_large_groups_have_no_typing_or_receipt_events(stage: Stage, small_limits):
     alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     await alice.chat.create_group(Group("g", "G"))
     await bob.chat.join_group("g")
@@ -531,7 +531,7 @@ async def test_in_large_groups_nobody_is_told_who_types_or_reads(stage: Stage, s
     assert await bob.chat.get_unread_message_count() == {"user": {}, "group": {}}
 
 
-async def test_with_many_online_nobody_is_told_who_comes(stage: Stage, small_limits):
+async def test_presence_is_not_published_when_many_users_are_online(stage: Stage, small_limits):
     alice = await stage.enter("alice", presence=True)
     bob = await stage.enter("bob")
     await alice.ears.until(lambda: alice.ears.all("online")[-1:] == ["bob"])
@@ -553,7 +553,7 @@ def few_guesses(stage: Stage, tmp_path) -> Stage:
     return stage
 
 
-async def test_guessing_tokens_is_slowed_and_known_users_are_not(stage: Stage, few_guesses):
+async def test_token_guessing_is_slowed_without_slowing_known_users(stage: Stage, few_guesses):
     alice = await stage.enter("alice")
     async with Rest(stage) as rest:
         wrong = {"authtoken": "alice_1700000000guess", "apikey": ""}
@@ -567,20 +567,20 @@ async def test_guessing_tokens_is_slowed_and_known_users_are_not(stage: Stage, f
         assert stage.now - begin > 0.05
         assert (answer.status_code, answer.json()["error"]["code"]) == (429, "ERR_TOO_MANY_REQUESTS")
         assert int(answer.headers["retry-after"]) >= 1
-        # A right one that was not seen there before is not looked at either: a guess learns nothing.
+        # A valid token that is unknown at this address is refused as well, so a guess reveals nothing.
         await rest.refused("ERR_TOO_MANY_REQUESTS", "GET", "/me", as_="carol")
         assert (await rest("GET", "/me", as_="bob"))["uid"] == "bob"
-        # One that is known does not vouch for a guess at another.
+        # A known token does not exempt guesses at others.
         guess = {"authtoken": rest.tokens["bob"], "apikey": "another guess"}
         await rest.refused("ERR_TOO_MANY_REQUESTS", "GET", "/apikeys", headers=guess)
         stage.network.drop()
         await alice.ears.until(lambda: alice.ears.statuses[-1] is not CONNECTED)
-        await alice.connected()  # the pass is checked after a while
+        await alice.connected()  # the pass is checked after a delay
         await stage.pass_time(30)
         assert (await rest("GET", "/me", as_="carol"))["uid"] == "carol"
 
 
-async def test_guessing_a_password_is_slowed(stage: Stage, few_guesses):
+async def test_password_guessing_is_slowed(stage: Stage, few_guesses):
     alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     await alice.chat.create_group(Group("safe", "Safe", type="password", password="right"))
 
@@ -598,7 +598,7 @@ async def test_guessing_a_password_is_slowed(stage: Stage, few_guesses):
     assert await tries(bob, "right") == "in"
 
 
-async def test_as_many_sockets_as_there_may_be(stage: Stage):
+async def test_number_of_sockets_is_limited(stage: Stage):
     stage.server.parts.gateway.admission.max_sockets = 1
     alice, bob = await stage.enter("alice"), await stage.enter("bob", auto=False)
     with pytest.raises(CometChatException):
@@ -609,7 +609,7 @@ async def test_as_many_sockets_as_there_may_be(stage: Stage):
     await bob.connected()
 
 
-# Who has not said who it is.
+# Sockets before authentication.
 
 
 class Stranger(asyncio.Protocol):
@@ -637,12 +637,12 @@ async def strangers(stage: Stage, count: int) -> list[Stranger]:
     return [(await asyncio.get_running_loop().create_connection(Stranger, "server", PORT))[1] for _ in range(count)]
 
 
-async def test_strangers_do_not_use_up_the_turns_of_those_who_show_that_they_have_a_pass(stage: Stage, few_upgrades):
+async def test_unauthenticated_sockets_do_not_delay_clients_with_a_pass(stage: Stage, few_upgrades):
     alice = await stage.enter("alice")
     await stage.pass_time(20)
     begin = stage.now
     stage.network.drop()
-    waiting = await strangers(stage, 40)  # one a second is let in: there is no turn left for one without a pass
+    waiting = await strangers(stage, 40)  # one per second is admitted, so none is left for a client without a pass
     await alice.ears.until(lambda: alice.ears.statuses[-1] is not CONNECTED)
     await alice.connected()
     assert stage.now - begin < 2  # the client's own wait before it retries
@@ -650,7 +650,7 @@ async def test_strangers_do_not_use_up_the_turns_of_those_who_show_that_they_hav
     assert sum(s.status == 503 for s in waiting) > 30
 
 
-async def test_a_proof_is_no_pass(stage: Stage):
+async def test_proof_cannot_be_used_as_a_pass(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     me, signed = await alice.chat._parts.connector.me(alice.chat._sessions.current.auth_token)
     assert me["uid"] == "alice"
@@ -669,14 +669,14 @@ def few_strangers(stage: Stage, tmp_path) -> Stage:
     return stage
 
 
-async def test_an_address_has_so_many_sockets_that_have_not_authenticated(stage: Stage, few_strangers):
+async def test_unauthenticated_sockets_are_limited_per_address(stage: Stage, few_strangers):
     begun = await strangers(stage, 5)
     await stage.pass_time(1)
     assert [s.status for s in begun] == [101, 101, 101, 503, 503]
     assert b'"code":"ERR_UNAVAILABLE"' in begun[-1].data
-    for uid in ("alice", "bob", "carol"):  # who proves who it is gets in all the same, and takes no place
+    for uid in ("alice", "bob", "carol"):  # a client with a proof is admitted, and takes no place
         assert (await stage.enter(uid)).status is CONNECTED
-    await stage.pass_time(15)  # the deadline of authentication
+    await stage.pass_time(15)  # the deadline for authentication
     assert all(s.ended for s in begun)
     assert stage.server.parts.gateway.admission.unauthenticated._taken == {}
     (again,) = await strangers(stage, 1)
@@ -693,11 +693,11 @@ def frame(opcode: int, data: bytes, fin: bool = True) -> bytes:
     "sends",
     [
         frame(0x9, b"") * 3000,  # pings
-        frame(0xA, b"") * 3000,  # pongs that nobody asked for
-        frame(0x1, b"a", fin=False) + frame(0x0, b"b", fin=False) * 300,  # a message that does not end
+        frame(0xA, b"") * 3000,  # unsolicited pongs
+        frame(0x1, b"a", fin=False) + frame(0x0, b"b", fin=False) * 300,  # an endless message
     ],
 )
-async def test_control_frames_and_fragments_count_as_frames_do(stage: Stage, sends):
+async def test_control_frames_and_fragments_count_as_frames(stage: Stage, sends):
     (one,) = await strangers(stage, 1)
     await stage.pass_time(0.5)
     one.transport.write(sends)
@@ -707,7 +707,7 @@ async def test_control_frames_and_fragments_count_as_frames_do(stage: Stage, sen
     assert one.data.count(b"\x8a\x00") <= 400  # pongs
 
 
-async def test_before_it_authenticates_a_socket_can_send_so_much_and_no_more(stage: Stage):
+async def test_data_before_authentication_is_limited(stage: Stage):
     (one,) = await strangers(stage, 1)
     await stage.pass_time(0.5)
     one.transport.write(frame(0x1, b"a" * 50_000, fin=False))

@@ -64,7 +64,7 @@ async def test_events_update_live_lists_without_requests(stage: Stage):
     assert paths == []
 
 
-async def test_a_new_conversation_and_a_burst_cost_a_request_or_two(stage: Stage):
+async def test_new_conversation_and_a_burst_cost_at_most_two_requests(stage: Stage):
     alice, bob = await pair(stage)
     carol = await stage.enter("carol")
     live = await alice.chat.live_conversations()
@@ -76,7 +76,7 @@ async def test_a_new_conversation_and_a_burst_cost_a_request_or_two(stage: Stage
     assert len(paths) <= 3
 
 
-async def test_typing_is_shown_and_ends(stage: Stage):
+async def test_typing_is_shown_until_it_ends(stage: Stage):
     alice, bob = await pair(stage)
     await bob.say("alice", "hello")
     conversations, messages = await alice.chat.live_conversations(), await alice.chat.live_messages(uid="bob")
@@ -104,7 +104,7 @@ async def test_presence_is_shown(stage: Stage):
     assert live.items[0].conversation.conversation_with.status == "offline"
 
 
-async def test_queued_messages_stand_in_place_and_keep_their_key(stage: Stage):
+async def test_queued_messages_keep_their_place_and_key(stage: Stage):
     alice, bob = await pair(stage, outbox=True)
     await bob.say("alice", "before")
     live = await alice.chat.live_messages(uid="bob")
@@ -124,7 +124,7 @@ async def test_queued_messages_stand_in_place_and_keep_their_key(stage: Stage):
     assert texts(live) == ["before", "one"]
 
 
-async def test_one_that_failed_is_shown_so_and_tried_again(stage: Stage):
+async def test_failed_message_is_shown_as_failed_and_retried(stage: Stage):
     alice, bob = await pair(stage, outbox=True)
     await bob.chat.block_users(["alice"])
     store = alice.chat._sessions.store
@@ -143,7 +143,7 @@ async def test_one_that_failed_is_shown_so_and_tried_again(stage: Stage):
     await until(lambda: shown.items[0].state == "sent")
 
 
-async def test_older_and_more_read_on(stage: Stage):
+async def test_older_and_more_load_further_pages(stage: Stage):
     alice, bob = await pair(stage)
     for n in range(25):
         await bob.say("alice", f"{n}")
@@ -163,7 +163,7 @@ async def test_older_and_more_read_on(stage: Stage):
     assert rows == list(live.items)
 
 
-async def test_more_conversations_whatever_comes_between(stage: Stage):
+async def test_more_conversations_are_loaded_despite_new_events(stage: Stage):
     names = [f"u{n}" for n in range(12)]
     await stage.server.add_users(*names)
     alice = await stage.enter("alice")
@@ -190,7 +190,7 @@ async def test_more_conversations_whatever_comes_between(stage: Stage):
     assert shown() == ["u0", *names[:0:-1]]
 
 
-async def test_a_thread_is_a_list_of_its_own(stage: Stage):
+async def test_thread_has_its_own_list(stage: Stage):
     alice, bob = await pair(stage)
     start = await bob.say("alice", "start")
     main = await alice.chat.live_messages(uid="bob")
@@ -205,7 +205,7 @@ async def test_a_thread_is_a_list_of_its_own(stage: Stage):
     assert main.items[0].message.reply_count == 2 == both.items[0].message.reply_count
 
 
-async def test_after_a_gap_the_list_begins_anew_and_has_no_hole(stage: Stage):
+async def test_list_is_rebuilt_without_holes_after_a_gap(stage: Stage):
     alice, bob = await pair(stage, limit=10)
     for n in range(5):
         await bob.say("alice", f"{n}")
@@ -242,7 +242,7 @@ async def test_a_kicked_member_sees_it_and_can_rejoin(stage: Stage):
     assert (messages.gone, conversations.items) == (True, ())
 
 
-async def test_a_slow_reader_gets_a_reset_and_is_right_again(stage: Stage, monkeypatch):
+async def test_slow_reader_gets_a_reset_with_the_current_state(stage: Stage, monkeypatch):
     monkeypatch.setattr(live_list, "MAX_QUEUED_CHANGES", 5)
     alice, bob = await pair(stage)
     live = await alice.chat.live_messages(uid="bob")
@@ -263,7 +263,7 @@ async def test_a_slow_reader_gets_a_reset_and_is_right_again(stage: Stage, monke
         await waiting
 
 
-async def test_a_reader_that_is_dropped_holds_nothing(stage: Stage):
+async def test_dropped_reader_is_released(stage: Stage):
     alice, _ = await pair(stage)
     live = await alice.chat.live_messages(uid="bob")
     changes = live.changes()
@@ -273,7 +273,7 @@ async def test_a_reader_that_is_dropped_holds_nothing(stage: Stage):
     assert len(live._readers) == 0
 
 
-async def test_while_the_server_cannot_be_asked_the_list_says_so_and_goes_on(stage: Stage):
+async def test_list_reports_an_unreachable_server_and_recovers(stage: Stage):
     alice, bob = await pair(stage)
     await bob.say("alice", "one")
     live = await alice.chat.live_conversations()
@@ -288,7 +288,7 @@ async def test_while_the_server_cannot_be_asked_the_list_says_so_and_goes_on(sta
     assert live.error is None
 
 
-async def test_a_list_that_begins_without_a_network_shows_what_is_queued_and_is_filled_later(stage: Stage):
+async def test_list_started_offline_shows_queued_messages_and_fills_later(stage: Stage):
     alice, bob = await pair(stage, outbox=True)
     await bob.say("alice", "before")
     await alice.ears.until(lambda: alice.ears.texts == ["before"])
@@ -322,7 +322,7 @@ async def test_updates_dropped_under_load_are_fetched_again(stage: Stage):
     assert texts(live) == ["one"]
 
 
-async def test_a_callback_that_raises_harms_nobody(stage: Stage, caplog):
+async def test_raising_callback_does_not_affect_other_watchers(stage: Stage, caplog):
     alice, bob = await pair(stage)
     live = await alice.chat.live_messages(uid="bob")
     heard = []
@@ -340,7 +340,7 @@ async def test_a_callback_that_raises_harms_nobody(stage: Stage, caplog):
     assert len(heard) == 1
 
 
-async def test_lists_end_with_their_user_and_their_client(stage: Stage):
+async def test_lists_end_at_logout_and_close(stage: Stage):
     alice, _ = await pair(stage)
     mine = await alice.chat.live_conversations()
     await alice.chat.logout()
@@ -363,7 +363,7 @@ async def test_lists_end_with_their_user_and_their_client(stage: Stage):
     assert caught.value.code == "ERR_CLIENT_CLOSED"
 
 
-async def test_wrong_arguments_say_what_is_wrong(stage: Stage, monkeypatch):
+async def test_invalid_list_arguments_are_explained(stage: Stage, monkeypatch):
     alice, _ = await pair(stage)
     chat = alice.chat
     for call, code in (
@@ -400,7 +400,7 @@ async def test_wrong_arguments_say_what_is_wrong(stage: Stage, monkeypatch):
     assert caught.value.code == "ERR_INVALID_ARGUMENT"
 
 
-async def test_without_a_login_there_is_no_list(stage: Stage):
+async def test_list_requires_a_login(stage: Stage):
     actor = stage.actor(store=MemorySessionStore())
     await actor.chat.init()
     with pytest.raises(CometChatException) as caught:

@@ -1,4 +1,4 @@
-"""Live lists under many events: each change is reported, requests are bounded, and a failing callback harms no other."""
+"""Live lists under many events: each change is reported, requests are bounded, and a failing callback does not affect others."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def seen(m: BaseMessage):
     return m.id, reactions, m.reply_count, bool(m.pinned_at), bool(m.saved_at), getattr(quoted, "text", "")
 
 
-async def test_reactions_replies_pins_saves_and_edits_of_what_is_quoted_are_told(stage: Stage):
+async def test_reactions_replies_pins_saves_and_quoted_edits_update_the_list(stage: Stage):
     alice, bob = await pair(stage)
     first = await bob.say("alice", "first")
     last = await bob.chat.send_message(TextMessage(receiver="alice", text="last", quoted_message_id=first.id))
@@ -60,7 +60,7 @@ async def test_reactions_replies_pins_saves_and_edits_of_what_is_quoted_are_told
     assert told == [], "what is read again and is the same is no change"
 
 
-async def test_many_deletions_hide_nothing_that_is_older(stage: Stage):
+async def test_many_deletions_do_not_hide_older_messages(stage: Stage):
     alice, bob = await group_of(stage)
     for n in range(40):
         await alice.chat.send_message(TextMessage(text=f"{n}", **IN_GROUP))
@@ -94,7 +94,7 @@ async def test_a_failed_read_keeps_what_it_fetched(stage: Stage, monkeypatch):
     assert [i.message.text for i in live.items if i.message.category == "message"] == ["74"]
 
 
-async def test_a_storm_of_reactions_costs_a_few_requests_and_ends_right(stage: Stage):
+async def test_burst_of_reactions_costs_few_requests_and_ends_correct(stage: Stage):
     alice, bob = await group_of(stage)
     message = await bob.chat.send_message(TextMessage(text="m", **IN_GROUP))
     messages, conversations = await alice.chat.live_messages(guid="g"), await alice.chat.live_conversations()
@@ -113,7 +113,7 @@ async def test_a_storm_of_reactions_costs_a_few_requests_and_ends_right(stage: S
     assert len(paths) <= asked + 5, "it has come to rest"
 
 
-async def test_in_a_storm_a_new_conversation_is_there_at_once(stage: Stage):
+async def test_new_conversation_appears_immediately_during_a_burst(stage: Stage):
     alice, bob = await group_of(stage)
     carol = await stage.enter("carol")
     message = await bob.chat.send_message(TextMessage(text="m", **IN_GROUP))
@@ -139,7 +139,7 @@ async def test_events_of_another_conversation_do_not_rebuild_the_list(stage: Sta
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit, ValueError])
-async def test_a_callback_that_raises_harms_nobody(stage: Stage, caplog, error):
+async def test_raising_callback_does_not_affect_other_watchers(stage: Stage, caplog, error):
     caplog.set_level(logging.CRITICAL, "tailwire")
     store = MemorySessionStore()
     alice = await stage.enter("alice", store=store)
@@ -163,7 +163,7 @@ async def test_a_callback_that_raises_harms_nobody(stage: Stage, caplog, error):
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit, ValueError])
-async def test_a_watcher_of_the_connection_that_raises_does_not_end_it(stage: Stage, caplog, error):
+async def test_raising_connection_watcher_does_not_end_the_list(stage: Stage, caplog, error):
     caplog.set_level(logging.CRITICAL, "tailwire")
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
 
@@ -180,7 +180,7 @@ async def test_a_watcher_of_the_connection_that_raises_does_not_end_it(stage: St
     assert stage.now - begun < 2
 
 
-async def test_a_listener_that_raises_a_cancellation_takes_nothing_from_the_next_one(stage: Stage, caplog):
+async def test_listener_that_raises_cancelled_error_does_not_affect_the_next(stage: Stage, caplog):
     caplog.set_level(logging.CRITICAL, "tailwire")
 
     class Bad(MessageListener):

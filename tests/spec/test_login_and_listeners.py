@@ -38,7 +38,7 @@ spec = pytest.mark.spec
     ],
 )
 @pytest.mark.virtual
-async def test_init_fails_with_what_is_no_good(app_id: str, builder: AppSettingsBuilder):
+async def test_init_refuses_invalid_settings(app_id: str, builder: AppSettingsBuilder):
     chat = ChatClient(app_id, builder.build(), session_store=MemorySessionStore())
     with pytest.raises(CometChatException) as caught:
         await chat.init()
@@ -59,7 +59,7 @@ async def test_init_succeeds_and_may_be_called_again(stage: Stage):
 @spec("S16")
 @pytest.mark.virtual
 @pytest.mark.parametrize("settings", [AppSettingsBuilder().set_region("us"), "http://127.0.0.1:8480", None])
-async def test_init_says_that_settings_are_none(settings):
+async def test_init_refuses_values_that_are_not_settings(settings):
     chat = ChatClient("app", settings, session_store=MemorySessionStore())
     with pytest.raises(CometChatException, match=r"ERR_CHAT_API_FAILURE.*build\(\)"):
         await chat.init()
@@ -67,7 +67,7 @@ async def test_init_says_that_settings_are_none(settings):
 
 
 @pytest.mark.virtual
-async def test_a_call_before_init_says_so():
+async def test_call_before_init_is_refused():
     chat = ChatClient("app", AppSettingsBuilder().set_region("us").build(), session_store=MemorySessionStore())
     with pytest.raises(CometChatException, match="COMETCHAT_INITIALIZATION_NOT_DONE"):
         await chat.login("alice", auth_key="k")
@@ -77,7 +77,7 @@ async def test_a_call_before_init_says_so():
 
 
 @spec("S25", "S26")
-async def test_login_with_key_and_with_token_and_its_failures(stage: Stage):
+async def test_login_succeeds_or_fails_with_key_and_token(stage: Stage):
     alice = stage.actor()
     await alice.chat.init()
     alice.listen()
@@ -100,7 +100,7 @@ async def test_login_with_key_and_with_token_and_its_failures(stage: Stage):
     await alice.ears.until(lambda: alice.ears.all("login") == ["alice"])
 
 
-async def test_login_without_network(stage: Stage):
+async def test_login_without_a_network_fails(stage: Stage):
     alice = stage.actor()
     await alice.chat.init()
     stage.network.cut()
@@ -109,7 +109,7 @@ async def test_login_without_network(stage: Stage):
     stage.network.restore()
 
 
-async def test_a_second_login_while_one_runs(stage: Stage):
+async def test_second_login_during_a_login_is_refused(stage: Stage):
     alice = stage.actor()
     await alice.chat.init()
     first = asyncio.create_task(alice.chat.login("alice", auth_key=stage.server.auth_key))
@@ -120,7 +120,7 @@ async def test_a_second_login_while_one_runs(stage: Stage):
 
 
 @spec("S21", "S22", "S23")
-async def test_status_and_listener_agree_through_the_cycle(stage: Stage):
+async def test_status_and_listener_calls_agree(stage: Stage):
     alice = await stage.enter("alice")
     assert alice.chat.get_connection_status() == alice.chat.connection.status == "connected"
     seen: list[tuple[str, str]] = []
@@ -145,7 +145,7 @@ async def test_status_and_listener_agree_through_the_cycle(stage: Stage):
 
 
 @spec("S21", "S22")
-async def test_feature_throttled(stage: Stage):
+async def test_throttled_features_are_reported(stage: Stage):
     alice = await stage.enter("alice")
     await stage.pass_time(1)  # caught up
     stream = alice.chat.events()
@@ -176,7 +176,7 @@ async def test_messages_reach_the_receiver_and_other_devices_of_the_sender(stage
 
 
 @spec("S27")
-async def test_the_same_id_replaces_a_listener(stage: Stage):
+async def test_listener_with_the_same_id_is_replaced(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     other = Ears()
     bob.chat.add_message_listener("ears", other)
@@ -190,7 +190,7 @@ async def test_the_same_id_replaces_a_listener(stage: Stage):
 
 
 @spec("S24")
-async def test_presence_for_those_who_subscribed(stage: Stage):
+async def test_presence_is_received_by_subscribers(stage: Stage):
     watching, other = await stage.enter("alice", presence=True), await stage.enter("carol")
     bob = await stage.enter("bob")
     second = await stage.enter("bob")
@@ -207,7 +207,7 @@ async def test_presence_for_those_who_subscribed(stage: Stage):
 
 
 @spec("S24")
-async def test_presence_of_friends_and_by_role(stage: Stage):
+async def test_presence_can_be_limited_to_friends_and_roles(stage: Stage):
     async with Rest(stage) as rest:
         await rest("POST", "/roles", json={"role": "staff", "name": "Staff"})
         await rest.user("dora", role="staff")
@@ -230,7 +230,7 @@ async def test_presence_of_friends_and_by_role(stage: Stage):
 
 
 @spec("S20")
-async def test_get_logged_in_user_is_the_way_to_check(stage: Stage):
+async def test_get_logged_in_user_shows_the_session(stage: Stage):
     alice = stage.actor(auto=False)
     await alice.chat.init()
     assert alice.chat.get_logged_in_user() is None
@@ -307,7 +307,7 @@ async def test_wait_disconnected(stage: Stage):
     await bob.chat.wait_disconnected()
     bob.chat.set_app_state("foreground")
     await bob.connected()
-    stage.network.half_open("")  # the closing frame is not answered
+    stage.network.half_open("")  # the close frame is not answered
     bob.chat.set_app_state("background")
     with pytest.raises(TimeoutError):
         await bob.chat.wait_disconnected(0.2)
@@ -316,7 +316,7 @@ async def test_wait_disconnected(stage: Stage):
         await bob.chat.wait_disconnected()
 
 
-async def test_a_client_says_to_which_event_loop_it_belongs(stage: Stage):
+async def test_client_refuses_another_event_loop(stage: Stage):
     actor = stage.actor()
     with pytest.raises(CometChatException) as refused:
         actor.chat.event_loop()
@@ -342,7 +342,7 @@ async def test_a_client_says_to_which_event_loop_it_belongs(stage: Stage):
 
 
 @spec("K4")
-async def test_listeners_that_raise_block_or_call_the_sdk(stage: Stage, caplog):
+async def test_listeners_may_raise_block_or_call_the_sdk(stage: Stage, caplog):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     order: list[str] = []
 
@@ -375,7 +375,7 @@ async def test_listeners_that_raise_block_or_call_the_sdk(stage: Stage, caplog):
 
 
 @spec("K4")
-async def test_a_removed_listener_is_not_called_again_though_messages_wait(stage: Stage):
+async def test_removed_listener_is_not_called_for_waiting_messages(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     got: list[str] = []
 
@@ -407,7 +407,7 @@ async def test_a_listener_may_close_the_client(stage: Stage):
 
 
 @spec("K4")
-async def test_a_slow_app_stops_the_reading_and_loses_nothing(stage: Stage):
+async def test_slow_app_pauses_reading_and_loses_nothing(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     gate = asyncio.Event()
 
@@ -429,7 +429,7 @@ async def test_a_slow_app_stops_the_reading_and_loses_nothing(stage: Stage):
     assert bob.ears.texts == [str(n) for n in range(1300)]
 
 
-async def test_two_clients_of_one_user_and_app_do_not_drive_each_other_out(stage: Stage):
+async def test_two_clients_of_one_user_stay_connected(stage: Stage):
     store = MemorySessionStore()
     one = await stage.enter("alice", store=store)
     two = stage.actor(store=store)
@@ -442,7 +442,7 @@ async def test_two_clients_of_one_user_and_app_do_not_drive_each_other_out(stage
 
 
 @spec("S27")
-async def test_a_server_that_sends_a_device_its_own_message_is_not_heard(stage: Stage):
+async def test_own_message_echoed_by_the_server_is_ignored(stage: Stage):
     from tailwire.server.fanout.frames import text_frame
 
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
@@ -457,7 +457,7 @@ async def test_a_server_that_sends_a_device_its_own_message_is_not_heard(stage: 
 
 
 @spec("S25")
-async def test_a_login_that_fails_halfway_leaves_the_session_as_it_was(stage: Stage):
+async def test_login_that_fails_halfway_keeps_the_session(stage: Stage):
     phone = await stage.enter("alice")
 
     async def fail(token):
@@ -489,7 +489,7 @@ async def test_another_user_may_log_in_on_the_same_client(stage: Stage):
 
 
 @spec("K4", "S27")
-async def test_a_listener_that_another_removes_is_not_called_for_the_same_message(stage: Stage):
+async def test_listener_removed_by_another_is_not_called_for_the_same_message(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     heard: list[str] = []
 
@@ -510,7 +510,7 @@ async def test_a_listener_that_another_removes_is_not_called_for_the_same_messag
 
 
 @spec("S24")
-async def test_a_user_who_is_back_at_once_is_online_in_the_end(stage: Stage):
+async def test_user_who_reconnects_immediately_ends_online(stage: Stage):
     watching, bob = await stage.enter("alice", presence=True), await stage.enter("bob")
     users = stage.server.parts.store.users
     honest = users.seen
@@ -529,7 +529,7 @@ async def test_a_user_who_is_back_at_once_is_online_in_the_end(stage: Stage):
     assert (await watching.chat.get_user("bob")).status == "online"
 
 
-async def test_a_socket_that_ends_while_it_is_being_admitted_leaves_nothing_behind(stage: Stage):
+async def test_socket_that_ends_during_authentication_leaves_nothing(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     sessions, hub = stage.server.parts.actions.sessions, stage.server.parts.gateway._hub
     for name in ("admit", "groups_of"):
@@ -550,7 +550,7 @@ async def test_a_socket_that_ends_while_it_is_being_admitted_leaves_nothing_behi
 
 
 @spec("S24")
-async def test_another_host_and_port_for_the_socket(stage: Stage):
+async def test_socket_may_use_another_host_and_port(stage: Stage):
     from tailwire.testing.virtual import world
 
     builder = AppSettingsBuilder().override_client_host(stage.server.url).set_web_socket_host("elsewhere")
@@ -579,7 +579,7 @@ async def test_login_of_the_user_who_is_logged_in_keeps_the_session(stage: Stage
     await alice.say("bob", "missed")
     again = stage.actor(store=store)
     await again.chat.init()
-    await stage.pass_time(0.002)  # the connection is under way: it may hand over what was missed during the login
+    await stage.pass_time(0.002)  # the connection is being opened: it may hand over what was missed during the login
     assert (await again.chat.login("bob", auth_key=stage.server.auth_key)).name == "Bob"
     events = again.chat.events()
     async with asyncio.timeout(30):
@@ -606,7 +606,7 @@ async def test_events_during_a_login_are_handed_over_after_it(stage: Stage):
     honest = connector.me
 
     async def me(token: str):
-        if asyncio.current_task().get_name() != "tailwire connection":  # the connection itself is quick
+        if asyncio.current_task().get_name() != "tailwire connection":  # the connection itself opens quickly
             await asyncio.sleep(5)
         return await honest(token)
 
@@ -656,7 +656,7 @@ async def first(events, count):
 
 @spec("S25")
 @pytest.mark.parametrize("kept", ["valid", "expired"])
-async def test_login_replaces_a_rejected_token_and_keeps_the_place(stage: Stage, kept):
+async def test_login_replaces_a_rejected_token_and_keeps_the_position(stage: Stage, kept):
     store, alice = MemorySessionStore(), await stage.enter("alice")
     phone = stage.actor(store=store)
     await phone.chat.init()
@@ -678,7 +678,7 @@ async def test_login_replaces_a_rejected_token_and_keeps_the_place(stage: Stage,
 
 
 @spec("S25")
-async def test_login_with_another_token_of_the_same_user_keeps_the_place(stage: Stage):
+async def test_login_with_another_token_of_the_same_user_keeps_the_position(stage: Stage):
     alice, phone = await stage.enter("alice"), await stage.enter("bob", auto=False)
     await alice.say("bob", "missed")
     made = await stage.server.parts.actions.sessions.create_token("bob")
@@ -688,7 +688,7 @@ async def test_login_with_another_token_of_the_same_user_keeps_the_place(stage: 
 
 
 @spec("S25", "S16")
-async def test_login_of_the_kept_user_needs_no_network(stage: Stage):
+async def test_login_of_the_saved_user_needs_no_network(stage: Stage):
     store, alice = MemorySessionStore(), await stage.enter("alice")
     phone = stage.actor(store=store)
     await phone.chat.init()
@@ -706,7 +706,7 @@ async def test_login_of_the_kept_user_needs_no_network(stage: Stage):
 
 
 @spec("C12")
-async def test_login_of_the_kept_user_lifts_a_disconnect(stage: Stage):
+async def test_login_of_the_saved_user_lifts_a_disconnect(stage: Stage):
     bob = await stage.enter("bob")
     await bob.chat.disconnect()
     await bob.chat.login("bob", auth_key=stage.server.auth_key)

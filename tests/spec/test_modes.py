@@ -95,7 +95,7 @@ async def test_background_drops_a_pending_attempt(stage: Stage):
 
 
 @spec("S7", "C10", "S23", "T4")
-async def test_a_lost_connection_comes_back_however_long_it_takes(stage: Stage):
+async def test_lost_connection_is_retried_without_limit(stage: Stage):
     alice = await stage.enter("alice")
     alice.ears.heard.clear()
     stage.network.cut()
@@ -144,7 +144,7 @@ async def test_connect_in_the_background_of_auto_mode_is_an_error(stage: Stage):
 
 @spec("C19", "I7")
 @pytest.mark.parametrize("words", ["bfb", "bfbf", "fbfbfbfb", "bfbfbfbfbfbfbf"])
-async def test_flapping_within_one_turn_ends_as_the_last_word_says(stage: Stage, words: str):
+async def test_last_state_change_within_one_loop_iteration_wins(stage: Stage, words: str):
     alice = await stage.enter("alice")
     for word in words:
         alice.chat.set_app_state("background" if word == "b" else "foreground")
@@ -173,7 +173,7 @@ async def test_manual_mode_waits_for_connect(stage: Stage):
 
 
 @spec("S9", "S15", "C12", "C14")
-async def test_disconnect_ends_the_events_until_connect(stage: Stage):
+async def test_disconnect_stops_events_until_connect(stage: Stage):
     alice = await stage.enter("alice")
     bob = await stage.enter("bob", auto=False)
     await bob.chat.connect()
@@ -191,7 +191,7 @@ async def test_disconnect_ends_the_events_until_connect(stage: Stage):
 
 
 @spec("S10", "C7", "I4", "S13")
-async def test_the_window_is_thirty_seconds_to_the_second(stage: Stage):
+async def test_background_window_lasts_exactly_thirty_seconds(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     await alice.chat.connect()
     alice.chat.set_app_state("background")
@@ -217,7 +217,7 @@ async def test_messages_sent_after_the_window_arrive_with_the_next_connection(st
 
 
 @spec("S11", "C5")
-async def test_ping_starts_the_window_again(stage: Stage):
+async def test_ping_restarts_the_window(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     await alice.chat.connect()
     alice.chat.set_app_state("background")
@@ -271,7 +271,7 @@ async def test_manual_mode_reconnects_by_itself_in_the_foreground(stage: Stage):
 
 
 @spec("C11", "S15")
-async def test_a_loss_in_the_background_of_manual_mode_needs_connect(stage: Stage):
+async def test_connection_lost_in_the_background_of_manual_mode_needs_connect(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     await alice.chat.connect()
     alice.chat.set_app_state("background")
@@ -312,18 +312,18 @@ async def test_connect_in_the_background_of_manual_mode_starts_a_window(stage: S
 
 
 @spec("C18")
-async def test_connect_in_the_background_starts_an_open_socket_s_window_again_for_both_sides(stage: Stage):
+async def test_connect_in_the_background_restarts_the_window_on_both_sides(stage: Stage):
     alice, bob = await stage.enter("alice", auto=False), await stage.enter("bob")
     await alice.chat.connect()
     alice.chat.set_app_state("background")
     await stage.pass_time(26)
-    await alice.chat.start_typing("bob", "user")  # both sides have said and heard something: nobody pings meanwhile
+    await alice.chat.start_typing("bob", "user")  # both sides have sent and received frames, so neither pings
     called = stage.now
     await alice.chat.connect()
     while stage.now < called + 27:
         await bob.say("alice", "are you there?")
         await stage.pass_time(2)
-    assert alice.status is CONNECTED  # the server counts a window of its own
+    assert alice.status is CONNECTED  # the server measures the window, too
     await stage.pass_time(called + 30.1 - stage.now)
     assert alice.status is DISCONNECTED
 
@@ -333,7 +333,7 @@ async def test_connect_in_the_background_starts_an_open_socket_s_window_again_fo
 
 @spec("C4", "C6", "S19")
 @pytest.mark.parametrize("auto", [True, False])
-async def test_ping_succeeds_with_a_socket_and_fails_without(stage: Stage, auto: bool):
+async def test_ping_requires_a_socket(stage: Stage, auto: bool):
     alice = await stage.enter("alice", auto=auto)
     await alice.chat.connect()
     assert await alice.chat.ping() == "ping successful"
@@ -343,7 +343,7 @@ async def test_ping_succeeds_with_a_socket_and_fails_without(stage: Stage, auto:
 
 @spec("C13", "I9")
 @pytest.mark.parametrize("auto", [True, False])
-async def test_connect_fails_with_its_attempt_and_the_wish_stays(stage: Stage, auto: bool):
+async def test_failed_connect_is_still_retried(stage: Stage, auto: bool):
     alice = await stage.enter("alice", auto=auto)
     await alice.chat.disconnect()
     stage.network.cut()
@@ -371,7 +371,7 @@ async def test_disconnect_while_connecting_abandons_the_attempt(stage: Stage, au
 
 
 @spec("C16", "C17")
-async def test_connect_joins_what_is_under_way(stage: Stage):
+async def test_connect_joins_a_pending_attempt(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     together = await asyncio.gather(*(alice.chat.connect() for _ in range(5)))
     assert together == ["Web socket connection successful"] * 5
@@ -381,7 +381,7 @@ async def test_connect_joins_what_is_under_way(stage: Stage):
 
 
 @spec("C17", "T4")
-async def test_connect_cuts_a_waiting_time_short(stage: Stage):
+async def test_connect_ends_a_wait(stage: Stage):
     alice = await stage.enter("alice")
     stage.network.cut()
     await stage.pass_time(300)
@@ -394,7 +394,7 @@ async def test_connect_cuts_a_waiting_time_short(stage: Stage):
 
 
 @spec("C20", "T5")
-async def test_the_network_hint_hastens_an_attempt(stage: Stage):
+async def test_online_hint_ends_a_wait(stage: Stage):
     alice = await stage.enter("alice")
     stage.network.cut()
     alice.chat.set_network("offline")
@@ -408,7 +408,7 @@ async def test_the_network_hint_hastens_an_attempt(stage: Stage):
 
 
 @spec("C20")
-async def test_the_network_hint_replaces_an_attempt_that_hangs(stage: Stage):
+async def test_online_hint_replaces_a_hanging_attempt(stage: Stage):
     alice = await stage.enter("alice")
     alice.chat.set_network("offline")
     stage.network.swallowing = True
@@ -421,7 +421,7 @@ async def test_the_network_hint_replaces_an_attempt_that_hangs(stage: Stage):
 
 
 @spec("C21", "T3")
-async def test_the_offline_hint_probes_and_is_not_trusted(stage: Stage):
+async def test_offline_hint_only_probes(stage: Stage):
     alice = await stage.enter("alice")
     alice.chat.set_network("offline")
     await stage.pass_time(60)
@@ -451,7 +451,7 @@ async def test_a_rejected_token_ends_the_session(stage: Stage):
 
 
 @spec("C22")
-async def test_a_token_provider_is_asked_once_for_a_rejected_token(stage: Stage):
+async def test_token_provider_is_called_once_for_a_rejected_token(stage: Stage):
     store, asked = MemorySessionStore(), []
 
     async def provide() -> str:
@@ -468,7 +468,7 @@ async def test_a_token_provider_is_asked_once_for_a_rejected_token(stage: Stage)
 
 
 @spec("C22")
-async def test_a_token_provider_that_gives_a_bad_token_is_not_asked_for_ever(stage: Stage):
+async def test_token_provider_with_invalid_tokens_is_not_called_forever(stage: Stage):
     store, asked = MemorySessionStore(), []
 
     async def provide() -> str:
@@ -490,7 +490,7 @@ def _hash_of(store: MemorySessionStore, stage: Stage) -> str:
 
 
 @spec("C23", "S25", "I8")
-async def test_logout_closes_and_forgets(stage: Stage):
+async def test_logout_closes_the_socket_and_forgets_the_session(stage: Stage):
     store = MemorySessionStore()
     alice = await stage.enter("alice", store=store)
     token = store.load(stage.server.app_id)["auth_token"]
@@ -504,7 +504,7 @@ async def test_logout_closes_and_forgets(stage: Stage):
 
 
 @spec("S17", "S18", "S19")
-async def test_calls_without_a_user(stage: Stage):
+async def test_calls_without_a_login_are_refused(stage: Stage):
     nobody = stage.actor()
     await nobody.chat.init()
     for call, details in (
@@ -532,7 +532,7 @@ async def test_a_cancelled_call_changes_nothing(stage: Stage):
 
 
 @spec("I10")
-async def test_aclose_while_everything_is_under_way(stage: Stage):
+async def test_aclose_ends_everything_in_progress(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     stage.network.delay = 0.5
     waiting = asyncio.create_task(alice.chat.connect())
@@ -547,7 +547,7 @@ async def test_aclose_while_everything_is_under_way(stage: Stage):
 
 
 @spec("I7")
-async def test_the_last_socket_is_gone_before_the_next_is_opened(stage: Stage):
+async def test_next_socket_opens_after_the_last_is_closed(stage: Stage):
     alice = await stage.enter("alice")
     stage.network.delay = 0.05
     alice.chat.set_app_state("background")
@@ -567,7 +567,7 @@ def _is_websocket(transport) -> bool:
 # Several sources of the app's state.
 
 
-async def test_the_client_is_in_the_background_while_any_source_says_so(stage: Stage):
+async def test_client_is_in_the_background_while_any_source_reports_it(stage: Stage):
     alice = await stage.enter("alice")
     alice.chat.set_app_state("background", reason="window")
     alice.chat.set_app_state("background", reason="sleep")
@@ -579,7 +579,7 @@ async def test_the_client_is_in_the_background_while_any_source_says_so(stage: S
     await alice.connected()
 
 
-async def test_explain_names_who_says_background(stage: Stage):
+async def test_explain_names_the_sources_of_background(stage: Stage):
     alice = await stage.enter("alice")
     alice.chat.set_app_state("background")
     assert "the app is in the background and" in alice.chat.connection.explain()
@@ -590,7 +590,7 @@ async def test_explain_names_who_says_background(stage: Stage):
 
 
 @pytest.mark.parametrize("state", ["background", "foreground"])
-async def test_a_reason_that_is_no_name_is_refused(stage: Stage, state):
+async def test_invalid_reason_names_are_refused(stage: Stage, state):
     alice = await stage.enter("alice")
     for reason in (["window"], None, 5, b"window"):
         with pytest.raises(TypeError, match="give a name, as text"):
@@ -601,7 +601,7 @@ async def test_a_reason_that_is_no_name_is_refused(stage: Stage, state):
     assert alice.status is CONNECTED
 
 
-async def test_reasons_that_are_never_taken_back_come_to_an_end(stage: Stage):
+async def test_number_of_reasons_is_limited(stage: Stage):
     alice = await stage.enter("alice")
     for n in range(100):
         alice.chat.set_app_state("background", reason=f"window {n}")

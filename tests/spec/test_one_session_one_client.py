@@ -31,7 +31,7 @@ async def test_a_second_client_is_refused_and_the_first_keeps_its_queue(stage: S
     stage.network.restore()
 
 
-async def test_the_claim_ends_with_its_process(stage: Stage, tmp_path):
+async def test_claim_on_a_session_ends_with_its_process(stage: Stage, tmp_path):
     code = (
         "import sys; from tailwire import FileSessionStore;"
         f"release = FileSessionStore({str(tmp_path)!r}).claim({stage.server.app_id!r}); print('has it', flush=True);"
@@ -56,4 +56,4 @@ def test_queue_files_are_synced_before_they_are_renamed(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", lambda a, b: (done.append("replace"), replace(a, b)))
     FileSessionStore(tmp_path).save_outbox("app", "alice", {"entries": []})
     assert done[:2] == ["sync", "replace"]
-    assert done[2:] == ([] if os.name == "nt" else ["sync"])  # the folder, too
+    assert done[2:] == ([] if os.name == "nt" else ["sync"])  # the folder is synced, too

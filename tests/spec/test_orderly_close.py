@@ -24,12 +24,12 @@ class Slow(MessageListener):
 
 @spec("K1", "K4")
 @pytest.mark.parametrize("offline", [False, True])
-async def test_closed_amid_a_backlog(stage: Stage, offline):
+async def test_close_with_a_backlog_loses_and_repeats_nothing(stage: Stage, offline):
     store = MemorySessionStore()
     alice, bob = await stage.enter("alice", store=store), await stage.enter("bob")
     slow = Slow(4.0)
     alice.chat.add_message_listener("slow", slow)
-    if offline:  # then all of it comes with one page of history
+    if offline:  # then all messages arrive with one page of history
         alice.chat.set_app_state("background")
     for n in range(10):
         await bob.say("alice", str(n))
@@ -37,7 +37,7 @@ async def test_closed_amid_a_backlog(stage: Stage, offline):
     await stage.pass_time(10)
     begin = stage.now
     await alice.chat.aclose()
-    assert stage.now - begin <= 4  # it waits for the callback that runs
+    assert stage.now - begin <= 4  # close waits for the running callback
     assert slow.begun == slow.ended == ["0", "1", "2"]
     again = stage.actor(store=store)
     await again.chat.init()
@@ -47,7 +47,7 @@ async def test_closed_amid_a_backlog(stage: Stage, offline):
 
 
 @spec("K1", "K4")
-async def test_a_callback_that_does_not_end_is_cancelled_and_its_message_comes_again(stage: Stage):
+async def test_endless_callback_is_cancelled_and_its_message_repeated(stage: Stage):
     store = MemorySessionStore()
     alice, bob = await stage.enter("alice", store=store), await stage.enter("bob")
     slow = Slow(1000.0)
@@ -65,7 +65,7 @@ async def test_a_callback_that_does_not_end_is_cancelled_and_its_message_comes_a
 
 
 @spec("K1", "S2")
-async def test_events_during_a_second_login_of_the_same_user_come_once(stage: Stage):
+async def test_events_during_a_second_login_are_handed_over_once(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
 
     async def say(n: int) -> None:

@@ -11,7 +11,7 @@ async def form_for(rest: Rest, name: str, size: int):
     return (await rest("POST", "/files/upload-url", as_="alice", json=files))["f"]
 
 
-async def test_users_see_block_and_unblock_for_themselves(stage):
+async def test_users_block_and_unblock_each_other(stage):
     async with Rest(stage) as rest:
         blocked = await rest("POST", "/blockedusers", as_="alice", json={"blockedUids": ["bob", "carol"]})
         assert {uid: outcome["success"] for uid, outcome in blocked.items()} == {"bob": True, "carol": True}
@@ -20,7 +20,7 @@ async def test_users_see_block_and_unblock_for_themselves(stage):
         assert [user["uid"] for user in await rest("GET", "/blockedusers", as_="alice")] == ["carol"]
 
 
-async def test_logging_out_ends_the_session_of_one_token(stage):
+async def test_logout_ends_only_the_session_of_its_token(stage):
     async with Rest(stage) as rest:
         first, second = [
             (await rest("POST", "/users/alice/auth_tokens", json={"force": True}))["authToken"] for _ in "12"
@@ -47,7 +47,7 @@ async def test_online_users_and_members_are_counted_with_a_pass(stage):
         assert refused.status_code == 401
 
 
-async def test_reports_of_sessions_are_taken_and_not_kept(stage):
+async def test_session_reports_are_accepted_and_discarded(stage):
     async with Rest(stage) as rest:
         for path in ("/ping", "/user_sessions"):
             assert await rest("POST", path, headers={"apikey": ""}, json={"device": "d"}) == {"success": True}

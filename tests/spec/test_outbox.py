@@ -45,7 +45,7 @@ async def test_messages_queued_offline_are_sent_when_online(stage: Stage):
     entries = [alice.chat.queue_message(text(str(n))) for n in range(5)]
     await stage.pass_time(120)
     assert [e.status for e in alice.chat.queued_messages()] == [PENDING] * 5
-    assert entries[0].error.code == "NO_INTERNET_CONNECTION"  # why it waits
+    assert entries[0].error.code == "NO_INTERNET_CONNECTION"  # the reason for the wait
     stage.network.restore()
     back = stage.now
     stored = [await entry.result() for entry in entries]
@@ -65,11 +65,11 @@ async def test_messages_queued_offline_are_sent_when_online(stage: Stage):
 
 
 @spec("K5")
-async def test_a_connection_that_comes_back_is_not_waited_past(stage: Stage):
+async def test_restored_connection_ends_the_outbox_wait(stage: Stage):
     alice, bob = await stage.enter("alice", outbox=True), await stage.enter("bob")
     stage.network.cut()
     alice.chat.queue_message(text("soon"))
-    await stage.pass_time(600)  # it tries once a minute by now
+    await stage.pass_time(600)  # the outbox retries once a minute by now
     stage.network.restore()
     alice.chat.set_network("online")
     bob.chat.set_network("online")
@@ -79,7 +79,7 @@ async def test_a_connection_that_comes_back_is_not_waited_past(stage: Stage):
 
 
 @spec("K5")
-async def test_over_a_restart_of_the_app(stage: Stage, store):
+async def test_outbox_survives_a_restart_of_the_app(stage: Stage, store):
     alice, bob = await stage.enter("alice", outbox=True, store=store), await stage.enter("bob")
     stage.network.cut()
     alice.chat.queue_message(text("one"))
@@ -111,13 +111,13 @@ async def test_over_a_restart_of_the_app(stage: Stage, store):
 
 
 @spec("K5", "K3")
-async def test_an_app_that_dies_between_send_and_answer_sends_it_once(stage: Stage, store):
+async def test_message_is_sent_once_by_an_app_killed_before_the_response(stage: Stage, store):
     alice, bob = await stage.enter("alice", outbox=True, store=store), await stage.enter("bob")
     entry = alice.chat.queue_message(text("once"))
     saved = store.load_outbox(stage.server.app_id, "alice")
     await entry.result()
     await alice.chat.aclose()
-    store.save_outbox(stage.server.app_id, "alice", saved)  # as it was when the app died
+    store.save_outbox(stage.server.app_id, "alice", saved)  # the file as the app left it when it died
     again = stage.actor(outbox=True, store=store)
     await again.chat.init()
     (kept,) = again.chat.queued_messages()
@@ -128,7 +128,7 @@ async def test_an_app_that_dies_between_send_and_answer_sends_it_once(stage: Sta
 
 
 @spec("K5")
-async def test_one_that_is_refused_holds_up_none_and_can_be_tried_again(stage: Stage, store):
+async def test_refused_message_does_not_delay_others_and_can_be_retried(stage: Stage, store):
     alice, bob = await stage.enter("alice", outbox=True, store=store), await stage.enter("bob")
     carol = await stage.enter("carol")
     await bob.chat.block_users(["alice"])
@@ -153,12 +153,12 @@ async def test_one_that_is_refused_holds_up_none_and_can_be_tried_again(stage: S
 
 
 @spec("K5")
-async def test_cancelling(stage: Stage):
+async def test_queued_message_can_be_cancelled(stage: Stage):
     alice, bob = await stage.enter("alice", outbox=True), await stage.enter("bob")
     stage.network.cut()
     first, second = alice.chat.queue_message(text("first")), alice.chat.queue_message(text("second"))
     await stage.pass_time(0.1)
-    assert not first.cancel()  # it is on its way
+    assert not first.cancel()  # it is being sent
     assert second.cancel()
     assert not second.cancel()
     with pytest.raises(CometChatException) as caught:
@@ -186,7 +186,7 @@ async def test_logging_out_removes_the_outbox(stage: Stage, store):
 
 
 @spec("K5")
-async def test_its_bounds_and_what_it_does_not_take(stage: Stage):
+async def test_outbox_is_bounded_and_refuses_unsupported_messages(stage: Stage):
     alice = await stage.enter("alice", outbox=2)
     stage.network.cut()
     for n in range(2):
@@ -208,7 +208,7 @@ async def test_its_bounds_and_what_it_does_not_take(stage: Stage):
 
 
 @spec("K5", "T6")
-async def test_it_waits_as_long_as_the_server_asks(stage: Stage, tmp_path):
+async def test_outbox_obeys_retry_after(stage: Stage, tmp_path):
     await stage.server.stop()
     quiet = {f"{name}_per_minute": 0 for name in ("requests", "logins", "core", "standard")}
     stage.server = VirtualServer(tmp_path, Settings(data=str(tmp_path), sends_per_minute=4, **quiet))
@@ -224,7 +224,7 @@ async def test_it_waits_as_long_as_the_server_asks(stage: Stage, tmp_path):
 
 
 @spec("K5")
-async def test_a_damaged_file_stops_nothing(stage: Stage, store, caplog):
+async def test_damaged_outbox_file_is_tolerated(stage: Stage, store, caplog):
     alice = await stage.enter("alice", outbox=True, store=store)
     stage.network.cut()
     for words in ("one", "two"):
@@ -247,7 +247,7 @@ async def test_a_damaged_file_stops_nothing(stage: Stage, store, caplog):
 
 
 @spec("K5")
-async def test_a_store_of_the_apps_own_may_know_nothing_of_it(stage: Stage):
+async def test_custom_store_without_outbox_support_is_accepted(stage: Stage):
     class Plain:
         def __init__(self):
             kept = MemorySessionStore()
@@ -260,7 +260,7 @@ async def test_a_store_of_the_apps_own_may_know_nothing_of_it(stage: Stage):
 
 
 @spec("K5")
-async def test_two_users_of_one_device_have_an_outbox_each(stage: Stage, store):
+async def test_users_of_one_device_have_separate_outboxes(stage: Stage, store):
     alice = await stage.enter("alice", outbox=True, store=store)
     stage.network.cut()
     alice.chat.queue_message(text("from alice"))

@@ -69,7 +69,7 @@ async def test_groups(stage, operation):
                     assert answer.status_code == 200, (role, method, path, answer.text)
                 if operation != "delete" or code:
                     await rest("DELETE", "/groups/g")
-            # The app itself may do whatever anybody may.
+            # The app itself may do everything.
             if operation not in ("join", "leave", "remove_owner", "change_owner"):
                 await make_group(rest, "private" if role == "outsider" else "public")
                 method, path, more = group_requests("")[operation][0]
@@ -140,7 +140,7 @@ async def test_messages(stage, operation):
                             await rest.refused(code, request[0], none, as_=who, **_none(request[2], made["id"]))
                     else:
                         await rest(request[0], request[1], as_=who, **request[2])
-                        if role in ("sender", "author"):  # another device of theirs
+                        if role in ("sender", "author"):  # another device of the user
                             other = {"headers": {"resource": "another device"}}
                             if operation != "delete":
                                 await rest(request[0], request[1], as_=who, **other, **request[2])
@@ -184,7 +184,7 @@ async def test_users(stage, operation):
                         await rest(method, path, as_=me, **more)
                 shown = await rest("GET", sent, as_=other)
                 assert shown["data"]["text"] == ("hi" if code else "changed")
-                await rest("DELETE", sent, as_=me, json={})  # what was said may always be taken back
+                await rest("DELETE", sent, as_=me, json={})  # senders may always delete their messages
             elif operation == "block":
                 done = await rest("POST", "/blockedusers", as_=me, json={"blockedUids": [other]})
                 assert done[other].get("error", {}).get("code", "") == code
@@ -235,7 +235,7 @@ async def test_keys(stage, operation):
         (permissions.KeyOperation, permissions.KEYS),
     ],
 )
-def test_each_declared_operation_has_a_row(operations, table):
+def test_every_declared_operation_has_a_row(operations, table):
     assert list(get_args(operations)) == list(permissions.read_table(table))
 
 

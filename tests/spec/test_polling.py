@@ -36,7 +36,7 @@ async def entered(stage: Stage, uid: str, **settings) -> Actor:
 
 @spec("T8")
 @pytest.mark.parametrize("status", [426, 403, 200])
-async def test_messages_come_from_history_and_the_app_is_told_why(stage: Stage, status: int):
+async def test_polling_delivers_messages_and_reports_the_reason(stage: Stage, status: int):
     with behind_a_proxy(stage, status):
         bob = await entered(stage, "bob")
     alice = await stage.enter("alice")
@@ -53,7 +53,7 @@ async def test_messages_come_from_history_and_the_app_is_told_why(stage: Stage, 
 
 
 @spec("T8", "K1")
-async def test_the_socket_takes_over_and_nothing_comes_twice(stage: Stage):
+async def test_socket_takes_over_from_polling_without_duplicates(stage: Stage):
     with behind_a_proxy(stage):
         bob = await entered(stage, "bob")
     alice = await stage.enter("alice")
@@ -80,7 +80,7 @@ async def test_polling_can_be_switched_off(stage: Stage):
 
 
 @spec("T8")
-async def test_nobody_polls_in_the_background_or_after_disconnect(stage: Stage):
+async def test_polling_stops_in_the_background_and_after_disconnect(stage: Stage):
     with behind_a_proxy(stage):
         bob = await entered(stage, "bob")
     alice = await stage.enter("alice")
@@ -98,7 +98,7 @@ async def test_nobody_polls_in_the_background_or_after_disconnect(stage: Stage):
 
 
 @spec("T8", "I6")
-async def test_a_long_history_is_read_no_further_when_the_app_goes_to_the_background(stage: Stage):
+async def test_going_to_the_background_stops_reading_a_long_history(stage: Stage):
     with behind_a_proxy(stage):
         bob = await entered(stage, "bob")
     alice = await stage.enter("alice")

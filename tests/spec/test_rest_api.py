@@ -137,7 +137,7 @@ async def test_groups_members_and_bans(stage):
         made = await rest("POST", "/groups", json={"guid": "g", "name": "G", "type": "public", "members": members})
         assert (made["owner"], made["membersCount"]) == ("app_system", 2)
         assert made["members"]["participants"]["nobody"]["success"] is False
-        assert "alice" not in made["members"]["participants"]  # once, with the highest scope
+        assert "alice" not in made["members"]["participants"]  # listed once, with the highest scope
         action = made["members"]["admins"]["alice"]["data"]
         assert (action["category"], action["data"]["action"]) == ("action", "added")
         assert action["data"]["entities"]["by"]["entity"]["uid"] == "app_system"
@@ -401,7 +401,7 @@ async def test_every_base_path_and_the_rate_headers(stage):
         await rest.refused("ERR_API_NOT_FOUND", "PATCH", "/users")
 
 
-async def test_permanently_deleted_message_is_no_last_message(stage):
+async def test_permanently_deleted_message_is_not_shown_as_last_message(stage):
     async with Rest(stage) as rest:
         await rest.user("ann", "ben")
         place = {"receiver": "ben", "receiverType": "user"}

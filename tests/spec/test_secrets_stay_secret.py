@@ -11,7 +11,7 @@ from tailwire import CometChatException, Group
 from tailwire.testing.embedded import TestUser
 
 
-async def test_nothing_that_is_said_tells_a_secret(stage: Stage, tmp_path, caplog):
+async def test_no_output_contains_a_secret(stage: Stage, tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
     said: list[str] = []
 

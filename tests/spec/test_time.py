@@ -17,7 +17,7 @@ spec = pytest.mark.spec
 
 
 @spec("T1", "S10")
-async def test_an_app_that_was_frozen_in_the_background_knows_that_its_window_is_over(stage: Stage):
+async def test_frozen_background_app_detects_the_end_of_its_window(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     await alice.chat.connect()
     alice.chat.set_app_state("background")
@@ -29,12 +29,12 @@ async def test_an_app_that_was_frozen_in_the_background_knows_that_its_window_is
 
 
 @spec("T1", "T2", "T5")
-async def test_a_night_of_sleep_in_the_foreground_ends_with_a_fresh_connection(stage: Stage):
+async def test_foreground_app_reconnects_after_a_long_sleep(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     virtual_loop().sleep_machine(8 * 3600)
-    stage.network.swallowing = True  # the socket of yesterday is dead, however open it looks
+    stage.network.swallowing = True  # the old socket is dead, although it looks open
     await stage.pass_time(15)
-    assert bob.chat.connection.history[-1].status is CONNECTED  # probed before it is blamed
+    assert bob.chat.connection.history[-1].status is CONNECTED  # probed before it is abandoned
     await stage.pass_time(3.1)
     assert bob.status is not CONNECTED
     causes = [t.cause for t in bob.chat.connection.history]
@@ -47,7 +47,7 @@ async def test_a_night_of_sleep_in_the_foreground_ends_with_a_fresh_connection(s
 
 
 @spec("T2")
-async def test_a_sleep_that_the_socket_survived_is_only_probed(stage: Stage):
+async def test_socket_that_survived_a_sleep_is_only_probed(stage: Stage):
     alice = await stage.enter("alice")
     alice.ears.heard.clear()
     virtual_loop().sleep_machine(3600)
@@ -56,7 +56,7 @@ async def test_a_sleep_that_the_socket_survived_is_only_probed(stage: Stage):
 
 
 @spec("T3")
-async def test_a_dead_connection_is_noticed_within_eighteen_seconds(stage: Stage):
+async def test_dead_connection_is_detected_within_eighteen_seconds(stage: Stage):
     alice = await stage.enter("alice")
     begin = stage.now
     stage.network.swallowing = True
@@ -67,7 +67,7 @@ async def test_a_dead_connection_is_noticed_within_eighteen_seconds(stage: Stage
 
 
 @spec("T3")
-async def test_no_heartbeat_while_frames_come_in(stage: Stage):
+async def test_incoming_frames_replace_heartbeats(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     before = stage.server.parts.metrics.frames_in
     for n in range(20):
@@ -79,7 +79,7 @@ async def test_no_heartbeat_while_frames_come_in(stage: Stage):
 
 
 @spec("T3")
-async def test_the_servers_interval_is_used(stage: Stage):
+async def test_heartbeat_interval_of_the_server_is_used(stage: Stage):
     from dataclasses import replace
 
     authenticator = stage.server.parts.gateway._authenticator
@@ -92,7 +92,7 @@ async def test_the_servers_interval_is_used(stage: Stage):
 
 
 @spec("T4")
-async def test_waiting_times_are_short_at_first_and_grow_as_the_outage_lasts(stage: Stage):
+async def test_retry_delays_grow_during_an_outage(stage: Stage):
     alice = await stage.enter("alice")
     begin = stage.now
     stage.network.cut()
@@ -102,11 +102,11 @@ async def test_waiting_times_are_short_at_first_and_grow_as_the_outage_lasts(sta
     assert all(b - a <= 4.1 for a, b in pairs if a < 29)
     assert all(4.9 <= b - a <= 20.1 for a, b in pairs if 31 < a < 299)
     assert all(14.9 <= b - a <= 60.1 for a, b in pairs if a > 301)
-    assert attempts[-1] > 1100  # it never gives up
+    assert attempts[-1] > 1100  # it retries without limit
 
 
 @spec("T4", "S24")
-async def test_a_limit_of_attempts_can_be_set(stage: Stage):
+async def test_number_of_attempts_can_be_limited(stage: Stage):
     alice = await stage.enter("alice", attempts=3)
     stage.network.cut()
     await stage.pass_time(3600)
@@ -119,7 +119,7 @@ async def test_a_limit_of_attempts_can_be_set(stage: Stage):
 
 
 @spec("T5")
-async def test_after_a_server_closes_clients_spread_over_a_second(stage: Stage):
+async def test_clients_reconnect_spread_over_a_second_after_a_close(stage: Stage):
     bobs = [await stage.enter("bob") for _ in range(20)]
     await stage.pass_time(60)
     begin = stage.now
@@ -132,7 +132,7 @@ async def test_after_a_server_closes_clients_spread_over_a_second(stage: Stage):
 
 
 @spec("T6")
-async def test_a_restart_window_is_kept_and_shown(stage: Stage):
+async def test_restart_window_is_respected_and_shown(stage: Stage):
     bobs = [await stage.enter("bob") for _ in range(10)]
     await stage.pass_time(60)
     await stage.server.stop()
@@ -144,11 +144,11 @@ async def test_a_restart_window_is_kept_and_shown(stage: Stage):
         await bob.connected()
     begin = lost[0].at
     first = [next(t.at for t in b.chat.connection.history if t.at > begin and t.status is CONNECTING) for b in bobs]
-    assert max(first) - min(first) > 0.5  # spread over the two seconds that the server named
+    assert max(first) - min(first) > 0.5  # spread over the two seconds of the restart window
 
 
 @spec("T7")
-async def test_an_attempt_ends_after_ten_seconds(stage: Stage):
+async def test_attempt_times_out_after_ten_seconds(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     stage.network.swallowing = True
     begin = stage.now
@@ -160,18 +160,18 @@ async def test_an_attempt_ends_after_ten_seconds(stage: Stage):
 
 
 @spec("I7", "T1")
-async def test_a_socket_that_is_let_go_by_its_own_reader_is_read_no_more(stage: Stage):
+async def test_socket_abandoned_by_its_reader_is_not_read_further(stage: Stage):
     alice, bob = await stage.enter("alice", auto=False), await stage.enter("bob")
     await alice.chat.connect()
     alice.chat.set_app_state("background")
     pinging = asyncio.create_task(alice.chat.ping())
-    await stage.pass_time(0.006)  # the ping is there, its answer is on the way back
+    await stage.pass_time(0.006)  # the ping has arrived, and its answer is on the way back
     virtual_loop().sleep_machine(3600)
     await bob.say("alice", "too late for this socket")
     await stage.pass_time(1)
     assert isinstance((await asyncio.gather(pinging, return_exceptions=True))[0], CometChatException)
     inputs = [i["input"] for i in alice.chat._parts.driver.history.dump()["inputs"]]
-    assert "PongReceived" in inputs  # it was the answer that found that the window was over
+    assert "PongReceived" in inputs  # the answer revealed that the window had ended
     assert "SocketLost" not in inputs
     assert (alice.status, alice.ears.texts) == (DISCONNECTED, [])
     await alice.chat.connect()
@@ -179,7 +179,7 @@ async def test_a_socket_that_is_let_go_by_its_own_reader_is_read_no_more(stage: 
 
 
 @spec("T5", "T6")
-async def test_a_server_that_restarts_slowly_is_not_run_over_by_those_who_came_too_early(stage: Stage):
+async def test_slow_server_restart_spreads_early_clients(stage: Stage):
     """Who was asked back within a window and came before the server was there comes again in the rest of the window."""
     stage.server._settings = replace(stage.server._settings, restart_window=20.0)
     await stage.server.stop()
@@ -193,6 +193,6 @@ async def test_a_server_that_restarts_slowly_is_not_run_over_by_those_who_came_t
     for bob in bobs:
         await bob.connected()
     knocks = [t.at - begin for b in bobs for t in b.chat.connection.history if t.at > begin and t.status is CONNECTING]
-    assert len([at for at in knocks if at < 6]) > 10  # they came, and nobody was there
+    assert len([at for at in knocks if at < 6]) > 10  # they retried while the server was still down
     assert max(Counter(int(at) for at in knocks).values()) <= 12
     assert max(knocks) <= 20.5

@@ -66,7 +66,7 @@ async def enter(stage: Stage, provider: Provider | None = None, **more) -> tuple
 
 
 @pytest.mark.parametrize("auto", [True, False])
-async def test_a_token_is_renewed_before_it_ends_and_the_socket_stays(stage: Stage, auto: bool):
+async def test_token_is_renewed_before_expiry_on_the_same_socket(stage: Stage, auto: bool):
     store = MemorySessionStore()
     alice, provider = await enter(stage, store=store, auto=auto)
     if not auto:
@@ -81,14 +81,14 @@ async def test_a_token_is_renewed_before_it_ends_and_the_socket_stays(stage: Sta
     assert 6 <= len(provider.asked) <= 7
     gaps = [b - a for a, b in zip([begin, *provider.asked], provider.asked, strict=False)]
     assert all(LIFETIME - 61 <= gap <= LIFETIME - 29 for gap in gaps)  # one minute before at most, half at least
-    assert len({round(gap, 3) for gap in gaps}) > 1  # not all at the same moment
+    assert len({round(gap, 3) for gap in gaps}) > 1  # spread at random
     assert store.load(stage.server.app_id)["auth_token"] != first
     assert stage.server.parts.metrics.renewals >= 12
     assert stage.server.parts.metrics.closes["token rejected"] == 0
     assert (await alice.say("bob", "with the newest")).id
 
 
-async def test_the_old_token_may_be_taken_back_once_the_new_one_is_in_use(stage: Stage):
+async def test_old_token_may_be_revoked_after_renewal(stage: Stage):
     store = MemorySessionStore()
     alice, provider = await enter(stage, store=store)
     old = store.load(stage.server.app_id)["auth_token"]
@@ -101,7 +101,7 @@ async def test_the_old_token_may_be_taken_back_once_the_new_one_is_in_use(stage:
     assert alice.status is CONNECTED
 
 
-async def test_without_a_provider_it_ends_and_a_new_login_begins_anew(stage: Stage):
+async def test_token_without_a_provider_expires_and_a_new_login_starts_fresh(stage: Stage):
     store = MemorySessionStore()
     alice = await stage.enter("alice", store=store)
     await stage.pass_time(LIFETIME - 5)
@@ -110,7 +110,7 @@ async def test_without_a_provider_it_ends_and_a_new_login_begins_anew(stage: Sta
     assert alice.status is DISCONNECTED
     assert stage.server.parts.metrics.closes["token expired"] == 1
     assert store.load(stage.server.app_id)["expired"] is True
-    assert [e.code for e in alice.ears.all("error")] == []  # a loss, no failed attempt
+    assert [e.code for e in alice.ears.all("error")] == []  # a lost socket, not a failed attempt
     assert await code_of(alice.say("bob", "x")) == "ERR_AUTH_TOKEN_EXPIRED"
     assert await code_of(alice.chat.connect()) == "ERR_AUTH_TOKEN_EXPIRED"
     assert await code_of(alice.chat.login_with_auth_token(store.load(stage.server.app_id)["auth_token"])) == (
@@ -121,7 +121,7 @@ async def test_without_a_provider_it_ends_and_a_new_login_begins_anew(stage: Sta
     assert (await alice.say("bob", "x")).id
 
 
-async def test_a_provider_that_fails_is_asked_again_with_waits_of_its_own(stage: Stage):
+async def test_failing_provider_is_retried_with_its_own_backoff(stage: Stage):
     alice, provider = await enter(stage)
     provider.fails = True
     await stage.pass_time(LIFETIME - 25)
@@ -140,7 +140,7 @@ async def test_a_provider_that_fails_is_asked_again_with_waits_of_its_own(stage:
     assert "could not be renewed" not in alice.chat.connection.explain()
 
 
-async def test_a_provider_that_fails_for_long_costs_the_socket_and_not_the_session(stage: Stage):
+async def test_long_provider_failure_closes_the_socket_and_keeps_the_session(stage: Stage):
     store = MemorySessionStore()
     alice, provider = await enter(stage, store=store)
     provider.fails = True
@@ -154,7 +154,7 @@ async def test_a_provider_that_fails_for_long_costs_the_socket_and_not_the_sessi
 
 
 @pytest.mark.parametrize("what", ["nonsense", "somebody else's"])
-async def test_a_token_that_the_server_does_not_take_changes_nothing_until_the_old_one_ends(stage: Stage, what: str):
+async def test_refused_new_token_has_no_effect_until_the_old_one_expires(stage: Stage, what: str):
     alice, provider = await enter(stage)
     sessions = stage.server.parts.actions.sessions
     provider.gives = what if what == "nonsense" else (await sessions.create_token("bob"))["authToken"]
@@ -169,7 +169,7 @@ async def test_a_token_that_the_server_does_not_take_changes_nothing_until_the_o
     assert (await alice.say("bob", "still alice")).sender.uid == "alice"
 
 
-async def test_a_provider_that_gives_somebody_elses_token_for_a_rejected_one_ends_the_session(stage: Stage):
+async def test_provided_token_of_another_user_ends_the_session(stage: Stage):
     store = MemorySessionStore()
     alice, provider = await enter(stage, store=store)
     sessions = stage.server.parts.actions.sessions
@@ -184,13 +184,13 @@ async def test_a_provider_that_gives_somebody_elses_token_for_a_rejected_one_end
     asked = len(provider.asked)
     await stage.pass_time(300)
     assert await code_of(alice.say("carol", "x")) == "ERR_AUTH_TOKEN_EXPIRED"
-    assert len(provider.asked) == asked  # the session has ended: that is for a login to change
+    assert len(provider.asked) == asked  # the session has ended: only a login changes that
     assert store.load(stage.server.app_id)["expired"] is True
 
 
-async def test_a_slow_provider_is_asked_one_time_after_the_other(stage: Stage):
+async def test_provider_calls_do_not_overlap(stage: Stage):
     alice, provider = await enter(stage)
-    provider.takes = 15.0  # longer than an attempt may take
+    provider.takes = 15.0  # longer than the timeout of an attempt
     await stage.pass_time(LIFETIME + 30)
     provider.takes = 1.0
     await alice.connected()
@@ -200,7 +200,7 @@ async def test_a_slow_provider_is_asked_one_time_after_the_other(stage: Stage):
 
 
 @pytest.mark.parametrize("lost", [False, True])
-async def test_a_provider_that_never_answers_is_given_up(stage: Stage, lost: bool):
+async def test_provider_call_times_out(stage: Stage, lost: bool):
     alice, provider = await enter(stage)
     provider.takes = 1e9
     await stage.pass_time(LIFETIME - 29)
@@ -216,7 +216,7 @@ async def test_a_provider_that_never_answers_is_given_up(stage: Stage, lost: boo
     assert alice.ears.statuses.count(CONNECTED) == 1 + lost
 
 
-async def test_a_provider_that_never_answers_does_not_stand_in_the_way_when_the_token_has_ended(stage: Stage):
+async def test_hanging_provider_does_not_delay_the_end_of_an_expired_token(stage: Stage):
     alice, provider = await enter(stage)
     provider.takes = 1e9
     await stage.pass_time(LIFETIME + 5)
@@ -236,10 +236,10 @@ async def test_a_token_provided_while_the_socket_closes_is_used(stage: Stage):
     stage.network.drop()
     await stage.pass_time(LIFETIME)
     assert alice.status is CONNECTED
-    assert len(provider.asked) == 2  # once for each lifetime
+    assert len(provider.asked) == 2  # once per lifetime
 
 
-async def test_a_network_that_fails_is_no_reason_to_ask_the_provider_again(stage: Stage):
+async def test_network_failure_does_not_call_the_provider_again(stage: Stage):
     alice, provider = await enter(stage)
     me = alice.chat._parts.connector.me
 
@@ -248,7 +248,9 @@ async def test_a_network_that_fails_is_no_reason_to_ask_the_provider_again(stage
             stage.network.cut()
         return await me(token)
 
-    alice.chat._parts.tokens._me = cut_first  # the provider has answered, the server is not reached with what it gave
+    alice.chat._parts.tokens._me = (
+        cut_first  # the provider has returned a token, and the server cannot be reached with it
+    )
     await stage.pass_time(LIFETIME - 20)
     assert alice.status is not CONNECTED
     assert len(provider.asked) == 1
@@ -261,11 +263,11 @@ async def test_a_network_that_fails_is_no_reason_to_ask_the_provider_again(stage
     assert len(provider.asked) == 1
 
 
-async def test_while_there_is_no_socket_a_rejected_request_asks_once_for_all(stage: Stage):
+async def test_rejected_requests_without_a_socket_share_one_provider_call(stage: Stage):
     alice, provider = await enter(stage)
     alice.chat.set_app_state("background")
     await stage.pass_time(LIFETIME + 10)
-    assert provider.asked == []  # nobody needs one
+    assert provider.asked == []  # no token is needed
     stored = await asyncio.gather(*(alice.say("bob", f"{n}") for n in range(5)), alice.say("carol", "x"))
     assert [m.text for m in stored] == ["0", "1", "2", "3", "4", "x"]
     assert len(provider.asked) == 1
@@ -275,7 +277,7 @@ async def test_while_there_is_no_socket_a_rejected_request_asks_once_for_all(sta
     assert stage.server.parts.metrics.closes["token rejected"] == 0
 
 
-async def test_requests_do_not_ask_a_provider_that_fails_again_and_again(stage: Stage):
+async def test_requests_respect_the_provider_backoff(stage: Stage):
     alice, provider = await enter(stage)
     provider.fails = True
     alice.chat.set_app_state("background")
@@ -289,7 +291,7 @@ async def test_requests_do_not_ask_a_provider_that_fails_again_and_again(stage: 
     assert (await alice.say("bob", "x")).id
 
 
-async def test_a_token_that_ended_without_a_connection_is_not_tried(stage: Stage):
+async def test_token_that_expired_while_disconnected_is_not_tried(stage: Stage):
     alice, provider = await enter(stage)
     stage.network.cut()
     provider.takes = 0.5
@@ -317,7 +319,7 @@ async def test_logging_out_during_a_renewal_discards_the_token(stage: Stage):
     assert (await alice.say("carol", "x")).sender.uid == "bob"
 
 
-async def test_a_socket_that_was_closed_orderly_and_opened_again_knows_of_its_end(stage: Stage):
+async def test_reopened_socket_knows_the_expiry_of_its_token(stage: Stage):
     alice, provider = await enter(stage)
     for _ in range(4):
         await stage.pass_time(LIFETIME / 4 - 30)
@@ -336,9 +338,7 @@ def without_the_feature(stage: Stage, tmp_path) -> None:
     lasting(stage, tmp_path, LIFETIME, ",".join(f for f in FEATURES if f != "renew"))
 
 
-async def test_a_server_that_does_not_say_so_rejects_it_and_then_the_provider_is_asked(
-    stage: Stage, without_the_feature
-):
+async def test_provider_is_called_after_rejection_by_a_server_without_renewal(stage: Stage, without_the_feature):
     alice, provider = await enter(stage)
     await stage.pass_time(LIFETIME - 2)
     assert provider.asked == []
@@ -348,7 +348,7 @@ async def test_a_server_that_does_not_say_so_rejects_it_and_then_the_provider_is
     assert alice.ears.statuses.count(CONNECTED) == 2
 
 
-async def test_another_auth_frame_of_one_that_did_not_ask_for_it_means_nothing(stage: Stage):
+async def test_second_auth_frame_is_ignored_without_the_renew_feature(stage: Stage):
     await stage.enter("carol")
     sessions = stage.server.parts.actions.sessions
 
@@ -374,7 +374,7 @@ async def test_another_auth_frame_of_one_that_did_not_ask_for_it_means_nothing(s
         await ws.send(await auth("bob", **renew))  # another user's token: the socket keeps its user
         assert json.loads(await ws.recv())["body"] == {"status": "ERROR", "code": "401"}
         tries = stage.server.parts.api._guesses._tries.left("127.0.0.1")
-        for _ in range(3):  # guesses, as at the begin of a connection
+        for _ in range(3):  # counted as guesses, as for the first authentication
             await ws.send(json.dumps({"type": "auth", "body": {"auth": "a.b.9999999999.c"}}))
             assert json.loads(await ws.recv())["body"] == {"status": "ERROR", "code": "401"}
         assert stage.server.parts.api._guesses._tries.left("127.0.0.1") == tries - 3
@@ -385,7 +385,7 @@ async def test_another_auth_frame_of_one_that_did_not_ask_for_it_means_nothing(s
         assert not stage.server.parts.gateway._hub.is_online("bob")
 
 
-async def test_an_expired_token_is_no_guess(stage: Stage):
+async def test_expired_token_does_not_count_as_a_guess(stage: Stage):
     alice = await stage.enter("alice")
     await stage.pass_time(LIFETIME + 5)
     api = stage.server.parts.api

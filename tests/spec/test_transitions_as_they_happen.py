@@ -9,13 +9,13 @@ from tailwire import CometChatException
 from tailwire.sdk.connection.state import Phase
 
 
-async def test_each_transition_is_told_once_with_the_sentence_of_its_state(stage: Stage):
+async def test_each_transition_is_reported_once_with_its_explanation(stage: Stage):
     alice = await stage.enter("alice")
     connection, told = alice.chat.connection, []
     before = len(connection.history)
     stop = connection.subscribe(lambda t: told.append((t, connection.status, connection.explain())))
     alice.chat.set_app_state("background")
-    assert [t.phase for t, _, _ in told] == [Phase.IDLE]  # told before the call returns
+    assert [t.phase for t, _, _ in told] == [Phase.IDLE]  # reported before the call returns
     alice.chat.set_app_state("foreground")
     await alice.connected()
     assert [t.phase for t, _, _ in told] == [Phase.IDLE, Phase.CONNECTING, Phase.OPEN]
@@ -44,7 +44,7 @@ async def test_subscribers_may_call_the_client(stage: Stage):
     assert phases == [Phase.IDLE, Phase.CONNECTING, Phase.OPEN]
 
 
-async def test_the_last_one_is_told_while_the_client_closes_and_nothing_after(stage: Stage):
+async def test_last_transition_is_reported_during_close(stage: Stage):
     alice = await stage.enter("alice")
     told = []
     alice.chat.connection.subscribe(told.append)
@@ -52,13 +52,13 @@ async def test_the_last_one_is_told_while_the_client_closes_and_nothing_after(st
     assert [(t.trigger, t.phase) for t in told] == [("ClientClosed", Phase.IDLE)]
 
 
-async def test_before_init_there_is_no_connection_to_subscribe_to(stage: Stage):
+async def test_subscribing_before_init_is_refused(stage: Stage):
     with pytest.raises(CometChatException) as refused:
         stage.actor().chat.connection.subscribe(print)
     assert refused.value.code == "COMETCHAT_INITIALIZATION_NOT_DONE"
 
 
-async def test_the_window_of_manual_mode_says_what_is_left(stage: Stage):
+async def test_manual_mode_window_shows_the_remaining_time(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     await alice.chat.connect()
     assert alice.chat.connection.window_left is None

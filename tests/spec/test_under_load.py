@@ -27,7 +27,7 @@ async def late(stage: Stage, by: float, ticks: int = 30) -> None:
 
 
 @pytest.mark.spec("S21", "S22")
-async def test_the_status_says_it_and_says_when_it_is_over(stage: Stage):
+async def test_overload_is_reported_from_begin_to_end(stage: Stage):
     alice = await stage.enter("alice")
     await late(stage, 0.35)
     assert alice.status is THROTTLED
@@ -36,15 +36,15 @@ async def test_the_status_says_it_and_says_when_it_is_over(stage: Stage):
     bob = stage.actor()
     await bob.chat.init()
     bob.listen()
-    stage.server.parts.overload.level = type(stage.server.parts.overload.level)(2)  # new ones are let in again
+    stage.server.parts.overload.level = type(stage.server.parts.overload.level)(2)  # new sockets are admitted again
     await bob.chat.login("bob", auth_key=stage.server.auth_key)
-    await bob.ears.until(lambda: THROTTLED in bob.ears.statuses)  # later clients are notified too
+    await bob.ears.until(lambda: THROTTLED in bob.ears.statuses)  # later clients are notified, too
     await late(stage, 0.0)
     assert (alice.status, bob.status) == (CONNECTED, CONNECTED)
     assert alice.ears.statuses[-1] is CONNECTED
 
 
-async def test_typing_first_then_presence_then_receipts_and_messages_never(stage: Stage):
+async def test_overload_sheds_typing_then_presence_then_receipts_but_no_messages(stage: Stage):
     alice, bob = await stage.enter("alice", presence=True), await stage.enter("bob")
     message = await bob.say("alice", "hello")
 
@@ -109,7 +109,7 @@ async def test_skipped_presence_changes_are_published_after_the_load(stage: Stag
     assert carol.status is CONNECTED
 
 
-async def test_new_sockets_have_to_come_back_and_do(stage: Stage):
+async def test_new_sockets_are_refused_under_load_and_retry(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     await late(stage, 0.35)
     with pytest.raises(CometChatException) as caught:
@@ -121,10 +121,10 @@ async def test_new_sockets_have_to_come_back_and_do(stage: Stage):
 
 
 @pytest.mark.spec("K3")
-async def test_too_many_sends_are_refused_before_they_are_begun_and_the_sdk_sends_them_later(stage: Stage):
+async def test_sends_refused_under_load_are_sent_later(stage: Stage):
     overload = stage.server.parts.overload
     overload._most_sends = overload._allowed = 2
-    virtual_loop().work_takes = lambda: 0.05  # the store takes its time: sends overlap
+    virtual_loop().work_takes = lambda: 0.05  # the store is slow, so that sends overlap
     people = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     sends = [p.say(to, f"{n}") for n in range(4) for p, to in zip(people, ("bob", "carol", "alice"), strict=True)]
     sent = await asyncio.gather(*sends)
@@ -136,7 +136,7 @@ async def test_too_many_sends_are_refused_before_they_are_begun_and_the_sdk_send
         assert person.ears.texts == ["0", "1", "2", "3"]
 
 
-async def test_a_client_that_did_not_ask_is_told_nothing(stage: Stage):
+async def test_client_without_the_feature_is_not_notified(stage: Stage):
     alice = await stage.enter("alice")
     (socket,) = stage.server.parts.gateway._sockets
     written: list[bytes] = []
@@ -148,7 +148,7 @@ async def test_a_client_that_did_not_ask_is_told_nothing(stage: Stage):
     assert alice.status is CONNECTED
 
 
-async def test_where_presence_is_not_told_it_is_not_told_afterwards_either(stage: Stage):
+async def test_suppressed_presence_is_not_published_after_the_load(stage: Stage):
     stage.server._settings = dataclasses.replace(stage.server._settings, max_presence_users=0)
     await stage.server.stop()
     await stage.server.start()

@@ -27,7 +27,7 @@ async def form_for(rest, name, size, mime="text/plain", **more):
     return (await rest("POST", "/files/upload-url", as_="alice", json={"files": wanted, **more}))["f"]
 
 
-async def test_a_form_takes_its_file_once_and_no_other(stage):
+async def test_upload_form_accepts_its_file_once(stage):
     async with Rest(stage) as rest:
         form = await form_for(rest, "a.txt", 5, receiver="bob", receiverType="user")
         request, url = form["request"], form["attachment"]["url"]
@@ -60,7 +60,7 @@ async def test_a_form_takes_its_file_once_and_no_other(stage):
         await rest.refused("ERR_GUID_NOT_FOUND", "POST", "/files/upload-url", as_="alice", json=wanted)
 
 
-async def test_a_message_with_files_by_multipart(stage):
+async def test_multipart_message_with_files_is_stored(stage):
     async with Rest(stage) as rest:
         fields = {
             "receiver": "bob",
@@ -108,7 +108,9 @@ async def test_a_message_with_files_by_multipart(stage):
         ("../../etc/passwd", b"\x00\x01", "application/octet-stream", "attachment"),
     ],
 )
-async def test_the_content_says_what_a_file_is_and_headers_keep_it_harmless(stage, name, content, mime, disposition):
+async def test_file_type_is_detected_from_content_and_headers_prevent_execution(
+    stage, name, content, mime, disposition
+):
     async with Rest(stage) as rest:
         form = await form_for(rest, name, len(content))
         await rest.answer("POST", form["request"]["url"], data=form["request"]["body"], files={"file": (name, content)})
@@ -121,7 +123,7 @@ async def test_the_content_says_what_a_file_is_and_headers_keep_it_harmless(stag
         assert len(form["attachment"]["url"].rpartition("/")[2]) >= 40
 
 
-async def test_parts_of_files(stage):
+async def test_file_ranges_are_served(stage):
     async with Rest(stage) as rest:
         content = bytes(range(256)) * 10
         form = await form_for(rest, "a.bin", len(content))
@@ -148,7 +150,7 @@ async def test_parts_of_files(stage):
             await rest.refused("ERR_FILE_NOT_FOUND", "GET", f"/files/{name}")
 
 
-async def test_a_file_that_is_too_large_is_refused_while_it_is_read(stage, tmp_path):
+async def test_oversized_file_is_refused_while_it_is_read(stage, tmp_path):
     stage.server._settings = Settings(data=str(tmp_path), max_file=1000)
     await stage.server.stop()
     await stage.server.start()
@@ -169,7 +171,7 @@ async def test_a_file_that_is_too_large_is_refused_while_it_is_read(stage, tmp_p
         await rest("POST", "/messages", as_="alice", data=fields, files={"files[]": ("a", b"x" * 1000)})
 
 
-async def test_a_file_the_store_cannot_record_is_removed(stage, tmp_path):
+async def test_unrecorded_file_is_removed(stage, tmp_path):
     fields = {"receiver": "bob", "receiverType": "user", "type": "image", "data": "{}"}
     async with Rest(stage) as rest:
         await rest("GET", "/me", as_="alice")
@@ -206,7 +208,7 @@ async def test_the_first_of_several_uploads_with_one_form_is_kept(stage, tmp_pat
             return await rest.answer("POST", form["url"], data=form["body"], files={"file": ("a", content)})
 
         sent = [f"{n:05}".encode() for n in range(6)]
-        virtual_loop().work_takes = lambda: 0.05  # the disk takes its time: all are looked at before one is kept
+        virtual_loop().work_takes = lambda: 0.05  # the disk is slow: all are checked before one is stored
         answers = await asyncio.gather(*map(send, sent))
         assert sorted(a.status_code for a in answers) == [204, 400, 400, 400, 400, 400]
         first = next(content for content, a in zip(sent, answers, strict=True) if a.status_code == 204)
@@ -214,7 +216,7 @@ async def test_the_first_of_several_uploads_with_one_form_is_kept(stage, tmp_pat
         assert names_in(tmp_path / "uploads") == {form["body"]["key"]}
 
 
-async def test_only_what_stands_before_the_file_is_signed_and_counts(stage, tmp_path):
+async def test_fields_after_the_file_are_ignored(stage, tmp_path):
     async with Rest(stage) as rest:
         form = (await form_for(rest, "a.txt", 5))["request"]
         parts = [(k, (None, v)) for k, v in form["body"].items()]
@@ -225,7 +227,7 @@ async def test_only_what_stands_before_the_file_is_signed_and_counts(stage, tmp_
         assert not (tmp_path / "evil.txt").exists()
 
 
-async def test_a_user_uploads_so_much_a_day(stage, tmp_path):
+async def test_daily_upload_volume_is_limited_per_user(stage, tmp_path):
     await restarted(stage, tmp_path, uploads_per_day=1000)
     async with Rest(stage) as rest:
 
@@ -253,7 +255,7 @@ async def test_a_user_uploads_so_much_a_day(stage, tmp_path):
         assert (await send(1000)).status_code == 200
 
 
-async def test_a_message_that_is_sent_again_does_not_count_again(stage, tmp_path):
+async def test_retried_message_does_not_count_twice(stage, tmp_path):
     await restarted(stage, tmp_path, uploads_per_day=1000)
     async with Rest(stage) as rest:
 
@@ -291,10 +293,10 @@ async def test_resending_a_stored_message_uploads_almost_nothing(stage, monkeypa
         assert sum(written) == 2_000_000
         written.clear()
         assert (await send())["id"] == first["id"]
-        assert sum(written) < 300_000  # what came in together with the fields
+        assert sum(written) < 300_000  # bytes that arrived together with the fields
 
 
-async def test_the_disk_keeps_room_for_messages(stage, tmp_path):
+async def test_uploads_leave_disk_space_for_messages(stage, tmp_path):
     await restarted(stage, tmp_path, min_free_disk=1 << 60)
     async with Rest(stage) as rest:
         answer = await rest.answer("POST", "/messages", as_="alice", data=FILE, files={"f": ("a", b"x" * 1000)})
@@ -304,7 +306,7 @@ async def test_the_disk_keeps_room_for_messages(stage, tmp_path):
         await rest("POST", "/messages", as_="alice", json={**FILE, "type": "text", "data": {"text": "goes on"}})
 
 
-async def test_files_go_with_the_last_message_that_names_them(stage, tmp_path):
+async def test_files_are_removed_with_the_last_message_that_names_them(stage, tmp_path):
     await restarted(stage, tmp_path, deleted_files_after=100.0)
     folder = tmp_path / "uploads"
     async with Rest(stage) as rest:
@@ -326,7 +328,7 @@ async def test_files_go_with_the_last_message_that_names_them(stage, tmp_path):
             await rest.refused("ERR_FILE_NOT_FOUND", "GET", url)
 
 
-async def test_a_file_that_nothing_names_goes_in_time_and_an_avatar_stays(stage, tmp_path):
+async def test_unreferenced_files_are_removed_and_avatars_stay(stage, tmp_path):
     await restarted(stage, tmp_path, unused_files_after=1000.0)
     async with Rest(stage) as rest:
         urls = []
@@ -364,7 +366,7 @@ async def test_removals_interrupted_by_a_crash_are_completed_at_startup(stage, t
         assert names_in(tmp_path / "uploads") == set()
 
 
-async def test_a_picture_over_the_budget_is_kept_without_a_thumbnail(stage, tmp_path):
+async def test_picture_over_the_budget_is_stored_without_a_thumbnail(stage, tmp_path):
     async with Rest(stage) as rest:
         out = io.BytesIO()
         Image.new("1", (4001, 3000)).save(out, "PNG")
@@ -378,7 +380,7 @@ async def test_a_picture_over_the_budget_is_kept_without_a_thumbnail(stage, tmp_
         assert (await rest.answer("GET", attachment["url"] + "?thumbnail=1")).content == out.getvalue()
 
 
-async def test_attachments_are_under_the_address_that_the_reader_uses(stage, tmp_path):
+async def test_attachment_urls_use_the_address_of_the_reader(stage, tmp_path):
     async with Rest(stage) as rest:
         bob = await stage.enter("bob")
         receiver = Receiver()

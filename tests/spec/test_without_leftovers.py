@@ -32,7 +32,7 @@ def left() -> Counter[str]:
     return found
 
 
-async def test_nothing_is_left_of_a_websocket(stage: Stage, no_collector):
+async def test_closed_websocket_leaves_no_objects(stage: Stage, no_collector):
     before = left()
     polite, cut = [await stage.enter(uid, auto=False) for uid in ("alice", "bob")]
     for actor in (polite, cut):

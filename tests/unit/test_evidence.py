@@ -50,9 +50,9 @@ def test_a_fixed_path_is_not_taken_for_one_with_a_parameter():
     assert evidence.asks("GET /webhooks/triggers", asked, ["GET /webhooks/triggers"])
 
 
-def test_a_row_whose_only_test_is_removed_has_none(monkeypatch):
+def test_row_without_its_only_test_is_reported(monkeypatch):
     shown = make_reference.operation_test("POST /ping", frozenset(["POST /ping"]))
-    assert shown == "spec/test_other_operations.py::test_reports_of_sessions_are_taken_and_not_kept"
+    assert shown == "spec/test_other_operations.py::test_session_reports_are_accepted_and_discarded"
     others = {name: done for name, done in evidence.tests().items() if name != shown}
     monkeypatch.setattr(evidence, "tests", lambda: others)
     assert make_reference.operation_test("POST /ping", frozenset(["POST /ping"])) == ""

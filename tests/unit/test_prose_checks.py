@@ -60,6 +60,6 @@ def test_missing_pages_and_unknown_ids_are_found(tmp_path, monkeypatch):
     ]
 
 
-def test_a_room_that_is_gone_is_an_error():
+def test_missing_folder_is_an_error():
     with pytest.raises(SystemExit):
         list(check_words.files(["src/tailwire/nowhere"]))

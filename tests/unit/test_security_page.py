@@ -1,4 +1,4 @@
-"""SECURITY.md names tests that exist, and each threat has an answer and evidence."""
+"""SECURITY.md names tests that exist, and each threat has a defence and evidence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PAGE = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
 
 def threats() -> list[list[str]]:
     """The rows of the tables of threats, as cells."""
-    lines = PAGE.partition("## Threats and answers")[2].splitlines()
+    lines = PAGE.partition("## Threats and defences")[2].splitlines()
     rows = [line for line in lines if line.startswith("|") and not line.startswith(("| threat |", "| --- |"))]
     return [row.strip("| ").split(" | ") for row in rows]
 
@@ -25,11 +25,11 @@ def test_each_test_that_is_named_exists():
         assert re.search(rf"^(async )?def {name}\(", path.read_text(encoding="utf-8"), re.M), f"{file}::{name}"
 
 
-def test_each_threat_has_an_answer_and_what_shows_it():
+def test_each_threat_has_a_defence_and_evidence():
     rows = threats()
     assert len(rows) > 40
     for row in rows:
-        threat, answer, shown = row
+        threat, defence, shown = row
         assert threat, row
-        assert answer, row
+        assert defence, row
         assert "::" in shown or "covered by the tests of" in shown, row

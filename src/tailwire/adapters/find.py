@@ -32,7 +32,7 @@ class Toolkit:
         packages: the top-level packages of its app classes.
         running: returns the running app, or None, without importing anything.
         install: the package to install; "" if there is none.
-        knows: what its adapter can know, for callers without an app.
+        knows: what its adapter can detect, for callers without an app.
         takes_app: whether the adapter takes the app as an argument.
         takes_hidden: whether the adapter takes `hidden`.
         imported: modules that are imported by its apps only.

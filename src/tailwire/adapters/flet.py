@@ -23,7 +23,7 @@ _LIFECYCLES: dict[str, Lifecycle] = {
 def watch_flet(chat: WatchedClient, page: Any, *, hidden: Hidden = "background") -> Watch:
     """Report the lifecycle of a Flet page.
 
-    In a web app each browser tab has a page, and needs a client, of its own. A tab that was closed or has lost its
+    In a web app each browser tab has its own page, and needs its own client. A tab that was closed or has lost its
     connection is in the background until Flet has connected it again.
 
     Handlers that the app has set are still called. Set `page.on_app_lifecycle_state_change`, `page.on_connect` and

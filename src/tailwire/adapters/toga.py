@@ -130,7 +130,7 @@ class _DelayedLook:
             self._look_now()
 
     def end(self) -> None:
-        """Check no more; the windows are being closed."""
+        """Stop checking; the windows are being closed."""
         self._ended = True
 
 

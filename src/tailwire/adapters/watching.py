@@ -131,8 +131,8 @@ class Watch(AbstractContextManager["Watch"]):
     def close(self) -> None:
         """Stop watching, and withdraw the reports. May be called more than once.
 
-        If the app is gone for good (`detached`), it stays in the background. The toolkit is released in this thread. An
-        exception on the way is raised after everything has been released.
+        An app that has ended (`detached`) stays in the background. The toolkit is released in this thread. If that
+        raises, everything else is released first.
         """
         if self._closed:
             return

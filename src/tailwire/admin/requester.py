@@ -64,7 +64,7 @@ class Requester:
                 `ERR_WRONG_EVENT_LOOP`; `ERR_INVALID_ARGUMENT` for an invalid `on_behalf_of`.
         """
         await self._check(on_behalf_of)
-        async with self._http.patience() as limit:
+        async with self._http.progress_timeout() as limit:
 
             async def attempt() -> Any:
                 return await self._http.ask(
@@ -89,7 +89,7 @@ class Requester:
             CometChatException: as `ask`.
         """
         await self._check(on_behalf_of)
-        limit = self._http.patience()
+        limit = self._http.progress_timeout()
 
         async def attempt() -> Any:
             return await self._http.ask(

@@ -1,4 +1,4 @@
-"""`Bot`: a user whose messages are answered by handlers."""
+"""`Bot`: a user that passes received messages to handlers."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ MAX_QUEUED = 900
 """Events that are being handled or queued. It is less than the capacity of an event stream."""
 MAX_QUEUED_PER_CONVERSATION = 100
 MAX_DEFERRED = 30_000
-"""Deferred messages, of which only the ids are kept. One conversation may use half of the remaining capacity."""
+"""Deferred messages; only their ids are kept. One conversation may use half of the remaining capacity."""
 MIN_DEFERRED_PER_CONVERSATION = 10
 
 
@@ -154,7 +154,7 @@ class Scheduler:
                 task.cancel()
             if late:
                 log.warning("%d handlers were interrupted; their messages are handled at the next start", len(late))
-                await asyncio.wait(late)  # they wait for their handler, and let go of it at once
+                await asyncio.wait(late)  # they end as soon as their handler is cancelled
             await self._runner.end()
 
 

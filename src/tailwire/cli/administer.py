@@ -1,4 +1,4 @@
-"""`tailwire keys`, `user` and `token`. They work on the database, whether or not a server is running."""
+"""`tailwire keys`, `user` and `token`. They work on the database directly, so no server needs to run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lab: a server in a process of its own, two phones, and the log of events."""
+"""The lab: a server in its own process, two phones, and the log of events."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ class Phone(MessageListener, LoginListener):
         return self._chat
 
     async def close(self) -> None:
-        """Stop it."""
+        """Stop the phone."""
         for task in list(self._tasks):
             task.cancel()
         if self._tasks:

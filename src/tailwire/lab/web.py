@@ -41,8 +41,8 @@ class Guard:
     Args:
         token: the secret, the first part of every path.
         once: another secret for the command line of a browser, which all users of the machine can read. The first
-            request with it is redirected to a path of its own. A second request means that one of the two was not ours:
-            that path is revoked.
+            request with it is redirected to a new path. A second request means that one of the two came from another
+            user: that path is then revoked.
         taken_back: called when the path is revoked.
     """
 

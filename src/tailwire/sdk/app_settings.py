@@ -15,7 +15,7 @@ from tailwire.wire.constants import PresenceSubscription
 
 @dataclass(frozen=True, slots=True)
 class AppSettings:
-    """The settings of a client. Made by `AppSettingsBuilder`.
+    """The settings of a client. Built with `AppSettingsBuilder`.
 
     Attributes:
         region: `us`, `eu`, `in`, or any name that your own server uses; required unless `client_host` is set.

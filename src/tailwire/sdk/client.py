@@ -121,7 +121,7 @@ class ChatClient(ClientMethods):
         return "Initialization completed successfully"
 
     def _check_settings(self) -> str:
-        # Returns the URL of the client API.
+        # Check the arguments; return the URL of the client API.
         app_id, settings = self._identity.app_id, self._settings
         if not isinstance(app_id, str) or not app_id.strip():
             raise ValueError("the app id is empty")

@@ -241,7 +241,7 @@ class ClientMethods(CallingClient):
     async def login(self, uid: str, *, auth_key: str) -> User:
         """Log a user in with the app's auth key. For development: the key must not be part of an app that you ship.
 
-        If the user is logged in already, their session goes on with its token and position, and missed messages are
+        If the user is logged in already, their session continues with its token and position, and missed messages are
         handed over; a token that the server rejects is replaced. The session of another user ends on this device.
 
         ```python
@@ -265,8 +265,8 @@ class ClientMethods(CallingClient):
     async def login_with_auth_token(self, auth_token: str) -> User:
         """Log a user in with an auth token that your backend made. For production.
 
-        With the token of the kept session, that session goes on. Another token of the same user replaces the kept one,
-        and missed messages are handed over. The session of another user ends on this device.
+        With the token of the saved session, that session continues. Another token of the same user replaces the saved
+        one, and missed messages are handed over. The session of another user ends on this device.
 
         Returns:
             The user. The connection opens independently: see `wait_connected`.
@@ -279,7 +279,7 @@ class ClientMethods(CallingClient):
     async def logout(self) -> str:
         """End the session on this device: close the connection, and delete the saved session and queued messages.
 
-        If the server cannot be reached the session ends here all the same; its token stays valid on the server until it
+        The session also ends here if the server cannot be reached; its token then stays valid on the server until it
         is revoked there.
 
         Raises:

@@ -157,7 +157,7 @@ class Outbox:
         return list(self._entries)
 
     def begin(self, uid: str) -> None:
-        """Load what a user had queued, and go on sending it: they have logged in."""
+        """Load and send the queued messages of a user who has logged in."""
         if uid == self._uid:
             self.wake()
             return

@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from tailwire.sdk.exceptions import CometChatException, failure
-from tailwire.sdk.io.patience import Patience
+from tailwire.sdk.io.progress_timeout import ProgressTimeout
 from tailwire.sdk.retry import IN_DOUBT, repeat
 
 STORED_UNKNOWN = "It is not known whether the message was stored; send it again under the same muid. Last error:"
@@ -30,7 +30,7 @@ class Sending:
         self._last: dict[str, asyncio.Future[bool]] = {}  # by conversation; the result: whether the send succeeded
 
     async def send(
-        self, conversation: str, attempt: Callable[[], Awaitable[Any]], within: Patience | None = None
+        self, conversation: str, attempt: Callable[[], Awaitable[Any]], within: ProgressTimeout | None = None
     ) -> Any:
         """Send after all earlier sends of the same conversation have ended.
 

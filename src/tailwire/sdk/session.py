@@ -82,7 +82,7 @@ class SessionStore(Protocol):
 
 
 def claim(store: object, app_id: str) -> Callable[[], None]:
-    """Keep other clients away from the session of an app, if its store supports that. Return what releases it.
+    """Claim the session of an app for one client, if its store supports that. Return the function that releases it.
 
     Raises:
         CometChatException: `SESSION_IN_USE`.

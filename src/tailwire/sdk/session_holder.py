@@ -64,7 +64,7 @@ class SessionHolder:
         return session.auth_token
 
     def claim(self) -> Callable[[], None]:
-        """Keep other clients away from the saved session; return the function that releases it.
+        """Claim the saved session for this client; return the function that releases it.
 
         Raises:
             CometChatException: `SESSION_IN_USE`.

@@ -41,8 +41,8 @@ class Settings:
         auth_deadline: a socket that has not authenticated within this time is closed.
         silence_limit: an authenticated socket that sends nothing for this time, although it was pinged, is closed; at
             least four times `heartbeat_interval`, because clients send something every two intervals.
-        heartbeat_interval: the heartbeat interval that clients are told to use.
-        heartbeat_timeout: the heartbeat timeout that clients are told to use.
+        heartbeat_interval: the heartbeat interval that the server tells clients to use.
+        heartbeat_timeout: the heartbeat timeout that the server tells clients to use.
         sweep_interval: how often all sockets are checked for limits and silence.
         upgrade_delay: delay of the WebSocket upgrade for clients other than the Python SDK (the JavaScript SDK needs
             it).

@@ -1,7 +1,7 @@
 """The thread of a blocking client: its event loop, calls into it, and its shutdown.
 
 Calls from outside are checked first: another process, the client's own thread, or a closed client is refused. A call
-that was accepted ends at the latest when the client is closed. The thread is a daemon, so it does not keep the program
+that was accepted ends when the client is closed, if not before. The thread is a daemon, so it does not keep the program
 alive; clients that were not closed are closed by `atexit`, while threads are still running.
 """
 

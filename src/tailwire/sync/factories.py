@@ -1,4 +1,4 @@
-"""Methods of the blocking client that create objects with blocking calls of their own."""
+"""Methods of the blocking client that create objects with blocking calls."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def checked_seconds(seconds: float | None) -> float | None:
 
 
 def limit_beyond(seconds: float | None) -> float | None:
-    """Return the timeout for a call that has a `timeout` argument of its own; None for no limit.
+    """Return the timeout for a call that has its own `timeout` argument; None for no limit.
 
     Args:
         seconds: that argument; 0 or less ends the call immediately.

@@ -33,7 +33,7 @@ class TestUser:
 
 
 class EmbeddedServer:
-    """The whole server on a free port of 127.0.0.1, with a database of its own and without rate limits.
+    """The whole server on a free port of 127.0.0.1, with its own database and without rate limits.
 
     Args:
         folder: for its data.

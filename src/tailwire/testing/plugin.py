@@ -158,7 +158,7 @@ class Line:
 def tailwire_server(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[EmbeddedServer]:
-    """A real server on a free port, with a database of its own (`EmbeddedServer`)."""
+    """A real server on a free port, with its own database (`EmbeddedServer`)."""
     from tailwire.server.config import load
     from tailwire.testing.embedded import EmbeddedServer
 

@@ -1,4 +1,4 @@
-"""A real server in a process of its own, for tests that start, kill and restart it."""
+"""A real server in its own process, for tests that start, kill and restart it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def read_ready_file(file: Path) -> dict[str, Any]:
 
 
 class ServerProcess:
-    """`tailwire serve` in a process of its own.
+    """`tailwire serve` in its own process.
 
     ```python
     async with ServerProcess(tmp_path) as server:

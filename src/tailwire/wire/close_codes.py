@@ -42,4 +42,4 @@ class CloseCode(IntEnum):
 
 
 REFUSED_FROM, REFUSED_TO = 4500, 4999
-"""Range of codes with which a server refuses a client for good (`TOKEN_REJECTED`, which a new token cures, apart)."""
+"""Range of codes with which a server refuses a client permanently, except `TOKEN_REJECTED`: a new token resolves it."""

@@ -103,7 +103,7 @@ async def test_hidden_window_on_a_phone_is_paused(monkeypatch, platform):
     assert watch.knows == {"paused"}
     window.on_lose_focus()
     assert chat.states == ["foreground"]
-    window.on_hide()  # it reports itself as visible all the same
+    window.on_hide()  # it reports itself as visible nevertheless
     assert watch.seen == "paused"
     assert chat.states == ["foreground", "background"]
     window.on_gain_focus()

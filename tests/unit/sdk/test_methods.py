@@ -52,7 +52,7 @@ def test_two_groups_have_no_method_of_the_same_name():
     assert {name for _, name in names} == {n for n in vars(ClientMethods) if not n.startswith("_")}
 
 
-async def test_calls_before_init_say_so():
+async def test_calls_before_init_are_refused():
     chat = ChatClient("app", AppSettingsBuilder().set_region("us").build(), session_store=MemorySessionStore())
     told: list[CometChatException] = []
     with pytest.raises(CometChatException, match="COMETCHAT_INITIALIZATION_NOT_DONE"):

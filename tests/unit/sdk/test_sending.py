@@ -26,7 +26,7 @@ async def ends_with(*codes: str) -> str:
         return f"{e.code} {e.details}"
 
 
-async def test_refusal_after_a_lost_answer_does_not_say_that_nothing_was_stored():
+async def test_refusal_after_a_lost_response_does_not_claim_that_nothing_was_stored():
     """The attempt whose answer was lost may have been stored, whatever the server answers to a later one."""
     assert await ends_with("NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE") == "sent"
     for last in ("AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "ERR_NOT_A_MEMBER"):

@@ -19,7 +19,7 @@ ALICE = Session({"uid": "alice"}, "token")
 
 
 class CountingStore(MemorySessionStore):
-    """Counts the saves, and fails while it is told to."""
+    """Counts the saves, and fails while `fails` is set."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -77,15 +77,15 @@ class Owner:
         self._sessions.keep(replace(self._sessions.require(), expired=True))
 
     def read_history(self) -> None:
-        """Read what is new from history, without a socket."""
+        """Poll history for new messages, without a socket."""
         self._incoming.poll()
 
     def stop_reading_history(self) -> None:
-        """Stop reading history: no socket is wanted any more."""
+        """Stop polling: no socket is wanted any longer."""
         self._incoming.link_ended()
 
     def ping_frame(self) -> str:
-        """Return a ping."""
+        """Return the frame of a ping."""
         return PING_FRAME
 
     def app_state_frame(self, app: str, window: float) -> str | None:

@@ -24,7 +24,7 @@ from tailwire.sdk.tokens import Tokens
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the calls of a client are made of.
+    """The parts of a client that its calls use.
 
     Attributes:
         outbox: None when the app has not enabled it.

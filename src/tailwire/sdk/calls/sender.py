@@ -52,7 +52,7 @@ class Sender:
         Raises:
             CometChatException: as the server refused it; `NO_INTERNET_CONNECTION` when it is not known to be stored.
         """
-        within, uid = self._http.patience(), self._sessions.require().uid
+        within, uid = self._http.progress_timeout(), self._sessions.require().uid
 
         async def attempt() -> BaseMessage:
             answer = await self._requests.ask("POST", "/messages", body=body, within=within, uid=uid)

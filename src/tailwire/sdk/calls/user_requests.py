@@ -12,7 +12,7 @@ from tailwire.sdk.calls.pages import message_page
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.gate import Gate
 from tailwire.sdk.io.http import Http
-from tailwire.sdk.io.patience import Patience
+from tailwire.sdk.io.progress_timeout import ProgressTimeout
 from tailwire.sdk.retry import TOKEN_REJECTED, is_safe, repeat
 from tailwire.sdk.session_holder import SessionHolder
 from tailwire.sdk.tokens import Tokens
@@ -44,7 +44,7 @@ class UserRequests:
         *,
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
-        within: Patience | None = None,
+        within: ProgressTimeout | None = None,
         uid: str = "",
         once: bool = False,
     ) -> Any:
@@ -67,7 +67,7 @@ class UserRequests:
         async def attempt() -> Any:
             return await self._attempt(method, path, body, query, limit, uid, safe and not once)
 
-        async with nullcontext(within) if within is not None else self._http.patience() as limit:
+        async with nullcontext(within) if within is not None else self._http.progress_timeout() as limit:
             if once or within is not None:
                 return await attempt()
             return await repeat(attempt, self.chance, safe=safe)
@@ -78,11 +78,11 @@ class UserRequests:
         path: str,
         body: Mapping[str, Any] | None,
         query: Mapping[str, Any] | None,
-        limit: Patience,
+        limit: ProgressTimeout,
         uid: str,
         repeated: bool,
     ) -> Any:
-        # Sent a second time when the token was rejected and there is a new one.
+        # Repeated once with a new token, if the first one was rejected.
         token, http = self._sessions.token_of(uid), self._http
         log.debug("%s %s", method, path)
         try:
@@ -111,9 +111,9 @@ class UserRequests:
 
         Args:
             query: with `per_page` and `affix`.
-            uid: of the conversation with a user; or
-            guid: of a group; or
-            thread: the id of the first message of a thread; none of them: of all conversations.
+            uid: the other user of a conversation; or
+            guid: a group; or
+            thread: the id of the first message of a thread. Without any of them: all conversations.
         """
         path = "/messages"
         if thread:

@@ -1,4 +1,4 @@
-"""The connection machine: when a socket exists, and what listeners are told. Pure: no I/O, no clock, no tasks.
+"""The connection machine: when a socket exists, and which status listeners receive. Pure: no I/O, no clock, no tasks.
 
 `machine.step` takes a state and an input and returns a state and commands; `sdk.io.driver` carries these out.
 Who may import it: every other package of the SDK, testing, lab and cli.

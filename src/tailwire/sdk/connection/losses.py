@@ -1,10 +1,10 @@
 """What follows when an attempt fails or a socket ends: whether, when and with which token this client reconnects.
 
-How long it waits depends on the kind of the cause, on the wait that was asked for, and on the time without a
-connection. Later, only an answer of the server changes `retry_at`, and only to an earlier time.
+The wait depends on the kind of the cause, on the wait that the server requested, and on the time without a
+connection. Later, only a response of the server changes `retry_at`, and only to an earlier time.
 
-`TellError` and `ExpireSession` are emitted here and not by a rule of `settle`: they report this one event, and no
-lasting fact stands for them.
+`TellError` and `ExpireSession` are emitted here and not by a rule of `settle`: they report a single event, which
+the state does not keep.
 """
 
 from __future__ import annotations

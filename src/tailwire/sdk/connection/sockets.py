@@ -42,18 +42,18 @@ def probe(step: Step, cause: Cause) -> None:
     if s.probe_until is None:
         send_ping(step, 0, cause)
     elif s.probe_cause is Cause.HEARTBEAT_TIMEOUT:
-        s.probe_cause = cause  # more specific than a heartbeat, whose ping was sent already
+        s.probe_cause = cause  # more specific than the heartbeat that sent the ping
 
 
 def send_ping(step: Step, caller: int, cause: Cause) -> None:
     """Send a ping, also while reading is paused: the server counts what it receives.
 
     Args:
-        caller: the number of the `ping()` call (C4, C5), or 0 for a ping of the machine's own.
+        caller: the number of the `ping()` call (C4, C5), or 0 for one of the machine's own pings.
         cause: why the socket is lost if the answer is overdue, unless an earlier ping is still unanswered.
     """
     s = step.state
-    if caller or 0 not in s.pings:  # one entry stands for all of the machine's own
+    if caller or 0 not in s.pings:  # the machine's own pings share one entry
         s.pings = (*s.pings, caller)
     if s.probe_until is None:
         s.probe_sent, s.probe_until, s.probe_cause = step.now, step.now + answer_timeout(s), cause

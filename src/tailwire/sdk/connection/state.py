@@ -115,9 +115,9 @@ class State:
         window_until: manual mode in the background: when the background window ends (C3).
         paused: reading is paused because the app's queue is full; silence proves nothing.
         throttled: the server turned features off.
-        said_app: the app state that the server was told on this socket.
+        said_app: the app state last sent to the server on this socket.
         connects: `connect()` calls that wait for the attempt.
-        status: the status that listeners were told last.
+        status: the status that listeners received last.
         cause: why the last socket ended or the last attempt failed.
         ended: `aclose()` was called.
     """

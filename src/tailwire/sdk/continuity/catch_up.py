@@ -19,7 +19,7 @@ MAX_PAGE_SIZE = 100
 FIRST_PAGE_SIZE = 20
 MIN_PAGE_SIZE = 5
 FAST_PAGE_SECONDS = 1.0
-"""A page that took at most this long is followed by one of twice the size."""
+"""Seconds; a page that took at most this long is followed by one of twice the size."""
 SLOW_PAGE_SECONDS = 8.0
 """A page that took longer is followed by one of half the size."""
 GROWTH_RATIO = 0.8
@@ -116,8 +116,8 @@ def poll(m: CatchUp) -> list[Command]:
     """Read new messages without a socket: like a catch-up, page by page, but without a `TellContinuity`.
 
     Does nothing while history is being read, or if catch-up is disabled. A socket that opens meanwhile begins its own
-    catch-up (`connected`). Without a position, polling starts at the latest message. A gap is told if there are more
-    messages than the limit.
+    catch-up (`connected`). Without a position, polling starts at the newest message. A gap is reported if there are
+    more messages than the limit.
     """
     if m.behind is not None or not m.enabled:
         return []

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 
 class Position(NamedTuple):
-    """How far this user has been served on this device. A tuple, because one is made for every message.
+    """How far this user has been served on this device. A tuple, because one is created for every message.
 
     Attributes:
         last_id: every message up to this id has been handed over, or was there before the login.
@@ -91,8 +91,8 @@ class CatchUp:
         told: the receipts that were handed over: conversation, reader and kind, to the highest message id.
         holes: ids of missing messages, which others named as predecessors; what follows them is held.
         quiet: history is read for a hole or without a socket, so no `TellContinuity` follows.
-        back: the server's store was replaced or restored: the range of ids to read again from history, told at the end
-            of the catch-up.
+        back: the server's store was replaced or restored: the range of ids to read again from history, reported at
+            the end of the catch-up.
         overflowed: more live messages arrived than can be held; the catch-up fetches them from history.
     """
 

@@ -1,7 +1,7 @@
-"""Dispatch the entries of the event queue: to live lists, listeners and streams; and note how far the app was served.
+"""Dispatch the entries of the event queue to live lists, listeners and streams, and record how far the app was served.
 
-An event with a position counts as served when it has been handed over, also if a listener raised. Only when closing
-the client interrupts the hand-over does it not count: then the next start hands it over again.
+An event with a position counts as served when it has been handed over, also if a listener raised. If closing the
+client interrupts the hand-over, it does not count, and the next start hands it over again.
 """
 
 from __future__ import annotations

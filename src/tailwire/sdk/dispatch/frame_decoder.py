@@ -35,10 +35,10 @@ class Sink(Protocol):
     """Where decoded frames go; `Incoming` is one."""
 
     def take_message(self, message: BaseMessage | history.Unreadable, said: object) -> None:
-        """Take a message, and the id that the frame names as its predecessor."""
+        """Handle a message, and the id that the frame names as its predecessor."""
 
     def take_receipt(self, receipt: MessageReceipt) -> None:
-        """Take a receipt."""
+        """Handle a receipt."""
 
     def put(self, event: e.Event) -> None:
         """Queue any other event."""
@@ -137,7 +137,7 @@ class FrameDecoder:
         return None
 
     def shed(self, features: object) -> None:
-        """Note what the server does without under its load.
+        """Record the features that the server has turned off because of its load.
 
         Args:
             features: their names; a server that does not list them does without receipts, as documented.

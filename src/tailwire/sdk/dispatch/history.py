@@ -66,7 +66,7 @@ async def retry_until_answered(
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A message of which only the id can be read. The app gets a gap in its place.
+    """A message that cannot be decoded except for its id. The app gets a gap in its place.
 
     Attributes:
         raw: empty; a message has its JSON here.

@@ -100,7 +100,7 @@ class Incoming:
 
     @property
     def receipts_blocked(self) -> bool:
-        """Whether the server asked for no receipts, because of its load."""
+        """Whether the server has turned receipts off because of its load."""
         return self._frames.receipts_blocked
 
     def begin_session(self, uid: str, position: Position | None) -> None:

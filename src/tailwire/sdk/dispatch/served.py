@@ -14,7 +14,7 @@ from tailwire.sdk.continuity.state import Position, of_another_store
 from tailwire.sdk.listeners.events import HistoryGap
 
 MAX_AHEAD = 2000
-"""Ids of messages that this device sent while older events are held."""
+"""Maximum number of ids kept of messages that this device sent while older events are held."""
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ class Served:
             self._reached = until
 
     def hold(self, event: object) -> bool:
-        """Hold an open event once more. Return whether it has a position."""
+        """Hold an open event one more time. Return whether it has a position."""
         entry = self._open.get(self._keys.get(id(event), 0))
         if entry is not None:
             entry.holds += 1

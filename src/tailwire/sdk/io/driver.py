@@ -65,7 +65,7 @@ class ConnectionStats:
         self._attempts = 0
 
     def begun(self, cause: Cause | None) -> dict[str, Any] | None:
-        """Count an attempt. Return what the server is told; None before the first socket."""
+        """Count an attempt. Return the statistics to report to the server; None before the first socket."""
         self._attempts += 1
         return {"cause": str(cause), "lived": round(self._lived, 1), "attempts": self._attempts} if cause else None
 
@@ -138,7 +138,7 @@ class Driver:
         self.connected: asyncio.Event = asyncio.Event()
 
     def start(self, owner: Owner) -> None:
-        """Begin to take inputs, for this client."""
+        """Start to process inputs, for this client."""
         self._owner = owner
 
     @property

@@ -17,13 +17,13 @@ from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.exceptions import AnswerTooLarge, CometChatException, failure, not_reached
 from tailwire.sdk.io.answers import ENCODING, Answer, BadBody, Body, TooLarge
 from tailwire.sdk.io.failures import advice_for, cause_of_error
-from tailwire.sdk.io.patience import (
+from tailwire.sdk.io.progress_timeout import (
     OWN_STALLED_SECONDS,
     STALLED_SECONDS,
     TOTAL_SECONDS,
     UPLOAD_OWN_STALLED_SECONDS,
     UPLOAD_STALLED_SECONDS,
-    Patience,
+    ProgressTimeout,
 )
 from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.world import Identity, World
@@ -83,9 +83,9 @@ class Http:
         """The client API's URL."""
         return self._base_url
 
-    def patience(self) -> Patience:
+    def progress_timeout(self) -> ProgressTimeout:
         """Return the time limit of one call of the app, including all its retries."""
-        return Patience(self._world, self.traffic, STALLED_SECONDS, OWN_STALLED_SECONDS, ever=TOTAL_SECONDS)
+        return ProgressTimeout(self._world, self.traffic, STALLED_SECONDS, OWN_STALLED_SECONDS, total=TOTAL_SECONDS)
 
     async def ask(
         self,
@@ -98,7 +98,7 @@ class Http:
         query: Mapping[str, Any] | None = None,
         authorization: str = "",
         on_behalf_of: str = "",
-        within: Patience | None = None,
+        within: ProgressTimeout | None = None,
         repeated: bool = False,
     ) -> Any:
         """Send a request. A safe one is repeated once if a reused connection gave no response.
@@ -118,7 +118,7 @@ class Http:
                 reached; `ERR_INVALID_ARGUMENT` if the body cannot be encoded as JSON; `ERR_ANSWER_TOO_LARGE`.
         """
         if within is None:
-            async with self.patience() as within:
+            async with self.progress_timeout() as within:
                 return await self.ask(
                     method, path, token=token, key=key, body=body, query=query, authorization=authorization,
                     on_behalf_of=on_behalf_of, within=within, repeated=repeated,
@@ -137,7 +137,7 @@ class Http:
         request = {"method": method, "url": url, "headers": headers, "content": content, "params": query}
         safe = method == "GET" or (method, path) == ("PUT", "/me")
         early = safe or repeated
-        first_byte = Patience(self._world, self.traffic, FIRST_BYTE_SECONDS, started=False) if early else None
+        first_byte = ProgressTimeout(self._world, self.traffic, FIRST_BYTE_SECONDS, started=False) if early else None
         exchange = _Exchange(within, first_byte)
         try:
             answer = await self._answer(request, exchange)
@@ -195,7 +195,7 @@ class Http:
             if self._world.sees_uploads
             else (TOTAL_SECONDS, TOTAL_SECONDS)
         )
-        async with Patience(self._world, self.traffic, stalled, longest) as within:
+        async with ProgressTimeout(self._world, self.traffic, stalled, longest) as within:
 
             async def taken() -> AsyncIterator[bytes]:
                 async for piece in pieces:
@@ -284,7 +284,7 @@ class _Exchange:
         first_byte: limits the wait for the first byte on a reused connection; None: no such limit.
     """
 
-    def __init__(self, within: Patience, first_byte: Patience | None = None) -> None:
+    def __init__(self, within: ProgressTimeout, first_byte: ProgressTimeout | None = None) -> None:
         self._within = within
         self._first_byte = first_byte
         self._connected = self._sent = self._begun = self._failed = False

@@ -49,7 +49,7 @@ class Owner(Protocol):
             last: how the last socket ended, or None.
 
         Raises:
-            AttemptError: saying why there is none.
+            AttemptError: if there is none; says why.
         """
 
     def link_opened(self, granted: Granted) -> None:
@@ -83,7 +83,7 @@ class Owner(Protocol):
         """Stop reading history."""
 
     def ping_frame(self) -> str:
-        """Return a ping."""
+        """Return the frame of a ping."""
 
     def app_state_frame(self, app: str, window: float) -> str | None:
         """Return the frame that reports the app state, or None when the server does not support it."""

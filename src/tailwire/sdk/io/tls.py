@@ -22,7 +22,7 @@ class ResumingSSLObject(ssl.SSLObject):
     """A connection that resumes its context's last session with the host, and caches its own for the next.
 
     A resumed handshake carries no certificates, so a return to the foreground costs less time and data. Each context
-    has a subclass of its own (`SSLContext.sslobject_class` is documented for that): sessions are never shared between
+    has its own subclass (`SSLContext.sslobject_class` is documented for that): sessions are never shared between
     contexts, hosts, or connections that verify the certificate and those that do not.
 
     Attributes:

@@ -300,7 +300,7 @@ class ConversationList:
         self._change_last(message.id, lambda last: change(last, message))
 
     def _change_last(self, message_id: int, change: Callable[[BaseMessage], BaseMessage]) -> str:
-        # Change a last message. Return the key of its conversation; "" if it is none's.
+        # Change a last message. Return the key of its conversation; "" if it is not a last message.
         for key, row in self._rows.items():
             last = row.item.conversation.last_message
             if last is not None and last.id == message_id:

@@ -24,7 +24,7 @@ PAGE_SIZE = 100
 MAX_REREAD = 2 * PAGE_SIZE
 MAX_REQUESTS = 5
 MAX_FRUITLESS_REQUESTS = 50
-"""A read ends after so many pages without a visible message; the next one continues there."""
+"""A read ends after this number of pages without a visible message; the next one continues there."""
 _CONTENT = "message,custom,interactive,call"
 _STATES = {OutboxStatus.PENDING: MessageState.PENDING, OutboxStatus.FAILED: MessageState.FAILED}
 _NOT_A_MEMBER_CODES = frozenset({"ERR_NOT_A_MEMBER", "ERR_GUID_NOT_FOUND"})

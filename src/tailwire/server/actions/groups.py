@@ -68,7 +68,7 @@ class Groups:
     """Actions on groups.
 
     Args:
-        max_groups: groups of which a user may be a member.
+        max_groups: how many groups a user may be a member of.
     """
 
     def __init__(self, services: Services, members: Members, passwords: Passwords, max_groups: int) -> None:

@@ -41,8 +41,8 @@ class Members:
 
     Args:
         guesses: limits wrong passwords, by user and group.
-        max_members: members of a group.
-        max_groups: groups of which a user may be a member.
+        max_members: how many members a group may have.
+        max_groups: how many groups a user may be a member of.
     """
 
     def __init__(

@@ -196,7 +196,7 @@ class Files:
             await self._store.files.discard([a.url.rpartition("/")[2] for a in kept])
 
     async def take(self, uid: str) -> Reservation:
-        """Reserve room for an upload of a user. The caller must release it (`end`)."""
+        """Reserve disk space for an upload of a user. The caller must release it (`end`)."""
         return self._room.take("" if uid == SYSTEM_USER else uid, await self._used(uid))
 
     async def _used(self, uid: str) -> int:

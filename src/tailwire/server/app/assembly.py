@@ -100,7 +100,7 @@ async def build(
     settings: Settings, store: SqliteStore, hub: Hub, world: World, metrics: Metrics, overload: Overload,
     sealer: Sealer, tell_webhooks: Callable[[], None],
 ) -> Actions:  # fmt: skip
-    """Create the actions."""
+    """Create all actions on a store, with the limits of the settings."""
     s, loop = settings, asyncio.get_running_loop()
     lengths, secret = _lengths(s), signing_key(Path(s.data), world)
     directory = Directory(store, hub.is_online, hub.online_users)

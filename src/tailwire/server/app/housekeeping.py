@@ -24,10 +24,10 @@ class Housekeeping:
     Args:
         waiting: connections that owe the head of a request, and since when; longest first.
         idle: connections that are kept open for another request; longest first.
-        under_way: connections with a request in progress, and since when; longest first.
+        active: connections with a request in progress, and since when; longest first.
         clock: seconds, monotonic.
         deadline: seconds within which a connection must send the head of a request.
-        least_rate: see `StallDetector`.
+        min_rate: see `StallDetector`.
         most: maximum number of open connections (file descriptor limit); 0 for unlimited.
     """
 
@@ -37,19 +37,19 @@ class Housekeeping:
         metrics: Metrics,
         waiting: Mapping[HttpProtocol, float],
         idle: Mapping[HttpProtocol, None],
-        under_way: MutableMapping[HttpProtocol, float],
+        active: MutableMapping[HttpProtocol, float],
         clock: Callable[[], float],
         *,
         deadline: float,
-        least_rate: int,
+        min_rate: int,
         most: int,
     ) -> None:
         self._overload = overload
         self._metrics = metrics
         self._waiting = waiting
         self._idle = idle
-        self._under_way = under_way
-        self._stalls = StallDetector(under_way, least_rate)
+        self._active = active
+        self._stalls = StallDetector(active, min_rate)
         self._next_check = 0.0
         self._clock = clock
         self._deadline = deadline
@@ -72,7 +72,7 @@ class Housekeeping:
             log.warning("connections %s the limit of %d", "exceed" if full else "are below", self._most)
         if now >= self._next_check:
             self._next_check = now + MOVEMENT_CHECK_SECONDS
-            await self._close(self._stalls.stalled(now), self._under_way, "too slow", HttpProtocol.end_slow)
+            await self._close(self._stalls.stalled(now), self._active, "too slow", HttpProtocol.close_slow)
         await self._close_stalled(now, connections - self._most if full else 0)
         if now >= self._next_report:
             self._next_report = now + REPORT_SECONDS
@@ -91,10 +91,10 @@ class Housekeeping:
         too_many -= len(crawling)
         idle = list(islice(self._idle, max(0, too_many)))
         await self._close(silent, self._waiting, "no request", _abort)
-        await self._close(crawling, self._under_way, "slowest", _abort)
+        await self._close(crawling, self._active, "slowest", _abort)
         await self._close(idle, self._idle, "idle", _abort)
         slowest = self._stalls.slowest(too_many - len(idle), now)
-        await self._close(slowest, self._under_way, "slowest", _abort)
+        await self._close(slowest, self._active, "slowest", _abort)
 
     async def _close(
         self,

@@ -81,7 +81,7 @@ class HttpServer(uvicorn.Server):
     def _make(self, address: str, slot: Slot | None) -> asyncio.Protocol:
         make: Any = self.config.http_protocol_class
         protocol: HttpProtocol = make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
-        protocol.named, protocol.slot = address, slot
+        protocol.proxied_address, protocol.slot = address, slot
         return protocol
 
     async def on_tick(self, counter: int) -> bool:

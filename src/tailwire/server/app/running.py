@@ -77,7 +77,7 @@ DEMO_USERS = {"alice": "Alice", "bob": "Bob", "carol": "Carol"}
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of an assembled server."""
+    """What an assembled server consists of, for its start, its end, and tests."""
 
     store: SqliteStore
     api: Api
@@ -150,8 +150,8 @@ def _webhooks(settings: Settings, store: SqliteStore, world: World, metrics: Met
         user_agent=f"Tailwire/{__version__} (webhooks)", base=fixed_base(settings),
         allows=webhook_targets(settings).allows,
     )  # fmt: skip
-    patience = RetryPolicy(settings.webhook_retry_for, settings.webhook_longest_gap)
-    return WebhookSender(store, world, metrics, poster, patience)
+    retry = RetryPolicy(settings.webhook_retry_for, settings.webhook_longest_gap)
+    return WebhookSender(store, world, metrics, poster, retry)
 
 
 def _api(
@@ -308,8 +308,8 @@ def _http_server(
     clock = asyncio.get_running_loop().time
     http = parts.http
     housekeeping = Housekeeping(
-        parts.overload, parts.metrics, http.waiting, http.idle, http.under_way, clock,
-        deadline=settings.request_deadline, least_rate=settings.least_rate, most=most,
+        parts.overload, parts.metrics, http.waiting, http.idle, http.active, clock,
+        deadline=settings.request_deadline, min_rate=settings.least_rate, most=most,
     )  # fmt: skip
     pacer = Pacer(CONNECTIONS_PER_CLIENT * settings.upgrades_per_second, math.inf, clock)
     accept = partial(

@@ -21,7 +21,7 @@ SUSTAINED_SHARE = 0.1  # of `most_sends`, for sends in progress over a longer ti
 RECOVERY_SECONDS = 0.5  # without load, before the level drops by one
 MIN_SENDS = 16
 MAX_RETRY_SECONDS = 5.0
-MAX_REFUSED_SHARE = 0.03  # refusals cost time too: above this share clients are told to wait longer
+MAX_REFUSED_SHARE = 0.03  # refusals cost time too: above this share, Retry-After grows
 
 
 class Level(IntEnum):

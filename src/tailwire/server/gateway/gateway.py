@@ -49,7 +49,7 @@ class Gateway:
         settings: Settings,
         hub: Hub,
         sessions: Sessions,
-        live: Ephemeral,
+        ephemeral: Ephemeral,
         receipts: Receipts,
         metrics: Metrics,
         admission: Admission,
@@ -65,8 +65,8 @@ class Gateway:
         overload.listen(self._load_changed)
         self._hub = hub
         self._sessions = sessions
-        self._live = live
-        self._handlers = FrameHandlers(live, receipts, authenticator, loop.time, self._update_away)
+        self._ephemeral = ephemeral
+        self._handlers = FrameHandlers(ephemeral, receipts, authenticator, loop.time, self._update_away)
         self._sockets: dict[Socket, None] = {}  # in the order in which they were opened
         self._liveness = LivenessCheck(settings.silence_limit)
         self._away: set[str] = set()
@@ -102,7 +102,7 @@ class Gateway:
 
     def _went_offline(self, uid: str) -> None:
         self._away.discard(uid)
-        self._run(self._live.went(uid))
+        self._run(self._ephemeral.went(uid))
 
     def _update_away(self, uid: str) -> None:
         # A user is away while all their apps are in the background. Only clients with `appState` report that.
@@ -110,7 +110,7 @@ class Gateway:
         away = bool(sockets) and all(socket.background_until for socket in sockets)
         if sockets and away is not (uid in self._away):
             self._away ^= {uid}
-            self._run(self._live.away(uid, away=away))
+            self._run(self._ephemeral.away(uid, away=away))
 
     def _run(self, action: Any) -> None:
         task = self.loop.create_task(self._log_failure(action))
@@ -235,7 +235,7 @@ class Gateway:
         if last is not None and "cause" in socket.features:
             self.metrics.came_back(last.cause, last.lived, last.attempts)
         if first:
-            await self._live.came(socket.uid, auth.platform)
+            await self._ephemeral.came(socket.uid, auth.platform)
         else:
             self._update_away(socket.uid)
 
@@ -301,7 +301,7 @@ class Gateway:
 
     def _load_changed(self, before: Level, now: Level) -> None:
         if before >= Level.PRESENCE > now:
-            self._run(self._live.publish_skipped())
+            self._run(self._ephemeral.publish_skipped())
         # Clients are notified when shedding begins, when it starts or stops to affect receipts, and when it ends.
         begins_or_ends = (before == Level.NONE) is not (now == Level.NONE)
         if not begins_or_ends and (before >= Level.RECEIPTS) is (now >= Level.RECEIPTS):

@@ -34,13 +34,13 @@ class FrameHandlers:
 
     def __init__(
         self,
-        live: Ephemeral,
+        ephemeral: Ephemeral,
         receipts: Receipts,
         authenticator: Authenticator,
         clock: Callable[[], float],
         app_state_changed: Callable[[str], None],
     ) -> None:
-        self._live = live
+        self._ephemeral = ephemeral
         self._receipts = receipts
         self._authenticator = authenticator
         self._clock = clock
@@ -54,13 +54,13 @@ class FrameHandlers:
         }
 
     async def _typing(self, socket: Socket, frame: ClientFrame, body: Typing) -> None:
-        await self._live.typing(_caller(socket), frame.receiver, frame.receiver_type, body.action, body.metadata)
+        await self._ephemeral.typing(_caller(socket), frame.receiver, frame.receiver_type, body.action, body.metadata)
 
     async def _receipt(self, socket: Socket, frame: ClientFrame, body: Receipt) -> None:
         await self._receipts.receipt(_caller(socket), body.action, body.message_id)
 
     async def _transient(self, socket: Socket, frame: ClientFrame, body: Transient) -> None:
-        await self._live.transient(_caller(socket), frame.receiver, frame.receiver_type, body.data)
+        await self._ephemeral.transient(_caller(socket), frame.receiver, frame.receiver_type, body.data)
 
     async def _app_state(self, socket: Socket, frame: ClientFrame, body: AppState) -> None:
         if body.state == "background" and 0 < body.window <= MAX_WINDOW_SECONDS:

@@ -1,4 +1,4 @@
-"""A WebSocket of the server: a thin layer on a sans-I/O protocol, without a task, timer or ASGI scope of its own.
+"""A WebSocket of the server: a thin layer on a sans-I/O protocol, without its own task, timer or ASGI scope.
 
 `HttpProtocol` makes one when a client requests the upgrade, and gives it the transport and the bytes of the request.
 """
@@ -172,7 +172,7 @@ class SocketProtocol(asyncio.Protocol):
             transport.resume_reading()
 
     def eof_received(self) -> bool | None:
-        """The peer will send no more."""
+        """Handle the end of the peer's input."""
         if self._unprocessed:
             self._protocol.receive_data(bytes(self._unprocessed))
             self._unprocessed = NO_BYTES

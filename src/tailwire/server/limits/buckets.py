@@ -26,7 +26,7 @@ class Buckets:
         """Take tokens from the bucket of a key, all or none.
 
         Args:
-            count: how many tokens. More than the capacity are granted when the bucket is full but for one token; it
+            count: how many tokens. More than the capacity are granted when at most one token is missing; it
                 then takes as long to refill as they are worth.
 
         Returns:

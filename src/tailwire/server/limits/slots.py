@@ -6,7 +6,7 @@ from tailwire.server.limits.networks import counted_as
 
 
 class Slot:
-    """A slot in use."""
+    """A slot that a connection occupies."""
 
     __slots__ = ("_key", "_slots")
 
@@ -22,7 +22,7 @@ class Slot:
 
 
 class ConnectionSlots:
-    """The slots of each address.
+    """Limits the number of connections of each address.
 
     Args:
         most: slots for one address; 0 for unlimited.

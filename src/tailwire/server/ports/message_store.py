@@ -11,7 +11,7 @@ from tailwire.server.ports.standing import GroupAct, MessageAct
 
 
 class MessageStore(Protocol):
-    """Messages. Ids rise in the order of the commits. Removal for good is in `Removal`."""
+    """Messages. Ids increase in the order of commits. `Removal` removes them permanently."""
 
     async def add(self, draft: Draft, act: GroupAct | None = None) -> Stored:
         """Store a message, or return the stored one if its sender has used the muid before.

@@ -167,7 +167,7 @@ class MessageRow(NamedTuple):
     traits: int = 0
 
     def json(self) -> bytes:
-        """The message as REST gives it, but for what depends on the reader and for reactions (`actions.rendering`)."""
+        """The message in REST form, without reactions and reader-dependent fields (`actions.rendering` adds them)."""
         return _as_json(self)
 
 

@@ -44,7 +44,7 @@ class Standings(Protocol):
 
 
 class Removal(Protocol):
-    """Removes users, groups, conversations and messages for good, with all records that refer to them."""
+    """Permanently removes users, groups, conversations and messages, with all records that refer to them."""
 
     async def remove_user(
         self, uid: str, *, with_messages: bool, anonymous: bool = False

@@ -188,7 +188,7 @@ class Api:
         if operation.access is Access.ANYONE:
             return ANONYMOUS
         address = (scope["client"] or ("",))[0]
-        # All secrets together, so that a known one does not cover for a guess at another.
+        # All secrets are checked together, so that a known one does not exempt guesses at others.
         secret = " ".join(text(given.get(name)) for name in SECRETS)
         wait = self._guesses.wait(address, secret)
         if wait:

@@ -2,7 +2,7 @@
 
 Compression is enabled for each operation (`Operation.compressed`), and only if its response contains no secret of the
 server. An attacker who can insert text beside a secret, and see the size of the compressed response, can guess the
-secret (BREACH). So a response with a token, a key or the pass for a WebSocket is never compressed, nor is an error.
+secret (BREACH). So errors, and responses with a token, a key or the pass for a WebSocket, are never compressed.
 
 These responses do contain texts of other users. An attacker who can write to a user, sees the size of the user's
 responses and can make the client repeat a request could guess such texts. The setting `compress` turns compression off.

@@ -78,21 +78,21 @@ class HttpProtocol(HttpToolsProtocol):
 
     Attributes:
         waiting: connections without a complete request head, and since when; longest first.
-        under_way: connections with a request whose body or response is in progress, and since when; longest first.
+        active: connections with a request whose body or response is in progress, and since when; longest first.
         idle: connections that have had all their responses and are kept alive; longest first.
         proxies: the proxies whose forwarded addresses are trusted.
-        named: the client address from the PROXY protocol; "" without it.
+        proxied_address: the client address from the PROXY protocol; "" without it.
         slot: the slot of the client's address, freed with the connection.
     """
 
-    named = ""
+    proxied_address = ""
     slot: Slot | None = None
     flow: _Flow
-    _head = -1  # bytes of the incomplete request head received after its first segment; -1 when no head is pending
-    _body = 0  # bytes received of the current body
-    _received = 0  # bytes received of all requests
+    _head_bytes = -1  # bytes of the incomplete request head after its first segment; -1 when no head is pending
+    _body_bytes = 0  # bytes received of the current body
+    _received_bytes = 0  # bytes received of all requests
     _behind_proxy = False
-    _begins = _upgraded = False
+    _request_began = _upgraded = False
     _unparsed = _EMPTY  # input that was read and not parsed yet
 
     def __init__(
@@ -104,7 +104,7 @@ class HttpProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.waiting, self.under_way, self.idle = tracked.waiting, tracked.under_way, tracked.idle
+        self.waiting, self.active, self.idle = tracked.waiting, tracked.active, tracked.idle
         self.proxies = tracked.proxies
 
     # Callbacks of the transport.
@@ -115,13 +115,13 @@ class HttpProtocol(HttpToolsProtocol):
         self.flow = _Flow(transport)
         self.waiting[self] = self.loop.time()
         self._behind_proxy = self.client is not None and self.proxies.trusts(self.client[0])
-        if self.named:
-            self.client = (self.named, 0)
+        if self.proxied_address:
+            self.client = (self.proxied_address, 0)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self.waiting.pop(self, None)
-        self.under_way.pop(self, None)
+        self.active.pop(self, None)
         self.idle.pop(self, None)
         self._unparsed = _EMPTY
         if self.slot is not None:
@@ -131,7 +131,7 @@ class HttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Feed received bytes. Large input is parsed in chunks, one per iteration of the event loop, for fairness."""
         self.idle.pop(self, None)
-        self._received += len(data)
+        self._received_bytes += len(data)
         if len(data) <= CHUNK_BYTES and not self.flow.held:
             self._parse(data)
             return
@@ -160,26 +160,32 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _body_left(self) -> int:
         # The bytes of input that belong to the current body: they start no request, so they are parsed at once.
-        if self.parser is None or self.cycle is None or self.pipeline or self._head >= 0 or not self.cycle.more_body:
+        if (
+            self.parser is None
+            or self.cycle is None
+            or self.pipeline
+            or self._head_bytes >= 0
+            or not self.cycle.more_body
+        ):
             return 0
         length = next((value for name, value in self.headers if name == b"content-length"), b"")
-        return int(length) - self._body if length.isdigit() else BODY_CHUNK_BYTES
+        return int(length) - self._body_bytes if length.isdigit() else BODY_CHUNK_BYTES
 
     def _parse(self, data: bytes | memoryview) -> None:
-        self._begins = False
+        self._request_began = False
         super().data_received(data)  # type: ignore[arg-type]  # the parser accepts any buffer
         if self._upgraded:
             self.parser = None  # type: ignore[assignment]  # breaks the reference cycle with the parser
             return
         if self.cycle is not None and not self.cycle.response_complete:
             self.waiting.pop(self, None)
-            if self not in self.under_way:
-                self.under_way[self] = self.loop.time()
+            if self not in self.active:
+                self.active[self] = self.loop.time()
         else:
             self.waiting.setdefault(self, self.loop.time())  # no complete head yet, and uvicorn has no timer for that
-        if self._head >= 0 and not self._begins:
-            self._head += len(data)
-            if self._head > MAX_HEAD_BYTES and not self.transport.is_closing():
+        if self._head_bytes >= 0 and not self._request_began:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
                 self.transport.write(HEAD_TOO_LARGE)
                 self.transport.close()
 
@@ -187,7 +193,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Pass the transport to the WebSocket protocol."""
         self._upgraded = True
         self.waiting.pop(self, None)
-        self.under_way.pop(self, None)
+        self.active.pop(self, None)
         self._unparsed = _EMPTY  # a client must not send after an upgrade request before its response
         self.flow.release()
         self.connections.discard(self)
@@ -222,13 +228,13 @@ class HttpProtocol(HttpToolsProtocol):
     @property
     def body_received(self) -> int:
         """Bytes received of the current body."""
-        return self._body
+        return self._body_bytes
 
-    def moved(self) -> int:
+    def bytes_moved(self) -> int:
         """Return the bytes received from the client and acknowledged by it. Only differences are meaningful."""
-        return self._received + acknowledged_bytes(self.transport)
+        return self._received_bytes + acknowledged_bytes(self.transport)
 
-    def end_slow(self) -> None:
+    def close_slow(self) -> None:
         """Close a connection whose client is too slow, with a response if none has started."""
         cycle = self.cycle
         can_respond = cycle is not None and not (cycle.response_started or self.pipeline or self.transport.is_closing())
@@ -252,11 +258,11 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Start a request."""
         super().on_message_begin()
-        self._head, self._body, self._begins = 0, 0, True
+        self._head_bytes, self._body_bytes, self._request_began = 0, 0, True
 
     def on_headers_complete(self) -> Any:
         """Handle a complete request head."""
-        self._head = -1
+        self._head_bytes = -1
         if self._behind_proxy and self.client is not None:
             address, scheme = self.proxies.client(self.client[0], self.headers)
             self.scope["client"] = (address, 0)
@@ -266,7 +272,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Count and pass on a part of the body."""
-        self._body += len(body)
+        self._body_bytes += len(body)
         super().on_body(body)
 
     def on_response_complete(self) -> None:
@@ -280,7 +286,7 @@ class HttpProtocol(HttpToolsProtocol):
         if last and not self._unparsed and not self.transport.is_closing():
             self.idle[self] = None
             if not self.transport.get_write_buffer_size():
-                self.under_way.pop(self, None)
+                self.active.pop(self, None)
 
 
 class HttpConnections:
@@ -290,13 +296,13 @@ class HttpConnections:
         proxies: the proxies whose statements about a client's address are trusted.
 
     Attributes:
-        waiting, under_way, idle: see `HttpProtocol`.
+        waiting, active, idle: see `HttpProtocol`.
     """
 
     def __init__(self, proxies: TrustedProxies | None = None) -> None:
         self.proxies = proxies or TrustedProxies()
         self.waiting: dict[HttpProtocol, float] = {}
-        self.under_way: dict[HttpProtocol, float] = {}
+        self.active: dict[HttpProtocol, float] = {}
         self.idle: dict[HttpProtocol, None] = {}
 
     def __call__(

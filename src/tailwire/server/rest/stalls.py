@@ -28,12 +28,12 @@ class StallDetector:
     """Measures the rates of connections with a request in progress.
 
     Args:
-        under_way: these connections, and since when, longest first. Those that are done are removed from it.
+        active: these connections, and since when, longest first. Those that are done are removed from it.
         min_rate: bytes per second, on average over `WINDOW_SECONDS`; 0 for no limit.
     """
 
-    def __init__(self, under_way: MutableMapping[HttpProtocol, float], min_rate: int) -> None:
-        self._under_way = under_way
+    def __init__(self, active: MutableMapping[HttpProtocol, float], min_rate: int) -> None:
+        self._active = active
         self._min_rate = min_rate
         self._windows: dict[HttpProtocol, _Window] = {}
 
@@ -41,14 +41,14 @@ class StallDetector:
         """Return the connections that are too slow. To be called about once a second."""
         before, self._windows = self._windows, {}
         slow: list[HttpProtocol] = []
-        for connection, since in list(self._under_way.items()):
+        for connection, since in list(self._active.items()):
             if now - since < GRACE_SECONDS:
                 break
             if connection.is_done:
-                del self._under_way[connection]
+                del self._active[connection]
             if not connection.waits_for_client:
                 continue
-            moved = connection.moved()
+            moved = connection.bytes_moved()
             window = before.get(connection) or _Window(now, moved, float(max(1, self._min_rate)))
             if now - window.since >= WINDOW_SECONDS:
                 rate = (moved - window.moved) / (now - window.since)
@@ -68,7 +68,7 @@ class StallDetector:
             return []
         minimum = float(max(1, self._min_rate))
         rates: list[tuple[float, int, HttpProtocol]] = []
-        for n, connection in enumerate(self._under_way):
+        for n, connection in enumerate(self._active):
             if connection.waits_for_client:
                 rate = self._rate(connection, now)
                 if rate < minimum or not crawling:
@@ -79,7 +79,7 @@ class StallDetector:
     def _rate(self, connection: HttpProtocol, now: float) -> float:
         window = self._windows.get(connection)
         if window is None:  # new: measure the body; assume the minimum for a response
-            age = max(GRACE_SECONDS, now - self._under_way[connection])
+            age = max(GRACE_SECONDS, now - self._active[connection])
             return connection.body_received / age if connection.body_is_due else float(max(1, self._min_rate))
         seconds = now - window.since
-        return (connection.moved() - window.moved) / seconds if seconds >= GRACE_SECONDS else window.rate
+        return (connection.bytes_moved() - window.moved) / seconds if seconds >= GRACE_SECONDS else window.rate

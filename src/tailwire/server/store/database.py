@@ -117,7 +117,7 @@ class Database:
         self.executor.shutdown()
 
     def abandon(self) -> None:
-        """Close the connections at once, as the end of the process would. Nothing may be under way on them."""
+        """Close the connections immediately, as the end of the process would. They must be idle."""
         self.readers.abandon()
         self.reader.close()
         self.writing.close()

@@ -18,7 +18,7 @@ _ALL = "Too many lists are being read. Nothing was changed: try again after Retr
 
 
 class ReadQueue:
-    """Hands out turns to read, each to a user who has none.
+    """Grants turns to read, at most one per user.
 
     Args:
         turns: how many may be taken at the same time.
@@ -88,7 +88,7 @@ class ReadQueue:
         self._grant()
 
     def pass_on(self) -> None:
-        """Grant another turn while this read goes on."""
+        """Grant another turn while this read continues."""
         self._free += 1
         self._grant()
 

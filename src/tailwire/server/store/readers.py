@@ -1,4 +1,4 @@
-"""Long reads: in threads of their own, each with a deadline, shared fairly among users.
+"""Long reads: in separate threads, each with a deadline, shared fairly among users.
 
 A read starts after it was requested, so it sees every write that was acknowledged before. All statements of one read
 see the same state (one transaction).

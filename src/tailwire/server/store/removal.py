@@ -1,4 +1,4 @@
-"""Removal for good of users, groups, conversations and messages, with all that belongs to them. Ids are not reused."""
+"""Permanent removal of users, groups, conversations and messages, with all that belongs to them. Ids are not reused."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ app = Table(
     Column("app_id", String(64), primary_key=True),
     Column("store_name", String(64), nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    # The highest id given out when messages were last removed for good. Ids are not reused.
+    # The highest id given out when messages were last removed permanently. Ids are not reused.
     Column("last_id", Id, nullable=False, server_default="0"),
 )
 

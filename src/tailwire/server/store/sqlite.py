@@ -96,7 +96,7 @@ class SqliteStore:
         """Open or create the file, and bring it to this version's schema.
 
         Args:
-            serving: whether a server starts on it, of which there is one, or a command runs beside the server.
+            serving: True for a server, which needs the database for itself; False for a command that runs beside it.
 
         Raises:
             tailwire.server.store.lock.InUse: another server uses the file.

@@ -37,7 +37,7 @@ class WriteErrors:
         self._on_failure = call
 
     def failed(self, error: BaseException) -> Refused:
-        """Note a transaction that could not be written, and return the refusal for its callers."""
+        """Record a transaction that could not be written, and return the refusal for its callers."""
         if not self.current:
             log.error("the store cannot write: %s; requests that write are refused with 503 until it can", error)
         self.current = str(error)
@@ -48,7 +48,7 @@ class WriteErrors:
         )
 
     def worked(self) -> None:
-        """Note a transaction that was written."""
+        """Record that a transaction was written."""
         if self.current:
             log.warning("the store writes again; %d transactions failed", self._failed)
             self.current, self._failed = "", 0

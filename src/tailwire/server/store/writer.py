@@ -55,7 +55,7 @@ class Writer:
         self._pending: list[tuple[Operation[Any], asyncio.Future[Any]]] = []
         self._task: asyncio.Task[None] | None = None
         self._closed = False
-        self._after: list[Callable[[], None]] = []  # of the transaction under way
+        self._after: list[Callable[[], None]] = []  # callbacks for the end of the current transaction
         self.errors = WriteErrors()
 
     def submit(self, operation: Operation[T]) -> asyncio.Future[T]:

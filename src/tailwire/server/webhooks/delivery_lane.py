@@ -35,7 +35,7 @@ class RetryPolicy:
     longest_gap: float
 
     def next_try(self, tries: int, first: int, now: int, chance: float) -> int | None:
-        """Return when to retry a delivery, in seconds since 1970, or None if it has failed for good.
+        """Return when to retry a delivery, in seconds since 1970, or None if it is given up.
 
         Args:
             tries: the number of attempts so far.
@@ -91,10 +91,10 @@ class Lane:
                 while self._more and not self._closed:
                     self._more = await self._send_due()
                 due = await self._store.deliveries.next_due(self._id)
-                if not self._more:  # no wake-up meanwhile, and there is no await from here to the end
+                if not self._more:  # no wake-up has arrived, and none can before `finally`
                     self._sleep_until(due)
                     break
-        except Refused:  # the store cannot write, and logs that; sent deliveries are sent once more
+        except Refused:  # the store cannot write, and logs that; sent deliveries are repeated
             self._sleep_until(self._world.seconds() + STORE_RETRY_SECONDS)
         finally:
             self._task = None

@@ -16,7 +16,7 @@ SOCKET_BUFFER_BYTES = 4096
 
 
 def limit_buffers(sock: socket.socket) -> None:
-    """Use small segments and socket buffers, so that the kernel adds no queue of its own to the line.
+    """Use small segments and socket buffers, so that the kernel adds no queue to the line.
 
     Call it before the socket listens or connects. With default buffers a peer on loopback accepts about 4 MB at
     once, which is minutes of a slow line.

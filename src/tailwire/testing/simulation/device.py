@@ -115,9 +115,9 @@ class Device:
 
     Attributes:
         life: number of starts of its app.
-        received, gaps, statuses: over all lives.
+        received, gaps, statuses: of all starts of its app.
         ends: times at which a connection of it ended.
-        resources: the resources of its lives.
+        resources: the resources of all starts.
         expected: ranges of ids that it must receive.
         token_requests: pending calls of its token provider, by life.
         max_token_requests: the most pending calls at once in one life.

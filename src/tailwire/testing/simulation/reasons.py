@@ -28,7 +28,7 @@ _SHARED = ("server", "network")
 class Reasons:
     """The faults of a run, by device, and until when each may be detected.
 
-    A fault of the network or the server affects every device. A slow line is no fault, nor is a long silence.
+    A fault of the network or the server affects every device. A slow line and a long silence are not faults.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:

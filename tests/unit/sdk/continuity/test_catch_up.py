@@ -242,7 +242,7 @@ def test_connection_that_ends_during_a_page_makes_the_next_one_smaller():
     assert catch_up.connected(m, "") == [catch_up.FetchAfter(5, 10)]
 
 
-def test_continuity_is_told_once_before_the_last_page():
+def test_continuity_is_reported_once_before_the_last_page():
     m = CatchUp(position=Position(0), limit=1000)
     catch_up.connected(m, "")
     first = catch_up.page(m, [(n, n) for n in range(1, 21)], whole=True)

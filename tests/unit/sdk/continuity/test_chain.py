@@ -57,7 +57,7 @@ def test_missing_message_is_fetched_from_history():
     assert chain.waited(m) == [FetchAfter(10)]
     assert not chain.broken(m, 99)  # the catch-up fetches what is missing
     catch_up.live(m, 14, "fourteen")
-    # No continuity is told, because the connection stayed open. Eleven is not handed over again.
+    # No continuity is reported, because the connection stayed open. Eleven is not handed over again.
     assert catch_up.page(m, [(11, "eleven"), (12, "twelve"), (13, "thirteen")], whole=False) == [
         HandOver(("twelve", "thirteen", "fourteen"))
     ]

@@ -27,7 +27,7 @@ async def test_oldest_indicator_ends_at_the_limit():
 
 
 @pytest.mark.virtual
-async def test_end_is_told_once():
+async def test_end_is_reported_once():
     told = []
     typists = Typists(told.append)
     typists.heard(indicator("alice"))

@@ -142,7 +142,7 @@ async def test_unsafe_request_is_not_repeated_and_the_pool_is_dropped():
 async def test_repeated_request_fails_early():
     async with asking(silent_once_used) as (http, peer):
         await http.ask("POST", "/messages", body={})
-        async with http.patience() as within:
+        async with http.progress_timeout() as within:
             error = await fails(http.ask("POST", "/messages", body={}, within=within, repeated=True))
             assert error.cause is Cause.ATTEMPT_TIMEOUT
             assert await http.ask("POST", "/messages", body={}, within=within, repeated=True) == 1

@@ -35,7 +35,7 @@ def test_invalid_content_is_refused(tmp_path, content, message):
         read_object(file)
 
 
-def test_no_more_than_the_limit_is_read(tmp_path, monkeypatch):
+def test_files_are_read_up_to_the_limit(tmp_path, monkeypatch):
     monkeypatch.setattr(untrusted_json, "MAX_BYTES", 10)
     file = tmp_path / "file.json"
     file.write_text('{"a":  1 }')

@@ -231,7 +231,7 @@ async def test_close_does_not_wait_for_pending_handshakes(tls):
         assert heard(silent) == b""
 
 
-async def test_closed_during_a_burst_it_accepts_no_more():
+async def test_no_connection_is_accepted_after_close_during_a_burst():
     async with Accepting(per_second=10) as accepting:
         accepting.connect(20)
         await asyncio.sleep(0.5)

@@ -23,7 +23,7 @@ from tailwire.server.telemetry.metrics import Metrics
 pytestmark = pytest.mark.virtual
 
 LARGE = 30_000_000
-LEAST = 256
+MIN_RATE = 256
 
 
 class Server:
@@ -40,7 +40,7 @@ class Server:
 
         def make(address: str, slot: Any) -> HttpProtocol:
             made = self.http(config=config, server_state=self.state, app_state={})
-            made.named, made.slot = address, slot
+            made.proxied_address, made.slot = address, slot
             return made
 
         self.listening = socket.create_server(("127.0.0.1", 0), backlog=500)
@@ -50,8 +50,8 @@ class Server:
         self.listener = AcceptLoop(self.listening, make, pacer, self.metrics, slots=self.slots)
         overload = Overload(self.metrics, self.loop.time, lambda: 0.5, lag=0, most_sends=0)
         self.watch = Housekeeping(
-            overload, self.metrics, self.http.waiting, self.http.idle, self.http.under_way, self.loop.time,
-            deadline=10.0, least_rate=LEAST, most=most,
+            overload, self.metrics, self.http.waiting, self.http.idle, self.http.active, self.loop.time,
+            deadline=10.0, min_rate=MIN_RATE, most=most,
         )  # fmt: skip
         self.clients: list[socket.socket] = []
 
@@ -97,7 +97,7 @@ class Server:
             client.close()
         await asyncio.sleep(1)
         assert not self.state.connections
-        assert self.http.waiting == self.http.under_way == self.http.idle == {}
+        assert self.http.waiting == self.http.active == self.http.idle == {}
 
 
 async def trickle(server: Server, client: socket.socket, pieces: int, size: int, every: float) -> bool:

@@ -60,7 +60,7 @@ async def test_connections_are_accepted_twice_as_fast_as_websockets_and_closed_a
 
 
 @pytest.mark.parametrize("loop", [asyncio.SelectorEventLoop, WatchesNoSocket])
-def test_it_serves_on_each_event_loop(loop, tmp_path):
+def test_server_runs_on_each_event_loop(loop, tmp_path):
     with asyncio.Runner(loop_factory=loop) as runner:
         assert runner.run(_ask_for_health(tmp_path)) == b"HTTP/1.1 200 OK\r\n"
 

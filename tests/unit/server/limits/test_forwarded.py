@@ -79,7 +79,7 @@ def test_the_client_is_the_last_untrusted_hop(said, client):
         (["for=192.0.2.1;proto=gopher"], "192.0.2.1", ""),
     ],
 )
-def test_forwarded(said, client, scheme):
+def test_forwarded_client_and_scheme(said, client, scheme):
     assert by_forwarded(*said) == (client, scheme)
 
 

@@ -70,7 +70,7 @@ async def test_long_read_continues_beside_others():
     await reads.settle()
     reads.queue.pass_on()
     await reads.settle()
-    assert reads.began == ["alice", "bob"]  # not alice again: her first read is still in progress
+    assert reads.began == ["alice", "bob"]  # not alice again: the first read is still in progress
     reads.now += 1
     reads.queue.give("alice", 1.0, passed_on=True)
     await reads.settle()

@@ -32,10 +32,10 @@ def said(messages: list[dict]) -> list[str]:
     return [m["data"]["text"] for m in messages if m["category"] == "message"]
 
 
-# Conversations whose ids, as clients see them, are the same.
+# Conversations with equal client-visible ids.
 
 
-async def test_a_group_with_the_id_of_a_conversation_shows_nothing_of_it(stage: Stage):
+async def test_group_named_like_a_conversation_reveals_nothing_of_it(stage: Stage):
     async with Rest(stage) as rest:
         await rest.user("group_admin", "tom", "mallory")
         await rest("POST", "/messages", json=text("tom", "the code is 4711"), as_="group_admin")
@@ -65,7 +65,7 @@ async def test_a_group_with_the_id_of_a_conversation_shows_nothing_of_it(stage: 
         assert len(await rest("GET", "/conversations", as_="tom")) == 1
 
 
-async def test_two_pairs_with_one_id_do_not_read_each_other(stage: Stage):
+async def test_pairs_with_the_same_conversation_id_are_separate(stage: Stage):
     async with Rest(stage) as rest:
         await rest.user("test_user_smith", "alice_user_test", "smith")
         await rest("POST", "/messages", json=text("test_user_smith", "first pair"), as_="alice")
@@ -85,7 +85,7 @@ async def test_two_pairs_with_one_id_do_not_read_each_other(stage: Stage):
         assert said(await rest("GET", "/messages", as_="alice_user_test")) == ["second pair"]
 
 
-async def test_an_id_names_ones_own_conversation_with_a_user_before_a_group(stage: Stage):
+async def test_conversation_id_prefers_the_callers_user_conversation(stage: Stage):
     async with Rest(stage) as rest:
         await rest.user("group_admin", "tom", "mallory")
         await rest("POST", "/messages", json=text("tom", "to tom"), as_="group_admin")
@@ -98,7 +98,7 @@ async def test_an_id_names_ones_own_conversation_with_a_user_before_a_group(stag
         assert len(await rest("GET", "/conversations", as_="tom")) == 2
 
 
-# What was decided no longer holds when it is done.
+# Permissions that change between the check and the change.
 
 
 def takes(seconds: float) -> None:
@@ -107,13 +107,13 @@ def takes(seconds: float) -> None:
 
 
 async def meanwhile(rest: Rest, first: tuple, *others: tuple) -> list[str]:
-    """Begin one request and, while it is under way, others. The codes of all answers; "" of a success."""
+    """Send one request and, while it is in progress, others. Return the codes of all responses; "" for a success."""
 
     async def ask(method: str, path: str, body: dict | None = None, **more) -> str:
         answer = await rest.answer(method, path, json=body, **more)
         return answer.json()["error"]["code"] if answer.status_code >= 400 else ""
 
-    slow = iter([0.2])  # the first thing that a thread does is to look at a password
+    slow = iter([0.2])  # the first use of the thread is the password check
     virtual_loop().work_takes = lambda: next(slow, 0.001)
     begun = asyncio.ensure_future(ask(*first[:3], as_=first[3]))
     await asyncio.sleep(0.02)
@@ -146,7 +146,7 @@ async def test_a_user_banned_while_joining_does_not_become_a_member(stage: Stage
         await rest.refused("ERR_NOT_A_MEMBER", "GET", "/groups/g/messages", as_="bob")
 
 
-async def test_a_group_that_becomes_private_or_changes_its_password_lets_nobody_in_who_was_at_the_door(stage: Stage):
+async def test_pending_join_is_refused_after_the_group_changes(stage: Stage):
     async with Rest(stage) as rest:
         await locked(rest)
         join = ("POST", "/groups/g/members", RIGHT, "bob")
@@ -158,7 +158,7 @@ async def test_a_group_that_becomes_private_or_changes_its_password_lets_nobody_
         assert [m["uid"] for m in await rest("GET", "/groups/g/members", as_="alice")] == ["alice"]
 
 
-async def test_a_moderator_who_is_banned_meanwhile_changes_nothing(stage: Stage):
+async def test_concurrently_banned_moderator_cannot_change_the_group(stage: Stage):
     async with Rest(stage) as rest:
         await locked(rest, moderators=["bob"])
         change = ("PUT", "/groups/g", {"password": "mine", "name": "Taken"}, "bob")
@@ -168,7 +168,7 @@ async def test_a_moderator_who_is_banned_meanwhile_changes_nothing(stage: Stage)
         await rest("POST", "/groups/g/members", json=RIGHT, as_="carol")
 
 
-async def test_a_change_that_is_under_way_does_not_undo_a_transfer(stage: Stage):
+async def test_pending_change_does_not_undo_an_ownership_transfer(stage: Stage):
     async with Rest(stage) as rest:
         await locked(rest, "bob")
         change = ("PUT", "/groups/g", {"password": "mine"}, "alice")
@@ -179,7 +179,7 @@ async def test_a_change_that_is_under_way_does_not_undo_a_transfer(stage: Stage)
         assert (group["owner"], group["name"]) == ("bob", "New")
 
 
-async def test_two_changes_of_a_user_at_once_both_hold(stage: Stage):
+async def test_concurrent_changes_of_a_user_are_both_kept(stage: Stage):
     async with Rest(stage) as rest:
         await rest("POST", "/roles", json={"role": "child", "name": "Child"})
         users = stage.server.parts.actions.users
@@ -209,7 +209,7 @@ async def test_ownership_is_only_transferred_to_current_members(stage: Stage):
                 await rest("PATCH", "/groups/g/owner", json={"owner": "alice"}, as_="bob")
 
 
-async def test_nothing_is_done_to_a_message_that_is_deleted_meanwhile(stage: Stage):
+async def test_concurrently_deleted_message_cannot_be_changed(stage: Stage):
     async with Rest(stage) as rest:
         for uid in ("alice", "bob"):
             await rest.token(uid)
@@ -233,7 +233,7 @@ async def test_a_kicked_member_cannot_send(stage: Stage):
         before = await rest("POST", "/messages", json=said_before, as_="bob")
         actions = stage.server.parts.actions
         alice, bob = Caller("alice", "", "a"), Caller("bob", "", "b")
-        kicked, sent, again = await asyncio.gather(  # what is asked in one turn goes into one transaction, in order
+        kicked, sent, again = await asyncio.gather(  # concurrent requests share one transaction, in order
             actions.members.kick(alice, "g", "bob"),
             actions.messages.send(bob, body(text("g", "after", "group"))),
             actions.messages.send(bob, body(said_before)),
@@ -241,11 +241,11 @@ async def test_a_kicked_member_cannot_send(stage: Stage):
         )
         assert json.loads(kicked)["data"]["action"] == "kicked"
         assert (type(sent), sent.code) == (Refused, "ERR_NOT_A_MEMBER")
-        assert json.loads(again)["id"] == before["id"]  # it was stored: that is the answer
+        assert json.loads(again)["id"] == before["id"]  # it was stored, and that is the response
         assert said(await rest("GET", "/groups/g/messages", as_="alice")) == ["before"]
 
 
-async def test_a_ban_puts_out_who_is_banned_and_a_member_all_the_same(stage: Stage):
+async def test_ban_removes_a_member_who_already_has_a_ban(stage: Stage):
     bob = await stage.enter("bob")
     async with Rest(stage) as rest:
         await locked(rest, "bob")
@@ -263,7 +263,7 @@ async def test_a_ban_puts_out_who_is_banned_and_a_member_all_the_same(stage: Sta
 # Guessing the password of a group.
 
 
-async def test_many_guesses_at_once_are_no_more_than_one_after_the_other(stage: Stage, tmp_path):
+async def test_concurrent_guesses_are_limited_like_sequential_ones(stage: Stage, tmp_path):
     quiet = {**UNLIMITED, "wrong_passwords_per_minute": 10}
     stage.server = VirtualServer(tmp_path / "limited", Settings(data=str(tmp_path / "limited"), **quiet))
     await stage.server.start()
@@ -280,11 +280,11 @@ async def test_many_guesses_at_once_are_no_more_than_one_after_the_other(stage: 
 
         for wave in range(8):
             await asyncio.gather(*(guess(20 * wave + n) for n in range(20)))
-        # Ten, and what one or two seconds give back.
+        # Ten, and those that became available within one or two seconds.
         assert codes["ERR_WRONG_GROUP_PASS"] <= 11
         assert set(codes) == {"ERR_WRONG_GROUP_PASS", "ERR_TOO_MANY_REQUESTS"}
         takes(0.0)
-        for _ in range(15):  # what is right costs nothing
+        for _ in range(15):  # correct passwords do not count
             await rest("POST", "/groups/h/members", json=RIGHT, as_="carol")
             await rest("DELETE", "/groups/h/members", as_="carol")
 
@@ -292,7 +292,7 @@ async def test_many_guesses_at_once_are_no_more_than_one_after_the_other(stage: 
 # Tokens.
 
 
-async def test_the_sockets_of_a_token_that_must_make_room_end(stage: Stage, tmp_path):
+async def test_evicted_token_closes_its_sockets(stage: Stage, tmp_path):
     few = {**UNLIMITED, "max_tokens": 3}
     stage.server = VirtualServer(tmp_path / "few", Settings(data=str(tmp_path / "few"), **few))
     await stage.server.start()
@@ -311,10 +311,10 @@ async def test_the_sockets_of_a_token_that_must_make_room_end(stage: Stage, tmp_
         assert bob.ears.texts == []
 
 
-# Threads, roles, blocks, and what was said before.
+# Threads, roles, blocks, and earlier messages.
 
 
-async def test_threads_that_one_may_no_longer_read_are_not_listed(stage: Stage):
+async def test_unreadable_threads_are_not_listed(stage: Stage):
     async with Rest(stage) as rest:
         await locked(rest, "bob", "carol")
         root = (await rest("POST", "/messages", json=text("g", "SECRET", "group"), as_="alice"))["id"]
@@ -331,7 +331,7 @@ async def test_threads_that_one_may_no_longer_read_are_not_listed(stage: Stage):
         assert [m["id"] for m in await rest("GET", "/threads", as_="bob")] == [own]  # dropped, not hidden
 
 
-async def test_a_role_holds_for_all_ways_to_reach_somebody(stage: Stage):
+async def test_role_restrictions_apply_to_messages_typing_and_transient_messages(stage: Stage):
     bob, carol = await stage.enter("bob"), await stage.enter("carol")
     async with Rest(stage) as rest:
         only = {"listUsers": "friendsOnly", "sendMessagesTo": "friendsOnly"}
@@ -386,7 +386,7 @@ async def test_blocked_users_do_not_see_presence(stage: Stage):
         assert "lastActiveAt" not in await rest("GET", "/users/alice", as_="carol")
 
 
-async def test_members_may_read_what_was_said_before_they_came_and_have_not_missed_it(stage: Stage):
+async def test_messages_before_joining_are_readable_and_not_unread(stage: Stage):
     async with Rest(stage) as rest:
         await locked(rest)
         old = (await rest("POST", "/messages", json=text("g", "before bob", "group"), as_="alice"))["id"]

@@ -75,7 +75,7 @@ def in_its_place(stage: Stage, answers: bytes) -> Iterator[None]:
 
 @pytest.mark.spec("K5", "K3")
 @pytest.mark.parametrize("kind", ANSWERS)
-async def test_queued_messages_wait_and_go_by_themselves(stage: Stage, kind: str):
+async def test_queued_messages_wait_behind_a_portal_and_are_sent_later(stage: Stage, kind: str):
     answers, cause = ANSWERS[kind]
     alice, bob = await stage.enter("alice", outbox=True), await stage.enter("bob")
     with in_its_place(stage, answers):
@@ -91,7 +91,7 @@ async def test_queued_messages_wait_and_go_by_themselves(stage: Stage, kind: str
     assert [m.text async for m in bob.chat.messages(uid="alice")] == ["1", "0"]
 
 
-async def test_errors_name_the_responder_and_what_to_do(stage: Stage):
+async def test_errors_name_the_responder_and_the_remedy(stage: Stage):
     actor = stage.actor()
     await actor.chat.init()
     with in_its_place(stage, ANSWERS["maintenance"][0]), pytest.raises(CometChatException) as caught:
@@ -99,10 +99,10 @@ async def test_errors_name_the_responder_and_what_to_do(stage: Stage):
     assert caught.value.message == "A proxy did not let the request through."
     for words in ("server", "HTTP 503", "text/html", "check the reverse proxy"):
         assert words in caught.value.details
-    assert caught.value.retry_after == 60  # what a stranger asks for is believed for a minute
+    assert caught.value.retry_after == 60  # a foreign Retry-After is honoured for at most a minute
 
 
-async def test_an_upload_is_not_taken_by_a_sign_in_page(stage: Stage):
+async def test_sign_in_page_does_not_count_as_a_successful_upload(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     reached = alice.chat._parts.http
     form = await reached.ask("GET", "/me", token=alice.chat._sessions.current.auth_token)
@@ -116,13 +116,13 @@ async def test_an_upload_is_not_taken_by_a_sign_in_page(stage: Stage):
     assert caught.value.cause is Cause.CAPTIVE_PORTAL
 
 
-async def test_a_success_of_another_request_wakes_what_is_queued(stage: Stage):
+async def test_success_of_another_request_wakes_the_outbox(stage: Stage):
     alice = await stage.enter("alice", outbox=True, auto=False)
     with in_its_place(stage, ANSWERS["page"][0]):
         entry = alice.chat.queue_message(TextMessage(receiver="bob", text="soon"))
-        await stage.pass_time(600)  # it is tried once a minute by now
+        await stage.pass_time(600)  # the outbox retries once a minute by now
     back = stage.now
-    for _ in range(8):  # the app asks now and then
+    for _ in range(8):  # other requests of the app
         await alice.chat.get_unread_message_count()
         await stage.pass_time(1)
     await entry.result()
@@ -167,7 +167,7 @@ async def test_a_store_that_raises_stops_neither_the_outbox_nor_the_client(stage
     store = FullDisk(tmp_path / "device")
     alice, bob = await stage.enter("alice", outbox=True, store=store), await stage.enter("bob")
     store.full = True
-    with pytest.raises(CometChatException) as caught:  # it is on the device when the call returns, or the call fails
+    with pytest.raises(CometChatException) as caught:  # the message is saved before the call returns, or the call fails
         alice.chat.queue_message(TextMessage(receiver="bob", text="none"))
     assert (caught.value.code, alice.chat.queued_messages()) == ("OUTBOX_NOT_SAVED", [])
     await alice.say("bob", "one")
@@ -183,7 +183,7 @@ async def test_a_store_that_raises_stops_neither_the_outbox_nor_the_client(stage
 
 
 @pytest.mark.spec("K5")
-async def test_an_error_that_was_not_foreseen_does_not_end_the_outbox(stage: Stage, monkeypatch, caplog):
+async def test_unexpected_error_does_not_end_the_outbox(stage: Stage, monkeypatch, caplog):
     alice, bob = await stage.enter("alice", outbox=True), await stage.enter("bob")
     send, left = alice.chat._parts.outbox._send, [RuntimeError("a fault of ours")] * 2
 
@@ -201,7 +201,7 @@ async def test_an_error_that_was_not_foreseen_does_not_end_the_outbox(stage: Sta
     await bob.ears.until(lambda: bob.ears.texts == ["at last", "and on"])
 
 
-async def test_a_file_that_goes_away_or_changes_is_named_as_such(stage: Stage, tmp_path):
+async def test_missing_or_changed_file_is_reported_as_such(stage: Stage, tmp_path):
     alice = await stage.enter("alice", auto=False)
     path = tmp_path / "note.txt"
     path.write_bytes(b"x" * 100_000)
@@ -214,7 +214,7 @@ async def test_a_file_that_goes_away_or_changes_is_named_as_such(stage: Stage, t
     assert caught.value.code == "ERR_INVALID_FILE_OBJECT"
 
 
-async def test_an_exception_of_on_progress_harms_nothing(stage: Stage, caplog):
+async def test_raising_on_progress_does_not_end_the_upload(stage: Stage, caplog):
     alice = await stage.enter("alice", auto=False)
 
     def fail(name, sent, size):
@@ -226,7 +226,7 @@ async def test_an_exception_of_on_progress_harms_nothing(stage: Stage, caplog):
     assert "on_progress raised" in caplog.text
 
 
-async def test_a_body_that_is_no_json_is_an_argument_that_is_not_valid(stage: Stage):
+async def test_metadata_that_is_not_json_is_an_invalid_argument(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     with pytest.raises(CometChatException) as caught:
         await alice.chat.send_message(TextMessage(receiver="bob", text="x", metadata={"a": {1, 2}}))

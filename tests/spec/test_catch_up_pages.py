@@ -69,7 +69,7 @@ async def test_the_first_page_is_handed_over_before_the_second_is_read(stage: St
 
 
 @spec("K1", "C10")
-async def test_a_cut_amid_a_catch_up_costs_no_page_that_was_read(stage: Stage):
+async def test_disconnect_during_catch_up_keeps_the_fetched_pages(stage: Stage):
     alice, bob, texts = await missed(stage, 500, limit=5000)
     requests = Requests(bob)
 
@@ -83,13 +83,13 @@ async def test_a_cut_amid_a_catch_up_costs_no_page_that_was_read(stage: Stage):
     await bob.ears.until(lambda: len(bob.ears.texts) == len(texts) + 1)
     await stage.pass_time(30)
     assert bob.ears.texts == [*texts, "live meanwhile"]
-    assert len(bob.ears.statuses) > 5  # it was cut
+    assert len(bob.ears.statuses) > 5  # the connection was cut
     assert requests.pages == sorted(set(requests.pages))
     assert bob.ears.all("gap") == []
 
 
 @spec("K1", "S3")
-async def test_a_restart_of_the_app_amid_a_catch_up_goes_on_where_the_app_was(stage: Stage):
+async def test_app_restart_during_catch_up_continues_at_its_position(stage: Stage):
     store = MemorySessionStore()
     _, bob, texts = await missed(stage, 300, limit=5000, store=store)
     requests = Requests(bob)
@@ -109,7 +109,7 @@ async def test_a_restart_of_the_app_amid_a_catch_up_goes_on_where_the_app_was(st
 
 
 @spec("K4")
-async def test_an_app_that_does_not_keep_up_is_not_read_ahead_for(stage: Stage, monkeypatch):
+async def test_reading_does_not_run_ahead_of_a_slow_app(stage: Stage, monkeypatch):
     monkeypatch.setattr(callback_queue, "MAX_QUEUED", 50)
     _, bob, texts = await missed(stage, 400, limit=5000)
     requests, go_on = Requests(bob), asyncio.Event()
@@ -122,7 +122,7 @@ async def test_an_app_that_does_not_keep_up_is_not_read_ahead_for(stage: Stage, 
     bob.ears.on_text_message_received = slow
     bob.chat.set_app_state("foreground")
     await stage.pass_time(5)
-    assert len(bob.chat._parts.queue._entries) <= 50 + 40  # the page that found no room any more, and no further one
+    assert len(bob.chat._parts.queue._entries) <= 50 + 40  # the page that did not fit any more, and no further one
     assert len(requests.asked) == 2
     go_on.set()
     await bob.ears.until(lambda: len(bob.ears.texts) == len(texts))
@@ -144,12 +144,12 @@ async def test_a_failed_catch_up_is_retried_with_a_smaller_page(stage: Stage, er
         await bob.ears.until(lambda: len(bob.ears.texts) == len(texts))
     assert bob.ears.texts == texts
     assert [q["per_page"] for q in requests.asked[:3]] == [20, 10, 5]
-    expected = 0 if isinstance(error, CometChatException) else 2  # once for each page that failed
+    expected = 0 if isinstance(error, CometChatException) else 2  # once per failed page
     assert len([r for r in caplog.records if "catching up failed" in r.message]) == expected
 
 
 @spec("K1")
-async def test_messages_that_cannot_be_read_do_not_end_the_catch_up(stage: Stage):
+async def test_undecodable_messages_do_not_end_catch_up(stage: Stage):
     _, bob, texts = await missed(stage, 60)
     honest = bob.chat._parts.incoming._fetch
 
@@ -166,7 +166,7 @@ async def test_messages_that_cannot_be_read_do_not_end_the_catch_up(stage: Stage
 
 
 @spec("K4")
-async def test_a_listener_that_waits_for_something_cancelled_ends_nothing(stage: Stage):
+async def test_listener_awaiting_a_cancelled_task_does_not_end_catch_up(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     note = bob.ears.on_text_message_received
 
@@ -190,7 +190,7 @@ async def test_history_is_polled_without_a_socket(stage: Stage):
     for n in range(45):
         await alice.say("bob", str(n))
     poll()
-    poll()  # while it reads: nothing more
+    poll()  # no further request while it reads
     await bob.ears.until(lambda: len(bob.ears.texts) == 45)
     await stage.pass_time(20)
     await alice.chat.mark_as_read(alice.ears.all("text")[0])
@@ -206,7 +206,7 @@ async def test_history_is_polled_without_a_socket(stage: Stage):
 
 
 @spec("K1")
-async def test_a_socket_that_opens_while_history_is_polled_begins_from_there(stage: Stage):
+async def test_socket_opened_during_polling_continues_from_its_position(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob", auto=False)
     for n in range(100):
         await alice.say("bob", str(n))
@@ -228,7 +228,7 @@ async def test_a_socket_that_opens_while_history_is_polled_begins_from_there(sta
 
 
 @spec("K1")
-async def test_polling_tells_a_gap_when_more_than_the_limit_came(stage: Stage):
+async def test_polling_reports_a_gap_above_the_limit(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob", auto=False, limit=10)
     sent = [await alice.say("bob", str(n)) for n in range(30)]
     stream, seen = bob.chat.events(), []

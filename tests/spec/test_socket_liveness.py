@@ -33,7 +33,7 @@ async def lively(stage: Stage, writer: Actor, receiver: str, seconds: int, every
 
 @spec("T3")
 @pytest.mark.parametrize("auto", [True, False])
-async def test_a_listener_in_a_lively_chat_stays_connected(stage: Stage, auto: bool):
+async def test_listening_client_in_a_busy_chat_stays_connected(stage: Stage, auto: bool):
     alice, bob = await stage.enter("alice"), await stage.enter("bob", auto=auto)
     if not auto:
         await bob.chat.connect()
@@ -47,7 +47,7 @@ async def test_a_listener_in_a_lively_chat_stays_connected(stage: Stage, auto: b
 
 
 @spec("T3")
-async def test_a_listener_says_something_every_two_intervals(stage: Stage):
+async def test_listening_client_sends_a_frame_every_two_intervals(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await lively(stage, alice, "bob", 60)
     before = stage.server.parts.metrics.frames_in
@@ -58,7 +58,7 @@ async def test_a_listener_says_something_every_two_intervals(stage: Stage):
 
 
 @spec("T3")
-async def test_an_app_that_does_not_keep_up_goes_on_telling_the_server_that_it_is_there(stage: Stage):
+async def test_client_of_a_slow_app_stays_connected(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     go_on = asyncio.Event()
 
@@ -66,7 +66,7 @@ async def test_an_app_that_does_not_keep_up_goes_on_telling_the_server_that_it_i
         await go_on.wait()
 
     bob.ears.on_text_message_received = slow
-    for n in range(1100):  # more than the queue of callbacks takes: reading stops
+    for n in range(1100):  # more than the callback queue holds, so reading stops
         await alice.say("bob", str(n))
     await stage.pass_time(300)
     assert bob.ears.statuses[-1] is CONNECTED
@@ -75,7 +75,7 @@ async def test_an_app_that_does_not_keep_up_goes_on_telling_the_server_that_it_i
 
 
 @spec("T3")
-async def test_a_client_of_another_make_that_only_listens_is_asked_before_it_is_cut(stage: Stage):
+async def test_silent_foreign_client_is_pinged_before_it_is_disconnected(stage: Stage):
     """Any WebSocket client answers the protocol's own ping by itself, so one that never pings is not taken for dead."""
     alice = await stage.enter("alice")
     bob = await stage.enter("bob")
@@ -103,13 +103,13 @@ async def test_a_client_of_another_make_that_only_listens_is_asked_before_it_is_
 
 
 @spec("T3")
-async def test_a_dead_listener_is_cut_by_the_server_as_soon_as_before(stage: Stage):
+async def test_dead_listening_client_is_disconnected_in_time(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await stage.pass_time(20)
     for transport in sockets_of(stage):
         if transport.protocol.uid == "bob":
             transport.half_open = transport.peer.half_open = True
-    bob.chat._parts.driver._timer.cancel()  # frozen: it does nothing about it itself
+    bob.chat._parts.driver._timer.cancel()  # frozen, so it does not react itself
     begin = stage.now
     while stage.server.parts.metrics.sockets == 2:
         await stage.pass_time(1)
@@ -119,7 +119,7 @@ async def test_a_dead_listener_is_cut_by_the_server_as_soon_as_before(stage: Sta
 
 
 @spec("T3", "T7")
-async def test_a_line_with_a_round_trip_of_three_seconds_is_slow_and_not_dead(stage: Stage):
+async def test_line_with_a_round_trip_of_three_seconds_is_not_dead(stage: Stage):
     stage.network.delay = 1.6
     alice = stage.actor()
     await alice.chat.init()
@@ -129,11 +129,11 @@ async def test_a_line_with_a_round_trip_of_three_seconds_is_slow_and_not_dead(st
     before = len(alice.ears.statuses)
     await stage.pass_time(1800)
     assert alice.ears.statuses[before:] == []
-    assert alice.ears.statuses.count(CONNECTING) == 1  # the first attempt was let come to its end
+    assert alice.ears.statuses.count(CONNECTING) == 1  # the first attempt was not interrupted
 
 
 @spec("T3")
-async def test_on_a_slow_line_death_is_noticed_as_soon_as_on_a_fast_one(stage: Stage):
+async def test_dead_slow_line_is_detected_as_fast_as_any(stage: Stage):
     stage.network.delay = 1.6
     alice = stage.actor()
     await alice.chat.init()
@@ -152,10 +152,10 @@ async def test_on_a_slow_line_death_is_noticed_as_soon_as_on_a_fast_one(stage: S
 
 
 @spec("T3")
-async def test_while_bytes_move_a_late_answer_is_waited_for_but_not_for_ever(stage: Stage):
+async def test_late_pong_is_awaited_for_a_limited_time_while_bytes_move(stage: Stage):
     alice = await stage.enter("alice")
     traffic = alice.chat._parts.driver._traffic
-    stage.network.half_open("")  # the socket is dead; requests have connections of their own
+    stage.network.half_open("")  # the socket is dead; requests use other connections
 
     async def uploading():
         while True:
@@ -171,7 +171,7 @@ async def test_while_bytes_move_a_late_answer_is_waited_for_but_not_for_ever(sta
 
 
 @spec("T3")
-async def test_the_limits_of_both_sides_fit_together(stage: Stage):
+async def test_limits_of_client_and_server_are_consistent(stage: Stage):
     from tailwire.server.config import BadSetting, Settings, load
 
     with pytest.raises(BadSetting, match="four times heartbeat_interval"):
@@ -181,12 +181,12 @@ async def test_the_limits_of_both_sides_fit_together(stage: Stage):
 
 
 @spec("T3")
-async def test_the_server_waits_while_the_network_takes_what_was_written_before_its_question(stage: Stage):
+async def test_server_waits_for_earlier_writes_before_counting_a_ping_as_unanswered(stage: Stage):
     before = current_process.set("device")
     bob = await stage.enter("bob")
     current_process.reset(before)
     alice = await stage.enter("alice")
-    bob.chat._parts.driver._timer.cancel()  # frozen: only the protocol's own answers come from it
+    bob.chat._parts.driver._timer.cancel()  # frozen: only the protocol layer still answers
     stage.network.set_line("device", 100, 200, 5.0)
     for n in range(20):
         await alice.say("bob", f"{n} " + "x" * 500)
@@ -203,7 +203,7 @@ async def test_upload_traffic_before_a_ping_does_not_count_as_its_answer(stage: 
     file = UploadFile(content=bytes(400_000), name="photo.bin")
     sending = asyncio.create_task(alice.chat.upload_attachments("bob", "user", [file]))
     await stage.pass_time(9)
-    stage.network.swallowing = True  # all is dead from now on
+    stage.network.swallowing = True  # every connection is dead from now on
     await stage.pass_time(1)
     began = stage.now
     with pytest.raises(CometChatException):

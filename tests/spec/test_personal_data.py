@@ -40,7 +40,7 @@ def left_in(folder) -> list[str]:
 
 
 @pytest.mark.parametrize("how", ["permanent", "anonymous"])
-async def test_nothing_is_left_of_a_person_but_the_uid(stage, tmp_path, how):
+async def test_deleting_a_user_leaves_only_the_uid(stage, tmp_path, how):
     async with Rest(stage) as rest:
         life = await a_life(rest)
         assert left_in(tmp_path)
@@ -64,7 +64,7 @@ async def test_nothing_is_left_of_a_person_but_the_uid(stage, tmp_path, how):
         assert [m["id"] for m in found] == [life["kept"]]
 
 
-async def test_deleted_without_a_choice_what_was_written_stays(stage, tmp_path):
+async def test_deleting_a_user_keeps_messages_by_default(stage, tmp_path):
     async with Rest(stage) as rest:
         life = await a_life(rest)
         await rest("DELETE", "/users/alice", json={})
@@ -74,7 +74,7 @@ async def test_deleted_without_a_choice_what_was_written_stays(stage, tmp_path):
         assert (await rest.answer("GET", life["url"])).status_code == 200
 
 
-async def test_words_of_a_deleted_message_leave_the_index(stage, tmp_path):
+async def test_deleted_messages_leave_the_search_index(stage, tmp_path):
     async with Rest(stage) as rest:
         await a_life(rest)
         await stage.pass_time(4000)
@@ -91,7 +91,7 @@ async def test_a_deletion_interrupted_by_a_crash_is_completed_at_startup(stage, 
         assert left_in(tmp_path) == []
 
 
-async def test_messages_carry_no_metadata_of_users(stage, tmp_path):
+async def test_messages_do_not_contain_user_metadata(stage, tmp_path):
     async with Rest(stage) as rest:
         bob = await stage.enter("bob")
         life = await a_life(rest)

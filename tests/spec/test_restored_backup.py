@@ -27,7 +27,7 @@ def copy(stage: Stage, folder: Path) -> None:
 
 
 async def put_back(stage: Stage, folder: Path, *, whole: bool) -> None:
-    """Stop the server, put a copy back by hand, and start it again."""
+    """Stop the server, restore a copy by hand, and start it again."""
     data = Path(stage.server._settings.data)
     await stage.server.kill()
     for name in FILES:
@@ -41,7 +41,7 @@ async def put_back(stage: Stage, folder: Path, *, whole: bool) -> None:
 
 @pytest.mark.spec("K1")
 @pytest.mark.parametrize("whole", [False, True], ids=["database", "whole folder"])
-async def test_clients_hear_what_comes_and_are_told(stage: Stage, tmp_path, whole: bool):
+async def test_clients_receive_new_messages_and_a_gap_after_a_restore(stage: Stage, tmp_path, whole: bool):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     for n in range(5):
         await alice.say("bob", f"before {n}")
@@ -50,7 +50,7 @@ async def test_clients_hear_what_comes_and_are_told(stage: Stage, tmp_path, whol
     await bob.ears.until(lambda: len(bob.ears.texts) == 75)
     await put_back(stage, tmp_path / "copy", whole=whole)
     carol = await stage.enter("carol")
-    first = [await carol.say("bob", f"first {n}") for n in range(3)]  # bob is not there yet, or just so
+    first = [await carol.say("bob", f"first {n}") for n in range(3)]  # bob is not connected yet, or only just
     await alice.connected()
     after = [await alice.say("bob", f"after {n}") for n in range(3)]
     await bob.ears.until(lambda: len(bob.ears.texts) >= 81, timeout=90)
@@ -63,7 +63,7 @@ async def test_clients_hear_what_comes_and_are_told(stage: Stage, tmp_path, whol
 
 
 @pytest.mark.spec("K1")
-async def test_also_after_many_more_than_were_lost_and_over_a_restart_of_the_app(stage: Stage, tmp_path):
+async def test_restore_is_detected_after_many_new_messages_and_an_app_restart(stage: Stage, tmp_path):
     alice, store = await stage.enter("alice", auto=False), MemorySessionStore()
     bob = await stage.enter("bob", store=store)
     await alice.say("bob", "before")
@@ -72,7 +72,7 @@ async def test_also_after_many_more_than_were_lost_and_over_a_restart_of_the_app
         await alice.say("bob", f"lost {n}")
     await bob.ears.until(lambda: len(bob.ears.texts) == 6)
     await bob.chat.aclose()
-    await put_back(stage, tmp_path / "copy", whole=True)  # the ids begin anew after 1
+    await put_back(stage, tmp_path / "copy", whole=True)  # the ids start again after 1
     for n in range(30):
         await alice.say("bob", f"new {n}")
     again = stage.actor(store=store)
@@ -87,7 +87,7 @@ async def test_also_after_many_more_than_were_lost_and_over_a_restart_of_the_app
 
 
 @pytest.mark.spec("K1")
-async def test_a_killed_server_is_the_same_store(stage: Stage):
+async def test_killed_server_keeps_its_store_name(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     names = set()
     for n in range(4):
@@ -103,7 +103,7 @@ async def test_a_killed_server_is_the_same_store(stage: Stage):
 
 
 @pytest.mark.spec("K1")
-async def test_without_its_file_the_database_is_another_store(stage: Stage, tmp_path):
+async def test_database_without_its_id_file_is_another_store(stage: Stage, tmp_path):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await alice.say("bob", "one")
     await bob.ears.until(lambda: bob.ears.texts == ["one"])
@@ -119,7 +119,7 @@ async def test_without_its_file_the_database_is_another_store(stage: Stage, tmp_
 
 
 @pytest.mark.spec("K1")
-async def test_an_old_position_without_a_mark_goes_by_the_name(stage: Stage, tmp_path):
+async def test_position_without_a_mark_is_compared_by_store_name(stage: Stage, tmp_path):
     alice, store = await stage.enter("alice", auto=False), MemorySessionStore()
     bob = await stage.enter("bob", store=store)
     await alice.say("bob", "before")
@@ -129,7 +129,7 @@ async def test_an_old_position_without_a_mark_goes_by_the_name(stage: Stage, tmp
     await bob.chat.aclose()
     saved = dict(store.load(stage.server.app_id))
     saved["position"] = {k: v for k, v in saved["position"].items() if k != "mark"}
-    store.save(stage.server.app_id, saved)  # as a client of before saved it
+    store.save(stage.server.app_id, saved)  # as an earlier version of the client saved it
     await put_back(stage, tmp_path / "copy", whole=False)
     again = stage.actor(store=store)
     again.listen()
@@ -140,7 +140,7 @@ async def test_an_old_position_without_a_mark_goes_by_the_name(stage: Stage, tmp
     assert again.ears.all("gap") == [HistoryGap(0, 1)]
 
 
-async def test_a_server_that_knows_no_marks_serves_as_before(stage: Stage, monkeypatch):
+async def test_server_without_marks_is_supported(stage: Stage, monkeypatch):
     monkeypatch.setattr(type(stage.server.parts.store), "start", "")
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     stage.server.parts.gateway._authenticator._epoch.pop("mark")

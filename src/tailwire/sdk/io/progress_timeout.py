@@ -1,7 +1,7 @@
-"""The time limit of a call, which bytes that move extend.
+"""The timeout of a call, extended while bytes move.
 
-A line on which bytes move is alive, however slow it is: a call fails only when the line is still, or when all bytes
-that move for a long time belong to other requests.
+A line on which bytes move is alive, however slow it is: a call fails only when no bytes move, or when for a long time
+all of them belong to other requests.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tailwire.sdk.io.world import Timer, World
 STALLED_SECONDS = 15.0
 """Seconds without a byte on any connection of the client after which a call fails."""
 OWN_STALLED_SECONDS = 60.0
-"""Seconds without a byte of its own after which a call fails."""
+"""Seconds without a byte of the call after which it fails."""
 TOTAL_SECONDS = 600.0
 """Seconds after which a call other than an upload fails in any case."""
 UPLOAD_STALLED_SECONDS = 30.0
@@ -27,13 +27,13 @@ UPLOAD_OWN_STALLED_SECONDS = 120.0
 _TOLERANCE_SECONDS = 0.001
 
 
-class Patience:
-    """Cancels the body of its `async with` when no bytes move any more. Can be entered once.
+class ProgressTimeout:
+    """A timeout for the body of an `async with`, extended while bytes move. Can be entered once.
 
     Args:
-        stalled: seconds without a byte on any connection of the client.
-        longest: seconds without a byte of its own.
-        ever: total seconds, whatever moves.
+        stalled: seconds without a byte on any connection of the client, after which the body is cancelled.
+        own_stalled: the same, counting only bytes of this call.
+        total: seconds in any case.
         started: False to wait for `start()`.
 
     Attributes:
@@ -48,17 +48,17 @@ class Patience:
         world: World,
         traffic: Traffic,
         stalled: float,
-        longest: float = math.inf,
+        own_stalled: float = math.inf,
         *,
-        ever: float = math.inf,
+        total: float = math.inf,
         started: bool = True,
     ) -> None:
-        self._ever = ever
-        self._end = math.inf
+        self._total = total
+        self._deadline = math.inf
         self._world = world
         self.traffic = traffic
         self._stalled = stalled
-        self._longest = longest
+        self._own_stalled = own_stalled
         self._started = started
         self._moved_at = 0.0
         self._timer: Timer | None = None
@@ -70,14 +70,14 @@ class Patience:
         return self._scope.expired()
 
     def moved(self) -> None:
-        """Record that bytes of its own move now."""
+        """Record that bytes of this call move now."""
         self._moved_at = self._world.now()
         self.traffic.moved()
 
     def start(self) -> None:
         """Start the limit."""
         self._moved_at = self._world.now()
-        self._end = self._moved_at + self._ever
+        self._deadline = self._moved_at + self._total
         self._arm()
 
     async def __aenter__(self) -> Self:
@@ -101,12 +101,12 @@ class Patience:
 
     def _left(self) -> float:
         last = max(self._moved_at, self.traffic.moved_at)
-        return min(last + self._stalled, self._moved_at + self._longest, self._end) - self._world.now()
+        return min(last + self._stalled, self._moved_at + self._own_stalled, self._deadline) - self._world.now()
 
     def _arm(self) -> None:
-        self._timer = self._world.timer(max(0.0, self._left()), self._ring)
+        self._timer = self._world.timer(max(0.0, self._left()), self._check)
 
-    def _ring(self) -> None:
+    def _check(self) -> None:
         self._timer = None
         if self._left() > _TOLERANCE_SECONDS:  # something has moved since the timer was set
             self._arm()

@@ -40,7 +40,7 @@ def text_to(receiver: str, metadata: str = "{}", kind: str = "user", **more: Any
 
 
 @pytest.mark.parametrize(("value", "said"), [(DEEP, "64 deep"), (LONG, "64 digits"), (FAR, "floating point")])
-async def test_free_json_is_bounded_wherever_it_is_taken(stage: Stage, value, said):
+async def test_free_json_is_bounded_in_every_request(stage: Stage, value, said):
     free = f'{{"a":{value}}}'
     custom = f'"receiver":"bob","receiverType":"user","category":"custom","type":"t","data":{{"customData":{free}}}'
     interactive = custom.replace("custom", "interactive").replace("interactiveData", "interactiveData")
@@ -70,7 +70,7 @@ async def test_free_json_is_bounded_wherever_it_is_taken(stage: Stage, value, sa
 
 
 @pytest.mark.parametrize("value", [DEEP, LONG, FAR, "[" * 20_000, "[" * 20_000 + "]" * 20_000])
-async def test_free_json_in_frames_is_bounded_too(stage: Stage, caplog, value):
+async def test_free_json_is_bounded_in_frames(stage: Stage, caplog, value):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     for kind, body in (
         ("transient_message", f'{{"data":{{"a":{value}}}}}'),
@@ -107,7 +107,7 @@ BIG = ["1" + "0" * 30, "9" * 30, "9" * 5000, 10**30, 2**63, -1, 0, "1_0", "+1", 
 
 
 @pytest.mark.parametrize("number", BIG, ids=[str(n)[:12] for n in BIG])
-async def test_ids_that_are_none_are_never_a_fault_of_the_server(stage: Stage, number):
+async def test_invalid_ids_never_cause_a_server_error(stage: Stage, number):
     async with Rest(stage) as rest:
         wanted = json.dumps(number)
         for method, path, content in (
@@ -126,7 +126,7 @@ async def test_ids_that_are_none_are_never_a_fault_of_the_server(stage: Stage, n
             assert answer.status_code in ((200,) if number in (0, "") else (400, 404)), (name, answer.text)
 
 
-async def test_a_path_is_no_line_of_the_log(stage: Stage, caplog, monkeypatch):
+async def test_request_path_cannot_forge_a_log_line(stage: Stage, caplog, monkeypatch):
     async def fails(*_: Any, **__: Any) -> None:
         raise RuntimeError("planted")
 
@@ -150,7 +150,7 @@ def numbers_without_bounds(shape: Any, place: str, seen: tuple[Any, ...] = ()) -
         parts = [] if shape.cls in seen else [(f"{shape.cls.__name__}.{f.name}", f.type) for f in shape.fields]
         seen = (*seen, shape.cls)
     elif isinstance(shape, inspect.UnionType):
-        # A text or a number: an id, or a size, which is looked at where it is used.
+        # A text or a number: an id, or a size, which is checked where it is used.
         ids = any(isinstance(t, inspect.StrType) for t in shape.types)
         parts = [] if ids else [(place, t) for t in shape.types]
     else:
@@ -158,7 +158,7 @@ def numbers_without_bounds(shape: Any, place: str, seen: tuple[Any, ...] = ()) -
     return [found for name, part in parts for found in numbers_without_bounds(part, name, seen)]
 
 
-async def test_no_number_that_is_asked_for_can_be_larger_than_the_store_takes(stage: Stage):
+async def test_numbers_beyond_the_store_range_are_refused(stage: Stage):
     api = stage.server.parts.api
     kinds = {kind for o in api.operations for kind in (o.body, o.query) if kind is not None}
     found = [f for kind in kinds for f in numbers_without_bounds(msgspec.inspect.type_info(kind), str(kind))]
@@ -166,7 +166,7 @@ async def test_no_number_that_is_asked_for_can_be_larger_than_the_store_takes(st
     assert found == []
 
 
-# What got in before there was a bound, or comes from another server.
+# Content that was stored before there were bounds, or that comes from another server.
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ LISTS = (
 )  # fmt: skip
 
 
-async def test_a_message_that_nests_too_deep_breaks_no_list(stage: Stage, unbounded):
+async def test_deeply_nested_message_does_not_break_a_list(stage: Stage, unbounded):
     async with Rest(stage) as rest:
         await rest("POST", "/groups", as_="alice", json={"guid": "g", "name": "G", "type": "public"})
         await rest("POST", "/groups/g/members", as_="bob", json={})
@@ -235,7 +235,7 @@ async def test_no_message_stops_a_client(stage: Stage, unbounded, caplog, poison
 
         async def three(first: int) -> None:
             for n in range(first, first + 3):
-                for metadata in POISON[poison] if n % 3 == 1 else ["{}"]:  # as deep as it is taken
+                for metadata in POISON[poison] if n % 3 == 1 else ["{}"]:  # as deep as the server accepts
                     content = text_to("bob", metadata).replace(b'"x"', b'"%d"' % n)
                     if (await rest.answer("POST", "/messages", as_="alice", content=content)).status_code == 200:
                         break
@@ -273,7 +273,7 @@ async def change(stage: Stage, message_id: int, old: bytes, new: bytes) -> None:
     await stage.server.parts.store.database.write(write)
 
 
-async def test_a_message_that_cannot_be_read_is_a_gap_and_the_others_come(stage: Stage, caplog):
+async def test_undecodable_message_is_a_gap_and_the_others_are_delivered(stage: Stage, caplog):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await bob.chat.disconnect()
     sent = [await alice.say("bob", str(n)) for n in range(5)]
@@ -296,7 +296,7 @@ async def test_a_message_that_cannot_be_read_is_a_gap_and_the_others_come(stage:
     await bob.ears.until(lambda: bob.ears.texts[-1] == "5")
 
 
-async def test_a_live_message_that_cannot_be_read_is_a_gap(stage: Stage, monkeypatch):
+async def test_undecodable_live_message_is_a_gap(stage: Stage, monkeypatch):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     first = await alice.say("bob", "1")
     as_json = records._as_json
@@ -315,7 +315,7 @@ async def big_ones(alice: Actor, sizes: list[int]) -> list[int]:
     return [(await alice.say("bob", "x" * size)).id for size in sizes]
 
 
-async def test_a_page_that_is_too_large_is_asked_for_in_parts(stage: Stage, monkeypatch):
+async def test_oversized_page_is_requested_in_parts(stage: Stage, monkeypatch):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await bob.chat.disconnect()
     sizes = [10, 3000, 3000, 8000, 10, 3000, 9000, 20]
@@ -337,7 +337,7 @@ async def test_a_page_that_is_too_large_is_asked_for_in_parts(stage: Stage, monk
         while page := await request.fetch_next():
             found += [m.id for m in page]
         assert found == small[1:]
-    # Who logs in anew, with the largest as the newest, begins behind it.
+    # After a login with the largest message as the newest, catch-up starts behind it.
     async with Rest(stage) as rest:
         await rest("POST", "/messages", as_="alice", content=text_to("bob").replace(b'"x"', b'"%b"' % (b"x" * 9000)))
     carol_and_bob = await stage.enter("bob")
@@ -345,7 +345,7 @@ async def test_a_page_that_is_too_large_is_asked_for_in_parts(stage: Stage, monk
     await carol_and_bob.ears.until(lambda: carol_and_bob.ears.texts == ["after"])
 
 
-async def test_lists_with_counted_pages_come_in_parts_too(stage: Stage, monkeypatch):
+async def test_oversized_numbered_page_is_requested_in_parts(stage: Stage, monkeypatch):
     async with Rest(stage) as rest:
         for n in range(12):
             metadata = {"a": "x" * (4900 if n == 5 else 1000)}
@@ -373,7 +373,7 @@ class Deep(asyncio.Protocol):
         self._transport.close()
 
 
-async def test_login_raises_nothing_else(stage: Stage):
+async def test_login_raises_only_documented_errors(stage: Stage):
     actor = stage.actor()
     await actor.chat.init()
     server = stage.network._listening[PORT]
@@ -384,7 +384,7 @@ async def test_login_raises_nothing_else(stage: Stage):
     stage.network._listening[PORT] = server
 
 
-# What others follow or show.
+# URLs that others open or show.
 
 RUN = ["javascript:alert(1)", "JavaScript:alert(1)", " javascript:alert(1)", "java\nscript:alert(1)", "\x01javascript:x",
        "data:text/html,<script>", "vbscript:x", "file:///etc/passwd", "blob:x", "ftp://x.test/a"]  # fmt: skip
@@ -392,7 +392,7 @@ GOOD = ["https://x.test/a.png", "HTTP://x.test", "/files/a.png", "a/b.png?x=y:z"
 PICTURE = "data:image/png;base64,iVBORw0KGgo="
 
 
-async def test_urls_are_what_a_browser_fetches(stage: Stage):
+async def test_only_web_urls_are_accepted(stage: Stage):
     alice = await stage.enter("alice")
     async with Rest(stage) as rest:
         await rest("POST", "/groups", as_="alice", json={"guid": "g", "name": "G", "type": "public"})
@@ -421,7 +421,7 @@ async def test_urls_are_what_a_browser_fetches(stage: Stage):
 
 
 @pytest.mark.parametrize("size", ["9" * 5000, "x", "1e999", -1, 2**60, "१२"])
-async def test_a_size_is_a_number(stage: Stage, size):
+async def test_file_size_must_be_a_number(stage: Stage, size):
     bob = await stage.enter("bob")
     body = {"receiver": "bob", "receiverType": "user", "category": "message", "type": "file"}
     data = {"attachments": [{"url": "https://x.test/a", "name": "a", "size": size}]}
