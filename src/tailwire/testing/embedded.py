@@ -45,7 +45,8 @@ class EmbeddedServer:
     """
 
     def __init__(self, folder: Path, **settings: Any) -> None:
-        self._settings = {"data": str(folder), **UNLIMITED, **settings}
+        # On a busy machine the event loop is late. The server must not shed frames for that unless a test asks for it.
+        self._settings = {"data": str(folder), **UNLIMITED, "overload_lag": 0.0, **settings}
         self._thread = LoopThread("tailwire test server")
         self._parts: Parts | None = None
         self._serving: asyncio.Task[None] | None = None
