@@ -53,7 +53,7 @@ serve: $(DEMO)  ## a server on http://127.0.0.1:8480 with demo users
 	@$(BIN)/tailwire serve --data .tailwire --demo-users
 
 test: $(STAMP)  ## the whole test suite, a process for each core
-	@$(BIN)/python -m pytest -q -n auto --dist worksteal
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
 
 fast: $(STAMP)  ## the tests that need no server process, with fewer examples of each property, a process for each core
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal -p no:schemathesis --hypothesis-profile fast \
