@@ -53,8 +53,18 @@ class Peer:
         self.made = 0
         self.heads: list[bytes] = []
         self.ended: dict[int, asyncio.Event] = {}
+        self._serving: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """End the connections that the client has left open."""
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving)
 
     async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)  # the event loop itself keeps only a weak reference
         self.made += 1
         mine, ended = self.made, asyncio.Event()
         self.ended[mine] = ended
@@ -66,6 +76,8 @@ class Peer:
                 await self._serve(mine, request, reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             ended.set()
+        except asyncio.CancelledError:
+            return  # by `close()`
         finally:
             writer.close()
 
@@ -85,6 +97,7 @@ async def asking(serve: Serve, *, tls: ssl.SSLContext | None = None, small: bool
     finally:
         await http.close()
         server.close()
+        await peer.close()
 
 
 async def fine(connection, request, reader, writer):
