@@ -24,9 +24,6 @@ from tailwire.wire.social import conversation_from_wire, member_from_wire
 if TYPE_CHECKING:
     from tailwire.sdk.client import ChatClient
 
-if TYPE_CHECKING:
-    from tailwire.sdk.client import ChatClient
-
 T = TypeVar("T")
 MAX_PAGE_SIZE = 100
 DEFAULT_PAGE_SIZE = 30

@@ -111,7 +111,6 @@ class Driver:
 
     Attributes:
         watchers: functions that are called with each transition.
-        renewals: renews tokens.
         details: what was seen when the last attempt failed.
         connected: set while a socket is open and authenticated.
     """
@@ -216,9 +215,7 @@ class Driver:
     async def _live(self, epoch: int) -> None:
         # The task of one socket, from the attempt to its end.
         if self._closing is not None:
-            await asyncio.wait(
-                [self._closing]
-            )  # at most one socket at any time (I7): wait until the last one is closed
+            await asyncio.wait([self._closing])  # at most one socket at any time (I7)
         self.details = ""
         try:
             link = await self._owner.open_link(self._stats.begun(self._state.cause))
