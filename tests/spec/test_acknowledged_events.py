@@ -13,6 +13,7 @@ from tailwire import (
     MemorySessionStore,
     MessageDeleted,
     MessageEdited,
+    MessageListener,
     MessageReceived,
     PresenceChanged,
 )
@@ -109,6 +110,29 @@ async def test_own_messages_are_not_handed_over(stage: Stage):
     events.done(taken[1])
     await stage.pass_time(1)
     assert await texts_after_a_crash(stage, store) == ["first"]
+
+
+async def test_own_message_sent_during_a_callback_is_not_handed_over(stage: Stage):
+    store, alice = MemorySessionStore(), await stage.enter("alice")
+    bob, events = await bob_with_stream(stage, store)
+    begun, finish = asyncio.Event(), asyncio.Event()
+
+    class Slow(MessageListener):
+        async def on_text_message_received(self, message):
+            if message.text == "third":
+                begun.set()
+                await finish.wait()
+
+    bob.chat.add_message_listener("slow", Slow())
+    for text in ("first", "second", "third"):
+        await alice.say("bob", text)
+    taken = await take(events, 2)
+    await begun.wait()
+    await bob.say("alice", "while the third is being handed over")
+    events.done(taken[1])
+    await stage.pass_time(1)
+    assert await texts_after_a_crash(stage, store) == ["first", "third"]
+    finish.set()
 
 
 async def test_edits_deletions_and_closed_streams_are_acknowledged(stage: Stage):

@@ -99,5 +99,6 @@ def test_failing_store_is_logged_and_does_not_raise(caplog: pytest.LogCaptureFix
 def test_logout_deletes_the_saved_session():
     sessions, _, _ = holder()
     sessions.keep(ALICE)
+    sessions.served.begin(Position(5))
     sessions.clear()
     assert (sessions.uid, sessions.load(), sessions.served.position) == ("", None, None)

@@ -84,7 +84,7 @@ class FrameDecoder:
             if handler is None:
                 if kind is None and frame.get("action") == "pong":
                     self._pong()
-            elif frame.get("deviceId") != self._device or kind in _ADDRESSED:
+            elif frame.get("deviceId") != self._device or kind == FrameType.AUTH:  # a reply names its own device
                 return handler(self, frame)
         except UNREADABLE as error:
             log.warning("a frame cannot be read: %s", error)
@@ -188,6 +188,3 @@ HANDLERS: dict[Any, Callable[[FrameDecoder, Frame], float | None]] = {
     FrameType.PRESENCE: FrameDecoder._presence,
     **dict.fromkeys(EVENTS, FrameDecoder._event),
 }
-
-_ADDRESSED = frozenset({FrameType.AUTH, FrameType.SERVER})
-"""Frames for this device: they may carry its id."""
