@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
+
 import pytest
 
 from tailwire import CometChatException
@@ -38,3 +41,28 @@ async def test_refusal_after_a_lost_response_does_not_claim_that_nothing_was_sto
     assert (await ends_with(*busy)).startswith("ERR_TOO_MANY_REQUESTS")
     assert (await ends_with("ERR_UNAVAILABLE", *busy[:3])).startswith("NO_INTERNET_CONNECTION")
     assert (await ends_with(*["ERR_UNAVAILABLE"] * 4)).startswith("ERR_UNAVAILABLE")
+
+
+async def test_send_cancelled_in_the_queue_lets_nobody_overtake():
+    sending, begun, may_end = Sending(lambda: 0.5), [], asyncio.Event()
+
+    async def attempt(name: str) -> str:
+        begun.append(name)
+        if name == "first":
+            await may_end.wait()
+        return name
+
+    sends = {n: asyncio.create_task(sending.send("bob", partial(attempt, n))) for n in ("first", "second", "third")}
+    await settle()
+    sends["second"].cancel()
+    await settle()
+    assert begun == ["first"]
+    may_end.set()
+    assert await sends["third"] == "third"
+    assert begun == ["first", "third"]
+
+
+async def settle() -> None:
+    """Let all tasks run until each of them waits."""
+    for _ in range(20):
+        await asyncio.sleep(0)

@@ -90,6 +90,8 @@ class Hub:
         self._pending: list[tuple[str, list[_EncodedFrame]]] = []
         self._encoded: _EncodedFrame | None = None
         self._lingering: dict[str, float] = {}  # uid: until when the user counts as online without a socket
+        # Sockets whose groups are being read: the groups that they left meanwhile, which the list read may still have.
+        self._left_meanwhile: dict[Subscriber, set[str]] = {}
         # By type, so that a kind of publication without a handler is a KeyError and not silently dropped.
         self._handlers: Mapping[type[Publication], Callable[[str, Any], None]] = {
             FramePublication: self._queue_frame,
@@ -106,20 +108,29 @@ class Hub:
     # Subscriptions.
 
     def add(self, socket: Subscriber) -> bool:
-        """Subscribe an authenticated socket. Return True if its user was offline before."""
+        """Subscribe an authenticated socket to its user. Return True if the user was offline before.
+
+        `join_groups` follows when the user's groups were read.
+        """
         first = not self.is_online(socket.uid)
         self._lingering.pop(socket.uid, None)
         self.users_online += first
         self._join(socket, user_subject(socket.uid))
         if socket.presence:
             self._join(socket, PRESENCE)
+        self._left_meanwhile[socket] = set()
         return first
 
     def join_groups(self, socket: Subscriber, groups: Iterable[str]) -> None:
-        """Subscribe a socket to groups."""
+        """Subscribe a socket to the groups of its user, except those that the user left since `add`."""
+        left = self._left_meanwhile.pop(socket, set())
         for guid in groups:
-            socket.groups.add(guid)
-            self._join(socket, group_subject(guid))
+            if guid not in left:
+                self._join_group(socket, guid)
+
+    def _join_group(self, socket: Subscriber, guid: str) -> None:
+        socket.groups.add(guid)
+        self._join(socket, group_subject(guid))
 
     def remove(self, socket: Subscriber, linger_until: float = 0.0) -> bool:
         """Unsubscribe a socket that is closed. Return True if its user is offline now.
@@ -128,6 +139,7 @@ class Hub:
             linger_until: until when the user still counts as online if it was their last socket; 0.0 for not at all
                 (see `expire_lingering`).
         """
+        self._left_meanwhile.pop(socket, None)
         self._leave(socket, user_subject(socket.uid))
         for guid in socket.groups:
             self._leave(socket, group_subject(guid))
@@ -205,10 +217,12 @@ class Hub:
         self.flush()  # frames that were sent to the group before are for its members at that time
         for socket in list(self._by_subject.get(subject, ())):
             if change.joined:
-                self.join_groups(socket, (change.guid,))
+                self._join_group(socket, change.guid)
             else:
                 socket.groups.discard(change.guid)
                 self._leave(socket, group_subject(change.guid))
+            if (left := self._left_meanwhile.get(socket)) is not None:
+                left.discard(change.guid) if change.joined else left.add(change.guid)
 
     def _close_revoked(self, subject: str, revoked: TokenRevoked) -> None:
         self.flush()

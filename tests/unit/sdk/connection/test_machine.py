@@ -14,6 +14,7 @@ from tailwire.sdk.connection.commands import (
     AbandonSocket,
     Answer,
     DropConnections,
+    ExpireSession,
     OpenSocket,
     ReadHistory,
     Result,
@@ -231,3 +232,39 @@ def test_pooled_connections_are_dropped_after_a_silent_loss():
 
 def test_every_input_has_a_handler():
     assert {*machine.HANDLERS, i.TimerFired} == set(get_args(i.Input))
+
+
+def rejected(client: Client) -> list:
+    """Let the next attempt fail because the server rejects the token."""
+    client.run(next_deadline(client.state)) if client.state.phase is Phase.WAITING else None
+    return client.fail(Cause.TOKEN_REJECTED)
+
+
+@spec("C22")
+def test_provider_is_asked_once_for_each_connection_whose_token_is_rejected():
+    client = Client()
+    client.state.has_provider = True
+    for _ in range(3):
+        assert not [c for c in rejected(client) if isinstance(c, ExpireSession)]
+        assert client.state.phase is Phase.RENEWING
+        client.take(i.TokenRenewed(client.state.epoch))
+        client.open()
+        client.take(i.SocketLost(client.state.epoch, Cause.SERVER_CLOSED))
+    # A second rejection without a connection in between ends the session.
+    rejected(client)
+    client.take(i.TokenRenewed(client.state.epoch))
+    assert ExpireSession() in rejected(client)
+
+
+@spec("T3")
+def test_each_ping_has_the_whole_time_for_its_answer():
+    client = Client()
+    client.open()
+    client.take(i.PingCalled(1))
+    client.take(i.PingCalled(2))
+    client.now = 2.5
+    assert Answer(1, Result.PONG) in client.take(i.PongReceived(client.state.epoch))
+    client.now = 5.0  # later than the deadline of the first, within that of the second
+    assert not times([(0.0, c) for c in client.take(i.TimerFired())], AbandonSocket)
+    assert Answer(2, Result.PONG) in client.take(i.PongReceived(client.state.epoch))
+    assert client.state.probe_until is None

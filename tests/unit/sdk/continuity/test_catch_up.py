@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tailwire.sdk.continuity import catch_up
+from tailwire.sdk.continuity import catch_up, chain, updates
+from tailwire.sdk.continuity.catch_up import TellContinuity
 from tailwire.sdk.continuity.state import CatchUp, Continuity, ContinuityKind, Position
 from tailwire.sdk.session import Session
 
@@ -335,3 +336,40 @@ def test_saved_session_keeps_its_ranges():
     assert Session.from_saved(saved) == session
     del saved["position"]["done"]  # saved by an older version
     assert Session.from_saved(saved).position == Position(10)
+
+
+def test_messages_older_than_what_is_remembered_count_as_handed_over():
+    m = CatchUp(position=Position(0, "store"))
+    catch_up.connected(m, "store")
+    catch_up.page(m, [], whole=False)
+    total = catch_up.MAX_REMEMBERED + 500
+    assert all(catch_up.passes(m, number) for number in range(1, total + 1))
+    # One that follows an early message is no sign of a hole, and early ones that come again are not handed over.
+    assert not chain.broken(m, 100)
+    assert not any(catch_up.passes(m, number) for number in (1, 100, 500, 501, total))
+
+
+def test_receipt_during_a_catch_up_does_not_hide_those_that_were_missed():
+    m = CatchUp(position=Position(10, "store", updated_at=1_000))
+    catch_up.connected(m, "store")
+    updates.heard(m, 5_000)
+    assert updates.since(m) == 1_000 - updates.MARGIN_SECONDS
+    catch_up.page(m, [], whole=False)
+    updates.heard(m, 5_000)
+    assert updates.since(m) == 5_000 - updates.MARGIN_SECONDS
+
+
+def test_own_messages_on_a_page_move_the_next_page_on():
+    """A device that only sent while it had no socket reads its own messages on return, and must get past them."""
+    m = CatchUp(position=Position(0, "store"))
+    (command,) = catch_up.connected(m, "store")
+    history = list(range(1, 101))
+    pages = 0
+    while isinstance(command, catch_up.FetchAfter):
+        read = [n for n in history if n > command.after_id][: command.limit]
+        pages += 1
+        assert pages <= len(history)
+        *told, command = catch_up.page(m, [(n, n) for n in read], whole=len(read) == command.limit, ours=read)
+        assert told == []
+    assert command == TellContinuity(Continuity(ContinuityKind.EXACT, 0))
+    assert m.position.last_id == 100

@@ -102,6 +102,36 @@ def test_membership_begins_and_ends_between_frames():
     assert b"".join(s.written) == text_frame(b"during")
 
 
+def test_group_left_while_the_groups_are_read_is_not_joined():
+    t = Turn()
+    s = Sock("a")
+    t.hub.add(s)
+    # The list of groups was read before the user left "g", joined "h", and left and joined "i" again.
+    t.broker.publish(user_subject("a"), MembershipChange("g", joined=False))
+    t.broker.publish(user_subject("a"), MembershipChange("h", joined=True))
+    t.broker.publish(user_subject("a"), MembershipChange("i", joined=False))
+    t.broker.publish(user_subject("a"), MembershipChange("i", joined=True))
+    t.hub.join_groups(s, ["g", "i"])
+    for guid in "ghi":
+        t.broker.publish(group_subject(guid), FramePublication(guid.encode()))
+    t.end()
+    assert b"".join(s.written) == text_frame(b"h") + text_frame(b"i")
+
+
+def test_closed_socket_leaves_no_subscription():
+    t = Turn()
+    s = Sock("a", presence=ALL_USERS)
+    t.hub.add(s)
+    t.hub.join_groups(s, ["g", "h"])
+    t.broker.publish(user_subject("a"), MembershipChange("i", joined=True))
+    t.hub.remove(s)
+    for subject in (user_subject("a"), PRESENCE, *map(group_subject, "ghi")):
+        t.broker.publish(subject, FramePublication(b"1"))
+    t.end()
+    assert s.written == []
+    assert t.broker._subjects == set()
+
+
 def test_a_slow_socket_misses_droppable_frames_and_is_closed_beyond_slow_close():
     t = Turn()
     s, other = Sock("a"), Sock("a")
