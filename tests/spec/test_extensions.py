@@ -183,6 +183,19 @@ async def test_a_clean_close_makes_a_user_offline_immediately(stage: Stage):
     assert stage.now - begin < 1
 
 
+async def test_last_user_becomes_offline_when_nobody_is_connected_any_more(stage: Stage):
+    bob = await stage.enter("bob")
+    stage.network.refusing = True
+    stage.network.drop()
+    bob.chat.set_app_state("background")  # bob does not come back, and no socket is left
+    await stage.pass_time(2)
+    stage.network.refusing = False
+    async with Rest(stage) as rest:
+        assert (await rest("GET", "/users/bob"))["status"] == "available"  # within the grace period
+        await stage.pass_time(20)
+        assert (await rest("GET", "/users/bob"))["status"] == "offline"
+
+
 async def test_ending_the_background_window_makes_a_user_offline_immediately(stage: Stage):
     alice = await stage.enter("alice", presence=True)
     bob = await stage.enter("bob", auto=False)
