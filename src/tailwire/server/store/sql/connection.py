@@ -24,7 +24,7 @@ class Dialect(Protocol):
 
     @property
     def greatest(self) -> str:
-        """Return the name of the function that returns the greatest of some values, none of which may be NULL."""
+        """Return the name of the function that returns the greatest of some values that are not NULL."""
 
     def any_of(self, column: str, wanted: Sequence[str], values: list[Any]) -> str:
         """Return the condition that a column has one of any number of values, and append its value to those of `?`."""

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, TypeVar
 
-from tailwire.server.store.sqlite.write_errors import WriteErrors, is_file_error
+from tailwire.server.store.sql.write_errors import WriteErrors
+from tailwire.server.store.sqlite.file_errors import is_file_error
 
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]

@@ -1,30 +1,20 @@
-"""Failures of the database file: full, read-only, locked, unreadable. The caller is not at fault."""
+"""Failures of a database to write: full, read-only, unreachable. The caller is not at fault."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.telemetry.logs import log
 
 RETRY_AFTER_SECONDS = 2.0
-_FILE_ERRORS = frozenset({
-    sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB,
-})  # fmt: skip
-
-
-def is_file_error(error: BaseException) -> bool:
-    """Return whether an error is a failure of the file rather than of one operation."""
-    return isinstance(error, sqlite3.Error) and (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _FILE_ERRORS
 
 
 class WriteErrors:
-    """Whether the file can be written. Logs when that changes.
+    """Whether the database can be written. Logs when that changes.
 
     Attributes:
-        current: why the file cannot be written; "" when it can.
+        current: why it cannot be written; "" when it can.
     """
 
     def __init__(self) -> None:
