@@ -15,13 +15,16 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
 SUPERUSER = "postgres"
-KILL_SECONDS = 10
+START_SECONDS, STOP_SECONDS = 60, 30
+STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
 OPTIONS = {
     "fsync": "on",
@@ -49,6 +52,9 @@ class PostgresServer:
 
     Args:
         options: settings of the server beside `OPTIONS`.
+
+    Attributes:
+        log: the lines that the server has logged.
     """
 
     def __init__(self, options: dict[str, str] | None = None) -> None:
@@ -58,8 +64,10 @@ class PostgresServer:
         self.data = self.folder / "data"
         self.data.mkdir(0o700)
         if self._user:
-            for folder in (self.folder, self.data):
-                shutil.chown(folder, self._user)
+            shutil.chown(self.folder, self._user)
+            shutil.chown(self.data, self._user)
+        self.log: list[str] = []
+        self._process: Any = None
         self._names = itertools.count(1)
         self._templates: set[str] = set()
         arguments = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--encoding=UTF8"]
@@ -74,7 +82,6 @@ class PostgresServer:
         Raises:
             RuntimeError: it failed.
         """
-        where = {"user": self._user, "group": pwd.getpwnam(self._user).pw_gid, "extra_groups": []} if self._user else {}
         done = subprocess.run(
             [str(self._bin / program), *arguments],
             cwd=self.folder,
@@ -84,35 +91,63 @@ class PostgresServer:
             stderr=subprocess.STDOUT,
             text=True,
             timeout=90,
-            **where,
+            **self._as_user(),
         )
         if done.returncode:
             raise RuntimeError(f"{program} failed: {done.stdout.strip()}")
         return done.stdout
 
+    def _as_user(self) -> dict[str, Any]:
+        return {"user": self._user, "group": pwd.getpwnam(self._user).pw_gid, "extra_groups": []} if self._user else {}
+
     def start(self) -> None:
-        """Start the server, and return when it accepts connections."""
-        try:
-            self.run("pg_ctl", "start", "-w", "-t", "60", "-D", str(self.data), "-l", str(self.folder / "log"))
-        except RuntimeError as e:
-            raise RuntimeError(f"PostgreSQL does not start: {self.log[-2000:]}") from e
+        """Start the server, and return when it accepts connections.
+
+        Raises:
+            RuntimeError: it has ended instead.
+        """
+        self._process = subprocess.Popen(
+            [str(self._bin / "postgres"), "-D", str(self.data)],
+            cwd=self.folder,
+            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            **self._as_user(),
+        )
+        ready = threading.Event()
+        self._reader = threading.Thread(target=self._read_log, args=(self._process.stderr, ready), daemon=True)
+        self._reader.start()
+        if not ready.wait(START_SECONDS) or self._process.poll() is not None:
+            raise RuntimeError(f"PostgreSQL does not start: {''.join(self.log[-20:])}")
+
+    def _read_log(self, lines: IO[str], ready: threading.Event) -> None:
+        with lines:
+            for line in lines:
+                self.log.append(line)
+                if "database system is ready to accept" in line:
+                    ready.set()
+        ready.set()  # the end
 
     def stop(self, mode: str = "fast") -> None:
         """Stop the server: `smart` waits for clients, `fast` ends their transactions, `immediate` is like a crash."""
-        self.run("pg_ctl", "stop", "-w", "-t", "60", "-m", mode, "-D", str(self.data))
+        self._process.send_signal(STOP_SIGNALS[mode])
+        self._process.wait(STOP_SECONDS)
+        self._reader.join(STOP_SECONDS)
 
     def kill(self) -> None:
         """Kill the server and all its backends with -9, and return when they are gone."""
-        pid = self.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        gone = [(number, os.pidfd_open(number)) for number in (pid, *map(int, children)) if _exists(number)]
-        for number, _ in gone:
+        backends = [(pid, os.pidfd_open(pid)) for pid in self.backends]
+        self._process.kill()
+        self._process.wait(STOP_SECONDS)
+        for pid, descriptor in backends:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(number, signal.SIGKILL)
-        for _, descriptor in gone:
-            select.select([descriptor], [], [], KILL_SECONDS)
+                os.kill(pid, signal.SIGKILL)
+            select.select([descriptor], [], [], STOP_SECONDS)
             os.close(descriptor)
-        (self.data / "postmaster.pid").unlink()  # the process may remain as a zombie, which looks alive
+        self._reader.join(STOP_SECONDS)
 
     def restart(self, mode: str = "fast") -> None:
         """Stop the server in a mode of `stop`, and start it."""
@@ -120,15 +155,10 @@ class PostgresServer:
         self.start()
 
     @property
-    def pid(self) -> int:
-        """Return the process id of the server."""
-        return int((self.data / "postmaster.pid").read_text().split()[0])
-
-    @property
-    def log(self) -> str:
-        """Return what the server has logged."""
-        path = self.folder / "log"
-        return path.read_text(errors="replace") if path.exists() else ""
+    def backends(self) -> list[int]:
+        """Return the process ids of the server's own children."""
+        pid = self._process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def url(self, database: str) -> str:
         """Return the URL of a database, as asyncpg and the server's settings take it."""
@@ -165,13 +195,9 @@ class PostgresServer:
 
     def close(self) -> None:
         """Stop the server, and remove its folder."""
-        with contextlib.suppress(RuntimeError, FileNotFoundError):
+        if self._process is not None and self._process.poll() is None:
             self.stop("immediate")
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _exists(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
 
 
 def _other_user() -> str:
