@@ -126,7 +126,12 @@ async def test_a_batch_that_is_sent_again_is_answered_with_what_it_did(url):
     lane._connection = LosesAnswers()
     unit = Unit()
     unit.do("INSERT INTO members VALUES ('g', 'alice', 'participant', :now::bigint, :last_id::bigint)", now=5)
-    sends = [draft_entry(), draft_entry(muid="known"), Entry(draft(), unit), draft_entry(sender="bob", receiver="alice")]
+    sends = [
+        draft_entry(),
+        draft_entry(muid="known"),
+        Entry(draft(), unit),
+        draft_entry(sender="bob", receiver="alice"),
+    ]
     placed = await asyncio.gather(*(lane.submit(entry) for entry in sends))
     assert lost == 1
     assert [placed[0], placed[1], placed[3]] == [(2, True, 1), (1, False, 0), (5, True, 4)]
