@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import asyncpg
 import pytest
 
 from postgres.writing import draft, draft_entry, open_lane
-from servers.postgres import PostgresServer
-from servers.schema import prepare
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.postgres import lane as lane_module
 from tailwire.server.store.postgres.drafts import Entry, QueuedEvent
@@ -19,10 +16,8 @@ from tailwire.server.store.postgres.unit import Unit
 
 
 @pytest.fixture
-def url(postgres: PostgresServer) -> Iterator[str]:
-    url = postgres.create_database(prepare)
-    yield url
-    postgres.drop_database(url)
+def url(postgres_url: str) -> str:
+    return postgres_url
 
 
 async def rows(url: str, sql: str, *values) -> list[tuple]:
@@ -126,7 +121,12 @@ async def test_a_batch_that_is_sent_again_is_answered_with_what_it_did(url):
     lane._connection = LosesAnswers()
     unit = Unit()
     unit.do("INSERT INTO members VALUES ('g', 'alice', 'participant', :now::bigint, :last_id::bigint)", now=5)
-    sends = [draft_entry(), draft_entry(muid="known"), Entry(draft(), unit), draft_entry(sender="bob", receiver="alice")]
+    sends = [
+        draft_entry(),
+        draft_entry(muid="known"),
+        Entry(draft(), unit),
+        draft_entry(sender="bob", receiver="alice"),
+    ]
     placed = await asyncio.gather(*(lane.submit(entry) for entry in sends))
     assert lost == 1
     assert [placed[0], placed[1], placed[3]] == [(2, True, 1), (1, False, 0), (5, True, 4)]

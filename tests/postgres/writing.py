@@ -28,7 +28,12 @@ async def open_lane(url: str, name: str = "test") -> Lane:
 
 
 def draft(
-    sender: str = "alice", receiver: str = "bob", kind: str = "user", text: str = "x", muid: str | None = None, **more: Any
+    sender: str = "alice",
+    receiver: str = "bob",
+    kind: str = "user",
+    text: str = "x",
+    muid: str | None = None,
+    **more: Any,
 ) -> Draft:
     body = b'{"data":{"text":"%b"}}' % text.encode()
     return Draft(key_of(sender, receiver, kind), sender, receiver, kind, "message", "text", body, 1, muid, **more)

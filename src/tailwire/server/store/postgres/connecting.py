@@ -12,6 +12,8 @@ else:
     Connection = asyncpg.Connection
 
 CONNECT_SECONDS = 5.0
+UNUSABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""Errors of a connection that cannot be made or used. The driver may be left in the middle of an exchange."""
 
 _BOUNDS = {
     "idle_in_transaction_session_timeout": "2s",
@@ -39,7 +41,7 @@ async def connect_writer(url: str) -> Connection:
     """Return a new connection for a lane.
 
     Raises:
-        OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError: it cannot be made.
+        One of `UNUSABLE`: it cannot be made.
     """
     connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=_WRITER_BOUNDS)
     try:
