@@ -19,8 +19,8 @@ from tailwire.server.ports.records import Draft, GroupRow, UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.ports.world import World
-from tailwire.server.store import conversations, readers
-from tailwire.server.store.sqlite import SqliteStore
+from tailwire.server.store.sql import conversations
+from tailwire.server.store.sqlite import SqliteStore, readers
 
 GROUP = key_of("", "g", "group")
 
@@ -116,9 +116,10 @@ async def test_unread_counts_match_a_naive_count_up_to_the_cap(path, monkeypatch
 async def test_counting_unread_messages_uses_a_covering_index(path):
     store = await SqliteStore.open(path, World())
     for sql in (conversations._UNREAD, conversations._MENTIONS):
+        counted = sql.format(by_index=store.database.dialect.by_index("messages_unread"))
         page = "(SELECT 'g/g' AS conversation_id, 3 AS after, 'alice' AS uid) p"
         plan = await store.database.rows(
-            f"EXPLAIN QUERY PLAN SELECT (SELECT count(*) FROM ({sql} LIMIT 10)) FROM {page}", ()
+            f"EXPLAIN QUERY PLAN SELECT (SELECT count(*) FROM ({counted} LIMIT 10)) FROM {page}", ()
         )
         counted = [row[3] for row in plan if row[3].startswith("SEARCH n")]
         assert len(counted) == 1, plan

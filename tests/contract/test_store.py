@@ -30,7 +30,7 @@ from tailwire.server.ports.webhook_records import WebhookRow
 from tailwire.server.ports.world import World
 from tailwire.server.rules.messages import check_changeable
 from tailwire.server.store.migrate import NewerDatabase, upgrade
-from tailwire.server.store.schema import metadata
+from tailwire.server.store.sql.schema import metadata
 from tailwire.server.store.sqlite import SqliteStore
 
 ALICE_BOB = key_of("alice", "bob", "user")
@@ -255,14 +255,18 @@ async def test_migrations_produce_the_schema(path):
 
 
 async def test_catch_up_query_uses_its_index(path):
-    from tailwire.server.store.listing import list_messages, parameters
+    from tailwire.server.store.sql.listing import list_messages, parameters
 
     store = await SqliteStore.open(path, World())
     wanted = MessageFilter("bob", newer=True, cursor=5)
-    plan = await store.database.rows("EXPLAIN QUERY PLAN " + list_messages(wanted.shape()), parameters(wanted))
+    plan = await store.database.rows(
+        "EXPLAIN QUERY PLAN " + list_messages(wanted.shape(), "sqlite"), parameters(wanted)
+    )
     assert any("messages_by_conversation (conversation_id=? AND id>?)" in row[3] for row in plan), plan
     wanted = MessageFilter("bob", newer=True, cursor=0, updated_after=5, only_updates=True)
-    plan = await store.database.rows("EXPLAIN QUERY PLAN " + list_messages(wanted.shape()), parameters(wanted))
+    plan = await store.database.rows(
+        "EXPLAIN QUERY PLAN " + list_messages(wanted.shape(), "sqlite"), parameters(wanted)
+    )
     assert any("messages_by_update (conversation_id=? AND updated_at>?)" in row[3] for row in plan), plan
     await store.close()
 

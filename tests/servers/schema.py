@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from tailwire.server.store.postgres import writer_sql
-from tailwire.server.store.schema import metadata
+from tailwire.server.store.sql.schema import metadata
 
 
 def prepare(url: str) -> None:

@@ -95,7 +95,7 @@ async def assemble(settings: Settings, world: World) -> Parts:
 
     Raises:
         tailwire.server.store.migrate.NewerDatabase: if a newer version wrote the database.
-        tailwire.server.store.lock.InUse: if another server uses it.
+        tailwire.server.store.sqlite.lock.InUse: if another server uses it.
     """
     store = await SqliteStore.open(database_path(settings), world, settings.read_deadline, serving=True)
     try:

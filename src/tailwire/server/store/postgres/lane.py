@@ -24,7 +24,7 @@ from tailwire.server.store.postgres.connecting import UNUSABLE, Connection
 from tailwire.server.store.postgres.drafts import CALL, Entry, encode
 from tailwire.server.store.postgres.failures import Failure, judge
 from tailwire.server.store.postgres.unit import Answer
-from tailwire.server.store.write_errors import WriteErrors
+from tailwire.server.store.sql.write_errors import WriteErrors
 from tailwire.server.telemetry.logs import log
 
 MAX_BATCH = 500
