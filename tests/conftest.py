@@ -13,6 +13,7 @@ import pytest
 from chromium.fixtures import _browser, chromium  # noqa: F401
 from harness import LiveStage, Stage
 from servers.postgres import PostgresServer
+from servers.schema import prepare
 from tailwire.testing.virtual.loop import VirtualLoop
 
 hypothesis.settings.register_profile("fast", max_examples=20)  # `make fast`
@@ -39,6 +40,14 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
     finally:
         server.close()
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """The URL of a new database with the schema of this version."""
+    url = postgres.create_database(prepare)
+    yield url
+    postgres.drop_database(url)
 
 
 @pytest.hookimpl(tryfirst=True)

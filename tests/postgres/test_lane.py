@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import asyncpg
 import pytest
 
 from postgres.writing import draft, draft_entry, open_lane
-from servers.postgres import PostgresServer
-from servers.schema import prepare
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.postgres import lane as lane_module
 from tailwire.server.store.postgres.drafts import Entry, QueuedEvent
@@ -19,10 +16,8 @@ from tailwire.server.store.postgres.unit import Unit
 
 
 @pytest.fixture
-def url(postgres: PostgresServer) -> Iterator[str]:
-    url = postgres.create_database(prepare)
-    yield url
-    postgres.drop_database(url)
+def url(postgres_url: str) -> str:
+    return postgres_url
 
 
 async def rows(url: str, sql: str, *values) -> list[tuple]:

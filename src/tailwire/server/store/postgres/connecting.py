@@ -13,6 +13,8 @@ else:
 
 CONNECT_SECONDS = 5.0
 CACHED_STATEMENTS = 256  # of one connection: filters of lists have many shapes
+UNUSABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""Errors of a connection that cannot be made or used. The driver may be left in the middle of an exchange."""
 
 _BOUNDS = {
     "idle_in_transaction_session_timeout": "2s",
@@ -40,7 +42,7 @@ async def connect_writer(url: str) -> Connection:
     """Return a new connection for a lane.
 
     Raises:
-        OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError: it cannot be made.
+        One of `UNUSABLE`: it cannot be made.
     """
     connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=_WRITER_BOUNDS)
     try:

@@ -114,7 +114,7 @@ class Database:
     async def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run a single statement that writes for each of some rows, all in one transaction."""
         # In the order of the keys: two processes that change the same rows must not wait for each other in a circle.
-        calls = sorted(rows)
+        calls = sorted(tuple(row) for row in rows)
         if calls:
             text, _ = call(sql, calls[0])
             await self._write(lambda c: c.executemany(text, calls, timeout=self._patience))

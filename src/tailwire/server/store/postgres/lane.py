@@ -16,12 +16,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-import asyncpg
 import msgspec
 
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
-from tailwire.server.store.postgres.connecting import Connection
+from tailwire.server.store.postgres.connecting import UNUSABLE, Connection
 from tailwire.server.store.postgres.drafts import CALL, Entry, encode
 from tailwire.server.store.postgres.failures import Failure, judge
 from tailwire.server.store.postgres.unit import Answer
@@ -93,7 +92,7 @@ class Lane:
         """Connect, and register this process.
 
         Raises:
-            OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError: the database cannot be used.
+            One of `connecting.UNUSABLE`: the database cannot be used.
         """
         connection = await self._connected()
         self.process = await connection.fetchval(LEASE, self._name)
@@ -190,7 +189,7 @@ class Lane:
         try:
             connection = await self._connected()
             self.process = await connection.fetchval(LEASE, self._name, timeout=CALL_SECONDS)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as e:
+        except UNUSABLE as e:
             log.warning("no new identity yet: %s", e)
             self._throw_away()
             return False
@@ -208,7 +207,7 @@ class Lane:
         while self._task is not None:
             await asyncio.wait([self._task])
         if self._connection is not None:
-            with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(*UNUSABLE):
                 await self._connection.execute("DELETE FROM processes WHERE id = $1", self.process, timeout=1)
                 await self._connection.close(timeout=1)
         self._throw_away()
