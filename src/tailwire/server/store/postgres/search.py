@@ -1,0 +1,201 @@
+"""Full-text search: words of messages in an index, and a look through those that are not in it yet.
+
+One process at a time indexes, behind the writes: no send waits for it. A search looks up the messages up to the id in
+`words_until` in the index, and reads those after it. Whoever finds that too many are left indexes them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tailwire.server.ports.conversations import ConversationKey
+from tailwire.server.ports.filters import MessageFilter
+from tailwire.server.ports.records import ListedRow, Trait
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.store.postgres.connecting import UNUSABLE, Connection, connect_reader
+from tailwire.server.store.postgres.database import Database
+from tailwire.server.store.sql.listing import list_messages, parameters
+from tailwire.server.store.sql.messages import MessageRows
+from tailwire.server.store.sql.words import place, text_of, words_of
+from tailwire.server.telemetry.logs import log
+
+MESSAGES_PER_STEP = 500
+MAX_TAIL = 2_000  # messages that a search looks through
+IDLE_SECONDS = 0.25
+RETRY_SECONDS = 5.0
+STEP_SECONDS = 10.0
+_LOCK = 7308897  # held by the process that indexes
+_TYPED = re.compile(r"\w+")
+
+_UNTIL = "SELECT id FROM words_until"
+_NEXT = """SELECT m.id, m.conversation_id, m.body, m.traits, m.edited_at, m.deleted_at FROM messages m
+WHERE m.id > ? ORDER BY m.id LIMIT ?"""
+_LEFT = "SELECT count(*) FROM (SELECT 1 FROM messages m WHERE m.id > (SELECT id FROM words_until) LIMIT ?) AS n"
+# One statement, so that nobody waits for this process. A message that was edited or deleted since it was read is left
+# out: the edit has stored its words itself. If another process has gone on meanwhile, nothing is stored.
+_INDEX = """
+WITH step AS (UPDATE words_until SET id = :last WHERE id = :begun RETURNING id)
+INSERT INTO words (message_id, words)
+SELECT m.id, array_to_tsvector(string_to_array(w.words, ' ')) FROM step,
+unnest(CAST(:ids AS BIGINT[]), CAST(:words AS TEXT[]), CAST(:edited AS BIGINT[])) AS w (id, words, edited_at)
+JOIN messages m ON m.id = w.id AND m.edited_at IS NOT DISTINCT FROM w.edited_at AND m.deleted_at IS NULL
+FOR SHARE OF m ON CONFLICT (message_id) DO NOTHING
+"""
+
+
+def lexemes(conversation: ConversationKey, text: str) -> str:
+    """Return what is indexed of a message: its words and that of its conversation, separated by spaces.
+
+    An edit stores `array_to_tsvector(string_to_array(…, ' '))` of it in the table `words`.
+    """
+    return " ".join([_word_of(conversation), *words_of(text)])
+
+
+def _word_of(conversation: ConversationKey) -> str:
+    return "/" + place(conversation)  # no word of a text begins so
+
+
+def query(words: Sequence[str], conversations: Sequence[ConversationKey]) -> str:
+    """Return the query of the index: all words, the last one as a prefix, in some conversations or all."""
+    asked = " & ".join([*(f"'{word}'" for word in words[:-1]), f"'{words[-1]}':*"])
+    if conversations:
+        asked += " & (" + " | ".join(f"'{_word_of(one)}'" for one in conversations) + ")"
+    return asked
+
+
+def typed_words(search: str) -> list[str]:
+    """Return the words of a search, in order."""
+    return [word for typed in _TYPED.findall(search) for word in words_of(typed)]
+
+
+def has_words(text: str, words: Sequence[str]) -> bool:
+    """Return whether a text has all words, the last one as a prefix."""
+    found = words_of(text)
+    return set(words[:-1]) <= set(found) and any(word.startswith(words[-1]) for word in found)
+
+
+class SearchIndex:
+    """Indexes messages in the background, if no other process does.
+
+    Args:
+        url: of the database.
+    """
+
+    def __init__(self, database: Database, url: str) -> None:
+        self._db = database
+        self._url = url
+        self._wanted = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._lock: Connection | None = None
+
+    def start(self) -> None:
+        """Begin to index."""
+        self._wanted.set()
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire search index")
+
+    def update_soon(self) -> None:
+        """After a write of messages: index them soon."""
+        self._wanted.set()
+
+    async def until(self) -> int:
+        """Return up to which id messages are indexed."""
+        return int((await self._db.one(_UNTIL))[0])
+
+    async def update(self, left: int = 0) -> None:
+        """Index messages until at most some are left."""
+        while True:
+            (waiting,) = await self._db.one(_LEFT, (left + 1,))
+            if waiting <= left or not await self._step():
+                return
+
+    async def _step(self) -> bool:
+        # Return whether there was anything to index.
+        begun = await self.until()
+        rows = await self._db.rows(_NEXT, (begun, MESSAGES_PER_STEP))
+        if not rows:
+            return False
+        found = [
+            (number, lexemes(conversation, text_of(body)), edited_at)
+            for number, conversation, body, traits, edited_at, deleted_at in rows
+            if traits & Trait.SEARCHABLE and deleted_at is None
+        ]
+        ids, words, edited = (list(column) for column in zip(*found, strict=True)) if found else ([], [], [])
+        values = {"begun": begun, "last": rows[-1][0], "ids": ids, "words": words, "edited": edited}
+        await self._db.run(_INDEX, values)
+        return True
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                if await self._is_mine():
+                    await self._wanted.wait()
+                    self._wanted.clear()
+                    await self.update()
+                    await asyncio.sleep(IDLE_SECONDS)  # messages that come together are indexed together
+                    continue
+            except (*UNUSABLE, Refused) as e:
+                log.warning("messages are not indexed for the search at the moment: %s", e)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _is_mine(self) -> bool:
+        # Return whether this process is the one that indexes: the lock lasts as long as its connection.
+        if self._lock is not None and not self._lock.is_closed():
+            return True
+        connection = await connect_reader(self._url, STEP_SECONDS)
+        if await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK, timeout=STEP_SECONDS):
+            self._lock = connection
+            return True
+        await connection.close(timeout=1)
+        return False
+
+    async def stop(self) -> None:
+        """Stop indexing."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Stop indexing at once, as the end of the process would."""
+        if self._task is not None:
+            self._task.cancel()
+        if self._lock is not None:
+            self._lock.terminate()
+            self._lock = None
+
+
+class SearchedMessages(MessageRows):
+    """`MessageStore` with the search, without its writes."""
+
+    def __init__(self, database: Database, index: SearchIndex) -> None:
+        super().__init__(database)
+        self._index = index
+
+    async def _search(self, wanted: MessageFilter) -> list[ListedRow]:
+        words = typed_words(wanted.search)
+        if not words:
+            return []
+        in_order_of_ids = not (wanted.pinned or wanted.saved)
+        await self._index.update(MAX_TAIL if in_order_of_ids else 0)
+        until = await self._index.until()
+        indexed = await self._indexed(wanted, words, until)
+        tail = await self._tail(wanted, words, until) if in_order_of_ids else []
+        found = indexed + tail if wanted.newer else tail + indexed
+        return found[wanted.offset : wanted.offset + wanted.limit]
+
+    async def _indexed(self, wanted: MessageFilter, words: Sequence[str], until: int) -> list[ListedRow]:
+        # The first matches up to an id, without the offset.
+        asked = replace(wanted, offset=0, limit=wanted.offset + wanted.limit)
+        values = parameters(asked) | {"search": query(words, await self._searched(wanted)), "indexed": until}
+        rows = await self._db.long_rows(list_messages(asked.shape(), "postgresql", "indexed"), values)
+        return list(map(ListedRow._make, rows))
+
+    async def _tail(self, wanted: MessageFilter, words: Sequence[str], until: int) -> list[ListedRow]:
+        asked = replace(wanted, search="", offset=0, limit=2 * MAX_TAIL, traits=wanted.traits | Trait.SEARCHABLE)
+        sql = list_messages(asked.shape(), "postgresql", "tail")
+        rows = await self._db.long_rows(sql, parameters(asked) | {"indexed": until})
+        return [row for row in map(ListedRow._make, rows) if has_words(text_of(row.body), words)]
