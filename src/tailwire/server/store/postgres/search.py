@@ -31,26 +31,29 @@ _LOCK = 7308897  # held by the process that indexes
 _TYPED = re.compile(r"\w+")
 
 _UNTIL = "SELECT id FROM words_until"
-_NEXT = """SELECT m.id, m.conversation_id, m.body, m.traits, m.edited_at, m.deleted_at FROM messages m
+_NEXT = """SELECT m.id, m.conversation_id, m.body, m.traits, m.deleted_at FROM messages m
 WHERE m.id > ? ORDER BY m.id LIMIT ?"""
 _LEFT = "SELECT count(*) FROM (SELECT 1 FROM messages m WHERE m.id > (SELECT id FROM words_until) LIMIT ?) AS n"
-# One statement, so that nobody waits for this process. A message that was edited or deleted since it was read is left
-# out: the edit has stored its words itself. If another process has gone on meanwhile, nothing is stored.
+# If another process has gone on meanwhile, nothing is stored. What an edit or a deletion has stored since stays.
 _INDEX = """
 WITH step AS (UPDATE words_until SET id = :last WHERE id = :begun RETURNING id)
 INSERT INTO words (message_id, words)
-SELECT m.id, array_to_tsvector(string_to_array(w.words, ' ')) FROM step,
-unnest(CAST(:ids AS BIGINT[]), CAST(:words AS TEXT[]), CAST(:edited AS BIGINT[])) AS w (id, words, edited_at)
-JOIN messages m ON m.id = w.id AND m.edited_at IS NOT DISTINCT FROM w.edited_at AND m.deleted_at IS NULL
-FOR SHARE OF m ON CONFLICT (message_id) DO NOTHING
+SELECT w.id, array_to_tsvector(string_to_array(w.words, ' '))
+FROM step, unnest(CAST(:ids AS BIGINT[]), CAST(:words AS TEXT[])) AS w (id, words) ORDER BY w.id
+ON CONFLICT (message_id) DO NOTHING
+"""
+STORE_WORDS = """
+INSERT INTO words (message_id, words) VALUES (:id::bigint, array_to_tsvector(string_to_array(:words, ' ')))
+ON CONFLICT (message_id) DO UPDATE SET words = excluded.words
+"""
+"""Stores what is indexed of a message, for each edit (`lexemes`), deletion and removal ("").
+
+Also if it is not indexed yet: then a process that has read the earlier text cannot store that afterwards.
 """
 
 
 def lexemes(conversation: ConversationKey, text: str) -> str:
-    """Return what is indexed of a message: its words and that of its conversation, separated by spaces.
-
-    An edit stores `array_to_tsvector(string_to_array(…, ' '))` of it in the table `words`.
-    """
+    """Return what is indexed of a message: its words and that of its conversation, separated by spaces."""
     return " ".join([_word_of(conversation), *words_of(text)])
 
 
@@ -118,13 +121,12 @@ class SearchIndex:
         if not rows:
             return False
         found = [
-            (number, lexemes(conversation, text_of(body)), edited_at)
-            for number, conversation, body, traits, edited_at, deleted_at in rows
+            (number, lexemes(conversation, text_of(body)))
+            for number, conversation, body, traits, deleted_at in rows
             if traits & Trait.SEARCHABLE and deleted_at is None
         ]
-        ids, words, edited = (list(column) for column in zip(*found, strict=True)) if found else ([], [], [])
-        values = {"begun": begun, "last": rows[-1][0], "ids": ids, "words": words, "edited": edited}
-        await self._db.run(_INDEX, values)
+        ids, words = [number for number, _ in found], [words for _, words in found]
+        await self._db.run(_INDEX, {"begun": begun, "last": rows[-1][0], "ids": ids, "words": words})
         return True
 
     async def _run(self) -> None:
