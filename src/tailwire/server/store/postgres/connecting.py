@@ -12,6 +12,7 @@ else:
     Connection = asyncpg.Connection
 
 CONNECT_SECONDS = 5.0
+CACHED_STATEMENTS = 256  # of one connection: filters of lists have many shapes
 UNUSABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """Errors of a connection that cannot be made or used. The driver may be left in the middle of an exchange."""
 
@@ -50,3 +51,23 @@ async def connect_writer(url: str) -> Connection:
         connection.terminate()
         raise
     return connection
+
+
+async def connect_reader(url: str, deadline: float) -> Connection:
+    """Return a new connection for reads and single writes.
+
+    Args:
+        deadline: seconds after which the database ends a statement.
+
+    Raises:
+        One of `UNUSABLE`: it cannot be made.
+    """
+    bounds = {
+        **_BOUNDS,
+        "application_name": "tailwire reader",
+        "lock_timeout": "4s",
+        "statement_timeout": str(max(1, int(deadline * 1000))),
+    }
+    return await asyncpg.connect(
+        url, timeout=CONNECT_SECONDS, server_settings=bounds, statement_cache_size=CACHED_STATEMENTS
+    )
