@@ -13,12 +13,13 @@ from dataclasses import replace
 
 from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.filters import MessageFilter
-from tailwire.server.ports.records import ListedRow, Trait
+from tailwire.server.ports.records import ListedRow, MessageRow, Trait
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.world import World
 from tailwire.server.store.postgres.connecting import UNUSABLE, Connection, connect_reader
 from tailwire.server.store.postgres.database import Database
+from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.sql.listing import list_messages, parameters
-from tailwire.server.store.sql.messages import MessageRows
 from tailwire.server.store.sql.words import place, text_of, words_of
 from tailwire.server.telemetry.logs import log
 
@@ -42,13 +43,9 @@ SELECT w.id, array_to_tsvector(string_to_array(w.words, ' '))
 FROM step, unnest(CAST(:ids AS BIGINT[]), CAST(:words AS TEXT[])) AS w (id, words) ORDER BY w.id
 ON CONFLICT (message_id) DO NOTHING
 """
-STORE_WORDS = """
+_STORE_WORDS = """
 INSERT INTO words (message_id, words) VALUES (:id::bigint, array_to_tsvector(string_to_array(:words, ' ')))
 ON CONFLICT (message_id) DO UPDATE SET words = excluded.words
-"""
-"""Stores what is indexed of a message, for each edit (`lexemes`), deletion and removal ("").
-
-Also if it is not indexed yet: then a process that has read the earlier text cannot store that afterwards.
 """
 
 
@@ -81,27 +78,30 @@ def has_words(text: str, words: Sequence[str]) -> bool:
 
 
 class SearchIndex:
-    """Indexes messages in the background, if no other process does.
+    """Searches, and indexes messages in the background if no other process does."""
 
-    Args:
-        url: of the database.
-    """
-
-    def __init__(self, database: Database, url: str) -> None:
+    def __init__(self, database: Database, world: World) -> None:
         self._db = database
-        self._url = url
+        self._world = world
         self._wanted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._lock: Connection | None = None
-
-    def start(self) -> None:
-        """Begin to index."""
-        self._wanted.set()
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire search index")
+        self._stopped = False
 
     def update_soon(self) -> None:
         """After a write of messages: index them soon."""
         self._wanted.set()
+        if self._task is None and not self._stopped:
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire search index")
+
+    def replace(self, unit: Unit, before: MessageRow, after: bytes | None) -> None:
+        """Add to the unit that changes or deletes (`after` is None) a message: change what is indexed of it.
+
+        Also if it is not indexed yet: then a process that has read the earlier text cannot store that afterwards.
+        """
+        text = text_of(after) if after is not None else ""
+        words = lexemes(before.conversation_id, text) if text else ""
+        unit.do(_STORE_WORDS, id=before.id, words=words)
 
     async def until(self) -> int:
         """Return up to which id messages are indexed."""
@@ -146,54 +146,44 @@ class SearchIndex:
         # Return whether this process is the one that indexes: the lock lasts as long as its connection.
         if self._lock is not None and not self._lock.is_closed():
             return True
-        connection = await connect_reader(self._url, STEP_SECONDS)
+        connection = await connect_reader(self._db.url, STEP_SECONDS)
         if await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK, timeout=STEP_SECONDS):
             self._lock = connection
             return True
         await connection.close(timeout=1)
         return False
 
-    async def stop(self) -> None:
-        """Stop indexing."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-            self._task = None
-        self.abandon()
-
-    def abandon(self) -> None:
-        """Stop indexing at once, as the end of the process would."""
+    def stop(self) -> None:
+        """Index nothing more."""
+        self._stopped = True
         if self._task is not None:
             self._task.cancel()
         if self._lock is not None:
             self._lock.terminate()
             self._lock = None
 
+    async def search(self, wanted: MessageFilter, conversations: Sequence[ConversationKey]) -> list[ListedRow]:
+        """Return the messages with the words of a filter.
 
-class SearchedMessages(MessageRows):
-    """`MessageStore` with the search, without its writes."""
-
-    def __init__(self, database: Database, index: SearchIndex) -> None:
-        super().__init__(database)
-        self._index = index
-
-    async def _search(self, wanted: MessageFilter) -> list[ListedRow]:
+        Args:
+            conversations: where the words are looked up; none to look everywhere. The filter is applied in any case.
+        """
         words = typed_words(wanted.search)
         if not words:
             return []
         in_order_of_ids = not (wanted.pinned or wanted.saved)
-        await self._index.update(MAX_TAIL if in_order_of_ids else 0)
-        until = await self._index.until()
-        indexed = await self._indexed(wanted, words, until)
+        await self.update(MAX_TAIL if in_order_of_ids else 0)
+        until = await self.until()
+        indexed = await self._indexed(wanted, query(words, conversations), until)
         tail = await self._tail(wanted, words, until) if in_order_of_ids else []
         found = indexed + tail if wanted.newer else tail + indexed
         return found[wanted.offset : wanted.offset + wanted.limit]
 
-    async def _indexed(self, wanted: MessageFilter, words: Sequence[str], until: int) -> list[ListedRow]:
+    async def _indexed(self, wanted: MessageFilter, asked: str, until: int) -> list[ListedRow]:
         # The first matches up to an id, without the offset.
-        asked = replace(wanted, offset=0, limit=wanted.offset + wanted.limit)
-        values = parameters(asked) | {"search": query(words, await self._searched(wanted)), "indexed": until}
-        rows = await self._db.long_rows(list_messages(asked.shape(), "postgresql", "indexed"), values)
+        first = replace(wanted, offset=0, limit=wanted.offset + wanted.limit)
+        values = parameters(first) | {"search": asked, "indexed": until}
+        rows = await self._db.long_rows(list_messages(first.shape(), "postgresql", "indexed"), values)
         return list(map(ListedRow._make, rows))
 
     async def _tail(self, wanted: MessageFilter, words: Sequence[str], until: int) -> list[ListedRow]:
