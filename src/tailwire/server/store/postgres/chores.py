@@ -32,7 +32,9 @@ class Chores:
         self._on_added()
 
     async def do_next(self) -> bool:
-        sql = "SELECT key, done_id, up_to FROM chores WHERE kind = :kind AND due_at <= :now ORDER BY due_at, key LIMIT 1"
+        sql = (
+            "SELECT key, done_id, up_to FROM chores WHERE kind = :kind AND due_at <= :now ORDER BY due_at, key LIMIT 1"
+        )
         chore = await self._work.reads.one(sql, {"kind": USER, "now": self._work.world.seconds()})
         if chore is None:
             return False

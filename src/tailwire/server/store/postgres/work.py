@@ -89,7 +89,9 @@ class Work:
                     return await attempt()
                 except OvertakenError:
                     continue
-        raise Refused("ERR_UNAVAILABLE", "Others change the same thing. Nothing was stored; try again.", retry_after=1.0)
+        raise Refused(
+            "ERR_UNAVAILABLE", "Others change the same thing. Nothing was stored; try again.", retry_after=1.0
+        )
 
 
 def stored(draft: Draft, answer: Answer) -> Stored:
