@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
-import asyncpg
-from sqlalchemy.dialects.postgresql import dialect
-from sqlalchemy.schema import CreateIndex, CreateTable
-
-from tailwire.server.store.postgres import writer_sql
-from tailwire.server.store.sql.schema import metadata
+from tailwire.server.store.migrate import upgrade
 
 
 def prepare(url: str) -> None:
-    """Create all tables, indexes and functions."""
-    asyncio.run(_prepare(url))
-
-
-async def _prepare(url: str) -> None:
-    connection = await asyncpg.connect(url)
-    for table in metadata.sorted_tables:
-        await connection.execute(str(CreateTable(table).compile(dialect=dialect())))
-        for index in table.indexes:
-            await connection.execute(str(CreateIndex(index).compile(dialect=dialect())))
-    await connection.execute(writer_sql.text())
-    await connection.close()
+    """Run the migrations, in a thread of their own because a test's loop may be running."""
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(upgrade, url).result()

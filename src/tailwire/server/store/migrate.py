@@ -1,15 +1,25 @@
-"""Upgrades a database to the schema of this version, or refuses one of a newer version."""
+"""Upgrades a database to the schema of this version, or refuses one of a newer version.
+
+One history of migrations serves both databases. PostgreSQL begins with 0008, which creates the whole schema: what the
+earlier ones repair has never been there.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
+
+BEFORE_POSTGRES = "0007"
+_LOCK = 7308896  # so that one of several processes that start migrates, and the others wait
 
 
 class NewerDatabase(RuntimeError):
@@ -17,27 +27,52 @@ class NewerDatabase(RuntimeError):
 
 
 def upgrade(url: str) -> None:
-    """Upgrade the database at a URL to this version's schema.
+    """Upgrade the database at a URL to this version's schema. Blocks; not to be called in an event loop's thread.
 
     Raises:
         NewerDatabase: its schema version is unknown to this version.
     """
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    known = ScriptDirectory.from_config(config)
+    if url.startswith("postgresql://"):
+        asyncio.run(_upgrade_postgres(url))
+        return
     engine = create_engine(url, poolclass=NullPool)
     try:
         with engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
-            if current == known.get_current_head():
-                return
-            if current is not None and current not in {s.revision for s in known.walk_revisions()}:
-                raise NewerDatabase(
-                    f"the database has schema version {current}, this version of tailwire knows up to "
-                    f"{known.get_current_head()}: start the newer version, or use another --data folder"
-                )
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            connection.commit()
+            _upgrade(connection)
     finally:
         engine.dispose()
+
+
+async def _upgrade_postgres(url: str) -> None:
+    import asyncpg
+
+    def connect(*_: Any, **__: Any) -> Any:  # with this URL, in which the driver understands more than SQLAlchemy
+        return asyncpg.connect(url)
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
+            await connection.commit()
+            await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    known = ScriptDirectory.from_config(config)
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current == known.get_current_head():
+        return
+    if current is not None and current not in {s.revision for s in known.walk_revisions()}:
+        raise NewerDatabase(
+            f"the database has schema version {current}, this version of tailwire knows up to "
+            f"{known.get_current_head()}: start the newer version, or use another --data folder or database"
+        )
+    if current is None and connection.dialect.name == "postgresql":
+        command.stamp(config, BEFORE_POSTGRES)
+    command.upgrade(config, "head")
+    connection.commit()

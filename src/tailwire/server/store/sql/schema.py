@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text, text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, Text, text
 
-from tailwire.server.store.sql.metadata import Id, metadata
+from tailwire.server.store.sql.metadata import Id, metadata, short
 from tailwire.server.store.sql.upkeep_tables import chores, deliveries, file_uses, files, webhook_states, webhooks
 
 app = Table(
     "app",
     metadata,
-    Column("app_id", String(64), primary_key=True),
-    Column("store_name", String(64), nullable=False),
+    Column("app_id", short(64), primary_key=True),
+    Column("store_name", short(64), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     # The highest id given out when messages were last removed permanently. Ids are not reused.
     Column("last_id", Id, nullable=False, server_default="0"),
 )
 
 # The action message of the last edit of a message; those of earlier edits are deleted.
-edits = Table("edits", metadata, Column("message_id", Id, primary_key=True), Column("action_id", Id, nullable=False))
+edits = Table(
+    "edits",
+    metadata,
+    Column("message_id", Id, primary_key=True, autoincrement=False),
+    Column("action_id", Id, nullable=False),
+)
 
 # The starts of the server on this database: each has a mark, and the id after which it gave out ids (see `starts`).
 starts = Table(
     "starts",
     metadata,
     Column("number", Id, primary_key=True),
-    Column("mark", String(64), nullable=False, unique=True),
+    Column("mark", short(64), nullable=False, unique=True),
     Column("after_id", Id, nullable=False),
     Column("started_at", BigInteger, nullable=False),
     sqlite_autoincrement=True,
@@ -34,21 +39,21 @@ starts = Table(
 api_keys = Table(
     "api_keys",
     metadata,
-    Column("key_hash", String(64), primary_key=True),
-    Column("name", String(100), nullable=False),
-    Column("scope", String(20), nullable=False),
+    Column("key_hash", short(64), primary_key=True),
+    Column("name", short(100), nullable=False),
+    Column("scope", short(20), nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    Column("hint", String(8), nullable=False, server_default=""),
+    Column("hint", short(8), nullable=False, server_default=""),
 )
 
 users = Table(
     "users",
     metadata,
-    Column("uid", String(100), primary_key=True),
-    Column("name", String(100), nullable=False),
+    Column("uid", short(100), primary_key=True),
+    Column("name", short(100), nullable=False),
     Column("avatar", Text),
     Column("link", Text),
-    Column("role", String(100), nullable=False),
+    Column("role", short(100), nullable=False),
     Column("status_message", Text),
     Column("metadata", Text),
     Column("tags", Text),
@@ -61,12 +66,12 @@ users = Table(
 auth_tokens = Table(
     "auth_tokens",
     metadata,
-    Column("token_hash", String(64), primary_key=True),
-    Column("uid", String(100), nullable=False),
+    Column("token_hash", short(64), primary_key=True),
+    Column("uid", short(100), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("number", Id, nullable=False),
-    Column("hint", String(8), nullable=False, server_default=""),
-    Column("platform", String(100)),
+    Column("hint", short(8), nullable=False, server_default=""),
+    Column("platform", short(100)),
     Column("user_agent", Text),
     Column("app_info", Text),
     Index("auth_tokens_by_uid", "uid", "number"),
@@ -75,27 +80,27 @@ auth_tokens = Table(
 groups = Table(
     "groups",
     metadata,
-    Column("guid", String(100), primary_key=True),
-    Column("name", String(100), nullable=False),
-    Column("type", String(20), nullable=False),
-    Column("password_hash", String(200)),
+    Column("guid", short(100), primary_key=True),
+    Column("name", short(100), nullable=False),
+    Column("type", short(20), nullable=False),
+    Column("password_hash", short(200)),
     Column("icon", Text),
-    Column("description", String(255)),
-    Column("owner", String(100)),
+    Column("description", short(255)),
+    Column("owner", short(100)),
     Column("metadata", Text),
     Column("tags", Text),
     Column("members_count", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
-    Column("updated_by", String(100)),
+    Column("updated_by", short(100)),
 )
 
 members = Table(
     "members",
     metadata,
-    Column("guid", String(100), primary_key=True),
-    Column("uid", String(100), primary_key=True),
-    Column("scope", String(20), nullable=False),
+    Column("guid", short(100), primary_key=True),
+    Column("uid", short(100), primary_key=True),
+    Column("scope", short(20), nullable=False),
     Column("joined_at", BigInteger, nullable=False),
     Column("joined_after_id", Id, nullable=False),
     Index("members_by_uid", "uid"),
@@ -105,26 +110,26 @@ messages = Table(
     "messages",
     metadata,
     Column("id", Id, primary_key=True, autoincrement=False),
-    Column("conversation_id", String(210), nullable=False),
-    Column("sender", String(100), nullable=False),
-    Column("receiver", String(100), nullable=False),
-    Column("receiver_type", String(10), nullable=False),
-    Column("category", String(20), nullable=False),
-    Column("type", String(100), nullable=False),
-    Column("muid", String(200)),
+    Column("conversation_id", short(210), nullable=False),
+    Column("sender", short(100), nullable=False),
+    Column("receiver", short(100), nullable=False),
+    Column("receiver_type", short(10), nullable=False),
+    Column("category", short(20), nullable=False),
+    Column("type", short(100), nullable=False),
+    Column("muid", short(200)),
     Column("parent_id", Id),
     Column("sent_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("delivered_at", BigInteger),
     Column("read_at", BigInteger),
     Column("edited_at", BigInteger),
-    Column("edited_by", String(100)),
+    Column("edited_by", short(100)),
     Column("deleted_at", BigInteger),
-    Column("deleted_by", String(100)),
+    Column("deleted_by", short(100)),
     Column("body", LargeBinary, nullable=False),
     Column("reply_count", Integer, nullable=False, server_default="0"),
     Column("pinned_at", BigInteger),
-    Column("pinned_by", String(100)),
+    Column("pinned_by", short(100)),
     Column("quoted_id", Id),
     # Bits of `records.Trait`, so that filters and views need not parse the body.
     Column("traits", Integer, nullable=False, server_default="0"),
@@ -175,7 +180,7 @@ messages = Table(
 conversations = Table(
     "conversations",
     metadata,
-    Column("conversation_id", String(210), primary_key=True),
+    Column("conversation_id", short(210), primary_key=True),
     Column("last_message_id", Id, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     # The message that a list of conversations shows: not an edit, not a reply in a thread.
@@ -187,8 +192,8 @@ conversations = Table(
 participants = Table(
     "participants",
     metadata,
-    Column("uid", String(100), primary_key=True),
-    Column("conversation_id", String(210), primary_key=True),
+    Column("uid", short(100), primary_key=True),
+    Column("conversation_id", short(210), primary_key=True),
 )
 
 # A user's read state in a conversation: delivered and read ids, the last message that they deleted for themselves
@@ -196,8 +201,8 @@ participants = Table(
 marks = Table(
     "marks",
     metadata,
-    Column("conversation_id", String(210), primary_key=True),
-    Column("uid", String(100), primary_key=True),
+    Column("conversation_id", short(210), primary_key=True),
+    Column("uid", short(100), primary_key=True),
     Column("delivered_id", Id, nullable=False),
     Column("read_id", Id, nullable=False),
     Column("cleared_id", Id, nullable=False, server_default="0"),
@@ -210,8 +215,8 @@ marks = Table(
 receipts = Table(
     "receipts",
     metadata,
-    Column("conversation_id", String(210), primary_key=True),
-    Column("uid", String(100), primary_key=True),
+    Column("conversation_id", short(210), primary_key=True),
+    Column("uid", short(100), primary_key=True),
     Column("read", Integer, primary_key=True),
     Column("up_to", Id, primary_key=True),
     Column("at", BigInteger, nullable=False),
@@ -220,18 +225,18 @@ receipts = Table(
 bans = Table(
     "bans",
     metadata,
-    Column("guid", String(100), primary_key=True),
-    Column("uid", String(100), primary_key=True),
-    Column("scope", String(20), nullable=False),
+    Column("guid", short(100), primary_key=True),
+    Column("uid", short(100), primary_key=True),
+    Column("scope", short(20), nullable=False),
     Column("banned_at", BigInteger, nullable=False),
-    Column("banned_by", String(100), nullable=False),
+    Column("banned_by", short(100), nullable=False),
 )
 
 blocks = Table(
     "blocks",
     metadata,
-    Column("uid", String(100), primary_key=True),
-    Column("blocked", String(100), primary_key=True),
+    Column("uid", short(100), primary_key=True),
+    Column("blocked", short(100), primary_key=True),
     Column("at", BigInteger, nullable=False),
     Index("blocks_by_blocked", "blocked"),
 )
@@ -240,8 +245,8 @@ blocks = Table(
 friends = Table(
     "friends",
     metadata,
-    Column("uid", String(100), primary_key=True),
-    Column("friend", String(100), primary_key=True),
+    Column("uid", short(100), primary_key=True),
+    Column("friend", short(100), primary_key=True),
     Column("at", BigInteger, nullable=False),
 )
 
@@ -250,8 +255,8 @@ reactions = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("message_id", Id, nullable=False),
-    Column("reaction", String(100), nullable=False),
-    Column("uid", String(100), nullable=False),
+    Column("reaction", short(100), nullable=False),
+    Column("uid", short(100), nullable=False),
     Column("reacted_at", BigInteger, nullable=False),
     Index("reactions_once", "message_id", "reaction", "uid", unique=True),
     sqlite_autoincrement=True,
@@ -260,7 +265,7 @@ reactions = Table(
 saves = Table(
     "saves",
     metadata,
-    Column("uid", String(100), primary_key=True),
+    Column("uid", short(100), primary_key=True),
     Column("message_id", Id, primary_key=True),
     Column("saved_at", BigInteger, nullable=False),
 )
@@ -268,7 +273,7 @@ saves = Table(
 subscriptions = Table(
     "subscriptions",
     metadata,
-    Column("uid", String(100), primary_key=True),
+    Column("uid", short(100), primary_key=True),
     Column("message_id", Id, primary_key=True),
 )
 
@@ -276,8 +281,8 @@ mentions = Table(
     "mentions",
     metadata,
     Column("message_id", Id, primary_key=True),
-    Column("uid", String(100), primary_key=True),
-    Column("conversation_id", String(210), nullable=False, server_default=""),
+    Column("uid", short(100), primary_key=True),
+    Column("conversation_id", short(210), nullable=False, server_default=""),
     Index("mentions_by_conversation", "uid", "conversation_id", "message_id"),
 )
 
@@ -285,8 +290,8 @@ interactions = Table(
     "interactions",
     metadata,
     Column("message_id", Id, primary_key=True),
-    Column("uid", String(100), primary_key=True),
-    Column("element_id", String(100), primary_key=True),
+    Column("uid", short(100), primary_key=True),
+    Column("element_id", short(100), primary_key=True),
     Column("at", BigInteger, nullable=False),
 )
 
@@ -294,8 +299,8 @@ flags = Table(
     "flags",
     metadata,
     Column("message_id", Id, primary_key=True),
-    Column("uid", String(100), primary_key=True),
-    Column("reason_id", String(100), nullable=False),
+    Column("uid", short(100), primary_key=True),
+    Column("reason_id", short(100), nullable=False),
     Column("remark", Text),
     Column("at", BigInteger, nullable=False),
 )
@@ -303,8 +308,8 @@ flags = Table(
 roles = Table(
     "roles",
     metadata,
-    Column("role", String(100), primary_key=True),
-    Column("name", String(100), nullable=False),
+    Column("role", short(100), primary_key=True),
+    Column("name", short(100), nullable=False),
     Column("description", Text),
     Column("metadata", Text),
     Column("settings", Text),
@@ -315,8 +320,8 @@ roles = Table(
 restrictions = Table(
     "restrictions",
     metadata,
-    Column("role", String(100), primary_key=True),
-    Column("feature", String(100), primary_key=True),
+    Column("role", short(100), primary_key=True),
+    Column("feature", short(100), primary_key=True),
     Column("created_at", BigInteger, nullable=False),
 )
 

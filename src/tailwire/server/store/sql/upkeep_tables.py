@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text, text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, Text, text
 
-from tailwire.server.store.sql.metadata import Id, metadata
+from tailwire.server.store.sql.metadata import Id, metadata, short
 
 files = Table(
     "files",
     metadata,
-    Column("name", String(100), primary_key=True),
-    Column("uid", String(100), nullable=False),
-    Column("file_name", String(255), nullable=False),
-    Column("mime_type", String(100), nullable=False),
+    Column("name", short(100), primary_key=True),
+    Column("uid", short(100), nullable=False),
+    Column("file_name", short(255), nullable=False),
+    Column("mime_type", short(100), nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("width", Integer),
     Column("height", Integer),
-    Column("thumbnail", String(100)),
+    Column("thumbnail", short(100)),
     # Whether it was never referenced, is or was referenced, or is condemned; and since when nothing refers to it.
     Column("used", Integer, nullable=False, server_default="0"),
     Column("unused_since", BigInteger),
@@ -35,9 +35,9 @@ files = Table(
 file_uses = Table(
     "file_uses",
     metadata,
-    Column("place", String(10), primary_key=True),
-    Column("key", String(100), primary_key=True),
-    Column("name", String(100), primary_key=True),
+    Column("place", short(10), primary_key=True),
+    Column("key", short(100), primary_key=True),
+    Column("name", short(100), primary_key=True),
     Index("file_uses_by_name", "name"),
 )
 
@@ -45,8 +45,8 @@ file_uses = Table(
 chores = Table(
     "chores",
     metadata,
-    Column("kind", String(10), primary_key=True),
-    Column("key", String(100), primary_key=True),
+    Column("kind", short(10), primary_key=True),
+    Column("key", short(100), primary_key=True),
     Column("done_id", Id, nullable=False),
     Column("up_to", Id, nullable=False),
     Column("due_at", BigInteger, nullable=False),
@@ -55,11 +55,11 @@ chores = Table(
 webhooks = Table(
     "webhooks",
     metadata,
-    Column("id", String(100), primary_key=True),
-    Column("name", String(100), nullable=False),
+    Column("id", short(100), primary_key=True),
+    Column("name", short(100), nullable=False),
     Column("url", Text, nullable=False),
     Column("triggers", Text, nullable=False),
-    Column("username", String(100)),
+    Column("username", short(100)),
     Column("password", Text),  # encrypted, like the secret; the key is not in this file
     Column("retry", Integer, nullable=False),
     Column("enabled", Integer, nullable=False),
@@ -70,7 +70,7 @@ webhooks = Table(
 webhook_states = Table(
     "webhook_states",
     metadata,
-    Column("webhook", String(100), primary_key=True),
+    Column("webhook", short(100), primary_key=True),
     Column("last_success_at", BigInteger),
     Column("last_failure_at", BigInteger),
     Column("last_failure", Text),
@@ -84,8 +84,8 @@ deliveries = Table(
     "deliveries",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("webhook", String(100), nullable=False),
-    Column("trigger", String(100), nullable=False),
+    Column("webhook", short(100), nullable=False),
+    Column("trigger", short(100), nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("due_at", BigInteger, nullable=False),
