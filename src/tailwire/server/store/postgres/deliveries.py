@@ -139,7 +139,8 @@ class Deliveries(DeliveryRows):
     async def send_again(self, webhook_id: str, ids: Sequence[int]) -> int:
         unit = Unit()
         unit.do(
-            "UPDATE deliveries SET attempt = 0, due_at = 0, first_try_at = NULL, failed_at = NULL WHERE webhook = :webhook"
+            "UPDATE deliveries SET attempt = 0, due_at = 0, first_try_at = NULL, failed_at = NULL"
+            " WHERE webhook = :webhook"
             " AND id IN (SELECT CAST(value AS bigint) FROM jsonb_array_elements_text(:ids::jsonb) AS t (value))",
             webhook=webhook_id, ids=list(ids),
         )  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.records import Event, ReadStateChange
-from tailwire.server.store.postgres.unit import Unit
+from tailwire.server.store.postgres.unit import Unit, Value
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work
 from tailwire.server.store.sql.read_state import ReadStateRows
@@ -39,8 +39,10 @@ senders AS MATERIALIZED (
         AND {at} IS NULL ORDER BY id DESC LIMIT :most::bigint) AS s
     WHERE (SELECT count(*) FROM slowest) = 2 GROUP BY sender),
 reached AS MATERIALIZED (
-    SELECT sender, first, least(:up_to::bigint, CASE WHEN (SELECT uid FROM slowest ORDER BY up_to, uid LIMIT 1) = sender
-        THEN (SELECT up_to FROM slowest ORDER BY up_to, uid OFFSET 1) ELSE (SELECT min(up_to) FROM slowest) END) AS floor
+    SELECT sender, first, least(:up_to::bigint,
+        CASE WHEN (SELECT uid FROM slowest ORDER BY up_to, uid LIMIT 1) = sender
+        THEN (SELECT up_to FROM slowest ORDER BY up_to, uid OFFSET 1) ELSE (SELECT min(up_to) FROM slowest) END)
+        AS floor
     FROM senders),
 changed AS (
     UPDATE messages m SET {at} = :now::bigint, updated_at = :now::bigint FROM reached r
@@ -74,7 +76,7 @@ class ReadState(ReadStateRows):
         if known >= up_to:
             return None
         unit = Unit()
-        where = {"conversation": conversation_id, "reader": reader, "up_to": up_to, "now": now}
+        where: dict[str, Value] = {"conversation": conversation_id, "reader": reader, "up_to": up_to, "now": now}
         unit.need(_MARK[read], **where)
         self._webhooks.queue(unit, events)
         kinds: list[bool] = []

@@ -20,15 +20,18 @@ from tailwire.server.store.sql.files import CONDEMNED
 
 MESSAGES_PER_STEP = 2_000
 
-_LAST = "coalesce((SELECT id FROM messages m WHERE m.conversation_id = c.conversation_id {which} ORDER BY id DESC LIMIT 1), 0)"
+_LAST = (
+    "coalesce((SELECT m.id FROM messages m WHERE m.conversation_id = c.conversation_id {which}"
+    " ORDER BY m.id DESC LIMIT 1), 0)"
+)
 _SHOWN = (
     "AND m.id <= c.shown_message_id AND m.parent_id IS NULL AND NOT (m.category = 'action' AND m.type = 'message') AND"
     " NOT (m.category = 'custom' AND convert_from(m.body, 'UTF8') IS JSON"
     " AND convert_from(m.body, 'UTF8')::jsonb #> '{data,updateConversation}' IS NOT DISTINCT FROM 'false'::jsonb)"
 )
 _UPDATE_LAST = (
-    f"UPDATE conversations c SET last_message_id = {_LAST.format(which='')}, shown_message_id = {_LAST.format(which=_SHOWN)}"
-    " WHERE c.conversation_id IN (SELECT conversation_id FROM removed)"
+    f"UPDATE conversations c SET last_message_id = {_LAST.format(which='')},"
+    f" shown_message_id = {_LAST.format(which=_SHOWN)} WHERE c.conversation_id IN (SELECT conversation_id FROM removed)"
 )
 _COUNT_REPLIES = (
     "UPDATE messages p SET reply_count = (SELECT count(*) FROM messages r WHERE r.parent_id = p.id)"
