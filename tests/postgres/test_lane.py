@@ -202,6 +202,22 @@ async def test_a_unit_ends_early_without_its_message(url):
     await lane.close()
 
 
+async def test_a_unit_needs_no_message(url):
+    lane = await open_lane(url)
+    for ends, expected in ((False, (None, (1,))), (True, (1, (1,)))):
+        unit = Unit()
+        unit.do("INSERT INTO members VALUES ('g', :uid, 'participant', 1, 0)", uid=str(ends))
+        if ends:
+            unit.until("true")
+        unit.tell("member", "g")
+        answer = await lane.submit(Entry(unit=unit))
+        assert (answer.ended, answer.results) == expected
+        assert (answer.message_id, answer.before) == (0, 0)
+    assert await rows(url, "SELECT uid FROM members ORDER BY uid") == [("False",), ("True",)]
+    assert await rows(url, "SELECT key FROM changes") == [("g",)]
+    await lane.close()
+
+
 async def test_other_processes_are_notified_of_the_ids(url):
     lane = await open_lane(url)
     heard: asyncio.Queue = asyncio.Queue()

@@ -15,6 +15,8 @@ ROWS_PER_STEP = 200
 USER = "user"
 _ADD = """INSERT INTO chores (kind, key, done_id, up_to, due_at) VALUES (:kind, :key, 0, :last_id::bigint, 0)
 ON CONFLICT (kind, key) DO UPDATE SET done_id = 0, up_to = excluded.up_to, due_at = excluded.due_at"""
+_FIRST = "SELECT key, done_id, up_to FROM chores WHERE kind = :kind AND due_at <= :now ORDER BY due_at, key LIMIT 1"
+_NEXT = "SELECT id, body, CAST(xmin AS text) FROM messages WHERE id > :done AND id <= :up_to ORDER BY id LIMIT :most"
 
 
 class Chores:
@@ -32,18 +34,15 @@ class Chores:
         self._on_added()
 
     async def do_next(self) -> bool:
-        sql = "SELECT key, done_id, up_to FROM chores WHERE kind = :kind AND due_at <= :now ORDER BY due_at, key LIMIT 1"
-        chore = await self._work.reads.one(sql, {"kind": USER, "now": self._work.world.seconds()})
+        chore = await self._work.reads.one(_FIRST, {"kind": USER, "now": self._work.world.seconds()})
         if chore is None:
             return False
         unit = Unit()
         uid, done_id, up_to = chore
         which = "kind = :kind AND key = :key"
         unit.seen(f"(SELECT done_id FROM chores WHERE {which}) = :done::bigint", kind=USER, key=uid, done=done_id)
-        rows = await self._work.reads.rows(
-            "SELECT id, body, CAST(xmin AS text) FROM messages WHERE id > :done AND id <= :up_to ORDER BY id LIMIT :most",
-            {"done": done_id, "up_to": up_to, "most": ROWS_PER_STEP},
-        )
+        values = {"done": done_id, "up_to": up_to, "most": ROWS_PER_STEP}
+        rows = await self._work.reads.rows(_NEXT, values)
         changed = [(number, body, seen) for number, old, seen in rows if (body := scrubbed(old, uid)) is not None]
         for number, _, seen in changed:
             condition = "(SELECT xmin::text FROM messages WHERE id = :id::bigint) IS NOT DISTINCT FROM :seen"

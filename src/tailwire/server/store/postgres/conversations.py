@@ -24,7 +24,8 @@ class Conversations(ConversationRows):
             key=key, now=now,
         )  # fmt: skip
         unit.do(
-            "INSERT INTO participants (uid, conversation_id) VALUES (:one, :key), (:other, :key) ON CONFLICT DO NOTHING",
+            "INSERT INTO participants (uid, conversation_id) VALUES (:one, :key), (:other, :key)"
+            " ON CONFLICT DO NOTHING",
             one=one, other=other, key=key,
         )  # fmt: skip
         await self._work.carry_out(unit)

@@ -13,7 +13,9 @@ from tailwire.server.store.postgres.work import Work
 from tailwire.server.store.sql.deliveries import QUEUE_FULL, STATE, DeliveryRows
 from tailwire.server.telemetry.logs import log
 
-_COUNTS = "SELECT webhook, failed_at IS NULL, count(*), min(queued_at) FROM deliveries GROUP BY webhook, failed_at IS NULL"
+_COUNTS = (
+    "SELECT webhook, failed_at IS NULL, count(*), min(queued_at) FROM deliveries GROUP BY webhook, failed_at IS NULL"
+)
 _SUCCEEDED = """INSERT INTO webhook_states (webhook, last_success_at) VALUES (:webhook, :now::bigint)
 ON CONFLICT (webhook) DO UPDATE SET last_success_at = excluded.last_success_at, failing_since = NULL"""
 _FAILED = """INSERT INTO webhook_states (webhook, last_failure_at, last_failure, failing_since)
@@ -137,7 +139,8 @@ class Deliveries(DeliveryRows):
     async def send_again(self, webhook_id: str, ids: Sequence[int]) -> int:
         unit = Unit()
         unit.do(
-            "UPDATE deliveries SET attempt = 0, due_at = 0, first_try_at = NULL, failed_at = NULL WHERE webhook = :webhook"
+            "UPDATE deliveries SET attempt = 0, due_at = 0, first_try_at = NULL, failed_at = NULL"
+            " WHERE webhook = :webhook"
             " AND id IN (SELECT CAST(value AS bigint) FROM jsonb_array_elements_text(:ids::jsonb) AS t (value))",
             webhook=webhook_id, ids=list(ids),
         )  # fmt: skip

@@ -17,7 +17,8 @@ from tailwire.server.store.sql.members import MemberRows
 Announce = Callable[[GroupStanding], Draft]
 """Makes the action message of a change from the standing before it."""
 
-_JOIN = "INSERT INTO members (guid, uid, scope, joined_at, joined_after_id) VALUES (:guid, :uid, :scope, :now::bigint, :last_id::bigint)"
+_JOIN = """INSERT INTO members (guid, uid, scope, joined_at, joined_after_id)
+VALUES (:guid, :uid, :scope, :now::bigint, :last_id::bigint)"""
 _COUNT = "UPDATE groups SET members_count = members_count + :more::int WHERE guid = :guid"
 _LEAVE = "DELETE FROM members WHERE guid = :guid AND uid = :uid"
 _UNFOLLOW = (

@@ -21,8 +21,8 @@ class Blocks(BlockRows):
 
     async def add(self, uid: str, blocked: Sequence[str], now: int, events: Sequence[Event] = ()) -> None:
         sql = (
-            f"INSERT INTO blocks (uid, blocked, at) SELECT :uid, other, :now::bigint FROM {texts('others')} AS t (other)"
-            " ON CONFLICT DO NOTHING"
+            "INSERT INTO blocks (uid, blocked, at)"
+            f" SELECT :uid, other, :now::bigint FROM {texts('others')} AS t (other) ON CONFLICT DO NOTHING"
         )
         await self._change(sql, uid, blocked, now, events)
 

@@ -72,7 +72,8 @@ class Standings:
             end = start + len(dataclasses.fields(kind))
             found.append(kind(*row[start:end]) if row[start] is not None else None)
             start = end
-        standing = GroupStanding(*found, row[1])
+        group, member, ban, other, other_ban = found
+        standing = GroupStanding(group, member, ban, other, other_ban, row[1])
         act.allowed(standing)
         unit.seen(f"(SELECT {_GROUP_SEEN} {_GROUP_FROM}) = :seen", seen=row[0], **values)
         return standing

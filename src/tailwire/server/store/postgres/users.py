@@ -62,7 +62,9 @@ class Users(UserRows):
             at=at, uids=list(uids),
         )  # fmt: skip
         if at is not None:
-            unit.rows(f"DELETE FROM auth_tokens WHERE uid IN {texts('uids')} RETURNING uid, token_hash", uids=list(uids))
+            unit.rows(
+                f"DELETE FROM auth_tokens WHERE uid IN {texts('uids')} RETURNING uid, token_hash", uids=list(uids)
+            )
         for uid in uids:
             unit.tell("user", uid)
         results = (await self._work.carry_out(unit)).results

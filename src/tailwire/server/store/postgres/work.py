@@ -89,7 +89,9 @@ class Work:
                     return await attempt()
                 except OvertakenError:
                     continue
-        raise Refused("ERR_UNAVAILABLE", "Others change the same thing. Nothing was stored; try again.", retry_after=1.0)
+        raise Refused(
+            "ERR_UNAVAILABLE", "Others change the same thing. Nothing was stored; try again.", retry_after=1.0
+        )
 
 
 def stored(draft: Draft, answer: Answer) -> Stored:
@@ -162,7 +164,7 @@ def use_files(unit: Unit, place: str, key: str | int, names: Iterable[str], now:
     unit.do(
         "WITH gone AS (DELETE FROM file_uses WHERE place = :place AND key = :key"
         f" AND name NOT IN {texts('names')} RETURNING name)"
-        " UPDATE files f SET unused_since = :now::bigint FROM gone WHERE f.name = gone.name AND f.used < 2 AND NOT EXISTS"
-        " (SELECT FROM file_uses u WHERE u.name = f.name AND NOT (u.place = :place AND u.key = :key))",
+        " UPDATE files f SET unused_since = :now::bigint FROM gone WHERE f.name = gone.name AND f.used < 2"
+        " AND NOT EXISTS (SELECT FROM file_uses u WHERE u.name = f.name AND NOT (u.place = :place AND u.key = :key))",
         **values,
     )

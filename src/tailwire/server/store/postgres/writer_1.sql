@@ -151,7 +151,9 @@ BEGIN
                 v_unit, jsonb_build_object('last_id', v_last, 'message_id', v_first + v_draft - 1));
             answers := answers || jsonb_build_array(v_answer);
             IF v_answer -> 'ended' IS DISTINCT FROM 'null' THEN
-                v_keep[v_draft] := false;
+                IF v_draft IS NOT NULL THEN
+                    v_keep[v_draft] := false;
+                END IF;
             ELSE
                 FOR v_change IN SELECT value FROM jsonb_array_elements(v_unit -> 'changes') LOOP
                     INSERT INTO changes (id, kind, key) VALUES (v_id, v_change ->> 0, v_change ->> 1);

@@ -8,17 +8,15 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
-from typing import Any
 
 from tailwire.server.ports.world import World
-from tailwire.server.store.sql.bodies import read_body, write_body
+from tailwire.server.store.sql.bodies import scrubbed
 from tailwire.server.store.sqlite.database import Database
 
 ROWS_PER_STEP = 1000
 PAGES_PER_STEP = 200
 USER, WORDS, LOG = "user", "words", "log"
 RETRY_LOG_AFTER_SECONDS = 1
-DELETED_NAME = "Deleted user"
 
 _ADD = (
     "INSERT INTO chores (kind, key, done_id, up_to, due_at) VALUES (?, ?, 0, ?, ?)"
@@ -112,28 +110,8 @@ def _forget_user(c: sqlite3.Connection, uid: str, done: int, up_to: int) -> int 
     # Messages that stay have copies of the user: as sender, receiver, mention, or subject of an action message.
     sql = "SELECT id, body FROM messages WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
     rows = c.execute(sql, (done, up_to, ROWS_PER_STEP)).fetchall()
-    named = b'"uid":"%b"' % uid.encode()
     for number, body in rows:
-        if named in body:
-            message = read_body(body)
-            if message is not None:
-                _scrub(message, uid)
-                c.execute("UPDATE messages SET body = ? WHERE id = ?", (write_body(message), number))
+        scrubbed_body = scrubbed(body, uid)
+        if scrubbed_body is not None:
+            c.execute("UPDATE messages SET body = ? WHERE id = ?", (scrubbed_body, number))
     return rows[-1][0] if rows else None
-
-
-def _scrub(message: Any, uid: str) -> None:
-    data = message.get("data") if isinstance(message, dict) else None
-    if not isinstance(data, dict):
-        return
-    placeholder = {"uid": uid, "name": DELETED_NAME, "role": "default", "status": "offline"}
-    mentions = data.get("mentions")
-    if isinstance(mentions, dict) and uid in mentions:
-        mentions[uid] = placeholder
-    entities = data.get("entities")
-    for one in entities.values() if isinstance(entities, dict) else ():
-        inner = one.get("entity") if isinstance(one, dict) else None
-        if isinstance(inner, dict) and one.get("entityType") == "user" and inner.get("uid") == uid:
-            one["entity"] = placeholder
-        elif isinstance(inner, dict) and one.get("entityType") == "message":
-            _scrub(inner, uid)
