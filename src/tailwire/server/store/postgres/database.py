@@ -32,6 +32,10 @@ _SNAPSHOT = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _UNKNOWN = "The answer of the database was lost. Look whether the change was made before you repeat it."
 
 
+class DatabaseClosed(RuntimeError):
+    """The store is closed and accepts no writes."""
+
+
 class Database:
     """`sql.connection.Connection` to PostgreSQL: a pool of connections.
 
@@ -48,6 +52,7 @@ class Database:
         self._pool = Pool(lambda: connect_reader(url, read_deadline), CONNECTIONS, MAX_WAITING)
         self._queue = ReadQueue(LONG_READS, MAX_WAITING_OF_ONE, MAX_WAITING, perf_counter)
         self._reading: set[asyncio.Task[Any]] = set()
+        self._closed = False
 
     @classmethod
     async def open(cls, url: str, read_deadline: float = READ_DEADLINE_SECONDS) -> Database:
@@ -154,6 +159,8 @@ class Database:
         return await asyncio.shield(task)
 
     async def _write(self, job: Job[T]) -> T:
+        if self._closed:
+            raise DatabaseClosed("the store is closed")
         try:
             return await self._on_connection(job)
         except UNUSABLE as e:
@@ -181,6 +188,7 @@ class Database:
 
     async def close(self) -> None:
         """End the reads in progress, and close the connections."""
+        self._closed = True
         for task in self._reading:
             task.cancel()
         if self._reading:
@@ -189,6 +197,7 @@ class Database:
 
     def abandon(self) -> None:
         """Close the connections at once, as the end of the process would."""
+        self._closed = True
         for task in self._reading:
             task.cancel()
         self._pool.abandon()
