@@ -48,7 +48,8 @@ DECLARE
     v_values jsonb;
     v_holds boolean;
     v_count bigint;
-    v_rows jsonb;
+    v_row record;
+    v_rows jsonb[];
     v_results jsonb := '[]';
 BEGIN
     FOR v_step IN SELECT value FROM jsonb_array_elements(p_unit -> 'steps') LOOP
@@ -66,9 +67,11 @@ BEGIN
                 RETURN jsonb_build_object('results', v_results, 'ended', v_number);
             END IF;
         WHEN 'rows' THEN
-            EXECUTE 'WITH found AS (' || (v_step ->> 1)
-                || ') SELECT coalesce(jsonb_agg(to_jsonb(found)), ''[]'') FROM found' INTO v_rows USING v_values;
-            v_results := v_results || jsonb_build_array(v_rows);
+            v_rows := '{}';
+            FOR v_row IN EXECUTE v_step ->> 1 USING v_values LOOP
+                v_rows := v_rows || to_jsonb(v_row);
+            END LOOP;
+            v_results := v_results || jsonb_build_array(to_jsonb(v_rows));
         ELSE
             EXECUTE v_step ->> 1 USING v_values;
             GET DIAGNOSTICS v_count = ROW_COUNT;
