@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -11,6 +12,8 @@ import pytest
 
 from chromium.fixtures import _browser, chromium  # noqa: F401
 from harness import LiveStage, Stage
+from servers.postgres import PostgresServer
+from servers.schema import prepare
 from tailwire.testing.virtual.loop import VirtualLoop
 
 hypothesis.settings.register_profile("fast", max_examples=20)  # `make fast`
@@ -26,6 +29,25 @@ def stage(tmp_path: Path) -> Stage:
 def live(tmp_path: Path) -> LiveStage:
     """A server process and clients over real sockets."""
     return LiveStage(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for the whole session; with xdist, one for each worker. Tests must leave it running."""
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """The URL of a new database with the schema of this version."""
+    url = postgres.create_database(prepare)
+    yield url
+    postgres.drop_database(url)
 
 
 @pytest.hookimpl(tryfirst=True)

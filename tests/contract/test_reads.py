@@ -19,8 +19,8 @@ from tailwire.server.ports.records import Draft, GroupRow, UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.ports.world import World
-from tailwire.server.store import conversations, readers
-from tailwire.server.store.sqlite import SqliteStore
+from tailwire.server.store.sql import conversations
+from tailwire.server.store.sqlite import SqliteStore, readers
 
 GROUP = key_of("", "g", "group")
 
@@ -53,10 +53,10 @@ def of(who: str, call: Awaitable[Any]) -> asyncio.Task[Any]:
     return asyncio.get_running_loop().create_task(ask())
 
 
-async def test_unread_counts_match_a_naive_count_up_to_the_cap(path, monkeypatch):
+async def test_unread_counts_match_a_naive_count_up_to_the_cap(open_store, monkeypatch):
     monkeypatch.setattr(conversations, "MAX_COUNTED", 12)
     chance = random.Random(7)
-    store = await SqliteStore.open(path, World())
+    store = await open_store()
     people = ("alice", "bob", "carol")
     await members(store, "g", *people)
     await members(store, "h", *people)
@@ -77,12 +77,11 @@ async def test_unread_counts_match_a_naive_count_up_to_the_cap(path, monkeypatch
             await store.messages.delete(deletes, 2, lambda _: b'{"data":{}}', lambda row, d=one: d)
         if chance.random() < 0.15:
             await store.read_state.mark(one.conversation_id, chance.choice(people), stored.id, 2, read=True)
-    naive = sqlite3.connect(path)
-    rows = naive.execute("SELECT id, conversation_id, sender, category, deleted_at FROM messages").fetchall()
-    named_in = set(naive.execute("SELECT message_id, uid FROM mentions").fetchall())
-    marks = {(c, u): r for c, u, r in naive.execute("SELECT conversation_id, uid, read_id FROM marks")}
-    joined = {(f"g/{g}", u): j for g, u, j in naive.execute("SELECT guid, uid, joined_after_id FROM members")}
-    naive.close()
+    naive = store.database.rows
+    rows = await naive("SELECT id, conversation_id, sender, category, deleted_at FROM messages")
+    named_in = {tuple(row) for row in await naive("SELECT message_id, uid FROM mentions")}
+    marks = {(c, u): r for c, u, r in await naive("SELECT conversation_id, uid, read_id FROM marks")}
+    joined = {(f"g/{g}", u): j for g, u, j in await naive("SELECT guid, uid, joined_after_id FROM members")}
     capped = 0
     for uid in people:
         listed, total = await store.conversations.find(ConversationFilter(uid, limit=50))
@@ -116,9 +115,10 @@ async def test_unread_counts_match_a_naive_count_up_to_the_cap(path, monkeypatch
 async def test_counting_unread_messages_uses_a_covering_index(path):
     store = await SqliteStore.open(path, World())
     for sql in (conversations._UNREAD, conversations._MENTIONS):
+        counted = sql.format(by_index=store.database.dialect.by_index("messages_unread"))
         page = "(SELECT 'g/g' AS conversation_id, 3 AS after, 'alice' AS uid) p"
         plan = await store.database.rows(
-            f"EXPLAIN QUERY PLAN SELECT (SELECT count(*) FROM ({sql} LIMIT 10)) FROM {page}", ()
+            f"EXPLAIN QUERY PLAN SELECT (SELECT count(*) FROM ({counted} LIMIT 10)) FROM {page}", ()
         )
         counted = [row[3] for row in plan if row[3].startswith("SEARCH n")]
         assert len(counted) == 1, plan
@@ -215,8 +215,8 @@ async def test_heavy_readers_do_not_delay_others(path):
     await store.close()
 
 
-async def test_list_contains_everything_acknowledged_before(path):
-    store = await SqliteStore.open(path, World())
+async def test_list_contains_everything_acknowledged_before(open_store):
+    store = await open_store()
     await members(store, "g", "alice", "bob")
     for n in range(1, 41):
         sent = (await store.messages.add(draft("bob", "g"))).message

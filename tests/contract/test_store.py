@@ -30,7 +30,7 @@ from tailwire.server.ports.webhook_records import WebhookRow
 from tailwire.server.ports.world import World
 from tailwire.server.rules.messages import check_changeable
 from tailwire.server.store.migrate import NewerDatabase, upgrade
-from tailwire.server.store.schema import metadata
+from tailwire.server.store.sql.schema import metadata
 from tailwire.server.store.sqlite import SqliteStore
 
 ALICE_BOB = key_of("alice", "bob", "user")
@@ -55,8 +55,8 @@ def draft(sender="alice", receiver="bob", kind="user", muid=None, text=b"{}", at
     return Draft(conversation, sender, receiver, kind, "message", "text", body, at, muid)
 
 
-async def test_ids_rise_and_writes_are_acknowledged_in_order(path):
-    store = await SqliteStore.open(path, World())
+async def test_ids_rise_and_writes_are_acknowledged_in_order(open_store):
+    store = await open_store()
     answered: list[int] = []
 
     async def send():
@@ -65,14 +65,14 @@ async def test_ids_rise_and_writes_are_acknowledged_in_order(path):
     await asyncio.gather(*(send() for _ in range(500)))
     assert answered == sorted(answered) == list(range(1, 501))
     await store.close()
-    again = await SqliteStore.open(path, World())
+    again = await open_store()
     assert (await again.messages.add(draft())).message.id == 501
     assert again.name == store.name
     await again.close()
 
 
-async def test_one_message_per_sender_and_muid(path):
-    store = await SqliteStore.open(path, World())
+async def test_one_message_per_sender_and_muid(open_store):
+    store = await open_store()
     results = await asyncio.gather(*(store.messages.add(draft(muid="m")) for _ in range(20)))
     assert sum(r.new for r in results) == 1
     assert len({r.message.id for r in results}) == 1
@@ -97,33 +97,42 @@ async def test_failing_operation_does_not_affect_others(path):
     await store.close()
 
 
-async def test_reader_sees_their_messages_since_they_joined(path):
-    store = await SqliteStore.open(path, World())
+async def test_reader_sees_their_messages_since_they_joined(open_store):
+    store = await open_store()
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
-    await store.messages.add(draft(receiver="g", kind="group"))  # 1: before bob joined
+    numbers: dict[int, int] = {}  # ids may have gaps: messages are numbered here in their order
+
+    async def say(**more):
+        numbers[(await store.messages.add(draft(**more))).message.id] = len(numbers) + 1
+
+    await say(receiver="g", kind="group")  # 1: before bob joined
     action = draft(sender="bob", receiver="g", kind="group")
-    await store.members.add(in_group("g", "bob"), "participant", 1, lambda _: action)  # 2
-    await store.messages.add(draft(receiver="g", kind="group"))  # 3
-    await store.messages.add(draft())  # 4: alice to bob
-    await store.messages.add(draft(sender="carol", receiver="dave"))  # 5: not bob's
-    await store.messages.add(draft(sender="bob", receiver="carol"))  # 6
+    joined = await store.members.add(in_group("g", "bob"), "participant", 1, lambda _: action)
+    numbers[joined.message.id] = 2
+    await say(receiver="g", kind="group")  # 3
+    await say()  # 4: alice to bob
+    await say(sender="carol", receiver="dave")  # 5: not bob's
+    await say(sender="bob", receiver="carol")  # 6
+    id_of = {number: message_id for message_id, number in numbers.items()}
+    assert list(numbers) == sorted(numbers)
 
     async def ids(reader, cursor, **more):
-        wanted = MessageFilter(reader=reader, newer=True, cursor=cursor, limit=100, **more)
-        return [m.id for m in await store.messages.find(wanted)]
+        wanted = MessageFilter(reader=reader, newer=True, cursor=id_of.get(cursor, 0), limit=100, **more)
+        return [numbers[m.id] for m in await store.messages.find(wanted)]
+
+    async def newest(reader, limit, **more):
+        return [numbers[m.id] for m in await store.messages.find(MessageFilter(reader, limit=limit, **more))]
 
     assert await ids("bob", 0) == [2, 3, 4, 6]
     assert await ids("bob", 3) == [4, 6]
     assert await ids("carol", 0) == [5, 6]
     assert await ids("alice", 0) == [1, 2, 3, 4]
     assert await ids("nobody", 0) == []
-    assert [m.id for m in await store.messages.find(MessageFilter("bob", limit=1))] == [6]
-    assert [m.id for m in await store.messages.find(MessageFilter("dave", limit=1))] == [5]
-    assert await store.messages.find(MessageFilter("nobody", limit=1)) == []
-    assert [m.id for m in await store.messages.find(MessageFilter("bob", limit=2))] == [6, 4]
-    assert [
-        m.id for m in await store.messages.find(MessageFilter("bob", conversation_id=key_of("", "g", "group"), limit=9))
-    ] == [3, 2, 1]
+    assert await newest("bob", 1) == [6]
+    assert await newest("dave", 1) == [5]
+    assert await newest("nobody", 1) == []
+    assert await newest("bob", 2) == [6, 4]
+    assert await newest("bob", 9, conversation_id=key_of("", "g", "group")) == [3, 2, 1]
     assert await ids("bob", 0, categories=("custom",)) == []
     await store.members.remove(in_group("g", "bob"), lambda _: action)
     assert await ids("bob", 0) == [4, 6]
@@ -132,8 +141,8 @@ async def test_reader_sees_their_messages_since_they_joined(path):
     await store.close()
 
 
-async def test_late_edit_does_not_restore_a_deleted_message(path):
-    store = await SqliteStore.open(path, World())
+async def test_late_edit_does_not_restore_a_deleted_message(open_store):
+    store = await open_store()
     stored = await store.messages.add(draft(text=b'{"text":"secret"}'))
     told = lambda row: draft(muid=None)  # noqa: E731
     act = MessageAct(stored.message.id, "alice", lambda standing: check_changeable(standing.message))
@@ -149,8 +158,8 @@ async def test_late_edit_does_not_restore_a_deleted_message(path):
     await store.close()
 
 
-async def test_read_state_moves_forward_only(path):
-    store = await SqliteStore.open(path, World())
+async def test_read_state_moves_forward_only(open_store):
+    store = await open_store()
     for _ in range(5):
         await store.messages.add(draft())
     mark = {"read": True}
@@ -174,8 +183,8 @@ class UnreadableEvent:
         raise ZeroDivisionError
 
 
-async def test_webhook_events_are_queued_in_the_transaction_of_the_change(path):
-    store = await SqliteStore.open(path, World())
+async def test_webhook_events_are_queued_in_the_transaction_of_the_change(open_store):
+    store = await open_store()
     await store.messages.add(draft())
     await store.webhooks.put(WebhookRow("w", "W", "http://hook", UnreadableEvent.trigger, created_at=1))
     group = GroupRow("g", "G", "public", owner="alice", created_at=1)
@@ -194,13 +203,13 @@ async def test_webhook_events_are_queued_in_the_transaction_of_the_change(path):
     await store.read_state.mark(ALICE_BOB, "bob", 1, 5, read=True, events=[event])
     await store.groups.add(group, events=[event])
     await store.close()
-    again = await SqliteStore.open(path, World())
+    again = await open_store()
     assert [row.trigger for row in await again.deliveries.due("w", 10, 10)] == [UnreadableEvent.trigger] * 3
     await again.close()
 
 
-async def test_users_groups_keys_and_tokens(path):
-    store = await SqliteStore.open(path, World())
+async def test_users_groups_keys_and_tokens(open_store):
+    store = await open_store()
     assert store.created
     assert await store.users.add(UserRow("alice", "Alice", created_at=1))
     assert not await store.users.add(UserRow("alice", "Other", created_at=1))
@@ -255,14 +264,18 @@ async def test_migrations_produce_the_schema(path):
 
 
 async def test_catch_up_query_uses_its_index(path):
-    from tailwire.server.store.listing import list_messages, parameters
+    from tailwire.server.store.sql.listing import list_messages, parameters
 
     store = await SqliteStore.open(path, World())
     wanted = MessageFilter("bob", newer=True, cursor=5)
-    plan = await store.database.rows("EXPLAIN QUERY PLAN " + list_messages(wanted.shape()), parameters(wanted))
+    plan = await store.database.rows(
+        "EXPLAIN QUERY PLAN " + list_messages(wanted.shape(), "sqlite"), parameters(wanted)
+    )
     assert any("messages_by_conversation (conversation_id=? AND id>?)" in row[3] for row in plan), plan
     wanted = MessageFilter("bob", newer=True, cursor=0, updated_after=5, only_updates=True)
-    plan = await store.database.rows("EXPLAIN QUERY PLAN " + list_messages(wanted.shape()), parameters(wanted))
+    plan = await store.database.rows(
+        "EXPLAIN QUERY PLAN " + list_messages(wanted.shape(), "sqlite"), parameters(wanted)
+    )
     assert any("messages_by_update (conversation_id=? AND updated_at>?)" in row[3] for row in plan), plan
     await store.close()
 
@@ -289,8 +302,8 @@ async def test_due_deliveries_are_found_and_sorted_by_an_index(path):
     await store.close()
 
 
-async def test_every_pair_of_filters_can_be_combined(path):
-    store = await SqliteStore.open(path, World())
+async def test_every_pair_of_filters_can_be_combined(open_store):
+    store = await open_store()
     asked = {
         "since": 3, "newer": True, "cursor": 2, "sent_cursor": 3, "updated_after": 3, "only_updates": True,
         "receiver_type": "user", "sender": "a", "categories": ("x",), "types": ("y", "z"), "parent_id": 3,
@@ -309,31 +322,32 @@ async def test_every_pair_of_filters_can_be_combined(path):
     await store.close()
 
 
-async def test_ids_of_removed_messages_are_not_reused(path):
-    store = await SqliteStore.open(path, World())
+async def test_ids_of_removed_messages_are_not_reused(open_store):
+    store = await open_store()
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
     for _ in range(3):
-        await store.messages.add(draft(receiver="g", kind="group"))
+        last = (await store.messages.add(draft(receiver="g", kind="group"))).message.id
     assert await store.removal.remove_group(GroupAct("g", "alice", "", lambda _: None), lambda _: ()) == ["alice"]
     await store.close()
-    store = await SqliteStore.open(path, World())
-    assert (await store.messages.get(3)) is None
-    assert (await store.messages.add(draft())).message.id == 4
+    store = await open_store()
+    assert (await store.messages.get(last)) is None
+    new = (await store.messages.add(draft())).message.id
+    assert new > last
     await store.users.add(UserRow("bob", "Bob"))
     await store.removal.remove_user("bob", with_messages=True)
-    assert (await store.messages.get(4)) is None
+    assert (await store.messages.get(new)) is None
     assert (await store.conversations.get(ALICE_BOB, "alice", "user")) is None
     await store.close()
 
 
-async def test_search_index_survives_a_restart_and_drops_deleted_messages(path):
-    store = await SqliteStore.open(path, World())
+async def test_search_index_survives_a_restart_and_drops_deleted_messages(open_store):
+    store = await open_store()
     for word in ("apple", "pear", "plum"):
         await store.messages.add(dataclasses.replace(draft(text=b'{"text":"%b"}' % word.encode()), traits=16))
     find = lambda words: store.messages.find(MessageFilter("bob", search=words))  # noqa: E731
     assert [m.id for m in await find("pear")] == [2]
     await store.close()
-    store = await SqliteStore.open(path, World())
+    store = await open_store()
     assert [m.id for m in await find("p")] == [3, 2]
     row = await store.messages.get(2)
     await store.messages.delete(to_message(row.id, "alice"), 5, lambda _: b'{"data":{}}', lambda _: draft())
@@ -433,8 +447,8 @@ async def test_sender_is_woken_after_the_delivery_is_committed(path):
     await store.close()
 
 
-async def test_token_is_added_only_for_an_active_user(path):
-    store = await SqliteStore.open(path, World())
+async def test_token_is_added_only_for_an_active_user(open_store):
+    store = await open_store()
     for uid in ("alice", "bob"):
         await store.users.add(UserRow(uid, uid, created_at=1))
     for n in range(3):
@@ -451,8 +465,8 @@ async def test_token_is_added_only_for_an_active_user(path):
     await store.close()
 
 
-async def test_late_change_does_not_restore_a_removed_row(path):
-    store = await SqliteStore.open(path, World())
+async def test_late_change_does_not_restore_a_removed_row(open_store):
+    store = await open_store()
     webhook = WebhookRow("w", "W", "http://x.test", "message_sent", created_at=1)
     await store.webhooks.put(webhook)
     await store.keys.add(KeyRow("k", "K", "authOnly", 1))

@@ -202,7 +202,7 @@ async def test_indexed_words_are_found_after_the_upgrade(tmp_path, words):
     old = Before(c)
     old.user("alice", "bob")
     old.says("alice", "bob", "an old word")
-    from tailwire.server.store.listing import place
+    from tailwire.server.store.sql.words import place
 
     word = place(key_of("alice", "bob", "user"))
     c.execute("INSERT INTO messages_fts (rowid, text, place) VALUES (1, 'an old word', ?)", (word,))

@@ -19,12 +19,14 @@ from tailwire.server.ports.records import GroupRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupStanding
 from tailwire.server.rules import permissions
-from tailwire.server.store import annotations, listing, removal, standings
-from tailwire.server.store import conversations as store_conversations
-from tailwire.server.store import groups as store_groups
-from tailwire.server.store import members as store_members
-from tailwire.server.store import messages as store_messages
-from tailwire.server.store import reactions as store_reactions
+from tailwire.server.store.sql import conversations as store_conversations
+from tailwire.server.store.sql import listing
+from tailwire.server.store.sql import messages as read_messages
+from tailwire.server.store.sqlite import annotations, removal, standings
+from tailwire.server.store.sqlite import groups as store_groups
+from tailwire.server.store.sqlite import members as store_members
+from tailwire.server.store.sqlite import messages as store_messages
+from tailwire.server.store.sqlite import reactions as store_reactions
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -189,11 +191,11 @@ def _no_history_before_joining_in_lists_of_a_group(patch):
 
 def _newcomers_have_missed_all_that_was_said(patch):
     patch.setattr(listing, "_is_missed", lambda s: False)
-    patch.setattr(store_messages, "list_messages", functools.lru_cache(listing.list_messages.__wrapped__))
+    patch.setattr(read_messages, "list_messages", functools.lru_cache(listing.list_messages.__wrapped__))
 
 
 def _newcomers_have_not_read_what_was_said(patch):
-    page_ = store_conversations._PAGE.replace("max(read_id, cleared_id, since)", "max(read_id, cleared_id)")
+    page_ = store_conversations._PAGE.replace("(read_id, cleared_id, since)", "(read_id, cleared_id)")
     assert page_ != store_conversations._PAGE
     patch.setattr(store_conversations, "_PAGE", page_)
 
@@ -201,7 +203,7 @@ def _newcomers_have_not_read_what_was_said(patch):
 def _the_newest_is_shown_though_it_was_cleared(patch):
     latest = listing.LATEST_OF.partition(" AND NOT (EXISTS")[0]
     assert latest != listing.LATEST_OF
-    patch.setattr(store_messages, "LATEST_OF", latest)
+    patch.setattr(read_messages, "LATEST_OF", latest)
 
 
 def _a_conversation_keeps_its_last_message_that_is_gone(patch):

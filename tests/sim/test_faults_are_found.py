@@ -23,7 +23,7 @@ from tailwire.server.actions import members as actions_members
 from tailwire.server.actions import messages as actions_messages
 from tailwire.server.fanout import hub
 from tailwire.server.gateway import gateway, liveness
-from tailwire.server.store import members, messages, starts, writer
+from tailwire.server.store.sqlite import members, messages, starts, writer
 from tailwire.testing.simulation import Plan, Step, make_plan
 from tailwire.testing.simulation.shrink import fails
 

@@ -10,7 +10,7 @@ import pytest
 
 from harness import Stage
 from tailwire import HistoryGap, MemorySessionStore
-from tailwire.server.store.starts import ID_MARGIN
+from tailwire.server.store.sqlite.starts import ID_MARGIN
 
 FILES = ("tailwire.db", "tailwire.db-wal", "tailwire.db-shm", "tailwire.db.ids")
 

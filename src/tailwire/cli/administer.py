@@ -11,7 +11,8 @@ from tailwire.server import private_files
 from tailwire.server.actions.export import Export
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app import key_file, make_keys, write_keys
-from tailwire.server.app.assembly import build, database_path, fixed_base
+from tailwire.server.app.assembly import build, fixed_base
+from tailwire.server.app.opening import AnyStore, database_path, on_postgres, open_store
 from tailwire.server.app.sealing_key import KEY_BYTES
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.broker.memory import MemoryBroker
@@ -22,7 +23,6 @@ from tailwire.server.ports.file_urls import with_address
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.store.migrate import NewerDatabase
-from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.metrics import Metrics
 
 MAX_KEYS = 1_000_000
@@ -37,7 +37,7 @@ def administer(given: argparse.Namespace) -> int:
     os.umask(private_files.OTHERS)
     try:
         settings = load({"data": given.data})
-        if not database_path(settings).exists():
+        if not on_postgres(settings) and not database_path(settings).exists():
             where = f"there is no database at {database_path(settings)}"
             print(f"tailwire: {where}: name the server's folder with --data", file=sys.stderr)
             return 1
@@ -54,7 +54,7 @@ def administer(given: argparse.Namespace) -> int:
 
 async def _do(given: argparse.Namespace, settings: Settings) -> int:
     world, metrics = World(), Metrics()
-    store = await SqliteStore.open(database_path(settings), world)
+    store = await open_store(settings, world)
     hub = Hub(MemoryBroker(), metrics, asyncio.get_running_loop().call_soon, slow_close=0)
     overload = Overload(metrics, asyncio.get_running_loop().time, world.chance, lag=0, most_sends=0)
     try:
@@ -82,7 +82,7 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-async def _new_keys(store: SqliteStore, world: World, settings: Settings, *, replace: bool) -> None:
+async def _new_keys(store: AnyStore, world: World, settings: Settings, *, replace: bool) -> None:
     file = key_file(settings.data)
     before, count = await store.keys.find("", "", limit=MAX_KEYS, offset=0)
     keys = await make_keys(store, world)

@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from tailwire.server.app.assembly import database_path
 from tailwire.server.app.backup import backup, restore
+from tailwire.server.app.opening import database_path, on_postgres
 from tailwire.server.config import BadSetting, load
 
 
@@ -19,6 +19,8 @@ def back_up_or_restore(given: argparse.Namespace) -> int:
     """
     try:
         settings = load({"data": given.data})
+        if on_postgres(settings):
+            raise BadSetting(f"database: tailwire {given.command} copies SQLite files; use pg_dump and pg_restore")
         database, uploads, folder = database_path(settings), Path(settings.data) / "uploads", Path(given.folder)
         if given.command == "backup":
             size, files = backup(database, uploads, folder)

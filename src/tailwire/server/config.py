@@ -29,7 +29,7 @@ class Settings:
         data: the folder of the database, of uploads and of key files.
         host: the address to listen at.
         port: the port to listen at; 0 picks a free one.
-        database: `sqlite:///FILE`, the only kind that this version supports; empty for `tailwire.db` in `data`.
+        database: `sqlite:///FILE` or `postgresql://USER@HOST/NAME`; empty for `tailwire.db` in `data`.
         broker: a broker URL; must be empty in this version, which has only the broker in its own process.
         region: the region that `GET /settings` returns.
         tls_cert: certificate file (PEM).
@@ -302,8 +302,8 @@ def _check(s: Settings) -> None:
         raise BadSetting(f"port must be from 0 to 65535, not {s.port}")
     if bool(s.tls_cert) != bool(s.tls_key):
         raise BadSetting("tls_cert and tls_key must be set together")
-    if s.database and not s.database.startswith("sqlite:///"):
-        raise BadSetting("database: this version only supports sqlite:///FILE")
+    if s.database and not s.database.startswith(("sqlite:///", "postgresql://", "postgres://")):
+        raise BadSetting("database: use sqlite:///FILE or postgresql://USER@HOST/NAME")
     if s.broker:
         raise BadSetting("broker: this version only supports the broker in its own process; leave it empty")
     for name in s.features.replace(" ", "").split(","):

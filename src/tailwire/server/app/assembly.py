@@ -28,6 +28,7 @@ from tailwire.server.actions.sessions import Sessions
 from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.users import Users
 from tailwire.server.actions.webhooks import WebhookAdministration
+from tailwire.server.app.opening import AnyStore
 from tailwire.server.auth.passwords import Passwords
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.auth.secrets import signing_key
@@ -41,7 +42,6 @@ from tailwire.server.limits.upload_quota import UploadQuota
 from tailwire.server.ports.world import World
 from tailwire.server.rest.addresses import Addresses
 from tailwire.server.rules.lengths import Lengths
-from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.metrics import Metrics
 from tailwire.server.uploads.folder import FolderUploads
 
@@ -70,13 +70,6 @@ class Actions:
     passwords: Passwords
 
 
-def database_path(settings: Settings) -> Path:
-    """Return the path of the SQLite file."""
-    if settings.database:
-        return Path(settings.database.removeprefix("sqlite:///"))
-    return Path(settings.data) / "tailwire.db"
-
-
 def fixed_base(settings: Settings) -> str:
     """Return the server's URL where no request tells it (frames, webhooks)."""
     if settings.public_url:
@@ -97,7 +90,7 @@ def webhook_targets(settings: Settings) -> Targets:
 
 
 async def build(
-    settings: Settings, store: SqliteStore, hub: Hub, world: World, metrics: Metrics, overload: Overload,
+    settings: Settings, store: AnyStore, hub: Hub, world: World, metrics: Metrics, overload: Overload,
     sealer: Sealer, tell_webhooks: Callable[[], None],
 ) -> Actions:  # fmt: skip
     """Create all actions on a store, with the limits of the settings."""
@@ -161,7 +154,7 @@ def _lengths(s: Settings) -> Lengths:
     )  # fmt: skip
 
 
-def _files(s: Settings, store: SqliteStore, services: Services, secret: str) -> tuple[FolderUploads, Files, Cleanup]:
+def _files(s: Settings, store: AnyStore, services: Services, secret: str) -> tuple[FolderUploads, Files, Cleanup]:
     uploads = FolderUploads(Path(s.data) / "uploads")
     files = Files(
         services, uploads, max_size=s.max_file, max_count=s.max_files, secret=secret,

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tailwire.server import private_files
-from tailwire.server.store.lock import ServerLock
+from tailwire.server.store.sqlite.lock import ServerLock
 
 DATABASE = "tailwire.db"
 UPLOADS = "uploads"

@@ -23,11 +23,12 @@ from tailwire.server.actions.export import Export
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app.accept_loop import AcceptLoop
-from tailwire.server.app.assembly import Actions, build, database_path, fixed_base, webhook_targets
+from tailwire.server.app.assembly import Actions, build, fixed_base, webhook_targets
 from tailwire.server.app.checks import bind, check_certificate, check_folder
 from tailwire.server.app.housekeeping import Housekeeping
 from tailwire.server.app.http_server import HttpServer
 from tailwire.server.app.key_file import Keys, key_file, read_keys, write_keys
+from tailwire.server.app.opening import AnyStore, open_store
 from tailwire.server.app.process import max_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
 from tailwire.server.app.sealing_key import sealing_key
 from tailwire.server.auth.certificate import self_signed
@@ -63,7 +64,6 @@ from tailwire.server.rest.service import ServiceRoutes
 from tailwire.server.rest.sessions import SessionRoutes
 from tailwire.server.rest.users import RelationRoutes, UserRoutes
 from tailwire.server.shutdown import finish
-from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 from tailwire.server.webhooks.delivery_lane import RetryPolicy
@@ -79,7 +79,7 @@ DEMO_USERS = {"alice": "Alice", "bob": "Bob", "carol": "Carol"}
 class Parts:
     """What an assembled server consists of, for its start, its end, and tests."""
 
-    store: SqliteStore
+    store: AnyStore
     api: Api
     http: HttpConnections
     gateway: Gateway
@@ -95,9 +95,9 @@ async def assemble(settings: Settings, world: World) -> Parts:
 
     Raises:
         tailwire.server.store.migrate.NewerDatabase: if a newer version wrote the database.
-        tailwire.server.store.lock.InUse: if another server uses it.
+        tailwire.server.store.sqlite.lock.InUse: if another server uses it.
     """
-    store = await SqliteStore.open(database_path(settings), world, settings.read_deadline, serving=True)
+    store = await open_store(settings, world, serving=True)
     try:
         return await _assemble(settings, store, world)
     except BaseException:
@@ -105,7 +105,7 @@ async def assemble(settings: Settings, world: World) -> Parts:
         raise
 
 
-async def _assemble(settings: Settings, store: SqliteStore, world: World) -> Parts:
+async def _assemble(settings: Settings, store: AnyStore, world: World) -> Parts:
     loop = asyncio.get_running_loop()
     keys = await _keys(store, world, settings)
     metrics = Metrics()
@@ -139,7 +139,7 @@ async def _assemble(settings: Settings, store: SqliteStore, world: World) -> Par
     return Parts(store, api, http, gateway, actions, webhooks, keys, metrics, overload)
 
 
-def _webhooks(settings: Settings, store: SqliteStore, world: World, metrics: Metrics, sealer: Sealer) -> WebhookSender:
+def _webhooks(settings: Settings, store: AnyStore, world: World, metrics: Metrics, sealer: Sealer) -> WebhookSender:
     store.deliveries.set_limits(
         waiting=settings.max_webhook_waiting,
         failed=settings.max_webhook_failed,
@@ -155,7 +155,7 @@ def _webhooks(settings: Settings, store: SqliteStore, world: World, metrics: Met
 
 
 def _api(
-    settings: Settings, a: Actions, metrics: Metrics, overload: Overload, guesses: GuessLimiter, store: SqliteStore
+    settings: Settings, a: Actions, metrics: Metrics, overload: Overload, guesses: GuessLimiter, store: AnyStore
 ) -> Api:
     loop = asyncio.get_running_loop()
     started = loop.time()
@@ -206,7 +206,7 @@ def _api(
     )
 
 
-async def _keys(store: SqliteStore, world: World, settings: Settings) -> Keys:
+async def _keys(store: AnyStore, world: World, settings: Settings) -> Keys:
     file, run = key_file(settings.data), asyncio.get_running_loop().run_in_executor
     if not store.created:
         return await run(None, read_keys, file, store.app_id)
@@ -215,7 +215,7 @@ async def _keys(store: SqliteStore, world: World, settings: Settings) -> Keys:
     return keys
 
 
-async def make_keys(store: SqliteStore, world: World) -> Keys:
+async def make_keys(store: AnyStore, world: World) -> Keys:
     """Create an auth key and a REST API key. The store keeps only their hashes."""
     keys = Keys(store.app_id, world.secret(20), world.secret(20))
     for key, name, scope in ((keys.auth_key, "Auth Key", AUTH_ONLY), (keys.api_key, "REST API Key", FULL_ACCESS)):

@@ -1,6 +1,6 @@
-"""The store behind `ports.store`, on SQLite. All SQL of the server is here.
+"""The store behind `ports.store`. All SQL of the server is here.
 
-Methods that belong to an interface are documented there.
+`sql` holds what does not depend on the database, `sqlite` and `postgres` the two stores, `migrations` their schema.
 
 Who may import it: app only.
 Read more: docs/project/architecture.md.

@@ -1,15 +1,28 @@
-"""Upgrades a database to the schema of this version, or refuses one of a newer version."""
+"""Upgrades a database to the schema of this version, or refuses one of a newer version.
+
+One history of migrations serves both databases. PostgreSQL begins with 0008, which creates the whole schema: what the
+earlier ones repair has never been there.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
+
+BEFORE_POSTGRES = "0007"
+OLDEST_POSTGRES = 14
+_PROPERTIES = """SELECT CAST(current_setting('server_version_num') AS INTEGER), current_setting('server_encoding'),
+'B' < 'a' AND 'a' < 'á' AND 'z' < 'á', lower('É')"""
+_LOCK = 7308896  # so that one of several processes that start migrates, and the others wait
 
 
 class NewerDatabase(RuntimeError):
@@ -17,27 +30,70 @@ class NewerDatabase(RuntimeError):
 
 
 def upgrade(url: str) -> None:
-    """Upgrade the database at a URL to this version's schema.
+    """Upgrade the database at a URL to this version's schema. Blocks; not to be called in an event loop's thread.
 
     Raises:
         NewerDatabase: its schema version is unknown to this version.
+        UnsuitableDatabase: a PostgreSQL database cannot give the same answers as SQLite.
     """
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    known = ScriptDirectory.from_config(config)
+    if url.startswith("postgresql://"):
+        asyncio.run(_upgrade_postgres(url))
+        return
     engine = create_engine(url, poolclass=NullPool)
     try:
         with engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
-            if current == known.get_current_head():
-                return
-            if current is not None and current not in {s.revision for s in known.walk_revisions()}:
-                raise NewerDatabase(
-                    f"the database has schema version {current}, this version of tailwire knows up to "
-                    f"{known.get_current_head()}: start the newer version, or use another --data folder"
-                )
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            connection.commit()
+            _upgrade(connection)
     finally:
         engine.dispose()
+
+
+class UnsuitableDatabase(OSError):
+    """The database sorts or folds texts differently, or is too old. Nothing was changed."""
+
+
+async def _upgrade_postgres(url: str) -> None:
+    import asyncpg
+
+    def connect(*_: Any, **__: Any) -> Any:  # with this URL, in which the driver understands more than SQLAlchemy
+        return asyncpg.connect(url)
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            _check((await connection.execute(text(_PROPERTIES))).one())
+            await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
+            await connection.commit()
+            await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()
+
+
+def _check(properties: Any) -> None:
+    version, encoding, sorts_by_code, lowered = properties
+    if version < OLDEST_POSTGRES * 10_000:
+        raise UnsuitableDatabase(f"PostgreSQL {version // 10_000} is too old: use {OLDEST_POSTGRES} or newer")
+    if encoding != "UTF8" or not sorts_by_code or lowered != "é":
+        raise UnsuitableDatabase(
+            "the database needs the encoding UTF8 and the locale C.UTF-8: create it with CREATE DATABASE … TEMPLATE"
+            " template0 ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C' (PostgreSQL 17 or"
+            " newer), or with LOCALE 'C.UTF-8'"
+        )
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    known = ScriptDirectory.from_config(config)
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current == known.get_current_head():
+        return
+    if current is not None and current not in {s.revision for s in known.walk_revisions()}:
+        raise NewerDatabase(
+            f"the database has schema version {current}, this version of tailwire knows up to "
+            f"{known.get_current_head()}: start the newer version, or use another --data folder or database"
+        )
+    if current is None and connection.dialect.name == "postgresql":
+        command.stamp(config, BEFORE_POSTGRES)
+    command.upgrade(config, "head")
+    connection.commit()

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from tailwire.sdk.connection.state import ConnectionStatus
+from tailwire.server.store.sqlite import SqliteStore
 from tailwire.testing.invariants import LEGAL_TRANSITIONS
 from tailwire.testing.simulation.device import Device
 from tailwire.testing.simulation.simulation import GROUP, Simulation
@@ -35,6 +36,7 @@ async def check(sim: Simulation) -> int:
     require(not sim.broken, sim.broken[0] if sim.broken else "")
     parts = sim.server.parts
     assert parts is not None
+    assert isinstance(parts.store, SqliteStore)
     columns = "id, sender, receiver, receiver_type, conversation_id, muid, body"
     rows = [dict(zip(columns.split(", "), row, strict=True)) for row in parts.store.database.reader.execute(
         f"SELECT {columns} FROM messages WHERE category = 'message' ORDER BY id", ()

@@ -12,8 +12,8 @@ import pytest
 from tailwire.server.app.backup import BackupRefused, backup, restore
 from tailwire.server.ports.records import Draft
 from tailwire.server.ports.world import World
-from tailwire.server.store.lock import InUse
 from tailwire.server.store.sqlite import SqliteStore
+from tailwire.server.store.sqlite.lock import InUse
 
 
 async def opened(data: Path) -> SqliteStore:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tailwire.server.store.bodies import read_body, write_body
+from tailwire.server.store.sql.bodies import read_body, write_body
 
 DEEP = b"[" * 5000 + b"]" * 5000
 

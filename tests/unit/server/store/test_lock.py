@@ -10,8 +10,8 @@ import pytest
 from tailwire.server.app import running
 from tailwire.server.config import Settings
 from tailwire.server.ports.world import World
-from tailwire.server.store.lock import InUse, ServerLock
 from tailwire.server.store.sqlite import SqliteStore
+from tailwire.server.store.sqlite.lock import InUse, ServerLock
 
 
 async def test_second_server_is_refused_and_names_the_holder(tmp_path):
@@ -38,7 +38,7 @@ async def test_failed_start_releases_the_lock(tmp_path):
 
 def test_lock_ends_with_its_process(tmp_path):
     code = (
-        "import pathlib, sys; from tailwire.server.store.lock import ServerLock;"
+        "import pathlib, sys; from tailwire.server.store.sqlite.lock import ServerLock;"
         f"lock = ServerLock(pathlib.Path({str(tmp_path / 'tailwire.db')!r})); print('taken', flush=True); sys.stdin.read()"
     )
     holder = subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.store.read_queue import ReadQueue
+from tailwire.server.store.sql.read_queue import ReadQueue
 
 
 class Reads:

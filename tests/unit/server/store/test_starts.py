@@ -12,7 +12,7 @@ import pytest
 from tailwire.server.ports.records import Draft
 from tailwire.server.ports.world import World
 from tailwire.server.store.sqlite import SqliteStore
-from tailwire.server.store.starts import ID_JUMP, ID_MARGIN, TRAIL_STARTS, IdFile, IdRecord
+from tailwire.server.store.sqlite.starts import ID_JUMP, ID_MARGIN, TRAIL_STARTS, IdFile, IdRecord
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.store.writer import Writer
+from tailwire.server.store.sqlite.writer import Writer
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from tailwire.server.store.schema import (
+from tailwire.server.store.sql.schema import (
     bans,
     blocks,
     files,

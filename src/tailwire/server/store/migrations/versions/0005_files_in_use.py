@@ -11,8 +11,8 @@ from alembic import op
 
 from tailwire.server.ports.file_names import named_files
 from tailwire.server.ports.file_urls import stored_url
-from tailwire.server.store.bodies import read_body, write_body
-from tailwire.server.store.schema import chores, file_uses, files
+from tailwire.server.store.sql.bodies import read_body, write_body
+from tailwire.server.store.sql.schema import chores, file_uses, files
 
 revision = "0005"
 down_revision = "0004"

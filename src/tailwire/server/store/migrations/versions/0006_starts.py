@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from tailwire.server.store.schema import edits, starts
+from tailwire.server.store.sql.schema import edits, starts
 
 revision = "0006"
 down_revision = "0005"

@@ -7,7 +7,7 @@ import time
 import sqlalchemy as sa
 from alembic import op
 
-from tailwire.server.store.schema import webhook_states
+from tailwire.server.store.sql.schema import webhook_states
 
 revision = "0007"
 down_revision = "0006"

@@ -1,0 +1,22 @@
+"""PostgreSQL: the whole schema of this version. Nothing changes on SQLite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import op
+
+from tailwire.server.store.migrations.scripts import run_script
+
+revision = "0008"
+down_revision = "0007"
+
+_HERE = Path(__file__)
+_WRITER = _HERE.parents[2] / "postgres" / "writer_1.sql"
+
+
+def upgrade() -> None:
+    """Create the tables, indexes and functions."""
+    if op.get_bind().dialect.name == "postgresql":
+        run_script(op.get_bind(), _HERE.with_suffix(".sql").read_text(encoding="utf-8"))
+        run_script(op.get_bind(), _WRITER.read_text(encoding="utf-8"))

@@ -1,0 +1,82 @@
+"""What users attach to messages beside reactions: pins, saves, followed threads, reports and interactions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tailwire.server.ports.records import Trait
+from tailwire.server.ports.standing import MessageAct, MessageStanding
+from tailwire.server.store.postgres.standings import Standings
+from tailwire.server.store.postgres.unit import Unit
+from tailwire.server.store.postgres.work import Work, texts
+from tailwire.server.store.sql.annotations import AnnotationRows
+
+_PINNED = """(SELECT count(*) FROM messages WHERE conversation_id = :conversation AND pinned_at IS NOT NULL
+AND id <> :id::bigint) >= :most::bigint"""
+_PIN = """UPDATE messages SET pinned_at = :at::bigint, pinned_by = :by, updated_at = :now::bigint
+WHERE id = :id::bigint"""
+_SAVED = "(SELECT count(*) FROM saves WHERE uid = :uid AND message_id <> :id::bigint) >= :most::bigint"
+_SAVE = """INSERT INTO saves (uid, message_id, saved_at) VALUES (:uid, :id::bigint, :now::bigint)
+ON CONFLICT (uid, message_id) DO UPDATE SET saved_at = excluded.saved_at"""
+_FLAG = """INSERT INTO flags (message_id, uid, reason_id, remark, at)
+VALUES (:id::bigint, :uid, :reason, :remark, :now::bigint) ON CONFLICT (message_id, uid)
+DO UPDATE SET reason_id = excluded.reason_id, remark = excluded.remark, at = excluded.at"""
+_INTERACT = f"""INSERT INTO interactions (message_id, uid, element_id, at)
+SELECT :id::bigint, :uid, element, :now::bigint FROM {texts("elements")} AS t (element) ON CONFLICT DO NOTHING"""
+
+
+class Annotations(AnnotationRows):
+    """`AnnotationStore` on PostgreSQL."""
+
+    def __init__(self, work: Work, standings: Standings) -> None:
+        super().__init__(work.reads)
+        self._work = work
+        self._standings = standings
+
+    async def pin(self, act: MessageAct, now: int, limit: int, *, pinned: bool) -> bool:
+        def change(unit: Unit, standing: MessageStanding) -> None:
+            message = standing.message
+            if pinned:
+                unit.until(_PINNED, conversation=message.conversation_id, id=message.id, most=limit)
+            at, by = (now, act.by) if pinned else (None, None)
+            unit.do(_PIN, at=at, by=by, now=now, id=message.id)
+
+        return await self._change(act, change)
+
+    async def save(self, act: MessageAct, now: int, limit: int) -> bool:
+        def change(unit: Unit, standing: MessageStanding) -> None:
+            unit.until(_SAVED, uid=act.by, id=act.message_id, most=limit)
+            unit.do(_SAVE, uid=act.by, id=act.message_id, now=now)
+
+        return await self._change(act, change)
+
+    async def subscribe(self, act: MessageAct, *, wanted: bool) -> None:
+        sql = "INSERT INTO subscriptions (uid, message_id) VALUES (:uid, :id::bigint) ON CONFLICT DO NOTHING"
+        if not wanted:
+            sql = "DELETE FROM subscriptions WHERE uid = :uid AND message_id = :id::bigint"
+        await self._change(act, lambda unit, standing: unit.do(sql, uid=act.by, id=act.message_id))
+
+    async def flag(self, act: MessageAct, reason_id: str, remark: str | None, now: int) -> None:
+        def change(unit: Unit, standing: MessageStanding) -> None:
+            unit.do(_FLAG, id=act.message_id, uid=act.by, reason=reason_id, remark=remark, now=now)
+
+        await self._change(act, change)
+
+    async def interact(self, act: MessageAct, elements: Sequence[str], now: int) -> None:
+        def change(unit: Unit, standing: MessageStanding) -> None:
+            unit.do(_INTERACT, id=act.message_id, uid=act.by, elements=list(elements), now=now)
+            unit.do(
+                "UPDATE messages SET traits = traits | :trait::int WHERE id = :id::bigint",
+                trait=int(Trait.INTERACTED), id=act.message_id,
+            )  # fmt: skip
+
+        await self._change(act, change)
+
+    async def _change(self, act: MessageAct, change: Callable[[Unit, MessageStanding], None]) -> bool:
+        # Returns whether the unit was carried out to its end.
+        async def attempt() -> bool:
+            unit = Unit()
+            change(unit, await self._standings.see_message(unit, act))
+            return (await self._work.carry_out(unit)).ended is None
+
+        return await self._work.decide(("message", act.message_id), attempt)

@@ -1,0 +1,31 @@
+"""Conversations: their start without a message."""
+
+from __future__ import annotations
+
+from tailwire.server.ports.conversations import key_of
+from tailwire.server.store.postgres.unit import Unit
+from tailwire.server.store.postgres.work import Work
+from tailwire.server.store.sql.conversations import ConversationRows
+
+
+class Conversations(ConversationRows):
+    """`ConversationStore` on PostgreSQL."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__(work.reads)
+        self._work = work
+
+    async def start(self, one: str, other: str, now: int) -> None:
+        key = key_of(one, other, "user")
+        unit = Unit()
+        unit.do(
+            "INSERT INTO conversations (conversation_id, last_message_id, shown_message_id, created_at, updated_at)"
+            " VALUES (:key, 0, 0, :now::bigint, :now::bigint) ON CONFLICT DO NOTHING",
+            key=key, now=now,
+        )  # fmt: skip
+        unit.do(
+            "INSERT INTO participants (uid, conversation_id) VALUES (:one, :key), (:other, :key)"
+            " ON CONFLICT DO NOTHING",
+            one=one, other=other, key=key,
+        )  # fmt: skip
+        await self._work.carry_out(unit)

@@ -1,0 +1,203 @@
+"""Reads and single writes on PostgreSQL, as the shared nouns ask for them (see `sql.connection`)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from time import perf_counter
+from typing import Any, TypeVar
+
+import asyncpg
+
+from tailwire.server.ports.current_caller import current_caller
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.store.postgres.connecting import UNUSABLE, Connection, connect_reader
+from tailwire.server.store.postgres.dialect import PostgresDialect
+from tailwire.server.store.postgres.failures import Failure, judge
+from tailwire.server.store.postgres.parameters import call
+from tailwire.server.store.postgres.pool import FIRST_RETRY_SECONDS, RETRY_AFTER_SECONDS, UNREACHABLE_SECONDS, Pool
+from tailwire.server.store.sql.connection import Parameters
+from tailwire.server.store.sql.read_queue import ReadQueue
+
+T = TypeVar("T")
+Job = Callable[[Connection], Awaitable[T]]
+
+READ_DEADLINE_SECONDS = 5.0
+CONNECTIONS = 8
+LONG_READS = 4  # connections that long reads may hold at the same time, so that short ones always find one
+MAX_WAITING = 5000
+MAX_WAITING_OF_ONE = 20
+MARGIN_SECONDS = 1.0  # the database ends a statement at its deadline; after this margin the connection is given up
+_SNAPSHOT = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+_UNKNOWN = "The answer of the database was lost. Look whether the change was made before you repeat it."
+
+
+class DatabaseClosed(RuntimeError):
+    """The store is closed and accepts no writes."""
+
+
+class Database:
+    """`sql.connection.Connection` to PostgreSQL: a pool of connections.
+
+    Args:
+        url: `postgresql://…`.
+        read_deadline: seconds that one statement may take.
+    """
+
+    dialect = PostgresDialect()
+
+    def __init__(self, url: str, read_deadline: float = READ_DEADLINE_SECONDS) -> None:
+        self.url = url
+        self._patience = read_deadline + MARGIN_SECONDS
+        self._pool = Pool(lambda: connect_reader(url, read_deadline), CONNECTIONS, MAX_WAITING)
+        self._queue = ReadQueue(LONG_READS, MAX_WAITING_OF_ONE, MAX_WAITING, perf_counter)
+        self._reading: set[asyncio.Task[Any]] = set()
+        self._closed = False
+
+    @classmethod
+    async def open(cls, url: str, read_deadline: float = READ_DEADLINE_SECONDS) -> Database:
+        """Return a database that answers.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE, it does not answer.
+        """
+        database = cls(url, read_deadline)
+        await database.one("SELECT 1")
+        return database
+
+    async def one(self, sql: str, parameters: Parameters = ()) -> Any:
+        """Return the first row of a query that an index answers at once, or None."""
+        text, values = call(sql, parameters)
+        return await self._read(lambda c: c.fetchrow(text, *values, timeout=self._patience))
+
+    async def each(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
+        """Return the first row of such a query, or None, for each of some parameters."""
+        calls = [call(sql, key) for key in keys]
+
+        async def read(c: Connection) -> list[Any]:
+            return [await c.fetchrow(text, *values, timeout=self._patience) for text, values in calls]
+
+        return await self._read(read) if calls else []
+
+    async def rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
+        """Return all rows of a query that is nearly always short."""
+        text, values = call(sql, parameters)
+        return await self._read(lambda c: c.fetch(text, *values, timeout=self._patience))
+
+    async def long_rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
+        """Return all rows of a query that may be long."""
+        text, values = call(sql, parameters)
+        return await self._read_long(lambda c: c.fetch(text, *values, timeout=self._patience))
+
+    async def page(self, count: str, sql: str, values: Parameters, page: Parameters) -> tuple[list[Any], int]:
+        """Return a page of a list and the number of all its entries, both of the same state."""
+        counted, listed = call(count, values), call(sql, page)
+
+        async def read(c: Connection) -> tuple[list[Any], int]:
+            await c.execute(_SNAPSHOT, timeout=self._patience)
+            try:
+                total = await c.fetchval(counted[0], *counted[1], timeout=self._patience)
+                rows = await c.fetch(listed[0], *listed[1], timeout=self._patience)
+            except asyncpg.PostgresError:
+                await c.execute("ROLLBACK", timeout=self._patience)
+                raise
+            await c.execute("COMMIT", timeout=self._patience)
+            return rows, total
+
+        return await self._read_long(read)
+
+    async def run(self, sql: str, parameters: Parameters = ()) -> int:
+        """Run a single statement that writes, and return the number of rows that it changed."""
+        text, values = call(sql, parameters)
+
+        async def write(c: Connection) -> int:
+            status = await c.execute(text, *values, timeout=self._patience)
+            return int(status.rpartition(" ")[2])
+
+        return await self._write(write)
+
+    async def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a single statement that writes for each of some rows, all in one transaction."""
+        # In the order of the keys: two processes that change the same rows must not wait for each other in a circle.
+        calls = sorted(tuple(row) for row in rows)
+        if calls:
+            text, _ = call(sql, calls[0])
+            await self._write(lambda c: c.executemany(text, calls, timeout=self._patience))
+
+    async def _read(self, job: Job[T]) -> T:
+        # A read whose connection is lost changed nothing: it is repeated on another one.
+        clock = asyncio.get_running_loop().time
+        given_up_at = clock() + UNREACHABLE_SECONDS
+        while True:
+            try:
+                return await self._on_connection(job)
+            except Exception as e:
+                if isinstance(e, asyncpg.QueryCanceledError | TimeoutError):
+                    raise Refused("ERR_QUERY_TOO_BROAD") from e
+                if not isinstance(e, UNUSABLE) or judge(e) is not Failure.LOST:
+                    raise
+                if clock() >= given_up_at:
+                    raise Refused("ERR_UNAVAILABLE", retry_after=RETRY_AFTER_SECONDS) from e
+            await asyncio.sleep(FIRST_RETRY_SECONDS)
+
+    async def _read_long(self, job: Job[T]) -> T:
+        # When it is the turn of the user whose request this is. It goes on if the caller is cancelled: throwing its
+        # connection away each time would cost more than the read.
+        who = current_caller.get()
+        await self._queue.take(who)
+        begun = perf_counter()
+
+        def done(task: asyncio.Task[Any]) -> None:
+            self._reading.discard(task)
+            self._queue.give(who, perf_counter() - begun)
+            if not task.cancelled():
+                task.exception()  # retrieved here if nobody waits any more
+
+        task = asyncio.get_running_loop().create_task(self._read(job), name="tailwire long read")
+        self._reading.add(task)
+        task.add_done_callback(done)
+        return await asyncio.shield(task)
+
+    async def _write(self, job: Job[T]) -> T:
+        if self._closed:
+            raise DatabaseClosed("the store is closed")
+        try:
+            return await self._on_connection(job)
+        except UNUSABLE as e:
+            if judge(e) is Failure.ENTRY:
+                raise
+            raise Refused("ERR_UNAVAILABLE", _UNKNOWN, retry_after=RETRY_AFTER_SECONDS) from e
+
+    async def _on_connection(self, job: Job[T]) -> T:
+        connection = await self._pool.take()
+        try:
+            result = await job(connection)
+        except asyncpg.PostgresError as e:
+            if connection.is_in_transaction() or (
+                judge(e) is Failure.LOST and not isinstance(e, asyncpg.QueryCanceledError)
+            ):
+                self._pool.drop(connection)
+            else:
+                self._pool.give(connection)
+            raise
+        except BaseException:
+            self._pool.drop(connection)  # the driver may be left in the middle of an exchange
+            raise
+        self._pool.give(connection)
+        return result
+
+    async def close(self) -> None:
+        """End the reads in progress, and close the connections."""
+        self._closed = True
+        for task in self._reading:
+            task.cancel()
+        if self._reading:
+            await asyncio.wait(set(self._reading))
+        await self._pool.close()
+
+    def abandon(self) -> None:
+        """Close the connections at once, as the end of the process would."""
+        self._closed = True
+        for task in self._reading:
+            task.cancel()
+        self._pool.abandon()

@@ -1,0 +1,93 @@
+"""Encodes a batch for the function `tailwire_batch_1`: one array for each column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tailwire.server.ports.records import Draft
+from tailwire.server.store.postgres.unit import Unit
+from tailwire.wire.bounds import harmless
+
+ARGUMENTS = 27
+CALL = f"SELECT ids, befores, answers FROM tailwire_batch_1({', '.join(f'${n}' for n in range(1, ARGUMENTS + 1))})"
+BYTES_OF_ENTRY = 500  # a rough number for all but the bodies
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedEvent:
+    """An event of a draft for one webhook. `body` is None if the event reports the message itself."""
+
+    webhook: str
+    trigger: str
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One write: a draft, a unit, or a unit with the draft that announces it.
+
+    Attributes:
+        by_member: whether the draft is stored only if its sender is a member of the group.
+    """
+
+    draft: Draft | None = None
+    unit: Unit | None = None
+    by_member: bool = False
+    events: tuple[QueuedEvent, ...] = ()
+    size: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        size = BYTES_OF_ENTRY
+        if self.draft is not None:
+            size += len(self.draft.body) * (1 + sum(event.body is None for event in self.events))
+        size += sum(len(event.body or b"") for event in self.events)
+        if self.unit is not None:
+            size += len(self.unit.encode(None))
+        object.__setattr__(self, "size", size)
+
+
+def end_of_message(draft: Draft) -> bytes:
+    """Return the JSON of a message that is stored now, from behind its id, with the brace that closes its envelope."""
+    return b'",' + harmless(draft.body)[1:-1] + b',"updatedAt":%d}}' % draft.sent_at
+
+
+def encode(process: int, number: int, now: int, entries: Sequence[Entry]) -> list[Any]:
+    """Return the arguments of `CALL` for a batch."""
+    drafts = [entry.draft for entry in entries if entry.draft is not None]
+    position = 0
+    by_member, units, changes = [], [], 0
+    mentions: list[tuple[int, str]] = []
+    files: list[tuple[int, str]] = []
+    events: list[tuple[int, str, str, bytes]] = []
+    for entry in entries:
+        draft = entry.draft
+        if draft is not None:
+            position += 1
+            by_member.append(entry.by_member)
+            mentions += [(position, uid) for uid in draft.mentions]
+            files += [(position, name) for name in draft.files]
+            for event in entry.events:
+                whole = event.body is not None
+                body = event.body if event.body is not None else end_of_message(draft)
+                events.append((-position if whole else position, event.webhook, event.trigger, body))
+        if entry.unit is not None:
+            units.append(entry.unit.encode(position if draft is not None else None))
+            changes += len(entry.unit.changes)
+    parents = [d.parent_id for d in drafts]
+    quoted = [d.quoted_id for d in drafts]
+    return [
+        process, number, now,
+        [d.conversation_id for d in drafts], [d.sender for d in drafts], [d.receiver for d in drafts],
+        [d.receiver_type for d in drafts], [d.category for d in drafts], [d.type for d in drafts],
+        [d.muid for d in drafts], parents if any(parents) else None, quoted if any(quoted) else None,
+        [d.sent_at for d in drafts], [d.body for d in drafts], [d.traits for d in drafts],
+        [d.shown for d in drafts], by_member,
+        *_columns(mentions, 2), *_columns(files, 2), *_columns(events, 4),
+        (b"[" + b",".join(units) + b"]").decode() if units else None, changes,
+    ]  # fmt: skip
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], count: int) -> list[list[Any] | None]:
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [None] * count

@@ -1,0 +1,50 @@
+"""What a failure of a batch means: try again, the database cannot write, or one entry of it is at fault."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+import asyncpg
+
+DECLARED_DEAD = "TW001"
+"""Raised by `tailwire_batch_1` for a process that others have declared dead."""
+
+
+class Failure(Enum):
+    """Kinds of failures.
+
+    Attributes:
+        LOST: the answer is unknown, and the connection is thrown away; the same batch is sent again.
+        BUSY: nothing was done; the same batch is sent again.
+        DEAD: nothing was done; this process was declared dead.
+        UNABLE: nothing was done, because the database cannot write.
+        ENTRY: nothing was done, because an entry of the batch is at fault.
+    """
+
+    LOST = auto()
+    BUSY = auto()
+    DEAD = auto()
+    UNABLE = auto()
+    ENTRY = auto()
+
+
+_BUSY = frozenset({"40001", "40P01", "55P03"})  # serialization, deadlock, lock_timeout
+_LOST_CLASSES = ("57", "08", "25P")  # operator intervention and timeouts, connection, sessions that were ended
+_UNABLE_CLASSES = ("53", "58", "XX", "25006", "3D", "28", "42501")
+# out of resources, system, internal, read-only; and at a new connection: no such database, wrong password, no rights
+
+
+def judge(error: Exception) -> Failure:
+    """Return what a failure means."""
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        if state == DECLARED_DEAD:
+            return Failure.DEAD
+        if state in _BUSY:
+            return Failure.BUSY
+        if state.startswith(_UNABLE_CLASSES):
+            return Failure.LOST if state.startswith("53300") else Failure.UNABLE  # too many connections: soon fewer
+        return Failure.LOST if state.startswith(_LOST_CLASSES) else Failure.ENTRY
+    if isinstance(error, ValueError | TypeError):  # the driver cannot encode a value
+        return Failure.ENTRY
+    return Failure.LOST

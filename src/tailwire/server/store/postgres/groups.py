@@ -1,0 +1,92 @@
+"""Groups: writes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tailwire.server.ports.file_names import named_files
+from tailwire.server.ports.records import Event, GroupRow
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.standing import GroupAct, GroupStanding
+from tailwire.server.store.postgres.chores import Chores
+from tailwire.server.store.postgres.standings import Standings
+from tailwire.server.store.postgres.unit import Unit
+from tailwire.server.store.postgres.webhooks import Webhooks
+from tailwire.server.store.postgres.work import Work, as_row, insert, update, use_files
+from tailwire.server.store.sql.groups import CHANGEABLE, NAMES, GroupRows
+
+_OWNER = """INSERT INTO members (guid, uid, scope, joined_at, joined_after_id)
+VALUES (:guid, :owner, 'admin', :at::bigint, :last_id::bigint)"""
+
+
+class Groups(GroupRows):
+    """`GroupStore` on PostgreSQL."""
+
+    def __init__(self, work: Work, standings: Standings, chores: Chores, webhooks: Webhooks) -> None:
+        super().__init__(work.reads)
+        self._work = work
+        self._standings = standings
+        self._chores = chores
+        self._webhooks = webhooks
+
+    async def add(self, group: GroupRow, *, owner_is_member: bool = True, events: Sequence[Event] = ()) -> bool:
+        unit = Unit()
+        unit.need(f"{insert('groups', NAMES)} ON CONFLICT DO NOTHING", row=as_row(dataclasses.asdict(group)))
+        if group.owner and owner_is_member:
+            unit.do(_OWNER, guid=group.guid, owner=group.owner, at=group.created_at)
+        if names := named_files(group.icon, group.metadata):
+            use_files(unit, "group", group.guid, names, self._work.world.seconds())
+        self._webhooks.queue(unit, events)
+        unit.tell("group", group.guid)
+        if (await self._work.carry_out(unit)).ended is not None:
+            return False
+        self._webhooks.queued(events)
+        return True
+
+    async def change(
+        self,
+        act: GroupAct,
+        change: Callable[[GroupStanding], Mapping[str, object]],
+        events: Callable[[GroupRow], Sequence[Event]],
+    ) -> GroupRow:
+        async def attempt() -> GroupRow:
+            unit = Unit()
+            standing = await self._standings.see_group(unit, act)
+            columns: dict[str, Any] = dict(change(standing))
+            if not columns.keys() <= CHANGEABLE:
+                raise ValueError(f"these columns of a group cannot be changed: {columns.keys() - CHANGEABLE}")
+            changed = dataclasses.replace(standing.group, **columns)
+            if columns:
+                unit.do(update("groups", columns, "guid = :guid"), row=as_row(columns), guid=act.guid)
+            names = named_files(changed.icon, changed.metadata)
+            use_files(unit, "group", act.guid, names, self._work.world.seconds())
+            reported = events(changed)
+            self._webhooks.queue(unit, reported)
+            unit.tell("group", act.guid)
+            await self._work.carry_out(unit)
+            self._webhooks.queued(reported)
+            self._chores.added()
+            return changed
+
+        return await self._work.decide(("group", act.guid), attempt)
+
+    async def transfer_ownership(
+        self, act: GroupAct, now: int, events: Callable[[GroupStanding], Sequence[Event]]
+    ) -> None:
+        async def attempt() -> None:
+            unit = Unit()
+            standing = await self._standings.see_group(unit, act)
+            if standing.on is None:
+                raise Refused("ERR_NOT_A_MEMBER", {"owner": "Name a member of the group."})
+            values = {"guid": act.guid, "owner": act.on}
+            unit.do("UPDATE groups SET owner = :owner, updated_at = :now::bigint WHERE guid = :guid", now=now, **values)
+            unit.do("UPDATE members SET scope = 'admin' WHERE guid = :guid AND uid = :owner", **values)
+            reported = events(standing)
+            self._webhooks.queue(unit, reported)
+            unit.tell("group", act.guid)
+            await self._work.carry_out(unit)
+            self._webhooks.queued(reported)
+
+        await self._work.decide(("group", act.guid), attempt)

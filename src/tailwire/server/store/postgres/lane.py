@@ -1,0 +1,247 @@
+"""Group commit on PostgreSQL: everything that was submitted since the last batch becomes the next one.
+
+A batch is one call of the function `tailwire_batch_1`, hence one transaction that ends within the database: it takes
+the app's lock, gives the ids, writes and commits, and never waits for this process. So ids rise in the order of the
+commits over all processes, and a process that is stopped in the middle of a batch holds nothing up.
+
+Batches are numbered. When the answer to one is lost, the same batch is sent again under its number, and is answered
+with what it has done if it was committed already. So nothing is stored twice, with or without a muid.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.world import World
+from tailwire.server.store.postgres.connecting import UNUSABLE, Connection
+from tailwire.server.store.postgres.drafts import CALL, Entry, encode
+from tailwire.server.store.postgres.failures import Failure, judge
+from tailwire.server.store.postgres.unit import Answer
+from tailwire.server.store.sql.write_errors import WriteErrors
+from tailwire.server.telemetry.logs import log
+
+MAX_BATCH = 500
+MAX_WAITING = 5_000
+MAX_WAITING_BYTES = 32 * 1024 * 1024
+CALL_SECONDS = 5.0
+"""An answer that takes longer is lost. The database gives up on the lock before that."""
+UNREACHABLE_SECONDS = 5.0
+"""How long writes wait for a database that does not answer, before they are refused."""
+FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.02, 0.5
+LEASE = "INSERT INTO processes (name, until) VALUES ($1, clock_timestamp() + interval '10 seconds') RETURNING id"
+
+
+class LaneClosed(RuntimeError):
+    """The store is closed and accepts no writes."""
+
+
+class Placed(NamedTuple):
+    """Where a draft was stored.
+
+    Attributes:
+        id: its id; that of the earlier message if its sender has used its muid before; 0 if it was refused because its
+            sender is no member of the group.
+        new: whether it was stored now.
+        before: the id of the message before it in its conversation.
+    """
+
+    id: int
+    new: bool
+    before: int
+
+
+class _Pending(NamedTuple):
+    entry: Entry
+    future: asyncio.Future[Any]
+
+
+class Lane:
+    """Sends batches, one after the other, over a connection of its own.
+
+    Args:
+        connect: makes a connection.
+        name: of this process, for administrators.
+
+    Attributes:
+        errors: failures of the database.
+        process: this process's id in the database; another one after others have declared it dead.
+    """
+
+    def __init__(self, connect: Callable[[], Awaitable[Connection]], world: World, name: str) -> None:
+        self._connect = connect
+        self._world = world
+        self._name = name
+        self._connection: Connection | None = None
+        self._waiting: deque[_Pending] = deque()
+        self._waiting_bytes = 0
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+        self._number = 0
+        self._on_new_identity: Callable[[], None] = lambda: None
+        self.process = 0
+        self.errors = WriteErrors()
+
+    async def open(self) -> None:
+        """Connect, and register this process.
+
+        Raises:
+            One of `connecting.UNUSABLE`: the database cannot be used.
+        """
+        connection = await self._connected()
+        self.process = await connection.fetchval(LEASE, self._name)
+
+    def on_new_identity(self, call: Callable[[], None]) -> None:
+        """Call a function after others have declared this process dead: what it keeps in memory may be outdated."""
+        self._on_new_identity = call
+
+    def submit(self, entry: Entry) -> asyncio.Future[Any]:
+        """Write an entry in the next batch. The future is set after its commit: a `Placed`, or the unit's `Answer`.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE, because too much waits already.
+            LaneClosed: the store is closed.
+        """
+        if self._closed:
+            raise LaneClosed("the store is closed")
+        if len(self._waiting) >= MAX_WAITING or self._waiting_bytes + entry.size > MAX_WAITING_BYTES:
+            raise Refused("ERR_UNAVAILABLE", "Too many writes wait. Nothing was stored; try again.", retry_after=1.0)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        self._waiting.append(_Pending(entry, future))
+        self._waiting_bytes += entry.size
+        if self._task is None:
+            self._task = loop.create_task(self._run(), name="tailwire store lane")
+        return future
+
+    async def _run(self) -> None:
+        while self._waiting:
+            batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
+            self._waiting_bytes -= sum(pending.entry.size for pending in batch)
+            await self._write([pending for pending in batch if not pending.future.cancelled()])
+        self._task = None
+
+    async def _write(self, batch: list[_Pending]) -> None:
+        if not batch:
+            return
+        try:
+            row = await self._call([pending.entry for pending in batch])
+        except Refused as refusal:
+            for pending in batch:
+                _fail(pending.future, refusal)
+        except Exception as e:  # noqa: BLE001 - the result of the entry that is at fault
+            if len(batch) == 1:
+                _fail(batch[0].future, e)
+                return
+            half = len(batch) // 2  # one entry is at fault: it shall fail alone
+            await self._write(batch[:half])
+            await self._write(batch[half:])
+        else:
+            self.errors.worked()
+            _answer(batch, row)
+
+    async def _call(self, entries: list[Entry]) -> Any:
+        # Returns the row of the function, once it is known what has become of the batch.
+        clock = asyncio.get_running_loop().time
+        self._number += 1
+        arguments = encode(self.process, self._number, self._world.seconds(), entries)
+        given_up_at = clock() + (0 if self.errors.current else UNREACHABLE_SECONDS)
+        pause = FIRST_RETRY_SECONDS
+        while True:
+            try:
+                connection = await self._connected()
+                return await connection.fetchrow(CALL, *arguments, timeout=CALL_SECONDS)
+            except Exception as e:
+                failure = judge(e)
+                if failure is Failure.ENTRY:
+                    raise
+                if failure in (Failure.LOST, Failure.UNABLE):
+                    self._throw_away()  # an unable server may have become a standby: another one may be found
+                if failure is Failure.UNABLE:
+                    raise self.errors.failed(e) from e
+                if failure is Failure.DEAD and await self._take_new_identity():
+                    arguments[:2] = self.process, self._number
+                if clock() >= given_up_at:
+                    raise self.errors.failed(e) from e
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_RETRY_SECONDS)
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._connect()
+        return self._connection
+
+    def _throw_away(self) -> None:
+        # The driver may be left in the middle of an exchange, so the connection is not used again.
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    async def _take_new_identity(self) -> bool:
+        # The refused batch was not carried out, and never will be under the old identity.
+        log.warning("other servers have declared this one dead: it goes on under a new identity")
+        try:
+            connection = await self._connected()
+            self.process = await connection.fetchval(LEASE, self._name, timeout=CALL_SECONDS)
+        except UNUSABLE as e:
+            log.warning("no new identity yet: %s", e)
+            self._throw_away()
+            return False
+        self._on_new_identity()
+        return True
+
+    @property
+    def busy(self) -> bool:
+        """Return whether a write is in progress or waiting."""
+        return self._task is not None
+
+    async def close(self) -> None:
+        """Finish what was submitted, and give up this process's identity; refuse new writes."""
+        self._closed = True
+        while self._task is not None:
+            await asyncio.wait([self._task])
+        if self._connection is not None:
+            with contextlib.suppress(*UNUSABLE):
+                await self._connection.execute("DELETE FROM processes WHERE id = $1", self.process, timeout=1)
+                await self._connection.close(timeout=1)
+        self._throw_away()
+
+    def abandon(self) -> None:
+        """End at once, as the end of the process would."""
+        self._closed = True
+        if self._task is not None:
+            self._task.cancel()
+        self._throw_away()
+
+
+def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+    if not future.cancelled():
+        future.set_exception(error)
+
+
+def _answer(batch: list[_Pending], row: Any) -> None:
+    # Sets the results in the order of the ids.
+    ids, befores = row["ids"], row["befores"]
+    answers = iter(msgspec.json.decode(row["answers"]) if row["answers"] else ())
+    position = 0
+    for entry, future in batch:
+        placed = Placed(0, new=False, before=0)
+        if entry.draft is not None:
+            number = ids[position]
+            placed = Placed(abs(number), new=number > 0, before=befores[position] if number > 0 else 0)
+            position += 1
+        result: Placed | Answer = placed
+        if entry.unit is not None:
+            answer = next(answers)
+            result = Answer(
+                answer.get("again", False), tuple(answer.get("results", ())), answer.get("ended"), placed.id,
+                placed.before,
+            )  # fmt: skip
+        if not future.cancelled():
+            future.set_result(result)

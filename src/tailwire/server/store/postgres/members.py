@@ -1,0 +1,100 @@
+"""Members and bans of groups: writes. A change and the message that announces it are one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.records import Draft, Stored
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.standing import GroupAct, GroupStanding
+from tailwire.server.store.postgres.standings import Standings
+from tailwire.server.store.postgres.unit import Unit
+from tailwire.server.store.postgres.webhooks import Webhooks
+from tailwire.server.store.postgres.work import Work, stored
+from tailwire.server.store.sql.members import MemberRows
+
+Announce = Callable[[GroupStanding], Draft]
+"""Makes the action message of a change from the standing before it."""
+
+_JOIN = """INSERT INTO members (guid, uid, scope, joined_at, joined_after_id)
+VALUES (:guid, :uid, :scope, :now::bigint, :last_id::bigint)"""
+_COUNT = "UPDATE groups SET members_count = members_count + :more::int WHERE guid = :guid"
+_LEAVE = "DELETE FROM members WHERE guid = :guid AND uid = :uid"
+_UNFOLLOW = (
+    "DELETE FROM subscriptions s WHERE s.uid = :uid AND EXISTS"
+    " (SELECT FROM messages m WHERE m.id = s.message_id AND m.conversation_id = :conversation)"
+)
+_BAN = (
+    "INSERT INTO bans (guid, uid, scope, banned_at, banned_by) VALUES (:guid, :uid, :scope, :at::bigint, :by)"
+    " ON CONFLICT DO NOTHING"
+)
+
+
+class Members(MemberRows):
+    """`MemberStore` on PostgreSQL."""
+
+    def __init__(self, work: Work, standings: Standings, webhooks: Webhooks) -> None:
+        super().__init__(work.reads)
+        self._work = work
+        self._standings = standings
+        self._webhooks = webhooks
+
+    async def add(self, act: GroupAct, scope: str, now: int, announce: Announce) -> Stored:
+        def change(unit: Unit, standing: GroupStanding) -> None:
+            if standing.on is not None:
+                raise Refused("ERR_ALREADY_JOINED")
+            if standing.on_ban is not None:
+                raise Refused("ERR_BANNED_GROUPMEMBER")
+            unit.do(_JOIN, guid=act.guid, uid=act.on, scope=scope, now=now)
+            unit.do(_COUNT, guid=act.guid, more=1)
+
+        return (await self._announced(act, change, announce))[0]
+
+    async def remove(
+        self, act: GroupAct, announce: Announce, *, banned_at: int | None = None
+    ) -> tuple[Stored, GroupStanding]:
+        def change(unit: Unit, standing: GroupStanding) -> None:
+            if standing.on is None and (banned_at is None or standing.on_ban is not None):
+                raise Refused("ERR_NOT_A_MEMBER" if banned_at is None else "ERR_ALREADY_BANNED")
+            if standing.on is not None:
+                unit.do(_LEAVE, guid=act.guid, uid=act.on)
+                unit.do(_COUNT, guid=act.guid, more=-1)
+                unit.do(_UNFOLLOW, uid=act.on, conversation=key_of("", act.guid, "group"))
+            if banned_at is not None:
+                scope = standing.on.scope if standing.on is not None else "participant"
+                unit.do(_BAN, guid=act.guid, uid=act.on, scope=scope, at=banned_at, by=act.by)
+
+        return await self._announced(act, change, announce)
+
+    async def change_scope(self, act: GroupAct, scope: str, announce: Announce) -> Stored:
+        def change(unit: Unit, standing: GroupStanding) -> None:
+            if standing.on is None:
+                raise Refused("ERR_NOT_A_MEMBER")
+            unit.do("UPDATE members SET scope = :scope WHERE guid = :guid AND uid = :uid",
+                    scope=scope, guid=act.guid, uid=act.on)  # fmt: skip
+
+        return (await self._announced(act, change, announce))[0]
+
+    async def unban(self, act: GroupAct, announce: Announce) -> Stored:
+        def change(unit: Unit, standing: GroupStanding) -> None:
+            if standing.on_ban is None:
+                raise Refused("ERR_NOT_A_BANNED_USER")
+            unit.do("DELETE FROM bans WHERE guid = :guid AND uid = :uid", guid=act.guid, uid=act.on)
+
+        return (await self._announced(act, change, announce))[0]
+
+    async def _announced(
+        self, act: GroupAct, change: Callable[[Unit, GroupStanding], None], announce: Announce
+    ) -> tuple[Stored, GroupStanding]:
+        async def attempt() -> tuple[Stored, GroupStanding]:
+            unit = Unit()
+            standing = await self._standings.see_group(unit, act)
+            change(unit, standing)
+            draft = announce(standing)
+            unit.tell("member", f"{act.guid}/{act.on}")
+            answer = await self._work.carry_out(unit, draft, self._webhooks.wanted(draft.events))
+            self._webhooks.queued(draft.events)
+            return stored(draft, answer), standing
+
+        return await self._work.decide(("group", act.guid), attempt)

@@ -1,0 +1,122 @@
+"""Messages: writes. Sends go by the batch; edits and deletions decide on the message that was read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tailwire.server.ports.filters import MessageFilter
+from tailwire.server.ports.records import Draft, Edited, ListedRow, MessageRow, Stored, Trait
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.standing import GroupAct, MessageAct
+from tailwire.server.store.postgres.chores import Chores
+from tailwire.server.store.postgres.drafts import Entry
+from tailwire.server.store.postgres.lane import Placed
+from tailwire.server.store.postgres.search import SearchIndex
+from tailwire.server.store.postgres.standings import Standings
+from tailwire.server.store.postgres.unit import Unit
+from tailwire.server.store.postgres.webhooks import Webhooks
+from tailwire.server.store.postgres.work import Work, new_row, stored, texts, use_files
+from tailwire.server.store.sql.messages import MessageRows
+
+TABLES_OF_MESSAGES = ("reactions", "mentions", "saves", "flags", "interactions", "subscriptions", "edits")
+"""Tables whose rows belong to a message."""
+_EDIT = """UPDATE messages SET body = :body::bytea, traits = :traits::int, edited_at = :now::bigint, edited_by = :by,
+updated_at = :now::bigint WHERE id = :id::bigint"""
+_DELETE = """UPDATE messages SET body = :body::bytea, traits = 0, deleted_at = :now::bigint, deleted_by = :by,
+updated_at = :now::bigint, pinned_at = NULL, pinned_by = NULL WHERE id = :id::bigint"""
+_LAST_EDIT = "(SELECT action_id FROM edits WHERE message_id = :id::bigint)"
+
+
+class Messages(MessageRows):
+    """`MessageStore` on PostgreSQL."""
+
+    def __init__(
+        self, work: Work, standings: Standings, index: SearchIndex, chores: Chores, webhooks: Webhooks
+    ) -> None:
+        super().__init__(work.reads)
+        self._work = work
+        self._standings = standings
+        self._index = index
+        self._chores = chores
+        self._webhooks = webhooks
+
+    async def add(self, draft: Draft, act: GroupAct | None = None) -> Stored:
+        events = self._webhooks.wanted(draft.events)
+        placed: Placed = await self._work.lane.submit(Entry(draft, by_member=act is not None, events=events))
+        # No await for a new message, so that the callers go on in the order of the ids.
+        if placed.new:
+            if draft.traits & Trait.SEARCHABLE:
+                self._index.update_soon()
+            if events:
+                self._webhooks.queued(draft.events)
+            return Stored(new_row(draft, placed.id), new=True, before=placed.before)
+        row = await self.get(placed.id) if placed.id else None
+        if row is None:
+            if act is not None:  # the sender left, was removed, or the group was deleted meanwhile
+                await self._standings.group(act)
+            raise Refused("ERR_NOT_A_MEMBER")
+        return Stored(row, new=False)
+
+    async def _search(self, wanted: MessageFilter) -> list[ListedRow]:
+        return await self._index.search(wanted, await self._searched(wanted))
+
+    async def edit(
+        self, act: MessageAct, now: int, change: Callable[[MessageRow], Edited], announce: Callable[[MessageRow], Draft]
+    ) -> Stored:
+        async def attempt() -> Stored:
+            unit = Unit()
+            before = (await self._standings.see_message(unit, act)).message
+            after = change(before)
+            traits = after.traits | (before.traits & (Trait.REACTION | Trait.INTERACTED))
+            unit.do(_EDIT, body=after.body, traits=int(traits), now=now, by=act.by, id=before.id)
+            if after.mentions is not None:
+                unit.do("DELETE FROM mentions WHERE message_id = :id::bigint", id=before.id)
+                unit.do(
+                    "INSERT INTO mentions (message_id, uid, conversation_id)"
+                    f" SELECT :id::bigint, uid, :conversation FROM {texts('uids')} AS t (uid) ON CONFLICT DO NOTHING",
+                    id=before.id, conversation=before.conversation_id, uids=list(after.mentions),
+                )  # fmt: skip
+            if after.files is not None:
+                use_files(unit, "message", before.id, after.files, self._work.world.seconds())
+            self._index.replace(unit, before, after.body)
+            forget_last_edit(unit, before.id)
+            unit.do("INSERT INTO edits (message_id, action_id) VALUES (:id::bigint, :message_id::bigint)", id=before.id)
+            draft = announce(before._replace(
+                body=after.body, traits=int(traits), edited_at=now, edited_by=act.by, updated_at=now))  # fmt: skip
+            return await self._announce(unit, draft)
+
+        return await self._work.decide(("message", act.message_id), attempt)
+
+    async def delete(
+        self, act: MessageAct, now: int, empty: Callable[[MessageRow], bytes], announce: Callable[[MessageRow], Draft]
+    ) -> Stored:
+        async def attempt() -> Stored:
+            unit = Unit()
+            before = (await self._standings.see_message(unit, act)).message
+            body = empty(before)
+            unit.do(_DELETE, body=body, now=now, by=act.by, id=before.id)
+            for table in ("mentions", "reactions", "saves"):
+                unit.do(f"DELETE FROM {table} WHERE message_id = :id::bigint", id=before.id)
+            use_files(unit, "message", before.id, (), self._work.world.seconds())
+            self._index.replace(unit, before, None)
+            forget_last_edit(unit, before.id)  # its action message has the content
+            draft = announce(before._replace(
+                body=body, traits=0, deleted_at=now, deleted_by=act.by, updated_at=now, pinned_at=None,
+                pinned_by=None))  # fmt: skip
+            return await self._announce(unit, draft)
+
+        return await self._work.decide(("message", act.message_id), attempt)
+
+    async def _announce(self, unit: Unit, draft: Draft) -> Stored:
+        answer = await self._work.carry_out(unit, draft, self._webhooks.wanted(draft.events))
+        self._webhooks.queued(draft.events)
+        self._chores.added()
+        return stored(draft, answer)
+
+
+def forget_last_edit(unit: Unit, message_id: int) -> None:
+    """Delete the action message of a message's last edit, with all rows that belong to it."""
+    for table in TABLES_OF_MESSAGES:
+        unit.do(f"DELETE FROM {table} WHERE message_id = {_LAST_EDIT}", id=message_id)
+    unit.do(f"DELETE FROM messages WHERE id = {_LAST_EDIT}", id=message_id)
+    unit.do("DELETE FROM edits WHERE message_id = :id::bigint", id=message_id)

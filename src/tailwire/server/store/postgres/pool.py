@@ -1,0 +1,140 @@
+"""A few connections for reads and single writes. One whose state is unknown is thrown away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.store.postgres.connecting import UNUSABLE, Connection
+from tailwire.server.telemetry.logs import log
+
+UNREACHABLE_SECONDS = 5.0
+"""How long a request waits for a database that does not answer, before it is refused."""
+FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.02, 0.5
+RETRY_AFTER_SECONDS = 2.0
+_FULL = "Too many requests wait for the database. Nothing was changed: try again after Retry-After."
+_AWAY = "The database does not answer. Nothing was changed: try again after Retry-After."
+
+
+class Pool:
+    """Hands out connections, and makes them when they are needed.
+
+    Args:
+        connect: makes a connection.
+        size: how many there may be.
+        max_waiting: how many requests may wait for one.
+    """
+
+    def __init__(self, connect: Callable[[], Awaitable[Connection]], size: int, max_waiting: int) -> None:
+        self._connect = connect
+        self._size = size
+        self._max_waiting = max_waiting
+        self._idle: list[Connection] = []
+        self._all: set[Connection] = set()
+        self._used = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._closed = False
+        self._reachable = True
+
+    async def take(self) -> Connection:
+        """Return a connection. The caller must return it with `give` or `drop`.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE, too many wait, the database does not answer, or the pool is closed.
+        """
+        if self._closed:
+            raise Refused("ERR_UNAVAILABLE", retry_after=RETRY_AFTER_SECONDS)
+        if self._used >= self._size:
+            await self._turn()
+        else:
+            self._used += 1
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+            self._all.discard(connection)
+        try:
+            return await self._new()
+        except BaseException:
+            self._free()
+            raise
+
+    def give(self, connection: Connection) -> None:
+        """Return a connection that is idle again."""
+        if self._closed:
+            self.drop(connection)
+            return
+        self._idle.append(connection)
+        self._free()
+
+    def drop(self, connection: Connection) -> None:
+        """Return a connection whose state is unknown: it is closed."""
+        self._all.discard(connection)
+        connection.terminate()
+        self._free()
+
+    async def _turn(self) -> None:
+        if len(self._waiting) >= self._max_waiting:
+            raise Refused("ERR_UNAVAILABLE", _FULL, retry_after=RETRY_AFTER_SECONDS)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._free()  # granted at the same moment
+            elif turn in self._waiting:
+                self._waiting.remove(turn)
+            raise
+
+    def _free(self) -> None:
+        # Pass a place on to who waits longest.
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._used -= 1
+
+    async def _new(self) -> Connection:
+        clock = asyncio.get_running_loop().time
+        given_up_at = clock() + (UNREACHABLE_SECONDS if self._reachable else 0)
+        pause = FIRST_RETRY_SECONDS
+        while True:
+            try:
+                connection = await self._connect()
+            except UNUSABLE as e:
+                if self._closed or clock() >= given_up_at:
+                    if self._reachable:
+                        log.error("the database does not answer: %s; requests are refused with 503 until it does", e)
+                    self._reachable = False
+                    raise Refused("ERR_UNAVAILABLE", _AWAY, retry_after=RETRY_AFTER_SECONDS) from e
+            else:
+                if not self._reachable:
+                    log.warning("the database answers again")
+                self._reachable = True
+                self._all.add(connection)
+                return connection
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_RETRY_SECONDS)
+
+    async def close(self) -> None:
+        """Close the connections. Those in use are closed at once."""
+        self._closed = True
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            self._all.discard(connection)
+            try:
+                await connection.close(timeout=1)
+            except UNUSABLE as e:
+                log.debug("a connection to the database ended: %s", e)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close all connections at once."""
+        self._closed = True
+        for connection in self._all:
+            connection.terminate()
+        self._all.clear()

@@ -1,0 +1,73 @@
+"""Reactions to messages: writes."""
+
+from __future__ import annotations
+
+from tailwire.server.ports.records import ReactionRow, Trait
+from tailwire.server.ports.standing import MessageAct
+from tailwire.server.store.postgres.standings import Standings
+from tailwire.server.store.postgres.unit import Unit
+from tailwire.server.store.postgres.webhooks import Webhooks
+from tailwire.server.store.postgres.work import Work
+from tailwire.server.store.sql.reactions import Events, ReactionRows
+
+_FULL = """(SELECT count(DISTINCT reaction) FROM reactions WHERE message_id = :id::bigint AND reaction <> :reaction)
+>= :most::bigint"""
+_ADD = """INSERT INTO reactions (id, message_id, reaction, uid, reacted_at)
+VALUES (:number::bigint, :id::bigint, :reaction, :uid, :now::bigint) ON CONFLICT DO NOTHING"""
+_LEFT = """UPDATE messages SET updated_at = :now::bigint, traits = CASE WHEN EXISTS (SELECT FROM reactions
+WHERE message_id = :id::bigint) THEN traits ELSE traits & ~:trait::int END WHERE id = :id::bigint"""
+
+
+class Reactions(ReactionRows):
+    """`ReactionStore` on PostgreSQL."""
+
+    def __init__(self, work: Work, standings: Standings, webhooks: Webhooks) -> None:
+        super().__init__(work.reads)
+        self._work = work
+        self._standings = standings
+        self._webhooks = webhooks
+
+    async def add(
+        self, act: MessageAct, reaction: str, now: int, limit: int, events: Events | None = None
+    ) -> ReactionRow | None:
+        async def attempt() -> ReactionRow | None:
+            unit = Unit()
+            await self._standings.see_message(unit, act)
+            unit.until(_FULL, id=act.message_id, reaction=reaction, most=limit)
+            (number,) = await self._db.one("SELECT nextval('reactions_id_seq')")
+            row = ReactionRow(number, act.message_id, reaction, act.by, now)
+            unit.need(_ADD, number=number, id=act.message_id, reaction=reaction, uid=act.by, now=now)
+            unit.do(
+                "UPDATE messages SET traits = traits | :trait::int, updated_at = :now::bigint WHERE id = :id::bigint",
+                trait=int(Trait.REACTION), now=now, id=act.message_id,
+            )  # fmt: skip
+            return await self._reported(unit, row, events)
+
+        return await self._work.decide(("message", act.message_id), attempt)
+
+    async def remove(
+        self, act: MessageAct, reaction: str, now: int, events: Events | None = None
+    ) -> ReactionRow | None:
+        async def attempt() -> ReactionRow | None:
+            unit = Unit()
+            await self._standings.see_message(unit, act)
+            known = await self._db.one(
+                "SELECT id, reacted_at FROM reactions WHERE message_id = :id AND reaction = :reaction AND uid = :uid",
+                {"id": act.message_id, "reaction": reaction, "uid": act.by},
+            )
+            if known is None:
+                return None
+            row = ReactionRow(known[0], act.message_id, reaction, act.by, known[1])
+            unit.need("DELETE FROM reactions WHERE id = :number::bigint", number=row.id)
+            unit.do(_LEFT, now=now, id=act.message_id, trait=int(Trait.REACTION))
+            return await self._reported(unit, row, events)
+
+        return await self._work.decide(("message", act.message_id), attempt)
+
+    async def _reported(self, unit: Unit, row: ReactionRow, events: Events | None) -> ReactionRow | None:
+        reported = events(row) if events else ()
+        self._webhooks.queue(unit, reported)
+        if (await self._work.carry_out(unit)).ended is not None:
+            return None
+        self._webhooks.queued(reported)
+        return row

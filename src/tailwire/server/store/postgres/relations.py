@@ -1,0 +1,67 @@
+"""Blocks and friendships between users: writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tailwire.server.ports.records import Event
+from tailwire.server.store.postgres.unit import Unit
+from tailwire.server.store.postgres.webhooks import Webhooks
+from tailwire.server.store.postgres.work import Work, texts
+from tailwire.server.store.sql.relations import BlockRows, FriendRows
+
+
+class Blocks(BlockRows):
+    """`BlockStore` on PostgreSQL."""
+
+    def __init__(self, work: Work, webhooks: Webhooks) -> None:
+        super().__init__(work.reads)
+        self._work = work
+        self._webhooks = webhooks
+
+    async def add(self, uid: str, blocked: Sequence[str], now: int, events: Sequence[Event] = ()) -> None:
+        sql = (
+            "INSERT INTO blocks (uid, blocked, at)"
+            f" SELECT :uid, other, :now::bigint FROM {texts('others')} AS t (other) ON CONFLICT DO NOTHING"
+        )
+        await self._change(sql, uid, blocked, now, events)
+
+    async def remove(self, uid: str, blocked: Sequence[str], events: Sequence[Event] = ()) -> None:
+        sql = f"DELETE FROM blocks WHERE uid = :uid AND blocked IN {texts('others')}"
+        await self._change(sql, uid, blocked, 0, events)
+
+    async def _change(self, sql: str, uid: str, others: Sequence[str], now: int, events: Sequence[Event]) -> None:
+        unit = Unit()
+        unit.do(sql, uid=uid, others=list(others), now=now)
+        self._webhooks.queue(unit, events)
+        unit.tell("blocks", uid)
+        await self._work.carry_out(unit)
+        self._webhooks.queued(events)
+
+
+class Friends(FriendRows):
+    """`FriendStore` on PostgreSQL. A friendship is stored in both directions."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__(work.reads)
+        self._work = work
+
+    async def add(self, uid: str, friend: str, now: int, limit: int) -> str:
+        unit = Unit()
+        unit.until("EXISTS (SELECT FROM friends WHERE uid = :uid AND friend = :friend)", uid=uid, friend=friend)
+        for who in (uid, friend):
+            unit.until("(SELECT count(*) FROM friends WHERE uid = :who) >= :most::bigint", who=who, most=limit)
+        unit.do(
+            "INSERT INTO friends (uid, friend, at) VALUES (:uid, :friend, :now::bigint), (:friend, :uid, :now::bigint)",
+            uid=uid, friend=friend, now=now,
+        )  # fmt: skip
+        ended = (await self._work.carry_out(unit)).ended
+        return "" if ended is None else "known" if ended == 0 else "full"
+
+    async def remove(self, uid: str, friend: str) -> bool:
+        unit = Unit()
+        unit.do(
+            "DELETE FROM friends WHERE (uid = :uid AND friend = :friend) OR (uid = :friend AND friend = :uid)",
+            uid=uid, friend=friend,
+        )  # fmt: skip
+        return bool((await self._work.carry_out(unit)).results[0])

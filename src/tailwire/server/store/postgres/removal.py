@@ -1,0 +1,166 @@
+"""Permanent removal of users, groups, conversations and messages, with all that belongs to them. Ids are not reused.
+
+What has many messages is emptied in several steps before it is removed, so that no step holds up other writes for long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from tailwire.server.ports.conversations import ConversationKey, key_of
+from tailwire.server.ports.records import Event, MessageRow
+from tailwire.server.ports.standing import GroupAct, GroupStanding
+from tailwire.server.store.postgres.chores import Chores, add_chore
+from tailwire.server.store.postgres.messages import TABLES_OF_MESSAGES
+from tailwire.server.store.postgres.standings import Standings
+from tailwire.server.store.postgres.unit import Unit, Value
+from tailwire.server.store.postgres.webhooks import Webhooks
+from tailwire.server.store.postgres.work import Work, use_files
+from tailwire.server.store.sql.files import CONDEMNED
+
+MESSAGES_PER_STEP = 2_000
+
+_LAST = (
+    "coalesce((SELECT m.id FROM messages m WHERE m.conversation_id = c.conversation_id {which}"
+    " ORDER BY m.id DESC LIMIT 1), 0)"
+)
+_SHOWN = (
+    "AND m.id <= c.shown_message_id AND m.parent_id IS NULL AND NOT (m.category = 'action' AND m.type = 'message') AND"
+    " NOT (m.category = 'custom' AND convert_from(m.body, 'UTF8') IS JSON"
+    " AND convert_from(m.body, 'UTF8')::jsonb #> '{data,updateConversation}' IS NOT DISTINCT FROM 'false'::jsonb)"
+)
+_UPDATE_LAST = (
+    f"UPDATE conversations c SET last_message_id = {_LAST.format(which='')},"
+    f" shown_message_id = {_LAST.format(which=_SHOWN)} WHERE c.conversation_id IN (SELECT conversation_id FROM removed)"
+)
+_COUNT_REPLIES = (
+    "UPDATE messages p SET reply_count = (SELECT count(*) FROM messages r WHERE r.parent_id = p.id)"
+    " WHERE p.id IN (SELECT parent_id FROM removed)"
+)
+_RELEASE = (
+    "WITH gone AS (DELETE FROM file_uses WHERE place = 'message' AND key IN (SELECT CAST(id AS text) FROM removed)"
+    " RETURNING key, name) UPDATE files f SET unused_since = :now::bigint FROM (SELECT DISTINCT name FROM gone) AS g"
+    " WHERE f.name = g.name AND f.used < 2 AND NOT EXISTS (SELECT FROM file_uses u WHERE u.name = f.name"
+    " AND NOT (u.place = 'message' AND u.key IN (SELECT key FROM gone)))"
+)
+
+
+class Removal:
+    """`ports.store.Removal` on PostgreSQL."""
+
+    def __init__(self, work: Work, standings: Standings, chores: Chores, webhooks: Webhooks) -> None:
+        self._work = work
+        self._standings = standings
+        self._chores = chores
+        self._webhooks = webhooks
+
+    async def remove_user(
+        self, uid: str, *, with_messages: bool, anonymous: bool = False
+    ) -> tuple[list[str], list[str]]:
+        own = "(SELECT conversation_id FROM participants WHERE uid = :uid)"
+        theirs = f"(sender = :uid OR conversation_id IN {own})"
+        if with_messages:
+            await self._thin_out(theirs, {"uid": uid})
+        unit = Unit()
+        unit.rows("SELECT guid FROM members WHERE uid = :uid ORDER BY guid", uid=uid)
+        unit.rows("DELETE FROM auth_tokens WHERE uid = :uid RETURNING token_hash", uid=uid)
+        mine = "(SELECT guid FROM members WHERE uid = :uid)"
+        unit.do(f"UPDATE groups SET members_count = members_count - 1 WHERE guid IN {mine}", uid=uid)
+        if with_messages:
+            self._remove_messages(unit, theirs, {"uid": uid}, None)
+            for table in ("marks", "conversations"):
+                unit.do(f"DELETE FROM {table} WHERE conversation_id IN {own}", uid=uid)
+            unit.do(f"DELETE FROM participants WHERE conversation_id IN {own}", uid=uid)
+            unit.do(f"UPDATE files SET used = {CONDEMNED}, unused_since = 0 WHERE uid = :uid", uid=uid)
+        if with_messages or anonymous:
+            unit.do("UPDATE files SET uid = '', file_name = 'file' WHERE uid = :uid", uid=uid)
+            add_chore(unit, uid)
+        use_files(unit, "user", uid, (), self._work.world.seconds())
+        for table in ("users", "members", "bans", "saves", "subscriptions"):
+            unit.do(f"DELETE FROM {table} WHERE uid = :uid", uid=uid)
+        unit.do("DELETE FROM blocks WHERE uid = :uid OR blocked = :uid", uid=uid)
+        unit.do("DELETE FROM friends WHERE uid = :uid OR friend = :uid", uid=uid)
+        unit.tell("user", uid)
+        results = (await self._work.carry_out(unit)).results
+        self._chores.added()
+        return [row["guid"] for row in results[0]], [row["token_hash"] for row in results[1]]
+
+    async def remove_group(self, act: GroupAct, events: Callable[[GroupStanding], Sequence[Event]]) -> list[str]:
+        key = key_of("", act.guid, "group")
+
+        async def attempt() -> list[str]:
+            async def allowed(unit: Unit) -> None:
+                await self._standings.see_group(unit, act)
+
+            await self._thin_out("conversation_id = :conversation", {"conversation": key}, allowed)
+            unit = Unit()
+            reported = events(await self._standings.see_group(unit, act))
+            unit.rows("SELECT uid FROM members WHERE guid = :guid ORDER BY uid", guid=act.guid)
+            self._remove_conversation(unit, key)
+            use_files(unit, "group", act.guid, (), self._work.world.seconds())
+            for table in ("members", "bans", "groups"):
+                unit.do(f"DELETE FROM {table} WHERE guid = :guid", guid=act.guid)
+            self._webhooks.queue(unit, reported)
+            unit.tell("group", act.guid)
+            results = (await self._work.carry_out(unit)).results
+            self._webhooks.queued(reported)
+            self._chores.added()
+            return [row["uid"] for row in results[0]]
+
+        return await self._work.decide(("group", act.guid), attempt)
+
+    async def remove_conversation(self, conversation_id: ConversationKey) -> None:
+        await self._thin_out("conversation_id = :conversation", {"conversation": conversation_id})
+        unit = Unit()
+        self._remove_conversation(unit, conversation_id)
+        await self._work.carry_out(unit)
+        self._chores.added()
+
+    async def remove_message(self, message: MessageRow) -> None:
+        unit = Unit()
+        self._remove_messages(unit, "id = :id::bigint", {"id": message.id}, None)
+        await self._work.carry_out(unit)
+        self._chores.added()
+
+    async def _thin_out(
+        self, which: str, values: dict[str, Value], allowed: Callable[[Unit], Awaitable[None]] | None = None
+    ) -> None:
+        # Removes messages step by step until few are left.
+        while True:
+            unit = Unit()
+            if allowed is not None:
+                await allowed(unit)
+            unit.until(
+                f"(SELECT count(*) FROM (SELECT FROM messages WHERE {which} LIMIT {MESSAGES_PER_STEP}) AS m)"
+                f" < {MESSAGES_PER_STEP}",
+                **values,
+            )
+            self._remove_messages(unit, which, values, MESSAGES_PER_STEP)
+            if (await self._work.carry_out(unit)).ended is not None:
+                return
+
+    def _remove_conversation(self, unit: Unit, conversation_id: ConversationKey) -> None:
+        self._remove_messages(unit, "conversation_id = :conversation", {"conversation": conversation_id}, None)
+        for table in ("conversations", "marks", "receipts", "participants"):
+            unit.do(f"DELETE FROM {table} WHERE conversation_id = :conversation", conversation=conversation_id)
+
+    def _remove_messages(self, unit: Unit, which: str, values: dict[str, Value], most: int | None) -> None:
+        limit = f"LIMIT {most}" if most is not None else ""
+        unit.do("DROP TABLE IF EXISTS removed")
+        unit.do(
+            "CREATE TEMPORARY TABLE removed ON COMMIT DROP AS"
+            f" SELECT id, conversation_id, parent_id FROM messages WHERE {which} {limit}",
+            **values,
+        )
+        # The action message of an edit has the content, and may be of another sender.
+        unit.do(
+            "INSERT INTO removed SELECT m.id, m.conversation_id, m.parent_id FROM messages m WHERE m.id IN"
+            " (SELECT action_id FROM edits WHERE message_id IN (SELECT id FROM removed))"
+            " AND m.id NOT IN (SELECT id FROM removed)"
+        )
+        for table in (*TABLES_OF_MESSAGES, "words"):
+            unit.do(f"DELETE FROM {table} WHERE message_id IN (SELECT id FROM removed)")
+        unit.do(_RELEASE, now=self._work.world.seconds())
+        unit.do("DELETE FROM messages WHERE id IN (SELECT id FROM removed)")
+        unit.do(_UPDATE_LAST)
+        unit.do(_COUNT_REPLIES)

@@ -1,0 +1,193 @@
+"""Full-text search: words of messages in an index, and a look through those that are not in it yet.
+
+One process at a time indexes, behind the writes: no send waits for it. A search looks up the messages up to the id in
+`words_until` in the index, and reads those after it. Whoever finds that too many are left indexes them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tailwire.server.ports.conversations import ConversationKey
+from tailwire.server.ports.filters import MessageFilter
+from tailwire.server.ports.records import ListedRow, MessageRow, Trait
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.world import World
+from tailwire.server.store.postgres.connecting import UNUSABLE, Connection, connect_reader
+from tailwire.server.store.postgres.database import Database
+from tailwire.server.store.postgres.unit import Unit
+from tailwire.server.store.sql.listing import list_messages, parameters
+from tailwire.server.store.sql.words import place, text_of, words_of
+from tailwire.server.telemetry.logs import log
+
+MESSAGES_PER_STEP = 500
+MAX_TAIL = 2_000  # messages that a search looks through
+IDLE_SECONDS = 0.25
+RETRY_SECONDS = 5.0
+STEP_SECONDS = 10.0
+_LOCK = 7308897  # held by the process that indexes
+_TYPED = re.compile(r"\w+")
+
+_UNTIL = "SELECT id FROM words_until"
+_NEXT = """SELECT m.id, m.conversation_id, m.body, m.traits, m.deleted_at FROM messages m
+WHERE m.id > ? ORDER BY m.id LIMIT ?"""
+_LEFT = "SELECT count(*) FROM (SELECT 1 FROM messages m WHERE m.id > (SELECT id FROM words_until) LIMIT ?) AS n"
+# If another process has gone on meanwhile, nothing is stored. What an edit or a deletion has stored since stays.
+_INDEX = """
+WITH step AS (UPDATE words_until SET id = :last WHERE id = :begun RETURNING id)
+INSERT INTO words (message_id, words)
+SELECT w.id, array_to_tsvector(string_to_array(w.words, ' '))
+FROM step, unnest(CAST(:ids AS BIGINT[]), CAST(:words AS TEXT[])) AS w (id, words) ORDER BY w.id
+ON CONFLICT (message_id) DO NOTHING
+"""
+_STORE_WORDS = """
+INSERT INTO words (message_id, words) VALUES (:id::bigint, array_to_tsvector(string_to_array(:words, ' ')))
+ON CONFLICT (message_id) DO UPDATE SET words = excluded.words
+"""
+
+
+def lexemes(conversation: ConversationKey, text: str) -> str:
+    """Return what is indexed of a message: its words and that of its conversation, separated by spaces."""
+    return " ".join([_word_of(conversation), *words_of(text)])
+
+
+def _word_of(conversation: ConversationKey) -> str:
+    return "/" + place(conversation)  # no word of a text begins so
+
+
+def query(words: Sequence[str], conversations: Sequence[ConversationKey]) -> str:
+    """Return the query of the index: all words, the last one as a prefix, in some conversations or all."""
+    asked = " & ".join([*(f"'{word}'" for word in words[:-1]), f"'{words[-1]}':*"])
+    if conversations:
+        asked += " & (" + " | ".join(f"'{_word_of(one)}'" for one in conversations) + ")"
+    return asked
+
+
+def typed_words(search: str) -> list[str]:
+    """Return the words of a search, in order."""
+    return [word for typed in _TYPED.findall(search) for word in words_of(typed)]
+
+
+def has_words(text: str, words: Sequence[str]) -> bool:
+    """Return whether a text has all words, the last one as a prefix."""
+    found = words_of(text)
+    return set(words[:-1]) <= set(found) and any(word.startswith(words[-1]) for word in found)
+
+
+class SearchIndex:
+    """Searches, and indexes messages in the background if no other process does."""
+
+    def __init__(self, database: Database, world: World) -> None:
+        self._db = database
+        self._world = world
+        self._wanted = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._lock: Connection | None = None
+        self._stopped = False
+
+    def update_soon(self) -> None:
+        """After a write of messages: index them soon."""
+        self._wanted.set()
+        if self._task is None and not self._stopped:
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire search index")
+
+    def replace(self, unit: Unit, before: MessageRow, after: bytes | None) -> None:
+        """Add to the unit that changes or deletes (`after` is None) a message: change what is indexed of it.
+
+        Also if it is not indexed yet: then a process that has read the earlier text cannot store that afterwards.
+        """
+        text = text_of(after) if after is not None else ""
+        words = lexemes(before.conversation_id, text) if text else ""
+        unit.do(_STORE_WORDS, id=before.id, words=words)
+
+    async def until(self) -> int:
+        """Return up to which id messages are indexed."""
+        return int((await self._db.one(_UNTIL))[0])
+
+    async def update(self, left: int = 0) -> None:
+        """Index messages until at most some are left."""
+        while True:
+            (waiting,) = await self._db.one(_LEFT, (left + 1,))
+            if waiting <= left or not await self._step():
+                return
+
+    async def _step(self) -> bool:
+        # Return whether there was anything to index.
+        begun = await self.until()
+        rows = await self._db.rows(_NEXT, (begun, MESSAGES_PER_STEP))
+        if not rows:
+            return False
+        found = [
+            (number, lexemes(conversation, text_of(body)))
+            for number, conversation, body, traits, deleted_at in rows
+            if traits & Trait.SEARCHABLE and deleted_at is None
+        ]
+        ids, words = [number for number, _ in found], [words for _, words in found]
+        await self._db.run(_INDEX, {"begun": begun, "last": rows[-1][0], "ids": ids, "words": words})
+        return True
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                if await self._is_mine():
+                    await self._wanted.wait()
+                    self._wanted.clear()
+                    await self.update()
+                    await asyncio.sleep(IDLE_SECONDS)  # messages that come together are indexed together
+                    continue
+            except (*UNUSABLE, Refused) as e:
+                log.warning("messages are not indexed for the search at the moment: %s", e)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _is_mine(self) -> bool:
+        # Return whether this process is the one that indexes: the lock lasts as long as its connection.
+        if self._lock is not None and not self._lock.is_closed():
+            return True
+        connection = await connect_reader(self._db.url, STEP_SECONDS)
+        if await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK, timeout=STEP_SECONDS):
+            self._lock = connection
+            return True
+        await connection.close(timeout=1)
+        return False
+
+    def stop(self) -> None:
+        """Index nothing more."""
+        self._stopped = True
+        if self._task is not None:
+            self._task.cancel()
+        if self._lock is not None:
+            self._lock.terminate()
+            self._lock = None
+
+    async def search(self, wanted: MessageFilter, conversations: Sequence[ConversationKey]) -> list[ListedRow]:
+        """Return the messages with the words of a filter.
+
+        Args:
+            conversations: where the words are looked up; none to look everywhere. The filter is applied in any case.
+        """
+        words = typed_words(wanted.search)
+        if not words:
+            return []
+        in_order_of_ids = not (wanted.pinned or wanted.saved)
+        await self.update(MAX_TAIL if in_order_of_ids else 0)
+        until = await self.until()
+        indexed = await self._indexed(wanted, query(words, conversations), until)
+        tail = await self._tail(wanted, words, until) if in_order_of_ids else []
+        found = indexed + tail if wanted.newer else tail + indexed
+        return found[wanted.offset : wanted.offset + wanted.limit]
+
+    async def _indexed(self, wanted: MessageFilter, asked: str, until: int) -> list[ListedRow]:
+        # The first matches up to an id, without the offset.
+        first = replace(wanted, offset=0, limit=wanted.offset + wanted.limit)
+        values = parameters(first) | {"search": asked, "indexed": until}
+        rows = await self._db.long_rows(list_messages(first.shape(), "postgresql", "indexed"), values)
+        return list(map(ListedRow._make, rows))
+
+    async def _tail(self, wanted: MessageFilter, words: Sequence[str], until: int) -> list[ListedRow]:
+        asked = replace(wanted, search="", offset=0, limit=2 * MAX_TAIL, traits=wanted.traits | Trait.SEARCHABLE)
+        sql = list_messages(asked.shape(), "postgresql", "tail")
+        rows = await self._db.long_rows(sql, parameters(asked) | {"indexed": until})
+        return [row for row in map(ListedRow._make, rows) if has_words(text_of(row.body), words)]

@@ -1,0 +1,99 @@
+"""Reads the standing for an act together with a fingerprint of it, which the write compares."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from tailwire.server.ports.records import BanRow, GroupRow, MemberRow, MessageRow
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.standing import GroupAct, GroupStanding, MessageAct, MessageStanding
+from tailwire.server.store.postgres.unit import Unit
+from tailwire.server.store.sql.connection import Connection
+
+
+def _columns(alias: str, row: Any) -> list[str]:
+    names = row._fields if hasattr(row, "_fields") else [f.name for f in dataclasses.fields(row)]
+    return [f"{alias}.{name}" for name in names]
+
+
+def _versions(*aliases: str) -> str:
+    # xmin changes with each change of a row, and is NULL for a row that is missing.
+    return ", ".join(f"coalesce(CAST({alias}.xmin AS text), '-')" for alias in aliases)
+
+
+_GROUP_FROM = """FROM groups g
+LEFT JOIN members b ON b.guid = g.guid AND b.uid = :by LEFT JOIN bans bb ON bb.guid = g.guid AND bb.uid = :by
+LEFT JOIN members o ON o.guid = g.guid AND o.uid = :subject LEFT JOIN bans ob ON ob.guid = g.guid AND ob.uid = :subject
+WHERE g.guid = :guid"""
+_ON_GROUPS = "(SELECT count(*) FROM members n WHERE n.uid = :subject)"
+_GROUP_SEEN = f"concat_ws(' ', {_versions('g', 'b', 'bb', 'o', 'ob')}, {_ON_GROUPS})"
+_PARTS = (("g", GroupRow), ("b", MemberRow), ("bb", BanRow), ("o", MemberRow), ("ob", BanRow))
+_GROUP_COLUMNS = ", ".join(name for alias, row in _PARTS for name in _columns(alias, row))
+_GROUP_STANDING = f"SELECT {_GROUP_SEEN}, {_ON_GROUPS}, {_GROUP_COLUMNS} {_GROUP_FROM}"
+
+_MESSAGE_FROM = """FROM messages m
+LEFT JOIN members b ON m.receiver_type = 'group' AND b.guid = m.receiver AND b.uid = :by
+LEFT JOIN groups g ON m.receiver_type = 'group' AND g.guid = m.receiver
+WHERE m.id = CAST(:id AS bigint)"""
+_BLOCKED_BY = """CASE WHEN m.receiver_type = 'user' THEN coalesce((SELECT k.uid FROM blocks k
+WHERE (k.uid = m.sender AND k.blocked = m.receiver) OR (k.uid = m.receiver AND k.blocked = m.sender)
+ORDER BY CASE WHEN k.uid = :by THEN 0 ELSE 1 END LIMIT 1), '') ELSE '' END"""
+_MESSAGE_SEEN = f"concat_ws(' ', {_versions('m', 'b')}, coalesce(g.owner, '-'), {_BLOCKED_BY})"
+_MESSAGE_COLUMNS = ", ".join([*_columns("m", MessageRow), *_columns("b", MemberRow)])
+_MESSAGE_STANDING = f"SELECT {_MESSAGE_SEEN}, g.owner, {_BLOCKED_BY}, {_MESSAGE_COLUMNS} {_MESSAGE_FROM}"
+
+
+class Standings:
+    """`ports.store.Standings` on PostgreSQL."""
+
+    def __init__(self, reads: Connection) -> None:
+        self._reads = reads
+
+    async def group(self, act: GroupAct) -> GroupStanding:
+        return await self.see_group(Unit(), act)
+
+    async def message(self, act: MessageAct) -> MessageStanding:
+        return await self.see_message(Unit(), act)
+
+    async def see_group(self, unit: Unit, act: GroupAct) -> GroupStanding:
+        """Return the standing for an act in a group. The unit is carried out only if it still holds.
+
+        Raises:
+            Refused: the act is refused, or ERR_GUID_NOT_FOUND.
+        """
+        values: dict[str, Any] = {"guid": act.guid, "by": act.by, "subject": act.on}
+        row = await self._reads.one(_GROUP_STANDING, values)
+        if row is None:
+            raise Refused("ERR_GUID_NOT_FOUND")
+        found: list[Any] = []
+        start = 2
+        for _, kind in _PARTS:
+            end = start + len(dataclasses.fields(kind))
+            found.append(kind(*row[start:end]) if row[start] is not None else None)
+            start = end
+        group, member, ban, other, other_ban = found
+        standing = GroupStanding(group, member, ban, other, other_ban, row[1])
+        act.allowed(standing)
+        unit.seen(f"(SELECT {_GROUP_SEEN} {_GROUP_FROM}) = :seen", seen=row[0], **values)
+        return standing
+
+    async def see_message(self, unit: Unit, act: MessageAct) -> MessageStanding:
+        """Return the standing for an act on a message. The unit is carried out only if it still holds.
+
+        Raises:
+            Refused: the act is refused, or ERR_MESSAGE_ID_NOT_FOUND.
+        """
+        values: dict[str, Any] = {"id": act.message_id, "by": act.by}
+        row = await self._reads.one(_MESSAGE_STANDING, values)
+        if row is None:
+            raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"id": str(act.message_id)})
+        end = 3 + len(MessageRow._fields)
+        message = MessageRow(*row[3:end])
+        if message.receiver_type == "user":
+            standing = MessageStanding(message, blocked_by=row[2])
+        else:
+            standing = MessageStanding(message, MemberRow(*row[end:]) if row[end] is not None else None, row[1])
+        act.allowed(standing)
+        unit.seen(f"(SELECT {_MESSAGE_SEEN} {_MESSAGE_FROM}) = :seen", seen=row[0], **values)
+        return standing

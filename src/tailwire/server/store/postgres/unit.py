@@ -1,0 +1,97 @@
+"""One write that depends on what was read: conditions and statements, carried out together within the database.
+
+A process reads, decides, and describes what to do as a unit of work. The unit says what was read (`seen`). If that has
+changed meanwhile, nothing is done, and the process decides again. So no transaction waits for a process.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+Value = str | int | bytes | bool | None | Sequence[str] | Sequence[int]
+_NAMED = re.compile(r"(?<![:\w]):([a-z_]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a unit has done.
+
+    Attributes:
+        again: nothing was done, because what the unit has seen has changed.
+        results: of its `do`, `need` and `rows`, in order: numbers of rows, and lists of rows.
+        ended: the step at which it ended early; None if it was carried out to its end.
+        message_id: the id of its message; 0 if it has none.
+        before: the id of the message before it in its conversation.
+    """
+
+    again: bool = False
+    results: tuple[Any, ...] = ()
+    ended: int | None = None
+    message_id: int = 0
+    before: int = 0
+
+
+class Unit:
+    """Steps in their order.
+
+    In statements `:name` stands for a value of that name. Values arrive as text and are cast where another type is
+    needed (`:now::bigint`, `:body::bytea`); `:names` of a list is JSON. Two values are given to every step:
+    `:message_id` is the id of the unit's message, `:last_id` the highest id before the batch.
+    """
+
+    __slots__ = ("_encoded", "_steps", "changes")
+
+    def __init__(self) -> None:
+        self._encoded = b""
+        self._steps: list[tuple[str, str, dict[str, Any]]] = []
+        self.changes: list[tuple[str, str]] = []
+
+    def seen(self, condition: str, **values: Value) -> None:
+        """Do nothing unless a condition holds that was true when it was read. Comes before all changes."""
+        self._step("seen", condition, values)
+
+    def until(self, condition: str, **values: Value) -> None:
+        """End the unit here if a condition holds."""
+        self._step("until", condition, values)
+
+    def do(self, statement: str, **values: Value) -> None:
+        """Run a statement; the number of its rows is a result."""
+        self._step("do", statement, values)
+
+    def need(self, statement: str, **values: Value) -> None:
+        """Run a statement, and end the unit here if it changes no row; the number of its rows is a result."""
+        self._step("need", statement, values)
+
+    def rows(self, statement: str, **values: Value) -> None:
+        """Run a statement that returns rows; they are a result, as a list of objects."""
+        self._step("rows", statement, values)
+
+    def tell(self, kind: str, key: str) -> None:
+        """Tell all processes to forget what they keep in memory about something."""
+        self.changes.append((kind, key))
+
+    def _step(self, kind: str, statement: str, values: dict[str, Any]) -> None:
+        encoded = {k: "\\x" + v.hex() if isinstance(v, bytes) else v for k, v in values.items()}
+        self._steps.append((kind, positional(statement), encoded))
+
+    def encode(self, draft: int | None) -> bytes:
+        """Return the unit as the database takes it. Nothing may be added afterwards.
+
+        Args:
+            draft: the number of its message among the drafts of the batch, from 1.
+        """
+        if not self._encoded:
+            self._encoded = msgspec.json.encode({"steps": self._steps, "changes": self.changes})[1:]
+        return b'{"draft":%b,' % (b"null" if draft is None else b"%d" % draft) + self._encoded
+
+
+@lru_cache(maxsize=1024)
+def positional(statement: str) -> str:
+    """Return a statement with named values as the database's function runs it."""
+    return _NAMED.sub(r"($1 ->> '\1')", statement)

@@ -1,0 +1,73 @@
+"""Users: writes of several statements."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tailwire.server.ports.file_names import named_files
+from tailwire.server.ports.records import UserRow
+from tailwire.server.store.postgres.chores import Chores
+from tailwire.server.store.postgres.unit import Unit
+from tailwire.server.store.postgres.work import Work, as_row, insert, texts, update, use_files
+from tailwire.server.store.sql.users import CHANGEABLE, COLUMNS, NAMES, UserRows
+
+
+class Users(UserRows):
+    """`UserStore` on PostgreSQL."""
+
+    def __init__(self, work: Work, chores: Chores) -> None:
+        super().__init__(work.reads)
+        self._work = work
+        self._chores = chores
+
+    async def add(self, user: UserRow) -> bool:
+        unit = Unit()
+        unit.need(f"{insert('users', NAMES)} ON CONFLICT DO NOTHING", row=as_row(dataclasses.asdict(user)))
+        if names := named_files(user.avatar, user.link, user.metadata):
+            use_files(unit, "user", user.uid, names, self._work.world.seconds())
+        unit.tell("user", user.uid)
+        return (await self._work.carry_out(unit)).ended is None
+
+    async def change(self, uid: str, columns: Mapping[str, object]) -> UserRow | None:
+        if not columns.keys() <= CHANGEABLE:
+            raise ValueError(f"these columns of a user cannot be changed: {columns.keys() - CHANGEABLE}")
+        changes: dict[str, Any] = dict(columns)
+
+        async def attempt() -> UserRow | None:
+            row = await self._db.one(f"SELECT CAST(xmin AS text), {COLUMNS} FROM users WHERE uid = :uid", {"uid": uid})
+            if row is None:
+                return None
+            user = dataclasses.replace(UserRow(*row[1:]), **changes)
+            unit = Unit()
+            unit.seen("(SELECT xmin::text FROM users WHERE uid = :uid) = :seen", uid=uid, seen=row[0])
+            if changes:
+                unit.do(update("users", changes, "uid = :uid"), row=as_row(changes), uid=uid)
+            names = named_files(user.avatar, user.link, user.metadata)
+            use_files(unit, "user", uid, names, self._work.world.seconds())
+            unit.tell("user", uid)
+            await self._work.carry_out(unit)
+            self._chores.added()
+            return user
+
+        return await self._work.decide(("user", uid), attempt)
+
+    async def deactivate(self, uids: Sequence[str], at: int | None) -> tuple[list[str], list[tuple[str, str]]]:
+        unit = Unit()
+        was = "IS NULL" if at is not None else "IS NOT NULL"
+        unit.rows(
+            f"UPDATE users SET deactivated_at = :at::bigint WHERE deactivated_at {was} AND uid IN {texts('uids')}"
+            " RETURNING uid",
+            at=at, uids=list(uids),
+        )  # fmt: skip
+        if at is not None:
+            unit.rows(
+                f"DELETE FROM auth_tokens WHERE uid IN {texts('uids')} RETURNING uid, token_hash", uids=list(uids)
+            )
+        for uid in uids:
+            unit.tell("user", uid)
+        results = (await self._work.carry_out(unit)).results
+        done = {row["uid"] for row in results[0]}
+        tokens = [(row["uid"], row["token_hash"]) for row in results[1]] if at is not None else []
+        return [uid for uid in dict.fromkeys(uids) if uid in done], tokens

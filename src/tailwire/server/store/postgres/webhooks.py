@@ -1,0 +1,96 @@
+"""Webhooks: writes, and the triggers in memory, because every change asks which webhooks want its event."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+
+from tailwire.server.ports.records import Event
+from tailwire.server.ports.webhook_records import WebhookRow
+from tailwire.server.store.postgres.deliveries import Deliveries
+from tailwire.server.store.postgres.drafts import QueuedEvent
+from tailwire.server.store.postgres.unit import Unit
+from tailwire.server.store.postgres.work import Work, as_row, queue
+from tailwire.server.store.sql.webhooks import CHANGED, COLUMNS, TRIGGERS, WebhookRows
+
+
+class Webhooks(WebhookRows):
+    """`WebhookStore` on PostgreSQL. `load` reads the triggers."""
+
+    def __init__(self, work: Work, deliveries: Deliveries) -> None:
+        super().__init__(work.reads)
+        self._work = work
+        self._deliveries = deliveries
+        self._by_trigger: dict[str, list[str]] = {}
+        self._on_queued: Callable[[], None] | None = None
+
+    def on_queued(self, call: Callable[[], None]) -> None:
+        self._on_queued = call
+
+    @property
+    def enabled(self) -> bool:
+        return bool(self._by_trigger)
+
+    async def load(self) -> None:
+        """Read which webhooks want which events."""
+        found: dict[str, list[str]] = {}
+        for number, triggers in await self._db.rows(f"{TRIGGERS} ORDER BY id"):
+            for trigger in triggers.split(","):
+                found.setdefault(trigger, []).append(number)
+        self._by_trigger = found
+
+    async def put(self, webhook: WebhookRow, *, new: bool = True) -> bool:
+        unit = Unit()
+        known = "NOT EXISTS" if not new else "EXISTS"
+        unit.until(f"{known} (SELECT FROM webhooks WHERE id = :id)", id=webhook.id)
+        unit.do(
+            f"INSERT INTO webhooks ({COLUMNS}) SELECT {COLUMNS} FROM jsonb_populate_record(NULL::webhooks, :row::jsonb)"
+            f" ON CONFLICT (id) DO UPDATE SET {CHANGED}",
+            row=as_row(dataclasses.asdict(webhook)),
+        )
+        unit.tell("webhook", webhook.id)
+        if (await self._work.carry_out(unit)).ended is not None:
+            return False
+        await self.load()
+        return True
+
+    async def remove(self, webhook_id: str) -> bool:
+        unit = Unit()
+        unit.do("DELETE FROM webhooks WHERE id = :id", id=webhook_id)
+        unit.do("DELETE FROM deliveries WHERE webhook = :id", id=webhook_id)
+        unit.do("DELETE FROM webhook_states WHERE webhook = :id", id=webhook_id)
+        unit.tell("webhook", webhook_id)
+        answer = await self._work.carry_out(unit)
+        self._deliveries.forget(webhook_id)
+        await self.load()
+        return bool(answer.results[0])
+
+    async def add_events(self, events: list[Event]) -> None:
+        if not self._by_trigger:
+            return
+        unit = Unit()
+        self.queue(unit, events)
+        await self._work.carry_out(unit)
+        self.queued(events)
+
+    def wanted(self, events: Iterable[Event]) -> tuple[QueuedEvent, ...]:
+        """Return the events of a change, for each webhook that wants them."""
+        if not self._by_trigger:
+            return ()
+        return tuple(
+            QueuedEvent(webhook, event.trigger, event.data)
+            for event in events
+            for webhook in self._by_trigger.get(event.trigger, ())
+        )
+
+    def queue(self, unit: Unit, events: Iterable[Event]) -> None:
+        """Add the events of a change that has no message to its unit."""
+        queue(unit, self.wanted(events), self._work.world.seconds())
+
+    def queued(self, events: Iterable[Event]) -> None:
+        """After the commit of a change: count its events, and report them."""
+        wanted = self.wanted(events)
+        for event in wanted:
+            self._deliveries.added(event.webhook)
+        if wanted and self._on_queued is not None:
+            self._on_queued()

@@ -1,0 +1,170 @@
+"""What the nouns write with: decisions on what was read, made again when another write was faster."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import msgspec
+
+from tailwire.server.ports.records import Draft, MessageRow, Stored
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.world import World
+from tailwire.server.store.postgres.drafts import Entry, QueuedEvent
+from tailwire.server.store.postgres.lane import Lane
+from tailwire.server.store.postgres.unit import Answer, Unit
+from tailwire.server.store.sql.connection import Connection
+
+T = TypeVar("T")
+MAX_TRIES = 20
+"""How often a decision is made again. Within one process decisions about the same thing take turns, so that only
+other processes and sends can be faster."""
+
+
+class OvertakenError(Exception):
+    """What a decision was based on has changed before it was written. Nothing was done."""
+
+
+class Turns:
+    """Lets decisions about the same thing take turns, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._locks: dict[object, tuple[asyncio.Lock, int]] = {}
+
+    @asynccontextmanager
+    async def of(self, key: object) -> AsyncIterator[None]:
+        """Wait for the turn of a key, and hold it within the context."""
+        lock, users = self._locks.get(key) or (asyncio.Lock(), 0)
+        self._locks[key] = lock, users + 1
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._locks[key]
+            if users == 1:
+                del self._locks[key]
+            else:
+                self._locks[key] = lock, users - 1
+
+
+class Work:
+    """Reads, and writes that depend on them.
+
+    Attributes:
+        reads: the connections for reads.
+        lane: carries the writes.
+    """
+
+    def __init__(self, reads: Connection, lane: Lane, world: World) -> None:
+        self.reads = reads
+        self.lane = lane
+        self.world = world
+        self._turns = Turns()
+
+    async def carry_out(self, unit: Unit, draft: Draft | None = None, events: tuple[QueuedEvent, ...] = ()) -> Answer:
+        """Write a unit, with the message that announces it.
+
+        Raises:
+            OvertakenError: what it has seen has changed.
+        """
+        answer: Answer = await self.lane.submit(Entry(draft, unit, events=events))
+        if answer.again:
+            raise OvertakenError
+        return answer
+
+    async def decide(self, key: object, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of an attempt that reads, decides and writes, made again while others are faster.
+
+        Args:
+            key: what the decision is about; decisions of this process about it take turns.
+
+        Raises:
+            Refused: as the attempt; ERR_UNAVAILABLE after `MAX_TRIES`.
+        """
+        async with self._turns.of(key):
+            for _ in range(MAX_TRIES):
+                try:
+                    return await attempt()
+                except OvertakenError:
+                    continue
+        raise Refused(
+            "ERR_UNAVAILABLE", "Others change the same thing. Nothing was stored; try again.", retry_after=1.0
+        )
+
+
+def stored(draft: Draft, answer: Answer) -> Stored:
+    """Return the result of a unit's message."""
+    return Stored(new_row(draft, answer.message_id), new=True, before=answer.before)
+
+
+def new_row(d: Draft, message_id: int) -> MessageRow:
+    """Return the row of a draft that was stored now."""
+    return MessageRow(
+        message_id, d.conversation_id, d.sender, d.receiver, d.receiver_type, d.category, d.type,
+        d.sent_at, d.sent_at, None, None, None, None, None, None, d.body,
+        d.parent_id, 0, None, None, d.quoted_id, d.traits,
+    )  # fmt: skip
+
+
+def insert(table: str, columns: Iterable[str]) -> str:
+    """Return the statement that inserts `:row`, made by `as_row`."""
+    names = ", ".join(columns)
+    return f"INSERT INTO {table} ({names}) SELECT {names} FROM jsonb_populate_record(NULL::{table}, :row::jsonb)"
+
+
+def update(table: str, columns: Iterable[str], where: str) -> str:
+    """Return the statement that sets columns to those of `:row`, made by `as_row`."""
+    names = ", ".join(columns)
+    source = f"SELECT {names} FROM jsonb_populate_record(NULL::{table}, :row::jsonb)"
+    return f"UPDATE {table} SET ({names}) = ({source}) WHERE {where}"
+
+
+def as_row(columns: Mapping[str, object]) -> str:
+    """Return columns as the value `:row`."""
+    return msgspec.json.encode(columns).decode()
+
+
+def texts(name: str) -> str:
+    """Return the expression for the texts of a list that is a value of that name."""
+    return f"(SELECT jsonb_array_elements_text(:{name}::jsonb))"
+
+
+def queue(unit: Unit, events: Sequence[QueuedEvent], now: int) -> None:
+    """Queue events that report a change which has no message."""
+    for event in events:
+        unit.do(
+            "INSERT INTO deliveries (webhook, trigger, body, attempt, due_at, queued_at)"
+            " VALUES (:webhook, :trigger, :body::bytea, 0, 0, :now::bigint)",
+            webhook=event.webhook, trigger=event.trigger, body=event.body or b'{"message":null}', now=now,
+        )  # fmt: skip
+
+
+def use_files(unit: Unit, place: str, key: str | int, names: Iterable[str], now: int) -> None:
+    """Store that a message, user or group refers to these files and to no others.
+
+    Args:
+        place: `message`, `user` or `group`.
+        key: the id, uid or guid.
+    """
+    values: dict[str, Any] = {"place": place, "key": str(key), "names": sorted(set(names)), "now": now}
+    if values["names"]:
+        unit.do(
+            f"UPDATE files SET used = 1, unused_since = NULL WHERE used < 2 AND name IN {texts('names')} AND NOT EXISTS"
+            " (SELECT FROM file_uses u WHERE u.place = :place AND u.key = :key AND u.name = files.name)",
+            **values,
+        )
+        unit.do(
+            "INSERT INTO file_uses (place, key, name) SELECT :place, :key, f.name FROM files f"
+            f" WHERE f.used < 2 AND f.name IN {texts('names')} ON CONFLICT DO NOTHING",
+            **values,
+        )
+    # The uses that the statement deletes are still there for its other part.
+    unit.do(
+        "WITH gone AS (DELETE FROM file_uses WHERE place = :place AND key = :key"
+        f" AND name NOT IN {texts('names')} RETURNING name)"
+        " UPDATE files f SET unused_since = :now::bigint FROM gone WHERE f.name = gone.name AND f.used < 2"
+        " AND NOT EXISTS (SELECT FROM file_uses u WHERE u.name = f.name AND NOT (u.place = :place AND u.key = :key))",
+        **values,
+    )

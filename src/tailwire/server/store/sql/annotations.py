@@ -1,0 +1,54 @@
+"""What users attach to messages beside reactions: reads, and writes of one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tailwire.server.store.sql.connection import Connection
+
+_FOLLOWED = (
+    "FROM subscriptions s JOIN messages m ON m.id = s.message_id WHERE s.uid = :uid AND CASE m.receiver_type"
+    " WHEN 'user' THEN :uid IN (m.sender, m.receiver)"
+    " ELSE EXISTS (SELECT 1 FROM members g WHERE g.guid = m.receiver AND g.uid = :uid) END"
+)
+
+
+class AnnotationRows:
+    """`AnnotationStore`, without the writes that check an act."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    async def unsave(self, message_id: int, uid: str) -> None:
+        sql = "DELETE FROM saves WHERE uid = ? AND message_id = ?"
+        await self._db.run(sql, (uid, message_id))
+
+    async def saved_at(self, first: int, last: int, uid: str) -> dict[int, int]:
+        sql = "SELECT message_id, saved_at FROM saves WHERE uid = ? AND message_id BETWEEN ? AND ?"
+        return dict(await self._db.rows(sql, (uid, first, last)))
+
+    async def subscribed(self, first: int, last: int, uid: str) -> set[int]:
+        sql = "SELECT message_id FROM subscriptions WHERE uid = ? AND message_id BETWEEN ? AND ?"
+        return {row[0] for row in await self._db.rows(sql, (uid, first, last))}
+
+    async def followed_threads(self, uid: str, *, limit: int, offset: int) -> tuple[list[int], int]:
+        values = {"uid": uid, "limit": limit, "offset": offset}
+        sql = f"SELECT s.message_id {_FOLLOWED} ORDER BY s.message_id DESC LIMIT :limit OFFSET :offset"
+        rows, total = await self._db.page(f"SELECT count(*) {_FOLLOWED}", sql, values, values)
+        return [row[0] for row in rows], total
+
+    async def flags(self, *, limit: int, offset: int) -> tuple[list[tuple[int, str, str, str | None, int]], int]:
+        sql = "SELECT message_id, uid, reason_id, remark, at FROM flags"
+        order = "ORDER BY at DESC, message_id DESC, uid LIMIT ? OFFSET ?"
+        rows, total = await self._db.page("SELECT count(*) FROM flags", f"{sql} {order}", (), (limit, offset))
+        return [(number, uid, reason, remark, at) for number, uid, reason, remark, at in rows], total
+
+    async def interactions(self, ids: Sequence[int], uid: str) -> dict[int, list[tuple[str, int]]]:
+        if not ids:
+            return {}
+        placeholders = ", ".join("?" for _ in ids)
+        sql = f"SELECT message_id, element_id, at FROM interactions WHERE uid = ? AND message_id IN ({placeholders})"
+        found: dict[int, list[tuple[str, int]]] = {}
+        for number, element, at in await self._db.rows(f"{sql} ORDER BY at, element_id", [uid, *ids]):
+            found.setdefault(number, []).append((element, at))
+        return found

@@ -1,0 +1,26 @@
+"""SQL conditions that several lists share. Each appends its values to those of the query."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tailwire.server.store.sql.connection import Dialect
+from tailwire.server.store.sql.folding import fold
+
+
+def starts_with(dialect: Dialect, columns: Sequence[str], prefix: str, values: list[Any]) -> str:
+    """Return the condition that one of some columns starts with a prefix, ignoring case."""
+    values += [fold(prefix)] * (2 * len(columns))
+    return "(" + " OR ".join(f"substr({dialect.lower(c)}, 1, length(?)) = ?" for c in columns) + ")"
+
+
+def tagged(dialect: Dialect, column: str, wanted: Sequence[str], values: list[Any]) -> str:
+    """Return the condition that a column, a JSON list of tags, contains one of some tags."""
+    return f"EXISTS (SELECT 1 FROM {dialect.texts(column)} WHERE {dialect.any_of('value', wanted, values)})"
+
+
+def columns_of(names: Sequence[str], *, key: Sequence[str]) -> tuple[str, str, str]:
+    """Return the columns, the placeholders, and the assignments for `ON CONFLICT … DO UPDATE` of a row."""
+    changed = ", ".join(f"{name} = excluded.{name}" for name in names if name not in key)
+    return ", ".join(names), ", ".join("?" for _ in names), changed

@@ -1,0 +1,77 @@
+"""What the shared nouns need from a database: ways to read, writes of one statement, and the words of its SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+Parameters = Mapping[str, Any] | Sequence[Any]
+"""The values of a statement: by name for `:name`, in order for `?`. A mapping may have more than these."""
+
+
+class Dialect(Protocol):
+    """Expressions that databases write differently. Each method returns SQL."""
+
+    @property
+    def name(self) -> str:
+        """Return the name of the dialect in SQLAlchemy."""
+
+    def lower(self, text: str) -> str:
+        """Return the text in lower case, folded as by `sql.folding.fold`."""
+
+    def contains(self, text: str, part: str) -> str:
+        """Return the condition that a text contains another."""
+
+    @property
+    def greatest(self) -> str:
+        """Return the name of the function that returns the greatest of some values that are not NULL."""
+
+    def any_of(self, column: str, wanted: Sequence[str], values: list[Any]) -> str:
+        """Return the condition that a column has one of any number of values, and append its value to those of `?`."""
+
+    def texts(self, column: str) -> str:
+        """Return a table with the column `value`: the texts of a JSON list in a text column, none for NULL."""
+
+    def by_index(self, index: str) -> str:
+        """Return the hint to use an index, "" where the planner chooses."""
+
+
+class Connection(Protocol):
+    """The connections of one process to a database. A read sees every write that was acknowledged before it began."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """Return the expressions of this database."""
+
+    async def one(self, sql: str, parameters: Parameters = ()) -> Any:
+        """Return the first row of a query that an index answers at once, or None."""
+
+    async def each(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
+        """Return the first row of such a query, or None, for each of some parameters."""
+
+    async def rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
+        """Return all rows of a query that is nearly always short."""
+
+    async def long_rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
+        """Return all rows of a query that may be long: it waits for its turn, and has a deadline.
+
+        Raises:
+            Refused: ERR_QUERY_TOO_BROAD, it took too long; ERR_TOO_MANY_REQUESTS or ERR_UNAVAILABLE, too many wait.
+        """
+
+    async def page(self, count: str, sql: str, values: Parameters, page: Parameters) -> tuple[list[Any], int]:
+        """Return a page of a list and the number of all its entries, both of the same state.
+
+        Args:
+            count: the query that counts, with `values`.
+            sql: the query for the page, with `page`.
+
+        Raises:
+            Refused: as `long_rows`.
+        """
+
+    async def run(self, sql: str, parameters: Parameters = ()) -> int:
+        """Run a single statement that writes, and return the number of rows that it changed."""
+
+    async def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a single statement that writes for each of some rows, all in one transaction."""

@@ -1,0 +1,57 @@
+"""The queue of deliveries to webhooks, and those that were given up: reads."""
+
+from __future__ import annotations
+
+from tailwire.server.ports.webhook_records import DeliveryRow
+from tailwire.server.store.sql.connection import Connection
+
+COLUMNS = ", ".join(DeliveryRow._fields)
+QUEUE_FULL = "too many were waiting: the oldest were given up"
+STATE = "SELECT last_success_at, last_failure_at, last_failure, failing_since FROM webhook_states WHERE webhook = ?"
+_WAITING = f"SELECT {COLUMNS} FROM deliveries WHERE webhook = ? AND failed_at IS NULL"
+
+
+class DeliveryRows:
+    """`DeliveryStore`, without its writes and numbers."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    async def due(self, webhook_id: str, now: int, limit: int) -> list[DeliveryRow]:
+        rows = await self._db.rows(f"{_WAITING} AND due_at <= ? ORDER BY due_at, id LIMIT ?", (webhook_id, now, limit))
+        return [DeliveryRow._make(row) for row in rows]
+
+    async def between(self, webhook_id: str, after: int, up_to: int, limit: int) -> list[DeliveryRow]:
+        rows = await self._db.rows(
+            f"{_WAITING} AND id > ? AND id <= ? ORDER BY id LIMIT ?", (webhook_id, after, up_to, limit)
+        )
+        return [DeliveryRow._make(row) for row in rows]
+
+    async def last_id(self, webhook_id: str) -> int:
+        sql = "SELECT id FROM deliveries WHERE webhook = ? AND failed_at IS NULL ORDER BY id DESC LIMIT 1"
+        row = await self._db.one(sql, (webhook_id,))
+        return int(row[0]) if row else 0
+
+    async def next_due(self, webhook_id: str) -> int | None:
+        sql = "SELECT due_at FROM deliveries WHERE webhook = ? AND failed_at IS NULL ORDER BY due_at LIMIT 1"
+        row = await self._db.one(sql, (webhook_id,))
+        return int(row[0]) if row else None
+
+    async def get(self, webhook_id: str, delivery_id: int) -> DeliveryRow | None:
+        row = await self._db.one(
+            f"SELECT {COLUMNS} FROM deliveries WHERE id = ? AND webhook = ?", (delivery_id, webhook_id)
+        )
+        return DeliveryRow._make(row) if row else None
+
+    async def failed_ids(self, webhook_id: str) -> list[int]:
+        sql = "SELECT id FROM deliveries WHERE webhook = ? AND failed_at IS NOT NULL ORDER BY id"
+        return [row[0] for row in await self._db.rows(sql, (webhook_id,))]
+
+    async def _listed(self, webhook_id: str, failed: bool, limit: int, offset: int) -> list[DeliveryRow]:
+        if failed:
+            condition, order = "failed_at IS NOT NULL", "failed_at DESC, id DESC"
+        else:
+            condition, order = "failed_at IS NULL", "id"
+        sql = f"SELECT {COLUMNS} FROM deliveries WHERE webhook = ? AND {condition} ORDER BY {order} LIMIT ? OFFSET ?"
+        rows = await self._db.rows(sql, (webhook_id, limit, offset))
+        return [DeliveryRow._make(row) for row in rows]

@@ -1,0 +1,51 @@
+"""Records of uploaded files: reads, and writes of one statement."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from tailwire.server.ports.records import FileRow
+from tailwire.server.store.sql.connection import Connection
+
+NAMES = tuple(f.name for f in dataclasses.fields(FileRow))
+COLUMNS = ", ".join(NAMES)
+NEVER_USED, USED, CONDEMNED = 0, 1, 2
+UNUSED = "used = ? AND unused_since <= ?"
+GONE = (CONDEMNED, 1 << 62)
+UPLOADED = "SELECT CAST(coalesce(sum(size), 0) AS BIGINT) FROM files WHERE uid = ? AND created_at > ?"
+_FIRST = f"SELECT 1 FROM files WHERE {UNUSED}"
+
+
+class FileRows:
+    """`FileStore`, without the writes of several statements."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    async def get(self, name: str) -> FileRow | None:
+        row = await self._db.one(f"SELECT {COLUMNS} FROM files WHERE name = ? AND used < {CONDEMNED}", (name,))
+        return FileRow(*row) if row else None
+
+    async def of_user(self, uid: str) -> list[FileRow]:
+        rows = await self._db.rows(f"SELECT {COLUMNS} FROM files WHERE uid = ? ORDER BY created_at, name", (uid,))
+        return [FileRow(*row) for row in rows]
+
+    async def uploaded(self, uid: str, since: int) -> int:
+        ((size,),) = await self._db.rows(UPLOADED, (uid, since))
+        return int(size)
+
+    async def unused_since(self) -> tuple[int | None, int | None]:
+        sql = "SELECT min(unused_since) FROM files WHERE used = ? AND unused_since IS NOT NULL"
+        (never,), (no_more,) = await self._db.one(sql, (NEVER_USED,)), await self._db.one(sql, (USED,))
+        return never, no_more
+
+    async def remove(self, names: Sequence[str]) -> None:
+        sql = f"DELETE FROM files WHERE name = ? AND used = {CONDEMNED}"
+        await self._db.run_many(sql, [(name,) for name in names])
+
+    async def _any_unused(self, never_before: int, no_more_before: int) -> bool:
+        # Return whether `condemn` has anything to do.
+        sql = f"SELECT EXISTS ({_FIRST}) OR EXISTS ({_FIRST}) OR EXISTS ({_FIRST})"
+        (found,) = await self._db.one(sql, (USED, no_more_before, NEVER_USED, never_before, *GONE))
+        return bool(found)

@@ -1,0 +1,48 @@
+"""API keys, by their hashes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from tailwire.server.ports.records import KeyRow
+from tailwire.server.store.sql.connection import Connection
+from tailwire.server.store.sql.folding import fold
+from tailwire.server.store.sql.statements import KEY_SCOPE
+
+_COLUMNS = ", ".join(f.name for f in dataclasses.fields(KeyRow))
+
+
+class Keys:
+    """`KeyStore` in SQL."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    async def scope(self, key_hash: str) -> str | None:
+        row = await self._db.one(KEY_SCOPE, {"hash": key_hash})
+        return row[0] if row else None
+
+    async def get(self, key_hash: str) -> KeyRow | None:
+        row = await self._db.one(f"SELECT {_COLUMNS} FROM api_keys WHERE key_hash = ?", (key_hash,))
+        return KeyRow(*row) if row else None
+
+    async def find(self, scope: str, search: str, *, limit: int, offset: int) -> tuple[list[KeyRow], int]:
+        dialect = self._db.dialect
+        named = dialect.contains(dialect.lower("name"), ":search")
+        where = f"(:scope = '' OR scope = :scope) AND (:search = '' OR {named})"
+        values = {"scope": scope, "search": fold(search), "limit": limit, "offset": offset}
+        count = f"SELECT count(*) FROM api_keys WHERE {where}"
+        sql = f"SELECT {_COLUMNS} FROM api_keys WHERE {where} ORDER BY created_at, key_hash LIMIT :limit OFFSET :offset"
+        rows, total = await self._db.page(count, sql, values, values)
+        return [KeyRow(*row) for row in rows], total
+
+    async def add(self, key: KeyRow) -> None:
+        sql = f"INSERT INTO api_keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)"
+        await self._db.run(sql, dataclasses.astuple(key))
+
+    async def change(self, key_hash: str, name: str, scope: str) -> bool:
+        sql = "UPDATE api_keys SET name = ?, scope = ? WHERE key_hash = ?"
+        return await self._db.run(sql, (name, scope, key_hash)) == 1
+
+    async def remove(self, key_hash: str) -> None:
+        await self._db.run("DELETE FROM api_keys WHERE key_hash = ?", (key_hash,))

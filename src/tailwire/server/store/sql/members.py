@@ -1,0 +1,77 @@
+"""Members and bans of groups: reads."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from tailwire.server.ports.filters import MemberFilter
+from tailwire.server.ports.records import BanRow, MemberRow
+from tailwire.server.store.sql.conditions import starts_with
+from tailwire.server.store.sql.connection import Connection
+from tailwire.server.store.sql.statements import GROUPS_OF, MEMBER
+
+_MEMBER, _BAN = (", ".join(f"m.{f.name}" for f in dataclasses.fields(of)) for of in (MemberRow, BanRow))
+BAN = f"SELECT {_BAN} FROM bans m WHERE m.guid = ? AND m.uid = ?"
+
+
+class MemberRows:
+    """`MemberStore`, without its writes."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    async def get(self, guid: str, uid: str) -> MemberRow | None:
+        row = await self._db.one(MEMBER, {"of": guid, "who": uid})
+        return MemberRow(*row) if row else None
+
+    async def in_groups(self, guids: list[str], uid: str) -> dict[str, MemberRow]:
+        if not guids:
+            return {}
+        values: list[Any] = [uid]
+        sql = f"SELECT {_MEMBER} FROM members m WHERE m.uid = ? AND {self._db.dialect.any_of('m.guid', guids, values)}"
+        return {row[0]: MemberRow(*row) for row in await self._db.rows(sql, values)}
+
+    async def find(self, wanted: MemberFilter) -> tuple[list[MemberRow], int]:
+        dialect = self._db.dialect
+        values: list[Any] = [wanted.guid]
+        where = ["m.guid = ?"]
+        if wanted.search:
+            where.append(starts_with(dialect, ("u.name", "u.uid"), wanted.search, values))
+        if wanted.scopes:
+            where.append(dialect.any_of("m.scope", wanted.scopes, values))
+        if wanted.online is not None:
+            found = dialect.any_of("m.uid", wanted.status_of, values)
+            where.append(found if wanted.online else f"NOT ({found})")
+        source = "members m JOIN users u ON u.uid = m.uid" if wanted.search else "members m"
+        condition = " AND ".join(where)
+        sql = f"SELECT {_MEMBER} FROM {source} WHERE {condition} ORDER BY m.uid LIMIT ? OFFSET ?"
+        count, page = f"SELECT count(*) FROM {source} WHERE {condition}", [*values, wanted.limit, wanted.offset]
+        rows, total = await self._db.page(count, sql, values, page)
+        return [MemberRow(*row) for row in rows], total
+
+    async def groups_of(self, uid: str) -> list[str]:
+        return [row[0] for row in await self._db.rows(GROUPS_OF, {"who": uid})]
+
+    async def among(self, guid: str, uids: list[str]) -> list[str]:
+        values: list[Any] = [guid]
+        sql = f"SELECT uid FROM members WHERE guid = ? AND {self._db.dialect.any_of('uid', uids, values)}"
+        return [row[0] for row in await self._db.rows(sql, values)]
+
+    async def ban_of(self, guid: str, uid: str) -> BanRow | None:
+        row = await self._db.one(BAN, (guid, uid))
+        return BanRow(*row) if row else None
+
+    async def bans(self, wanted: MemberFilter) -> tuple[list[BanRow], int]:
+        dialect = self._db.dialect
+        values: list[Any] = [wanted.guid]
+        where = ["m.guid = ?"]
+        if wanted.search:
+            where.append(starts_with(dialect, ("u.name", "u.uid"), wanted.search, values))
+        if wanted.scopes:
+            where.append(dialect.any_of("m.scope", wanted.scopes, values))
+        source = f"bans m JOIN users u ON u.uid = m.uid WHERE {' AND '.join(where)}"
+        sql = f"SELECT {_BAN} FROM {source} ORDER BY m.uid LIMIT ? OFFSET ?"
+        page = [*values, wanted.limit, wanted.offset]
+        rows, total = await self._db.page(f"SELECT count(*) FROM {source}", sql, values, page)
+        return [BanRow(*row) for row in rows], total

@@ -1,0 +1,69 @@
+"""Messages: reads. The full-text index is a matter of each database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tailwire.server.ports.conversations import GROUP_KEY, ConversationKey
+from tailwire.server.ports.filters import MessageFilter
+from tailwire.server.ports.records import ListedRow, MessageRow
+from tailwire.server.store.sql.connection import Connection
+from tailwire.server.store.sql.listing import LATEST_OF, list_messages, parameters
+from tailwire.server.store.sql.statements import BY_MUID, MESSAGE
+
+MAX_SEARCHED_CONVERSATIONS = 200
+MAX_SHORT_PAGE = 100  # messages of a page that is nearly always a short range of an index
+_NEWEST = MessageFilter("any").shape()
+_CONVERSATIONS_OF = (
+    "SELECT conversation_id FROM participants WHERE uid = :reader UNION ALL"
+    f" SELECT '{GROUP_KEY}' || guid FROM members WHERE uid = :reader LIMIT :limit"
+)
+
+
+class MessageRows:
+    """`MessageStore`, without its writes and the full-text search."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    async def get(self, message_id: int) -> MessageRow | None:
+        row = await self._db.one(MESSAGE, {"key": message_id})
+        return MessageRow._make(row) if row else None
+
+    async def by_muid(self, sender: str, muid: str) -> MessageRow | None:
+        row = await self._db.one(BY_MUID, {"who": sender, "key": muid})
+        return MessageRow._make(row) if row else None
+
+    async def by_ids(self, ids: Iterable[int]) -> dict[int, MessageRow]:
+        rows = await self._db.each(MESSAGE, [{"key": number} for number in sorted(set(ids))])
+        return {row[0]: MessageRow._make(row) for row in rows if row}
+
+    async def mentioned_in(self, message_id: int) -> tuple[str, ...]:
+        rows = await self._db.rows("SELECT uid FROM mentions WHERE message_id = ? ORDER BY uid", (message_id,))
+        return tuple(row[0] for row in rows)
+
+    async def find(self, wanted: MessageFilter) -> list[ListedRow]:
+        if wanted.search:
+            return await self._search(wanted)
+        if wanted.limit == 1 and wanted.reader and wanted.shape() == _NEWEST:
+            # The newest message that a reader may see, without a walk through other people's messages.
+            ((latest,),) = await self._db.rows(LATEST_OF, {"reader": wanted.reader})
+            newest = await self.get(latest)
+            return [ListedRow(*[getattr(newest, name) for name in ListedRow._fields])] if newest is not None else []
+        read = self._db.rows if wanted.limit <= MAX_SHORT_PAGE and wanted.is_common() else self._db.long_rows
+        rows = await read(list_messages(wanted.shape(), self._db.dialect.name), parameters(wanted))
+        return list(map(ListedRow._make, rows))
+
+    async def _search(self, wanted: MessageFilter) -> list[ListedRow]:
+        raise NotImplementedError
+
+    async def _searched(self, wanted: MessageFilter) -> list[ConversationKey]:
+        # Return the conversations to search: the index looks them up together with the words. With too many of them,
+        # only the words are looked up, and access is checked for each message.
+        if wanted.conversation_id is not None:
+            return [wanted.conversation_id]
+        if not wanted.reader:
+            return []
+        values = {"reader": wanted.reader, "limit": MAX_SEARCHED_CONVERSATIONS + 1}
+        rows = await self._db.rows(_CONVERSATIONS_OF, values)
+        return [row[0] for row in rows] if len(rows) <= MAX_SEARCHED_CONVERSATIONS else []

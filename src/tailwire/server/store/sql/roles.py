@@ -1,0 +1,45 @@
+"""Roles of users, and the features that a role may not use: reads, and writes of one statement."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from tailwire.server.ports.records import RoleRow
+from tailwire.server.store.sql.conditions import columns_of
+from tailwire.server.store.sql.connection import Connection
+
+_COLUMNS, _PLACEHOLDERS, _CHANGED = columns_of([f.name for f in dataclasses.fields(RoleRow)], key=["role"])
+
+
+class RoleRows:
+    """`RoleStore`, without the removal of a role."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    async def get(self, role: str) -> RoleRow | None:
+        row = await self._db.one(f"SELECT {_COLUMNS} FROM roles WHERE role = ?", (role,))
+        return RoleRow(*row) if row else None
+
+    async def find(self, *, limit: int, offset: int) -> tuple[list[RoleRow], int]:
+        sql = f"SELECT {_COLUMNS} FROM roles ORDER BY role LIMIT ? OFFSET ?"
+        rows, total = await self._db.page("SELECT count(*) FROM roles", sql, (), (limit, offset))
+        return [RoleRow(*row) for row in rows], total
+
+    async def put(self, role: RoleRow, *, new: bool) -> bool:
+        known = "NOTHING" if new else f"UPDATE SET {_CHANGED}"
+        sql = f"INSERT INTO roles ({_COLUMNS}) VALUES ({_PLACEHOLDERS}) ON CONFLICT (role) DO {known}"
+        return await self._db.run(sql, dataclasses.astuple(role)) == 1
+
+    async def restrict(self, role: str, features: Sequence[str], now: int) -> None:
+        sql = "INSERT INTO restrictions (role, feature, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+        await self._db.run_many(sql, [(role, feature, now) for feature in features])
+
+    async def allow(self, role: str, features: Sequence[str]) -> None:
+        sql = "DELETE FROM restrictions WHERE role = ? AND feature = ?"
+        await self._db.run_many(sql, [(role, feature) for feature in features])
+
+    async def restrictions(self, role: str) -> dict[str, int]:
+        sql = "SELECT feature, created_at FROM restrictions WHERE role = ? ORDER BY feature"
+        return dict(await self._db.rows(sql, (role,)))

@@ -1,0 +1,334 @@
+"""The tables in SQLAlchemy Core. `migrations/` upgrades a file to this schema; a test compares the two."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, Text, text
+
+from tailwire.server.store.sql.metadata import Id, metadata, short
+from tailwire.server.store.sql.upkeep_tables import chores, deliveries, file_uses, files, webhook_states, webhooks
+
+app = Table(
+    "app",
+    metadata,
+    Column("app_id", short(64), primary_key=True),
+    Column("store_name", short(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    # The highest id given out when messages were last removed permanently. Ids are not reused.
+    Column("last_id", Id, nullable=False, server_default="0"),
+)
+
+# The action message of the last edit of a message; those of earlier edits are deleted.
+edits = Table(
+    "edits",
+    metadata,
+    Column("message_id", Id, primary_key=True, autoincrement=False),
+    Column("action_id", Id, nullable=False),
+)
+
+# The starts of the server on this database: each has a mark, and the id after which it gave out ids (see `starts`).
+starts = Table(
+    "starts",
+    metadata,
+    Column("number", Id, primary_key=True),
+    Column("mark", short(64), nullable=False, unique=True),
+    Column("after_id", Id, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_hash", short(64), primary_key=True),
+    Column("name", short(100), nullable=False),
+    Column("scope", short(20), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("hint", short(8), nullable=False, server_default=""),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("uid", short(100), primary_key=True),
+    Column("name", short(100), nullable=False),
+    Column("avatar", Text),
+    Column("link", Text),
+    Column("role", short(100), nullable=False),
+    Column("status_message", Text),
+    Column("metadata", Text),
+    Column("tags", Text),
+    Column("last_active_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("deactivated_at", BigInteger),
+)
+
+auth_tokens = Table(
+    "auth_tokens",
+    metadata,
+    Column("token_hash", short(64), primary_key=True),
+    Column("uid", short(100), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("number", Id, nullable=False),
+    Column("hint", short(8), nullable=False, server_default=""),
+    Column("platform", short(100)),
+    Column("user_agent", Text),
+    Column("app_info", Text),
+    Index("auth_tokens_by_uid", "uid", "number"),
+)
+
+groups = Table(
+    "groups",
+    metadata,
+    Column("guid", short(100), primary_key=True),
+    Column("name", short(100), nullable=False),
+    Column("type", short(20), nullable=False),
+    Column("password_hash", short(200)),
+    Column("icon", Text),
+    Column("description", short(255)),
+    Column("owner", short(100)),
+    Column("metadata", Text),
+    Column("tags", Text),
+    Column("members_count", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("updated_by", short(100)),
+)
+
+members = Table(
+    "members",
+    metadata,
+    Column("guid", short(100), primary_key=True),
+    Column("uid", short(100), primary_key=True),
+    Column("scope", short(20), nullable=False),
+    Column("joined_at", BigInteger, nullable=False),
+    Column("joined_after_id", Id, nullable=False),
+    Index("members_by_uid", "uid"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("conversation_id", short(210), nullable=False),
+    Column("sender", short(100), nullable=False),
+    Column("receiver", short(100), nullable=False),
+    Column("receiver_type", short(10), nullable=False),
+    Column("category", short(20), nullable=False),
+    Column("type", short(100), nullable=False),
+    Column("muid", short(200)),
+    Column("parent_id", Id),
+    Column("sent_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("delivered_at", BigInteger),
+    Column("read_at", BigInteger),
+    Column("edited_at", BigInteger),
+    Column("edited_by", short(100)),
+    Column("deleted_at", BigInteger),
+    Column("deleted_by", short(100)),
+    Column("body", LargeBinary, nullable=False),
+    Column("reply_count", Integer, nullable=False, server_default="0"),
+    Column("pinned_at", BigInteger),
+    Column("pinned_by", short(100)),
+    Column("quoted_id", Id),
+    # Bits of `records.Trait`, so that filters and views need not parse the body.
+    Column("traits", Integer, nullable=False, server_default="0"),
+    Index("messages_by_conversation", "conversation_id", "id"),
+    Index(
+        "messages_by_parent",
+        "parent_id",
+        "id",
+        sqlite_where=text("parent_id IS NOT NULL"),
+        postgresql_where=text("parent_id IS NOT NULL"),
+    ),
+    Index(
+        "messages_pinned",
+        "conversation_id",
+        "pinned_at",
+        sqlite_where=text("pinned_at IS NOT NULL"),
+        postgresql_where=text("pinned_at IS NOT NULL"),
+    ),
+    # Only messages that changed after they were sent, so that an insert does not touch it.
+    Index(
+        "messages_by_update",
+        "conversation_id",
+        "updated_at",
+        sqlite_where=text("updated_at > sent_at"),
+        postgresql_where=text("updated_at > sent_at"),
+    ),
+    # A covering index for counting unread messages, which never reads the messages themselves.
+    Index(
+        "messages_unread",
+        "conversation_id",
+        "id",
+        "sender",
+        "category",
+        "deleted_at",
+        sqlite_where=text("category <> 'action' AND deleted_at IS NULL"),
+        postgresql_where=text("category <> 'action' AND deleted_at IS NULL"),
+    ),
+    Index(
+        "messages_by_muid",
+        "sender",
+        "muid",
+        unique=True,
+        sqlite_where=text("muid IS NOT NULL"),
+        postgresql_where=text("muid IS NOT NULL"),
+    ),
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("conversation_id", short(210), primary_key=True),
+    Column("last_message_id", Id, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    # The message that a list of conversations shows: not an edit, not a reply in a thread.
+    Column("shown_message_id", Id, nullable=False, server_default="0"),
+    Column("created_at", BigInteger, nullable=False, server_default="0"),
+)
+
+# Participants of conversations of two users; those of groups are in `members`.
+participants = Table(
+    "participants",
+    metadata,
+    Column("uid", short(100), primary_key=True),
+    Column("conversation_id", short(210), primary_key=True),
+)
+
+# A user's read state in a conversation: delivered and read ids, the last message that they deleted for themselves
+# (`cleared_id`), their tags and their pin.
+marks = Table(
+    "marks",
+    metadata,
+    Column("conversation_id", short(210), primary_key=True),
+    Column("uid", short(100), primary_key=True),
+    Column("delivered_id", Id, nullable=False),
+    Column("read_id", Id, nullable=False),
+    Column("cleared_id", Id, nullable=False, server_default="0"),
+    Column("tags", Text),
+    Column("pinned_at", BigInteger),
+    Index("marks_by_uid", "uid"),
+)
+
+# When members of a group received and read it, up to which message. The receipts of one message are derived from it.
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("conversation_id", short(210), primary_key=True),
+    Column("uid", short(100), primary_key=True),
+    Column("read", Integer, primary_key=True),
+    Column("up_to", Id, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+)
+
+bans = Table(
+    "bans",
+    metadata,
+    Column("guid", short(100), primary_key=True),
+    Column("uid", short(100), primary_key=True),
+    Column("scope", short(20), nullable=False),
+    Column("banned_at", BigInteger, nullable=False),
+    Column("banned_by", short(100), nullable=False),
+)
+
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("uid", short(100), primary_key=True),
+    Column("blocked", short(100), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Index("blocks_by_blocked", "blocked"),
+)
+
+# Both directions are stored, so that the friends of a user are one range.
+friends = Table(
+    "friends",
+    metadata,
+    Column("uid", short(100), primary_key=True),
+    Column("friend", short(100), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+)
+
+reactions = Table(
+    "reactions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("message_id", Id, nullable=False),
+    Column("reaction", short(100), nullable=False),
+    Column("uid", short(100), nullable=False),
+    Column("reacted_at", BigInteger, nullable=False),
+    Index("reactions_once", "message_id", "reaction", "uid", unique=True),
+    sqlite_autoincrement=True,
+)
+
+saves = Table(
+    "saves",
+    metadata,
+    Column("uid", short(100), primary_key=True),
+    Column("message_id", Id, primary_key=True),
+    Column("saved_at", BigInteger, nullable=False),
+)
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("uid", short(100), primary_key=True),
+    Column("message_id", Id, primary_key=True),
+)
+
+mentions = Table(
+    "mentions",
+    metadata,
+    Column("message_id", Id, primary_key=True),
+    Column("uid", short(100), primary_key=True),
+    Column("conversation_id", short(210), nullable=False, server_default=""),
+    Index("mentions_by_conversation", "uid", "conversation_id", "message_id"),
+)
+
+interactions = Table(
+    "interactions",
+    metadata,
+    Column("message_id", Id, primary_key=True),
+    Column("uid", short(100), primary_key=True),
+    Column("element_id", short(100), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+)
+
+flags = Table(
+    "flags",
+    metadata,
+    Column("message_id", Id, primary_key=True),
+    Column("uid", short(100), primary_key=True),
+    Column("reason_id", short(100), nullable=False),
+    Column("remark", Text),
+    Column("at", BigInteger, nullable=False),
+)
+
+roles = Table(
+    "roles",
+    metadata,
+    Column("role", short(100), primary_key=True),
+    Column("name", short(100), nullable=False),
+    Column("description", Text),
+    Column("metadata", Text),
+    Column("settings", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+restrictions = Table(
+    "restrictions",
+    metadata,
+    Column("role", short(100), primary_key=True),
+    Column("feature", short(100), primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+# The tables of `upkeep_tables` belong to the same schema and are exported here too.
+__all__ = [
+    "api_keys", "app", "auth_tokens", "bans", "blocks", "chores", "conversations", "deliveries", "edits", "file_uses",
+    "files", "flags", "friends", "groups", "interactions", "marks", "members", "mentions", "messages", "metadata",
+    "participants", "reactions", "receipts", "restrictions", "roles", "saves", "starts", "subscriptions", "users",
+    "webhook_states", "webhooks",
+]  # fmt: skip

@@ -1,0 +1,37 @@
+"""Auth tokens of users, by their hashes: reads, and writes of one statement."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from tailwire.server.ports.records import TokenOwner, TokenRow
+from tailwire.server.store.sql.connection import Connection
+from tailwire.server.store.sql.statements import TOKEN_OWNER
+
+COLUMNS = ", ".join(f.name for f in dataclasses.fields(TokenRow))
+
+
+class TokenRows:
+    """`TokenStore`, without adding and revoking."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    async def owner(self, token_hash: str) -> TokenOwner | None:
+        row = await self._db.one(TOKEN_OWNER, {"hash": token_hash})
+        return TokenOwner(*row) if row else None
+
+    async def get(self, token_hash: str) -> TokenRow | None:
+        row = await self._db.one(f"SELECT {COLUMNS} FROM auth_tokens WHERE token_hash = ?", (token_hash,))
+        return TokenRow(*row) if row else None
+
+    async def of_user(self, uid: str, *, limit: int, offset: int) -> tuple[list[TokenRow], int]:
+        count = "SELECT count(*) FROM auth_tokens WHERE uid = ?"
+        sql = f"SELECT {COLUMNS} FROM auth_tokens WHERE uid = ? ORDER BY number DESC LIMIT ? OFFSET ?"
+        rows, total = await self._db.page(count, sql, (uid,), (uid, limit, offset))
+        return [TokenRow(*row) for row in rows], total
+
+    async def change(self, token: TokenRow) -> None:
+        sql = "UPDATE auth_tokens SET platform = ?, user_agent = ?, app_info = ? WHERE token_hash = ?"
+        values = (token.platform, token.user_agent, token.app_info, token.token_hash)
+        await self._db.run(sql, values)

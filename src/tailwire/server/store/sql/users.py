@@ -1,0 +1,63 @@
+"""Users: reads, and writes of one statement."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from tailwire.server.ports.filters import UserFilter
+from tailwire.server.ports.records import UserRow
+from tailwire.server.store.sql.conditions import starts_with, tagged
+from tailwire.server.store.sql.connection import Connection
+from tailwire.server.store.sql.statements import USER
+
+NAMES = tuple(f.name for f in dataclasses.fields(UserRow))
+COLUMNS = ", ".join(NAMES)
+CHANGEABLE = frozenset(NAMES) - {"uid", "last_active_at", "created_at", "deactivated_at"}
+_SORTS = {"name": "name", "uid": "uid", "createdAt": "created_at", "status": "last_active_at"}
+
+
+class UserRows:
+    """`UserStore`, without the writes of several statements."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    async def get(self, uid: str) -> UserRow | None:
+        row = await self._db.one(USER, {"key": uid})
+        return UserRow(*row) if row else None
+
+    async def find(self, wanted: UserFilter) -> tuple[list[UserRow], int]:
+        dialect = self._db.dialect
+        values: list[Any] = []
+        where = ["TRUE"]
+        if wanted.deactivated is not None:
+            where.append(f"deactivated_at IS {'NOT ' if wanted.deactivated else ''}NULL")
+        if wanted.search:
+            where.append(starts_with(dialect, wanted.search_in, wanted.search, values))
+        if wanted.uids:
+            where.append(dialect.any_of("uid", wanted.uids, values))
+        if wanted.roles:
+            where.append(dialect.any_of("role", wanted.roles, values))
+        if wanted.tags:
+            where.append(tagged(dialect, "tags", wanted.tags, values))
+        if wanted.friends_only:
+            where.append("uid IN (SELECT friend FROM friends WHERE uid = ?)")
+            values.append(wanted.reader)
+        if wanted.hide_blocked:
+            where.append(
+                "uid NOT IN (SELECT blocked FROM blocks WHERE uid = ? UNION SELECT uid FROM blocks WHERE blocked = ?)"
+            )
+            values += [wanted.reader, wanted.reader]
+        if wanted.online is not None:
+            found = dialect.any_of("uid", wanted.status_of, values)
+            where.append(found if wanted.online else f"NOT ({found})")
+        condition = " AND ".join(where)
+        order = f"{_SORTS.get(wanted.sort_by, 'name')} {'DESC' if wanted.descending else 'ASC'}, uid"
+        sql = f"SELECT {COLUMNS} FROM users WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?"
+        count, page = f"SELECT count(*) FROM users WHERE {condition}", [*values, wanted.limit, wanted.offset]
+        rows, total = await self._db.page(count, sql, values, page)
+        return [UserRow(*row) for row in rows], total
+
+    async def seen(self, uid: str, now: int) -> None:
+        await self._db.run("UPDATE users SET last_active_at = ? WHERE uid = ?", (now, uid))

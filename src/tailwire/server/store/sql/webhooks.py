@@ -1,0 +1,28 @@
+"""Webhooks: reads."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from tailwire.server.ports.webhook_records import WebhookRow
+from tailwire.server.store.sql.conditions import columns_of
+from tailwire.server.store.sql.connection import Connection
+
+COLUMNS, PLACEHOLDERS, CHANGED = columns_of([f.name for f in dataclasses.fields(WebhookRow)], key=["id"])
+PUT = f"INSERT INTO webhooks ({COLUMNS}) VALUES ({PLACEHOLDERS}) ON CONFLICT (id) DO UPDATE SET {CHANGED}"
+TRIGGERS = "SELECT id, triggers FROM webhooks WHERE enabled = 1"
+
+
+class WebhookRows:
+    """`WebhookStore`, without its writes and what is cached."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    async def all(self) -> list[WebhookRow]:
+        rows = await self._db.rows(f"SELECT {COLUMNS} FROM webhooks ORDER BY created_at, id")
+        return [WebhookRow(*row) for row in rows]
+
+    async def get(self, webhook_id: str) -> WebhookRow | None:
+        row = await self._db.one(f"SELECT {COLUMNS} FROM webhooks WHERE id = ?", (webhook_id,))
+        return WebhookRow(*row) if row else None

@@ -1,0 +1,84 @@
+"""Words of messages for the full-text index, and of a search. One word stands for the conversation."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from hashlib import blake2b
+from unicodedata import category, normalize
+
+import msgspec
+
+from tailwire.server.ports.conversations import ConversationKey, id_of
+from tailwire.wire.bounds import harmless
+
+MAX_WORD_LENGTH = 500
+MAX_WORD_BYTES = 500_000
+_WORD = re.compile(r"\S+")
+_FIRST_ACCENT = 0x300
+_ACCENTS = 0x000361F8_08029FDF  # those that `unicode61` removes, from the first on
+
+
+class _Data(msgspec.Struct):
+    text: str = ""
+
+
+class _Body(msgspec.Struct):
+    data: _Data = msgspec.field(default_factory=_Data)
+
+
+_decode = msgspec.json.Decoder(_Body).decode
+
+
+def text_of(body: bytes) -> str:
+    """Return the searchable text of a stored message."""
+    try:
+        return _decode(harmless(body)).data.text
+    except msgspec.ValidationError:
+        return ""
+
+
+def place(conversation: ConversationKey) -> str:
+    """Return the word that stands for a conversation in the full-text index.
+
+    It is derived from the id that clients see, which two conversations may share: the index only narrows the search,
+    and matches are looked up by the key.
+    """
+    return "c" + blake2b(id_of(conversation).encode(), digest_size=8).hexdigest()
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text, each once, as SQLite's tokenizer `unicode61` makes them: folded, without accents.
+
+    A text with extremely many words is cut off, and so is an extremely long word.
+    """
+    found: dict[str, None] = {}
+    room = MAX_WORD_BYTES
+    for word in _WORD.findall("".join(map(_folded, text.lower() if text.isascii() else text))):
+        short = word[:MAX_WORD_LENGTH]
+        if short not in found:
+            room -= 4 * len(short)
+            if room < 0:
+                break
+            found[short] = None
+    return list(found)
+
+
+@lru_cache(maxsize=4096)
+def _folded(character: str) -> str:
+    # What a character is in a word: folded, nothing for an accent that stands for itself, a space between words.
+    if _is_accent(character):
+        return ""
+    kind = category(character)
+    if kind[0] not in "LN" and kind != "Co":
+        return " "
+    low = character.casefold()
+    if len(low) > 1:
+        low = character.lower()
+    parts = normalize("NFD", low)
+    return parts[0] if len(parts) == 2 and parts[0].isascii() and _is_accent(parts[1]) else low
+
+
+def _is_accent(character: str) -> bool:
+    number = ord(character) - _FIRST_ACCENT
+    return 0 <= number < 64 and bool(_ACCENTS >> number & 1)

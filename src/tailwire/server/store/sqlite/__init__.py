@@ -1,0 +1,11 @@
+"""The store on a SQLite file: a writer thread with group commit, readers that never wait, the full-text index.
+
+Methods that belong to an interface of `ports` are documented there.
+
+Who may import it: app, and commands.
+Read more: docs/project/architecture.md.
+"""
+
+from tailwire.server.store.sqlite.store import SqliteStore
+
+__all__ = ["SqliteStore"]

@@ -1,0 +1,84 @@
+"""What users attach to messages beside reactions: the writes that check an act."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from tailwire.server.ports.records import Trait
+from tailwire.server.ports.standing import MessageAct
+from tailwire.server.store.sql.annotations import AnnotationRows
+from tailwire.server.store.sqlite.database import Database
+from tailwire.server.store.sqlite.standings import may_change
+
+
+class Annotations(AnnotationRows):
+    """`AnnotationStore` on SQLite. Users who have saved anything are cached."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._db: Database = database
+        # A page of history looks for the reader's saves only if they have any.
+        self._savers: set[str] = {row[0] for row in database.reader.execute("SELECT DISTINCT uid FROM saves")}
+
+    async def pin(self, act: MessageAct, now: int, limit: int, *, pinned: bool) -> bool:
+        def change(c: sqlite3.Connection) -> bool:
+            message = may_change(c, act).message
+            if pinned:
+                sql = "SELECT count(*) FROM messages WHERE conversation_id = ? AND pinned_at IS NOT NULL AND id <> ?"
+                if c.execute(sql, (message.conversation_id, message.id)).fetchone()[0] >= limit:
+                    return False
+            sql = "UPDATE messages SET pinned_at = ?, pinned_by = ?, updated_at = ? WHERE id = ?"
+            c.execute(sql, (now if pinned else None, act.by if pinned else None, now, message.id))
+            return True
+
+        return await self._db.write(change)
+
+    async def save(self, act: MessageAct, now: int, limit: int) -> bool:
+        message_id, uid = act.message_id, act.by
+
+        def add(c: sqlite3.Connection) -> bool:
+            may_change(c, act)
+            sql = "SELECT count(*) FROM saves WHERE uid = ? AND message_id <> ?"
+            if c.execute(sql, (uid, message_id)).fetchone()[0] >= limit:
+                return False
+            c.execute("INSERT OR REPLACE INTO saves VALUES (?, ?, ?)", (uid, message_id, now))
+            self._db.after_commit(lambda: self._savers.add(uid))
+            return True
+
+        return await self._db.write(add)
+
+    async def saved_at(self, first: int, last: int, uid: str) -> dict[int, int]:
+        return await super().saved_at(first, last, uid) if uid in self._savers else {}
+
+    async def subscribe(self, act: MessageAct, *, wanted: bool) -> None:
+        sql = "INSERT INTO subscriptions (uid, message_id) VALUES (?, ?) ON CONFLICT DO NOTHING"
+        if not wanted:
+            sql = "DELETE FROM subscriptions WHERE uid = ? AND message_id = ?"
+
+        def change(c: sqlite3.Connection) -> None:
+            may_change(c, act)
+            c.execute(sql, (act.by, act.message_id))
+
+        await self._db.write(change)
+
+    async def flag(self, act: MessageAct, reason_id: str, remark: str | None, now: int) -> None:
+        def add(c: sqlite3.Connection) -> None:
+            may_change(c, act)
+            values = (act.message_id, act.by, reason_id, remark, now)
+            c.execute("INSERT OR REPLACE INTO flags VALUES (?, ?, ?, ?, ?)", values)
+
+        await self._db.write(add)
+
+    async def interact(self, act: MessageAct, elements: Sequence[str], now: int) -> None:
+        message_id, uid = act.message_id, act.by
+
+        def add(c: sqlite3.Connection) -> None:
+            may_change(c, act)
+            c.executemany(
+                "INSERT INTO interactions VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                [(message_id, uid, element, now) for element in elements],
+            )
+            c.execute("UPDATE messages SET traits = traits | ? WHERE id = ?", (int(Trait.INTERACTED), message_id))
+
+        await self._db.write(add)

@@ -1,0 +1,117 @@
+"""Erases what is left of deleted users and messages, in small steps between other writes.
+
+A chore is stored in the transaction of the deletion, so it is also done after a crash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+
+from tailwire.server.ports.world import World
+from tailwire.server.store.sql.bodies import scrubbed
+from tailwire.server.store.sqlite.database import Database
+
+ROWS_PER_STEP = 1000
+PAGES_PER_STEP = 200
+USER, WORDS, LOG = "user", "words", "log"
+RETRY_LOG_AFTER_SECONDS = 1
+
+_ADD = (
+    "INSERT INTO chores (kind, key, done_id, up_to, due_at) VALUES (?, ?, 0, ?, ?)"
+    " ON CONFLICT DO UPDATE SET done_id = 0, up_to = excluded.up_to, due_at = min(due_at, excluded.due_at)"
+)
+
+
+class Chores:
+    """`ChoreStore` on SQLite."""
+
+    def __init__(self, database: Database, world: World) -> None:
+        self._db = database
+        self._world = world
+        self._on_added: Callable[[], None] = lambda: None
+
+    def on_added(self, call: Callable[[], None]) -> None:
+        self._on_added = call
+
+    def added(self) -> None:
+        """Within an operation: report after the commit that there may be something to clean up."""
+        self._db.after_commit(self._report)
+
+    def _report(self) -> None:
+        self._on_added()
+
+    async def do_next(self) -> bool:
+        now = self._world.seconds()
+        first = await self._db.one("SELECT kind FROM chores WHERE due_at <= ? ORDER BY due_at, kind LIMIT 1", (now,))
+        if first is None:
+            return False
+        if first[0] == LOG:
+            cut = await asyncio.get_running_loop().run_in_executor(self._db.executor, self._truncate_log)
+            if cut:
+                await self._db.run("DELETE FROM chores WHERE kind = ? AND due_at <= ?", (LOG, now))
+            else:
+                await self._db.run("UPDATE chores SET due_at = ? WHERE kind = ?", (now + RETRY_LOG_AFTER_SECONDS, LOG))
+        else:
+            await self._db.write(lambda c: self._step(c, now))
+        return True
+
+    def _truncate_log(self) -> bool:
+        # Return False while a reader needs the log. A backup may need it for long, and writes must not wait for that.
+        c = self._db.writing
+        (timeout,) = c.execute("PRAGMA busy_timeout").fetchone()
+        c.execute("PRAGMA busy_timeout = 0")
+        try:
+            (busy, _, _) = c.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            c.execute(f"PRAGMA busy_timeout = {timeout}")
+        return not busy
+
+    async def next_due(self) -> int | None:
+        (due,) = await self._db.one("SELECT min(due_at) FROM chores")
+        return None if due is None else int(due)
+
+    @staticmethod
+    def _step(c: sqlite3.Connection, now: int) -> None:
+        sql = (
+            "SELECT kind, key, done_id, up_to FROM chores WHERE due_at <= ? AND kind <> ? ORDER BY due_at, kind LIMIT 1"
+        )
+        chore = c.execute(sql, (now, LOG)).fetchone()
+        if chore is None:
+            return  # done meanwhile
+        kind, key, done_id, up_to = chore
+        done = _forget_user(c, key, done_id, up_to) if kind == USER else _forget_words(c, done_id)
+        if done is None:
+            c.execute("DELETE FROM chores WHERE kind = ? AND key = ?", (kind, key))
+            # The write-ahead log has the old content until it is written back and truncated.
+            add_chore(c, LOG, "", 0, now)
+        else:
+            c.execute("UPDATE chores SET done_id = ? WHERE kind = ? AND key = ?", (done, kind, key))
+
+
+def add_chore(c: sqlite3.Connection, kind: str, key: str, up_to: int, due_at: int) -> None:
+    """Within the transaction of a deletion: add a chore. One that exists already starts again."""
+    c.execute(_ADD, (kind, key, up_to, due_at))
+
+
+def _forget_words(c: sqlite3.Connection, done: int) -> int | None:
+    # FTS5 erases a deleted message when the index segments that name it are merged. The first step requests a full
+    # merge (a negative number) and the following ones continue it; fewer than two changes mean that it is complete.
+    before = c.total_changes
+    c.execute(
+        "INSERT INTO messages_fts (messages_fts, rank) VALUES ('merge', ?)",
+        (PAGES_PER_STEP if done else -PAGES_PER_STEP,),
+    )
+    return done + 1 if c.total_changes - before >= 2 else None
+
+
+def _forget_user(c: sqlite3.Connection, uid: str, done: int, up_to: int) -> int | None:
+    # Messages that stay have copies of the user: as sender, receiver, mention, or subject of an action message.
+    sql = "SELECT id, body FROM messages WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
+    rows = c.execute(sql, (done, up_to, ROWS_PER_STEP)).fetchall()
+    for number, body in rows:
+        scrubbed_body = scrubbed(body, uid)
+        if scrubbed_body is not None:
+            c.execute("UPDATE messages SET body = ? WHERE id = ?", (scrubbed_body, number))
+    return rows[-1][0] if rows else None

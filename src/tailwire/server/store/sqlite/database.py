@@ -1,0 +1,163 @@
+"""The database file, as all nouns of the store share it: ways to read, the writer, and the message ids."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tailwire.server.store.sql.connection import Parameters
+from tailwire.server.store.sql.folding import fold
+from tailwire.server.store.sqlite.dialect import SqliteDialect
+from tailwire.server.store.sqlite.readers import Readers, ShortReads, TooLong
+from tailwire.server.store.sqlite.writer import Operation, Writer
+
+T = TypeVar("T")
+_LAST_ID = "SELECT max((SELECT coalesce(max(id), 0) FROM messages), (SELECT coalesce(max(last_id), 0) FROM app))"
+
+
+class Database:
+    """`sql.connection.Connection` to one SQLite file. In WAL mode a reader never waits for the writer.
+
+    Reads are asynchronous wherever they run: one row by its key (`one`) in the event loop's thread, where it is
+    cheapest; what is nearly always short (`rows`) there too, and in a thread if it turns out to be long; what
+    may be long (`long_rows`, `page`) in a thread.
+
+    Args:
+        read_deadline: seconds that a read in a thread may take.
+
+    Attributes:
+        reader: for reads in the event loop's thread.
+        writing: the writer's connection, used only in `executor` once the store is open.
+        last_id: the highest message id given out. Changed only by the writer.
+    """
+
+    dialect = SqliteDialect()
+
+    def __init__(self, path: Path, read_deadline: float) -> None:
+        self.executor = ThreadPoolExecutor(1, thread_name_prefix="tailwire-store")
+        self.writing = _connect(path)
+        self.writing.execute("PRAGMA secure_delete = ON")  # overwrite what is deleted
+        self.reader = _connect(path)
+        self.reader.execute("PRAGMA query_only = ON")
+        self.readers = Readers(lambda: _connect_reader(path), read_deadline)
+        self.writer = Writer(self.writing, self.executor, self._rolled_back, self._committed)
+        self.last_id = _read_last_id(self.reader)
+        self._short = ShortReads(self.reader)
+        self._on_rollback: list[Callable[[sqlite3.Connection], None]] = []
+        self._on_commit: list[Callable[[int], None]] = []
+
+    async def one(self, sql: str, parameters: Parameters = ()) -> Any:
+        """Return the first row of a query that an index answers at once, or None."""
+        return self.reader.execute(sql, parameters).fetchone()
+
+    async def each(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
+        """Return the first row of such a query, or None, for each of some parameters."""
+        execute = self.reader.execute
+        return [execute(sql, key).fetchone() for key in keys]
+
+    async def rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
+        """Return all rows of a query that is nearly always short."""
+
+        def read(c: sqlite3.Connection) -> list[Any]:
+            return c.execute(sql, parameters).fetchall()
+
+        try:
+            return self._short.read(read)
+        except TooLong:
+            return await self.readers.read(read)
+
+    async def long_rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
+        """Return all rows of a query that may be long."""
+        return await self.readers.read(lambda c: c.execute(sql, parameters).fetchall())
+
+    async def page(self, count: str, sql: str, values: Parameters, page: Parameters) -> tuple[list[Any], int]:
+        """Return a page of a list and the number of all its entries, both of the same state.
+
+        Args:
+            count: the query that counts, with `values`.
+            sql: the query for the page, with `page`.
+        """
+
+        def read(c: sqlite3.Connection) -> tuple[list[Any], int]:
+            (total,) = c.execute(count, values).fetchone()
+            return c.execute(sql, page).fetchall(), total
+
+        return await self.readers.read(read)
+
+    async def run(self, sql: str, parameters: Parameters = ()) -> int:
+        """Run a single statement in the writer, and return the number of rows that it changed."""
+        return await self.writer.submit(lambda c: c.execute(sql, parameters).rowcount)
+
+    async def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a single statement for each of some rows in the writer."""
+        await self.writer.submit(lambda c: c.executemany(sql, rows).rowcount)
+
+    def write(self, operation: Operation[T]) -> asyncio.Future[T]:
+        """Run an operation in the writer's next transaction; the result is set after its commit."""
+        return self.writer.submit(operation)
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Within an operation: call a function once its transaction is committed (see `Writer.after_commit`)."""
+        self.writer.after_commit(call)
+
+    def on_rollback(self, reload: Callable[[sqlite3.Connection], None]) -> None:
+        """Call a function after each rollback, to read again what operations count in memory."""
+        self._on_rollback.append(reload)
+
+    def on_commit(self, call: Callable[[int], None]) -> None:
+        """Call a function with the last id after each commit, before it is acknowledged. It must not raise."""
+        self._on_commit.append(call)
+
+    async def close(self) -> None:
+        """Finish the writes that were submitted, and close the connections."""
+        await self.writer.close()
+        await self.readers.close()
+        self.reader.close()
+        await asyncio.get_running_loop().run_in_executor(self.executor, self.writing.close)
+        self.executor.shutdown()
+
+    def abandon(self) -> None:
+        """Close the connections immediately, as the end of the process would. They must be idle."""
+        self.readers.abandon()
+        self.reader.close()
+        self.writing.close()
+        self.executor.shutdown(wait=False)
+
+    def _committed(self) -> None:
+        for call in self._on_commit:
+            call(self.last_id)
+
+    def _rolled_back(self) -> None:
+        self.last_id = _read_last_id(self.writing)
+        for reload in self._on_rollback:
+            reload(self.writing)
+
+
+def _read_last_id(c: sqlite3.Connection) -> int:
+    return int(c.execute(_LAST_ID).fetchone()[0])
+
+
+def _fold(text: str | None) -> str | None:
+    return fold(text) if text is not None else None
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    c = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512, timeout=5)
+    c.create_function("fold", 1, _fold, deterministic=True)
+    c.execute("PRAGMA journal_mode = WAL")
+    c.execute("PRAGMA synchronous = FULL")
+    c.execute("PRAGMA cache_size = -32768")
+    c.execute("PRAGMA temp_store = MEMORY")
+    c.execute("PRAGMA journal_size_limit = 67108864")
+    return c
+
+
+def _connect_reader(path: Path) -> sqlite3.Connection:
+    c = _connect(path)
+    c.execute("PRAGMA query_only = ON")
+    c.execute("PRAGMA cache_size = -8192")
+    return c

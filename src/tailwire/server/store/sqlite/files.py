@@ -1,0 +1,101 @@
+"""Records of uploaded files and of what refers to them: writes. A file without references is removed after a while."""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from tailwire.server.ports.records import FileResult, FileRow
+from tailwire.server.ports.world import World
+from tailwire.server.store.sql.files import (
+    COLUMNS,
+    CONDEMNED,
+    GONE,
+    NAMES,
+    NEVER_USED,
+    UNUSED,
+    UPLOADED,
+    USED,
+    FileRows,
+)
+from tailwire.server.store.sqlite.chores import Chores
+from tailwire.server.store.sqlite.database import Database
+
+_PLACEHOLDERS = ", ".join("?" for _ in NAMES)
+_USE = f"UPDATE files SET used = {USED}, unused_since = NULL WHERE name = ? AND used < {CONDEMNED}"
+
+
+class Files(FileRows):
+    """`FileStore` on SQLite.
+
+    Args:
+        chores: notified when a file may have lost its last reference.
+    """
+
+    def __init__(self, database: Database, chores: Chores, world: World) -> None:
+        super().__init__(database)
+        self._db: Database = database
+        self._chores = chores
+        self._world = world
+
+    async def add(self, file: FileRow, quota: int = 0, since: int = 0) -> FileResult:
+        def add(c: sqlite3.Connection) -> FileResult:
+            if c.execute("SELECT 1 FROM files WHERE name = ?", (file.name,)).fetchone():
+                return FileResult.EXISTS
+            if quota and c.execute(UPLOADED, (file.uid, since)).fetchone()[0] + file.size > quota:
+                return FileResult.OVER_QUOTA
+            sql = f"INSERT INTO files ({COLUMNS}, used, unused_since) VALUES ({_PLACEHOLDERS}, 0, ?)"
+            c.execute(sql, (*dataclasses.astuple(file), file.created_at))
+            self._chores.added()
+            return FileResult.STORED
+
+        return await self._db.write(add)
+
+    async def condemn(self, *, never_before: int, no_more_before: int, limit: int) -> list[FileRow]:
+        due = ((USED, no_more_before), (NEVER_USED, never_before))
+        if not await self._any_unused(never_before, no_more_before):
+            return []
+
+        def condemn(c: sqlite3.Connection) -> list[FileRow]:
+            for used, before in due:
+                which = f"SELECT name FROM files WHERE {UNUSED} LIMIT ?"
+                c.execute(f"UPDATE files SET used = {CONDEMNED} WHERE name IN ({which})", (used, before, limit))
+            rows = c.execute(f"SELECT {COLUMNS} FROM files WHERE {UNUSED} LIMIT ?", (*GONE, limit)).fetchall()
+            return [FileRow(*row) for row in rows]
+
+        return await self._db.write(condemn)
+
+    async def discard(self, names: Sequence[str]) -> None:
+        sql = f"UPDATE files SET used = {CONDEMNED} WHERE name = ? AND used = {NEVER_USED}"
+
+        def discard(c: sqlite3.Connection) -> None:
+            c.executemany(sql, [(name,) for name in names])
+            self._chores.added()
+
+        await self._db.write(discard)
+
+    def use(self, c: sqlite3.Connection, place: str, key: str | int, names: Iterable[str]) -> None:
+        """Within an operation: store that a message, user or group refers to these files and to no others.
+
+        Args:
+            place: `message`, `user` or `group`.
+            key: the id, uid or guid.
+        """
+        wanted, key = set(names), str(key)
+        rows = c.execute("SELECT name FROM file_uses WHERE place = ? AND key = ?", (place, key)).fetchall()
+        known = {row[0] for row in rows}
+        for name in wanted - known:
+            if c.execute(_USE, (name,)).rowcount:
+                c.execute("INSERT INTO file_uses VALUES (?, ?, ?)", (place, key, name))
+        for name in known - wanted:
+            c.execute("DELETE FROM file_uses WHERE place = ? AND key = ? AND name = ?", (place, key, name))
+            self._release(c, name)
+
+    def _release(self, c: sqlite3.Connection, name: str) -> None:
+        sql = (
+            f"UPDATE files SET unused_since = ? WHERE name = ? AND used < {CONDEMNED}"
+            " AND NOT EXISTS (SELECT 1 FROM file_uses WHERE name = ?)"
+        )
+        if c.execute(sql, (self._world.seconds(), name, name)).rowcount:
+            self._chores.added()

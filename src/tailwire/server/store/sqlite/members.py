@@ -1,0 +1,85 @@
+"""Members and bans of groups: writes. A change and the message that announces it are one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.records import Draft, Stored
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.standing import GroupAct, GroupStanding
+from tailwire.server.store.sql.members import MemberRows
+from tailwire.server.store.sqlite.database import Database
+from tailwire.server.store.sqlite.messages import Messages
+from tailwire.server.store.sqlite.standings import may_act
+
+_UNFOLLOW = (
+    "DELETE FROM subscriptions WHERE uid = :uid AND message_id IN (SELECT s.message_id FROM subscriptions s"
+    " JOIN messages m ON m.id = s.message_id WHERE s.uid = :uid AND m.conversation_id = :conversation)"
+)
+
+Announce = Callable[[GroupStanding], Draft]
+"""Makes the action message of a change from the standing before it."""
+
+
+class Members(MemberRows):
+    """`MemberStore` on SQLite."""
+
+    def __init__(self, database: Database, messages: Messages) -> None:
+        super().__init__(database)
+        self._db: Database = database
+        self._messages = messages
+
+    async def add(self, act: GroupAct, scope: str, now: int, announce: Announce) -> Stored:
+        def add(c: sqlite3.Connection) -> Stored:
+            standing = may_act(c, act)
+            if standing.on is not None:
+                raise Refused("ERR_ALREADY_JOINED")
+            if standing.on_ban is not None:
+                raise Refused("ERR_BANNED_GROUPMEMBER")
+            values = (act.guid, act.on, scope, now, self._db.last_id)
+            c.execute("INSERT INTO members VALUES (?, ?, ?, ?, ?)", values)
+            c.execute("UPDATE groups SET members_count = members_count + 1 WHERE guid = ?", (act.guid,))
+            return self._messages.insert(c, announce(standing))
+
+        return await self._db.write(add)
+
+    async def remove(
+        self, act: GroupAct, announce: Announce, *, banned_at: int | None = None
+    ) -> tuple[Stored, GroupStanding]:
+        def remove(c: sqlite3.Connection) -> tuple[Stored, GroupStanding]:
+            standing = may_act(c, act)
+            if standing.on is None and (banned_at is None or standing.on_ban is not None):
+                raise Refused("ERR_NOT_A_MEMBER" if banned_at is None else "ERR_ALREADY_BANNED")
+            if standing.on is not None:
+                c.execute("DELETE FROM members WHERE guid = ? AND uid = ?", (act.guid, act.on))
+                c.execute("UPDATE groups SET members_count = members_count - 1 WHERE guid = ?", (act.guid,))
+                c.execute(_UNFOLLOW, {"uid": act.on, "conversation": key_of("", act.guid, "group")})
+            if banned_at is not None:
+                scope = standing.on.scope if standing.on is not None else "participant"
+                ban = (act.guid, act.on, scope, banned_at, act.by)
+                c.execute("INSERT INTO bans VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", ban)
+            return self._messages.insert(c, announce(standing)), standing
+
+        return await self._db.write(remove)
+
+    async def change_scope(self, act: GroupAct, scope: str, announce: Announce) -> Stored:
+        def change(c: sqlite3.Connection) -> Stored:
+            standing = may_act(c, act)
+            if standing.on is None:
+                raise Refused("ERR_NOT_A_MEMBER")
+            c.execute("UPDATE members SET scope = ? WHERE guid = ? AND uid = ?", (scope, act.guid, act.on))
+            return self._messages.insert(c, announce(standing))
+
+        return await self._db.write(change)
+
+    async def unban(self, act: GroupAct, announce: Announce) -> Stored:
+        def remove(c: sqlite3.Connection) -> Stored:
+            standing = may_act(c, act)
+            if standing.on_ban is None:
+                raise Refused("ERR_NOT_A_BANNED_USER")
+            c.execute("DELETE FROM bans WHERE guid = ? AND uid = ?", (act.guid, act.on))
+            return self._messages.insert(c, announce(standing))
+
+        return await self._db.write(remove)

@@ -1,0 +1,196 @@
+"""Messages: writes and the search.
+
+A message is stored once, in the order of the ids, together with all changes that it causes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable
+
+from tailwire.server.ports.conversations import ConversationKey
+from tailwire.server.ports.filters import MessageFilter
+from tailwire.server.ports.records import Draft, Edited, ListedRow, MessageRow, Stored, Trait
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.standing import GroupAct, MessageAct
+from tailwire.server.store.sql.listing import list_messages, parameters
+from tailwire.server.store.sql.messages import MessageRows
+from tailwire.server.store.sql.statements import (
+    ADD_PARTICIPANT,
+    BY_MUID,
+    INSERT_MESSAGE,
+    LAST_OF,
+    MESSAGE,
+    START_CONVERSATION,
+    TOUCH_CONVERSATION,
+)
+from tailwire.server.store.sqlite.database import Database
+from tailwire.server.store.sqlite.files import Files
+from tailwire.server.store.sqlite.search_index import SearchIndex, match
+from tailwire.server.store.sqlite.standings import may_act, may_change
+from tailwire.server.store.sqlite.webhooks import Webhooks
+
+TABLES_OF_MESSAGES = ("reactions", "mentions", "saves", "flags", "interactions", "subscriptions", "edits")
+"""Tables whose rows belong to a message."""
+_IS_MEMBER = "SELECT 1 FROM members WHERE guid = ? AND uid = ?"
+
+
+class Messages(MessageRows):
+    """`MessageStore` on SQLite."""
+
+    def __init__(self, database: Database, index: SearchIndex, files: Files, webhooks: Webhooks) -> None:
+        super().__init__(database)
+        self._db: Database = database
+        self._index = index
+        self._files = files
+        self._webhooks = webhooks
+
+    async def add(self, draft: Draft, act: GroupAct | None = None) -> Stored:
+        stored = await self._db.write(lambda c: self.insert(c, draft, act))
+        if draft.traits & Trait.SEARCHABLE:
+            self._index.update_soon()
+        return stored
+
+    def insert(self, c: sqlite3.Connection, d: Draft, act: GroupAct | None = None) -> Stored:
+        """Within an operation: store a message, as `add`."""
+        if act is not None and c.execute(_IS_MEMBER, (act.guid, act.by)).fetchone() is None:
+            return _stored_before(c, d, act)
+        message_id = self._db.last_id + 1
+        inserted = c.execute(
+            INSERT_MESSAGE,
+            {
+                "id": message_id,
+                "conversation_id": d.conversation_id,
+                "sender": d.sender,
+                "receiver": d.receiver,
+                "receiver_type": d.receiver_type,
+                "category": d.category,
+                "type": d.type,
+                "muid": d.muid,
+                "parent_id": d.parent_id,
+                "sent_at": d.sent_at,
+                "updated_at": d.sent_at,
+                "body": d.body,
+                "quoted_id": d.quoted_id,
+                "traits": d.traits,
+            },
+        )
+        if inserted.rowcount != 1:
+            row = c.execute(BY_MUID, {"who": d.sender, "key": d.muid}).fetchone()
+            return Stored(MessageRow(*row), new=False)
+        self._db.last_id = message_id
+        shown = 1 if d.shown and d.parent_id is None else 0
+        place = {"conversation": d.conversation_id, "id": message_id, "sent_at": d.sent_at, "shown": shown}
+        before = c.execute(LAST_OF, place).fetchone()
+        if c.execute(TOUCH_CONVERSATION, place).rowcount != 1:
+            c.execute(START_CONVERSATION, {**place, "shown_id": message_id if shown else 0})
+            if d.receiver_type == "user":
+                for uid in {d.sender, d.receiver}:
+                    c.execute(ADD_PARTICIPANT, {"uid": uid, "conversation_id": d.conversation_id})
+        if d.parent_id is not None:
+            _count_reply(c, d)
+        if d.mentions:
+            _mention(c, message_id, d.conversation_id, d.mentions)
+        if d.files:
+            self._files.use(c, "message", message_id, d.files)
+        row = MessageRow(
+            message_id, d.conversation_id, d.sender, d.receiver, d.receiver_type, d.category, d.type,
+            d.sent_at, d.sent_at, None, None, None, None, None, None, d.body,
+            d.parent_id, 0, None, None, d.quoted_id, d.traits,
+        )  # fmt: skip
+        self._webhooks.enqueue(c, d.events, row)
+        return Stored(row, new=True, before=before[0] if before else 0)
+
+    async def _search(self, wanted: MessageFilter) -> list[ListedRow]:
+        await self._index.update_all()
+        asked = match(wanted.search, await self._searched(wanted))
+        if not asked:
+            return []
+        values = parameters(wanted) | {"search": asked}
+        rows = await self._db.long_rows(list_messages(wanted.shape(), self._db.dialect.name), values)
+        return list(map(ListedRow._make, rows))
+
+    async def edit(
+        self, act: MessageAct, now: int, change: Callable[[MessageRow], Edited], announce: Callable[[MessageRow], Draft]
+    ) -> Stored:
+        def edit(c: sqlite3.Connection) -> Stored:
+            before = may_change(c, act).message
+            after = change(before)
+            kept = int(Trait.REACTION | Trait.INTERACTED)
+            c.execute(
+                "UPDATE messages SET body = ?, traits = ? | (traits & ?), edited_at = ?, edited_by = ?, updated_at = ?"
+                " WHERE id = ?",
+                (after.body, after.traits, kept, now, act.by, now, before.id),
+            )
+            if after.mentions is not None:
+                c.execute("DELETE FROM mentions WHERE message_id = ?", (before.id,))
+                _mention(c, before.id, before.conversation_id, after.mentions)
+            if after.files is not None:
+                self._files.use(c, "message", before.id, after.files)
+            self._index.update(c, before.id, before.conversation_id, before.body, after.body)
+            stored = self._announce(c, before.id, announce)
+            _keep_last_edit(c, before.id, stored.message.id)
+            return stored
+
+        return await self._db.write(edit)
+
+    async def delete(
+        self, act: MessageAct, now: int, empty: Callable[[MessageRow], bytes], announce: Callable[[MessageRow], Draft]
+    ) -> Stored:
+        def delete(c: sqlite3.Connection) -> Stored:
+            before = may_change(c, act).message
+            c.execute(
+                "UPDATE messages SET body = ?, traits = 0, deleted_at = ?, deleted_by = ?, updated_at = ?,"
+                " pinned_at = NULL, pinned_by = NULL WHERE id = ?",
+                (empty(before), now, act.by, now, before.id),
+            )
+            self._index.update(c, before.id, before.conversation_id, before.body, None)
+            for table in ("mentions", "reactions", "saves"):
+                c.execute(f"DELETE FROM {table} WHERE message_id = ?", (before.id,))
+            self._files.use(c, "message", before.id, ())
+            forget_last_edit(c, before.id)  # its action message has the content
+            return self._announce(c, before.id, announce)
+
+        return await self._db.write(delete)
+
+    def _announce(self, c: sqlite3.Connection, message_id: int, action: Callable[[MessageRow], Draft]) -> Stored:
+        return self.insert(c, action(MessageRow(*c.execute(MESSAGE, {"key": message_id}).fetchone())))
+
+
+def _stored_before(c: sqlite3.Connection, d: Draft, act: GroupAct) -> Stored:
+    # The sender left, was removed, or the group was deleted meanwhile. A repeated send still returns its message.
+    row = c.execute(BY_MUID, {"who": d.sender, "key": d.muid}).fetchone()
+    if row is None:
+        may_act(c, act)
+        raise Refused("ERR_NOT_A_MEMBER")
+    return Stored(MessageRow(*row), new=False)
+
+
+def _count_reply(c: sqlite3.Connection, d: Draft) -> None:
+    # A reply subscribes its sender to the thread.
+    c.execute(
+        "UPDATE messages SET reply_count = reply_count + 1, updated_at = max(updated_at, ?) WHERE id = ?",
+        (d.sent_at, d.parent_id),
+    )
+    c.execute("INSERT INTO subscriptions VALUES (?, ?) ON CONFLICT DO NOTHING", (d.sender, d.parent_id))
+
+
+def forget_last_edit(c: sqlite3.Connection, message_id: int) -> None:
+    """Delete the action message of a message's last edit, with all rows that belong to it."""
+    known = c.execute("SELECT action_id FROM edits WHERE message_id = ?", (message_id,)).fetchone()
+    if known:
+        c.execute("DELETE FROM edits WHERE message_id = ?", (message_id,))
+        for table in TABLES_OF_MESSAGES:
+            c.execute(f"DELETE FROM {table} WHERE message_id = ?", known)
+        c.execute("DELETE FROM messages WHERE id = ?", known)
+
+
+def _keep_last_edit(c: sqlite3.Connection, message_id: int, action_id: int) -> None:
+    # An edit's action message holds the message as it is now, so the last one is enough.
+    forget_last_edit(c, message_id)
+    c.execute("INSERT INTO edits VALUES (?, ?)", (message_id, action_id))
+
+
+def _mention(c: sqlite3.Connection, message_id: int, conversation_id: ConversationKey, uids: Iterable[str]) -> None:
+    sql = "INSERT INTO mentions (message_id, uid, conversation_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+    c.executemany(sql, [(message_id, uid, conversation_id) for uid in uids])

@@ -1,0 +1,120 @@
+"""A user's side of each conversation: receipts, and a cache of those who deleted a conversation for themselves."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from tailwire.server.ports.conversations import ConversationKey
+from tailwire.server.ports.records import Event, ReadStateChange
+from tailwire.server.store.sql.read_state import ReadStateRows
+from tailwire.server.store.sqlite.database import Database
+from tailwire.server.store.sqlite.webhooks import Webhooks
+
+MAX_SCANNED_MESSAGES = 1000
+_CREATE = "INSERT INTO marks (conversation_id, uid, delivered_id, read_id) VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING"
+
+
+class ReadState(ReadStateRows):
+    """`ReadStateStore` on SQLite. Users who have ever cleared a conversation are cached."""
+
+    def __init__(self, database: Database, webhooks: Webhooks) -> None:
+        super().__init__(database)
+        self._db: Database = database
+        self._webhooks = webhooks
+        sql = "SELECT DISTINCT uid FROM marks WHERE cleared_id > 0"
+        self._clearers: set[str] = {row[0] for row in database.reader.execute(sql)}
+
+    async def cleared_until(self, conversation_id: ConversationKey, uid: str) -> int:
+        if uid not in self._clearers:
+            return 0
+        return await super().cleared_until(conversation_id, uid)
+
+    async def mark(
+        self,
+        conversation_id: ConversationKey,
+        reader: str,
+        up_to: int,
+        now: int,
+        *,
+        read: bool,
+        group: str = "",
+        log: bool = True,
+        events: Sequence[Event] = (),
+    ) -> ReadStateChange | None:
+        def note(c: sqlite3.Connection) -> ReadStateChange | None:
+            c.execute(_CREATE, (conversation_id, reader))
+            where = "WHERE conversation_id = ? AND uid = ?"
+            sql = f"SELECT delivered_id, read_id FROM marks {where}"
+            delivered_id, read_id = c.execute(sql, (conversation_id, reader)).fetchone()
+            known = read_id if read else delivered_id
+            if known >= up_to:
+                return None
+            if read:
+                sql = f"UPDATE marks SET read_id = ?, delivered_id = max(delivered_id, ?) {where}"
+                c.execute(sql, (up_to, up_to, conversation_id, reader))
+            else:
+                c.execute(f"UPDATE marks SET delivered_id = ? {where}", (up_to, conversation_id, reader))
+            self._webhooks.enqueue(c, events, None)
+            if not group:
+                _note_times(c, conversation_id, reader, known, up_to, now, read)
+                return ReadStateChange()
+            if not log:
+                return ReadStateChange()
+            by_all: list[tuple[str, int, bool]] = []
+            for kind, before in ((False, delivered_id), (True, read_id)):
+                if (kind and not read) or before >= up_to:
+                    continue
+                sql = "INSERT INTO receipts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+                c.execute(sql, (conversation_id, reader, int(kind), up_to, now))
+                by_all += _note_all(c, conversation_id, group, reader, before, up_to, now, kind)
+            return ReadStateChange(tuple(by_all))
+
+        return await self._db.write(note)
+
+    async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int) -> None:
+        self._clearers.add(uid)  # before the commit, so that nobody reads in between that there is nothing to look up
+        await super().clear(conversation_id, uid, up_to)
+
+
+def _note_times(
+    c: sqlite3.Connection, conversation: str, reader: str, known: int, up_to: int, now: int, read: bool
+) -> None:
+    times = "delivered_at = coalesce(delivered_at, :now)" + (", read_at = :now" if read else "")
+    unset = "read_at" if read else "delivered_at"
+    c.execute(
+        f"UPDATE messages SET {times}, updated_at = :now WHERE conversation_id = :conversation"
+        f" AND id > :known AND id <= :up_to AND receiver = :reader AND {unset} IS NULL",
+        {"now": now, "conversation": conversation, "known": known, "up_to": up_to, "reader": reader},
+    )
+
+
+def _note_all(
+    c: sqlite3.Connection, conversation: str, guid: str, reader: str, known: int, up_to: int, now: int, read: bool
+) -> list[tuple[str, int, bool]]:
+    # Find what all members but the sender have now received or read: up to the lowest id among them. A member counts
+    # as having received and read what was sent before they joined.
+    column, at = ("read_id", "read_at") if read else ("delivered_id", "delivered_at")
+    slowest = c.execute(
+        f"SELECT m.uid, max(coalesce(k.{column}, 0), m.joined_after_id) FROM members m"
+        " LEFT JOIN marks k ON k.conversation_id = ? AND k.uid = m.uid WHERE m.guid = ? ORDER BY 2 LIMIT 2",
+        (conversation, guid),
+    ).fetchall()
+    if len(slowest) < 2:
+        return []
+    senders = c.execute(
+        "SELECT sender, min(id) FROM (SELECT sender, id FROM messages WHERE conversation_id = ? AND id > ? AND id <= ?"
+        f" AND sender <> ? AND category <> 'action' AND {at} IS NULL ORDER BY id DESC LIMIT ?) GROUP BY sender",
+        (conversation, known, up_to, reader, MAX_SCANNED_MESSAGES),
+    ).fetchall()
+    reached_by_all = []
+    for sender, first in senders:
+        floor = min(up_to, slowest[1][1] if slowest[0][0] == sender else slowest[0][1])
+        rows = c.execute(
+            f"UPDATE messages SET {at} = ?, updated_at = ? WHERE conversation_id = ? AND id >= ? AND id <= ?"
+            f" AND sender = ? AND {at} IS NULL RETURNING id",
+            (now, now, conversation, first, floor, sender),
+        ).fetchall()
+        if rows:
+            reached_by_all.append((sender, max(number for (number,) in rows), read))
+    return reached_by_all

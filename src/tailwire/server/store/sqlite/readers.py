@@ -1,0 +1,170 @@
+"""Long reads: in separate threads, each with a deadline, shared fairly among users.
+
+A read starts after it was requested, so it sees every write that was acknowledged before. All statements of one read
+see the same state (one transaction).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+from typing import TypeVar
+
+from tailwire.server.ports.current_caller import current_caller
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.store.sql.read_queue import ReadQueue
+
+T = TypeVar("T")
+Job = Callable[[sqlite3.Connection], T]
+
+# Reads run one after the other: two threads that take the GIL for each row delay each other and the event loop. A read
+# that has run for `LONG_SECONDS` spends its time inside SQLite, so the next one starts beside it.
+READ_TURNS = 1
+MAX_LONG_READS = 2
+LONG_SECONDS = 0.03
+MAX_WAITING_OF_ONE = 20
+MAX_WAITING = 5000
+STEPS_PER_CHECK = 20_000  # SQLite instructions between checks of the deadline: under a millisecond
+SHORT_STEPS_PER_CHECK = 1_000
+MAX_SHORT_CHECKS = 10  # a read in the event loop's thread ends after this many checks: about a millisecond
+
+
+class TooLong(Exception):
+    """A read would have taken longer than it may in the event loop's thread."""
+
+
+class Readers:
+    """Connections for reads in threads.
+
+    Args:
+        connect: opens a connection.
+        deadline: seconds that one read may take.
+    """
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection], deadline: float) -> None:
+        self._deadline = deadline
+        self._executor = ThreadPoolExecutor(READ_TURNS + MAX_LONG_READS, thread_name_prefix="tailwire-reader")
+        self._all = [_Reader(connect()) for _ in range(READ_TURNS + MAX_LONG_READS)]
+        self._long = 0
+        self._idle = list(self._all)
+        self._queue = ReadQueue(READ_TURNS, MAX_WAITING_OF_ONE, MAX_WAITING, perf_counter)
+        self._closed = False
+
+    async def read(self, job: Job[T]) -> T:
+        """Run a read in a thread when it is the turn of the user whose request this is.
+
+        Raises:
+            Refused: ERR_QUERY_TOO_BROAD, it took too long; ERR_TOO_MANY_REQUESTS or ERR_UNAVAILABLE, too many wait.
+        """
+        who = current_caller.get()
+        await self._queue.take(who)
+        begun = perf_counter()
+        if self._closed:
+            self._queue.give(who, 0.0)
+            raise Refused("ERR_UNAVAILABLE", retry_after=1.0)
+        reader, loop = self._idle.pop(), asyncio.get_running_loop()
+        future = loop.run_in_executor(self._executor, reader.run, job, self._deadline)
+        timer = loop.call_later(LONG_SECONDS, self._allow_another, reader)
+
+        def done(_: object) -> None:
+            timer.cancel()
+            self._idle.append(reader)
+            self._long -= reader.long
+            self._queue.give(who, perf_counter() - begun, passed_on=reader.long)
+            reader.long = False
+
+        # A caller that is cancelled returns the turn only when the thread is done.
+        future.add_done_callback(done)
+        return await asyncio.shield(future)
+
+    def _allow_another(self, reader: _Reader) -> None:
+        if self._long < MAX_LONG_READS:
+            self._long += 1
+            reader.long = True
+            self._queue.pass_on()
+
+    async def close(self) -> None:
+        """Interrupt the reads in progress, and close the connections."""
+        self._closed = True
+        for reader in self._all:
+            reader.interrupted = True
+        await asyncio.get_running_loop().run_in_executor(None, self._executor.shutdown)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close the connections at once. No read may be in progress."""
+        self._closed = True
+        self._executor.shutdown(wait=False)
+        for reader in self._all:
+            reader.connection.close()
+
+
+class _Reader:
+    # A connection that is used by one thread at a time.
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.interrupted = False
+        self.long = False
+        self._until = 0.0
+        connection.set_progress_handler(self._check, STEPS_PER_CHECK)
+
+    def _check(self) -> bool:
+        return self.interrupted or perf_counter() > self._until
+
+    def run(self, job: Job[T], deadline: float) -> T:
+        self._until = perf_counter() + deadline
+        try:
+            self.connection.execute("BEGIN")
+            try:
+                return job(self.connection)
+            finally:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+        except sqlite3.OperationalError as e:
+            if was_interrupted(e):
+                raise Refused("ERR_QUERY_TOO_BROAD") from e
+            raise
+
+
+class ShortReads:
+    """Short reads in the event loop's thread, which is cheaper than a thread.
+
+    Args:
+        connection: used in the event loop's thread only.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._checks_left: int | None = None
+        connection.set_progress_handler(self._check, SHORT_STEPS_PER_CHECK)
+
+    def _check(self) -> bool:
+        if self._checks_left is None:
+            return False
+        self._checks_left -= 1
+        return self._checks_left < 0
+
+    def read(self, job: Job[T]) -> T:
+        """Run a read.
+
+        Raises:
+            TooLong: it takes longer than about a millisecond. Nothing was returned.
+        """
+        self._checks_left = MAX_SHORT_CHECKS
+        try:
+            return job(self._connection)
+        except sqlite3.OperationalError as e:
+            if was_interrupted(e):
+                raise TooLong from e
+            raise
+        finally:
+            self._checks_left = None
+
+
+def was_interrupted(error: sqlite3.OperationalError) -> bool:
+    """Return whether a statement ended because it was interrupted."""
+    return error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT

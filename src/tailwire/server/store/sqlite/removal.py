@@ -1,0 +1,139 @@
+"""Permanent removal of users, groups, conversations and messages, with all that belongs to them. Ids are not reused."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tailwire.server.ports.conversations import ConversationKey, key_of
+from tailwire.server.ports.records import Event, MessageRow, Trait
+from tailwire.server.ports.standing import GroupAct, GroupStanding
+from tailwire.server.store.sql.files import CONDEMNED
+from tailwire.server.store.sqlite.chores import USER, WORDS, Chores, add_chore
+from tailwire.server.store.sqlite.database import Database
+from tailwire.server.store.sqlite.files import Files
+from tailwire.server.store.sqlite.messages import TABLES_OF_MESSAGES, forget_last_edit
+from tailwire.server.store.sqlite.relations import Blocks
+from tailwire.server.store.sqlite.search_index import SearchIndex
+from tailwire.server.store.sqlite.standings import may_act
+from tailwire.server.store.sqlite.tokens import Tokens
+from tailwire.server.store.sqlite.webhooks import Webhooks
+
+# After a removal of messages: update a conversation's last message, and a message's number of replies.
+_LAST = "coalesce((SELECT id FROM messages WHERE conversation_id = :of {which} ORDER BY id DESC LIMIT 1), 0)"
+_SHOWN = (
+    "AND id <= shown_message_id AND parent_id IS NULL AND NOT (category = 'action' AND type = 'message') AND NOT"
+    " (category = 'custom' AND json_valid(CAST(body AS TEXT))"
+    " AND json_extract(CAST(body AS TEXT), '$.data.updateConversation') IS 0)"
+)
+_UPDATE_LAST = (
+    f"UPDATE conversations SET last_message_id = {_LAST.format(which='')},"
+    f" shown_message_id = {_LAST.format(which=_SHOWN)} WHERE conversation_id = :of"
+)
+_COUNT_REPLIES = (
+    "UPDATE messages SET reply_count = (SELECT count(*) FROM messages WHERE parent_id = :of) WHERE id = :of"
+)
+
+
+class Removal:
+    """`ports.store.Removal` on SQLite."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        tokens: Tokens,
+        blocks: Blocks,
+        files: Files,
+        index: SearchIndex,
+        chores: Chores,
+        webhooks: Webhooks,
+    ) -> None:
+        self._db = database
+        self._tokens = tokens
+        self._blocks = blocks
+        self._files = files
+        self._index = index
+        self._chores = chores
+        self._webhooks = webhooks
+
+    async def remove_user(
+        self, uid: str, *, with_messages: bool, anonymous: bool = False
+    ) -> tuple[list[str], list[str]]:
+        def remove(c: sqlite3.Connection) -> tuple[list[str], list[str]]:
+            mine = "(SELECT guid FROM members WHERE uid = ?)"
+            groups = [row[0] for row in c.execute("SELECT guid FROM members WHERE uid = ?", (uid,))]
+            c.execute(f"UPDATE groups SET members_count = members_count - 1 WHERE guid IN {mine}", (uid,))
+            if with_messages:
+                own = "(SELECT conversation_id FROM participants WHERE uid = ?)"
+                self._remove_messages(c, f"sender = ? OR conversation_id IN {own}", (uid, uid))
+                for table in ("marks", "conversations"):
+                    c.execute(f"DELETE FROM {table} WHERE conversation_id IN {own}", (uid,))
+                c.execute(f"DELETE FROM participants WHERE conversation_id IN {own}", (uid,))
+            if with_messages:
+                c.execute(f"UPDATE files SET used = {CONDEMNED}, unused_since = 0 WHERE uid = ?", (uid,))
+                add_chore(c, WORDS, "", 0, 0)
+            if with_messages or anonymous:
+                c.execute("UPDATE files SET uid = '', file_name = 'file' WHERE uid = ?", (uid,))
+                add_chore(c, USER, uid, self._db.last_id, 0)
+            self._files.use(c, "user", uid, ())
+            self._chores.added()
+            tokens = self._tokens.revoked(
+                c.execute("DELETE FROM auth_tokens WHERE uid = ? RETURNING token_hash", (uid,)).fetchall()
+            )
+            for table in ("users", "members", "bans", "saves", "subscriptions"):
+                c.execute(f"DELETE FROM {table} WHERE uid = ?", (uid,))
+            c.execute("DELETE FROM blocks WHERE uid = ? OR blocked = ?", (uid, uid))
+            c.execute("DELETE FROM friends WHERE uid = ? OR friend = ?", (uid, uid))
+            self._db.after_commit(lambda: self._blocks.forget(uid))
+            return groups, tokens
+
+        return await self._db.write(remove)
+
+    async def remove_group(self, act: GroupAct, events: Callable[[GroupStanding], Sequence[Event]]) -> list[str]:
+        def remove(c: sqlite3.Connection) -> list[str]:
+            guid = act.guid
+            reported = events(may_act(c, act))
+            members = [row[0] for row in c.execute("SELECT uid FROM members WHERE guid = ?", (guid,))]
+            self._remove_conversation(c, key_of("", guid, "group"))
+            self._files.use(c, "group", guid, ())
+            for table in ("members", "bans", "groups"):
+                c.execute(f"DELETE FROM {table} WHERE guid = ?", (guid,))
+            self._webhooks.enqueue(c, reported, None)
+            return members
+
+        return await self._db.write(remove)
+
+    async def remove_conversation(self, conversation_id: ConversationKey) -> None:
+        await self._db.write(lambda c: self._remove_conversation(c, conversation_id))
+
+    async def remove_message(self, message: MessageRow) -> None:
+        await self._db.write(lambda c: self._remove_messages(c, "id = ?", (message.id,)))
+
+    def _remove_conversation(self, c: sqlite3.Connection, conversation_id: ConversationKey) -> None:
+        self._remove_messages(c, "conversation_id = ?", (conversation_id,))
+        for table in ("conversations", "marks", "receipts", "participants"):
+            c.execute(f"DELETE FROM {table} WHERE conversation_id = ?", (conversation_id,))
+
+    def _remove_messages(self, c: sqlite3.Connection, which: str, values: tuple[Any, ...]) -> None:
+        sql = f"SELECT id, conversation_id, body FROM messages WHERE ({which}) AND traits & {int(Trait.SEARCHABLE)}"
+        for number, conversation, body in c.execute(sql, values).fetchall():
+            self._index.update(c, number, conversation, body, None)
+        places, threads = (
+            c.execute(f"SELECT DISTINCT {of} FROM messages WHERE ({which}) AND {of} IS NOT NULL", values).fetchall()
+            for of in ("conversation_id", "parent_id")
+        )
+        edited = f"SELECT message_id FROM edits WHERE message_id IN (SELECT id FROM messages WHERE {which})"
+        for (number,) in c.execute(edited, values).fetchall():
+            forget_last_edit(c, number)  # its action message has the content, and may be of another sender
+        for table in TABLES_OF_MESSAGES:
+            c.execute(f"DELETE FROM {table} WHERE message_id IN (SELECT id FROM messages WHERE {which})", values)
+        gone = f"SELECT CAST(id AS TEXT) FROM messages WHERE {which}"
+        sql = f"SELECT key FROM file_uses WHERE place = 'message' AND key IN ({gone})"
+        for (key,) in c.execute(sql, values).fetchall():
+            self._files.use(c, "message", key, ())
+        c.execute(f"DELETE FROM messages WHERE {which}", values)
+        c.executemany(_UPDATE_LAST, [{"of": row[0]} for row in places])
+        c.executemany(_COUNT_REPLIES, [{"of": row[0]} for row in threads])
+        c.execute("UPDATE app SET last_id = ?", (self._db.last_id,))

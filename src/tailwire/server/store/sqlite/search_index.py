@@ -1,0 +1,122 @@
+"""The full-text index. It is brought up to date when the writer is idle, and before a search."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sqlite3
+
+from tailwire.server.ports.conversations import ConversationKey
+from tailwire.server.ports.records import Trait
+from tailwire.server.ports.world import World
+from tailwire.server.store.sql.words import place, text_of
+from tailwire.server.store.sqlite.chores import WORDS, Chores, add_chore
+from tailwire.server.store.sqlite.database import Database
+
+_WORD = re.compile(r"\w+")
+IDLE_SECONDS = 0.25
+MESSAGES_PER_STEP = 200
+RETRY_AFTER_SECONDS = 2.0
+ERASE_WORDS_AFTER_SECONDS = 3600  # an erasure walks through the whole index: one an hour is enough
+
+
+def _retrieve(done: asyncio.Future[None]) -> None:
+    done.exception()  # the writer reports failures, and the index retries
+
+
+class SearchIndex:
+    """The words of messages, by conversation."""
+
+    def __init__(self, database: Database, chores: Chores, world: World) -> None:
+        self._db = database
+        self._chores = chores
+        self._world = world
+        self._indexed_id = 0
+        self._written_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._reload(database.reader)
+        database.on_rollback(self._reload)
+
+    def update_soon(self) -> None:
+        """After a write of messages: index them once no message was written for `IDLE_SECONDS`."""
+        loop = asyncio.get_running_loop()
+        self._written_at = loop.time()
+        if self._timer is None and not self._db.writer.closed:
+            self._timer = loop.call_later(IDLE_SECONDS, self._update_when_idle)
+
+    def _update_when_idle(self) -> None:
+        self._timer = None
+        if self._db.writer.closed or self._indexed_id >= self._db.last_id:
+            return
+        loop = asyncio.get_running_loop()
+        wait = self._written_at + IDLE_SECONDS - loop.time()
+        if wait <= 0.001 and not self._db.writer.busy:
+            self._db.write(self._index_some).add_done_callback(_retrieve)
+            wait = 0.0
+        if self._db.writer.errors.current:
+            wait = RETRY_AFTER_SECONDS
+        self._timer = loop.call_later(max(wait, 0.01), self._update_when_idle)
+
+    def stop(self) -> None:
+        """Index nothing more until the next write."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def update_all(self) -> None:
+        """Index all messages."""
+        while self._indexed_id < self._db.last_id:
+            await self._db.write(self._index_some)
+
+    def _index_some(self, c: sqlite3.Connection) -> None:
+        begin = self._indexed_id
+        rows = c.execute(
+            "SELECT id, conversation_id, body, traits, deleted_at FROM messages WHERE id > ? ORDER BY id LIMIT ?",
+            (begin, MESSAGES_PER_STEP),
+        ).fetchall()
+        if not rows:
+            self._indexed_id = self._db.last_id
+            return
+        c.executemany(
+            "INSERT INTO messages_fts (rowid, text, place) VALUES (?, ?, ?)",
+            [
+                (number, text_of(body), place(conversation))
+                for number, conversation, body, traits, deleted in rows
+                if traits & Trait.SEARCHABLE and not deleted
+            ],
+        )
+        self._indexed_id = rows[-1][0]
+
+    def update(
+        self, c: sqlite3.Connection, number: int, conversation: ConversationKey, before: bytes, after: bytes | None
+    ) -> None:
+        """Within an operation that changed or deleted (`after` is None) a message: change what is indexed of it."""
+        if number > self._indexed_id:
+            return
+        words, where = text_of(before), place(conversation)
+        if words:
+            sql = "INSERT INTO messages_fts (messages_fts, rowid, text, place) VALUES ('delete', ?, ?, ?)"
+            c.execute(sql, (number, words, where))
+            add_chore(c, WORDS, "", 0, self._world.seconds() + ERASE_WORDS_AFTER_SECONDS)
+            self._chores.added()
+        if after is not None and text_of(after):
+            sql = "INSERT INTO messages_fts (rowid, text, place) VALUES (?, ?, ?)"
+            c.execute(sql, (number, text_of(after), where))
+
+    def _reload(self, c: sqlite3.Connection) -> None:
+        self._indexed_id = int(c.execute("SELECT coalesce(max(id), 0) FROM messages_fts_docsize").fetchone()[0])
+
+
+def match(words: str, conversations: list[ConversationKey]) -> str:
+    """Return the query of the full-text index: all words, the last one as a prefix, in some conversations.
+
+    Returns:
+        "" if `words` contains no word.
+    """
+    found = _WORD.findall(words)
+    if not found:
+        return ""
+    asked = "text : (" + " AND ".join(f'"{w}"' for w in found) + "*)"
+    if conversations:
+        asked += " AND place : (" + " OR ".join(f'"{place(c)}"' for c in conversations) + ")"
+    return asked

@@ -1,0 +1,70 @@
+"""Reads the standing for an act and checks the act's condition: before the write, and again in its transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from tailwire.server.ports.records import BanRow, GroupRow, MemberRow, MessageRow
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.standing import GroupAct, GroupStanding, MessageAct, MessageStanding
+from tailwire.server.store.sql.members import BAN
+from tailwire.server.store.sql.relations import BETWEEN
+from tailwire.server.store.sql.statements import GROUP, MEMBER, MESSAGE
+from tailwire.server.store.sqlite.database import Database
+
+
+def may_act(c: sqlite3.Connection, act: GroupAct) -> GroupStanding:
+    """Return the standing for an act in a group.
+
+    Raises:
+        Refused: the act is refused, or ERR_GUID_NOT_FOUND.
+    """
+    row = c.execute(GROUP, {"key": act.guid}).fetchone()
+    if row is None:
+        raise Refused("ERR_GUID_NOT_FOUND")
+    by, by_ban = _membership(c, act.guid, act.by)
+    on, on_ban = (by, by_ban) if act.on == act.by else _membership(c, act.guid, act.on) if act.on else (None, None)
+    count = c.execute("SELECT count(*) FROM members WHERE uid = ?", (act.on,)).fetchone()[0] if act.on else 0
+    standing = GroupStanding(GroupRow(*row), by, by_ban, on, on_ban, count)
+    act.allowed(standing)
+    return standing
+
+
+def _membership(c: sqlite3.Connection, guid: str, uid: str) -> tuple[MemberRow | None, BanRow | None]:
+    member = c.execute(MEMBER, {"of": guid, "who": uid}).fetchone()
+    ban = c.execute(BAN, (guid, uid)).fetchone()
+    return MemberRow(*member) if member else None, BanRow(*ban) if ban else None
+
+
+def may_change(c: sqlite3.Connection, act: MessageAct) -> MessageStanding:
+    """Return the standing for an act on a message.
+
+    Raises:
+        Refused: the act is refused, or ERR_MESSAGE_ID_NOT_FOUND.
+    """
+    row = c.execute(MESSAGE, {"key": act.message_id}).fetchone()
+    if row is None:
+        raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"id": str(act.message_id)})
+    message = MessageRow._make(row)
+    if message.receiver_type == "user":
+        block = c.execute(BETWEEN, {"one": message.sender, "other": message.receiver, "by": act.by}).fetchone()
+        standing = MessageStanding(message, blocked_by=block[0] if block else "")
+    else:
+        member = c.execute(MEMBER, {"of": message.receiver, "who": act.by}).fetchone()
+        group = c.execute("SELECT owner FROM groups WHERE guid = ?", (message.receiver,)).fetchone()
+        standing = MessageStanding(message, MemberRow(*member) if member else None, group[0] if group else None)
+    act.allowed(standing)
+    return standing
+
+
+class Standings:
+    """`ports.store.Standings` on SQLite."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    async def group(self, act: GroupAct) -> GroupStanding:
+        return may_act(self._db.reader, act)
+
+    async def message(self, act: MessageAct) -> MessageStanding:
+        return may_change(self._db.reader, act)

@@ -1,0 +1,189 @@
+"""The store on a SQLite file: WAL, one writer with group commit, readers that never wait.
+
+With `synchronous=FULL` an acknowledged write survives kill -9 and a loss of power.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+
+from tailwire.server import private_files
+from tailwire.server.ports.world import World
+from tailwire.server.store.migrate import upgrade
+from tailwire.server.store.sql.keys import Keys
+from tailwire.server.store.sqlite.annotations import Annotations
+from tailwire.server.store.sqlite.chores import Chores
+from tailwire.server.store.sqlite.conversations import Conversations
+from tailwire.server.store.sqlite.database import Database
+from tailwire.server.store.sqlite.deliveries import Deliveries
+from tailwire.server.store.sqlite.files import Files
+from tailwire.server.store.sqlite.groups import Groups
+from tailwire.server.store.sqlite.lock import ServerLock
+from tailwire.server.store.sqlite.members import Members
+from tailwire.server.store.sqlite.messages import Messages
+from tailwire.server.store.sqlite.reactions import Reactions
+from tailwire.server.store.sqlite.read_state import ReadState
+from tailwire.server.store.sqlite.relations import Blocks, Friends
+from tailwire.server.store.sqlite.removal import Removal
+from tailwire.server.store.sqlite.roles import Roles
+from tailwire.server.store.sqlite.search_index import SearchIndex
+from tailwire.server.store.sqlite.standings import Standings
+from tailwire.server.store.sqlite.starts import Starts
+from tailwire.server.store.sqlite.tokens import Tokens
+from tailwire.server.store.sqlite.users import Users
+from tailwire.server.store.sqlite.webhooks import Webhooks
+
+READ_DEADLINE_SECONDS = 1.0
+FILE_SUFFIXES = ("", "-wal", "-shm", "-journal", ".ids", ".lock")
+
+
+class SqliteStore:
+    """The embedded store: one object for each noun (see `ports.store.Store`) on one database.
+
+    Args:
+        read_deadline: seconds that a long read may take.
+
+    Attributes:
+        database: what the nouns share.
+        index: the full-text index.
+        lock: held while a server uses this store.
+    """
+
+    def __init__(self, path: Path, world: World, read_deadline: float) -> None:
+        self.database = database = Database(path, read_deadline)
+        self.lock: ServerLock | None = None
+        self._starts = Starts(path)
+        database.on_commit(self._starts.file.write)
+        self.chores = Chores(database, world)
+        self.files = Files(database, self.chores, world)
+        self.index = SearchIndex(database, self.chores, world)
+        self.deliveries = Deliveries(database, world)
+        self.webhooks = Webhooks(database, self.deliveries)
+        self.keys = Keys(database)
+        self.tokens = Tokens(database)
+        self.users = Users(database, self.tokens, self.files)
+        self.roles = Roles(database)
+        self.blocks = Blocks(database, self.webhooks)
+        self.friends = Friends(database)
+        self.messages = Messages(database, self.index, self.files, self.webhooks)
+        self.groups = Groups(database, self.files, self.webhooks)
+        self.members = Members(database, self.messages)
+        self.reactions = Reactions(database, self.webhooks)
+        self.annotations = Annotations(database)
+        self.conversations = Conversations(database)
+        self.read_state = ReadState(database, self.webhooks)
+        self.standings = Standings(database)
+        self.removal = Removal(
+            database,
+            tokens=self.tokens,
+            blocks=self.blocks,
+            files=self.files,
+            index=self.index,
+            chores=self.chores,
+            webhooks=self.webhooks,
+        )
+        self._app_id, self._name, self._created = _identity(database.writing, world)
+
+    @classmethod
+    async def open(
+        cls, path: Path, world: World, read_deadline: float = READ_DEADLINE_SECONDS, *, serving: bool = False
+    ) -> SqliteStore:
+        """Open or create the file, and bring it to this version's schema.
+
+        Args:
+            serving: True for a server, which needs the database for itself; False for a command that runs beside it.
+
+        Raises:
+            tailwire.server.store.sqlite.lock.InUse: another server uses the file.
+            tailwire.server.store.migrate.NewerDatabase: a newer version wrote the file.
+            OSError: the file cannot be opened, read or written.
+        """
+        private_files.make_folder(path.parent)
+        lock = ServerLock(path) if serving else None
+        try:
+            # SQLite gives the files beside it the mode of the database.
+            private_files.create(path)
+            private_files.tighten(path.with_name(path.name + suffix) for suffix in FILE_SUFFIXES)
+            await asyncio.get_running_loop().run_in_executor(None, upgrade, f"sqlite:///{path}")
+            store = cls(path, world, read_deadline)
+            if lock is not None:
+                store._begin(world)
+                store.lock = lock
+            return store
+        except BaseException as e:
+            if lock is not None:
+                lock.release()
+            if isinstance(e, DBAPIError | sqlite3.Error | OSError):
+                raise OSError(f"the database {path} cannot be used: {getattr(e, 'orig', e)}") from e
+            raise
+
+    @property
+    def name(self) -> str:
+        """Return the store's name. A message id is meaningful only together with it."""
+        return self._name
+
+    @property
+    def start(self) -> str:
+        """Return the trail of this server start, for positions; "" in a command."""
+        return self._starts.trail
+
+    def _begin(self, world: World) -> None:
+        # A restored older copy, or a database from elsewhere, continues as a new store, above all ids given out.
+        database = self.database
+        self._name, database.last_id = self._starts.begin(database.writing, world, self._name, database.last_id)
+
+    def known_until(self, start: str, message_id: int) -> int:
+        """Return up to which id a client's position belongs to this store: -1 if no part of it does."""
+        return self._starts.known_until(start, message_id, self.database.last_id)
+
+    @property
+    def app_id(self) -> str:
+        """Return the id of the app that this store belongs to."""
+        return self._app_id
+
+    @property
+    def created(self) -> bool:
+        """Return whether the store was created by this start."""
+        return self._created
+
+    @property
+    def write_error(self) -> str:
+        """Return why the file cannot be written; "" when it can."""
+        return self.database.writer.errors.current
+
+    def on_write_failure(self, call: Callable[[], None]) -> None:
+        """Call a function after each transaction that could not be written."""
+        self.database.writer.errors.on_failure(call)
+
+    async def close(self) -> None:
+        """Finish the writes that were submitted, and close the file."""
+        self.index.stop()
+        await self.database.close()
+        self._release()
+
+    def abandon(self) -> None:
+        """Close the file at once, as the end of the process would. Nothing may be in progress on it."""
+        self.index.stop()
+        self.database.abandon()
+        self._release()
+
+    def _release(self) -> None:
+        self._starts.file.close()
+        if self.lock is not None:
+            self.lock.release()
+
+
+def _identity(c: sqlite3.Connection, world: World) -> tuple[str, str, bool]:
+    # Return the app's id, the store's name, and whether they were created now.
+    row = c.execute("SELECT app_id, store_name FROM app").fetchone()
+    if row:
+        return row[0], row[1], False
+    app_id, name = world.secret(8), world.secret(8)
+    sql = "INSERT INTO app (app_id, store_name, created_at) VALUES (?, ?, ?)"
+    c.execute(sql, (app_id, name, world.seconds()))
+    return app_id, name, True

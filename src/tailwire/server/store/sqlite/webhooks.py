@@ -1,0 +1,83 @@
+"""Webhooks. Their events are queued in the transaction of the change that they report, so a crash loses none."""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+from collections.abc import Callable, Iterable
+
+from tailwire.server.ports.records import Event, MessageRow
+from tailwire.server.ports.webhook_records import WebhookRow
+from tailwire.server.store.sql.webhooks import PUT, TRIGGERS, WebhookRows
+from tailwire.server.store.sqlite.database import Database
+from tailwire.server.store.sqlite.deliveries import Deliveries
+
+
+class Webhooks(WebhookRows):
+    """`WebhookStore` on SQLite. Triggers are cached, because every change asks which webhooks want its event."""
+
+    def __init__(self, database: Database, deliveries: Deliveries) -> None:
+        super().__init__(database)
+        self._db: Database = database
+        self._deliveries = deliveries
+        self._by_trigger = _read_triggers(database.reader)
+        self._on_queued: Callable[[], None] | None = None
+
+    def on_queued(self, call: Callable[[], None]) -> None:
+        self._on_queued = call
+
+    @property
+    def enabled(self) -> bool:
+        return bool(self._by_trigger)
+
+    async def put(self, webhook: WebhookRow, *, new: bool = True) -> bool:
+        def put(c: sqlite3.Connection) -> bool:
+            known = c.execute("SELECT 1 FROM webhooks WHERE id = ?", (webhook.id,)).fetchone() is not None
+            if known is new:
+                return False
+            c.execute(PUT, dataclasses.astuple(webhook))
+            self._cache_triggers(c)
+            return True
+
+        return await self._db.write(put)
+
+    async def remove(self, webhook_id: str) -> bool:
+        def remove(c: sqlite3.Connection) -> bool:
+            gone = c.execute("DELETE FROM webhooks WHERE id = ?", (webhook_id,)).rowcount == 1
+            self._deliveries.forget(c, webhook_id)
+            self._cache_triggers(c)
+            return gone
+
+        return await self._db.write(remove)
+
+    def _cache_triggers(self, c: sqlite3.Connection) -> None:
+        found = _read_triggers(c)
+        self._db.after_commit(lambda: setattr(self, "_by_trigger", found))
+
+    async def add_events(self, events: list[Event]) -> None:
+        if self._by_trigger:
+            await self._db.write(lambda c: self.enqueue(c, events, None))
+
+    def enqueue(self, c: sqlite3.Connection, events: Iterable[Event], row: MessageRow | None) -> None:
+        """Within the operation that makes the change: queue its events for the webhooks that want them.
+
+        Args:
+            row: the message of events that have no data of their own.
+        """
+        for event in events:
+            wanted = self._by_trigger.get(event.trigger)
+            if not wanted:
+                continue
+            data = event.data if event.data is not None else b'{"message":%b}' % (row.json() if row else b"null")
+            for webhook in wanted:
+                self._deliveries.enqueue(c, webhook, event.trigger, data)
+            if self._on_queued is not None:
+                self._db.after_commit(self._on_queued)
+
+
+def _read_triggers(c: sqlite3.Connection) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for number, triggers in c.execute(TRIGGERS):
+        for trigger in triggers.split(","):
+            found.setdefault(trigger, []).append(number)
+    return found

@@ -1,0 +1,168 @@
+"""Group commit: one writer commits everything that was submitted since its last commit. No request waits for a timer.
+
+All writes go through the writer: one thread, one transaction after another. Ids are assigned inside the transaction and
+results are set in the same order after the commit. So no smaller id becomes visible after a larger one, and what is
+published on a result is published in the order of the ids.
+
+Nothing acts on a change before its commit: consequences (a cache that is cleared, a sender that is woken) are passed to
+`after_commit` within the operation, and run in the event loop's thread before the operation's result is set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any, TypeVar
+
+from tailwire.server.store.sql.write_errors import WriteErrors
+from tailwire.server.store.sqlite.file_errors import is_file_error
+
+T = TypeVar("T")
+Operation = Callable[[sqlite3.Connection], T]
+
+MAX_OPERATIONS = 500
+
+
+class WriterClosed(RuntimeError):
+    """The store is closed and accepts no writes."""
+
+
+class Writer:
+    """Runs operations in transactions, up to `MAX_OPERATIONS` in one.
+
+    Args:
+        connection: used by the writer only, in `executor`.
+        executor: has one thread.
+        rolled_back: called in the executor after each rollback.
+        committed: called in the executor after each commit, before any result is set. It must not raise.
+
+    Attributes:
+        errors: failures of the file.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        executor: Executor,
+        rolled_back: Callable[[], None],
+        committed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._rolled_back = rolled_back
+        self._committed = committed
+        self._connection = connection
+        self._executor = executor
+        self._pending: list[tuple[Operation[Any], asyncio.Future[Any]]] = []
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+        self._after: list[Callable[[], None]] = []  # callbacks for the end of the current transaction
+        self.errors = WriteErrors()
+
+    def submit(self, operation: Operation[T]) -> asyncio.Future[T]:
+        """Run an operation in the next transaction; the future is set after its commit.
+
+        An operation that raises is rolled back alone; the others of its transaction are committed.
+        """
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        if self._closed:
+            future.set_exception(WriterClosed("the store is closed"))
+            return future
+        self._pending.append((operation, future))
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire store writer")
+        return future
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Within an operation: call a function once its transaction is committed; not if it is rolled back.
+
+        A function that is passed several times in a row is called once. It runs in the event loop's thread before any
+        result is set, and must not raise.
+        """
+        if call not in self._after[-1:]:
+            self._after.append(call)
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._pending:
+            batch, self._pending = self._pending[:MAX_OPERATIONS], self._pending[MAX_OPERATIONS:]
+            try:
+                results = await loop.run_in_executor(self._executor, self._commit, [op for op, _ in batch])
+            except Exception as e:  # noqa: BLE001 - the result of each operation of the batch
+                results = [(False, self.errors.failed(e) if is_file_error(e) else e)] * len(batch)
+            else:
+                failure = next((r for good, r in results if not good and is_file_error(r)), None)
+                if failure is None:
+                    self.errors.worked()
+                else:
+                    refusal = self.errors.failed(failure)
+                    results = [(good, r if good or not is_file_error(r) else refusal) for good, r in results]
+            follow, self._after = self._after, []  # without those of operations that were rolled back
+            for call in follow:
+                call()
+            for (_, future), (good, result) in zip(batch, results, strict=True):
+                if future.cancelled():
+                    continue
+                if good:
+                    future.set_result(result)
+                else:
+                    future.set_exception(result)
+        self._task = None
+
+    def _commit(self, operations: list[Operation[Any]]) -> list[tuple[bool, Any]]:
+        try:
+            return self._transaction(operations)
+        except Exception as e:
+            if is_file_error(e):
+                raise  # each of them would fail alike
+            if len(operations) == 1:
+                return [(False, e)]
+            # One failed after it had changed something: run each in its own transaction, so that it fails alone.
+            return [self._alone(operation) for operation in operations]
+
+    def _alone(self, operation: Operation[Any]) -> tuple[bool, Any]:
+        try:
+            return self._commit([operation])[0]
+        except Exception as e:  # noqa: BLE001 - a file error: the operations before it are stored
+            return False, e
+
+    def _transaction(self, operations: list[Operation[Any]]) -> list[tuple[bool, Any]]:
+        connection = self._connection
+        before_all = len(self._after)
+        results: list[tuple[bool, Any]] = []
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for operation in operations:
+                before, said = connection.total_changes, len(self._after)
+                try:
+                    results.append((True, operation(connection)))
+                except Exception as e:
+                    if connection.total_changes != before or is_file_error(e):
+                        raise
+                    del self._after[said:]
+                    results.append((False, e))
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            del self._after[before_all:]
+            self._rolled_back()
+            raise
+        self._committed()
+        return results
+
+    @property
+    def busy(self) -> bool:
+        """Return whether a write is in progress or waiting."""
+        return self._task is not None
+
+    @property
+    def closed(self) -> bool:
+        """Return whether the writer accepts no more operations."""
+        return self._closed
+
+    async def close(self) -> None:
+        """Finish the operations that were submitted; refuse new ones."""
+        self._closed = True
+        while self._task is not None:
+            await asyncio.wait([self._task])

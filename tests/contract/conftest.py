@@ -1,0 +1,25 @@
+"""Runs the contract on each store."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tailwire.server.ports.world import World
+from tailwire.server.store.postgres.store import PostgresStore
+from tailwire.server.store.sqlite import SqliteStore
+
+OpenStore = Callable[..., Awaitable[Any]]
+"""Opens a store on the test's database: a new one, and the same again once it is closed."""
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStore:
+    """Return a function that opens a store of each kind."""
+    if request.param == "sqlite":
+        return lambda world=None, **options: SqliteStore.open(tmp_path / "store.db", world or World(), **options)
+    url = request.getfixturevalue("postgres_url")
+    return lambda world=None, **options: PostgresStore.open(url, world or World(), **options)

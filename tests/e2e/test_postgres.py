@@ -1,0 +1,88 @@
+"""A server on PostgreSQL, in its own process, with clients over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+import pytest
+
+from faults.traffic import Traffic
+from harness import LiveStage
+from tailwire import CometChatException, Group
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+@pytest.fixture
+def on_postgres(live: LiveStage, postgres_url: str) -> LiveStage:
+    """Put the server's database on PostgreSQL."""
+    live.server._settings["TAILWIRE_DATABASE"] = postgres_url
+    return live
+
+
+async def test_two_clients_chat_and_lose_nothing_when_the_server_is_killed(live: LiveStage, on_postgres: LiveStage):
+    """Killed with -9 amid sends, and started again, three times."""
+    async with Traffic(live) as traffic:
+        for _ in range(3):
+            await traffic.until(30)
+            await live.server.kill()
+            await live.server.start()
+        await traffic.until(30)
+    assert not list(live.server.data.glob("tailwire.db*")), "the database is elsewhere"
+    assert not [line for line in live.server.log if "Traceback" in line]
+    stored = {m.id: m.text async for m in traffic.bob.chat.messages(uid="alice", limit=100)}
+    assert {n: stored.get(n) for n in traffic.acknowledged} == traffic.acknowledged
+    assert len(set(stored.values())) == len(stored)
+
+
+async def test_groups_edits_reactions_and_receipts(live: LiveStage, on_postgres: LiveStage):
+    alice, bob = await live.enter("alice"), await live.enter("bob")
+    await alice.chat.create_group(Group(guid="g", name="G", type="public"))
+    await bob.chat.join_group("g", "public")
+    await alice.ears.until(lambda: bool(alice.ears.all("joined")))
+    sent = await bob.say("g", "first", "group")
+    await alice.ears.until(lambda: alice.ears.texts == ["first"])
+    sent.text = "changed"
+    await bob.chat.edit_message(sent)
+    await alice.ears.until(lambda: bool(alice.ears.all("edited")))
+    assert alice.ears.all("edited")[-1].text == "changed"
+    await alice.chat.add_reaction(sent.id, "👍")
+    await bob.ears.until(lambda: bool(bob.ears.all("reaction")))
+    await alice.chat.mark_as_read(alice.ears.all("text")[0])
+    await bob.ears.until(lambda: bool(bob.ears.all("read")))
+    await bob.chat.delete_message(sent.id)
+    await alice.ears.until(lambda: bool(alice.ears.all("deleted")))
+    await alice.chat.kick_group_member("g", "bob")
+    with pytest.raises(CometChatException) as caught:
+        await bob.say("g", "too late", "group")
+    assert caught.value.code in ("ERR_NOT_A_MEMBER", "ERR_GROUP_NOT_JOINED")
+    assert not [line for line in live.server.log if "Traceback" in line]
+
+
+async def test_commands_work_on_the_database_of_the_server(live: LiveStage, on_postgres: LiveStage, postgres_url: str):
+    async def run(*arguments: str) -> tuple[int, str]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tailwire.cli.main", *arguments, "--data", str(live.server.data), stdout=-1,
+            stderr=asyncio.subprocess.STDOUT, env={**os.environ, "TAILWIRE_DATABASE": postgres_url},
+        )  # fmt: skip
+        out, _ = await process.communicate()
+        return process.returncode or 0, out.decode()
+
+    assert await run("user", "create", "dave", "Dave") == (0, "created user dave\n")
+    code, said = await run("user", "create", "dave", "Dave")
+    assert (code, "ERR_UID_ALREADY_EXISTS" in said) == (1, True)
+    code, said = await run("backup", str(live.folder / "copy"))
+    assert (code, "pg_dump" in said) == (2, True)
+    dave = await live.enter("dave")
+    await dave.say("bob", "hello")
+
+
+async def test_a_database_that_cannot_be_reached_is_named_at_the_start(live: LiveStage, on_postgres: LiveStage):
+    await live.server.stop()
+    live.server._settings["TAILWIRE_DATABASE"] = "postgresql://nobody:secret@127.0.0.1:9/none"
+    with pytest.raises(RuntimeError, match="the PostgreSQL database cannot be used") as caught:
+        await live.server.start()
+    assert "Traceback" not in str(caught.value)
+    assert "secret" not in str(caught.value)

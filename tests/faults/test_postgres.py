@@ -1,0 +1,114 @@
+"""PostgreSQL and several writing processes under faults: nothing acknowledged is lost, doubled or out of order."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from faults import size
+from postgres.writers import LogReader, WriterProcess, check_stored
+from servers.postgres import PostgresServer
+from servers.schema import prepare
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+WRITERS = 4
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[tuple[PostgresServer, str]]:
+    """A server that the test may break, and the URL of a database."""
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server, server.create_database(prepare)
+    finally:
+        server.close()
+
+
+async def test_killed_and_paused_writers(postgres_url: str):
+    """Four writers, killed with -9 and paused in the middle of batches, and two readers of the log."""
+    url = postgres_url
+    chance, rounds = random.Random(5), size.full_or_short(200, 12)
+    readers = [LogReader(url) for _ in range(2)]
+    reading = [asyncio.create_task(reader.run()) for reader in readers]
+    names = iter(range(1_000_000))
+    writers = [await WriterProcess(url, f"w{next(names)}").start() for _ in range(WRITERS)]
+    everyone = list(writers)
+    await asyncio.gather(*(writer.until(5) for writer in writers))
+    for n in range(rounds):
+        place = chance.randrange(WRITERS)
+        writer = writers[place]
+        if n % 3 == 2:
+            await writer.kill()
+            writers[place] = await WriterProcess(url, f"w{next(names)}").start()
+            everyone.append(writers[place])
+            await writers[place].until(5)
+        else:
+            writer.signal(signal.SIGSTOP)
+            other = writers[(place + 1) % WRITERS]
+            await other.until(chance.randint(1, 60))  # others go on
+            await asyncio.sleep(chance.random() * 0.1)
+            writer.signal(signal.SIGCONT)
+        await writers[chance.randrange(WRITERS)].until(chance.randint(1, 30))
+    await asyncio.gather(*(writer.kill() for writer in writers))
+    for reader in readers:
+        reader.end()
+    await asyncio.gather(*reading)
+    count = await check_stored(url, everyone, readers)
+    acknowledged = sum(len(writer.acknowledged) for writer in everyone)
+    size.report("postgres writers", stored=count, acknowledged=acknowledged, polls=sum(r.polls for r in readers))
+
+
+@pytest.mark.parametrize("muids", [False, True], ids=["without muids", "with muids"])
+async def test_postgres_that_stops_and_loses_connections(own_postgres: tuple[PostgresServer, str], muids: bool):
+    """Stopped `immediate` and `fast`, killed with -9, and its backends ended: no writer notices more than a delay."""
+    server, url = own_postgres
+    chance = random.Random(6)
+    faults = ["terminate", "immediate", "terminate", "kill", "terminate", "fast"] * size.full_or_short(8, 1)
+    reader = LogReader(url)
+    reading = asyncio.create_task(reader.run())
+    writers = [await WriterProcess(url, f"w{n}", muids=muids).start() for n in range(3)]
+    await asyncio.gather(*(writer.until(20) for writer in writers))
+    for fault in faults:
+        if fault == "terminate":
+            sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'tailwire writer'"
+            assert int(await asyncio.to_thread(server.sql, sql)) >= 1
+        elif fault == "kill":
+            await asyncio.to_thread(server.kill)
+            await asyncio.to_thread(server.start)
+        else:
+            await asyncio.to_thread(server.restart, fault)
+        await asyncio.gather(*(writer.until(chance.randint(5, 40)) for writer in writers))
+    assert not any(writer.ended for writer in writers)
+    await asyncio.gather(*(writer.kill() for writer in writers))
+    reader.end()
+    await reading
+    count = await check_stored(url, writers, [reader])
+    acknowledged = sum(len(writer.acknowledged) for writer in writers)
+    slowest = max(max(writer.slowest) for writer in writers)
+    size.report("postgres restarts", faults=len(faults), stored=count, acknowledged=acknowledged, slowest_ms=slowest)
+
+
+async def test_a_stopped_process_holds_nobody_up(postgres_url: str):
+    """Whenever a process is stopped amid its batches, others' slowest send stays far below the time of the stop."""
+    url = postgres_url
+    stopped, other = [await WriterProcess(url, name, senders=8).start() for name in ("stopped", "other")]
+    await asyncio.gather(stopped.until(50), other.until(50))
+    chance = random.Random(7)
+    worst = 0
+    for _ in range(size.full_or_short(40, 5)):
+        await stopped.until(chance.randint(1, 40))
+        stopped.signal(signal.SIGSTOP)
+        seen = len(other.slowest)
+        await asyncio.sleep(1.0)  # the time of the stop, which a held lock would add to others' sends
+        stopped.signal(signal.SIGCONT)
+        await other.until(1)
+        worst = max([worst, *other.slowest[seen:]])
+    assert worst < 700
+    size.report("postgres stops", slowest_ms=worst)
+    await asyncio.gather(stopped.kill(), other.kill())
+    await check_stored(url, [stopped, other], [])

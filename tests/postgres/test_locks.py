@@ -1,0 +1,61 @@
+"""No transaction that takes the app's lock spans two round trips: read from the code of the store."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import tailwire.server.store.postgres as package
+
+FOLDER = Path(package.__file__).parent
+APP_LOCK = 7308895
+_OPENS = re.compile(r"^\s*(begin|start\s+transaction|savepoint)\b(?!.*read only)|lock\s+table", re.IGNORECASE)
+_OPENING_CALLS = {"transaction", "start", "cursor"}
+
+
+def spanning(source: str) -> list[str]:
+    """Return what in a module could hold the lock beyond one call: explicit transactions, locks taken by statements."""
+    tree = ast.parse(source)
+    documentation = {
+        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and id(node) not in documentation:
+            text = str(node.value)
+            if _OPENS.search(text) or str(APP_LOCK) in text:
+                found.append(text)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _OPENING_CALLS:
+            readonly = any(
+                word.arg == "readonly" and isinstance(word.value, ast.Constant) and word.value.value is True
+                for word in node.keywords
+            )
+            if not readonly:
+                found.append(ast.unparse(node))
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.py")), ids=lambda path: path.name)
+def test_no_module_opens_a_transaction_that_writes(path: Path):
+    assert spanning(path.read_text()) == []
+
+
+def test_what_is_looked_for_is_found():
+    assert spanning("async with connection.transaction():\n    pass")
+    assert spanning("await c.execute('BEGIN')")
+    assert spanning("await c.execute('SELECT pg_advisory_lock(7308895)')")
+    assert spanning("LOCK = 7308895")
+    assert not spanning("await c.execute('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY')")
+    assert not spanning("async with connection.transaction(isolation='repeatable_read', readonly=True):\n    pass")
+
+
+def test_the_lock_is_taken_in_one_function_which_commits_by_itself():
+    text = (FOLDER / "writer_1.sql").read_text()
+    assert text.count("pg_advisory") == text.count(str(APP_LOCK)) == 1
+    body = text[text.index("CREATE FUNCTION tailwire_batch_1") :]
+    assert "pg_advisory_xact_lock" in body
+    callers = [path.name for path in FOLDER.rglob("*.py") if "tailwire_batch_1(" in path.read_text()]
+    assert callers == ["drafts.py"]

@@ -1,0 +1,188 @@
+"""Two stores on one database, as two server processes have them: decisions hold although the other writes meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from postgres.writing import draft
+from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.records import Edited, Event, GroupRow, UserRow
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.standing import GroupAct, GroupStanding, MessageAct
+from tailwire.server.ports.webhook_records import WebhookRow
+from tailwire.server.ports.world import World
+from tailwire.server.rules.messages import check_changeable
+from tailwire.server.store.postgres.removal import MESSAGES_PER_STEP
+from tailwire.server.store.postgres.store import PostgresStore
+
+ALICE_BOB = key_of("alice", "bob", "user")
+
+
+@asynccontextmanager
+async def two_stores(url: str) -> AsyncIterator[tuple[PostgresStore, PostgresStore]]:
+    stores = await PostgresStore.open(url, World()), await PostgresStore.open(url, World())
+    try:
+        yield stores
+    finally:
+        for store in stores:
+            await store.close()
+
+
+def anybody(guid: str, uid: str) -> GroupAct:
+    return GroupAct(guid, uid, uid, lambda standing: None)
+
+
+def told(standing: object) -> object:
+    return draft(receiver="g", kind="group")
+
+
+async def test_one_creates_the_app_and_both_have_its_name(postgres_url):
+    async with two_stores(postgres_url) as (one, other):
+        assert (one.created, other.created) == (True, False)
+        assert (one.app_id, one.name, one.start) == (other.app_id, other.name, other.start)
+        stored = await one.messages.add(draft())
+        assert other.known_until(one.start, stored.message.id) == stored.message.id
+        assert other.known_until("another-0", stored.message.id) == -1
+
+
+async def test_joins_through_both_are_counted_and_the_limit_holds(postgres_url):
+    """Forty users join at the same time, twenty at each; the act allows no more than thirty members."""
+
+    def while_there_is_room(standing: GroupStanding) -> None:
+        if standing.group.members_count >= 30:
+            raise Refused("ERR_BAD_REQUEST")
+
+    async with two_stores(postgres_url) as stores:
+        await stores[0].groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
+        joins = [
+            stores[n % 2].members.add(GroupAct("g", f"u{n}", f"u{n}", while_there_is_room), "participant", 1, told)
+            for n in range(40)
+        ]
+        results = await asyncio.gather(*joins, return_exceptions=True)
+        joined = [r for r in results if not isinstance(r, Exception)]
+        assert {type(r) for r in results if isinstance(r, Exception)} == {Refused}
+        assert len(joined) == 29
+        assert (await stores[1].groups.get("g")).members_count == 30
+        ids = [stored.message.id for stored in joined]
+        assert len(set(ids)) == 29
+        befores = sorted(stored.before for stored in joined)
+        assert befores == [0, *sorted(ids)[:-1]]  # each names the one before it
+
+
+async def test_an_edit_and_a_deletion_through_both_leave_one_deleted_message(postgres_url):
+    async with two_stores(postgres_url) as (one, other):
+        for _ in range(10):
+            stored = await one.messages.add(draft(text="secret"))
+            act = MessageAct(stored.message.id, "alice", lambda standing: check_changeable(standing.message))
+            edited = Edited(b'{"data":{"text":"secret again"}}', 0)
+            results = await asyncio.gather(
+                one.messages.edit(act, 5, lambda _, edited=edited: edited, lambda row: draft()),
+                other.messages.delete(act, 6, lambda _: b'{"data":{}}', lambda row: draft()),
+                return_exceptions=True,
+            )
+            assert not isinstance(results[1], Exception)
+            row = await one.messages.get(stored.message.id)
+            assert (row.deleted_at, b"secret" in row.json()) == (6, False)
+            if isinstance(results[0], Exception):
+                assert results[0].code == "ERR_MESSAGE_ACTION_NOT_ALLOWED"
+            else:  # the edit was first: its action message, which has the content, is gone
+                assert await one.messages.get(results[0].message.id) is None
+
+
+async def test_replies_do_not_keep_an_edit_from_happening(postgres_url):
+    """Each reply changes the message's row, so that the edit is decided again; its body has what was there then."""
+    async with two_stores(postgres_url) as (one, other):
+        parent = (await one.messages.add(draft())).message.id
+        act = MessageAct(parent, "alice", lambda standing: None)
+        seen = []
+
+        def change(row):
+            seen.append(row.reply_count)
+            return Edited(b'{"data":{"text":"edited"}}', 0)
+
+        async def replies():
+            for _ in range(30):
+                await other.messages.add(draft(parent_id=parent))
+
+        _, stored = await asyncio.gather(replies(), one.messages.edit(act, 5, change, lambda row: draft()))
+        assert stored.new
+        row = await one.messages.get(parent)
+        assert (row.body, row.reply_count, row.edited_at) == (b'{"data":{"text":"edited"}}', 30, 5)
+        assert seen == sorted(seen)
+
+
+async def test_who_was_removed_through_one_cannot_send_through_the_other(postgres_url):
+    async with two_stores(postgres_url) as (one, other):
+        await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
+        await one.members.add(anybody("g", "bob"), "participant", 1, told)
+        message = draft(sender="bob", receiver="g", kind="group")
+        assert (await other.messages.add(message, anybody("g", "bob"))).new
+        await one.members.remove(anybody("g", "bob"), told)
+        with pytest.raises(Refused, match="ERR_NOT_A_MEMBER"):
+            await other.messages.add(message, anybody("g", "bob"))
+
+
+async def test_read_by_all_is_found_whichever_store_the_readers_use(postgres_url):
+    async with two_stores(postgres_url) as (one, other):
+        await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
+        for uid in ("bob", "carol"):
+            await one.members.add(anybody("g", uid), "participant", 1, told)
+        key = key_of("", "g", "group")
+        sent = (await one.messages.add(draft(sender="bob", receiver="g", kind="group"))).message
+        mark = {"read": True, "group": "g"}
+        first = await one.read_state.mark(key, "alice", sent.id, 50, **mark)
+        assert first.by_all == ()
+        last = await other.read_state.mark(key, "carol", sent.id, 60, **mark)
+        assert set(last.by_all) == {("bob", sent.id, False), ("bob", sent.id, True)}
+        assert (await one.messages.get(sent.id)).read_at == 60
+        assert await other.read_state.mark(key, "carol", sent.id, 70, **mark) is None
+        assert await one.read_state.receipts(sent) == [("alice", 50, 50), ("carol", 60, 60)]
+
+
+async def test_a_group_with_more_messages_than_a_step_is_removed_whole(postgres_url):
+    async with two_stores(postgres_url) as (one, other):
+        await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
+        count = MESSAGES_PER_STEP + 50
+        await asyncio.gather(
+            *(one.messages.add(draft(receiver="g", kind="group", mentions=("bob",))) for _ in range(count))
+        )
+        kept = await other.messages.add(draft())
+        assert await other.removal.remove_group(anybody("g", "alice"), lambda _: ()) == ["alice"]
+        (left,) = await one.database.rows("SELECT count(*), max(id) FROM messages")
+        assert tuple(left) == (1, kept.message.id)
+        assert await one.database.rows("SELECT 1 FROM mentions") == []
+        assert (await one.messages.add(draft())).message.id > kept.message.id
+
+
+async def test_a_deleted_user_is_erased_from_messages_that_stay(postgres_url):
+    async with two_stores(postgres_url) as (one, other):
+        entity = b'{"uid":"alice","name":"Alice"}'
+        body = b'{"data":{"entities":{"sender":{"entity":%b,"entityType":"user"}}}}' % entity
+        await one.users.add(UserRow("alice", "Alice", created_at=1))
+        kept = (await one.messages.add(draft())).message
+        await one.database.run("UPDATE messages SET body = ? WHERE id = ?", (body, kept.id))
+        woken = []
+        other.chores.on_added(lambda: woken.append(True))
+        await other.removal.remove_user("alice", with_messages=False, anonymous=True)
+        assert woken
+        while await one.chores.do_next():
+            pass
+        assert b"Alice" not in (await one.messages.get(kept.id)).body
+        assert await one.chores.next_due() is None
+        assert await one.users.get("alice") is None
+
+
+async def test_only_so_many_deliveries_wait(postgres_url):
+    async with two_stores(postgres_url) as (one, other):
+        await one.webhooks.put(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
+        one.deliveries.set_limits(waiting=5, failed=3, seconds=1000)
+        sent = [(await one.messages.add(draft(events=(Event("message_sent"),)))).message.id for _ in range(12)]
+        await one.messages.add(draft())  # behind what gives up the oldest
+        state = await other.deliveries.state("w")
+        assert (state.waiting, state.failed) == (5, 3)
+        rows = await other.deliveries.due("w", 2**40, 100)
+        assert [b'"id":"%d"' % n in row.body for n, row in zip(sent[-5:], rows, strict=True)] == [True] * 5

@@ -1,0 +1,1 @@
+"""Servers of other products that tests start for themselves."""
