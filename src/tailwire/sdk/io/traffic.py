@@ -26,11 +26,13 @@ class Traffic:
 
     Attributes:
         moved_at: when bytes were last received, or outgoing ones acknowledged; 0.0 before the first.
+        awaited: number of requests without a complete response.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self.moved_at: float = 0.0
+        self.awaited = 0
         self._watched: WeakKeyDictionary[Any, tuple[Any, int]] = WeakKeyDictionary()
 
     def moved(self) -> None:
