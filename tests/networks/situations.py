@@ -284,6 +284,11 @@ async def portal_200(s: Scene) -> None:
     await behind_a_portal(s, 200, {"Content-Type": "text/html"}, b"<html>sign in</html>")
 
 
+@situation("a portal for 20 s: 401 and a page", 150)
+async def portal_401(s: Scene) -> None:
+    await behind_a_portal(s, 401, {"Content-Type": "text/html"}, b"<html>sign in</html>")
+
+
 @situation("a portal for 20 s: 511", 150)
 async def portal_511(s: Scene) -> None:
     await behind_a_portal(s, 511, {"Content-Type": "text/html"}, b"<html>sign in</html>")
