@@ -76,14 +76,16 @@ def _check_socket(step: Step, slept: bool, fired: TimerFired) -> None:
 
 def _extended_probe(s: State, now: float, fired: TimerFired) -> float | None:
     # A pong waits in the same queues as the bytes of an upload or of a page of history, so bytes that move extend its
-    # deadline. Bytes that moved before the ping count only while a request is unanswered: a proxy or a router may still
-    # hold them, and the ping waits behind them. After a hint of the platform they do not count. None: not extended.
-    if fired.moved_at is None or s.probe_sent is None:
+    # deadline. Bytes that passed before the ping count only while a request is unanswered: a proxy may still hold them,
+    # and the ping waits behind them. After a hint of the platform they do not count. None: not extended.
+    if s.probe_sent is None:
         return None
-    queued = fired.awaiting and s.probe_cause is Cause.HEARTBEAT_TIMEOUT
-    if fired.moved_at <= s.probe_sent and not queued:
+    last = fired.passed_at if s.probe_cause is Cause.HEARTBEAT_TIMEOUT else None
+    if fired.moved_at is not None and fired.moved_at > s.probe_sent:
+        last = fired.moved_at
+    if last is None:
         return None
-    later = min(fired.moved_at + s.timings.moving, s.probe_sent + s.timings.busy_timeout)
+    later = min(last + s.timings.moving, s.probe_sent + s.timings.busy_timeout)
     return later if later > now else None
 
 
