@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any
@@ -59,12 +60,22 @@ class Scene:
         answer.raise_for_status()
         return answer
 
-    def actor(self, *, auto: bool = True, outbox: bool = False) -> Actor:
-        """Return a client behind the line, before `init()`."""
-        builder = AppSettingsBuilder().override_client_host(self.proxy.url).auto_establish_socket_connection(auto)
+    def actor(
+        self, *, auto: bool = True, outbox: bool = False, host: str = "", tls: ssl.SSLContext | None = None
+    ) -> Actor:
+        """Return a client behind the line, before `init()`.
+
+        Args:
+            host: by which it reaches the line, instead of the address.
+            tls: trusts the server's certificate; the line then carries TLS.
+        """
+        url = f"{'https' if tls else 'http'}://{host}:{self.proxy.port}" if host else self.proxy.url
+        builder = AppSettingsBuilder().override_client_host(url).auto_establish_socket_connection(auto)
+        if host:
+            builder.set_web_socket_host(host).set_web_socket_port(self.proxy.port)
         if outbox:
             builder.keep_unsent_messages()
-        actor = Actor(ChatClient(self.server.app_id, builder.build(), session_store=MemorySessionStore()))
+        actor = Actor(ChatClient(self.server.app_id, builder.build(), session_store=MemorySessionStore(), tls=tls))
         self.actors.append(actor)
         return actor
 

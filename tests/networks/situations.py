@@ -145,6 +145,17 @@ async def upload_and_messages(s: Scene) -> None:
     await s.never_lost()
 
 
+@situation("2.2 MB up at 512 kbit/s, queue 5 s: the line hides its last seconds", 200)
+async def upload_tail(s: Scene) -> None:
+    """The first ping, after 30 s, waits behind bytes that the line has acknowledged and not carried yet."""
+    await s.enter()
+    s.proxy.shape(slow(512, 5))
+    s.count(s.phone)
+    await asyncio.gather(upload(s, 2_200_000), s.write_each(12, 4))
+    await s.all_heard(30)
+    await s.never_lost()
+
+
 @situation("500 KB up at 64 kbit/s, queue 2 s, and a send meanwhile", 240)
 async def upload_and_send(s: Scene) -> None:
     await s.enter()
@@ -271,6 +282,11 @@ async def portal_302(s: Scene) -> None:
 @situation("a portal for 20 s: 200 and a page", 150)
 async def portal_200(s: Scene) -> None:
     await behind_a_portal(s, 200, {"Content-Type": "text/html"}, b"<html>sign in</html>")
+
+
+@situation("a portal for 20 s: 401 and a page", 150)
+async def portal_401(s: Scene) -> None:
+    await behind_a_portal(s, 401, {"Content-Type": "text/html"}, b"<html>sign in</html>")
 
 
 @situation("a portal for 20 s: 511", 150)

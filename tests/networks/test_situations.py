@@ -16,6 +16,7 @@ import pytest
 from networks import table
 from networks.scene import Scene
 from networks.situations import SITUATIONS, Situation
+from networks.ways import own_names
 from tailwire.testing.server import ServerProcess
 
 WANTED = os.environ.get("TAILWIRE_NETWORKS", "")
@@ -43,7 +44,8 @@ async def _play(situation: Situation, server: ServerProcess, http: httpx2.AsyncC
 
 async def _play_all(situations: list[Situation], server: ServerProcess) -> dict[str, table.Result]:
     async with server, httpx2.AsyncClient(base_url=server.url + "/v3", timeout=30, trust_env=False) as http:
-        results = await asyncio.gather(*(_play(s, server, http) for s in situations))
+        with own_names():
+            results = await asyncio.gather(*(_play(s, server, http) for s in situations))
     return {result.name: result for result in results}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from planting import Planter, require_same_signature
-from sim.test_unnecessary_disconnects import A_CATCH_UP_OVER_CUTS, A_DEAD_FIRST_ADDRESS
+from sim.test_unnecessary_disconnects import A_CATCH_UP_OVER_CUTS, A_DEAD_FIRST_ADDRESS, A_PING_BEHIND_AN_UPLOAD
 from tailwire.sdk import outbox, own_changes, sending, tokens
 from tailwire.sdk.connection import deadlines, sockets, state, wanted
 from tailwire.sdk.connection.state import Phase
@@ -326,6 +326,17 @@ def _dead_connections_are_reused(patch):
     patch.setattr(http, "OWN_STALLED_SECONDS", 1e9)
 
 
+def _acknowledged_uploads_count_as_done(patch):
+    # A heartbeat's answer is not awaited behind what a proxy still holds.
+    patch.setattr(driver.Driver, "_timer_fired", _timer_fired_without_requests)
+
+
+def _timer_fired_without_requests(self):
+    if self._state.phase is Phase.OPEN:
+        self._traffic.look()
+    return driver.i.TimerFired(self._heard_at, self._said_at, self._traffic.moved_at or None)
+
+
 def _restored_backup_is_not_detected(patch):
     # The server accepts any position as its own, and reuses ids after a backup was restored.
     patch.setattr(starts.Starts, "known_until", lambda self, trail, message_id, last: message_id)
@@ -378,6 +389,7 @@ RARE_FAULTS = [
 
 
 OTHER_FAULTS = [
+    _acknowledged_uploads_count_as_done,
     _addresses_are_tried_in_sequence,
     _pages_are_dropped_on_reconnect,
     _retry_after_of_proxies_is_unbounded,
@@ -431,6 +443,14 @@ def test_plans_with_checks_in_between_find_faults(plan: Plan, plant: Plant, monk
     failed = fails(plan)
     assert failed is not None
     assert failed.rule == "soon"
+
+
+def test_ping_behind_an_acknowledged_upload_is_found(monkeypatch: pytest.MonkeyPatch):
+    assert fails(A_PING_BEHIND_AN_UPLOAD) is None
+    _acknowledged_uploads_count_as_done(Planter(monkeypatch))
+    failed = fails(A_PING_BEHIND_AN_UPLOAD)
+    assert failed is not None
+    assert failed.rule == "cut"
 
 
 def test_unbounded_retry_after_of_a_proxy_is_found(monkeypatch: pytest.MonkeyPatch):

@@ -24,6 +24,14 @@ A_CATCH_UP_OVER_CUTS = Plan(22, (
 ))  # fmt: skip
 
 
+A_PING_BEHIND_AN_UPLOAD = Plan(22, (
+    Step(1.0, "alice-phone", "chatter", [90.0, 12.0]),
+    Step(1.0, "carol-phone", "line", [64_000, 64_000, 5.0, 0.05, 1]),
+    Step(0.0, "carol-phone", "upload", 2_000_000),
+    Step(120.0, "network", "restore"),
+))  # fmt: skip
+
+
 def test_listening_clients_in_a_busy_chat_stay_connected():
     simulate(Plan(8, (Step(1.0, "carol-phone", "chatter", [300.0, 5.0]), Step(400.0, "network", "restore"))))
 
@@ -84,6 +92,10 @@ def test_retry_after_of_a_proxy_does_not_delay_for_an_hour():
         Step(6.0, "carol-phone", "proxy off"),
         Step(120.0, "network", "restore"),
     )))  # fmt: skip
+
+
+def test_ping_behind_an_upload_that_a_proxy_has_acknowledged_does_not_cut_the_connection():
+    simulate(A_PING_BEHIND_AN_UPLOAD)
 
 
 def test_dead_first_address_does_not_prevent_a_connection():

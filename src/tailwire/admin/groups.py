@@ -164,7 +164,8 @@ class Groups:
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `INVALID_SCOPE_VALUE`.
         """
-        return outcome_of(await self._requester.ask("POST", f"{_path(guid)}/members", body=add_body(members)))
+        answer = await self._requester.ask("POST", f"{_path(guid)}/members", body=add_body(members))
+        return decoded(outcome_of, answer)
 
     async def kick(self, guid: str, uid: str) -> None:
         """Remove a member from a group. They may join again.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Generic, TypeVar
 
-from tailwire.sdk.calls.pages import message_page, numbered_page, readable
+from tailwire.sdk.calls.pages import UnreadablePages, message_page, numbered_page, readable
 from tailwire.sdk.dispatch.history import id_of
 
 T = TypeVar("T")
@@ -65,12 +65,17 @@ def numbered(ask: Ask, query: Mapping[str, Any], decode: Callable[[Any], T], wha
     """
 
     async def pages() -> AsyncIterator[list[T]]:
-        number = 1
+        number, unreadable = 1, UnreadablePages(what)
         while True:
             page = await numbered_page(ask, query, PAGE_SIZE, number)
-            yield readable(decode, page, what)
+            found = readable(decode, page, what)
+            yield found
             if len(page) < PAGE_SIZE:
                 return
+            if found:
+                unreadable.clear()
+            else:
+                unreadable.count()
             number += 1
 
     return Listing(pages)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 from tailwire.sdk.calls.checks import checked_limit, quoted
 from tailwire.sdk.calls.current import current_parts
 from tailwire.sdk.calls.entries import Entries
-from tailwire.sdk.calls.pages import numbered_page, readable
+from tailwire.sdk.calls.pages import UnreadablePages, numbered_page, readable
 from tailwire.sdk.calls.parts import checked_client
 from tailwire.sdk.calls.user_requests import UserRequests
 from tailwire.sdk.exceptions import failure
@@ -53,7 +53,8 @@ class ListRequest(Generic[T]):
         """Return the next page; an empty list at the end.
 
         Raises:
-            CometChatException: `REQUEST_IN_PROGRESS`, or as the server refused it.
+            CometChatException: `REQUEST_IN_PROGRESS`, or as the server refused it; `ERR_BAD_ERROR_RESPONSE` after 100
+                pages in sequence in which nothing can be read. The next call continues after them.
         """
         if self._in_progress:
             raise failure("REQUEST_IN_PROGRESS")
@@ -63,6 +64,7 @@ class ListRequest(Generic[T]):
         try:
             requests = self._requests()
             found: list[T] = []
+            unreadable = UnreadablePages(self._path)
             while not found and not self._ended:  # callers take an empty page for the end
                 listed = await numbered_page(
                     lambda query: requests.ask_for_list(self._path, query),
@@ -73,6 +75,8 @@ class ListRequest(Generic[T]):
                 found = readable(self._decode, listed, f"an entry of {self._path}")
                 self._page += 1
                 self._ended = not listed
+                if listed and not found:
+                    unreadable.count()
         finally:
             self._in_progress = False
         return found

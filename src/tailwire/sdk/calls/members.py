@@ -37,18 +37,24 @@ def outcome_of(answer: Any) -> dict[str, str]:
     outcome: dict[str, str] = {}
     for listed in answer.values() if isinstance(answer, dict) else ():
         for uid, one in listed.items() if isinstance(listed, dict) else ():
-            good = bool(one.get("success"))
-            outcome[uid] = "success" if good else str((one.get("error") or {}).get("message") or "failed")
+            outcome[str(uid)] = (
+                "success" if one.get("success") else str((one.get("error") or {}).get("message") or "failed")
+            )
     return outcome
 
 
 def record_outcome(parts: Parts, answer: Any) -> dict[str, str]:
-    """Record the messages about added members, and return the outcome by uid."""
+    """Record the messages about added members, and return the outcome by uid.
+
+    Raises:
+        CometChatException: `ERR_BAD_ERROR_RESPONSE` when the answer cannot be decoded.
+    """
+    outcome = decoded(outcome_of, answer)
     for listed in answer.values() if isinstance(answer, dict) else ():
         for one in listed.values() if isinstance(listed, dict) else ():
             if one.get("success") and one.get("data"):
                 parts.own.message_stored(decoded(message_from_wire, one["data"]))
-    return outcome_of(answer)
+    return outcome
 
 
 class MemberCalls:
@@ -135,4 +141,4 @@ class MemberCalls:
             CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection, or as the server refused it.
         """
         answer = await online_counts(self._parts, {"groups": list(guids)})
-        return {str(guid): int(n) for guid, n in (answer.get("groups") or {}).items()}
+        return decoded(lambda counts: {str(g): int(n) for g, n in (counts.get("groups") or {}).items()}, answer)

@@ -23,6 +23,35 @@ T = TypeVar("T")
 Ask = Callable[[Mapping[str, Any]], Awaitable[list[Any]]]
 _ID = re.compile(rb'"id"\s*:\s*"?([0-9]{1,19})\b')
 TOO_LARGE = "it is too large to be read"
+MAX_UNREADABLE_PAGES = 100
+"""Pages in sequence without a readable entry after which a list fails: something answers every page the same."""
+
+
+class UnreadablePages:
+    """Count pages in sequence in which nothing can be read.
+
+    Args:
+        path: of the list, for the error.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._seen = 0
+
+    def count(self) -> None:
+        """Count one more.
+
+        Raises:
+            CometChatException: `ERR_BAD_ERROR_RESPONSE` if there are too many.
+        """
+        self._seen += 1
+        if self._seen >= MAX_UNREADABLE_PAGES:
+            details = f"{self._seen} pages of {self._path} contain nothing that can be read: check the host."
+            raise failure("ERR_BAD_ERROR_RESPONSE", details)
+
+    def clear(self) -> None:
+        """Begin anew, after a page with a readable entry."""
+        self._seen = 0
 
 
 async def message_page(ask: Ask, query: Mapping[str, Any]) -> list[Any]:

@@ -58,9 +58,11 @@ class ReactionsRequest:
                 listed = await requests.ask_for_list(self._path, query)
                 found = readable(reaction_from_wire, listed, "a reaction")
                 ids = [number for number in map(id_of, listed) if number]
-                if not ids:
+                before = self._first, self._last
+                if ids:
+                    self._first, self._last = min(self._first or ids[0], ids[0]), max(self._last, ids[-1])
+                if (self._first, self._last) == before:
                     break
-                self._first, self._last = min(self._first or ids[0], ids[0]), max(self._last, ids[-1])
                 cursor = self._last if affix == "append" else self._first
         finally:
             self._in_progress = False

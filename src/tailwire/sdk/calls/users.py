@@ -96,7 +96,7 @@ class UserCalls:
             CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection, or as the server refused it.
         """
         answer = await online_counts(self._parts, {})
-        return int(answer.get("onlineUsersCount") or 0)
+        return decoded(lambda counts: int(counts.get("onlineUsersCount") or 0), answer)
 
     async def block_users(self, uids: Sequence[str]) -> dict[str, str]:
         """Block users: neither they nor the logged-in user can send messages to the other.
@@ -127,4 +127,4 @@ class UserCalls:
         if not isinstance(answer, dict):
             raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer names no users.")
         self._parts.own.tell(RelationsChanged())
-        return {uid: "success" if (answer.get(uid) or {}).get("success") else "fail" for uid in uids}
+        return decoded(lambda by: {u: "success" if (by.get(u) or {}).get("success") else "fail" for u in uids}, answer)

@@ -24,11 +24,11 @@ def note_traffic(s: State, fired: TimerFired) -> None:
         s.said_at = max(s.said_at, fired.said_at)
 
 
-def pass_deadlines(step: Step, moved_at: float | None) -> None:
+def pass_deadlines(step: Step, fired: TimerFired) -> None:
     """Handle the deadlines that have passed, and settle.
 
     Args:
-        moved_at: when bytes last moved on any connection between this client and the server, or None.
+        fired: the traffic; without any if another input found the deadlines passed.
     """
     s, now = step.state, step.now
     due = next_deadline(s)
@@ -40,17 +40,17 @@ def pass_deadlines(step: Step, moved_at: float | None) -> None:
         s.requested = False
         s.cause = Cause.WINDOW_EXPIRED
     if s.phase is Phase.OPEN:
-        _check_socket(step, slept, moved_at)
+        _check_socket(step, slept, fired)
         _check_token(step)
     elif s.phase in (Phase.CONNECTING, Phase.RENEWING) and s.attempt_until is not None and now >= s.attempt_until:
-        _check_attempt(step, slept, moved_at)
+        _check_attempt(step, slept, fired.moved_at)
     if s.poll_at is not None and now >= s.poll_at:
         s.poll_at = None  # `settle` sets the next one if it is still needed
         step.emit(ReadHistory())
     settle(step)
 
 
-def _check_socket(step: Step, slept: bool, moved_at: float | None) -> None:
+def _check_socket(step: Step, slept: bool, fired: TimerFired) -> None:
     s, now = step.state, step.now
     if s.probe_until is None:
         due = heartbeat_due(s)
@@ -67,19 +67,25 @@ def _check_socket(step: Step, slept: bool, moved_at: float | None) -> None:
     elif alive or s.paused:
         step.emit(*(Answer(c, Result.NO_ANSWER) for c in s.pings if c))
         s.pings, s.probe_sent, s.probe_until, s.probe_cause = (), None, None, None
-    elif (later := _extended_probe(s, now, moved_at)) is not None:
+    elif (later := _extended_probe(s, now, fired)) is not None:
         s.probe_until = later
     else:
         abandon(step)  # T3: a close frame would wait for a peer that does not answer
         lost(step, s.probe_cause or Cause.HEARTBEAT_TIMEOUT)
 
 
-def _extended_probe(s: State, now: float, moved_at: float | None) -> float | None:
+def _extended_probe(s: State, now: float, fired: TimerFired) -> float | None:
     # A pong waits in the same queues as the bytes of an upload or of a page of history, so bytes that move extend its
-    # deadline. None: they no longer do.
-    if moved_at is None or s.probe_sent is None or moved_at <= s.probe_sent:
+    # deadline. Bytes that passed before the ping count only while a request is unanswered: a proxy may still hold them,
+    # and the ping waits behind them. After a hint of the platform they do not count. None: not extended.
+    if s.probe_sent is None:
         return None
-    later = min(moved_at + s.timings.moving, s.probe_sent + s.timings.busy_timeout)
+    last = fired.passed_at if s.probe_cause is Cause.HEARTBEAT_TIMEOUT else None
+    if fired.moved_at is not None and fired.moved_at > s.probe_sent:
+        last = fired.moved_at
+    if last is None:
+        return None
+    later = min(last + s.timings.moving, s.probe_sent + s.timings.busy_timeout)
     return later if later > now else None
 
 

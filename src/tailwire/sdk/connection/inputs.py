@@ -191,11 +191,13 @@ class TimerFired:
         heard_at: when the last frame was received on the current socket.
         said_at: when the last frame was sent on the current socket.
         moved_at: when bytes last moved on any connection between this client and the server.
+        passed_at: while a request is unanswered, when bytes last passed between this process and the system; else None.
     """
 
     heard_at: float | None = None
     said_at: float | None = None
     moved_at: float | None = None
+    passed_at: float | None = None
 
 
 Input = (

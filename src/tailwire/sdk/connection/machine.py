@@ -35,6 +35,7 @@ from tailwire.sdk.connection.step import Step
 
 MAX_PENDING_PINGS = 64
 """Further `ping()` calls fail at once."""
+_NO_TRAFFIC = i.TimerFired()
 
 
 def step(state: State, happened: i.Input, now: float, chance: float) -> tuple[State, list[Command]]:
@@ -53,12 +54,11 @@ def step(state: State, happened: i.Input, now: float, chance: float) -> tuple[St
     if state.ended:
         _answer_late_call(step, happened)
         return step.state, step.commands
-    moved_at = None
     if isinstance(happened, i.TimerFired):
         note_traffic(step.state, happened)
-        moved_at = happened.moved_at
-    pass_deadlines(step, moved_at)
-    if not isinstance(happened, i.TimerFired):
+        pass_deadlines(step, happened)
+    else:
+        pass_deadlines(step, _NO_TRAFFIC)
         HANDLERS[type(happened)](step, happened)
     settle(step)
     return step.state, step.commands

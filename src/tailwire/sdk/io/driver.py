@@ -187,7 +187,9 @@ class Driver:
     def _timer_fired(self) -> i.TimerFired:
         if self._state.phase is Phase.OPEN:  # bytes that moved since the unanswered ping
             self._traffic.look()
-        return i.TimerFired(self._heard_at, self._said_at, self._traffic.moved_at or None)
+        traffic = self._traffic
+        passed_at = traffic.passed_at if traffic.awaited else None
+        return i.TimerFired(self._heard_at, self._said_at, traffic.moved_at or None, passed_at)
 
     async def call(self, make: Callable[[int], i.Input]) -> tuple[c.Result, Cause | None]:
         """Feed the input of a waiting call, and wait for its result. A cancellation is reported to the machine."""

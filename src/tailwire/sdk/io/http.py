@@ -209,6 +209,7 @@ class Http:
     async def _answer(self, request: Mapping[str, Any], exchange: _Exchange) -> Answer:
         # Every exception of the library is converted here: callers expect only one class.
         pool = None
+        self.traffic.awaited += 1
         try:
             pool = self._pool_in_use()
             pool.running += 1
@@ -222,6 +223,7 @@ class Http:
         except Exception as e:  # noqa: BLE001 - callers expect one class, without the library's traceback
             raise _not_reached(e, str(request["url"])) from None
         finally:
+            self.traffic.awaited -= 1
             if pool is not None:
                 pool.running -= 1
                 if exchange.went_silent and pool is self._pool:

@@ -26,16 +26,20 @@ class Traffic:
 
     Attributes:
         moved_at: when bytes were last received, or outgoing ones acknowledged; 0.0 before the first.
+        passed_at: the same, without acknowledgements, whose times are not known exactly.
+        awaited: number of requests without a complete response.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self.moved_at: float = 0.0
+        self.passed_at: float = 0.0
+        self.awaited: int = 0
         self._watched: WeakKeyDictionary[Any, tuple[Any, int]] = WeakKeyDictionary()
 
     def moved(self) -> None:
-        """Record that bytes move now."""
-        self.moved_at = self._now()
+        """Record that bytes pass between this process and the system now."""
+        self.moved_at = self.passed_at = self._now()
 
     def watch(self, stream: Any) -> None:
         """Include a connection in `look`.
@@ -64,7 +68,7 @@ class Traffic:
             elif acknowledged > before:
                 self._watched[stream] = raw, acknowledged
                 if not only_from_now:
-                    self.moved()
+                    self.moved_at = self._now()
 
 
 def _acknowledged(raw: Any) -> int | None:

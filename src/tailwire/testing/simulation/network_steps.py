@@ -19,8 +19,8 @@ SERVER_ADDRESS, BAD_ADDRESS = "192.0.2.1", "2001:db8::1"
 
 
 def _line(sim: Simulation, device: Device, value: Any) -> None:
-    up, down, queue, latency = value
-    virtual_loop().network.set_line(device.name, up, down, queue, latency)
+    up, down, queue, latency, *proxied = value
+    virtual_loop().network.set_line(device.name, up, down, queue, latency, acknowledges=bool(proxied))
 
 
 def _portal(sim: Simulation, device: Device, value: Any) -> None:

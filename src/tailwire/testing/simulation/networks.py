@@ -13,15 +13,15 @@ from tailwire.testing.virtual.middleboxes import GATEWAYS
 
 HOUR_SECONDS = 3600.0
 CHATTER_INTERVAL_SECONDS = 5.0
-LINE_SHAPES: tuple[tuple[float, float, float, float], ...] = (
-    (32_000, 32_000, 5.0, 0.05),
+LINE_SHAPES: tuple[tuple[float, ...], ...] = (
+    (32_000, 32_000, 5.0, 0.05, 1),
     (8_000, 8_000, 5.0, 0.1),
     (8_000, 32_000, 2.0, 0.3),
     (1_200, 1_200, 5.0, 0.2),
     (60_000, 60_000, 0.5, 0.6),
     (60_000, 60_000, 0.5, 1.6),
 )
-"""Up and down in bytes per second, queue in seconds, latency each way in seconds."""
+"""Up and down in bytes per second, queue in seconds, latency each way in seconds; 1 if a proxy acknowledges the queue."""
 PORTALS = ("redirect", "page", "511", "broken gzip", "json")
 PROXIES: tuple[list[Any], ...] = (
     ["refuse", 426], ["refuse", 403], ["refuse", 200], ["busy"], ["hold", 1.0], ["hold", 5.0],

@@ -22,8 +22,9 @@ class Pipe:
     Senders that find the queue full keep their data, and take turns of one packet each.
     """
 
-    def __init__(self, network: Network, rate: float, queue: float, latency: float) -> None:
+    def __init__(self, network: Network, rate: float, queue: float, latency: float, *, acknowledges: bool) -> None:
         self._network = network
+        self._acknowledges = acknowledges
         self._rate = rate
         self._most = max(rate * queue, PACKET_BYTES + HEADER_BYTES)
         self.latency = latency
@@ -67,6 +68,9 @@ class Pipe:
             data = source.next_packet(PACKET_BYTES)
             if source.unsent:
                 self._waiting[source] = None
+            if self._acknowledges and data is not None:
+                source.acked += len(data)
+                source.taken_early += len(data)
             then = partial(self._network.travel, source, data, self.latency)
             if self._rate == float("inf"):
                 then()
@@ -101,11 +105,14 @@ class Line:
         up, down: bytes per second.
         queue: seconds of data, at that rate, that are queued before a sender has to wait.
         latency: seconds each way, in addition to the network's own.
+        acknowledges: as `Network.set_line` takes it.
     """
 
-    def __init__(self, network: Network, up: float, down: float, queue: float, latency: float) -> None:
-        self.up = Pipe(network, up, queue, latency)
-        self.down = Pipe(network, down, queue, latency)
+    def __init__(
+        self, network: Network, up: float, down: float, queue: float, latency: float, *, acknowledges: bool = False
+    ) -> None:
+        self.up = Pipe(network, up, queue, latency, acknowledges=acknowledges)
+        self.down = Pipe(network, down, queue, latency, acknowledges=acknowledges)
 
     def pipe(self, source: MemoryTransport) -> Pipe:
         """Return the direction in which a connection's end sends."""

@@ -227,16 +227,20 @@ class Network:
 
     # Access lines and middleboxes.
 
-    def set_line(self, name: str, up: float, down: float, queue: float, latency: float = 0.0) -> None:
+    def set_line(
+        self, name: str, up: float, down: float, queue: float, latency: float = 0.0, *, acknowledges: bool = False
+    ) -> None:
         """Give a device an access line that all its connections share.
 
         Args:
             up, down: bytes per second.
             queue: seconds of data, at that rate, that are queued before a sender has to wait.
             latency: seconds each way.
+            acknowledges: whether a proxy before the line acknowledges what waits for it, so that senders cannot see
+                that it moves.
         """
         self.lift_line(name)
-        self.lines[name] = Line(self, up, down, queue, latency)
+        self.lines[name] = Line(self, up, down, queue, latency, acknowledges=acknowledges)
 
     def lift_line(self, name: str) -> None:
         """Remove a device's access line."""

@@ -46,12 +46,16 @@ class Client:
     def open(self, **more) -> list:
         return self.take(i.AttemptSucceeded(self.state.epoch, **more))
 
-    def run(self, until: float, *, cause: Cause | None = None, moved_at=None) -> list[tuple[float, object]]:
+    def run(
+        self, until: float, *, cause: Cause | None = None, moved_at=None, passed_at=None
+    ) -> list[tuple[float, object]]:
         """Let time pass; attempts fail at once with `cause`. Return the commands with their times."""
         seen = []
         while (due := next_deadline(self.state)) is not None and due <= until:
             self.now = due
-            seen += [(self.now, c) for c in self.take(i.TimerFired(moved_at=moved_at and moved_at(self.now)))]
+            seen += [
+                (self.now, c) for c in self.take(i.TimerFired(None, None, moved_at and moved_at(self.now), passed_at))
+            ]
             while cause is not None and self.state.phase is Phase.CONNECTING:
                 seen += [(self.now, c) for c in self.fail(cause)]
         self.now = until
@@ -215,6 +219,34 @@ def test_moving_bytes_extend_a_probe_to_thirty_seconds():
     client.open()
     seen = client.run(200.0, moved_at=lambda now: now)
     assert times(seen, AbandonSocket)[0] == 15.0 + 30.0
+
+
+@spec("T3")
+@pytest.mark.parametrize(("awaiting", "ends"), [(True, 14.0 + 10.0), (False, 18.0)])
+def test_unanswered_request_extends_a_probe_to_ten_seconds_after_the_last_byte(awaiting, ends):
+    # A proxy has acknowledged the end of an upload and still holds it; the ping waits behind it.
+    client = Client()
+    client.open()
+    seen = client.run(200.0, moved_at=lambda now: min(now, 14.0), passed_at=14.0 if awaiting else None)
+    assert times(seen, AbandonSocket)[0] == ends
+
+
+@spec("T3")
+def test_dead_line_is_detected_within_18_s_after_the_last_byte_of_an_unanswered_request():
+    for last in range(16):
+        client = Client()
+        client.open()
+        seen = client.run(200.0, moved_at=lambda now, last=last: min(now, last), passed_at=last)
+        assert times(seen, AbandonSocket)[0] <= last + 18.0
+
+
+@spec("T3", "C21")
+def test_unanswered_request_does_not_extend_a_check_after_a_hint():
+    client = Client()
+    client.open()
+    client.now = 10.0
+    client.take(i.NetworkChanged(Network.OFFLINE))
+    assert times(client.run(200.0, moved_at=lambda now: 10.0, passed_at=10.0), AbandonSocket)[0] == 13.0
 
 
 @spec("T3", "T5")

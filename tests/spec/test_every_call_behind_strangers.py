@@ -1,0 +1,147 @@
+"""Every call of the client raises `CometChatException` and nothing else, whatever answers in the server's place."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from harness import Actor, Stage
+from spec.strangers import ANSWERS, JSON, answer, in_its_place
+from tailwire import (
+    ChatClient,
+    CometChatException,
+    Conversation,
+    CustomMessage,
+    FlagDetail,
+    Group,
+    GroupMember,
+    InteractiveMessage,
+    MediaMessage,
+    TextMessage,
+    TransientMessage,
+    UploadFile,
+    User,
+)
+
+WITHOUT_THE_SERVER = frozenset({
+    "aclose", "init", "disconnect", "ping", "logout", "wait_connected", "wait_disconnected",
+    "connect", "start_typing", "end_typing", "send_transient_message", "stop_draft"})  # fmt: skip
+"""Calls of the connection and over it, which do not ask the server by HTTP, and those that end the client."""
+OVER_THE_SOCKET = frozenset({"mark_as_delivered", "mark_as_read"})
+MAY_SUCCEED = frozenset({"live_messages", "live_conversations"})
+"""A live list begins without a network."""
+FILE = UploadFile(content=b"hello", name="a.txt")
+MESSAGES: Mapping[str, Any] = {
+    "send_message": TextMessage(receiver="bob", text="hello"),
+    "send_media_message": MediaMessage(receiver="bob", type="file", files=[FILE]),
+    "send_custom_message": CustomMessage(receiver="bob", type="place", custom_data={"a": 1}),
+    "send_interactive_message": InteractiveMessage(receiver="bob", type="form", interactive_data={"title": "a"}),
+    "send_transient_message": TransientMessage("bob", "user", {"a": 1}),
+    "edit_message": TextMessage(id=1, receiver="bob", text="changed"),
+}
+ARGUMENTS: Mapping[str, Any] = {
+    "guid": "group", "uid": "bob", "uids": ["bob"], "guids": ["group"], "message_id": 1, "reaction": "👍",
+    "conversation_with": "bob", "conversation_type": "user", "receiver": "bob", "receiver_id": "bob",
+    "receiver_type": "user", "auth_key": "key", "auth_token": "token", "scope": "admin", "tags": ["a"],
+    "elements": ["a"], "user": User(uid="dora", name="Dora"), "group": Group(guid="group", name="Group"),
+    "members": [GroupMember(uid="bob", name="Bob")], "detail": FlagDetail("spam"), "files": [FILE],
+    "conversation": Conversation(conversation_id="alice_user_bob", conversation_type="user", conversation_with=User("bob")),
+    "message": TextMessage(id=1, receiver="bob", sender=User("bob", "Bob"), text="hello"),
+}  # fmt: skip
+
+
+def calls(chat: ChatClient) -> dict[str, Any]:
+    """Return a function without arguments for each call, by name."""
+    made = {}
+    for name, method in inspect.getmembers(chat, inspect.ismethod):
+        is_call = inspect.iscoroutinefunction(method)
+        is_list = "AsyncIterator" in str(inspect.signature(method).return_annotation)
+        if name.startswith("_") or not (is_call or is_list) or name in WITHOUT_THE_SERVER:
+            continue
+        needed = [
+            p.name for p in inspect.signature(method).parameters.values() if p.default is p.empty or p.name == "uid"
+        ]
+        given = {p: MESSAGES[name] if p == "message" and name in MESSAGES else ARGUMENTS[p] for p in needed}
+        made[name] = _first(method, given) if is_list else _whole(method, given)
+    return made
+
+
+def _whole(method: Any, given: Mapping[str, Any]) -> Any:
+    return lambda: method(**given)
+
+
+def _first(method: Any, given: Mapping[str, Any]) -> Any:
+    async def fetch() -> None:
+        async for _ in method(**given):
+            return
+
+    return fetch
+
+
+async def outcomes(actor: Actor) -> dict[str, BaseException | None]:
+    """Make every call. Return what each raised, or None."""
+    made = calls(actor.chat)
+    logins = {name: made.pop(name) for name in ("login", "login_with_auth_token")}  # one at a time, after the others
+    ended = list(await asyncio.gather(*(call() for call in made.values()), return_exceptions=True))
+    for login in logins.values():
+        ended += await asyncio.gather(login(), return_exceptions=True)
+    names = (*made, *logins)
+    return {name: end if isinstance(end, BaseException) else None for name, end in zip(names, ended, strict=True)}
+
+
+async def once_connected(stage: Stage) -> Actor:
+    """Return a client that knows the server's settings, and has no socket."""
+    alice = await stage.enter("alice", auto=False)
+    await alice.chat.connect()
+    await alice.chat.disconnect()
+    return alice
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ANSWERS)
+async def test_every_call_reports_a_stranger_as_not_reached(stage: Stage, kind: str):
+    answers, cause = ANSWERS[kind]
+    alice = await once_connected(stage)
+    with in_its_place(stage, answers):
+        ended = await outcomes(alice)
+    assert len(ended) > 60
+    reached = {("NO_INTERNET_CONNECTION", cause)}
+    other = {}
+    for name, error in ended.items():
+        if isinstance(error, CometChatException):
+            told = (error.code, error.cause)
+            if told not in ({("NO_WEBSOCKET_CONNECTION", None)} if name in OVER_THE_SOCKET else reached):
+                other[name] = told
+        elif error is not None or name not in MAY_SUCCEED:
+            other[name] = error
+    assert other == {}
+
+
+DATA: Mapping[str, Any] = {
+    "null": None, "a number": 7, "a text": "hello", "an empty list": [], "an empty object": {}, "numbers": [7, 8],
+    "nothings": [None], "empty objects": [{}], "lists": [[]],
+    "wrong types": {"uid": 5, "guid": [], "id": "x", "success": 7, "conversationId": {}, "count": "many"},
+    "wrong types by name": {
+        "bob": 7, "groups": 7, "onlineUsersCount": "many", "members": {"participants": {"bob": 7}},
+        "participants": {"bob": 7}, "group": {"guid": "group"},
+    },
+    "a list of wrong types": [{"uid": 5, "guid": [], "id": "x", "category": 7, "entity": [], "receiver": 1}],
+    "nested": {"data": {"data": [{"data": None}]}, "entities": {"sender": 7, "receiver": []}},
+    "an unknown message": {"id": 1, "category": "new", "type": 7, "sender": "bob", "receiver": "alice", "data": "x"},
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", DATA)
+async def test_every_call_reports_data_that_cannot_be_understood(stage: Stage, kind: str):
+    body = json.dumps({"data": DATA[kind]}).encode()
+    alice = await once_connected(stage)
+    with in_its_place(stage, answer("200 OK", JSON, body=body)):
+        ended = await outcomes(alice)
+    others = {n: repr(e) for n, e in ended.items() if e is not None and not isinstance(e, CometChatException)}
+    assert others == {}
