@@ -221,24 +221,33 @@ class Scene:
             yield
 
     def requests(
-        self, next_request: Callable[[], bytes], together: int, statuses: frozenset[int] = ACCEPTED
+        self,
+        next_request: Callable[[], bytes],
+        together: int,
+        statuses: frozenset[int] = ACCEPTED,
+        *,
+        anew: bool = False,
     ) -> Iterator[None]:
         """Send requests, some concurrently, each as soon as the response to the one before has arrived.
 
         Args:
             statuses: the permitted statuses. At any other the load ends, and so does the measurement.
+            anew: use a new connection for each request, as apps do that are opened.
         """
         poll = select.epoll()
         connections: dict[int, tuple[socket.socket, bytes]] = {}
+
+        def connect() -> socket.socket:
+            s = raw.tcp(self.server.port)
+            poll.register(s.fileno(), select.EPOLLIN)
+            return s
 
         def ask(s: socket.socket) -> None:
             s.sendall(next_request())
             connections[s.fileno()] = (s, b"")
 
         for _ in range(together):
-            s = raw.tcp(self.server.port)
-            poll.register(s.fileno(), select.EPOLLIN)
-            ask(s)
+            ask(connect())
         while True:
             for fd, _ in poll.poll(0, 64):
                 s, data = connections[fd]
@@ -247,7 +256,9 @@ class Scene:
                 if raw.whole_answer(data):
                     if int(data[9:12]) not in statuses:
                         raise RuntimeError(data[:1000])
-                    ask(s)
+                    if anew:
+                        s.close()
+                    ask(connect() if anew else s)
             yield
 
     def lists(self, tokens: list[str], paths: list[str]) -> Callable[[], bytes]:
