@@ -136,8 +136,9 @@ pictures: $(GUI) $(CHROMIUM)/node_modules/.ready  ## draw the pictures of the ex
 simulate: $(STAMP)  ## the whole system on seeds: SEEDS=1000 MINUTES=0 FIRST=0
 	@$(BIN)/python -m tailwire.testing.simulation --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0) --minutes $(or $(MINUTES),0)
 
-rights: $(STAMP)  ## who is told and shown what, compared with a model, on seeds: SEEDS=200 FIRST=0 LENGTH=60
-	@PYTHONPATH=tests $(BIN)/python -m rights --seeds $(or $(SEEDS),200) --first $(or $(FIRST),0) --length $(or $(LENGTH),60)
+rights: $(STAMP)  ## who is told and shown what, compared with a model, on seeds: SEEDS=200 FIRST=0 LENGTH=60; all lists after each step: VIEWS=all
+	@PYTHONPATH=tests $(BIN)/python -m rights --seeds $(or $(SEEDS),200) --first $(or $(FIRST),0) --length $(or $(LENGTH),60) \
+	  $(if $(VIEWS),--all-views)
 
 fuzz: $(STAMP)  ## strangers' bytes with coverage guidance: SECONDS=60, or RUNS=100000 for each target
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(or $(SECONDS),60) $(if $(RUNS),--runs $(RUNS)) $(TARGETS)
