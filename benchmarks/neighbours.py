@@ -4,315 +4,27 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import resource
-import select
-import signal
-import socket
 import sqlite3
 import time
-import traceback
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import peers, raw
+from benchmarks.neighbour_load import BOUNDED, INCOMPLETE_REQUESTS, SECONDS, Scene, latencies
 
-SECONDS = 6.0
-SEND_INTERVAL_SECONDS = 0.02
 ROUNDS = 8
-INCOMPLETE_REQUESTS, MEMORY_BYTES = 150, 24 * 1024 * 1024
+MEMORY_BYTES = 24 * 1024 * 1024
 BOMBS, UPLOADS = 24, 4
 CROWD, SLOW_READERS, SILENT_SOCKETS, RECONNECTING = 2000, 100, 5000, 2000
 OWN_MESSAGES, UNREAD_MESSAGES, GROUPS, READERS = 100_000, 500_000, 15, 500
+GUESSERS, GUESSES = 16, 48
 SEARCHES = (
     "tags=none", "types=none", "sender=nobody", "searchKey=x&tags=none", "fromTimestamp=1&toTimestamp=2",
     "unread=true&count=true", "mentionedUids=nobody", "hasReactions=true",
 )  # fmt: skip
 SLOW_BODIES, MAX_CONNECTIONS = 1000, 300
-TYPING = b'{"type":"typing_indicator","receiver":"bob","receiverType":"user","body":{"action":"started"}}'
-
-
-def _now(s: socket.socket) -> bytes | None:
-    # Return what has arrived, or None.
-    try:
-        return s.recv(65536, socket.MSG_DONTWAIT)
-    except BlockingIOError:
-        return None
-    except (ConnectionResetError, BrokenPipeError):
-        return b""
-
-
-@contextmanager
-def in_background(meanwhile: Callable[[], Iterator[None]] | None) -> Iterator[None]:
-    """Run the load in a separate process that only runs when this one is idle.
-
-    This measures the server's time, not the load's.
-    """
-    if meanwhile is None:
-        yield
-        return
-    child = os.fork()
-    if not child:
-        try:
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-            for _ in meanwhile():
-                pass
-        except Exception:  # noqa: BLE001 - printed, and noticed by the parent
-            traceback.print_exc()
-        os._exit(1)
-    try:
-        yield
-        if os.waitpid(child, os.WNOHANG) != (0, 0):
-            raise RuntimeError("the load process ended")
-    finally:
-        with suppress(ProcessLookupError, ChildProcessError):
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-
-
-def latencies(
-    server: peers.Started,
-    post: bytes,
-    meanwhile: Callable[[], Iterator[None]] | None,
-    seconds: float = SECONDS,
-    connection: socket.socket | None = None,
-) -> list[float]:
-    """Return the latencies of sends at an even pace, in seconds, while `others` runs."""
-    connection = connection or raw.tcp(server.port)
-    took = []
-    with in_background(meanwhile):
-        end, due = time.perf_counter() + seconds, time.perf_counter()
-        while due < end:
-            time.sleep(max(0.0, due - time.perf_counter()))
-            due = max(due + SEND_INTERVAL_SECONDS, time.perf_counter())
-            begun = time.perf_counter()
-            connection.sendall(post)
-            answer = b""
-            while not raw.whole_answer(answer):
-                answer += connection.recv(65536)
-            if b" 200 " not in answer[:20]:
-                raise RuntimeError(answer)
-            took.append(time.perf_counter() - begun)
-    connection.close()
-    return took
-
-
-class Scene:
-    """A server, a sender, and a crowd in a group."""
-
-    def __init__(self, server: peers.Started) -> None:
-        self.server = server
-        self.api = raw.Api(server.port, server.more)
-        self.post = self.message("alice", "bob", "user")
-        self.api.login("bob")
-
-    def message(self, sender: str, receiver: str, kind: str, size: int = 300) -> bytes:
-        """Return a prepared request that sends a message."""
-        token = self.api.login(sender)[0]
-        body = {"receiver": receiver, "receiverType": kind, "data": {"text": "x" * size}}
-        headers = {"appid": self.api.app_id, "authtoken": token, "resource": "bench"}
-        return raw.request("POST", "/v3/messages", headers, json.dumps(body).encode())
-
-    def crowd(self, count: int) -> list[socket.socket]:
-        """Return sockets of users in a group."""
-        token, jwt = self.api.login("listener")
-        self.api.ask("POST", "/groups", {"guid": "hall", "name": "Hall", "type": "public"}, authtoken=token)
-        frame = self.api.auth_frame("listener", jwt, "crowd")
-        return raw.open_sockets(self.server.port, count, lambda _: frame, b'"status":"OK"')[0]
-
-    def reading(self, sockets: list[socket.socket], every: float) -> Iterator[None]:
-        """Send to the group at an interval, and read some of the sockets."""
-        poll, by_fd = select.epoll(), {s.fileno(): s for s in sockets}
-        for fd in by_fd:
-            poll.register(fd, select.EPOLLIN)
-        post, connection, due = (
-            self.message("listener", "hall", "group", 4000),
-            raw.tcp(self.server.port),
-            time.perf_counter(),
-        )
-        connection.setblocking(False)
-        while True:
-            if time.perf_counter() >= due:
-                due += every
-                connection.sendall(post)
-            for fd, _ in poll.poll(0, 64):
-                by_fd[fd].recv_into(raw.BUFFER)
-            _now(connection)
-            yield
-
-    def flood_by_socket(self) -> Iterator[None]:
-        """Send typing frames over a socket as fast as possible; reconnect when closed."""
-        _, jwt = self.api.login("flooder")
-        frame, piece = self.api.auth_frame("flooder", jwt, "flood"), raw.masked(TYPING) * 20
-        while True:
-            s = raw.tcp(self.server.port)
-            with suppress(OSError), s:
-                s.sendall(raw.UPGRADE)
-                while b"\r\n\r\n" not in s.recv(65536):
-                    pass
-                s.sendall(frame)
-                while _now(s) != b"":
-                    s.sendall(piece)
-                    yield
-            yield
-
-    def flood_by_http(self) -> Iterator[None]:
-        """Post as fast as responses arrive."""
-        post, connection = self.message("flooder", "bob", "user"), raw.tcp(self.server.port)
-        while True:
-            connection.sendall(post)
-            raw.read_answer(connection)
-            yield
-
-    def flood_without_reading(self) -> Iterator[None]:
-        """Post as fast as possible, and read responses only now and then."""
-        post, connection = self.message("flooder", "bob", "user") * 20, raw.tcp(self.server.port)
-        connection.setblocking(False)
-        left = memoryview(post)
-        while True:
-            with suppress(BlockingIOError):
-                left = left[connection.send(left) :] or memoryview(post)
-            _now(connection)
-            yield
-
-    def refused_connects(self) -> Iterator[None]:
-        """Connect as fast as possible to a server without free descriptors, which closes every connection."""
-        while True:
-            with suppress(OSError), raw.tcp(self.server.port) as s:
-                s.recv(1)
-            yield
-
-    def incomplete_requests(self) -> Iterator[None]:
-        """Start requests of the maximum size and never complete them; reconnect when closed."""
-        post = self.message("flooder", "bob", "user", 250_000)[:-10_000]
-        connections: list[socket.socket] = []
-        while True:
-            if len(connections) < INCOMPLETE_REQUESTS:
-                connections.append(raw.tcp(self.server.port))
-                with suppress(OSError):
-                    connections[-1].sendall(post)
-            first = connections.pop(0)
-            if _now(first) == b"":
-                first.close()
-            else:
-                connections.append(first)
-            yield
-
-    def uploads(self, content: bytes, kind: str, at_once: int) -> Iterator[None]:
-        """Send files in messages, several at once, repeatedly."""
-        token = self.api.login("flooder")[0]
-        fields = {"receiver": "bob", "receiverType": "user", "type": kind, "data": "{}"}
-        parts = [
-            f'--x\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n'.encode() for k, v in fields.items()
-        ]
-        parts.append(
-            b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n' + content + b"\r\n--x--\r\n"
-        )
-        headers = {"appid": self.api.app_id, "authtoken": token, "content-type": "multipart/form-data; boundary=x"}
-        post = raw.request("POST", "/v3/messages", headers, b"".join(parts))
-        connections = [raw.tcp(self.server.port) for _ in range(at_once)]
-        left = {connection: memoryview(post) for connection in connections}
-        answers = dict.fromkeys(connections, b"")
-        for connection in connections:
-            connection.setblocking(False)
-        while True:
-            for connection in connections:
-                with suppress(BlockingIOError):
-                    left[connection] = (
-                        left[connection][connection.send(left[connection]) :] if left[connection] else left[connection]
-                    )
-                answers[connection] += _now(connection) or b""
-                if raw.whole_answer(answers[connection]):
-                    if b" 200 " not in answers[connection][:20]:
-                        raise RuntimeError(answers[connection])
-                    left[connection], answers[connection] = memoryview(post), b""
-            yield
-
-    def list_requests(self, tokens: list[str], paths: list[str], together: int) -> Iterator[None]:
-        """List as users, some concurrently, each as soon as the last response has arrived."""
-        chance, poll = random.Random(1), select.epoll()
-        connections: dict[int, tuple[socket.socket, bytes]] = {}
-
-        def ask(s: socket.socket) -> None:
-            headers = {"appid": self.api.app_id, "authtoken": chance.choice(tokens), "resource": "bench"}
-            s.sendall(raw.request("GET", f"/v3{chance.choice(paths)}", headers))
-            connections[s.fileno()] = (s, b"")
-
-        for _ in range(together):
-            s = raw.tcp(self.server.port)
-            poll.register(s.fileno(), select.EPOLLIN)
-            ask(s)
-        while True:
-            for fd, _ in poll.poll(0, 64):
-                s, data = connections[fd]
-                data += s.recv(65536)
-                connections[fd] = (s, data)
-                if raw.whole_answer(data):
-                    ask(s)
-            yield
-
-    def slow_bodies(self, count: int) -> Iterator[None]:
-        """Send request bodies slowly, a byte at a time; reconnect when closed."""
-        post = self.message("flooder", "bob", "user", 1000)
-        head = post[: post.index(b"\r\n\r\n") + 4]
-        connections: list[tuple[float, socket.socket]] = []
-        while True:
-            if len(connections) < count:
-                with suppress(OSError):
-                    s = raw.tcp(self.server.port)
-                    s.sendall(head)
-                    connections.append((time.perf_counter() + 12.0, s))
-            elif connections[0][0] <= time.perf_counter():
-                _, s = connections.pop(0)
-                with suppress(OSError):
-                    s.sendall(b" ")
-                    connections.append((time.perf_counter() + 12.0, s))
-            if connections and _now(connections[0][1]) is not None:  # closed by the server
-                connections.pop(0)[1].close()
-            yield
-
-    def silent_sockets(self, count: int) -> Iterator[None]:
-        """Open WebSockets that never authenticate; reconnect when closed."""
-        connections: list[socket.socket] = []
-        while True:
-            if len(connections) >= count:
-                connections.pop(0).close()
-            with suppress(OSError):
-                s = raw.tcp(self.server.port)
-                s.sendall(raw.UPGRADE)
-                connections.append(s)
-            yield
-
-    def reconnects(self, jwts: list[bytes]) -> Iterator[None]:
-        """Reconnect many clients at once, as after a network failure; they retry when told to."""
-        poll, left = select.epoll(), [(0.0, n) for n in range(len(jwts))]
-        begin, chance = time.perf_counter(), random.Random(1)
-        connections: dict[int, tuple[socket.socket, int, bytes]] = {}
-        while True:
-            now = time.perf_counter() - begin
-            for due in [entry for entry in left if entry[0] <= now][:50]:
-                left.remove(due)
-                s = raw.tcp(self.server.port)
-                s.sendall(raw.UPGRADE)
-                poll.register(s.fileno(), select.EPOLLIN)
-                connections[s.fileno()] = (s, due[1], b"")
-            for fd, _ in poll.poll(0, 64):
-                s, n, data = connections[fd]
-                data += s.recv(65536)
-                connections[fd] = (s, n, data)
-                if b" 101 " in data[:20] and b"\r\n\r\n" in data:
-                    s.sendall(jwts[n])
-                    connections[fd] = (s, n, b"open")
-                elif b" 503 " in data[:20]:
-                    wait = int(data.lower().partition(b"retry-after: ")[2].split(b"\r\n")[0])
-                    left.append((now + wait + chance.random(), n))
-                    poll.unregister(fd)
-                    s.close()
-                elif data.startswith(b"open") and b'"status":"OK"' in data:
-                    poll.unregister(fd)
-            yield
 
 
 def _in(
@@ -441,14 +153,33 @@ def backlog(path: Path, *, messages: int = UNREAD_MESSAGES, own: int = OWN_MESSA
 
 def _lists(scene: Scene) -> dict[str, list[float]]:
     searches = [f"/messages?{query}" for query in SEARCHES]
-    searcher, readers = [scene.api.login("searcher")[0]], [scene.api.login(f"r{n}")[0] for n in range(READERS)]
+    searcher, readers = scene.api.login("searcher")[0], [scene.api.login(f"r{n}")[0] for n in range(READERS)]
+    scene.api.ask("GET", "/messages?searchKey=nothing", authtoken=searcher)  # the search index is complete
+    (first, *_) = scene.api.ask("GET", "/conversations?per_page=30", authtoken=readers[0])
+    if first["unreadMessageCount"] != "1000":
+        raise RuntimeError(f"there is no backlog: {first}")
+    listed = scene.lists(readers, ["/conversations?per_page=30"])
     return {
         "no other load": latencies(scene.server, scene.post, None),
         f"8 searches at a time of one user with {OWN_MESSAGES:,} messages": latencies(
-            scene.server, scene.post, lambda: scene.list_requests(searcher, searches, 8)
+            scene.server, scene.post, lambda: scene.requests(scene.lists([searcher], searches), 8, BOUNDED | {400})
         ),
-        f"{READERS} users list their conversations, {UNREAD_MESSAGES:,} messages unread": latencies(
-            scene.server, scene.post, lambda: scene.list_requests(readers, ["/conversations?per_page=30"], 50)
+        f"{READERS} users at a time open their list of conversations, {UNREAD_MESSAGES:,} messages unread": latencies(
+            scene.server, scene.post, lambda: scene.requests(listed, READERS, anew=True)
+        ),
+    }
+
+
+def _passwords(scene: Scene) -> dict[str, list[float]]:
+    owner = scene.api.login("owner")[0]
+    group = {"guid": "locked", "name": "Locked", "type": "password", "password": "secret"}
+    scene.api.ask("POST", "/groups", group, authtoken=owner)
+    guesses = scene.passwords([f"guesser{n}" for n in range(GUESSERS)], "locked")
+    wrong = BOUNDED | {400, 401, 403}
+    return {
+        "no other load": latencies(scene.server, scene.post, None),
+        f"{GUESSES} passwords of groups at a time of {GUESSERS} users, guessed and set": latencies(
+            scene.server, scene.post, lambda: scene.requests(guesses, GUESSES, wrong)
         ),
     }
 
@@ -493,7 +224,8 @@ def run() -> list[str]:
         ),
         (rates, _herd),
         ({**rates, "TAILWIRE_UPLOADS_PER_DAY": "0"}, _uploads),
-        ({}, _lists, backlog),
+        (rates, _lists, backlog),
+        ({**rates, "TAILWIRE_WRONG_PASSWORDS_PER_MINUTE": "0"}, _passwords),
     ):
         rows = _in(settings, scene, *fill)
         before: tuple[float, float] | None = None

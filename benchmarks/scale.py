@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import peers, raw
+from tailwire.server.ports.conversations import conversation_of, key_of
 
 FEW, MANY = 10_000, 1_000_000
 GROUPS = 2_000
@@ -35,14 +36,13 @@ def fill(messages: int) -> Callable[[Path], None]:
         def row(number: int) -> tuple[Any, ...]:
             uid = users[number % 100]
             text = "the " + " ".join(chance.choice(WORDS) for _ in range(10))
-            conversation = f"alice_user_{uid}"
             body = {
-                "conversationId": conversation, "sender": uid, "receiverType": "user", "receiver": "alice",
+                "conversationId": conversation_of("alice", uid, "user"), "sender": uid, "receiverType": "user", "receiver": "alice",
                 "category": "message", "type": "text", "data": {"text": text, "entities": {}}, "sentAt": number,
             }  # fmt: skip
             return (
                 number,
-                conversation,
+                key_of("alice", uid, "user"),
                 uid,
                 "alice",
                 "user",
@@ -59,11 +59,12 @@ def fill(messages: int) -> Callable[[Path], None]:
         )
         insert = f"INSERT INTO messages ({columns}) VALUES ({', '.join('?' * 11)})"
         c.executemany(insert, (row(n) for n in range(1, messages + 1)))
-        of_users = [(f"alice_user_{uid}", messages - 100 + n + 1) for n, uid in enumerate(users)]
+        of_users = [(key_of("alice", uid, "user"), messages - 100 + n + 1) for n, uid in enumerate(users)]
         conversation = "INSERT INTO conversations (conversation_id, last_message_id, updated_at, shown_message_id) VALUES (?, ?, 1, ?)"
         c.executemany(conversation, [(name, last, last) for name, last in of_users])
         c.executemany(
-            "INSERT INTO participants VALUES (?, ?)", [(u, f"alice_user_{u2}") for u2 in users for u in ("alice", u2)]
+            "INSERT INTO participants VALUES (?, ?)",
+            [(u, key_of("alice", u2, "user")) for u2 in users for u in ("alice", u2)],
         )
         _groups(c, insert, conversation, messages)
         c.execute("COMMIT")
@@ -91,7 +92,7 @@ def _groups(c: sqlite3.Connection, insert: str, conversation: str, last: int) ->
         rows.append(
             (
                 number,
-                f"group_{guid}",
+                key_of("alice", guid, "group"),
                 "alice",
                 guid,
                 "group",
@@ -104,7 +105,7 @@ def _groups(c: sqlite3.Connection, insert: str, conversation: str, last: int) ->
             )
         )
     c.executemany(insert, rows)
-    ends = [(f"group_group{n}", last + 2 * GROUPS + n + 1) for n in range(GROUPS)]
+    ends = [(key_of("alice", f"group{n}", "group"), last + 2 * GROUPS + n + 1) for n in range(GROUPS)]
     c.executemany(conversation, [(name, end, end) for name, end in ends])
 
 
@@ -141,16 +142,21 @@ class _Store:
         def post(body: Any) -> Any:
             return self._api.ask("POST", "/messages", body, authtoken=self._alice)
 
+        def full(path: str, token: str = "", rows: int = 30) -> None:
+            listed = get(path, token)
+            if len(listed) != rows:
+                raise RuntimeError(f"{path}: {len(listed)} rows instead of {rows}")
+
         return {
-            "history of 30": (lambda: get(f"/users/{pick(users)}/messages?per_page=30"), 300),
+            "history of 30": (lambda: full(f"/users/{pick(users)}/messages?per_page=30"), 300),
             "search for a word": (lambda: get(f"/messages?searchKey={pick(WORDS)}&per_page=30"), 100),
             "search in a conversation": (
                 lambda: get(f"/users/{pick(users)}/messages?searchKey={pick(WORDS)}&per_page=30"),
                 100,
             ),
-            "search for a word in every message": (lambda: get("/messages?searchKey=the&per_page=30"), 30),
-            "conversations of 2,000 groups": (lambda: get("/conversations?per_page=30", self._busy), 100),
-            "unread count of 2,000 groups": (lambda: get("/messages?unread=1&count=1", self._busy), 30),
+            "search for a word in every message": (lambda: full("/messages?searchKey=the&per_page=30"), 30),
+            "conversations of 2,000 groups": (lambda: full("/conversations?per_page=30", self._busy), 100),
+            "unread count of 2,000 groups": (lambda: full("/messages?unread=1&count=1", self._busy, GROUPS), 30),
             "send to 10,000 members": (lambda: post(to_all), 200),
             "send to one user": (lambda: post(to_one), 200),
         }

@@ -96,6 +96,19 @@ class Stage:
         await page.hears("connected")
         await self.online(page)
 
+    async def reconnected(self, page: Page) -> None:
+        """Wait as `authenticated`, also if the socket was open before the page's listeners were there."""
+        await page.run(
+            """
+            for (let i = 0; i < 200; i++) {
+              if (CometChat.getConnectionStatus() === "connected") return;
+              await new Promise((r) => setTimeout(r, 50));
+            }
+            throw new Error("never connected");
+            """
+        )
+        await self.online(page)
+
     async def online(self, page: Page) -> None:
         """Wait until the page's user sees themselves online."""
         await page.run(

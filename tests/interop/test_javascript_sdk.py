@@ -697,7 +697,7 @@ async def test_reloaded_page_receives_events(cast):
         pa.heard.clear()
         await pa.run(START, appId=cast.server.keys["app_id"], host=cast.server.host, presence="all", auto=True)
         await pa.run(LISTEN)
-        await cast.authenticated(pa)
+        await cast.reconnected(pa)
         await bp.say(alice, "after the reload")
         await pa.hears("onTextMessageReceived")
 

@@ -56,11 +56,13 @@ class Deviation(AssertionError):
 
     Attributes:
         rule: a short name of the violated rule, without the names and numbers of the case.
+        number: the step after which it was found; -1 for none, or at the end.
     """
 
     def __init__(self, rule: str, what: str, step: Any = None, number: int = -1) -> None:
         super().__init__(f"{rule}: {what}" + (f"\n  at step {number}: {step}" if step is not None else ""))
         self.rule = rule
+        self.number = number
 
 
 # Requests.

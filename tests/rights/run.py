@@ -58,18 +58,21 @@ class Report:
     done: Counter[str] = field(default_factory=Counter)
 
 
-def simulate(plan: Plan, ignore: frozenset[str] = frozenset(), *, looks: bool = True) -> Report:
+def simulate(
+    plan: Plan, ignore: frozenset[str] = frozenset(), *, looks: bool = True, all_views: bool = False
+) -> Report:
     """Run a plan. For every third seed, webhook events are compared as well (which doubles the time).
 
     Args:
-        looks: compare lists after each step; else only responses and frames, and the lists at the end.
+        looks: compare some lists after each step; else only responses and frames, and the lists at the end.
+        all_views: compare all lists of all users after each step (hundreds of requests).
         ignore: rules whose deviations are ignored.
 
     Raises:
         Deviation: the first one found.
     """
     with _folder() as (folder, key), asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(_play(plan, folder, key, ignore, looks))
+        return runner.run(_play(plan, folder, key, ignore, looks, all_views))
 
 
 @lru_cache
@@ -97,7 +100,7 @@ def _folder() -> Iterator[tuple[Path, str]]:
         yield Path(folder), key
 
 
-async def _play(plan: Plan, folder: Path, key: str, ignore: frozenset[str], looks: bool) -> Report:
+async def _play(plan: Plan, folder: Path, key: str, ignore: frozenset[str], looks: bool, all_views: bool) -> Report:
     backend = Backend(folder, hooks=plan.seed % 3 == 2)
     backend.server.api_key = key
     async with backend:
@@ -106,6 +109,8 @@ async def _play(plan: Plan, folder: Path, key: str, ignore: frozenset[str], look
         for number, step in enumerate(plan.steps):
             try:
                 await player.play(step)
+                if all_views:
+                    await player.look_at_everything()
             except Deviation as e:
                 raise Deviation(e.rule, str(e).removeprefix(e.rule + ": "), step, number) from None
         await player.look_at_everything()

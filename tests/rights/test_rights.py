@@ -25,6 +25,13 @@ def test_random_plans(seed):
     assert report.looks > 1000
 
 
+@pytest.mark.slow
+def test_all_lists_of_all_users_match_after_each_step():
+    plan = make_plan(SEEDS, 10)
+    report = simulate(plan, all_views=True)
+    assert report.looks > 200 * len(plan.steps)
+
+
 @pytest.mark.parametrize("name", PLANS)
 def test_scenario(name):
     simulate(scenario(name))

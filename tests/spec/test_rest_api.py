@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from rest import Rest
 
 
@@ -165,6 +167,18 @@ async def test_groups_members_and_bans(stage):
         done = await rest("DELETE", "/groups/g", behalf="alice")
         assert done["message"] == "Group with guid g has been deleted successfully."
         await rest.refused("ERR_GUID_NOT_FOUND", "GET", "/groups/g")
+
+
+@pytest.mark.parametrize("body", [{}, {"members": ["alice"]}, {"participants": []}, {"password": "p"}])
+async def test_app_itself_does_not_join_a_group(stage, body):
+    async with Rest(stage) as rest:
+        await rest("POST", "/groups", json={"guid": "g", "name": "G", "type": "public"})
+        error = await rest.refused("ERR_BAD_REQUEST", "POST", "/groups/g/members", json=body)
+        assert "participants" in error["details"]
+        assert "onBehalfOf" in error["details"]["participants"]
+        assert await rest("GET", "/groups/g/members") == []
+        await rest("POST", "/groups/g/members", behalf="alice", json={})
+        assert [m["uid"] for m in await rest("GET", "/groups/g/members")] == ["alice"]
 
 
 async def _two_from_bob(rest: Rest) -> list[int]:

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from harness import Stage
-from tailwire import HistoryGap, MemorySessionStore
+from tailwire import CometChatException, HistoryGap, MemorySessionStore
 from tailwire.server.store.sqlite.starts import ID_MARGIN
+from tailwire.testing.virtual.world import VirtualServer
 
-FILES = ("tailwire.db", "tailwire.db-wal", "tailwire.db-shm", "tailwire.db.ids")
+DATABASE = ("tailwire.db", "tailwire.db-wal", "tailwire.db-shm")
+FILES = (*DATABASE, "tailwire.db.ids")
 
 
 def copy(stage: Stage, folder: Path) -> None:
@@ -138,6 +140,58 @@ async def test_position_without_a_mark_is_compared_by_store_name(stage: Stage, t
     await alice.say("bob", "new")
     await again.ears.until(lambda: again.ears.texts == ["new"], timeout=60)
     assert again.ears.all("gap") == [HistoryGap(0, 1)]
+
+
+def replace_database(stage: Stage, by: Path | None) -> None:
+    """Delete the database of a stopped server, and put another one in its place."""
+    data = Path(stage.server._settings.data)
+    for name in DATABASE if by is None else FILES:
+        (data / name).unlink(missing_ok=True)
+        if by is not None and (by / name).exists():
+            shutil.copy(by / name, data)
+
+
+@pytest.mark.spec("K1")
+@pytest.mark.parametrize("empty", [False, True], ids=["deleted", "emptied"])
+async def test_client_reports_a_deleted_database(stage: Stage, empty: bool):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    await alice.say("bob", "before")
+    await bob.ears.until(lambda: bob.ears.texts == ["before"])
+    before = stage.server.app_id
+    await stage.server.kill()
+    replace_database(stage, None)
+    if empty:
+        stage.server.database.touch()
+    await stage.server.start()
+    assert stage.server.app_id != before  # a new app: nothing of the old one is known
+    await bob.ears.until(lambda: bool(bob.ears.all("error")), timeout=60)
+    assert bob.ears.all("error")[0].code == "WS_CONNECTION_FAIL"
+    assert "app id" in str(bob.ears.all("error")[0])
+    with pytest.raises(CometChatException, match="AUTH_ERR_INVALID_APPID"):
+        await bob.chat.get_user("alice")
+
+
+@pytest.mark.spec("K1")
+async def test_client_hears_after_another_database_and_a_new_login(stage: Stage, tmp_path):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    for n in range(5):
+        await alice.say("bob", f"before {n}")
+    await bob.ears.until(lambda: len(bob.ears.texts) == 5)
+    other = VirtualServer(tmp_path / "other")  # another store, which knows neither the tokens nor the ids
+    await other.start()
+    await other.add_users("alice", "bob")
+    await other.stop()
+    assert other.app_id == stage.server.app_id
+    await stage.server.kill()
+    replace_database(stage, tmp_path / "other")
+    await stage.server.start()
+    for actor in (alice, bob):
+        await actor.ears.until(lambda actor=actor: bool(actor.ears.all("error")), timeout=60)
+        assert actor.ears.all("error")[0].code == "ERR_AUTH_TOKEN_EXPIRED"
+        await actor.chat.login(actor.chat.get_logged_in_user().uid, auth_key=other.auth_key)
+        await actor.connected()
+    assert (await alice.say("bob", "after")).id == 1  # an id that bob has heard before
+    await bob.ears.until(lambda: bob.ears.texts[5:] == ["after"])
 
 
 async def test_server_without_marks_is_supported(stage: Stage, monkeypatch):

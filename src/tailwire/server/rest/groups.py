@@ -17,6 +17,8 @@ from tailwire.server.rest.operations import Call, Operation
 from tailwire.server.rest.queries import GroupQuery, MemberQuery
 from tailwire.server.rest.results import SUCCESS, done, failed, page
 
+_NOBODY = "Name users in admins, moderators, participants or usersToBan, or who joins in the header onBehalfOf."
+
 
 class GroupRoutes:
     """The resource `groups`."""
@@ -121,6 +123,8 @@ class GroupRoutes:
         body: requests.JoinOrAddMembers = call.body
         if call.caller.key and (body.admins or body.moderators or body.participants or body.users_to_ban):
             return await self._add(call)
+        if call.caller.system:
+            raise Refused("ERR_BAD_REQUEST", {"participants": _NOBODY})
         return await self._members.join(call.caller, call.params["guid"], body.password)
 
     async def _add(self, call: Call) -> dict[str, Any]:
