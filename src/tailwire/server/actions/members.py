@@ -14,12 +14,21 @@ from tailwire.server.actions.services import Services
 from tailwire.server.auth.passwords import Passwords
 from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.ports.filters import MemberFilter
-from tailwire.server.ports.records import GroupRow, MemberRow, Stored
+from tailwire.server.ports.records import GroupRow, MemberRow, Scope, Stored
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, GroupStanding
 from tailwire.server.rules import groups as rules
 from tailwire.server.rules.names import identifier
-from tailwire.server.rules.permissions import GRANT, REMOVAL, SCOPE_CHANGE, GroupOperation, check_group, group_role
+from tailwire.server.rules.permissions import (
+    GRANT,
+    REMOVAL,
+    SCOPE_CHANGE,
+    GroupOperation,
+    MemberRole,
+    check_group,
+    group_role,
+    member_role,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +160,7 @@ class Members:
 
         return self._authorizer.group_act(caller, guid, operation, uid, check)
 
-    async def _enter(self, caller: Caller, act: GroupAct, scope: str, action: MemberAction) -> Stored:
+    async def _enter(self, caller: Caller, act: GroupAct, scope: Scope, action: MemberAction) -> Stored:
         await self._store.standings.group(act)
         now = self._world.seconds()
         extras = {"scope": {"new": scope}} if action == "added" else None
@@ -194,7 +203,7 @@ class Members:
             Refused: ERR_GUID_NOT_FOUND, the code in the permission table, ERR_BAD_REQUEST if there are too many users.
         """
         found, member = await self._authorizer.group(caller, guid, "add_member")
-        by_scope = {"admin": new.admins, "moderator": new.moderators, "participant": new.participants}
+        by_scope: dict[Scope, list[str]] = {"admin": new.admins, "moderator": new.moderators, "participant": new.participants}
         count = sum(len(uids) for uids in (*by_scope.values(), new.banned))
         self._lengths.check_count(count, "members", "members", least=0)
         await self.check_features(caller, new)
@@ -203,7 +212,7 @@ class Members:
             for scope, uids in by_scope.items():
                 if uids:
                     check_group(GRANT[scope], role)
-        added: dict[str, dict[str, Outcome]] = {scope: {} for scope in by_scope}
+        added: dict[Scope, dict[str, Outcome]] = {scope: {} for scope in by_scope}
         seen: set[str] = set()
         for scope, uids in by_scope.items():
             for uid in uids:
@@ -232,7 +241,7 @@ class Members:
         if new.banned:
             await self._roles.check_feature(caller, "ban")
 
-    async def _add(self, caller: Caller, guid: str, uid: str, scope: str) -> bytes:
+    async def _add(self, caller: Caller, guid: str, uid: str, scope: Scope) -> bytes:
         user = await self._directory.user(identifier(uid, "uid"))
         await self._roles.check_receiver(caller, user.uid)
         if user.uid != caller.uid:
@@ -266,7 +275,7 @@ class Members:
         caller: Caller,
         guid: str,
         uid: str,
-        operations: Mapping[str, GroupOperation],
+        operations: Mapping[MemberRole, GroupOperation],
         also: Callable[[GroupStanding], None],
     ) -> GroupAct:
         # The operation, and so the permission, depends on the role of the user who is acted on.
@@ -275,7 +284,7 @@ class Members:
         def check(standing: GroupStanding) -> None:
             on = standing.on
             if not caller.system:
-                role = "participant" if on is None else group_role(standing.group, on)
+                role: MemberRole = "participant" if on is None else member_role(on, standing.group.owner)
                 self._authorizer.check_in_group(caller, standing, operations[role])
                 if uid == caller.uid:
                     raise Refused("ERR_GROUP_NO_SELF_ACTION")
@@ -324,24 +333,24 @@ class Members:
             Refused: ERR_GUID_NOT_FOUND, the code in the permission table, ERR_NOT_A_MEMBER, ERR_SAME_SCOPE,
                 ERR_BAD_REQUEST.
         """
-        rules.check_scope(scope)
+        new = rules.check_scope(scope)
 
         def check(standing: GroupStanding) -> None:
             if standing.on is None:
                 raise Refused("ERR_NOT_A_MEMBER", "Cannot change scope for a user who is not a member of the group.")
-            self._authorizer.check_in_group(caller, standing, GRANT[scope])
-            if standing.on.scope == scope:
+            self._authorizer.check_in_group(caller, standing, GRANT[new])
+            if standing.on.scope == new:
                 raise Refused("ERR_SAME_SCOPE")
 
         act = self._act_on(caller, guid, uid, SCOPE_CHANGE, check)
         standing = await self._store.standings.group(act)
         draft = await self._action.drafter(
             caller, "scopeChanged", act.on, self._world.seconds(),
-            lambda s: {"scope": {"new": scope, "old": s.on.scope if s.on else ""}},
+            lambda s: {"scope": {"new": new, "old": s.on.scope if s.on else ""}},
         )  # fmt: skip
-        stored = await self._store.members.change_scope(act, scope, draft)
-        member = standing.on or MemberRow(act.guid, act.on, scope, 0, 0)
-        return self._publish(caller, stored), replace(member, scope=scope)
+        stored = await self._store.members.change_scope(act, new, draft)
+        member = standing.on or MemberRow(act.guid, act.on, new, 0, 0)
+        return self._publish(caller, stored), replace(member, scope=new)
 
     async def online_counts(self, caller: Caller, guids: Sequence[str]) -> dict[str, int]:
         """Return how many members of each group are online, by guid.

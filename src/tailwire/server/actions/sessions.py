@@ -12,7 +12,7 @@ from tailwire.server.limits.buckets import Buckets
 from tailwire.server.ports.records import TokenOwner, TokenRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rules.names import SYSTEM_USER, identifier
-from tailwire.server.rules.permissions import KeyOperation, check_key
+from tailwire.server.rules.permissions import KeyOperation, KeyRole, check_key
 
 MAX_SECRET_CHARACTERS = 500
 MAX_DEVICE_CHARACTERS = 200
@@ -71,10 +71,10 @@ class Sessions:
         Raises:
             Refused: AUTH_ERR_EMPTY_APIKEY, AUTH_ERR_APIKEY_NOT_FOUND, AUTH_ERR_NO_ACCESS.
         """
-        role = "none"
+        role: KeyRole = "none"
         if key:
             scope = await self._store.keys.scope(fingerprint(key)) if len(key) <= MAX_SECRET_CHARACTERS else None
-            role = {None: "unknown", FULL_ACCESS: "rest"}.get(scope, "auth")
+            role = "unknown" if scope is None else "rest" if scope == FULL_ACCESS else "auth"
         check_key(operation, role)
 
     async def key_caller(self, key: str, on_behalf_of: str) -> Caller:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import MemberFilter
-from tailwire.server.ports.records import BanRow, Draft, MemberRow, Stored
+from tailwire.server.ports.records import BanRow, Draft, MemberRow, Scope, Stored
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, GroupStanding
 from tailwire.server.store.conditions import one_of, starts_with
@@ -69,7 +69,7 @@ class Members:
         sql = f"SELECT uid FROM members WHERE guid = ? AND {one_of('uid', uids, values)}"
         return [row[0] for row in await self._db.rows(sql, values)]
 
-    async def add(self, act: GroupAct, scope: str, now: int, announce: Announce) -> Stored:
+    async def add(self, act: GroupAct, scope: Scope, now: int, announce: Announce) -> Stored:
         def add(c: sqlite3.Connection) -> Stored:
             standing = may_act(c, act)
             if standing.on is not None:
@@ -102,7 +102,7 @@ class Members:
 
         return await self._db.write(remove)
 
-    async def change_scope(self, act: GroupAct, scope: str, announce: Announce) -> Stored:
+    async def change_scope(self, act: GroupAct, scope: Scope, announce: Announce) -> Stored:
         def change(c: sqlite3.Connection) -> Stored:
             standing = may_act(c, act)
             if standing.on is None:
