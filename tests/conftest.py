@@ -13,7 +13,10 @@ from chromium.fixtures import _browser, chromium  # noqa: F401
 from harness import LiveStage, Stage
 from tailwire.testing.virtual.loop import VirtualLoop
 
-hypothesis.settings.register_profile("fast", max_examples=20)  # `make fast`
+# Durations mean nothing on a busy machine, so no example has a deadline.
+hypothesis.settings.register_profile("fast", max_examples=20, deadline=None)  # `make fast`
+hypothesis.settings.register_profile("usual", deadline=None)
+hypothesis.settings.load_profile("usual")
 
 
 @pytest.fixture

@@ -57,5 +57,5 @@ def test_a_proof_does_not_contain_the_signature():
 
 
 def test_there_is_no_proof_of_what_is_not_a_pass():
-    for other in ("", "secret", "head.", "ä.signature"):
+    for other in ("", "secret", "ä.signature"):
         assert proof_of(other) == ""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import for_sender
 from tailwire.server.actions.member_actions import MemberAction, MemberActions
 from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.services import Services
+from tailwire.server.actions.views import BanView, MemberView, UserView
 from tailwire.server.auth.passwords import Passwords
 from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.ports.filters import MemberFilter
@@ -79,7 +79,7 @@ class Members:
 
     # Lists.
 
-    async def listed(self, caller: Caller, wanted: MemberFilter) -> tuple[list[dict[str, Any]], int]:
+    async def listed(self, caller: Caller, wanted: MemberFilter) -> tuple[list[MemberView], int]:
         """Return a page of a group's members, and how many there are.
 
         Raises:
@@ -88,10 +88,9 @@ class Members:
         found, _ = await self._authorizer.group(caller, wanted.guid, "list_members")
         online = await self._directory.online_to(caller.reader) if wanted.online is not None else ()
         rows, total = await self._store.members.find(replace(wanted, guid=found.guid, status_of=online))
-        listed = [{**await self._render(caller, m.uid), "scope": m.scope, "joinedAt": m.joined_at} for m in rows]
-        return listed, total
+        return [MemberView(member, await self._view(caller, member.uid)) for member in rows], total
 
-    async def banned(self, caller: Caller, wanted: MemberFilter) -> tuple[list[dict[str, Any]], int]:
+    async def banned(self, caller: Caller, wanted: MemberFilter) -> tuple[list[BanView], int]:
         """Return a page of the users who are banned from a group, and how many there are.
 
         Raises:
@@ -99,12 +98,11 @@ class Members:
         """
         found, _ = await self._authorizer.group(caller, wanted.guid, "list_banned")
         rows, total = await self._store.members.bans(replace(wanted, guid=found.guid))
-        listed = [{**await self._render(caller, b.uid), "scope": b.scope, "bannedAt": b.banned_at} for b in rows]
-        return listed, total
+        return [BanView(ban, await self._view(caller, ban.uid)) for ban in rows], total
 
-    async def _render(self, caller: Caller, uid: str) -> dict[str, Any]:
+    async def _view(self, caller: Caller, uid: str) -> UserView | None:
         row = await self._store.users.get(uid)
-        return await self._directory.render(row, caller.reader) if row is not None else {"uid": uid, "name": uid}
+        return await self._directory.view(row, caller.reader) if row is not None else None
 
     # Joining and leaving.
 
@@ -203,7 +201,11 @@ class Members:
             Refused: ERR_GUID_NOT_FOUND, the code in the permission table, ERR_BAD_REQUEST if there are too many users.
         """
         found, member = await self._authorizer.group(caller, guid, "add_member")
-        by_scope: dict[Scope, list[str]] = {"admin": new.admins, "moderator": new.moderators, "participant": new.participants}
+        by_scope: dict[Scope, list[str]] = {
+            "admin": new.admins,
+            "moderator": new.moderators,
+            "participant": new.participants,
+        }
         count = sum(len(uids) for uids in (*by_scope.values(), new.banned))
         self._lengths.check_count(count, "members", "members", least=0)
         await self.check_features(caller, new)

@@ -12,7 +12,6 @@ from typing import Literal, NamedTuple
 from tailwire.server.ports.conversations import ConversationKey
 from tailwire.wire.bounds import harmless
 
-
 Scope = Literal["admin", "moderator", "participant"]
 """The scope of a member of a group."""
 

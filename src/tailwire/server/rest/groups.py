@@ -9,10 +9,12 @@ import msgspec
 
 from tailwire.server.actions.groups import Groups
 from tailwire.server.actions.members import MemberLists, Members, Outcome
+from tailwire.server.actions.payloads import group_payload
 from tailwire.server.limits.rates import RequestKind
 from tailwire.server.ports.filters import GroupFilter, MemberFilter
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest import requests, responses
+from tailwire.server.rest.entity_payloads import ban_payload, member_payload
 from tailwire.server.rest.operations import Call, Operation
 from tailwire.server.rest.queries import GroupQuery, MemberQuery
 from tailwire.server.rest.results import SUCCESS, done, failed, page
@@ -71,12 +73,14 @@ class GroupRoutes:
 
     async def _create(self, call: Call) -> dict[str, Any]:
         new = call.body.to_group()
-        shown = await self._groups.create(call.caller, new)
+        created = await self._groups.create(call.caller, new)
+        fields = group_payload(created)
         if new.members is not None:
-            shown["members"] = await self._add_members(call, shown["guid"], new.members)
-            count = await self._groups.members_count(shown["guid"])
-            shown["membersCount"] = shown["membersCount"] if count is None else count
-        return shown
+            guid = created.row.guid
+            fields["members"] = await self._add_members(call, guid, new.members)
+            count = await self._groups.members_count(guid)
+            fields["membersCount"] = fields["membersCount"] if count is None else count
+        return fields
 
     async def _list(self, call: Call) -> dict[str, Any]:
         q: GroupQuery = call.query
@@ -93,13 +97,14 @@ class GroupRoutes:
             limit=q.size,
             offset=q.offset,
         )
-        return page(q, *await self._groups.listed(call.caller, wanted))
+        rows, total = await self._groups.listed(call.caller, wanted)
+        return page(q, list(map(group_payload, rows)), total)
 
     async def _get(self, call: Call) -> dict[str, Any]:
-        return await self._groups.get(call.caller, call.params["guid"])
+        return group_payload(await self._groups.get(call.caller, call.params["guid"]))
 
     async def _update(self, call: Call) -> dict[str, Any]:
-        return await self._groups.update(call.caller, call.params["guid"], call.body.to_change())
+        return group_payload(await self._groups.update(call.caller, call.params["guid"], call.body.to_change()))
 
     async def _delete(self, call: Call) -> dict[str, Any]:
         guid = await self._groups.delete(call.caller, call.params["guid"])
@@ -112,10 +117,12 @@ class GroupRoutes:
     # Members.
 
     async def _list_members(self, call: Call) -> dict[str, Any]:
-        return page(call.query, *await self._members.listed(call.caller, _filter(call)))
+        rows, total = await self._members.listed(call.caller, _filter(call))
+        return page(call.query, list(map(member_payload, rows)), total)
 
     async def _list_banned(self, call: Call) -> dict[str, Any]:
-        return page(call.query, *await self._members.banned(call.caller, _filter(call)))
+        rows, total = await self._members.banned(call.caller, _filter(call))
+        return page(call.query, list(map(ban_payload, rows)), total)
 
     async def _join_or_add(self, call: Call) -> Any:
         body: requests.JoinOrAddMembers = call.body

@@ -93,7 +93,7 @@ def test_action_messages_and_deleted_messages_cannot_be_changed():
 def test_a_thread_is_one_level_deep_and_stays_in_its_conversation():
     here = key_of("bob", "ann", "user")
     check_parent(row(), here)
-    with pytest.raises(Refused, match="ERR_WRONG_MESSAGE_THREAD$"):
+    with pytest.raises(Refused, match=r"ERR_WRONG_MESSAGE_THREAD\b"):
         check_parent(row(), key_of("ann", "g", "group"))
     with pytest.raises(Refused, match="ERR_MESSAGE_THREAD_NESTING"):
         check_parent(row(parent_id=4), here)
