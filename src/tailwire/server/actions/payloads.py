@@ -1,4 +1,4 @@
-"""The JSON form of users, groups and conversations, as REST, frames, webhooks and stored messages have it.
+"""The JSON form of users, groups, conversations and reactions, as REST, frames, webhooks and stored messages have it.
 
 Optional keys are omitted, not null.
 """
@@ -11,7 +11,15 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.raw_json import decode_object
-from tailwire.server.actions.views import Blocks, ConversationView, GroupView, MissingGroup, MissingUser, UserView
+from tailwire.server.actions.views import (
+    Blocks,
+    ConversationView,
+    GroupView,
+    MissingGroup,
+    MissingUser,
+    ReactionView,
+    UserView,
+)
 from tailwire.server.ports.conversations import conversation_of, group_in, id_of
 from tailwire.wire.bounds import harmless
 
@@ -123,6 +131,19 @@ def _partner(shown: ConversationView) -> Any:
     if isinstance(partner, MissingUser):
         return {"uid": partner.uid, "name": partner.uid, "status": "offline", **flags}
     return {**decode_object(partner), **flags} if flags else partner
+
+
+def reaction_payload(shown: ReactionView) -> dict[str, Any]:
+    """Return a reaction."""
+    r = shown.row
+    return {
+        "id": str(r.id),
+        "messageId": str(r.message_id),
+        "reaction": r.reaction,
+        "uid": r.uid,
+        "reactedAt": r.reacted_at,
+        "reactedBy": shown.by if shown.by is not None else {"uid": r.uid, "name": r.uid},
+    }
 
 
 def entity(value: Any, kind: str) -> dict[str, Any]:

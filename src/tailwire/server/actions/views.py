@@ -1,4 +1,4 @@
-"""Users, groups, members and conversations as one reader sees them. `payloads` has their JSON form."""
+"""What actions return: users, groups, conversations as one reader sees them. `payloads` has their JSON form."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tailwire.server.ports.records import BanRow, ConversationRow, GroupRow, MemberRow, UserRow
+from tailwire.server.ports.records import BanRow, ConversationRow, GroupRow, MemberRow, ReactionRow, UserRow
 
 
 class Blocks(NamedTuple):
@@ -130,3 +130,32 @@ class UnreadView:
     kind: str
     partner: str
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReactionView:
+    """A reaction to a message.
+
+    Attributes:
+        by: the user who reacted, encoded; None if the user does not exist any more.
+    """
+
+    row: ReactionRow
+    by: msgspec.Raw | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportView:
+    """A report of a message.
+
+    Attributes:
+        message: the message, encoded; None if it does not exist any more.
+        at: seconds since 1970.
+    """
+
+    message_id: int
+    message: bytes | None
+    by: str
+    reason: str
+    remark: str | None
+    at: int

@@ -1,11 +1,14 @@
-"""Users, members and conversations as responses contain them; the JSON of each is in `actions.payloads`."""
+"""What only responses contain: members, bans, blocked users, tokens, counts, reports, forms for uploads."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from tailwire.server.actions.payloads import user_payload
-from tailwire.server.actions.views import BanView, MemberView, TokenView, UnreadView, UserView
+from tailwire.server.actions.uploads import UploadForm
+from tailwire.server.actions.views import BanView, MemberView, ReportView, TokenView, UnreadView, UserView
 
 
 def member_payload(shown: MemberView) -> dict[str, Any]:
@@ -25,7 +28,7 @@ def _user(shown: UserView | None, uid: str) -> dict[str, Any]:
 
 
 def blocked_payload(shown: UserView) -> dict[str, Any]:
-    """Return a user in a list of blocked users: `blockedAt` is there, whoever blocked the other."""
+    """Return a user in a list of blocked users. `blockedAt` is the time of their block, else of the reader's."""
     mine, theirs = shown.blocks
     return {**user_payload(shown), "blockedAt": theirs or mine}
 
@@ -41,3 +44,30 @@ def token_payload(shown: TokenView) -> dict[str, Any]:
 def unread_payload(shown: UnreadView) -> dict[str, Any]:
     """Return the number of unread messages in a conversation."""
     return {"entityType": shown.kind, "entityId": shown.partner, "count": shown.count}
+
+
+def report_payload(shown: ReportView) -> dict[str, Any]:
+    """Return a report of a message."""
+    return {
+        "message": msgspec.Raw(shown.message) if shown.message is not None else None,
+        "messageId": str(shown.message_id),
+        "flaggedBy": shown.by,
+        "reasonId": shown.reason,
+        "remark": shown.remark,
+        "flaggedAt": shown.at,
+    }
+
+
+def form_payload(form: UploadForm) -> dict[str, Any]:
+    """Return a form for an upload: the request, and the attachment that the file will be."""
+    return {
+        "request": {"url": form.url, "method": "POST", "body": form.fields},
+        "attachment": {
+            "url": form.file_url,
+            "name": form.name,
+            "extension": form.extension,
+            "mimeType": form.mime_type,
+            "size": form.size,
+        },
+        "expiresAt": form.expires_at,
+    }
