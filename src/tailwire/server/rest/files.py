@@ -45,7 +45,7 @@ class FileRoutes:
             Operation("POST", "/files", "Upload a file with a signed form", self._no_form, access=Access.ANYONE,
                       form_handler=self._take),
             Operation("GET", "/files/{name}", "Download a file or a range of it", self._get, access=Access.ANYONE,
-                      query=FileQuery, statuses=STATUSES),
+                      query=FileQuery, statuses=STATUSES, media="application/octet-stream"),
             Operation("HEAD", "/files/{name}", "Get the headers of a file", self._get, access=Access.ANYONE,
                       query=FileQuery, statuses=STATUSES),
         ]  # fmt: skip

@@ -52,14 +52,16 @@ class GroupRoutes:
             Operation("GET", members, "List the members of a group", self._list_members, query=MemberQuery,
                       response=list[responses.Member], feature="listGroupMembers", enveloped=True),
             Operation("POST", members, "Join a group; with a REST key, add members", self._join_or_add,
-                      body=requests.JoinOrAddMembers, response=Any, feature="joinGroup", rate=RequestKind.CORE),
-            Operation("PUT", members, "Add members to a group", self._add, body=requests.AddMembers, response=Any,
-                      feature="addMember"),
+                      body=requests.JoinOrAddMembers, response=responses.Message, alternative=responses.MembersAdded,
+                      feature="joinGroup", rate=RequestKind.CORE),
+            Operation("PUT", members, "Add members to a group", self._add, body=requests.AddMembers,
+                      response=responses.MembersAdded, feature="addMember"),
             Operation("DELETE", members, "Leave a group", self._leave, response=responses.Message,
                       feature="leaveGroup"),
             Operation("PUT", member, "Change the scope of a member", self._change_scope, body=requests.ChangeScope,
-                      response=Any, feature="changeScope"),
-            Operation("DELETE", member, "Kick a member", self._kick, response=Any, feature="kickMember"),
+                      response=responses.Message, alternative=responses.Membership, feature="changeScope"),
+            Operation("DELETE", member, "Kick a member", self._kick, response=responses.Message,
+                      alternative=responses.Done, feature="kickMember"),
         ]  # fmt: skip
 
     def _ban_operations(self, path: str) -> list[Operation]:
@@ -67,8 +69,10 @@ class GroupRoutes:
         return [
             Operation("GET", path, "List the users who are banned from a group", self._list_banned, query=MemberQuery,
                       response=list[responses.User], feature="listBannedUsers", enveloped=True),
-            Operation("POST", user, "Ban a user from a group", self._ban, response=Any, feature="ban"),
-            Operation("DELETE", user, "Lift a ban", self._unban, response=Any, feature="unban"),
+            Operation("POST", user, "Ban a user from a group", self._ban, response=responses.Message,
+                      alternative=responses.Done, feature="ban"),
+            Operation("DELETE", user, "Lift a ban", self._unban, response=responses.Message,
+                      alternative=responses.Done, feature="unban"),
         ]  # fmt: skip
 
     async def _create(self, call: Call) -> dict[str, Any]:

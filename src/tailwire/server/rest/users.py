@@ -48,7 +48,7 @@ class UserRoutes:
             Operation("DELETE", "/users/{uid}", "Delete a user", self._delete, access=admin, body=requests.DeleteUser,
                       response=responses.Done, rate=RequestKind.CORE),
             Operation("GET", "/users/{uid}/export", "Export all data about a user as lines of JSON", self._exported,
-                      access=admin),
+                      access=admin, media="application/x-ndjson"),
             Operation("DELETE", "/users", "Deactivate users", self._deactivate, access=admin,
                       body=requests.DeactivateUsers, response=responses.Deactivated),
             Operation("PUT", "/users", "Reactivate users", self._reactivate, access=admin,
