@@ -16,7 +16,10 @@ from servers.postgres import PostgresServer
 from servers.schema import prepare
 from tailwire.testing.virtual.loop import VirtualLoop
 
-hypothesis.settings.register_profile("fast", max_examples=20)  # `make fast`
+# Durations mean nothing on a busy machine, so no example has a deadline.
+hypothesis.settings.register_profile("fast", max_examples=20, deadline=None)  # `make fast`
+hypothesis.settings.register_profile("usual", deadline=None)
+hypothesis.settings.load_profile("usual")
 
 
 @pytest.fixture

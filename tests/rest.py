@@ -33,7 +33,7 @@ class Rest:
         """Return an auth token of a user."""
         if uid not in self.tokens:
             made = await self._stage.server.parts.actions.sessions.create_token(uid)
-            self.tokens[uid] = made["authToken"]
+            self.tokens[uid] = made.token
         return self.tokens[uid]
 
     async def __call__(self, method: str, path: str, **more: Any) -> Any:

@@ -109,10 +109,10 @@ class _Server:
         text = b'{"receiver":"team","receiverType":"group","category":"message","type":"text","data":{"text":"x"}}'
         self.ask("POST", "/messages", "alice", b"", text)
         sessions = self.parts.actions.sessions
-        token = _loop.run_until_complete(sessions.create_token("alice"))["authToken"]
+        token = _loop.run_until_complete(sessions.create_token("alice")).token
         caller = _loop.run_until_complete(sessions.caller(token, ""))
         self.known = [
-            (PASS, _loop.run_until_complete(sessions.me(caller, token))["jwt"].encode()),
+            (PASS, _loop.run_until_complete(sessions.me(caller, token)).signed_pass.encode()),
             (TOKEN, token.encode()),
             (APP, self.parts.store.app_id.encode()),
         ]

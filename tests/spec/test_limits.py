@@ -116,8 +116,8 @@ def some_frames(stage: Stage, tmp_path) -> Stage:
 async def test_a_client_that_floods_again_without_waiting_is_ignored(stage: Stage, some_frames):
     sessions = stage.server.parts.actions.sessions
     made = await sessions.create_token("alice")
-    me = await sessions.me(await sessions.caller(made["authToken"], "raw"), made["authToken"])
-    auth = json.dumps({"type": "auth", "deviceId": "raw", "body": {"auth": me["jwt"], "deviceId": "raw"}})
+    me = await sessions.me(await sessions.caller(made.token, "raw"), made.token)
+    auth = json.dumps({"type": "auth", "deviceId": "raw", "body": {"auth": me.signed_pass, "deviceId": "raw"}})
     typing = '{"type":"typing_indicator","receiver":"bob","receiverType":"user","body":{"action":"started"}}'
     codes = []
     begin = stage.now
@@ -140,8 +140,8 @@ async def test_unprocessed_frames_stay_in_the_network(stage: Stage, some_frames)
     bob = await stage.enter("bob")
     sent = await bob.say("alice", "hello")
     sessions = stage.server.parts.actions.sessions
-    token = (await sessions.create_token("alice"))["authToken"]
-    jwt = (await sessions.me(await sessions.caller(token, "raw"), token))["jwt"]
+    token = (await sessions.create_token("alice")).token
+    jwt = (await sessions.me(await sessions.caller(token, "raw"), token)).signed_pass
     auth = json.dumps({"type": "auth", "deviceId": "raw", "body": {"auth": jwt, "deviceId": "raw"}})
     receipt = json.dumps({"type": "receipts", "body": {"action": "read", "messageId": str(sent.id)}})
     async with connect(f"ws://server:{PORT}/", ping_interval=None) as ws:

@@ -94,7 +94,7 @@ async def test_login_succeeds_or_fails_with_key_and_token(stage: Stage):
         await alice.chat.login_with_auth_token("alice_1_nonsense")
     assert alice.chat.get_logged_in_user() is None
     made = await stage.server.parts.actions.sessions.create_token("alice")
-    user = await alice.chat.login_with_auth_token(made["authToken"])
+    user = await alice.chat.login_with_auth_token(made.token)
     assert (user.uid, user.name) == ("alice", "Alice")
     await alice.connected()
     await alice.ears.until(lambda: alice.ears.all("login") == ["alice"])
@@ -682,7 +682,7 @@ async def test_login_with_another_token_of_the_same_user_keeps_the_position(stag
     alice, phone = await stage.enter("alice"), await stage.enter("bob", auto=False)
     await alice.say("bob", "missed")
     made = await stage.server.parts.actions.sessions.create_token("bob")
-    await phone.chat.login_with_auth_token(made["authToken"])
+    await phone.chat.login_with_auth_token(made.token)
     await phone.chat.connect()
     await phone.ears.until(lambda: phone.ears.texts == ["missed"])
 

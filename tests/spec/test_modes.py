@@ -456,7 +456,7 @@ async def test_token_provider_is_called_once_for_a_rejected_token(stage: Stage):
 
     async def provide() -> str:
         asked.append(stage.now)
-        return (await stage.server.parts.actions.sessions.create_token("alice"))["authToken"]
+        return (await stage.server.parts.actions.sessions.create_token("alice")).token
 
     alice = await stage.enter("alice", store=store, provider=provide)
     await stage.server.parts.store.tokens.remove(_hash_of(store, stage))

@@ -49,7 +49,7 @@ class Provider:
                 raise OSError("the backend is down")
             if self.gives:
                 return self.gives
-            return (await self._stage.server.parts.actions.sessions.create_token(self.uid))["authToken"]
+            return (await self._stage.server.parts.actions.sessions.create_token(self.uid)).token
         finally:
             self.under_way -= 1
 
@@ -157,7 +157,7 @@ async def test_long_provider_failure_closes_the_socket_and_keeps_the_session(sta
 async def test_refused_new_token_has_no_effect_until_the_old_one_expires(stage: Stage, what: str):
     alice, provider = await enter(stage)
     sessions = stage.server.parts.actions.sessions
-    provider.gives = what if what == "nonsense" else (await sessions.create_token("bob"))["authToken"]
+    provider.gives = what if what == "nonsense" else (await sessions.create_token("bob")).token
     await stage.pass_time(LIFETIME - 29)
     assert provider.asked
     assert alice.status is CONNECTED
@@ -175,7 +175,7 @@ async def test_provided_token_of_another_user_ends_the_session(stage: Stage):
     sessions = stage.server.parts.actions.sessions
     alice.chat.set_app_state("background")
     await stage.pass_time(LIFETIME + 10)
-    provider.gives = (await sessions.create_token("bob"))["authToken"]
+    provider.gives = (await sessions.create_token("bob")).token
     assert await code_of(alice.say("carol", "x")) == "ERR_AUTH_TOKEN_EXPIRED"  # and not as bob
     alice.chat.set_app_state("foreground")
     await stage.pass_time(30)
@@ -353,8 +353,8 @@ async def test_second_auth_frame_is_ignored_without_the_renew_feature(stage: Sta
     sessions = stage.server.parts.actions.sessions
 
     async def auth(uid: str, **ours) -> str:
-        token = (await sessions.create_token(uid))["authToken"]
-        jwt = (await sessions.me(await sessions.caller(token, "raw"), token))["jwt"]
+        token = (await sessions.create_token(uid)).token
+        jwt = (await sessions.me(await sessions.caller(token, "raw"), token)).signed_pass
         body = {"auth": jwt, "deviceId": "raw", "params": ours}
         return json.dumps({"type": "auth", "deviceId": "raw", "sender": uid, "body": body})
 

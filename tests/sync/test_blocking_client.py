@@ -390,7 +390,7 @@ def test_token_provider_may_be_plain_or_async(harness: SyncHarness, kind: str):
 
     def new() -> str:
         asked.append(threading.current_thread().name)
-        return harness.server.call(harness.server.parts.actions.sessions.create_token(uid))["authToken"]
+        return harness.server.call(harness.server.parts.actions.sessions.create_token(uid)).token
 
     async def new_async() -> str:
         return await asyncio.to_thread(new)

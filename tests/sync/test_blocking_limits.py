@@ -204,7 +204,7 @@ def test_token_provider_that_raises_base_exceptions_is_retried(
         asked.append(1)
         if len(asked) == 1:
             return refuse()
-        return harness.server.call(harness.server.parts.actions.sessions.create_token(uid))["authToken"]
+        return harness.server.call(harness.server.parts.actions.sessions.create_token(uid)).token
 
     alice = harness.enter(uid, auth_token_provider=provider)
     harness.server.expire_token(uid)

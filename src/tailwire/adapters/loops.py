@@ -40,7 +40,8 @@ async def wait_closed(chat: Any, timeout: float) -> None:
 
     Args:
         chat: the client.
-        timeout: seconds. It passes if the socket is kept in the background, or the server does not respond.
+        timeout: seconds, after which the call returns in any case: the socket may be kept in the background, or the
+            server may not respond.
     """
     try:
         async with asyncio.timeout(timeout):

@@ -71,10 +71,9 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
                 print(with_address(line, lambda: fixed_base(settings)).decode(), end="")
         elif given.command == "user":
             created = await actions.users.create(NewUser(uid=given.uid, name=given.name))
-            print(f"created user {created['uid']}")
+            print(f"created user {created.row.uid}")
         else:
-            created = await actions.sessions.create_token(given.uid)
-            print(created["authToken"])
+            print((await actions.sessions.create_token(given.uid)).token)
     finally:
         actions.passwords.close()
         actions.uploads.close()

@@ -124,8 +124,8 @@ class EmbeddedServer:
 
         async def make() -> TestUser:
             await self.parts.actions.users.create(NewUser(uid=uid, name=name or uid.title()))
-            token = await self.parts.actions.sessions.create_token(uid)
-            return TestUser(uid, name or uid.title(), token["authToken"])
+            made = await self.parts.actions.sessions.create_token(uid)
+            return TestUser(uid, name or uid.title(), made.token)
 
         return self.call(make())
 

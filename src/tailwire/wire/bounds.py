@@ -24,6 +24,8 @@ have a number that is too long for one."""
 TOO_DEEP = f"Nest objects and lists at most {MAX_DEPTH} deep."
 TOO_LONG = f"Use numbers of at most {MAX_DIGITS} digits; write longer ones as text."
 TOO_LARGE = "Use numbers that 64 bits of floating point can hold; write larger ones as text."
+NOT_LOCATED = f"{TOO_DEEP} {TOO_LONG} {TOO_LARGE}"
+"""The advice on an excess that `first_excess` does not find, because it stands far behind in a long text."""
 
 _MAX_TOKENS = 20_000
 _ROUNDS = 6

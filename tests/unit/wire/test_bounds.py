@@ -119,3 +119,20 @@ def test_invalid_json_terminates():
         bounds.first_excess(text)
         bounds.trimmed(text)
         bounds.within_bounds(text)
+
+
+def test_with_a_bounded_search_the_first_excess_of_depth_is_the_last_result():
+    text = b"[" + nested(70) + b",1e999]"
+    assert [found.advice for found in bounds.excesses(text, max_tokens=1000)] == [bounds.TOO_DEEP]
+    assert [found.advice for found in bounds.excesses(text)] == [bounds.TOO_DEEP, bounds.TOO_LARGE]
+
+
+def test_a_bounded_search_ends_before_an_excess_far_behind():
+    text = b"[" + b"0," * 20_000 + b"1e999]"
+    assert bounds.first_excess(text) is None
+    assert not bounds.within_bounds(text)
+
+
+def test_many_brackets_beside_each_other_are_not_deep():
+    assert bounds.within_bounds(b"[" + b"[{}]," * 500 + b"1]")
+    assert bounds.within_bounds(b"[[" * 32 + b"]]" * 32 + b" " * 10)

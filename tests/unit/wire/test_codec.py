@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from collections import UserDict
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailwire.wire import codec
 from tailwire.wire.catalogue import CATALOGUE, entry
 from tailwire.wire.codec import (
     BadWire,
@@ -16,7 +18,7 @@ from tailwire.wire.codec import (
     user_from_wire,
 )
 from tailwire.wire.encoding import message_to_wire
-from tailwire.wire.entities import Attachment, CustomMessage, MediaMessage, TextMessage
+from tailwire.wire.entities import Attachment, BaseMessage, CustomMessage, Group, MediaMessage, TextMessage, User
 from tailwire.wire.server_settings import ServerSettings, settings_to_wire
 from tailwire.wire.social import receipt_from_frame, typing_from_frame
 
@@ -87,3 +89,136 @@ def test_settings_survive_a_round_trip():
     for broken in ({}, {"CHAT_HOST": 1}, {"CHAT_HOST": "h"}, {"CHAT_HOST": "h", "CHAT_WSS_PORT": "x"}):
         with pytest.raises(ValueError):
             ServerSettings.from_wire(broken, secure=True)
+
+
+def text_message(**more):
+    data = {"text": "hi", "entities": {"sender": {"entityType": "user", "entity": {"uid": "ann"}}}}
+    usual = {"id": "7", "receiver": "bob", "receiverType": "user", "category": "message", "type": "text", "data": data}
+    return {**usual, **more}
+
+
+def test_a_message_of_the_usual_form_and_one_of_another_are_decoded_alike():
+    usual = message_from_wire(text_message())
+    unusual = message_from_wire(text_message(tags=[], parentId="0"))
+    assert usual == unusual
+    assert (usual.id, usual.text, usual.sender.uid) == (7, "hi", "ann")
+
+
+@pytest.mark.parametrize("number", ["0", "", "-1", "x", "9223372036854775808", 0, 2**63, 1.5e300, "1e3"])
+def test_an_id_out_of_range_is_refused(number):
+    for more in ({}, {"tags": []}):
+        with pytest.raises(BadWire, match="id"):
+            message_from_wire(text_message(id=number, **more))
+
+
+@pytest.mark.parametrize("key", ["deletedAt", "readAt", "parentId", "quotedMessageId"])
+@pytest.mark.parametrize("value", [True, [], {}, "x", float("inf"), float("nan")])
+def test_a_number_that_is_none_is_refused_by_name(key, value):
+    with pytest.raises(BadWire, match=f"{key} is not a number"):
+        message_from_wire(text_message(**{key: value}))
+
+
+def test_a_text_that_is_none_is_refused_by_name():
+    with pytest.raises(BadWire, match="muid is not a string"):
+        message_from_wire(text_message(muid=7))
+    with pytest.raises(BadWire, match="data is not an object"):
+        message_from_wire(text_message(data=[1]))
+
+
+def test_numbers_may_be_written_as_text_or_with_a_fraction():
+    message = message_from_wire(text_message(parentId="3", readAt="", sentAt=5.0))
+    assert (message.parent_message_id, message.read_at, message.sent_at) == (3, 0, 5)
+
+
+def test_a_text_message_without_a_sender_entity_has_the_uid_of_its_sender():
+    for data in ({"text": "hi"}, {"text": "hi", "entities": {"sender": {"entityType": "bot", "entity": {"id": 1}}}}):
+        assert message_from_wire(text_message(data=data, sender="ann")).sender == User("ann")
+    assert message_from_wire(text_message(data={"text": "hi"}, sender=7)).sender == User("")
+    assert message_from_wire(text_message(data={"text": "hi", "metadata": [1]})).metadata == {}
+
+
+def test_an_unknown_category_is_a_base_message():
+    message = message_from_wire(text_message(category="future", type="x"))
+    assert type(message) is BaseMessage
+    assert (message.category, message.type, message.id) == ("future", "x", 7)
+
+
+def test_an_action_says_who_did_what_to_whom():
+    message = {**text_message(), "id": "3"}
+    data = {
+        "action": "edited",
+        "entities": {
+            "by": {"entityType": "user", "entity": {"uid": "ann"}},
+            "on": {"entityType": "message", "entity": message},
+            "for": {"entityType": "group", "entity": {"guid": "g"}},
+        },
+    }
+    action = message_from_wire(text_message(category="action", type="message", data=data))
+    assert (action.action, action.action_by, action.action_for) == ("edited", User("ann"), Group("g"))
+    assert (action.action_on.id, action.action_on.text) == (3, "hi")
+    data["entities"] = {"by": {"entityType": "group", "entity": {"guid": "g"}}, "on": None, "for": {"entityType": "x"}}
+    action = message_from_wire(text_message(category="action", type="groupMember", data=data))
+    assert action.action_by is action.action_on is action.action_for is None
+
+
+def test_an_interactive_message_has_elements_and_a_goal():
+    data = {"interactiveData": {"t": 1}, "interactionGoal": {"type": "none"}, "allowSenderInteraction": True}
+    message = message_from_wire(text_message(category="interactive", type="form", data=data))
+    assert (message.interactive_data, message.interaction_goal) == ({"t": 1}, {"type": "none"})
+    assert message.allow_sender_interaction
+    assert message_from_wire(text_message(category="interactive", type="form", data={})).interactive_data == {}
+
+
+def test_a_custom_message_with_invalid_data_is_empty():
+    message = message_from_wire(text_message(category="custom", type="poll", data={"customData": [1]}))
+    assert (message.custom_data, message.update_conversation, message.send_notification) == ({}, True, True)
+
+
+def test_attachments_with_an_invalid_size_are_kept():
+    listed = [{"url": "u", "size": "large", "width": [], "height": "3"}, "not an attachment"]
+    message = message_from_wire(text_message(type="image", data={"attachments": listed}))
+    assert message.attachments == [Attachment("u", "", "", "", 0, 0, 3)]
+
+
+def test_a_file_named_by_its_url_alone_is_an_attachment():
+    assert message_from_wire(text_message(type="image", data={"url": "u"})).attachments == [Attachment("u")]
+    assert message_from_wire(text_message(type="image", data={})).attachments == []
+
+
+def test_a_user_of_another_form_is_checked_key_by_key():
+    user = user_from_wire({"uid": "ann", "tags": ["t"], "blockedByMe": True, "conversationId": "ann_user_bob"})
+    assert (user.tags, user.blocked_by_me, user.has_blocked_me) == (["t"], True, False)
+    assert user.conversation_id == "ann_user_bob"
+    with pytest.raises(BadWire, match="uid is missing"):
+        user_from_wire({"uid": "", "tags": []})
+    with pytest.raises(BadWire, match="name is not a string"):
+        user_from_wire({"uid": "ann", "name": 7})
+
+
+def test_a_mapping_of_another_class_is_an_object():
+    assert user_from_wire(UserDict({"uid": "ann"})) == User("ann")
+    with pytest.raises(BadWire, match="group is not an object"):
+        group_from_wire([])
+
+
+def test_equal_users_are_decoded_to_objects_of_their_own():
+    sent = {"uid": "twin", "name": "Twin", "status": "available", "createdAt": 4}
+    first, second = user_from_wire(dict(sent)), user_from_wire(dict(sent))
+    assert first == second
+    first.tags.append("changed")
+    first.metadata["changed"] = 1
+    assert user_from_wire(dict(sent)) == second
+
+
+def test_the_memory_of_recent_users_is_bounded():
+    for n in range(2 * codec._MAX_RECENT + 10):
+        assert user_from_wire({"uid": f"u{n}", "name": str(n)}).name == str(n)
+        assert len(codec._recent) <= codec._MAX_RECENT
+    assert user_from_wire({"uid": "u1", "name": "changed"}).name == "changed"
+
+
+def test_metadata_is_never_shared():
+    sent = {"uid": "ann", "metadata": {"k": 1}}
+    first = user_from_wire(sent)
+    first.metadata["k"] = 2
+    assert user_from_wire(sent).metadata == {"k": 1}

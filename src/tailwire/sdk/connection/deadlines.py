@@ -102,7 +102,7 @@ def _check_attempt(step: Step, slept: bool, moved_at: float | None) -> None:
 
 def _check_token(step: Step) -> None:
     s = step.state
-    if s.renew_at is None or step.now < s.renew_at:  # None also for a socket that has just ended
+    if s.renew_at is None or step.now < s.renew_at:  # `clear_socket` has reset `renew_at` if the socket has just ended
         return
     if s.renewing:
         not_renewed(step)

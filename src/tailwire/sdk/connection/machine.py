@@ -243,11 +243,10 @@ def _pong_received(step: Step, happened: i.PongReceived) -> None:
     if not _is_open(step, happened.epoch):
         return
     s.heard_at = now
-    if not s.pings:
+    if not s.pings or s.probe_sent is None:
         return
-    if s.probe_sent is not None:  # T3: rises at once, falls slowly
-        took = now - s.probe_sent
-        s.round_trip = max(took, (3 * s.round_trip + took) / 4)
+    took = now - s.probe_sent
+    s.round_trip = max(took, (3 * s.round_trip + took) / 4)  # T3: rises at once, falls slowly
     if s.pings[0]:
         step.emit(Answer(s.pings[0], Result.PONG))
     s.pings = s.pings[1:]

@@ -14,7 +14,6 @@ from tailwire.sdk.connection.state import (
     ConnectionStatus,
     Mode,
     Phase,
-    SessionState,
     State,
     clear_socket,
     heartbeat_due,
@@ -125,12 +124,7 @@ def _answer_connects(step: Step) -> bool:
     if s.phase is Phase.OPEN:
         step.emit(*(Answer(c, Result.CONNECTED) for c in s.connects))
     elif not is_wanted(s):
-        if s.ended:
-            result = Result.CLIENT_CLOSED
-        elif s.session is SessionState.EXPIRED:
-            result = Result.SESSION_EXPIRED
-        else:
-            result = Result.ABANDONED
+        result = Result.CLIENT_CLOSED if s.ended else Result.ABANDONED
         step.emit(*(Answer(c, result, s.cause) for c in s.connects))
     else:
         return False

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import msgspec
 
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.payloads import group_payload, without_none
-from tailwire.server.actions.raw_json import decode_object, encode
-from tailwire.server.actions.relations import block_flags
+from tailwire.server.actions.payloads import conversation_payload
+from tailwire.server.actions.raw_json import encode
 from tailwire.server.actions.rendering import Renderer
 from tailwire.server.actions.services import Services
-from tailwire.server.ports.conversations import ConversationKey, group_in, id_of, keys_with_id, other_in
+from tailwire.server.actions.views import (
+    Blocks,
+    ConversationView,
+    GroupView,
+    MissingGroup,
+    MissingUser,
+    UnreadView,
+)
+from tailwire.server.ports.conversations import ConversationKey, group_in, keys_with_id, other_in
 from tailwire.server.ports.filters import ConversationFilter
-from tailwire.server.ports.records import ConversationRow
+from tailwire.server.ports.records import ConversationRow, MemberRow
 from tailwire.server.ports.refusal import Refused
 
 
@@ -38,7 +45,7 @@ class Conversations:
 
     async def listed(
         self, caller: Caller, wanted: ConversationFilter, *, with_tags: bool, with_blocks: bool
-    ) -> tuple[list[Any], int]:
+    ) -> tuple[list[ConversationView], int]:
         """Return a page of the caller's conversations, and how many there are.
 
         Pinned conversations come first, then the order is by the time of the last message. The app itself gets the
@@ -51,23 +58,20 @@ class Conversations:
         if caller.system:
             wanted = replace(wanted, uid="")
         rows, total = await self._store.conversations.find(wanted)
-        shown = await self._render(caller, rows, with_tags=with_tags or bool(wanted.tags))
-        if with_blocks:
-            await self._add_blocks(shown, rows)
-        return shown, total
+        shown = await self._views(caller, rows, with_tags=with_tags or bool(wanted.tags))
+        return (await self._with_blocks(shown) if with_blocks else shown), total
 
-    async def _add_blocks(self, shown: list[Any], rows: list[ConversationRow]) -> None:
-        others: dict[str, list[str]] = {}
-        for row in rows:
-            others.setdefault(row.uid, []).append(other_in(row.conversation_id, row.uid))
-        blocks = {uid: await self._store.blocks.with_users(uid, uids) for uid, uids in others.items()}
-        for conversation, row in zip(shown, rows, strict=True):
-            found = blocks[row.uid].get(other_in(row.conversation_id, row.uid))
-            if found is not None:
-                fields = decode_object(encode(conversation["conversationWith"]))
-                conversation["conversationWith"] = {**fields, **block_flags(*found)}
+    async def _with_blocks(self, shown: list[ConversationView]) -> list[ConversationView]:
+        partners: dict[str, list[str]] = {}
+        for one in shown:
+            partners.setdefault(one.row.uid, []).append(other_in(one.row.conversation_id, one.row.uid))
+        found = {uid: await self._store.blocks.with_users(uid, uids) for uid, uids in partners.items()}
+        blocks = [found[one.row.uid].get(other_in(one.row.conversation_id, one.row.uid), ()) for one in shown]
+        return [replace(one, blocks=Blocks(*between)) for one, between in zip(shown, blocks, strict=True)]
 
-    async def _render(self, caller: Caller, rows: list[ConversationRow], *, with_tags: bool = True) -> list[Any]:
+    async def _views(
+        self, caller: Caller, rows: list[ConversationRow], *, with_tags: bool = True
+    ) -> list[ConversationView]:
         found = await self._store.messages.by_ids([row.shown_message_id for row in rows if row.shown_message_id])
         last = [found[row.shown_message_id] for row in rows if row.shown_message_id in found]
         last = [message for message in last if not message.deleted_at]
@@ -78,46 +82,31 @@ class Conversations:
             if guid:
                 guids.setdefault(row.uid, []).append(guid)
         memberships = {uid: await self._store.members.in_groups(names, uid) for uid, names in guids.items()}
-        listed = [
-            await self._one(row, shown.get(row.shown_message_id), memberships.get(row.uid, {}), with_tags)
+        return [
+            ConversationView(
+                row,
+                await self._partner(row, memberships.get(row.uid, {})),
+                shown.get(row.shown_message_id),
+                with_tags=with_tags,
+                with_uid=caller.system,
+            )
             for row in rows
         ]
-        if caller.system:
-            listed = [{**one, "uid": row.uid} for one, row in zip(listed, rows, strict=True)]
-        return listed
 
-    async def _one(self, row: ConversationRow, last: bytes | None, memberships: Any, with_tags: bool) -> dict[str, Any]:
-        other: Any
+    async def _partner(
+        self, row: ConversationRow, memberships: Mapping[str, MemberRow]
+    ) -> GroupView | msgspec.Raw | MissingUser | MissingGroup:
         guid = group_in(row.conversation_id)
         if guid:
-            kind = "group"
             found = await self._store.groups.get(guid)
-            other = group_payload(found, memberships.get(guid)) if found else {"guid": guid}
-        else:
-            kind, uid = "user", other_in(row.conversation_id, row.uid)
-            try:
-                other = await self._directory.entity_for(uid, row.uid)
-            except Refused:
-                other = {"uid": uid, "name": uid, "status": "offline"}
-        return without_none(
-            {
-                "conversationId": id_of(row.conversation_id),
-                "conversationType": kind,
-                "unreadMessageCount": str(row.unread),
-                "unreadMentionsCount": row.mentioned,
-                "createdAt": row.created_at or row.updated_at,
-                "updatedAt": row.updated_at,
-                "lastMessage": msgspec.Raw(last) if last else None,
-                "lastReadMessageId": str(row.read_id) if row.read_id else None,
-                "latestMessageId": str(row.last_message_id) if row.last_message_id else None,
-                "conversationWith": other,
-                "tags": msgspec.Raw(row.tags.encode()) if row.tags and with_tags else None,
-                "pinnedAt": row.pinned_at,
-                "pinnedBy": row.uid if row.pinned_at else None,
-            }
-        )
+            return GroupView(found, memberships.get(guid)) if found else MissingGroup(guid)
+        uid = other_in(row.conversation_id, row.uid)
+        try:
+            return await self._directory.entity_for(uid, row.uid)
+        except Refused:
+            return MissingUser(uid)
 
-    async def get(self, caller: Caller, kind: str, other: str) -> dict[str, Any]:
+    async def get(self, caller: Caller, kind: str, other: str) -> ConversationView:
         """Return a conversation.
 
         Args:
@@ -132,8 +121,8 @@ class Conversations:
         row = await self._store.conversations.get(conversation, caller.uid, kind)
         if row is None:
             raise Refused("ERR_CONVERSATION_NOT_ACCESSIBLE")
-        (shown,) = await self._render(caller, [row])
-        return dict(shown)
+        (shown,) = await self._views(caller, [row])
+        return shown
 
     async def by_id(self, caller: Caller, conversation_id: str) -> tuple[str, str]:
         """Return the kind, and the uid or guid, of the conversation that an id names for the caller.
@@ -166,7 +155,7 @@ class Conversations:
             raise Refused("ERR_CONVERSATION_NOT_FOUND")
         return known[0]
 
-    async def tag(self, caller: Caller, kind: str, other: str, wanted: list[str]) -> dict[str, Any]:
+    async def tag(self, caller: Caller, kind: str, other: str, wanted: list[str]) -> ConversationView:
         """Replace the caller's tags of a conversation, and return it.
 
         Raises:
@@ -195,7 +184,7 @@ class Conversations:
             await self._store.read_state.clear(conversation, caller.uid, last)
         return conversation
 
-    async def pin(self, caller: Caller, kind: str, other: str, *, pinned: bool) -> dict[str, Any]:
+    async def pin(self, caller: Caller, kind: str, other: str, *, pinned: bool) -> ConversationView:
         """Pin a conversation to the head of the caller's list, or unpin it. Return the conversation.
 
         Raises:
@@ -203,18 +192,18 @@ class Conversations:
         """
         before = await self.get(caller, kind, other)
         conversation = await self._authorizer.conversation(caller, kind, other)
-        if pinned and "pinnedAt" not in before:
+        if pinned and before.row.pinned_at is None:
             count = await self._store.read_state.pinned_count(caller.uid)
             if count >= self._max_pins:
                 raise Refused("ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED", {"limit": self._max_pins})
         await self._store.read_state.pin(conversation, caller.uid, self._world.seconds() if pinned else None)
         shown = await self.get(caller, kind, other)
-        self._delivery.conversation_pin(caller, "pinned" if pinned else "unpinned", encode(shown))
+        self._delivery.conversation_pin(caller, "pinned" if pinned else "unpinned", encode(conversation_payload(shown)))
         return shown
 
     async def unread_counts(
         self, caller: Caller, *, kind: str = "", other: str = "", hide_blocked: bool = False
-    ) -> list[dict[str, Any]]:
+    ) -> list[UnreadView]:
         """Return how many messages the caller has not read: in one conversation, in one kind of them, or in all.
 
         Args:
@@ -223,10 +212,10 @@ class Conversations:
             hide_blocked: omit conversations with blocked users.
         """
         wanted = await self._authorizer.conversation(caller, kind, other) if other else None
-        listed = []
+        listed: list[UnreadView] = []
         for each in (kind,) if kind else ("user", "group"):
             found = await self._store.conversations.unread_counts(caller.uid, each, wanted, hide_blocked)
             for conversation, count in found:
-                name = group_in(conversation) or other_in(conversation, caller.uid)
-                listed.append({"entityType": each, "entityId": name, "count": count})
+                partner = group_in(conversation) or other_in(conversation, caller.uid)
+                listed.append(UnreadView(each, partner, count))
         return listed

@@ -9,6 +9,7 @@ import msgspec
 
 from tailwire.server.actions.payloads import user_payload
 from tailwire.server.actions.raw_json import encode
+from tailwire.server.actions.views import UserView
 from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
@@ -70,7 +71,7 @@ class Directory:
                 self._encoded.clear()
             if not with_metadata:
                 row = replace(row, metadata=None)
-            known = self._encoded[key] = msgspec.Raw(encode(user_payload(row, online=key[1])))
+            known = self._encoded[key] = msgspec.Raw(encode(user_payload(UserView(row, key[1]))))
         return known
 
     def is_online(self, uid: str) -> bool:
@@ -96,24 +97,24 @@ class Directory:
         hidden = await self._store.blocks.everyone(reader) if reader else frozenset()
         return tuple(uid for uid in self._everyone_online() if uid not in hidden)
 
-    async def render(self, row: UserRow, reader: str) -> dict[str, object]:
-        """Return a user as REST shows them; without presence if there is a block between them and the reader.
+    async def view(self, row: UserRow, reader: str) -> UserView:
+        """Return a user as a reader sees them; without presence if there is a block between the two.
 
         Args:
             reader: the uid of the reader; "" for the app itself, or if the user is the only reader.
         """
         if await self._is_hidden(row.uid, reader):
-            return user_payload(replace(row, last_active_at=0), online=False)
-        return user_payload(row, online=self._online(row.uid))
+            return UserView(replace(row, last_active_at=0))
+        return UserView(row, self._online(row.uid))
 
     async def entity_for(self, uid: str, reader: str) -> msgspec.Raw:
-        """Return a user, encoded, as `render` shows them to a reader.
+        """Return a user, encoded, as `view` shows them to a reader.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND.
         """
         if await self._is_hidden(uid, reader):
-            return msgspec.Raw(encode(await self.render(await self.user(uid), reader)))
+            return msgspec.Raw(encode(user_payload(await self.view(await self.user(uid), reader))))
         return await self.user_entity(uid)
 
     async def _is_hidden(self, uid: str, reader: str) -> bool:

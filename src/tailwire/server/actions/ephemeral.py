@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.caller import Caller
+from tailwire.server.actions.payloads import user_payload
 from tailwire.server.actions.raw_json import empty, encode
 from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.services import Services
@@ -115,7 +116,7 @@ class Ephemeral:
         row = await self._store.users.get(uid)
         if row is None:
             return  # the user was deleted meanwhile
-        shown = await self._directory.render(row, "")
+        shown = user_payload(await self._directory.view(row, ""))
         if action == "away":
             shown = {**shown, "status": "away"}
         if self._overload.sheds(Level.PRESENCE):
@@ -140,7 +141,8 @@ class Ephemeral:
                 row = await self._store.users.get(uid)
                 if row is not None and self._publishes_presence():
                     action = "online" if self._directory.is_online(uid) else "offline"
-                    await self._publish_presence(row, action, await self._directory.render(row, ""))
+                    shown = user_payload(await self._directory.view(row, ""))
+                    await self._publish_presence(row, action, shown)
             await asyncio.sleep(0)
 
     def _connection_event(self, shown: dict[str, Any], action: str, platform: str) -> Event:

@@ -10,6 +10,7 @@ import msgspec
 
 from tailwire.server.actions.payloads import group_payload, user_payload, without_none
 from tailwire.server.actions.raw_json import encode
+from tailwire.server.actions.views import GroupView, UserView
 from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
@@ -37,7 +38,7 @@ class Export:
         row = await self._store.users.get(identifier(uid, "uid"))
         if row is None:
             raise Refused("ERR_UID_NOT_FOUND", {"uid": uid[:100]})
-        return self._lines(row.uid, user_payload(row, online=False))
+        return self._lines(row.uid, user_payload(UserView(row)))
 
     async def _lines(self, uid: str, shown: dict[str, Any]) -> AsyncIterator[bytes]:
         yield _line("user", shown)
@@ -49,7 +50,7 @@ class Export:
         for guid in await self._store.members.groups_of(uid):
             found = await self._store.groups.get(guid)
             if found is not None:
-                yield _line("group", group_payload(found, await self._store.members.get(guid, uid)))
+                yield _line("group", group_payload(GroupView(found, await self._store.members.get(guid, uid))))
         for file in await self._store.files.of_user(uid):
             yield _line("file", without_none(asdict(file)))
         wanted = MessageFilter(reader=uid, newer=True, cursor=0, limit=PAGE_SIZE)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.members import MemberLists, Members
 from tailwire.server.actions.payloads import group_payload
 from tailwire.server.actions.raw_json import encode
 from tailwire.server.actions.services import Services
+from tailwire.server.actions.views import GroupView
 from tailwire.server.auth.passwords import Passwords
 from tailwire.server.ports.filters import GroupFilter
 from tailwire.server.ports.records import Event, GroupRow, MemberRow
@@ -82,7 +82,7 @@ class Groups:
         self._passwords = passwords
         self._max_groups = max_groups
 
-    async def create(self, caller: Caller, new: NewGroup) -> dict[str, Any]:
+    async def create(self, caller: Caller, new: NewGroup) -> GroupView:
         """Create a group with the caller as owner and first admin, and return it.
 
         Raises:
@@ -116,41 +116,36 @@ class Groups:
         events = []
         if self._store.webhooks.enabled:
             members = {owner: await self._directory.user_entity(owner)}
-            events.append(Event("group_created", encode({"group": group_payload(row, None), "members": members})))
+            events.append(Event("group_created", encode({"group": group_payload(GroupView(row)), "members": members})))
         if not await self._store.groups.add(row, owner_is_member=owner_is_member, events=events):
             raise Refused("ERR_GUID_ALREADY_EXISTS", {"guid": row.guid})
         if owner_is_member:
             self._delivery.membership(owner, row.guid, joined=True)
-        return group_payload(row, await self._store.members.get(row.guid, caller.uid))
+        return GroupView(row, await self._store.members.get(row.guid, caller.uid))
 
     async def members_count(self, guid: str) -> int | None:
         """Return how many members a group has, or None if it does not exist."""
         row = await self._store.groups.get(guid)
         return row.members_count if row is not None else None
 
-    async def get(self, caller: Caller, guid: str) -> dict[str, Any]:
+    async def get(self, caller: Caller, guid: str) -> GroupView:
         """Return a group that the caller may see.
 
         Raises:
             Refused: ERR_GUID_NOT_FOUND.
         """
         found, member = await self._authorizer.group(caller, guid, "see")
-        shown = group_payload(found, member)
-        if (
-            member is None
-            and not caller.system
-            and await self._store.members.ban_of(found.guid, caller.uid) is not None
-        ):
-            shown["isBanned"] = True
-        return shown
+        may_be_banned = member is None and not caller.system
+        banned = may_be_banned and await self._store.members.ban_of(found.guid, caller.uid) is not None
+        return GroupView(found, member, banned)
 
-    async def listed(self, caller: Caller, wanted: GroupFilter) -> tuple[list[dict[str, Any]], int]:
+    async def listed(self, caller: Caller, wanted: GroupFilter) -> tuple[list[GroupView], int]:
         """Return a page of the groups that the caller may see, and how many there are."""
         rows, total = await self._store.groups.find(wanted)
         mine = await self._store.members.in_groups([row.guid for row in rows], caller.uid)
-        return [group_payload(row, mine.get(row.guid)) for row in rows], total
+        return [GroupView(row, mine.get(row.guid)) for row in rows], total
 
-    async def update(self, caller: Caller, guid: str, change: GroupChange) -> dict[str, Any]:
+    async def update(self, caller: Caller, guid: str, change: GroupChange) -> GroupView:
         """Change a group, and return it.
 
         Raises:
@@ -179,13 +174,13 @@ class Groups:
             return columns
 
         def events(changed: GroupRow) -> tuple[Event, ...]:
-            return (Event("group_updated", encode({"group": group_payload(changed, member)})),)
+            return (Event("group_updated", encode({"group": group_payload(GroupView(changed, member))})),)
 
         row = await self._store.groups.change(act, decide, events)
         if change.owner and caller.system:
             await self.transfer(caller, guid, change.owner)
             row = (await self._store.groups.get(row.guid)) or row
-        return group_payload(row, member)
+        return GroupView(row, member)
 
     def _columns(self, caller: Caller, change: GroupChange) -> dict[str, object]:
         # Only the given fields, so that concurrent changes of other fields are not overwritten.
@@ -213,7 +208,7 @@ class Groups:
         await self._store.standings.group(act)
 
         def events(standing: GroupStanding) -> tuple[Event, ...]:
-            return (Event("group_deleted", encode({"group": group_payload(standing.group, None)})),)
+            return (Event("group_deleted", encode({"group": group_payload(GroupView(standing.group))})),)
 
         for uid in await self._store.removal.remove_group(act, events):
             self._delivery.membership(uid, act.guid, joined=False)
@@ -238,7 +233,7 @@ class Groups:
         await self._store.standings.group(act)
 
         def events(standing: GroupStanding) -> tuple[Event, ...]:
-            shown = {**group_payload(replace(standing.group, owner=uid), None), "oldOwner": standing.group.owner}
+            shown = {**group_payload(GroupView(replace(standing.group, owner=uid))), "oldOwner": standing.group.owner}
             return (Event("group_owner_transferred", encode({"group": shown})),)
 
         await self._store.groups.transfer_ownership(act, self._world.seconds(), events)

@@ -11,6 +11,7 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.payloads import entity, group_payload
 from tailwire.server.actions.raw_json import encode, with_field
+from tailwire.server.actions.views import GroupView
 from tailwire.server.ports.conversations import conversation_of, key_of
 from tailwire.server.ports.records import Draft, Event
 from tailwire.server.ports.standing import GroupStanding
@@ -56,7 +57,7 @@ class MemberActions:
         def draft(before: GroupStanding) -> Draft:
             counts = action in ("joined", "added") or before.on is not None
             change = _COUNT_CHANGES.get(action, 0) if counts else 0
-            after = {**group_payload(before.group, None), "membersCount": before.group.members_count + change}
+            after = {**group_payload(GroupView(before.group)), "membersCount": before.group.members_count + change}
             more = extras(before) or {}
             entities = {"by": entity(by, "user"), "on": entity(on, "user"), "for": entity(after, "group")}
             data: dict[str, Any] = {"action": action, "entities": entities, "resource": caller.device}

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import for_sender
 from tailwire.server.actions.member_actions import MemberAction, MemberActions
 from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.services import Services
+from tailwire.server.actions.views import BanView, MemberView, UserView
 from tailwire.server.auth.passwords import Passwords
 from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.ports.filters import MemberFilter
-from tailwire.server.ports.records import GroupRow, MemberRow, Stored
+from tailwire.server.ports.records import GroupRow, MemberRow, Scope, Stored
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, GroupStanding
 from tailwire.server.rules import groups as rules
 from tailwire.server.rules.names import identifier
-from tailwire.server.rules.permissions import GRANT, REMOVAL, SCOPE_CHANGE, GroupOperation, check_group, group_role
+from tailwire.server.rules.permissions import (
+    GRANT,
+    REMOVAL,
+    SCOPE_CHANGE,
+    GroupOperation,
+    MemberRole,
+    check_group,
+    group_role,
+    member_role,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +79,7 @@ class Members:
 
     # Lists.
 
-    async def listed(self, caller: Caller, wanted: MemberFilter) -> tuple[list[dict[str, Any]], int]:
+    async def listed(self, caller: Caller, wanted: MemberFilter) -> tuple[list[MemberView], int]:
         """Return a page of a group's members, and how many there are.
 
         Raises:
@@ -79,10 +88,9 @@ class Members:
         found, _ = await self._authorizer.group(caller, wanted.guid, "list_members")
         online = await self._directory.online_to(caller.reader) if wanted.online is not None else ()
         rows, total = await self._store.members.find(replace(wanted, guid=found.guid, status_of=online))
-        listed = [{**await self._render(caller, m.uid), "scope": m.scope, "joinedAt": m.joined_at} for m in rows]
-        return listed, total
+        return [MemberView(member, await self._view(caller, member.uid)) for member in rows], total
 
-    async def banned(self, caller: Caller, wanted: MemberFilter) -> tuple[list[dict[str, Any]], int]:
+    async def banned(self, caller: Caller, wanted: MemberFilter) -> tuple[list[BanView], int]:
         """Return a page of the users who are banned from a group, and how many there are.
 
         Raises:
@@ -90,12 +98,11 @@ class Members:
         """
         found, _ = await self._authorizer.group(caller, wanted.guid, "list_banned")
         rows, total = await self._store.members.bans(replace(wanted, guid=found.guid))
-        listed = [{**await self._render(caller, b.uid), "scope": b.scope, "bannedAt": b.banned_at} for b in rows]
-        return listed, total
+        return [BanView(ban, await self._view(caller, ban.uid)) for ban in rows], total
 
-    async def _render(self, caller: Caller, uid: str) -> dict[str, Any]:
+    async def _view(self, caller: Caller, uid: str) -> UserView | None:
         row = await self._store.users.get(uid)
-        return await self._directory.render(row, caller.reader) if row is not None else {"uid": uid, "name": uid}
+        return await self._directory.view(row, caller.reader) if row is not None else None
 
     # Joining and leaving.
 
@@ -151,7 +158,7 @@ class Members:
 
         return self._authorizer.group_act(caller, guid, operation, uid, check)
 
-    async def _enter(self, caller: Caller, act: GroupAct, scope: str, action: MemberAction) -> Stored:
+    async def _enter(self, caller: Caller, act: GroupAct, scope: Scope, action: MemberAction) -> Stored:
         await self._store.standings.group(act)
         now = self._world.seconds()
         extras = {"scope": {"new": scope}} if action == "added" else None
@@ -194,7 +201,11 @@ class Members:
             Refused: ERR_GUID_NOT_FOUND, the code in the permission table, ERR_BAD_REQUEST if there are too many users.
         """
         found, member = await self._authorizer.group(caller, guid, "add_member")
-        by_scope = {"admin": new.admins, "moderator": new.moderators, "participant": new.participants}
+        by_scope: dict[Scope, list[str]] = {
+            "admin": new.admins,
+            "moderator": new.moderators,
+            "participant": new.participants,
+        }
         count = sum(len(uids) for uids in (*by_scope.values(), new.banned))
         self._lengths.check_count(count, "members", "members", least=0)
         await self.check_features(caller, new)
@@ -203,7 +214,7 @@ class Members:
             for scope, uids in by_scope.items():
                 if uids:
                     check_group(GRANT[scope], role)
-        added: dict[str, dict[str, Outcome]] = {scope: {} for scope in by_scope}
+        added: dict[Scope, dict[str, Outcome]] = {scope: {} for scope in by_scope}
         seen: set[str] = set()
         for scope, uids in by_scope.items():
             for uid in uids:
@@ -232,7 +243,7 @@ class Members:
         if new.banned:
             await self._roles.check_feature(caller, "ban")
 
-    async def _add(self, caller: Caller, guid: str, uid: str, scope: str) -> bytes:
+    async def _add(self, caller: Caller, guid: str, uid: str, scope: Scope) -> bytes:
         user = await self._directory.user(identifier(uid, "uid"))
         await self._roles.check_receiver(caller, user.uid)
         if user.uid != caller.uid:
@@ -266,7 +277,7 @@ class Members:
         caller: Caller,
         guid: str,
         uid: str,
-        operations: Mapping[str, GroupOperation],
+        operations: Mapping[MemberRole, GroupOperation],
         also: Callable[[GroupStanding], None],
     ) -> GroupAct:
         # The operation, and so the permission, depends on the role of the user who is acted on.
@@ -275,7 +286,7 @@ class Members:
         def check(standing: GroupStanding) -> None:
             on = standing.on
             if not caller.system:
-                role = "participant" if on is None else group_role(standing.group, on)
+                role: MemberRole = "participant" if on is None else member_role(on, standing.group.owner)
                 self._authorizer.check_in_group(caller, standing, operations[role])
                 if uid == caller.uid:
                     raise Refused("ERR_GROUP_NO_SELF_ACTION")
@@ -324,24 +335,24 @@ class Members:
             Refused: ERR_GUID_NOT_FOUND, the code in the permission table, ERR_NOT_A_MEMBER, ERR_SAME_SCOPE,
                 ERR_BAD_REQUEST.
         """
-        rules.check_scope(scope)
+        new = rules.check_scope(scope)
 
         def check(standing: GroupStanding) -> None:
             if standing.on is None:
                 raise Refused("ERR_NOT_A_MEMBER", "Cannot change scope for a user who is not a member of the group.")
-            self._authorizer.check_in_group(caller, standing, GRANT[scope])
-            if standing.on.scope == scope:
+            self._authorizer.check_in_group(caller, standing, GRANT[new])
+            if standing.on.scope == new:
                 raise Refused("ERR_SAME_SCOPE")
 
         act = self._act_on(caller, guid, uid, SCOPE_CHANGE, check)
         standing = await self._store.standings.group(act)
         draft = await self._action.drafter(
             caller, "scopeChanged", act.on, self._world.seconds(),
-            lambda s: {"scope": {"new": scope, "old": s.on.scope if s.on else ""}},
+            lambda s: {"scope": {"new": new, "old": s.on.scope if s.on else ""}},
         )  # fmt: skip
-        stored = await self._store.members.change_scope(act, scope, draft)
-        member = standing.on or MemberRow(act.guid, act.on, scope, 0, 0)
-        return self._publish(caller, stored), replace(member, scope=scope)
+        stored = await self._store.members.change_scope(act, new, draft)
+        member = standing.on or MemberRow(act.guid, act.on, new, 0, 0)
+        return self._publish(caller, stored), replace(member, scope=new)
 
     async def online_counts(self, caller: Caller, guids: Sequence[str]) -> dict[str, int]:
         """Return how many members of each group are online, by guid.

@@ -18,6 +18,7 @@ from tailwire.server.actions.rendering import Renderer, with_quoted
 from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.services import Services
 from tailwire.server.actions.uploads import Files
+from tailwire.server.actions.views import GroupView
 from tailwire.server.ports.conversations import ConversationKey, id_of, key_of
 from tailwire.server.ports.file_names import named_files
 from tailwire.server.ports.filters import MessageFilter
@@ -154,7 +155,7 @@ class Messages:
             await self._roles.check_receiver(caller, receiver)
             return await self._directory.stored_entity(receiver)
         found, _ = await self._authorizer.group(caller, receiver, "write")
-        return group_payload(found, None)
+        return group_payload(GroupView(found))
 
     async def _references(self, caller: Caller, message: Outgoing, conversation: ConversationKey) -> References:
         if not (message.muid or message.tags or message.parent_id or message.quoted_message_id):
@@ -334,7 +335,7 @@ class Messages:
         else:
             receiver = row.receiver
             found = await self._store.groups.get(receiver)
-            receiver_entity = group_payload(found, None) if found else receiver_entity
+            receiver_entity = group_payload(GroupView(found)) if found else receiver_entity
 
         def action(changed: MessageRow) -> Draft:
             data = {

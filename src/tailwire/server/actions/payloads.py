@@ -1,4 +1,7 @@
-"""Users, groups and pages as clients receive them. Optional keys are omitted, not null."""
+"""The JSON form of users, groups, conversations and reactions, as REST, frames, webhooks and stored messages have it.
+
+Optional keys are omitted, not null.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,17 @@ from typing import Any
 
 import msgspec
 
-from tailwire.server.ports.conversations import conversation_of
-from tailwire.server.ports.records import GroupRow, MemberRow, UserRow
+from tailwire.server.actions.raw_json import decode_object
+from tailwire.server.actions.views import (
+    Blocks,
+    ConversationView,
+    GroupView,
+    MissingGroup,
+    MissingUser,
+    ReactionView,
+    UserView,
+)
+from tailwire.server.ports.conversations import conversation_of, group_in, id_of
 from tailwire.wire.bounds import harmless
 
 
@@ -22,8 +34,9 @@ def without_none(pairs: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in pairs.items() if v is not None}
 
 
-def user_payload(u: UserRow, *, online: bool) -> dict[str, Any]:
+def user_payload(shown: UserView) -> dict[str, Any]:
     """Return a user."""
+    u = shown.row
     return without_none(
         {
             "uid": u.uid,
@@ -33,18 +46,36 @@ def user_payload(u: UserRow, *, online: bool) -> dict[str, Any]:
             "role": u.role,
             "metadata": stored(u.metadata),
             "statusMessage": u.status_message,
-            "status": "available" if online else "offline",
+            "status": "available" if shown.online else "offline",
             "lastActiveAt": u.last_active_at or None,
             "createdAt": u.created_at,
             "updatedAt": u.updated_at or None,
             "deactivatedAt": u.deactivated_at or None,
             "tags": stored(u.tags),
+            "conversationId": shown.conversation_id,
+            **block_flags(shown.blocks),
         }
     )
 
 
-def group_payload(g: GroupRow, member: MemberRow | None) -> dict[str, Any]:
-    """Return a group as a reader sees it; `member` is their membership, if any."""
+def block_flags(blocks: Blocks) -> dict[str, Any]:
+    """Return the fields of a user for the blocks between them and the reader."""
+    mine, theirs = blocks
+    if mine is None and theirs is None:
+        return {}
+    return without_none(
+        {
+            "blockedByMe": True if mine else None,
+            "blockedByMeAt": mine,
+            "hasBlockedMe": True if theirs else None,
+            "blockedAt": theirs,
+        }
+    )
+
+
+def group_payload(shown: GroupView) -> dict[str, Any]:
+    """Return a group."""
+    g, member = shown.row, shown.member
     pairs: dict[str, Any] = {
         "guid": g.guid,
         "name": g.name,
@@ -60,28 +91,61 @@ def group_payload(g: GroupRow, member: MemberRow | None) -> dict[str, Any]:
         "createdAt": g.created_at,
         "updatedAt": g.updated_at or None,
         "updatedBy": g.updated_by,
+        "isBanned": shown.banned or None,
     }
     if member is not None:
         pairs |= {"scope": member.scope, "joinedAt": member.joined_at}
     return without_none(pairs)
 
 
+def conversation_payload(shown: ConversationView) -> dict[str, Any]:
+    """Return a conversation."""
+    row = shown.row
+    return without_none(
+        {
+            "conversationId": id_of(row.conversation_id),
+            "conversationType": "group" if group_in(row.conversation_id) else "user",
+            "unreadMessageCount": str(row.unread),
+            "unreadMentionsCount": row.mentioned,
+            "createdAt": row.created_at or row.updated_at,
+            "updatedAt": row.updated_at,
+            "lastMessage": msgspec.Raw(shown.last) if shown.last else None,
+            "lastReadMessageId": str(row.read_id) if row.read_id else None,
+            "latestMessageId": str(row.last_message_id) if row.last_message_id else None,
+            "conversationWith": _partner(shown),
+            "tags": msgspec.Raw(row.tags.encode()) if row.tags and shown.with_tags else None,
+            "pinnedAt": row.pinned_at,
+            "pinnedBy": row.uid if row.pinned_at else None,
+            "uid": row.uid if shown.with_uid else None,
+        }
+    )
+
+
+def _partner(shown: ConversationView) -> Any:
+    partner = shown.partner
+    if isinstance(partner, GroupView):
+        return group_payload(partner)
+    if isinstance(partner, MissingGroup):
+        return {"guid": partner.guid}
+    flags = block_flags(shown.blocks)
+    if isinstance(partner, MissingUser):
+        return {"uid": partner.uid, "name": partner.uid, "status": "offline", **flags}
+    return {**decode_object(partner), **flags} if flags else partner
+
+
+def reaction_payload(shown: ReactionView) -> dict[str, Any]:
+    """Return a reaction."""
+    r = shown.row
+    return {
+        "id": str(r.id),
+        "messageId": str(r.message_id),
+        "reaction": r.reaction,
+        "uid": r.uid,
+        "reactedAt": r.reacted_at,
+        "reactedBy": shown.by if shown.by is not None else {"uid": r.uid, "name": r.uid},
+    }
+
+
 def entity(value: Any, kind: str) -> dict[str, Any]:
     """Return a user, group or message as `data.entities` of a message holds it."""
     return {"entity": value, "entityType": kind}
-
-
-def page(rows: list[Any], *, total: int, limit: int, number: int) -> dict[str, Any]:
-    """Return a page of a list, with the total."""
-    return {
-        "data": rows,
-        "meta": {
-            "pagination": {
-                "total": total,
-                "count": len(rows),
-                "per_page": limit,
-                "current_page": number,
-                "total_pages": -(-total // limit),
-            },
-        },
-    }

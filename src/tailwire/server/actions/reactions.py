@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from tailwire.server.actions.caller import Caller
+from tailwire.server.actions.payloads import reaction_payload
 from tailwire.server.actions.raw_json import encode
 from tailwire.server.actions.rendering import Renderer
 from tailwire.server.actions.services import Services
+from tailwire.server.actions.views import ReactionView, ReportView
 from tailwire.server.ports.records import Event, MessageRow, ReactionRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rules import messages as rules
@@ -59,7 +59,7 @@ class Reactions:
         name = "message_reaction_removed" if take_back else "message_reaction_added"
 
         def events(changed: ReactionRow) -> tuple[Event, ...]:
-            return (Event(name, encode({"reaction": reaction_payload(changed, by)})),)
+            return (Event(name, encode({"reaction": reaction_payload(ReactionView(changed, by))})),)
 
         telling = events if self._store.webhooks.enabled else None
         if take_back:
@@ -67,19 +67,19 @@ class Reactions:
         else:
             changed = await self._store.reactions.add(act, reaction, now, MAX_REACTIONS, telling)
         if changed is not None:
-            self._delivery.reaction(caller, row, {"action": name, **reaction_payload(changed, by)})
+            self._delivery.reaction(caller, row, {"action": name, **reaction_payload(ReactionView(changed, by))})
         return await self._render(row, caller.reader)
 
-    async def _user(self, uid: str, reader: str = "") -> Any:
+    async def _user(self, uid: str, reader: str = "") -> msgspec.Raw | None:
         try:
             return await self._directory.entity_for(uid, reader)
         except Refused:
-            return {"uid": uid, "name": uid}
+            return None
 
     async def reactions(
         self, caller: Caller, wanted: str, reaction: str, *, newer: bool, cursor: int | None, limit: int
-    ) -> tuple[list[ReactionRow], list[dict[str, Any]]]:
-        """Return reactions to a message: the rows, and what a reader sees of each.
+    ) -> list[ReactionView]:
+        """Return reactions to a message.
 
         Args:
             reaction: "" for all.
@@ -91,7 +91,7 @@ class Reactions:
         """
         row = await self._authorizer.message(caller, wanted, "read")
         rows = await self._store.reactions.find(row.id, reaction, newer=newer, cursor=cursor, limit=limit)
-        return rows, [reaction_payload(r, await self._user(r.uid, caller.reader)) for r in rows]
+        return [ReactionView(row, await self._user(row.uid, caller.reader)) for row in rows]
 
     # Pins and saves.
 
@@ -159,20 +159,13 @@ class Reactions:
         await self._store.annotations.flag(act, reason, remark, self._world.seconds())
         return row.id
 
-    async def flagged(self, *, limit: int, offset: int) -> tuple[list[dict[str, Any]], int]:
+    async def flagged(self, *, limit: int, offset: int) -> tuple[list[ReportView], int]:
         """Return a page of the reports, newest first, and how many there are (REST keys)."""
         rows, total = await self._store.annotations.flags(limit=limit, offset=offset)
         found = await self._store.messages.by_ids([row[0] for row in rows])
         listed = [
-            {
-                "message": msgspec.Raw(found[message_id].json()) if message_id in found else None,
-                "messageId": str(message_id),
-                "flaggedBy": uid,
-                "reasonId": reason,
-                "remark": remark,
-                "flaggedAt": at,
-            }
-            for message_id, uid, reason, remark, at in rows
+            ReportView(number, found[number].json() if number in found else None, uid, reason, remark, at)
+            for number, uid, reason, remark, at in rows
         ]
         return listed, total
 
@@ -191,15 +184,3 @@ class Reactions:
             raise Refused("ERR_BAD_REQUEST", {"interactions": f"Name 1 to {MAX_ELEMENTS} elements."})
         await self._store.annotations.interact(act, elements, self._world.seconds())
         return row.id
-
-
-def reaction_payload(r: ReactionRow, by: Any) -> dict[str, Any]:
-    """Return a reaction as clients receive it; `by` is the user entity."""
-    return {
-        "id": str(r.id),
-        "messageId": str(r.message_id),
-        "reaction": r.reaction,
-        "uid": r.uid,
-        "reactedAt": r.reacted_at,
-        "reactedBy": by,
-    }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.payloads import without_none
 from tailwire.server.actions.raw_json import encode
 from tailwire.server.actions.services import Services
+from tailwire.server.actions.views import Blocks, UserView
 from tailwire.server.ports.filters import UserFilter
 from tailwire.server.ports.records import Event
 from tailwire.server.ports.refusal import Refused
@@ -63,7 +63,7 @@ class Relations:
 
     async def blocked(
         self, caller: Caller, *, direction: str, search: str, limit: int, offset: int
-    ) -> tuple[list[dict[str, Any]], int]:
+    ) -> tuple[list[UserView], int]:
         """Return a page of the users with a block between them and the caller, and how many there are.
 
         Args:
@@ -79,8 +79,7 @@ class Relations:
         for uid, mine, theirs in rows:
             row = await self._store.users.get(uid)
             if row is not None:
-                at = {"blockedAt": theirs or mine}
-                listed.append({**await self._directory.render(row, caller.reader), **block_flags(mine, theirs), **at})
+                listed.append(replace(await self._directory.view(row, caller.reader), blocks=Blocks(mine, theirs)))
         return listed, total
 
     # Friends.
@@ -115,13 +114,11 @@ class Relations:
             outcome[uid] = None
         return outcome
 
-    async def friends(
-        self, caller: Caller, *, search: str, limit: int, offset: int
-    ) -> tuple[list[dict[str, Any]], int]:
+    async def friends(self, caller: Caller, *, search: str, limit: int, offset: int) -> tuple[list[UserView], int]:
         """Return a page of the caller's friends, and how many there are."""
         wanted = UserFilter(caller.uid, search=search, friends_only=True, limit=limit, offset=offset)
         rows, total = await self._store.users.find(wanted)
-        return [await self._directory.render(r, caller.reader) for r in rows], total
+        return [await self._directory.view(r, caller.reader) for r in rows], total
 
     async def unfriend(self, caller: Caller, uids: list[str]) -> None:
         """End friendships of the caller.
@@ -137,20 +134,3 @@ class Relations:
     def _check_uids(self, uids: list[str], field: str) -> list[str]:
         self._lengths.check_count(len(uids), field, "uids")
         return list(dict.fromkeys(uids))
-
-
-def block_flags(mine: int | None, theirs: int | None) -> dict[str, Any]:
-    """Return the fields of a user entity for the blocks between the user and the reader.
-
-    Args:
-        mine: when the reader blocked the user, in seconds since 1970.
-        theirs: when the user blocked the reader.
-    """
-    return without_none(
-        {
-            "blockedByMe": True if mine else None,
-            "blockedByMeAt": mine,
-            "hasBlockedMe": True if theirs else None,
-            "blockedAt": theirs,
-        }
-    )

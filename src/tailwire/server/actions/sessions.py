@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.services import Services
+from tailwire.server.actions.views import TokenView
 from tailwire.server.auth.secrets import fingerprint, new_token, read_pass, read_proof, sign_pass
 from tailwire.server.limits.buckets import Buckets
 from tailwire.server.ports.records import TokenOwner, TokenRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rules.names import SYSTEM_USER, identifier
-from tailwire.server.rules.permissions import KeyOperation, check_key
+from tailwire.server.rules.permissions import KeyOperation, KeyRole, check_key
 
 MAX_SECRET_CHARACTERS = 500
 MAX_DEVICE_CHARACTERS = 200
@@ -71,10 +72,10 @@ class Sessions:
         Raises:
             Refused: AUTH_ERR_EMPTY_APIKEY, AUTH_ERR_APIKEY_NOT_FOUND, AUTH_ERR_NO_ACCESS.
         """
-        role = "none"
+        role: KeyRole = "none"
         if key:
             scope = await self._store.keys.scope(fingerprint(key)) if len(key) <= MAX_SECRET_CHARACTERS else None
-            role = {None: "unknown", FULL_ACCESS: "rest"}.get(scope, "auth")
+            role = "unknown" if scope is None else "rest" if scope == FULL_ACCESS else "auth"
         check_key(operation, role)
 
     async def key_caller(self, key: str, on_behalf_of: str) -> Caller:
@@ -117,8 +118,8 @@ class Sessions:
             raise Refused("ERR_AUTH_TOKEN_EXPIRED")
         return left
 
-    async def create_token(self, uid: str, device: TokenRow | None = None) -> dict[str, Any]:
-        """Create an auth token. Return the user with `authToken`.
+    async def create_token(self, uid: str, device: TokenRow | None = None) -> TokenView:
+        """Create an auth token, and return it with its user.
 
         Args:
             device: a token row with the known facts of the device; its other fields are ignored.
@@ -136,18 +137,13 @@ class Sessions:
         kept = replace(known, token_hash=fingerprint(token), uid=uid, created_at=self._world.seconds(), hint=token[-4:])
         for gone in await self._store.tokens.add(kept, self._max_tokens):
             self._delivery.token_gone(uid, gone)
-        return {**await self._directory.render(row, ""), "authToken": token}
+        return TokenView(await self._directory.view(row, ""), token)
 
-    async def me(self, caller: Caller, token: str) -> dict[str, Any]:
+    async def me(self, caller: Caller, token: str) -> TokenView:
         """Return the caller with their auth token and a pass for a WebSocket."""
         row = await self._directory.user(caller.uid)
         signed = sign_pass(caller.uid, caller.token, self._secret, self._pass_lifetime, self._world)
-        return {
-            **await self._directory.render(row, ""),
-            "authToken": token,
-            "wsChannel": {"identity": caller.uid},
-            "jwt": signed,
-        }
+        return TokenView(await self._directory.view(row, ""), token, signed)
 
     async def logout(self, caller: Caller) -> None:
         """Revoke the caller's auth token and close the sockets that it opened."""

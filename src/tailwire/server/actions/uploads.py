@@ -7,7 +7,6 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import filetype  # type: ignore[import-untyped]
 
@@ -36,6 +35,28 @@ class WantedFile:
     name: str
     size: int
     mime_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class UploadForm:
+    """A signed form that uploads a file, and the attachment that the file will be.
+
+    Attributes:
+        url: where to send the form.
+        fields: the signed fields.
+        file_url: the URL of the uploaded file.
+        size: bytes of the file.
+        expires_at: seconds since 1970.
+    """
+
+    url: str
+    fields: dict[str, str]
+    file_url: str
+    name: str
+    extension: str
+    mime_type: str
+    size: int
+    expires_at: int
 
 
 class Files:
@@ -71,8 +92,8 @@ class Files:
 
     async def forms(
         self, caller: Caller, wanted: Mapping[str, WantedFile], receiver: str, receiver_type: str, base: str
-    ) -> dict[str, Any]:
-        """Return a form for each file: the request that uploads it, and the attachment that it will be.
+    ) -> dict[str, UploadForm]:
+        """Return a form for each file.
 
         Args:
             wanted: files, by an id of the client.
@@ -95,7 +116,7 @@ class Files:
         total = sum(max(0, file.size) for file in wanted.values())
         self._room.check("" if caller.system else caller.uid, await self._used(caller.uid), total)
         until = self._world.seconds() + FORM_LIFETIME_SECONDS
-        answer = {}
+        forms = {}
         for file_id, file in wanted.items():
             name = clean_name(file.name)
             if file.size <= 0 or not name:
@@ -104,16 +125,11 @@ class Files:
             key = self._world.secret(20) + (f".{extension}" if extension else "")
             fields = {"key": key, "name": name, "uid": caller.uid, "size": str(file.size), "expires": str(until)}
             fields["signature"] = self._sign(fields)
-            attachment = {
-                "url": f"{base}/files/{key}",
-                "name": name,
-                "extension": extension,
-                "mimeType": file.mime_type[:100] or UNKNOWN_TYPE,
-                "size": file.size,
-            }
-            request = {"url": f"{base}/files", "method": "POST", "body": fields}
-            answer[file_id] = {"request": request, "attachment": attachment, "expiresAt": until}
-        return answer
+            forms[file_id] = UploadForm(
+                f"{base}/files", fields, f"{base}/files/{key}", name, extension,
+                file.mime_type[:100] or UNKNOWN_TYPE, file.size, until,
+            )  # fmt: skip
+        return forms
 
     def _sign(self, fields: Mapping[str, str]) -> str:
         signed = "\n".join(fields.get(k, "") for k in ("key", "name", "uid", "size", "expires"))

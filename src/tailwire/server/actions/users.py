@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.raw_json import encode
-from tailwire.server.actions.relations import block_flags
 from tailwire.server.actions.roles import DEFAULT, Roles
 from tailwire.server.actions.services import Services
+from tailwire.server.actions.views import Blocks, UserView
 from tailwire.server.ports.conversations import conversation_of
 from tailwire.server.ports.filters import UserFilter
 from tailwire.server.ports.records import UserRow
@@ -68,7 +67,7 @@ class Users:
         self._world = services.world
         self._lengths = services.lengths
 
-    async def create(self, new: NewUser) -> dict[str, Any]:
+    async def create(self, new: NewUser) -> UserView:
         """Create a user, and return them.
 
         Raises:
@@ -87,7 +86,7 @@ class Users:
         )
         if row.uid == names.SYSTEM_USER or not await self._store.users.add(row):
             raise Refused("ERR_UID_ALREADY_EXISTS", {"uid": row.uid})
-        return await self._directory.render(row, "")
+        return await self._directory.view(row, "")
 
     async def _check_role(self, role: str | None) -> str:
         if not role:
@@ -96,7 +95,7 @@ class Users:
             raise Refused("ERR_ROLE_NOT_FOUND", {"role": role[:100]})
         return names.identifier(role, "role")
 
-    async def get(self, caller: Caller, uid: str) -> dict[str, Any]:
+    async def get(self, caller: Caller, uid: str) -> UserView:
         """Return a user, with the blocks between them and the caller.
 
         Raises:
@@ -106,14 +105,17 @@ class Users:
         only_friends = row.uid != caller.uid and await self._roles.lists_friends_only(caller)
         if only_friends and not await self._store.friends.exists(caller.uid, row.uid):
             raise Refused("ERR_UID_NOT_FOUND", {"uid": row.uid})
-        shown = await self._directory.render(row, caller.reader)
-        if not caller.system:
-            shown["conversationId"] = conversation_of(caller.uid, row.uid, "user")
-            blocks = await self._store.blocks.with_users(caller.uid, [row.uid])
-            shown |= block_flags(*blocks.get(row.uid, (None, None)))
-        return shown
+        shown = await self._directory.view(row, caller.reader)
+        if caller.system:
+            return shown
+        blocks = await self._store.blocks.with_users(caller.uid, [row.uid])
+        return replace(
+            shown,
+            blocks=Blocks(*blocks.get(row.uid, ())),
+            conversation_id=conversation_of(caller.uid, row.uid, "user"),
+        )
 
-    async def listed(self, caller: Caller, wanted: UserFilter, *, status: str) -> tuple[list[dict[str, Any]], int]:
+    async def listed(self, caller: Caller, wanted: UserFilter, *, status: str) -> tuple[list[UserView], int]:
         """Return a page of users, and how many there are.
 
         Args:
@@ -132,15 +134,13 @@ class Users:
         if await self._roles.lists_friends_only(caller):
             wanted = replace(wanted, friends_only=True)
         rows, total = await self._store.users.find(wanted)
-        listed = [await self._directory.render(row, caller.reader) for row in rows]
+        listed = [await self._directory.view(row, caller.reader) for row in rows]
         if not caller.system:
             blocks = await self._store.blocks.with_users(caller.uid, [row.uid for row in rows])
-            for shown in listed:
-                if shown["uid"] in blocks:
-                    shown |= block_flags(*blocks[str(shown["uid"])])
+            listed = [replace(shown, blocks=Blocks(*blocks.get(shown.row.uid, ()))) for shown in listed]
         return listed, total
 
-    async def update(self, uid: str, change: UserChange, *, own: bool = False) -> dict[str, Any]:
+    async def update(self, uid: str, change: UserChange, *, own: bool = False) -> UserView:
         """Change a user, and return them.
 
         Args:
@@ -170,7 +170,7 @@ class Users:
         self._directory.forget(found.uid)
         if row is None:
             raise Refused("ERR_UID_NOT_FOUND", {"uid": found.uid})
-        return await self._directory.render(row, "")
+        return await self._directory.view(row, "")
 
     async def deactivate(self, uids: list[str]) -> list[str]:
         """Deactivate users: they cannot log in, nobody finds them, and their sockets are closed.

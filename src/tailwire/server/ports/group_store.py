@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from tailwire.server.ports.filters import GroupFilter, MemberFilter
-from tailwire.server.ports.records import BanRow, Draft, Event, GroupRow, MemberRow, Stored
+from tailwire.server.ports.records import BanRow, Draft, Event, GroupRow, MemberRow, Scope, Stored
 from tailwire.server.ports.standing import GroupAct, GroupStanding
 
 
@@ -69,7 +69,7 @@ class MemberStore(Protocol):
     async def among(self, guid: str, uids: list[str]) -> list[str]:
         """Return which of some users are members of a group."""
 
-    async def add(self, act: GroupAct, scope: str, now: int, announce: Callable[[GroupStanding], Draft]) -> Stored:
+    async def add(self, act: GroupAct, scope: Scope, now: int, announce: Callable[[GroupStanding], Draft]) -> Stored:
         """Add the subject of the act, and store the action message that announces it.
 
         Raises:
@@ -91,7 +91,7 @@ class MemberStore(Protocol):
             Refused: the act is refused, or they are not a member: ERR_NOT_A_MEMBER, for a ban ERR_ALREADY_BANNED.
         """
 
-    async def change_scope(self, act: GroupAct, scope: str, announce: Callable[[GroupStanding], Draft]) -> Stored:
+    async def change_scope(self, act: GroupAct, scope: Scope, announce: Callable[[GroupStanding], Draft]) -> Stored:
         """Change a member's scope, and store the action message that announces it.
 
         Raises:

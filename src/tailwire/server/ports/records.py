@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntFlag, StrEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tailwire.server.ports.conversations import ConversationKey
 from tailwire.wire.bounds import harmless
+
+Scope = Literal["admin", "moderator", "participant"]
+"""The scope of a member of a group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class MemberRow:
 
     guid: str
     uid: str
-    scope: str
+    scope: Scope
     joined_at: int
     joined_after_id: int
 
@@ -67,7 +70,7 @@ class BanRow:
 
     guid: str
     uid: str
-    scope: str
+    scope: Scope
     banned_at: int
     banned_by: str
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from tailwire.server.actions.authorization import message_id
 from tailwire.server.actions.conversations import Conversations
+from tailwire.server.actions.payloads import conversation_payload
 from tailwire.server.actions.receipts import Receipts
 from tailwire.server.ports.conversations import id_of
 from tailwire.server.ports.filters import ConversationFilter
@@ -78,21 +79,21 @@ class ConversationRoutes:
         rows, total = await self._conversations.listed(
             call.caller, wanted, with_tags=q.with_tags, with_blocks=q.with_blocked_info
         )
-        return page(q, rows, total)
+        return page(q, list(map(conversation_payload, rows)), total)
 
     async def _get_by_id(self, call: Call) -> dict[str, Any]:
         named = await self._conversations.by_id(call.caller, call.params["id"])
-        return await self._conversations.get(call.caller, *named)
+        return conversation_payload(await self._conversations.get(call.caller, *named))
 
     async def _delete_by_id(self, call: Call) -> dict[str, Any]:
         named = await self._conversations.by_id(call.caller, call.params["id"])
         return await self._delete_named(call, *named, permanently=call.caller.key)
 
     async def _get(self, call: Call) -> dict[str, Any]:
-        return await self._conversations.get(call.caller, *_named(call))
+        return conversation_payload(await self._conversations.get(call.caller, *_named(call)))
 
     async def _tag(self, call: Call) -> dict[str, Any]:
-        return await self._conversations.tag(call.caller, *_named(call), call.body.tags)
+        return conversation_payload(await self._conversations.tag(call.caller, *_named(call), call.body.tags))
 
     async def _delete(self, call: Call) -> dict[str, Any]:
         permanently = call.caller.key and call.body.delete_messages_permanently
@@ -104,10 +105,10 @@ class ConversationRoutes:
         return done(f"The conversation {id_of(key)} has been deleted successfully for {whom}.")
 
     async def _pin(self, call: Call) -> dict[str, Any]:
-        return await self._conversations.pin(call.caller, *_named(call), pinned=True)
+        return conversation_payload(await self._conversations.pin(call.caller, *_named(call), pinned=True))
 
     async def _unpin(self, call: Call) -> dict[str, Any]:
-        return await self._conversations.pin(call.caller, *_named(call), pinned=False)
+        return conversation_payload(await self._conversations.pin(call.caller, *_named(call), pinned=False))
 
     async def _mark_read(self, call: Call) -> dict[str, Any]:
         return await self._mark(call, read=True)
@@ -139,7 +140,8 @@ class ConversationRoutes:
         )
         if caller.key:
             return marked
-        return {**marked, "conversation": await self._conversations.get(caller, kind, other)}
+        conversation = await self._conversations.get(caller, kind, other)
+        return {**marked, "conversation": conversation_payload(conversation)}
 
 
 def _named(call: Call) -> tuple[str, str]:

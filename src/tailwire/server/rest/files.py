@@ -12,6 +12,7 @@ from tailwire.server.ports.uploads import Uploads
 from tailwire.server.rest import requests, responses
 from tailwire.server.rest.addresses import Addresses
 from tailwire.server.rest.asgi import headers_of
+from tailwire.server.rest.entity_payloads import form_payload
 from tailwire.server.rest.forms import read_form
 from tailwire.server.rest.operations import Access, Call, Operation, Streamed
 from tailwire.server.rest.queries import FileQuery
@@ -44,7 +45,7 @@ class FileRoutes:
             Operation("POST", "/files", "Upload a file with a signed form", self._no_form, access=Access.ANYONE,
                       form_handler=self._take),
             Operation("GET", "/files/{name}", "Download a file or a range of it", self._get, access=Access.ANYONE,
-                      query=FileQuery, statuses=STATUSES),
+                      query=FileQuery, statuses=STATUSES, media="application/octet-stream"),
             Operation("HEAD", "/files/{name}", "Get the headers of a file", self._get, access=Access.ANYONE,
                       query=FileQuery, statuses=STATUSES),
         ]  # fmt: skip
@@ -52,7 +53,8 @@ class FileRoutes:
     async def _forms(self, call: Call) -> Any:
         body: requests.RequestUpload = call.body
         base = self._addresses.base(call.scope)
-        return await self._files.forms(call.caller, body.to_files(), body.receiver, body.receiver_type, base)
+        forms = await self._files.forms(call.caller, body.to_files(), body.receiver, body.receiver_type, base)
+        return {name: form_payload(form) for name, form in forms.items()}
 
     async def _no_form(self, call: Call) -> None:
         raise Refused("ERR_BAD_REQUEST", {"content-type": "Send multipart/form-data."})

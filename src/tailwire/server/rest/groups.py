@@ -9,10 +9,12 @@ import msgspec
 
 from tailwire.server.actions.groups import Groups
 from tailwire.server.actions.members import MemberLists, Members, Outcome
+from tailwire.server.actions.payloads import group_payload
 from tailwire.server.limits.rates import RequestKind
 from tailwire.server.ports.filters import GroupFilter, MemberFilter
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest import requests, responses
+from tailwire.server.rest.entity_payloads import ban_payload, member_payload
 from tailwire.server.rest.operations import Call, Operation
 from tailwire.server.rest.queries import GroupQuery, MemberQuery
 from tailwire.server.rest.results import SUCCESS, done, failed, page
@@ -52,14 +54,16 @@ class GroupRoutes:
             Operation("GET", members, "List the members of a group", self._list_members, query=MemberQuery,
                       response=list[responses.Member], feature="listGroupMembers", enveloped=True),
             Operation("POST", members, "Join a group; with a REST key, add members", self._join_or_add,
-                      body=requests.JoinOrAddMembers, response=Any, feature="joinGroup", rate=RequestKind.CORE),
-            Operation("PUT", members, "Add members to a group", self._add, body=requests.AddMembers, response=Any,
-                      feature="addMember"),
+                      body=requests.JoinOrAddMembers, response=responses.Message, alternative=responses.MembersAdded,
+                      feature="joinGroup", rate=RequestKind.CORE),
+            Operation("PUT", members, "Add members to a group", self._add, body=requests.AddMembers,
+                      response=responses.MembersAdded, feature="addMember"),
             Operation("DELETE", members, "Leave a group", self._leave, response=responses.Message,
                       feature="leaveGroup"),
             Operation("PUT", member, "Change the scope of a member", self._change_scope, body=requests.ChangeScope,
-                      response=Any, feature="changeScope"),
-            Operation("DELETE", member, "Kick a member", self._kick, response=Any, feature="kickMember"),
+                      response=responses.Message, alternative=responses.Membership, feature="changeScope"),
+            Operation("DELETE", member, "Kick a member", self._kick, response=responses.Message,
+                      alternative=responses.Done, feature="kickMember"),
         ]  # fmt: skip
 
     def _ban_operations(self, path: str) -> list[Operation]:
@@ -67,18 +71,22 @@ class GroupRoutes:
         return [
             Operation("GET", path, "List the users who are banned from a group", self._list_banned, query=MemberQuery,
                       response=list[responses.User], feature="listBannedUsers", enveloped=True),
-            Operation("POST", user, "Ban a user from a group", self._ban, response=Any, feature="ban"),
-            Operation("DELETE", user, "Lift a ban", self._unban, response=Any, feature="unban"),
+            Operation("POST", user, "Ban a user from a group", self._ban, response=responses.Message,
+                      alternative=responses.Done, feature="ban"),
+            Operation("DELETE", user, "Lift a ban", self._unban, response=responses.Message,
+                      alternative=responses.Done, feature="unban"),
         ]  # fmt: skip
 
     async def _create(self, call: Call) -> dict[str, Any]:
         new = call.body.to_group()
-        shown = await self._groups.create(call.caller, new)
+        created = await self._groups.create(call.caller, new)
+        fields = group_payload(created)
         if new.members is not None:
-            shown["members"] = await self._add_members(call, shown["guid"], new.members)
-            count = await self._groups.members_count(shown["guid"])
-            shown["membersCount"] = shown["membersCount"] if count is None else count
-        return shown
+            guid = created.row.guid
+            fields["members"] = await self._add_members(call, guid, new.members)
+            count = await self._groups.members_count(guid)
+            fields["membersCount"] = fields["membersCount"] if count is None else count
+        return fields
 
     async def _list(self, call: Call) -> dict[str, Any]:
         q: GroupQuery = call.query
@@ -95,13 +103,14 @@ class GroupRoutes:
             limit=q.size,
             offset=q.offset,
         )
-        return page(q, *await self._groups.listed(call.caller, wanted))
+        rows, total = await self._groups.listed(call.caller, wanted)
+        return page(q, list(map(group_payload, rows)), total)
 
     async def _get(self, call: Call) -> dict[str, Any]:
-        return await self._groups.get(call.caller, call.params["guid"])
+        return group_payload(await self._groups.get(call.caller, call.params["guid"]))
 
     async def _update(self, call: Call) -> dict[str, Any]:
-        return await self._groups.update(call.caller, call.params["guid"], call.body.to_change())
+        return group_payload(await self._groups.update(call.caller, call.params["guid"], call.body.to_change()))
 
     async def _delete(self, call: Call) -> dict[str, Any]:
         guid = await self._groups.delete(call.caller, call.params["guid"])
@@ -114,10 +123,12 @@ class GroupRoutes:
     # Members.
 
     async def _list_members(self, call: Call) -> dict[str, Any]:
-        return page(call.query, *await self._members.listed(call.caller, _filter(call)))
+        rows, total = await self._members.listed(call.caller, _filter(call))
+        return page(call.query, list(map(member_payload, rows)), total)
 
     async def _list_banned(self, call: Call) -> dict[str, Any]:
-        return page(call.query, *await self._members.banned(call.caller, _filter(call)))
+        rows, total = await self._members.banned(call.caller, _filter(call))
+        return page(call.query, list(map(ban_payload, rows)), total)
 
     async def _join_or_add(self, call: Call) -> Any:
         body: requests.JoinOrAddMembers = call.body

@@ -20,6 +20,7 @@ from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import ListedRow, Trait
 from tailwire.server.rest import requests, responses
+from tailwire.server.rest.entity_payloads import unread_payload
 from tailwire.server.rest.message_forms import FormSender
 from tailwire.server.rest.operations import Call, Operation
 from tailwire.server.rest.queries import MessageQuery, OneMessageQuery
@@ -123,7 +124,7 @@ class MessageRoutes:
 
     async def _counts(self, caller: Caller, kind: str, other: str, *, hidden: bool = False) -> bytes:
         counts = await self._conversations.unread_counts(caller, kind=kind, other=other, hide_blocked=hidden)
-        return enveloped(encode(counts), b"{}")
+        return enveloped(encode(list(map(unread_payload, counts))), b"{}")
 
     async def _page(
         self, caller: Caller, q: MessageQuery, conversation: ConversationKey | None, *, uid: str = "", guid: str = ""

@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 
 from tailwire.server.rest import responses
+from tailwire.server.rest.descriptions import PATH_PARAMETERS, QUERY_PARAMETERS
+from tailwire.server.rest.examples import EXAMPLES
 from tailwire.server.rest.operations import Access, Operation, lists_of
 from tailwire.wire.catalogue import CATALOGUE
 
@@ -36,28 +38,20 @@ _SECURITY_SCHEMES = {
         "description": "The pass for a WebSocket (`jwt` of PUT /me).",
     },
 }  # fmt: skip
-_PATH_PARAMETERS = {
-    "uid": "The uid of a user.",
-    "guid": "The guid of a group.",
-    "id": "The id of the object.",
-    "reaction": "An emoji or a short word.",
-    "role": "The id of a role.",
-    "key": "An API key.",
-    "token": "An auth token.",
-    "delivery": "The id of a delivery.",
-    "name": "The name of a stored file.",
-}
 
 
 def document(operations: Iterable[Operation], version: str) -> dict[str, Any]:
     """Return the OpenAPI document."""
     listed = list(operations)
-    types = {t for o in listed for t in (o.body, o.response, o.alternative) if t is not None and t is not Any}
+    types = {t for o in listed for t in (o.body, o.response, o.alternative) if t is not None}
     ordered = sorted(types | set(_ALWAYS.values()), key=str)
     schemas, components = msgspec.json.schema_components(ordered, ref_template=REFERENCE)
     by_type = dict(zip(ordered, schemas, strict=True))
     for schema in components.values():
         _remove_defaults(schema)
+    for name, example in EXAMPLES.items():
+        if name in components:
+            components[name]["examples"] = [example]
     paths: dict[str, Any] = {}
     for operation in listed:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, by_type)
@@ -119,7 +113,7 @@ def _parameters(o: Operation) -> list[dict[str, Any]]:
             "name": name,
             "in": "path",
             "required": True,
-            "description": _PATH_PARAMETERS[name],
+            "description": PATH_PARAMETERS[name],
             "schema": {"type": "string", "minLength": 1},
         }
         for name in re.findall(r"{(\w+)}", o.path)
@@ -133,9 +127,8 @@ def _parameters(o: Operation) -> list[dict[str, Any]]:
         lists = lists_of(o.query)
         for name, field in components[schema["$ref"].rpartition("/")[2]]["properties"].items():
             parameter: dict[str, Any] = {"name": name, "in": "query", "schema": _not_null(field)}
-            description = parameter["schema"].pop("description", field.get("description"))
-            if description:
-                parameter["description"] = description
+            given = parameter["schema"].pop("description", field.get("description"))
+            parameter["description"] = given or QUERY_PARAMETERS[name]
             if name in lists:
                 parameter |= {"style": "form", "explode": False}
             found.append(parameter)
@@ -155,7 +148,7 @@ def _not_null(field: dict[str, Any]) -> dict[str, Any]:
 def _responses(o: Operation, by_type: dict[Any, Any]) -> dict[str, Any]:
     success: dict[str, Any] = {"description": "Success"}
     if o.response is not None:
-        data: Any = {} if o.response is Any else by_type[o.response]
+        data: Any = by_type[o.response]
         if o.alternative is not None:
             data = {"anyOf": [data, by_type[o.alternative]]}
         properties = {"data": data}
@@ -163,6 +156,8 @@ def _responses(o: Operation, by_type: dict[Any, Any]) -> dict[str, Any]:
             properties["meta"] = {"$ref": REFERENCE.format(name="Meta")}
         schema = {"type": "object", "properties": properties, "required": list(properties)}
         success["content"] = {"application/json": {"schema": schema}}
+    elif o.media:
+        success["content"] = {o.media: {}}
     refusal = {"application/json": {"schema": {"$ref": REFERENCE.format(name="Refusal")}}}
     statuses = sorted({entry.status for entry in CATALOGUE.values() if 400 <= entry.status < 500} | {503})
     found: dict[str, Any] = {"200": success}

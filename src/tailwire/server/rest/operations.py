@@ -74,7 +74,8 @@ class Operation:
             `Streamed`.
         body, query: the types of body and query; None if the operation has none.
         response: the type of `data`, for the documentation.
-        alternative: a second type of `data`, if the query decides which of the two is returned.
+        alternative: a second type of `data`, if the query or the caller decides which of the two is returned.
+        media: the content type of a success that is not JSON, for the documentation.
         form_handler: handles the request instead of `handler` if it is `multipart/form-data`.
         acts_for_user: a REST key must name a user in the header `onBehalfOf`.
         feature: the documented key by which a role can be denied the operation.
@@ -95,6 +96,7 @@ class Operation:
     query: Any = None
     response: Any = None
     alternative: Any = None
+    media: str = ""
     form_handler: Handler | None = None
     acts_for_user: bool = False
     feature: str = ""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from tailwire.server.actions.payloads import reaction_payload
 from tailwire.server.actions.reactions import Reactions
 from tailwire.server.limits.rates import RequestKind
 from tailwire.server.rest import requests, responses
+from tailwire.server.rest.entity_payloads import report_payload
 from tailwire.server.rest.operations import Access, Call, Operation
 from tailwire.server.rest.queries import Paged, ReactionQuery
 from tailwire.server.rest.results import done, page
@@ -75,14 +77,14 @@ class ReactionRoutes:
     async def _list(self, call: Call) -> dict[str, Any]:
         q: ReactionQuery = call.query
         newer = q.affix != "prepend"
-        rows, shown = await self._reactions.reactions(
+        found = await self._reactions.reactions(
             call.caller, call.params["id"], call.params.get("reaction", ""), newer=newer, cursor=q.id, limit=q.size
         )
-        meta: dict[str, Any] = {"current": {"limit": q.size, "count": len(rows)}}
-        if rows:
-            edge = rows[-1] if newer else rows[0]
+        meta: dict[str, Any] = {"current": {"limit": q.size, "count": len(found)}}
+        if found:
+            edge = (found[-1] if newer else found[0]).row
             meta["next"] = {"affix": "append" if newer else "prepend", "id": str(edge.id)}
-        return {"data": shown, "meta": meta}
+        return {"data": list(map(reaction_payload, found)), "meta": meta}
 
     async def _pin(self, call: Call) -> bytes:
         return await self._reactions.pin(call.caller, call.params["id"], pinned=True)
@@ -119,7 +121,8 @@ class ReactionRoutes:
 
     async def _list_flagged(self, call: Call) -> dict[str, Any]:
         q: Paged = call.query
-        return page(q, *await self._reactions.flagged(limit=q.size, offset=q.offset))
+        rows, total = await self._reactions.flagged(limit=q.size, offset=q.offset)
+        return page(q, list(map(report_payload, rows)), total)
 
     async def _list_reasons(self, call: Call) -> list[dict[str, str]]:
         return listed_reasons()

@@ -171,6 +171,31 @@ class Outcome(Success, kw_only=True):
     error: dict[str, Any] = {}
 
 
+class MemberOutcome(Success, kw_only=True):
+    """The outcome for one user who was added to a group or banned from it: the action message, or the error."""
+
+    data: dict[str, Any] = {}
+    error: dict[str, Any] = {}
+
+
+class MembersAdded(Shape, kw_only=True):
+    """The outcome of new members and bans, by uid."""
+
+    admins: dict[str, MemberOutcome]
+    moderators: dict[str, MemberOutcome]
+    participants: dict[str, MemberOutcome]
+    users_to_ban: dict[str, MemberOutcome]
+
+
+class Membership(Shape, kw_only=True):
+    """A membership after its scope was changed by the app."""
+
+    guid: str
+    uid: str
+    scope: Scope
+    joined_at: Timestamp
+
+
 class Accepted(Shape, kw_only=True):
     """The outcome of new friendships, by uid."""
 
@@ -312,6 +337,25 @@ class UploadForm(Shape, kw_only=True):
     request: dict[str, Any]
     attachment: dict[str, Any]
     expires_at: Timestamp
+
+
+class Health(Shape, kw_only=True):
+    """The health of the server: the open WebSockets, and the seconds since its start."""
+
+    status: str
+    sockets: int
+    uptime: float
+
+
+class ServerSettings(Shape, kw_only=True):
+    """The address, features and limits of the server. It has further keys, which the official clients read."""
+
+    app_id: str
+    chat_host: str = msgspec.field(name="CHAT_HOST")
+    chat_ws_port: int = msgspec.field(name="CHAT_WS_PORT")
+    chat_wss_port: int = msgspec.field(name="CHAT_WSS_PORT")
+    parameters: dict[str, Any]
+    flag_reasons: list[Reason]
 
 
 class Problem(Shape, kw_only=True):

@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from tailwire.server.actions.raw_json import encode
+from tailwire.server.rest import responses
 from tailwire.server.rest.addresses import Addresses
 from tailwire.server.rest.openapi import document
 from tailwire.server.rest.operations import Access, Call, Operation, Streamed
@@ -49,18 +50,41 @@ class ServiceRoutes:
         """Return the operations."""
         found = [
             Operation("GET", "/settings", "Get the address, features and limits of the server", self._settings,
-                      access=Access.ANYONE, response=dict[str, Any]),
+                      access=Access.ANYONE, response=responses.ServerSettings),
             Operation("GET", "/health", "Get the health of the server", self._healthy, access=Access.ANYONE,
-                      response=dict[str, Any]),
+                      response=responses.Health),
         ]  # fmt: skip
         if self._for_metrics != "off":
             access = Access.ANYONE if self._for_metrics == "open" else Access.ADMIN
-            found.append(Operation("GET", "/metrics", "Get the metrics, for Prometheus", self._counters, access=access))
+            found.append(
+                Operation(
+                    "GET",
+                    "/metrics",
+                    "Get the metrics, for Prometheus",
+                    self._counters,
+                    access=access,
+                    media="text/plain",
+                )
+            )
         if self._for_docs != "off":
             access = Access.ANYONE if self._for_docs == "open" else Access.ADMIN
             found += [
-                Operation("GET", "/openapi.json", "Get the OpenAPI document", self._described, access=access),
-                Operation("GET", "/docs", "Read and try the API in a browser", self._page, access=Access.ANYONE),
+                Operation(
+                    "GET",
+                    "/openapi.json",
+                    "Get the OpenAPI document",
+                    self._described,
+                    access=access,
+                    media="application/json",
+                ),
+                Operation(
+                    "GET",
+                    "/docs",
+                    "Read and try the API in a browser",
+                    self._page,
+                    access=Access.ANYONE,
+                    media="text/html",
+                ),
             ]
         return found
 

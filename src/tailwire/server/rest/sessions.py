@@ -8,6 +8,7 @@ from tailwire.server.actions.members import Members
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.actions.users import Users
 from tailwire.server.rest import requests, responses
+from tailwire.server.rest.entity_payloads import token_payload
 from tailwire.server.rest.operations import Access, Call, Operation
 from tailwire.server.rest.results import SUCCESS, done
 
@@ -44,7 +45,7 @@ class SessionRoutes:
             any(getattr(body, name) is not None for name in _CHANGES) or bytes(body.metadata) != b"null"
         ):
             await self._users.update(call.caller.uid, body.to_change(), own=True)
-        return await self._sessions.me(call.caller, call.header(b"authtoken"))
+        return token_payload(await self._sessions.me(call.caller, call.header(b"authtoken")))
 
     async def _logout(self, call: Call) -> dict[str, Any]:
         await self._sessions.logout(call.caller)

@@ -8,6 +8,7 @@ from typing import Any
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.export import Export
 from tailwire.server.actions.keys import with_device
+from tailwire.server.actions.payloads import user_payload
 from tailwire.server.actions.relations import Relations
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.actions.users import Users
@@ -18,6 +19,7 @@ from tailwire.server.ports.records import TokenRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest import requests, responses
 from tailwire.server.rest.addresses import Addresses
+from tailwire.server.rest.entity_payloads import blocked_payload, token_payload
 from tailwire.server.rest.operations import Access, Call, Operation, Streamed
 from tailwire.server.rest.queries import BlockQuery, SearchQuery, UserQuery
 from tailwire.server.rest.results import done, failed, outcomes, page
@@ -46,7 +48,7 @@ class UserRoutes:
             Operation("DELETE", "/users/{uid}", "Delete a user", self._delete, access=admin, body=requests.DeleteUser,
                       response=responses.Done, rate=RequestKind.CORE),
             Operation("GET", "/users/{uid}/export", "Export all data about a user as lines of JSON", self._exported,
-                      access=admin),
+                      access=admin, media="application/x-ndjson"),
             Operation("DELETE", "/users", "Deactivate users", self._deactivate, access=admin,
                       body=requests.DeactivateUsers, response=responses.Deactivated),
             Operation("PUT", "/users", "Reactivate users", self._reactivate, access=admin,
@@ -57,16 +59,17 @@ class UserRoutes:
 
     async def _create(self, call: Call) -> dict[str, Any]:
         body: requests.CreateUser = call.body
-        made = await self._users.create(body.to_user())
+        created = await self._users.create(body.to_user())
         if body.with_auth_token:
-            made |= {"authToken": (await self._sessions.create_token(made["uid"]))["authToken"]}
-        return made
+            made = await self._sessions.create_token(created.row.uid)
+            return {**user_payload(created), "authToken": made.token}
+        return user_payload(created)
 
     async def _get(self, call: Call) -> dict[str, Any]:
-        return await self._users.get(call.caller, call.params["uid"])
+        return user_payload(await self._users.get(call.caller, call.params["uid"]))
 
     async def _update(self, call: Call) -> dict[str, Any]:
-        return await self._users.update(call.params["uid"], call.body.to_change())
+        return user_payload(await self._users.update(call.params["uid"], call.body.to_change()))
 
     async def _delete(self, call: Call) -> dict[str, Any]:
         body: requests.DeleteUser = call.body
@@ -87,7 +90,8 @@ class UserRoutes:
 
     async def _create_token(self, call: Call) -> dict[str, Any]:
         body: requests.CreateAuthToken = call.body
-        return await self._sessions.create_token(call.params["uid"], with_device(TokenRow("", "", 0), body.to_device()))
+        device = with_device(TokenRow("", "", 0), body.to_device())
+        return token_payload(await self._sessions.create_token(call.params["uid"], device))
 
     async def _list(self, call: Call) -> dict[str, Any]:
         q: UserQuery = call.query
@@ -109,7 +113,8 @@ class UserRoutes:
             limit=q.size,
             offset=q.offset,
         )
-        return page(q, *await self._users.listed(call.caller, wanted, status=q.status))
+        rows, total = await self._users.listed(call.caller, wanted, status=q.status)
+        return page(q, list(map(user_payload, rows)), total)
 
 
 class RelationRoutes:
@@ -181,7 +186,7 @@ class RelationRoutes:
         rows, total = await self._relations.blocked(
             caller, direction=q.direction, search=q.search_key, limit=q.size, offset=q.offset
         )
-        return page(q, rows, total)
+        return page(q, list(map(blocked_payload, rows)), total)
 
     async def _befriend(self, call: Call) -> dict[str, Any]:
         body: requests.AddFriends = call.body
@@ -197,4 +202,5 @@ class RelationRoutes:
     async def _list_friends(self, call: Call) -> dict[str, Any]:
         q: SearchQuery = call.query
         caller = await self._acting(call)
-        return page(q, *await self._relations.friends(caller, search=q.search_key, limit=q.size, offset=q.offset))
+        rows, total = await self._relations.friends(caller, search=q.search_key, limit=q.size, offset=q.offset)
+        return page(q, list(map(user_payload, rows)), total)

@@ -66,5 +66,5 @@ def decode_part(part: bytes, kind: type[T], what: str = "body") -> T:
 def _exceeding(text: bytes, what: str) -> Refused:
     found = bounds.first_excess(text)
     if found is None:
-        return Refused("ERR_BAD_REQUEST", {what: bounds.TOO_DEEP})
+        return Refused("ERR_BAD_REQUEST", {what: bounds.NOT_LOCATED})
     return Refused("ERR_BAD_REQUEST", {found.place or what: found.advice})

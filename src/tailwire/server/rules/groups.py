@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from tailwire.server.ports.records import GroupRow
+from typing import get_args
+
+from tailwire.server.ports.records import GroupRow, Scope
 from tailwire.server.ports.refusal import Refused
 
 TYPES = ("public", "private", "password")
-SCOPES = ("admin", "moderator", "participant")
+SCOPES: dict[str, Scope] = {scope: scope for scope in get_args(Scope)}
 
 
 def check_type(kind: str) -> str:
@@ -20,15 +22,16 @@ def check_type(kind: str) -> str:
     return kind
 
 
-def check_scope(scope: str) -> str:
+def check_scope(scope: str) -> Scope:
     """Return the scope of a member if it is valid.
 
     Raises:
         Refused: ERR_BAD_REQUEST.
     """
-    if scope not in SCOPES:
+    found = SCOPES.get(scope)
+    if found is None:
         raise Refused("ERR_BAD_REQUEST", {"scope": "Use admin, moderator or participant."})
-    return scope
+    return found
 
 
 def check_new(kind: str, password: str | None) -> None:

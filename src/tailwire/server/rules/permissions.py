@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tailwire.server.ports.records import BanRow, GroupRow, MemberRow, MessageRow
+from tailwire.server.ports.records import BanRow, GroupRow, MemberRow, MessageRow, Scope
 from tailwire.server.ports.refusal import Refused
 
 # `outsider`: not a member of a private group. `stranger`: not a member of another group. A REST key without
@@ -93,21 +93,27 @@ MessageOperation = Literal[
 UserOperation = Literal["see", "write", "type", "change", "block", "befriend"]
 KeyOperation = Literal["create_user", "create_token", "administer"]
 
-REMOVAL: dict[str, GroupOperation] = {
+MemberRole = Literal["participant", "moderator", "admin", "owner"]
+GroupRole = Literal["outsider", "stranger", "banned", MemberRole]
+MessageRole = Literal["stranger", "sender", "receiver", "author", MemberRole]
+UserRole = Literal["stranger", "self", "blocker", "blocked"]
+KeyRole = Literal["none", "unknown", "auth", "rest", "token"]
+
+REMOVAL: dict[MemberRole, GroupOperation] = {
     "participant": "remove_participant",
     "moderator": "remove_moderator",
     "admin": "remove_admin",
     "owner": "remove_owner",
 }
 """The operation that removes or bans a member, by the role of that member."""
-SCOPE_CHANGE: dict[str, GroupOperation] = {
+SCOPE_CHANGE: dict[MemberRole, GroupOperation] = {
     "participant": "change_participant",
     "moderator": "change_moderator",
     "admin": "change_admin",
     "owner": "change_owner",
 }
 """The operation that changes the scope of a member, by the role of that member."""
-GRANT: dict[str, GroupOperation] = {
+GRANT: dict[Scope, GroupOperation] = {
     "participant": "make_participant",
     "moderator": "make_moderator",
     "admin": "make_admin",
@@ -131,7 +137,14 @@ _GROUPS, _MESSAGES, _USERS = read_table(GROUPS), read_table(MESSAGES), read_tabl
 _KEYS = read_table(KEYS, "AUTH_ERR_")
 
 
-def group_role(group: GroupRow, member: MemberRow | None, ban: BanRow | None = None, *, knows: bool = False) -> str:
+def member_role(member: MemberRow, owner: str | None) -> MemberRole:
+    """Return the role of a member in a group with the given owner."""
+    return "owner" if member.uid == owner else member.scope
+
+
+def group_role(
+    group: GroupRow, member: MemberRow | None, ban: BanRow | None = None, *, knows: bool = False
+) -> GroupRole:
     """Return a user's role in a group.
 
     Args:
@@ -140,13 +153,13 @@ def group_role(group: GroupRow, member: MemberRow | None, ban: BanRow | None = N
         knows: whether the caller may know of private groups without being a member (a REST key on behalf of a user).
     """
     if member is not None:
-        return "owner" if group.owner == member.uid else member.scope
+        return member_role(member, group.owner)
     if group.type == "private" and not knows:
         return "outsider"
     return "banned" if ban is not None else "stranger"
 
 
-def message_role(message: MessageRow, uid: str, member: MemberRow | None, owner: str | None) -> str:
+def message_role(message: MessageRow, uid: str, member: MemberRow | None, owner: str | None) -> MessageRole:
     """Return a user's role for a message.
 
     Args:
@@ -157,18 +170,20 @@ def message_role(message: MessageRow, uid: str, member: MemberRow | None, owner:
         return "sender" if uid == message.sender else "receiver" if uid == message.receiver else "stranger"
     if member is None:
         return "stranger"
-    role = "owner" if uid == owner else member.scope
+    role = member_role(member, owner)
     return "author" if role == "participant" and uid == message.sender else role
 
 
-def user_role(uid: str, other: str, blocked_by: str) -> str:
+def user_role(uid: str, other: str, blocked_by: str) -> UserRole:
     """Return the role of `uid` for the user `other`; `blocked_by` is the one of the two who blocked the other, or ""."""
     if uid == other:
         return "self"
-    return {"": "stranger", uid: "blocker"}.get(blocked_by, "blocked")
+    if not blocked_by:
+        return "stranger"
+    return "blocker" if blocked_by == uid else "blocked"
 
 
-def check_group(operation: GroupOperation, role: str) -> None:
+def check_group(operation: GroupOperation, role: GroupRole) -> None:
     """Check an operation in a group.
 
     Raises:
@@ -177,7 +192,7 @@ def check_group(operation: GroupOperation, role: str) -> None:
     _check(_GROUPS, operation, role)
 
 
-def check_message(operation: MessageOperation, role: str) -> None:
+def check_message(operation: MessageOperation, role: MessageRole) -> None:
     """Check an operation on a message.
 
     Raises:
@@ -186,7 +201,7 @@ def check_message(operation: MessageOperation, role: str) -> None:
     _check(_MESSAGES, operation, role)
 
 
-def check_user(operation: UserOperation, role: str) -> None:
+def check_user(operation: UserOperation, role: UserRole) -> None:
     """Check an operation on another user.
 
     Raises:
@@ -195,7 +210,7 @@ def check_user(operation: UserOperation, role: str) -> None:
     _check(_USERS, operation, role)
 
 
-def check_key(operation: KeyOperation, role: str) -> None:
+def check_key(operation: KeyOperation, role: KeyRole) -> None:
     """Check an operation with an API key.
 
     Raises:

@@ -198,7 +198,7 @@ class VirtualServer:
         context.run(current_process.set, f"{SERVER}#{self._starts}")
         work = self.parts.actions.sessions.create_token(uid)
         made = await asyncio.shield(virtual_loop().create_task(work, context=context))
-        return str(made["authToken"])
+        return made.token
 
     async def stop(self) -> None:
         """Stop as after SIGTERM: notify the clients, finish pending work, close."""

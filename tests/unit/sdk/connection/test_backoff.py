@@ -67,3 +67,8 @@ def test_early_attempt_is_repeated_within_the_rest_of_the_window(rest, chance):
     wait = rest_of_window(T, rest, chance)
     assert (wait is None) is (rest <= T.retry_base)
     assert wait is None or T.retry_base / 4 <= wait <= rest
+
+
+def test_a_new_token_is_used_at_once():
+    for network in Network:
+        assert retry_delay(T, Cause.NEW_TOKEN, 5, network, 0.9, 1000.0) == 0.0

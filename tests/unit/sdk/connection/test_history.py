@@ -82,3 +82,33 @@ def test_every_cause_and_state_is_explained():
         "disconnected: the app is in the background and auto mode closes the socket there; "
         "it reconnects when the app returns to the foreground"
     )
+
+
+def test_a_value_that_is_no_object_is_not_a_dump():
+    for other in (None, [], "dump", 1):
+        with pytest.raises(BadDump, match="not a JSON object"):
+            load(other)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("attempts", "many", "attempts: 'many' is not int"),
+        ("throttled", "yes", "throttled: 'yes' is not bool"),
+        ("pings", ["first"], r"pings: \('first',\) is not"),
+        ("opened_at", 1e300, "opened_at: 1e[+]300 is not a time"),
+        ("opened_at", float("nan"), "opened_at: nan is not a time"),
+        ("phase", "flying", "not a dump"),
+        ("unknown", 1, "not a dump"),
+    ],
+)
+def test_a_dump_with_a_value_of_another_type_is_refused_by_name(key, value, said):
+    dump = History(State()).dump()
+    dump["state"] = {**dump["state"], key: value}
+    with pytest.raises(BadDump, match=said):
+        load(dump)
+
+
+def test_a_history_without_steps_is_loaded_with_its_first_state():
+    state, recorded = load(json.loads(json.dumps(History(State(mode=Mode.MANUAL)).dump())))
+    assert (state, recorded) == (State(mode=Mode.MANUAL), [])

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tailwire.sdk.continuity import catch_up, chain, updates
 from tailwire.sdk.continuity.catch_up import TellContinuity
-from tailwire.sdk.continuity.state import CatchUp, Continuity, ContinuityKind, Position
+from tailwire.sdk.continuity.state import CatchUp, Continuity, ContinuityKind, Position, of_another_store
 from tailwire.sdk.session import Session
 
 
@@ -373,3 +373,60 @@ def test_own_messages_on_a_page_move_the_next_page_on():
         assert told == []
     assert command == TellContinuity(Continuity(ContinuityKind.EXACT, 0))
     assert m.position.last_id == 100
+
+
+def test_disabled_catch_up_reports_that_nothing_is_known():
+    m = CatchUp(position=Position(5), enabled=False)
+    assert catch_up.connected(m, "s") == [catch_up.TellContinuity(Continuity(ContinuityKind.UNKNOWN))]
+    assert catch_up.live(m, 6, "six") == [catch_up.HandOver(("six",))]
+
+
+def test_results_that_come_after_the_connection_ended_are_ignored():
+    m = CatchUp(position=Position(5))
+    catch_up.connected(m, "")
+    catch_up.disconnected(m)
+    assert catch_up.page(m, [(6, "six")], whole=False) == []
+    assert catch_up.latest(m, 9, "") == []
+    assert catch_up.went_back(m, 3) == []
+    assert m.position == Position(5)
+
+
+def test_the_latest_id_is_requested_again_as_it_was():
+    m = CatchUp()
+    (asked,) = catch_up.connected(m, "")
+    assert catch_up.failed(m, asked) == catch_up.FetchLatest()
+
+
+def test_a_message_of_this_device_is_not_handed_over_live_or_from_history():
+    m = CatchUp(position=Position(0))
+    catch_up.connected(m, "")
+    catch_up.page(m, [], whole=False)
+    assert catch_up.live(m, 4, "mine", ours=True) == []
+    assert catch_up.live(m, 4, "mine", ours=True) == []
+    assert m.position.own == (4,)
+    catch_up.disconnected(m)
+    assert catch_up.connected(m, "") == [catch_up.FetchAfter(0)]
+    assert catch_up.live(m, 6, "mine too", ours=True) == []
+    _, handed = catch_up.page(m, [(4, "mine"), (5, "five")], whole=False)
+    assert handed.messages == ("five",)
+
+
+def test_more_live_messages_than_are_remembered_are_each_handed_over_once():
+    m = CatchUp(position=Position(0))
+    catch_up.connected(m, "")
+    catch_up.page(m, [], whole=False)
+    newest = catch_up.MAX_REMEMBERED + 50
+    assert all(catch_up.passes(m, n) for n in range(1, newest + 1))
+    assert len(m.recent) == catch_up.MAX_REMEMBERED
+    assert not any(catch_up.passes(m, n) for n in range(1, newest + 1))
+    for n in range(newest + 1, newest + 100):
+        catch_up.sent(m, n)
+    assert len(m.recent) == catch_up.MAX_REMEMBERED
+    assert not catch_up.passes(m, newest + 1)
+
+
+def test_positions_of_a_replaced_or_restored_store_are_not_comparable():
+    here = Position(5, "store", mark="m1")
+    assert not of_another_store(here, Position(9, "store", mark="m1"))
+    assert of_another_store(here, Position(9, "other", mark="m1"))
+    assert of_another_store(here, Position(9, "store", mark="m2"))

@@ -42,6 +42,16 @@ def test_deep_nesting_is_refused(depth):
             decode(text, Shape)
 
 
+@pytest.mark.parametrize("bad", [DEEP, LONG, FAR])
+def test_an_excess_far_behind_in_a_long_body_is_refused_with_every_bound(bad):
+    body = b'{"data":[' + b"0," * 20_000 + bad + b"]}"
+    with pytest.raises(Refused) as caught:
+        decode(body, Shape)
+    ((place, advice),) = caught.value.details.items()
+    assert place == "body"
+    assert all(bound in advice for bound in ("64 deep", "64 digits", "floating point"))
+
+
 def test_details_name_the_field():
     for text, place in ((b"{", "body"), (b"\xff", "body"), (b'{"n":"x"}', "n"), (b'{"n":' + LONG + b"}", "n")):
         with pytest.raises(Refused) as caught:

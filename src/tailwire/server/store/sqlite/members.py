@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 
 from tailwire.server.ports.conversations import key_of
-from tailwire.server.ports.records import Draft, Stored
+from tailwire.server.ports.records import Draft, Scope, Stored
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, GroupStanding
 from tailwire.server.store.sql.members import MemberRows
@@ -31,7 +31,7 @@ class Members(MemberRows):
         self._db: Database = database
         self._messages = messages
 
-    async def add(self, act: GroupAct, scope: str, now: int, announce: Announce) -> Stored:
+    async def add(self, act: GroupAct, scope: Scope, now: int, announce: Announce) -> Stored:
         def add(c: sqlite3.Connection) -> Stored:
             standing = may_act(c, act)
             if standing.on is not None:
@@ -64,7 +64,7 @@ class Members(MemberRows):
 
         return await self._db.write(remove)
 
-    async def change_scope(self, act: GroupAct, scope: str, announce: Announce) -> Stored:
+    async def change_scope(self, act: GroupAct, scope: Scope, announce: Announce) -> Stored:
         def change(c: sqlite3.Connection) -> Stored:
             standing = may_act(c, act)
             if standing.on is None:

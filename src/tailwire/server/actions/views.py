@@ -1,0 +1,161 @@
+"""What actions return: users, groups, conversations as one reader sees them. `payloads` has their JSON form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+
+from tailwire.server.ports.records import BanRow, ConversationRow, GroupRow, MemberRow, ReactionRow, UserRow
+
+
+class Blocks(NamedTuple):
+    """The blocks between a user and the reader, in seconds since 1970; None where there is none.
+
+    Attributes:
+        by_reader_at: when the reader blocked the user.
+        by_user_at: when the user blocked the reader.
+    """
+
+    by_reader_at: int | None = None
+    by_user_at: int | None = None
+
+
+NO_BLOCKS = Blocks()
+
+
+@dataclass(frozen=True, slots=True)
+class UserView:
+    """A user.
+
+    Attributes:
+        online: whether they have a socket; False if the reader may not know.
+        blocks: the blocks between them and the reader, if those were requested.
+        conversation_id: the id of the conversation with the reader, if it was requested.
+    """
+
+    row: UserRow
+    online: bool = False
+    blocks: Blocks = NO_BLOCKS
+    conversation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenView:
+    """A user, with an auth token of theirs.
+
+    Attributes:
+        signed_pass: the pass for a WebSocket, or None if none was requested.
+    """
+
+    user: UserView
+    token: str
+    signed_pass: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberView:
+    """A member of a group. `user` is None if the user does not exist any more."""
+
+    member: MemberRow
+    user: UserView | None
+
+
+@dataclass(frozen=True, slots=True)
+class BanView:
+    """A user who is banned from a group. `user` is None if the user does not exist any more."""
+
+    ban: BanRow
+    user: UserView | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupView:
+    """A group.
+
+    Attributes:
+        member: the reader's membership, if any.
+        banned: whether the reader is banned from the group, if it was requested.
+    """
+
+    row: GroupRow
+    member: MemberRow | None = None
+    banned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MissingUser:
+    """The other participant of a conversation, who does not exist any more."""
+
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class MissingGroup:
+    """The group of a conversation, which does not exist any more."""
+
+    guid: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationView:
+    """A conversation of a user.
+
+    Attributes:
+        partner: the group, or the other user. A user is encoded already: a list has many, and they are cached.
+        last: the last message, encoded, or None.
+        blocks: the blocks between the two users, if those were requested.
+        with_tags: whether the tags were requested.
+        with_uid: whether the reader is the app itself, which reads the conversations of all users.
+    """
+
+    row: ConversationRow
+    partner: GroupView | msgspec.Raw | MissingUser | MissingGroup
+    last: bytes | None = None
+    blocks: Blocks = NO_BLOCKS
+    with_tags: bool = True
+    with_uid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadView:
+    """How many messages of a conversation a user has not read.
+
+    Attributes:
+        kind: `user` or `group`.
+        partner: the uid or guid.
+    """
+
+    kind: str
+    partner: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReactionView:
+    """A reaction to a message.
+
+    Attributes:
+        by: the user who reacted, encoded; None if the user does not exist any more.
+    """
+
+    row: ReactionRow
+    by: msgspec.Raw | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportView:
+    """A report of a message.
+
+    Attributes:
+        message: the message, encoded; None if it does not exist any more.
+        at: seconds since 1970.
+    """
+
+    message_id: int
+    message: bytes | None
+    by: str
+    reason: str
+    remark: str | None
+    at: int

@@ -1,0 +1,32 @@
+"""The rules are applied until none changes anything."""
+
+from __future__ import annotations
+
+import pytest
+
+from tailwire.sdk.connection import settle
+from tailwire.sdk.connection.state import ConnectionStatus, Phase, State
+from tailwire.sdk.connection.step import Step
+
+
+def test_rules_that_never_settle_are_an_error_and_not_an_endless_loop(monkeypatch):
+    rounds = []
+    monkeypatch.setattr(settle, "_RULES", (lambda step: rounds.append(step) is None,))
+    with pytest.raises(AssertionError, match="do not settle"):
+        settle.settle(Step(State(), 0.0, 0.5))
+    assert 9 <= len(rounds) <= 100, "enough for every rule, and bounded"
+
+
+@pytest.mark.parametrize(
+    ("phase", "throttled", "status"),
+    [
+        (Phase.IDLE, False, ConnectionStatus.DISCONNECTED),
+        (Phase.WAITING, False, ConnectionStatus.DISCONNECTED),
+        (Phase.CONNECTING, False, ConnectionStatus.CONNECTING),
+        (Phase.RENEWING, False, ConnectionStatus.CONNECTING),
+        (Phase.OPEN, False, ConnectionStatus.CONNECTED),
+        (Phase.OPEN, True, ConnectionStatus.FEATURE_THROTTLED),
+    ],
+)
+def test_each_phase_stands_for_a_status(phase, throttled, status):
+    assert settle.status_of(State(phase=phase, throttled=throttled)) is status

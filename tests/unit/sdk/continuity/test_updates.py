@@ -1,0 +1,54 @@
+"""Which receipts were missed: the time from which they are requested, and those that were handed over before."""
+
+from __future__ import annotations
+
+from tailwire.sdk.continuity import updates
+from tailwire.sdk.continuity.state import CatchUp, Position
+
+
+def test_changes_are_requested_from_a_little_before_the_last_known_time():
+    assert updates.since(CatchUp(position=Position(9, updated_at=1000))) == 1000 - updates.MARGIN_SECONDS
+    assert updates.since(CatchUp(position=Position(9, updated_at=2))) == 1
+
+
+def test_changes_are_not_requested_without_a_time_or_when_disabled():
+    assert updates.since(CatchUp()) is None
+    assert updates.since(CatchUp(position=Position(9))) is None
+    assert updates.since(CatchUp(position=Position(9, updated_at=1000), enabled=False)) is None
+
+
+def test_the_time_only_rises():
+    m = CatchUp(position=Position(9, updated_at=1000))
+    for at, known in ((1005, 1005), (1003, 1005), (1006, 1006)):
+        updates.heard(m, at)
+        assert m.position == Position(9, updated_at=known)
+
+
+def test_a_live_event_during_a_catch_up_does_not_count():
+    m = CatchUp(position=Position(9, updated_at=1000), behind=[])
+    updates.heard(m, 2000)
+    assert m.position.updated_at == 1000
+    unknown = CatchUp()
+    updates.heard(unknown, 2000)
+    assert unknown.position is None
+
+
+def test_a_receipt_is_new_once_and_also_covers_older_messages():
+    m = CatchUp()
+    assert updates.told(m, "group_g", "bob", "read", 7)
+    assert not updates.told(m, "group_g", "bob", "read", 7)
+    assert not updates.told(m, "group_g", "bob", "read", 5)
+    assert updates.told(m, "group_g", "bob", "read", 8)
+    for other in (("group_h", "bob", "read"), ("group_g", "eve", "read"), ("group_g", "bob", "delivered")):
+        assert updates.told(m, *other, 5)
+
+
+def test_the_least_recent_receipts_are_forgotten():
+    m = CatchUp()
+    for n in range(updates.MAX_TOLD):
+        updates.told(m, f"c{n}", "bob", "read", 1)
+    updates.told(m, "c0", "bob", "read", 2)
+    updates.told(m, "one more", "bob", "read", 1)
+    assert len(m.told) == updates.MAX_TOLD
+    assert not updates.told(m, "c0", "bob", "read", 2), "it changed last"
+    assert updates.told(m, "c1", "bob", "read", 1)
