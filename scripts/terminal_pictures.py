@@ -144,7 +144,7 @@ async def echo_bot(folder: Path, saved: Saved) -> None:
 
 
 async def backend(name: str, command: str, ready: str, folder: Path, saved: Saved) -> None:
-    """Draw a backend's terminal, and that of somebody who asks it for a token and then writes."""
+    """Draw a backend's terminal, and that of a user who requests a token and then writes."""
     ask = "curl -X POST -u alice:wonderland localhost:8500/chat-token"
     async with LiveStage(folder) as live:
         environment = {"APP_ID": live.server.app_id, "API_KEY": live.server.api_key, "CHAT_URL": live.server.url}
