@@ -28,19 +28,9 @@ log = logging.getLogger("uvicorn.error")
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with Admin(os.environ["APP_ID"], SETTINGS, os.environ["API_KEY"]) as app.state.chat:
-        await ask_to_be_told(app.state.chat)
+        hooks = app.state.chat.webhooks
+        await hooks.ensure("backend", url=f"{HERE}/chat-events", triggers=["message_sent"], secret=SECRET)
         yield
-
-
-async def ask_to_be_told(chat: Admin) -> None:
-    """Create or update the webhook, signed with the secret of this run."""
-    hook = {"url": f"{HERE}/chat-events", "triggers": ["message_sent"], "secret": SECRET}
-    try:
-        await chat.webhooks.update("backend", **hook)
-    except CometChatException as e:
-        if e.code != "ERR_WEBHOOK_NOT_FOUND":
-            raise
-        await chat.webhooks.create("Backend", webhook_id="backend", **hook)
 
 
 app = FastAPI(lifespan=lifespan)

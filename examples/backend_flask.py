@@ -9,7 +9,6 @@ import base64
 import functools
 import os
 import secrets
-from typing import Any
 
 from flask import Blueprint, Flask, abort, current_app, request
 
@@ -29,7 +28,7 @@ def create_app() -> Flask:
     app.logger.setLevel("INFO")
     app.register_blueprint(routes)
     with new_admin() as admin:  # closed before a server may fork its workers
-        ask_to_be_told(admin)
+        admin.webhooks.ensure("backend", url=f"{HERE}/chat-events", triggers=["message_sent"], secret=SECRET)
     return app
 
 
@@ -41,17 +40,6 @@ def new_admin() -> Admin:
 def chat() -> Admin:
     """The client of this process, made at the first request; all threads use it."""
     return new_admin()
-
-
-def ask_to_be_told(admin: Admin) -> None:
-    """Create or update the webhook, signed with the secret."""
-    hook: dict[str, Any] = {"url": f"{HERE}/chat-events", "triggers": ["message_sent"], "secret": SECRET}
-    try:
-        admin.webhooks.update("backend", **hook)
-    except CometChatException as e:
-        if e.code != "ERR_WEBHOOK_NOT_FOUND":
-            raise
-        admin.webhooks.create("Backend", webhook_id="backend", **hook)
 
 
 def who() -> str:

@@ -35,17 +35,16 @@ class Chat:
         self.chat = ChatClient(os.environ["APP_ID"], SETTINGS, session_store=store)
         self.conversations = self.messages = self.place = None  # two live lists, and the conversation of the second one
         self.changed = asyncio.Event()
-        self.status = ft.Text(size=12)
-        self.list = ft.ListView(expand=True)
+        self.status, self.list = ft.Text(size=12), ft.ListView(expand=True)
         self.to = ft.TextField(hint_text="Write to (user id)", on_submit=self.write_to)
         self.title = ft.Text("Choose a conversation", size=18, expand=True)
         self.rows = ft.ListView(expand=True, spacing=6, padding=8, auto_scroll=True)
         self.typing = ft.Text(size=12, italic=True)
         self.text = ft.TextField(hint_text="Message", on_submit=self.send, disabled=True)
-        older = ft.TextButton("Older messages", on_click=self.older)
         page.title = f"Chat of {USER}"
         side = ft.Column([ft.Text(page.title, size=18), self.status, self.list, self.to], width=220)
-        main = ft.Column([ft.Row([self.title, older]), self.rows, self.typing, self.text], expand=True)
+        head = ft.Row([self.title, ft.TextButton("Older messages", on_click=self.older)])
+        main = ft.Column([head, self.rows, self.typing, self.text], expand=True)
         main.horizontal_alignment = ft.CrossAxisAlignment.STRETCH
         page.add(ft.Row([side, ft.VerticalDivider(), main], expand=True))
         page.on_close = self.chat.aclose
@@ -69,12 +68,8 @@ class Chat:
             self.changed.clear()
 
     def follow(self, live, controls, make):
-        def heard(change):
-            change.apply(controls, make)
-            self.changed.set()
-
         controls[:] = [make(item) for item in live.items]
-        live.subscribe(heard)
+        live.subscribe(lambda change: (change.apply(controls, make), self.changed.set()))
 
     def draw(self):
         self.status.value = str(self.chat.get_connection_status())
@@ -99,8 +94,7 @@ class Chat:
         )
 
     def row(self, item):
-        m = item.message
-        mine = m.sender.uid in ("", USER)  # queued messages have no sender yet
+        m, mine = item.message, item.message.sender.uid in ("", USER)  # queued messages have no sender yet
         at = time.strftime("%H:%M", time.localtime(m.sent_at or time.time()))
         states = {"pending": "waits for the network", "failed": f"not sent, tap to try again: {item.error}"}
         state = states.get(item.state, "read" if mine and m.read_at else "")

@@ -10,7 +10,7 @@ import os
 import time
 from pathlib import Path
 
-from nicegui import app, ui
+from nicegui import app, background_tasks, ui
 
 from tailwire import AppSettingsBuilder, ChatClient, CometChatException, FileSessionStore, Group, TextMessage
 
@@ -83,28 +83,21 @@ class ChatPage:
             name = other.name + (" is typing…" if item.typing else "")
             with ui.item(name, on_click=lambda place=place: self.open(*place)).classes("w-full"):
                 if c.unread_message_count and place == self.place:
-                    ui.timer(0, lambda c=c: self.mark_as_read(c), once=True)
+                    background_tasks.create(self.chat.mark_conversation_as_read(c))
                 elif c.unread_message_count:
                     ui.badge(str(c.unread_message_count)).classes("self-center")
-
-    async def mark_as_read(self, conversation):
-        try:
-            await self.chat.mark_conversation_as_read(conversation)
-        except CometChatException as error:
-            print(error)
 
     @ui.refreshable_method
     def show_messages(self):
         for item in self.messages.items if self.messages else ():
-            m = item.message
-            mine = m.sender.uid in ("", self.uid)  # queued messages have no sender yet
+            m, mine = item.message, item.message.sender.uid in ("", self.uid)  # queued messages have no sender yet
             at = time.strftime("%H:%M", time.localtime(m.sent_at or time.time()))
             states = {"pending": "waits for the network", "failed": f"not sent: {item.error}"}
             state = states.get(item.state, "read" if mine and m.read_at else "")
             text = "(deleted)" if m.deleted_at else getattr(m, "text", f"({m.type})")
             who, color = ("You", "blue-2") if mine else (m.sender.name, "grey-3")
-            row = ui.chat_message(text, name=who, stamp=f"{at} {state}", sent=mine).props(f"bg-color={color}")
-            row.classes("w-full")
+            row = ui.chat_message(text, name=who, stamp=f"{at} {state}", sent=mine).classes("w-full")
+            row.props(f"bg-color={color}")
             if item.state == "failed":
                 ui.button("Send again", on_click=item.entry.retry).props("flat").classes("self-end")
         ui.run_javascript("scrollTo(0, document.body.scrollHeight)")

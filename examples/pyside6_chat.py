@@ -36,8 +36,7 @@ class Window(QWidget):
         self.live: LiveMessages | None = None
         self.conversations, self.messages = QListWidget(spacing=2), QListWidget(spacing=2, wordWrap=True)
         self.uid, self.entry = QLineEdit(placeholderText="Write to (uid)"), QLineEdit(placeholderText="Write a message")
-        self.status = QLabel()
-        layout = QGridLayout(self)
+        self.status, layout = QLabel(), QGridLayout(self)
         for n, widget in enumerate((self.conversations, self.messages, self.uid, self.entry)):
             layout.addWidget(widget, n // 2, n % 2)
         layout.addWidget(self.status, 2, 0, 1, 2)

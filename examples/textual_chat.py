@@ -104,27 +104,20 @@ class ChatApp(App):
             unread = f"  {c.unread_message_count} new" if c.unread_message_count else ""
             options.add_option(Content.assemble(plain(c.conversation_with.name), (unread, "bold $accent")))
             if unread and place_of(c) == self.place:
-                self.run_worker(self.mark_as_read(c))
+                self.run_worker(self.chat.mark_conversation_as_read(c), exit_on_error=False)
         options.highlighted = marked
         if self.messages is not None:
             self.query_one("#messages").update(Content("\n").join(self.row(item) for item in self.messages.items))
             typing = " ".join(f"{plain(user.name)} is typing…" for user in self.messages.typing)
             self.query_one("#text").placeholder = typing or "Message"
 
-    async def mark_as_read(self, conversation) -> None:
-        try:
-            await self.chat.mark_conversation_as_read(conversation)
-        except CometChatException as error:
-            self.log(error)
-
     def row(self, item) -> Content:
-        m = item.message
-        mine = m.sender.uid in ("", USER)  # queued messages have no sender yet
+        m, mine = item.message, item.message.sender.uid in ("", USER)  # queued messages have no sender yet
         who = ("You", "bold $primary") if mine else (plain(m.sender.name), "bold $accent")
         at = time.strftime("  %H:%M  ", time.localtime(m.sent_at or time.time()))
         text = "(deleted)" if m.deleted_at else plain(getattr(m, "text", f"({m.type})"))
-        state = {"pending": "waits for the network", "failed": f"not sent: {item.error}"}.get(item.state, "")
-        state = state or ("read" if mine and m.read_at else "")
+        states = {"pending": "waits for the network", "failed": f"not sent: {item.error}"}
+        state = states.get(item.state, "read" if mine and m.read_at else "")
         return Content.assemble(who, (at, "dim"), text, (f"  {state}", "italic $warning" if item.entry else "dim"))
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:

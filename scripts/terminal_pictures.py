@@ -1,4 +1,4 @@
-"""The picture of the agent in a reader's terminal, for `make_pictures.py`: it shows the running example."""
+"""Pictures of bots and backends in terminals, for `make_pictures.py`: each shows the running example."""
 
 from __future__ import annotations
 
@@ -106,4 +106,84 @@ async def ai_agent(folder: Path, saved: Saved) -> None:
     saved("ai_agent", await photographed(terminals(frames, {first, second}), 892))
 
 
-DRAWN: dict[str, Callable[[Path, Saved], Awaitable[None]]] = {"ai_agent": ai_agent}
+async def echo_bot(folder: Path, saved: Saved) -> None:
+    """Draw a talk with the echo bot, and what it answers after it was killed."""
+    missed = "And while you are not running?"
+    async with LiveStage(folder) as live:
+        watcher = await live.enter("carol", presence=True)
+        os.environ.update(APP_ID=live.server.app_id, AUTH_KEY=live.server.auth_key, CHAT_URL=live.server.url)
+        os.environ["XDG_DATA_HOME"] = str(folder)
+        bots: list[asyncio.subprocess.Process] = []
+
+        async def start(times: int) -> None:
+            bots.append(await asyncio.create_subprocess_exec(sys.executable, str(ROOT / "examples" / "echo_bot.py")))
+            await watcher.ears.until(lambda: watcher.ears.all("online").count("bob") == times)
+
+        shell = Shell({"PS1": "$ "})
+        try:
+            await start(1)
+            shell.type(f"clear; {sys.executable} {ROOT / 'examples' / 'ask.py'} bob\n")
+            await watcher.ears.until(lambda: "alice" in watcher.ears.all("online"))
+            shell.type("Good morning\n")
+            await shell.until_shown("You said: Good morning")
+            bots[0].kill()
+            await watcher.ears.until(lambda: "bob" in watcher.ears.all("offline"))
+            shell.type(f"{missed}\n")
+            await shell.until_shown(missed)
+            frames = [("The bot was killed with -9: nobody answers the second line", shell.text + "\n")]
+            await start(2)
+            await shell.until_shown(f"You said: {missed}")
+            frames.append(("It was started again: it answers what it missed, once", shell.text + "\n"))
+        finally:
+            shell.close()
+            for process in bots:
+                if process.returncode is None:
+                    process.terminate()
+                await process.wait()
+    saved("echo_bot", await photographed(terminals(frames, {"Good morning", missed}), 892))
+
+
+async def backend(name: str, command: str, ready: str, folder: Path, saved: Saved) -> None:
+    """Draw a backend's terminal, and that of a user who requests a token and then writes."""
+    ask = "curl -X POST -u alice:wonderland localhost:8500/chat-token"
+    async with LiveStage(folder) as live:
+        environment = {"APP_ID": live.server.app_id, "API_KEY": live.server.api_key, "CHAT_URL": live.server.url}
+        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        log, asking = Shell({"PS1": "$ ", **environment}), Shell({"PS1": "$ "})
+        try:
+            log.type(f"cd {ROOT / 'examples'}; clear\n")
+            await log.until(lambda: log.text == "$", "cleared")
+            log.type(f"{command}\n")
+            await log.until_shown(ready)
+            asking.type(f"clear; {ask} -sS\n")
+            await asking.until_shown('"token"')
+            alice = await live.enter("alice")
+            sent = await alice.say("bob", "Good morning")
+            await log.until_shown(f"wrote message {sent.id}")
+            answer = next(line for line in asking.text.splitlines() if '"token"' in line)
+            frames = [
+                ("The app asks for a token; then Alice writes a message", f"$ {ask}\n{answer.removesuffix('$')}\n$"),
+                ("The log of the backend: it receives a webhook for the message", log.text + "\n"),
+            ]
+        finally:
+            log.close()
+            asking.close()
+    saved(name, await photographed(terminals(frames, {f"$ {ask}", f"$ {command}"}), 892))
+
+
+async def backend_fastapi(folder: Path, saved: Saved) -> None:
+    """Draw the backend with FastAPI."""
+    await backend("backend_fastapi", "uvicorn backend_fastapi:app --port 8500", "running on", folder, saved)
+
+
+async def backend_flask(folder: Path, saved: Saved) -> None:
+    """Draw the backend with Flask."""
+    await backend("backend_flask", "flask --app backend_flask run --port 8500", "Running on", folder, saved)
+
+
+DRAWN: dict[str, Callable[[Path, Saved], Awaitable[None]]] = {
+    "ai_agent": ai_agent,
+    "echo_bot": echo_bot,
+    "backend_fastapi": backend_fastapi,
+    "backend_flask": backend_flask,
+}

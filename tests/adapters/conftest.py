@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -39,6 +41,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
     server = AppServer(tmp_path_factory.mktemp("server"))
     yield server
     server.close()
+
+
+def needs_a_namespace() -> pytest.MarkDecorator:
+    """Skip if no namespace with a pair of interfaces can be created."""
+    may = False
+    if shutil.which("unshare") and shutil.which("ip"):
+        make = ["unshare", "-rn", "ip", "link", "add", "a0", "type", "veth", "peer", "name", "a1"]
+        may = subprocess.run(make, capture_output=True, check=False).returncode == 0
+    return pytest.mark.skipif(not may, reason="a network namespace cannot be made here (unshare -rn, ip, veth)")
 
 
 def _starting(server: AppServer) -> Iterator[Start]:

@@ -32,18 +32,24 @@ def program(toolkit: str, folder: Path, url: str, uid: str = "alice") -> Path:
     return file
 
 
+def environment_of(screen: Screen, server: AppServer, folder: Path) -> dict[str, str]:
+    """Return the environment of a program with windows."""
+    return {
+        **screen.environment, "PYTHONPATH": str(ROOT / "src"), "XDG_DATA_HOME": str(folder / "data"),
+        "APP_ID": server.embedded.app_id, "AUTH_KEY": server.embedded.auth_key, "LC_ALL": "C.UTF-8",
+        "QT_QPA_PLATFORM": "xcb", "TOGA_BACKEND": "toga_qt", "LIBGL_ALWAYS_SOFTWARE": "1",
+        "KIVY_NO_ARGS": "1", "KIVY_NO_FILELOG": "1", "KIVY_NO_CONSOLELOG": "1", "KIVY_HOME": str(folder),
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("toolkit", NEEDED)
 def test_documented_program_with_windows(screen: Screen, server: AppServer, tmp_path: Path, toolkit: str):
     need(*NEEDED[toolkit])
     user, title = server.new_user(), TITLES[toolkit]
     file = program(toolkit, tmp_path, server.embedded.url, user.uid)
-    environment = {
-        **screen.environment, "PYTHONPATH": str(ROOT / "src"), "XDG_DATA_HOME": str(tmp_path / "data"),
-        "APP_ID": server.embedded.app_id, "AUTH_KEY": server.embedded.auth_key, "LC_ALL": "C.UTF-8",
-        "QT_QPA_PLATFORM": "xcb", "TOGA_BACKEND": "toga_qt", "LIBGL_ALWAYS_SOFTWARE": "1",
-        "KIVY_NO_ARGS": "1", "KIVY_NO_FILELOG": "1", "KIVY_NO_CONSOLELOG": "1", "KIVY_HOME": str(tmp_path),
-    }  # fmt: skip
-    with subprocess.Popen([sys.executable, str(file)], env=environment, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, str(file)], env=environment_of(screen, server, tmp_path), stderr=subprocess.PIPE, text=True
+    ) as process:
 
         def until(count: int, what: str) -> None:
             wait_for(lambda: process.poll() is not None or len(server.sockets(user.uid)) == count, what, 30)

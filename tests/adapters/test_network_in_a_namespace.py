@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from adapters.conftest import needs_a_namespace
 from adapters.private_bus import MANAGER, manager, needs_a_bus, private_bus
 from recording_clients import RecordingLoopClient, RecordingThreadClient
 from tailwire import watch_network
@@ -20,15 +19,6 @@ from tailwire.adapters import netlink
 ROOT = Path(__file__).parents[2]
 PATH = "/org/freedesktop/NetworkManager"
 pytestmark = pytest.mark.gui
-
-
-def needs_a_namespace() -> pytest.MarkDecorator:
-    """Skip if no namespace with a pair of interfaces can be created."""
-    may = False
-    if shutil.which("unshare") and shutil.which("ip"):
-        make = ["unshare", "-rn", "ip", "link", "add", "a0", "type", "veth", "peer", "name", "a1"]
-        may = subprocess.run(make, capture_output=True, check=False).returncode == 0
-    return pytest.mark.skipif(not may, reason="a network namespace cannot be made here (unshare -rn, ip, veth)")
 
 
 class Namespace:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from adapters import scenarios
-from adapters.conftest import Start, need
+from adapters.conftest import Start, need, needs_a_namespace
 from adapters.matrix import play, rows
 from adapters.screen import Screen
 
@@ -113,15 +113,25 @@ def test_app_that_starts_hidden(once: Start):
     scenarios.hidden_at_first(once("qt_program", OFFSCREEN, withdrawn=True))
 
 
-def test_cases_without_a_server():
-    """Windows of QtGui alone, phones, misuse: the assertions are in the program."""
+def cases(*program: str) -> None:
     done = subprocess.run(
-        [sys.executable, str(HERE / "qt_cases.py")],
+        program,
         env={**OFFSCREEN, "PYTHONPATH": os.pathsep.join((str(HERE.parents[1] / "src"), str(HERE.parent)))},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.stdout.strip() == "all cases passed", done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_cases_without_a_server():
+    """Windows of QtGui alone, phones, misuse: the assertions are in the program."""
+    cases(sys.executable, str(HERE / "qt_cases.py"))
+
+
+@needs_a_namespace()
+def test_network_as_qt_reports_it():
+    """Qt is asked where netlink is not for apps: the assertions are in the program."""
+    cases("unshare", "-rn", sys.executable, str(HERE / "qt_network_cases.py"))
 
 
 def test_async_client_in_qts_thread_with_qasync(once: Start):

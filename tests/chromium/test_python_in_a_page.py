@@ -211,6 +211,13 @@ json.dumps(None)
     await scene.python("watch.close()\njson.dumps(None)")
 
 
+WRITES = """
+bob = await begin(given["bob"], given["bob_token"], session_store=MemorySessionStore())
+await bob.send_message(TextMessage(receiver=given["alice"], text="written meanwhile"))
+json.dumps(None)
+"""
+
+
 async def test_program_of_the_apps_page_runs_as_printed(scene: Scene):
     page = (Path(__file__).parents[2] / "docs" / "apps.md").read_text(encoding="utf-8")
     (code,) = [b for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "watch_browser(chat)" in b]
@@ -225,9 +232,11 @@ async def test_program_of_the_apps_page_runs_as_printed(scene: Scene):
     await scene.sockets(scene.alice, 1)
     await scene.page.set_visible(False)
     await scene.sockets(scene.alice, 0)
+    await scene.python(WRITES)
     await scene.page.set_visible(True)
     await scene.sockets(scene.alice, 1)
-    await scene.python("watch.close()\njson.dumps(None)")
+    await scene.page.wait_for("document.body.innerText.includes('written meanwhile')")
+    await scene.python("watch.close()\ndocument.body.replaceChildren()\njson.dumps(None)")
 
 
 async def test_left_or_frozen_page_has_no_socket(scene: Scene):

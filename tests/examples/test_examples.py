@@ -42,6 +42,16 @@ def test_readme_bot_matches_the_example():
     assert len([line for line in block.splitlines() if line.strip()]) <= 15
 
 
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda file: file.stem)
+def test_example_is_short_and_shown_in_the_readme(example: Path):
+    assert len(example.read_text().splitlines()) < 150
+    readme = (ROOT / "README.md").read_text()
+    (row,) = [line for line in readme.splitlines() if line.startswith("|") and f"(examples/{example.name})" in line]
+    picture = "ai_agent" if example.stem == "ask" else example.stem  # `ask.py` is what the agent's picture shows
+    assert f"](docs/pictures/{picture}.png)" in row
+    assert (ROOT / "docs" / "pictures" / f"{picture}.png").is_file()
+
+
 class Bot:
     """A bot as a process, with its saved session in a folder."""
 

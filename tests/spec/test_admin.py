@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 
 import pytest
 
@@ -236,6 +237,33 @@ async def test_webhook_deliveries_are_verified(stage: Stage):
     assert [w.id for w in await admin.webhooks.list()] == ["w"]
     await admin.webhooks.delete("w")
     assert await code_of(admin.webhooks.get("w")) == "ERR_WEBHOOK_NOT_FOUND"
+
+
+async def test_webhook_is_ensured_at_each_start(stage: Stage):
+    admin = stage.admin()
+    secrets = ["whsec_" + base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2)]
+    receiver = Receiver()
+    receiver.listen()
+    url = receiver.hook["webhookUrl"]
+    made = await admin.webhooks.ensure("w", url="https://old.example/", triggers=["message_deleted"], secret=secrets[0])
+    assert (made.id, made.name, made.triggers) == ("w", "w", ["message_deleted"])
+    again = await asyncio.gather(*(
+        admin.webhooks.ensure(name, name="Backend", url=url, triggers=["message_sent"], secret=secrets[1])
+        for name in ("w", "new", "new", "new")  # three processes start at once
+    ))  # fmt: skip
+    assert {(one.id, one.name, tuple(one.triggers)) for one in again} == {
+        ("w", "Backend", ("message_sent",)),
+        ("new", "Backend", ("message_sent",)),
+    }
+    assert sorted(hook.id for hook in await admin.webhooks.list()) == ["new", "w"]
+    await admin.webhooks.delete("new")
+    await admin.messages.send(TextMessage(receiver="bob", text="hi"), on_behalf_of="alice")
+    await until(stage, lambda: bool(receiver.triggers))
+    headers, body = receiver.headers[0], receiver.bodies[0]
+    assert verify_webhook(secrets[1], headers, body, now=float(headers["webhook-timestamp"]))
+    wrong = {"url": url, "triggers": ["no_such_trigger"], "secret": secrets[1]}
+    assert await code_of(admin.webhooks.ensure("w", **wrong)) == "ERR_TRIGGER_NOT_FOUND"
+    assert await code_of(admin.webhooks.ensure("other", **wrong)) == "ERR_TRIGGER_NOT_FOUND"
 
 
 async def test_failed_deliveries_are_listed_and_retried(stage: Stage):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tailwire.adapters import netlink
 from tailwire.adapters.dbus import INSTALL, is_installed
 from tailwire.adapters.loops import LoopClient
 from tailwire.adapters.network import watch_network
@@ -220,7 +221,7 @@ class _CombinedWatch(Watch):
 
     def add_machine(self, chat: LoopClient) -> list[str]:
         """Watch system sleep and the network where possible. Return the names of what is watched."""
-        if sys.platform != "linux" or hasattr(sys, "getandroidapilevel"):
+        if not netlink.is_for_apps():
             return []
         found = ["the network"]
         self._add(watch_network(chat))

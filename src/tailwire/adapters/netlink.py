@@ -46,6 +46,11 @@ class Reachability(NamedTuple):
         return bool(self.addresses)
 
 
+def is_for_apps() -> bool:
+    """Return whether this system reports its network to apps over netlink: Linux, but not Android, which forbids it."""
+    return sys.platform == "linux" and not hasattr(sys, "getandroidapilevel")
+
+
 def open_change_socket() -> socket.socket:
     """Return a socket that becomes readable when a link, an address or a route has changed.
 

@@ -36,7 +36,8 @@ def watch_network(chat: LoopClient) -> LoopWatch:
 
     On Linux the kernel reports changes over netlink, which needs no package and no privileges. If NetworkManager is
     running and dbus-fast is installed, it also reports when the internet becomes reachable, such as after a captive
-    portal's login; if netlink is not permitted, it is the only source. On other systems nothing is reported.
+    portal's login; if netlink is not permitted, it is the only source. On other systems nothing is reported;
+    `watch_qt`, `watch_flet` and `watch_browser` report the network there.
 
     Args:
         chat: a `ChatClient`, or a `tailwire.sync.Client`.

@@ -13,8 +13,9 @@ from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
+from tailwire.adapters import netlink
 from tailwire.adapters.rule import Hidden, Lifecycle
-from tailwire.adapters.watching import Watch, WatchedClient
+from tailwire.adapters.watching import Network, Watch, WatchedClient
 
 _BINDINGS = ("PySide6", "PyQt6")
 _PHONES = ("android", "ios")
@@ -26,6 +27,9 @@ _ON_PHONES: dict[str, Lifecycle] = {
     "ApplicationHidden": "paused",
     "ApplicationSuspended": "paused",
 }
+_NETWORKS: dict[str, Network] = {"Disconnected": "offline", "Online": "online"}
+"""By the names of `QNetworkInformation.Reachability`. Nothing follows from the others: the server may be on the
+local network."""
 
 
 def watch_qt(chat: WatchedClient, app: Any = None, *, hidden: Hidden = "background") -> Watch:
@@ -40,6 +44,9 @@ def watch_qt(chat: WatchedClient, app: Any = None, *, hidden: Hidden = "backgrou
     All windows, dialogs and tool windows count, including later ones; menus, tooltips and embedded windows do not. The
     app is `hidden` while all of them are minimised or hidden, `resumed` when one is visible again, and `detached` when
     it quits. On Android and iOS the application state counts instead: `paused` and `resumed`.
+
+    Where `watch_network` reports nothing (macOS, Windows, phones), the network is reported as `QNetworkInformation`
+    sees it, if Qt has a backend for the platform.
 
     Args:
         chat: a `tailwire.sync.Client`, or a `ChatClient` if Qt's event loop is asyncio's (qasync).
@@ -70,6 +77,8 @@ def watch_qt(chat: WatchedClient, app: Any = None, *, hidden: Hidden = "backgrou
         _watch_system(watch, app)
     else:
         _watch_windows(watch, app, core, gui)
+    if not netlink.is_for_apps() and _watch_network(watch, core):
+        watch.learn(*watch.knows, "network")
     _until_quit(watch, app)
     return watch
 
@@ -101,6 +110,26 @@ def _watch_system(watch: Watch, app: Any) -> None:
     app.applicationStateChanged.connect(changed)
     watch.at_close(_undo(lambda: app.applicationStateChanged.disconnect(changed)))
     changed(app.applicationState())
+
+
+def _watch_network(watch: Watch, core: ModuleType) -> bool:
+    # Return whether Qt can tell. The object is Qt's own, one for the process.
+    try:
+        kind = importlib.import_module(f"{core.__name__.partition('.')[0]}.QtNetwork").QNetworkInformation
+    except (ImportError, AttributeError):  # QtNetwork is not installed, or Qt is older than 6.1
+        return False
+    if not kind.loadBackendByFeatures(kind.Feature.Reachability):
+        return False
+    network = kind.instance()
+
+    def changed(reachability: Any) -> None:
+        watch.see_network(_NETWORKS.get(reachability.name, "unknown"))
+
+    network.reachabilityChanged.connect(changed)
+    watch.at_close(_undo(lambda: network.reachabilityChanged.disconnect(changed)))
+    if network.reachability() == kind.Reachability.Disconnected:
+        watch.see_network("offline")
+    return True
 
 
 def _watch_windows(watch: Watch, app: Any, core: Any, gui: Any) -> None:

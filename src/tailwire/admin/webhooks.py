@@ -17,6 +17,7 @@ from tailwire.admin.records import (
 from tailwire.admin.requester import Requester, changes, listed
 from tailwire.sdk.calls.checks import decoded, quoted
 from tailwire.sdk.calls.pages import readable
+from tailwire.sdk.exceptions import CometChatException
 
 
 class Webhooks:
@@ -87,6 +88,56 @@ class Webhooks:
             CometChatException: `ERR_WEBHOOK_NOT_FOUND`, `ERR_BAD_REQUEST`, `ERR_TRIGGER_NOT_FOUND`.
         """
         body = _fields(name, url, triggers, username, password, secret, retry_on_failure, enabled)
+        return await self._change(webhook_id, body)
+
+    async def ensure(
+        self,
+        webhook_id: str,
+        *,
+        url: str,
+        triggers: Sequence[str],
+        secret: str,
+        name: str | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        retry_on_failure: bool = True,
+        enabled: bool = True,
+    ) -> Webhook:
+        """Create a webhook, or change it if it exists: for a backend to call at each start.
+
+        ```python
+        await admin.webhooks.ensure("backend", url=f"{HERE}/chat-events", triggers=["message_sent"], secret=SECRET)
+        ```
+
+        Args:
+            webhook_id: its id.
+            url: as for `create`; so are the other fields.
+            triggers: the events to deliver.
+            secret: `whsec_` and 24 to 64 bytes in Base64. Deliveries that wait are signed with the new one.
+            name: its id by default.
+            username: sent as basic authentication.
+            password: sent as basic authentication.
+            retry_on_failure: whether failed deliveries are retried.
+            enabled: whether events are delivered.
+
+        Raises:
+            CometChatException: `ERR_BAD_REQUEST`, `ERR_TRIGGER_NOT_FOUND`, `ERR_LIMIT_EXCEEDED`.
+        """
+        body = _fields(name or webhook_id, url, triggers, username, password, secret, retry_on_failure, enabled)
+        try:
+            return await self._change(webhook_id, body)
+        except CometChatException as missing:
+            if missing.code != "ERR_WEBHOOK_NOT_FOUND":
+                raise
+        try:
+            return await self._requester.fetch(webhook_from_wire, "POST", "/webhooks", body={**body, "id": webhook_id})
+        except CometChatException as refused:
+            try:
+                return await self._change(webhook_id, body)  # another process of the backend was faster
+            except CometChatException:
+                raise refused from None
+
+    async def _change(self, webhook_id: str, body: dict[str, Any]) -> Webhook:
         return await self._requester.fetch(webhook_from_wire, "PUT", _path(webhook_id), body=body)
 
     async def delete(self, webhook_id: str) -> None:

@@ -116,6 +116,11 @@ class Lab:
 
     # The server.
 
+    async def server_settled(self) -> None:
+        """Wait until the server is neither being started nor stopped, so that its switches can be used."""
+        async with self._turn:
+            pass
+
     def _log_server(self, what: str, *, up: bool) -> None:
         self._up = up
         self.log.add("server", what=what, up=up, busy=self._throttle.on)

@@ -106,6 +106,8 @@ async def _scene(program: str, report: Callable[[str], None]) -> list[tuple[floa
             await browser.call("Page.startScreencast", format="png", maxWidth=WIDTH, maxHeight=HEIGHT)
             for pause, whom, what, text in SCENE:
                 await asyncio.sleep(pause)  # the pace of the scene
+                if whom == "server":
+                    await lab.server_settled()
                 if what == "kill":
                     await _until(browser, _IDLE)
                 lab.do(whom, what, text)
