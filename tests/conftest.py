@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
+import shutil
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+import compiled  # noqa: F401 - imported first, for the modules below
 from chromium.fixtures import _browser, chromium  # noqa: F401
 from harness import LiveStage, Stage
 from tailwire.testing.virtual.loop import VirtualLoop
 
 hypothesis.settings.register_profile("fast", max_examples=20)  # `make fast`
+
+MEMORY = Path("/dev/shm")  # Linux keeps what is written here in memory
+ROOM_BYTES = 2 * 1024**3  # several times what the tests have there at once
+
+
+def pytest_configure() -> None:
+    """Keep temporary files in memory where there is room: on a disk, each store of a test waits for it many times.
+
+    The variable is pytest's own; a folder named with it or with `--basetemp` is used instead.
+    """
+    if not MEMORY.is_dir() or os.statvfs(MEMORY).f_flag & os.ST_NOEXEC or shutil.disk_usage(MEMORY).free < ROOM_BYTES:
+        return
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.fixture

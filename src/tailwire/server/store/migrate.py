@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from alembic import command
@@ -22,9 +23,7 @@ def upgrade(url: str) -> None:
     Raises:
         NewerDatabase: its schema version is unknown to this version.
     """
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    known = ScriptDirectory.from_config(config)
+    known = _known()
     engine = create_engine(url, poolclass=NullPool)
     try:
         with engine.connect() as connection:
@@ -36,8 +35,21 @@ def upgrade(url: str) -> None:
                     f"the database has schema version {current}, this version of tailwire knows up to "
                     f"{known.get_current_head()}: start the newer version, or use another --data folder"
                 )
+            config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
     finally:
         engine.dispose()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+@functools.cache
+def _known() -> ScriptDirectory:
+    # Reading the migrations takes longer than all else that opens a database of this version.
+    return ScriptDirectory.from_config(_config())
