@@ -16,7 +16,10 @@ from chromium.fixtures import _browser, chromium  # noqa: F401
 from harness import LiveStage, Stage
 from tailwire.testing.virtual.loop import VirtualLoop
 
-hypothesis.settings.register_profile("fast", max_examples=20)  # `make fast`
+# How long an example takes says how busy the machine is, and nothing about the code.
+hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("suite")
+hypothesis.settings.register_profile("fast", hypothesis.settings.get_profile("suite"), max_examples=20)  # `make fast`
 
 MEMORY = Path("/dev/shm")  # Linux keeps what is written here in memory
 ROOM_BYTES = 2 * 1024**3  # several times what the tests have there at once
