@@ -4,22 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+import compiled  # noqa: F401 - imported first, for the modules below
 from chromium.fixtures import _browser, chromium  # noqa: F401
 from harness import LiveStage, Stage
 from servers.postgres import PostgresServer
 from servers.schema import prepare
 from tailwire.testing.virtual.loop import VirtualLoop
 
-# Durations mean nothing on a busy machine, so no example has a deadline.
-hypothesis.settings.register_profile("fast", max_examples=20, deadline=None)  # `make fast`
-hypothesis.settings.register_profile("usual", deadline=None)
-hypothesis.settings.load_profile("usual")
+# How long an example takes says how busy the machine is, and nothing about the code.
+hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("suite")
+hypothesis.settings.register_profile("fast", hypothesis.settings.get_profile("suite"), max_examples=20)  # `make fast`
+
+MEMORY = Path("/dev/shm")  # Linux keeps what is written here in memory
+ROOM_BYTES = 2 * 1024**3  # several times what the tests have there at once
+
+
+def pytest_configure() -> None:
+    """Keep temporary files in memory where there is room: on a disk, each store of a test waits for it many times.
+
+    The variable is pytest's own; a folder named with it or with `--basetemp` is used instead.
+    """
+    if not MEMORY.is_dir() or os.statvfs(MEMORY).f_flag & os.ST_NOEXEC or shutil.disk_usage(MEMORY).free < ROOM_BYTES:
+        return
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.fixture

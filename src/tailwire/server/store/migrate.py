@@ -7,6 +7,7 @@ earlier ones repair has never been there.
 from __future__ import annotations
 
 import asyncio
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +82,7 @@ def _check(properties: Any) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
-    known = ScriptDirectory.from_config(config)
+    known = _known()
     current = MigrationContext.configure(connection).get_current_revision()
     if current == known.get_current_head():
         return
@@ -93,7 +91,21 @@ def _upgrade(connection: Connection) -> None:
             f"the database has schema version {current}, this version of tailwire knows up to "
             f"{known.get_current_head()}: start the newer version, or use another --data folder or database"
         )
+    config = _config()
+    config.attributes["connection"] = connection
     if current is None and connection.dialect.name == "postgresql":
         command.stamp(config, BEFORE_POSTGRES)
     command.upgrade(config, "head")
     connection.commit()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+@functools.cache
+def _known() -> ScriptDirectory:
+    # Reading the migrations takes longer than all else that opens a database of this version.
+    return ScriptDirectory.from_config(_config())

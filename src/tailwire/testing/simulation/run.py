@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
-import functools
 import gc
 import hashlib
 import logging
-import shutil
 import tempfile
 import warnings
 from collections import Counter
@@ -24,7 +21,6 @@ from tailwire.sdk.connection.commands import TellStatus
 from tailwire.sdk.connection.state import ConnectionStatus, Phase
 from tailwire.sdk.io import driver
 from tailwire.server.config import Settings
-from tailwire.server.store.migrate import upgrade
 from tailwire.testing.invariants import Broken, check_step
 from tailwire.testing.server import UNLIMITED
 from tailwire.testing.simulation import oracle
@@ -174,16 +170,6 @@ def _quiet() -> Iterator[None]:
             logger.disabled = disabled
 
 
-@functools.cache
-def _empty_database() -> Path:
-    # Create the schema once, not in each run.
-    folder = tempfile.mkdtemp(prefix="tailwire-simulation-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    path = Path(folder) / "tailwire.db"
-    upgrade(f"sqlite:///{path}")
-    return path
-
-
 def _run(main: Callable[[], Coroutine[Any, Any, Report]]) -> Report:
     # A separate frame, so that the objects of the run are garbage when it ends, even if it fails.
     report: Report = virtual_run(main())
@@ -200,7 +186,6 @@ def simulate(plan: Plan) -> Report:
 
     async def main() -> Report:
         with tempfile.TemporaryDirectory() as folder:
-            shutil.copy(_empty_database(), Path(folder) / "tailwire.db")
             settings = Settings(data=folder, token_lifetime=plan.token_lifetime, **UNLIMITED)
             sim = Simulation(plan, VirtualServer(Path(folder), settings), trace)
             with _checked(sim), _errors(sim):

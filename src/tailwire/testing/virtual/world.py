@@ -24,6 +24,7 @@ from tailwire.server.config import Settings
 from tailwire.server.gateway.protocol import SocketProtocol
 from tailwire.server.ports.world import World as ServerWorld
 from tailwire.server.shutdown import finish
+from tailwire.testing.new_database import put_new_database
 from tailwire.testing.server import UNLIMITED
 from tailwire.testing.virtual.loop import VirtualLoop
 from tailwire.testing.virtual.network import current_process
@@ -155,6 +156,7 @@ class VirtualServer:
             current_process.reset(before)
 
     async def _start(self) -> None:
+        put_new_database(self.database)
         parts = self.parts = await assemble(self._settings, self.world)
         self.app_id = parts.keys.app_id
         self.auth_key = parts.keys.auth_key or self.auth_key

@@ -1,0 +1,30 @@
+"""Puts a new database where a test's server will look for one: the migrations run once in a process, not at each start."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from pathlib import Path
+
+from tailwire.server import private_files
+from tailwire.server.store.migrate import upgrade
+
+
+@functools.cache
+def _migrated() -> bytes:
+    with tempfile.TemporaryDirectory(prefix="tailwire-database-") as folder:
+        path = Path(folder) / "tailwire.db"
+        upgrade(f"sqlite:///{path}")
+        return path.read_bytes()
+
+
+def put_new_database(path: Path) -> None:
+    """Write an empty database of this version's schema, unless there is a file.
+
+    A server that opens it makes its identity and its keys, as it does in a database that it has created.
+    """
+    if path.exists():
+        return
+    private_files.make_folder(path.parent)
+    with private_files.open_new(path) as file:
+        file.write(_migrated())
