@@ -68,12 +68,13 @@ class EmbeddedServer:
 
     async def _serve(self, listening: asyncio.Future[None]) -> None:
         from tailwire.server.app import running
-        from tailwire.server.app.assembly import database_path
+        from tailwire.server.app.opening import database_path, on_postgres
         from tailwire.server.config import Settings
         from tailwire.testing.new_database import put_new_database
 
         settings = Settings(**{**self._settings, "port": self.port})
-        put_new_database(database_path(settings))
+        if not on_postgres(settings):
+            put_new_database(database_path(settings))
         async with running(settings) as server:
             keys = server.parts.keys
             self._parts, self.url, self.app_id = server.parts, server.url, server.parts.store.app_id
