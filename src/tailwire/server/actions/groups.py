@@ -185,6 +185,7 @@ class Groups:
         if change.owner and caller.system:
             await self.transfer(caller, guid, change.owner)
             row = (await self._store.groups.get(row.guid)) or row
+        self._delivery.group_changed(caller, row.guid, group_payload(row, None))
         return group_payload(row, member)
 
     def _columns(self, caller: Caller, change: GroupChange) -> dict[str, object]:
@@ -215,7 +216,9 @@ class Groups:
         def events(standing: GroupStanding) -> tuple[Event, ...]:
             return (Event("group_deleted", encode({"group": group_payload(standing.group, None)})),)
 
-        for uid in await self._store.removal.remove_group(act, events):
+        members = await self._store.removal.remove_group(act, events)
+        self._delivery.group_changed(caller, act.guid, None)
+        for uid in members:
             self._delivery.membership(uid, act.guid, joined=False)
         return act.guid
 
