@@ -333,18 +333,12 @@ class ConversationList:
         if row is not None and any(user.uid == uid for user in row.item.typing):
             _set(self, row, typing=tuple(user for user in row.item.typing if user.uid != uid))
 
-    def group(self, group: Group) -> None:
-        """Apply a change of a group by this user."""
-        key = key_of("group", group.guid)
-        if key in self._rows:
-            self._change(key, conversation_with=group)
-
-    def group_told(self, group: Group) -> None:
-        """Apply a change of a group by another user, who does not know this user's membership."""
+    def group(self, group: Group, *, by_me: bool = True) -> None:
+        """Apply a change of a group. One by another user does not contain this user's membership."""
         row = self._rows.get(key_of("group", group.guid))
         if row is not None:
-            other = merging.group_told(group, row.item.conversation.conversation_with)
-            self._change(row.item.key, conversation_with=other)
+            known = row.item.conversation.conversation_with
+            self._change(row.item.key, conversation_with=group if by_me else merging.group_told(group, known))
 
 
 def _set(live: ConversationList, row: _Row, **changes: Any) -> None:

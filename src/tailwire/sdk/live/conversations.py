@@ -187,4 +187,4 @@ class LiveConversations(LiveList[LiveConversation]):
         elif event.change == "blocks":
             self._want_all()
         elif event.group is not None:
-            self._state.group_told(event.group)
+            self._state.group(event.group, by_me=False)

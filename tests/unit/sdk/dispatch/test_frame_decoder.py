@@ -75,7 +75,14 @@ def test_changes_of_the_conversation_list_become_events(caplog):
     ]  # fmt: skip
     assert [e.group and e.group.name for e in taken.events] == ["T", None, None]
     assert caplog.text == ""
-    for body in ({"action": "of the future"}, {"action": []}, {"action": "group"}, {"action": "group", "group": 3}, 5, {}):
+    for body in (
+        {"action": "of the future"},
+        {"action": []},
+        {"action": "group"},
+        {"action": "group", "group": 3},
+        5,
+        {},
+    ):
         taken.take(type="conversation_list", body=body)
     assert len(taken.events) == 3
     assert caplog.text.count("cannot be read") == 6
