@@ -8,6 +8,7 @@ import gc
 import pytest
 
 from harness import Actor, Stage
+from rest import Rest
 from tailwire import (
     ChangeKind,
     CometChatException,
@@ -461,3 +462,27 @@ async def test_list_follows_what_another_device_of_the_user_does(stage: Stage):
     await until(lambda: live.items == ())
     await asyncio.sleep(5)
     assert of_bob.items == before, "that is nobody else's business"
+
+
+async def test_conversation_removed_by_the_backend_leaves_the_lists_of_all(stage: Stage):
+    alice, bob = await pair(stage)
+    await bob.chat.create_group(Group("team", "Team"))
+    await bob.chat.add_members_to_group("team", [GroupMember("alice")])
+    await bob.say("alice", "hello")
+    await bob.say("team", "hello", "group")
+    lists = [await one.chat.live_conversations() for one in (alice, bob)]
+    messages = await alice.chat.live_messages(uid="bob")
+    of_team = await alice.chat.live_messages(guid="team")
+    assert [len(live.items) for live in lists] == [2, 2]
+    rest = Rest(stage)
+    removed = {"deleteMessagesPermanently": True}
+    await rest("DELETE", "/users/bob/conversation", behalf="alice", json=removed)
+    await until(lambda: [[i.key for i in live.items] for live in lists] == [["group/team"]] * 2)
+    await rest("DELETE", "/groups/team/conversation", behalf="alice", json=removed)
+    await until(lambda: [live.items for live in lists] == [(), ()])
+    assert (messages.items, of_team.items, of_team.gone) == ((), (), False)
+    for live in lists:
+        await live.refresh()
+        assert live.items == (), "the server says the same"
+    await bob.say("team", "again", "group")
+    await until(lambda: [len(live.items) for live in lists] == [1, 1] and texts(of_team) == ["again"])

@@ -179,7 +179,7 @@ class ConversationListChanged:
     Attributes:
         change: `group`: another user changed the group; `groupRemoved`: they deleted it. `changed`: another device of
             the user marked the conversation as unread, or tagged it; `removed`: it deleted the conversation for the
-            user; `blocks`: it blocked or unblocked users.
+            user, or the app's backend removed it for all; `blocks`: it blocked or unblocked users.
         conversation_type: `user` or `group`; "" for `blocks`.
         conversation_with: the uid or guid; "" for `blocks`.
         group: the new state of the group without the user's membership, for `group`; otherwise None.

@@ -192,6 +192,7 @@ class Conversations:
         conversation = await self._authorizer.conversation(caller, kind, other)
         if permanently:
             await self._store.removal.remove_conversation(conversation)
+            self._delivery.conversation_removed(caller, conversation)
         else:
             last = await self._store.conversations.last_message_id(conversation)
             await self._store.read_state.clear(conversation, caller.uid, last)

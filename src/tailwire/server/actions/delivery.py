@@ -137,16 +137,27 @@ class Delivery:
         guid = group_in(conversation) if conversation else ""
         other = guid or (other_in(conversation, caller.uid) if conversation else "")
         kind = "group" if guid else "user" if other else ""
-        body = {"action": action, "conversationType": kind, "conversationWith": other}
-        frame = self._frame(FrameType.CONVERSATION_LIST, caller.uid, caller.device, caller.uid, "user", encode(body))
-        self._broker.publish(user_subject(caller.uid), FramePublication(frame, caller.device, feature="lists"))
+        self._list_change(caller, user_subject(caller.uid), action, kind, other)
+
+    def conversation_removed(self, caller: Caller, conversation: ConversationKey) -> None:
+        """Publish to all participants that a conversation was removed with its messages."""
+        guid = group_in(conversation)
+        if guid:
+            self._list_change(caller, group_subject(guid), "removed", "group", guid)
+            return
+        other = other_in(conversation, caller.uid)
+        for uid, shown in dict.fromkeys(((caller.uid, other), (other, caller.uid))):
+            self._list_change(caller, user_subject(uid), "removed", "user", shown)
 
     def group_changed(self, caller: Caller, guid: str, group: dict[str, Any] | None) -> None:
         """Publish to the members of a group its new state without memberships, or None: the group was deleted."""
-        body: dict[str, Any] = {"conversationType": "group", "conversationWith": guid}
-        body |= {"action": "groupRemoved"} if group is None else {"action": "group", "group": group}
-        frame = self._frame(FrameType.CONVERSATION_LIST, caller.uid, caller.device, guid, "group", encode(body))
-        self._broker.publish(group_subject(guid), FramePublication(frame, caller.device, feature="lists"))
+        action = "groupRemoved" if group is None else "group"
+        self._list_change(caller, group_subject(guid), action, "group", guid, group=group)
+
+    def _list_change(self, caller: Caller, subject: str, action: str, kind: str, other: str, **more: Any) -> None:
+        body = {"action": action, "conversationType": kind, "conversationWith": other, **more}
+        frame = self._frame(FrameType.CONVERSATION_LIST, caller.uid, caller.device, other, kind, encode(body))
+        self._broker.publish(subject, FramePublication(frame, caller.device, feature="lists"))
 
     def _to_own_devices(self, kind: FrameType, caller: Caller, body: bytes) -> None:
         frame = self._frame(kind, caller.uid, caller.device, caller.uid, "user", body)
