@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from tailwire.sdk.io.files import FileSessionStore as FileSessionStore
     from tailwire.sdk.listeners.events import ConnectionChanged as ConnectionChanged
     from tailwire.sdk.listeners.events import ConnectionFailed as ConnectionFailed
+    from tailwire.sdk.listeners.events import ConversationListChanged as ConversationListChanged
     from tailwire.sdk.listeners.events import ConversationPinned as ConversationPinned
     from tailwire.sdk.listeners.events import DraftChanged as DraftChanged
     from tailwire.sdk.listeners.events import Event as Event
@@ -189,6 +190,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "sdk.io.browser_store": ("LocalStorageSessionStore",),
     "sdk.io.files": ("FileSessionStore",),
     "sdk.listeners.events": (
+        "ConversationListChanged",
         "ConversationPinned",
         "MessagePinned",
         "MessageSaved",

@@ -8,6 +8,7 @@ import gc
 import pytest
 
 from harness import Actor, Stage
+from rest import Rest
 from tailwire import (
     ChangeKind,
     CometChatException,
@@ -406,3 +407,82 @@ async def test_list_requires_a_login(stage: Stage):
     with pytest.raises(CometChatException) as caught:
         await actor.chat.live_conversations()
     assert caught.value.code == "USER_NOT_LOGGED_IN"
+
+
+async def test_group_changed_by_another_user_is_shown_without_a_request(stage: Stage):
+    alice, bob = await pair(stage)
+    await bob.chat.create_group(Group("team", "Team", icon="https://a.example/i.png"))
+    await bob.chat.add_members_to_group("team", [GroupMember("alice", scope="moderator")])
+    await bob.say("team", "hello", "group")
+    carol = await stage.enter("carol")
+    live, of_carol = await alice.chat.live_conversations(), await carol.chat.live_conversations()
+    messages = await alice.chat.live_messages(guid="team")
+    heard = alice.chat.events()
+    await asyncio.sleep(5)
+    paths = requests(alice)
+    await bob.chat.update_group(Group("team", "The team", metadata={"n": 1}))
+    await asyncio.sleep(5)
+    group = live.items[0].conversation.conversation_with
+    assert (group.name, group.metadata, group.icon) == ("The team", {"n": 1}, "https://a.example/i.png")
+    assert (group.scope, group.has_joined) == ("moderator", True)
+    event = await anext(heard)
+    assert (event.change, event.conversation_with, event.group.name) == ("group", "team", "The team")
+    await bob.chat.delete_group("team")
+    await asyncio.sleep(5)
+    assert (live.items, messages.items, messages.gone) == ((), (), True)
+    assert of_carol.items == ()
+    assert paths == []
+
+
+async def test_list_follows_what_another_device_of_the_user_does(stage: Stage):
+    phone, bob = await pair(stage)
+    laptop = await stage.enter("alice")
+    await bob.say("alice", "first")
+    second = await bob.say("alice", "second")
+    live = await phone.chat.live_conversations()
+    of_bob = await bob.chat.live_conversations()
+    await phone.chat.mark_as_read(second)
+    await asyncio.sleep(5)
+
+    def shown():
+        c = live.items[0].conversation
+        return c.unread_message_count, c.tags, bool(c.conversation_with.blocked_by_me)
+
+    assert shown() == (0, [], False)
+    await laptop.chat.mark_message_as_unread(second)
+    await until(lambda: shown() == (1, [], False))
+    await laptop.chat.tag_conversation("bob", "user", ["work"])
+    await until(lambda: shown() == (1, ["work"], False))
+    await laptop.chat.block_users(["bob"])
+    await until(lambda: shown() == (1, ["work"], True))
+    await laptop.chat.unblock_users(["bob"])
+    await until(lambda: shown() == (1, ["work"], False))
+    before = of_bob.items
+    await laptop.chat.delete_conversation("bob", "user")
+    await until(lambda: live.items == ())
+    await asyncio.sleep(5)
+    assert of_bob.items == before, "that is nobody else's business"
+
+
+async def test_conversation_removed_by_the_backend_leaves_the_lists_of_all(stage: Stage):
+    alice, bob = await pair(stage)
+    await bob.chat.create_group(Group("team", "Team"))
+    await bob.chat.add_members_to_group("team", [GroupMember("alice")])
+    await bob.say("alice", "hello")
+    await bob.say("team", "hello", "group")
+    lists = [await one.chat.live_conversations() for one in (alice, bob)]
+    messages = await alice.chat.live_messages(uid="bob")
+    of_team = await alice.chat.live_messages(guid="team")
+    assert [len(live.items) for live in lists] == [2, 2]
+    rest = Rest(stage)
+    removed = {"deleteMessagesPermanently": True}
+    await rest("DELETE", "/users/bob/conversation", behalf="alice", json=removed)
+    await until(lambda: [[i.key for i in live.items] for live in lists] == [["group/team"]] * 2)
+    await rest("DELETE", "/groups/team/conversation", behalf="alice", json=removed)
+    await until(lambda: [live.items for live in lists] == [(), ()])
+    assert (messages.items, of_team.items, of_team.gone) == ((), (), False)
+    for live in lists:
+        await live.refresh()
+        assert live.items == (), "the server says the same"
+    await bob.say("team", "again", "group")
+    await until(lambda: [len(live.items) for live in lists] == [1, 1] and texts(of_team) == ["again"])

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 PING: dict[str, str] = {"action": "ping", "ack": "true"}
-FEATURES = ("heartbeat", "appState", "restart", "chain", "epoch", "grace", "cause", "throttled", "renew")
+FEATURES = ("heartbeat", "appState", "restart", "chain", "epoch", "grace", "cause", "throttled", "renew", "lists")
 """Extensions of the documented protocol between Tailwire's SDK and server."""
 
 CLIENT_HEADER = "x-tailwire-client"
@@ -31,6 +31,7 @@ class FrameType(StrEnum):
         AUTH: to the server: authenticates the socket, or renews its token; from it: the answer.
         APP_STATE: to the server only: whether the app is in the background.
         SERVER: from the server only: a notice to the client (restart, load, an invalid frame).
+        CONVERSATION_LIST: from the server only, with the feature `lists`: a change that no other frame reports.
     """
 
     AUTH = "auth"
@@ -45,6 +46,7 @@ class FrameType(StrEnum):
     PIN = "pin"
     SAVE = "save"
     CONVERSATION_PIN = "conversation_pin"
+    CONVERSATION_LIST = "conversation_list"
 
 
 def auth_frame(

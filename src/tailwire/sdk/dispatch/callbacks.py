@@ -207,6 +207,7 @@ CALLS: dict[type, Callable[[Registries, Any], Call | None]] = {
         r.message, f"on_message_{'saved' if event.saved else 'unsaved'}", (event.message,),
     ),
     e.ConversationPinned: _streams_only,
+    e.ConversationListChanged: _streams_only,
     e.HistoryGap: lambda r, event: (r.message, "on_history_gap", (event,)),
     e.OutboxChanged: lambda r, event: (r.message, "on_queued_message_changed", (event.entry,)),
 }  # fmt: skip

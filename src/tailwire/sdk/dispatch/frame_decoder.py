@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 from tailwire.sdk.dispatch import history
 from tailwire.sdk.dispatch.drafts import Drafts
@@ -16,7 +16,14 @@ from tailwire.sdk.dispatch.typists import Typists
 from tailwire.sdk.io.link import Granted, granted
 from tailwire.sdk.io.reading import read_frame
 from tailwire.sdk.listeners import events as e
-from tailwire.wire.codec import UNREADABLE, message_from_wire, user_from_wire
+from tailwire.wire.codec import (
+    UNREADABLE,
+    group_from_wire,
+    message_from_wire,
+    object_of,
+    text_at,
+    user_from_wire,
+)
 from tailwire.wire.entities import BaseMessage, MessageReceipt
 from tailwire.wire.frames import FrameType
 from tailwire.wire.social import (
@@ -169,11 +176,22 @@ def _conversation_pin(frame: Frame) -> e.Event:
     return e.ConversationPinned(conversation_from_wire(body.get("conversation")), body.get("action") == "pinned")
 
 
+def _conversation_list(frame: Frame) -> e.Event:
+    body = object_of(frame.get("body"), "body")
+    change = _LIST_CHANGES[body["action"]]
+    group = group_from_wire(body.get("group")) if change == "group" else None
+    return e.ConversationListChanged(
+        change, text_at(body, "conversationType"), text_at(body, "conversationWith"), group
+    )
+
+
+_LIST_CHANGES: dict[Any, e.ListChange] = {change: change for change in get_args(e.ListChange)}
 EVENTS: dict[str, Callable[[Frame], e.Event]] = {
     FrameType.REACTION: _reaction,
     FrameType.PIN: _pin,
     FrameType.SAVE: _save,
     FrameType.CONVERSATION_PIN: _conversation_pin,
+    FrameType.CONVERSATION_LIST: _conversation_list,
 }
 """The frames that become an event without further ado."""
 

@@ -1,11 +1,13 @@
 """The typed events of `ChatClient.events()`.
 
-Each has its callback in `interfaces`, except `ConversationPinned`, for which the documented listeners have none.
+Each has its callback in `interfaces`, except `ConversationPinned` and `ConversationListChanged`, for which the
+documented listeners have none.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.continuity.state import Continuity
@@ -17,6 +19,7 @@ from tailwire.wire.entities import (
     Attachment,
     BaseMessage,
     Conversation,
+    Group,
     MessageReceipt,
     ReactionEvent,
     TransientMessage,
@@ -164,6 +167,30 @@ class ConversationPinned:
     pinned: bool
 
 
+ListChange = Literal["changed", "removed", "group", "groupRemoved", "blocks"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationListChanged:
+    """The user's list of conversations changed in a way that no other event reports. Live lists follow it.
+
+    It is not delivered later: after a time without a connection, request the list.
+
+    Attributes:
+        change: `group`: another user changed the group; `groupRemoved`: they deleted it. `changed`: another device of
+            the user marked the conversation as unread, or tagged it; `removed`: it deleted the conversation for the
+            user, or the app's backend removed it for all; `blocks`: it blocked or unblocked users.
+        conversation_type: `user` or `group`; "" for `blocks`.
+        conversation_with: the uid or guid; "" for `blocks`.
+        group: the new state of the group without the user's membership, for `group`; otherwise None.
+    """
+
+    change: ListChange
+    conversation_type: str
+    conversation_with: str
+    group: Group | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class HistoryGap:
     """More messages were missed than are handed over: those with ids in (`from_id`, `to_id`] are only in history."""
@@ -195,6 +222,7 @@ Event = (
     | MessagePinned
     | MessageSaved
     | ConversationPinned
+    | ConversationListChanged
     | HistoryGap
     | OutboxChanged
 )

@@ -133,7 +133,7 @@ class ConversationList:
             before = self._rows.get(key)
             known = self._applied.pop(key, None)
             if before is not None:
-                conversation = _with_blocks(conversation, before.item.conversation)
+                conversation = merging.with_blocks(conversation, before.item.conversation)
             self._put(conversation, before.item.typing if before else ())
             for number in known or ():
                 self._note(key, number)
@@ -333,11 +333,12 @@ class ConversationList:
         if row is not None and any(user.uid == uid for user in row.item.typing):
             _set(self, row, typing=tuple(user for user in row.item.typing if user.uid != uid))
 
-    def group(self, group: Group) -> None:
-        """Apply a change of a group."""
-        key = key_of("group", group.guid)
-        if key in self._rows:
-            self._change(key, conversation_with=group)
+    def group(self, group: Group, *, by_me: bool = True) -> None:
+        """Apply a change of a group. One by another user does not contain this user's membership."""
+        row = self._rows.get(key_of("group", group.guid))
+        if row is not None:
+            known = row.item.conversation.conversation_with
+            self._change(row.item.key, conversation_with=group if by_me else merging.group_told(group, known))
 
 
 def _set(live: ConversationList, row: _Row, **changes: Any) -> None:
@@ -389,12 +390,3 @@ def _key(c: Conversation) -> str:
 def _read(c: Conversation, up_to: int) -> Conversation:
     up_to = max(c.last_read_message_id, up_to)
     return replace(c, last_read_message_id=up_to, unread_message_count=0, unread_mentions_count=0)
-
-
-def _with_blocks(c: Conversation, before: Conversation) -> Conversation:
-    # The response for a single conversation does not include blocks.
-    now, known = c.conversation_with, before.conversation_with
-    if not isinstance(now, User) or not isinstance(known, User):
-        return c
-    now = replace(now, blocked_by_me=known.blocked_by_me, has_blocked_me=known.has_blocked_me)
-    return replace(c, conversation_with=now)

@@ -162,13 +162,29 @@ class LiveConversations(LiveList[LiveConversation]):
         elif isinstance(event, own.ConversationSaid | e.ConversationPinned):
             state.put(event.conversation)
         elif isinstance(event, own.ConversationTouched):
-            if self._kind in ("", event.kind):
-                state.stale[key_of(event.kind, event.other)] = None
+            self._touch(event.kind, event.other)
         elif isinstance(event, own.ConversationGone):
             state.drop(key_of(event.kind, event.other))
+        elif isinstance(event, e.ConversationListChanged):
+            self._apply_list_change(event)
         elif isinstance(event, own.GroupSaid):
             state.group(event.group)
         elif isinstance(event, e.HistoryGap | own.RelationsChanged):
             self._want_all()
         elif isinstance(event, e.ConnectionChanged) and event.status is ConnectionStatus.CONNECTED:
             self._want_all()  # changes while disconnected are not all reported by events
+
+    def _touch(self, kind: str, other: str) -> None:
+        if self._kind in ("", kind):
+            self._state.stale[key_of(kind, other)] = None
+
+    def _apply_list_change(self, event: e.ConversationListChanged) -> None:
+        kind, other = event.conversation_type, event.conversation_with
+        if event.change == "changed":
+            self._touch(kind, other)
+        elif event.change in ("removed", "groupRemoved"):
+            self._state.drop(key_of(kind, other))
+        elif event.change == "blocks":
+            self._want_all()
+        elif event.group is not None:
+            self._state.group(event.group, by_me=False)

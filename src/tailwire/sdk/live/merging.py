@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from tailwire.wire.entities import Action, BaseMessage, Group, User
+from tailwire.wire.entities import Action, BaseMessage, Conversation, Group, User
 
 M = TypeVar("M", bound=BaseMessage)
 _READER_FIELDS = ("savedAt", "quotedMessage", "threadSubscribed")
@@ -109,6 +109,22 @@ def with_save(message: M, now: BaseMessage) -> M:
 def with_quoted(message: M, quoted: BaseMessage) -> M:
     """Return a message with a new version of the message that it quotes."""
     return _with_raw(message, {**message.raw, "quotedMessage": quoted.raw})
+
+
+def group_told(told: Group, known: User | Group) -> User | Group:
+    """Return a known group after another user's change of it, with this user's membership."""
+    if not isinstance(known, Group) or told.updated_at < known.updated_at:
+        return known
+    return replace(told, has_joined=known.has_joined, scope=known.scope, joined_at=known.joined_at)
+
+
+def with_blocks(now: Conversation, before: Conversation) -> Conversation:
+    """Return a conversation with the known blocks: the response for a single conversation does not include them."""
+    other, known = now.conversation_with, before.conversation_with
+    if not isinstance(other, User) or not isinstance(known, User):
+        return now
+    other = replace(other, blocked_by_me=known.blocked_by_me, has_blocked_me=known.has_blocked_me)
+    return replace(now, conversation_with=other)
 
 
 def other_as_in(message: BaseMessage, known: User | Group, me: str) -> User | Group:

@@ -193,6 +193,11 @@ class LiveMessages(LiveList[LiveMessage]):
         elif isinstance(event, own.ConversationGone):
             if self._state.is_of(event.kind, event.other):
                 self._state.clear()
+        elif isinstance(event, e.ConversationListChanged):
+            if self._state.is_of(event.conversation_type, event.conversation_with):
+                if event.change in ("removed", "groupRemoved"):
+                    self._state.clear()
+                self._state.gone = self._state.gone or event.change == "groupRemoved"
         elif isinstance(event, e.ConnectionChanged):
             if event.status is ConnectionStatus.FEATURE_THROTTLED:
                 return

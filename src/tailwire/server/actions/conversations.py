@@ -163,7 +163,9 @@ class Conversations:
         """
         await self.get(caller, kind, other)
         kept = encode(self._lengths.check_tags(wanted)).decode() if wanted else None
-        await self._store.read_state.tag(await self._authorizer.conversation(caller, kind, other), caller.uid, kept)
+        conversation = await self._authorizer.conversation(caller, kind, other)
+        await self._store.read_state.tag(conversation, caller.uid, kept)
+        self._delivery.own_list(caller, "changed", conversation)
         return await self.get(caller, kind, other)
 
     async def delete(self, caller: Caller, kind: str, other: str, *, permanently: bool) -> ConversationKey:
@@ -179,9 +181,11 @@ class Conversations:
         conversation = await self._authorizer.conversation(caller, kind, other)
         if permanently:
             await self._store.removal.remove_conversation(conversation)
+            self._delivery.conversation_removed(caller, conversation)
         else:
             last = await self._store.conversations.last_message_id(conversation)
             await self._store.read_state.clear(conversation, caller.uid, last)
+            self._delivery.own_list(caller, "removed", conversation)
         return conversation
 
     async def pin(self, caller: Caller, kind: str, other: str, *, pinned: bool) -> ConversationView:

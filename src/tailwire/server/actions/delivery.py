@@ -19,7 +19,7 @@ from tailwire.server.ports.broker import (
     group_subject,
     user_subject,
 )
-from tailwire.server.ports.conversations import id_of
+from tailwire.server.ports.conversations import ConversationKey, group_in, id_of, other_in
 from tailwire.server.ports.file_urls import address, with_address
 from tailwire.server.ports.records import MessageRow
 from tailwire.wire.frames import FrameType
@@ -126,6 +126,38 @@ class Delivery:
         """Publish to the caller's other devices that they pinned or unpinned a conversation."""
         body = encode({"action": action, "conversation": msgspec.Raw(json)})
         self._to_own_devices(FrameType.CONVERSATION_PIN, caller, body)
+
+    def own_list(self, caller: Caller, action: str, conversation: ConversationKey | None = None) -> None:
+        """Publish to the caller's other devices a change of their conversations that no other frame reports.
+
+        Args:
+            action: `changed` or `removed`; `blocks` without a conversation.
+            conversation: its key.
+        """
+        guid = group_in(conversation) if conversation else ""
+        other = guid or (other_in(conversation, caller.uid) if conversation else "")
+        kind = "group" if guid else "user" if other else ""
+        self._list_change(caller, user_subject(caller.uid), action, kind, other)
+
+    def conversation_removed(self, caller: Caller, conversation: ConversationKey) -> None:
+        """Publish to all participants that a conversation was removed with its messages."""
+        guid = group_in(conversation)
+        if guid:
+            self._list_change(caller, group_subject(guid), "removed", "group", guid)
+            return
+        other = other_in(conversation, caller.uid)
+        for uid, shown in dict.fromkeys(((caller.uid, other), (other, caller.uid))):
+            self._list_change(caller, user_subject(uid), "removed", "user", shown)
+
+    def group_changed(self, caller: Caller, guid: str, group: dict[str, Any] | None) -> None:
+        """Publish to the members of a group its new state without memberships, or None: the group was deleted."""
+        action = "groupRemoved" if group is None else "group"
+        self._list_change(caller, group_subject(guid), action, "group", guid, group=group)
+
+    def _list_change(self, caller: Caller, subject: str, action: str, kind: str, other: str, **more: Any) -> None:
+        body = {"action": action, "conversationType": kind, "conversationWith": other, **more}
+        frame = self._frame(FrameType.CONVERSATION_LIST, caller.uid, caller.device, other, kind, encode(body))
+        self._broker.publish(subject, FramePublication(frame, caller.device, feature="lists"))
 
     def _to_own_devices(self, kind: FrameType, caller: Caller, body: bytes) -> None:
         frame = self._frame(kind, caller.uid, caller.device, caller.uid, "user", body)

@@ -180,6 +180,7 @@ class Groups:
         if change.owner and caller.system:
             await self.transfer(caller, guid, change.owner)
             row = (await self._store.groups.get(row.guid)) or row
+        self._delivery.group_changed(caller, row.guid, group_payload(GroupView(row)))
         return GroupView(row, member)
 
     def _columns(self, caller: Caller, change: GroupChange) -> dict[str, object]:
@@ -210,7 +211,9 @@ class Groups:
         def events(standing: GroupStanding) -> tuple[Event, ...]:
             return (Event("group_deleted", encode({"group": group_payload(GroupView(standing.group))})),)
 
-        for uid in await self._store.removal.remove_group(act, events):
+        members = await self._store.removal.remove_group(act, events)
+        self._delivery.group_changed(caller, act.guid, None)
+        for uid in members:
             self._delivery.membership(uid, act.guid, joined=False)
         return act.guid
 

@@ -146,4 +146,5 @@ class Receipts:
         if row.conversation_id != conversation:
             raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"messageId": "This message is not in this conversation."})
         await self._store.read_state.unmark(conversation, caller.uid, row.id if caller.key else row.id - 1)
+        self._delivery.own_list(caller, "changed", conversation)
         return row.id

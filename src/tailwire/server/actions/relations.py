@@ -28,6 +28,7 @@ class Relations:
         self._store = services.store
         self._directory = services.directory
         self._authorizer = services.authorizer
+        self._delivery = services.delivery
         self._world = services.world
         self._lengths = services.lengths
         self._max_friends = max_friends
@@ -59,6 +60,7 @@ class Relations:
                 await self._store.blocks.remove(caller.uid, list(done), [event])
             else:
                 await self._store.blocks.add(caller.uid, list(done), self._world.seconds(), [event])
+            self._delivery.own_list(caller, "blocks")
         return outcome
 
     async def blocked(

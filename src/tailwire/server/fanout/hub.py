@@ -88,6 +88,7 @@ class Hub:
         self._by_subject: dict[str, dict[Subscriber, None]] = {}
         self.users_online = 0
         self._pending: list[tuple[str, list[_EncodedFrame]]] = []
+        self._choosing: set[str] = set()  # subjects with a pending frame that not every socket receives
         self._encoded: _EncodedFrame | None = None
         self._lingering: dict[str, float] = {}  # uid: until when the user counts as online without a socket
         # Sockets whose groups are being read: the groups that they left meanwhile, which the list read may still have.
@@ -205,6 +206,8 @@ class Hub:
     def _queue_frame(self, subject: str, publication: FramePublication) -> None:
         if not self._pending:
             self._schedule(self.flush)
+        if publication.audience is not None or publication.feature:
+            self._choosing.add(subject)
         frame = self._encoded
         if frame is None or frame.publication is not publication:
             frame = self._encoded = _EncodedFrame(publication)  # published once per subject, encoded once
@@ -237,20 +240,20 @@ class Hub:
         client that lost its connection can catch up from the last id that it received.
         """
         pending, self._pending = self._pending, []
+        choosing, self._choosing = self._choosing, set()
         self._encoded = None
         for subject, frames in pending:
             sockets = self._by_subject.get(subject)
             if sockets:
-                self._write_all(subject, sockets, frames)
+                self._write_all(sockets, frames, chosen_only=subject in choosing)
 
-    def _write_all(self, subject: str, sockets: dict[Subscriber, None], frames: list[_EncodedFrame]) -> None:
+    def _write_all(self, sockets: dict[Subscriber, None], frames: list[_EncodedFrame], *, chosen_only: bool) -> None:
         whole = frames[0].data if len(frames) == 1 else b"".join([f.data for f in frames])
         linked = b""
         excluded = {f.publication.not_to for f in frames if f.publication.not_to}
-        by_role = subject == PRESENCE
         written = 0
         for socket in list(sockets):
-            if not (socket.slow or by_role or socket.device in excluded):
+            if not (socket.slow or chosen_only or socket.device in excluded):
                 if socket.chained:
                     linked = linked or b"".join([f.linked for f in frames])
                     socket.write(linked)
@@ -273,7 +276,7 @@ class Hub:
             if p.droppable and not droppable:
                 self._metrics.frames_dropped += 1
                 continue
-            if p.audience and not _is_in(p.audience, socket):
+            if (p.feature and p.feature not in socket.features) or (p.audience and not _is_in(p.audience, socket)):
                 continue
             chosen.append(frame.for_socket(socket.chained))
         if chosen:

@@ -40,6 +40,7 @@ class FramePublication:
         droppable: True for typing and presence, which a slow socket can do without.
         before: the id of the preceding message in the conversation (feature `chain`); 0 if there is none.
         audience: for presence only: which subscribers receive it.
+        feature: the feature that a socket needs to receive the frame; "" for none.
     """
 
     payload: bytes
@@ -47,6 +48,7 @@ class FramePublication:
     droppable: bool = False
     before: int = 0
     audience: PresenceAudience | None = None
+    feature: str = ""
 
 
 @dataclass(frozen=True, slots=True)

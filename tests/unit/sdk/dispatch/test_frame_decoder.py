@@ -64,6 +64,30 @@ def test_pins_become_events():
     assert not conversation.pinned
 
 
+def test_changes_of_the_conversation_list_become_events(caplog):
+    taken = Taken()
+    of_group = {"conversationType": "group", "conversationWith": "team"}
+    taken.take(type="conversation_list", body={"action": "group", **of_group, "group": {"guid": "team", "name": "T"}})
+    taken.take(type="conversation_list", body={"action": "groupRemoved", **of_group})
+    taken.take(type="conversation_list", body={"action": "blocks", "conversationType": "", "conversationWith": ""})
+    assert [(e.change, e.conversation_type, e.conversation_with) for e in taken.events] == [
+        ("group", "group", "team"), ("groupRemoved", "group", "team"), ("blocks", "", ""),
+    ]  # fmt: skip
+    assert [e.group and e.group.name for e in taken.events] == ["T", None, None]
+    assert caplog.text == ""
+    for body in (
+        {"action": "of the future"},
+        {"action": []},
+        {"action": "group"},
+        {"action": "group", "group": 3},
+        5,
+        {},
+    ):
+        taken.take(type="conversation_list", body=body)
+    assert len(taken.events) == 3
+    assert caplog.text.count("cannot be read") == 6
+
+
 def test_frames_of_this_device_are_dropped_except_those_addressed_to_it(caplog):
     taken = Taken()
     taken.take(**{**PIN, "deviceId": DEVICE})

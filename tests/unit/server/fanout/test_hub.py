@@ -234,5 +234,23 @@ def test_presence_for_a_feature_reaches_only_sockets_with_it():
     assert (plain.written, ours.written) == ([], [text_frame(b"away")])
 
 
+def test_frame_for_a_feature_reaches_only_sockets_with_it_and_others_reach_all_in_order():
+    t = Turn()
+    plain, ours, slow = Sock("a"), Sock("b"), Sock("c")
+    ours.features = slow.features = frozenset({"lists"})
+    slow.slow = True
+    for s in (plain, ours, slow):
+        t.hub.add(s)
+        t.hub.join_groups(s, ["g"])
+    for frame, feature in ((b"1", ""), (b"2", "lists"), (b"3", "")):
+        t.broker.publish(group_subject("g"), FramePublication(frame, feature=feature))
+    t.end()
+    whole, some = (b"".join(map(text_frame, frames)) for frames in ((b"1", b"2", b"3"), (b"1", b"3")))
+    assert (plain.written, ours.written, slow.written) == ([some], [whole], [whole])
+    t.broker.publish(group_subject("g"), FramePublication(b"4"))
+    t.end()
+    assert [s.written[1:] for s in (plain, ours, slow)] == [[text_frame(b"4")]] * 3
+
+
 def test_every_type_of_publication_has_a_handler():
     assert set(Turn().hub._handlers) == set(get_args(Publication))

@@ -18,7 +18,7 @@ from tailwire.wire.frames import FrameType
 RECEIVED = {FrameType.AUTH, FrameType.TYPING, FrameType.RECEIPTS, FrameType.TRANSIENT, FrameType.APP_STATE}
 SENT = {
     FrameType.AUTH, FrameType.MESSAGE, FrameType.TYPING, FrameType.RECEIPTS, FrameType.PRESENCE, FrameType.TRANSIENT,
-    FrameType.REACTION, FrameType.PIN, FrameType.SAVE, FrameType.CONVERSATION_PIN, FrameType.SERVER,
+    FrameType.REACTION, FrameType.PIN, FrameType.SAVE, FrameType.CONVERSATION_PIN, FrameType.CONVERSATION_LIST, FrameType.SERVER,
 }  # fmt: skip
 
 
@@ -59,6 +59,7 @@ def test_the_server_sends_these_frames():
     delivery.pin(caller, row, "pinned", b"{}")
     delivery.save(caller, "saved", b"{}")
     delivery.conversation_pin(caller, "pinned", b"{}")
+    delivery.own_list(caller, "blocks")
     delivery.presence("alice", "default", {}, frozenset(), frozenset())
     own = {type_of(server_frame({})), type_of(auth_result("app", "device", "alice", {}))}
     assert broker.types | own == SENT
