@@ -226,13 +226,13 @@ class Scene:
         together: int,
         statuses: frozenset[int] = ACCEPTED,
         *,
-        anew: bool = False,
+        reconnect: bool = False,
     ) -> Iterator[None]:
         """Send requests, some concurrently, each as soon as the response to the one before has arrived.
 
         Args:
             statuses: the permitted statuses. At any other the load ends, and so does the measurement.
-            anew: use a new connection for each request, as apps do that are opened.
+            reconnect: use a new connection for each request, as apps do that are opened.
         """
         poll = select.epoll()
         connections: dict[int, tuple[socket.socket, bytes]] = {}
@@ -256,9 +256,9 @@ class Scene:
                 if raw.whole_answer(data):
                     if int(data[9:12]) not in statuses:
                         raise RuntimeError(data[:1000])
-                    if anew:
+                    if reconnect:
                         s.close()
-                    ask(connect() if anew else s)
+                    ask(connect() if reconnect else s)
             yield
 
     def lists(self, tokens: list[str], paths: list[str]) -> Callable[[], bytes]:

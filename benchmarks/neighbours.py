@@ -165,7 +165,7 @@ def _lists(scene: Scene) -> dict[str, list[float]]:
             scene.server, scene.post, lambda: scene.requests(scene.lists([searcher], searches), 8, BOUNDED | {400})
         ),
         f"{READERS} users at a time open their list of conversations, {UNREAD_MESSAGES:,} messages unread": latencies(
-            scene.server, scene.post, lambda: scene.requests(listed, READERS, anew=True)
+            scene.server, scene.post, lambda: scene.requests(listed, READERS, reconnect=True)
         ),
     }
 

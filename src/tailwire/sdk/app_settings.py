@@ -12,6 +12,8 @@ from tailwire.sdk.connection.timings import Timings
 from tailwire.sdk.io.proxies import check_library, parse_proxy
 from tailwire.wire.constants import PresenceSubscription
 
+_FORM = "use [http[s]://]name[:port][/path]"
+
 
 @dataclass(frozen=True, slots=True)
 class AppSettings:
@@ -65,10 +67,13 @@ class AppSettings:
                 raise ValueError("set a region (us, eu, in) or override the client host")
             return f"https://{app_id}.apiclient-{self.region}.cometchat.io/v3"
         host = self.client_host if "://" in self.client_host else f"https://{self.client_host}"
-        parts = urlsplit(host)
+        try:
+            parts = urlsplit(host)
+            _ = parts.port  # raises ValueError when the port is invalid
+        except ValueError as e:
+            raise ValueError(f"{self.client_host!r} is not a client host: {e}; {_FORM}") from e
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{self.client_host!r} is not a host: use [http[s]://]name[:port][/path]")
-        _ = parts.port  # raises ValueError when the port is invalid
+            raise ValueError(f"{self.client_host!r} is not a client host: {_FORM}")
         return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v3'}"
 
     def check_proxy(self) -> None:

@@ -11,6 +11,7 @@ from typing import TypeVar
 from tailwire.server.auth.secrets import hash_password, same_password
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
+from tailwire.server.thread_priority import lower_priority
 
 T = TypeVar("T")
 
@@ -24,7 +25,7 @@ class Passwords:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="tailwire-passwords")
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="tailwire-passwords", initializer=lower_priority)
         self._pending_by_user: Counter[str] = Counter()
         self._pending = 0
 

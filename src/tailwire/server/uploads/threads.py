@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+
+from tailwire.server.thread_priority import lower_priority
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ class Threads:
     """
 
     def __init__(self, name: str, count: int, max_pending: int = 0, *, low_priority: bool = False) -> None:
-        initializer = _lower_priority if low_priority else None
+        initializer = lower_priority if low_priority else None
         self._pool = ThreadPoolExecutor(count, thread_name_prefix=f"tailwire-{name}", initializer=initializer)
         self._max_pending = max_pending
         self._pending = 0
@@ -54,8 +54,3 @@ class Threads:
     def close(self) -> None:
         """Accept no more calls. Calls that have started run to their end."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _lower_priority() -> None:
-    if hasattr(os, "setpriority") and os.uname().sysname == "Linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)

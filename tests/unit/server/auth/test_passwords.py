@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 
 import pytest
@@ -19,6 +21,17 @@ async def test_a_hashed_password_is_verified():
     assert "secret" not in stored
     assert await passwords.same("bob", "secret", stored)
     assert not await passwords.same("bob", "wrong", stored)
+    passwords.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
+async def test_hashing_yields_to_the_event_loop(monkeypatch):
+    def niceness(*_: object) -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    monkeypatch.setattr(module, "same_password", niceness)
+    passwords = Passwords(World())
+    assert await passwords.same("alice", "", "") > niceness()
     passwords.close()
 
 
