@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Iterator
 
@@ -9,6 +10,8 @@ import pytest
 
 from between import Authority, HttpProxy, Listener, SocksProxy, TlsFront, head_of, pipe
 from tailwire import AppSettingsBuilder, ChatClient, CometChatException, MemorySessionStore, TextMessage
+from tailwire.admin import Admin
+from tailwire.cli.main import main
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.io.tls import default_context
 from tailwire.testing.embedded import EmbeddedServer
@@ -217,6 +220,40 @@ async def test_certificate_errors_are_reported_for_the_connection(server, certif
                 await chat.connect()
             words = CERTIFICATES[cause]
             assert f"{words[0].lower()}{words[1:]}" in chat.connection.explain()
+
+
+@pytest.mark.parametrize("cause", CERTIFICATES)
+async def test_certificate_errors_are_reported_to_backends_and_by_doctor(server, certificates, cause, capsys):
+    servers, authority = certificates
+    async with TlsFront(server.port, servers[cause]) as front:
+        url = f"https://localhost:{front.port}"
+        settings = AppSettingsBuilder().override_client_host(url).certificate_authority(authority.file).build()
+        async with Admin(server.app_id, settings, server.api_key) as admin:
+            with pytest.raises(CometChatException) as caught:
+                await admin.users.get("alice")
+        assert await asyncio.to_thread(main, ["doctor", url, "--ca", str(authority.file)]) == 1
+    words = CERTIFICATES[cause]
+    assert (caught.value.cause, caught.value.message.startswith(words)) == (cause, True)
+    assert f"settings: {words[0].lower()}{words[1:]}" in capsys.readouterr().out
+
+
+# `tailwire doctor` behind a proxy.
+
+
+async def test_doctor_uses_the_proxy_of_the_environment(server, monkeypatch, capsys):
+    async with HttpProxy() as proxy:
+        monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{proxy.port}")
+        assert await asyncio.to_thread(main, ["doctor", server.url]) == 0
+        assert websockets_asked(proxy) == 1
+    shown = capsys.readouterr().out
+    assert f"through the proxy http://127.0.0.1:{proxy.port}" in shown
+    assert shown.count("ok ") == 4
+
+
+async def test_doctor_reports_a_proxy_that_cannot_be_used(server, monkeypatch, capsys):
+    monkeypatch.setenv("ALL_PROXY", "gopher://proxy:1")
+    assert await asyncio.to_thread(main, ["doctor", server.url]) == 1
+    assert "ALL_PROXY: the proxy's scheme 'gopher' is unknown" in capsys.readouterr().out
 
 
 # TLS sessions.

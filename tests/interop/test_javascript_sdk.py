@@ -702,6 +702,23 @@ async def test_reloaded_page_receives_events(cast):
         await pa.hears("onTextMessageReceived")
 
 
+@pytest.mark.timeout(300)
+async def test_page_that_only_listens_stays_connected(cast):
+    """A message each 5 s, for longer than the server lets a silent socket live."""
+    async with cast:
+        alice, bob = cast.user("alice"), cast.user("bob")
+        pa, bp = await cast.page(alice), await cast.python(bob)
+        await bp.say(alice, "first")
+        await pa.hears("onTextMessageReceived")
+        pa.heard.clear()
+        for n in range(18):
+            await bp.say(alice, f"listen {n}")
+            await asyncio.sleep(5)
+        await pa.hears("onTextMessageReceived", lambda m: m["text"] == "listen 17")
+        assert len(pa.all("onTextMessageReceived")) == 18
+        assert not pa.all("disconnected")
+
+
 async def test_manual_mode(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")

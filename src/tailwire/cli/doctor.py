@@ -15,6 +15,7 @@ from tailwire.sdk.connection.explain import describe
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.io.failures import AttemptError, cause_of_error
 from tailwire.sdk.io.http import Http
+from tailwire.sdk.io.proxies import UnusableProxy, proxy_for
 from tailwire.sdk.io.world import Identity, World
 from tailwire.wire.close_codes import CloseCode
 from tailwire.wire.frames import CLIENT_HEADER
@@ -53,7 +54,7 @@ class _Failed(Exception):
 
 
 def doctor(url: str, *, app_id: str = "", auth_key: str = "", ca: str = "") -> int:
-    """Test name lookup, TCP, TLS, settings, WebSocket, app id and auth key.
+    """Test name lookup, TCP, TLS, settings, WebSocket, app id and auth key, through the proxy that an app would use.
 
     Args:
         url: `http[s]://name[:port][/path]`; https if it has no scheme.
@@ -118,6 +119,10 @@ async def _examine(url: str, app_id: str, auth_key: str, ca: str) -> int:
         raise _Failed(f"{ca} has no readable certificates: {e}") from e
     http = Http(world, base, Identity(app_id, "DOCTOR"), tls)
     try:
+        proxy = await proxy_for(base, None)
+        if proxy is not None:
+            print(f"  through the proxy {proxy.name}, which looks the server's name up")
+            host, port = proxy.host, proxy.port
         async with _step("name lookup") as seen:
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
             seen.append(", ".join(dict.fromkeys(str(one[4][0]) for one in found)))
@@ -136,6 +141,8 @@ async def _examine(url: str, app_id: str, auth_key: str, ca: str) -> int:
             async with _step("app id and auth key") as seen:
                 await _try_key(http, auth_key)
                 seen.append(f"accepted by the server of {app_id}")
+    except UnusableProxy as e:
+        raise _Failed(f"proxy: {e}", _ADVICE[Cause.PROXY_REFUSED]) from e
     finally:
         await http.close()
     print("all steps succeeded")

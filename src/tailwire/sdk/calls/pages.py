@@ -50,7 +50,7 @@ class UnreadablePages:
             raise failure("ERR_BAD_ERROR_RESPONSE", details)
 
     def clear(self) -> None:
-        """Begin anew, after a page with a readable entry."""
+        """Begin again, after a page with a readable entry."""
         self._seen = 0
 
 

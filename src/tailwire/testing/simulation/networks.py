@@ -21,7 +21,9 @@ LINE_SHAPES: tuple[tuple[float, ...], ...] = (
     (60_000, 60_000, 0.5, 0.6),
     (60_000, 60_000, 0.5, 1.6),
 )
-"""Up and down in bytes per second, queue in seconds, latency each way in seconds; 1 if a proxy acknowledges it."""
+"""Up and down in bytes per second, queue in seconds, latency each way in seconds.
+
+A fifth number: a proxy acknowledges what waits in the queue."""
 PORTALS = ("redirect", "page", "511", "broken gzip", "json")
 PROXIES: tuple[list[Any], ...] = (
     ["refuse", 426], ["refuse", 403], ["refuse", 200], ["busy"], ["hold", 1.0], ["hold", 5.0],
