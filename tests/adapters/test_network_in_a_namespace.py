@@ -147,7 +147,7 @@ async def test_bus_without_network_manager(monkeypatch, kernel):
             assert await watch.settled() == {"network"}
 
 
-async def test_client_with_its_own_thread(monkeypatch, kernel):
+async def test_a_client_with_its_own_thread_is_told_of_the_network(monkeypatch, kernel):
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
     kernel["ways"] = netlink.Reachability(frozenset(), frozenset())
     chat = RecordingThreadClient()

@@ -289,7 +289,7 @@ async def test_receipts_and_typing(stage: Stage):
     await bob.chat.start_typing("alice")  # no gap is reported
 
 
-async def test_groups(stage: Stage):
+async def test_joining_leaving_and_changing_groups(stage: Stage):
     alice, bob, carol = await stage.enter("alice"), await stage.enter("bob"), await stage.enter("carol")
     await alice.chat.create_group(Group("open", "Open"))
     await alice.chat.create_group(Group("safe", "Safe", type="password", password="sesame"))

@@ -53,7 +53,7 @@ def group_requests(uid: str) -> dict[str, list[tuple[str, str, dict]]]:
 
 
 @pytest.mark.parametrize("operation", list(permissions._GROUPS))
-async def test_groups(stage, operation):
+async def test_each_cell_of_the_table_of_groups_holds_over_http(stage, operation):
     async with Rest(stage) as rest:
         await rest.user("own", "pat", "mod", "ann", "pat2", "mod2", "ann2", "ban", "str", "new")
         for role, code in permissions._GROUPS[operation].items():
@@ -108,7 +108,7 @@ MESSAGE_REQUESTS = {
 
 
 @pytest.mark.parametrize("operation", list(permissions._MESSAGES))
-async def test_messages(stage, operation):
+async def test_each_cell_of_the_table_of_messages_holds_over_http(stage, operation):
     async with Rest(stage) as rest:
         await rest.user("own", "pat", "mod", "ann", "pat2", "mod2", "ann2", "ban", "str")
         await make_group(rest)
@@ -152,7 +152,7 @@ def _none(more: dict, message_id: str) -> dict:
 
 
 @pytest.mark.parametrize("operation", list(permissions._USERS))
-async def test_users(stage, operation):
+async def test_each_cell_of_the_table_of_users_holds_over_http(stage, operation):
     async with Rest(stage) as rest:
         for role, code in permissions._USERS[operation].items():
             me, other = f"me-{role}", "me-self" if role == "self" else f"other-{role}"
@@ -210,7 +210,7 @@ KEY_REQUESTS = {
 
 
 @pytest.mark.parametrize("operation", list(permissions._KEYS))
-async def test_keys(stage, operation):
+async def test_each_cell_of_the_table_of_keys_holds_over_http(stage, operation):
     async with Rest(stage) as rest:
         method, path, more = KEY_REQUESTS[operation]
         for role, code in permissions._KEYS[operation].items():

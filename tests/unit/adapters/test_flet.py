@@ -30,7 +30,7 @@ class Page:
             self.on_app_lifecycle_state_change(SimpleNamespace(state=Life[word]))
 
 
-def test_lifecycle_states():
+def test_a_hidden_or_detached_page_is_in_the_background():
     client, page = RecordingClient(), Page()
     watch = watch_flet(client, page)
     assert page.updated == 1

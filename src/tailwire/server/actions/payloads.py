@@ -12,6 +12,7 @@ import msgspec
 
 from tailwire.server.actions.raw_json import decode_object
 from tailwire.server.actions.views import (
+    NO_BLOCKS,
     Blocks,
     ConversationView,
     GroupView,
@@ -37,7 +38,7 @@ def without_none(pairs: Mapping[str, Any]) -> dict[str, Any]:
 def user_payload(shown: UserView) -> dict[str, Any]:
     """Return a user."""
     u = shown.row
-    return without_none(
+    fields = without_none(
         {
             "uid": u.uid,
             "name": u.name,
@@ -52,10 +53,11 @@ def user_payload(shown: UserView) -> dict[str, Any]:
             "updatedAt": u.updated_at or None,
             "deactivatedAt": u.deactivated_at or None,
             "tags": stored(u.tags),
-            "conversationId": shown.conversation_id,
-            **block_flags(shown.blocks),
         }
     )
+    if shown.conversation_id is not None:
+        fields["conversationId"] = shown.conversation_id
+    return fields if shown.blocks is NO_BLOCKS else fields | block_flags(shown.blocks)
 
 
 def block_flags(blocks: Blocks) -> dict[str, Any]:
@@ -91,10 +93,11 @@ def group_payload(shown: GroupView) -> dict[str, Any]:
         "createdAt": g.created_at,
         "updatedAt": g.updated_at or None,
         "updatedBy": g.updated_by,
-        "isBanned": shown.banned or None,
     }
     if member is not None:
         pairs |= {"scope": member.scope, "joinedAt": member.joined_at}
+    elif shown.banned:
+        pairs["isBanned"] = True
     return without_none(pairs)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.raw_json import encode
@@ -81,7 +80,7 @@ class Relations:
         for uid, mine, theirs in rows:
             row = await self._store.users.get(uid)
             if row is not None:
-                listed.append(replace(await self._directory.view(row, caller.reader), blocks=Blocks(mine, theirs)))
+                listed.append((await self._directory.view(row, caller.reader))._replace(blocks=Blocks(mine, theirs)))
         return listed, total
 
     # Friends.

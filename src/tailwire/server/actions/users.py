@@ -109,8 +109,7 @@ class Users:
         if caller.system:
             return shown
         blocks = await self._store.blocks.with_users(caller.uid, [row.uid])
-        return replace(
-            shown,
+        return shown._replace(
             blocks=Blocks(*blocks.get(row.uid, ())),
             conversation_id=conversation_of(caller.uid, row.uid, "user"),
         )
@@ -137,7 +136,7 @@ class Users:
         listed = [await self._directory.view(row, caller.reader) for row in rows]
         if not caller.system:
             blocks = await self._store.blocks.with_users(caller.uid, [row.uid for row in rows])
-            listed = [replace(shown, blocks=Blocks(*blocks.get(shown.row.uid, ()))) for shown in listed]
+            listed = [shown._replace(blocks=Blocks(*blocks.get(shown.row.uid, ()))) for shown in listed]
         return listed, total
 
     async def update(self, uid: str, change: UserChange, *, own: bool = False) -> UserView:

@@ -25,9 +25,8 @@ class Blocks(NamedTuple):
 NO_BLOCKS = Blocks()
 
 
-@dataclass(frozen=True, slots=True)
-class UserView:
-    """A user.
+class UserView(NamedTuple):
+    """A user. A tuple, because one is made for each entry of a list.
 
     Attributes:
         online: whether they have a socket; False if the reader may not know.
@@ -70,9 +69,8 @@ class BanView:
     user: UserView | None
 
 
-@dataclass(frozen=True, slots=True)
-class GroupView:
-    """A group.
+class GroupView(NamedTuple):
+    """A group. A tuple, because one is made for each message to a group.
 
     Attributes:
         member: the reader's membership, if any.

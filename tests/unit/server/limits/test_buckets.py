@@ -20,7 +20,7 @@ def test_a_bucket_empties_and_fills():
     assert [b.take("a") for _ in range(4)] == [0, 0, 0, 0]
 
 
-def test_no_limit():
+def test_without_a_limit_nothing_waits():
     assert all(Buckets(0, 1, lambda: 0.0).take("a") == 0 for _ in range(1000))
 
 

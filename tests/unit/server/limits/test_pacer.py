@@ -34,5 +34,5 @@ def test_rejected_caller_does_not_consume_a_slot():
     assert pacer.delay() is None
 
 
-def test_no_limit():
+def test_without_a_limit_nothing_waits():
     assert [Pacer(0, 3, Clock()).delay() for _ in range(1000)] == [0.0] * 1000
