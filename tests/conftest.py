@@ -1,4 +1,4 @@
-"""Run async tests, provide stages, and sort the tests: fast ones first."""
+"""Run async tests, provide stages, sort the tests, and keep temporary files in memory."""
 
 from __future__ import annotations
 
@@ -94,8 +94,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort the tests: fast ones first."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Sort the tests: fast ones first, so that a failure is seen soon.
+
+    With several workers the slow ones come first: at the end, one worker would run them while the others have nothing.
+    """
     order = [
         "unit",
         "explore",
@@ -118,4 +121,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(item.config.rootpath / "tests").parts[0]
         return (1 if item.get_closest_marker("slow") else 0, order.index(folder) if folder in order else len(order))
 
-    items.sort(key=rank)
+    items.sort(key=rank, reverse=hasattr(config, "workerinput"))

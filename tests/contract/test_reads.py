@@ -145,6 +145,15 @@ async def test_mentions_in_an_older_database_are_counted(path):
     await store.close()
 
 
+@pytest.mark.virtual
+async def test_reads_on_a_virtual_loop_take_no_time_however_busy_the_machine_is(path, monkeypatch):
+    monkeypatch.setattr(readers, "STEPS_PER_CHECK", 1000)
+    store = await SqliteStore.open(path, World(), read_deadline=1e-9)
+    count = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT count(*) FROM n"
+    assert await store.database.readers.read(lambda c: c.execute(count).fetchone()) == (20000,)
+    await store.close()
+
+
 async def test_read_beyond_the_deadline_is_refused_with_advice(path, monkeypatch):
     monkeypatch.setattr(readers, "STEPS_PER_CHECK", 1000)
     store = await SqliteStore.open(path, World(), read_deadline=1e-9)

@@ -359,7 +359,7 @@ PLANTED_FAULTS: dict[Plant, int] = {
     _retries_use_a_new_muid: 2,
     _sends_are_concurrent: 1,
     _response_before_commit: 1,
-    _muid_is_stored_twice: 7,
+    _muid_is_stored_twice: 6,
     _live_messages_overtake_catch_up: 0,
     _full_queue_drops: 1,
     _auto_mode_keeps_its_socket_in_the_background: 0,

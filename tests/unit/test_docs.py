@@ -6,6 +6,8 @@ import dataclasses
 import re
 from pathlib import Path
 
+import pytest
+
 import documented
 import evidence
 import make_api_reference
@@ -47,6 +49,7 @@ def test_the_documented_constants_have_their_values():
         assert {str(v) for v in getattr(tailwire, ours)} - {"away"} == set(values.split()), ours  # away is our own
 
 
+@pytest.mark.slow
 def test_the_reference_is_current_and_each_row_has_its_test():
     for path, text in make_reference.pages().items():
         assert path.read_text(encoding="utf-8") == text, "run `make reference`"
@@ -55,6 +58,7 @@ def test_the_reference_is_current_and_each_row_has_its_test():
             assert name in evidence.tests(), name
 
 
+@pytest.mark.slow
 def test_the_api_reference_is_current_and_has_every_public_name():
     pages = make_api_reference.pages()
     for path, text in pages.items():

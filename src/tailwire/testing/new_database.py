@@ -1,4 +1,4 @@
-"""Puts a new database where a test's server looks for one: the migrations run once in a process, not at each start."""
+"""Puts a new database where a server of a test looks for one: migrations run once in a process, not at each start."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from time import perf_counter
 from typing import TypeVar
 
 from tailwire.server.ports.current_caller import current_caller
@@ -45,12 +44,14 @@ class Readers:
     """
 
     def __init__(self, connect: Callable[[], sqlite3.Connection], deadline: float) -> None:
+        # Not the processor's clock: on a virtual loop a run would depend on how busy the machine is.
+        self._clock = clock = asyncio.get_running_loop().time
         self._deadline = deadline
         self._executor = ThreadPoolExecutor(READ_TURNS + MAX_LONG_READS, thread_name_prefix="tailwire-reader")
-        self._all = [_Reader(connect()) for _ in range(READ_TURNS + MAX_LONG_READS)]
+        self._all = [_Reader(connect(), clock) for _ in range(READ_TURNS + MAX_LONG_READS)]
         self._long = 0
         self._idle = list(self._all)
-        self._queue = ReadQueue(READ_TURNS, MAX_WAITING_OF_ONE, MAX_WAITING, perf_counter)
+        self._queue = ReadQueue(READ_TURNS, MAX_WAITING_OF_ONE, MAX_WAITING, clock)
         self._closed = False
 
     async def read(self, job: Job[T]) -> T:
@@ -61,7 +62,7 @@ class Readers:
         """
         who = current_caller.get()
         await self._queue.take(who)
-        begun = perf_counter()
+        begun = self._clock()
         if self._closed:
             self._queue.give(who, 0.0)
             raise Refused("ERR_UNAVAILABLE", retry_after=1.0)
@@ -73,7 +74,7 @@ class Readers:
             timer.cancel()
             self._idle.append(reader)
             self._long -= reader.long
-            self._queue.give(who, perf_counter() - begun, passed_on=reader.long)
+            self._queue.give(who, self._clock() - begun, passed_on=reader.long)
             reader.long = False
 
         # A caller that is cancelled returns the turn only when the thread is done.
@@ -105,18 +106,19 @@ class Readers:
 class _Reader:
     # A connection that is used by one thread at a time.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float]) -> None:
         self.connection = connection
+        self._clock = clock
         self.interrupted = False
         self.long = False
         self._until = 0.0
         connection.set_progress_handler(self._check, STEPS_PER_CHECK)
 
     def _check(self) -> bool:
-        return self.interrupted or perf_counter() > self._until
+        return self.interrupted or self._clock() > self._until
 
     def run(self, job: Job[T], deadline: float) -> T:
-        self._until = perf_counter() + deadline
+        self._until = self._clock() + deadline
         try:
             self.connection.execute("BEGIN")
             try:
