@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tailwire.server.store.postgres.store import PostgresStore
 
 from tailwire.server.ports.world import World
+from tailwire.server.store.postgres.store import PostgresStore
 from tailwire.server.store.sqlite import SqliteStore
 
 OpenStore = Callable[..., Awaitable[Any]]

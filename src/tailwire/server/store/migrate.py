@@ -19,6 +19,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 BEFORE_POSTGRES = "0007"
+OLDEST_POSTGRES = 14
+_PROPERTIES = """SELECT CAST(current_setting('server_version_num') AS INTEGER), current_setting('server_encoding'),
+'B' < 'a' AND 'a' < 'á' AND 'z' < 'á', lower('É')"""
 _LOCK = 7308896  # so that one of several processes that start migrates, and the others wait
 
 
@@ -31,6 +34,7 @@ def upgrade(url: str) -> None:
 
     Raises:
         NewerDatabase: its schema version is unknown to this version.
+        UnsuitableDatabase: a PostgreSQL database cannot give the same answers as SQLite.
     """
     if url.startswith("postgresql://"):
         asyncio.run(_upgrade_postgres(url))
@@ -43,6 +47,10 @@ def upgrade(url: str) -> None:
         engine.dispose()
 
 
+class UnsuitableDatabase(OSError):
+    """The database sorts or folds texts differently, or is too old. Nothing was changed."""
+
+
 async def _upgrade_postgres(url: str) -> None:
     import asyncpg
 
@@ -52,11 +60,24 @@ async def _upgrade_postgres(url: str) -> None:
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
+            _check((await connection.execute(text(_PROPERTIES))).one())
             await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
             await connection.commit()
             await connection.run_sync(_upgrade)
     finally:
         await engine.dispose()
+
+
+def _check(properties: Any) -> None:
+    version, encoding, sorts_by_code, lowered = properties
+    if version < OLDEST_POSTGRES * 10_000:
+        raise UnsuitableDatabase(f"PostgreSQL {version // 10_000} is too old: use {OLDEST_POSTGRES} or newer")
+    if encoding != "UTF8" or not sorts_by_code or lowered != "é":
+        raise UnsuitableDatabase(
+            "the database needs the encoding UTF8 and the locale C.UTF-8: create it with CREATE DATABASE … TEMPLATE"
+            " template0 ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C' (PostgreSQL 17 or"
+            " newer), or with LOCALE 'C.UTF-8'"
+        )
 
 
 def _upgrade(connection: Connection) -> None:

@@ -1,0 +1,254 @@
+"""Reads and single writes over the pool: deadlines, turns, lost connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+import asyncpg
+import pytest
+
+from servers.postgres import PostgresServer
+from tailwire.server.ports.current_caller import current_caller
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.store.migrate import UnsuitableDatabase, upgrade
+from tailwire.server.store.postgres import pool
+from tailwire.server.store.postgres.database import CONNECTIONS, LONG_READS, Database
+from tailwire.server.store.postgres.pool import Pool
+
+ADD = "INSERT INTO roles (role, name, created_at, updated_at) VALUES (?, ?, 0, 0)"
+SLEEP = "SELECT pg_sleep(:seconds)"
+
+
+def of(who: str, call: Awaitable[Any]) -> asyncio.Task[Any]:
+    """Run a read as a request of a user."""
+
+    async def ask() -> Any:
+        current_caller.set(who)
+        return await call
+
+    return asyncio.get_running_loop().create_task(ask())
+
+
+async def until(condition) -> None:
+    """Wait for a condition that becomes true in the database, by asking for it."""
+    async with asyncio.timeout(20):
+        while not await condition():
+            pass
+
+
+async def sleepers(watcher) -> int:
+    return await watcher.fetchval("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(%'")
+
+
+async def test_read_beyond_the_deadline_is_refused_with_advice_and_the_connection_is_kept(postgres_url):
+    database = await Database.open(postgres_url, 0.05)
+    for _ in range(CONNECTIONS + 1):
+        for read in (database.one, database.rows, database.long_rows):
+            with pytest.raises(Refused) as caught:
+                await read(SLEEP, {"seconds": 5.0})
+            assert caught.value.code == "ERR_QUERY_TOO_BROAD"
+    with pytest.raises(Refused, match="ERR_QUERY_TOO_BROAD"):
+        await database.page("SELECT count(*) FROM pg_sleep(5)", "SELECT 1", (), ())
+    assert tuple(await database.one("SELECT 1")) == (1,)
+    assert await database.rows("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tailwire reader'") == [
+        (1,)
+    ]
+    await database.close()
+
+
+async def test_page_and_its_number_are_of_the_same_state(postgres_url):
+    database = await Database.open(postgres_url)
+    other = await asyncpg.connect(postgres_url)
+    await database.run(ADD, ("a", "A"))
+    count = "SELECT count(*) FROM roles, pg_advisory_lock(1) AS held"  # waits until the other has added a role
+    await other.execute("SELECT pg_advisory_lock(1)")
+    reading = of("alice", database.page(count, "SELECT role FROM roles ORDER BY role LIMIT ?", (), (10,)))
+    await until(lambda: other.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
+    await other.execute("INSERT INTO roles (role, name, created_at, updated_at) VALUES ('b', 'B', 0, 0)")
+    await other.execute("SELECT pg_advisory_unlock(1)")
+    assert await reading == ([("a",)], 1)
+    assert (await database.page("SELECT count(*) FROM roles", "SELECT role FROM roles ORDER BY role", (), ()))[1] == 2
+    await other.close()
+    await database.close()
+
+
+async def test_run_returns_the_number_of_changed_rows(postgres_url):
+    database = await Database.open(postgres_url)
+    assert await database.run(ADD, ("a", "A")) == 1
+    assert await database.run(f"{ADD} ON CONFLICT DO NOTHING", ("a", "other")) == 0
+    await database.run_many(ADD, [("c", "C"), ("b", "B")])
+    assert await database.run("UPDATE roles SET name = ?", ("x",)) == 3
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await database.run_many(ADD, [("d", "D"), ("a", "A")])
+    assert await database.rows("SELECT role FROM roles ORDER BY role") == [("a",), ("b",), ("c",)]
+    await database.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        await database.run(ADD, ("e", "E"))
+    with pytest.raises(Refused, match="ERR_UNAVAILABLE"):
+        await database.one("SELECT 1")
+
+
+async def test_read_is_repeated_when_its_connection_is_lost(postgres_url):
+    database = await Database.open(postgres_url)
+    watcher = await asyncpg.connect(postgres_url)
+    kill = (
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        " WHERE application_name = 'tailwire reader' AND datname = current_database()"
+    )
+    assert await watcher.fetchval(kill) == 1  # it is idle: the next read finds it broken
+    assert tuple(await database.one("SELECT 1")) == (1,)
+    reading = of("alice", database.long_rows(SLEEP, {"seconds": 0.3}))
+    await until(lambda: sleepers(watcher))
+    assert await watcher.fetchval(kill) >= 1
+    assert len(await reading) == 1
+    await watcher.close()
+    await database.close()
+
+
+async def test_write_whose_answer_is_lost_is_refused_and_not_repeated(postgres_url):
+    database = await Database.open(postgres_url)
+    watcher = await asyncpg.connect(postgres_url)
+    adding = of("alice", database.run("INSERT INTO roles SELECT 'b', 'B', NULL, NULL, NULL, 0, 0 FROM pg_sleep(5)", ()))
+    asking = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO roles SELECT%'"
+    await until(lambda: watcher.fetchval(asking))
+    await watcher.fetchval(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'tailwire reader'"
+    )
+    with pytest.raises(Refused) as caught:
+        await adding
+    assert caught.value.code == "ERR_UNAVAILABLE"
+    assert "Look whether" in caught.value.details
+    assert await watcher.fetchval(asking) == 0
+    assert await database.rows("SELECT role FROM roles") == []
+    await watcher.close()
+    await database.close()
+
+
+async def test_server_that_is_restarted_is_found_again(postgres_url, monkeypatch):
+    server = PostgresServer()
+    try:
+        server.start()
+        url = server.create_database()
+        database = await Database.open(url)
+        await asyncio.to_thread(server.restart, "immediate")
+        assert tuple(await database.one("SELECT 1")) == (1,)
+        await asyncio.to_thread(server.stop, "immediate")
+        monkeypatch.setattr(pool, "UNREACHABLE_SECONDS", 0.0)
+        with pytest.raises(Refused) as caught:
+            await database.one("SELECT 1")
+        assert (caught.value.code, caught.value.retry_after) == ("ERR_UNAVAILABLE", 2.0)
+        await asyncio.to_thread(server.start)
+        assert tuple(await database.one("SELECT 1")) == (1,)
+        await database.close()
+    finally:
+        server.close()
+
+
+async def test_long_reads_of_one_user_leave_turns_and_connections_to_others(postgres_url):
+    database = await Database.open(postgres_url)
+    watcher = await asyncpg.connect(postgres_url)
+    await watcher.execute("SELECT pg_advisory_lock(7)")
+    held = "SELECT pg_advisory_lock_shared(7)"
+    heavy = [of("greedy", database.long_rows(held)) for _ in range(6)]
+    more = [of(f"u{n}", database.long_rows(held)) for n in range(LONG_READS)]
+    waiting = "SELECT count(*) = 4 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    await until(lambda: watcher.fetchval(waiting))
+    assert tuple(await database.one("SELECT 1")) == (1,)  # short reads find a connection
+    await watcher.execute("SELECT pg_advisory_unlock(7)")
+    assert len(await asyncio.gather(*heavy, *more)) == 6 + LONG_READS
+    await watcher.close()
+    await database.close()
+
+
+async def test_one_user_has_one_long_read_at_a_time(postgres_url):
+    database = await Database.open(postgres_url)
+    watcher = await asyncpg.connect(postgres_url)
+    await watcher.execute("SELECT pg_advisory_lock(7)")
+    heavy = [of("greedy", database.long_rows("SELECT pg_advisory_lock_shared(7)")) for _ in range(6)]
+    done = [await of(who, database.long_rows("SELECT 1")) for who in ("alice", "bob", "carol")]
+    assert done == [[(1,)]] * 3
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    await until(lambda: watcher.fetchval(waiting))
+    assert await watcher.fetchval(waiting) == 1
+    await watcher.execute("SELECT pg_advisory_unlock(7)")
+    await asyncio.gather(*heavy)
+    await watcher.close()
+    await database.close()
+
+
+async def test_cancelled_long_read_keeps_its_connection_and_close_ends_it(postgres_url):
+    database = await Database.open(postgres_url)
+    watcher = await asyncpg.connect(postgres_url)
+    backends = "SELECT array_agg(pid) FROM pg_stat_activity WHERE application_name = 'tailwire reader'"
+    (pid,) = await watcher.fetchval(backends)
+    reading = of("alice", database.long_rows(SLEEP, {"seconds": 0.2}))
+    await until(lambda: sleepers(watcher))
+    reading.cancel()
+    assert [row[0] for row in await of("alice", database.long_rows("SELECT pg_backend_pid()"))] == [pid]
+    reading = of("alice", database.long_rows(SLEEP, {"seconds": 4.0}))
+    await until(lambda: sleepers(watcher))
+    await database.close()
+    with pytest.raises((asyncio.CancelledError, Refused)):
+        await reading
+    await watcher.close()
+
+
+async def test_requests_beyond_the_bound_of_the_pool_are_refused(postgres_url):
+    connections = Pool(lambda: asyncpg.connect(postgres_url), 1, 1)
+    first = await connections.take()
+    second = asyncio.ensure_future(connections.take())
+    await asyncio.sleep(0)
+    with pytest.raises(Refused, match="ERR_UNAVAILABLE"):
+        await connections.take()
+    connections.drop(first)
+    again = await second
+    assert again is not first
+    waiting = asyncio.ensure_future(connections.take())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    connections.give(again)
+    assert await connections.take() is again
+    connections.give(again)
+    await connections.close()
+
+
+def test_database_of_another_locale_is_refused_and_unchanged(postgres):
+    postgres.sql(
+        "CREATE DATABASE other_locale TEMPLATE template0 LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C' LOCALE 'C' ENCODING 'UTF8'"
+    )
+    with pytest.raises(UnsuitableDatabase, match="locale"):
+        upgrade(postgres.url("other_locale"))
+    assert postgres.sql("SELECT count(*) FROM pg_class WHERE relname = 'messages'", "other_locale") == "0"
+    postgres.drop_database(postgres.url("other_locale"))
+
+
+def test_migrations_produce_the_schema(postgres, postgres_url):
+    from alembic.autogenerate import compare_metadata
+    from alembic.runtime.migration import MigrationContext
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    from tailwire.server.store.sql.schema import metadata
+
+    own = {"words", "words_until", "processes", "batches", "changes"}  # without a definition in `store.sql.schema`
+
+    def include(name, kind, parents):
+        return (name if kind == "table" else parents.get("table_name")) not in own
+
+    async def compare() -> list[Any]:
+        async def connect(*_: Any, **__: Any) -> Any:
+            return await asyncpg.connect(postgres_url)
+
+        engine = create_async_engine("postgresql+asyncpg://", async_creator=connect)
+        async with engine.connect() as connection:
+            found = await connection.run_sync(
+                lambda c: compare_metadata(MigrationContext.configure(c, opts={"include_name": include}), metadata)
+            )
+        await engine.dispose()
+        return found
+
+    upgrade(postgres_url)
+    assert asyncio.run(compare()) == []
