@@ -146,13 +146,13 @@ async def test_postgres_that_is_away_for_long(live: LiveStage, on_own_postgres: 
     async with Traffic(live) as traffic, Crowd(live.server) as crowd:
         await traffic.until(10)
         await asyncio.to_thread(on_own_postgres.stop, "immediate")
-        await live.server.until_logged("the store cannot write")
+        await live.server.until_logged("the database does not answer")
         await traffic.until_failure()
         assert set(traffic.failures) == {"ERR_UNAVAILABLE"}
         assert (await crowd.http.get("/health")).status_code == 503
         await asyncio.to_thread(on_own_postgres.start)
         await traffic.until(10)
-        await live.server.until_logged("the store writes again")
+        await live.server.until_logged("the database answers again")
         assert (await crowd.http.get("/health")).status_code == 200
         assert traffic.bob.ears.statuses.count(CONNECTED) == 1, "a socket was closed"
     assert not [line for line in live.server.log if "Traceback" in line]

@@ -160,7 +160,7 @@ class PostgresStore:
     @property
     def write_error(self) -> str:
         """Return why the database cannot be written; "" when it can."""
-        return self.lane.errors.current
+        return self.lane.errors.current or self.database.problem
 
     def on_write_failure(self, call: Callable[[], None]) -> None:
         """Call a function after each batch that could not be written."""

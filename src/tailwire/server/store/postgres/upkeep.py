@@ -40,6 +40,7 @@ class Upkeep:
         self._database = database
         self._lane = lane
         self._serving = serving
+        self._pause = RENEW_SECONDS
         self._lock: Connection | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -75,7 +76,7 @@ class Upkeep:
     async def _run(self) -> None:
         turn = 0
         while True:
-            await asyncio.sleep(RENEW_SECONDS)
+            await asyncio.sleep(self._pause)
             turn += 1
             try:
                 await self._once(clean=turn % TURNS_PER_CLEANUP == 0)
