@@ -192,7 +192,7 @@ class PostgresServer:
         return self.url(name)
 
     def drop_database(self, url: str) -> None:
-        """Drop a database by its URL, whoever is connected to it."""
+        """Drop a database by its URL, and end the connections to it."""
         name = url.rpartition("?")[0].rpartition("/")[2]
         self.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
