@@ -14,6 +14,7 @@ NAMES = (
     "fanout",
     "connections",
     "sends",
+    "databases",
     "overload",
     "neighbours",
     "reconnect",

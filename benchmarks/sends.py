@@ -12,12 +12,17 @@ SENDERS = 32
 SECONDS = 6.0
 
 
-def ours() -> tuple[float, float, float, float, float]:
-    """Return sends/s, p50 and p99 from send to delivery (ms), sends per second of CPU, history reads/s."""
-    with peers.tailwire() as server:
+def ours(count: int = SENDERS, settings: dict[str, str] | None = None) -> tuple[float, float, float, float, float]:
+    """Return sends/s, p50 and p99 from send to delivery (ms), sends per second of CPU, history reads/s.
+
+    Args:
+        count: how many senders.
+        settings: of the server.
+    """
+    with peers.tailwire(settings=settings) as server:
         api = raw.Api(server.port, server.more)
-        tokens = [api.login(f"sender{n}")[0] for n in range(SENDERS)]
-        receivers = [api.login(f"receiver{n}")[1] for n in range(SENDERS)]
+        tokens = [api.login(f"sender{n}")[0] for n in range(count)]
+        receivers = [api.login(f"receiver{n}")[1] for n in range(count)]
         sockets = []
         for n, jwt in enumerate(receivers):
             frame = api.auth_frame(f"receiver{n}", jwt, f"d{n}")
@@ -29,23 +34,23 @@ def ours() -> tuple[float, float, float, float, float]:
             ).encode()
             headers = {"appid": api.app_id, "authtoken": token, "resource": "bench"}
             posts.append(raw.request("POST", "/v3/messages", headers, body))
-        senders = [raw.tcp(server.port) for _ in range(SENDERS)]
+        senders = [raw.tcp(server.port) for _ in range(count)]
         poll = select.epoll()
         lane = {}
-        for n in range(SENDERS):
+        for n in range(count):
             for s in (senders[n], sockets[n]):
                 poll.register(s.fileno(), select.EPOLLIN)
                 lane[s.fileno()] = n
         receiver_fds = {s.fileno() for s in sockets}
-        begun, got = [0.0] * SENDERS, [0] * SENDERS
-        received, answers = [b""] * SENDERS, [b""] * SENDERS
+        begun, got = [0.0] * count, [0] * count
+        received, answers = [b""] * count, [b""] * count
         latencies: list[float] = []
 
         def send(n: int) -> None:
             begun[n], got[n] = time.perf_counter(), 0
             senders[n].sendall(posts[n])
 
-        for n in range(SENDERS):
+        for n in range(count):
             send(n)
         begin, cpu = time.perf_counter(), server.cpu()
         done = 0

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from faults import size
+from faults.crowd import Crowd
+from faults.traffic import Traffic
+from harness import CONNECTED, LiveStage
 from postgres.writers import LogReader, WriterProcess, check_stored
 from servers.postgres import PostgresServer
 from servers.schema import prepare
@@ -112,3 +115,44 @@ async def test_a_stopped_process_holds_nobody_up(postgres_url: str):
     size.report("postgres stops", slowest_ms=worst)
     await asyncio.gather(stopped.kill(), other.kill())
     await check_stored(url, [stopped, other], [])
+
+
+@pytest.fixture
+def on_own_postgres(live: LiveStage, own_postgres: tuple[PostgresServer, str]) -> PostgresServer:
+    """Put the database of the stage's server on a PostgreSQL that the test may break."""
+    server, url = own_postgres
+    live.server._settings["TAILWIRE_DATABASE"] = url
+    return server
+
+
+async def test_postgres_restarted_under_a_server(live: LiveStage, on_own_postgres: PostgresServer):
+    """Sends wait or are refused, sockets stay, and nothing acknowledged is lost or doubled."""
+    async with Traffic(live) as traffic:
+        await traffic.until(20)
+        for mode in ("immediate", "kill", "fast"):
+            if mode == "kill":
+                await asyncio.to_thread(on_own_postgres.kill)
+                await asyncio.to_thread(on_own_postgres.start)
+            else:
+                await asyncio.to_thread(on_own_postgres.restart, mode)
+            await traffic.until(15)
+        assert traffic.bob.ears.statuses.count(CONNECTED) == 1, "a socket was closed"
+    assert set(traffic.failures) <= {"ERR_UNAVAILABLE"}
+    assert not [line for line in live.server.log if "Traceback" in line]
+
+
+async def test_postgres_that_is_away_for_long(live: LiveStage, on_own_postgres: PostgresServer):
+    """Writes are refused with 503 while it is away, the server says so, and goes on by itself afterwards."""
+    async with Traffic(live) as traffic, Crowd(live.server) as crowd:
+        await traffic.until(10)
+        await asyncio.to_thread(on_own_postgres.stop, "immediate")
+        await live.server.until_logged("the database does not answer")
+        await traffic.until_failure()
+        assert set(traffic.failures) == {"ERR_UNAVAILABLE"}
+        assert (await crowd.http.get("/health")).status_code == 503
+        await asyncio.to_thread(on_own_postgres.start)
+        await traffic.until(10)
+        await live.server.until_logged("the database answers again")
+        assert (await crowd.http.get("/health")).status_code == 200
+        assert traffic.bob.ears.statuses.count(CONNECTED) == 1, "a socket was closed"
+    assert not [line for line in live.server.log if "Traceback" in line]

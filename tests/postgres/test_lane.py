@@ -84,7 +84,7 @@ async def test_conversations_participants_replies_mentions_files_and_events(url)
     await lane.close()
 
 
-async def test_who_is_no_member_of_the_group_is_refused_but_may_repeat_an_old_send(url):
+async def test_sends_of_strangers_to_a_group_are_refused_but_an_old_one_may_be_repeated(url):
     lane = await open_lane(url)
     await rows(url, "INSERT INTO members VALUES ('g', 'alice', 'participant', 1, 0)")
     entry = Entry(draft(receiver="g", kind="group", muid="m"), by_member=True)
@@ -230,7 +230,7 @@ async def test_other_processes_are_notified_of_the_ids(url):
     await lane.close()
 
 
-async def test_what_waits_is_bounded_by_number_and_size(url, monkeypatch):
+async def test_waiting_writes_are_bounded_by_number_and_size(url, monkeypatch):
     lane = await open_lane(url)
     monkeypatch.setattr(lane_module, "MAX_WAITING", 3)
     waiting = [lane.submit(draft_entry()) for _ in range(3)]

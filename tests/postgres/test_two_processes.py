@@ -115,7 +115,7 @@ async def test_replies_do_not_keep_an_edit_from_happening(postgres_url):
         assert seen == sorted(seen)
 
 
-async def test_who_was_removed_through_one_cannot_send_through_the_other(postgres_url):
+async def test_a_member_removed_through_one_cannot_send_through_the_other(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
         await one.members.add(anybody("g", "bob"), "participant", 1, told)

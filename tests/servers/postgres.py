@@ -52,15 +52,18 @@ class PostgresServer:
 
     Args:
         options: settings of the server beside `OPTIONS`.
+        folder: where to make the server's folder; by default that for temporary files.
 
     Attributes:
         log: the lines that the server has logged.
     """
 
-    def __init__(self, options: dict[str, str] | None = None) -> None:
+    def __init__(self, options: dict[str, str] | None = None, folder: Path | None = None) -> None:
         self._bin = binaries()
         self._user = _other_user()
-        self.folder = Path(tempfile.mkdtemp(prefix="tw-pg-"))  # short: a socket's path has at most 107 characters
+        self.folder = Path(
+            tempfile.mkdtemp(prefix="tw-pg-", dir=folder)
+        )  # short: a socket's path has at most 107 characters
         self.data = self.folder / "data"
         self.data.mkdir(0o700)
         if self._user:
@@ -189,7 +192,7 @@ class PostgresServer:
         return self.url(name)
 
     def drop_database(self, url: str) -> None:
-        """Drop a database by its URL, whoever is connected to it."""
+        """Drop a database by its URL, and end the connections to it."""
         name = url.rpartition("?")[0].rpartition("/")[2]
         self.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 

@@ -437,3 +437,14 @@ async def test_permanently_deleted_message_is_not_shown_as_last_message(stage):
         assert await rest("GET", "/messages?limit=1", as_="ben") == []
         (newest,) = await rest("GET", "/messages?limit=1", as_="ann")
         assert (newest["category"], newest["data"]["action"]) == ("action", "deleted")
+
+
+async def test_the_character_nul_is_refused_everywhere(stage):
+    async with Rest(stage) as rest:
+        await rest.refused("ERR_BAD_REQUEST", "POST", "/users", json={"uid": "bob", "name": "a\0b"})
+        await rest.refused("ERR_BAD_REQUEST", "PUT", "/users/alice", json={"metadata": {"@private": {"x": "\0"}}})
+        await rest.refused("ERR_BAD_REQUEST", "GET", "/users/al%00ice")
+        await rest.refused("ERR_BAD_REQUEST", "GET", "/users?searchKey=a%00")
+        sent = {"receiver": "bob", "receiverType": "user", "data": {"text": "a\0"}}
+        await rest.refused("ERR_BAD_REQUEST", "POST", "/messages", json=sent, behalf="alice")
+        assert (await rest("GET", "/users/alice"))["name"] == "Alice"

@@ -31,11 +31,10 @@ async def open_store(settings: Settings, world: World, *, serving: bool = False)
     """Open the database that the settings name, and bring it to this version's schema.
 
     Args:
-        serving: True for a server, which needs a SQLite file for itself; False for a command that runs beside it.
+        serving: True for a server, which needs the database for itself; False for a command that runs beside it.
 
     Raises:
         tailwire.server.store.migrate.NewerDatabase: if a newer version wrote the database.
-        tailwire.server.store.sqlite.lock.InUse: if another server uses the file.
         OSError: if the database cannot be used.
     """
     if not on_postgres(settings):
@@ -45,4 +44,4 @@ async def open_store(settings: Settings, world: World, *, serving: bool = False)
     except ModuleNotFoundError as e:
         raise OSError(f"database: {e.name} is missing; install it with pip install 'tailwire[postgres]'") from e
     url = settings.database.replace("postgres://", "postgresql://", 1)
-    return await PostgresStore.open(url, world, settings.read_deadline)
+    return await PostgresStore.open(url, world, settings.read_deadline, serving=serving)

@@ -28,6 +28,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.asgi import CORS, Receive, Scope, Send, error_response, headers_of, read_body, respond, text
 from tailwire.server.rest.compression import compressed
 from tailwire.server.rest.operations import Access, Call, Operation, Streamed, parse, read_query
+from tailwire.server.rules.decoding import without_nul
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 from tailwire.wire.frames import CLIENT_HEADER
@@ -177,7 +178,9 @@ class Api:
         for pattern, operation in self._varying.get(_route_key(method, path), ()):
             match = pattern.match(path)
             if match is not None:
-                return operation, {name: unquote(value) for name, value in match.groupdict().items()}
+                params = {name: unquote(value) for name, value in match.groupdict().items()}
+                without_nul(params.values(), "path")
+                return operation, params
         raise Refused("ERR_API_NOT_FOUND", f"{method} {path[:200]}")
 
     # Authentication.

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from tailwire.server.actions.raw_json import encode
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.rules.decoding import NO_NUL
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -75,6 +76,8 @@ def pairs_of(query: bytes) -> dict[str, str]:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=False, max_num_fields=100)
     except (UnicodeDecodeError, ValueError) as e:
         raise Refused("ERR_BAD_REQUEST", {"query": "The query string is invalid."}) from e
+    if b"%00" in query or b"\0" in query:
+        raise Refused("ERR_BAD_REQUEST", {"query": NO_NUL})
     return {name.removesuffix("[]"): value for name, value in pairs}
 
 

@@ -11,6 +11,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Sink
 from tailwire.server.rest.asgi import INCOMPLETE_BODY, Receive
+from tailwire.server.rules.decoding import without_nul
 
 MAX_FIELDS_BYTES = 256 * 1024
 MAX_PARTS = 100
@@ -88,7 +89,9 @@ class _Reader:
         else:
             self._sink = self._begin(self.form.fields)
             self.begun = True
-            self.form.files.append((file_name.decode("utf-8", "replace"), self._sink))
+            decoded = file_name.decode("utf-8", "replace")
+            self.form.files.append((decoded, self._sink))
+            without_nul((decoded,), "filename")
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._sink is not None:
@@ -106,7 +109,9 @@ class _Reader:
 
     def on_part_end(self) -> None:
         if self._text is not None:
-            self.form.fields[self._name.removesuffix("[]")] = b"".join(self._text).decode("utf-8", "replace")
+            value = b"".join(self._text).decode("utf-8", "replace")
+            without_nul((self._name, value), "form")
+            self.form.fields[self._name.removesuffix("[]")] = value
 
 
 _CALLBACKS = (

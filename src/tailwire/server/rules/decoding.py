@@ -6,7 +6,8 @@ or published.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,6 +16,8 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.wire import bounds
 
 T = TypeVar("T")
+NO_NUL = "Leave out the character U+0000: not every database can store it."
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # an escape, not an escaped backslash before the text u0000
 
 
 _decoders: dict[Any, Any] = {}  # by type; making a decoder costs more than a lookup
@@ -47,7 +50,19 @@ def decode(text: bytes, kind: type[T], what: str = "body") -> T:
         raise Refused("ERR_BAD_REQUEST", {where.rstrip("`") or what: f"{wrong}."}) from e
     if not bounds.within_bounds(text):
         raise _exceeding(text, what)
+    if b"\\u0000" in text and _NUL.search(text):
+        raise Refused("ERR_BAD_REQUEST", {what: NO_NUL})
     return value
+
+
+def without_nul(texts: Iterable[str], what: str) -> None:
+    """Check texts that come in without JSON: in URLs and forms.
+
+    Raises:
+        Refused: ERR_BAD_REQUEST.
+    """
+    if any("\0" in text for text in texts):
+        raise Refused("ERR_BAD_REQUEST", {what: NO_NUL})
 
 
 def decode_part(part: bytes, kind: type[T], what: str = "body") -> T:

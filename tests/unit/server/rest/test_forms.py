@@ -50,6 +50,17 @@ async def test_form_is_refused_by_its_fields_before_its_file_is_read():
     assert (body.asked, asked, kept.dropped) == (1, [{"receiver": "nobody"}], True)
 
 
+@pytest.mark.parametrize("head", [HEAD.replace(b"nobody", b"no\0body"), HEAD.replace(b'"a"', b'"a\0"')])
+async def test_nul_in_a_form_is_refused_and_its_file_is_dropped(head):
+    body, kept = Body([head + b"y\r\n--x--\r\n"]), Kept()
+
+    async def admit(fields):
+        pass
+
+    with pytest.raises(Refused, match="ERR_BAD_REQUEST"):
+        await read_form(body, b"multipart/form-data; boundary=x", lambda fields: kept, admit, lambda size, whole: None)
+
+
 async def test_total_size_of_files_is_checked():
     second = b'\r\n--x\r\nContent-Disposition: form-data; name="g"; filename="b"\r\n\r\n'
     body, told = Body([HEAD, b"y" * 10, second, b"z" * 5, b"\r\n--x--\r\n"]), []

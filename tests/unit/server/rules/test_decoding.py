@@ -35,6 +35,15 @@ def test_bodies_and_frames_have_the_same_bounds(bad, said):
         assert said in advice
 
 
+def test_nul_is_refused_wherever_it_stands():
+    for text in (b'{"data":"a\\u0000b"}', b'{"data":{"\\u0000":1}}', b'{"data":["\\\\\\u0000"]}'):
+        with pytest.raises(Refused, match="ERR_BAD_REQUEST") as caught:
+            decode(text, Shape)
+        assert "U+0000" in caught.value.details["body"]
+    for text in (b'{"data":"\\\\u0000"}', b'{"data":"u0000 \\u0001"}'):
+        assert decode(text, Shape).data
+
+
 @pytest.mark.parametrize("depth", [500, 990, 3000, 100_000])
 def test_deep_nesting_is_refused(depth):
     for text in (b'{"data":' + b"[" * depth, b'{"data":' + b"[" * depth + b"]" * depth + b"}"):

@@ -186,6 +186,11 @@ class Database:
         self._pool.give(connection)
         return result
 
+    @property
+    def problem(self) -> str:
+        """Return why the database does not answer; "" when it does."""
+        return self._pool.problem
+
     async def close(self) -> None:
         """End the reads in progress, and close the connections."""
         self._closed = True

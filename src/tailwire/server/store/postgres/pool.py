@@ -25,6 +25,9 @@ class Pool:
         connect: makes a connection.
         size: how many there may be.
         max_waiting: how many requests may wait for one.
+
+    Attributes:
+        problem: why the database does not answer; "" when it does.
     """
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]], size: int, max_waiting: int) -> None:
@@ -37,6 +40,7 @@ class Pool:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._closed = False
         self._reachable = True
+        self.problem = ""
 
     async def take(self) -> Connection:
         """Return a connection. The caller must return it with `give` or `drop`.
@@ -110,11 +114,13 @@ class Pool:
                     if self._reachable:
                         log.error("the database does not answer: %s; requests are refused with 503 until it does", e)
                     self._reachable = False
+                    self.problem = str(e)
                     raise Refused("ERR_UNAVAILABLE", _AWAY, retry_after=RETRY_AFTER_SECONDS) from e
             else:
                 if not self._reachable:
                     log.warning("the database answers again")
                 self._reachable = True
+                self.problem = ""
                 self._all.add(connection)
                 return connection
             await asyncio.sleep(pause)

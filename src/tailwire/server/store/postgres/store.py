@@ -33,6 +33,7 @@ from tailwire.server.store.postgres.search import SearchIndex
 from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.tokens import Tokens
 from tailwire.server.store.postgres.unit import Unit
+from tailwire.server.store.postgres.upkeep import DatabaseInUse, Upkeep
 from tailwire.server.store.postgres.users import Users
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work
@@ -48,14 +49,16 @@ class PostgresStore:
         database: the connections for reads and single statements.
         lane: carries all writes that get ids or depend on what was read.
         index: the full-text index.
-        lock: None; several servers may use one database.
+        upkeep: renews the lease of this process, and removes what is old.
+        lock: None; that of a server is kept by `upkeep`.
     """
 
     lock = None
 
-    def __init__(self, database: Database, lane: Lane, world: World) -> None:
+    def __init__(self, database: Database, lane: Lane, world: World, *, serving: bool = False) -> None:
         self.database = database
         self.lane = lane
+        self.upkeep = Upkeep(database, lane, serving=serving)
         work = Work(database, lane, world)
         self.standings = Standings(database)
         self.chores = Chores(work)
@@ -81,27 +84,37 @@ class PostgresStore:
         self._created = False
 
     @classmethod
-    async def open(cls, url: str, world: World, read_deadline: float = READ_DEADLINE_SECONDS) -> PostgresStore:
+    async def open(
+        cls, url: str, world: World, read_deadline: float = READ_DEADLINE_SECONDS, *, serving: bool = False
+    ) -> PostgresStore:
         """Connect to a database, and bring it to this version's schema.
 
         Args:
             read_deadline: seconds that a read may take.
+            serving: True for a server; False for a command that runs beside it.
 
         Raises:
             tailwire.server.store.migrate.NewerDatabase: a newer version wrote the database.
+            tailwire.server.store.postgres.upkeep.DatabaseInUse: another server uses it.
             OSError: the database cannot be used.
         """
         lane = Lane(lambda: connect_writer(url), world, f"{socket.gethostname()}:{os.getpid()}")
         database = Database(url, read_deadline)
+        store: PostgresStore | None = None
         try:
             await asyncio.get_running_loop().run_in_executor(None, upgrade, url)
             await lane.open()
-            store = cls(database, lane, world)
+            store = cls(database, lane, world, serving=serving)
+            await store.upkeep.start()
             await store._load(world)
             return store
         except BaseException as e:
+            if store is not None:
+                store.upkeep.stop()
             lane.abandon()
             await database.close()
+            if isinstance(e, DatabaseInUse):
+                raise
             if isinstance(e, (DBAPIError, Refused, *UNUSABLE)):
                 reason = getattr(e, "orig", None) or e
                 raise OSError(f"the PostgreSQL database cannot be used: {reason}") from e
@@ -147,7 +160,7 @@ class PostgresStore:
     @property
     def write_error(self) -> str:
         """Return why the database cannot be written; "" when it can."""
-        return self.lane.errors.current
+        return self.lane.errors.current or self.database.problem
 
     def on_write_failure(self, call: Callable[[], None]) -> None:
         """Call a function after each batch that could not be written."""
@@ -156,11 +169,13 @@ class PostgresStore:
     async def close(self) -> None:
         """Finish the writes that were submitted, and close the connections."""
         self.index.stop()
+        self.upkeep.stop()
         await self.lane.close()
         await self.database.close()
 
     def abandon(self) -> None:
         """Close the connections at once, as the end of the process would."""
         self.index.stop()
+        self.upkeep.stop()
         self.lane.abandon()
         self.database.abandon()

@@ -200,13 +200,15 @@ BEGIN
             FROM (SELECT d.i, d.conversation, lag(v_last + d.i) OVER (PARTITION BY d.conversation, d.new ORDER BY d.i) AS before
                   FROM unnest(d_conversation, v_new) WITH ORDINALITY AS d (conversation, new, i)) AS s
             ORDER BY s.i);
-        INSERT INTO participants (uid, conversation_id)
-            SELECT DISTINCT who.uid, d.conversation
-            FROM unnest(d_conversation, d_sender, d_receiver, d_receiver_type, v_new, befores)
-                AS d (conversation, sender, receiver, receiver_type, new, before),
-                LATERAL (VALUES (d.sender), (d.receiver)) AS who (uid)
-            WHERE d.new AND d.before = 0 AND d.receiver_type = 'user'
-            ON CONFLICT DO NOTHING;
+        IF 0 = ANY (befores) THEN
+            INSERT INTO participants (uid, conversation_id)
+                SELECT DISTINCT who.uid, d.conversation
+                FROM unnest(d_conversation, d_sender, d_receiver, d_receiver_type, v_new, befores)
+                    AS d (conversation, sender, receiver, receiver_type, new, before),
+                    LATERAL (VALUES (d.sender), (d.receiver)) AS who (uid)
+                WHERE d.new AND d.before = 0 AND d.receiver_type = 'user'
+                ON CONFLICT DO NOTHING;
+        END IF;
         INSERT INTO conversations (conversation_id, last_message_id, shown_message_id, created_at, updated_at)
             SELECT d.conversation, max(v_last + d.i), coalesce(max(v_last + d.i) FILTER (WHERE d.shown AND d.parent IS NULL), 0),
                    min(d.sent_at), max(d.sent_at)

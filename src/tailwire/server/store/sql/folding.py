@@ -4,9 +4,13 @@ from __future__ import annotations
 
 
 def fold(text: str) -> str:
-    """Return a text in lower case. Characters whose lower case is longer than one character stay as they are."""
-    lowered = text.lower()
-    if text.isascii() or (len(lowered) == len(text) and "\u03a3" not in text):
-        return lowered
-    # A capital sigma at the end of a word becomes another letter in `str.lower`, but not in a database.
-    return "".join(low if len(low := one.lower()) == 1 else one for one in text)
+    """Return a text in lower case, with as many characters as before."""
+    if text.isascii():
+        return text.lower()
+    return "".join(map(_lower, text))
+
+
+def _lower(character: str) -> str:
+    lowered = character.lower()
+    # Only the capital I with a dot has a lower case of two characters: the second one is its dot.
+    return lowered if len(lowered) == 1 else lowered[0]
