@@ -27,7 +27,7 @@ _LAST = (
 _SHOWN = (
     "AND m.id <= c.shown_message_id AND m.parent_id IS NULL AND NOT (m.category = 'action' AND m.type = 'message') AND"
     " NOT (m.category = 'custom' AND convert_from(m.body, 'UTF8') IS JSON"
-    " AND convert_from(m.body, 'UTF8')::jsonb #> '{data,updateConversation}' IS NOT DISTINCT FROM 'false'::jsonb)"
+    " AND tailwire_json(m.body) #> '{data,updateConversation}' IS NOT DISTINCT FROM 'false'::jsonb)"
 )
 _UPDATE_LAST = (
     f"UPDATE conversations c SET last_message_id = {_LAST.format(which='')},"
@@ -36,6 +36,11 @@ _UPDATE_LAST = (
 _COUNT_REPLIES = (
     "UPDATE messages p SET reply_count = (SELECT count(*) FROM messages r WHERE r.parent_id = p.id)"
     " WHERE p.id IN (SELECT parent_id FROM removed)"
+)
+# Emptied rather than deleted: a process that has read a message to index it cannot store its words afterwards.
+_FORGET_WORDS = (
+    "INSERT INTO words (message_id, words) SELECT id, '' FROM removed ORDER BY id"
+    " ON CONFLICT (message_id) DO UPDATE SET words = ''"
 )
 _RELEASE = (
     "WITH gone AS (DELETE FROM file_uses WHERE place = 'message' AND key IN (SELECT CAST(id AS text) FROM removed)"
@@ -158,8 +163,9 @@ class Removal:
             " (SELECT action_id FROM edits WHERE message_id IN (SELECT id FROM removed))"
             " AND m.id NOT IN (SELECT id FROM removed)"
         )
-        for table in (*TABLES_OF_MESSAGES, "words"):
+        for table in TABLES_OF_MESSAGES:
             unit.do(f"DELETE FROM {table} WHERE message_id IN (SELECT id FROM removed)")
+        unit.do(_FORGET_WORDS)
         unit.do(_RELEASE, now=self._work.world.seconds())
         unit.do("DELETE FROM messages WHERE id IN (SELECT id FROM removed)")
         unit.do(_UPDATE_LAST)

@@ -7,6 +7,7 @@ One process at a time indexes, behind the writes: no send waits for it. A search
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,6 +27,7 @@ from tailwire.server.telemetry.logs import log
 MESSAGES_PER_STEP = 500
 MAX_TAIL = 2_000  # messages that a search looks through
 IDLE_SECONDS = 0.25
+LOOK_SECONDS = 1.0
 RETRY_SECONDS = 5.0
 STEP_SECONDS = 10.0
 _LOCK = 7308897  # held by the process that indexes
@@ -133,7 +135,8 @@ class SearchIndex:
         while True:
             try:
                 if await self._is_mine():
-                    await self._wanted.wait()
+                    with contextlib.suppress(TimeoutError):  # then look for messages of other processes
+                        await asyncio.wait_for(self._wanted.wait(), LOOK_SECONDS)
                     self._wanted.clear()
                     await self.update()
                     await asyncio.sleep(IDLE_SECONDS)  # messages that come together are indexed together

@@ -362,10 +362,15 @@ EXCEPTION WHEN OTHERS THEN
     RETURN '{}';
 END $$;
 
--- The tags of a stored message.
-CREATE FUNCTION tailwire_tags(body BYTEA) RETURNS TEXT[] LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+-- A stored message; NULL if PostgreSQL cannot read it: half of a character in two parts, for example.
+CREATE FUNCTION tailwire_json(body BYTEA) RETURNS JSONB LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 BEGIN
-    RETURN tailwire_texts((convert_from(body, 'UTF8')::json -> 'tags')::text);
+    RETURN convert_from(body, 'UTF8')::jsonb;
 EXCEPTION WHEN OTHERS THEN
-    RETURN '{}';
+    RETURN NULL;
 END $$;
+
+-- The tags of a stored message.
+CREATE FUNCTION tailwire_tags(body BYTEA) RETURNS TEXT[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT tailwire_texts((tailwire_json(body) -> 'tags')::text)
+$$;
