@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import os
 import signal
 
@@ -13,11 +12,7 @@ from adapters.private_bus import LOGIND, logind, needs_a_bus, private_bus
 from harness import LiveStage
 from tailwire import AppSettingsBuilder, MemorySessionStore, watch, watch_terminal
 
-pytestmark = [
-    pytest.mark.gui,
-    needs_a_bus(),
-    pytest.mark.skipif(importlib.util.find_spec("tailwire.sync") is None, reason="tailwire.sync is not in this branch"),
-]
+pytestmark = [pytest.mark.gui, needs_a_bus()]
 
 
 async def test_sleep_and_ctrl_z(live: LiveStage, monkeypatch):
