@@ -344,7 +344,7 @@ def test_messages_older_than_what_is_remembered_count_as_handed_over():
     catch_up.page(m, [], whole=False)
     total = catch_up.MAX_REMEMBERED + 500
     assert all(catch_up.passes(m, number) for number in range(1, total + 1))
-    # one that follows an early message does not mean that there is a hole, and early ones that come again are not handed over.
+    # A successor of an early message does not mean that there is a hole; early messages that come again are dropped.
     assert not chain.broken(m, 100)
     assert not any(catch_up.passes(m, number) for number in (1, 100, 500, 501, total))
 
