@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, with bounds for everything that could wait for ever."""
+"""Connections to PostgreSQL, with bounds for everything that could wait without limit."""
 
 from __future__ import annotations
 

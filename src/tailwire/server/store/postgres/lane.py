@@ -47,7 +47,7 @@ class Placed(NamedTuple):
 
     Attributes:
         id: its id; that of the earlier message if its sender has used its muid before; 0 if it was refused because its
-            sender is no member of the group.
+            sender is not a member of the group.
         new: whether it was stored now.
         before: the id of the message before it in its conversation.
     """

@@ -20,6 +20,7 @@ from tailwire.server.store.sql.messages import MessageRows
 
 TABLES_OF_MESSAGES = ("reactions", "mentions", "saves", "flags", "interactions", "subscriptions", "edits")
 """Tables whose rows belong to a message."""
+_SEARCHABLE = int(Trait.SEARCHABLE)
 _EDIT = """UPDATE messages SET body = :body::bytea, traits = :traits::int, edited_at = :now::bigint, edited_by = :by,
 updated_at = :now::bigint WHERE id = :id::bigint"""
 _DELETE = """UPDATE messages SET body = :body::bytea, traits = 0, deleted_at = :now::bigint, deleted_by = :by,
@@ -45,7 +46,7 @@ class Messages(MessageRows):
         placed: Placed = await self._work.lane.submit(Entry(draft, by_member=act is not None, events=events))
         # No await for a new message, so that the callers go on in the order of the ids.
         if placed.new:
-            if draft.traits & Trait.SEARCHABLE:
+            if draft.traits & _SEARCHABLE:
                 self._index.update_soon()
             if events:
                 self._webhooks.queued(draft.events)

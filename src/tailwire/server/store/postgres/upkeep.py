@@ -33,7 +33,7 @@ class Upkeep:
     """Runs until it is stopped.
 
     Args:
-        serving: whether this process is a server, of which a database has one at a time.
+        serving: whether this process is a server, and needs the database for itself.
     """
 
     def __init__(self, database: Database, lane: Lane, *, serving: bool) -> None:

@@ -90,7 +90,7 @@ END $$;
 -- A unit may name one of the drafts, which is stored only if the unit is carried out to its end.
 --
 -- ids: for each draft its new id; or -id of the message that its sender has stored under its muid before; or 0 if it
--- was not stored (the sender is no member of the group, or its unit was not carried out).
+-- was not stored (the sender is not a member of the group, or its unit was not carried out).
 -- befores: the id of the message before it in its conversation.
 CREATE FUNCTION tailwire_batch_1(
     p_process bigint, p_num bigint, p_now bigint,

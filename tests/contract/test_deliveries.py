@@ -1,0 +1,90 @@
+"""The queue of deliveries to webhooks (see `tailwire.server.ports.webhook_store`), on each store."""
+
+from __future__ import annotations
+
+from tailwire.server.ports.records import Event, GroupRow
+from tailwire.server.ports.webhook_records import WebhookRow
+
+EVENT = Event("group_created", b'{"x":1}')
+
+
+def group(n: int) -> GroupRow:
+    return GroupRow(f"g{n}", "G", "public", owner="alice", created_at=1)
+
+
+async def test_deliveries_wait_are_put_off_given_up_sent_again_and_delivered(open_store):
+    store = await open_store()
+    woken = []
+    store.webhooks.on_queued(lambda: woken.append(True))
+    assert await store.webhooks.put(WebhookRow("w", "W", "http://hook", "group_created", created_at=1))
+    assert not await store.webhooks.put(WebhookRow("w", "W", "http://other", "group_created", created_at=1))
+    assert await store.webhooks.put(WebhookRow("w", "W", "http://hook", "group_created", created_at=1), new=False)
+    assert not await store.webhooks.put(WebhookRow("x", "X", "http://hook", "group_created", created_at=1), new=False)
+    assert store.webhooks.enabled
+    for n in range(3):
+        assert await store.groups.add(group(n), events=[EVENT, Event("group_deleted", b"{}")])
+    assert not await store.groups.add(group(0), events=[EVENT])  # nothing changed, so nothing is reported
+    await store.webhooks.add_events([EVENT])
+    assert len(woken) == 4
+    first, second, third, fourth = await store.deliveries.due("w", 100, 10)
+    assert [(row.trigger, row.body, row.attempt, row.failed_at) for row in (first, fourth)] == [
+        ("group_created", b'{"x":1}', 0, None)
+    ] * 2
+    assert store.deliveries.waiting_counts() == {"w": 4}
+    assert await store.deliveries.last_id("w") == fourth.id
+
+    await store.deliveries.put_off(first, 1000, 60, "no answer")
+    assert [row.id for row in await store.deliveries.due("w", 100, 10)] == [second.id, third.id, fourth.id]
+    put_off = await store.deliveries.get("w", first.id)
+    assert (put_off.attempt, put_off.due_at, put_off.first_try_at, put_off.last_try_at, put_off.problem) == (
+        1, 1000, 60, 60, "no answer",
+    )  # fmt: skip
+    state = await store.deliveries.state("w")
+    assert (state.last_failure_at, state.last_failure, state.failing_since, state.last_success_at) == (
+        60, "no answer", 60, None,
+    )  # fmt: skip
+
+    await store.deliveries.give_up(second, 70, "refused")
+    await store.deliveries.give_up(third, 71, "removed by hand", tried=False)
+    assert store.deliveries.failed_counts() == {"w": 2}
+    rows, count = await store.deliveries.find("w", failed=True, limit=10, offset=0)
+    assert ([row.id for row in rows], count) == ([third.id, second.id], 2)
+    assert [(row.attempt, row.first_try_at) for row in rows] == [(0, None), (1, 70)]
+    state = await store.deliveries.state("w")
+    assert (state.waiting, state.failed, state.last_failure, state.failing_since) == (2, 2, "refused", 60)
+
+    assert await store.deliveries.send_again("w", [second.id, third.id, 10**9]) == 2
+    again = await store.deliveries.get("w", second.id)
+    assert (again.attempt, again.due_at, again.first_try_at, again.failed_at) == (0, 0, None, None)
+    assert store.deliveries.waiting_counts() == {"w": 4}
+    assert store.deliveries.failed_counts() == {}
+
+    await store.deliveries.delivered(first, 80)
+    state = await store.deliveries.state("w")
+    assert (state.last_success_at, state.failing_since, state.waiting) == (80, None, 3)
+    assert await store.deliveries.get("w", first.id) is None
+    await store.close()
+    again = await open_store()
+    assert again.deliveries.waiting_counts() == {"w": 3}
+    assert await again.webhooks.remove("w")
+    assert not await again.webhooks.remove("w")
+    assert again.deliveries.waiting_counts() == {}
+    assert not again.webhooks.enabled
+    assert await again.deliveries.due("w", 100, 10) == []
+    await again.close()
+
+
+async def test_failed_deliveries_are_kept_up_to_a_number_and_an_age(open_store):
+    store = await open_store()
+    store.deliveries.set_limits(waiting=100, failed=2, seconds=100)
+    await store.webhooks.put(WebhookRow("w", "W", "http://hook", "group_created", created_at=1))
+    for n in range(4):
+        await store.groups.add(group(n), events=[EVENT])
+    rows = await store.deliveries.due("w", 100, 10)
+    for n, row in enumerate(rows):
+        await store.deliveries.give_up(row, 10 * n, "refused")
+    assert await store.deliveries.failed_ids("w") == [row.id for row in rows[2:]]
+    await store.deliveries.forget_old_failures(120)
+    assert await store.deliveries.failed_ids("w") == [rows[3].id]
+    assert store.deliveries.failed_counts() == {"w": 1}
+    await store.close()
