@@ -8,6 +8,7 @@ import os
 import sys
 
 from tailwire.server import private_files
+from tailwire.server.actions.audit import begin_command
 from tailwire.server.actions.export import Export
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app import key_file, make_keys, write_keys
@@ -54,7 +55,9 @@ def administer(given: argparse.Namespace) -> int:
 
 async def _do(given: argparse.Namespace, settings: Settings) -> int:
     world, metrics = World(), Metrics()
+    entry = begin_command(f"tailwire {given.command} {getattr(given, 'verb', '')}".rstrip(), getattr(given, "uid", ""))
     store = await SqliteStore.open(database_path(settings), world)
+    store.audit.set_limits(seconds=int(settings.audit_kept_for), entries=settings.max_audit_entries)
     hub = Hub(MemoryBroker(), metrics, asyncio.get_running_loop().call_soon, slow_close=0)
     overload = Overload(metrics, asyncio.get_running_loop().time, world.chance, lag=0, most_sends=0)
     try:
@@ -75,6 +78,8 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
         else:
             created = await actions.sessions.create_token(given.uid)
             print(created["authToken"])
+        if not entry.taken:
+            await store.audit.add(entry)
     finally:
         actions.passwords.close()
         actions.uploads.close()

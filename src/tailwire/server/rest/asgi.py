@@ -59,7 +59,7 @@ async def read_body(receive: Receive, max_bytes: int) -> bytes:
         parts.append(message.get("body", b""))
         size += len(parts[-1])
     if size > max_bytes:
-        raise Refused("ERR_TOO_LARGE", f"Send at most {max_bytes} bytes.")
+        raise Refused("ERR_TOO_LARGE", f"Send at most {max_bytes} bytes.", limit="max_body")
     return b"".join(parts)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from tailwire.server import private_files
 from tailwire.server.ports.world import World
 from tailwire.server.store.annotations import Annotations
+from tailwire.server.store.audit import Audit
 from tailwire.server.store.chores import Chores
 from tailwire.server.store.conversations import Conversations
 from tailwire.server.store.database import Database
@@ -23,6 +24,7 @@ from tailwire.server.store.files import Files
 from tailwire.server.store.groups import Groups
 from tailwire.server.store.keys import Keys
 from tailwire.server.store.lock import ServerLock
+from tailwire.server.store.measures import Measures
 from tailwire.server.store.members import Members
 from tailwire.server.store.messages import Messages
 from tailwire.server.store.migrate import upgrade
@@ -59,6 +61,8 @@ class SqliteStore:
         self.lock: ServerLock | None = None
         self._starts = Starts(path)
         database.on_commit(self._starts.file.write)
+        self.audit = Audit(database, world)
+        self.measures = Measures(database, path)
         self.chores = Chores(database, world)
         self.files = Files(database, self.chores, world)
         self.index = SearchIndex(database, self.chores, world)
