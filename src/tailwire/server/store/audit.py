@@ -49,20 +49,27 @@ class Audit:
         """Return an operation that also writes the entry of the current request, if a write has not taken it yet.
 
         Args:
-            future: the result of the operation. If it fails, the next write of the request takes the entry.
+            future: the result of the operation. If it fails or changes nothing, the next write of the request takes
+                the entry.
         """
         entry = current_entry.get()
         if entry is None or entry.taken:
             return operation
         entry.taken = True
 
+        written = False
+
         def both(c: sqlite3.Connection) -> T:
+            nonlocal written
+            before = c.total_changes
             result = operation(c)
-            self._insert(c, entry)
+            written = c.total_changes != before
+            if written:
+                self._insert(c, entry)
             return result
 
         def ended(ended: asyncio.Future[T]) -> None:
-            if ended.cancelled() or ended.exception() is not None:
+            if ended.cancelled() or ended.exception() is not None or not written:
                 entry.taken = False
 
         future.add_done_callback(ended)
