@@ -90,7 +90,7 @@ async def test_key_for_logins_is_recorded_too(stage: Stage):
     assert found["actor"] == keys["authOnly"]
 
 
-async def test_what_users_do_is_not_recorded(stage: Stage):
+async def test_changes_by_users_are_not_recorded(stage: Stage):
     async with Rest(stage) as rest:
         await rest("PUT", "/me", as_="alice", json={"name": "A."})
         await rest("POST", "/groups", as_="alice", json={"guid": "own", "name": "Own", "type": "public"})
@@ -171,7 +171,9 @@ async def test_entry_and_change_are_written_in_one_transaction(stage: Stage):
     seen: list[tuple[int, int]] = []
 
     def both() -> tuple[int, int]:
-        sql = "SELECT (SELECT count(*) FROM users WHERE uid = 'dora'), (SELECT count(*) FROM audit WHERE target = 'dora')"
+        sql = (
+            "SELECT (SELECT count(*) FROM users WHERE uid = 'dora'), (SELECT count(*) FROM audit WHERE target = 'dora')"
+        )
         return reader.execute(sql).fetchone()
 
     store.database.on_commit(lambda last: seen.append(both()))

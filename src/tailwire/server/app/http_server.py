@@ -9,7 +9,6 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -73,16 +72,17 @@ class HttpServer(uvicorn.Server):
         uvicorn's own handlers end the process before the store is closed.
         """
         loop = asyncio.get_running_loop()
-        handlers: dict[int, Callable[[], None]] = {s: partial(self.handle_exit, s, None) for s in self._signals}
+        for signum in self._signals:
+            loop.add_signal_handler(signum, self.handle_exit, signum, None)
         for name, handler in (("SIGHUP", self._hang_up), ("SIGUSR1", self._observers.log_state)):
-            if handlers and hasattr(signal, name):
-                handlers[getattr(signal, name)] = handler
-        for signum, handler in handlers.items():
-            loop.add_signal_handler(signum, handler)
+            if self._signals and hasattr(
+                signal, name
+            ):  # until the loop is closed: they must not end a server that stops
+                loop.add_signal_handler(getattr(signal, name), handler)
         try:
             yield
         finally:
-            for signum in handlers:
+            for signum in self._signals:
                 loop.remove_signal_handler(signum)
 
     def _hang_up(self) -> None:

@@ -348,6 +348,9 @@ async def serve(
     started = time.monotonic()
     os.umask(private_files.OTHERS)
     raise_descriptor_limit()
+    for name in ("SIGHUP", "SIGUSR1"):  # which would end a process that does not handle them yet
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     stopping = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGQUIT") if hasattr(signal, name)]
     async with running(settings, signals=stopping, reload=reload) as server:
         tune_collector()

@@ -74,7 +74,7 @@ HOSTILE = "a\n2026-01-01 ERROR forged\r\x1b[31m\u2028\x85\x00\ud800"
 
 
 @pytest.mark.parametrize("lines", ["text", "json"], indirect=True)
-def test_what_strangers_send_cannot_begin_a_line_or_control_a_terminal(lines):
+def test_values_from_strangers_cannot_begin_a_line_or_control_a_terminal(lines):
     logs.report("event", path=HOSTILE)
     logs.log.info("text %s", HOSTILE)
     try:
@@ -103,7 +103,7 @@ def test_a_log_that_nobody_reads_delays_nothing_and_tells_what_was_dropped():
     began = time.monotonic()
     for n in range(5000):
         writer.write(f"{n} " + "x" * 200)
-    assert time.monotonic() - began < 2  # a pipe holds 64 KB, so that writing them would block for ever
+    assert time.monotonic() - began < 2  # a pipe holds 64 KB, so that writing them would block without limit
     assert writer.dropped > 0
     received: list[bytes] = []
 
