@@ -18,18 +18,19 @@ from tailwire.server.config import Settings
 from tailwire.server.telemetry.metrics import Metrics
 from tailwire.testing.server import UNLIMITED
 from tailwire.testing.virtual.world import PORT, VirtualServer
+from tailwire.wire.frames import PROOF_HEADER
 
 ROOT = Path(__file__).resolve().parents[2]
 Values = dict[tuple[str, ...], float]
 
 
 async def metrics(rest: Rest) -> Values:
-    """Return all values, by name and the values of the labels."""
+    """Return all values, by name and the values of the labels, in the order of their names."""
     text = (await rest.answer("GET", "/metrics")).text
     found: Values = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            found[sample.name, *sample.labels.values()] = sample.value
+            found[sample.name, *(value for _, value in sorted(sample.labels.items()))] = sample.value
     return found
 
 
@@ -64,7 +65,9 @@ async def test_sizes_users_and_versions_are_reported(stage: Stage):
     await stage.enter("alice")
     async with Rest(stage) as rest:
         before = await metrics(rest)
-        await alice.chat.send_media_message(MediaMessage(receiver="bob", file=UploadFile("a.bin", b"x" * 5000)))
+        await alice.chat.send_media_message(
+            MediaMessage(receiver="bob", files=[UploadFile(name="a.bin", content=b"x" * 5000)])
+        )
         await stage.pass_time(61)
         after = await metrics(rest)
     assert after["tailwire_users_online",] == 1
@@ -115,7 +118,7 @@ async def test_webhook_tries_are_counted_by_webhook(stage: Stage):
         await alice.say("bob", "hello")
         await stage.pass_time(1)
         found = await metrics(rest)
-        assert found["tailwire_webhook_tries_total", "backend", "put off"] == 1
+        assert found["tailwire_webhook_tries_total", "put off", "backend"] == 1
         assert found["tailwire_webhook_waiting", "backend"] == 1
         await rest("DELETE", "/webhooks/backend", json={})
 
@@ -184,10 +187,17 @@ async def test_requests_and_sockets_under_other_host_names_are_refused(stage: St
             assert answer.json()["error"]["code"] == "ERR_HOST_NOT_ALLOWED"
         assert (await rest.answer("GET", "/health/ready", headers={"host": host})).status_code == 200
     if allowed:
-        async with connect(f"ws://server:{PORT}/", additional_headers={"Host": host}) as ws:
+        async with connect(f"ws://{host.removesuffix(':8480')}/", host="server", port=PORT) as ws:
             await ws.close()
     else:
         with pytest.raises(InvalidStatus) as refused:
-            await connect(f"ws://server:{PORT}/", additional_headers={"Host": host})
+            await connect(f"ws://{host.removesuffix(':8480')}/", host="server", port=PORT)
         assert refused.value.response.status_code == 421
         assert json.loads(refused.value.response.body)["error"]["code"] == "ERR_HOST_NOT_ALLOWED"
+
+
+async def test_repeated_headers_of_an_upgrade_are_no_error(stage: Stage, caplog):
+    twice = [(PROOF_HEADER, "a"), (PROOF_HEADER, "b"), ("Host", "other.example")]
+    async with connect(f"ws://server:{PORT}/", additional_headers=twice) as ws:
+        await ws.close()
+    assert "Exception" not in caplog.text

@@ -54,6 +54,11 @@ def _cause_of_client(protocol: ServerProtocol, error: Exception | None) -> str:
     return f"connection lost: {type(error).__name__}" if error is not None else "client: no close frame"
 
 
+def _header(request: Request, name: str) -> str:
+    # `headers.get` would raise if a client repeats a header.
+    return ", ".join(request.headers.get_all(name))
+
+
 def _refusal(protocol: ServerProtocol, refused: Refused) -> Response:
     # The body is the error envelope of the REST API, which tells clients that the server refuses, and not a proxy.
     response = protocol.reject(http.HTTPStatus(refused.status), refusal_body(refused))
@@ -231,10 +236,10 @@ class SocketProtocol(asyncio.Protocol):
         if request.path.partition("?")[0].rstrip("/") not in PATHS:
             self._respond(_refusal(self._protocol, Refused("ERR_API_NOT_FOUND", "There is no WebSocket at this path.")))
             return
-        if not self.gateway.admission.hosts.allows(request.headers.get("Host", "")):
+        if not self.gateway.admission.hosts.allows(_header(request, "Host")):
             self._respond(_refusal(self._protocol, Refused("ERR_HOST_NOT_ALLOWED")))
             return
-        known = self.gateway.admission.is_known(request.headers.get(PROOF_HEADER, ""))
+        known = self.gateway.admission.is_known(_header(request, PROOF_HEADER))
         wait = self.gateway.admission.delay(self.gateway.metrics.sockets, known=known)
         if wait is None:
             self._refuse("Too many clients connect at the same time.", "upgrades_per_second")

@@ -144,7 +144,7 @@ class Api:
         if method == "OPTIONS":
             return None
         given = headers_of(scope)
-        if not (path.startswith("/health") or self._hosts.allows(text(given.get(b"host")))):
+        if self._hosts.limited and not (path.startswith("/health") or self._hosts.allows(text(given.get(b"host")))):
             raise Refused("ERR_HOST_NOT_ALLOWED")
         params: dict[str, str] = {}
         base = partial(self._base, scope)
@@ -175,7 +175,7 @@ class Api:
             if operation.cost is not None and (more := operation.cost(call.body) - 1) > 0:
                 identity = caller.token or text(given.get(b"apikey"))
                 await self._count(operation.rate, identity, headers, key=not caller.token, count=more)
-        if caller.key_id:
+        if caller.key_hash:
             trace.entry = self._records.audit.begin(
                 caller, operation, call.params, call.body, trace.address, trace.request_id
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from tailwire.server.rest.operations import Operation
 from tailwire.server.telemetry.access_log import AccessLog, shown_path
 from tailwire.server.telemetry.metrics import Metrics
 
-REQUEST_ID_BYTES = 8
+_chance = random.Random()  # an id may be guessed
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,100}")
 
 
@@ -68,7 +68,7 @@ class Records:
         for name, value in scope["headers"]:
             if name == b"x-request-id":
                 given = value
-        request_id = given.decode() if given and _SANE_ID.fullmatch(given) else os.urandom(REQUEST_ID_BYTES).hex()
+        request_id = given.decode() if given and _SANE_ID.fullmatch(given) else f"{_chance.getrandbits(64):016x}"
         return Trace(request_id, self._clock(), (scope["client"] or ("",))[0])
 
     def refused(self, refused: Refused) -> None:

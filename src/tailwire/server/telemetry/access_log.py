@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from typing import Any
 
-from tailwire.server.telemetry.logs import access
+from tailwire.server.telemetry.log_format import Times
+from tailwire.server.telemetry.logs import access, direct
 
 MAX_PATH_CHARACTERS = 200
 _SECRET_AFTER = frozenset({"apikeys", "auth_tokens", "files"})
+_MAY_HAVE_SECRET = re.compile("/(apikeys|auth_tokens|files)/")
 _LOOKS_SECRET = re.compile(r"[A-Za-z0-9_.~-]{20,}")
+_PLAIN = re.compile(r"[A-Za-z0-9_./~-]+")  # needs no quotes and no escapes in either format
 
 
 def shown_path(path: str, *, known: bool = True) -> str:
@@ -19,6 +23,8 @@ def shown_path(path: str, *, known: bool = True) -> str:
     Args:
         known: False for a path that belongs to no operation: then every long part could be a secret.
     """
+    if known and len(path) <= MAX_PATH_CHARACTERS and not _MAY_HAVE_SECRET.search(path):
+        return path
     parts = path[:MAX_PATH_CHARACTERS].split("/")
     for n, part in enumerate(parts):
         after = parts[n - 1] if n else ""
@@ -36,6 +42,7 @@ class AccessLog:
 
     def __init__(self, *, enabled: bool) -> None:
         self.enabled = enabled
+        self._times = Times()
 
     def request(
         self, *, method: str, path: str, status: int, seconds: float, size: int, uid: str, key: str, address: str,
@@ -48,10 +55,28 @@ class AccessLog:
             size: bytes of the body of the response.
             uid, key: the caller; key is the id of a key, never the key.
         """
-        self._write("request", {
-            "method": method, "path": path, "status": status, "ms": round(seconds * 1000, 1), "bytes": size,
-            "uid": uid, "key": key, "address": address, "request_id": request_id,
-        })  # fmt: skip
+        if direct.write is None or not _PLAIN.fullmatch(path):
+            self._write("request", {
+                "method": method, "path": path, "status": status, "ms": round(seconds * 1000, 1), "bytes": size,
+                "uid": uid, "key": key, "address": address, "request_id": request_id,
+            })  # fmt: skip
+            return
+        # Written without `logging`, and without looking at each value: only the path is what the client wrote.
+        when = self._times.text(time.time())
+        if direct.json:
+            who = (f',"uid":"{uid}"' if uid else "") + (f',"key":"{key}"' if key else "")
+            line = (
+                f'{{"time":"{when}","level":"info","message":"request","method":"{method}","path":"{path}",'
+                f'"status":{status},"ms":{seconds * 1000:.1f},"bytes":{size}{who},"address":"{address}",'
+                f'"request_id":"{request_id}"}}'
+            )
+        else:
+            who = (f" uid={uid}" if uid else "") + (f" key={key}" if key else "")
+            line = (
+                f"{when} INFO request method={method} path={path} status={status} ms={seconds * 1000:.1f}"
+                f" bytes={size}{who} address={address} request_id={request_id}"
+            )
+        direct.write(line)
 
     def socket_opened(self, *, uid: str, device: str, address: str) -> None:
         """Write the line of a WebSocket that has authenticated."""

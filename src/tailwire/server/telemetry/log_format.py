@@ -20,13 +20,15 @@ def iso_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).astimezone().isoformat(timespec="milliseconds")
 
 
-class _Times:
-    # The text of a second is formatted once, because many lines are written in it.
+class Times:
+    """Formats the times of lines. The text of a second is formatted once, because many lines are written in it."""
+
     def __init__(self) -> None:
         self._second = -1
         self._before = self._after = ""
 
     def text(self, seconds: float) -> str:
+        """Return a time as `iso_time` does."""
         whole = int(seconds)
         if whole != self._second:
             formatted = iso_time(whole)
@@ -49,7 +51,7 @@ class TextFormatter(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._times = _Times()
+        self._times = Times()
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""
@@ -74,7 +76,7 @@ class JsonFormatter(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._times = _Times()
+        self._times = Times()
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any, TextIO
 
 from tailwire.server.telemetry.line_writer import LineWriter, dropped_lines
@@ -14,6 +15,21 @@ access = logging.getLogger("tailwire.server.access")
 """Requests and WebSockets. Written whatever the level of the log: the setting `access_log` turns it on."""
 
 FORMATS: dict[str, type[logging.Formatter]] = {"text": TextFormatter, "json": JsonFormatter}
+
+
+class Direct:
+    """Takes finished lines, for the access log, whose lines are too many for the way through `logging`.
+
+    Attributes:
+        write: None while the log is not configured, as in a server within a test.
+        json: whether lines have to be JSON.
+    """
+
+    write: Callable[[str], None] | None = None
+    json = False
+
+
+direct = Direct()
 
 
 def report(event: str, level: int = logging.INFO, **fields: Any) -> None:
@@ -39,6 +55,7 @@ class _Handler(logging.Handler):
             self.handleError(record)
 
     def close(self) -> None:
+        direct.write = None
         self.writer.close()
         super().close()
 
@@ -57,6 +74,7 @@ def configure(level: str, form: str = "text", stream: TextIO | None = None) -> l
         logger.propagate = False
     access.setLevel(logging.INFO)
     set_level(level)
+    direct.write, direct.json = handler.writer.write, form == "json"
     return handler
 
 

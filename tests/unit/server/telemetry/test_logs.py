@@ -13,7 +13,7 @@ import time
 import pytest
 
 from tailwire.server.telemetry import logs
-from tailwire.server.telemetry.access_log import shown_path
+from tailwire.server.telemetry.access_log import AccessLog, shown_path
 from tailwire.server.telemetry.line_writer import LineWriter
 
 ISO = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d"
@@ -160,3 +160,29 @@ def test_a_stream_that_cannot_be_written_ends_nothing():
 )
 def test_paths_are_shown_without_secrets(path, known, shown):
     assert shown_path(path, known=known) == shown
+
+
+REQUEST = {
+    "method": "GET", "status": 200, "seconds": 0.0123, "size": 100, "uid": "alice", "key": "", "address": "203.0.113.9",
+    "request_id": "a-b:c",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lines", ["text", "json"], indirect=True)
+def test_lines_of_requests_are_alike_whether_their_path_is_plain_or_not(lines):
+    requests = AccessLog(enabled=True)
+    requests.request(path="/v3/users/bob", **REQUEST)
+    requests.request(path='/v3/users/a"b\n', **REQUEST)
+    plain, other = lines()
+    if plain.startswith("{"):
+        first, second = json.loads(plain), json.loads(other)
+        assert first | {"time": "", "path": ""} == second | {"time": "", "path": ""}
+        assert (first["path"], second["path"]) == ("/v3/users/bob", '/v3/users/a"b\n')
+    else:
+        assert re.sub(ISO, "T", plain).replace("/v3/users/bob", "P") == re.sub(ISO, "T", other).replace(
+            r'"/v3/users/a\"b\n"', "P"
+        )
+        assert plain.endswith(
+            " INFO request method=GET path=/v3/users/bob status=200 ms=12.3 bytes=100 uid=alice address=203.0.113.9"
+            " request_id=a-b:c"
+        )
