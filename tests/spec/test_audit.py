@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
+from sqlite3 import Connection
 from typing import Any
 
 import pytest
@@ -167,19 +167,17 @@ async def test_entries_are_logged(stage: Stage, caplog):
 
 async def test_entry_and_change_are_written_in_one_transaction(stage: Stage):
     store = stage.server.parts.store
-    reader = sqlite3.connect(stage.server.database, isolation_level=None)
     seen: list[tuple[int, int]] = []
 
     def both() -> tuple[int, int]:
         sql = (
             "SELECT (SELECT count(*) FROM users WHERE uid = 'dora'), (SELECT count(*) FROM audit WHERE target = 'dora')"
         )
-        return reader.execute(sql).fetchone()
+        return store.database.writing.execute(sql).fetchone()
 
     store.database.on_commit(lambda last: seen.append(both()))
     async with Rest(stage) as rest:
         await rest("POST", "/users", json={"uid": "dora", "name": "Dora"})
-    reader.close()
     assert (1, 1) in seen
     assert (1, 0) not in seen
     assert (0, 1) not in seen
@@ -200,7 +198,7 @@ async def test_a_write_that_fails_leaves_the_entry_to_the_next_one(stage: Stage)
     store = stage.server.parts.store
     entry = AuditEntry("change", "actor", "action")
 
-    def fail(c: sqlite3.Connection) -> None:
+    def fail(c: Connection) -> None:
         c.execute("INSERT INTO friends VALUES ('x', 'y', 1)")
         raise ValueError("refused")
 

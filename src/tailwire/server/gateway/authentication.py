@@ -70,6 +70,7 @@ class Authenticator:
         address = socket.address
         if self._guesses.wait(address, auth.auth):
             self._failures.record(TOO_MANY_GUESSES, address, on="socket")
+            self._metrics.refusals["wrong_tokens_per_minute"] += 1
             socket.close(CloseCode.TRY_AGAIN_LATER, "too many wrong tokens from this address; retry later")
             return False
         device = auth.device_id[:MAX_DEVICE]

@@ -169,6 +169,7 @@ class Gateway:
     def _close_flooding(self, socket: Socket) -> None:
         # Its pending frames are discarded, and its token is refused for a while.
         self._authenticator.flooded(socket)
+        self.metrics.refusals["frames_per_second"] += 1
         if socket.inbox:
             socket.inbox.clear()
         self._end(socket, "too fast", CloseCode.FLOODING, "too many frames; send fewer")
