@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import ssl
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,30 @@ async def test_json_log_has_one_object_per_line(tmp_path):
     assert (request["message"], request["status"], request["path"]) == ("request", 200, "/v3/health")
     assert any("TAILWIRE_NO_SUCH" in line["message"] for line in lines)
     assert lines[-1]["message"] == "stopped"
+
+
+async def test_commands_have_entries_in_the_audit_log(tmp_path):
+    server = ServerProcess(tmp_path)
+    async with server:
+        for words in (
+            ("user", "create", "dora", "Dora"),
+            ("token", "create", "dora"),
+            ("user", "export", "dora"),
+            ("keys",),
+        ):
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "tailwire.cli.main", *words, "--data", str(server.data), stdout=-1, stderr=-1
+            )
+            await process.communicate()
+            assert process.returncode == 0
+        answer = await get(f"{server.url}/audit?actor=command line", headers={"apikey": server.api_key})
+        found = [(entry["action"], entry.get("target")) for entry in reversed(answer.json()["data"])]
+        assert found == [
+            ("tailwire user create", "dora"),
+            ("tailwire token create", "dora"),
+            ("tailwire user export", "dora"),
+            ("tailwire keys", None),
+        ]
 
 
 async def test_taken_address_for_metrics_is_named(tmp_path):
