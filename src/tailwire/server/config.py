@@ -140,7 +140,7 @@ class Settings:
         drain_seconds: how long the server goes on serving after it was asked to stop, while `/health/ready` answers
             503.
         audit_kept_for: how long entries of the audit log are kept; 0 to keep none.
-        max_audit_entries: entries of the audit log, of each of its two kinds; beyond that the oldest are deleted.
+        max_audit_entries: entries of the audit log, of each of its three kinds; beyond that the oldest are deleted.
     """
 
     data: str = ".tailwire"

@@ -14,7 +14,16 @@ import msgspec
 from tailwire.server.actions.caller import Caller
 from tailwire.server.auth.secrets import fingerprint, key_id
 from tailwire.server.limits.rates import RequestKind
-from tailwire.server.ports.audit import CHANGE, USE, AuditEntry, AuditFilter, AuditRow, AuditStore, current_entry
+from tailwire.server.ports.audit import (
+    BEHALF,
+    CHANGE,
+    USE,
+    AuditEntry,
+    AuditFilter,
+    AuditRow,
+    AuditStore,
+    current_entry,
+)
 from tailwire.server.telemetry.logs import report
 
 USE_SECONDS = 600.0
@@ -55,9 +64,11 @@ class AuditLog:
         """Return the entry of a request with a key, for its first write to store; None if it needs none."""
         if operation.path in UNRECORDED_PATHS:
             return None
-        kind = USE if operation.method in ("GET", "HEAD") or operation.rate is RequestKind.SEND else CHANGE
         action = f"{operation.method} {operation.path}"
         uid = "" if caller.system else caller.uid
+        kind = BEHALF if uid else CHANGE
+        if operation.method in ("GET", "HEAD") or operation.rate is RequestKind.SEND:
+            kind = USE
         if kind == USE and not self._is_new_use(caller.key_hash, uid, action):
             return None
         entry = AuditEntry(

@@ -7,8 +7,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-CHANGE, USE = "change", "use"
-"""Kinds of entries: changes are all recorded; reads and sends once in a while for each key, user and operation."""
+CHANGE, BEHALF, USE = "change", "behalf", "use"
+"""Kinds of entries, each with a limit of its own: changes by the app; changes on behalf of a user; reads and sends,
+which are recorded once in a while for each key, user and operation."""
 
 
 @dataclass(slots=True)
@@ -16,7 +17,7 @@ class AuditEntry:
     """An entry that is about to be written.
 
     Attributes:
-        kind: `change` or `use`.
+        kind: `change`, `behalf` or `use`.
         actor: the id of an API key, `command line`, or `server`.
         key_hash: the fingerprint of the key, by which the store finds its name; "" without a key.
         on_behalf_of: the user for whom a key acted; "" for the app itself.

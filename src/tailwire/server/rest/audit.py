@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from tailwire.server.actions.audit import AuditLog
-from tailwire.server.ports.audit import CHANGE, USE, AuditFilter, AuditRow
+from tailwire.server.ports.audit import BEHALF, CHANGE, USE, AuditFilter, AuditRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest import responses
 from tailwire.server.rest.operations import Access, Call, Operation
@@ -22,7 +22,7 @@ class AuditQuery(msgspec.Struct, rename="camel", kw_only=True):
 
     limit: Size = 100
     before: Cursor | None = None
-    kind: Annotated[str, msgspec.Meta(extra_json_schema={"enum": [CHANGE, USE]})] = ""
+    kind: Annotated[str, msgspec.Meta(extra_json_schema={"enum": [CHANGE, BEHALF, USE]})] = ""
     actor: Annotated[str, msgspec.Meta(description="The id of an API key, `command line`, or `server`.")] = ""
     on_behalf_of: Annotated[str, msgspec.Meta(description="The uid of a user.")] = ""
     action: Annotated[str, msgspec.Meta(description="An operation, as in `DELETE /users/{uid}`.")] = ""
@@ -46,8 +46,8 @@ class AuditRoutes:
 
     async def _list(self, call: Call) -> dict[str, Any]:
         q: AuditQuery = call.query
-        if q.kind not in ("", CHANGE, USE):
-            raise Refused("ERR_BAD_REQUEST", {"kind": f"Use {CHANGE} or {USE}."})
+        if q.kind not in ("", CHANGE, BEHALF, USE):
+            raise Refused("ERR_BAD_REQUEST", {"kind": f"Use {CHANGE}, {BEHALF} or {USE}."})
         rows = await self._audit.find(
             AuditFilter(
                 limit=q.limit + 1, before=q.before, kind=q.kind, actor=q.actor, on_behalf_of=q.on_behalf_of.lower(),

@@ -211,7 +211,7 @@ class AuditEntry(Shape, kw_only=True):
 
     id: int
     at: Timestamp
-    kind: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["change", "use"]})]
+    kind: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["change", "behalf", "use"]})]
     actor: str
     key_name: str = ""
     on_behalf_of: str = ""

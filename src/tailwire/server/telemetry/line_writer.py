@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -31,6 +32,10 @@ class LineWriter:
     ) -> None:
         self._report = report
         self._stream = stream
+        try:  # without the stream's buffer, whose lock would be held while the process ends and the log is not read
+            self._descriptor: int | None = stream.fileno()
+        except (OSError, ValueError):
+            self._descriptor = None
         self._most = most
         self._lines: deque[str] = deque()
         self._wake = threading.Event()
@@ -69,10 +74,18 @@ class LineWriter:
         if not lines:
             return
         try:
-            self._stream.write("".join(f"{line}\n" for line in lines))
-            self._stream.flush()
+            self._put("".join(f"{line}\n" for line in lines))
         except (OSError, ValueError):  # the disk is full, or the reader is gone: there is nowhere to report it now
             self.dropped += len(lines)
+
+    def _put(self, text: str) -> None:
+        if self._descriptor is None:
+            self._stream.write(text)
+            self._stream.flush()
+            return
+        left = memoryview(text.encode("utf-8", "backslashreplace"))
+        while left:
+            left = left[os.write(self._descriptor, left) :]
 
     def close(self) -> None:
         """Write what is left, for at most `CLOSE_SECONDS`."""
