@@ -222,12 +222,29 @@ class Online(Shape, kw_only=True):
 
 
 class ApiKey(Shape, kw_only=True):
-    """An API key. Lists contain only its last characters."""
+    """An API key. Lists contain only its last characters. Logs contain its `id`."""
 
+    id: str
     api_key: str
     name: str
     scope: str
     created_at: Timestamp
+
+
+class AuditEntry(Shape, kw_only=True):
+    """An entry of the audit log."""
+
+    id: int
+    at: Timestamp
+    kind: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["change", "behalf", "use"]})]
+    actor: str
+    key_name: str = ""
+    on_behalf_of: str = ""
+    action: str
+    target: str = ""
+    details: str = ""
+    address: str = ""
+    request_id: str = ""
 
 
 class AuthToken(Shape, kw_only=True):
@@ -345,6 +362,12 @@ class Health(Shape, kw_only=True):
     status: str
     sockets: int
     uptime: float
+
+
+class Alive(Shape, kw_only=True):
+    """Says that the process serves requests."""
+
+    status: str
 
 
 class ServerSettings(Shape, kw_only=True):

@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 
 import asyncpg
 
+from tailwire.server.ports.audit import AuditEntry
 from tailwire.server.ports.current_caller import current_caller
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.store.postgres.accompanying import Accompaniment
 from tailwire.server.store.postgres.connecting import UNUSABLE, Connection, connect_reader
 from tailwire.server.store.postgres.dialect import PostgresDialect
 from tailwire.server.store.postgres.failures import Failure, judge
@@ -42,12 +44,16 @@ class Database:
     Args:
         url: `postgresql://…`.
         read_deadline: seconds that one statement may take.
+
+    Attributes:
+        accompaniment: what a write writes besides, in its transaction; None for nothing.
     """
 
     dialect = PostgresDialect()
 
     def __init__(self, url: str, read_deadline: float = READ_DEADLINE_SECONDS) -> None:
         self.url = url
+        self.accompaniment: Accompaniment | None = None
         self._patience = read_deadline + MARGIN_SECONDS
         self._pool = Pool(lambda: connect_reader(url, read_deadline), CONNECTIONS, MAX_WAITING)
         self._queue = ReadQueue(LONG_READS, MAX_WAITING_OF_ONE, MAX_WAITING, perf_counter)
@@ -122,7 +128,12 @@ class Database:
         calls = sorted(tuple(row) for row in rows)
         if calls:
             text, _ = call(sql, calls[0])
-            await self._write(lambda c: c.executemany(text, calls, timeout=self._patience))
+
+            async def write(c: Connection) -> int:
+                await c.executemany(text, calls, timeout=self._patience)
+                return len(calls)
+
+            await self._write(write)
 
     async def _read(self, job: Job[T]) -> T:
         # A read whose connection is lost changed nothing: it is repeated on another one.
@@ -158,7 +169,40 @@ class Database:
         task.add_done_callback(done)
         return await asyncio.shield(task)
 
-    async def _write(self, job: Job[T]) -> T:
+    async def _write(self, job: Job[int]) -> int:
+        entry = self.accompaniment.take() if self.accompaniment is not None else None
+        if entry is None:
+            return await self._write_alone(job)
+        changed = 0
+        try:
+            changed = await self._write_alone(self._with_entry(job, entry))
+        finally:
+            if not changed:
+                entry.taken = False
+        return changed
+
+    def _with_entry(self, job: Job[int], entry: AuditEntry) -> Job[int]:
+        # Both in one transaction. If the job changes nothing, the entry is not written.
+        statement = self.accompaniment.statement(entry) if self.accompaniment is not None else None
+        if statement is None:
+            return job
+        text, values = statement
+
+        async def both(c: Connection) -> int:
+            await c.execute("BEGIN", timeout=self._patience)
+            try:
+                changed = await job(c)
+                if changed:
+                    await c.execute(text, *values, timeout=self._patience)
+            except asyncpg.PostgresError:
+                await c.execute("ROLLBACK", timeout=self._patience)
+                raise
+            await c.execute("COMMIT", timeout=self._patience)
+            return changed
+
+        return both
+
+    async def _write_alone(self, job: Job[int]) -> int:
         if self._closed:
             raise DatabaseClosed("the store is closed")
         try:
