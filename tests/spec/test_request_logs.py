@@ -130,7 +130,7 @@ async def test_reason_and_user_of_each_failed_request_are_logged(stage: Stage, r
             assert found["request_id"] == answer.headers["x-request-id"]
             return found
 
-        tokens = {uid: (await server.parts.actions.sessions.create_token(uid))["authToken"] for uid in stage.uids}
+        tokens = {uid: (await server.parts.actions.sessions.create_token(uid)).token for uid in stage.uids}
         unknown = await fail(authtoken=tokens["alice"][:-1] + ("0" if tokens["alice"][-1] != "0" else "1"))
         assert (unknown["reason"], unknown["uid"], unknown["claimed_uid"]) == ("unknown token", "", "alice")
         assert (await fail(authtoken="nonsense"))["claimed_uid"] == ""
@@ -178,7 +178,7 @@ async def authenticate(stage: Stage, signed: str) -> int | None:
 async def test_reason_of_each_failed_socket_is_logged(stage: Stage, records):
     sessions = stage.server.parts.actions.sessions
     made = await sessions.create_token("alice")
-    signed = (await sessions.me(await sessions.caller(made["authToken"], "raw"), made["authToken"]))["jwt"]
+    signed = (await sessions.me(await sessions.caller(made.token, "raw"), made.token)).signed_pass
     assert await authenticate(stage, "nonsense") == 4501
     assert await authenticate(stage, signed[:-1] + ("0" if signed[-1] != "0" else "1")) == 4501
     await stage.server.parts.actions.keys.delete_tokens("alice")
