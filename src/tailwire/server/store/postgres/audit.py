@@ -20,6 +20,7 @@ class Audit(AuditRows):
     def __init__(self, work: Work) -> None:
         super().__init__(work.reads, work.world)
         self._work = work
+        self._counted = False  # whether this process has counted the entries yet
 
     def set_limits(self, *, seconds: int, entries: int) -> None:
         super().set_limits(seconds=seconds, entries=entries)
@@ -36,5 +37,9 @@ class Audit(AuditRows):
         if not self.most:  # the limits are not known yet
             return
         await self._db.run(_EXPIRED, (self._world.seconds() - self.seconds, ROWS_PER_CLEANUP))
+        # The database has to count all entries for this, so it is done when there may be one per cent too many.
+        if self._counted and self._work.accompaniment.written <= self.most // 100:
+            return
+        self._counted, self._work.accompaniment.written = True, 0
         for kind in (CHANGE, BEHALF, USE):
             await self._db.run(_EXCESS, (kind, kind, self.most, ROWS_PER_CLEANUP))

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from tailwire.server.ports.audit import AuditEntry
 from tailwire.server.ports.current_caller import current_caller
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.postgres.accompanying import Accompaniment
@@ -115,25 +114,44 @@ class Database:
     async def run(self, sql: str, parameters: Parameters = ()) -> int:
         """Run a single statement that writes, and return the number of rows that it changed."""
         text, values = call(sql, parameters)
+        entry = self.accompaniment.take() if self.accompaniment is not None else None
+        if entry is None or self.accompaniment is None:
 
-        async def write(c: Connection) -> int:
-            status = await c.execute(text, *values, timeout=self._patience)
-            return int(status.rpartition(" ")[2])
+            async def write(c: Connection) -> int:
+                status = await c.execute(text, *values, timeout=self._patience)
+                return int(status.rpartition(" ")[2])
 
-        return await self._write(write)
+            return await self._write(write)
+        both, all_values = self.accompaniment.extended(text, values, entry, "EXISTS (SELECT FROM changed)")
+        changed = 0
+        try:
+            changed = await self._write(lambda c: c.fetchval(both, *all_values, timeout=self._patience))
+        finally:
+            entry.taken = changed > 0
+        return changed
 
     async def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run a single statement that writes for each of some rows, all in one transaction."""
         # In the order of the keys: two processes that change the same rows must not wait for each other in a circle.
         calls = sorted(tuple(row) for row in rows)
-        if calls:
-            text, _ = call(sql, calls[0])
-
-            async def write(c: Connection) -> int:
-                await c.executemany(text, calls, timeout=self._patience)
-                return len(calls)
-
-            await self._write(write)
+        if not calls:
+            return
+        text, _ = call(sql, calls[0])
+        entry = self.accompaniment.take() if self.accompaniment is not None else None
+        if entry is None or self.accompaniment is None:
+            await self._write(lambda c: c.executemany(text, calls, timeout=self._patience))
+            return
+        # The first of them stores the entry, whatever it changes itself.
+        flagged = [[*row, number == 0] for number, row in enumerate(calls)]
+        flag = f"CAST(${len(calls[0]) + 1} AS boolean)"
+        both, values = self.accompaniment.extended(text, flagged[0], entry, flag)
+        more = values[len(flagged[0]) :]
+        done = False
+        try:
+            await self._write(lambda c: c.executemany(both, [row + more for row in flagged], timeout=self._patience))
+            done = True
+        finally:
+            entry.taken = done
 
     async def _read(self, job: Job[T]) -> T:
         # A read whose connection is lost changed nothing: it is repeated on another one.
@@ -169,40 +187,7 @@ class Database:
         task.add_done_callback(done)
         return await asyncio.shield(task)
 
-    async def _write(self, job: Job[int]) -> int:
-        entry = self.accompaniment.take() if self.accompaniment is not None else None
-        if entry is None:
-            return await self._write_alone(job)
-        changed = 0
-        try:
-            changed = await self._write_alone(self._with_entry(job, entry))
-        finally:
-            if not changed:
-                entry.taken = False
-        return changed
-
-    def _with_entry(self, job: Job[int], entry: AuditEntry) -> Job[int]:
-        # Both in one transaction. If the job changes nothing, the entry is not written.
-        statement = self.accompaniment.statement(entry) if self.accompaniment is not None else None
-        if statement is None:
-            return job
-        text, values = statement
-
-        async def both(c: Connection) -> int:
-            await c.execute("BEGIN", timeout=self._patience)
-            try:
-                changed = await job(c)
-                if changed:
-                    await c.execute(text, *values, timeout=self._patience)
-            except asyncpg.PostgresError:
-                await c.execute("ROLLBACK", timeout=self._patience)
-                raise
-            await c.execute("COMMIT", timeout=self._patience)
-            return changed
-
-        return both
-
-    async def _write_alone(self, job: Job[int]) -> int:
+    async def _write(self, job: Job[T]) -> T:
         if self._closed:
             raise DatabaseClosed("the store is closed")
         try:

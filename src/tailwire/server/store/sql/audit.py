@@ -22,9 +22,9 @@ def insert(at: str) -> str:
         at: the expression for the time, of the value `:at`.
     """
     return (
-        f"INSERT INTO audit ({', '.join(AuditRow._fields[1:])}) VALUES"
-        f" ({at}, :kind, :actor, coalesce((SELECT name FROM api_keys WHERE key_hash = :key_hash), ''), :on_behalf_of,"
-        " :action, :target, :details, :address, :request_id)"
+        f"INSERT INTO audit ({', '.join(AuditRow._fields[1:])}) SELECT"
+        f" {at}, :kind, :actor, coalesce((SELECT name FROM api_keys WHERE key_hash = :key_hash), ''), :on_behalf_of,"
+        " :action, :target, :details, :address, :request_id"
     )
 
 
