@@ -130,6 +130,13 @@ def _told(row: Any) -> Draft:
     )
 
 
+async def _there(side: Side, number: int | None) -> int | None:
+    # Return the id of a message that exists, as the actions demand it of threads and quotes.
+    if number is None or await side.store.messages.get(side.message(number)) is None:
+        return None
+    return side.message(number)
+
+
 @st.composite
 def sends(draw: Any) -> Call:
     sender, place, text, tag = draw(uids), draw(places), draw(texts), draw(tags)
@@ -140,10 +147,12 @@ def sends(draw: Any) -> Call:
         "category": draw(st.sampled_from(("message", "message", "custom"))),
     }  # fmt: skip
 
-    def send(side: Side) -> Awaitable[Any]:
-        thread = side.message(parent) if parent is not None and side.ids else None
-        quote = side.message(quoted) if quoted is not None and side.ids else None
-        return side.store.messages.add(_draft(sender, place, text, tag, parent_id=thread, quoted_id=quote, **more))
+    async def send(side: Side) -> Any:
+        thread = await _there(side, parent)
+        quote = await _there(side, quoted)
+        return await side.store.messages.add(
+            _draft(sender, place, text, tag, parent_id=thread, quoted_id=quote, **more)
+        )
 
     return send
 

@@ -53,7 +53,7 @@ async def compare(folder: Path, url: str, calls: list) -> None:
             except Exception as e:
                 e.add_note(described(call))
                 raise
-            assert first == second, described(call)
+            assert first == second, f"{described(call)}: {first} != {second}"
     finally:
         for side in sides:
             await side.store.close()

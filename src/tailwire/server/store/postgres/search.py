@@ -1,7 +1,7 @@
 """Full-text search: words of messages in an index, and a look through those that are not in it yet.
 
 One process at a time indexes, behind the writes: no send waits for it. A search looks up the messages up to the id in
-`words_until` in the index, and reads those after it. A search that finds too many left indexes them.
+`words_until` in the index, and reads those after it. A search that finds too many left indexes them first.
 """
 
 from __future__ import annotations
