@@ -100,6 +100,13 @@ class Upkeep:
         await self._database.run(_FORGET_BATCHES, (ROWS_PER_CLEANUP,))
         await self._database.run(_FORGET_CHANGES, (ROWS_PER_CLEANUP,))
 
+    async def close(self) -> None:
+        """End, and return when nothing is in progress any more."""
+        task = self._task
+        self.stop()
+        if task is not None:
+            await asyncio.wait([task])
+
     def stop(self) -> None:
         """End, and release the lock."""
         if self._task is not None:
