@@ -13,7 +13,7 @@ import tailwire.server.store.postgres as package
 FOLDER = Path(package.__file__).parent
 APP_LOCK = 7308895
 _OPENS = re.compile(r"^\s*(begin|start\s+transaction|savepoint)\b(?!.*read only)|lock\s+table", re.IGNORECASE)
-_OPENING_CALLS = {"transaction", "start", "cursor"}
+_OPENING_CALLS = {"transaction", "cursor"}
 
 
 def spanning(source: str) -> list[str]:

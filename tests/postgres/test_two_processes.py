@@ -94,7 +94,7 @@ async def test_an_edit_and_a_deletion_through_both_leave_one_deleted_message(pos
 
 
 async def test_replies_do_not_keep_an_edit_from_happening(postgres_url):
-    """Each reply changes the message's row, so that the edit is decided again; its body has what was there then."""
+    """Each reply changes the message's row, but nothing that the edit depends on."""
     async with two_stores(postgres_url) as (one, other):
         parent = (await one.messages.add(draft())).message.id
         act = MessageAct(parent, "alice", lambda standing: None)

@@ -67,25 +67,23 @@ def _check_socket(step: Step, slept: bool, fired: TimerFired) -> None:
     elif alive or s.paused:
         step.emit(*(Answer(c, Result.NO_ANSWER) for c in s.pings if c))
         s.pings, s.probe_sent, s.probe_until, s.probe_cause = (), None, None, None
-    elif (later := _extended_probe(s, now, fired)) is not None:
+    elif s.probe_sent is not None and (later := _extended_probe(s, s.probe_sent, now, fired)) is not None:
         s.probe_until = later
     else:
         abandon(step)  # T3: a close frame would wait for a peer that does not answer
         lost(step, s.probe_cause or Cause.HEARTBEAT_TIMEOUT)
 
 
-def _extended_probe(s: State, now: float, fired: TimerFired) -> float | None:
+def _extended_probe(s: State, sent: float, now: float, fired: TimerFired) -> float | None:
     # A pong waits in the same queues as the bytes of an upload or of a page of history, so bytes that move extend its
     # deadline. Bytes that passed before the ping count only while a request is unanswered: a proxy may still hold them,
     # and the ping waits behind them. After a hint of the platform they do not count. None: not extended.
-    if s.probe_sent is None:
-        return None
     last = fired.passed_at if s.probe_cause is Cause.HEARTBEAT_TIMEOUT else None
-    if fired.moved_at is not None and fired.moved_at > s.probe_sent:
+    if fired.moved_at is not None and fired.moved_at > sent:
         last = fired.moved_at
     if last is None:
         return None
-    later = min(last + s.timings.moving, s.probe_sent + s.timings.busy_timeout)
+    later = min(last + s.timings.moving, sent + s.timings.busy_timeout)
     return later if later > now else None
 
 

@@ -12,7 +12,7 @@ import tailwire.server
 from tailwire.server.gateway.frames import Transient, body_of, decode_frame
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.operations import parse
-from tailwire.server.rules.decoding import decode, decode_part
+from tailwire.server.rules.decoding import decode, decode_part, without_nul
 
 
 class Shape(msgspec.Struct):
@@ -42,6 +42,13 @@ def test_nul_is_refused_wherever_it_stands():
         assert "U+0000" in caught.value.details["body"]
     for text in (b'{"data":"\\\\u0000"}', b'{"data":"u0000 \\u0001"}'):
         assert decode(text, Shape).data
+
+
+def test_nul_is_refused_in_texts_of_urls_and_forms():
+    without_nul(["a", "", "\x01", "\\0"], "query")
+    with pytest.raises(Refused, match="ERR_BAD_REQUEST") as caught:
+        without_nul(["a", "b\0"], "query")
+    assert "U+0000" in caught.value.details["query"]
 
 
 @pytest.mark.parametrize("depth", [500, 990, 3000, 100_000])

@@ -39,7 +39,9 @@ WHERE m.id = CAST(:id AS bigint)"""
 _BLOCKED_BY = """CASE WHEN m.receiver_type = 'user' THEN coalesce((SELECT k.uid FROM blocks k
 WHERE (k.uid = m.sender AND k.blocked = m.receiver) OR (k.uid = m.receiver AND k.blocked = m.sender)
 ORDER BY CASE WHEN k.uid = :by THEN 0 ELSE 1 END LIMIT 1), '') ELSE '' END"""
-_MESSAGE_SEEN = f"concat_ws(' ', {_versions('m', 'b')}, coalesce(g.owner, '-'), {_BLOCKED_BY})"
+# Not the whole row: replies and receipts change it all the time, and no decision depends on them.
+_CONTENT = "md5(m.body), m.traits, coalesce(m.edited_at, 0), coalesce(m.deleted_at, 0), coalesce(m.pinned_at, 0)"
+_MESSAGE_SEEN = f"concat_ws(' ', {_CONTENT}, {_versions('b')}, coalesce(g.owner, '-'), {_BLOCKED_BY})"
 _MESSAGE_COLUMNS = ", ".join([*_columns("m", MessageRow), *_columns("b", MemberRow)])
 _MESSAGE_STANDING = f"SELECT {_MESSAGE_SEEN}, g.owner, {_BLOCKED_BY}, {_MESSAGE_COLUMNS} {_MESSAGE_FROM}"
 

@@ -176,7 +176,7 @@ class PostgresStore:
     async def close(self) -> None:
         """Finish the writes that were submitted, and close the connections."""
         self.index.stop()
-        self.upkeep.stop()
+        await self.upkeep.close()
         await self.lane.close()
         await self.database.close()
 

@@ -108,6 +108,13 @@ class Upkeep:
         for call in self._also:
             await call()
 
+    async def close(self) -> None:
+        """End, and return when nothing is in progress any more."""
+        task = self._task
+        self.stop()
+        if task is not None:
+            await asyncio.wait([task])
+
     def stop(self) -> None:
         """End, and release the lock."""
         if self._task is not None:
