@@ -86,10 +86,12 @@ async def test_removals_of_what_does_not_exist_are_not_recorded(postgres_url):
     await store.close()
 
 
-async def test_a_send_is_not_made_longer_by_the_entry_of_its_use(postgres_url):
+async def test_writes_are_not_made_longer_by_the_entry_of_a_read_or_send(postgres_url):
     store = await open_store(postgres_url)
     entry = AuditEntry("use", "k", "POST /messages")
     assert (await request(entry, lambda: store.messages.add(draft()))).new
+    await request(entry, lambda: store.keys.add(KEY))
+    assert await request(entry, lambda: store.users.add(UserRow("dave", "Dave", created_at=1)))
     assert (entry.taken, await entries(store)) == (False, 0)
     await store.close()
 

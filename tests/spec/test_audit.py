@@ -13,6 +13,7 @@ from harness import Stage
 from rest import Rest
 from tailwire.server.config import Settings
 from tailwire.server.ports.audit import AuditEntry, current_entry
+from tailwire.server.ports.refusal import Refused
 from tailwire.testing.server import UNLIMITED
 from tailwire.testing.virtual.world import VirtualServer
 
@@ -101,6 +102,26 @@ async def test_refused_requests_are_not_recorded(stage: Stage):
     async with Rest(stage) as rest:
         await rest.refused("ERR_UID_ALREADY_EXISTS", "POST", "/users", json={"uid": "alice", "name": "Alice"})
         await rest.refused("ERR_UID_NOT_FOUND", "DELETE", "/users/nobody", json={})
+        assert await entries(rest) == []
+
+
+async def test_writes_that_a_refused_request_has_begun_do_not_record_it_later(stage: Stage, monkeypatch):
+    parts, told, begun = stage.server.parts, asyncio.Event(), []
+
+    async def later() -> None:
+        await told.wait()
+        await parts.store.users.seen("alice", 5)
+
+    async def create(new: Any) -> None:
+        begun.append(asyncio.create_task(later()))
+        raise Refused("ERR_UID_ALREADY_EXISTS")
+
+    monkeypatch.setattr(parts.actions.users, "create", create)
+    async with Rest(stage) as rest:
+        await rest.refused("ERR_UID_ALREADY_EXISTS", "POST", "/users", json={"uid": "dora", "name": "Dora"})
+        told.set()
+        await begun[0]
+        assert (await parts.store.users.get("alice")).last_active_at == 5
         assert await entries(rest) == []
 
 
