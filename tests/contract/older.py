@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+AUDIT = ("DROP TABLE audit",)
 WEBHOOK_DELIVERIES = (
     "DROP TABLE webhook_states",
     "ALTER TABLE webhooks DROP COLUMN secret",

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 
+import httpx2
 import pytest
 
 from faults.traffic import Traffic
@@ -77,6 +78,39 @@ async def test_commands_work_on_the_database_of_the_server(live: LiveStage, on_p
     assert (code, "pg_dump" in said) == (2, True)
     dave = await live.enter("dave")
     await dave.say("bob", "hello")
+
+
+async def test_changes_by_keys_and_commands_are_in_the_audit_log_and_sizes_in_the_metrics(
+    live: LiveStage, on_postgres: LiveStage, postgres_url: str
+):
+    server = live.server
+    headers = {"appid": server.app_id, "apikey": server.api_key}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tailwire.cli.main", "user", "create", "dave", "Dave", "--data", str(server.data),
+        stdout=-1, env={**os.environ, "TAILWIRE_DATABASE": postgres_url},
+    )  # fmt: skip
+    await process.communicate()
+    assert process.returncode == 0
+    async with httpx2.AsyncClient(base_url=server.url, headers=headers) as http:
+        changed = await http.put("/v3/users/dave", json={"name": "David"})
+        assert changed.status_code == 200
+        await http.post("/v3/apikeys", json={"name": "second", "scope": "authOnly"})
+        assert (await http.delete("/v3/users/nobody")).status_code == 404
+        found = (await http.get("/v3/audit", params={"kind": "change"})).json()["data"]
+        metrics = (await http.get("/metrics")).text
+    shown = [(entry["action"], entry.get("target", ""), entry.get("keyName", "")) for entry in reversed(found)]
+    assert [entry for entry in shown if entry[0] != "settings"] == [
+        ("tailwire user create", "dave", ""),
+        ("PUT /users/{uid}", "dave", "REST API Key"),
+        ("POST /apikeys", "second", "REST API Key"),
+    ]
+    by_action = {entry["action"]: entry for entry in found}
+    assert by_action["tailwire user create"]["actor"] == "command line"
+    assert by_action["PUT /users/{uid}"]["requestId"] == changed.headers["x-request-id"]
+    values = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if not line.startswith("#"))
+    assert float(values["tailwire_database_bytes"]) > 1_000_000
+    assert float(values["tailwire_commit_seconds_count"]) > 0
+    assert "tailwire_database_wal_bytes" not in values
 
 
 async def test_a_database_that_cannot_be_reached_is_named_at_the_start(live: LiveStage, on_postgres: LiveStage):

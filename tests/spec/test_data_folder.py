@@ -14,6 +14,7 @@ from PIL import Image
 from rest import Rest
 from tailwire.server.auth.certificate import self_signed
 from tailwire.server.auth.secrets import sign_pass
+from tailwire.server.ports.refusal import NotAuthenticated
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
 
@@ -72,7 +73,8 @@ async def test_database_alone_cannot_sign_a_pass(stage, tmp_path):
         for secret in held:
             for fingerprint in hashed:
                 forged = sign_pass("alice", fingerprint, secret, 3600, stage.server.world)
-                assert await sessions.admit(forged) is None
+                with pytest.raises(NotAuthenticated):
+                    await sessions.admit(forged)
         assert all(token not in value for value in held)
         assert (tmp_path / "signing.key").read_text() not in held
 

@@ -6,15 +6,19 @@ On virtual time; `make networks` runs the same situations over real sockets.
 from __future__ import annotations
 
 import asyncio
+import json
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from harness import CONNECTED, CONNECTING, DISCONNECTED, Actor, Stage
 from tailwire import CometChatException, UploadFile
 from tailwire.server.gateway.protocol import SocketProtocol
 from tailwire.testing.virtual.network import MemoryTransport, current_process
+from tailwire.testing.virtual.world import PORT
 
 spec = pytest.mark.spec
 
@@ -100,6 +104,25 @@ async def test_silent_foreign_client_is_pinged_before_it_is_disconnected(stage: 
         assert not stage.server.parts.metrics.closes
         await other.close()
         await listening
+
+
+async def test_silent_socket_is_closed_with_a_code(stage: Stage):
+    sessions = stage.server.parts.actions.sessions
+    made = await sessions.create_token("alice")
+    me = await sessions.me(await sessions.caller(made["authToken"], "raw"), made["authToken"])
+    async with connect(f"ws://server:{PORT}/", ping_interval=None) as ws:
+        await ws.send(json.dumps({"type": "auth", "deviceId": "raw", "body": {"auth": me["jwt"], "deviceId": "raw"}}))
+        await ws.recv()
+        ws.protocol.send_frame = lambda frame: None  # answers no ping
+        begin = stage.now
+        with suppress(ConnectionClosed):
+            while True:
+                await ws.recv()
+    assert (ws.close_code, ws.close_reason[:20]) == (4009, "nothing was received")
+    assert 55 <= stage.now - begin <= 70
+    assert stage.server.parts.metrics.closes["silent"] == 1
+    await stage.pass_time(5)
+    assert stage.server.parts.metrics.sockets == 0
 
 
 @spec("T3")

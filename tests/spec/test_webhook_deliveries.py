@@ -20,7 +20,7 @@ from tailwire.server.app import assemble
 from tailwire.server.config import Settings
 from tailwire.server.ports.world import World
 from tailwire.server.store import migrate
-from tailwire.server.telemetry.metrics import as_text
+from tailwire.server.telemetry.exposition import as_text
 
 DOCS = Path(__file__).parents[2] / "docs" / "webhooks.md"
 TEXT = {"receiver": "bob", "receiverType": "user", "data": {"text": "one"}}

@@ -8,6 +8,7 @@ import os
 import sys
 
 from tailwire.server import private_files
+from tailwire.server.actions.audit import begin_command
 from tailwire.server.actions.export import Export
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app import key_file, make_keys, write_keys
@@ -55,6 +56,7 @@ def administer(given: argparse.Namespace) -> int:
 async def _do(given: argparse.Namespace, settings: Settings) -> int:
     world, metrics = World(), Metrics()
     store = await open_store(settings, world)
+    store.audit.set_limits(seconds=int(settings.audit_kept_for), entries=settings.max_audit_entries)
     hub = Hub(MemoryBroker(), metrics, asyncio.get_running_loop().call_soon, slow_close=0)
     overload = Overload(metrics, asyncio.get_running_loop().time, world.chance, lag=0, most_sends=0)
     try:
@@ -63,6 +65,8 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
     except BaseException:
         await store.close()
         raise
+    # After the store has begun what it does all the time, which does not belong to the command.
+    entry = begin_command(f"tailwire {given.command} {getattr(given, 'verb', '')}".rstrip(), getattr(given, "uid", ""))
     try:
         if given.command == "keys":
             await _new_keys(store, world, settings, replace=given.replace)
@@ -74,6 +78,8 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
             print(f"created user {created.row.uid}")
         else:
             print((await actions.sessions.create_token(given.uid)).token)
+        if not entry.taken:
+            await store.audit.add(entry)
     finally:
         actions.passwords.close()
         actions.uploads.close()

@@ -58,15 +58,21 @@ def serve(given: argparse.Namespace) -> int:
     except BadSetting as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 2
-    configure(settings.log_level)
+    handler = configure(settings.log_level, settings.log_format)
     for name, meant in unknown_variables().items():
         log.warning("there is no setting %s%s: it is ignored", name, f" (did you mean {meant}?)" if meant else "")
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(serve_until_stopped(settings, lambda server: _print_keys(server, settings)))
+            runner.run(
+                serve_until_stopped(
+                    settings, lambda server: _print_keys(server, settings), lambda: load(arguments, file=given.config)
+                )
+            )
     except (CannotStart, NewerDatabase, OSError) as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 1
+    finally:
+        handler.close()
     return 0
 
 

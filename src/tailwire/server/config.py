@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -130,6 +131,16 @@ class Settings:
         max_webhook_waiting: deliveries that wait for one webhook; beyond that the oldest fail.
         max_webhook_failed: failed deliveries of one webhook that are kept; beyond that the oldest are deleted.
         log_level: `debug`, `info`, `warning` or `error`.
+        log_format: `text`, or `json` for one JSON object per line.
+        access_log: log each request and each WebSocket that opens or closes.
+        metrics_listen: an address (`127.0.0.1:9480`) at which `/metrics` and `/health` are served in addition;
+            `/metrics` is then not served at `port`.
+        allowed_hosts: host names that a request may name in its `Host` header, comma-separated, with `*.` for
+            subdomains; empty for any. `/health` is served under any name.
+        drain_seconds: how long the server goes on serving after it was asked to stop, while `/health/ready` answers
+            503.
+        audit_kept_for: how long entries of the audit log are kept; 0 to keep none.
+        max_audit_entries: entries of the audit log, of each of its three kinds; beyond that the oldest are deleted.
     """
 
     data: str = ".tailwire"
@@ -217,6 +228,13 @@ class Settings:
     max_webhook_waiting: int = 100_000
     max_webhook_failed: int = 10_000
     log_level: str = "info"
+    log_format: str = "text"
+    access_log: bool = False
+    metrics_listen: str = ""
+    allowed_hosts: str = ""
+    drain_seconds: float = 0.0
+    audit_kept_for: float = 31_536_000.0
+    max_audit_entries: int = 1_000_000
 
 
 def offered(settings: Settings) -> frozenset[str]:
@@ -274,6 +292,7 @@ def _from_file(file: str, fields: Mapping[str, type]) -> dict[str, Any]:
     return {name: _typed(name, value, fields[name], file) for name, value in read.items()}
 
 
+_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 _TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
@@ -335,8 +354,7 @@ def _check(s: Settings) -> None:
     if not good:
         raise BadSetting(f"public_url must be like https://chat.example.com, not {s.public_url!r}")
     _check_edge(s)
-    if s.log_level not in ("debug", "info", "warning", "error"):
-        raise BadSetting(f"log_level must be debug, info, warning or error, not {s.log_level!r}")
+    _check_operation(s)
 
 
 def _check_edge(s: Settings) -> None:
@@ -353,6 +371,17 @@ def _check_edge(s: Settings) -> None:
         ("forwarded_header", ("x-forwarded-for", "forwarded")),
         ("metrics", ("open", "key", "off")),
         ("docs", ("open", "key", "off")),
+        ("log_level", ("debug", "info", "warning", "error")),
+        ("log_format", ("text", "json")),
     ):
         if getattr(s, name) not in choices:
             raise BadSetting(f"{name} must be one of {', '.join(choices)}, not {getattr(s, name)!r}")
+
+
+def _check_operation(s: Settings) -> None:
+    host, _, port = s.metrics_listen.rpartition(":")
+    if s.metrics_listen and not (host and port.isascii() and port.isdecimal() and int(port) <= 65535):
+        raise BadSetting(f"metrics_listen must be like 127.0.0.1:9480, not {s.metrics_listen!r}")
+    for name in s.allowed_hosts.split(","):
+        if name.strip() and not _HOST.fullmatch(name.strip().removeprefix("*.")):
+            raise BadSetting(f"allowed_hosts: use names like chat.example.com, without port, not {name.strip()!r}")

@@ -104,7 +104,7 @@ class ServerProcess:
             self.log.append(line.decode(errors="replace").rstrip())
             self._logged.set()
             self._logged = asyncio.Event()
-            if " ready file written" in self.log[-1] and not listening.done():
+            if "ready file written" in self.log[-1] and not listening.done():
                 self._read_ready_file(ready)
                 listening.set_result(None)
         if not listening.done():

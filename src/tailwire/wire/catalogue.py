@@ -141,6 +141,9 @@ CATALOGUE: dict[str, Entry] = {
     "ERR_PRESIGNED_URL_EXPIRED": Entry(403, "The form has expired.", "Request a new form, and upload immediately."),
     # General.
     "ERR_BAD_REQUEST": Entry(400, "Failed to validate the data sent with the request.", "Correct what details names."),
+    "ERR_HOST_NOT_ALLOWED": Entry(
+        421, "This server is not reached under this host name.", "Use a name of the server's setting allowed_hosts."
+    ),
     "ERR_API_NOT_FOUND": Entry(404, "The path or method does not exist.", "Check the URL and the method."),
     "ERR_QUERY_TOO_BROAD": Entry(
         400,

@@ -20,6 +20,7 @@ class CloseCode(IntEnum):
         TRY_AGAIN_LATER: the client is too slow, or its address sent too many invalid tokens.
         NOT_AUTHENTICATED: the first frame was not an auth frame.
         AUTH_TIMEOUT: no auth frame arrived in time.
+        SILENT: the client sent nothing for too long, and did not answer a ping.
         WINDOW_EXPIRED: the app stayed in the background without a ping for longer than the background window.
         FLOODING: the client exceeded the frame rate.
         TOKEN_REJECTED: the token is invalid, revoked or expired; the client must log in again or renew it.
@@ -36,6 +37,7 @@ class CloseCode(IntEnum):
     TRY_AGAIN_LATER = 1013
     NOT_AUTHENTICATED = 4003
     AUTH_TIMEOUT = 4008
+    SILENT = 4009
     WINDOW_EXPIRED = 4010
     FLOODING = 4029
     TOKEN_REJECTED = 4501

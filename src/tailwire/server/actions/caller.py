@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tailwire.server.auth.secrets import key_id
 from tailwire.server.rules.names import SYSTEM_USER
 
 
@@ -16,6 +17,7 @@ class Caller:
         device: the `resource` of the client. Frames that the caller causes are not sent back to this device.
         token: the fingerprint of the auth token; "" with a REST key.
         key: whether the caller is a REST key.
+        key_hash: the fingerprint of the API key; "" without a key.
         chained: whether the client wants the id of the message before the one that it sends (feature `chain`).
     """
 
@@ -24,6 +26,12 @@ class Caller:
     token: str
     key: bool = False
     chained: bool = False
+    key_hash: str = ""
+
+    @property
+    def key_id(self) -> str:
+        """The id of the API key, which may be shown and logged; "" without a key."""
+        return key_id(self.key_hash)
 
     @property
     def system(self) -> bool:

@@ -8,6 +8,7 @@ import msgspec
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.raw_json import encode, with_field
+from tailwire.server.auth.revoked_tokens import RevokedTokens
 from tailwire.server.fanout.frames import with_before, with_head
 from tailwire.server.ports.broker import (
     PRESENCE,
@@ -35,12 +36,16 @@ class Delivery:
 
     Args:
         base: the server's URL, for links to files in frames that no request has caused.
+
+    Attributes:
+        revoked: why recent tokens ceased to be valid.
     """
 
     def __init__(self, broker: Broker, app_id: str, base: str) -> None:
         self._broker = broker
         self._base = lambda: base
         self._app = encode(app_id)
+        self.revoked = RevokedTokens()
 
     def message(self, row: MessageRow, json: bytes, device: str, also: str = "", *, before: int = 0) -> None:
         """Publish a stored message.
@@ -189,8 +194,13 @@ class Delivery:
         """Subscribe a user's sockets to a group, or unsubscribe them."""
         self._broker.publish(user_subject(uid), MembershipChange(guid, joined))
 
-    def token_gone(self, uid: str, token: str) -> None:
-        """Close the sockets that a revoked token opened."""
+    def token_gone(self, uid: str, token: str, reason: str) -> None:
+        """Close the sockets that a revoked token opened.
+
+        Args:
+            reason: for the log, should the token be used again.
+        """
+        self.revoked.add(token, uid, reason)
         self._broker.publish(user_subject(uid), TokenRevoked(token))
 
     def _to_conversation(self, sender: str, receiver: str, receiver_type: str, publication: FramePublication) -> None:

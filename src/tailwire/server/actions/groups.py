@@ -97,7 +97,11 @@ class Groups:
         if caller.system and new.owner:
             owner = (await self._directory.user(names.identifier(new.owner, "owner"))).uid
         if len(await self._store.members.groups_of(owner)) >= self._max_groups:
-            raise Refused("ERR_LIMIT_EXCEEDED", {"groups": f"A user may be in {self._max_groups} groups."})
+            raise Refused(
+                "ERR_LIMIT_EXCEEDED",
+                {"groups": f"A user may be in {self._max_groups} groups."},
+                limit="max_groups_per_user",
+            )
         password = new.password if new.type == "password" else None
         owner_is_member = owner != names.SYSTEM_USER
         row = GroupRow(

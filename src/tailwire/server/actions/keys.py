@@ -17,6 +17,7 @@ from tailwire.server.rules.names import identifier
 
 MAX_KEYS = 25
 MAX_APP_INFO_BYTES = 4096
+REVOKED = "revoked token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ class Keys:
         """
         row = await self.token(uid, token)
         await self._store.tokens.remove(row.token_hash)
-        self._delivery.token_gone(row.uid, row.token_hash)
+        self._delivery.token_gone(row.uid, row.token_hash, REVOKED)
         return row.uid
 
     async def delete_tokens(self, uid: str) -> str:
@@ -156,7 +157,7 @@ class Keys:
         """
         row = await self._directory.user(identifier(uid, "uid"))
         for token in await self._store.tokens.remove_all(row.uid):
-            self._delivery.token_gone(row.uid, token)
+            self._delivery.token_gone(row.uid, token, REVOKED)
         return row.uid
 
 

@@ -130,7 +130,8 @@ class Members:
         guess = f"{caller.uid}\0{found.guid}"
         wait = self._guesses.take(guess)
         if wait:
-            raise Refused("ERR_TOO_MANY_REQUESTS", "Too many wrong passwords. Wait, then try again.", retry_after=wait)
+            advice = "Too many wrong passwords. Wait, then try again."
+            raise Refused("ERR_TOO_MANY_REQUESTS", advice, retry_after=wait, limit="wrong_passwords_per_minute")
         given = password[: self._lengths.password + 1]
         try:
             matches = await self._passwords.same(caller.reader, given, found.password_hash or "")
@@ -152,9 +153,13 @@ class Members:
         def check(standing: GroupStanding) -> None:
             also(standing)
             if standing.group.members_count >= self._max_members:
-                raise Refused("ERR_NO_VACANCY")
+                raise Refused("ERR_NO_VACANCY", limit="max_group_members")
             if standing.on_groups >= self._max_groups:
-                raise Refused("ERR_LIMIT_EXCEEDED", {"groups": f"A user may be in {self._max_groups} groups."})
+                raise Refused(
+                    "ERR_LIMIT_EXCEEDED",
+                    {"groups": f"A user may be in {self._max_groups} groups."},
+                    limit="max_groups_per_user",
+                )
 
         return self._authorizer.group_act(caller, guid, operation, uid, check)
 

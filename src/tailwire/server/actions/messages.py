@@ -121,7 +121,11 @@ class Messages:
         if "attachments" not in data:
             return
         if len(data["attachments"]) > self._files.max_count:
-            raise Refused("ERR_FILE_COUNT_EXCEEDED", {"data.attachments": f"Send at most {self._files.max_count}."})
+            raise Refused(
+                "ERR_FILE_COUNT_EXCEEDED",
+                {"data.attachments": f"Send at most {self._files.max_count}."},
+                limit="max_files",
+            )
         data["attachments"] = [await self._files.describe(a) for a in data["attachments"]]
         data["url"] = data["attachments"][0].url
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.services import Services
 from tailwire.server.actions.views import TokenView
-from tailwire.server.auth.secrets import fingerprint, new_token, read_pass, read_proof, sign_pass
+from tailwire.server.auth.secrets import fingerprint, new_token, read_pass, read_proof, sign_pass, user_of_pass
 from tailwire.server.limits.buckets import Buckets
 from tailwire.server.ports.records import TokenOwner, TokenRow
-from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.refusal import NotAuthenticated, Refused
 from tailwire.server.rules.names import SYSTEM_USER, identifier
 from tailwire.server.rules.permissions import KeyOperation, KeyRole, check_key
 
@@ -86,9 +86,9 @@ class Sessions:
         """
         await self.check_key(key, "administer")
         if not on_behalf_of:
-            return Caller(SYSTEM_USER, "", "", key=True)
+            return Caller(SYSTEM_USER, "", "", key=True, key_hash=fingerprint(key))
         row = await self._directory.user(identifier(on_behalf_of, "onBehalfOf"))
-        return Caller(row.uid, "", "", key=True)
+        return Caller(row.uid, "", "", key=True, key_hash=fingerprint(key))
 
     async def caller(self, token: str, device: str, *, chained: bool = False) -> Caller:
         """Return the caller of a request with an auth token.
@@ -105,7 +105,7 @@ class Sessions:
         hashed = fingerprint(token)
         owner = await self._store.tokens.owner(hashed) if len(token) <= MAX_SECRET_CHARACTERS else None
         if owner is None:
-            raise Refused("AUTH_ERR_AUTH_TOKEN_NOT_FOUND")
+            raise self._unknown(hashed)
         self._seconds_left(owner)
         return Caller(owner.uid, device[:MAX_DEVICE_CHARACTERS], hashed, chained=chained)
 
@@ -115,8 +115,12 @@ class Sessions:
             return None
         left = owner.created_at + self._token_lifetime - self._world.seconds()
         if left <= 0:
-            raise Refused("ERR_AUTH_TOKEN_EXPIRED")
+            raise NotAuthenticated("ERR_AUTH_TOKEN_EXPIRED", "expired token", owner.uid)
         return left
+
+    def _unknown(self, token_hash: str) -> NotAuthenticated:
+        uid, reason = self._delivery.revoked.get(token_hash) or ("", "unknown token")
+        return NotAuthenticated("AUTH_ERR_AUTH_TOKEN_NOT_FOUND", reason, uid)
 
     async def create_token(self, uid: str, device: TokenRow | None = None) -> TokenView:
         """Create an auth token, and return it with its user.
@@ -130,13 +134,13 @@ class Sessions:
         uid = identifier(uid, "uid")
         wait = self._logins.take(uid)
         if wait:
-            raise Refused("ERR_TOO_MANY_REQUESTS", retry_after=wait)
+            raise Refused("ERR_TOO_MANY_REQUESTS", retry_after=wait, limit="logins_per_minute")
         row = await self._directory.user(uid)
         token = new_token(uid, self._world)
         known = device if device is not None else TokenRow("", uid, 0)
         kept = replace(known, token_hash=fingerprint(token), uid=uid, created_at=self._world.seconds(), hint=token[-4:])
         for gone in await self._store.tokens.add(kept, self._max_tokens):
-            self._delivery.token_gone(uid, gone)
+            self._delivery.token_gone(uid, gone, "replaced by newer logins")
         return TokenView(await self._directory.view(row, ""), token)
 
     async def me(self, caller: Caller, token: str) -> TokenView:
@@ -148,7 +152,7 @@ class Sessions:
     async def logout(self, caller: Caller) -> None:
         """Revoke the caller's auth token and close the sockets that it opened."""
         await self._store.tokens.remove(caller.token)
-        self._delivery.token_gone(caller.uid, caller.token)
+        self._delivery.token_gone(caller.uid, caller.token, "logged out")
 
     def now(self) -> int:
         """Return whole seconds since 1970."""
@@ -167,8 +171,6 @@ class Sessions:
         if not signed:
             raise Refused("AUTH_ERR_EMPTY_AUTH_TOKEN")
         found = await self.admit(signed)
-        if found is None:
-            raise Refused("AUTH_ERR_AUTH_TOKEN_NOT_FOUND")
         return Caller(found.uid, "", found.token)
 
     def proves(self, proof: str) -> bool:
@@ -178,14 +180,18 @@ class Sessions:
         """
         return len(proof) < MAX_PASS_CHARACTERS and read_proof(proof, self._secret, self._world)
 
-    async def admit(self, signed: str) -> Admitted | None:
-        """Return the user of a pass, or None if the pass is invalid or its auth token was revoked.
+    async def admit(self, signed: str) -> Admitted:
+        """Return the user of a pass.
 
         Raises:
-            Refused: ERR_AUTH_TOKEN_EXPIRED.
+            NotAuthenticated: AUTH_ERR_AUTH_TOKEN_NOT_FOUND, the pass is invalid or its auth token was revoked;
+                ERR_AUTH_TOKEN_EXPIRED.
         """
         found = read_pass(signed, self._secret, self._world) if len(signed) < MAX_PASS_CHARACTERS else None
-        owner = await self._store.tokens.owner(found.token) if found is not None else None
-        if found is None or owner is None or owner.uid != found.uid:
-            return None
+        if found is None:
+            uid = user_of_pass(signed, self._secret) if len(signed) < MAX_PASS_CHARACTERS else ""
+            raise NotAuthenticated("AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "expired pass" if uid else "invalid pass", uid)
+        owner = await self._store.tokens.owner(found.token)
+        if owner is None or owner.uid != found.uid:
+            raise self._unknown(found.token)
         return Admitted(found.uid, found.token, self._seconds_left(owner))

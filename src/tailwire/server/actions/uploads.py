@@ -105,7 +105,7 @@ class Files:
                 ERR_UPLOAD_QUOTA_EXCEEDED, ERR_UNAVAILABLE, and the refusals of a message to the receiver.
         """
         if not 0 < len(wanted) <= self.max_count:
-            raise Refused("ERR_FILE_COUNT_EXCEEDED", {"files": f"Name 1 to {self.max_count} files."})
+            raise Refused("ERR_FILE_COUNT_EXCEEDED", {"files": f"Name 1 to {self.max_count} files."}, limit="max_files")
         if receiver:
             if receiver_type == "group":
                 await self._authorizer.group(caller, receiver, "write")
@@ -169,7 +169,7 @@ class Files:
             Refused: ERR_FILE_SIZE_EXCEEDED.
         """
         if size > self.max_size:
-            raise Refused("ERR_FILE_SIZE_EXCEEDED", f"A file has at most {self.max_size} bytes.")
+            raise Refused("ERR_FILE_SIZE_EXCEEDED", f"A file has at most {self.max_size} bytes.", limit="max_file")
 
     async def keep(self, caller: Caller, file_name: str, sink: Sink) -> Attachment:
         """Store a complete file. Return it as an attachment.

@@ -180,7 +180,7 @@ class Users:
         wanted = [names.identifier(uid, "uidsToDeactivate") for uid in uids]
         done, tokens = await self._store.users.deactivate(wanted, self._world.seconds())
         for uid, token in tokens:
-            self._delivery.token_gone(uid, token)
+            self._delivery.token_gone(uid, token, "deactivated user")
         self._directory.forget_all()
         return done
 
@@ -206,7 +206,7 @@ class Users:
             raise Refused("ERR_UID_NOT_FOUND", {"uid": uid[:100]})
         groups, tokens = await self._store.removal.remove_user(found.uid, with_messages=permanent, anonymous=anonymous)
         for token in tokens:
-            self._delivery.token_gone(found.uid, token)
+            self._delivery.token_gone(found.uid, token, "deleted user")
         for guid in groups:
             self._delivery.membership(found.uid, guid, joined=False)
         self._directory.forget_all()

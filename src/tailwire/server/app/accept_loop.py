@@ -105,6 +105,7 @@ class AcceptLoop:
 
     def _refuse_address(self, connection: socket.socket) -> None:
         self._metrics.closes["too many of one address"] += 1
+        self._metrics.refusals["connections_per_address"] += 1
         connection.close()
 
     async def _serve_named(self, connection: socket.socket) -> None:

@@ -16,14 +16,17 @@ class CannotStart(OSError):
 
 
 _ADVICE = {
-    errno.EADDRINUSE: "another program listens there; stop it, or choose another port with --port (0 picks a free one)",
-    errno.EADDRNOTAVAIL: "this machine does not have that address; choose another with --host (0.0.0.0 for all)",
-    errno.EACCES: "this user may not listen at that port; choose one above 1023 with --port",
+    errno.EADDRINUSE: "another program listens there; stop it, or choose another port with {port} (0 picks a free one)",
+    errno.EADDRNOTAVAIL: "this machine does not have that address; choose another with {host} (0.0.0.0 for all)",
+    errno.EACCES: "this user may not listen at that port; choose one above 1023 with {port}",
 }
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, argument: str = "") -> socket.socket:
     """Return a socket that listens at an address.
+
+    Args:
+        argument: the argument for both host and port; "" for `--host` and `--port`.
 
     Raises:
         CannotStart: if the address is in use, is not one of this machine, or is not permitted.
@@ -39,9 +42,10 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as e:
         listening.close()
         if isinstance(e, socket.gaierror):
-            advice = "the name is unknown; choose an address of this machine with --host (0.0.0.0 for all)"
+            advice = "the name is unknown; choose an address of this machine with {host} (0.0.0.0 for all)"
         else:
             advice = _ADVICE.get(e.errno or 0) or os.strerror(e.errno or 0)
+        advice = advice.format(host=argument or "--host", port=argument or "--port")
         raise CannotStart(f"cannot listen at {host}:{port}: {advice}") from e
     return listening
 

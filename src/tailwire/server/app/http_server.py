@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -17,6 +18,8 @@ import uvicorn
 from tailwire.server import private_files
 from tailwire.server.app.accept_loop import AcceptLoop
 from tailwire.server.app.housekeeping import Housekeeping
+from tailwire.server.app.internal_server import InternalServer
+from tailwire.server.app.observing import Observers
 from tailwire.server.limits.slots import Slot
 from tailwire.server.rest.protocol import HttpProtocol
 from tailwire.server.telemetry.logs import log
@@ -31,8 +34,12 @@ class HttpServer(uvicorn.Server):
         signals: the signals that stop the server.
         housekeeping: called about ten times a second.
         accept: makes the `AcceptLoop` of a listening socket.
+        observers: of the server.
+        internal: started and stopped with this server.
+        drain_seconds: how long it goes on serving after it was asked to stop.
 
     Attributes:
+        on_hangup: called on SIGHUP.
         listening: set once the server listens.
     """
 
@@ -44,8 +51,15 @@ class HttpServer(uvicorn.Server):
         signals: Sequence[signal.Signals],
         housekeeping: Housekeeping,
         accept: Callable[..., AcceptLoop],
+        observers: Observers,
+        internal: InternalServer | None = None,
+        drain_seconds: float = 0.0,
     ) -> None:
         super().__init__(config)
+        self._observers = observers
+        self._internal = internal
+        self._drain_seconds = drain_seconds
+        self.on_hangup: Callable[[], None] = lambda: None
         self._housekeeping, self._accept = housekeeping, accept
         self.listening = asyncio.Event()
         self._signals = signals
@@ -53,15 +67,35 @@ class HttpServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on SIGTERM and SIGINT. uvicorn's own handlers end the process before the store is closed."""
+        """Stop on the signals that stop; with them, handle SIGHUP (reload) and SIGUSR1 (log the state).
+
+        uvicorn's own handlers end the process before the store is closed.
+        """
         loop = asyncio.get_running_loop()
         for signum in self._signals:
             loop.add_signal_handler(signum, self.handle_exit, signum, None)
+        for name, handler in (("SIGHUP", self._hang_up), ("SIGUSR1", self._observers.log_state)):
+            if self._signals and hasattr(
+                signal, name
+            ):  # until the loop is closed: they must not end a server that stops
+                loop.add_signal_handler(getattr(signal, name), handler)
         try:
             yield
         finally:
             for signum in self._signals:
                 loop.remove_signal_handler(signum)
+
+    def _hang_up(self) -> None:
+        self.on_hangup()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop: after `drain_seconds`, or at once when asked a second time."""
+        draining, self._observers.health.draining = self._observers.health.draining, True
+        if draining or not self._drain_seconds:
+            super().handle_exit(sig, frame)
+        else:
+            log.info("stopping in %g s: /health/ready answers 503", self._drain_seconds)
+            asyncio.get_running_loop().call_later(self._drain_seconds, super().handle_exit, sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to accept connections; write the ready file."""
@@ -72,11 +106,21 @@ class HttpServer(uvicorn.Server):
         else:
             await super().startup([])
             self.servers += loops  # type: ignore[arg-type]  # uvicorn closes them, and waits for that
+        if self._internal is not None:
+            self._internal.start()
+            log.info("metrics and health url=%s", self._internal.address)
         self.listening.set()
         log.info("listening url=%s app_id=%s", self._ready["url"], self._ready["app_id"])
         if self._ready_file:
             await asyncio.get_running_loop().run_in_executor(None, self._write_ready_file)
             log.info("ready file written file=%s", self._ready_file)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close all connections; the internal server's last."""
+        self._observers.health.draining = True
+        await super().shutdown(sockets)
+        if self._internal is not None:
+            await self._internal.stop()
 
     def _make(self, address: str, slot: Slot | None) -> asyncio.Protocol:
         make: Any = self.config.http_protocol_class
@@ -93,4 +137,6 @@ class HttpServer(uvicorn.Server):
         path = Path(self._ready_file)
         path.parent.mkdir(parents=True, exist_ok=True)
         ready = {k: v for k, v in self._ready.items() if v} | {"pid": os.getpid()}
+        if self._internal is not None:
+            ready["metrics_url"] = self._internal.address
         private_files.write_whole(path, json.dumps(ready).encode())

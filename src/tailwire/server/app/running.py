@@ -9,7 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -27,9 +27,12 @@ from tailwire.server.app.assembly import Actions, build, fixed_base, webhook_tar
 from tailwire.server.app.checks import bind, check_certificate, check_folder
 from tailwire.server.app.housekeeping import Housekeeping
 from tailwire.server.app.http_server import HttpServer
+from tailwire.server.app.internal_server import InternalServer
 from tailwire.server.app.key_file import Keys, key_file, read_keys, write_keys
+from tailwire.server.app.observing import Observers, changed_settings, observe
 from tailwire.server.app.opening import AnyStore, open_store
 from tailwire.server.app.process import max_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
+from tailwire.server.app.reloading import Reloader
 from tailwire.server.app.sealing_key import sealing_key
 from tailwire.server.auth.certificate import self_signed
 from tailwire.server.auth.sealing import Sealer
@@ -42,6 +45,7 @@ from tailwire.server.gateway.admission import Admission
 from tailwire.server.gateway.authentication import Authenticator
 from tailwire.server.gateway.gateway import Gateway
 from tailwire.server.gateway.protocol import SocketProtocol
+from tailwire.server.limits.allowed_hosts import AllowedHosts
 from tailwire.server.limits.forwarded import TrustedProxies
 from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.limits.pacer import Pacer
@@ -53,6 +57,7 @@ from tailwire.server.ports.world import World
 from tailwire.server.rest.addresses import Addresses
 from tailwire.server.rest.administration import KeyRoutes, RoleRoutes, WebhookRoutes
 from tailwire.server.rest.api import Api
+from tailwire.server.rest.audit import AuditRoutes
 from tailwire.server.rest.conversations import ConversationRoutes
 from tailwire.server.rest.files import FileRoutes
 from tailwire.server.rest.groups import GroupRoutes
@@ -88,6 +93,8 @@ class Parts:
     keys: Keys
     metrics: Metrics
     overload: Overload
+    observers: Observers
+    internal_api: Api
 
 
 async def assemble(settings: Settings, world: World) -> Parts:
@@ -119,24 +126,28 @@ async def _assemble(settings: Settings, store: AnyStore, world: World) -> Parts:
     )
     actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake)
     await actions.webhooks.seal_plain_passwords()
+    metrics.users_online = lambda: hub.users_online
+    observers = observe(settings, store, metrics, actions.uploads.free, loop.time)
+    await observers.audit.settings(changed_settings(settings))
     guesses = GuessLimiter(settings.wrong_tokens_per_minute, loop.time)
     pacer, known_pacer = (Pacer(settings.upgrades_per_second, MAX_UPGRADE_DELAY_SECONDS, loop.time) for _ in range(2))
     unauthenticated = ConnectionSlots(settings.unauthenticated_per_address)
-    admission = Admission(pacer, known_pacer, unauthenticated, actions.sessions, overload)
+    hosts = AllowedHosts(settings.allowed_hosts)
+    admission = Admission(pacer, known_pacer, unauthenticated, actions.sessions, overload, hosts)
     authenticator = Authenticator(
-        loop, settings, actions.sessions, metrics, world, overload, guesses,
+        loop, settings, actions.sessions, metrics, world, overload, guesses, observers.failures,
         store_name=store.name, mark=store.start, app_id=store.app_id,
     )  # fmt: skip
     gateway = Gateway(
         loop, settings, hub, actions.sessions, actions.ephemeral, actions.receipts, metrics, admission, overload,
-        authenticator,
+        authenticator, observers.access,
     )  # fmt: skip
-    api = _api(settings, actions, metrics, overload, guesses, store)
+    api, internal_api = _apis(settings, actions, observers, overload, guesses, store, hosts)
     http = HttpConnections(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
     webhooks.wake()
     actions.uploads.sweep()
     actions.cleanup.wake()
-    return Parts(store, api, http, gateway, actions, webhooks, keys, metrics, overload)
+    return Parts(store, api, http, gateway, actions, webhooks, keys, metrics, overload, observers, internal_api)
 
 
 def _webhooks(settings: Settings, store: AnyStore, world: World, metrics: Metrics, sealer: Sealer) -> WebhookSender:
@@ -154,17 +165,11 @@ def _webhooks(settings: Settings, store: AnyStore, world: World, metrics: Metric
     return WebhookSender(store, world, metrics, poster, retry)
 
 
-def _api(
-    settings: Settings, a: Actions, metrics: Metrics, overload: Overload, guesses: GuessLimiter, store: AnyStore
-) -> Api:
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-
-    def health() -> dict[str, Any]:
-        if store.write_error:
-            raise Refused("ERR_UNAVAILABLE", f"The store cannot write: {store.write_error}.")
-        return {"status": "ok", "sockets": metrics.sockets, "uptime": round(loop.time() - started, 1)}
-
+def _apis(
+    settings: Settings, a: Actions, observers: Observers, overload: Overload, guesses: GuessLimiter, store: AnyStore,
+    hosts: AllowedHosts,
+) -> tuple[Api, Api]:  # fmt: skip
+    # Returns the API of the clients, and that of `metrics_listen`.
     addresses = Addresses(
         public_url=settings.public_url, app_id=store.app_id, region=settings.region, offers=public_settings(settings)
     )
@@ -180,30 +185,23 @@ def _api(
         *KeyRoutes(a.keys).operations(),
         *RoleRoutes(a.roles).operations(),
         *WebhookRoutes(a.webhooks).operations(),
+        *AuditRoutes(observers.audit).operations(),
     ]
-    operations += ServiceRoutes(
-        addresses, metrics, health, operations, __version__, for_metrics=settings.metrics, for_docs=settings.docs
-    ).operations()
-    return Api(
-        operations,
-        a.sessions,
-        a.roles,
-        metrics,
-        overload,
-        guesses,
-        app_id=store.app_id,
-        max_body=settings.max_body,
-        chains="chain" in offered(settings),
-        base=addresses.base,
-        compress=settings.compress,
-        rates=Rates(
-            sends=settings.sends_per_minute,
-            others=settings.requests_per_minute,
-            core=settings.core_per_minute,
-            standard=settings.standard_per_minute,
-            clock=loop.time,
-        ),
-    )
+    service = ServiceRoutes(
+        addresses, observers.metrics, observers.health, operations, __version__, for_metrics=settings.metrics,
+        for_docs=settings.docs, metrics_elsewhere=bool(settings.metrics_listen), sizes=observers.sizes,
+    )  # fmt: skip
+    rates = Rates(
+        sends=settings.sends_per_minute, others=settings.requests_per_minute, core=settings.core_per_minute,
+        standard=settings.standard_per_minute, clock=asyncio.get_running_loop().time,
+    )  # fmt: skip
+    make = partial(
+        Api, sessions=a.sessions, roles=a.roles, records=observers.records, overload=overload, guesses=guesses,
+        app_id=store.app_id, max_body=settings.max_body, chains="chain" in offered(settings), base=addresses.base,
+        compress=settings.compress, rates=rates,
+    )  # fmt: skip
+    internal = make(service.internal_operations(), hosts=AllowedHosts())
+    return make([*operations, *service.operations()], hosts=hosts), internal
 
 
 async def _keys(store: AnyStore, world: World, settings: Settings) -> Keys:
@@ -245,17 +243,21 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, world: World | None = None, signals: Sequence[signal.Signals] = ()
+    settings: Settings,
+    world: World | None = None,
+    signals: Sequence[signal.Signals] = (),
+    reload: Callable[[], Settings] | None = None,
 ) -> AsyncIterator[Running]:
     """Assemble a server and bind it to its port. On exit, pending work is finished and everything is closed.
 
     Args:
         signals: the signals that stop the server; none for an embedded one.
+        reload: reads the settings again, on SIGHUP.
 
     Raises:
         CannotStart: if the folder, the certificate or the address cannot be used. Nothing is left open then.
     """
-    parts, listening = await _opened(settings, world or World())
+    parts, listening, internal = await _opened(settings, world or World())
     try:
         if settings.demo_users:
             await make_demo_users(parts)
@@ -268,28 +270,33 @@ async def running(
         url = f"{'https' if certificate else 'http'}://{host}:{listening.getsockname()[1]}"
         if parts.store.lock is not None:
             parts.store.lock.note(f"the server with pid {os.getpid()} at {url}")
-        server = _http_server(parts, settings, url, certificate, key, signals)
+        server = _http_server(parts, settings, url, certificate, key, signals, internal)
+        server.on_hangup = Reloader(settings, reload, certificate, key, lambda: server.config.ssl).start
         yield Running(parts, server, listening, url)
     finally:
         listening.close()
+        if internal is not None:
+            await internal.stop()
         await finish(parts.gateway, parts.webhooks, parts.actions.cleanup, parts.actions.passwords, parts.store)
         parts.actions.uploads.close()
 
 
-async def _opened(settings: Settings, world: World) -> tuple[Parts, socket.socket]:
+async def _opened(settings: Settings, world: World) -> tuple[Parts, socket.socket, InternalServer | None]:
     check_folder(settings.data)
     check_certificate(settings.tls_cert, settings.tls_key)
-    listening = bind(settings.host, settings.port)
-    try:
-        return await assemble(settings, world), listening
-    except BaseException:
-        listening.close()
-        raise
+    with ExitStack() as opened:
+        listening = opened.enter_context(bind(settings.host, settings.port))
+        host, _, port = settings.metrics_listen.rpartition(":")
+        metrics = opened.enter_context(bind(host.strip("[]"), int(port), "--metrics-listen")) if port else None
+        parts = await assemble(settings, world)
+        opened.pop_all()
+    return parts, listening, InternalServer(parts.internal_api, metrics, parts.http) if metrics else None
 
 
 def _http_server(
-    parts: Parts, settings: Settings, url: str, certificate: str, key: str, signals: Sequence[signal.Signals]
-) -> HttpServer:
+    parts: Parts, settings: Settings, url: str, certificate: str, key: str, signals: Sequence[signal.Signals],
+    internal: InternalServer | None,
+) -> HttpServer:  # fmt: skip
     config = uvicorn.Config(
         parts.api,
         ws=cast(Any, partial(SocketProtocol, parts.gateway)),  # uvicorn and `HttpProtocol` only call them
@@ -318,14 +325,22 @@ def _http_server(
         proxy_protocol=settings.proxy_protocol,
     )  # fmt: skip
     ready = {"url": url, **asdict(parts.keys)}
-    return HttpServer(config, ready, settings.ready_file, signals, housekeeping, accept)
+    return HttpServer(
+        config, ready, settings.ready_file, signals, housekeeping, accept, parts.observers, internal,
+        settings.drain_seconds,
+    )  # fmt: skip
 
 
-async def serve(settings: Settings, listens: Callable[[Running], None] = lambda server: None) -> None:
-    """Serve until a signal (SIGTERM, SIGINT) stops the server.
+async def serve(
+    settings: Settings,
+    listens: Callable[[Running], None] = lambda server: None,
+    reload: Callable[[], Settings] | None = None,
+) -> None:
+    """Serve until a signal (SIGTERM, SIGINT, SIGQUIT) stops the server.
 
     Args:
         listens: called when the server is about to listen.
+        reload: reads the settings again, on SIGHUP.
 
     Raises:
         tailwire.server.app.checks.CannotStart: if the folder, the certificate or the address cannot be used.
@@ -333,7 +348,11 @@ async def serve(settings: Settings, listens: Callable[[Running], None] = lambda 
     started = time.monotonic()
     os.umask(private_files.OTHERS)
     raise_descriptor_limit()
-    async with running(settings, signals=(signal.SIGTERM, signal.SIGINT)) as server:
+    for name in ("SIGHUP", "SIGUSR1"):  # which would end a process that does not handle them yet
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    stopping = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGQUIT") if hasattr(signal, name)]
+    async with running(settings, signals=stopping, reload=reload) as server:
         tune_collector()
         share_with_the_writer()
         log.info("ready after %.0f ms", (time.monotonic() - started) * 1000)

@@ -54,7 +54,9 @@ class Passwords:
     async def _hash_in_thread(self, uid: str, work: Callable[..., T], *args: object) -> T:
         if (uid and self._pending_by_user[uid] >= MAX_PENDING_PER_USER) or self._pending >= MAX_PENDING:
             advice = "Too many passwords are being checked. Wait, then try again."
-            raise Refused("ERR_TOO_MANY_REQUESTS", advice, retry_after=RETRY_AFTER_SECONDS)
+            raise Refused(
+                "ERR_TOO_MANY_REQUESTS", advice, retry_after=RETRY_AFTER_SECONDS, limit="passwords at the same time"
+            )
         self._pending_by_user[uid] += 1
         self._pending += 1
         done = asyncio.ensure_future(asyncio.get_running_loop().run_in_executor(self._executor, work, *args))

@@ -13,11 +13,17 @@ from tailwire.server.ports.world import World
 from tailwire.server.telemetry.logs import log
 
 KEY_FILE, KEY_BYTES = "signing.key", 32
+KEY_ID_CHARACTERS = 12
 
 
 def fingerprint(secret: str) -> str:
     """Return the hash under which a token or key is stored. One round is enough, because they are long and random."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def key_id(fingerprint: str) -> str:
+    """Return the id of an API key, which may be shown and logged."""
+    return fingerprint[:KEY_ID_CHARACTERS]
 
 
 def new_token(uid: str, world: World) -> str:
@@ -82,10 +88,19 @@ def sign_pass(uid: str, token: str, secret: str, lifetime: float, world: World) 
 
 def read_pass(signed: str, secret: str, world: World) -> SocketPass | None:
     """Return the content of a pass; None if it is forged, damaged or expired."""
+    said = _signed_content(signed, secret)
+    return _unexpired(said, world) if said else None
+
+
+def user_of_pass(signed: str, secret: str) -> str:
+    """Return the uid in a pass, even if it has expired; "" if it is forged or damaged."""
+    return _signed_content(signed, secret).partition(".")[0]
+
+
+def _signed_content(signed: str, secret: str) -> str:
     said, _, signature = signed.rpartition(".")
-    if not hmac.compare_digest(_signature(said, secret).encode(), signature.encode("utf-8", "surrogatepass")):
-        return None
-    return _unexpired(said, world)
+    right = hmac.compare_digest(_signature(said, secret).encode(), signature.encode("utf-8", "surrogatepass"))
+    return said if right else ""
 
 
 def read_proof(proof: str, secret: str, world: World) -> bool:

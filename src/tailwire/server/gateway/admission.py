@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.fanout.overload import Level, Overload
+from tailwire.server.limits.allowed_hosts import AllowedHosts
 from tailwire.server.limits.pacer import Pacer
 from tailwire.server.limits.slots import ConnectionSlots
 
@@ -17,6 +18,7 @@ class Admission:
         unauthenticated: limits how many sockets of an address may be open without having authenticated.
         sessions: verifies proofs.
         overload: no socket is admitted while receipts are shed, or more.
+        hosts: the host names that an upgrade may name.
 
     Attributes:
         max_sockets: maximum number of open sockets; 0 for unlimited.
@@ -29,7 +31,9 @@ class Admission:
         unauthenticated: ConnectionSlots,
         sessions: Sessions,
         overload: Overload,
+        hosts: AllowedHosts,
     ) -> None:
+        self.hosts = hosts
         self._pacer, self._known_pacer = pacer, known_pacer
         self.unauthenticated = unauthenticated
         self._sessions = sessions

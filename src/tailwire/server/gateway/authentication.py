@@ -12,8 +12,9 @@ from tailwire.server.gateway.frames import Auth, subscription
 from tailwire.server.gateway.server_frames import auth_result
 from tailwire.server.gateway.sockets import Socket
 from tailwire.server.limits.cooldowns import Cooldowns
+from tailwire.server.limits.failed_authentications import TOO_MANY_GUESSES, FailedAuthentications
 from tailwire.server.limits.guess_limiter import GuessLimiter
-from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.refusal import NotAuthenticated
 from tailwire.server.ports.world import World
 from tailwire.server.telemetry.metrics import Metrics
 from tailwire.wire.close_codes import CloseCode
@@ -28,6 +29,7 @@ class Authenticator:
 
     Args:
         guesses: limits wrong tokens by address.
+        failures: records failures.
         store_name, mark: identify the store and this start of the server; sent to clients with the feature `epoch`.
     """
 
@@ -40,6 +42,7 @@ class Authenticator:
         world: World,
         overload: Overload,
         guesses: GuessLimiter,
+        failures: FailedAuthentications,
         *,
         store_name: str,
         mark: str,
@@ -52,6 +55,7 @@ class Authenticator:
         self._world = world
         self._overload = overload
         self._guesses = guesses
+        self._failures = failures
         self._epoch = {"epoch": store_name, "mark": mark}
         self._app_id = app_id
         self._cooldowns = Cooldowns(FLOOD_COOLDOWN_SECONDS, loop.time)
@@ -65,6 +69,8 @@ class Authenticator:
         """Authenticate a socket. Return True on success (then send `welcome`); else reply and close the socket."""
         address = socket.address
         if self._guesses.wait(address, auth.auth):
+            self._failures.record(TOO_MANY_GUESSES, address, on="socket")
+            self._metrics.refusals["wrong_tokens_per_minute"] += 1
             socket.close(CloseCode.TRY_AGAIN_LATER, "too many wrong tokens from this address; retry later")
             return False
         device = auth.device_id[:MAX_DEVICE]
@@ -87,13 +93,17 @@ class Authenticator:
     async def _verify(self, address: str, auth: Auth) -> Admitted | None:
         try:
             admitted = await self._sessions.admit(auth.auth)
-        except Refused:  # an expired token is not a guess
+        except NotAuthenticated as e:
+            if e.code != "ERR_AUTH_TOKEN_EXPIRED":  # which is not a guess
+                self._guesses.record_failure(address)
+            self._failures.record(e.reason, address, on="socket", uid=e.uid)
             return None
-        if admitted is None:
-            self._guesses.record_failure(address)
-        else:
-            self._guesses.record_success(address, auth.auth)
+        self._guesses.record_success(address, auth.auth)
         return admitted
+
+    def timed_out(self, socket: Socket) -> None:
+        """Record that a socket did not authenticate in time."""
+        self._failures.record("no auth frame in time", socket.address, on="socket")
 
     def _store_token(self, socket: Socket, admitted: Admitted) -> None:
         socket.token = admitted.token

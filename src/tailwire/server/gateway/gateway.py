@@ -20,6 +20,7 @@ from tailwire.server.gateway.liveness import LivenessCheck
 from tailwire.server.gateway.server_frames import PONG, server_frame
 from tailwire.server.gateway.sockets import Socket
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.telemetry.access_log import AccessLog
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 from tailwire.wire.close_codes import CloseCode
@@ -31,6 +32,7 @@ FRAMES_PER_TURN = 2
 SWEEP_COST_PER_TURN = 200
 CLOSE_COST = 25  # relative to inspecting one socket
 MAX_RESTART_SECONDS = 30.0
+SILENT_CLOSE_SECONDS = 1.0
 
 
 class Gateway:
@@ -41,6 +43,7 @@ class Gateway:
         admission: decides when a new socket may open.
         overload: says which frames are shed; clients with the feature `throttled` are notified.
         authenticator: handles auth frames.
+        access: the access log.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Gateway:
         admission: Admission,
         overload: Overload,
         authenticator: Authenticator,
+        access: AccessLog,
     ) -> None:
         self.loop = loop
         self.settings = settings
@@ -62,6 +66,7 @@ class Gateway:
         self.overload = overload
         self.admission = admission
         self._authenticator = authenticator
+        self._access = access
         overload.listen(self._load_changed)
         self._hub = hub
         self._sessions = sessions
@@ -92,6 +97,10 @@ class Gateway:
             return
         del self._sockets[socket]
         self.metrics.sockets -= 1
+        self._access.socket_closed(
+            uid=socket.uid, device=socket.device, address=socket.address, cause=socket.ended_by,
+            seconds=self.loop.time() - socket.opened_at,
+        )  # fmt: skip
         if not socket.uid:
             return
         grace = 0.0 if socket.left or "grace" not in socket.features else self.settings.presence_grace
@@ -160,6 +169,7 @@ class Gateway:
     def _close_flooding(self, socket: Socket) -> None:
         # Its pending frames are discarded, and its token is refused for a while.
         self._authenticator.flooded(socket)
+        self.metrics.refusals["frames_per_second"] += 1
         if socket.inbox:
             socket.inbox.clear()
         self._end(socket, "too fast", CloseCode.FLOODING, "too many frames; send fewer")
@@ -231,6 +241,7 @@ class Gateway:
         self._hub.join_groups(socket, groups)
         self._authenticator.welcome(socket)
         self.metrics.authenticated += 1
+        self._access.socket_opened(uid=socket.uid, device=socket.device, address=socket.address)
         last = auth.client.last
         if last is not None and "cause" in socket.features:
             self.metrics.came_back(last.cause, last.lived, last.attempts)
@@ -269,10 +280,13 @@ class Gateway:
         elif not socket.uid:
             if now - socket.opened_at <= s.auth_deadline:
                 return False
+            self._authenticator.timed_out(socket)
             self._end(socket, "not authenticated", CloseCode.AUTH_TIMEOUT, "no auth frame in time")
         elif self._liveness.is_dead(socket, now):
-            self.metrics.closes["silent"] += 1
-            socket.abort()
+            self._end(
+                socket, "silent", CloseCode.SILENT, "nothing was received for too long, not even an answer to a ping"
+            )
+            self.loop.call_later(SILENT_CLOSE_SECONDS, socket.abort)  # if the peer does not take the close frame
         elif socket.background_until and now > socket.background_until:
             self._end(socket, "background window", CloseCode.WINDOW_EXPIRED, "the background window is over")
         elif socket.token_until and now > socket.token_until:

@@ -46,6 +46,19 @@ def _forget_frames(protocol: ServerProtocol) -> None:
         protocol.parser_exc.__traceback__ = None
 
 
+def _cause_of_client(protocol: ServerProtocol, error: Exception | None) -> str:
+    if protocol.parser_exc is not None and protocol.close_rcvd is None:
+        return f"server: {protocol.close_sent.code if protocol.close_sent else 1002} the client broke the protocol"
+    if protocol.close_rcvd is not None:
+        return f"client: {protocol.close_rcvd.code}"
+    return f"connection lost: {type(error).__name__}" if error is not None else "client: no close frame"
+
+
+def _header(request: Request, name: str) -> str:
+    # `headers.get` would raise if a client repeats a header.
+    return ", ".join(request.headers.get_all(name))
+
+
 def _refusal(protocol: ServerProtocol, refused: Refused) -> Response:
     # The body is the error envelope of the REST API, which tells clients that the server refuses, and not a proxy.
     response = protocol.reject(http.HTTPStatus(refused.status), refusal_body(refused))
@@ -76,6 +89,7 @@ class SocketProtocol(asyncio.Protocol):
         "bad_frames",
         "chained",
         "device",
+        "ended_by",
         "features",
         "frames",
         "gateway",
@@ -105,7 +119,7 @@ class SocketProtocol(asyncio.Protocol):
         self._fragments: list[bytes] | None = None
         self._unprocessed = NO_BYTES
         self._before_auth = 0  # bytes received before authentication
-        self.address = self.uid = self.device = self.token = ""
+        self.address = self.uid = self.device = self.token = self.ended_by = ""
         self.slot: Slot | None = None  # counts the connection
         self.unauthenticated_slot: Slot | None = None  # counts it until it has authenticated
         self.groups: set[str] = set()
@@ -190,6 +204,7 @@ class SocketProtocol(asyncio.Protocol):
         self.write = _discard
         if self._protocol.close_rcvd is not None and self._protocol.close_rcvd_then_sent:
             self.left = True
+        self.ended_by = self.ended_by or _cause_of_client(self._protocol, exc)
         _forget_frames(self._protocol)
         self.gateway.ended(self)
 
@@ -221,10 +236,13 @@ class SocketProtocol(asyncio.Protocol):
         if request.path.partition("?")[0].rstrip("/") not in PATHS:
             self._respond(_refusal(self._protocol, Refused("ERR_API_NOT_FOUND", "There is no WebSocket at this path.")))
             return
-        known = self.gateway.admission.is_known(request.headers.get(PROOF_HEADER, ""))
+        if not self.gateway.admission.hosts.allows(_header(request, "Host")):
+            self._respond(_refusal(self._protocol, Refused("ERR_HOST_NOT_ALLOWED")))
+            return
+        known = self.gateway.admission.is_known(_header(request, PROOF_HEADER))
         wait = self.gateway.admission.delay(self.gateway.metrics.sockets, known=known)
         if wait is None:
-            self._refuse("Too many clients connect at the same time.")
+            self._refuse("Too many clients connect at the same time.", "upgrades_per_second")
             return
         if CLIENT_HEADER not in request.headers:
             # The JavaScript SDK never authenticates a socket that opens before the response to its own PUT /me.
@@ -242,11 +260,12 @@ class SocketProtocol(asyncio.Protocol):
         if known or self.unauthenticated_slot is not None:
             self._respond(self._protocol.accept(request))
         else:
-            self._refuse("Too many WebSockets from this address have not authenticated.")
+            self._refuse("Too many WebSockets from this address have not authenticated.", "unauthenticated_per_address")
         self._flush()
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, why: str, limit: str) -> None:
         self.gateway.metrics.upgrades_refused += 1
+        self.gateway.metrics.refusals[limit] += 1
         later = self.gateway.overload.retry_after()
         self._respond(_refusal(self._protocol, Refused("ERR_UNAVAILABLE", why, retry_after=later)))
 
@@ -329,6 +348,7 @@ class SocketProtocol(asyncio.Protocol):
     def close(self, code: int, reason: str) -> None:
         """Send a close frame and close the connection, without waiting for a slow reader."""
         transport = self._transport
+        self.ended_by = self.ended_by or f"server: {int(code)} {reason}"
         self.write = _discard
         self.left = self.left or code in INTENDED_CODES
         if transport is None:
@@ -346,5 +366,6 @@ class SocketProtocol(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close the connection without a close frame."""
+        self.ended_by = self.ended_by or "server: the client reads too slowly"
         if self._transport is not None:
             self._transport.abort()

@@ -23,6 +23,7 @@ class Socket(Protocol):
     presence: frozenset[str] | None  # whose presence it receives; None for nobody's
     features: frozenset[str]  # granted features
     chained: bool  # has the feature `chain`
+    ended_by: str  # who closed it, and why; "" while it is open
     left: bool  # closed on purpose: its user goes offline without the grace period
     opened_at: float
     heard_at: float  # when bytes were last received

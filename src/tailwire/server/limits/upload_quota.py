@@ -40,11 +40,13 @@ class UploadQuota:
         if self.per_day and uid and used + self._reserved[uid] + size > self.per_day:
             raise self.exceeded()
         if self._floor and self._free() - self._unwritten - size < self._floor:
-            raise Refused("ERR_UNAVAILABLE", "The server's disk is nearly full.", retry_after=RETRY_AFTER_SECONDS)
+            advice = "The server's disk is nearly full."
+            raise Refused("ERR_UNAVAILABLE", advice, retry_after=RETRY_AFTER_SECONDS, limit="min_free_disk")
 
     def exceeded(self) -> Refused:
         """Return the error for a user whose quota is used up."""
-        return Refused("ERR_UPLOAD_QUOTA_EXCEEDED", f"You may upload {self.per_day} bytes in 24 hours.")
+        advice = f"You may upload {self.per_day} bytes in 24 hours."
+        return Refused("ERR_UPLOAD_QUOTA_EXCEEDED", advice, limit="uploads_per_day")
 
     def take(self, uid: str, used: int) -> Reservation:
         """Begin an upload of a user. The reservation must be ended with `Reservation.end`."""

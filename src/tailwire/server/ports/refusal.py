@@ -15,16 +15,23 @@ class Refused(Exception):
         code: a code of the catalogue.
         details: what to do, by field if a field is invalid; by default the details of the catalogue.
         retry_after: seconds after which a retry may succeed.
+        limit: the setting whose limit refused it; "" if none did.
     """
 
     def __init__(
-        self, code: str, details: str | Mapping[str, Any] | None = None, *, retry_after: float | None = None
+        self,
+        code: str,
+        details: str | Mapping[str, Any] | None = None,
+        *,
+        retry_after: float | None = None,
+        limit: str = "",
     ) -> None:
         super().__init__(code)
         self.code = code
         self.entry = entry(code)
         self.details = details if details is not None else self.entry.details
         self.retry_after = retry_after
+        self.limit = limit
 
     def as_error(self) -> dict[str, Any]:
         """Return the error for the caller: the code, what went wrong, and what to do."""
@@ -34,3 +41,17 @@ class Refused(Exception):
     def status(self) -> int:
         """Return the HTTP status of the response."""
         return self.entry.status
+
+
+class NotAuthenticated(Refused):
+    """A token or key was refused.
+
+    Args:
+        reason: why, for the log and the metrics; one of a few.
+        uid: the user whom it belongs to, or belonged to; "" if that is unknown.
+    """
+
+    def __init__(self, code: str, reason: str, uid: str = "") -> None:
+        super().__init__(code)
+        self.reason = reason
+        self.uid = uid

@@ -9,6 +9,7 @@ import msgspec
 from tailwire.server.actions.payloads import stored, without_none
 from tailwire.server.actions.roles import RestrictedFeature
 from tailwire.server.actions.webhooks import Webhook
+from tailwire.server.auth.secrets import key_id
 from tailwire.server.ports.records import KeyRow, RoleRow, TokenRow
 from tailwire.server.ports.webhook_records import DeliveryRow, WebhookRow, WebhookState
 from tailwire.server.rules.features import FEATURES, feature_key
@@ -16,7 +17,10 @@ from tailwire.server.rules.features import FEATURES, feature_key
 
 def key_payload(row: KeyRow, key: str = "") -> dict[str, Any]:
     """Return an API key, with its last characters unless the whole key is given."""
-    return {"apiKey": key or f"…{row.hint}", "name": row.name, "scope": row.scope, "createdAt": row.created_at}
+    shown = key or f"…{row.hint}"
+    return {
+        "id": key_id(row.key_hash), "apiKey": shown, "name": row.name, "scope": row.scope, "createdAt": row.created_at,
+    }  # fmt: skip
 
 
 def token_payload(row: TokenRow, token: str = "") -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import count
 from re import Pattern
+from time import perf_counter
 from typing import Any
 from urllib.parse import unquote
 
@@ -19,7 +20,9 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.raw_json import encode, enveloped
 from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.sessions import Sessions
+from tailwire.server.auth.secrets import fingerprint, key_id
 from tailwire.server.fanout.overload import Overload
+from tailwire.server.limits.allowed_hosts import AllowedHosts
 from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.limits.rates import Rates, RequestKind
 from tailwire.server.ports.current_caller import current_caller
@@ -28,9 +31,11 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.asgi import CORS, Receive, Scope, Send, error_response, headers_of, read_body, respond, text
 from tailwire.server.rest.compression import compressed
 from tailwire.server.rest.operations import Access, Call, Operation, Streamed, parse, read_query
+from tailwire.server.rest.records import SANE_ID, Records, Trace, random_bits
 from tailwire.server.rules.decoding import without_nul
+from tailwire.server.telemetry.access_log import shown_path
 from tailwire.server.telemetry.logs import log
-from tailwire.server.telemetry.metrics import Metrics
+from tailwire.server.telemetry.metrics import OTHER
 from tailwire.wire.frames import CLIENT_HEADER
 
 Headers = list[tuple[bytes, bytes]]
@@ -57,12 +62,14 @@ class Api:
 
     Args:
         max_body: bytes of a request body that is not a form.
+        records: records all requests.
         rates: limits requests.
         overload: refuses sends under load.
         guesses: limits wrong tokens and keys, by address.
         chains: whether sends return the id of the message before (feature `chain`).
         base: returns the URL under which a client reached the server.
         compress: whether responses may be compressed.
+        hosts: the host names that a request may name.
 
     Attributes:
         operations: all operations.
@@ -73,7 +80,7 @@ class Api:
         operations: Iterable[Operation],
         sessions: Sessions,
         roles: Roles,
-        metrics: Metrics,
+        records: Records,
         overload: Overload,
         guesses: GuessLimiter,
         *,
@@ -83,13 +90,17 @@ class Api:
         chains: bool,
         base: Callable[[Scope], str],
         compress: bool = True,
+        hosts: AllowedHosts,
     ) -> None:
+        self._hosts = hosts
         self._base = base
         self._numbers = count()  # of requests of the app itself
         self._compress = compress
         self._sessions = sessions
         self._roles = roles
-        self._metrics = metrics
+        self._records = records
+        self._metrics = records.metrics
+        self._access = records.access
         self._overload = overload
         self._guesses = guesses
         self._app_id = app_id.encode()
@@ -111,28 +122,47 @@ class Api:
         """Handle a request, as ASGI defines it."""
         if scope["type"] != "http":
             raise RuntimeError(f"unsupported ASGI scope: {scope['type']}")
-        headers: Headers = []
+        given = headers_of(scope)
+        request_id = given.get(b"x-request-id", b"")
+        if not request_id or SANE_ID.fullmatch(request_id) is None:
+            request_id = b"%016x" % random_bits(64)
+        trace = Trace(request_id, perf_counter(), (scope["client"] or ("",))[0])
+        headers: Headers = [(b"x-request-id", request_id)]
         try:
-            result = await self._respond(scope, receive, headers)
+            result = await self._respond(scope, receive, given, headers, trace)
         except Refused as e:
+            _over(trace)
+            self._records.refused(e)
             status, result, more = error_response(e)
             headers += more
         except Exception:  # noqa: BLE001 - logged, and answered with status 500
-            log.exception("%r %r failed", scope["method"], scope["path"][:200])
+            _over(trace)
+            path = shown_path(scope["path"], known=trace.operation is not None)
+            log.exception("%r %r failed request_id=%s", scope["method"], path, request_id.decode())
             status, result, _ = error_response(Refused("ERR_MISSION_FAILED"))
         else:
             status = 204 if result is None else 200
         if isinstance(result, Streamed):
-            self._metrics.requests[result.status] += 1
-            await _stream(send, result, headers)
+            status = result.status
+            size = await _stream(send, result, headers)
         else:
-            self._metrics.requests[status] += 1
+            size = len(result or b"")
             await respond(send, status, result or b"", headers)
+        seconds = perf_counter() - trace.began
+        self._metrics.requests[status] += 1
+        timed = self._metrics.request_seconds
+        (timed.get(scope["method"]) or timed[OTHER]).observe(seconds)
+        if self._access.enabled:
+            self._records.log(trace, scope, status, size, seconds)
 
-    async def _respond(self, scope: Scope, receive: Receive, headers: Headers) -> bytes | Streamed | None:
+    async def _respond(
+        self, scope: Scope, receive: Receive, given: dict[bytes, bytes], headers: Headers, trace: Trace
+    ) -> bytes | Streamed | None:
         path, method = strip_base(scope["path"]), scope["method"]
         if method == "OPTIONS":
             return None
+        if self._hosts.limited and not (path.startswith("/health") or self._hosts.allows(text(given.get(b"host")))):
+            raise Refused("ERR_HOST_NOT_ALLOWED")
         params: dict[str, str] = {}
         base = partial(self._base, scope)
         address.set(base)  # for frames that are published during the request
@@ -140,11 +170,11 @@ class Api:
         if operation is None:
             # Match the raw path, because a parameter may contain an escaped slash.
             operation, params = self._find(method, strip_base(scope["raw_path"].decode("ascii", "replace")))
+        trace.operation = operation
         sends = operation.rate is RequestKind.SEND
         if sends and (wait := self._overload.wait()):  # before any work is done
-            raise Refused("ERR_TOO_MANY_REQUESTS", BUSY, retry_after=wait)
-        given = headers_of(scope)
-        caller = await self._authenticate(scope, operation, given, headers)
+            raise Refused("ERR_TOO_MANY_REQUESTS", BUSY, retry_after=wait, limit="most_sends_under_way")
+        caller = trace.caller = await self._authenticate(trace, operation, given, headers)
         # Reads of one caller wait for each other. A REST key acts for many users, so its reads are spread.
         current_caller.set(f"{caller.uid} {next(self._numbers) % MAX_KEY_READS}" if caller.system else caller.uid)
         if operation.acts_for_user and caller.key and caller.system:
@@ -162,11 +192,18 @@ class Api:
             if operation.cost is not None and (more := operation.cost(call.body) - 1) > 0:
                 identity = caller.token or text(given.get(b"apikey"))
                 await self._count(operation.rate, identity, headers, key=not caller.token, count=more)
+        if caller.key_hash:
+            trace.entry = self._records.audit.begin(
+                caller, operation, call.params, call.body, trace.address, trace.request_id.decode()
+            )
         if sends and handler is operation.handler:
             with self._overload.sending():
                 result = await handler(call)
+            self._metrics.send_seconds.observe(perf_counter() - trace.began)
         else:
             result = await handler(call)
+        if trace.entry is not None:
+            await self._records.audit.end(trace.entry)
         if isinstance(result, Streamed) or result is None:
             return result
         body = with_address(_body(result, enveloped_already=operation.enveloped), base)
@@ -186,22 +223,26 @@ class Api:
     # Authentication.
 
     async def _authenticate(
-        self, scope: Scope, operation: Operation, given: dict[bytes, bytes], headers: Headers
+        self, trace: Trace, operation: Operation, given: dict[bytes, bytes], headers: Headers
     ) -> Caller:
         if operation.access is Access.ANYONE:
             return ANONYMOUS
-        address = (scope["client"] or ("",))[0]
+        address = trace.address
         # All secrets are checked together, so that a known one does not exempt guesses at others.
         secret = " ".join(text(given.get(name)) for name in SECRETS)
         wait = self._guesses.wait(address, secret)
         if wait:
+            self._records.too_many_guesses(trace)
             await asyncio.sleep(REFUSAL_DELAY_SECONDS)
-            raise Refused("ERR_TOO_MANY_REQUESTS", TOO_MANY_GUESSES, retry_after=wait)
+            limit = "wrong_tokens_per_minute"
+            raise Refused("ERR_TOO_MANY_REQUESTS", TOO_MANY_GUESSES, retry_after=wait, limit=limit)
         try:
             caller = await self._caller(operation, given, headers)
         except Refused as e:
             if e.code in UNKNOWN_SECRET:
                 self._guesses.record_failure(address)
+            known = key_id(fingerprint(text(given.get(b"apikey")))) if e.code == "AUTH_ERR_NO_ACCESS" else ""
+            self._records.not_authenticated(trace, e, given.get(b"authtoken"), known)
             raise
         self._guesses.record_success(address, secret)
         return caller
@@ -221,7 +262,7 @@ class Api:
         if operation.access is Access.KEY:
             await self._sessions.check_key(text(key), "create_user")
             await self._count(operation.rate, "", headers)
-            return ANONYMOUS
+            return Caller("", "", "", key_hash=fingerprint(text(key)))
         if operation.access is Access.ADMIN or (key and not token):
             caller = await self._sessions.key_caller(text(key), text(given.get(b"onbehalfof")))
             await self._count(operation.rate, text(key), headers, key=True)
@@ -243,7 +284,13 @@ class Api:
             headers.append((b"x-rate-limit-reset", b"%d" % (self._sessions.now() + max(1, round(taken.wait)))))
             await asyncio.sleep(REFUSAL_DELAY_SECONDS)
             advice = f"Wait for the seconds in Retry-After, or raise the server's setting {taken.setting}."
-            raise Refused("ERR_TOO_MANY_REQUESTS", advice, retry_after=taken.wait)
+            limit = taken.setting.partition(" ")[0]
+            raise Refused("ERR_TOO_MANY_REQUESTS", advice, retry_after=taken.wait, limit=limit)
+
+
+def _over(trace: Trace) -> None:
+    if trace.entry is not None:
+        trace.entry.over = True
 
 
 def _route_key(method: str, path: str) -> tuple[str, int, str]:
@@ -256,9 +303,13 @@ def _body(result: Any, *, enveloped_already: bool) -> bytes:
     return encoded if enveloped_already else enveloped(encoded)
 
 
-async def _stream(send: Send, result: Streamed, more: Headers) -> None:
+async def _stream(send: Send, result: Streamed, more: Headers) -> int:
+    # Returns the size of the body.
+    size = 0
     await send({"type": "http.response.start", "status": result.status, "headers": [*result.headers, *more, *CORS]})
     if result.pieces is not None:
         async for piece in result.pieces:
+            size += len(piece)
             await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
+    return size

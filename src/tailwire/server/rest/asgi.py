@@ -60,7 +60,7 @@ async def read_body(receive: Receive, max_bytes: int) -> bytes:
         parts.append(message.get("body", b""))
         size += len(parts[-1])
     if size > max_bytes:
-        raise Refused("ERR_TOO_LARGE", f"Send at most {max_bytes} bytes.")
+        raise Refused("ERR_TOO_LARGE", f"Send at most {max_bytes} bytes.", limit="max_body")
     return b"".join(parts)
 
 
@@ -83,7 +83,10 @@ def pairs_of(query: bytes) -> dict[str, str]:
 
 async def respond(send: Send, status: int, body: bytes, more: list[tuple[bytes, bytes]] | None = None) -> None:
     """Send a response; as JSON unless `more` has a content type."""
-    plain = CORS if more and any(name == b"content-type" for name, _ in more) else JSON
+    plain = JSON
+    for name, _ in more or ():
+        if name == b"content-type":
+            plain = CORS
     headers = [(b"content-length", b"%d" % len(body)), *(more or ()), *plain]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

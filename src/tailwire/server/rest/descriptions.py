@@ -15,7 +15,10 @@ PATH_PARAMETERS = {
 }
 
 QUERY_PARAMETERS = {
+    "action": "Only entries of this operation, as in `DELETE /users/{uid}`.",
+    "actor": "Only entries of this actor: the id of an API key, `command line`, or `server`.",
     "attachmentTypes": "Only messages with attachments of these types: image, video, audio, file.",
+    "before": "Only entries older than the one with this id.",
     "categories": "Only messages of these categories: message, custom, interactive, action.",
     "category": "As `categories`.",
     "conversationId": "Only messages of the conversation with this id.",
@@ -36,9 +39,11 @@ QUERY_PARAMETERS = {
     "hideReplies": "Omit replies in threads.",
     "id": "The id after or before which to read on.",
     "includeBlockedUsers": "Include conversations with users with a block between them and the caller.",
+    "kind": "Only entries of this kind: change, behalf or use.",
     "mark": "The mark of the position after which the client reads on, or `none`.",
     "mentionedUids": "Only messages that mention one of these users.",
     "myMentionsOnly": "Only messages that mention the caller.",
+    "onBehalfOf": "Only entries of requests on behalf of the user with this uid.",
     "onlyDeactivated": "Only deactivated users (REST keys).",
     "onlyDeleted": "Only deleted messages.",
     "onlyUpdates": "With `updatedAt`: only messages that existed at that time and have changed since.",
@@ -56,6 +61,7 @@ QUERY_PARAMETERS = {
     "sortOrder": "Whether the list is ascending or descending.",
     "status": "Which deliveries: failed or waiting.",
     "tags": "Only entries with one of these tags.",
+    "target": "Only entries of what was done to this: a uid, a guid, the id of a key.",
     "thumbnail": "Return the thumbnail of a picture.",
     "type": "As `types`.",
     "types": "Only entries of these types.",

@@ -130,7 +130,19 @@ EXAMPLES: dict[str, Any] = {
     "Deactivated": {"deactivatedUids": ["bob"]},
     "Reactivated": {"nonDeactivatedUids": ["bob"]},
     "Online": {"onlineUsersCount": 12},
-    "ApiKey": {"apiKey": "…9f3c", "name": "Backend", "scope": "fullAccess", "createdAt": NOW},
+    "ApiKey": {"id": "51c6a7e0d2b4", "apiKey": "…9f3c", "name": "Backend", "scope": "fullAccess", "createdAt": NOW},
+    "AuditEntry": {
+        "id": 412,
+        "at": NOW,
+        "kind": "change",
+        "actor": "51c6a7e0d2b4",
+        "keyName": "Backend",
+        "action": "PUT /users/{uid}",
+        "target": "alice",
+        "details": "name, avatar",
+        "address": "203.0.113.7",
+        "requestId": "5f0c9a3e17b2d846",
+    },
     "AuthToken": {"uid": "alice", "authToken": "…71ab", "createdAt": NOW, "platform": "python"},
     "Role": {"role": "guide", "name": "Guide", "createdAt": NOW},
     "Feature": {
@@ -186,6 +198,7 @@ EXAMPLES: dict[str, Any] = {
         "expiresAt": NOW + 900,
     },
     "Health": {"status": "ok", "sockets": 12, "uptime": 86400.5},
+    "Alive": {"status": "ok"},
     "ServerSettings": {
         "appId": "tailwire",
         "CHAT_HOST": "chat.example.com",

@@ -87,7 +87,9 @@ class _IncomingForm:
     def _begin(self, fields: dict[str, str]) -> Any:
         self._count += 1
         if self._count > self._files.max_count:
-            raise Refused("ERR_FILE_COUNT_EXCEEDED", f"A message has at most {self._files.max_count} files.")
+            raise Refused(
+                "ERR_FILE_COUNT_EXCEEDED", f"A message has at most {self._files.max_count} files.", limit="max_files"
+            )
         return _DiscardingSink(self._files.begin(), self)
 
     async def _admit(self, fields: dict[str, str]) -> None:

@@ -9,16 +9,39 @@ from typing import Annotated, Any
 
 import msgspec
 
+from tailwire.server.rest.administration_responses import (
+    ApiKey as ApiKey,
+)
+from tailwire.server.rest.administration_responses import (
+    AuditEntry as AuditEntry,
+)
+from tailwire.server.rest.administration_responses import (
+    AuthToken as AuthToken,
+)
+from tailwire.server.rest.administration_responses import (
+    Delivery as Delivery,
+)
+from tailwire.server.rest.administration_responses import (
+    Feature as Feature,
+)
+from tailwire.server.rest.administration_responses import (
+    Role as Role,
+)
+from tailwire.server.rest.administration_responses import (
+    Trigger as Trigger,
+)
+from tailwire.server.rest.administration_responses import (
+    Webhook as Webhook,
+)
+from tailwire.server.rest.administration_responses import (
+    WebhookState as WebhookState,
+)
+from tailwire.server.rest.response_base import Shape, Timestamp
 from tailwire.server.rules.groups import SCOPES, TYPES
 
-Timestamp = Annotated[int, msgspec.Meta(description="Seconds since 1970.")]
 ReceiverType = Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["user", "group"]})]
 GroupType = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(TYPES)})]
 Scope = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(SCOPES)})]
-
-
-class Shape(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
-    """The base of all responses."""
 
 
 class User(Shape, kw_only=True):
@@ -221,97 +244,6 @@ class Online(Shape, kw_only=True):
     groups: dict[str, int] = {}
 
 
-class ApiKey(Shape, kw_only=True):
-    """An API key. Lists contain only its last characters."""
-
-    api_key: str
-    name: str
-    scope: str
-    created_at: Timestamp
-
-
-class AuthToken(Shape, kw_only=True):
-    """An auth token. Lists contain only its last characters."""
-
-    uid: str
-    auth_token: str
-    created_at: Timestamp
-    platform: str = ""
-    user_agent: str = ""
-    app_info: dict[str, Any] = {}
-
-
-class Role(Shape, kw_only=True):
-    """A role of users."""
-
-    role: str
-    name: str
-    description: str = ""
-    metadata: dict[str, Any] = {}
-    settings: dict[str, Any] = {}
-    created_at: Timestamp = 0
-    updated_at: Timestamp = 0
-
-
-class Feature(Shape, kw_only=True):
-    """A feature that a role may not use."""
-
-    title: str
-    description: str
-    key: str
-    path: str
-    created_at: Timestamp
-
-
-class WebhookState(Shape, kw_only=True):
-    """The state of a webhook's queue. Times are in seconds since 1970."""
-
-    waiting: int
-    waiting_since: Timestamp = 0
-    failed: int
-    failing_since: Timestamp = 0
-    last_success_at: Timestamp = 0
-    last_failure_at: Timestamp = 0
-    last_failure: str = ""
-
-
-class Webhook(Shape, kw_only=True):
-    """A receiver of events. The secret is only in the response to its creation."""
-
-    id: str
-    name: str
-    webhook_url: str
-    triggers: list[str]
-    username: str = ""
-    secret: str = ""
-    retry_on_failure: bool
-    enabled: bool
-    created_at: Timestamp
-    state: WebhookState
-
-
-class Trigger(Shape, kw_only=True):
-    """An event for which a webhook can be registered."""
-
-    trigger: str
-    description: str
-
-
-class Delivery(Shape, kw_only=True):
-    """A delivery that is waiting or has failed. Lists omit `data`."""
-
-    id: str
-    trigger: str
-    status: str
-    attempts: int
-    queued_at: Timestamp
-    last_try_at: Timestamp = 0
-    next_try_at: Timestamp = 0
-    failed_at: Timestamp = 0
-    problem: str = ""
-    data: dict[str, Any] = {}
-
-
 class Reason(Shape, kw_only=True):
     """A reason for a report."""
 
@@ -345,6 +277,12 @@ class Health(Shape, kw_only=True):
     status: str
     sockets: int
     uptime: float
+
+
+class Alive(Shape, kw_only=True):
+    """Says that the process serves requests."""
+
+    status: str
 
 
 class ServerSettings(Shape, kw_only=True):

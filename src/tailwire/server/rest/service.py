@@ -5,18 +5,29 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from importlib.resources import files
-from typing import Any
+from typing import Any, Protocol
 
 from tailwire.server.actions.raw_json import encode
 from tailwire.server.rest import responses
 from tailwire.server.rest.addresses import Addresses
 from tailwire.server.rest.openapi import document
 from tailwire.server.rest.operations import Access, Call, Operation, Streamed
-from tailwire.server.telemetry.metrics import Metrics, as_text
+from tailwire.server.telemetry.exposition import as_text
+from tailwire.server.telemetry.metrics import Metrics, Sizes
 
-Health = Callable[[], dict[str, Any]]
+
+class Health(Protocol):
+    """The health of the server. The methods raise `Refused` if it is not well."""
+
+    def overall(self) -> dict[str, Any]: ...
+    def live(self) -> dict[str, Any]: ...
+    def ready(self) -> dict[str, Any]: ...
+
+
+async def _unmeasured() -> None:
+    return None
 
 
 class ServiceRoutes:
@@ -25,6 +36,8 @@ class ServiceRoutes:
     Args:
         for_metrics, for_docs: `open` serves them to everybody, `key` with a REST key, `off` not at all. The page
             `/docs` is the same on every server: it asks for the key and loads the OpenAPI document with it.
+        metrics_elsewhere: whether metrics are served at an address of their own, and not among `operations`.
+        sizes: returns the sizes on disk.
     """
 
     def __init__(
@@ -37,7 +50,10 @@ class ServiceRoutes:
         *,
         for_metrics: str = "open",
         for_docs: str = "open",
+        metrics_elsewhere: bool = False,
+        sizes: Callable[[], Awaitable[Sizes | None]] = _unmeasured,
     ) -> None:
+        self._metrics_elsewhere, self._sizes = metrics_elsewhere, sizes
         self._addresses = addresses
         self._metrics = metrics
         self._health = health
@@ -51,21 +67,10 @@ class ServiceRoutes:
         found = [
             Operation("GET", "/settings", "Get the address, features and limits of the server", self._settings,
                       access=Access.ANYONE, response=responses.ServerSettings),
-            Operation("GET", "/health", "Get the health of the server", self._healthy, access=Access.ANYONE,
-                      response=responses.Health),
+            *self._health_operations(),
         ]  # fmt: skip
-        if self._for_metrics != "off":
-            access = Access.ANYONE if self._for_metrics == "open" else Access.ADMIN
-            found.append(
-                Operation(
-                    "GET",
-                    "/metrics",
-                    "Get the metrics, for Prometheus",
-                    self._counters,
-                    access=access,
-                    media="text/plain",
-                )
-            )
+        if not self._metrics_elsewhere:
+            found += self._metrics_operations()
         if self._for_docs != "off":
             access = Access.ANYONE if self._for_docs == "open" else Access.ADMIN
             found += [
@@ -88,14 +93,42 @@ class ServiceRoutes:
             ]
         return found
 
+    def internal_operations(self) -> list[Operation]:
+        """Return the operations at `metrics_listen`."""
+        return [*self._health_operations(), *self._metrics_operations()]
+
+    def _health_operations(self) -> list[Operation]:
+        anyone = Access.ANYONE
+        return [
+            Operation("GET", "/health", "Get the health of the server", self._healthy, access=anyone,
+                      response=responses.Health),
+            Operation("GET", "/health/live", "Get whether the server lives", self._live, access=anyone,
+                      response=responses.Alive),
+            Operation("GET", "/health/ready", "Get whether the server is ready for requests", self._ready,
+                      access=anyone, response=responses.Health),
+        ]  # fmt: skip
+
+    def _metrics_operations(self) -> list[Operation]:
+        if self._for_metrics == "off":
+            return []
+        access = Access.ANYONE if self._for_metrics == "open" else Access.ADMIN
+        return [Operation("GET", "/metrics", "Get the metrics, for Prometheus", self._counters, access=access,
+                          media="text/plain")]  # fmt: skip
+
+    async def _live(self, call: Call) -> dict[str, Any]:
+        return self._health.live()
+
+    async def _ready(self, call: Call) -> dict[str, Any]:
+        return self._health.ready()
+
     async def _settings(self, call: Call) -> dict[str, Any]:
         return self._addresses.settings(call.scope)
 
     async def _healthy(self, call: Call) -> dict[str, Any]:
-        return self._health()
+        return self._health.overall()
 
     async def _counters(self, call: Call) -> Streamed:
-        return _whole(as_text(self._metrics), b"text/plain; version=0.0.4")
+        return _whole(as_text(self._metrics, await self._sizes(), self._version), b"text/plain; version=0.0.4")
 
     async def _described(self, call: Call) -> Streamed:
         if not self._document:

@@ -64,4 +64,4 @@ def check_join(group: GroupRow, *, password: str | None, matches: bool, max_memb
         if not matches:
             raise Refused("ERR_WRONG_GROUP_PASS")
     if group.members_count >= max_members:
-        raise Refused("ERR_NO_VACANCY")
+        raise Refused("ERR_NO_VACANCY", limit="max_group_members")

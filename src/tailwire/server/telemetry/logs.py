@@ -1,20 +1,84 @@
-"""The server's logger. Lines are: time, level, event, key=value. Secrets and message texts are never logged."""
+"""The server's logger. A line is a text, or an event with fields. Secrets and message texts are never logged."""
 
 from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from tailwire.server.telemetry.line_writer import LineWriter, dropped_lines
+from tailwire.server.telemetry.log_format import JsonFormatter, TextFormatter
 
 log = logging.getLogger("tailwire.server")
+access = logging.getLogger("tailwire.server.access")
+"""Requests and WebSockets. Written whatever the level of the log: the setting `access_log` turns it on."""
+
+FORMATS: dict[str, type[logging.Formatter]] = {"text": TextFormatter, "json": JsonFormatter}
 
 
-def configure(level: str) -> None:
-    """Log to standard error at a level (`debug`, `info`, `warning`, `error`)."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
+class Direct:
+    """Takes finished lines, for the access log, whose lines are too many for the way through `logging`.
+
+    Attributes:
+        write: None while the log is not configured, as in a server within a test.
+        json: whether lines have to be JSON.
+    """
+
+    write: Callable[[str], None] | None = None
+    json = False
+
+
+direct = Direct()
+
+
+def report(event: str, level: int = logging.INFO, **fields: Any) -> None:
+    """Log an event with fields. Fields whose value is "" or None are omitted."""
+    if log.isEnabledFor(level):
+        log.log(level, event, extra={"fields": fields})
+
+
+class _Handler(logging.Handler):
+    # Formats a record, and leaves it to a thread to write it.
+    def __init__(self, stream: TextIO, formatter: logging.Formatter) -> None:
+        super().__init__()
+        self.setFormatter(formatter)
+        self.writer = LineWriter(stream, report=self._dropped)
+
+    def _dropped(self, count: int) -> str:
+        return self.format(logging.LogRecord(log.name, logging.WARNING, "", 0, dropped_lines(count), (), None))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self.writer.write(self.format(record))
+        except Exception:  # noqa: BLE001 - as every handler: a record that cannot be formatted is reported there
+            self.handleError(record)
+
+    def close(self) -> None:
+        direct.write = None
+        self.writer.close()
+        super().close()
+
+
+def configure(level: str, form: str = "text", stream: TextIO | None = None) -> logging.Handler:
+    """Log to standard error, or another stream. Close the returned handler to write what is left.
+
+    Args:
+        level: `debug`, `info`, `warning` or `error`.
+        form: `text` or `json`.
+    """
+    handler = _Handler(stream or sys.stderr, FORMATS[form]())
     for name in ("tailwire.server", "uvicorn.error"):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.propagate = False
+    access.setLevel(logging.INFO)
+    set_level(level)
+    direct.write, direct.json = handler.writer.write, form == "json"
+    return handler
+
+
+def set_level(level: str) -> None:
+    """Change the level of the log."""
     log.setLevel(level.upper())
     logging.getLogger("uvicorn.error").setLevel("WARNING" if level != "debug" else "DEBUG")

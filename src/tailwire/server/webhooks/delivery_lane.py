@@ -139,7 +139,7 @@ class Lane:
         problem = await self._poster.post(webhook, row, self._world.seconds())
         now = self._world.seconds()
         if not problem:
-            self._metrics.webhooks["sent"] += 1
+            self._metrics.webhook_tried(self._id, "sent")
             await self._store.deliveries.delivered(row, now)
             await self._worked(now)
             return
@@ -147,10 +147,10 @@ class Lane:
         first = row.first_try_at or now
         due = self._retries.next_try(row.attempt + 1, first, now, self._world.chance()) if webhook.retry else None
         if due is not None:
-            self._metrics.webhooks["put off"] += 1
+            self._metrics.webhook_tried(self._id, "put off")
             await self._store.deliveries.put_off(row, due, now, problem)
         else:
-            self._metrics.webhooks["given up"] += 1
+            self._metrics.webhook_tried(self._id, "given up")
             await self._store.deliveries.give_up(row, now, problem)
 
     def _failed(self, now: int, problem: str) -> None:

@@ -11,6 +11,7 @@ import asyncpg
 
 from tailwire.server.ports.current_caller import current_caller
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.store.postgres.accompanying import Accompaniment
 from tailwire.server.store.postgres.connecting import UNUSABLE, Connection, connect_reader
 from tailwire.server.store.postgres.dialect import PostgresDialect
 from tailwire.server.store.postgres.failures import Failure, judge
@@ -42,12 +43,16 @@ class Database:
     Args:
         url: `postgresql://…`.
         read_deadline: seconds that one statement may take.
+
+    Attributes:
+        accompaniment: what a write writes besides, in its transaction; None for nothing.
     """
 
     dialect = PostgresDialect()
 
     def __init__(self, url: str, read_deadline: float = READ_DEADLINE_SECONDS) -> None:
         self.url = url
+        self.accompaniment: Accompaniment | None = None
         self._patience = read_deadline + MARGIN_SECONDS
         self._pool = Pool(lambda: connect_reader(url, read_deadline), CONNECTIONS, MAX_WAITING)
         self._queue = ReadQueue(LONG_READS, MAX_WAITING_OF_ONE, MAX_WAITING, perf_counter)
@@ -109,20 +114,44 @@ class Database:
     async def run(self, sql: str, parameters: Parameters = ()) -> int:
         """Run a single statement that writes, and return the number of rows that it changed."""
         text, values = call(sql, parameters)
+        entry = self.accompaniment.take() if self.accompaniment is not None else None
+        if entry is None or self.accompaniment is None:
 
-        async def write(c: Connection) -> int:
-            status = await c.execute(text, *values, timeout=self._patience)
-            return int(status.rpartition(" ")[2])
+            async def write(c: Connection) -> int:
+                status = await c.execute(text, *values, timeout=self._patience)
+                return int(status.rpartition(" ")[2])
 
-        return await self._write(write)
+            return await self._write(write)
+        both, all_values = self.accompaniment.extended(text, values, entry, "EXISTS (SELECT FROM changed)")
+        changed = 0
+        try:
+            changed = await self._write(lambda c: c.fetchval(both, *all_values, timeout=self._patience))
+        finally:
+            entry.taken = changed > 0
+        return changed
 
     async def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run a single statement that writes for each of some rows, all in one transaction."""
         # In the order of the keys: two processes that change the same rows must not wait for each other in a circle.
         calls = sorted(tuple(row) for row in rows)
-        if calls:
-            text, _ = call(sql, calls[0])
+        if not calls:
+            return
+        text, _ = call(sql, calls[0])
+        entry = self.accompaniment.take() if self.accompaniment is not None else None
+        if entry is None or self.accompaniment is None:
             await self._write(lambda c: c.executemany(text, calls, timeout=self._patience))
+            return
+        # The first of them stores the entry, whatever it changes itself.
+        flagged = [[*row, number == 0] for number, row in enumerate(calls)]
+        flag = f"CAST(${len(calls[0]) + 1} AS boolean)"
+        both, values = self.accompaniment.extended(text, flagged[0], entry, flag)
+        more = values[len(flagged[0]) :]
+        done = False
+        try:
+            await self._write(lambda c: c.executemany(both, [row + more for row in flagged], timeout=self._patience))
+            done = True
+        finally:
+            entry.taken = done
 
     async def _read(self, job: Job[T]) -> T:
         # A read whose connection is lost changed nothing: it is repeated on another one.

@@ -138,7 +138,7 @@ class Deliveries(DeliveryRows):
 
     async def send_again(self, webhook_id: str, ids: Sequence[int]) -> int:
         unit = Unit()
-        unit.do(
+        unit.need(
             "UPDATE deliveries SET attempt = 0, due_at = 0, first_try_at = NULL, failed_at = NULL"
             " WHERE webhook = :webhook"
             " AND id IN (SELECT CAST(value AS bigint) FROM jsonb_array_elements_text(:ids::jsonb) AS t (value))",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
@@ -72,6 +73,7 @@ class Lane:
     Attributes:
         errors: failures of the database.
         process: this process's id in the database; another one after others have declared it dead.
+        timed: called with the seconds until each batch was answered.
     """
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]], world: World, name: str) -> None:
@@ -87,6 +89,7 @@ class Lane:
         self._on_new_identity: Callable[[], None] = lambda: None
         self.process = 0
         self.errors = WriteErrors()
+        self.timed: Callable[[float], None] = lambda seconds: None
 
     async def open(self) -> None:
         """Connect, and register this process.
@@ -130,6 +133,7 @@ class Lane:
     async def _write(self, batch: list[_Pending]) -> None:
         if not batch:
             return
+        began = time.perf_counter()
         try:
             row = await self._call([pending.entry for pending in batch])
         except Refused as refusal:
@@ -144,6 +148,7 @@ class Lane:
             await self._write(batch[half:])
         else:
             self.errors.worked()
+            self.timed(time.perf_counter() - began)
             _answer(batch, row)
 
     async def _call(self, entries: list[Entry]) -> Any:

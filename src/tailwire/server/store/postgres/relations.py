@@ -60,7 +60,7 @@ class Friends(FriendRows):
 
     async def remove(self, uid: str, friend: str) -> bool:
         unit = Unit()
-        unit.do(
+        unit.need(
             "DELETE FROM friends WHERE (uid = :uid AND friend = :friend) OR (uid = :friend AND friend = :uid)",
             uid=uid, friend=friend,
         )  # fmt: skip

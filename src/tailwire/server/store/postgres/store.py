@@ -12,7 +12,9 @@ from sqlalchemy.exc import DBAPIError
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.store.migrate import upgrade
+from tailwire.server.store.postgres.accompanying import Accompaniment
 from tailwire.server.store.postgres.annotations import Annotations
+from tailwire.server.store.postgres.audit import Audit
 from tailwire.server.store.postgres.chores import Chores
 from tailwire.server.store.postgres.connecting import UNUSABLE, connect_writer
 from tailwire.server.store.postgres.conversations import Conversations
@@ -22,6 +24,7 @@ from tailwire.server.store.postgres.drafts import Entry
 from tailwire.server.store.postgres.files import Files
 from tailwire.server.store.postgres.groups import Groups
 from tailwire.server.store.postgres.lane import Lane
+from tailwire.server.store.postgres.measures import Measures
 from tailwire.server.store.postgres.members import Members
 from tailwire.server.store.postgres.messages import Messages
 from tailwire.server.store.postgres.reactions import Reactions
@@ -59,7 +62,11 @@ class PostgresStore:
         self.database = database
         self.lane = lane
         self.upkeep = Upkeep(database, lane, serving=serving)
-        work = Work(database, lane, world)
+        database.accompaniment = Accompaniment(world)
+        work = Work(database, lane, world, database.accompaniment)
+        self.audit = Audit(work)
+        self.upkeep.on_cleanup(self.audit.clean)
+        self.measures = Measures(database, lane)
         self.standings = Standings(database)
         self.chores = Chores(work)
         self.files = Files(work, self.chores)

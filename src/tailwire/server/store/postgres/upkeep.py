@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.postgres.connecting import CONNECT_SECONDS, UNUSABLE, Connection, connect_reader
@@ -42,6 +43,7 @@ class Upkeep:
         self._serving = serving
         self._pause = RENEW_SECONDS
         self._lock: Connection | None = None
+        self._also: list[Callable[[], Awaitable[None]]] = []
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -61,6 +63,10 @@ class Upkeep:
                     )
                 await asyncio.sleep(LOCK_RETRY_SECONDS)
         self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire store upkeep")
+
+    def on_cleanup(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Call a function at each cleanup, to remove what else is old."""
+        self._also.append(call)
 
     async def _locked(self) -> bool:
         # The lock lasts as long as its connection.
@@ -99,6 +105,8 @@ class Upkeep:
         await self._lane.submit(Entry(unit=unit))
         await self._database.run(_FORGET_BATCHES, (ROWS_PER_CLEANUP,))
         await self._database.run(_FORGET_CHANGES, (ROWS_PER_CLEANUP,))
+        for call in self._also:
+            await call()
 
     async def close(self) -> None:
         """End, and return when nothing is in progress any more."""

@@ -56,7 +56,7 @@ class Webhooks(WebhookRows):
 
     async def remove(self, webhook_id: str) -> bool:
         unit = Unit()
-        unit.do("DELETE FROM webhooks WHERE id = :id", id=webhook_id)
+        unit.need("DELETE FROM webhooks WHERE id = :id", id=webhook_id)
         unit.do("DELETE FROM deliveries WHERE webhook = :id", id=webhook_id)
         unit.do("DELETE FROM webhook_states WHERE webhook = :id", id=webhook_id)
         unit.tell("webhook", webhook_id)

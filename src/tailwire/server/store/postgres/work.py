@@ -12,6 +12,7 @@ import msgspec
 from tailwire.server.ports.records import Draft, MessageRow, Stored
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
+from tailwire.server.store.postgres.accompanying import Accompaniment
 from tailwire.server.store.postgres.drafts import Entry, QueuedEvent
 from tailwire.server.store.postgres.lane import Lane
 from tailwire.server.store.postgres.unit import Answer, Unit
@@ -55,12 +56,14 @@ class Work:
     Attributes:
         reads: the connections for reads.
         lane: carries the writes.
+        accompaniment: what a unit writes besides.
     """
 
-    def __init__(self, reads: Connection, lane: Lane, world: World) -> None:
+    def __init__(self, reads: Connection, lane: Lane, world: World, accompaniment: Accompaniment) -> None:
         self.reads = reads
         self.lane = lane
         self.world = world
+        self.accompaniment = accompaniment
         self._turns = Turns()
 
     async def carry_out(self, unit: Unit, draft: Draft | None = None, events: tuple[QueuedEvent, ...] = ()) -> Answer:
@@ -69,7 +72,16 @@ class Work:
         Raises:
             OvertakenError: what it has seen has changed.
         """
-        answer: Answer = await self.lane.submit(Entry(draft, unit, events=events))
+        entry = self.accompaniment.take()
+        if entry is not None:
+            self.accompaniment.end_unit(unit, entry)
+        done = False
+        try:
+            answer: Answer = await self.lane.submit(Entry(draft, unit, events=events))
+            done = not answer.again and answer.ended is None
+        finally:
+            if entry is not None and not done:
+                entry.taken = False
         if answer.again:
             raise OvertakenError
         return answer

@@ -51,11 +51,16 @@ class ReadQueue:
             return
         mine = self._waiting.setdefault(who, deque())
         if len(mine) >= self._max_waiting_of_one:
-            raise Refused("ERR_TOO_MANY_REQUESTS", _OWN.format(len(mine) + 1), retry_after=RETRY_AFTER_SECONDS)
+            raise Refused(
+                "ERR_TOO_MANY_REQUESTS",
+                _OWN.format(len(mine) + 1),
+                retry_after=RETRY_AFTER_SECONDS,
+                limit="waiting reads",
+            )
         if self._count >= self._max_waiting:
             if not mine:
                 del self._waiting[who]
-            raise Refused("ERR_UNAVAILABLE", _ALL, retry_after=RETRY_AFTER_SECONDS)
+            raise Refused("ERR_UNAVAILABLE", _ALL, retry_after=RETRY_AFTER_SECONDS, limit="waiting reads")
         turn = asyncio.get_running_loop().create_future()
         mine.append(turn)
         self._count += 1

@@ -128,7 +128,7 @@ class _Reader:
                     self.connection.execute("ROLLBACK")
         except sqlite3.OperationalError as e:
             if was_interrupted(e):
-                raise Refused("ERR_QUERY_TOO_BROAD") from e
+                raise Refused("ERR_QUERY_TOO_BROAD", limit="read_deadline") from e
             raise
 
 

@@ -17,6 +17,7 @@ from tailwire.server.ports.world import World
 from tailwire.server.store.migrate import upgrade
 from tailwire.server.store.sql.keys import Keys
 from tailwire.server.store.sqlite.annotations import Annotations
+from tailwire.server.store.sqlite.audit import Audit
 from tailwire.server.store.sqlite.chores import Chores
 from tailwire.server.store.sqlite.conversations import Conversations
 from tailwire.server.store.sqlite.database import Database
@@ -24,6 +25,7 @@ from tailwire.server.store.sqlite.deliveries import Deliveries
 from tailwire.server.store.sqlite.files import Files
 from tailwire.server.store.sqlite.groups import Groups
 from tailwire.server.store.sqlite.lock import ServerLock
+from tailwire.server.store.sqlite.measures import Measures
 from tailwire.server.store.sqlite.members import Members
 from tailwire.server.store.sqlite.messages import Messages
 from tailwire.server.store.sqlite.reactions import Reactions
@@ -59,6 +61,8 @@ class SqliteStore:
         self.lock: ServerLock | None = None
         self._starts = Starts(path)
         database.on_commit(self._starts.file.write)
+        self.audit = Audit(database, world)
+        self.measures = Measures(database, path)
         self.chores = Chores(database, world)
         self.files = Files(database, self.chores, world)
         self.index = SearchIndex(database, self.chores, world)

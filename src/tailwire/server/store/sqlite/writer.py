@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ from tailwire.server.store.sqlite.file_errors import is_file_error
 
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]
+Accompany = Callable[[Operation[Any], asyncio.Future[Any]], Operation[Any]]
 
 MAX_OPERATIONS = 500
 
@@ -40,6 +42,8 @@ class Writer:
 
     Attributes:
         errors: failures of the file.
+        accompany: adds to an operation what has to be written in its transaction; None for nothing.
+        timed: called in the executor with the seconds that each transaction took.
     """
 
     def __init__(
@@ -58,6 +62,8 @@ class Writer:
         self._closed = False
         self._after: list[Callable[[], None]] = []  # callbacks for the end of the current transaction
         self.errors = WriteErrors()
+        self.accompany: Accompany | None = None
+        self.timed: Callable[[float], None] = lambda seconds: None
 
     def submit(self, operation: Operation[T]) -> asyncio.Future[T]:
         """Run an operation in the next transaction; the future is set after its commit.
@@ -68,6 +74,8 @@ class Writer:
         if self._closed:
             future.set_exception(WriterClosed("the store is closed"))
             return future
+        if self.accompany is not None:
+            operation = self.accompany(operation, future)
         self._pending.append((operation, future))
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire store writer")
@@ -130,6 +138,7 @@ class Writer:
         connection = self._connection
         before_all = len(self._after)
         results: list[tuple[bool, Any]] = []
+        began = time.perf_counter()
         connection.execute("BEGIN IMMEDIATE")
         try:
             for operation in operations:
@@ -149,6 +158,7 @@ class Writer:
             self._rolled_back()
             raise
         self._committed()
+        self.timed(time.perf_counter() - began)
         return results
 
     @property

@@ -1,0 +1,161 @@
+"""The audit log: what API keys and commands do.
+
+Changes are all recorded, in the transaction that makes them. Reads and sends of a key are recorded once in ten minutes
+for each user and operation: a backend may make thousands of them each second. Values are not recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Protocol
+
+import msgspec
+
+from tailwire.server.actions.caller import Caller
+from tailwire.server.auth.secrets import fingerprint, key_id
+from tailwire.server.limits.rates import RequestKind
+from tailwire.server.ports.audit import (
+    BEHALF,
+    CHANGE,
+    USE,
+    AuditEntry,
+    AuditFilter,
+    AuditRow,
+    AuditStore,
+    current_entry,
+)
+from tailwire.server.telemetry.logs import report
+
+USE_SECONDS = 600.0
+MAX_USES = 10_000
+MAX_TARGET_CHARACTERS = 500
+UNRECORDED_PATHS = frozenset({"/metrics", "/openapi.json", "/health", "/health/ready"})
+SETTINGS_ACTION = "settings"
+_TARGET_FIELDS = ("uid", "guid", "role", "id", "receiver", "uids_to_deactivate", "uids_to_activate", "name")
+_SECRET_PARAMETERS = frozenset({"key", "token"})
+
+
+class Recorded(Protocol):
+    """What the log needs to know about an operation of the API."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def rate(self) -> RequestKind: ...
+
+
+class AuditLog:
+    """Records what keys do, and reads the log.
+
+    Args:
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, store: AuditStore, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+        self._uses: dict[tuple[str, str, str], float] = {}
+
+    def begin(
+        self, caller: Caller, operation: Recorded, params: Mapping[str, str], body: Any, address: str, request_id: str
+    ) -> AuditEntry | None:
+        """Return the entry of a request with a key, for its first write to store; None if it needs none."""
+        if operation.path in UNRECORDED_PATHS:
+            return None
+        action = f"{operation.method} {operation.path}"
+        uid = "" if caller.system else caller.uid
+        kind = BEHALF if uid else CHANGE
+        if operation.method in ("GET", "HEAD") or operation.rate is RequestKind.SEND:
+            kind = USE
+        if kind == USE and not self._is_new_use(caller.key_hash, uid, action):
+            return None
+        entry = AuditEntry(
+            kind,
+            caller.key_id,
+            action,
+            _target(params, body),
+            _details(body),
+            caller.key_hash,
+            uid,
+            address,
+            request_id,
+        )
+        current_entry.set(entry)
+        return entry
+
+    def _is_new_use(self, key_hash: str, uid: str, action: str) -> bool:
+        use, now = (key_hash, uid, action), self._clock()
+        before = self._uses.pop(use, None)
+        if before is not None and now - before < USE_SECONDS:
+            self._uses[use] = before
+            return False
+        if len(self._uses) >= MAX_USES:
+            del self._uses[next(iter(self._uses))]
+        self._uses[use] = now
+        return True
+
+    async def end(self, entry: AuditEntry) -> None:
+        """Store the entry of a request that succeeded without a write, and log it."""
+        if not entry.taken:
+            await self._store.add(entry)
+        _log(entry)
+
+    async def settings(self, values: str) -> None:
+        """Record settings that differ from their defaults, unless the newest entry has the same.
+
+        Args:
+            values: names and values.
+        """
+        before = await self._store.last(SETTINGS_ACTION)
+        if before is None or before.details != values:
+            entry = AuditEntry(CHANGE, "server", SETTINGS_ACTION, details=values)
+            await self.end(entry)
+
+    async def find(self, wanted: AuditFilter) -> list[AuditRow]:
+        """Return entries, newest first."""
+        return await self._store.find(wanted)
+
+
+def begin_command(action: str, target: str = "") -> AuditEntry:
+    """Return the entry of a command, for its first write to store."""
+    entry = AuditEntry(CHANGE, "command line", action, target)
+    current_entry.set(entry)
+    return entry
+
+
+def _log(entry: AuditEntry) -> None:
+    report(
+        "audit", kind=entry.kind, actor=entry.actor, on_behalf_of=entry.on_behalf_of, action=entry.action,
+        target=entry.target, details=entry.details, address=entry.address, request_id=entry.request_id,
+    )  # fmt: skip
+
+
+def _target(params: Mapping[str, str], body: Any) -> str:
+    # The parameters of the path, else what the body names. A key is named by its id, and a token alike.
+    named = [key_id(fingerprint(value)) if name in _SECRET_PARAMETERS else value for name, value in params.items()]
+    if not named and body is not None:
+        for name in _TARGET_FIELDS:
+            value = getattr(body, name, None)
+            if value:
+                named = [str(one) for one in value] if isinstance(value, list) else [str(value)]
+                break
+    return " ".join(named)[:MAX_TARGET_CHARACTERS]
+
+
+def _details(body: Any) -> str:
+    # The names of the fields that were set, which are those of a type.
+    if not isinstance(body, msgspec.Struct):
+        return ""
+    return ", ".join(shown for name, shown, default in _fields(type(body)) if getattr(body, name) != default)
+
+
+@lru_cache(maxsize=256)
+def _fields(kind: type[msgspec.Struct]) -> list[tuple[str, str, Any]]:
+    # The name, the name in JSON and the default of each field.
+    return [
+        (f.name, f.encode_name, f.default_factory() if f.default_factory is not msgspec.NODEFAULT else f.default)
+        for f in msgspec.structs.fields(kind)
+    ]

@@ -1,0 +1,54 @@
+"""Whether the server lives, and whether it is ready for requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.store import Store
+from tailwire.server.telemetry.metrics import Metrics
+
+RETRY_AFTER_SECONDS = 5.0
+
+
+class HealthCheck:
+    """Answers `/health`, `/health/live` and `/health/ready`.
+
+    Args:
+        clock: seconds, monotonic.
+
+    Attributes:
+        draining: whether the server was asked to stop.
+    """
+
+    def __init__(self, store: Store, metrics: Metrics, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._clock = clock
+        self._started = clock()
+        self.draining = False
+
+    def live(self) -> dict[str, Any]:
+        """Return that the process serves requests. A restart would not help a server that answers this."""
+        return {"status": "ok"}
+
+    def ready(self) -> dict[str, Any]:
+        """Return the health of a server to which requests should be sent.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE: it is about to stop, or its store cannot write.
+        """
+        if self.draining:
+            raise Refused("ERR_UNAVAILABLE", "The server is about to stop.", retry_after=RETRY_AFTER_SECONDS)
+        return self.overall()
+
+    def overall(self) -> dict[str, Any]:
+        """Return the health.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE: the store cannot write.
+        """
+        if self._store.write_error:
+            raise Refused("ERR_UNAVAILABLE", f"The store cannot write: {self._store.write_error}.")
+        return {"status": "ok", "sockets": self._metrics.sockets, "uptime": round(self._clock() - self._started, 1)}

@@ -1,0 +1,72 @@
+"""What observes a server: health, metrics, the logs of requests and of failures, and the audit log."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tailwire.server.actions.audit import AuditLog
+from tailwire.server.app.disk_sizes import DiskSizes
+from tailwire.server.app.health import HealthCheck
+from tailwire.server.app.opening import AnyStore
+from tailwire.server.config import Settings
+from tailwire.server.limits.failed_authentications import FailedAuthentications
+from tailwire.server.rest.records import Records
+from tailwire.server.telemetry.access_log import AccessLog
+from tailwire.server.telemetry.logs import report
+from tailwire.server.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """The observers of one server."""
+
+    metrics: Metrics
+    health: HealthCheck
+    access: AccessLog
+    failures: FailedAuthentications
+    audit: AuditLog
+    records: Records
+    sizes: DiskSizes
+
+    def log_state(self) -> None:
+        """Log a line about the state of the server."""
+        m = self.metrics
+        report(
+            "state", sockets=m.sockets, users_online=m.users_online(), loop_lag_ms=round(m.loop_lag * 1000, 1),
+            overload_level=m.overload_level, sends_under_way=m.sends_under_way, messages_stored=m.messages_stored,
+            webhook_deliveries_waiting=sum(queue.waiting for queue in m.webhook_queues()),
+            draining=self.health.draining,
+        )  # fmt: skip
+
+
+def observe(
+    settings: Settings, store: AnyStore, metrics: Metrics, free: Callable[[], int], clock: Callable[[], float]
+) -> Observers:
+    """Return the observers of a server.
+
+    Args:
+        free: returns the free bytes of its disk.
+        clock: seconds, monotonic.
+    """
+    store.audit.set_limits(seconds=int(settings.audit_kept_for), entries=settings.max_audit_entries)
+    store.measures.on_transaction(metrics.commit_seconds.observe)
+    access = AccessLog(enabled=settings.access_log)
+    failures = FailedAuthentications(metrics, clock)
+    audit = AuditLog(store.audit, clock)
+    return Observers(
+        metrics=metrics,
+        health=HealthCheck(store, metrics, clock),
+        access=access,
+        failures=failures,
+        audit=audit,
+        records=Records(metrics, access, failures, audit),
+        sizes=DiskSizes(store.measures, free, clock),
+    )
+
+
+def changed_settings(settings: Settings) -> str:
+    """Return the settings that differ from their defaults, for the audit log. None of them is a secret."""
+    fields = dataclasses.fields(Settings)
+    return ", ".join(f"{f.name}={getattr(settings, f.name)}" for f in fields if getattr(settings, f.name) != f.default)

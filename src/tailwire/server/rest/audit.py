@@ -1,0 +1,68 @@
+"""REST operations that read the audit log. They need a REST key."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+from tailwire.server.actions.audit import AuditLog
+from tailwire.server.ports.audit import BEHALF, CHANGE, USE, AuditFilter, AuditRow
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.rest import responses
+from tailwire.server.rest.operations import Access, Call, Operation
+from tailwire.server.rest.queries import Timestamp
+
+Size = Annotated[int, msgspec.Meta(ge=1, le=1000, description="The number of entries on a page.")]
+Cursor = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1, description="Only entries older than the one with this id.")]
+
+
+class AuditQuery(msgspec.Struct, rename="camel", kw_only=True):
+    """Selects entries of the audit log."""
+
+    limit: Size = 100
+    before: Cursor | None = None
+    kind: Annotated[str, msgspec.Meta(extra_json_schema={"enum": [CHANGE, BEHALF, USE]})] = ""
+    actor: Annotated[str, msgspec.Meta(description="The id of an API key, `command line`, or `server`.")] = ""
+    on_behalf_of: Annotated[str, msgspec.Meta(description="The uid of a user.")] = ""
+    action: Annotated[str, msgspec.Meta(description="An operation, as in `DELETE /users/{uid}`.")] = ""
+    target: Annotated[str, msgspec.Meta(description="What it was done to: a uid, a guid, the id of a key.")] = ""
+    from_timestamp: Timestamp | None = None
+    to_timestamp: Timestamp | None = None
+
+
+class AuditRoutes:
+    """The resource `audit`."""
+
+    def __init__(self, audit: AuditLog) -> None:
+        self._audit = audit
+
+    def operations(self) -> list[Operation]:
+        """Return the operations."""
+        return [
+            Operation("GET", "/audit", "Read the audit log, newest entries first", self._list, access=Access.ADMIN,
+                      query=AuditQuery, response=list[responses.AuditEntry], enveloped=True),
+        ]  # fmt: skip
+
+    async def _list(self, call: Call) -> dict[str, Any]:
+        q: AuditQuery = call.query
+        if q.kind not in ("", CHANGE, BEHALF, USE):
+            raise Refused("ERR_BAD_REQUEST", {"kind": f"Use {CHANGE}, {BEHALF} or {USE}."})
+        rows = await self._audit.find(
+            AuditFilter(
+                limit=q.limit + 1, before=q.before, kind=q.kind, actor=q.actor, on_behalf_of=q.on_behalf_of.lower(),
+                action=q.action, target=q.target, since=q.from_timestamp, until=q.to_timestamp,
+            )
+        )  # fmt: skip
+        shown = rows[: q.limit]
+        cursor = {"before": shown[-1].id} if len(rows) > q.limit else {}
+        return {"data": [_payload(row) for row in shown], "meta": {"next": cursor}}
+
+
+def _payload(row: AuditRow) -> dict[str, Any]:
+    shown = {
+        "id": row.id, "at": row.at, "kind": row.kind, "actor": row.actor, "keyName": row.key_name,
+        "onBehalfOf": row.on_behalf_of, "action": row.action, "target": row.target, "details": row.details,
+        "address": row.address, "requestId": row.request_id,
+    }  # fmt: skip
+    return {name: value for name, value in shown.items() if value != ""}

@@ -1,0 +1,106 @@
+"""What is recorded about a request: metrics, the access log, failed authentications, and the audit log."""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass
+
+from tailwire.server.actions.audit import AuditLog
+from tailwire.server.actions.caller import Caller
+from tailwire.server.limits.failed_authentications import REASONS, UNKNOWN_TOKEN, FailedAuthentications
+from tailwire.server.ports.audit import AuditEntry
+from tailwire.server.ports.refusal import NotAuthenticated, Refused
+from tailwire.server.rest.asgi import Scope, text
+from tailwire.server.rest.operations import Operation
+from tailwire.server.telemetry.access_log import AccessLog, shown_path
+from tailwire.server.telemetry.metrics import Metrics
+
+random_bits = random.Random().getrandbits  # an id may be guessed
+SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,100}")
+
+
+@dataclass(slots=True)
+class Trace:
+    """One request.
+
+    Attributes:
+        request_id: given by the client or its proxy in `X-Request-Id`, or made by the server.
+        began: when it arrived, in seconds of `time.perf_counter`.
+        address: the address of the client.
+        caller, operation: None until they are known.
+        entry: its entry of the audit log, if it has one.
+    """
+
+    request_id: bytes
+    began: float
+    address: str
+    caller: Caller | None = None
+    operation: Operation | None = None
+    entry: AuditEntry | None = None
+
+
+class Records:
+    """Records requests.
+
+    Attributes:
+        metrics: counts requests. The API does it itself, because it is done for each of them.
+        access: the access log.
+        audit: the audit log.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        access: AccessLog,
+        failures: FailedAuthentications,
+        audit: AuditLog,
+    ) -> None:
+        self._failures = failures
+        self.metrics = metrics
+        self.access = access
+        self.audit = audit
+
+    def refused(self, refused: Refused) -> None:
+        """Record why a request was refused."""
+        self.metrics.errors[refused.code] += 1
+        if refused.limit:
+            self.metrics.refusals[refused.limit] += 1
+
+    def not_authenticated(self, trace: Trace, refused: Refused, token: bytes | None, key: str = "") -> None:
+        """Record a refusal during authentication, if the credentials were its reason.
+
+        Args:
+            key: the id of the key, if it is known and may not do this.
+        """
+        reason, uid = REASONS.get(refused.code, ""), ""
+        if isinstance(refused, NotAuthenticated):
+            reason, uid = refused.reason, refused.uid
+        if reason:
+            claimed = text(token) if reason == UNKNOWN_TOKEN else ""
+            self._failures.record(
+                reason,
+                trace.address,
+                on="request",
+                uid=uid,
+                claimed=claimed,
+                key=key,
+                request_id=trace.request_id.decode(),
+            )
+
+    def too_many_guesses(self, trace: Trace) -> None:
+        """Record a request whose credentials were not checked, because its address sent too many wrong ones."""
+        self._failures.record("too many guesses", trace.address, on="request", request_id=trace.request_id.decode())
+
+    def log(self, trace: Trace, scope: Scope, status: int, size: int, seconds: float) -> None:
+        """Write a line to the access log.
+
+        Args:
+            size: bytes of the body of the response.
+        """
+        caller = trace.caller
+        self.access.request(
+            method=scope["method"], path=shown_path(scope["path"], known=trace.operation is not None),
+            status=status, seconds=seconds, size=size, uid=caller.uid if caller else "",
+            key=caller.key_id if caller else "", address=trace.address, request_id=trace.request_id.decode(),
+        )  # fmt: skip

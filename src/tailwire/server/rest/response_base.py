@@ -1,0 +1,13 @@
+"""What all types of responses have in common."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+Timestamp = Annotated[int, msgspec.Meta(description="Seconds since 1970.")]
+
+
+class Shape(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
+    """The base of all responses."""

@@ -1,0 +1,69 @@
+"""Adds the entry of the audit log to the first write of a request, so that no noun of the store knows the log."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tailwire.server.ports.audit import USE, AuditEntry, current_entry
+from tailwire.server.ports.world import World
+from tailwire.server.store.postgres.unit import Unit
+from tailwire.server.store.sql.audit import entry_values, insert
+
+_STEP = insert(":at::bigint")
+_NAMED = re.compile(r":([a-z_]+)")
+
+
+class Accompaniment:
+    """Hands the entry of the current request to a write.
+
+    Entries of reads and sends are not handed over: their requests store them when they have succeeded. So sends, which
+    are most of all writes, are not made longer.
+
+    Attributes:
+        keeps: whether entries are stored.
+        written: the number of entries that were handed over or added, until it is set to 0.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.keeps = False
+        self.written = 0
+
+    def take(self) -> AuditEntry | None:
+        """Return the entry that the write takes along; None if there is none, or another write has it.
+
+        If the write fails or does nothing, it sets `taken` to False, and the next write of the request takes the entry.
+        """
+        entry = current_entry.get()
+        if entry is None or entry.taken or entry.over or entry.kind == USE:
+            return None
+        entry.taken = True
+        return entry
+
+    def end_unit(self, unit: Unit, entry: AuditEntry) -> None:
+        """Store the entry as the last step of a unit, so only if the unit is carried out to its end."""
+        if self.keeps:
+            self.written += 1
+            unit.do(_STEP, **entry_values(entry, self._world.seconds()))
+
+    def extended(self, text: str, values: list[Any], entry: AuditEntry, condition: str) -> tuple[str, list[Any]]:
+        """Return a statement that also stores the entry if a condition holds, and its values.
+
+        It returns the number of rows that the given statement changed, which are the table `changed` in the condition.
+        """
+        if not self.keeps:
+            return f"WITH changed AS ({text} RETURNING 1) SELECT count(*) FROM changed", values
+        self.written += 1
+        given = entry_values(entry, self._world.seconds())
+        places = {name: number for number, name in enumerate(given, len(values) + 1)}
+
+        def place(found: re.Match[str]) -> str:
+            name = found.group(1)
+            return f"CAST(${places[name]} AS {'bigint' if name == 'at' else 'text'})"
+
+        noted = _NAMED.sub(place, insert(":at"))
+        both = (
+            f"WITH changed AS ({text} RETURNING 1), noted AS ({noted} WHERE {condition}) SELECT count(*) FROM changed"
+        )
+        return both, [*values, *given.values()]

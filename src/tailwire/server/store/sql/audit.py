@@ -1,0 +1,69 @@
+"""The audit log: its limits and its reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tailwire.server.ports.audit import AuditEntry, AuditFilter, AuditRow
+from tailwire.server.ports.world import World
+from tailwire.server.store.sql.connection import Connection
+
+ROWS_PER_CLEANUP = 500
+ENTRY_COLUMNS = (
+    "kind", "actor", "key_hash", "on_behalf_of", "action", "target", "details", "address", "request_id",
+)  # fmt: skip
+_COLUMNS = ", ".join(AuditRow._fields)
+
+
+def insert(at: str) -> str:
+    """Return the statement that stores an entry, with the values of `entry_values`.
+
+    Args:
+        at: the expression for the time, of the value `:at`.
+    """
+    return (
+        f"INSERT INTO audit ({', '.join(AuditRow._fields[1:])}) SELECT"
+        f" {at}, :kind, :actor, coalesce((SELECT name FROM api_keys WHERE key_hash = :key_hash), ''), :on_behalf_of,"
+        " :action, :target, :details, :address, :request_id"
+    )
+
+
+def entry_values(entry: AuditEntry, at: int) -> dict[str, Any]:
+    """Return the values of an entry for `insert`."""
+    return {"at": at, **{name: getattr(entry, name) for name in ENTRY_COLUMNS}}
+
+
+class AuditRows:
+    """`AuditStore`, without adding.
+
+    Attributes:
+        seconds: how long entries are kept; 0 to keep none.
+        most: how many are kept of each kind.
+    """
+
+    def __init__(self, connection: Connection, world: World) -> None:
+        self._db = connection
+        self._world = world
+        self.seconds = self.most = 0
+
+    def set_limits(self, *, seconds: int, entries: int) -> None:
+        self.seconds, self.most = seconds, entries
+
+    async def find(self, wanted: AuditFilter) -> list[AuditRow]:
+        conditions, values = ["at >= ?"], [self._world.seconds() - self.seconds]
+        found: list[tuple[str, Any]] = [
+            ("id < ?", wanted.before), ("at >= ?", wanted.since), ("at <= ?", wanted.until),
+            ("kind = ?", wanted.kind or None), ("actor = ?", wanted.actor or None),
+            ("on_behalf_of = ?", wanted.on_behalf_of or None), ("action = ?", wanted.action or None),
+            ("target = ?", wanted.target or None),
+        ]  # fmt: skip
+        for condition, value in found:
+            if value is not None:
+                conditions.append(condition)
+                values.append(value)
+        sql = f"SELECT {_COLUMNS} FROM audit WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?"
+        return [AuditRow(*row) for row in await self._db.long_rows(sql, (*values, wanted.limit))]
+
+    async def last(self, action: str) -> AuditRow | None:
+        row = await self._db.one(f"SELECT {_COLUMNS} FROM audit WHERE action = ? ORDER BY id DESC LIMIT 1", (action,))
+        return AuditRow(*row) if row else None

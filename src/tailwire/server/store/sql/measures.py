@@ -1,0 +1,11 @@
+"""What can be measured with SQL."""
+
+from __future__ import annotations
+
+from tailwire.server.store.sql.connection import Connection
+
+
+async def uploaded_bytes(connection: Connection) -> int:
+    """Return the bytes of all uploaded files, without thumbnails."""
+    ((size,),) = await connection.long_rows("SELECT coalesce(sum(size), 0) FROM files")
+    return int(size)

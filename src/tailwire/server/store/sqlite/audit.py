@@ -1,0 +1,89 @@
+"""The audit log. An entry is written in the transaction of the change that it records."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import Counter
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from tailwire.server.ports.audit import AuditEntry, current_entry
+from tailwire.server.ports.world import World
+from tailwire.server.store.sql.audit import ROWS_PER_CLEANUP, AuditRows, entry_values, insert
+from tailwire.server.store.sqlite.database import Database
+from tailwire.server.store.sqlite.writer import Operation
+
+T = TypeVar("T")
+_INSERT = insert(":at")
+_OLDEST = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE kind = ? ORDER BY id LIMIT ?)"
+_EXPIRED = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ? ORDER BY at LIMIT ?) RETURNING kind"
+
+
+class Audit(AuditRows):
+    """`AuditStore` on SQLite.
+
+    Each write of the database asks `accompany` whether an entry belongs to it. So no noun of the store knows the log.
+    """
+
+    def __init__(self, database: Database, world: World) -> None:
+        super().__init__(database, world)
+        self._database = database
+        sql = "SELECT kind, count(*) FROM audit GROUP BY kind"
+        self._counts: Counter[str] = Counter(dict(database.reader.execute(sql).fetchall()))
+        self._changes: Counter[str] = Counter()  # of the counts, in the current transaction
+        database.on_commit(self._committed)
+        database.on_rollback(lambda c: self._changes.clear())
+        database.writer.accompany = self.accompany
+
+    def accompany(self, operation: Operation[T], future: asyncio.Future[T]) -> Operation[T]:
+        """Return an operation that also writes the entry of the current request, if a write has not taken it yet.
+
+        Args:
+            future: the result of the operation. If it fails or changes nothing, the next write of the request takes
+                the entry.
+        """
+        entry = current_entry.get()
+        if entry is None or entry.taken or entry.over:
+            return operation
+        entry.taken = True
+
+        written = False
+
+        def both(c: sqlite3.Connection) -> T:
+            nonlocal written
+            before = c.total_changes
+            result = operation(c)
+            written = c.total_changes != before
+            if written:
+                self._insert(c, entry)
+            return result
+
+        def ended(ended: asyncio.Future[T]) -> None:
+            if ended.cancelled() or ended.exception() is not None or not written:
+                entry.taken = False
+
+        future.add_done_callback(ended)
+        return both
+
+    def add(self, entry: AuditEntry) -> Awaitable[None]:
+        entry.taken = True
+        return self._database.write(lambda c: self._insert(c, entry))
+
+    def _insert(self, c: sqlite3.Connection, entry: AuditEntry) -> None:
+        if not self.seconds:
+            return
+        now = self._world.seconds()
+        c.execute(_INSERT, entry_values(entry, now))
+        self._changes[entry.kind] += 1
+        for (kind,) in c.execute(_EXPIRED, (now - self.seconds, ROWS_PER_CLEANUP)).fetchall():
+            self._changes[kind] -= 1
+        excess = self._counts[entry.kind] + self._changes[entry.kind] - self.most
+        if excess > 0:
+            gone = c.execute(_OLDEST, (entry.kind, min(excess, ROWS_PER_CLEANUP))).rowcount
+            self._changes[entry.kind] -= gone
+
+    def _committed(self, last_id: int) -> None:
+        if self._changes:
+            self._counts.update(self._changes)
+            self._changes.clear()

@@ -1,0 +1,279 @@
+"""The audit log: what API keys and commands did (docs/operating.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from sqlite3 import Connection
+from typing import Any
+
+import pytest
+
+from harness import Stage
+from rest import Rest
+from tailwire.server.config import Settings
+from tailwire.server.ports.audit import AuditEntry, current_entry
+from tailwire.testing.server import UNLIMITED
+from tailwire.testing.virtual.world import VirtualServer
+
+
+async def entries(rest: Rest, query: str = "kind=change") -> list[dict[str, Any]]:
+    """Return entries, oldest first, without those of settings."""
+    found = await rest("GET", f"/audit?{query}")
+    return [entry for entry in reversed(found) if entry["action"] != "settings"]
+
+
+def said(entry: dict[str, Any]) -> tuple[str, str]:
+    return entry["action"], entry.get("target", "")
+
+
+CHANGES = [
+    ("POST", "/users", {"uid": "dora", "name": "Dora"}, "dora"),
+    ("PUT", "/users/dora", {"name": "D."}, "dora"),
+    ("POST", "/users/dora/auth_tokens", {}, "dora"),
+    ("DELETE", "/users/dora/auth_tokens", {}, "dora"),
+    ("DELETE", "/users", {"uidsToDeactivate": ["dora", "bob"]}, "dora bob"),
+    ("PUT", "/users", {"uidsToActivate": ["bob"]}, "bob"),
+    ("DELETE", "/users/carol", {"permanent": True}, "carol"),
+    ("POST", "/roles", {"role": "guest", "name": "Guest"}, "guest"),
+    ("PUT", "/roles/guest", {"name": "G."}, "guest"),
+    ("DELETE", "/roles/guest", {}, "guest"),
+    ("POST", "/groups", {"guid": "team", "name": "Team", "type": "public", "owner": "alice"}, "team"),
+    ("DELETE", "/groups/team", {}, "team"),
+    ("POST", "/webhooks", {"id": "w", "name": "W", "webhookUrl": "https://w.example/", "triggers": ["message_sent"]}, "w"),
+    ("PUT", "/webhooks/w", {"enabled": False}, "w"),
+    ("DELETE", "/webhooks/w", {}, "w"),
+]  # fmt: skip
+
+
+async def test_each_change_with_a_key_has_an_entry(stage: Stage):
+    async with Rest(stage) as rest:
+        for method, path, body, _ in CHANGES:
+            await rest(method, path, json=body)
+        found = await entries(rest)
+        (key,) = [key for key in await rest("GET", "/apikeys") if key["scope"] == "fullAccess"]
+    templates = {"dora": "{uid}", "carol": "{uid}", "guest": "{role}", "team": "{guid}", "w": "{id}"}
+    expected = [
+        (f"{method} " + "/".join(templates.get(part, part) for part in path.split("/")), target)
+        for method, path, _, target in CHANGES
+    ]
+    assert [said(entry) for entry in found] == expected
+    assert {entry["actor"] for entry in found} == {key["id"]}
+    assert {entry["keyName"] for entry in found} == {"REST API Key"}
+    assert all(entry["address"] and entry["requestId"] and entry["at"] > 1_700_000_000 for entry in found)
+    by_target = {said(entry): entry.get("details", "") for entry in found}
+    assert by_target["DELETE /users/{uid}", "carol"] == "permanent"
+    assert by_target["PUT /webhooks/{id}", "w"] == "enabled"
+
+
+async def test_keys_and_tokens_are_named_by_ids_that_can_be_compared(stage: Stage):
+    async with Rest(stage) as rest:
+        made = await rest("POST", "/apikeys", json={"name": "second", "scope": "fullAccess"})
+        await rest("POST", "/users", json={"uid": "dora", "name": "Dora"}, headers={"apikey": made["apiKey"]})
+        await rest("DELETE", f"/apikeys/{made['apiKey']}")
+        token = await rest.token("alice")
+        await rest("DELETE", f"/users/alice/auth_tokens/{token}")
+        found = await entries(rest)
+        assert [said(entry)[1] for entry in found[1:3]] == ["dora", made["id"]]
+        assert found[1]["actor"] == made["id"]
+        assert found[1]["keyName"] == "second"  # also after the key was deleted
+        shown = str(found)
+    assert made["apiKey"] not in shown
+    assert token not in shown
+
+
+async def test_key_for_logins_is_recorded_too(stage: Stage):
+    async with Rest(stage) as rest:
+        await rest("POST", "/users", json={"uid": "dora", "name": "Dora"}, headers={"apikey": stage.server.auth_key})
+        (found,) = await entries(rest)
+        keys = {key["scope"]: key["id"] for key in await rest("GET", "/apikeys")}
+    assert found["actor"] == keys["authOnly"]
+
+
+async def test_changes_by_users_are_not_recorded(stage: Stage):
+    async with Rest(stage) as rest:
+        await rest("PUT", "/me", as_="alice", json={"name": "A."})
+        await rest("POST", "/groups", as_="alice", json={"guid": "own", "name": "Own", "type": "public"})
+        assert await entries(rest) == []
+
+
+async def test_refused_requests_are_not_recorded(stage: Stage):
+    async with Rest(stage) as rest:
+        await rest.refused("ERR_UID_ALREADY_EXISTS", "POST", "/users", json={"uid": "alice", "name": "Alice"})
+        await rest.refused("ERR_UID_NOT_FOUND", "DELETE", "/users/nobody", json={})
+        assert await entries(rest) == []
+
+
+async def test_reads_and_sends_for_a_user_are_recorded_once_in_ten_minutes(stage: Stage):
+    body = {"receiver": "bob", "receiverType": "user", "data": {"text": "hello"}}
+    async with Rest(stage) as rest:
+        for _ in range(3):
+            await rest("GET", "/users/bob", behalf="alice")
+            await rest("POST", "/messages", behalf="alice", json=body)
+        await rest("GET", "/users/bob", behalf="carol")
+        found = await entries(rest, "kind=use&action=GET /users/{uid}")
+        assert [entry["onBehalfOf"] for entry in found] == ["alice", "carol"]
+        (sent,) = await entries(rest, "action=POST /messages")
+        assert (sent["kind"], sent["onBehalfOf"]) == ("use", "alice")
+        await stage.pass_time(601)
+        await rest("GET", "/users/bob", behalf="alice")
+        assert len(await entries(rest, "onBehalfOf=alice&action=GET /users/{uid}")) == 2
+
+
+async def test_other_changes_for_a_user_are_all_recorded(stage: Stage):
+    async with Rest(stage) as rest:
+        for name in ("First", "Second"):
+            await rest("PUT", "/me", behalf="alice", json={"name": name})
+        found = await entries(rest, "onBehalfOf=alice")
+    assert [(entry["kind"], said(entry)[0]) for entry in found] == [("behalf", "PUT /me")] * 2
+    assert {entry["details"] for entry in found} == {"name"}
+
+
+async def test_log_is_read_in_pages_and_filtered(stage: Stage):
+    async with Rest(stage) as rest:
+        for n in range(5):
+            await rest("POST", "/users", json={"uid": f"u{n}", "name": "U"})
+            await stage.pass_time(60)
+        first = (await rest.answer("GET", "/audit?kind=change&action=POST /users&limit=2")).json()
+        assert [entry["target"] for entry in first["data"]] == ["u4", "u3"]
+        before = first["meta"]["next"]["before"]
+        second = (await rest.answer("GET", f"/audit?action=POST /users&limit=3&before={before}")).json()
+        assert [entry["target"] for entry in second["data"]] == ["u2", "u1", "u0"]
+        assert second["meta"]["next"] == {}
+        times = {entry["target"]: entry["at"] for entry in first["data"] + second["data"]}
+        query = f"action=POST /users&fromTimestamp={times['u1']}&toTimestamp={times['u2']}"
+        assert [entry["target"] for entry in await entries(rest, query)] == ["u1", "u2"]
+        assert [entry["target"] for entry in await entries(rest, "target=u3")] == ["u3"]
+        assert await entries(rest, "actor=nobody") == []
+        await rest.refused("ERR_BAD_REQUEST", "GET", "/audit?kind=other")
+        await rest.refused("ERR_BAD_REQUEST", "GET", "/audit?limit=0")
+
+
+async def test_only_a_key_with_full_access_reads_the_log(stage: Stage):
+    async with Rest(stage) as rest:
+        await rest.refused("AUTH_ERR_NO_ACCESS", "GET", "/audit", headers={"apikey": stage.server.auth_key})
+        answer = await rest.answer("GET", "/audit", as_="alice")
+        assert answer.status_code == 401
+
+
+async def test_entries_are_logged(stage: Stage, caplog):
+    caplog.set_level(logging.INFO, "tailwire.server")
+    async with Rest(stage) as rest:
+        await rest("DELETE", "/users/bob", json={})
+    (line,) = [r.fields for r in caplog.records if r.getMessage() == "audit" and r.fields["target"] == "bob"]
+    assert (line["action"], line["kind"]) == ("DELETE /users/{uid}", "change")
+    assert line["actor"]
+
+
+async def test_entry_and_change_are_written_in_one_transaction(stage: Stage):
+    store = stage.server.parts.store
+    seen: list[tuple[int, int]] = []
+
+    def both() -> tuple[int, int]:
+        sql = (
+            "SELECT (SELECT count(*) FROM users WHERE uid = 'dora'), (SELECT count(*) FROM audit WHERE target = 'dora')"
+        )
+        return store.database.writing.execute(sql).fetchone()
+
+    store.database.on_commit(lambda last: seen.append(both()))
+    async with Rest(stage) as rest:
+        await rest("POST", "/users", json={"uid": "dora", "name": "Dora"})
+    assert (1, 1) in seen
+    assert (1, 0) not in seen
+    assert (0, 1) not in seen
+
+
+async def test_change_is_undone_if_its_entry_cannot_be_written(stage: Stage):
+    database = stage.server.parts.store.database
+    refuse = "CREATE TRIGGER no_entries BEFORE INSERT ON audit BEGIN SELECT raise(ABORT, 'no entries'); END"
+    await database.run(refuse)
+    async with Rest(stage) as rest:
+        answer = await rest.answer("DELETE", "/users/bob", json={})
+        assert answer.status_code == 500
+        await database.run("DROP TRIGGER no_entries")
+        assert (await rest("GET", "/users/bob"))["uid"] == "bob"
+
+
+async def test_a_write_that_fails_leaves_the_entry_to_the_next_one(stage: Stage):
+    store = stage.server.parts.store
+    entry = AuditEntry("change", "actor", "action")
+
+    def fail(c: Connection) -> None:
+        c.execute("INSERT INTO friends VALUES ('x', 'y', 1)")
+        raise ValueError("refused")
+
+    async def request() -> None:
+        current_entry.set(entry)
+        with pytest.raises(ValueError, match="refused"):
+            await store.database.write(fail)
+        assert not entry.taken
+        await store.database.write(lambda c: None)  # changes nothing
+        assert not entry.taken
+        for n in range(2):
+            await store.database.run("INSERT INTO friends VALUES ('x', ?, 1)", (str(n),))
+
+    await asyncio.create_task(request())
+    rows = store.database.reader.execute("SELECT count(*) FROM audit WHERE action = 'action'").fetchone()
+    assert rows == (1,)
+
+
+@pytest.fixture
+def bounded(stage: Stage, tmp_path, request) -> Stage:
+    stage.server = VirtualServer(tmp_path, Settings(data=str(tmp_path), **UNLIMITED, **request.param))
+    return stage
+
+
+@pytest.mark.parametrize("bounded", [{"max_audit_entries": 5}], indirect=True)
+async def test_log_is_bounded_and_reads_do_not_push_out_changes(stage: Stage, bounded: Stage):
+    async with Rest(stage) as rest:
+        for n in range(8):
+            await rest("POST", "/users", json={"uid": f"u{n}", "name": "U"})
+        for n in range(20):
+            await rest("GET", f"/users/u{n % 8}", behalf=f"u{n % 8}")
+            await rest("PUT", "/me", behalf="u7", json={"name": f"{n}"})
+        found = await entries(rest)
+        assert [entry["target"] for entry in found] == [f"u{n}" for n in range(3, 8)]
+    count = "SELECT kind, count(*) FROM audit GROUP BY kind"
+    assert dict(stage.server.parts.store.database.reader.execute(count).fetchall()) == {
+        "change": 5,
+        "behalf": 5,
+        "use": 5,
+    }
+
+
+@pytest.mark.parametrize("bounded", [{"audit_kept_for": 3600.0}], indirect=True)
+async def test_entries_expire(stage: Stage, bounded: Stage):
+    async with Rest(stage) as rest:
+        await rest("POST", "/users", json={"uid": "old", "name": "U"})
+        await stage.pass_time(3700)
+        assert await entries(rest, "target=old") == []
+        await rest("POST", "/users", json={"uid": "new", "name": "U"})
+    rows = stage.server.parts.store.database.reader.execute("SELECT target FROM audit WHERE target > ''").fetchall()
+    assert ("old",) not in rows
+    assert ("new",) in rows
+
+
+@pytest.mark.parametrize("bounded", [{"audit_kept_for": 0.0}], indirect=True)
+async def test_log_can_be_turned_off(stage: Stage, bounded: Stage):
+    async with Rest(stage) as rest:
+        await rest("POST", "/users", json={"uid": "dora", "name": "U"})
+        assert await rest("GET", "/audit") == []
+    assert stage.server.parts.store.database.reader.execute("SELECT count(*) FROM audit").fetchone() == (0,)
+
+
+async def test_changed_settings_are_recorded_when_the_server_starts(stage: Stage, tmp_path):
+    async def recorded() -> list[str]:
+        async with Rest(stage) as rest:
+            return [entry["details"] for entry in await rest("GET", "/audit?action=settings")]
+
+    (first,) = await recorded()
+    assert "sends_per_minute=0" in first
+    await stage.server.stop()
+    await stage.server.start()
+    assert await recorded() == [first]
+    await stage.server.stop()
+    key = stage.server.api_key
+    stage.server = VirtualServer(tmp_path, Settings(data=str(tmp_path), max_name=50, **UNLIMITED))
+    await stage.server.start()
+    stage.server.api_key = key
+    assert ["max_name=50" in details for details in await recorded()] == [True, False]
