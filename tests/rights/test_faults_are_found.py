@@ -19,6 +19,7 @@ from tailwire.server.ports.records import GroupRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupStanding
 from tailwire.server.rules import permissions
+from tailwire.server.store.sql import annotations as read_annotations
 from tailwire.server.store.sql import conversations as store_conversations
 from tailwire.server.store.sql import listing
 from tailwire.server.store.sql import messages as read_messages
@@ -107,7 +108,7 @@ def _a_change_of_a_group_is_decided_before_the_hash(patch):
 def _threads_of_groups_that_one_has_left(patch):
     patch.setattr(store_members, "_UNFOLLOW", "SELECT :uid, :conversation")
     followed = "FROM subscriptions s JOIN messages m ON m.id = s.message_id WHERE s.uid = :uid"
-    patch.setattr(annotations, "_FOLLOWED", followed)
+    patch.setattr(read_annotations, "_FOLLOWED", followed)
 
 
 def _friends_only_is_not_asked_for_what_is_not_kept(patch):
@@ -157,7 +158,7 @@ def _a_block_stops_nothing_but_sends(patch):
 
 
 def _blocks_are_not_looked_at_in_the_store(patch):
-    patch.setattr(standings, "_BLOCK", "SELECT uid FROM blocks WHERE :one = '' AND :other = '' AND :by = ''")
+    patch.setattr(standings, "BETWEEN", "SELECT uid FROM blocks WHERE :one = '' AND :other = '' AND :by = ''")
 
 
 def _a_participant_pins_what_they_said(patch):

@@ -152,7 +152,7 @@ LEADING_TO: dict[str, object] = {
     "on_history_gap": events.HistoryGap(1, 9),
     "on_queued_message_changed": events.OutboxChanged(None),
 }  # fmt: skip
-STREAMS_ONLY = {events.ConnectionChanged, events.ConversationPinned}
+STREAMS_ONLY = {events.ConnectionChanged, events.ConversationPinned, events.ConversationListChanged}
 LISTENERS = (ConnectionListener, LoginListener, UserListener, GroupListener, MessageListener)
 
 
