@@ -111,7 +111,9 @@ async def test_silent_socket_is_closed_with_a_code(stage: Stage):
     made = await sessions.create_token("alice")
     me = await sessions.me(await sessions.caller(made.token, "raw"), made.token)
     async with connect(f"ws://server:{PORT}/", ping_interval=None) as ws:
-        await ws.send(json.dumps({"type": "auth", "deviceId": "raw", "body": {"auth": me.signed_pass, "deviceId": "raw"}}))
+        await ws.send(
+            json.dumps({"type": "auth", "deviceId": "raw", "body": {"auth": me.signed_pass, "deviceId": "raw"}})
+        )
         await ws.recv()
         ws.protocol.send_frame = lambda frame: None  # answers no ping
         begin = stage.now
