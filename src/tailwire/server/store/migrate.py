@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 BEFORE_POSTGRES = "0007"
-OLDEST_POSTGRES = 14
+OLDEST_POSTGRES = 16
 _PROPERTIES = """SELECT CAST(current_setting('server_version_num') AS INTEGER), current_setting('server_encoding'),
 'B' < 'a' AND 'a' < 'á' AND 'z' < 'á', lower('É')"""
 _LOCK = 7308896  # so that one of several processes that start migrates, and the others wait
