@@ -66,6 +66,15 @@ def test_every_error_code_can_be_produced():
     assert [code for code in CATALOGUE if f'"{code}"' not in source and code not in in_tables] == []
 
 
+def test_names_of_test_modules_are_unique_outside_packages():
+    """pytest imports them by their names alone."""
+    names = [
+        path.name for path in (ROOT / "tests").rglob("test_*.py")
+        if "node_modules" not in path.parts and not (path.parent / "__init__.py").exists()
+    ]  # fmt: skip
+    assert sorted(names) == sorted(set(names))
+
+
 def test_unit_tests_mirror_the_source():
     for path in (ROOT / "tests" / "unit").rglob("test_*.py"):
         folder = path.parent.relative_to(ROOT / "tests" / "unit")

@@ -75,7 +75,9 @@ HOSTILE = "a\n2026-01-01 ERROR forged\r\x1b[31m\u2028\x85\x00\ud800"
 
 @pytest.mark.parametrize("lines", ["text", "json"], indirect=True)
 def test_values_from_strangers_cannot_begin_a_line_or_control_a_terminal(lines, monkeypatch):
-    apart = logging.Logger("tailwire.server")  # not captured by pytest, whose processes cannot exchange half a surrogate
+    apart = logging.Logger(
+        "tailwire.server"
+    )  # not captured by pytest, whose processes cannot exchange half a surrogate
     apart.handlers = [handler for handler in logs.log.handlers if isinstance(handler, logs._Handler)]
     monkeypatch.setattr(logs, "log", apart)
     logs.report("event", path=HOSTILE)
