@@ -1,0 +1,62 @@
+"""What follows from a change, on each store, and what a committed write survives."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.filters import MessageFilter
+from tailwire.server.ports.records import Draft, GroupRow
+from tailwire.server.ports.standing import GroupAct, MessageAct
+from tailwire.server.ports.world import World
+from tailwire.server.store.sqlite import SqliteStore
+
+
+def anything(standing: object) -> None:
+    pass
+
+
+def draft(sender: str, receiver: str, kind: str) -> Draft:
+    place = key_of(sender, receiver, kind)
+    return Draft(place, sender, receiver, kind, "message", "text", b'{"data":{}}', 1, None)
+
+
+async def test_deleted_message_is_no_longer_among_the_saved_ones(open_store):
+    store = await open_store()
+    kept, deleted = [(await store.messages.add(draft("alice", "bob", "user"))).message.id for _ in range(2)]
+    for number in (kept, deleted):
+        assert await store.annotations.save(MessageAct(number, "bob", anything), 5, 10)
+    await store.messages.delete(
+        MessageAct(deleted, "alice", anything), 6, lambda _: b'{"data":{}}', lambda _: draft("alice", "bob", "user")
+    )
+    assert [m.id for m in await store.messages.find(MessageFilter("bob", limit=10, saved=True))] == [kept]
+    assert await store.annotations.saved_at(kept, deleted, "bob") == {kept: 5}
+    # The place is free again: one of a limit of two is taken.
+    another = (await store.messages.add(draft("alice", "bob", "user"))).message.id
+    assert await store.annotations.save(MessageAct(another, "bob", anything), 7, 2)
+    await store.close()
+
+
+async def test_former_owner_is_an_admin_after_the_group_was_passed_on(open_store):
+    store = await open_store()
+    await store.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
+    for uid in ("bob", "carol"):
+        join = GroupAct("g", uid, uid, anything)
+        await store.members.add(join, "participant", 1, lambda _, uid=uid: draft(uid, "g", "group"))
+    for owner, successor in (("alice", "bob"), ("bob", "carol")):
+        await store.groups.transfer_ownership(GroupAct("g", owner, successor, anything), 2, lambda _: ())
+    assert (await store.groups.get("g")).owner == "carol"
+    assert {uid: (await store.members.get("g", uid)).scope for uid in ("alice", "bob", "carol")} == {
+        "alice": "admin", "bob": "admin", "carol": "admin",
+    }  # fmt: skip
+    await store.close()
+
+
+async def test_commits_of_the_embedded_store_wait_for_the_disk(tmp_path):
+    store = await SqliteStore.open(tmp_path / "store.db", World())
+
+    def setting(c: sqlite3.Connection) -> tuple[int, str]:
+        return c.execute("PRAGMA synchronous").fetchone()[0], c.execute("PRAGMA journal_mode").fetchone()[0]
+
+    assert await store.database.write(setting) == (2, "wal")  # FULL: the log is synced before a commit returns
+    await store.close()
