@@ -45,6 +45,7 @@ PARAMETERS: Mapping[tuple[str, type], Mapping[str, str]] = {
         "handle_exit": "self sig frame",
         "on_tick": "self counter",
         "serve": "self sockets",
+        "shutdown": "self sockets",
         "startup": "self sockets",
     },
     (SOCKETS, ServerProtocol): {
@@ -72,7 +73,7 @@ ATTRIBUTES: Mapping[str, tuple[str, str]] = {
     "Server": (APP, "config server_state servers lifespan"),
     "ServerState": (APP, "connections"),
     "Config": (APP, "http_protocol_class ssl"),
-    "ServerProtocol": (SOCKETS, "close_rcvd close_rcvd_then_sent eof_sent parser parser_exc state"),
+    "ServerProtocol": (SOCKETS, "close_rcvd close_rcvd_then_sent close_sent eof_sent parser parser_exc state"),
 }
 LIBRARIES = {"ServerProtocol": "websockets", "Frame": "websockets"}
 # The scope of a request, which `HttpProtocol` reads and changes before the application sees it.
