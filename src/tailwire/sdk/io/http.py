@@ -248,11 +248,16 @@ class Http:
 
     def _shut(self, pool: _Pool) -> None:
         self._dropped.add(pool)
-        if pool.running == 0:
-            self._dropped.discard(pool)
-            task = asyncio.get_running_loop().create_task(pool.close(), name="tailwire old connections")
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+        if pool.running:
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return  # an abandoned request is finalized after its event loop has ended; `close` closes the pool
+        self._dropped.discard(pool)
+        task = loop.create_task(pool.close(), name="tailwire old connections")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
         """Close all connections, also those with running requests. Later requests fail."""

@@ -403,3 +403,18 @@ async def test_token_invalid_in_a_header_raises_our_exception():
     async with asking(fine) as (http, _):
         for token in ("line\nbreak", "ünï", "\ud800"):
             await fails(http.ask("GET", "/me", token=token))
+
+
+def test_connections_can_be_dropped_after_the_event_loop_has_ended():
+    """A request that was abandoned with its loop is finalized later."""
+
+    async def used() -> Http:
+        http = Http(QuickWorld(), "http://127.0.0.1:9", Identity("app", "resource"), None)
+        http._pool_in_use()
+        return http
+
+    http = asyncio.run(used())
+    pool = http._pool
+    http.drop()
+    asyncio.run(http.close())
+    assert pool.client.is_closed
