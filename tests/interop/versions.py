@@ -62,9 +62,12 @@ UNABLE = {
         "test_presence_by_role": "`subscribePresenceForRoles`: it requests roles without naming any, and receives no presence",
     },
 }
+# Scenarios that wait for more than a minute run on the newest and the oldest version only.
+LONG = {"test_page_that_only_listens_stays_connected"}
 
 
 def versions_for(test: str) -> list[str]:
     """Return the versions that a scenario runs on."""
-    able = [v for v in VERSIONS if not {*NEEDING.get(test, ())} & {*MISSING[v]}]
+    chosen = [NEWEST, OLDEST] if test in LONG else [*VERSIONS]
+    able = [v for v in chosen if not {*NEEDING.get(test, ())} & {*MISSING[v]}]
     return [v for v in able if test not in UNABLE.get(v, {})]
