@@ -82,3 +82,10 @@ def test_unit_tests_mirror_the_source():
         assert home.is_dir(), f"{path}: there is no {home}"
         name = path.name.removeprefix("test_")
         assert (home / name).exists() or folder == Path("."), f"{path}: there is no {home / name}"
+
+
+def test_server_on_sqlite_needs_no_package_of_postgresql():
+    """`make demo` and `tailwire[server]` do not install them."""
+    absent = "import sys; sys.modules.update(dict.fromkeys(('asyncpg', 'greenlet'), None))"
+    started = "import tailwire.cli.main, tailwire.cli.serve, tailwire.cli.demo, tailwire.server.app.running"
+    subprocess.run([sys.executable, "-c", f"{absent}; {started}"], check=True)

@@ -16,7 +16,6 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 BEFORE_POSTGRES = "0007"
@@ -54,6 +53,7 @@ class UnsuitableDatabase(OSError):
 
 async def _upgrade_postgres(url: str) -> None:
     import asyncpg
+    from sqlalchemy.ext.asyncio import create_async_engine  # needs greenlet, which only `tailwire[postgres]` installs
 
     def connect(*_: Any, **__: Any) -> Any:  # with this URL, in which the driver understands more than SQLAlchemy
         return asyncpg.connect(url)
