@@ -29,6 +29,7 @@ from tailwire.sdk.session import Session
 from tailwire.server.config import BadSetting
 from tailwire.server.config import load as load_settings
 from tailwire.server.gateway import frames
+from tailwire.server.limits.turns import Turns
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest import operations
 from tailwire.server.rest.forms import read_form
@@ -233,7 +234,12 @@ def multipart(data: bytes) -> None:
 
         try:
             form = await read_form(
-                receive, b"multipart/form-data; boundary=b", lambda fields: _Sink(), admit, lambda size, whole: None
+                receive,
+                b"multipart/form-data; boundary=b",
+                lambda fields: _Sink(),
+                admit,
+                lambda size, whole: None,
+                Turns(),
             )
         except Refused as e:
             json.dumps(e.as_error())

@@ -13,6 +13,7 @@ import filetype  # type: ignore[import-untyped]
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.content import Attachment
 from tailwire.server.actions.services import Services
+from tailwire.server.limits.turns import Turns
 from tailwire.server.limits.upload_quota import DAY_SECONDS, Reservation, UploadQuota
 from tailwire.server.ports.file_urls import stored_url
 from tailwire.server.ports.records import FileResult, FileRow
@@ -67,6 +68,9 @@ class Files:
         max_count: files of one message.
         secret: signs the forms for uploads.
         room: the quota of uploads, and the free space on the disk.
+
+    Attributes:
+        turns: taken by each upload for each of its steps.
     """
 
     def __init__(
@@ -87,6 +91,7 @@ class Files:
         self.max_count = max_count
         self._secret = secret.encode()
         self._room = room
+        self.turns = Turns()
 
     # Signed forms, which authorize an upload without a login.
 
@@ -185,6 +190,7 @@ class Files:
 
     async def _keep(self, uid: str, key: str, name: str, sink: Sink) -> FileRow:
         row = FileRow(key, uid, name, type_of(sink.head, name), sink.size, self._world.seconds())
+        await self.turns.wait()
         await sink.finish()
         if row.mime_type.startswith("image/"):
             picture = await sink.picture()
@@ -192,10 +198,12 @@ class Files:
                 small = f"{key.partition('.')[0]}-small.jpg" if picture.small else None
                 row = replace(row, width=picture.width, height=picture.height, thumbnail=small)
         quota = 0 if uid == SYSTEM_USER else self._room.per_day
+        await self.turns.wait()
         # The row is stored before the file gets its name, so that a second upload with one form changes nothing.
         kept = await self._store.files.add(row, quota, self._world.seconds() - DAY_SECONDS)
         if kept is FileResult.STORED:
             try:
+                await self.turns.wait()
                 await sink.keep(key, row.thumbnail)
             except BaseException:  # including cancellation, when the client disconnects
                 await self._store.files.discard([key])

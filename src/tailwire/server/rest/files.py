@@ -85,7 +85,8 @@ class FileRoutes:
                 taken.written(total)
 
         try:
-            form = await read_form(call.receive, headers_of(call.scope)[b"content-type"], begin, admit, check)
+            content_type = headers_of(call.scope)[b"content-type"]
+            form = await read_form(call.receive, content_type, begin, admit, check, files.turns)
             if not form.files:
                 raise Refused("ERR_EMPTY_MESSAGE_FILE")
             ((_, sink),) = form.files

@@ -60,6 +60,7 @@ class FormSender:
                 listed = decode_part(data.get("attachments", b"[]"), list[msgspec.Raw], "data.attachments")
                 data["attachments"] = msgspec.Raw(encode([*listed, *stored]))
                 body.data = msgspec.Raw(encode(data))
+            await files.turns.wait()
             message = await messages.send(call.caller, body.to_message(call.params.get("id")))
         except BaseException:
             await files.forget(stored)
@@ -82,7 +83,8 @@ class _IncomingForm:
 
     async def read(self) -> Form:
         content_type = headers_of(self._call.scope)[b"content-type"]
-        return await read_form(self._call.receive, content_type, self._begin, self._admit, self._check)
+        turns = self._files.turns
+        return await read_form(self._call.receive, content_type, self._begin, self._admit, self._check, turns)
 
     def _begin(self, fields: dict[str, str]) -> Any:
         self._count += 1

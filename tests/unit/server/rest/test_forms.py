@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tailwire.server.limits.turns import Turns
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.forms import read_form
 
@@ -46,7 +47,9 @@ async def test_form_is_refused_by_its_fields_before_its_file_is_read():
         raise Refused("ERR_UID_NOT_FOUND")
 
     with pytest.raises(Refused, match="ERR_UID_NOT_FOUND"):
-        await read_form(body, b"multipart/form-data; boundary=x", lambda fields: kept, admit, lambda size, whole: None)
+        await read_form(
+            body, b"multipart/form-data; boundary=x", lambda fields: kept, admit, lambda size, whole: None, Turns()
+        )
     assert (body.asked, asked, kept.dropped) == (1, [{"receiver": "nobody"}], True)
 
 
@@ -58,7 +61,9 @@ async def test_nul_in_a_form_is_refused_and_its_file_is_dropped(head):
         pass
 
     with pytest.raises(Refused, match="ERR_BAD_REQUEST"):
-        await read_form(body, b"multipart/form-data; boundary=x", lambda fields: kept, admit, lambda size, whole: None)
+        await read_form(
+            body, b"multipart/form-data; boundary=x", lambda fields: kept, admit, lambda size, whole: None, Turns()
+        )
 
 
 async def test_total_size_of_files_is_checked():
@@ -69,7 +74,12 @@ async def test_total_size_of_files_is_checked():
         told.append("admitted")
 
     form = await read_form(
-        body, b"multipart/form-data; boundary=x", lambda fields: Kept(), admit, lambda *sizes: told.append(sizes)
+        body,
+        b"multipart/form-data; boundary=x",
+        lambda fields: Kept(),
+        admit,
+        lambda *sizes: told.append(sizes),
+        Turns(),
     )
     assert told[0] == "admitted"
     assert told[-1] == (5, 15)
