@@ -43,10 +43,8 @@ async def test_single_caller_passes_without_waiting_once_its_turn_is_over():
 
 async def test_cancelled_caller_gives_its_turn_to_the_next():
     turns = Turns()
-    await turns.wait()
-    gone, next_one = asyncio.create_task(turns.wait()), asyncio.create_task(turns.wait())
-    await asyncio.sleep(0)
-    gone.cancel()
-    await asyncio.wait_for(next_one, 1)
+    first, gone, last = (asyncio.create_task(turns.wait()) for _ in range(3))
+    asyncio.get_running_loop().call_soon(gone.cancel)  # as soon as it waits
+    await asyncio.wait_for(asyncio.gather(first, last), 1)
     assert gone.cancelled()
     await asyncio.wait_for(turns.wait(), 1)
