@@ -124,10 +124,13 @@ def tailwire(
 
 @contextmanager
 def nats(*, jetstream: bool = False) -> Iterator[Started]:
-    """Start nats-server with a WebSocket port; with JetStream it syncs each message to the disk."""
+    """Start nats-server with a WebSocket port; with JetStream it syncs each message to the disk.
+
+    It may keep a gigabyte for a slow client, so that it never closes one of the benchmark's.
+    """
     with tempfile.TemporaryDirectory(prefix="tailwire-bench-", dir=HERE.parent) as folder:
         port, ws_port = free_port(), free_port()
-        config = f"port: {port}\nhost: 127.0.0.1\nwebsocket {{ port: {ws_port}, host: 127.0.0.1, no_tls: true }}\n"
+        config = f'port: {port}\nhost: 127.0.0.1\nmax_pending: 1GB\nwrite_deadline: "60s"\nwebsocket {{ port: {ws_port}, host: 127.0.0.1, no_tls: true }}\n'
         if jetstream:
             config += f'jetstream {{ store_dir: "{folder}", sync_interval: always }}\n'
         file = Path(folder) / "nats.conf"
@@ -149,6 +152,16 @@ def node_ws() -> Iterator[Started]:
         subprocess.run([npm, "install", "--silent", "--no-audit", "--no-fund"], cwd=folder, check=True)
     port = free_port()
     process = _pinned([shutil.which("node") or "node", str(folder / "server.js"), str(port)], stdout=subprocess.PIPE)
+    with _ended(process):
+        _until(lambda: _listens(port))
+        yield Started(process, port)
+
+
+@contextmanager
+def bare() -> Iterator[Started]:
+    """Start the bare server of `benchmarks.bare`."""
+    port = free_port()
+    process = _pinned([sys.executable, "-m", "benchmarks.bare", str(port)])
     with _ended(process):
         _until(lambda: _listens(port))
         yield Started(process, port)

@@ -39,6 +39,7 @@ from tailwire.server.auth.sealing import Sealer
 from tailwire.server.auth.secrets import fingerprint
 from tailwire.server.broker.memory import MemoryBroker
 from tailwire.server.config import Settings, offered
+from tailwire.server.fanout.holding import FlushHolding
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Overload
 from tailwire.server.gateway.admission import Admission
@@ -116,14 +117,15 @@ async def _assemble(settings: Settings, store: AnyStore, world: World) -> Parts:
     loop = asyncio.get_running_loop()
     keys = await _keys(store, world, settings)
     metrics = Metrics()
-    hub = Hub(MemoryBroker(), metrics, loop.call_soon, slow_close=settings.slow_close)
+    overload = Overload(
+        metrics, loop.time, world.chance, lag=settings.overload_lag, most_sends=settings.most_sends_under_way
+    )
+    holding = FlushHolding(loop, metrics, overload)
+    hub = Hub(MemoryBroker(), metrics, holding.schedule, slow_close=settings.slow_close)
     sealer = Sealer(await loop.run_in_executor(None, sealing_key, settings.data))
     webhooks = _webhooks(settings, store, world, metrics, sealer)
     store.webhooks.on_queued(webhooks.wake)
     store.on_write_failure(metrics.store_failed)
-    overload = Overload(
-        metrics, loop.time, world.chance, lag=settings.overload_lag, most_sends=settings.most_sends_under_way
-    )
     actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake)
     await actions.webhooks.seal_plain_passwords()
     metrics.users_online = lambda: hub.users_online

@@ -73,6 +73,7 @@ class Overload:
         self._listeners: list[Callable[[Level, Level], None]] = []
         self._sending = self._accepted = self._refused = 0
         self._retry = 1.0
+        self._last_send_ended: Callable[[], None] | None = None
         self.level = Level.NONE
 
     def listen(self, listener: Callable[[Level, Level], None]) -> None:
@@ -120,6 +121,17 @@ class Overload:
             yield
         finally:
             self._sending -= 1
+            if not self._sending and self._last_send_ended is not None:
+                self._last_send_ended()
+
+    @property
+    def sends_in_progress(self) -> int:
+        """The number of sends in progress."""
+        return self._sending
+
+    def on_last_send(self, listener: Callable[[], None]) -> None:
+        """Call a function whenever no send is in progress any more."""
+        self._last_send_ended = listener
 
     def retry_after(self) -> int:
         """Return the seconds after which a refused caller may retry: random, and longer the more are refused."""

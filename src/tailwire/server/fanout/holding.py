@@ -1,0 +1,61 @@
+"""When the hub writes: at the end of a turn of the event loop, or when the sends that are in progress have ended.
+
+To write to a thousand sockets costs more than to store a message. While one such write follows another, the messages
+that are being stored are therefore waited for, so that each socket gets them with one write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from tailwire.server.fanout.overload import Overload
+from tailwire.server.telemetry.metrics import Metrics
+
+MAX_HOLD_SECONDS = 0.004
+LARGE_DELIVERIES = 200
+"""What the write before must have delivered, for the next one to be held."""
+
+
+class FlushHolding:
+    """Calls the hub's flush. A single message is never held: nothing else is in progress.
+
+    Args:
+        metrics: counts the deliveries.
+        overload: knows the sends in progress.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, metrics: Metrics, overload: Overload) -> None:
+        self._loop = loop
+        self._metrics = metrics
+        self._overload = overload
+        self._was_large = False
+        self._held: asyncio.TimerHandle | None = None
+        self._flush: Callable[[], None] | None = None
+        overload.on_last_send(self._release)
+
+    def schedule(self, flush: Callable[[], None]) -> None:
+        """Call a function, once, at the end of this turn of the event loop or a few milliseconds later."""
+        self._flush = flush
+        self._loop.call_soon(self._write_or_hold)
+
+    def _write_or_hold(self) -> None:
+        if self._was_large and self._overload.sends_in_progress and self._held is None:
+            self._held = self._loop.call_later(MAX_HOLD_SECONDS, self._write)
+        else:
+            self._write()
+
+    def _release(self) -> None:
+        if self._held is not None:
+            self._held.cancel()
+            self._held = None
+            self._loop.call_soon(self._write)  # after the response to the sender
+
+    def _write(self) -> None:
+        self._held = None
+        flush, self._flush = self._flush, None
+        if flush is None:
+            return
+        before = self._metrics.deliveries
+        flush()
+        self._was_large = self._metrics.deliveries - before >= LARGE_DELIVERIES
