@@ -82,7 +82,7 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
             await store.audit.add(entry)
     finally:
         actions.passwords.close()
-        actions.uploads.close()
+        await actions.uploads.close()
         await store.close()
     return 0
 

@@ -10,16 +10,15 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tailwire.server.config_checks import BadSetting as BadSetting
+from tailwire.server.config_checks import check_edge, check_operation
 from tailwire.wire.frames import FEATURES
 
-
-class BadSetting(ValueError):
-    """A setting has an invalid name, type or value. The message names the setting and its source."""
+_PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +31,14 @@ class Settings:
         port: the port to listen at; 0 picks a free one.
         database: `sqlite:///FILE` or `postgresql://USER@HOST/NAME`; empty for `tailwire.db` in `data`.
         broker: a broker URL; must be empty in this version, which has only the broker in its own process.
+        uploads: where uploaded files are stored: `s3://BUCKET` or `s3://BUCKET/PREFIX`; empty for `uploads` in `data`.
+        s3_endpoint: the URL of the S3 service, without the bucket; empty for `AWS_ENDPOINT_URL`, or AWS.
+        s3_public_endpoint: the same as clients reach it, if that differs.
+        s3_region: the region of the bucket; empty for `AWS_REGION`.
+        s3_access_key: the access key; empty for `AWS_ACCESS_KEY_ID`, or the role of the machine.
+        s3_secret_key: the secret of the access key.
+        redirect_downloads: send clients to the bucket for files, with URLs that are valid for 15 minutes; otherwise the
+            server passes the files on.
         region: the region that `GET /settings` returns.
         tls_cert: certificate file (PEM).
         tls_key: private key file (PEM).
@@ -148,6 +155,13 @@ class Settings:
     port: int = 8480
     database: str = ""
     broker: str = ""
+    uploads: str = ""
+    s3_endpoint: str = ""
+    s3_public_endpoint: str = ""
+    s3_region: str = ""
+    s3_access_key: str = ""
+    s3_secret_key: str = ""
+    redirect_downloads: bool = False
     region: str = "us"
     tls_cert: str = ""
     tls_key: str = ""
@@ -237,6 +251,18 @@ class Settings:
     max_audit_entries: int = 1_000_000
 
 
+SECRETS = frozenset({"s3_access_key", "s3_secret_key"})
+"""Settings that no log and no list may show."""
+
+
+def shown(settings: Settings, name: str) -> str:
+    """Return a setting for a log or a list: without its secret, and a URL without its password."""
+    value = str(getattr(settings, name))
+    if name in SECRETS:
+        return "***" if value else ""
+    return _PASSWORD.sub(r"\1:***@", value)
+
+
 def offered(settings: Settings) -> frozenset[str]:
     """Return the features that the server offers to clients."""
     return frozenset(settings.features.replace(" ", "").split(",")) & frozenset(FEATURES)
@@ -292,7 +318,6 @@ def _from_file(file: str, fields: Mapping[str, type]) -> dict[str, Any]:
     return {name: _typed(name, value, fields[name], file) for name, value in read.items()}
 
 
-_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 _TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
@@ -325,6 +350,8 @@ def _check(s: Settings) -> None:
         raise BadSetting("database: use sqlite:///FILE or postgresql://USER@HOST/NAME")
     if s.broker:
         raise BadSetting("broker: this version only supports the broker in its own process; leave it empty")
+    if s.uploads and not s.uploads.startswith("s3://"):
+        raise BadSetting("uploads: use s3://BUCKET or s3://BUCKET/PREFIX, or leave it empty for the data folder")
     for name in s.features.replace(" ", "").split(","):
         if name and name not in FEATURES:
             raise BadSetting(f"features: there is no feature {name!r}; choose from {', '.join(FEATURES)}")
@@ -353,35 +380,5 @@ def _check(s: Settings) -> None:
         good = False
     if not good:
         raise BadSetting(f"public_url must be like https://chat.example.com, not {s.public_url!r}")
-    _check_edge(s)
-    _check_operation(s)
-
-
-def _check_edge(s: Settings) -> None:
-    for name, value in (("trusted_proxies", s.trusted_proxies), ("webhook_targets", s.webhook_targets)):
-        for network in value.split(","):
-            try:
-                if network.strip() and not (name == "webhook_targets" and network.strip() == "any"):
-                    ip_network(network.strip())
-            except ValueError as e:
-                raise BadSetting(f"{name}: use comma-separated addresses or networks like 10.1.0.0/16: {e}") from e
-    if s.proxy_protocol and not s.trusted_proxies.strip(" ,"):
-        raise BadSetting("proxy_protocol requires trusted_proxies: other peers are not trusted to name the client")
-    for name, choices in (
-        ("forwarded_header", ("x-forwarded-for", "forwarded")),
-        ("metrics", ("open", "key", "off")),
-        ("docs", ("open", "key", "off")),
-        ("log_level", ("debug", "info", "warning", "error")),
-        ("log_format", ("text", "json")),
-    ):
-        if getattr(s, name) not in choices:
-            raise BadSetting(f"{name} must be one of {', '.join(choices)}, not {getattr(s, name)!r}")
-
-
-def _check_operation(s: Settings) -> None:
-    host, _, port = s.metrics_listen.rpartition(":")
-    if s.metrics_listen and not (host and port.isascii() and port.isdecimal() and int(port) <= 65535):
-        raise BadSetting(f"metrics_listen must be like 127.0.0.1:9480, not {s.metrics_listen!r}")
-    for name in s.allowed_hosts.split(","):
-        if name.strip() and not _HOST.fullmatch(name.strip().removeprefix("*.")):
-            raise BadSetting(f"allowed_hosts: use names like chat.example.com, without port, not {name.strip()!r}")
+    check_edge(s)
+    check_operation(s)

@@ -34,6 +34,7 @@ from tailwire.server.app.opening import AnyStore, open_store
 from tailwire.server.app.process import max_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
 from tailwire.server.app.reloading import Reloader
 from tailwire.server.app.sealing_key import sealing_key
+from tailwire.server.app.uploads import check_uploads
 from tailwire.server.auth.certificate import self_signed
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.auth.secrets import fingerprint
@@ -147,7 +148,7 @@ async def _assemble(settings: Settings, store: AnyStore, world: World) -> Parts:
     api, internal_api = _apis(settings, actions, observers, overload, guesses, store, hosts)
     http = HttpConnections(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
     webhooks.wake()
-    actions.uploads.sweep()
+    await actions.uploads.sweep()
     actions.cleanup.wake()
     return Parts(store, api, http, gateway, actions, webhooks, keys, metrics, overload, observers, internal_api)
 
@@ -280,12 +281,13 @@ async def running(
         if internal is not None:
             await internal.stop()
         await finish(parts.gateway, parts.webhooks, parts.actions.cleanup, parts.actions.passwords, parts.store)
-        parts.actions.uploads.close()
+        await parts.actions.uploads.close()
 
 
 async def _opened(settings: Settings, world: World) -> tuple[Parts, socket.socket, InternalServer | None]:
     check_folder(settings.data)
     check_certificate(settings.tls_cert, settings.tls_key)
+    await check_uploads(settings)
     with ExitStack() as opened:
         listening = opened.enter_context(bind(settings.host, settings.port))
         host, _, port = settings.metrics_listen.rpartition(":")

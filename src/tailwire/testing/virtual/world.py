@@ -220,7 +220,7 @@ class VirtualServer:
             (connection if hasattr(connection, "abort") else connection.transport).abort()
         self._authenticated += parts.metrics.authenticated
         await finish(parts.gateway, parts.webhooks, parts.actions.cleanup, parts.actions.passwords, parts.store)
-        parts.actions.uploads.close()
+        await parts.actions.uploads.close()
 
     async def kill(self) -> None:
         """Stop as after SIGKILL: reset connections and drop uncommitted work."""
