@@ -25,6 +25,8 @@ def back_up_or_restore(given: argparse.Namespace) -> int:
         if given.command == "backup":
             size, files = backup(database, uploads, folder)
             print(f"{folder}: database of {size} bytes, verified; {files} uploaded files")
+            if settings.uploads:
+                print(f"The files in {settings.uploads} are not included: use versioning or replication of the bucket.")
         else:
             aside = restore(folder, database, uploads, replace=given.replace)
             print(f"{folder} is restored{f'; the previous files are in {aside}' if aside else ''}; start the server")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tailwire.server.app.observing import changed_settings
 from tailwire.server.config import BadSetting, Settings, shown
 from tailwire.server.uploads.s3_settings import bucket_address
 
@@ -62,3 +63,11 @@ def test_secrets_are_shown_nowhere():
     assert (shown(settings, "s3_access_key"), shown(settings, "s3_secret_key")) == ("***", "***")
     assert shown(settings, "database") == "postgresql://tailwire:***@db.example.com/tailwire"
     assert shown(settings, "uploads") == "s3://bucket"
+
+
+def test_audit_log_has_changed_settings_without_secrets():
+    settings = Settings(database="postgresql://tailwire:hidden@db.example.com/t", s3_secret_key="hidden", max_name=50)
+    said = changed_settings(settings)
+    assert "hidden" not in said
+    assert "max_name=50" in said
+    assert "database=postgresql://tailwire:***@db.example.com/t" in said
