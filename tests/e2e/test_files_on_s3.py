@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import os
@@ -198,3 +199,146 @@ async def test_sdk_sends_files_that_are_stored_on_s3(s3: S3Server, tmp_path):
             assert (part.status_code, part.content) == (206, content[-10:])
         assert (picture.mime_type, picture.size) == ("image/jpeg", len(jpeg()))
     assert len(place.names()) == 3
+
+
+class Uploader(Sender):
+    """Alice, whose client uploads files to the bucket itself."""
+
+    async def form(self, size: int, *, code: str = "", receiver: str = "bob", name: str = "ä b.png"):
+        wanted = {"f": {"fileId": "f", "name": name, "size": size, "mimeType": "image/png"}}
+        body = {"files": wanted, "receiver": receiver, "receiverType": "user"}
+        answer = await self.http.post("/files/upload-url", headers=self._headers, json=body)
+        if code:
+            assert answer.json()["error"]["code"] == code, answer.text
+            return None
+        return answer.json()["data"]["f"]
+
+    async def upload(self, form, content: bytes) -> None:
+        request = form["request"]
+        answer = await self.http.post(request["url"], data=request["body"], files={"file": ("x", content)})
+        assert answer.status_code == 201, answer.text
+
+    async def send_url(self, url: str, type: str = "file", **more) -> httpx2.Response:
+        data = {"attachments": [{"url": url, "name": "other", "mimeType": "image/png", "extension": "png", "size": 1}]}
+        body = {"receiver": "bob", "receiverType": "user", "category": "message", "type": type, "data": data, **more}
+        return await self.http.post("/messages", headers=self._headers, json=body)
+
+
+def final(form) -> str:
+    return f"chat/files/{form['attachment']['url'].rpartition('/')[2]}"
+
+
+async def test_files_that_clients_upload_to_the_bucket_are_looked_at_when_they_are_sent(s3: S3Server, tmp_path):
+    place = s3.bucket()
+    given = variables(place, uploads_direct=True)
+    async with ServerProcess(tmp_path, given, "--demo-users") as server, Uploader(server) as alice:
+        page = b"<script>alert(1)</script>"
+        form = await alice.form(len(page))
+        assert form["request"]["url"] == f"{s3.url}/{place.name}"
+        assert (await alice.send_url(form["attachment"]["url"])).status_code == 200  # as any URL: there is no file yet
+        await alice.upload(form, page)
+        url, key = form["attachment"]["url"], final(form)
+        assert place.names() == {key.replace("files/", "files/direct/")}
+        sent = await alice.send_url(url)
+        (attachment,) = sent.json()["data"]["data"]["attachments"]
+        found = attachment["name"], attachment["mimeType"], attachment["size"]
+        assert found == ("ä b.png", "text/plain", len(page))
+        assert place.names() == {key}
+        answer = await alice.http.get(url)
+        assert (answer.content, answer.headers["content-type"]) == (page, "application/octet-stream")
+        # The form still permits an upload, and changes nothing that was sent.
+        await alice.upload(form, b"another content")
+        assert (await alice.http.get(url)).content == page
+        assert (await alice.send_url(url)).json()["data"]["data"]["attachments"][0]["size"] == len(page)
+        for message in (await alice.http.get("/users/bob/messages", headers=alice._headers)).json()["data"]:
+            await alice.http.delete(f"/messages/{message['id']}", headers=alice._headers)
+        async with asyncio.timeout(30):
+            while place.names():
+                await asyncio.sleep(0.05)
+        assert (await alice.http.get(url)).status_code == 404
+        own = await alice.form(5, receiver="")
+        assert own["request"]["url"] == f"{server.url}/files"
+    assert SECRETS[1] not in "\n".join(server.log)
+
+
+async def test_files_in_the_bucket_stay_within_their_forms_and_the_quota(s3: S3Server, tmp_path):
+    place = s3.bucket()
+    given = variables(place, uploads_direct=True, uploads_per_day=1000)
+    async with ServerProcess(tmp_path, given, "--demo-users") as server, Uploader(server) as alice:
+        first = await alice.form(600)
+        await alice.form(401, code="ERR_UPLOAD_QUOTA_EXCEEDED")  # the first form may still be used
+        await alice.upload(first, b"x" * 601)  # this service does not enforce the policy
+        refused = await alice.send_url(first["attachment"]["url"])
+        assert (refused.status_code, refused.json()["error"]["code"]) == (413, "ERR_FILE_SIZE_EXCEEDED")
+        assert place.names() == set()
+        second = await alice.form(600)
+        await alice.upload(second, b"x" * 600)
+        assert (await alice.send("a.txt", b"x" * 500)).status_code == 200
+        refused = await alice.send_url(second["attachment"]["url"])
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "ERR_UPLOAD_QUOTA_EXCEEDED")
+        assert len(place.names()) == 1
+        third = await alice.form(500)
+        await alice.upload(third, b"x" * 500)
+        urls = [third["attachment"]["url"]] * 5
+        sent = await asyncio.gather(*map(alice.send_url, urls))
+        assert {one.status_code for one in sent} == {200}
+        assert len(place.names()) == 2
+
+
+async def test_custom_message_that_names_a_file_in_the_bucket_keeps_it(s3: S3Server, tmp_path):
+    place = s3.bucket()
+    given = variables(place, uploads_direct=True)
+    async with ServerProcess(tmp_path, given, "--demo-users") as server, Uploader(server) as alice:
+        form = await alice.form(5)
+        await alice.upload(form, b"hello")
+        body = {"receiver": "bob", "receiverType": "user", "category": "custom", "type": "x"}
+        body["data"] = {"customData": {"see": form["attachment"]["url"]}}
+        assert (await alice.http.post("/messages", headers=alice._headers, json=body)).status_code == 200
+        assert place.names() == {final(form)}
+
+
+@contextlib.asynccontextmanager
+async def answering_in_xml(port: int):
+    """A proxy that corrects one header: `moto` declares the answer to a form as HTML, S3 as XML. Yields its URL."""
+
+    async def copy(reader, writer):
+        while data := await reader.read(65536):
+            writer.write(data.replace(b"Content-Type: text/html; charset=utf-8", b"Content-Type: application/xml"))
+            await writer.drain()
+
+    async def serve(reader, writer):
+        there, out = await asyncio.open_connection("127.0.0.1", port)
+        ways = [asyncio.create_task(copy(reader, out)), asyncio.create_task(copy(there, writer))]
+        await ways[1]
+        ways[0].cancel()
+        for one in (writer, out):
+            one.close()
+
+    proxy = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+    finally:
+        proxy.close()
+
+
+async def test_sdk_uploads_to_the_bucket(s3: S3Server, tmp_path):
+    place, live = s3.bucket(), LiveStage(tmp_path)
+    async with answering_in_xml(s3.port) as url:
+        given = variables(place, uploads_direct=True, s3_public_endpoint=url)
+        live.server = ServerProcess(tmp_path, given, "--demo-users")
+        await sdk_uploads_to(place, live)
+
+
+async def sdk_uploads_to(place, live):
+    async with live:
+        alice, bob = await live.enter("alice"), await live.enter("bob")
+        content = os.urandom(1_000_000)
+        attachments = await alice.chat.upload_attachments("bob", "user", [UploadFile(content=content, name="l.bin")])
+        assert len(place.names()) == 1
+        await alice.chat.send_media_message(MediaMessage(receiver="bob", type="file", attachments=attachments))
+        await bob.ears.until(lambda: bob.ears.all("media"))
+        (received,) = bob.ears.all("media")[0].attachments
+        assert (received.name, received.size) == ("l.bin", 1_000_000)
+        async with httpx2.AsyncClient(trust_env=False) as http:
+            assert (await http.get(received.url)).content == content
+    assert not [name for name in place.names() if "direct" in name]

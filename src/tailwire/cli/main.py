@@ -93,6 +93,24 @@ def _backups(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     restore.add_argument("--replace", action="store_true", help="move existing files to another folder first")
 
 
+def _examine(given: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    if given.app:
+        from tailwire.cli.doctor_app import doctor_app
+
+        doctor_app()
+    elif not given.url:
+        parser.error("doctor needs the URL of a server, or --app")
+    if not given.url:
+        return 0
+    if given.url.startswith("s3://"):
+        from tailwire.cli.doctor_bucket import doctor_bucket
+
+        return doctor_bucket(given.url, given.config)
+    from tailwire.cli.doctor import doctor
+
+    return doctor(given.url, app_id=given.app_id, auth_key=given.auth_key, ca=given.ca)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the `tailwire` command.
 
@@ -127,21 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return lab(given)
         if given.command == "doctor":
-            if given.app:
-                from tailwire.cli.doctor_app import doctor_app
-
-                doctor_app()
-            elif not given.url:
-                parser.error("doctor needs the URL of a server, or --app")
-            if not given.url:
-                return 0
-            if given.url.startswith("s3://"):
-                from tailwire.cli.doctor_bucket import doctor_bucket
-
-                return doctor_bucket(given.url, given.config)
-            from tailwire.cli.doctor import doctor
-
-            return doctor(given.url, app_id=given.app_id, auth_key=given.auth_key, ca=given.ca)
+            return _examine(given, parser)
         if given.command == "wire":
             from tailwire.cli.wire import wire
 

@@ -39,6 +39,7 @@ class Settings:
         s3_secret_key: the secret of the access key.
         redirect_downloads: send clients to the bucket for files, with URLs that are valid for 15 minutes; otherwise the
             server passes the files on.
+        uploads_direct: let clients upload files for messages to the bucket itself; otherwise the server receives them.
         region: the region that `GET /settings` returns.
         tls_cert: certificate file (PEM).
         tls_key: private key file (PEM).
@@ -162,6 +163,7 @@ class Settings:
     s3_access_key: str = ""
     s3_secret_key: str = ""
     redirect_downloads: bool = False
+    uploads_direct: bool = False
     region: str = "us"
     tls_cert: str = ""
     tls_key: str = ""
@@ -352,6 +354,9 @@ def _check(s: Settings) -> None:
         raise BadSetting("broker: this version only supports the broker in its own process; leave it empty")
     if s.uploads and not s.uploads.startswith("s3://"):
         raise BadSetting("uploads: use s3://BUCKET or s3://BUCKET/PREFIX, or leave it empty for the data folder")
+    for name in ("redirect_downloads", "uploads_direct"):
+        if getattr(s, name) and not s.uploads:
+            raise BadSetting(f"{name} requires uploads=s3://BUCKET")
     for name in s.features.replace(" ", "").split(","):
         if name and name not in FEATURES:
             raise BadSetting(f"features: there is no feature {name!r}; choose from {', '.join(FEATURES)}")

@@ -12,7 +12,9 @@ import filetype  # type: ignore[import-untyped]
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.content import Attachment
+from tailwire.server.actions.direct_uploads import DirectUploads
 from tailwire.server.actions.services import Services
+from tailwire.server.limits.issued_forms import IssuedForms
 from tailwire.server.limits.turns import Turns
 from tailwire.server.limits.upload_quota import DAY_SECONDS, Reservation, UploadQuota
 from tailwire.server.ports.file_urls import stored_url
@@ -68,6 +70,7 @@ class Files:
         max_count: files of one message.
         secret: signs the forms for uploads.
         room: the quota of uploads, and the free space on the disk.
+        issued: the forms that were given out for the bucket; None if this server receives all files itself.
 
     Attributes:
         turns: taken by each upload for each of its steps.
@@ -82,6 +85,7 @@ class Files:
         max_count: int,
         secret: str,
         room: UploadQuota,
+        issued: IssuedForms | None,
     ) -> None:
         self._store = services.store
         self._uploads = uploads
@@ -92,6 +96,11 @@ class Files:
         self._secret = secret.encode()
         self._room = room
         self.turns = Turns()
+        self._direct: DirectUploads | None = None
+        if issued is not None:
+            self._direct = DirectUploads(
+                services.store, uploads, room, issued, services.world.seconds, type_of, max_size=max_size
+            )
 
     # Signed forms, which authorize an upload without a login.
 
@@ -119,7 +128,9 @@ class Files:
         for file in wanted.values():
             self.check_size(file.size)  # before the quota, which says nothing about one file
         total = sum(max(0, file.size) for file in wanted.values())
-        self._room.check("" if caller.system else caller.uid, await self._used(caller.uid), total)
+        direct = self._direct if receiver else None
+        used = await self._used(caller.uid) + (direct.outstanding(caller.uid, len(wanted)) if direct else 0)
+        self._room.check("" if caller.system else caller.uid, used, total)
         until = self._world.seconds() + FORM_LIFETIME_SECONDS
         forms = {}
         for file_id, file in wanted.items():
@@ -128,13 +139,17 @@ class Files:
                 raise Refused("ERR_INVALID_FILE_OBJECT", {file_id[:100]: "Give name, size and mimeType."})
             extension = extension_of(name)
             key = self._world.secret(20) + (f".{extension}" if extension else "")
-            fields = {"key": key, "name": name, "uid": caller.uid, "size": str(file.size), "expires": str(until)}
-            fields["signature"] = self._sign(fields)
+            form = direct.form(key, caller.uid, name, file.size, FORM_LIFETIME_SECONDS) if direct else None
+            url, fields = form or (f"{base}/files", self._fields(key, name, caller.uid, file.size, until))
             forms[file_id] = UploadForm(
-                f"{base}/files", fields, f"{base}/files/{key}", name, extension,
+                url, fields, f"{base}/files/{key}", name, extension,
                 file.mime_type[:100] or UNKNOWN_TYPE, file.size, until,
             )  # fmt: skip
         return forms
+
+    def _fields(self, key: str, name: str, uid: str, size: int, until: int) -> dict[str, str]:
+        fields = {"key": key, "name": name, "uid": uid, "size": str(size), "expires": str(until)}
+        return {**fields, "signature": self._sign(fields)}
 
     def _sign(self, fields: Mapping[str, str]) -> str:
         signed = "\n".join(fields.get(k, "") for k in ("key", "name", "uid", "size", "expires"))
@@ -229,8 +244,22 @@ class Files:
     async def describe(self, attachment: Attachment) -> Attachment:
         """Return an attachment; if it is a file of this server, with its stored facts."""
         base, _, name = attachment.url.rpartition("/files/")
-        row = await self._store.files.get(name) if base and "/" not in name else None
+        row = await self._known(name) if base and "/" not in name else None
         return attachment if row is None else _described(row)
+
+    async def take_in(self, names: Sequence[str]) -> None:
+        """Take in those of some files that were uploaded to the bucket, before a message refers to them.
+
+        Raises:
+            Refused: as `DirectUploads.take_in`.
+        """
+        if self._direct is not None:
+            for name in names:
+                await self._known(name)
+
+    async def _known(self, name: str) -> FileRow | None:
+        row = await self._store.files.get(name)
+        return row if row is not None or self._direct is None else await self._direct.take_in(name)
 
     async def find(self, name: str) -> FileRow:
         """Return the stored facts of a file.
@@ -238,7 +267,7 @@ class Files:
         Raises:
             Refused: ERR_FILE_NOT_FOUND.
         """
-        row = await self._store.files.get(name)
+        row = await self._known(name)
         if row is None:
             raise Refused("ERR_FILE_NOT_FOUND")
         return row

@@ -37,9 +37,10 @@ from tailwire.server.config import Settings
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Overload
 from tailwire.server.limits.guess_limiter import GuessLimiter
+from tailwire.server.limits.issued_forms import IssuedForms
 from tailwire.server.limits.rates import per_minute
 from tailwire.server.limits.targets import LOOPBACK, Targets
-from tailwire.server.limits.upload_quota import UploadQuota
+from tailwire.server.limits.upload_quota import DAY_SECONDS, UploadQuota
 from tailwire.server.ports.uploads import Uploads
 from tailwire.server.ports.world import World
 from tailwire.server.rest.addresses import Addresses
@@ -160,6 +161,7 @@ def _files(s: Settings, store: AnyStore, services: Services, secret: str) -> tup
     files = Files(
         services, uploads, max_size=s.max_file, max_count=s.max_files, secret=secret,
         room=UploadQuota(s.uploads_per_day, s.min_free_disk, uploads.free),
+        issued=IssuedForms(asyncio.get_running_loop().time, DAY_SECONDS) if s.uploads_direct else None,
     )  # fmt: skip
     cleanup = Cleanup(
         store, uploads, services.world, asyncio.get_running_loop().call_later,

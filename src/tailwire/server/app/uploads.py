@@ -28,7 +28,13 @@ def open_uploads(settings: Settings, world: World) -> Uploads:
     if not settings.uploads:
         return FolderUploads(data / FOLDER)
     bucket = Bucket(bucket_address(settings))
-    return S3Uploads(data / ARRIVING, bucket, world.seconds, redirect=settings.redirect_downloads)
+    return S3Uploads(
+        data / ARRIVING,
+        bucket,
+        world.seconds,
+        redirect=settings.redirect_downloads,
+        direct=settings.uploads_direct,
+    )
 
 
 async def check_uploads(settings: Settings) -> None:

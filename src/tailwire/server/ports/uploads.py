@@ -21,6 +21,34 @@ class Picture:
     small: bool
 
 
+@dataclass(frozen=True, slots=True)
+class DirectFile:
+    """A file that a client uploads to the bucket itself, as the form says it.
+
+    Attributes:
+        size: bytes that it may have.
+    """
+
+    uid: str
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A file that was uploaded to the bucket.
+
+    Attributes:
+        file: what its form said.
+        size: bytes that it has.
+        head: its first bytes, which tell its type.
+    """
+
+    file: DirectFile
+    size: int
+    head: bytes
+
+
 class Sink(Protocol):
     """A file that is being written. Call `write`, then `finish`, perhaps `picture`, then `keep` or `drop`."""
 
@@ -100,6 +128,25 @@ class Uploads(Protocol):
         Args:
             mime_type, disposition: what the response at the URL says in `content-type` and `content-disposition`.
         """
+
+    def direct_form(self, name: str, file: DirectFile, lifetime: int) -> tuple[str, dict[str, str]] | None:
+        """Return the URL and the fields of a form with which a client uploads a file to the bucket itself.
+
+        None if this server has to receive the file.
+
+        Args:
+            lifetime: seconds until the form expires.
+        """
+
+    async def take_in(self, name: str) -> Arrived | None:
+        """Copy what was uploaded with a direct form to its final name; None if there is nothing.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE.
+        """
+
+    async def end_direct(self, name: str) -> None:
+        """Remove the original of a file that was taken in. A failure is only logged."""
 
     async def close(self) -> None:
         """Finish what is being stored, for at most a few seconds, and release everything."""

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from tailwire.server import private_files
+from tailwire.server.ports.uploads import Arrived, DirectFile
 from tailwire.server.uploads.part_files import PartFile, PartFolder, unavailable_on_error
 from tailwire.server.uploads.threads import Threads
 
@@ -81,6 +82,17 @@ class FolderUploads:
     def link(self, name: str, mime_type: str, disposition: str) -> str | None:
         """Return None: files are served by this server."""
         return None
+
+    def direct_form(self, name: str, file: DirectFile, lifetime: int) -> tuple[str, dict[str, str]] | None:
+        """Return None: this server receives the files."""
+        return None
+
+    async def take_in(self, name: str) -> Arrived | None:
+        """Return None: this server receives the files."""
+        return None
+
+    async def end_direct(self, name: str) -> None:
+        """Do nothing: this server receives the files."""
 
     async def close(self) -> None:
         """Stop the threads."""

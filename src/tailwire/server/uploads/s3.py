@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.uploads import Arrived, DirectFile
 from tailwire.server.telemetry.logs import log
 from tailwire.server.uploads.folder import free_bytes
-from tailwire.server.uploads.part_files import RETRY_AFTER_SECONDS, PartFile, PartFolder, unavailable
+from tailwire.server.uploads.part_files import HEAD_BYTES, RETRY_AFTER_SECONDS, PartFile, PartFolder, unavailable
 from tailwire.server.uploads.s3_bucket import Bucket, BucketError
 from tailwire.server.uploads.s3_leftovers import remove_leftovers
 from tailwire.server.uploads.s3_settings import BucketAddress, Credentials
-from tailwire.server.uploads.s3_signing import signed_url
+from tailwire.server.uploads.s3_signing import decode_facts, encode_facts, signed_url, upload_form
 from tailwire.server.uploads.threads import Threads
 
 SENT_AT_ONCE = 4
@@ -24,6 +26,10 @@ MAX_WAITING = 1000
 LINK_SECONDS = 900
 CLOSE_SECONDS = 5.0
 DAY_SECONDS = 86_400
+UNSENT_AT_ONCE = 1000
+DIRECT = "direct"
+"""The folder of the bucket for files that clients upload themselves."""
+METADATA = "file"
 UNKNOWN_TYPE = "application/octet-stream"
 
 
@@ -75,14 +81,18 @@ class S3Uploads:
         folder: for files that are arriving; of this server alone or shared with others.
         seconds: returns the time since 1970.
         redirect: whether clients get files from the bucket itself.
+        direct: whether clients upload files to the bucket itself.
     """
 
-    def __init__(self, folder: Path, bucket: Bucket, seconds: Callable[[], int], *, redirect: bool) -> None:
+    def __init__(
+        self, folder: Path, bucket: Bucket, seconds: Callable[[], int], *, redirect: bool = False, direct: bool = False
+    ) -> None:
         self._folder = folder
         self._parts = PartFolder(folder)
         self._bucket = bucket
         self._seconds = seconds
         self._redirect = redirect
+        self._direct = direct
         self._slots = asyncio.Semaphore(SENT_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweeper = Threads("sweep", 1)
@@ -94,9 +104,20 @@ class S3Uploads:
         self._sweep_bucket()
 
     def _sweep_bucket(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(DAY_SECONDS, self._sweep_bucket)
         if self._bucket.address.credentials is not None:
-            self._timer = asyncio.get_running_loop().call_later(DAY_SECONDS, self._sweep_bucket)
             self.start(self._remove_leftovers(self._bucket.address, self._bucket.address.credentials))
+        if self._direct:
+            self.start(self._remove_unsent())
+
+    async def _remove_unsent(self) -> None:
+        # Files that were uploaded directly, and that no message has named within a day.
+        before = datetime.fromtimestamp(self._seconds() - DAY_SECONDS, UTC)
+        try:
+            while names := await self._bucket.names(DIRECT, before, UNSENT_AT_ONCE):
+                await self._bucket.remove(names)
+        except BucketError as e:
+            log.warning("unsent files in the bucket were not removed, which is tried again in a day: %s", e)
 
     async def _remove_leftovers(self, address: BucketAddress, credentials: Credentials) -> None:
         now = self._seconds()
@@ -150,7 +171,8 @@ class S3Uploads:
         Raises:
             BucketError.
         """
-        await self._bucket.remove([Path(name).name for name in names])
+        final = [Path(name).name for name in names]
+        await self._bucket.remove([*final, *(f"{DIRECT}/{name}" for name in final if self._direct)])
 
     async def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
         """Yield a range of a file in chunks."""
@@ -176,6 +198,40 @@ class S3Uploads:
         }
         key = address.key(Path(name).name)
         return signed_url(address, address.credentials, key, query, self._seconds(), LINK_SECONDS)
+
+    def direct_form(self, name: str, file: DirectFile, lifetime: int) -> tuple[str, dict[str, str]] | None:
+        """Return a form of the bucket, if clients upload to it themselves."""
+        address = self._bucket.address
+        if not self._direct or address.credentials is None:
+            return None
+        metadata = {METADATA: encode_facts(file)}
+        key = address.key(f"{DIRECT}/{Path(name).name}")
+        return upload_form(address, address.credentials, key, file.size, metadata, self._seconds(), lifetime)
+
+    async def take_in(self, name: str) -> Arrived | None:
+        """Copy an upload to its final name, which its form does not permit to write. Then look at it."""
+        final = Path(name).name
+        if not self._direct:
+            return None
+        try:
+            _, _, metadata = await self._bucket.head(f"{DIRECT}/{final}", 1)
+            file = decode_facts(metadata.get(METADATA, ""))
+            if file is None:
+                return None
+            await self._bucket.copy_new(f"{DIRECT}/{final}", final)
+            size, head, _ = await self._bucket.head(final, HEAD_BYTES)
+        except FileNotFoundError:
+            return None
+        except BucketError as e:
+            raise _refused("read", e) from e
+        return Arrived(file, size, head)
+
+    async def end_direct(self, name: str) -> None:
+        """Remove the original of a file that was taken in."""
+        try:
+            await self._bucket.remove([f"{DIRECT}/{Path(name).name}"])
+        except BucketError as e:
+            log.warning("the original of a file remains in the bucket for a day: %s", e)
 
     async def close(self) -> None:
         """Let files that are being sent arrive, for a few seconds. Stop the threads."""

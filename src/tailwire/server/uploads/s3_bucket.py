@@ -79,6 +79,18 @@ class Bucket:
 
         return int((await self._answer(obstore.head_async(self._store, name)))["size"])
 
+    async def head(self, name: str, length: int) -> tuple[int, bytes, dict[str, str]]:
+        """Return the size of an object, its first bytes, and its metadata.
+
+        Raises:
+            FileNotFoundError, BucketError.
+        """
+        import obstore
+
+        found = await self._answer(obstore.get_async(self._store, name, options={"range": (0, length)}))
+        data = bytes(await self._answer(found.bytes_async()))
+        return int(found.meta["size"]), data, dict(found.attributes)
+
     async def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
         """Yield a part of an object in pieces.
 

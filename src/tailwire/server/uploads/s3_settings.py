@@ -66,8 +66,9 @@ def bucket_address(settings: Settings, environment: Mapping[str, str] | None = N
     endpoint = _checked("s3_endpoint", endpoint or f"https://s3.{region}.amazonaws.com")
     public = _checked("s3_public_endpoint", settings.s3_public_endpoint or endpoint)
     address = BucketAddress(bucket, prefix, endpoint, public, region, _credentials(settings, given))
-    if settings.redirect_downloads and address.credentials is None:
-        raise BadSetting("redirect_downloads: set s3_access_key and s3_secret_key, which sign the URLs for clients")
+    for name in ("redirect_downloads", "uploads_direct"):
+        if getattr(settings, name) and address.credentials is None:
+            raise BadSetting(f"{name}: set s3_access_key and s3_secret_key, which sign what clients need for it")
     return address
 
 

@@ -6,10 +6,11 @@ import hashlib
 import hmac
 import json
 import time
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
+from tailwire.server.ports.uploads import DirectFile
 from tailwire.server.uploads.s3_settings import BucketAddress, Credentials
 
 ALGORITHM = "AWS4-HMAC-SHA256"
@@ -71,13 +72,35 @@ def signed_url(
     return f"{endpoint.scheme}://{endpoint.netloc}{path}?{encoded}&X-Amz-Signature={signature}"
 
 
+def encode_facts(file: DirectFile) -> str:
+    """Return what a form says about its file, as metadata of an object: ASCII, below the 2 KB of S3."""
+    return b64encode(json.dumps([file.uid, file.name, file.size], ensure_ascii=False).encode()).decode()
+
+
+def decode_facts(metadata: str) -> DirectFile | None:
+    """Return what a form has said about its file; None if an object was not uploaded with one."""
+    try:
+        uid, name, size = json.loads(b64decode(metadata, validate=True))
+    except ValueError:
+        return None
+    good = isinstance(uid, str) and isinstance(name, str) and isinstance(size, int)
+    return DirectFile(uid, name, size) if good else None
+
+
 def upload_form(
-    address: BucketAddress, credentials: Credentials, key: str, size: int, now: int, lifetime: int
+    address: BucketAddress,
+    credentials: Credentials,
+    key: str,
+    size: int,
+    metadata: Mapping[str, str],
+    now: int,
+    lifetime: int,
 ) -> tuple[str, dict[str, str]]:
     """Return the URL and the fields of a form that uploads an object of 1 to `size` bytes.
 
     Args:
         key: the full name of the object.
+        metadata: metadata of the object, in ASCII, which the form must not change.
         now: seconds since 1970.
         lifetime: seconds from now until the form expires.
     """
@@ -88,7 +111,8 @@ def upload_form(
         "x-amz-algorithm": ALGORITHM,
         "x-amz-credential": f"{credentials.access_key}/{scope}",
         "x-amz-date": stamp,
-        "success_action_status": "204",
+        "success_action_status": "201",
+        **{f"x-amz-meta-{name}": value for name, value in metadata.items()},
     }
     if credentials.session_token:
         fields["x-amz-security-token"] = credentials.session_token

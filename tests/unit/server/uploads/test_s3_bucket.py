@@ -13,11 +13,13 @@ import pytest
 from servers.s3 import S3Server, free_port
 from tailwire.server.config import Settings
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.uploads import Arrived, DirectFile
 from tailwire.server.uploads import s3_bucket
 from tailwire.server.uploads.s3 import S3Uploads
 from tailwire.server.uploads.s3_bucket import PART_BYTES, Bucket, BucketError
 from tailwire.server.uploads.s3_leftovers import remove_leftovers
 from tailwire.server.uploads.s3_settings import bucket_address
+from tailwire.server.uploads.s3_signing import encode_facts
 
 DAY = 86_400
 
@@ -45,7 +47,7 @@ class Uploading:
     """The storage of a server, and a file that was written to it."""
 
     def __init__(self, folder, bucket, content):
-        self.uploads = S3Uploads(folder / "arriving", bucket, lambda: int(time.time()), redirect=False)
+        self.uploads = S3Uploads(folder / "arriving", bucket, lambda: int(time.time()))
         self.folder = folder / "arriving"
         self.sink = self.uploads.begin()
         self.sink.write(content)
@@ -232,3 +234,30 @@ async def test_parts_of_killed_servers_are_removed_after_a_day(s3, place):
     assert len(place.unfinished()) == 2
     assert remove_leftovers(address, address.credentials, now, ages[1]) == 1
     assert place.unfinished() == ["other/left.bin"]
+
+
+async def test_files_that_were_uploaded_directly_and_never_sent_are_removed_after_a_day(place, tmp_path, s3):
+    now = [int(time.time())]
+    uploads = S3Uploads(tmp_path / "arriving", bucket_of(place), lambda: now[0], direct=True)
+    for key in ("chat/files/direct/unsent", "chat/files/sent", "chat/files/directly", "direct/other"):
+        s3.client().put_object(Bucket=place.name, Key=key, Body=b"x")
+    now[0] += DAY - 60
+    await uploads._remove_unsent()
+    assert len(place.names()) == 4
+    now[0] += 120
+    await uploads._remove_unsent()
+    assert place.names() == {"chat/files/sent", "chat/files/directly", "direct/other"}
+    await uploads.close()
+
+
+async def test_object_that_no_form_has_uploaded_is_not_taken_in(place, tmp_path, s3):
+    uploads = S3Uploads(tmp_path / "arriving", bucket_of(place), lambda: int(time.time()), direct=True)
+    s3.client().put_object(Bucket=place.name, Key="chat/files/direct/a", Body=b"x", Metadata={"file": "bm90IGpzb24="})
+    s3.client().put_object(Bucket=place.name, Key="chat/files/direct/b", Body=b"x")
+    assert [await uploads.take_in(name) for name in ("a", "b", "c")] == [None, None, None]
+    file = DirectFile("alice", "ä.txt", 5)
+    s3.client().put_object(
+        Bucket=place.name, Key="chat/files/direct/d", Body=b"xyz", Metadata={"file": encode_facts(file)}
+    )
+    assert await uploads.take_in("d") == Arrived(file, 3, b"xyz")
+    await uploads.close()

@@ -57,11 +57,12 @@ def test_links_are_those_of_the_package_of_aws(endpoint, session):
 @pytest.mark.parametrize("session", ["", "a/session+token="])
 def test_forms_are_signed_as_those_of_the_package_of_aws(session):
     address, client = address_and_client(ENDPOINTS[0], session)
-    url, fields = upload_form(address, address.credentials, "a-b/x", 1234, 1_800_000_000, 900)
+    url, fields = upload_form(address, address.credentials, "a-b/x", 1234, {"file": "facts"}, 1_800_000_000, 900)
     policy = json.loads(b64decode(fields["policy"]))
     assert policy["expiration"] == "2027-01-15T08:15:00Z"
     assert ["content-length-range", 1, 1234] in policy["conditions"]
     assert {"bucket": "bucket"} in policy["conditions"]
+    assert {"x-amz-meta-file": "facts"} in policy["conditions"]
     for name, value in fields.items():
         assert name in ("policy", "x-amz-signature") or {name: value} in policy["conditions"]
     theirs = client.generate_presigned_post("bucket", "a-b/x")

@@ -1,0 +1,96 @@
+"""Files that clients upload to the bucket themselves. The server takes them in when a message first names them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tailwire.server.limits.issued_forms import IssuedForms
+from tailwire.server.limits.upload_quota import DAY_SECONDS, UploadQuota
+from tailwire.server.ports.file_names import named_files
+from tailwire.server.ports.records import FileResult, FileRow
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.store import Store
+from tailwire.server.ports.uploads import DirectFile, Uploads
+from tailwire.server.rules.names import SYSTEM_USER
+
+
+class DirectUploads:
+    """Gives out forms for the bucket, and takes in what was uploaded with them.
+
+    Args:
+        type_of: determines the type of a file by its first bytes and its name.
+        max_size: bytes of one file.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        uploads: Uploads,
+        room: UploadQuota,
+        forms: IssuedForms,
+        seconds: Callable[[], int],
+        type_of: Callable[[bytes, str], str],
+        *,
+        max_size: int,
+    ) -> None:
+        self._store = store
+        self._uploads = uploads
+        self._room = room
+        self._forms = forms
+        self._seconds = seconds
+        self._type_of = type_of
+        self._max_size = max_size
+
+    def outstanding(self, uid: str, more: int) -> int:
+        """Return the bytes that a user may still upload with forms.
+
+        Args:
+            more: how many further forms the user wants.
+
+        Raises:
+            Refused: ERR_UPLOAD_QUOTA_EXCEEDED, the user has too many forms.
+        """
+        if uid == SYSTEM_USER:
+            return 0
+        if self._forms.is_full(uid, more):
+            raise Refused("ERR_UPLOAD_QUOTA_EXCEEDED", "Send the files that you have uploaded, or wait a day.")
+        return self._forms.outstanding(uid)
+
+    def form(self, key: str, uid: str, name: str, size: int, lifetime: int) -> tuple[str, dict[str, str]] | None:
+        """Return the URL and the fields of a form for the bucket; None if this server receives the file itself."""
+        form = self._uploads.direct_form(key, DirectFile(uid, name, size), lifetime)
+        if form is not None and uid != SYSTEM_USER:
+            self._forms.add(key, uid, size)
+        return form
+
+    async def take_in(self, key: str) -> FileRow | None:
+        """Return the record of a file that may have been uploaded to the bucket; None if there is none.
+
+        The file is copied first, to a name that the form does not permit to write, and looked at afterwards.
+
+        Raises:
+            Refused: ERR_FILE_SIZE_EXCEEDED, ERR_UPLOAD_QUOTA_EXCEEDED: it is removed then; ERR_UNAVAILABLE.
+        """
+        if named_files(f"/files/{key}") != (key,):
+            return None
+        arrived = await self._uploads.take_in(key)
+        if arrived is None:
+            return None
+        file, now = arrived.file, self._seconds()
+        row = FileRow(key, file.uid, file.name, self._type_of(arrived.head, file.name), arrived.size, now)
+        refusal: Refused | None = None
+        if arrived.size > min(file.size, self._max_size):
+            refusal = Refused("ERR_FILE_SIZE_EXCEEDED", f"The form is for a file of {file.size} bytes.")
+        else:
+            quota = 0 if file.uid == SYSTEM_USER else self._room.per_day
+            kept = await self._store.files.add(row, quota, now - DAY_SECONDS)
+            if kept is FileResult.EXISTS:  # a concurrent request has taken it in
+                return await self._store.files.get(key)
+            if kept is FileResult.OVER_QUOTA:
+                refusal = self._room.exceeded()
+        self._forms.remove(key)
+        if refusal is not None:
+            await self._uploads.remove([key])
+            raise refusal
+        await self._uploads.end_direct(key)
+        return row

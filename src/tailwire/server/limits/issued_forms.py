@@ -1,0 +1,63 @@
+"""Counts the bytes that users may still upload with forms, where the server does not see the upload itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+MAX_FORMS = 1000
+"""Forms that one user may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    uid: str
+    size: int
+    until: float
+
+
+class IssuedForms:
+    """The forms that were given out and whose files were not taken in yet, for as long as such files are kept.
+
+    Args:
+        clock: seconds, monotonic.
+        kept_for: seconds after which a file that was not taken in is removed.
+    """
+
+    def __init__(self, clock: Callable[[], float], kept_for: float) -> None:
+        self._clock = clock
+        self._kept_for = kept_for
+        self._forms: dict[str, _Form] = {}  # by name, oldest first
+        self._by_user: dict[str, dict[str, int]] = {}  # sizes by name
+
+    def outstanding(self, uid: str) -> int:
+        """Return the bytes of all forms of a user."""
+        self._forget_old()
+        return sum(self._by_user.get(uid, {}).values())
+
+    def is_full(self, uid: str, more: int) -> bool:
+        """Return whether a user would have too many forms with `more` further ones."""
+        self._forget_old()
+        return len(self._by_user.get(uid, {})) + more > MAX_FORMS
+
+    def add(self, name: str, uid: str, size: int) -> None:
+        """Count a form."""
+        self._forms[name] = _Form(uid, size, self._clock() + self._kept_for)
+        self._by_user.setdefault(uid, {})[name] = size
+
+    def remove(self, name: str) -> None:
+        """Forget a form: its file was taken in, or refused."""
+        form = self._forms.pop(name, None)
+        if form is not None:
+            sizes = self._by_user[form.uid]
+            del sizes[name]
+            if not sizes:
+                del self._by_user[form.uid]
+
+    def _forget_old(self) -> None:
+        now = self._clock()
+        while self._forms:
+            name, form = next(iter(self._forms.items()))
+            if form.until > now:
+                return
+            self.remove(name)

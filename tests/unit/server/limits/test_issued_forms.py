@@ -1,0 +1,31 @@
+"""Forms for the bucket, counted until their files are taken in."""
+
+from __future__ import annotations
+
+from tailwire.server.limits.issued_forms import MAX_FORMS, IssuedForms
+
+
+def test_forms_count_until_their_files_are_taken_in_or_removed():
+    now = [0.0]
+    forms = IssuedForms(lambda: now[0], 100.0)
+    forms.add("a", "alice", 10)
+    forms.add("b", "bob", 5)
+    now[0] = 50.0
+    forms.add("c", "alice", 20)
+    assert (forms.outstanding("alice"), forms.outstanding("bob"), forms.outstanding("carol")) == (30, 5, 0)
+    forms.remove("c")
+    forms.remove("never given out")
+    assert forms.outstanding("alice") == 10
+    now[0] = 101.0
+    assert (forms.outstanding("alice"), forms.outstanding("bob")) == (0, 0)
+    assert not forms._forms
+    assert not forms._by_user
+
+
+def test_a_user_has_a_limited_number_of_forms():
+    forms = IssuedForms(lambda: 0.0, 100.0)
+    for number in range(MAX_FORMS):
+        forms.add(str(number), "alice", 1)
+    assert forms.is_full("alice", 1)
+    assert not forms.is_full("alice", 0)
+    assert not forms.is_full("bob", MAX_FORMS)
