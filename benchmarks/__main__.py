@@ -22,6 +22,7 @@ NAMES = (
     "client",
     "machine",
     "scale",
+    "files_on_s3",
 )
 
 
