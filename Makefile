@@ -18,7 +18,7 @@ DEBIAN := xvfb openbox xdotool dbus fonts-noto-color-emoji libegl1 libgl1 libgl1
   libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xkb1 libxkbcommon-x11-0 libfontconfig1
 INTEROP := tests/interop/browser
 CHROMIUM := tests/chromium
-.PHONY: help setup demo lab serve test fast check coverage build spec bench table reference interop chromium gui pictures simulate rights fuzz faults networks proxies clean
+.PHONY: help setup demo lab serve test fast check coverage build spec bench table reference interop chromium gui pictures simulate rights mutants fuzz faults networks proxies clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -139,6 +139,9 @@ simulate: $(STAMP)  ## the whole system on seeds: SEEDS=1000 MINUTES=0 FIRST=0
 rights: $(STAMP)  ## who is told and shown what, compared with a model, on seeds: SEEDS=200 FIRST=0 LENGTH=60; all lists after each step: VIEWS=all
 	@PYTHONPATH=tests $(BIN)/python -m rights --seeds $(or $(SEEDS),200) --first $(or $(FIRST),0) --length $(or $(LENGTH),60) \
 	  $(if $(VIEWS),--all-views)
+
+mutants: $(STAMP)  ## small faults in the code, which a test must notice, and those that none does: PART=server/rules MINUTES=20 SAMPLE=100
+	@PYTHONPATH=tests $(BIN)/python -m mutants $(if $(PART),--part $(PART)) --minutes $(or $(MINUTES),20) --sample $(or $(SAMPLE),0)
 
 fuzz: $(STAMP)  ## strangers' bytes with coverage guidance: SECONDS=60, or RUNS=100000 for each target
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(or $(SECONDS),60) $(if $(RUNS),--runs $(RUNS)) $(TARGETS)
