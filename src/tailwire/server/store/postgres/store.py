@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from sqlalchemy.exc import DBAPIError
 
+from tailwire.server.ports.changes import ChangeFeed
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.store.migrate import upgrade
@@ -53,6 +54,7 @@ class PostgresStore:
         lane: carries all writes that get ids or depend on what was read.
         index: the full-text index.
         upkeep: renews the lease of this process, and removes what is old.
+        feed: tells everything that keeps something in memory what has changed.
         lock: None; that of a server is kept by `upkeep`.
     """
 
@@ -61,6 +63,7 @@ class PostgresStore:
     def __init__(self, database: Database, lane: Lane, world: World, *, serving: bool = False) -> None:
         self.database = database
         self.lane = lane
+        self.feed = ChangeFeed()
         self.upkeep = Upkeep(database, lane, serving=serving)
         database.accompaniment = Accompaniment(world)
         work = Work(database, lane, world, database.accompaniment)
