@@ -27,6 +27,7 @@ from tailwire.server.store.postgres.lane import Lane
 from tailwire.server.store.postgres.measures import Measures
 from tailwire.server.store.postgres.members import Members
 from tailwire.server.store.postgres.messages import Messages
+from tailwire.server.store.postgres.processes import Processes
 from tailwire.server.store.postgres.reactions import Reactions
 from tailwire.server.store.postgres.read_state import ReadState
 from tailwire.server.store.postgres.relations import Blocks, Friends
@@ -36,13 +37,13 @@ from tailwire.server.store.postgres.search import SearchIndex
 from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.tokens import Tokens
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.upkeep import DatabaseInUse, Upkeep
+from tailwire.server.store.postgres.upkeep import Upkeep
 from tailwire.server.store.postgres.users import Users
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work
 from tailwire.server.store.sql.keys import Keys
 
-_IDENTITY = "SELECT app_id, store_name FROM app"
+_IDENTITY = "SELECT app_id, store_name, NOT EXISTS (SELECT FROM api_keys) FROM app"
 
 
 class PostgresStore:
@@ -52,16 +53,18 @@ class PostgresStore:
         database: the connections for reads and single statements.
         lane: carries all writes that get ids or depend on what was read.
         index: the full-text index.
+        processes: the lease of this process, and what it sees of the others.
         upkeep: renews the lease of this process, and removes what is old.
-        lock: None; that of a server is kept by `upkeep`.
+        lock: None; several servers may use the database.
     """
 
     lock = None
 
-    def __init__(self, database: Database, lane: Lane, world: World, *, serving: bool = False) -> None:
+    def __init__(self, database: Database, lane: Lane, world: World) -> None:
         self.database = database
         self.lane = lane
-        self.upkeep = Upkeep(database, lane, serving=serving)
+        self.processes = Processes(database, lane, lambda: world.milliseconds() / 1000)
+        self.upkeep = Upkeep(database, self.processes)
         database.accompaniment = Accompaniment(world)
         work = Work(database, lane, world, database.accompaniment)
         self.audit = Audit(work)
@@ -102,17 +105,17 @@ class PostgresStore:
 
         Raises:
             tailwire.server.store.migrate.NewerDatabase: a newer version wrote the database.
-            tailwire.server.store.postgres.upkeep.DatabaseInUse: another server uses it.
             OSError: the database cannot be used.
         """
-        lane = Lane(lambda: connect_writer(url), world, f"{socket.gethostname()}:{os.getpid()}")
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        lane = Lane(lambda: connect_writer(url), world, name, serving=serving)
         database = Database(url, read_deadline)
         store: PostgresStore | None = None
         try:
             await asyncio.get_running_loop().run_in_executor(None, upgrade, url)
             await lane.open()
-            store = cls(database, lane, world, serving=serving)
-            await store.upkeep.start()
+            store = cls(database, lane, world)
+            store.upkeep.start()
             await store._load(world)
             return store
         except BaseException as e:
@@ -120,8 +123,6 @@ class PostgresStore:
                 store.upkeep.stop()
             lane.abandon()
             await database.close()
-            if isinstance(e, DatabaseInUse):
-                raise
             if isinstance(e, (DBAPIError, Refused, *UNUSABLE)):
                 reason = getattr(e, "orig", None) or e
                 raise OSError(f"the PostgreSQL database cannot be used: {reason}") from e
@@ -135,8 +136,8 @@ class PostgresStore:
             "INSERT INTO app (app_id, store_name, created_at) VALUES (:app_id, :name, :now::bigint)",
             app_id=app_id, name=name, now=world.seconds(),
         )  # fmt: skip
-        self._created = (await self.lane.submit(Entry(unit=unit))).ended is None
-        self._app_id, self._name = await self.database.one(_IDENTITY)
+        await self.lane.submit(Entry(unit=unit))
+        self._app_id, self._name, self._created = await self.database.one(_IDENTITY)
         await self.webhooks.load()
         await self.deliveries.load()
 
@@ -161,7 +162,7 @@ class PostgresStore:
 
     @property
     def created(self) -> bool:
-        """Return whether the store was created by this start."""
+        """Return whether the app had no keys at this start: it was created now, or its first start was interrupted."""
         return self._created
 
     @property
