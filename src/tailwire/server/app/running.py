@@ -207,7 +207,8 @@ def _apis(
 
 async def _keys(store: AnyStore, world: World, settings: Settings) -> Keys:
     file, run = key_file(settings.data), asyncio.get_running_loop().run_in_executor
-    if not store.created:
+    _, known = await store.keys.find("", "", limit=1, offset=0)
+    if known:  # none are known if the first start was interrupted, or if a command created the database
         return await run(None, read_keys, file, store.app_id)
     keys = await make_keys(store, world)
     await run(None, write_keys, file, keys)

@@ -43,7 +43,7 @@ from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work
 from tailwire.server.store.sql.keys import Keys
 
-_IDENTITY = "SELECT app_id, store_name, NOT EXISTS (SELECT FROM api_keys) FROM app"
+_IDENTITY = "SELECT app_id, store_name FROM app"
 
 
 class PostgresStore:
@@ -136,8 +136,8 @@ class PostgresStore:
             "INSERT INTO app (app_id, store_name, created_at) VALUES (:app_id, :name, :now::bigint)",
             app_id=app_id, name=name, now=world.seconds(),
         )  # fmt: skip
-        await self.lane.submit(Entry(unit=unit))
-        self._app_id, self._name, self._created = await self.database.one(_IDENTITY)
+        self._created = (await self.lane.submit(Entry(unit=unit))).ended is None
+        self._app_id, self._name = await self.database.one(_IDENTITY)
         await self.webhooks.load()
         await self.deliveries.load()
 
@@ -162,7 +162,7 @@ class PostgresStore:
 
     @property
     def created(self) -> bool:
-        """Return whether the app had no keys at this start: it was created now, or its first start was interrupted."""
+        """Return whether the store was created by this start."""
         return self._created
 
     @property
