@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from sqlalchemy.exc import DBAPIError
 
+from tailwire.server.ports.changes import ChangeFeed
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.store.migrate import upgrade
@@ -55,6 +56,7 @@ class PostgresStore:
         index: the full-text index.
         processes: the lease of this process, and what it sees of the others.
         upkeep: renews the lease of this process, and removes what is old.
+        feed: tells everything that keeps something in memory what has changed.
         lock: None; several servers may use the database.
     """
 
@@ -63,6 +65,7 @@ class PostgresStore:
     def __init__(self, database: Database, lane: Lane, world: World) -> None:
         self.database = database
         self.lane = lane
+        self.feed = ChangeFeed()
         self.processes = Processes(database, lane, lambda: world.milliseconds() / 1000)
         self.upkeep = Upkeep(database, self.processes)
         database.accompaniment = Accompaniment(world)
