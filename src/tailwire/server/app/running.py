@@ -30,7 +30,7 @@ from tailwire.server.app.http_server import HttpServer
 from tailwire.server.app.internal_server import InternalServer
 from tailwire.server.app.key_file import Keys, key_file, read_keys, write_keys
 from tailwire.server.app.observing import Observers, changed_settings, observe
-from tailwire.server.app.opening import AnyStore, open_store
+from tailwire.server.app.opening import AnyStore, agree_on_keys, open_store, starting_alone
 from tailwire.server.app.process import max_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
 from tailwire.server.app.reloading import Reloader
 from tailwire.server.app.sealing_key import sealing_key
@@ -104,17 +104,18 @@ async def assemble(settings: Settings, world: World) -> Parts:
         tailwire.server.store.migrate.NewerDatabase: if a newer version wrote the database.
         tailwire.server.store.sqlite.lock.InUse: if another server uses it.
     """
-    store = await open_store(settings, world, serving=True)
-    try:
-        return await _assemble(settings, store, world)
-    except BaseException:
-        await store.close()
-        raise
+    async with starting_alone(settings):
+        store = await open_store(settings, world, serving=True)
+        try:
+            await agree_on_keys(settings, store, world)
+            return await _assemble(settings, store, world, await _keys(store, world, settings))
+        except BaseException:
+            await store.close()
+            raise
 
 
-async def _assemble(settings: Settings, store: AnyStore, world: World) -> Parts:
+async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Keys) -> Parts:
     loop = asyncio.get_running_loop()
-    keys = await _keys(store, world, settings)
     metrics = Metrics()
     hub = Hub(MemoryBroker(), metrics, loop.call_soon, slow_close=settings.slow_close)
     sealer = Sealer(await loop.run_in_executor(None, sealing_key, settings.data))
@@ -206,7 +207,8 @@ def _apis(
 
 async def _keys(store: AnyStore, world: World, settings: Settings) -> Keys:
     file, run = key_file(settings.data), asyncio.get_running_loop().run_in_executor
-    if not store.created:
+    _, known = await store.keys.find("", "", limit=1, offset=0)
+    if known:  # none are known if the first start was interrupted, or if a command created the database
         return await run(None, read_keys, file, store.app_id)
     keys = await make_keys(store, world)
     await run(None, write_keys, file, keys)

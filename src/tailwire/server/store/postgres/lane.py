@@ -36,7 +36,9 @@ CALL_SECONDS = 5.0
 UNREACHABLE_SECONDS = 5.0
 """How long writes wait for a database that does not answer, before they are refused."""
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.02, 0.5
-LEASE = "INSERT INTO processes (name, until) VALUES ($1, clock_timestamp() + interval '10 seconds') RETURNING id"
+LEASE_SECONDS = 10
+LEASE = f"""INSERT INTO processes (name, serving, keys, until)
+VALUES ($1, $2, $3, clock_timestamp() + interval '{LEASE_SECONDS} seconds') RETURNING id"""
 
 
 class LaneClosed(RuntimeError):
@@ -69,25 +71,31 @@ class Lane:
     Args:
         connect: makes a connection.
         name: of this process, for administrators.
+        serving: whether this process is a server.
 
     Attributes:
         errors: failures of the database.
         process: this process's id in the database; another one after others have declared it dead.
+        keys: a hash of the keys that all servers share; "" if it is not known yet.
         timed: called with the seconds until each batch was answered.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[Connection]], world: World, name: str) -> None:
+    def __init__(
+        self, connect: Callable[[], Awaitable[Connection]], world: World, name: str, *, serving: bool = False
+    ) -> None:
         self._connect = connect
         self._world = world
         self._name = name
+        self._serving = serving
         self._connection: Connection | None = None
         self._waiting: deque[_Pending] = deque()
         self._waiting_bytes = 0
         self._task: asyncio.Task[None] | None = None
         self._closed = False
         self._number = 0
-        self._on_new_identity: Callable[[], None] = lambda: None
+        self._on_new_identity: list[Callable[[], None]] = []
         self.process = 0
+        self.keys = ""
         self.errors = WriteErrors()
         self.timed: Callable[[float], None] = lambda seconds: None
 
@@ -98,11 +106,14 @@ class Lane:
             One of `connecting.UNUSABLE`: the database cannot be used.
         """
         connection = await self._connected()
-        self.process = await connection.fetchval(LEASE, self._name)
+        self.process = await self._registered(connection)
+
+    async def _registered(self, connection: Connection) -> int:
+        return int(await connection.fetchval(LEASE, self._name, self._serving, self.keys, timeout=CALL_SECONDS))
 
     def on_new_identity(self, call: Callable[[], None]) -> None:
         """Call a function after others have declared this process dead: what it keeps in memory may be outdated."""
-        self._on_new_identity = call
+        self._on_new_identity.append(call)
 
     def submit(self, entry: Entry) -> asyncio.Future[Any]:
         """Write an entry in the next batch. The future is set after its commit: a `Placed`, or the unit's `Answer`.
@@ -192,13 +203,13 @@ class Lane:
         # The refused batch was not carried out, and never will be under the old identity.
         log.warning("other servers have declared this one dead: it goes on under a new identity")
         try:
-            connection = await self._connected()
-            self.process = await connection.fetchval(LEASE, self._name, timeout=CALL_SECONDS)
+            self.process = await self._registered(await self._connected())
         except UNUSABLE as e:
             log.warning("no new identity yet: %s", e)
             self._throw_away()
             return False
-        self._on_new_identity()
+        for call in self._on_new_identity:
+            call()
         return True
 
     @property

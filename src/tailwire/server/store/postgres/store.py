@@ -28,6 +28,7 @@ from tailwire.server.store.postgres.lane import Lane
 from tailwire.server.store.postgres.measures import Measures
 from tailwire.server.store.postgres.members import Members
 from tailwire.server.store.postgres.messages import Messages
+from tailwire.server.store.postgres.processes import Processes
 from tailwire.server.store.postgres.reactions import Reactions
 from tailwire.server.store.postgres.read_state import ReadState
 from tailwire.server.store.postgres.relations import Blocks, Friends
@@ -37,7 +38,7 @@ from tailwire.server.store.postgres.search import SearchIndex
 from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.tokens import Tokens
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.upkeep import DatabaseInUse, Upkeep
+from tailwire.server.store.postgres.upkeep import Upkeep
 from tailwire.server.store.postgres.users import Users
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work
@@ -53,18 +54,20 @@ class PostgresStore:
         database: the connections for reads and single statements.
         lane: carries all writes that get ids or depend on what was read.
         index: the full-text index.
+        processes: the lease of this process, and what it sees of the others.
         upkeep: renews the lease of this process, and removes what is old.
         feed: tells everything that keeps something in memory what has changed.
-        lock: None; that of a server is kept by `upkeep`.
+        lock: None; several servers may use the database.
     """
 
     lock = None
 
-    def __init__(self, database: Database, lane: Lane, world: World, *, serving: bool = False) -> None:
+    def __init__(self, database: Database, lane: Lane, world: World) -> None:
         self.database = database
         self.lane = lane
         self.feed = ChangeFeed()
-        self.upkeep = Upkeep(database, lane, serving=serving)
+        self.processes = Processes(database, lane, lambda: world.milliseconds() / 1000)
+        self.upkeep = Upkeep(database, self.processes)
         database.accompaniment = Accompaniment(world)
         work = Work(database, lane, world, database.accompaniment)
         self.audit = Audit(work)
@@ -105,17 +108,17 @@ class PostgresStore:
 
         Raises:
             tailwire.server.store.migrate.NewerDatabase: a newer version wrote the database.
-            tailwire.server.store.postgres.upkeep.DatabaseInUse: another server uses it.
             OSError: the database cannot be used.
         """
-        lane = Lane(lambda: connect_writer(url), world, f"{socket.gethostname()}:{os.getpid()}")
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        lane = Lane(lambda: connect_writer(url), world, name, serving=serving)
         database = Database(url, read_deadline)
         store: PostgresStore | None = None
         try:
             await asyncio.get_running_loop().run_in_executor(None, upgrade, url)
             await lane.open()
-            store = cls(database, lane, world, serving=serving)
-            await store.upkeep.start()
+            store = cls(database, lane, world)
+            store.upkeep.start()
             await store._load(world)
             return store
         except BaseException as e:
@@ -123,8 +126,6 @@ class PostgresStore:
                 store.upkeep.stop()
             lane.abandon()
             await database.close()
-            if isinstance(e, DatabaseInUse):
-                raise
             if isinstance(e, (DBAPIError, Refused, *UNUSABLE)):
                 reason = getattr(e, "orig", None) or e
                 raise OSError(f"the PostgreSQL database cannot be used: {reason}") from e
