@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 from tailwire.server.fanout.order import Order
@@ -39,7 +39,6 @@ LONGEST_RETRY_SECONDS = 1.0
 UNHEARD_SECONDS = 1800.0  # well below the hour for which changes are kept
 MAX_HELD = 10_000
 HELD_SECONDS = 1.0
-_TOKEN_KINDS = ("token", "tokens", "user")
 
 Item = tuple[str, Publication] | LoggedMessage | LoggedChange
 
@@ -50,11 +49,8 @@ class Sockets(Protocol):
     def in_group(self, uid: str, guid: str) -> bool:
         """Return whether a user has a socket that receives a group."""
 
-    def tokens_of(self, uid: str) -> set[str]:
-        """Return the fingerprints of the tokens of a user's sockets."""
-
-    def user_with(self, token: str) -> str:
-        """Return the user who has a socket with a token; "" for nobody."""
+    def leave_group(self, guid: str) -> None:
+        """Unsubscribe all sockets from a group that was removed."""
 
 
 class MessageLog:
@@ -63,8 +59,7 @@ class MessageLog:
     Args:
         remote: reaches the other processes.
         reader: reads the log from the store.
-        feed: is told of all changes.
-        frame: makes the publication of a message that was read from the store.
+        feed: is told of the changes of other processes; the store tells it of those of this one.
     """
 
     def __init__(
@@ -86,7 +81,9 @@ class MessageLog:
         self._listener: Listener = _no_listener
         self._frame: Callable[[LoggedMessage], FramePublication] = _no_frame
         self._sockets: Sockets | None = None
-        self._batch: list[tuple[str, Publication]] = []  # of the commit that is being published, for the others
+        # Of the commit that is being published, for the others.
+        self._batch: list[tuple[str, Publication]] = []
+        self._changes: tuple[Change, ...] = ()
         self._publishing = False
         self._recorded = 0  # the highest id that others have recorded
         self._read_now = False
@@ -110,7 +107,11 @@ class MessageLog:
             Refused: the store does not answer.
         """
         await self._remote.start(self)
-        look = await self._reader.look()
+        try:
+            look = await self._reader.look()
+        except BaseException:
+            await self._remote.close()
+            raise
         self._order = Order(look.highest)
         self._looked(look, self._loop.time())
         self._looking = self._loop.create_task(self._look_again(), name="tailwire log")
@@ -167,7 +168,6 @@ class MessageLog:
     def committed(self, batch: Batch) -> None:
         """Take notice of a commit, before those who wait for it go on."""
         self._settle()
-        self._feed.tell(batch.changes)
         self._publishing = True
         self._order.begin(batch)
         self._changes = batch.changes
@@ -222,9 +222,7 @@ class MessageLog:
             return user_subject(key.partition("/")[2]) in self._subjects
         if kind == "group":
             return group_subject(key) in self._subjects
-        if kind == "token":
-            return self._sockets is not None and bool(self._sockets.user_with(key))
-        return kind in _TOKEN_KINDS and user_subject(key) in self._subjects
+        return False
 
     def connection_changed(self) -> None:
         """Take notice that the connection to the broker was lost, or made again."""
@@ -316,13 +314,12 @@ class MessageLog:
                 page = await self._reader.read(self._order.end, goal)
                 if self._subscribe_early(page):
                     continue
-                revoked = await self._revoked(page)
             except (Refused, OSError) as e:
                 log.debug("the log is read later: %s", e)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_RETRY_SECONDS)
                 continue
-            self._take(page, revoked)
+            self._take(page)
             await asyncio.sleep(0)  # others have their turn between pages
         self._reading = None
         self._read_now = False
@@ -354,20 +351,7 @@ class MessageLog:
             self._order.doubt(self._order.end + 1)
         return bool(wanted)
 
-    async def _revoked(self, page: LogPage) -> list[tuple[str, str]]:
-        # The users and tokens of sockets whose tokens may have been revoked, and are not valid any more.
-        sockets, found = self._sockets, {}
-        if sockets is None:
-            return []
-        for kind, key in dict.fromkeys((entry.change.kind, entry.change.key) for entry in page.changes):
-            if kind == "token" and (uid := sockets.user_with(key)):
-                found[key] = uid
-            elif kind in _TOKEN_KINDS:
-                found |= dict.fromkeys(sockets.tokens_of(key), key)
-        valid = await self._reader.valid_tokens(found) if found else set()
-        return [(uid, token) for token, uid in found.items() if token not in valid]
-
-    def _take(self, page: LogPage, revoked: Sequence[tuple[str, str]]) -> None:
+    def _take(self, page: LogPage) -> None:
         self._metrics.log_entries_read += len(page.messages) + len(page.changes)
         self._feed.tell([entry.change for entry in page.changes])
         items: defaultdict[int, list[Item]] = defaultdict(list)
@@ -381,8 +365,6 @@ class MessageLog:
                 items[change.change.id].append(change)
         for item in self._order.fill(page.up_to, items):
             self._deliver_item(item)
-        for uid, token in revoked:
-            self._deliver(user_subject(uid), TokenRevoked(token))
         for subject in self._early - self._subjects:
             self._remote.unsubscribe(subject)
         self._early.clear()
@@ -423,7 +405,7 @@ class MessageLog:
             guid, _, uid = key.partition("/")
             self._deliver(user_subject(uid), MembershipChange(guid, entry.holds))
         elif kind == "group" and not entry.holds and self._sockets is not None:
-            self._deliver(group_subject(key), MembershipChange(key, joined=False))
+            self._sockets.leave_group(key)
 
     # Frames without an id keep their place behind messages.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -17,11 +17,13 @@ class LoggedMessage:
     Attributes:
         before: the id of the message before it in its conversation; 0 if there is none.
         quoted: the message that it quotes, if that is still there.
+        told: the user who joined or left the group with it, who receives it too; "" for nobody.
     """
 
     row: MessageRow
     before: int = 0
     quoted: MessageRow | None = None
+    told: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,6 @@ class LogReader(Protocol):
 
     async def read(self, after: int, up_to: int) -> LogPage:
         """Return the beginning of the log behind an id, up to an id that is known to be committed."""
-
-    async def valid_tokens(self, tokens: Collection[str]) -> set[str]:
-        """Return those of the fingerprints of auth tokens that are valid."""
 
 
 class Batch(NamedTuple):
