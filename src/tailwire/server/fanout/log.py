@@ -86,6 +86,7 @@ class MessageLog:
         self._changes: tuple[Change, ...] = ()
         self._publishing = False
         self._recorded = 0  # the highest id that others have recorded
+        self._doubts = 0
         self._read_now = False
         self._gap_since = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -229,7 +230,7 @@ class MessageLog:
         self._metrics.broker_connected = int(self._remote.connected)
         self._read_now = True
         if self._remote.carries_messages:
-            self._order.doubt(self._order.end + 1)
+            self._doubt()
         self._look_soon()
         self._advance()
 
@@ -326,11 +327,18 @@ class MessageLog:
         self._gap_since = 0.0
         self._after_passing()
 
+    def _doubt(self) -> None:
+        # From here on records may come without their messages, because subscriptions are not in effect yet.
+        self._doubts += 1
+        self._order.doubt(self._order.end + 1)
+
     async def _believe(self) -> None:
         # Publications count from the confirmation of their subscription; what was stored until then is read.
+        doubts = self._doubts
         await self._remote.confirmed()
         self._order.see((await self._reader.look()).highest)
-        self._order.believe()
+        if doubts == self._doubts:  # else the connection has changed again meanwhile
+            self._order.believe()
 
     def _subscribe_early(self, page: LogPage) -> bool:
         # Before users of this process join groups, it subscribes to them, so that nothing is missed from then on.
@@ -348,7 +356,7 @@ class MessageLog:
             self._remote.subscribe(subject)
         self._early |= wanted
         if wanted:
-            self._order.doubt(self._order.end + 1)
+            self._doubt()
         return bool(wanted)
 
     def _take(self, page: LogPage) -> None:
