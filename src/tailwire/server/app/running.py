@@ -45,6 +45,7 @@ from tailwire.server.gateway.admission import Admission
 from tailwire.server.gateway.authentication import Authenticator
 from tailwire.server.gateway.gateway import Gateway
 from tailwire.server.gateway.protocol import SocketProtocol
+from tailwire.server.gateway.revocation import Revocation
 from tailwire.server.limits.allowed_hosts import AllowedHosts
 from tailwire.server.limits.forwarded import TrustedProxies
 from tailwire.server.limits.guess_limiter import GuessLimiter
@@ -95,6 +96,7 @@ class Parts:
     overload: Overload
     observers: Observers
     internal_api: Api
+    revocation: Revocation
 
 
 async def assemble(settings: Settings, world: World) -> Parts:
@@ -143,12 +145,15 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
         loop, settings, hub, actions.sessions, actions.ephemeral, actions.receipts, metrics, admission, overload,
         authenticator, observers.access,
     )  # fmt: skip
+    revocation = Revocation(store, hub)
     api, internal_api = _apis(settings, actions, observers, overload, guesses, store, hosts)
     http = HttpConnections(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
     webhooks.wake()
     actions.uploads.sweep()
     actions.cleanup.wake()
-    return Parts(store, api, http, gateway, actions, webhooks, keys, metrics, overload, observers, internal_api)
+    return Parts(
+        store, api, http, gateway, actions, webhooks, keys, metrics, overload, observers, internal_api, revocation
+    )
 
 
 def _webhooks(settings: Settings, store: AnyStore, world: World, metrics: Metrics, sealer: Sealer) -> WebhookSender:
@@ -279,6 +284,7 @@ async def running(
         listening.close()
         if internal is not None:
             await internal.stop()
+        await parts.revocation.close()
         await finish(parts.gateway, parts.webhooks, parts.actions.cleanup, parts.actions.passwords, parts.store)
         parts.actions.uploads.close()
 

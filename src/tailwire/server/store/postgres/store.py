@@ -24,6 +24,7 @@ from tailwire.server.store.postgres.deliveries import Deliveries
 from tailwire.server.store.postgres.drafts import Entry
 from tailwire.server.store.postgres.files import Files
 from tailwire.server.store.postgres.groups import Groups
+from tailwire.server.store.postgres.keys import Keys
 from tailwire.server.store.postgres.lane import Lane
 from tailwire.server.store.postgres.measures import Measures
 from tailwire.server.store.postgres.members import Members
@@ -42,7 +43,6 @@ from tailwire.server.store.postgres.upkeep import Upkeep
 from tailwire.server.store.postgres.users import Users
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work
-from tailwire.server.store.sql.keys import Keys
 
 _IDENTITY = "SELECT app_id, store_name FROM app"
 
@@ -69,7 +69,7 @@ class PostgresStore:
         self.processes = Processes(database, lane, lambda: world.milliseconds() / 1000)
         self.upkeep = Upkeep(database, self.processes)
         database.accompaniment = Accompaniment(world)
-        work = Work(database, lane, world, database.accompaniment)
+        work = Work(database, lane, world, database.accompaniment, self.feed)
         self.audit = Audit(work)
         self.upkeep.on_cleanup(self.audit.clean)
         self.measures = Measures(database, lane)
@@ -79,7 +79,7 @@ class PostgresStore:
         self.index = SearchIndex(database, world)
         self.deliveries = Deliveries(work)
         self.webhooks = Webhooks(work, self.deliveries)
-        self.keys = Keys(database)
+        self.keys = Keys(work)
         self.tokens = Tokens(work)
         self.users = Users(work, self.chores)
         self.roles = Roles(work)
@@ -95,6 +95,7 @@ class PostgresStore:
         self.removal = Removal(work, self.standings, self.chores, self.webhooks)
         self._app_id = self._name = ""
         self._created = False
+        lane.on_new_identity(lambda: self.feed.tell(None))
 
     @classmethod
     async def open(
@@ -180,6 +181,7 @@ class PostgresStore:
     async def close(self) -> None:
         """Finish the writes that were submitted, and close the connections."""
         self.index.stop()
+        self.webhooks.stop()
         await self.upkeep.close()
         await self.lane.close()
         await self.database.close()
@@ -187,6 +189,7 @@ class PostgresStore:
     def abandon(self) -> None:
         """Close the connections at once, as the end of the process would."""
         self.index.stop()
+        self.webhooks.stop()
         self.upkeep.stop()
         self.lane.abandon()
         self.database.abandon()
