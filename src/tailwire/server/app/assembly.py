@@ -68,6 +68,7 @@ class Actions:
     uploads: FolderUploads
     cleanup: Cleanup
     passwords: Passwords
+    delivery: Delivery
 
 
 def fixed_base(settings: Settings) -> str:
@@ -144,6 +145,7 @@ async def build(
         uploads=uploads,
         cleanup=cleanup,
         passwords=passwords,
+        delivery=services.delivery,
     )  # fmt: skip
 
 

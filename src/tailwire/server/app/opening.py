@@ -47,7 +47,7 @@ async def open_store(settings: Settings, world: World, *, serving: bool = False)
     _check_packages()
     from tailwire.server.store.postgres.store import PostgresStore
 
-    return await PostgresStore.open(_postgres_url(settings), world, settings.read_deadline, serving=serving)
+    return await PostgresStore.open(postgres_url(settings), world, settings.read_deadline, serving=serving)
 
 
 def starting_alone(settings: Settings) -> AbstractAsyncContextManager[None]:
@@ -63,7 +63,7 @@ def starting_alone(settings: Settings) -> AbstractAsyncContextManager[None]:
     _check_packages()
     from tailwire.server.store.postgres import starting
 
-    return starting.starting_alone(_postgres_url(settings))
+    return starting.starting_alone(postgres_url(settings))
 
 
 async def agree_on_keys(settings: Settings, store: AnyStore, world: World) -> None:
@@ -82,7 +82,8 @@ async def agree_on_keys(settings: Settings, store: AnyStore, world: World) -> No
     await store.processes.agree_on(await asyncio.get_running_loop().run_in_executor(None, hashed))
 
 
-def _postgres_url(settings: Settings) -> str:
+def postgres_url(settings: Settings) -> str:
+    """Return the URL of the PostgreSQL database."""
     return settings.database.replace("postgres://", "postgresql://", 1)
 
 

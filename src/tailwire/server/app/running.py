@@ -24,6 +24,7 @@ from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app.accept_loop import AcceptLoop
 from tailwire.server.app.assembly import Actions, build, fixed_base, webhook_targets
+from tailwire.server.app.brokers import make_broker, start_broker
 from tailwire.server.app.checks import bind, check_certificate, check_folder
 from tailwire.server.app.housekeeping import Housekeeping
 from tailwire.server.app.http_server import HttpServer
@@ -37,9 +38,9 @@ from tailwire.server.app.sealing_key import sealing_key
 from tailwire.server.auth.certificate import self_signed
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.auth.secrets import fingerprint
-from tailwire.server.broker.memory import MemoryBroker
 from tailwire.server.config import Settings, offered
 from tailwire.server.fanout.hub import Hub
+from tailwire.server.fanout.log import MessageLog
 from tailwire.server.fanout.overload import Overload
 from tailwire.server.gateway.admission import Admission
 from tailwire.server.gateway.authentication import Authenticator
@@ -97,6 +98,7 @@ class Parts:
     observers: Observers
     internal_api: Api
     revocation: Revocation
+    message_log: MessageLog | None
 
 
 async def assemble(settings: Settings, world: World) -> Parts:
@@ -119,7 +121,8 @@ async def assemble(settings: Settings, world: World) -> Parts:
 async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Keys) -> Parts:
     loop = asyncio.get_running_loop()
     metrics = Metrics()
-    hub = Hub(MemoryBroker(), metrics, loop.call_soon, slow_close=settings.slow_close)
+    broker = make_broker(settings, store, metrics)
+    hub = Hub(broker, metrics, loop.call_soon, slow_close=settings.slow_close)
     sealer = Sealer(await loop.run_in_executor(None, sealing_key, settings.data))
     webhooks = _webhooks(settings, store, world, metrics, sealer)
     store.webhooks.on_queued(webhooks.wake)
@@ -151,8 +154,10 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     webhooks.wake()
     actions.uploads.sweep()
     actions.cleanup.wake()
+    message_log = await start_broker(broker, store, hub, actions.delivery)
     return Parts(
-        store, api, http, gateway, actions, webhooks, keys, metrics, overload, observers, internal_api, revocation
+        store, api, http, gateway, actions, webhooks, keys, metrics, overload, observers, internal_api, revocation,
+        message_log,
     )
 
 
@@ -285,7 +290,14 @@ async def running(
         if internal is not None:
             await internal.stop()
         await parts.revocation.close()
-        await finish(parts.gateway, parts.webhooks, parts.actions.cleanup, parts.actions.passwords, parts.store)
+        await finish(
+            parts.gateway,
+            parts.webhooks,
+            parts.actions.cleanup,
+            parts.actions.passwords,
+            parts.store,
+            parts.message_log,
+        )
         parts.actions.uploads.close()
 
 

@@ -181,6 +181,17 @@ class Hub:
         start = len(user_subject(""))
         return [subject[start:] for subject in self._by_subject if subject.startswith(user_subject(""))]
 
+    def in_group(self, uid: str, guid: str) -> bool:
+        """Return whether a user has a socket that receives a group."""
+        return any(guid in socket.groups for socket in self._by_subject.get(user_subject(uid), ()))
+
+    def leave_group(self, guid: str) -> None:
+        """Unsubscribe all sockets from a group that was removed."""
+        self.flush()
+        for socket in list(self._by_subject.get(group_subject(guid), ())):
+            socket.groups.discard(guid)
+            self._leave(socket, group_subject(guid))
+
     def online_users(self) -> list[str]:
         """Return the users who have a socket in this process, or had one within the grace period."""
         return [*self.users_with_sockets(), *self._lingering]

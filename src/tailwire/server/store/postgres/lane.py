@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tailwire.server.ports.changes import Change
+from tailwire.server.ports.log import Batch, BatchObserver
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.store.postgres.connecting import UNUSABLE, Connection
@@ -78,6 +80,8 @@ class Lane:
         process: this process's id in the database; another one after others have declared it dead.
         keys: a hash of the keys that all servers share; "" if it is not known yet.
         timed: called with the seconds until each batch was answered.
+        observer: learns of each batch, before and after those who wait for it go on; None for nobody.
+        backend: the id of the database's process that carries out the batches; 0 while there is none.
     """
 
     def __init__(
@@ -98,6 +102,8 @@ class Lane:
         self.keys = ""
         self.errors = WriteErrors()
         self.timed: Callable[[float], None] = lambda seconds: None
+        self.observer: BatchObserver | None = None
+        self.backend = 0
 
     async def open(self) -> None:
         """Connect, and register this process.
@@ -160,7 +166,12 @@ class Lane:
         else:
             self.errors.worked()
             self.timed(time.perf_counter() - began)
+            if self.observer is None or row["last"] < row["first"]:
+                _answer(batch, row)
+                return
+            self.observer.committed(_described(batch, row))
             _answer(batch, row)
+            self.observer.answered()
 
     async def _call(self, entries: list[Entry]) -> Any:
         # Returns the row of the function, once it is known what has become of the batch.
@@ -191,6 +202,7 @@ class Lane:
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
             self._connection = await self._connect()
+            self.backend = self._connection.get_server_pid()
         return self._connection
 
     def _throw_away(self) -> None:
@@ -239,6 +251,24 @@ class Lane:
 def _fail(future: asyncio.Future[Any], error: Exception) -> None:
     if not future.cancelled():
         future.set_exception(error)
+
+
+def _described(batch: list[_Pending], row: Any) -> Batch:
+    # The changes of units that were carried out have the ids behind those of the drafts, in their order.
+    ids, answers = row["ids"], iter(msgspec.json.decode(row["answers"]) if row["answers"] else ())
+    next_id, position = row["first"] + len(ids), 0
+    changes: list[Change] = []
+    for entry, _ in batch:
+        position += entry.draft is not None
+        unit = entry.unit
+        if unit is None or next(answers).get("ended", 0) is not None:
+            continue
+        changes += [Change(ids[position - 1], kind, key) for kind, key in unit.with_message]
+        for kind, key in unit.changes:
+            changes.append(Change(next_id, kind, key))
+            next_id += 1
+    new = [number for number in ids if number > 0]
+    return Batch(row["first"], row["last"], new, tuple(sorted(changes)))
 
 
 def _answer(batch: list[_Pending], row: Any) -> None:

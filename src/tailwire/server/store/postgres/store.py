@@ -26,6 +26,7 @@ from tailwire.server.store.postgres.files import Files
 from tailwire.server.store.postgres.groups import Groups
 from tailwire.server.store.postgres.keys import Keys
 from tailwire.server.store.postgres.lane import Lane
+from tailwire.server.store.postgres.log import Log
 from tailwire.server.store.postgres.measures import Measures
 from tailwire.server.store.postgres.members import Members
 from tailwire.server.store.postgres.messages import Messages
@@ -57,6 +58,7 @@ class PostgresStore:
         processes: the lease of this process, and what it sees of the others.
         upkeep: renews the lease of this process, and removes what is old.
         feed: tells everything that keeps something in memory what has changed.
+        log: reads stored messages and changes in their order.
         lock: None; several servers may use the database.
     """
 
@@ -86,6 +88,7 @@ class PostgresStore:
         self.blocks = Blocks(work, self.webhooks)
         self.friends = Friends(work)
         self.messages = Messages(work, self.standings, self.index, self.chores, self.webhooks)
+        self.log = Log(database, self.messages)
         self.groups = Groups(work, self.standings, self.chores, self.webhooks)
         self.members = Members(work, self.standings, self.webhooks)
         self.reactions = Reactions(work, self.standings, self.webhooks)
