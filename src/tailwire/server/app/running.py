@@ -156,7 +156,18 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     actions.cleanup.wake()
     message_log = await start_broker(broker, store, hub, actions.delivery)
     return Parts(
-        store, api, http, gateway, actions, webhooks, keys, metrics, overload, observers, internal_api, revocation,
+        store,
+        api,
+        http,
+        gateway,
+        actions,
+        webhooks,
+        keys,
+        metrics,
+        overload,
+        observers,
+        internal_api,
+        revocation,
         message_log,
     )
 
