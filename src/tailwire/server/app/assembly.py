@@ -29,12 +29,14 @@ from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.users import Users
 from tailwire.server.actions.webhooks import WebhookAdministration
 from tailwire.server.app.opening import AnyStore
+from tailwire.server.app.several import AnyPresence
 from tailwire.server.auth.passwords import Passwords
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.auth.secrets import signing_key
 from tailwire.server.config import Settings
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Overload
+from tailwire.server.fanout.presence import AlonePresence
 from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.limits.rates import per_minute
 from tailwire.server.limits.targets import LOOPBACK, Targets
@@ -92,12 +94,12 @@ def webhook_targets(settings: Settings) -> Targets:
 
 async def build(
     settings: Settings, store: AnyStore, hub: Hub, world: World, metrics: Metrics, overload: Overload,
-    sealer: Sealer, tell_webhooks: Callable[[], None],
+    sealer: Sealer, tell_webhooks: Callable[[], None], presence: AnyPresence,
 ) -> Actions:  # fmt: skip
     """Create all actions on a store, with the limits of the settings."""
     s, loop = settings, asyncio.get_running_loop()
     lengths, secret = _lengths(s), signing_key(Path(s.data), world)
-    directory = Directory(store, hub.is_online, hub.online_users)
+    directory = Directory(store, _is_online(hub, presence), lambda: {*hub.online_users(), *presence.elsewhere()})
     services = Services(
         store=store,
         directory=directory,
@@ -139,7 +141,8 @@ async def build(
         webhooks=WebhookAdministration(store, world, lengths, webhook_targets(s), sealer, tell_webhooks),
         files=files,
         ephemeral=Ephemeral(
-            services, roles, overload, s.max_typing_members, lambda: hub.users_online <= s.max_presence_users
+            services, roles, overload, s.max_typing_members,
+            lambda: hub.users_online + len(presence.elsewhere()) <= s.max_presence_users, presence,
         ),
         renderer=renderer,
         uploads=uploads,
@@ -147,6 +150,12 @@ async def build(
         passwords=passwords,
         delivery=services.delivery,
     )  # fmt: skip
+
+
+def _is_online(hub: Hub, presence: AnyPresence) -> Callable[[str], bool]:
+    if isinstance(presence, AlonePresence):
+        return hub.is_online
+    return lambda uid: hub.is_online(uid) or presence.is_elsewhere(uid)
 
 
 def _lengths(s: Settings) -> Lengths:

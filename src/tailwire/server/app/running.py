@@ -35,6 +35,7 @@ from tailwire.server.app.opening import AnyStore, agree_on_keys, open_store, sta
 from tailwire.server.app.process import max_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
 from tailwire.server.app.reloading import Reloader
 from tailwire.server.app.sealing_key import sealing_key
+from tailwire.server.app.several import Several, make_presence
 from tailwire.server.auth.certificate import self_signed
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.auth.secrets import fingerprint
@@ -98,6 +99,7 @@ class Parts:
     observers: Observers
     internal_api: Api
     revocation: Revocation
+    several: Several
     message_log: MessageLog | None
 
 
@@ -130,7 +132,8 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     overload = Overload(
         metrics, loop.time, world.chance, lag=settings.overload_lag, most_sends=settings.most_sends_under_way
     )
-    actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake)
+    presence = make_presence(store, hub)
+    actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake, presence)
     await actions.webhooks.seal_plain_passwords()
     metrics.users_online = lambda: hub.users_online
     observers = observe(settings, store, metrics, actions.uploads.free, loop.time)
@@ -155,21 +158,12 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     actions.uploads.sweep()
     actions.cleanup.wake()
     message_log = await start_broker(broker, store, hub, actions.delivery)
+    several = Several(settings, store, presence, actions.ephemeral)
+    await several.start()
     return Parts(
-        store,
-        api,
-        http,
-        gateway,
-        actions,
-        webhooks,
-        keys,
-        metrics,
-        overload,
-        observers,
-        internal_api,
-        revocation,
-        message_log,
-    )
+        store, api, http, gateway, actions, webhooks, keys, metrics, overload, observers, internal_api, revocation,
+        several, message_log,
+    )  # fmt: skip
 
 
 def _webhooks(settings: Settings, store: AnyStore, world: World, metrics: Metrics, sealer: Sealer) -> WebhookSender:
@@ -301,14 +295,10 @@ async def running(
         if internal is not None:
             await internal.stop()
         await parts.revocation.close()
-        await finish(
-            parts.gateway,
-            parts.webhooks,
-            parts.actions.cleanup,
-            parts.actions.passwords,
-            parts.store,
-            parts.message_log,
-        )
+        await parts.gateway.close()
+        await parts.several.close()
+        a, store = parts.actions, parts.store
+        await finish(parts.gateway, parts.webhooks, a.cleanup, a.passwords, store, parts.message_log)
         parts.actions.uploads.close()
 
 

@@ -12,6 +12,7 @@ from tailwire.server.ports.broker import (
     FramePublication,
     MembershipChange,
     PresenceAudience,
+    PresenceDelta,
     Publication,
     TokenRevoked,
     group_subject,
@@ -71,6 +72,11 @@ class Hub:
         broker: the hub subscribes there to the subjects of its sockets.
         schedule: calls a function at the end of this turn of the event loop (`loop.call_soon`).
         slow_close: buffered bytes above which a slow socket is closed, so that its client reconnects and catches up.
+
+    Attributes:
+        users_online: the number of users who are online at this process.
+        away: those of them whose apps are all in the background.
+        on_presence_delta: called with what processes publish of their users.
     """
 
     def __init__(
@@ -87,6 +93,8 @@ class Hub:
         self._slow_close = slow_close
         self._by_subject: dict[str, dict[Subscriber, None]] = {}
         self.users_online = 0
+        self.away: set[str] = set()
+        self.on_presence_delta: Callable[[PresenceDelta], None] = lambda delta: None
         self._pending: list[tuple[str, list[_EncodedFrame]]] = []
         self._choosing: set[str] = set()  # subjects with a pending frame that not every socket receives
         self._encoded: _EncodedFrame | None = None
@@ -98,6 +106,7 @@ class Hub:
             FramePublication: self._queue_frame,
             MembershipChange: self._change_membership,
             TokenRevoked: self._close_revoked,
+            PresenceDelta: lambda _, delta: self.on_presence_delta(delta),
         }
         broker.listen(self._receive)
 

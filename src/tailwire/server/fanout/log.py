@@ -18,6 +18,7 @@ from tailwire.server.ports.broker import (
     FramePublication,
     Listener,
     MembershipChange,
+    PresenceDelta,
     Publication,
     Record,
     RemoteBroker,
@@ -150,7 +151,7 @@ class MessageLog:
 
     def publish(self, subject: str, publication: Publication) -> None:
         """Deliver a publication of this process to its sockets and to the other processes."""
-        number = 0 if isinstance(publication, TokenRevoked) else publication.id
+        number = 0 if isinstance(publication, TokenRevoked | PresenceDelta) else publication.id
         if number:
             if self._remote.carries_messages and self._publishing and isinstance(publication, FramePublication):
                 self._batch.append((subject, publication))

@@ -30,6 +30,7 @@ from tailwire.server.store.postgres.log import Log
 from tailwire.server.store.postgres.measures import Measures
 from tailwire.server.store.postgres.members import Members
 from tailwire.server.store.postgres.messages import Messages
+from tailwire.server.store.postgres.presence import PresenceRows
 from tailwire.server.store.postgres.processes import Processes
 from tailwire.server.store.postgres.reactions import Reactions
 from tailwire.server.store.postgres.read_state import ReadState
@@ -56,6 +57,7 @@ class PostgresStore:
         lane: carries all writes that get ids or depend on what was read.
         index: the full-text index.
         processes: the lease of this process, and what it sees of the others.
+        presence: who is online at which process.
         upkeep: renews the lease of this process, and removes what is old.
         feed: tells everything that keeps something in memory what has changed.
         log: reads stored messages and changes in their order.
@@ -69,6 +71,7 @@ class PostgresStore:
         self.lane = lane
         self.feed = ChangeFeed()
         self.processes = Processes(database, lane, lambda: world.milliseconds() / 1000)
+        self.presence = PresenceRows(database, lane)
         self.upkeep = Upkeep(database, self.processes)
         database.accompaniment = Accompaniment(world)
         work = Work(database, lane, world, database.accompaniment, self.feed)

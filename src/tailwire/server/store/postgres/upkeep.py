@@ -29,6 +29,7 @@ class Upkeep:
         self._processes = processes
         self._pause = RENEW_SECONDS
         self._also: list[Callable[[], Awaitable[None]]] = []
+        self._on_renewed: list[Callable[[], Awaitable[None]]] = []
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -38,6 +39,10 @@ class Upkeep:
     def on_cleanup(self, call: Callable[[], Awaitable[None]]) -> None:
         """Call a function at each cleanup, to remove what else is old."""
         self._also.append(call)
+
+    def on_renewed(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Call a function after each renewal of the lease."""
+        self._on_renewed.append(call)
 
     async def _run(self) -> None:
         turn = 0
@@ -53,6 +58,8 @@ class Upkeep:
 
     async def _once(self, *, clean: bool) -> None:
         await self._processes.renew()
+        for call in self._on_renewed:
+            await call()
         if clean:
             await self.clean()
 
