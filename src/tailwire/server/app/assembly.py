@@ -29,7 +29,7 @@ from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.users import Users
 from tailwire.server.actions.webhooks import WebhookAdministration
 from tailwire.server.app.opening import AnyStore
-from tailwire.server.app.several import AnyPresence
+from tailwire.server.app.several import AnyPresence, Limit
 from tailwire.server.auth.passwords import Passwords
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.auth.secrets import signing_key
@@ -70,6 +70,7 @@ class Actions:
     uploads: FolderUploads
     cleanup: Cleanup
     passwords: Passwords
+    shared_limits: tuple[Limit, ...]
     delivery: Delivery
 
 
@@ -117,8 +118,9 @@ async def build(
         metrics.messages_stored += 1
 
     passwords = Passwords(world)
+    guesses, logins = GuessLimiter(s.wrong_passwords_per_minute, loop.time), per_minute(s.logins_per_minute, loop.time)
     members = Members(
-        services, roles, passwords, GuessLimiter(s.wrong_passwords_per_minute, loop.time),
+        services, roles, passwords, guesses,
         max_members=s.max_group_members, max_groups=s.max_groups_per_user,
     )  # fmt: skip
     return Actions(
@@ -133,7 +135,7 @@ async def build(
         users=Users(services, roles),
         relations=Relations(services, s.max_friends),
         sessions=Sessions(
-            services, per_minute(s.logins_per_minute, loop.time), pass_lifetime=s.jwt_lifetime,
+            services, logins, pass_lifetime=s.jwt_lifetime,
             token_lifetime=s.token_lifetime, max_tokens=s.max_tokens, secret=secret,
         ),
         keys=Keys(services),
@@ -148,6 +150,7 @@ async def build(
         uploads=uploads,
         cleanup=cleanup,
         passwords=passwords,
+        shared_limits=(logins, guesses),
         delivery=services.delivery,
     )  # fmt: skip
 

@@ -43,6 +43,7 @@ from tailwire.server.config import Settings, offered
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.log import MessageLog
 from tailwire.server.fanout.overload import Overload
+from tailwire.server.fanout.presence import AlonePresence
 from tailwire.server.gateway.admission import Admission
 from tailwire.server.gateway.authentication import Authenticator
 from tailwire.server.gateway.gateway import Gateway
@@ -72,6 +73,7 @@ from tailwire.server.rest.service import ServiceRoutes
 from tailwire.server.rest.sessions import SessionRoutes
 from tailwire.server.rest.users import RelationRoutes, UserRoutes
 from tailwire.server.shutdown import finish
+from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 from tailwire.server.webhooks.delivery_lane import RetryPolicy
@@ -99,7 +101,7 @@ class Parts:
     observers: Observers
     internal_api: Api
     revocation: Revocation
-    several: Several
+    several: Several | None
     message_log: MessageLog | None
 
 
@@ -152,14 +154,24 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
         authenticator, observers.access,
     )  # fmt: skip
     revocation = Revocation(store, hub)
-    api, internal_api = _apis(settings, actions, observers, overload, guesses, store, hosts)
+    rates = Rates(
+        sends=settings.sends_per_minute, others=settings.requests_per_minute, core=settings.core_per_minute,
+        standard=settings.standard_per_minute, clock=loop.time,
+    )  # fmt: skip
+    api, internal_api = _apis(settings, actions, observers, overload, guesses, store, hosts, rates)
     http = HttpConnections(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
-    webhooks.wake()
-    actions.uploads.sweep()
-    actions.cleanup.wake()
     message_log = await start_broker(broker, store, hub, actions.delivery)
-    several = Several(settings, store, presence, actions.ephemeral)
-    await several.start()
+    several = None
+    if isinstance(store, SqliteStore) or isinstance(presence, AlonePresence):
+        actions.uploads.sweep()
+    else:
+        limits = (*actions.shared_limits, rates, guesses)
+        several = Several(
+            settings, store, hub, presence, actions.ephemeral, webhooks, actions.cleanup, actions.uploads, limits
+        )
+        await several.start()
+    webhooks.wake()
+    actions.cleanup.wake()
     return Parts(
         store, api, http, gateway, actions, webhooks, keys, metrics, overload, observers, internal_api, revocation,
         several, message_log,
@@ -183,7 +195,7 @@ def _webhooks(settings: Settings, store: AnyStore, world: World, metrics: Metric
 
 def _apis(
     settings: Settings, a: Actions, observers: Observers, overload: Overload, guesses: GuessLimiter, store: AnyStore,
-    hosts: AllowedHosts,
+    hosts: AllowedHosts, rates: Rates,
 ) -> tuple[Api, Api]:  # fmt: skip
     # Returns the API of the clients, and that of `metrics_listen`.
     addresses = Addresses(
@@ -206,10 +218,6 @@ def _apis(
     service = ServiceRoutes(
         addresses, observers.metrics, observers.health, operations, __version__, for_metrics=settings.metrics,
         for_docs=settings.docs, metrics_elsewhere=bool(settings.metrics_listen), sizes=observers.sizes,
-    )  # fmt: skip
-    rates = Rates(
-        sends=settings.sends_per_minute, others=settings.requests_per_minute, core=settings.core_per_minute,
-        standard=settings.standard_per_minute, clock=asyncio.get_running_loop().time,
     )  # fmt: skip
     make = partial(
         Api, sessions=a.sessions, roles=a.roles, records=observers.records, overload=overload, guesses=guesses,
@@ -296,7 +304,8 @@ async def running(
             await internal.stop()
         await parts.revocation.close()
         await parts.gateway.close()
-        await parts.several.close()
+        if parts.several is not None:
+            await parts.several.close()
         a, store = parts.actions, parts.store
         await finish(parts.gateway, parts.webhooks, a.cleanup, a.passwords, store, parts.message_log)
         parts.actions.uploads.close()

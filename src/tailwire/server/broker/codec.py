@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from tailwire.server.ports.broker import (
+    DeliveriesQueued,
     FramePublication,
     PresenceAudience,
     PresenceDelta,
@@ -49,6 +50,11 @@ class _Presence(msgspec.Struct, array_like=True, tag="presence"):
     users: tuple[tuple[str, bool, bool], ...]
 
 
+class _Deliveries(msgspec.Struct, array_like=True, tag="deliveries"):
+    subject: str
+    webhooks: tuple[str, ...]
+
+
 class _Record(msgspec.Struct, array_like=True, tag="record"):
     first: int
     last: int
@@ -56,7 +62,7 @@ class _Record(msgspec.Struct, array_like=True, tag="record"):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Frame | _Token | _Presence | _Record).decode
+_decode = msgspec.msgpack.Decoder(_Frame | _Token | _Presence | _Deliveries | _Record).decode
 
 
 class UnknownNews(ValueError):
@@ -72,6 +78,7 @@ def _frame(subject: str, p: FramePublication) -> _Frame:
 _STRUCTS: dict[type[Publication], Callable[[str, Any], msgspec.Struct]] = {
     FramePublication: _frame,
     TokenRevoked: lambda subject, p: _Token(subject, p.token),
+    DeliveriesQueued: lambda subject, p: _Deliveries(subject, p.webhooks),
     PresenceDelta: lambda subject, p: _Presence(subject, p.process, p.version, p.users),
 }
 """What crosses. Changes of memberships do not: other processes read them from the log, in their place."""
@@ -109,6 +116,8 @@ def decode(data: bytes) -> Record | tuple[str, Publication]:
         return read.subject, TokenRevoked(read.token)
     if isinstance(read, _Presence):
         return read.subject, PresenceDelta(read.process, read.version, read.users)
+    if isinstance(read, _Deliveries):
+        return read.subject, DeliveriesQueued(read.webhooks)
     audience = PresenceAudience(*read.audience) if read.audience is not None else None
     return read.subject, FramePublication(
         read.payload, read.not_to, read.droppable, read.before, audience, read.feature, read.id

@@ -9,6 +9,7 @@ from tailwire.server.fanout.frames import text_frame, with_before
 from tailwire.server.ports.broker import (
     PRESENCE,
     Broker,
+    DeliveriesQueued,
     FramePublication,
     MembershipChange,
     PresenceAudience,
@@ -77,6 +78,7 @@ class Hub:
         users_online: the number of users who are online at this process.
         away: those of them whose apps are all in the background.
         on_presence_delta: called with what processes publish of their users.
+        on_deliveries: called when a process has queued deliveries for webhooks.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Hub:
         self.users_online = 0
         self.away: set[str] = set()
         self.on_presence_delta: Callable[[PresenceDelta], None] = lambda delta: None
+        self.on_deliveries: Callable[[DeliveriesQueued], None] = lambda queued: None
         self._pending: list[tuple[str, list[_EncodedFrame]]] = []
         self._choosing: set[str] = set()  # subjects with a pending frame that not every socket receives
         self._encoded: _EncodedFrame | None = None
@@ -106,6 +109,7 @@ class Hub:
             FramePublication: self._queue_frame,
             MembershipChange: self._change_membership,
             TokenRevoked: self._close_revoked,
+            DeliveriesQueued: lambda _, queued: self.on_deliveries(queued),
             PresenceDelta: lambda _, delta: self.on_presence_delta(delta),
         }
         broker.listen(self._receive)

@@ -94,7 +94,14 @@ class PresenceDelta:
     users: tuple[tuple[str, bool, bool], ...]
 
 
-Publication = FramePublication | MembershipChange | TokenRevoked | PresenceDelta
+@dataclass(frozen=True, slots=True)
+class DeliveriesQueued:
+    """Deliveries were queued for webhooks for which another server sends."""
+
+    webhooks: tuple[str, ...]
+
+
+Publication = FramePublication | MembershipChange | TokenRevoked | PresenceDelta | DeliveriesQueued
 """What crosses the broker. The hub has a handler for each of these types."""
 
 PRESENCE = "presence"
@@ -102,6 +109,9 @@ PRESENCE = "presence"
 
 PRESENCE_DELTAS = "presence.deltas"
 """The subject of what processes say of their users."""
+
+DELIVERIES = "deliveries"
+"""The subject of queued deliveries to webhooks."""
 
 
 def user_subject(uid: str) -> str:

@@ -26,6 +26,7 @@ from tailwire.server.store.postgres.files import Files
 from tailwire.server.store.postgres.groups import Groups
 from tailwire.server.store.postgres.keys import Keys
 from tailwire.server.store.postgres.lane import Lane
+from tailwire.server.store.postgres.leases import Leases
 from tailwire.server.store.postgres.log import Log
 from tailwire.server.store.postgres.measures import Measures
 from tailwire.server.store.postgres.members import Members
@@ -57,6 +58,7 @@ class PostgresStore:
         lane: carries all writes that get ids or depend on what was read.
         index: the full-text index.
         processes: the lease of this process, and what it sees of the others.
+        leases: what this process does for all.
         presence: who is online at which process.
         upkeep: renews the lease of this process, and removes what is old.
         feed: tells everything that keeps something in memory what has changed.
@@ -72,6 +74,7 @@ class PostgresStore:
         self.feed = ChangeFeed()
         self.processes = Processes(database, lane, lambda: world.milliseconds() / 1000)
         self.presence = PresenceRows(database, lane)
+        self.leases = Leases(database, lane)
         self.upkeep = Upkeep(database, self.processes)
         database.accompaniment = Accompaniment(world)
         work = Work(database, lane, world, database.accompaniment, self.feed)

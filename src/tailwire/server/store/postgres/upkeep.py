@@ -22,11 +22,16 @@ _FORGET_CHANGES = """DELETE FROM changes WHERE ctid IN
 
 
 class Upkeep:
-    """Runs until it is stopped."""
+    """Runs until it is stopped.
+
+    Attributes:
+        cleans: returns whether this process removes old records; of several servers, one does.
+    """
 
     def __init__(self, database: Database, processes: Processes) -> None:
         self._database = database
         self._processes = processes
+        self.cleans: Callable[[], bool] = lambda: True
         self._pause = RENEW_SECONDS
         self._also: list[Callable[[], Awaitable[None]]] = []
         self._on_renewed: list[Callable[[], Awaitable[None]]] = []
@@ -60,7 +65,7 @@ class Upkeep:
         await self._processes.renew()
         for call in self._on_renewed:
             await call()
-        if clean:
+        if clean and self.cleans():
             await self.clean()
 
     async def clean(self) -> None:
