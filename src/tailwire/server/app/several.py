@@ -72,6 +72,7 @@ class Several:
         self._tasks: set[asyncio.Task[None]] = set()
         self._queued: dict[str, None] = {}  # webhooks whose senders are notified soon
         self._turn = 0
+        self._servers = 1
 
     async def start(self) -> None:
         """Read the state of the other servers, and follow it.
@@ -135,7 +136,9 @@ class Several:
     # Other servers.
 
     def _divide(self, servers: int) -> None:
-        log.info("servers on this database: %d", servers)
+        if servers != self._servers:
+            log.info("servers on this database: %d", servers)
+        self._servers = servers
         for limit in self._limits:
             limit.divide(servers)
 

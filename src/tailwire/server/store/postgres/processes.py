@@ -67,18 +67,22 @@ class Processes:
         self._now = now
         self._ended: frozenset[int] = frozenset()  # as seen by the last renewal
         self._on_servers: list[Callable[[int], None]] = []
-        self._on_ended: Callable[[Ended], None] = lambda ended: None
+        self._on_ended: Callable[[Ended], None] | None = None
         self._clock_is_off = False
         self.servers = 1
         self.alive: frozenset[int] = frozenset()
         self.clock_offset = 0.0
 
     def on_servers(self, call: Callable[[int], None]) -> None:
-        """Call a function with the number of servers, whenever it has changed."""
+        """Call a function with the number of servers, now and whenever it has changed."""
         self._on_servers.append(call)
+        call(self.servers)
 
     def on_ended(self, call: Callable[[Ended], None]) -> None:
-        """Call a function with each process that this one has declared dead."""
+        """Declare processes dead whose leases have ended, and call a function with each of them.
+
+        A command, or a server that is not ready yet, declares none: nobody would report that users went offline.
+        """
         self._on_ended = call
 
     async def renew(self) -> None:
@@ -100,16 +104,16 @@ class Processes:
         # Only those that had ended at the last renewal too: after a time without the database all have ended, and
         # each must have had the time to renew its own.
         dead, self._ended = self._ended.intersection(ended), frozenset(ended)
-        if dead:
-            await self._take_over(dead)
+        if dead and self._on_ended is not None:
+            await self._take_over(dead, self._on_ended)
 
-    async def _take_over(self, dead: frozenset[int]) -> None:
+    async def _take_over(self, dead: frozenset[int], report: Callable[[Ended], None]) -> None:
         unit = Unit()
         unit.rows(_TAKE_OVER, ids=sorted(dead))
         for row in (await self._lane.submit(Entry(unit=unit))).results[0]:
             if row["serving"]:
                 log.warning("process %s is taken for dead: its lease was not renewed", row["name"])
-            self._on_ended(Ended(row["id"], row["until"], row["offline"]))
+            report(Ended(row["id"], row["until"], row["offline"]))
 
     def _check_clock(self, offset: float) -> None:
         self.clock_offset = offset
