@@ -15,9 +15,11 @@ from typing import Protocol
 
 from tailwire.server.fanout.order import Order
 from tailwire.server.ports.broker import (
+    DeliveriesQueued,
     FramePublication,
     Listener,
     MembershipChange,
+    PresenceDelta,
     Publication,
     Record,
     RemoteBroker,
@@ -151,7 +153,7 @@ class MessageLog:
 
     def publish(self, subject: str, publication: Publication) -> None:
         """Deliver a publication of this process to its sockets and to the other processes."""
-        number = 0 if isinstance(publication, TokenRevoked) else publication.id
+        number = 0 if isinstance(publication, TokenRevoked | PresenceDelta | DeliveriesQueued) else publication.id
         if number:
             if self._remote.carries_messages and self._publishing and isinstance(publication, FramePublication):
                 self._batch.append((subject, publication))

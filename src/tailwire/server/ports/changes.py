@@ -1,4 +1,4 @@
-"""Changes that processes are told about, because they keep in memory what has changed.
+"""Changes that processes are notified of, because they keep in memory what has changed.
 
 The store writes a change in the transaction that makes it, with an id from the same sequence as messages. A process
 learns of the changes of all processes, its own included, in the order of their ids, and before it writes a frame of a
@@ -13,12 +13,15 @@ from typing import NamedTuple
 TRUSTED_SECONDS = 3.0
 """How long what is kept in memory counts as true without news of the log."""
 
+SEEN = "seen"
+"""A user came or went. This kind is not in the log: processes learn of it with the user's presence."""
+
 
 class Change(NamedTuple):
     """Something that processes may keep in memory has changed.
 
     Attributes:
-        id: its place in the log.
+        id: its place in the log; 0 if it was made by this process, and is not in the log yet.
         kind: what has changed, such as `member` or `token`.
         key: which one, such as `GUID/UID` of a membership.
     """
@@ -36,7 +39,7 @@ class ChangeFeed:
     """Passes changes to everything that keeps something in memory.
 
     Attributes:
-        complete_at: the time, on the clock of the event loop, at which all changes of the log had been told.
+        complete_at: the time, on the clock of the event loop, at which all changes of the log had been passed on.
     """
 
     def __init__(self) -> None:

@@ -24,11 +24,14 @@ from tailwire.server.store.postgres.deliveries import Deliveries
 from tailwire.server.store.postgres.drafts import Entry
 from tailwire.server.store.postgres.files import Files
 from tailwire.server.store.postgres.groups import Groups
+from tailwire.server.store.postgres.keys import Keys
 from tailwire.server.store.postgres.lane import Lane
+from tailwire.server.store.postgres.leases import Leases
 from tailwire.server.store.postgres.log import Log
 from tailwire.server.store.postgres.measures import Measures
 from tailwire.server.store.postgres.members import Members
 from tailwire.server.store.postgres.messages import Messages
+from tailwire.server.store.postgres.presence import PresenceRows
 from tailwire.server.store.postgres.processes import Processes
 from tailwire.server.store.postgres.reactions import Reactions
 from tailwire.server.store.postgres.read_state import ReadState
@@ -43,7 +46,6 @@ from tailwire.server.store.postgres.upkeep import Upkeep
 from tailwire.server.store.postgres.users import Users
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work
-from tailwire.server.store.sql.keys import Keys
 
 _IDENTITY = "SELECT app_id, store_name FROM app"
 
@@ -56,6 +58,8 @@ class PostgresStore:
         lane: carries all writes that get ids or depend on what was read.
         index: the full-text index.
         processes: the lease of this process, and what it sees of the others.
+        leases: what this process does for all.
+        presence: who is online at which process.
         upkeep: renews the lease of this process, and removes what is old.
         feed: tells everything that keeps something in memory what has changed.
         log: reads stored messages and changes in their order.
@@ -69,9 +73,11 @@ class PostgresStore:
         self.lane = lane
         self.feed = ChangeFeed()
         self.processes = Processes(database, lane, lambda: world.milliseconds() / 1000)
+        self.presence = PresenceRows(database, lane)
+        self.leases = Leases(database, lane)
         self.upkeep = Upkeep(database, self.processes)
         database.accompaniment = Accompaniment(world)
-        work = Work(database, lane, world, database.accompaniment)
+        work = Work(database, lane, world, database.accompaniment, self.feed)
         self.audit = Audit(work)
         self.upkeep.on_cleanup(self.audit.clean)
         self.measures = Measures(database, lane)
@@ -81,7 +87,7 @@ class PostgresStore:
         self.index = SearchIndex(database, world)
         self.deliveries = Deliveries(work)
         self.webhooks = Webhooks(work, self.deliveries)
-        self.keys = Keys(database)
+        self.keys = Keys(work)
         self.tokens = Tokens(work)
         self.users = Users(work, self.chores)
         self.roles = Roles(work)
@@ -98,6 +104,7 @@ class PostgresStore:
         self.removal = Removal(work, self.standings, self.chores, self.webhooks)
         self._app_id = self._name = ""
         self._created = False
+        lane.on_new_identity(lambda: self.feed.tell(None))
 
     @classmethod
     async def open(
@@ -183,6 +190,7 @@ class PostgresStore:
     async def close(self) -> None:
         """Finish the writes that were submitted, and close the connections."""
         self.index.stop()
+        self.webhooks.stop()
         await self.upkeep.close()
         await self.lane.close()
         await self.database.close()
@@ -190,6 +198,7 @@ class PostgresStore:
     def abandon(self) -> None:
         """Close the connections at once, as the end of the process would."""
         self.index.stop()
+        self.webhooks.stop()
         self.upkeep.stop()
         self.lane.abandon()
         self.database.abandon()

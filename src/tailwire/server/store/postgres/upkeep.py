@@ -22,13 +22,19 @@ _FORGET_CHANGES = """DELETE FROM changes WHERE ctid IN
 
 
 class Upkeep:
-    """Runs until it is stopped."""
+    """Runs until it is stopped.
+
+    Attributes:
+        cleans: returns whether this process removes old records; of several servers, one does.
+    """
 
     def __init__(self, database: Database, processes: Processes) -> None:
         self._database = database
         self._processes = processes
+        self.cleans: Callable[[], bool] = lambda: True
         self._pause = RENEW_SECONDS
         self._also: list[Callable[[], Awaitable[None]]] = []
+        self._on_renewed: list[Callable[[], Awaitable[None]]] = []
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -38,6 +44,10 @@ class Upkeep:
     def on_cleanup(self, call: Callable[[], Awaitable[None]]) -> None:
         """Call a function at each cleanup, to remove what else is old."""
         self._also.append(call)
+
+    def on_renewed(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Call a function after each renewal of the lease."""
+        self._on_renewed.append(call)
 
     async def _run(self) -> None:
         turn = 0
@@ -53,7 +63,9 @@ class Upkeep:
 
     async def _once(self, *, clean: bool) -> None:
         await self._processes.renew()
-        if clean:
+        for call in self._on_renewed:
+            await call()
+        if clean and self.cleans():
             await self.clean()
 
     async def clean(self) -> None:
