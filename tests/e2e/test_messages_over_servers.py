@@ -110,7 +110,9 @@ async def test_each_socket_receives_each_message_once_and_in_the_order_of_the_id
     assert several.tracebacks == []
 
 
-async def test_what_is_not_stored_reaches_the_other_server(postgres_url: str, tmp_path: Path, broker: dict[str, str]):
+async def test_frames_that_are_not_stored_reach_the_other_server(
+    postgres_url: str, tmp_path: Path, broker: dict[str, str]
+):
     """Typing, transient messages, receipts, reactions and presence."""
     async with SeveralServers(tmp_path, postgres_url, settings=broker) as several, AsyncExitStack() as stack:
         two = Two(several, stack)
@@ -154,7 +156,7 @@ async def test_memberships_change_at_the_other_server_between_messages(
         assert socket.texts == ["during", "end"]
         actions = [f["body"]["data"]["action"] for f in socket.of_type("message") if "action" in f["body"]["data"]]
         assert actions == ["joined", "kicked"]
-        # Banned while they are not a member: they are told, and nothing else.
+        # Banned while they are not a member: they receive that, and nothing else.
         await ask(alice, "POST", "/groups/g/bannedusers/bob")
         await say(alice, "bob", "really the end")
         await socket.until(lambda: "really the end" in socket.texts)

@@ -365,14 +365,6 @@ def _check_broker(s: Settings) -> None:
         raise BadSetting("broker: use nats://HOST or tls://HOST, or leave it empty")
     if s.broker and not s.database.startswith(("postgresql://", "postgres://")):
         raise BadSetting("broker: only servers on a PostgreSQL database share it; set database, or leave broker empty")
-    for host in s.broker.partition("://")[2].rpartition("@")[2].split(",") if s.broker else ():
-        try:
-            place = urlsplit(f"//{host}")
-            good = bool(place.hostname) and not (place.path or place.query) and place.port != 0
-        except ValueError:
-            good = False
-        if not good:
-            raise BadSetting(f"broker: {host!r} is not HOST or HOST:PORT")
 
 
 def _check_edge(s: Settings) -> None:

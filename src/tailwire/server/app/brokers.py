@@ -36,11 +36,15 @@ def make_broker(settings: Settings, store: AnyStore, metrics: Metrics) -> Memory
 
 def _over_nats(settings: Settings, store: PostgresStore, metrics: Metrics) -> NatsBroker:
     try:
+        servers = addresses(settings.broker)
+    except ValueError as e:
+        raise OSError(f"broker: {e}") from e
+    try:
         context = ssl.create_default_context(cafile=settings.broker_ca or None)
     except (OSError, ssl.SSLError) as e:
         raise OSError(f"broker_ca: the file {settings.broker_ca} cannot be used: {e}") from e
     name = f"tailwire {socket.gethostname()}:{os.getpid()}"
-    return NatsBroker(addresses(settings.broker), context, store.app_id, name, __version__, metrics)
+    return NatsBroker(servers, context, store.app_id, name, __version__, metrics)
 
 
 def _over_the_database(settings: Settings, store: PostgresStore, metrics: Metrics) -> NotifyBroker:

@@ -53,6 +53,6 @@ def test_only_so_many_are_incomplete_at_a_time():
 
 
 @pytest.mark.parametrize("payload", ["", "x", "a:1:0/1", "a:1:x/1:eA==", "a:1:0/1:e", "a:1:2/2:eA==", "a:1:0/999:eA=="])
-def test_what_is_no_piece_is_refused(payload: str):
+def test_other_payloads_are_refused(payload: str):
     with pytest.raises(BadPiece):
         Pieces("other").take(payload)
