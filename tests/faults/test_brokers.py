@@ -222,12 +222,14 @@ async def test_the_database_restarts_and_sockets_stay(tmp_path: Path, nats: Nats
     try:
         server.start()
         settings = {"TAILWIRE_BROKER": nats.url}
-        async with SeveralServers(tmp_path, server.create_database(), settings=settings) as several:
-            async with Load(several.servers) as load:
-                for mode in ("fast", "immediate"):
-                    await load.until(60)
-                    await asyncio.to_thread(server.restart, mode)
+        async with (
+            SeveralServers(tmp_path, server.create_database(), settings=settings) as several,
+            Load(several.servers) as load,
+        ):
+            for mode in ("fast", "immediate"):
                 await load.until(60)
+                await asyncio.to_thread(server.restart, mode)
+            await load.until(60)
         assert several.tracebacks == []
     finally:
         server.close()
