@@ -123,7 +123,7 @@ async def test_a_server_that_was_taken_for_dead_stops_sending_for_a_webhook(post
         hook.hold.set()
         await until(lambda: hook.texts.count("2") >= 1)
         assert sorted(set(hook.texts)) == ["0", "1", "2"]
-        after = hook.texts[1:]  # what was under way at the paused one may come twice, nothing else
+        after = hook.texts[1:]  # what the paused one was sending may come twice, nothing else
         assert [text for text in after if text != "0"] == ["1", "2"]
         assert not paused.store.leases.holds(name)
 
@@ -199,7 +199,7 @@ async def client(server: ServerHere, uid: str, auth_key: str, **settings: Any) -
         await actor.chat.aclose()
 
 
-async def test_who_is_online_is_told_again_after_the_table_was_emptied(postgres_url: str, tmp_path: Path):
+async def test_the_table_of_presence_is_filled_again_after_it_was_emptied(postgres_url: str, tmp_path: Path):
     """As by a crash of the database. Nobody hears that anybody came or went."""
     async with Together(tmp_path, postgres_url) as together:
         one, other = await together.add(), await together.add()
