@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,26 @@ from typing import Any
 import httpx2
 import pytest
 
+from servers.nats import NatsServer
 from servers.plain_sockets import PlainSocket
 from servers.several import SeveralServers
 from tailwire.testing.server import ServerProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+@pytest.fixture(params=["database", "nats"])
+def broker(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """The settings of each broker that connects servers."""
+    if request.param == "database":
+        yield {}
+        return
+    server = NatsServer()
+    server.start()
+    try:
+        yield {"TAILWIRE_BROKER": server.url}
+    finally:
+        server.kill()
 
 
 def backend(server: ServerProcess, uid: str) -> httpx2.AsyncClient:
@@ -62,9 +78,11 @@ class Two:
         return await self._stack.enter_async_context(backend(server, uid))
 
 
-async def test_each_socket_receives_each_message_once_and_in_the_order_of_the_ids(postgres_url: str, tmp_path: Path):
+async def test_each_socket_receives_each_message_once_and_in_the_order_of_the_ids(
+    postgres_url: str, tmp_path: Path, broker: dict[str, str]
+):
     """Forty senders at both servers at once, to a user who has a socket at each, and to a group."""
-    async with SeveralServers(tmp_path, postgres_url) as several, AsyncExitStack() as stack:
+    async with SeveralServers(tmp_path, postgres_url, settings=broker) as several, AsyncExitStack() as stack:
         two = Two(several, stack)
         sockets = [await two.socket(server, uid) for server in several.servers for uid in ("bob", "carol")]
         actors = [await two.act(server, "alice") for server in several.servers]
@@ -92,9 +110,11 @@ async def test_each_socket_receives_each_message_once_and_in_the_order_of_the_id
     assert several.tracebacks == []
 
 
-async def test_what_is_not_stored_reaches_the_other_server(postgres_url: str, tmp_path: Path):
+async def test_frames_that_are_not_stored_reach_the_other_server(
+    postgres_url: str, tmp_path: Path, broker: dict[str, str]
+):
     """Typing, transient messages, receipts, reactions and presence."""
-    async with SeveralServers(tmp_path, postgres_url) as several, AsyncExitStack() as stack:
+    async with SeveralServers(tmp_path, postgres_url, settings=broker) as several, AsyncExitStack() as stack:
         two = Two(several, stack)
         alice, bob = await two.socket(two.one, "alice"), await two.socket(two.other, "bob")
         to = {"receiver": "bob", "receiverType": "user"}
@@ -117,9 +137,11 @@ async def test_what_is_not_stored_reaches_the_other_server(postgres_url: str, tm
     assert several.tracebacks == []
 
 
-async def test_memberships_change_at_the_other_server_between_messages(postgres_url: str, tmp_path: Path):
+async def test_memberships_change_at_the_other_server_between_messages(
+    postgres_url: str, tmp_path: Path, broker: dict[str, str]
+):
     """A member hears what is sent to the group from their joining until they are put out, and what puts them out."""
-    async with SeveralServers(tmp_path, postgres_url) as several, AsyncExitStack() as stack:
+    async with SeveralServers(tmp_path, postgres_url, settings=broker) as several, AsyncExitStack() as stack:
         two = Two(several, stack)
         alice, bob = await two.act(two.one, "alice"), await two.act(two.one, "bob")
         socket = await two.socket(two.other, "bob")
@@ -134,7 +156,7 @@ async def test_memberships_change_at_the_other_server_between_messages(postgres_
         assert socket.texts == ["during", "end"]
         actions = [f["body"]["data"]["action"] for f in socket.of_type("message") if "action" in f["body"]["data"]]
         assert actions == ["joined", "kicked"]
-        # Banned while they are not a member: they are told, and nothing else.
+        # Banned while they are not a member: they receive that, and nothing else.
         await ask(alice, "POST", "/groups/g/bannedusers/bob")
         await say(alice, "bob", "really the end")
         await socket.until(lambda: "really the end" in socket.texts)
@@ -143,9 +165,9 @@ async def test_memberships_change_at_the_other_server_between_messages(postgres_
 
 
 async def test_the_owner_of_a_new_group_hears_it_everywhere_and_nobody_hears_a_removed_one(
-    postgres_url: str, tmp_path: Path
+    postgres_url: str, tmp_path: Path, broker: dict[str, str]
 ):
-    async with SeveralServers(tmp_path, postgres_url) as several, AsyncExitStack() as stack:
+    async with SeveralServers(tmp_path, postgres_url, settings=broker) as several, AsyncExitStack() as stack:
         two = Two(several, stack)
         alice = await two.act(two.one, "alice")
         bob = await two.act(two.one, "bob")

@@ -184,7 +184,7 @@ class RemoteBroker(Protocol):
     Attributes:
         carries_messages: whether publications of stored messages reach other processes. Otherwise these read each
             recorded message from the store.
-        alone: whether nobody else is there; it may be told later than it is so.
+        alone: whether nobody else is there; it may be known later than it is so.
     """
 
     carries_messages: bool

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tailwire.server.fanout.log import GAP_SECONDS, HELD_SECONDS
+from tailwire.server.fanout.held import HELD_SECONDS
+from tailwire.server.fanout.log import GAP_SECONDS
 from tailwire.server.fanout.order import MAX_WAITING, Order
 from tailwire.server.ports.broker import FramePublication, MembershipChange, TokenRevoked, group_subject, user_subject
 from tailwire.server.ports.log import Batch
@@ -81,7 +82,7 @@ async def play(plan, trouble, *, carries_messages: bool) -> LogStage:
 def test_each_message_once_and_in_order_whatever_happens_to_the_news(carries_messages, plan, trouble):
     s = virtual_run(play(plan, trouble, carries_messages=carries_messages))
     s.check()
-    # A change of another process is told before frames of higher ids.
+    # A change of another process is reported before frames of higher ids.
     own = set()
     first = 1
     for batch in plan:
