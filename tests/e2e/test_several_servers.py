@@ -15,6 +15,8 @@ import httpx2
 import pytest
 
 from harness import DISCONNECTED, Actor
+from servers.postgres import PostgresServer
+from servers.schema import prepare
 from servers.several import SeveralServers
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
 from tailwire.testing.server import ServerProcess
@@ -205,3 +207,34 @@ async def test_users_of_a_killed_server_go_offline_once_unless_they_come_back_el
                     assert actor.ears.all("offline") == ["alice"]
             assert alice.status is not None
     assert several.tracebacks == []
+
+
+async def test_without_the_database_what_is_in_memory_counts_for_three_seconds(tmp_path: Path):
+    """Then requests are refused with 503, because a token may have been taken back elsewhere meanwhile."""
+    postgres = PostgresServer()
+    try:
+        postgres.start()
+        async with SeveralServers(tmp_path, postgres.create_database(prepare), count=1) as several:
+            (server,) = several.servers
+            async with rest(server, server.api_key) as http:
+                token = (await http.post("/users/alice/auth_tokens", json={})).json()["data"]["authToken"]
+            headers = {"appid": server.app_id, "authtoken": token}
+            answers: list[tuple[float, int]] = []
+            async with httpx2.AsyncClient(base_url=f"{server.url}/v3", headers=headers, timeout=30) as http:
+                assert (await http.get("/me")).status_code == 200
+                await asyncio.to_thread(postgres.stop, "immediate")
+                stopped = time.monotonic()
+                async with asyncio.timeout(30):
+                    while not answers or answers[-1][1] == 200:
+                        asked = time.monotonic() - stopped
+                        answers.append((asked, (await http.get("/me")).status_code))
+                assert answers[-1][1] == 503
+                assert answers[0][1] == 200, "it is served from memory at first"
+                assert 1.5 < answers[-1][0] < 3.5
+                await asyncio.to_thread(postgres.start)
+                async with asyncio.timeout(30):
+                    while (await http.get("/me")).status_code != 200:
+                        pass
+        assert several.tracebacks == []
+    finally:
+        postgres.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -122,7 +123,7 @@ async def test_a_server_that_was_taken_for_dead_stops_sending_for_a_webhook(post
         hook.hold.set()
         await until(lambda: hook.texts.count("2") >= 1)
         assert sorted(set(hook.texts)) == ["0", "1", "2"]
-        after = hook.texts[1:]  # what was under way at the paused one may come twice, nothing else
+        after = hook.texts[1:]  # what the paused one was sending may come twice, nothing else
         assert [text for text in after if text != "0"] == ["1", "2"]
         assert not paused.store.leases.holds(name)
 
@@ -198,7 +199,7 @@ async def client(server: ServerHere, uid: str, auth_key: str, **settings: Any) -
         await actor.chat.aclose()
 
 
-async def test_who_is_online_is_told_again_after_the_table_was_emptied(postgres_url: str, tmp_path: Path):
+async def test_the_table_of_presence_is_filled_again_after_it_was_emptied(postgres_url: str, tmp_path: Path):
     """As by a crash of the database. Nobody hears that anybody came or went."""
     async with Together(tmp_path, postgres_url) as together:
         one, other = await together.add(), await together.add()
@@ -255,3 +256,25 @@ async def test_users_of_a_server_that_was_taken_for_dead_are_online_again_when_i
             assert other.store.lane.process != old
             assert one.parts.several._presence.is_elsewhere("bob")
             assert alice.ears.all("offline") == ["bob"]
+
+
+async def test_users_of_a_server_that_stops_go_offline_once_unless_they_come_back_elsewhere(
+    postgres_url: str, tmp_path: Path
+):
+    async with Together(tmp_path, postgres_url, presence_grace=1.0) as together:
+        one, other = await together.add(), await together.add()
+        await make_users(one, "alice", "bob", "carol")
+        async with (
+            client(one, "alice", together.auth_key, presence=True) as alice,
+            client(other, "bob", together.auth_key),
+            client(other, "carol", together.auth_key),
+        ):
+            await alice.ears.until(lambda: {"bob", "carol"} <= set(alice.ears.all("online")))
+            await other.stop()
+            async with client(one, "carol", together.auth_key):
+                await alice.ears.until(lambda: bool(alice.ears.all("offline")))
+                assert alice.ears.all("offline") == ["bob"]
+                assert alice.ears.all("online").count("carol") == 1
+                row = await one.store.users.get("bob")
+                assert abs(row.last_active_at - time.time()) < 10
+                assert not one.parts.several._presence.elsewhere()

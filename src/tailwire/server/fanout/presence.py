@@ -115,9 +115,12 @@ class SharedPresence:
         users = [_here(self._hub, uid) for uid in uids]
         try:
             noted = await self._table.note(users)
-        except Refused as e:
+        except Exception as e:  # noqa: BLE001 - those who wait for it must go on, whatever it is
             # They go on with what is known here, and the table gets it later.
-            log.debug("who is online is stored later: %s", e)
+            if isinstance(e, Refused):
+                log.debug("who is online is stored later: %s", e)
+            else:
+                log.exception("storing who is online failed")
             for user in users:
                 after = max(_state(user), self._state_elsewhere(user.uid))
                 before = self._state_elsewhere(user.uid) if user.online else max(State.ONLINE, after)

@@ -60,6 +60,8 @@ class Upkeep:
                 log.debug("the store's upkeep is done later: %s", e)
             except (LaneClosed, DatabaseClosed):
                 return
+            except Exception:  # noqa: BLE001 - without renewals this process would be declared dead
+                log.exception("the store's upkeep failed")
 
     async def _once(self, *, clean: bool) -> None:
         await self._processes.renew()
