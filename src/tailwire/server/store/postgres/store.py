@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from sqlalchemy.exc import DBAPIError
 
+from tailwire.server.ports.changes import ChangeFeed
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.store.migrate import upgrade
@@ -23,10 +24,15 @@ from tailwire.server.store.postgres.deliveries import Deliveries
 from tailwire.server.store.postgres.drafts import Entry
 from tailwire.server.store.postgres.files import Files
 from tailwire.server.store.postgres.groups import Groups
+from tailwire.server.store.postgres.keys import Keys
 from tailwire.server.store.postgres.lane import Lane
+from tailwire.server.store.postgres.leases import Leases
+from tailwire.server.store.postgres.log import Log
 from tailwire.server.store.postgres.measures import Measures
 from tailwire.server.store.postgres.members import Members
 from tailwire.server.store.postgres.messages import Messages
+from tailwire.server.store.postgres.presence import PresenceRows
+from tailwire.server.store.postgres.processes import Processes
 from tailwire.server.store.postgres.reactions import Reactions
 from tailwire.server.store.postgres.read_state import ReadState
 from tailwire.server.store.postgres.relations import Blocks, Friends
@@ -36,11 +42,10 @@ from tailwire.server.store.postgres.search import SearchIndex
 from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.tokens import Tokens
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.upkeep import DatabaseInUse, Upkeep
+from tailwire.server.store.postgres.upkeep import Upkeep
 from tailwire.server.store.postgres.users import Users
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work
-from tailwire.server.store.sql.keys import Keys
 
 _IDENTITY = "SELECT app_id, store_name FROM app"
 
@@ -52,18 +57,27 @@ class PostgresStore:
         database: the connections for reads and single statements.
         lane: carries all writes that get ids or depend on what was read.
         index: the full-text index.
+        processes: the lease of this process, and what it sees of the others.
+        leases: what this process does for all.
+        presence: who is online at which process.
         upkeep: renews the lease of this process, and removes what is old.
-        lock: None; that of a server is kept by `upkeep`.
+        feed: tells everything that keeps something in memory what has changed.
+        log: reads stored messages and changes in their order.
+        lock: None; several servers may use the database.
     """
 
     lock = None
 
-    def __init__(self, database: Database, lane: Lane, world: World, *, serving: bool = False) -> None:
+    def __init__(self, database: Database, lane: Lane, world: World) -> None:
         self.database = database
         self.lane = lane
-        self.upkeep = Upkeep(database, lane, serving=serving)
+        self.feed = ChangeFeed()
+        self.processes = Processes(database, lane, lambda: world.milliseconds() / 1000)
+        self.presence = PresenceRows(database, lane)
+        self.leases = Leases(database, lane)
+        self.upkeep = Upkeep(database, self.processes)
         database.accompaniment = Accompaniment(world)
-        work = Work(database, lane, world, database.accompaniment)
+        work = Work(database, lane, world, database.accompaniment, self.feed)
         self.audit = Audit(work)
         self.upkeep.on_cleanup(self.audit.clean)
         self.measures = Measures(database, lane)
@@ -73,13 +87,14 @@ class PostgresStore:
         self.index = SearchIndex(database, world)
         self.deliveries = Deliveries(work)
         self.webhooks = Webhooks(work, self.deliveries)
-        self.keys = Keys(database)
+        self.keys = Keys(work)
         self.tokens = Tokens(work)
         self.users = Users(work, self.chores)
         self.roles = Roles(work)
         self.blocks = Blocks(work, self.webhooks)
         self.friends = Friends(work)
         self.messages = Messages(work, self.standings, self.index, self.chores, self.webhooks)
+        self.log = Log(database, self.messages)
         self.groups = Groups(work, self.standings, self.chores, self.webhooks)
         self.members = Members(work, self.standings, self.webhooks)
         self.reactions = Reactions(work, self.standings, self.webhooks)
@@ -89,6 +104,7 @@ class PostgresStore:
         self.removal = Removal(work, self.standings, self.chores, self.webhooks)
         self._app_id = self._name = ""
         self._created = False
+        lane.on_new_identity(lambda: self.feed.tell(None))
 
     @classmethod
     async def open(
@@ -102,17 +118,17 @@ class PostgresStore:
 
         Raises:
             tailwire.server.store.migrate.NewerDatabase: a newer version wrote the database.
-            tailwire.server.store.postgres.upkeep.DatabaseInUse: another server uses it.
             OSError: the database cannot be used.
         """
-        lane = Lane(lambda: connect_writer(url), world, f"{socket.gethostname()}:{os.getpid()}")
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        lane = Lane(lambda: connect_writer(url), world, name, serving=serving)
         database = Database(url, read_deadline)
         store: PostgresStore | None = None
         try:
             await asyncio.get_running_loop().run_in_executor(None, upgrade, url)
             await lane.open()
-            store = cls(database, lane, world, serving=serving)
-            await store.upkeep.start()
+            store = cls(database, lane, world)
+            store.upkeep.start()
             await store._load(world)
             return store
         except BaseException as e:
@@ -120,8 +136,6 @@ class PostgresStore:
                 store.upkeep.stop()
             lane.abandon()
             await database.close()
-            if isinstance(e, DatabaseInUse):
-                raise
             if isinstance(e, (DBAPIError, Refused, *UNUSABLE)):
                 reason = getattr(e, "orig", None) or e
                 raise OSError(f"the PostgreSQL database cannot be used: {reason}") from e
@@ -176,6 +190,7 @@ class PostgresStore:
     async def close(self) -> None:
         """Finish the writes that were submitted, and close the connections."""
         self.index.stop()
+        self.webhooks.stop()
         await self.upkeep.close()
         await self.lane.close()
         await self.database.close()
@@ -183,6 +198,7 @@ class PostgresStore:
     def abandon(self) -> None:
         """Close the connections at once, as the end of the process would."""
         self.index.stop()
+        self.webhooks.stop()
         self.upkeep.stop()
         self.lane.abandon()
         self.database.abandon()
