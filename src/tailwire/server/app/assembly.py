@@ -61,6 +61,7 @@ class Actions:
     sessions: Sessions
     keys: Keys
     roles: Roles
+    directory: Directory
     webhooks: WebhookAdministration
     files: Files
     ephemeral: Ephemeral
@@ -135,6 +136,7 @@ async def build(
         ),
         keys=Keys(services),
         roles=roles,
+        directory=directory,
         webhooks=WebhookAdministration(store, world, lengths, webhook_targets(s), sealer, tell_webhooks),
         files=files,
         ephemeral=Ephemeral(

@@ -29,6 +29,7 @@ from tailwire.server.app.housekeeping import Housekeeping
 from tailwire.server.app.http_server import HttpServer
 from tailwire.server.app.internal_server import InternalServer
 from tailwire.server.app.key_file import Keys, key_file, read_keys, write_keys
+from tailwire.server.app.new_starts import NewStarts
 from tailwire.server.app.observing import Observers, changed_settings, observe
 from tailwire.server.app.opening import AnyStore, open_store
 from tailwire.server.app.process import max_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
@@ -136,12 +137,13 @@ async def _assemble(settings: Settings, store: AnyStore, world: World) -> Parts:
     admission = Admission(pacer, known_pacer, unauthenticated, actions.sessions, overload, hosts)
     authenticator = Authenticator(
         loop, settings, actions.sessions, metrics, world, overload, guesses, observers.failures,
-        store_name=store.name, mark=store.start, app_id=store.app_id,
+        epoch=lambda: {"epoch": store.name, "mark": store.start}, app_id=store.app_id,
     )  # fmt: skip
     gateway = Gateway(
         loop, settings, hub, actions.sessions, actions.ephemeral, actions.receipts, metrics, admission, overload,
         authenticator, observers.access,
     )  # fmt: skip
+    NewStarts(store, gateway, actions.directory, actions.roles)
     api, internal_api = _apis(settings, actions, observers, overload, guesses, store, hosts)
     http = HttpConnections(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
     webhooks.wake()

@@ -41,8 +41,10 @@ from tailwire.server.store.postgres.users import Users
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work
 from tailwire.server.store.sql.keys import Keys
+from tailwire.server.telemetry.logs import log
 
 _IDENTITY = "SELECT app_id, store_name FROM app"
+_HIGHEST = "SELECT last_value FROM message_ids"
 
 
 class PostgresStore:
@@ -87,7 +89,9 @@ class PostgresStore:
         self.conversations = Conversations(work)
         self.read_state = ReadState(work, self.webhooks)
         self.removal = Removal(work, self.standings, self.chores, self.webhooks)
-        self._app_id = self._name = ""
+        self._reloading: asyncio.Task[None] | None = None
+        lane.starts.on_new(self._reload_soon)
+        self._app_id = ""
         self._created = False
 
     @classmethod
@@ -110,6 +114,7 @@ class PostgresStore:
         store: PostgresStore | None = None
         try:
             await asyncio.get_running_loop().run_in_executor(None, upgrade, url)
+            lane.starts.begins = serving
             await lane.open()
             store = cls(database, lane, world, serving=serving)
             await store.upkeep.start()
@@ -136,23 +141,42 @@ class PostgresStore:
             app_id=app_id, name=name, now=world.seconds(),
         )  # fmt: skip
         self._created = (await self.lane.submit(Entry(unit=unit))).ended is None
-        self._app_id, self._name = await self.database.one(_IDENTITY)
+        self._app_id, self.lane.starts.name = await self.database.one(_IDENTITY)
         await self.webhooks.load()
         await self.deliveries.load()
+
+    def _reload_soon(self) -> None:
+        if self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.get_running_loop().create_task(self._reload(), name="tailwire store reload")
+
+    async def _reload(self) -> None:
+        try:
+            await self.webhooks.load()
+            await self.deliveries.load()
+        except (Refused, *UNUSABLE) as e:
+            log.error("webhooks could not be read again (%s): restart the server", e)
 
     @property
     def name(self) -> str:
         """Return the store's name. A message id is meaningful only together with it."""
-        return self._name
+        return self.lane.starts.name
 
     @property
     def start(self) -> str:
-        """Return what clients keep with their positions for `known_until`: the same for all processes."""
-        return f"{self._name}-0"
+        """Return the trail of the current start, for positions: the same for all processes."""
+        return self.lane.starts.known.trail
 
-    def known_until(self, start: str, message_id: int) -> int:
+    async def known_until(self, start: str, message_id: int) -> int:
         """Return up to which id a client's position belongs to this store: -1 if no part of it does."""
-        return message_id if start == self.start else -1
+        starts = self.lane.starts
+        if message_id > starts.highest:  # another process may have given it out
+            (highest,) = await self.database.one(_HIGHEST)
+            return starts.known.known_until(start, message_id, highest)
+        return starts.known.known_until(start, message_id, starts.highest)
+
+    def on_new_start(self, call: Callable[[], None]) -> None:
+        """Call a function when the contents of the database were taken back while this process runs."""
+        self.lane.starts.on_new(call)
 
     @property
     def app_id(self) -> str:

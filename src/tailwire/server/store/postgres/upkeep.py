@@ -10,6 +10,7 @@ from tailwire.server.store.postgres.connecting import CONNECT_SECONDS, UNUSABLE,
 from tailwire.server.store.postgres.database import Database
 from tailwire.server.store.postgres.drafts import Entry
 from tailwire.server.store.postgres.lane import Lane, LaneClosed
+from tailwire.server.store.postgres.starts import KNOWN
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.telemetry.logs import log
 
@@ -93,6 +94,9 @@ class Upkeep:
 
     async def _once(self, *, clean: bool) -> None:
         await self._database.run(_RENEW, (self._lane.process,))
+        starts = self._lane.starts
+        if not (await self._database.one(KNOWN, (starts.mark, starts.highest)))[0]:
+            self._lane.distrust()
         if self._serving and not await self._locked():
             log.error("another server uses this PostgreSQL database too: stop one of them")
         if clean:
