@@ -20,6 +20,11 @@ def on_postgres(settings: Settings) -> bool:
     return settings.database.startswith(("postgresql://", "postgres://"))
 
 
+def postgres_url(settings: Settings) -> str:
+    """Return the URL of the PostgreSQL database."""
+    return settings.database.replace("postgres://", "postgresql://", 1)
+
+
 def database_path(settings: Settings) -> Path:
     """Return the path of the SQLite file."""
     if settings.database:
@@ -43,5 +48,4 @@ async def open_store(settings: Settings, world: World, *, serving: bool = False)
         from tailwire.server.store.postgres.store import PostgresStore
     except ModuleNotFoundError as e:
         raise OSError(f"database: {e.name} is missing; install it with pip install 'tailwire[postgres]'") from e
-    url = settings.database.replace("postgres://", "postgresql://", 1)
-    return await PostgresStore.open(url, world, settings.read_deadline, serving=serving)
+    return await PostgresStore.open(postgres_url(settings), world, settings.read_deadline, serving=serving)

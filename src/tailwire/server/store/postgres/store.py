@@ -96,13 +96,15 @@ class PostgresStore:
 
     @classmethod
     async def open(
-        cls, url: str, world: World, read_deadline: float = READ_DEADLINE_SECONDS, *, serving: bool = False
-    ) -> PostgresStore:
+        cls, url: str, world: World, read_deadline: float = READ_DEADLINE_SECONDS, *, serving: bool = False,
+        highest: int = 0,
+    ) -> PostgresStore:  # fmt: skip
         """Connect to a database, and bring it to this version's schema.
 
         Args:
             read_deadline: seconds that a read may take.
             serving: True for a server; False for a command that runs beside it.
+            highest: an id that was given out, if the contents are older and do not know it.
 
         Raises:
             tailwire.server.store.migrate.NewerDatabase: a newer version wrote the database.
@@ -114,7 +116,7 @@ class PostgresStore:
         store: PostgresStore | None = None
         try:
             await asyncio.get_running_loop().run_in_executor(None, upgrade, url)
-            lane.starts.begins = serving
+            lane.starts.begins, lane.starts.highest = serving, highest
             await lane.open()
             store = cls(database, lane, world, serving=serving)
             await store.upkeep.start()

@@ -19,7 +19,8 @@ TURNS_PER_CLEANUP = 15
 ROWS_PER_CLEANUP = 20_000
 LOCK_TRIES = 30
 LOCK_RETRY_SECONDS = 0.1  # PostgreSQL needs a moment to notice that a killed server is gone
-_LOCK = 7308898
+SERVER_LOCK = 7308898
+"""Held while a server uses the database."""
 _RENEW = "UPDATE processes SET until = clock_timestamp() + interval '10 seconds' WHERE id = ?"
 _FORGET_BATCHES = """DELETE FROM batches WHERE ctid IN
 (SELECT ctid FROM batches WHERE at < clock_timestamp() - interval '5 minutes' LIMIT ?)"""
@@ -74,7 +75,7 @@ class Upkeep:
         if self._lock is not None and not self._lock.is_closed():
             return True
         connection = await connect_reader(self._database.url, CONNECT_SECONDS)
-        if await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK, timeout=CONNECT_SECONDS):
+        if await connection.fetchval("SELECT pg_try_advisory_lock($1)", SERVER_LOCK, timeout=CONNECT_SECONDS):
             self._lock = connection
             return True
         connection.terminate()
