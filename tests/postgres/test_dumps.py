@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -165,13 +166,13 @@ def test_a_folder_that_is_no_backup_and_a_missing_program_are_named(folder, tmp_
 def test_no_password_is_among_the_arguments_of_a_program(url, plain, password, tmp_path, monkeypatch):
     said = tmp_path / "said"
     program = tmp_path / "pg_dump"
-    program.write_text(f"#!{sys.executable}\nimport os, sys\nopen({str(said)!r}, 'w').write("
-                       "repr((sys.argv[1:], os.environ.get('PGPASSWORD'))))\nsys.exit(1)\n")  # fmt: skip
+    program.write_text(f"#!{sys.executable}\nimport json, os, sys\nopen({str(said)!r}, 'w').write("
+                       "json.dumps([sys.argv[1:], os.environ.get('PGPASSWORD')]))\nsys.exit(1)\n")  # fmt: skip
     program.chmod(0o700)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("PGPASSWORD", raising=False)
     with pytest.raises(dumps.ProgramFailed):
         dumps.dump(url, tmp_path / "file")
-    arguments, given = eval(said.read_text())  # noqa: S307 - written by the program above
+    arguments, given = json.loads(said.read_text())
     assert f"--dbname={plain}" in arguments
     assert given == password

@@ -96,9 +96,7 @@ async def _contents(connection: Connection) -> int | None:
         return None
     alive = await connection.fetchval(_ALIVE, timeout=CONNECT_SECONDS)
     if alive is not None:
-        raise DatabaseInUse(
-            f"process {alive} uses this PostgreSQL database: stop it, or wait 10 seconds if it was killed"
-        )
+        raise DatabaseInUse(f"{alive} uses this PostgreSQL database: stop it first, or wait 10 s if it was killed")
     return int(await connection.fetchval(_HIGHEST, timeout=CONNECT_SECONDS))
 
 
