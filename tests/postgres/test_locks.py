@@ -12,6 +12,7 @@ import tailwire.server.store.postgres as package
 
 FOLDER = Path(package.__file__).parent
 APP_LOCK = 7308895
+RESTORE = FOLDER / "dumps.py"  # replaces all contents in one transaction, while no server runs
 _OPENS = re.compile(r"^\s*(begin|start\s+transaction|savepoint)\b(?!.*read only)|lock\s+table", re.IGNORECASE)
 _OPENING_CALLS = {"transaction", "cursor"}
 
@@ -38,7 +39,7 @@ def spanning(source: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(set(FOLDER.rglob("*.py")) - {RESTORE}), ids=lambda path: path.name)
 def test_no_module_opens_a_transaction_that_writes(path: Path):
     assert spanning(path.read_text()) == []
 

@@ -17,7 +17,6 @@ from tailwire.server.ports.world import World
 from tailwire.server.store.postgres.store import PostgresStore
 
 AFTER_A_DUMP, AFTER_AN_OLDER_COPY, AFTER_A_PROMOTION = 1_000_000, 10_000, 2**20
-NO_PROCESSES = "DELETE FROM processes"
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ import msgspec
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.raw_json import encode, with_field
+from tailwire.server.actions.rendering import with_quoted
 from tailwire.server.auth.revoked_tokens import RevokedTokens
 from tailwire.server.fanout.frames import with_before, with_head
 from tailwire.server.ports.broker import (
@@ -17,11 +18,13 @@ from tailwire.server.ports.broker import (
     MembershipChange,
     PresenceAudience,
     TokenRevoked,
+    conversation_subjects,
     group_subject,
     user_subject,
 )
 from tailwire.server.ports.conversations import ConversationKey, group_in, id_of, other_in
 from tailwire.server.ports.file_urls import address, with_address
+from tailwire.server.ports.log import LoggedMessage
 from tailwire.server.ports.records import MessageRow
 from tailwire.wire.frames import FrameType
 
@@ -29,6 +32,25 @@ from tailwire.wire.frames import FrameType
 def for_sender(caller: Caller, json: bytes, before: int) -> bytes:
     """Return an encoded message for its sender: with the id before it, if their client has the feature `chain`."""
     return with_before(json, before) if before and caller.chained else json
+
+
+class _Data(msgspec.Struct):
+    resource: str = ""
+
+
+class _Body(msgspec.Struct):
+    data: _Data = msgspec.field(default_factory=_Data)
+
+
+_decode_body = msgspec.json.Decoder(_Body).decode
+
+
+def device_in(body: bytes) -> str:
+    """Return the device that a stored message was sent from; "" if it is not known."""
+    try:
+        return _decode_body(body).data.resource
+    except (msgspec.DecodeError, RecursionError):
+        return ""
 
 
 class Delivery:
@@ -55,11 +77,20 @@ class Delivery:
             also: the uid of a further receiver, who is not a member of the group.
             before: the id of the message before it in its conversation; 0 for the first.
         """
-        payload = self._frame(FrameType.MESSAGE, row.sender, device, row.receiver, row.receiver_type, json)
-        publication = FramePublication(payload, device, before=before)
+        publication = self._message(row, json, device, before)
         self._to_conversation(row.sender, row.receiver, row.receiver_type, publication)
         if also:
             self._broker.publish(user_subject(also), publication)
+
+    def _message(self, row: MessageRow, json: bytes, device: str, before: int) -> FramePublication:
+        payload = self._frame(FrameType.MESSAGE, row.sender, device, row.receiver, row.receiver_type, json)
+        return FramePublication(payload, device, before=before, id=row.id)
+
+    def logged(self, message: LoggedMessage) -> FramePublication:
+        """Return the publication of a message that another process has stored."""
+        row = message.row
+        json = row.json() if message.quoted is None else with_quoted(row.json(), message.quoted)
+        return self._message(row, json, device_in(row.body), message.before)
 
     def typing(self, caller: Caller, receiver: str, receiver_type: str, body: dict[str, Any]) -> None:
         """Publish that the caller started or stopped typing."""
@@ -190,9 +221,13 @@ class Delivery:
         publication = FramePublication(frame, droppable=True, audience=audience)
         self._broker.publish(PRESENCE, publication)
 
-    def membership(self, uid: str, guid: str, *, joined: bool) -> None:
-        """Subscribe a user's sockets to a group, or unsubscribe them."""
-        self._broker.publish(user_subject(uid), MembershipChange(guid, joined))
+    def membership(self, uid: str, guid: str, *, joined: bool, message_id: int = 0) -> None:
+        """Subscribe a user's sockets to a group, or unsubscribe them.
+
+        Args:
+            message_id: the id of the message that announces it; 0 if there is none.
+        """
+        self._broker.publish(user_subject(uid), MembershipChange(guid, joined, message_id))
 
     def token_gone(self, uid: str, token: str, reason: str) -> None:
         """Close the sockets that a revoked token opened.
@@ -204,12 +239,8 @@ class Delivery:
         self._broker.publish(user_subject(uid), TokenRevoked(token))
 
     def _to_conversation(self, sender: str, receiver: str, receiver_type: str, publication: FramePublication) -> None:
-        if receiver_type == "group":
-            self._broker.publish(group_subject(receiver), publication)
-            return
-        self._broker.publish(user_subject(receiver), publication)
-        if sender != receiver:
-            self._broker.publish(user_subject(sender), publication)
+        for subject in conversation_subjects(sender, receiver, receiver_type):
+            self._broker.publish(subject, publication)
 
     def _frame(
         self, kind: FrameType, sender: str, device: str, receiver: str, receiver_type: str, body: bytes | msgspec.Raw

@@ -61,7 +61,6 @@ class Actions:
     sessions: Sessions
     keys: Keys
     roles: Roles
-    directory: Directory
     webhooks: WebhookAdministration
     files: Files
     ephemeral: Ephemeral
@@ -69,6 +68,7 @@ class Actions:
     uploads: FolderUploads
     cleanup: Cleanup
     passwords: Passwords
+    delivery: Delivery
 
 
 def fixed_base(settings: Settings) -> str:
@@ -136,7 +136,6 @@ async def build(
         ),
         keys=Keys(services),
         roles=roles,
-        directory=directory,
         webhooks=WebhookAdministration(store, world, lengths, webhook_targets(s), sealer, tell_webhooks),
         files=files,
         ephemeral=Ephemeral(
@@ -146,6 +145,7 @@ async def build(
         uploads=uploads,
         cleanup=cleanup,
         passwords=passwords,
+        delivery=services.delivery,
     )  # fmt: skip
 
 

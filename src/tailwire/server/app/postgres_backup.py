@@ -83,7 +83,7 @@ def restore(source: Path, url: str, uploads: Path, *, replace: bool) -> Restored
             uploads.rename(aside / UPLOADS)
         fresh.rename(uploads)
         private_files.sync_folder(uploads.parent)
-    return Restored(aside, asyncio.run(_begin(url, highest or 0)))
+        return Restored(aside, asyncio.run(_begin(url, highest or 0)))
 
 
 async def _begin(url: str, highest: int) -> int:

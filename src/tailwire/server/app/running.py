@@ -24,28 +24,29 @@ from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app.accept_loop import AcceptLoop
 from tailwire.server.app.assembly import Actions, build, fixed_base, webhook_targets
+from tailwire.server.app.brokers import make_broker, start_broker
 from tailwire.server.app.checks import bind, check_certificate, check_folder
 from tailwire.server.app.housekeeping import Housekeeping
 from tailwire.server.app.http_server import HttpServer
 from tailwire.server.app.internal_server import InternalServer
 from tailwire.server.app.key_file import Keys, key_file, read_keys, write_keys
-from tailwire.server.app.new_starts import NewStarts
 from tailwire.server.app.observing import Observers, changed_settings, observe
-from tailwire.server.app.opening import AnyStore, open_store
+from tailwire.server.app.opening import AnyStore, agree_on_keys, open_store, starting_alone
 from tailwire.server.app.process import max_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
 from tailwire.server.app.reloading import Reloader
 from tailwire.server.app.sealing_key import sealing_key
 from tailwire.server.auth.certificate import self_signed
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.auth.secrets import fingerprint
-from tailwire.server.broker.memory import MemoryBroker
 from tailwire.server.config import Settings, offered
 from tailwire.server.fanout.hub import Hub
+from tailwire.server.fanout.log import MessageLog
 from tailwire.server.fanout.overload import Overload
 from tailwire.server.gateway.admission import Admission
 from tailwire.server.gateway.authentication import Authenticator
 from tailwire.server.gateway.gateway import Gateway
 from tailwire.server.gateway.protocol import SocketProtocol
+from tailwire.server.gateway.revocation import Revocation
 from tailwire.server.limits.allowed_hosts import AllowedHosts
 from tailwire.server.limits.forwarded import TrustedProxies
 from tailwire.server.limits.guess_limiter import GuessLimiter
@@ -96,6 +97,8 @@ class Parts:
     overload: Overload
     observers: Observers
     internal_api: Api
+    revocation: Revocation
+    message_log: MessageLog | None
 
 
 async def assemble(settings: Settings, world: World) -> Parts:
@@ -105,19 +108,21 @@ async def assemble(settings: Settings, world: World) -> Parts:
         tailwire.server.store.migrate.NewerDatabase: if a newer version wrote the database.
         tailwire.server.store.sqlite.lock.InUse: if another server uses it.
     """
-    store = await open_store(settings, world, serving=True)
-    try:
-        return await _assemble(settings, store, world)
-    except BaseException:
-        await store.close()
-        raise
+    async with starting_alone(settings):
+        store = await open_store(settings, world, serving=True)
+        try:
+            await agree_on_keys(settings, store, world)
+            return await _assemble(settings, store, world, await _keys(store, world, settings))
+        except BaseException:
+            await store.close()
+            raise
 
 
-async def _assemble(settings: Settings, store: AnyStore, world: World) -> Parts:
+async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Keys) -> Parts:
     loop = asyncio.get_running_loop()
-    keys = await _keys(store, world, settings)
     metrics = Metrics()
-    hub = Hub(MemoryBroker(), metrics, loop.call_soon, slow_close=settings.slow_close)
+    broker = make_broker(settings, store, metrics)
+    hub = Hub(broker, metrics, loop.call_soon, slow_close=settings.slow_close)
     sealer = Sealer(await loop.run_in_executor(None, sealing_key, settings.data))
     webhooks = _webhooks(settings, store, world, metrics, sealer)
     store.webhooks.on_queued(webhooks.wake)
@@ -143,13 +148,29 @@ async def _assemble(settings: Settings, store: AnyStore, world: World) -> Parts:
         loop, settings, hub, actions.sessions, actions.ephemeral, actions.receipts, metrics, admission, overload,
         authenticator, observers.access,
     )  # fmt: skip
-    NewStarts(store, gateway, actions.directory, actions.roles)
+    store.on_new_start(gateway.close_all)
+    revocation = Revocation(store, hub)
     api, internal_api = _apis(settings, actions, observers, overload, guesses, store, hosts)
     http = HttpConnections(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
     webhooks.wake()
     actions.uploads.sweep()
     actions.cleanup.wake()
-    return Parts(store, api, http, gateway, actions, webhooks, keys, metrics, overload, observers, internal_api)
+    message_log = await start_broker(broker, store, hub, actions.delivery)
+    return Parts(
+        store,
+        api,
+        http,
+        gateway,
+        actions,
+        webhooks,
+        keys,
+        metrics,
+        overload,
+        observers,
+        internal_api,
+        revocation,
+        message_log,
+    )
 
 
 def _webhooks(settings: Settings, store: AnyStore, world: World, metrics: Metrics, sealer: Sealer) -> WebhookSender:
@@ -208,7 +229,8 @@ def _apis(
 
 async def _keys(store: AnyStore, world: World, settings: Settings) -> Keys:
     file, run = key_file(settings.data), asyncio.get_running_loop().run_in_executor
-    if not store.created:
+    _, known = await store.keys.find("", "", limit=1, offset=0)
+    if known:  # none are known if the first start was interrupted, or if a command created the database
         return await run(None, read_keys, file, store.app_id)
     keys = await make_keys(store, world)
     await run(None, write_keys, file, keys)
@@ -279,7 +301,15 @@ async def running(
         listening.close()
         if internal is not None:
             await internal.stop()
-        await finish(parts.gateway, parts.webhooks, parts.actions.cleanup, parts.actions.passwords, parts.store)
+        await parts.revocation.close()
+        await finish(
+            parts.gateway,
+            parts.webhooks,
+            parts.actions.cleanup,
+            parts.actions.passwords,
+            parts.store,
+            parts.message_log,
+        )
         parts.actions.uploads.close()
 
 

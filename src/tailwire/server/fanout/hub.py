@@ -176,11 +176,25 @@ class Hub:
         """Return the sockets of a user."""
         return list(self._by_subject.get(user_subject(uid), ()))
 
+    def users_with_sockets(self) -> list[str]:
+        """Return the users who have a socket in this process."""
+        start = len(user_subject(""))
+        return [subject[start:] for subject in self._by_subject if subject.startswith(user_subject(""))]
+
+    def in_group(self, uid: str, guid: str) -> bool:
+        """Return whether a user has a socket that receives a group."""
+        return any(guid in socket.groups for socket in self._by_subject.get(user_subject(uid), ()))
+
+    def leave_group(self, guid: str) -> None:
+        """Unsubscribe all sockets from a group that was removed."""
+        self.flush()
+        for socket in list(self._by_subject.get(group_subject(guid), ())):
+            socket.groups.discard(guid)
+            self._leave(socket, group_subject(guid))
+
     def online_users(self) -> list[str]:
         """Return the users who have a socket in this process, or had one within the grace period."""
-        start = len(user_subject(""))
-        here = [subject[start:] for subject in self._by_subject if subject.startswith(user_subject(""))]
-        return [*here, *self._lingering]
+        return [*self.users_with_sockets(), *self._lingering]
 
     def _join(self, socket: Subscriber, subject: str) -> None:
         sockets = self._by_subject.get(subject)
@@ -232,6 +246,14 @@ class Hub:
         for socket in list(self._by_subject.get(subject, ())):
             if socket.token == revoked.token:
                 socket.close(CloseCode.NORMAL, "logged out")
+
+    def revoke(self, uid: str, token: str) -> None:
+        """Close the sockets of a user that authenticated with a token.
+
+        Args:
+            token: its fingerprint.
+        """
+        self._close_revoked(user_subject(uid), TokenRevoked(token))
 
     def flush(self) -> None:
         """Write the frames received since the last flush. Consecutive frames for one subject are joined once.

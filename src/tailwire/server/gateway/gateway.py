@@ -239,6 +239,9 @@ class Gateway:
         if socket not in self._sockets:
             return
         self._hub.join_groups(socket, groups)
+        await self._hub.broker.confirmed()
+        if socket not in self._sockets:
+            return
         self._authenticator.welcome(socket)
         self.metrics.authenticated += 1
         self._access.socket_opened(uid=socket.uid, device=socket.device, address=socket.address)

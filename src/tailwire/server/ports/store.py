@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tailwire.server.ports.audit import AuditStore
+from tailwire.server.ports.changes import ChangeFeed
 from tailwire.server.ports.conversation_store import ConversationStore, ReadStateStore
 from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.file_store import ChoreStore, FileStore
@@ -77,6 +78,8 @@ class Removal(Protocol):
 class Store(Protocol):
     """A whole store. Code that needs one noun of it takes the interface of that noun."""
 
+    @property
+    def feed(self) -> ChangeFeed: ...
     @property
     def audit(self) -> AuditStore: ...
     @property

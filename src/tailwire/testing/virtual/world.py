@@ -219,7 +219,10 @@ class VirtualServer:
         for connection in left:
             (connection if hasattr(connection, "abort") else connection.transport).abort()
         self._authenticated += parts.metrics.authenticated
-        await finish(parts.gateway, parts.webhooks, parts.actions.cleanup, parts.actions.passwords, parts.store)
+        await finish(
+            parts.gateway, parts.webhooks, parts.actions.cleanup, parts.actions.passwords, parts.store,
+            parts.message_log,
+        )  # fmt: skip
         parts.actions.uploads.close()
 
     async def kill(self) -> None:

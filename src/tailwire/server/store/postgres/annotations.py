@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from tailwire.server.ports.changes import Change
 from tailwire.server.ports.records import Trait
+from tailwire.server.ports.remembered import Remembered
 from tailwire.server.ports.standing import MessageAct, MessageStanding
 from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.work import Work, texts
 from tailwire.server.store.sql.annotations import AnnotationRows
 
+MAX_REMEMBERED = 50_000
 _PINNED = """(SELECT count(*) FROM messages WHERE conversation_id = :conversation AND pinned_at IS NOT NULL
 AND id <> :id::bigint) >= :most::bigint"""
 _PIN = """UPDATE messages SET pinned_at = :at::bigint, pinned_by = :by, updated_at = :now::bigint
@@ -32,6 +35,23 @@ class Annotations(AnnotationRows):
         super().__init__(work.reads)
         self._work = work
         self._standings = standings
+        # A page of history looks for the reader's saves only if they have saved anything.
+        self._savers: Remembered[bool] = Remembered(work.feed, MAX_REMEMBERED)
+        work.feed.listen(self._changed)
+
+    def _changed(self, changes: Sequence[Change] | None) -> None:
+        if changes is None:
+            self._savers.clear()
+            return
+        for _, kind, key in changes:
+            if kind == "saver":
+                self._savers.forget(key)
+
+    async def saved_at(self, first: int, last: int, uid: str) -> dict[int, int]:
+        async def read() -> bool:
+            return await self._db.one("SELECT 1 FROM saves WHERE uid = ? LIMIT 1", (uid,)) is not None
+
+        return await super().saved_at(first, last, uid) if await self._savers.get(uid, read) else {}
 
     async def pin(self, act: MessageAct, now: int, limit: int, *, pinned: bool) -> bool:
         def change(unit: Unit, standing: MessageStanding) -> None:
@@ -47,6 +67,7 @@ class Annotations(AnnotationRows):
         def change(unit: Unit, standing: MessageStanding) -> None:
             unit.until(_SAVED, uid=act.by, id=act.message_id, most=limit)
             unit.do(_SAVE, uid=act.by, id=act.message_id, now=now)
+            unit.tell("saver", act.by)
 
         return await self._change(act, change)
 

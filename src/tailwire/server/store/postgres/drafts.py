@@ -11,7 +11,8 @@ from tailwire.server.store.postgres.unit import Unit
 from tailwire.wire.bounds import harmless
 
 ARGUMENTS = 29
-CALL = f"SELECT ids, befores, answers FROM tailwire_batch_1({', '.join(f'${n}' for n in range(1, ARGUMENTS + 1))})"
+_PLACES = ", ".join(f"${n}" for n in range(1, ARGUMENTS + 1))
+CALL = f"SELECT ids, befores, answers, first, last FROM tailwire_batch_1({_PLACES})"
 BYTES_OF_ENTRY = 500  # a rough number for all but the bodies
 
 

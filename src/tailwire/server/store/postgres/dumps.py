@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from tailwire.server.store.postgres.connecting import CONNECT_SECONDS, UNUSABLE, Connection, connect_reader
-from tailwire.server.store.postgres.upkeep import SERVER_LOCK, DatabaseInUse
+from tailwire.server.store.postgres.starting import STARTING_LOCK
 
 CHUNK_BYTES = 1 << 20
 _OF_RUNNING_PROCESSES = ("processes", "batches")  # tables whose rows mean nothing in a copy
@@ -40,6 +40,10 @@ BEGIN
     END LOOP;
 END $drop$;
 """
+
+
+class DatabaseInUse(OSError):
+    """A process uses the database."""
 
 
 class ProgramFailed(OSError):
@@ -70,6 +74,8 @@ def check(file: Path) -> None:
 def alone(url: str) -> Iterator[int | None]:
     """Keep servers away from a database.
 
+    A server that is started meanwhile waits.
+
     Yields:
         The highest id that its contents have given out; None if it has no contents.
 
@@ -84,8 +90,8 @@ def alone(url: str) -> Iterator[int | None]:
             raise OSError(f"the PostgreSQL database cannot be used: {e}") from e
         try:
             taken = "SELECT pg_try_advisory_lock($1)"
-            if not runner.run(connection.fetchval(taken, SERVER_LOCK, timeout=CONNECT_SECONDS)):
-                raise DatabaseInUse("a server uses this PostgreSQL database: stop it first")
+            if not runner.run(connection.fetchval(taken, STARTING_LOCK, timeout=CONNECT_SECONDS)):
+                raise DatabaseInUse("a server is starting on this PostgreSQL database: stop it first")
             yield runner.run(_contents(connection))
         finally:
             connection.terminate()

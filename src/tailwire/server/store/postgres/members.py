@@ -49,7 +49,7 @@ class Members(MemberRows):
             unit.do(_JOIN, guid=act.guid, uid=act.on, scope=scope, now=now)
             unit.do(_COUNT, guid=act.guid, more=1)
 
-        return (await self._announced(act, change, announce))[0]
+        return (await self._announced(act, change, announce, moves=True))[0]
 
     async def remove(
         self, act: GroupAct, announce: Announce, *, banned_at: int | None = None
@@ -65,7 +65,7 @@ class Members(MemberRows):
                 scope = standing.on.scope if standing.on is not None else "participant"
                 unit.do(_BAN, guid=act.guid, uid=act.on, scope=scope, at=banned_at, by=act.by)
 
-        return await self._announced(act, change, announce)
+        return await self._announced(act, change, announce, moves=True)
 
     async def change_scope(self, act: GroupAct, scope: str, announce: Announce) -> Stored:
         def change(unit: Unit, standing: GroupStanding) -> None:
@@ -85,14 +85,19 @@ class Members(MemberRows):
         return (await self._announced(act, change, announce))[0]
 
     async def _announced(
-        self, act: GroupAct, change: Callable[[Unit, GroupStanding], None], announce: Announce
+        self,
+        act: GroupAct,
+        change: Callable[[Unit, GroupStanding], None],
+        announce: Announce,
+        *,
+        moves: bool = False,  # whether the user joins or leaves, so that their sockets do so with the message
     ) -> tuple[Stored, GroupStanding]:
         async def attempt() -> tuple[Stored, GroupStanding]:
             unit = Unit()
             standing = await self._standings.see_group(unit, act)
             change(unit, standing)
             draft = announce(standing)
-            unit.tell("member", f"{act.guid}/{act.on}")
+            unit.tell("member", f"{act.guid}/{act.on}", with_message=moves)
             answer = await self._work.carry_out(unit, draft, self._webhooks.wanted(draft.events))
             self._webhooks.queued(draft.events)
             return stored(draft, answer), standing

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tailwire.server.ports.changes import Change
 from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.records import Event, ReadStateChange
+from tailwire.server.ports.remembered import Remembered
 from tailwire.server.store.postgres.unit import Unit, Value
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work
 from tailwire.server.store.sql.read_state import ReadStateRows
 
 MAX_SCANNED_MESSAGES = 1000
+MAX_REMEMBERED = 50_000
+_CLEAR = """INSERT INTO marks (conversation_id, uid, delivered_id, read_id, cleared_id)
+VALUES (:conversation, :uid, 0, 0, :up_to::bigint)
+ON CONFLICT (conversation_id, uid) DO UPDATE SET cleared_id = excluded.cleared_id"""
 _MARK = {
     True: """INSERT INTO marks (conversation_id, uid, delivered_id, read_id)
 VALUES (:conversation, :reader, :up_to::bigint, :up_to::bigint) ON CONFLICT (conversation_id, uid) DO UPDATE
@@ -58,6 +64,28 @@ class ReadState(ReadStateRows):
         super().__init__(work.reads)
         self._work = work
         self._webhooks = webhooks
+        self._cleared: Remembered[int] = Remembered(work.feed, MAX_REMEMBERED)
+        work.feed.listen(self._changed)
+
+    def _changed(self, changes: Sequence[Change] | None) -> None:
+        for _, kind, key in changes or ():
+            if kind == "cleared":
+                self._cleared.forget(key)
+            elif kind == "conversation":
+                self._cleared.forget_group(key)
+        if changes is None or any(kind in ("user", "group") for _, kind, _ in changes):
+            self._cleared.clear()  # conversations may have been removed with their marks
+
+    async def cleared_until(self, conversation_id: ConversationKey, uid: str) -> int:
+        read = super().cleared_until
+        key = f"{conversation_id}/{uid}"
+        return await self._cleared.get(key, lambda: read(conversation_id, uid), lambda _: (conversation_id,))
+
+    async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int) -> None:
+        unit = Unit()
+        unit.do(_CLEAR, conversation=conversation_id, uid=uid, up_to=up_to)
+        unit.tell("cleared", f"{conversation_id}/{uid}")
+        await self._work.carry_out(unit)
 
     async def mark(
         self,

@@ -118,6 +118,7 @@ class Removal:
         await self._thin_out("conversation_id = :conversation", {"conversation": conversation_id})
         unit = Unit()
         self._remove_conversation(unit, conversation_id)
+        unit.tell("conversation", conversation_id)
         await self._work.carry_out(unit)
         self._chores.added()
 

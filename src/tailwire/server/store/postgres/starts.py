@@ -73,5 +73,9 @@ class Starts:
         first, changed = not self.mark, mark != self.mark
         self.mark, self.highest = mark, max(self.highest, last)
         if changed and not first:
-            for call in self._on_new:
-                call()
+            self.is_another()
+
+    def is_another(self) -> None:
+        """Call those who asked for it (see `on_new`)."""
+        for call in self._on_new:
+            call()

@@ -76,7 +76,6 @@ BEGIN
     IF last > before THEN
         PERFORM setval('message_ids', last);
         INSERT INTO changes (id, kind, key) VALUES (last, 'start', p_mark);
-        PERFORM pg_notify('tailwire', last || ' ' || last);
     END IF;
     IF why IN ('copied', 'older') THEN
         UPDATE app SET store_name = p_name;

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqlalchemy.exc import DBAPIError
 
+from tailwire.server.ports.changes import Change, ChangeFeed
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.store.migrate import upgrade
@@ -23,10 +24,13 @@ from tailwire.server.store.postgres.deliveries import Deliveries
 from tailwire.server.store.postgres.drafts import Entry
 from tailwire.server.store.postgres.files import Files
 from tailwire.server.store.postgres.groups import Groups
+from tailwire.server.store.postgres.keys import Keys
 from tailwire.server.store.postgres.lane import Lane
+from tailwire.server.store.postgres.log import Log
 from tailwire.server.store.postgres.measures import Measures
 from tailwire.server.store.postgres.members import Members
 from tailwire.server.store.postgres.messages import Messages
+from tailwire.server.store.postgres.processes import Processes
 from tailwire.server.store.postgres.reactions import Reactions
 from tailwire.server.store.postgres.read_state import ReadState
 from tailwire.server.store.postgres.relations import Blocks, Friends
@@ -36,12 +40,10 @@ from tailwire.server.store.postgres.search import SearchIndex
 from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.tokens import Tokens
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.upkeep import DatabaseInUse, Upkeep
+from tailwire.server.store.postgres.upkeep import Upkeep
 from tailwire.server.store.postgres.users import Users
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work
-from tailwire.server.store.sql.keys import Keys
-from tailwire.server.telemetry.logs import log
 
 _IDENTITY = "SELECT app_id, store_name FROM app"
 _HIGHEST = "SELECT last_value FROM message_ids"
@@ -54,18 +56,23 @@ class PostgresStore:
         database: the connections for reads and single statements.
         lane: carries all writes that get ids or depend on what was read.
         index: the full-text index.
+        processes: the lease of this process, and what it sees of the others.
         upkeep: renews the lease of this process, and removes what is old.
-        lock: None; that of a server is kept by `upkeep`.
+        feed: tells everything that keeps something in memory what has changed.
+        log: reads stored messages and changes in their order.
+        lock: None; several servers may use the database.
     """
 
     lock = None
 
-    def __init__(self, database: Database, lane: Lane, world: World, *, serving: bool = False) -> None:
+    def __init__(self, database: Database, lane: Lane, world: World) -> None:
         self.database = database
         self.lane = lane
-        self.upkeep = Upkeep(database, lane, serving=serving)
+        self.feed = ChangeFeed()
+        self.processes = Processes(database, lane, lambda: world.milliseconds() / 1000)
+        self.upkeep = Upkeep(database, self.processes, lane)
         database.accompaniment = Accompaniment(world)
-        work = Work(database, lane, world, database.accompaniment)
+        work = Work(database, lane, world, database.accompaniment, self.feed)
         self.audit = Audit(work)
         self.upkeep.on_cleanup(self.audit.clean)
         self.measures = Measures(database, lane)
@@ -75,13 +82,14 @@ class PostgresStore:
         self.index = SearchIndex(database, world)
         self.deliveries = Deliveries(work)
         self.webhooks = Webhooks(work, self.deliveries)
-        self.keys = Keys(database)
+        self.keys = Keys(work)
         self.tokens = Tokens(work)
         self.users = Users(work, self.chores)
         self.roles = Roles(work)
         self.blocks = Blocks(work, self.webhooks)
         self.friends = Friends(work)
         self.messages = Messages(work, self.standings, self.index, self.chores, self.webhooks)
+        self.log = Log(database, self.messages)
         self.groups = Groups(work, self.standings, self.chores, self.webhooks)
         self.members = Members(work, self.standings, self.webhooks)
         self.reactions = Reactions(work, self.standings, self.webhooks)
@@ -89,10 +97,11 @@ class PostgresStore:
         self.conversations = Conversations(work)
         self.read_state = ReadState(work, self.webhooks)
         self.removal = Removal(work, self.standings, self.chores, self.webhooks)
-        self._reloading: asyncio.Task[None] | None = None
-        lane.starts.on_new(self._reload_soon)
         self._app_id = ""
         self._created = False
+        lane.on_new_identity(lambda: self.feed.tell(None))
+        lane.starts.on_new(lambda: self.feed.tell(None))
+        self.feed.listen(self._see_starts)
 
     @classmethod
     async def open(
@@ -108,18 +117,18 @@ class PostgresStore:
 
         Raises:
             tailwire.server.store.migrate.NewerDatabase: a newer version wrote the database.
-            tailwire.server.store.postgres.upkeep.DatabaseInUse: another server uses it.
             OSError: the database cannot be used.
         """
-        lane = Lane(lambda: connect_writer(url), world, f"{socket.gethostname()}:{os.getpid()}")
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        lane = Lane(lambda: connect_writer(url), world, name, serving=serving)
         database = Database(url, read_deadline)
         store: PostgresStore | None = None
         try:
             await asyncio.get_running_loop().run_in_executor(None, upgrade, url)
             lane.starts.begins, lane.starts.highest = serving, highest
             await lane.open()
-            store = cls(database, lane, world, serving=serving)
-            await store.upkeep.start()
+            store = cls(database, lane, world)
+            store.upkeep.start()
             await store._load(world)
             return store
         except BaseException as e:
@@ -127,8 +136,6 @@ class PostgresStore:
                 store.upkeep.stop()
             lane.abandon()
             await database.close()
-            if isinstance(e, DatabaseInUse):
-                raise
             if isinstance(e, (DBAPIError, Refused, *UNUSABLE)):
                 reason = getattr(e, "orig", None) or e
                 raise OSError(f"the PostgreSQL database cannot be used: {reason}") from e
@@ -147,16 +154,12 @@ class PostgresStore:
         await self.webhooks.load()
         await self.deliveries.load()
 
-    def _reload_soon(self) -> None:
-        if self._reloading is None or self._reloading.done():
-            self._reloading = asyncio.get_running_loop().create_task(self._reload(), name="tailwire store reload")
-
-    async def _reload(self) -> None:
-        try:
-            await self.webhooks.load()
-            await self.deliveries.load()
-        except (Refused, *UNUSABLE) as e:
-            log.error("webhooks could not be read again (%s): restart the server", e)
+    def _see_starts(self, changes: Sequence[Change] | None) -> None:
+        # Another process has begun a new start. Clients must not receive its ids together with the trail of this one.
+        starts = self.lane.starts
+        if any(kind == "start" and key != starts.mark for _, kind, key in changes or ()):
+            starts.is_another()
+            self.lane.distrust()
 
     @property
     def name(self) -> str:
@@ -202,6 +205,7 @@ class PostgresStore:
     async def close(self) -> None:
         """Finish the writes that were submitted, and close the connections."""
         self.index.stop()
+        self.webhooks.stop()
         await self.upkeep.close()
         await self.lane.close()
         await self.database.close()
@@ -209,6 +213,7 @@ class PostgresStore:
     def abandon(self) -> None:
         """Close the connections at once, as the end of the process would."""
         self.index.stop()
+        self.webhooks.stop()
         self.upkeep.stop()
         self.lane.abandon()
         self.database.abandon()

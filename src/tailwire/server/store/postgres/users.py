@@ -6,21 +6,46 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tailwire.server.ports.changes import Change
 from tailwire.server.ports.file_names import named_files
 from tailwire.server.ports.records import UserRow
+from tailwire.server.ports.remembered import Remembered
 from tailwire.server.store.postgres.chores import Chores
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.work import Work, as_row, insert, texts, update, use_files
 from tailwire.server.store.sql.users import CHANGEABLE, COLUMNS, NAMES, UserRows
 
+MAX_REMEMBERED = 20_000
+
 
 class Users(UserRows):
-    """`UserStore` on PostgreSQL."""
+    """`UserStore` on PostgreSQL. Users are remembered, as nearly every request asks for some."""
 
     def __init__(self, work: Work, chores: Chores) -> None:
         super().__init__(work.reads)
         self._work = work
         self._chores = chores
+        self._users: Remembered[UserRow | None] = Remembered(work.feed, MAX_REMEMBERED)
+        work.feed.listen(self._changed)
+
+    def _changed(self, changes: Sequence[Change] | None) -> None:
+        if changes is None:
+            self._users.clear()
+            return
+        for _, kind, key in changes:
+            if kind == "user":
+                self._users.forget(key)
+            elif kind == "role":  # the users of a role that is removed get the default role
+                self._users.clear()
+
+    async def get(self, uid: str) -> UserRow | None:
+        read = super().get
+        return await self._users.get(uid, lambda: read(uid))
+
+    async def seen(self, uid: str, now: int) -> None:
+        # Others learn of it with the user's presence, which is not in the log: it changes too often.
+        await super().seen(uid, now)
+        self._users.forget(uid)
 
     async def add(self, user: UserRow) -> bool:
         unit = Unit()

@@ -12,7 +12,7 @@ from tailwire.server.store.sql.statements import KEY_SCOPE
 _COLUMNS = ", ".join(f.name for f in dataclasses.fields(KeyRow))
 
 
-class Keys:
+class KeyRows:
     """`KeyStore` in SQL."""
 
     def __init__(self, connection: Connection) -> None:

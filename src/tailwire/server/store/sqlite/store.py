@@ -6,6 +6,7 @@ With `synchronous=FULL` an acknowledged write survives kill -9 and a loss of pow
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,10 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from tailwire.server import private_files
+from tailwire.server.ports.changes import ChangeFeed
 from tailwire.server.ports.world import World
 from tailwire.server.store.migrate import upgrade
-from tailwire.server.store.sql.keys import Keys
+from tailwire.server.store.sql.keys import KeyRows
 from tailwire.server.store.sqlite.annotations import Annotations
 from tailwire.server.store.sqlite.audit import Audit
 from tailwire.server.store.sqlite.chores import Chores
@@ -52,6 +54,7 @@ class SqliteStore:
 
     Attributes:
         database: what the nouns share.
+        feed: tells nothing, because no other process changes the file's data.
         index: the full-text index.
         lock: held while a server uses this store.
     """
@@ -59,6 +62,8 @@ class SqliteStore:
     def __init__(self, path: Path, world: World, read_deadline: float) -> None:
         self.database = database = Database(path, read_deadline)
         self.lock: ServerLock | None = None
+        self.feed = ChangeFeed()
+        self.feed.complete_at = math.inf  # no other process changes what this one keeps in memory
         self._starts = Starts(path)
         database.on_commit(self._starts.file.write)
         self.audit = Audit(database, world)
@@ -68,7 +73,7 @@ class SqliteStore:
         self.index = SearchIndex(database, self.chores, world)
         self.deliveries = Deliveries(database, world)
         self.webhooks = Webhooks(database, self.deliveries)
-        self.keys = Keys(database)
+        self.keys = KeyRows(database)
         self.tokens = Tokens(database)
         self.users = Users(database, self.tokens, self.files)
         self.roles = Roles(database)

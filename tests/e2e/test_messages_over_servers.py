@@ -1,0 +1,163 @@
+"""Two server processes on one PostgreSQL database: what happens at one reaches the sockets at the other."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from servers.plain_sockets import PlainSocket
+from servers.several import SeveralServers
+from tailwire.testing.server import ServerProcess
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+def backend(server: ServerProcess, uid: str) -> httpx2.AsyncClient:
+    """Return a client of one server that acts for a user."""
+    return httpx2.AsyncClient(
+        base_url=f"{server.url}/v3", headers={"appid": server.app_id, "apikey": server.api_key, "onBehalfOf": uid}
+    )
+
+
+async def say(http: httpx2.AsyncClient, receiver: str, text: str, kind: str = "user") -> int:
+    """Send a message, and return its id."""
+    body = {"receiver": receiver, "receiverType": kind, "category": "message", "type": "text", "data": {"text": text}}
+    answer = await http.post("/messages", json=body)
+    assert answer.status_code == 200, answer.text
+    return int(answer.json()["data"]["id"])
+
+
+async def ask(http: httpx2.AsyncClient, method: str, path: str, **json: Any) -> Any:
+    """Make a request that succeeds, and return its data."""
+    answer = await http.request(method, path, **({"json": json} if json else {}))
+    assert answer.status_code == 200, answer.text
+    return answer.json()["data"]
+
+
+async def metrics(server: ServerProcess) -> dict[str, float]:
+    """Return the metrics of a server by name."""
+    async with httpx2.AsyncClient() as http:
+        text = (await http.get(f"{server.url}/metrics")).text
+    lines = [line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("tailwire_")]
+    return {name.removeprefix("tailwire_"): float(value) for name, value in lines}
+
+
+class Two:
+    """Two servers, a socket of bob at each, and backends of alice and carol at each."""
+
+    def __init__(self, several: SeveralServers, stack: AsyncExitStack) -> None:
+        self.several, self._stack = several, stack
+        self.one, self.other = several.servers
+        self.other.auth_key, self.other.api_key = self.one.auth_key, self.one.api_key
+
+    async def socket(self, server: ServerProcess, uid: str) -> PlainSocket:
+        return await self._stack.enter_async_context(PlainSocket(server, uid))
+
+    async def act(self, server: ServerProcess, uid: str) -> httpx2.AsyncClient:
+        return await self._stack.enter_async_context(backend(server, uid))
+
+
+async def test_each_socket_receives_each_message_once_and_in_the_order_of_the_ids(postgres_url: str, tmp_path: Path):
+    """Forty senders at both servers at once, to a user who has a socket at each, and to a group."""
+    async with SeveralServers(tmp_path, postgres_url) as several, AsyncExitStack() as stack:
+        two = Two(several, stack)
+        sockets = [await two.socket(server, uid) for server in several.servers for uid in ("bob", "carol")]
+        actors = [await two.act(server, "alice") for server in several.servers]
+        await ask(actors[0], "POST", "/groups", guid="g", name="G", type="public")
+        for uid in ("bob", "carol"):
+            await ask(actors[0], "POST", "/groups/g/members", participants=[uid])
+
+        async def send(sender: int) -> list[int]:
+            http = actors[sender % 2]
+            sent = []
+            for n in range(10):
+                receiver, kind = (("bob", "user"), ("g", "group"))[n % 2]
+                sent.append(await say(http, receiver, f"{sender}-{n}", kind))
+            return sent
+
+        sent = sorted(number for numbers in await asyncio.gather(*(send(n) for n in range(40))) for number in numbers)
+        for socket in sockets:
+            wanted = 400 if socket.uid == "bob" else 200
+            await socket.until(lambda: len(socket.texts) >= wanted)  # noqa: B023 - awaited at once
+            assert socket.ids == sorted(set(socket.ids))
+        assert [n for n in sockets[0].ids if n in set(sent)] == sent
+        assert sockets[0].ids == sockets[2].ids
+        assert sockets[1].ids == sockets[3].ids
+        assert (await metrics(two.other))["log_gaps_total"] == 0
+    assert several.tracebacks == []
+
+
+async def test_what_is_not_stored_reaches_the_other_server(postgres_url: str, tmp_path: Path):
+    """Typing, transient messages, receipts, reactions and presence."""
+    async with SeveralServers(tmp_path, postgres_url) as several, AsyncExitStack() as stack:
+        two = Two(several, stack)
+        alice, bob = await two.socket(two.one, "alice"), await two.socket(two.other, "bob")
+        to = {"receiver": "bob", "receiverType": "user"}
+        await alice.send({"type": "typing_indicator", **to, "body": {"action": "started"}})
+        await bob.until(lambda: bob.of_type("typing_indicator"))
+        for n in range(3):  # equal ones are not taken for one
+            await alice.send({"type": "transient_message", **to, "body": {"data": {"n": n // 3}}})
+        await bob.until(lambda: len(bob.of_type("transient_message")) == 3)
+        number = await say(await two.act(two.one, "alice"), "bob", "hello")
+        await bob.until(lambda: bob.ids == [number])
+        body = {"action": "read", "messageId": str(number)}
+        receipt = {"type": "receipts", "receiver": "alice", "receiverType": "user", "messageSender": "alice"}
+        await bob.send({**receipt, "body": body})
+        await alice.until(lambda: alice.of_type("receipts"))
+        await ask(await two.act(two.other, "bob"), "POST", f"/messages/{number}/reactions/👍")
+        await alice.until(lambda: alice.of_type("reaction"))
+        carol = await two.socket(two.other, "carol")
+        await alice.until(lambda: [f for f in alice.of_type("presence") if f["sender"] == "carol"])
+        assert not carol.closed
+    assert several.tracebacks == []
+
+
+async def test_memberships_change_at_the_other_server_between_messages(postgres_url: str, tmp_path: Path):
+    """A member hears what is sent to the group from their joining until they are put out, and what puts them out."""
+    async with SeveralServers(tmp_path, postgres_url) as several, AsyncExitStack() as stack:
+        two = Two(several, stack)
+        alice, bob = await two.act(two.one, "alice"), await two.act(two.one, "bob")
+        socket = await two.socket(two.other, "bob")
+        await ask(alice, "POST", "/groups", guid="g", name="G", type="public")
+        await say(alice, "g", "before", "group")
+        await ask(bob, "POST", "/groups/g/members")
+        await say(alice, "g", "during", "group")
+        await ask(alice, "DELETE", "/groups/g/members/bob")
+        await say(alice, "g", "after", "group")
+        await say(alice, "bob", "end")
+        await socket.until(lambda: "end" in socket.texts)
+        assert socket.texts == ["during", "end"]
+        actions = [f["body"]["data"]["action"] for f in socket.of_type("message") if "action" in f["body"]["data"]]
+        assert actions == ["joined", "kicked"]
+        # Banned while they are not a member: they are told, and nothing else.
+        await ask(alice, "POST", "/groups/g/bannedusers/bob")
+        await say(alice, "bob", "really the end")
+        await socket.until(lambda: "really the end" in socket.texts)
+        assert [f["body"]["data"].get("action") for f in socket.of_type("message")][-2:] == ["banned", None]
+    assert several.tracebacks == []
+
+
+async def test_the_owner_of_a_new_group_hears_it_everywhere_and_nobody_hears_a_removed_one(
+    postgres_url: str, tmp_path: Path
+):
+    async with SeveralServers(tmp_path, postgres_url) as several, AsyncExitStack() as stack:
+        two = Two(several, stack)
+        alice = await two.act(two.one, "alice")
+        bob = await two.act(two.one, "bob")
+        socket = await two.socket(two.other, "alice")
+        await ask(alice, "POST", "/groups", guid="g", name="G", type="public")
+        await ask(bob, "POST", "/groups/g/members")
+        await say(bob, "g", "first", "group")
+        await socket.until(lambda: "first" in socket.texts)
+        await ask(alice, "DELETE", "/groups/g")
+        await ask(bob, "POST", "/groups", guid="g", name="G again", type="private")
+        await say(bob, "g", "not for alice", "group")
+        await say(bob, "alice", "end")
+        await socket.until(lambda: "end" in socket.texts)
+        assert socket.texts == ["first", "end"]
+    assert several.tracebacks == []
