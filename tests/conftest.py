@@ -52,17 +52,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture
-def stage(tmp_path: Path, request: pytest.FixtureRequest) -> Stage:
+def stage(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Stage]:
     """A server and clients on virtual time."""
     stage = Stage(tmp_path)
-    if request.config.getoption("--store") == "postgres":
-        from servers import in_place
+    if request.config.getoption("--store") == "sqlite":
+        yield stage
+        return
+    from servers import in_place
 
-        url = request.getfixturevalue("postgres_url")
-        elsewhere = in_place.install(request.getfixturevalue("monkeypatch"))
-        request.addfinalizer(elsewhere.close)
-        stage.server._settings = replace(stage.server._settings, database=url)
-    return stage
+    stage.server._settings = replace(stage.server._settings, database=request.getfixturevalue("postgres_url"))
+    elsewhere = in_place.install(request.getfixturevalue("monkeypatch"))
+    yield stage
+    elsewhere.close()
 
 
 @pytest.fixture

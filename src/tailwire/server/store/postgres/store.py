@@ -33,6 +33,7 @@ from tailwire.server.store.postgres.messages import Messages
 from tailwire.server.store.postgres.processes import Processes
 from tailwire.server.store.postgres.reactions import Reactions
 from tailwire.server.store.postgres.read_state import ReadState
+from tailwire.server.store.postgres.receipt_lane import ReceiptLane
 from tailwire.server.store.postgres.relations import Blocks, Friends
 from tailwire.server.store.postgres.removal import Removal
 from tailwire.server.store.postgres.roles import Roles
@@ -95,7 +96,8 @@ class PostgresStore:
         self.reactions = Reactions(work, self.standings, self.webhooks)
         self.annotations = Annotations(work, self.standings)
         self.conversations = Conversations(work)
-        self.read_state = ReadState(work, self.webhooks)
+        self._receipts = ReceiptLane(lambda: connect_writer(database.url), lambda: lane.process, lane.errors)
+        self.read_state = ReadState(work, self._receipts, self.webhooks)
         self.removal = Removal(work, self.standings, self.chores, self.webhooks)
         self._app_id = ""
         self._created = False
@@ -207,6 +209,7 @@ class PostgresStore:
         self.index.stop()
         self.webhooks.stop()
         await self.upkeep.close()
+        await self._receipts.close()
         await self.lane.close()
         await self.database.close()
 
@@ -215,5 +218,6 @@ class PostgresStore:
         self.index.stop()
         self.webhooks.stop()
         self.upkeep.stop()
+        self._receipts.abandon()
         self.lane.abandon()
         self.database.abandon()

@@ -19,5 +19,5 @@ def upgrade() -> None:
     """Create the tables, indexes and functions."""
     if op.get_bind().dialect.name == "postgresql":
         run_script(op.get_bind(), _HERE.with_suffix(".sql").read_text(encoding="utf-8"))
-        for script in ("writer_1.sql", "starts_1.sql"):
+        for script in ("writer_1.sql", "starts_1.sql", "receipts_1.sql"):
             run_script(op.get_bind(), (_POSTGRES / script).read_text(encoding="utf-8"))
