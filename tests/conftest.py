@@ -7,6 +7,7 @@ import inspect
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import hypothesis
@@ -43,16 +44,35 @@ def pytest_xdist_auto_num_workers() -> int:
     return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option for the store on which stages run."""
+    stores = ("sqlite", "postgres")
+    store = os.environ.get("TAILWIRE_TEST_STORE", "sqlite")
+    parser.addoption("--store", choices=stores, default=store, help="the store of the servers of `stage` and `live`")
+
+
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
+def stage(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Stage]:
     """A server and clients on virtual time."""
-    return Stage(tmp_path)
+    stage = Stage(tmp_path)
+    if request.config.getoption("--store") == "sqlite":
+        yield stage
+        return
+    from servers import in_place
+
+    stage.server._settings = replace(stage.server._settings, database=request.getfixturevalue("postgres_url"))
+    elsewhere = in_place.install(request.getfixturevalue("monkeypatch"))
+    yield stage
+    elsewhere.close()
 
 
 @pytest.fixture
-def live(tmp_path: Path) -> LiveStage:
+def live(tmp_path: Path, request: pytest.FixtureRequest) -> LiveStage:
     """A server process and clients over real sockets."""
-    return LiveStage(tmp_path)
+    live = LiveStage(tmp_path)
+    if request.config.getoption("--store") == "postgres":
+        live.server._settings["TAILWIRE_DATABASE"] = request.getfixturevalue("postgres_url")
+    return live
 
 
 @pytest.fixture(scope="session")

@@ -415,6 +415,7 @@ QUESTIONS: st.SearchStrategy[Call] = st.one_of(
     lists_of_messages(), lists_of_messages(), lists_of_messages(),
     _user_filters.map(lambda wanted: lambda s: s.store.users.find(wanted)),
     _group_filters.map(lambda wanted: lambda s: s.store.groups.find(wanted)),
+    st.builds(lambda guid, uid: lambda s: s.store.groups.seen_by(guid, uid), st.sampled_from(GUIDS), uids),
     _member_filters.map(lambda wanted: lambda s: s.store.members.find(wanted)),
     _member_filters.map(lambda wanted: lambda s: s.store.members.bans(wanted)),
     _conversation_filters.map(lambda wanted: lambda s: s.store.conversations.find(wanted)),

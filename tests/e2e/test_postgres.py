@@ -74,8 +74,6 @@ async def test_commands_work_on_the_database_of_the_server(live: LiveStage, on_p
     assert await run("user", "create", "dave", "Dave") == (0, "created user dave\n")
     code, said = await run("user", "create", "dave", "Dave")
     assert (code, "ERR_UID_ALREADY_EXISTS" in said) == (1, True)
-    code, said = await run("backup", str(live.folder / "copy"))
-    assert (code, "pg_dump" in said) == (2, True)
     dave = await live.enter("dave")
     await dave.say("bob", "hello")
 

@@ -45,8 +45,9 @@ async def test_one_creates_the_app_and_both_have_its_name(postgres_url):
         assert (one.created, other.created) == (True, False)
         assert (one.app_id, one.name, one.start) == (other.app_id, other.name, other.start)
         stored = await one.messages.add(draft())
-        assert other.known_until(one.start, stored.message.id) == stored.message.id
-        assert other.known_until("another-0", stored.message.id) == -1
+        assert await other.known_until(one.start, stored.message.id) == stored.message.id
+        assert await other.known_until(one.start, stored.message.id + 1) == stored.message.id
+        assert await other.known_until("another-0", stored.message.id) == -1
 
 
 async def test_joins_through_both_are_counted_and_the_limit_holds(postgres_url):

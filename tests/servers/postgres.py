@@ -193,14 +193,48 @@ class PostgresServer:
 
     def drop_database(self, url: str) -> None:
         """Drop a database by its URL, and end the connections to it."""
-        name = url.rpartition("?")[0].rpartition("/")[2]
-        self.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        self.sql(f"DROP DATABASE IF EXISTS {name_of(url)} WITH (FORCE)")
+
+    def dump(self, url: str) -> Path:
+        """Dump a database to a file with `pg_dump`, as an operator does."""
+        file = self.folder / f"dump{next(self._names)}"
+        self.run("pg_dump", "-Fc", "-f", str(file), "-d", url)
+        return file
+
+    def put_back(self, file: Path, url: str) -> None:
+        """Drop a database with the connections to it, and restore a dump under its name."""
+        self.drop_database(url)
+        self.sql(f"CREATE DATABASE {name_of(url)}")
+        self.run("pg_restore", "-e", "-d", url, str(file))
+
+    def standby(self) -> PostgresServer:
+        """Return a new server that was made with `pg_basebackup` and follows this one, not started yet."""
+        other = PostgresServer.__new__(PostgresServer)
+        other.__dict__ |= self.__dict__ | {"log": [], "_process": None, "_templates": set()}
+        other.folder = Path(tempfile.mkdtemp(prefix="tw-pg-"))
+        other.data = other.folder / "data"
+        if self._user:
+            shutil.chown(other.folder, self._user)
+        where = ["-h", str(self.folder), "-U", SUPERUSER]
+        self.run("pg_basebackup", "-D", str(other.data), "-R", "-X", "stream", "-c", "fast", *where)
+        with (other.data / "postgresql.conf").open("a") as file:
+            file.write(f"unix_socket_directories = '{other.folder}'\n")
+        return other
+
+    def promote(self) -> None:
+        """Make a standby the primary, and return when it accepts writes."""
+        self.sql("SELECT pg_promote(true, 60)")
 
     def close(self) -> None:
         """Stop the server, and remove its folder."""
         if self._process is not None and self._process.poll() is None:
             self.stop("immediate")
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def name_of(url: str) -> str:
+    """Return the name of the database of a URL."""
+    return url.rpartition("?")[0].rpartition("/")[2]
 
 
 def _other_user() -> str:

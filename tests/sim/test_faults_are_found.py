@@ -23,6 +23,7 @@ from tailwire.server.actions import members as actions_members
 from tailwire.server.actions import messages as actions_messages
 from tailwire.server.fanout import hub
 from tailwire.server.gateway import gateway, liveness
+from tailwire.server.store.sql import starts as known_starts
 from tailwire.server.store.sqlite import members, messages, starts, writer
 from tailwire.testing.simulation import Plan, Step, make_plan
 from tailwire.testing.simulation.shrink import fails
@@ -339,7 +340,7 @@ def _timer_fired_without_requests(self):
 
 def _restored_backup_is_not_detected(patch):
     # The server accepts any position as its own, and reuses ids after a backup was restored.
-    patch.setattr(starts.Starts, "known_until", lambda self, trail, message_id, last: message_id)
+    patch.setattr(known_starts.KnownStarts, "known_until", lambda self, trail, message_id, last: message_id)
     patch.setattr(starts.IdFile, "read", lambda self: None)
     patch.setattr(starts, "ID_JUMP", 0)
 

@@ -33,13 +33,15 @@ class Authorizer:
         Raises:
             Refused: ERR_GUID_NOT_FOUND, or the code in the permission table.
         """
-        found = await self._store.groups.get(identifier(guid, "guid"))
-        if found is None:
-            raise Refused("ERR_GUID_NOT_FOUND")
         if caller.system:
-            return found, None
-        member = await self._store.members.get(found.guid, caller.uid)
-        ban = await self._store.members.ban_of(found.guid, caller.uid) if member is None else None
+            group = await self._store.groups.get(identifier(guid, "guid"))
+            if group is None:
+                raise Refused("ERR_GUID_NOT_FOUND")
+            return group, None
+        seen = await self._store.groups.seen_by(identifier(guid, "guid"), caller.uid)
+        if seen is None:
+            raise Refused("ERR_GUID_NOT_FOUND")
+        found, member, ban = seen
         permissions.check_group(operation, permissions.group_role(found, member, ban, knows=caller.key))
         return found, member
 

@@ -256,7 +256,7 @@ class Messages:
         rows = await self._store.messages.find(wanted)
         return rows if wanted.newer else rows[::-1]
 
-    def check_mark(self, mark: str, after: int | None) -> str:
+    async def check_mark(self, mark: str, after: int | None) -> str:
         """Check the position of a client in the stream, and return the mark of this start of the server.
 
         Args:
@@ -267,7 +267,7 @@ class Messages:
             Refused: ERR_POSITION_UNKNOWN, with the last id that the client's history and this store have in common.
         """
         if after is not None and mark != NO_MARK:
-            known = self._store.known_until(mark, after)
+            known = await self._store.known_until(mark, after)
             if known < after:
                 raise Refused("ERR_POSITION_UNKNOWN", {"known": max(0, known)})
         return self._store.start

@@ -25,6 +25,11 @@ def on_postgres(settings: Settings) -> bool:
     return settings.database.startswith(("postgresql://", "postgres://"))
 
 
+def postgres_url(settings: Settings) -> str:
+    """Return the URL of the PostgreSQL database."""
+    return settings.database.replace("postgres://", "postgresql://", 1)
+
+
 def database_path(settings: Settings) -> Path:
     """Return the path of the SQLite file."""
     if settings.database:
@@ -80,11 +85,6 @@ async def agree_on_keys(settings: Settings, store: AnyStore, world: World) -> No
         return hashlib.sha256(b"keys of servers" + keys).hexdigest()
 
     await store.processes.agree_on(await asyncio.get_running_loop().run_in_executor(None, hashed))
-
-
-def postgres_url(settings: Settings) -> str:
-    """Return the URL of the PostgreSQL database."""
-    return settings.database.replace("postgres://", "postgresql://", 1)
 
 
 def _check_packages() -> None:

@@ -149,12 +149,13 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     admission = Admission(pacer, known_pacer, unauthenticated, actions.sessions, overload, hosts)
     authenticator = Authenticator(
         loop, settings, actions.sessions, metrics, world, overload, guesses, observers.failures,
-        store_name=store.name, mark=store.start, app_id=store.app_id,
+        epoch=lambda: {"epoch": store.name, "mark": store.start}, app_id=store.app_id,
     )  # fmt: skip
     gateway = Gateway(
         loop, settings, hub, actions.sessions, actions.ephemeral, actions.receipts, metrics, admission, overload,
         authenticator, observers.access,
     )  # fmt: skip
+    store.on_new_start(gateway.close_all)
     revocation = Revocation(store, hub)
     rates = Rates(
         sends=settings.sends_per_minute, others=settings.requests_per_minute, core=settings.core_per_minute,

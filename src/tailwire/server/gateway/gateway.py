@@ -310,6 +310,15 @@ class Gateway:
             spread = min(MAX_RESTART_SECONDS, self._count_at_restart() / s.returns_per_second)
             socket.write(server_frame({"action": "restarting", "within": round(max(s.restart_window, spread), 1)}))
 
+    def close_all(self) -> None:
+        """Close all sockets, so that the positions of their clients are checked when they have connected again."""
+        self._sockets_at_restart = 0
+        for socket in list(self._sockets):
+            if socket.uid:
+                self.announce_restart(socket)
+            self._end(socket, "new start", CloseCode.RESTARTING, "the database was restored: connect again")
+        self._sockets_at_restart = 0
+
     def _count_at_restart(self) -> int:
         # Fixed when the first socket is notified, so that all clients spread over the same time.
         self._sockets_at_restart = self._sockets_at_restart or len(self._sockets)

@@ -129,11 +129,18 @@ class Store(Protocol):
     def start(self) -> str:
         """Return the trail of this server start, which clients keep with their positions for `known_until`."""
 
-    def known_until(self, start: str, message_id: int) -> int:
+    async def known_until(self, start: str, message_id: int) -> int:
         """Return up to which id a client's position belongs to this store: -1 when no part of it does.
 
         Args:
             start: the `start` that the client received together with this id.
+        """
+
+    def on_new_start(self, call: Callable[[], None]) -> None:
+        """Call a function when the store has begun a new start while it runs: its contents may be older than before.
+
+        It is called before the first write under that start. Clients must connect again, so that their positions are
+        checked, and what is kept in memory may be outdated.
         """
 
     @property

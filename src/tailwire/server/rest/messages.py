@@ -130,7 +130,7 @@ class MessageRoutes:
         self, caller: Caller, q: MessageQuery, conversation: ConversationKey | None, *, uid: str = "", guid: str = ""
     ) -> bytes:
         wanted = _filter(caller, q, conversation)
-        mark = self._messages.check_mark(q.mark, wanted.cursor if wanted.newer else None) if q.mark else ""
+        mark = await self._messages.check_mark(q.mark, wanted.cursor if wanted.newer else None) if q.mark else ""
         rows = await self._messages.listed(caller, wanted, uid=uid, guid=guid)
         shown = await self._renderer.render_all(rows, caller.reader, following=q.with_thread_subscribed)
         return enveloped(b"[%b]" % b",".join(shown), _meta(rows, wanted, q.page, mark))

@@ -19,7 +19,7 @@ from tailwire.sdk.io.world import Wire
 from tailwire.sdk.io.world import World as SdkWorld
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app import Parts, assemble
-from tailwire.server.app.opening import database_path
+from tailwire.server.app.opening import database_path, on_postgres
 from tailwire.server.config import Settings
 from tailwire.server.gateway.protocol import SocketProtocol
 from tailwire.server.ports.world import World as ServerWorld
@@ -156,7 +156,8 @@ class VirtualServer:
             current_process.reset(before)
 
     async def _start(self) -> None:
-        put_new_database(self.database)
+        if not on_postgres(self._settings):
+            put_new_database(self.database)
         parts = self.parts = await assemble(self._settings, self.world)
         self.app_id = parts.keys.app_id
         self.auth_key = parts.keys.auth_key or self.auth_key

@@ -26,7 +26,8 @@ from tailwire.server.ports.world import World
 from tailwire.server.store.postgres.connecting import UNUSABLE, Connection
 from tailwire.server.store.postgres.drafts import CALL, Entry, encode
 from tailwire.server.store.postgres.failures import Failure, judge
-from tailwire.server.store.postgres.unit import Answer
+from tailwire.server.store.postgres.starts import Starts
+from tailwire.server.store.postgres.unit import Answer, Unit
 from tailwire.server.store.sql.write_errors import WriteErrors
 from tailwire.server.telemetry.logs import log
 
@@ -84,6 +85,7 @@ class Lane:
     Attributes:
         errors: failures of the database.
         process: this process's id in the database; another one after others have declared it dead.
+        starts: the starts of the store, which each new connection is checked against.
         keys: a hash of the keys that all servers share; "" if it is not known yet.
         grace: how long the users of this process count as online after it has ended, in seconds.
         timed: called with the seconds until each batch was answered.
@@ -106,6 +108,8 @@ class Lane:
         self._number = 0
         self._on_new_identity: list[Callable[[], None]] = []
         self.process = 0
+        self._distrusted = False
+        self.starts = Starts(world)
         self.keys = ""
         self.grace = 0.0
         self.errors = WriteErrors()
@@ -174,6 +178,8 @@ class Lane:
         else:
             self.errors.worked()
             self.timed(time.perf_counter() - began)
+            if row["ids"]:
+                self.starts.highest = max(self.starts.highest, *row["ids"])
             if self.observer is None or row["last"] < row["first"]:
                 _answer(batch, row)
                 return
@@ -185,12 +191,14 @@ class Lane:
         # Returns the row of the function, once it is known what has become of the batch.
         clock = asyncio.get_running_loop().time
         self._number += 1
-        arguments = encode(self.process, self._number, self._world.seconds(), entries)
+        arguments = encode(self._head(), self._world.seconds(), entries)
         given_up_at = clock() + (0 if self.errors.current else UNREACHABLE_SECONDS)
         pause = FIRST_RETRY_SECONDS
+        looked = False
         while True:
             try:
                 connection = await self._connected()
+                arguments[: len(self._head())] = self._head()
                 return await connection.fetchrow(CALL, *arguments, timeout=CALL_SECONDS)
             except Exception as e:
                 failure = judge(e)
@@ -200,8 +208,11 @@ class Lane:
                     self._throw_away()  # an unable server may have become a standby: another one may be found
                 if failure is Failure.UNABLE:
                     raise self.errors.failed(e) from e
-                if failure is Failure.DEAD and await self._take_new_identity():
-                    arguments[:2] = self.process, self._number
+                if failure is Failure.DEAD:
+                    await self._take_new_identity()
+                if failure is Failure.ANOTHER and not looked:
+                    looked = self._distrusted = True
+                    continue
                 if clock() >= given_up_at:
                     raise self.errors.failed(e) from e
             await asyncio.sleep(pause)
@@ -211,7 +222,19 @@ class Lane:
         if self._connection is None or self._connection.is_closed():
             self._connection = await self._connect()
             self.backend = self._connection.get_server_pid()
+            self._distrusted = True
+        if self._distrusted:
+            await self.starts.check(self._connection)
+            self._distrusted = False
         return self._connection
+
+    def distrust(self) -> None:
+        """Look again which start the database is at, with a write that does nothing."""
+        self._distrusted = True
+        self.submit(Entry(unit=Unit())).add_done_callback(_report)
+
+    def _head(self) -> tuple[int, int, str, int]:
+        return self.process, self._number, self.starts.mark, self.starts.highest
 
     def _throw_away(self) -> None:
         # The driver may be left in the middle of an exchange, so the connection is not used again.
@@ -219,7 +242,7 @@ class Lane:
             self._connection.terminate()
             self._connection = None
 
-    async def _take_new_identity(self) -> bool:
+    async def _take_new_identity(self) -> None:
         # The refused batch was not carried out, and never will be under the old identity.
         log.warning("other servers have declared this one dead: it goes on under a new identity")
         try:
@@ -227,10 +250,9 @@ class Lane:
         except UNUSABLE as e:
             log.warning("no new identity yet: %s", e)
             self._throw_away()
-            return False
+            return
         for call in self._on_new_identity:
             call()
-        return True
 
     @property
     def busy(self) -> bool:
@@ -259,6 +281,11 @@ class Lane:
 def _fail(future: asyncio.Future[Any], error: Exception) -> None:
     if not future.cancelled():
         future.set_exception(error)
+
+
+def _report(done: asyncio.Future[object]) -> None:
+    if not done.cancelled() and done.exception() is not None:
+        log.warning("it is not known yet whether the database was replaced: %s", done.exception())
 
 
 def _described(batch: list[_Pending], row: Any) -> Batch:

@@ -150,10 +150,13 @@ class SearchIndex:
         if self._lock is not None and not self._lock.is_closed():
             return True
         connection = await connect_reader(self._db.url, STEP_SECONDS)
-        if await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK, timeout=STEP_SECONDS):
-            self._lock = connection
-            return True
-        await connection.close(timeout=1)
+        try:
+            if await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK, timeout=STEP_SECONDS):
+                self._lock = connection
+                return True
+        finally:
+            if self._lock is not connection:
+                connection.terminate()
         return False
 
     def stop(self) -> None:

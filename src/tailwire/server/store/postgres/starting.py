@@ -10,7 +10,7 @@ import asyncpg
 from tailwire.server.store.postgres.connecting import UNUSABLE, connect_reader
 
 WAIT_SECONDS = 60.0
-_LOCK = 7308898
+STARTING_LOCK = 7308898
 
 
 class StartedElsewhere(OSError):
@@ -31,7 +31,7 @@ async def starting_alone(url: str) -> AsyncIterator[None]:
         raise OSError(f"the PostgreSQL database cannot be used: {e}") from e
     try:
         await connection.execute(f"SET lock_timeout = '{int(WAIT_SECONDS)}s'; SET statement_timeout = 0")
-        await connection.execute(f"SELECT pg_advisory_lock({_LOCK})", timeout=None)
+        await connection.execute(f"SELECT pg_advisory_lock({STARTING_LOCK})", timeout=None)
         yield
     except asyncpg.LockNotAvailableError as e:
         raise StartedElsewhere(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqlalchemy.exc import DBAPIError
 
-from tailwire.server.ports.changes import ChangeFeed
+from tailwire.server.ports.changes import Change, ChangeFeed
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.store.migrate import upgrade
@@ -35,6 +35,7 @@ from tailwire.server.store.postgres.presence import PresenceRows
 from tailwire.server.store.postgres.processes import Processes
 from tailwire.server.store.postgres.reactions import Reactions
 from tailwire.server.store.postgres.read_state import ReadState
+from tailwire.server.store.postgres.receipt_lane import ReceiptLane
 from tailwire.server.store.postgres.relations import Blocks, Friends
 from tailwire.server.store.postgres.removal import Removal
 from tailwire.server.store.postgres.roles import Roles
@@ -48,6 +49,7 @@ from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work
 
 _IDENTITY = "SELECT app_id, store_name FROM app"
+_HIGHEST = "SELECT last_value FROM message_ids"
 
 
 class PostgresStore:
@@ -75,7 +77,7 @@ class PostgresStore:
         self.processes = Processes(database, lane, lambda: world.milliseconds() / 1000)
         self.presence = PresenceRows(database, lane)
         self.leases = Leases(database, lane)
-        self.upkeep = Upkeep(database, self.processes)
+        self.upkeep = Upkeep(database, self.processes, lane)
         database.accompaniment = Accompaniment(world)
         work = Work(database, lane, world, database.accompaniment, self.feed)
         self.audit = Audit(work)
@@ -100,21 +102,26 @@ class PostgresStore:
         self.reactions = Reactions(work, self.standings, self.webhooks)
         self.annotations = Annotations(work, self.standings)
         self.conversations = Conversations(work)
-        self.read_state = ReadState(work, self.webhooks)
+        self._receipts = ReceiptLane(lambda: connect_writer(database.url), lambda: lane.process, lane.errors)
+        self.read_state = ReadState(work, self._receipts, self.webhooks)
         self.removal = Removal(work, self.standings, self.chores, self.webhooks)
-        self._app_id = self._name = ""
+        self._app_id = ""
         self._created = False
         lane.on_new_identity(lambda: self.feed.tell(None))
+        lane.starts.on_new(lambda: self.feed.tell(None))
+        self.feed.listen(self._see_starts)
 
     @classmethod
     async def open(
-        cls, url: str, world: World, read_deadline: float = READ_DEADLINE_SECONDS, *, serving: bool = False
-    ) -> PostgresStore:
+        cls, url: str, world: World, read_deadline: float = READ_DEADLINE_SECONDS, *, serving: bool = False,
+        highest: int = 0,
+    ) -> PostgresStore:  # fmt: skip
         """Connect to a database, and bring it to this version's schema.
 
         Args:
             read_deadline: seconds that a read may take.
             serving: True for a server; False for a command that runs beside it.
+            highest: an id that was given out, if the contents are older and do not know it.
 
         Raises:
             tailwire.server.store.migrate.NewerDatabase: a newer version wrote the database.
@@ -126,6 +133,7 @@ class PostgresStore:
         store: PostgresStore | None = None
         try:
             await asyncio.get_running_loop().run_in_executor(None, upgrade, url)
+            lane.starts.begins, lane.starts.highest = serving, highest
             await lane.open()
             store = cls(database, lane, world)
             store.upkeep.start()
@@ -150,23 +158,38 @@ class PostgresStore:
             app_id=app_id, name=name, now=world.seconds(),
         )  # fmt: skip
         self._created = (await self.lane.submit(Entry(unit=unit))).ended is None
-        self._app_id, self._name = await self.database.one(_IDENTITY)
+        self._app_id, self.lane.starts.name = await self.database.one(_IDENTITY)
         await self.webhooks.load()
         await self.deliveries.load()
+
+    def _see_starts(self, changes: Sequence[Change] | None) -> None:
+        # Another process has begun a new start. Clients must not receive its ids together with the trail of this one.
+        starts = self.lane.starts
+        if any(kind == "start" and key != starts.mark for _, kind, key in changes or ()):
+            starts.is_another()
+            self.lane.distrust()
 
     @property
     def name(self) -> str:
         """Return the store's name. A message id is meaningful only together with it."""
-        return self._name
+        return self.lane.starts.name
 
     @property
     def start(self) -> str:
-        """Return what clients keep with their positions for `known_until`: the same for all processes."""
-        return f"{self._name}-0"
+        """Return the trail of the current start, for positions: the same for all processes."""
+        return self.lane.starts.known.trail
 
-    def known_until(self, start: str, message_id: int) -> int:
+    async def known_until(self, start: str, message_id: int) -> int:
         """Return up to which id a client's position belongs to this store: -1 if no part of it does."""
-        return message_id if start == self.start else -1
+        starts = self.lane.starts
+        if message_id > starts.highest:  # another process may have given it out
+            (highest,) = await self.database.one(_HIGHEST)
+            return starts.known.known_until(start, message_id, highest)
+        return starts.known.known_until(start, message_id, starts.highest)
+
+    def on_new_start(self, call: Callable[[], None]) -> None:
+        """Call a function when the contents of the database were taken back while this process runs."""
+        self.lane.starts.on_new(call)
 
     @property
     def app_id(self) -> str:
@@ -192,6 +215,7 @@ class PostgresStore:
         self.index.stop()
         self.webhooks.stop()
         await self.upkeep.close()
+        await self._receipts.close()
         await self.lane.close()
         await self.database.close()
 
@@ -200,5 +224,6 @@ class PostgresStore:
         self.index.stop()
         self.webhooks.stop()
         self.upkeep.stop()
+        self._receipts.abandon()
         self.lane.abandon()
         self.database.abandon()

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.postgres.connecting import UNUSABLE
 from tailwire.server.store.postgres.database import Database, DatabaseClosed
-from tailwire.server.store.postgres.lane import LaneClosed
+from tailwire.server.store.postgres.lane import Lane, LaneClosed
 from tailwire.server.store.postgres.processes import Processes
+from tailwire.server.store.postgres.starts import KNOWN
 from tailwire.server.telemetry.logs import log
 
 RENEW_SECONDS = 2.0
@@ -28,8 +29,9 @@ class Upkeep:
         cleans: returns whether this process removes old records; of several servers, one does.
     """
 
-    def __init__(self, database: Database, processes: Processes) -> None:
+    def __init__(self, database: Database, processes: Processes, lane: Lane) -> None:
         self._database = database
+        self._lane = lane
         self._processes = processes
         self.cleans: Callable[[], bool] = lambda: True
         self._pause = RENEW_SECONDS
@@ -65,10 +67,16 @@ class Upkeep:
 
     async def _once(self, *, clean: bool) -> None:
         await self._processes.renew()
+        await self._check_start()
         for call in self._on_renewed:
             await call()
         if clean and self.cleans():
             await self.clean()
+
+    async def _check_start(self) -> None:
+        starts = self._lane.starts
+        if not (await self._database.one(KNOWN, (starts.mark, starts.highest)))[0]:
+            self._lane.distrust()
 
     async def clean(self) -> None:
         """Remove records that nobody asks for any more."""

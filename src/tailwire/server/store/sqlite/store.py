@@ -139,16 +139,19 @@ class SqliteStore:
     @property
     def start(self) -> str:
         """Return the trail of this server start, for positions; "" in a command."""
-        return self._starts.trail
+        return self._starts.known.trail
 
     def _begin(self, world: World) -> None:
         # A restored older copy, or a database from elsewhere, continues as a new store, above all ids given out.
         database = self.database
         self._name, database.last_id = self._starts.begin(database.writing, world, self._name, database.last_id)
 
-    def known_until(self, start: str, message_id: int) -> int:
+    async def known_until(self, start: str, message_id: int) -> int:
         """Return up to which id a client's position belongs to this store: -1 if no part of it does."""
-        return self._starts.known_until(start, message_id, self.database.last_id)
+        return self._starts.known.known_until(start, message_id, self.database.last_id)
+
+    def on_new_start(self, call: Callable[[], None]) -> None:
+        """Do nothing: an older copy of a file is put back while no server runs."""
 
     @property
     def app_id(self) -> str:
