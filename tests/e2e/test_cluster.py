@@ -34,7 +34,7 @@ async def test_nothing_is_lost_doubled_or_out_of_order_while_each_machine_is_kil
                 while len(ledger.acknowledged) < before + 10:
                     await asyncio.sleep(0.05)
         await people.stop()
-        assert {name: ledger.missing(name) for name in NAMES} == dict.fromkeys(NAMES, [])
+        assert {name: ledger.missing(name) for name in NAMES} == {name: [] for name in NAMES}
         assert [(ledger.twice(name), ledger.out_of_order(name)) for name in NAMES] == [(0, 0)] * len(NAMES)
         assert set(people.failures) <= {"ERR_UNAVAILABLE"}
     finally:
