@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from tailwire.server.actions.audit import AuditLog
 from tailwire.server.app.disk_sizes import DiskSizes
@@ -16,6 +18,8 @@ from tailwire.server.rest.records import Records
 from tailwire.server.telemetry.access_log import AccessLog
 from tailwire.server.telemetry.logs import report
 from tailwire.server.telemetry.metrics import Metrics
+
+_SECRET = re.compile(r"(?<=password=)[^&]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,18 @@ def observe(
 
 
 def changed_settings(settings: Settings) -> str:
-    """Return the settings that differ from their defaults, for the audit log. None of them is a secret."""
+    """Return the settings that differ from their defaults, for the audit log, without the passwords in URLs."""
     fields = dataclasses.fields(Settings)
-    return ", ".join(f"{f.name}={getattr(settings, f.name)}" for f in fields if getattr(settings, f.name) != f.default)
+    changed = {f.name: str(getattr(settings, f.name)) for f in fields if getattr(settings, f.name) != f.default}
+    return ", ".join(f"{name}={_without_secrets(value)}" for name, value in changed.items())
+
+
+def _without_secrets(value: str) -> str:
+    # The URL of a database or a broker contains a password, before the host or in the query.
+    if "://" not in value:
+        return value
+    netloc = urlsplit(value).netloc
+    user, at, host = netloc.rpartition("@")
+    name, colon, _ = user.partition(":")
+    shown = value.replace(netloc, f"{name}{':…' if colon else ''}{at}{host}", 1) if at else value
+    return _SECRET.sub("…", shown)
