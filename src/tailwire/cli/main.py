@@ -90,6 +90,22 @@ def _backups(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         command.add_argument("folder", metavar="DIR")
         command.add_argument("--data", metavar="DIR", help="data folder of the server (.tailwire)")
     restore.add_argument("--replace", action="store_true", help="move existing files to another folder first")
+    migrate = commands.add_parser("migrate", help="move the database from SQLite to PostgreSQL, while no server runs")
+    migrate.add_argument("--data", metavar="DIR", help="data folder of the server (.tailwire)")
+    migrate.add_argument("--from", dest="source", metavar="URL", help="sqlite:///FILE (tailwire.db in the data folder)")
+    migrate.add_argument("--to", metavar="URL", help="the PostgreSQL database; by default that in TAILWIRE_DATABASE")
+
+
+def _examine(given: argparse.Namespace) -> int:
+    if given.app:
+        from tailwire.cli.doctor_app import doctor_app
+
+        doctor_app()
+    if not given.url:
+        return 0
+    from tailwire.cli.doctor import doctor
+
+    return doctor(given.url, app_id=given.app_id, auth_key=given.auth_key, ca=given.ca)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -117,6 +133,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from tailwire.cli.backup import back_up_or_restore
 
             return back_up_or_restore(given)
+        if given.command == "migrate":
+            from tailwire.cli.migrate import migrate
+
+            return migrate(given)
         if given.command == "demo":
             from tailwire.cli.demo import demo
 
@@ -126,17 +146,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return lab(given)
         if given.command == "doctor":
-            if given.app:
-                from tailwire.cli.doctor_app import doctor_app
-
-                doctor_app()
-            elif not given.url:
+            if not given.app and not given.url:
                 parser.error("doctor needs the URL of a server, or --app")
-            if not given.url:
-                return 0
-            from tailwire.cli.doctor import doctor
-
-            return doctor(given.url, app_id=given.app_id, auth_key=given.auth_key, ca=given.ca)
+            return _examine(given)
         if given.command == "wire":
             from tailwire.cli.wire import wire
 

@@ -18,7 +18,7 @@ from tailwire.server.telemetry.access_log import AccessLog
 from tailwire.server.telemetry.logs import report
 from tailwire.server.telemetry.metrics import Metrics
 
-_PASSWORD = re.compile(r"([?&]password=)[^&]*")
+_PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*")
 
 
 @dataclass(frozen=True, slots=True)
