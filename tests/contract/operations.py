@@ -263,6 +263,10 @@ CHANGES: st.SearchStrategy[Call] = st.one_of(
     st.builds(
         lambda uid, number, at: lambda s: s.store.tokens.add(TokenRow(f"{uid}{number}", uid, at), 2),
         uids, st.uuids(), times),
+    st.builds(
+        lambda uid, name, at, end: lambda s: s.store.tokens.add(TokenRow(f"jwt{name}", uid, at, expires_at=end), 2),
+        uids, st.integers(1, 4), times, times),
+    st.builds(lambda name: lambda s: s.store.tokens.remove(f"jwt{name}"), st.integers(1, 4)),
     st.builds(lambda uid: lambda s: s.store.tokens.remove_all(uid), uids).map(lambda call: _in_any_order(call)),
     st.builds(
         lambda uid, name, at, size: lambda s: s.store.files.add(FileRow(name, uid, "f", "image/png", size, at), 20, 2),

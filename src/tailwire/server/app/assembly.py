@@ -25,6 +25,7 @@ from tailwire.server.actions.rendering import Renderer
 from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.services import Services
 from tailwire.server.actions.sessions import Sessions
+from tailwire.server.actions.sign_in import IdentityProvider, SignIn, identity_provider
 from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.users import Users
 from tailwire.server.actions.webhooks import WebhookAdministration
@@ -35,6 +36,7 @@ from tailwire.server.auth.secrets import signing_key
 from tailwire.server.config import Settings
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Overload
+from tailwire.server.limits.buckets import Buckets
 from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.limits.rates import per_minute
 from tailwire.server.limits.targets import LOOPBACK, Targets
@@ -68,6 +70,7 @@ class Actions:
     uploads: FolderUploads
     cleanup: Cleanup
     passwords: Passwords
+    identity: IdentityProvider | None
 
 
 def fixed_base(settings: Settings) -> str:
@@ -118,6 +121,8 @@ async def build(
         services, roles, passwords, GuessLimiter(s.wrong_passwords_per_minute, loop.time),
         max_members=s.max_group_members, max_groups=s.max_groups_per_user,
     )  # fmt: skip
+    users, logins = Users(services, roles), per_minute(s.logins_per_minute, loop.time)
+    identity = identity_provider(s, world)
     return Actions(
         messages=Messages(services, roles, renderer, files, s.max_data, count_message),
         reactions=Reactions(
@@ -127,11 +132,11 @@ async def build(
         conversations=Conversations(services, renderer, s.max_pinned_conversations),
         groups=Groups(services, members, passwords, s.max_groups_per_user),
         members=members,
-        users=Users(services, roles),
+        users=users,
         relations=Relations(services, s.max_friends),
         sessions=Sessions(
-            services, per_minute(s.logins_per_minute, loop.time), pass_lifetime=s.jwt_lifetime,
-            token_lifetime=s.token_lifetime, max_tokens=s.max_tokens, secret=secret,
+            services, logins, pass_lifetime=s.jwt_lifetime, token_lifetime=s.token_lifetime, max_tokens=s.max_tokens,
+            secret=secret, sign_in=_sign_in(s, services, users, identity, logins),
         ),
         keys=Keys(services),
         roles=roles,
@@ -144,6 +149,18 @@ async def build(
         uploads=uploads,
         cleanup=cleanup,
         passwords=passwords,
+        identity=identity,
+    )  # fmt: skip
+
+
+def _sign_in(
+    s: Settings, services: Services, users: Users, identity: IdentityProvider | None, logins: Buckets
+) -> SignIn | None:
+    if identity is None:
+        return None
+    return SignIn(
+        services, users, identity.verifier, logins,
+        create_users=s.auth_jwt_create_users, max_tokens=s.max_tokens,
     )  # fmt: skip
 
 

@@ -147,6 +147,8 @@ async def _assemble(settings: Settings, store: AnyStore, world: World) -> Parts:
     webhooks.wake()
     actions.uploads.sweep()
     actions.cleanup.wake()
+    if actions.identity is not None:
+        actions.identity.start()
     return Parts(store, api, http, gateway, actions, webhooks, keys, metrics, overload, observers, internal_api)
 
 
@@ -277,7 +279,8 @@ async def running(
         listening.close()
         if internal is not None:
             await internal.stop()
-        await finish(parts.gateway, parts.webhooks, parts.actions.cleanup, parts.actions.passwords, parts.store)
+        a = parts.actions
+        await finish(parts.gateway, parts.webhooks, a.cleanup, a.passwords, parts.store, a.identity)
         parts.actions.uploads.close()
 
 

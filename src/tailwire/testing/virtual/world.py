@@ -219,7 +219,8 @@ class VirtualServer:
         for connection in left:
             (connection if hasattr(connection, "abort") else connection.transport).abort()
         self._authenticated += parts.metrics.authenticated
-        await finish(parts.gateway, parts.webhooks, parts.actions.cleanup, parts.actions.passwords, parts.store)
+        a = parts.actions
+        await finish(parts.gateway, parts.webhooks, a.cleanup, a.passwords, parts.store, a.identity)
         parts.actions.uploads.close()
 
     async def kill(self) -> None:

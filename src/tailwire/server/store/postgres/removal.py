@@ -13,6 +13,7 @@ from tailwire.server.ports.standing import GroupAct, GroupStanding
 from tailwire.server.store.postgres.chores import Chores, add_chore
 from tailwire.server.store.postgres.messages import TABLES_OF_MESSAGES
 from tailwire.server.store.postgres.standings import Standings
+from tailwire.server.store.postgres.tokens import end_tokens
 from tailwire.server.store.postgres.unit import Unit, Value
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work, use_files
@@ -68,7 +69,7 @@ class Removal:
             await self._thin_out(theirs, {"uid": uid})
         unit = Unit()
         unit.rows("SELECT guid FROM members WHERE uid = :uid ORDER BY guid", uid=uid)
-        unit.rows("DELETE FROM auth_tokens WHERE uid = :uid RETURNING token_hash", uid=uid)
+        end_tokens(unit, "uid = :uid", uid=uid)
         mine = "(SELECT guid FROM members WHERE uid = :uid)"
         unit.do(f"UPDATE groups SET members_count = members_count - 1 WHERE guid IN {mine}", uid=uid)
         if with_messages:
@@ -88,7 +89,7 @@ class Removal:
         unit.tell("user", uid)
         results = (await self._work.carry_out(unit)).results
         self._chores.added()
-        return [row["guid"] for row in results[0]], [row["token_hash"] for row in results[1]]
+        return [row["guid"] for row in results[0]], [row["token_hash"] for row in results[2]]
 
     async def remove_group(self, act: GroupAct, events: Callable[[GroupStanding], Sequence[Event]]) -> list[str]:
         key = key_of("", act.guid, "group")

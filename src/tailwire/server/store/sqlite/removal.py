@@ -79,9 +79,7 @@ class Removal:
                 add_chore(c, USER, uid, self._db.last_id, 0)
             self._files.use(c, "user", uid, ())
             self._chores.added()
-            tokens = self._tokens.revoked(
-                c.execute("DELETE FROM auth_tokens WHERE uid = ? RETURNING token_hash", (uid,)).fetchall()
-            )
+            tokens = self._tokens.end(c, "uid = ?", (uid,))
             for table in ("users", "members", "bans", "saves", "subscriptions"):
                 c.execute(f"DELETE FROM {table} WHERE uid = ?", (uid,))
             c.execute("DELETE FROM blocks WHERE uid = ? OR blocked = ?", (uid, uid))
