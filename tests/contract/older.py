@@ -6,6 +6,7 @@ import sqlite3
 
 LIFECYCLE = (
     "DROP TABLE ended_tokens",
+    "DROP INDEX files_by_age",
     *(
         f"ALTER TABLE {table} DROP COLUMN {column}"
         for table, column in (

@@ -281,7 +281,13 @@ CHANGES: st.SearchStrategy[Call] = st.one_of(
     st.builds(
         lambda uid, place: lambda s: s.store.removal.remove_conversation(key_of(uid, *place)), uids, places),
     st.builds(lambda n: lambda s: _remove_message(s, n), numbers),
+    st.builds(lambda at, limit: lambda s: s.store.pruning.remove_messages(at, limit), times, st.integers(1, 6)),
+    st.builds(lambda at: lambda s: s.store.pruning.condemn_files(at, 2), times),
 )  # fmt: skip
+
+
+async def _pruned(side: Side, uid: str, number: int) -> int:
+    return side.rank(await side.store.pruning.pruned_until(uid, side.message(number) - 1))
 
 
 def _without_id(call: Call) -> Call:
@@ -416,6 +422,9 @@ async def _reactions(side: Side, number: int, newer: bool) -> Any:
 
 _some = st.lists(numbers, max_size=4)
 QUESTIONS: st.SearchStrategy[Call] = st.one_of(
+    st.builds(lambda uid, n: lambda s: _pruned(s, uid, n), uids, numbers),
+    st.builds(lambda a, b: lambda s: s.store.pruning.count(a, b), times, times),
+    st.builds(lambda: lambda s: s.store.pruning.oldest()),
     lists_of_messages(), lists_of_messages(), lists_of_messages(),
     _user_filters.map(lambda wanted: lambda s: s.store.users.find(wanted)),
     _group_filters.map(lambda wanted: lambda s: s.store.groups.find(wanted)),

@@ -148,6 +148,8 @@ class Settings:
             they are.
         auth_jwt_create_users: create users at their first sign-in.
         auth_jwt_keys_kept_for: how long the keys are used while they cannot be fetched again.
+        retain_messages: days after which messages are removed; 0 to keep them.
+        retain_files: days after which uploaded files are removed, also if messages refer to them; 0 to keep them.
     """
 
     data: str = ".tailwire"
@@ -251,6 +253,8 @@ class Settings:
     auth_jwt_role: str = ""
     auth_jwt_create_users: bool = False
     auth_jwt_keys_kept_for: float = 86_400.0
+    retain_messages: float = 0.0
+    retain_files: float = 0.0
 
 
 def offered(settings: Settings) -> frozenset[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tailwire.server.actions.cleanup import Cleanup
-from tailwire.server.actions.sign_in import IdentityProvider
+from collections.abc import Awaitable, Callable, Iterable
+
 from tailwire.server.auth.passwords import Passwords
 from tailwire.server.gateway.gateway import Gateway
 from tailwire.server.ports.store import Store
@@ -14,17 +14,19 @@ from tailwire.server.webhooks.sender import WebhookSender
 async def finish(
     gateway: Gateway,
     webhooks: WebhookSender,
-    cleanup: Cleanup,
+    background: Iterable[Callable[[], Awaitable[None]]],
     passwords: Passwords,
     store: Store,
-    identity: IdentityProvider | None,
 ) -> None:
-    """Finish actions of the gateway and what was submitted to the store, in this order, and close all parts."""
+    """Finish actions of the gateway and what was submitted to the store, in this order, and close all parts.
+
+    Args:
+        background: each ends something that runs in the background.
+    """
     await gateway.close()
     await webhooks.close()
-    await cleanup.close()
+    for close in background:
+        await close()
     passwords.close()
-    if identity is not None:
-        await identity.keys.close()
     await store.close()
     log.info("stopped")

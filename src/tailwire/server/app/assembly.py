@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -22,6 +22,7 @@ from tailwire.server.actions.reactions import Reactions
 from tailwire.server.actions.receipts import Receipts
 from tailwire.server.actions.relations import Relations
 from tailwire.server.actions.rendering import Renderer
+from tailwire.server.actions.retention import Retention
 from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.services import Services
 from tailwire.server.actions.sessions import Sessions
@@ -71,6 +72,20 @@ class Actions:
     cleanup: Cleanup
     passwords: Passwords
     identity: IdentityProvider | None
+    retention: Retention
+
+    def start(self) -> None:
+        """Begin what runs in the background."""
+        self.uploads.sweep()
+        self.cleanup.wake()
+        self.retention.start()
+        if self.identity is not None:
+            self.identity.start()
+
+    def background(self) -> list[Callable[[], Awaitable[None]]]:
+        """Return the functions that end what runs in the background."""
+        identity = [self.identity.keys.close] if self.identity is not None else []
+        return [self.cleanup.close, self.retention.close, *identity]
 
 
 def fixed_base(settings: Settings) -> str:
@@ -150,6 +165,7 @@ async def build(
         cleanup=cleanup,
         passwords=passwords,
         identity=identity,
+        retention=Retention(store, world, messages_days=s.retain_messages, files_days=s.retain_files),
     )  # fmt: skip
 
 

@@ -145,10 +145,7 @@ async def _assemble(settings: Settings, store: AnyStore, world: World) -> Parts:
     api, internal_api = _apis(settings, actions, observers, overload, guesses, store, hosts)
     http = HttpConnections(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
     webhooks.wake()
-    actions.uploads.sweep()
-    actions.cleanup.wake()
-    if actions.identity is not None:
-        actions.identity.start()
+    actions.start()
     return Parts(store, api, http, gateway, actions, webhooks, keys, metrics, overload, observers, internal_api)
 
 
@@ -280,7 +277,7 @@ async def running(
         if internal is not None:
             await internal.stop()
         a = parts.actions
-        await finish(parts.gateway, parts.webhooks, a.cleanup, a.passwords, parts.store, a.identity)
+        await finish(parts.gateway, parts.webhooks, a.background(), a.passwords, parts.store)
         parts.actions.uploads.close()
 
 

@@ -220,7 +220,7 @@ class VirtualServer:
             (connection if hasattr(connection, "abort") else connection.transport).abort()
         self._authenticated += parts.metrics.authenticated
         a = parts.actions
-        await finish(parts.gateway, parts.webhooks, a.cleanup, a.passwords, parts.store, a.identity)
+        await finish(parts.gateway, parts.webhooks, a.background(), a.passwords, parts.store)
         parts.actions.uploads.close()
 
     async def kill(self) -> None:

@@ -73,7 +73,7 @@ class Removal:
         mine = "(SELECT guid FROM members WHERE uid = :uid)"
         unit.do(f"UPDATE groups SET members_count = members_count - 1 WHERE guid IN {mine}", uid=uid)
         if with_messages:
-            self._remove_messages(unit, theirs, {"uid": uid}, None)
+            self.remove_messages(unit, theirs, {"uid": uid}, None)
             for table in ("marks", "conversations"):
                 unit.do(f"DELETE FROM {table} WHERE conversation_id IN {own}", uid=uid)
             unit.do(f"DELETE FROM participants WHERE conversation_id IN {own}", uid=uid)
@@ -124,7 +124,7 @@ class Removal:
 
     async def remove_message(self, message: MessageRow) -> None:
         unit = Unit()
-        self._remove_messages(unit, "id = :id::bigint", {"id": message.id}, None)
+        self.remove_messages(unit, "id = :id::bigint", {"id": message.id}, None)
         await self._work.carry_out(unit)
         self._chores.added()
 
@@ -141,16 +141,17 @@ class Removal:
                 f" < {MESSAGES_PER_STEP}",
                 **values,
             )
-            self._remove_messages(unit, which, values, MESSAGES_PER_STEP)
+            self.remove_messages(unit, which, values, MESSAGES_PER_STEP)
             if (await self._work.carry_out(unit)).ended is not None:
                 return
 
     def _remove_conversation(self, unit: Unit, conversation_id: ConversationKey) -> None:
-        self._remove_messages(unit, "conversation_id = :conversation", {"conversation": conversation_id}, None)
+        self.remove_messages(unit, "conversation_id = :conversation", {"conversation": conversation_id}, None)
         for table in ("conversations", "marks", "receipts", "participants"):
             unit.do(f"DELETE FROM {table} WHERE conversation_id = :conversation", conversation=conversation_id)
 
-    def _remove_messages(self, unit: Unit, which: str, values: dict[str, Value], most: int | None) -> None:
+    def remove_messages(self, unit: Unit, which: str, values: dict[str, Value], most: int | None) -> None:
+        """Remove messages in a unit, with all that belongs to them. Until its end, the table `removed` names them."""
         limit = f"LIMIT {most}" if most is not None else ""
         unit.do("DROP TABLE IF EXISTS removed")
         unit.do(

@@ -27,6 +27,7 @@ from tailwire.server.store.postgres.lane import Lane
 from tailwire.server.store.postgres.measures import Measures
 from tailwire.server.store.postgres.members import Members
 from tailwire.server.store.postgres.messages import Messages
+from tailwire.server.store.postgres.pruning import Pruning
 from tailwire.server.store.postgres.reactions import Reactions
 from tailwire.server.store.postgres.read_state import ReadState
 from tailwire.server.store.postgres.relations import Blocks, Friends
@@ -87,6 +88,7 @@ class PostgresStore:
         self.conversations = Conversations(work)
         self.read_state = ReadState(work, self.webhooks)
         self.removal = Removal(work, self.standings, self.chores, self.webhooks)
+        self.pruning = Pruning(work, self.removal, self.chores)
         self._app_id = self._name = ""
         self._created = False
 

@@ -17,6 +17,9 @@ _TRIMMED = """uid = :uid
 AND (SELECT count(*) FROM auth_tokens t WHERE t.uid = :uid) > :most::bigint
 AND number <= (SELECT max(number) FROM auth_tokens t WHERE t.uid = :uid) - :most::bigint"""
 _USABLE = "EXISTS (SELECT FROM users WHERE uid = :uid AND deactivated_at IS NULL)"
+_ENDED = "EXISTS (SELECT FROM ended_tokens WHERE token_hash = :hash AND expires_at > :now::bigint)"
+_KNOWN = """EXISTS (SELECT FROM auth_tokens WHERE token_hash = :hash
+AND (uid <> :uid OR expires_at IS NULL OR expires_at > :now::bigint))"""
 NO_USER, ENDED = 0, 1  # the steps of a unit
 
 
@@ -37,9 +40,9 @@ class Tokens(TokenRows):
         unit = Unit()
         unit.until(f"NOT {_USABLE}", uid=token.uid)
         if token.expires_at is not None:
-            unit.until("EXISTS (SELECT FROM ended_tokens WHERE token_hash = :hash)", hash=token.token_hash)
-            unit.until("EXISTS (SELECT FROM auth_tokens WHERE token_hash = :hash)", hash=token.token_hash)
             now = token.created_at
+            unit.until(_ENDED, hash=token.token_hash, now=now)
+            unit.until(_KNOWN, hash=token.token_hash, now=now, uid=token.uid)
             unit.do("DELETE FROM ended_tokens WHERE expires_at <= :now::bigint", now=now)
             unit.do("DELETE FROM auth_tokens WHERE uid = :uid AND expires_at <= :now::bigint", uid=token.uid, now=now)
         unit.do(_ADD, uid=token.uid, row=as_row(dataclasses.asdict(token)))

@@ -20,3 +20,4 @@ def upgrade() -> None:
     for table in ("app", "conversations"):
         op.add_column(table, sa.Column("pruned_id", Id, nullable=False, server_default="0"))
     ended_tokens.create(op.get_bind())
+    op.create_index("files_by_age", "files", ["created_at"], if_not_exists=True)  # 0005 creates it in a new file
