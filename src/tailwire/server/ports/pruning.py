@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -48,6 +49,22 @@ class PruningStore(Protocol):
 
     async def count(self, messages_before: int, files_before: int) -> Old:
         """Return how much `remove_messages` and `condemn_files` would remove. May take long."""
+
+    async def files_after(self, name: str, uploaded_before: int, limit: int) -> list[str]:
+        """Return names of files that were uploaded by a time, in order.
+
+        Args:
+            name: the name after which they begin.
+        """
+
+    async def unused(self, uploaded_before: int) -> Old:
+        """Return how many files were uploaded by a time that nothing has ever referred to. May take long."""
+
+    async def known(self, stems: Sequence[str]) -> list[bool]:
+        """Return for each name without extension whether there is a record of such a file."""
+
+    async def condemn(self, names: Sequence[str]) -> None:
+        """Mark files for removal, whatever refers to them."""
 
     async def pruned_until(self, reader: str, after: int) -> int:
         """Return the highest id after `after` of a removed message that a user may not have received; 0 if none.

@@ -23,7 +23,7 @@ class PruningServer(Server):
         for c in commands:
             if isinstance(c, catch_up.TellGap):
                 assert c.from_id < c.to_id
-                assert any(c.from_id < n <= c.to_id for n in self.gone)  # nothing is told in vain
+                assert any(c.from_id < n <= c.to_id for n in self.gone)  # each gap has a reason
                 self.gaps.append((c.from_id, c.to_id))
             elif isinstance(c, catch_up.TellContinuity) and c.told:
                 assert c.continuity.kind is ContinuityKind.GAP
