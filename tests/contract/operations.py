@@ -263,6 +263,10 @@ CHANGES: st.SearchStrategy[Call] = st.one_of(
     st.builds(
         lambda uid, number, at: lambda s: s.store.tokens.add(TokenRow(f"{uid}{number}", uid, at), 2),
         uids, st.uuids(), times),
+    st.builds(
+        lambda uid, name, at, end: lambda s: s.store.tokens.add(TokenRow(f"jwt{name}", uid, at, expires_at=end), 2),
+        uids, st.integers(1, 4), times, times),
+    st.builds(lambda name: lambda s: s.store.tokens.remove(f"jwt{name}"), st.integers(1, 4)),
     st.builds(lambda uid: lambda s: s.store.tokens.remove_all(uid), uids).map(lambda call: _in_any_order(call)),
     st.builds(
         lambda uid, name, at, size: lambda s: s.store.files.add(FileRow(name, uid, "f", "image/png", size, at), 20, 2),
@@ -277,7 +281,13 @@ CHANGES: st.SearchStrategy[Call] = st.one_of(
     st.builds(
         lambda uid, place: lambda s: s.store.removal.remove_conversation(key_of(uid, *place)), uids, places),
     st.builds(lambda n: lambda s: _remove_message(s, n), numbers),
+    st.builds(lambda at, limit: lambda s: s.store.pruning.remove_messages(at, limit), times, st.integers(1, 6)),
+    st.builds(lambda at: lambda s: s.store.pruning.condemn_files(at, 2), times),
 )  # fmt: skip
+
+
+async def _pruned(side: Side, uid: str, number: int) -> int:
+    return side.rank(await side.store.pruning.pruned_until(uid, side.message(number) - 1))
 
 
 def _without_id(call: Call) -> Call:
@@ -412,6 +422,9 @@ async def _reactions(side: Side, number: int, newer: bool) -> Any:
 
 _some = st.lists(numbers, max_size=4)
 QUESTIONS: st.SearchStrategy[Call] = st.one_of(
+    st.builds(lambda uid, n: lambda s: _pruned(s, uid, n), uids, numbers),
+    st.builds(lambda a, b: lambda s: s.store.pruning.count(a, b), times, times),
+    st.builds(lambda: lambda s: s.store.pruning.oldest()),
     lists_of_messages(), lists_of_messages(), lists_of_messages(),
     _user_filters.map(lambda wanted: lambda s: s.store.users.find(wanted)),
     _group_filters.map(lambda wanted: lambda s: s.store.groups.find(wanted)),

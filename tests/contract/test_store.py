@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from contract.older import AUDIT, FILES_IN_USE, STARTS, WEBHOOK_DELIVERIES, undo
+from contract.older import AUDIT, FILES_IN_USE, LIFECYCLE, STARTS, WEBHOOK_DELIVERIES, undo
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import GroupFilter, MessageFilter, UserFilter
 from tailwire.server.ports.records import (
@@ -225,7 +225,7 @@ async def test_users_groups_keys_and_tokens(open_store):
     for n in range(5):
         await store.tokens.add(TokenRow(f"t{n}", "alice", n), 3)
     owners = [await store.tokens.owner(f"t{n}") for n in range(5)]
-    assert owners == [None, None, ("alice", 2), ("alice", 3), ("alice", 4)]
+    assert owners == [None, None, ("alice", 2, None), ("alice", 3, None), ("alice", 4, None)]
     await store.tokens.remove("t4")
     assert await store.tokens.owner("t4") is None
     await store.keys.add(KeyRow("k", "K", "authOnly", 1))
@@ -379,7 +379,7 @@ async def test_upgrade_finds_references_to_files(path):
         await store.files.add(FileRow(name, "alice", "f", "image/png", 1, 5))
     await store.close()
     with contextlib.closing(sqlite3.connect(path)) as c:  # as in the earlier version
-        undo(c, AUDIT, WEBHOOK_DELIVERIES, STARTS, FILES_IN_USE, revision="0004")
+        undo(c, LIFECYCLE, AUDIT, WEBHOOK_DELIVERIES, STARTS, FILES_IN_USE, revision="0004")
         c.commit()
     store = await SqliteStore.open(path, World())
     assert store.created is False

@@ -1,4 +1,4 @@
-"""`tailwire keys`, `user` and `token`. They work on the database directly, so no server needs to run."""
+"""`tailwire keys`, `user`, `token` and `prune`. They work on the database directly, so no server needs to run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 
+from tailwire.cli.prune import prune_settings, run_prune
 from tailwire.server import private_files
 from tailwire.server.actions.audit import begin_command
 from tailwire.server.actions.export import Export
@@ -38,7 +39,9 @@ def administer(given: argparse.Namespace) -> int:
     """
     os.umask(private_files.OTHERS)
     try:
-        settings = load({"data": given.data})
+        settings = load({"data": given.data}, file=getattr(given, "config", ""))
+        if given.command == "prune":
+            settings = prune_settings(given, settings)
         if not on_postgres(settings) and not database_path(settings).exists():
             where = f"there is no database at {database_path(settings)}"
             print(f"tailwire: {where}: name the server's folder with --data", file=sys.stderr)
@@ -78,11 +81,14 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
         elif given.command == "user":
             created = await actions.users.create(NewUser(uid=given.uid, name=given.name))
             print(f"created user {created.row.uid}")
+        elif given.command == "prune":
+            await run_prune(given, store, actions, world)
         else:
             print((await actions.sessions.create_token(given.uid)).token)
-        if not entry.taken:
+        if not entry.taken and not getattr(given, "dry_run", False):
             await store.audit.add(entry)
     finally:
+        await actions.cleanup.close()
         actions.passwords.close()
         actions.uploads.close()
         await store.close()

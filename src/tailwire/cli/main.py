@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from tailwire import __version__
+from tailwire.cli.durations import seconds
 from tailwire.cli.lab import add_lab
 
 
@@ -49,6 +50,7 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     create_token.add_argument("uid")
     create_token.add_argument("--data", metavar="DIR", default=None)
 
+    _prune(commands)
     _backups(commands)
     add_lab(commands)
     _doctor(commands)
@@ -66,6 +68,16 @@ def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     doctor.add_argument("--app-id", default="", help="also test this app id")
     doctor.add_argument("--auth-key", default="", help="also test this auth key (with --app-id)")
     doctor.add_argument("--ca", default="", metavar="FILE", help="trust the certificates in this file (PEM)")
+
+
+def _prune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    prune = commands.add_parser("prune", help="remove old messages and files, also while a server runs")
+    prune.add_argument("--older-than", type=seconds, metavar="AGE", help="remove messages of this age: 90d, 12h")
+    prune.add_argument("--files", action="store_true", help="also remove files of that age")
+    prune.add_argument("--orphans", action="store_true", help="remove files that belong to nothing, a day old or older")
+    prune.add_argument("--dry-run", action="store_true", help="remove nothing, and print how much it is")
+    prune.add_argument("--data", metavar="DIR", default=None, help="data folder of the server (.tailwire)")
+    prune.add_argument("--config", metavar="FILE", default="", help="the TOML file of the server's settings")
 
 
 def _wire(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -125,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from tailwire.cli.serve import serve
 
             return serve(given)
-        if given.command in ("keys", "user", "token"):
+        if given.command in ("keys", "user", "token", "prune"):
             from tailwire.cli.administer import administer
 
             return administer(given)

@@ -5,21 +5,16 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from tailwire.server.setting_checks import BadSetting as BadSetting
+from tailwire.server.setting_checks import check
 from tailwire.wire.frames import FEATURES
-
-
-class BadSetting(ValueError):
-    """A setting has an invalid name, type or value. The message names the setting and its source."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +139,20 @@ class Settings:
             503.
         audit_kept_for: how long entries of the audit log are kept; 0 to keep none.
         max_audit_entries: entries of the audit log, of each of its three kinds; beyond that the oldest are deleted.
+        auth_jwt_keys: where the public keys of your identity provider are, to accept its JWTs as auth tokens: the
+            `https://` URL of a JWKS, or a file with a JWKS or with one public key (PEM); empty to accept none.
+        auth_jwt_issuer: the issuer (`iss`) that a JWT must have.
+        auth_jwt_audience: the audience (`aud`) that a JWT must have; one of several, comma-separated.
+        auth_jwt_algorithms: algorithms with which a JWT may be signed, comma-separated: RS256, RS384, RS512, PS256,
+            PS384, PS512, ES256, ES384, ES512, EdDSA.
+        auth_jwt_uid: the claim with the uid.
+        auth_jwt_name: the claim with the name of a user who is created; empty for the uid.
+        auth_jwt_role: the claim with the role, which is set at each sign-in with a new JWT; empty to leave roles as
+            they are.
+        auth_jwt_create_users: create users at their first sign-in.
+        auth_jwt_keys_kept_for: how long the keys are used while they cannot be fetched again.
+        retain_messages: days after which messages are removed; 0 to keep them.
+        retain_files: days after which uploaded files are removed, also if messages refer to them; 0 to keep them.
     """
 
     data: str = ".tailwire"
@@ -239,6 +248,17 @@ class Settings:
     drain_seconds: float = 0.0
     audit_kept_for: float = 31_536_000.0
     max_audit_entries: int = 1_000_000
+    auth_jwt_keys: str = ""
+    auth_jwt_issuer: str = ""
+    auth_jwt_audience: str = ""
+    auth_jwt_algorithms: str = "RS256,ES256"
+    auth_jwt_uid: str = "sub"
+    auth_jwt_name: str = "name"
+    auth_jwt_role: str = ""
+    auth_jwt_create_users: bool = False
+    auth_jwt_keys_kept_for: float = 86_400.0
+    retain_messages: float = 0.0
+    retain_files: float = 0.0
 
 
 def offered(settings: Settings) -> frozenset[str]:
@@ -267,7 +287,7 @@ def load(arguments: Mapping[str, Any], environment: Mapping[str, str] | None = N
             values[name] = _typed(name, value, fields[name], key)
     values |= {k: _typed(k, v, fields[k], f"--{k}") for k, v in arguments.items() if v is not None}
     settings = Settings(**values)
-    _check(settings)
+    check(settings)
     return settings
 
 
@@ -296,7 +316,6 @@ def _from_file(file: str, fields: Mapping[str, type]) -> dict[str, Any]:
     return {name: _typed(name, value, fields[name], file) for name, value in read.items()}
 
 
-_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 _TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
@@ -318,80 +337,3 @@ def _typed(name: str, value: Any, kind: type, source: str) -> Any:
         return typed
     except (TypeError, ValueError, OverflowError) as e:
         raise BadSetting(f"{source}: {name} must be {_TYPE_NAMES[kind]}, not {value!r}") from e
-
-
-def _check(s: Settings) -> None:
-    if not 0 <= s.port <= 65535:
-        raise BadSetting(f"port must be from 0 to 65535, not {s.port}")
-    if bool(s.tls_cert) != bool(s.tls_key):
-        raise BadSetting("tls_cert and tls_key must be set together")
-    if s.database and not s.database.startswith(("sqlite:///", "postgresql://", "postgres://")):
-        raise BadSetting("database: use sqlite:///FILE or postgresql://USER@HOST/NAME")
-    _check_broker(s)
-    for name in s.features.replace(" ", "").split(","):
-        if name and name not in FEATURES:
-            raise BadSetting(f"features: there is no feature {name!r}; choose from {', '.join(FEATURES)}")
-    for name in (
-        "sweep_interval", "auth_deadline", "silence_limit", "heartbeat_interval", "heartbeat_timeout",
-        "returns_per_second", "request_deadline", "keep_alive", "read_deadline", "webhook_longest_gap",
-        "max_webhook_waiting", "jwt_lifetime", "frames_per_second", "max_frame", "max_body", "max_data", "max_file",
-        "slow_drop", "slow_close", "max_tokens", "max_group_members", "max_groups_per_user",
-    ):  # fmt: skip
-        if getattr(s, name) <= 0:
-            raise BadSetting(f"{name} must be more than 0")
-    for field in dataclasses.fields(Settings):
-        value = getattr(s, field.name)
-        if isinstance(value, int | float) and value < 0:
-            raise BadSetting(f"{field.name} must not be less than 0")
-    if s.silence_limit < 4 * s.heartbeat_interval:
-        raise BadSetting(
-            f"silence_limit must be at least four times heartbeat_interval ({4 * s.heartbeat_interval:g}), "
-            f"not {s.silence_limit:g}: clients send something every two intervals"
-        )
-    try:
-        reached = urlsplit(s.public_url)
-        good = not s.public_url or (reached.scheme in ("http", "https", "ws", "wss") and bool(reached.hostname))
-        good = good and reached.port != 0  # an invalid port raises
-    except ValueError:
-        good = False
-    if not good:
-        raise BadSetting(f"public_url must be like https://chat.example.com, not {s.public_url!r}")
-    _check_edge(s)
-    _check_operation(s)
-
-
-def _check_broker(s: Settings) -> None:
-    if s.broker and not s.broker.startswith(("nats://", "tls://")):
-        raise BadSetting("broker: use nats://HOST or tls://HOST, or leave it empty")
-    if s.broker and not s.database.startswith(("postgresql://", "postgres://")):
-        raise BadSetting("broker: only servers on a PostgreSQL database share it; set database, or leave broker empty")
-
-
-def _check_edge(s: Settings) -> None:
-    for name, value in (("trusted_proxies", s.trusted_proxies), ("webhook_targets", s.webhook_targets)):
-        for network in value.split(","):
-            try:
-                if network.strip() and not (name == "webhook_targets" and network.strip() == "any"):
-                    ip_network(network.strip())
-            except ValueError as e:
-                raise BadSetting(f"{name}: use comma-separated addresses or networks like 10.1.0.0/16: {e}") from e
-    if s.proxy_protocol and not s.trusted_proxies.strip(" ,"):
-        raise BadSetting("proxy_protocol requires trusted_proxies: other peers are not trusted to name the client")
-    for name, choices in (
-        ("forwarded_header", ("x-forwarded-for", "forwarded")),
-        ("metrics", ("open", "key", "off")),
-        ("docs", ("open", "key", "off")),
-        ("log_level", ("debug", "info", "warning", "error")),
-        ("log_format", ("text", "json")),
-    ):
-        if getattr(s, name) not in choices:
-            raise BadSetting(f"{name} must be one of {', '.join(choices)}, not {getattr(s, name)!r}")
-
-
-def _check_operation(s: Settings) -> None:
-    host, _, port = s.metrics_listen.rpartition(":")
-    if s.metrics_listen and not (host and port.isascii() and port.isdecimal() and int(port) <= 65535):
-        raise BadSetting(f"metrics_listen must be like 127.0.0.1:9480, not {s.metrics_listen!r}")
-    for name in s.allowed_hosts.split(","):
-        if name.strip() and not _HOST.fullmatch(name.strip().removeprefix("*.")):
-            raise BadSetting(f"allowed_hosts: use names like chat.example.com, without port, not {name.strip()!r}")

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from tailwire.sdk.continuity.state import Position
 from tailwire.sdk.dispatch.history import NO_MARK, id_of
 from tailwire.sdk.exceptions import AnswerTooLarge, failure
-from tailwire.sdk.io.answers import mark_of, with_mark
+from tailwire.sdk.io.answers import mark_of, pruned_of, with_mark
 from tailwire.wire.codec import MAX_ID, UNREADABLE
 
 log = logging.getLogger("tailwire")
@@ -71,7 +71,7 @@ async def message_page(ask: Ask, query: Mapping[str, Any]) -> list[Any]:
     except AnswerTooLarge as e:
         log.info("a page of messages is too large and is requested in parts: %s", e.details)
     limit, newer = int(query["per_page"]), query.get("affix") == "append"
-    rest, size, page, mark = {**query}, max(1, limit // 2), list[Any](), ""
+    rest, size, page, mark, pruned = {**query}, max(1, limit // 2), list[Any](), "", 0
     while len(page) < limit:
         size = min(size, limit - len(page))
         try:
@@ -82,7 +82,7 @@ async def message_page(ask: Ask, query: Mapping[str, Any]) -> list[Any]:
                 continue
             by_id = not ("pinned" in rest or "saved" in rest)  # those are ordered by the time of the pin or save
             part = [_named(e, int(rest.get("id") or 0) if by_id else 0, newer=newer)]
-        mark = mark_of(part) or mark
+        mark, pruned = mark_of(part) or mark, max(pruned, pruned_of(part))
         if mark and "mark" in rest:
             rest["mark"] = mark  # the next cursor belongs to the start of the server that sent this part
         page = [*page, *part] if newer else [*part, *page]
@@ -91,7 +91,7 @@ async def message_page(ask: Ask, query: Mapping[str, Any]) -> list[Any]:
             break
         rest["id"], size = cursor, size * 2
         rest.pop("sentAt", None)
-    return with_mark(page, mark)
+    return with_mark(page, mark, pruned)
 
 
 def _named(error: AnswerTooLarge, cursor: int, *, newer: bool) -> dict[str, str]:

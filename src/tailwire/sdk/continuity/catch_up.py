@@ -55,13 +55,26 @@ class HandOver(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class TellGap:
+    """Tell the app that messages with ids in (`from_id`, `to_id`] are missing, before those that follow."""
+
+    from_id: int
+    to_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class TellContinuity:
-    """Tell the app what became of the messages that were missed."""
+    """Tell the app what became of the messages that were missed.
+
+    Attributes:
+        told: whether a `TellGap` has told the gap already.
+    """
 
     continuity: Continuity
+    told: bool = False
 
 
-Command = FetchAfter | FetchLatest | HandOver | TellContinuity
+Command = FetchAfter | FetchLatest | HandOver | TellGap | TellContinuity
 
 
 def connected(m: CatchUp, store: str, mark: str = "") -> list[Command]:
@@ -135,7 +148,7 @@ def disconnected(m: CatchUp) -> None:
 
 
 def _begin(m: CatchUp) -> None:
-    m.caught, m.free, m.named, m.holes, m.quiet = 0, 0, {}, set(), False
+    m.caught, m.free, m.named, m.holes, m.quiet, m.pruned = 0, 0, {}, set(), False, (0, 0)
     m.size, m.pace = min(m.size, FIRST_PAGE_SIZE), inf
 
 
@@ -172,16 +185,18 @@ def latest(m: CatchUp, last_id: int, store: str, mark: str = "") -> list[Command
     if m.position is not None:
         # The limit has been handed over: the rest is a gap, whose bounds are known now.
         begin = m.asked_after
-        last_id = max(begin, last_id)
-        kind = ContinuityKind.GAP if last_id > begin else ContinuityKind.EXACT
-        bounds = (begin, last_id) if kind is ContinuityKind.GAP else (0, 0)
-        told = [] if quiet and kind is ContinuityKind.EXACT else [TellContinuity(Continuity(kind, m.caught, *bounds))]
+        last_id = max(begin, last_id, m.pruned[1])
+        is_gap = last_id > begin
+        bounds = (begin, last_id) if is_gap else m.pruned
+        kind = ContinuityKind.GAP if bounds[1] else ContinuityKind.EXACT
+        continuity = TellContinuity(Continuity(kind, m.caught, *bounds), told=bool(bounds[1]) and not is_gap)
+        told = [] if quiet and not is_gap else [continuity]
         settled = last_id
     else:
         bounds = (0, last_id) if m.back is not None else (0, 0)
         told = [] if quiet and m.back is None else [TellContinuity(Continuity(ContinuityKind.UNKNOWN, 0, *bounds))]
         settled = 0
-    m.back = None
+    m.back, m.pruned = None, (0, 0)
     before = m.position or Position()
     pairs = dict(m.behind)
     held = sorted(p for p in pairs.items() if p[0] > settled and p[0] not in m.recent and not before.is_settled(p[0]))
@@ -202,6 +217,7 @@ def page(
     took: float = 0.0,
     mark: str = "",
     edits: Collection[int] = (),
+    pruned: int = 0,
 ) -> list[Command]:
     """Process the result of `FetchAfter`.
 
@@ -213,9 +229,11 @@ def page(
         took: seconds that the request took.
         mark: that came with it: the server recognised the position.
         edits: ids of action messages for edits among them: they do not count towards the limit.
+        pruned: the highest id of a missed message that the server has removed because of its age; 0 if none.
     """
     if m.behind is None:
         return []
+    lost = _lost(m, pruned)
     if mark and m.position is not None:
         m.position = m.position._replace(mark=mark)
     for number in ours:
@@ -235,9 +253,11 @@ def page(
     reaches = m.asked_after if more else inf
     held = {n: msg for n, msg in m.behind if n <= reaches and is_new(n)}
     together = sorted({**held, **missed}.items(), key=lambda pair: pair[0])
-    told = [] if more else _end_of(m)
+    commands = [*lost, *([] if more else _end_of(m))]
     m.behind = [pair for pair in m.behind if pair[0] > m.asked_after] if more else None
-    commands: list[Command] = [*told, *hand_over(m, together)]
+    commands += hand_over(m, together)
+    if not more:
+        m.asked_after, m.pruned = max(m.asked_after, m.pruned[1]), (0, 0)
     m.floor = max(m.floor, m.asked_after)
     _advance(m, m.asked_after)
     if whole and m.caught - m.free >= m.limit:
@@ -249,10 +269,21 @@ def page(
     return commands
 
 
+def _lost(m: CatchUp, pruned: int) -> list[Command]:
+    # Told at once, because the position moves with the messages that follow.
+    after = m.asked_after
+    if pruned <= max(after, m.pruned[1]):
+        return []
+    m.pruned = (m.pruned[0] if m.pruned[1] else after, pruned)
+    return [TellGap(after, pruned)]
+
+
 def _end_of(m: CatchUp) -> list[Command]:
     back, m.back = m.back, None
     if back is not None:
         return [TellContinuity(Continuity(ContinuityKind.UNKNOWN, m.caught, *back))]
+    if m.pruned[1] and not m.quiet:
+        return [TellContinuity(Continuity(ContinuityKind.GAP, m.caught, *m.pruned), told=True)]
     return [] if m.quiet else [TellContinuity(Continuity(ContinuityKind.EXACT, m.caught))]
 
 

@@ -57,7 +57,8 @@ class Continuity:
 
     Attributes:
         kind: `exact`: nothing was missed, or all of it is handed over. `gap`: more was missed than the limit: that many
-            are handed over, and those with ids in (`from_id`, `to_id`] are only in history. `unknown`: there is no
+            are handed over, and those with ids in (`from_id`, `to_id`] are only in history; or the server has removed
+            some of those because of their age. `unknown`: there is no
             position yet, or catch-up is disabled, or the server's store was replaced or restored: what has ids in
             (`from_id`, `to_id`] has to be read again from history.
         missed: number of messages from history that are handed over.
@@ -93,6 +94,7 @@ class CatchUp:
         quiet: history is read for a hole or without a socket, so no `TellContinuity` follows.
         back: the server's store was replaced or restored: the range of ids to read again from history, reported at
             the end of the catch-up.
+        pruned: the range of ids of missed messages that the server has removed because of their age; (0, 0) if none.
         overflowed: more live messages arrived than can be held; the catch-up fetches them from history.
     """
 
@@ -110,6 +112,7 @@ class CatchUp:
     asked_after: int = 0
     told: OrderedDict[tuple[str, str, str], int] = field(default_factory=OrderedDict)
     overflowed: bool = False
+    pruned: tuple[int, int] = (0, 0)
     holes: set[int] = field(default_factory=set)
     quiet: bool = False
     back: tuple[int, int] | None = None

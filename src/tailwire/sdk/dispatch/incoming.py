@@ -21,6 +21,7 @@ from tailwire.sdk.dispatch.frame_decoder import FrameDecoder
 from tailwire.sdk.dispatch.queue import EventQueue
 from tailwire.sdk.dispatch.typists import Typists
 from tailwire.sdk.exceptions import CometChatException, failure
+from tailwire.sdk.io import answers
 from tailwire.sdk.io.link import Granted
 from tailwire.sdk.listeners import events as e
 from tailwire.wire.entities import Action, BaseMessage, MessageReceipt, User
@@ -177,8 +178,10 @@ class Incoming:
             match command:
                 case catch_up.HandOver():
                     self._hand_over(command)
+                case catch_up.TellGap():
+                    self._queue.put(e.HistoryGap(command.from_id, command.to_id))
                 case catch_up.TellContinuity():
-                    self._tell(command.continuity)
+                    self._tell(command.continuity, told=command.told)
                 case chain.Wait():
                     if self._waiting is not None:
                         self._waiting.cancel()
@@ -203,11 +206,11 @@ class Incoming:
                 served = position._replace(last_id=end, own=(*own, *position.own), done=done)
             self._queue.put(Positioned(_event_of(message, self._drafts), served))
 
-    def _tell(self, continuity: Continuity) -> None:
+    def _tell(self, continuity: Continuity, *, told: bool) -> None:
         log.info("caught up (%s): %d missed messages are handed over", continuity.kind, continuity.missed)
         if self._connected:
             self._queue.put(e.ConnectionChanged(ConnectionStatus.CONNECTED, continuity))
-        if continuity.kind is ContinuityKind.GAP or continuity.to_id:
+        if not told and (continuity.kind is ContinuityKind.GAP or continuity.to_id):
             self._queue.put(e.HistoryGap(continuity.from_id, continuity.to_id))
         self._look_for_updates()
 
@@ -275,8 +278,9 @@ class Incoming:
         edits = [n for n, m in messages if isinstance(m, Action) and m.action == "edited"]
         mark = history.mark_of(listed, self._mark if self._connected else "")
         return catch_up.page(
-            self._machine, messages, whole=whole, ours=mine, end=end, took=took, mark=mark, edits=edits
-        )
+            self._machine, messages, whole=whole, ours=mine, end=end, took=took, mark=mark, edits=edits,
+            pruned=answers.pruned_of(listed),
+        )  # fmt: skip
 
     def _is_own(self, message: Any) -> bool:
         data = message.raw.get("data")

@@ -18,6 +18,7 @@ from tailwire.sdk.exceptions import AnswerTooLarge, CometChatException, not_reac
 from tailwire.sdk.io.failures import seconds_of
 from tailwire.sdk.io.reading import TooMuch, read_json
 from tailwire.wire.catalogue import CATALOGUE
+from tailwire.wire.codec import MAX_ID
 
 MAX_BYTES = 4 * 1024 * 1024
 """Maximum bytes of a decompressed response. Parsing that many blocks the app's event loop for up to 0.1 s. A page of a
@@ -134,9 +135,11 @@ class Listed(list[Any]):
 
     Attributes:
         mark: of the server's start, for positions; "" if it sent none.
+        pruned: the highest id of a missed message that the server has removed because of its age; 0 if none.
     """
 
     mark: str = ""
+    pruned: int = 0
 
 
 def mark_of(listed: list[Any]) -> str:
@@ -144,16 +147,26 @@ def mark_of(listed: list[Any]) -> str:
     return listed.mark if isinstance(listed, Listed) else ""
 
 
-def with_mark(data: list[Any], mark: str) -> Listed:
-    """Return a list with the mark that came with it."""
+def pruned_of(listed: list[Any]) -> int:
+    """Return the id of `Listed.pruned` that came with a list, or 0."""
+    return listed.pruned if isinstance(listed, Listed) else 0
+
+
+def with_mark(data: list[Any], mark: str, pruned: int = 0) -> Listed:
+    """Return a list with what came with it."""
     listed = Listed(data)
-    listed.mark = mark
+    listed.mark, listed.pruned = mark, pruned
     return listed
 
 
 def _listed(data: Any, meta: Any) -> Any:
     mark = meta.get("mark") if isinstance(meta, dict) else None
-    return with_mark(data, mark) if isinstance(data, list) and isinstance(mark, str) else data
+    if not (isinstance(data, list) and isinstance(mark, str)):
+        return data
+    pruned = meta.get("pruned")
+    is_number = isinstance(pruned, str) and pruned.isascii() and pruned.isdecimal() and len(pruned) < 20
+    until = int(pruned) if is_number else 0
+    return with_mark(data, mark, until if until <= MAX_ID else 0)
 
 
 @dataclass(frozen=True, slots=True)

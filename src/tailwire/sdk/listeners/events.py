@@ -193,7 +193,10 @@ class ConversationListChanged:
 
 @dataclass(frozen=True, slots=True)
 class HistoryGap:
-    """More messages were missed than are handed over: those with ids in (`from_id`, `to_id`] are only in history."""
+    """Some missed messages with ids in (`from_id`, `to_id`] are not handed over.
+
+    They are only in history, because there are more than the limit, or the server has removed them for their age.
+    """
 
     from_id: int
     to_id: int

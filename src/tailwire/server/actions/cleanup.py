@@ -108,6 +108,12 @@ class Cleanup:
             else self._call_later(min(max(seconds, MIN_DELAY_SECONDS), MAX_DELAY_SECONDS), self.wake)
         )
 
+    async def settle(self) -> None:
+        """Remove all that is due now, and return when it is done."""
+        self.wake()
+        while self._task is not None:
+            await asyncio.wait([self._task])
+
     async def close(self) -> None:
         """Finish the current batch, and start no further one."""
         self._closed = True

@@ -272,6 +272,16 @@ class Messages:
                 raise Refused("ERR_POSITION_UNKNOWN", {"known": max(0, known)})
         return self._store.start
 
+    async def pruned_until(self, caller: Caller, after: int | None) -> int:
+        """Return the highest id of a message that the caller missed because it was removed for its age; 0 if none.
+
+        Args:
+            after: the id after which the client reads on, or None.
+        """
+        if after is None or caller.system:
+            return 0
+        return await self._store.pruning.pruned_until(caller.uid, after)
+
     async def edit(self, caller: Caller, wanted: str, new: msgspec.Raw, new_tags: list[str] | None = None) -> bytes:
         """Change a message. Return the action message.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -22,9 +22,11 @@ from tailwire.server.actions.reactions import Reactions
 from tailwire.server.actions.receipts import Receipts
 from tailwire.server.actions.relations import Relations
 from tailwire.server.actions.rendering import Renderer
+from tailwire.server.actions.retention import Retention
 from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.services import Services
 from tailwire.server.actions.sessions import Sessions
+from tailwire.server.actions.sign_in import IdentityProvider, SignIn, identity_provider
 from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.users import Users
 from tailwire.server.actions.webhooks import WebhookAdministration
@@ -37,6 +39,7 @@ from tailwire.server.config import Settings
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Overload
 from tailwire.server.fanout.presence import AlonePresence
+from tailwire.server.limits.buckets import Buckets
 from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.limits.rates import per_minute
 from tailwire.server.limits.targets import LOOPBACK, Targets
@@ -72,6 +75,20 @@ class Actions:
     passwords: Passwords
     shared_limits: tuple[Limit, ...]
     delivery: Delivery
+    identity: IdentityProvider | None
+    retention: Retention
+
+    def start(self) -> None:
+        """Begin what runs in the background."""
+        self.cleanup.wake()
+        self.retention.start()
+        if self.identity is not None:
+            self.identity.start()
+
+    def background(self) -> list[Callable[[], Awaitable[None]]]:
+        """Return the functions that end what runs in the background."""
+        identity = [self.identity.keys.close] if self.identity is not None else []
+        return [self.cleanup.close, self.retention.close, *identity]
 
 
 def fixed_base(settings: Settings) -> str:
@@ -123,6 +140,8 @@ async def build(
         services, roles, passwords, guesses,
         max_members=s.max_group_members, max_groups=s.max_groups_per_user,
     )  # fmt: skip
+    users = Users(services, roles)
+    identity = identity_provider(s, world)
     return Actions(
         messages=Messages(services, roles, renderer, files, s.max_data, count_message),
         reactions=Reactions(
@@ -132,11 +151,11 @@ async def build(
         conversations=Conversations(services, renderer, s.max_pinned_conversations),
         groups=Groups(services, members, passwords, s.max_groups_per_user),
         members=members,
-        users=Users(services, roles),
+        users=users,
         relations=Relations(services, s.max_friends),
         sessions=Sessions(
-            services, logins, pass_lifetime=s.jwt_lifetime,
-            token_lifetime=s.token_lifetime, max_tokens=s.max_tokens, secret=secret,
+            services, logins, pass_lifetime=s.jwt_lifetime, token_lifetime=s.token_lifetime, max_tokens=s.max_tokens,
+            secret=secret, sign_in=_sign_in(s, services, users, identity, logins),
         ),
         keys=Keys(services),
         roles=roles,
@@ -150,8 +169,21 @@ async def build(
         uploads=uploads,
         cleanup=cleanup,
         passwords=passwords,
+        identity=identity,
         shared_limits=(logins, guesses),
         delivery=services.delivery,
+        retention=Retention(store, world, messages_days=s.retain_messages, files_days=s.retain_files),
+    )  # fmt: skip
+
+
+def _sign_in(
+    s: Settings, services: Services, users: Users, identity: IdentityProvider | None, logins: Buckets
+) -> SignIn | None:
+    if identity is None:
+        return None
+    return SignIn(
+        services, users, identity.verifier, logins,
+        create_users=s.auth_jwt_create_users, max_tokens=s.max_tokens,
     )  # fmt: skip
 
 

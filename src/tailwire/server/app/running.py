@@ -174,7 +174,7 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
         )
         await several.start()
     webhooks.wake()
-    actions.cleanup.wake()
+    actions.start()
     return Parts(
         store, api, http, gateway, actions, webhooks, keys, metrics, overload, observers, internal_api, revocation,
         several, message_log,
@@ -310,7 +310,7 @@ async def running(
         if parts.several is not None:
             await parts.several.close()
         a, store = parts.actions, parts.store
-        await finish(parts.gateway, parts.webhooks, a.cleanup, a.passwords, store, parts.message_log)
+        await finish(parts.gateway, parts.webhooks, a.background(), a.passwords, store, parts.message_log)
         parts.actions.uploads.close()
 
 

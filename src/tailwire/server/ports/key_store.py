@@ -48,11 +48,14 @@ class TokenStore(Protocol):
     async def add(self, token: TokenRow, limit: int) -> list[str]:
         """Store an auth token of a user who may log in, and revoke their oldest beyond `limit`.
 
+        A token that ends by itself (`expires_at`) may be stored already. If so, nothing changes.
+
         Returns:
             The hashes of the revoked tokens.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND, if there is no such user, or they are deactivated.
+            Refused: ERR_UID_NOT_FOUND, if there is no such user, or they are deactivated;
+                AUTH_ERR_AUTH_TOKEN_NOT_FOUND, if it ends by itself and was revoked before.
         """
 
     async def change(self, token: TokenRow) -> None:

@@ -315,7 +315,11 @@ class KeyRow:
 
 @dataclass(frozen=True, slots=True)
 class TokenRow:
-    """An auth token, known by its hash and its last characters (`hint`)."""
+    """An auth token, known by its hash and its last characters (`hint`).
+
+    Attributes:
+        expires_at: when it ends by itself; None if it lasts until it is revoked.
+    """
 
     token_hash: str
     uid: str
@@ -324,13 +328,15 @@ class TokenRow:
     platform: str | None = None
     user_agent: str | None = None
     app_info: str | None = None
+    expires_at: int | None = None
 
 
 class TokenOwner(NamedTuple):
-    """The owner of an auth token, and when it was created."""
+    """The owner of an auth token, when it was created, and when it ends by itself."""
 
     uid: str
     created_at: int
+    expires_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

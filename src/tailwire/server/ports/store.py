@@ -21,6 +21,7 @@ from tailwire.server.ports.file_store import ChoreStore, FileStore
 from tailwire.server.ports.group_store import GroupStore, MemberStore
 from tailwire.server.ports.key_store import KeyStore, TokenStore
 from tailwire.server.ports.message_store import AnnotationStore, MessageStore, ReactionStore
+from tailwire.server.ports.pruning import PruningStore
 from tailwire.server.ports.records import Event, MessageRow
 from tailwire.server.ports.standing import GroupAct, GroupStanding, MessageAct, MessageStanding
 from tailwire.server.ports.user_store import BlockStore, FriendStore, RoleStore, UserStore
@@ -120,6 +121,8 @@ class Store(Protocol):
     def standings(self) -> Standings: ...
     @property
     def removal(self) -> Removal: ...
+    @property
+    def pruning(self) -> PruningStore: ...
 
     @property
     def name(self) -> str:

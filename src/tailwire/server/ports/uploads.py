@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,18 @@ class Picture:
     width: int
     height: int
     small: bool
+
+
+class StoredFile(NamedTuple):
+    """A file in the storage.
+
+    Attributes:
+        written_at: seconds since 1970.
+    """
+
+    name: str
+    size: int
+    written_at: float
 
 
 class Sink(Protocol):
@@ -75,6 +87,12 @@ class Uploads(Protocol):
 
     async def remove(self, names: list[str]) -> None:
         """Delete files, ignoring missing ones."""
+
+    def stored(self) -> AsyncIterator[list[StoredFile]]:
+        """Yield all files and thumbnails, some at a time, in any order."""
+
+    async def missing(self, names: list[str]) -> list[str]:
+        """Return the names that no file has."""
 
     def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
         """Yield a part of a file in pieces.

@@ -130,17 +130,20 @@ class MessageRoutes:
         self, caller: Caller, q: MessageQuery, conversation: ConversationKey | None, *, uid: str = "", guid: str = ""
     ) -> bytes:
         wanted = _filter(caller, q, conversation)
-        mark = await self._messages.check_mark(q.mark, wanted.cursor if wanted.newer else None) if q.mark else ""
+        after = wanted.cursor if wanted.newer else None
+        mark = await self._messages.check_mark(q.mark, after) if q.mark else ""
         rows = await self._messages.listed(caller, wanted, uid=uid, guid=guid)
+        # After the list was read: what was removed before is not in it.
+        pruned = await self._messages.pruned_until(caller, after) if mark and conversation is None else 0
         shown = await self._renderer.render_all(rows, caller.reader, following=q.with_thread_subscribed)
-        return enveloped(b"[%b]" % b",".join(shown), _meta(rows, wanted, q.page, mark))
+        return enveloped(b"[%b]" % b",".join(shown), _meta(rows, wanted, q.page, mark, pruned))
 
     async def _get(self, call: Call) -> bytes:
         following = call.query.with_thread_subscribed
         return await self._messages.get(call.caller, call.params["id"], following=following)
 
 
-def _meta(rows: Sequence[ListedRow], wanted: MessageFilter, number: int, mark: str) -> bytes:
+def _meta(rows: Sequence[ListedRow], wanted: MessageFilter, number: int, mark: str, pruned: int) -> bytes:
     # Clients read on by cursor or by page, and older ones need `pagination` and `cursor` in every response. There is no
     # total, because counting would read the whole conversation for each page.
     cursor = next_ = b""
@@ -152,6 +155,8 @@ def _meta(rows: Sequence[ListedRow], wanted: MessageFilter, number: int, mark: s
     current = b'"limit":%d,"count":%d' % (wanted.limit, len(rows))
     pagination = b'"count":%d,"per_page":%d,"current_page":%d' % (len(rows), wanted.limit, number)
     more = b',"mark":"%b"' % mark.encode() if mark else b""
+    if pruned:
+        more += b',"pruned":"%d"' % pruned
     return b'{"current":{%b},"pagination":{%b}%b,"cursor":{%b}%b}' % (current, pagination, next_, cursor, more)
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 from tailwire.server import private_files
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.ports.uploads import Picture
+from tailwire.server.ports.uploads import Picture, StoredFile
 from tailwire.server.telemetry.logs import log
 from tailwire.server.uploads.threads import Full, Threads
 from tailwire.server.uploads.thumbnails import make_thumbnail
@@ -22,6 +24,8 @@ CHUNK_BYTES = 256 * 1024
 HEAD_BYTES = 4096
 """The start of a file, from which its type is determined."""
 READ_THREADS, WRITE_THREADS = 4, 2
+FILES_PER_BATCH = 500
+_NAME = re.compile(r"[0-9a-f]{40}(-small\.jpg|\.[a-z0-9]{1,10})?")
 MAX_PENDING_WRITES, MAX_PENDING_THUMBNAILS = 200, 16
 
 
@@ -123,6 +127,16 @@ class _File:
             self._small.unlink(missing_ok=True)
 
 
+def _described(entries: list[os.DirEntry[str]]) -> list[StoredFile]:
+    found = []
+    for entry in entries:
+        with suppress(FileNotFoundError):  # removed meanwhile
+            if _NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                status = entry.stat(follow_symlinks=False)
+                found.append(StoredFile(entry.name, status.st_size, status.st_mtime))
+    return found
+
+
 class FolderUploads:
     """Stores files in a folder, which is created with the first file.
 
@@ -171,6 +185,18 @@ class FolderUploads:
 
         with _unavailable_on_error():
             await self._writers.run(remove)
+
+    async def stored(self) -> AsyncIterator[list[StoredFile]]:
+        """Yield all files and thumbnails, some at a time, in any order. Other files in the folder are left out."""
+        if not self._folder.exists():
+            return
+        with os.scandir(self._folder) as entries:
+            while batch := await self._readers.run(lambda: list(islice(entries, FILES_PER_BATCH))):
+                yield await self._readers.run(partial(_described, batch))
+
+    async def missing(self, names: list[str]) -> list[str]:
+        """Return the names that no file has."""
+        return await self._readers.run(lambda: [n for n in names if not (self._folder / Path(n).name).exists()])
 
     async def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
         """Yield a range of a file in chunks."""

@@ -220,10 +220,8 @@ class VirtualServer:
         for connection in left:
             (connection if hasattr(connection, "abort") else connection.transport).abort()
         self._authenticated += parts.metrics.authenticated
-        await finish(
-            parts.gateway, parts.webhooks, parts.actions.cleanup, parts.actions.passwords, parts.store,
-            parts.message_log,
-        )  # fmt: skip
+        a = parts.actions
+        await finish(parts.gateway, parts.webhooks, a.background(), a.passwords, parts.store, parts.message_log)
         parts.actions.uploads.close()
 
     async def kill(self) -> None:

@@ -13,6 +13,7 @@ from tailwire.server.ports.standing import GroupAct, GroupStanding
 from tailwire.server.store.postgres.chores import Chores, add_chore
 from tailwire.server.store.postgres.messages import TABLES_OF_MESSAGES
 from tailwire.server.store.postgres.standings import Standings
+from tailwire.server.store.postgres.tokens import end_tokens
 from tailwire.server.store.postgres.unit import Unit, Value
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work, use_files
@@ -68,11 +69,11 @@ class Removal:
             await self._thin_out(theirs, {"uid": uid})
         unit = Unit()
         unit.rows("SELECT guid FROM members WHERE uid = :uid ORDER BY guid", uid=uid)
-        unit.rows("DELETE FROM auth_tokens WHERE uid = :uid RETURNING token_hash", uid=uid)
+        end_tokens(unit, "uid = :uid", uid=uid)
         mine = "(SELECT guid FROM members WHERE uid = :uid)"
         unit.do(f"UPDATE groups SET members_count = members_count - 1 WHERE guid IN {mine}", uid=uid)
         if with_messages:
-            self._remove_messages(unit, theirs, {"uid": uid}, None)
+            self.remove_messages(unit, theirs, {"uid": uid}, None)
             for table in ("marks", "conversations"):
                 unit.do(f"DELETE FROM {table} WHERE conversation_id IN {own}", uid=uid)
             unit.do(f"DELETE FROM participants WHERE conversation_id IN {own}", uid=uid)
@@ -88,7 +89,7 @@ class Removal:
         unit.tell("user", uid)
         results = (await self._work.carry_out(unit)).results
         self._chores.added()
-        return [row["guid"] for row in results[0]], [row["token_hash"] for row in results[1]]
+        return [row["guid"] for row in results[0]], [row["token_hash"] for row in results[2]]
 
     async def remove_group(self, act: GroupAct, events: Callable[[GroupStanding], Sequence[Event]]) -> list[str]:
         key = key_of("", act.guid, "group")
@@ -124,7 +125,7 @@ class Removal:
 
     async def remove_message(self, message: MessageRow) -> None:
         unit = Unit()
-        self._remove_messages(unit, "id = :id::bigint", {"id": message.id}, None)
+        self.remove_messages(unit, "id = :id::bigint", {"id": message.id}, None)
         await self._work.carry_out(unit)
         self._chores.added()
 
@@ -141,16 +142,17 @@ class Removal:
                 f" < {MESSAGES_PER_STEP}",
                 **values,
             )
-            self._remove_messages(unit, which, values, MESSAGES_PER_STEP)
+            self.remove_messages(unit, which, values, MESSAGES_PER_STEP)
             if (await self._work.carry_out(unit)).ended is not None:
                 return
 
     def _remove_conversation(self, unit: Unit, conversation_id: ConversationKey) -> None:
-        self._remove_messages(unit, "conversation_id = :conversation", {"conversation": conversation_id}, None)
+        self.remove_messages(unit, "conversation_id = :conversation", {"conversation": conversation_id}, None)
         for table in ("conversations", "marks", "receipts", "participants"):
             unit.do(f"DELETE FROM {table} WHERE conversation_id = :conversation", conversation=conversation_id)
 
-    def _remove_messages(self, unit: Unit, which: str, values: dict[str, Value], most: int | None) -> None:
+    def remove_messages(self, unit: Unit, which: str, values: dict[str, Value], most: int | None) -> None:
+        """Remove messages in a unit, with all that belongs to them. Until its end, the table `removed` names them."""
         limit = f"LIMIT {most}" if most is not None else ""
         unit.do("DROP TABLE IF EXISTS removed")
         unit.do(

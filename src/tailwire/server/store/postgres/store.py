@@ -33,6 +33,7 @@ from tailwire.server.store.postgres.members import Members
 from tailwire.server.store.postgres.messages import Messages
 from tailwire.server.store.postgres.presence import PresenceRows
 from tailwire.server.store.postgres.processes import Processes
+from tailwire.server.store.postgres.pruning import Pruning
 from tailwire.server.store.postgres.reactions import Reactions
 from tailwire.server.store.postgres.read_state import ReadState
 from tailwire.server.store.postgres.receipt_lane import ReceiptLane
@@ -105,6 +106,7 @@ class PostgresStore:
         self._receipts = ReceiptLane(lambda: connect_writer(database.url), lambda: lane.process, lane.errors)
         self.read_state = ReadState(work, self._receipts, self.webhooks)
         self.removal = Removal(work, self.standings, self.chores, self.webhooks)
+        self.pruning = Pruning(work, self.removal, self.chores)
         self._app_id = ""
         self._created = False
         lane.on_new_identity(lambda: self.feed.tell(None))

@@ -9,16 +9,28 @@ from tailwire.server.ports.changes import Change
 from tailwire.server.ports.records import TokenOwner, TokenRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.remembered import Remembered
-from tailwire.server.store.postgres.unit import Unit
+from tailwire.server.store.postgres.unit import Unit, Value
 from tailwire.server.store.postgres.work import Work, as_row
-from tailwire.server.store.sql.tokens import COLUMNS, TokenRows
+from tailwire.server.store.sql.tokens import COLUMNS, KEEP_ENDED, TokenRows
 
 _ADD = f"""INSERT INTO auth_tokens ({COLUMNS}, number) SELECT {COLUMNS},
 (SELECT coalesce(max(number), 0) + 1 FROM auth_tokens t WHERE t.uid = :uid)
 FROM jsonb_populate_record(NULL::auth_tokens, :row::jsonb)"""
-_TRIM = """DELETE FROM auth_tokens WHERE uid = :uid
+_TRIMMED = """uid = :uid
 AND (SELECT count(*) FROM auth_tokens t WHERE t.uid = :uid) > :most::bigint
-AND number <= (SELECT max(number) FROM auth_tokens t WHERE t.uid = :uid) - :most::bigint RETURNING token_hash"""
+AND number <= (SELECT max(number) FROM auth_tokens t WHERE t.uid = :uid) - :most::bigint"""
+_USABLE = "EXISTS (SELECT FROM users WHERE uid = :uid AND deactivated_at IS NULL)"
+_ENDED = "EXISTS (SELECT FROM ended_tokens WHERE token_hash = :hash AND expires_at > :now::bigint)"
+_KNOWN = """EXISTS (SELECT FROM auth_tokens WHERE token_hash = :hash
+AND (uid <> :uid OR expires_at IS NULL OR expires_at > :now::bigint))"""
+_DROP_EXPIRED = "DELETE FROM auth_tokens WHERE uid = :uid AND expires_at <= :now::bigint"
+NO_USER, ENDED = 1, 2  # the steps of a unit
+
+
+def end_tokens(unit: Unit, which: str, **values: Value) -> None:
+    """Delete tokens in a unit. It has two results: a number, and the rows with `uid` and `token_hash`."""
+    unit.do(KEEP_ENDED.format(which=which), **values)
+    unit.rows(f"DELETE FROM auth_tokens WHERE {which} RETURNING uid, token_hash", **values)
 
 
 _COUNT = "(SELECT count(*) FROM auth_tokens WHERE uid = :uid)"
@@ -55,15 +67,25 @@ class Tokens(TokenRows):
             unit = Unit()
             full = "" if count >= limit else "NOT "
             unit.seen(f"{full}{_COUNT} >= :most::bigint", uid=token.uid, most=limit)
-            unit.until("NOT EXISTS (SELECT FROM users WHERE uid = :uid AND deactivated_at IS NULL)", uid=token.uid)
+            unit.until(f"NOT {_USABLE}", uid=token.uid)
+            if token.expires_at is not None:
+                now = token.created_at
+                unit.until(_ENDED, hash=token.token_hash, now=now)
+                unit.until(_KNOWN, hash=token.token_hash, now=now, uid=token.uid)
+                unit.do("DELETE FROM ended_tokens WHERE expires_at <= :now::bigint", now=now)
+                unit.do(
+                    "DELETE FROM auth_tokens WHERE uid = :uid AND expires_at <= :now::bigint", uid=token.uid, now=now
+                )
             unit.do(_ADD, uid=token.uid, row=as_row(dataclasses.asdict(token)))
-            unit.rows(_TRIM, uid=token.uid, most=limit)
+            end_tokens(unit, _TRIMMED, uid=token.uid, most=limit)
             if count >= limit:
                 unit.tell("tokens", token.uid)
             answer = await self._work.carry_out(unit)
-            if answer.ended is not None:
+            if answer.ended == NO_USER:
                 raise Refused("ERR_UID_NOT_FOUND", {"uid": token.uid})
-            return [row["token_hash"] for row in answer.results[1]]
+            if answer.ended == ENDED:
+                raise Refused("AUTH_ERR_AUTH_TOKEN_NOT_FOUND")
+            return [row["token_hash"] for row in answer.results[-1]] if answer.ended is None else []
 
         return await self._work.decide(("tokens", token.uid), attempt)
 
@@ -77,6 +99,6 @@ class Tokens(TokenRows):
 
     async def _remove(self, which: str, key: str, kind: str, changed: str) -> list[str]:
         unit = Unit()
-        unit.rows(f"DELETE FROM auth_tokens WHERE {which} RETURNING token_hash", key=key)
+        end_tokens(unit, which, key=key)
         unit.tell(kind, changed)
-        return [row["token_hash"] for row in (await self._work.carry_out(unit)).results[0]]
+        return [row["token_hash"] for row in (await self._work.carry_out(unit)).results[1]]

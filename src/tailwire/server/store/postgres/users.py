@@ -11,6 +11,7 @@ from tailwire.server.ports.file_names import named_files
 from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.remembered import Remembered
 from tailwire.server.store.postgres.chores import Chores
+from tailwire.server.store.postgres.tokens import end_tokens
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.work import Work, as_row, insert, texts, update, use_files
 from tailwire.server.store.sql.users import CHANGEABLE, COLUMNS, NAMES, UserRows
@@ -87,12 +88,10 @@ class Users(UserRows):
             at=at, uids=list(uids),
         )  # fmt: skip
         if at is not None:
-            unit.rows(
-                f"DELETE FROM auth_tokens WHERE uid IN {texts('uids')} RETURNING uid, token_hash", uids=list(uids)
-            )
+            end_tokens(unit, f"uid IN {texts('uids')}", uids=list(uids))
         for uid in uids:
             unit.tell("user", uid)
         results = (await self._work.carry_out(unit)).results
         done = {row["uid"] for row in results[0]}
-        tokens = [(row["uid"], row["token_hash"]) for row in results[1]] if at is not None else []
+        tokens = [(row["uid"], row["token_hash"]) for row in results[2]] if at is not None else []
         return [uid for uid in dict.fromkeys(uids) if uid in done], tokens

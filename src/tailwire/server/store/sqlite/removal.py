@@ -67,7 +67,7 @@ class Removal:
             c.execute(f"UPDATE groups SET members_count = members_count - 1 WHERE guid IN {mine}", (uid,))
             if with_messages:
                 own = "(SELECT conversation_id FROM participants WHERE uid = ?)"
-                self._remove_messages(c, f"sender = ? OR conversation_id IN {own}", (uid, uid))
+                self.remove_messages(c, f"sender = ? OR conversation_id IN {own}", (uid, uid))
                 for table in ("marks", "conversations"):
                     c.execute(f"DELETE FROM {table} WHERE conversation_id IN {own}", (uid,))
                 c.execute(f"DELETE FROM participants WHERE conversation_id IN {own}", (uid,))
@@ -79,9 +79,7 @@ class Removal:
                 add_chore(c, USER, uid, self._db.last_id, 0)
             self._files.use(c, "user", uid, ())
             self._chores.added()
-            tokens = self._tokens.revoked(
-                c.execute("DELETE FROM auth_tokens WHERE uid = ? RETURNING token_hash", (uid,)).fetchall()
-            )
+            tokens = self._tokens.end(c, "uid = ?", (uid,))
             for table in ("users", "members", "bans", "saves", "subscriptions"):
                 c.execute(f"DELETE FROM {table} WHERE uid = ?", (uid,))
             c.execute("DELETE FROM blocks WHERE uid = ? OR blocked = ?", (uid, uid))
@@ -109,14 +107,19 @@ class Removal:
         await self._db.write(lambda c: self._remove_conversation(c, conversation_id))
 
     async def remove_message(self, message: MessageRow) -> None:
-        await self._db.write(lambda c: self._remove_messages(c, "id = ?", (message.id,)))
+        await self._db.write(lambda c: self.remove_messages(c, "id = ?", (message.id,)))
 
     def _remove_conversation(self, c: sqlite3.Connection, conversation_id: ConversationKey) -> None:
-        self._remove_messages(c, "conversation_id = ?", (conversation_id,))
+        self.remove_messages(c, "conversation_id = ?", (conversation_id,))
         for table in ("conversations", "marks", "receipts", "participants"):
             c.execute(f"DELETE FROM {table} WHERE conversation_id = ?", (conversation_id,))
 
-    def _remove_messages(self, c: sqlite3.Connection, which: str, values: tuple[Any, ...]) -> None:
+    def remove_messages(self, c: sqlite3.Connection, which: str, values: tuple[Any, ...]) -> None:
+        """Within an operation: remove messages, with all that belongs to them.
+
+        Args:
+            which: the condition on a message, with `values`.
+        """
         sql = f"SELECT id, conversation_id, body FROM messages WHERE ({which}) AND traits & {int(Trait.SEARCHABLE)}"
         for number, conversation, body in c.execute(sql, values).fetchall():
             self._index.update(c, number, conversation, body, None)
@@ -136,4 +139,4 @@ class Removal:
         c.execute(f"DELETE FROM messages WHERE {which}", values)
         c.executemany(_UPDATE_LAST, [{"of": row[0]} for row in places])
         c.executemany(_COUNT_REPLIES, [{"of": row[0]} for row in threads])
-        c.execute("UPDATE app SET last_id = ?", (self._db.last_id,))
+        c.execute("UPDATE app SET last_id = max(last_id, ?)", (self._db.last_id,))

@@ -30,6 +30,7 @@ from tailwire.server.store.sqlite.lock import ServerLock
 from tailwire.server.store.sqlite.measures import Measures
 from tailwire.server.store.sqlite.members import Members
 from tailwire.server.store.sqlite.messages import Messages
+from tailwire.server.store.sqlite.pruning import Pruning
 from tailwire.server.store.sqlite.reactions import Reactions
 from tailwire.server.store.sqlite.read_state import ReadState
 from tailwire.server.store.sqlite.relations import Blocks, Friends
@@ -96,6 +97,7 @@ class SqliteStore:
             chores=self.chores,
             webhooks=self.webhooks,
         )
+        self.pruning = Pruning(database, self.removal, self.chores)
         self._app_id, self._name, self._created = _identity(database.writing, world)
 
     @classmethod

@@ -1,0 +1,100 @@
+"""Catch-up while the server removes old messages, as a property: what was missed is handed over or told as a gap."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, precondition, rule
+
+from tailwire.sdk.continuity import catch_up
+from tailwire.sdk.continuity.state import CatchUp, ContinuityKind, Position
+from unit.sdk.continuity.test_catch_up import Server
+
+
+class PruningServer(Server):
+    """A server that removes the oldest messages. Its answers name the newest one of the others' that it removed."""
+
+    @initialize(limit=st.sampled_from([3, 5, 1000]))
+    def begin(self, limit):
+        super().begin(limit)
+        self.gone: set[int] = set()
+
+    def carry(self, commands):
+        for c in commands:
+            if isinstance(c, catch_up.TellGap):
+                assert c.from_id < c.to_id
+                assert any(c.from_id < n <= c.to_id for n in self.gone)  # each gap has a reason
+                self.gaps.append((c.from_id, c.to_id))
+            elif isinstance(c, catch_up.TellContinuity) and c.told:
+                assert c.continuity.kind is ContinuityKind.GAP
+                assert any(c.continuity.from_id <= a and b <= c.continuity.to_id for a, b in self.gaps)
+                self.catching_up = False
+            elif isinstance(c, catch_up.TellContinuity) and c.continuity.kind is ContinuityKind.GAP:
+                self.gaps.append((c.continuity.from_id, c.continuity.to_id))
+                self.catching_up = False
+            else:
+                super().carry([c])
+
+    @precondition(lambda self: self.history)
+    @rule(count=st.integers(1, 4))
+    def prune(self, count):
+        left = [n for n, _ in self.history if n not in self.gone]
+        self.gone.update(left[:count])
+
+    @precondition(lambda self: self.asked is not None)
+    @rule(took=st.sampled_from([0.1, 20.0]))
+    def answer(self, took):
+        asked, self.asked = self.asked, None
+        there = [(n, ours) for n, ours in self.history if n not in self.gone]
+        if isinstance(asked, catch_up.FetchLatest):
+            self.carry(catch_up.latest(self.m, there[-1][0] if there else 0, "store"))
+            return
+        listed = [(n, ours) for n, ours in there if n > asked.after_id][: asked.limit]
+        self.read_to = max([self.read_to, *(n for n, _ in listed)])
+        theirs = {n for n, ours in self.history if not ours}
+        pruned = max((n for n in self.gone & theirs if n > asked.after_id), default=0)
+        commands = catch_up.page(
+            self.m, [(n, n) for n, _ in listed], whole=len(listed) == asked.limit,
+            ours={n for n, ours in listed if ours}, took=took, pruned=pruned,
+        )  # fmt: skip
+        self.carry(commands)
+
+
+TestPruningServer = PruningServer.TestCase
+TestPruningServer.settings = settings(max_examples=settings().max_examples, stateful_step_count=60, deadline=None)
+
+
+def test_gap_is_told_before_the_messages_that_follow_and_once():
+    m = CatchUp(position=Position(5))
+    catch_up.connected(m, "")
+    first = catch_up.page(m, [(n, n) for n in range(31, 51)], whole=True, pruned=30)
+    assert first[:2] == [catch_up.TellGap(5, 30), catch_up.HandOver(tuple(range(31, 51)))]
+    *_, told, handed = catch_up.page(m, [(51, 51)], whole=False)
+    assert (told.told, told.continuity.kind, told.continuity.from_id, told.continuity.to_id) == (True, "gap", 5, 30)
+    assert handed.messages == (51,)
+    catch_up.disconnected(m)
+    assert catch_up.connected(m, "") == [catch_up.FetchAfter(51)]
+
+
+def test_position_moves_behind_removed_messages_that_nothing_follows():
+    m = CatchUp(position=Position(5))
+    catch_up.connected(m, "")
+    gap, told = catch_up.page(m, [], whole=False, pruned=30)
+    assert (gap, told.told) == (catch_up.TellGap(5, 30), True)
+    assert m.position.last_id == 30
+
+
+def test_gap_survives_a_lost_connection_between_two_pages():
+    m = CatchUp(position=Position(5))
+    catch_up.connected(m, "")
+    told = catch_up.page(m, [(n, n) for n in range(31, 51)], whole=True, pruned=30)
+    catch_up.disconnected(m)
+    assert catch_up.TellGap(5, 30) in told  # at once: the position is behind it now
+    assert catch_up.connected(m, "") == [catch_up.FetchAfter(50)]
+
+
+def test_polling_tells_the_gap_too():
+    m = CatchUp(position=Position(5))
+    catch_up.poll(m)
+    assert catch_up.page(m, [], whole=False, pruned=30) == [catch_up.TellGap(5, 30)]
+    assert m.position.last_id == 30
