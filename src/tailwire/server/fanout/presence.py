@@ -74,6 +74,7 @@ class SharedPresence:
         self._process = self._version = 0  # of the last change that was stored
         self._elsewhere: dict[str, dict[int, bool]] = {}  # uid: away, by process
         self._versions: dict[int, int] = {}  # by process: up to which its changes are known here
+        self._newest: dict[int, int] = {}  # by process: its newest change that has arrived here
         self._behind: dict[int, int] = {}  # versions that were missing at the last look
         self.on_returned: Callable[[list[str]], None] = lambda uids: None
         hub.on_presence_delta = self._received
@@ -180,6 +181,7 @@ class SharedPresence:
         known = self._versions.setdefault(delta.process, 0)
         if delta.process == self._process or delta.version <= known:
             return
+        self._newest[delta.process] = delta.version
         if delta.version == known + 1:  # otherwise some were missed: the next looks notice it
             self._versions[delta.process] = delta.version
         for uid, online, away in delta.users:
@@ -219,6 +221,7 @@ class SharedPresence:
 
     def _drop(self, process: int) -> None:
         self._versions.pop(process, None)
+        self._newest.pop(process, None)
         gone = [uid for uid, processes in self._elsewhere.items() if process in processes]
         for uid in gone:
             self._set(uid, process, None)
@@ -230,12 +233,11 @@ class SharedPresence:
         self._hub.broker.publish(PRESENCE_DELTAS, PresenceDelta(process, 0, ()))
 
     async def _read(self, process: int) -> None:
-        known = self._versions.get(process, 0)
         roll = await self._table.roll(process)
         if roll is None or process == self._process:
             return
-        if self._versions.get(process, 0) != known and roll.version < self._versions[process]:
-            return  # a later change has arrived meanwhile
+        if roll.version < self._newest.get(process, 0):
+            return  # a later change has arrived meanwhile: the next look finds out whether any is missing
         gone = [uid for uid, at in self._elsewhere.items() if process in at and uid not in roll.away]
         for uid in gone:
             self._set(uid, process, None)

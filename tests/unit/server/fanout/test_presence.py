@@ -174,6 +174,20 @@ async def test_a_new_process_reads_who_is_online():
     assert set(late.presence.elsewhere()) == {"alice", "bob"}
 
 
+async def test_a_change_that_arrives_while_the_table_is_read_is_kept():
+    _, (one, other) = several(2)
+    one.bus.processes.remove(other)
+    await one.comes("alice")
+    one.bus.processes.append(other)
+    reading = asyncio.create_task(other.presence.look({1, 2}))
+    await reading
+    reading = asyncio.create_task(other.presence.look({1, 2}))
+    await asyncio.sleep(0.1)  # the answer that alice is online is on its way
+    await one.goes("alice")
+    await reading
+    assert not other.presence.is_elsewhere("alice")
+
+
 async def test_a_process_that_ends_takes_its_users_with_it_everywhere():
     _, (one, other, third) = several(3)
     await one.comes("alice")
@@ -187,7 +201,7 @@ async def test_a_process_that_ends_takes_its_users_with_it_everywhere():
 
 
 @pytest.mark.parametrize("seed", range(20))
-async def test_whatever_notices_are_lost_late_or_doubled_all_agree_in_the_end(seed: int):
+async def test_all_agree_in_the_end_whatever_notices_are_lost_late_or_doubled(seed: int):
     chance = random.Random(seed)
     table, processes = several(3, chance)
     alive = {1, 2, 3}
