@@ -278,3 +278,50 @@ async def test_users_of_a_server_that_stops_go_offline_once_unless_they_come_bac
                 row = await one.store.users.get("bob")
                 assert abs(row.last_active_at - time.time()) < 10
                 assert not one.parts.several._presence.elsewhere()
+
+
+async def test_messages_of_each_server_are_found_at_the_other(postgres_url: str, tmp_path: Path):
+    """Also after the server that indexes them has ended: the lock ends with its connection."""
+    async with Together(tmp_path, postgres_url) as together:
+        one, other = await together.add(), await together.add()
+        await make_users(one, "alice", "bob")
+
+        async def found(server: ServerHere, word: str) -> bool:
+            asked = {"searchKey": word, "limit": "10"}
+            answer = await server.http.get("/users/bob/messages", params=asked, headers={"onBehalfOf": "alice"})
+            assert answer.status_code == 200, answer.text
+            return [message["data"]["text"] for message in answer.json()["data"]] == [word]
+
+        await say(one, "apple")
+        await say(other, "pear")
+        for server in (one, other):
+            assert await found(server, "apple")
+            assert await found(server, "pear")
+        await until(lambda: one.store.index._lock is not None or other.store.index._lock is not None)
+        indexing = one if one.store.index._lock is not None else other
+        left = other if indexing is one else one
+        await indexing.stop()
+        await say(left, "plum")
+        assert await found(left, "plum")
+        await until(left.store.index._is_mine)
+
+
+async def test_lists_and_single_users_show_who_is_online_at_the_other_server(postgres_url: str, tmp_path: Path):
+    async with Together(tmp_path, postgres_url) as together:
+        one, other = await together.add(), await together.add()
+        await make_users(one, "alice", "bob")
+        await say(one, "hello")
+
+        async def states(server: ServerHere) -> list[str]:
+            user = (await server.http.get("/users/bob")).json()["data"]["status"]
+            listed = await server.http.get("/conversations", headers={"onBehalfOf": "alice"})
+            return [user, *[entry["conversationWith"]["status"] for entry in listed.json()["data"]]]
+
+        for server in (one, other):
+            assert await states(server) == ["offline", "offline"]
+        async with client(other, "bob", together.auth_key):
+
+            async def online() -> bool:
+                return await states(one) == await states(other) == ["available", "available"]
+
+            await until(online)
