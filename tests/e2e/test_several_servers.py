@@ -15,6 +15,8 @@ import httpx2
 import pytest
 
 from harness import DISCONNECTED, Actor
+from servers.postgres import PostgresServer
+from servers.schema import prepare
 from servers.several import SeveralServers
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
 from tailwire.testing.server import ServerProcess
@@ -141,3 +143,98 @@ async def test_a_token_taken_back_at_one_server_is_dead_at_the_other(postgres_ur
     assert statistics.median(seconds) < 0.1
     assert max([*seconds, closed]) < 3.0
     assert several.tracebacks == []
+
+
+async def test_presence_over_two_servers(postgres_url: str, tmp_path: Path):
+    """Each server knows who is online at the other; a user with apps at both is offline when both have gone."""
+    async with SeveralServers(tmp_path, postgres_url, settings={"TAILWIRE_PRESENCE_GRACE": "0.5"}) as several:
+        one, other = several.servers
+        keys = one.auth_key, one.api_key
+        await add_dave(one)
+        async with (
+            client(one, "carol", keys[0], presence=True) as carol,
+            client(other, "dave", keys[0], presence=True) as dave,
+        ):
+            assert await online_at(one, keys[1]) == await online_at(other, keys[1]) == {"carol", "dave"}
+            async with client(one, "alice", keys[0]):
+                await dave.ears.until(lambda: "alice" in dave.ears.all("online"))
+                async with client(other, "alice", keys[0]):
+                    assert await online_at(other, keys[1]) == {"alice", "carol", "dave"}
+                assert await online_at(one, keys[1]) == await online_at(other, keys[1]) == {"alice", "carol", "dave"}
+            await dave.ears.until(lambda: bool(dave.ears.all("offline")))
+            await carol.ears.until(lambda: bool(carol.ears.all("offline")))
+            for actor in (carol, dave):
+                heard = [(what, value) for _, what, value in actor.ears.heard if value == "alice"]
+                assert [what for what, _ in heard if what in ("online", "offline")] == ["online", "offline"]
+            assert await online_at(one, keys[1]) == await online_at(other, keys[1]) == {"carol", "dave"}
+    assert several.tracebacks == []
+
+
+async def add_dave(server: ServerProcess, api_key: str = "") -> None:
+    async with rest(server, api_key or server.api_key) as http:
+        assert (await http.post("/users", json={"uid": "dave", "name": "Dave"})).status_code == 200
+
+
+async def online_at(server: ServerProcess, api_key: str) -> set[str]:
+    async with rest(server, api_key) as http:
+        found = await http.get("/users", params={"status": "online"})
+        return {user["uid"] for user in found.json()["data"]}
+
+
+async def test_users_of_a_killed_server_go_offline_once_unless_they_come_back_elsewhere(
+    postgres_url: str, tmp_path: Path
+):
+    async with SeveralServers(tmp_path, postgres_url, count=3) as several:
+        killed, one, other = several.servers
+        keys = killed.auth_key, killed.api_key
+        await add_dave(one, keys[1])
+        async with (
+            client(one, "carol", keys[0], presence=True) as carol,
+            client(other, "dave", keys[0], presence=True) as dave,
+            client(killed, "alice", keys[0]) as alice,
+            client(killed, "bob", keys[0]),
+        ):
+            for actor in (carol, dave):
+                await actor.ears.until(lambda actor=actor: {"alice", "bob"} <= set(actor.ears.all("online")))
+            await killed.kill()
+            async with client(one, "bob", keys[0]):
+                for actor in (carol, dave):
+                    await actor.ears.until(lambda actor=actor: bool(actor.ears.all("offline")))
+                assert await online_at(one, keys[1]) == await online_at(other, keys[1]) == {"bob", "carol", "dave"}
+                for actor in (carol, dave):
+                    heard = [what for _, what, value in actor.ears.heard if value == "bob" and what != "login"]
+                    assert heard == ["online"], "bob came back elsewhere before the server was taken for dead"
+                    assert actor.ears.all("offline") == ["alice"]
+            assert alice.status is not None
+    assert several.tracebacks == []
+
+
+async def test_without_the_database_what_is_in_memory_counts_for_three_seconds(tmp_path: Path):
+    """Then requests are refused with 503, because a token may have been taken back elsewhere meanwhile."""
+    postgres = PostgresServer()
+    try:
+        postgres.start()
+        async with SeveralServers(tmp_path, postgres.create_database(prepare), count=1) as several:
+            (server,) = several.servers
+            async with rest(server, server.api_key) as http:
+                token = (await http.post("/users/alice/auth_tokens", json={})).json()["data"]["authToken"]
+            headers = {"appid": server.app_id, "authtoken": token}
+            answers: list[tuple[float, int]] = []
+            async with httpx2.AsyncClient(base_url=f"{server.url}/v3", headers=headers, timeout=30) as http:
+                assert (await http.get("/me")).status_code == 200
+                await asyncio.to_thread(postgres.stop, "immediate")
+                stopped = time.monotonic()
+                async with asyncio.timeout(30):
+                    while not answers or answers[-1][1] == 200:
+                        asked = time.monotonic() - stopped
+                        answers.append((asked, (await http.get("/me")).status_code))
+                assert answers[-1][1] == 503
+                assert answers[0][1] == 200, "it is served from memory at first"
+                assert 1.5 < answers[-1][0] < 3.5
+                await asyncio.to_thread(postgres.start)
+                async with asyncio.timeout(30):
+                    while (await http.get("/me")).status_code != 200:
+                        pass
+        assert several.tracebacks == []
+    finally:
+        postgres.close()

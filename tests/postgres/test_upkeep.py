@@ -36,10 +36,10 @@ async def test_a_database_has_several_servers_and_commands_beside_them(postgres_
     heard = []
     first.processes.on_servers(heard.append)
     await first.processes.renew()
-    assert (first.processes.servers, heard) == (2, [2])  # commands are not counted
+    assert (first.processes.servers, heard) == (2, [1, 2])  # commands are not counted
     await second.close()
     await first.processes.renew()
-    assert (first.processes.servers, heard) == (1, [2, 1])
+    assert (first.processes.servers, heard) == (1, [1, 2, 1])
     await command.close()
     await first.close()
 
@@ -48,6 +48,7 @@ async def test_a_process_that_renews_its_lease_stays_and_one_that_does_not_is_re
     monkeypatch.setattr(upkeep, "RENEW_SECONDS", 0.05)
     alive = await PostgresStore.open(postgres_url, World())
     silent = await silent_store(postgres_url, monkeypatch)
+    alive.processes.on_ended(lambda ended: None)
     await alive.database.run(EXPIRE_ALL)
 
     async def removed() -> None:
@@ -83,6 +84,7 @@ async def test_after_a_time_without_the_database_nobody_is_declared_dead_who_ren
     """All leases have ended meanwhile; the first that renews must leave the others the time to do so too."""
     one, other = [await silent_store(postgres_url, monkeypatch) for _ in range(2)]
     both = await ids(one)
+    one.processes.on_ended(lambda ended: None)
     await one.database.run(EXPIRE_ALL)
     await one.processes.renew()
     await other.processes.renew()
@@ -96,6 +98,16 @@ async def test_after_a_time_without_the_database_nobody_is_declared_dead_who_ren
     await other.close()
 
 
+async def test_a_command_declares_nobody_dead(postgres_url, monkeypatch):
+    server, command = [await silent_store(postgres_url, monkeypatch, serving=serving) for serving in (True, False)]
+    await command.database.run(EXPIRE_ALL)
+    for _ in range(3):
+        await command.processes.renew()
+    assert server.lane.process in await ids(command)
+    await command.close()
+    await server.close()
+
+
 async def test_one_process_takes_over_and_reports_who_went_offline(postgres_url, monkeypatch):
     dead, one, other = [await silent_store(postgres_url, monkeypatch) for _ in range(3)]
     here = "INSERT INTO presence (uid, process) VALUES (?, ?)"
@@ -104,7 +116,7 @@ async def test_one_process_takes_over_and_reports_who_went_offline(postgres_url,
     await one.database.run("UPDATE processes SET until = '2000-01-01' WHERE id = ?", (dead.lane.process,))
     offline = []
     for store in (one, other):
-        store.processes.on_offline(offline.append)
+        store.processes.on_ended(lambda ended: offline.append(ended.offline))
         await store.processes.renew()
     await asyncio.gather(one.processes.renew(), other.processes.renew())
     assert offline == [["alice"]]  # bob is online at another process

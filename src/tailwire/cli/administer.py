@@ -20,6 +20,7 @@ from tailwire.server.broker.memory import MemoryBroker
 from tailwire.server.config import BadSetting, Settings, load
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Overload
+from tailwire.server.fanout.presence import AlonePresence
 from tailwire.server.ports.file_urls import with_address
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
@@ -61,7 +62,8 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
     overload = Overload(metrics, asyncio.get_running_loop().time, world.chance, lag=0, most_sends=0)
     try:
         # No command decrypts secrets, so none reads the key, or creates one as another user of the machine.
-        actions = await build(settings, store, hub, world, metrics, overload, Sealer(bytes(KEY_BYTES)), lambda: None)
+        sealer = Sealer(bytes(KEY_BYTES))
+        actions = await build(settings, store, hub, world, metrics, overload, sealer, lambda: None, AlonePresence(hub))
     except BaseException:
         await store.close()
         raise

@@ -31,7 +31,10 @@ class Settings:
         host: the address to listen at.
         port: the port to listen at; 0 picks a free one.
         database: `sqlite:///FILE` or `postgresql://USER@HOST/NAME`; empty for `tailwire.db` in `data`.
-        broker: a broker URL; must be empty in this version, which has only the broker in its own process.
+        broker: what connects several servers on one PostgreSQL database: empty for the database itself, which suits up
+            to about four servers; or `nats://USER:PASSWORD@HOST:PORT`, with several hosts separated by commas,
+            `nats://TOKEN@HOST`, or `tls://…` for an encrypted connection.
+        broker_ca: file (PEM) of the certificate authority of the broker's certificate; empty for those of the system.
         region: the region that `GET /settings` returns.
         tls_cert: certificate file (PEM).
         tls_key: private key file (PEM).
@@ -148,6 +151,7 @@ class Settings:
     port: int = 8480
     database: str = ""
     broker: str = ""
+    broker_ca: str = ""
     region: str = "us"
     tls_cert: str = ""
     tls_key: str = ""
@@ -323,8 +327,7 @@ def _check(s: Settings) -> None:
         raise BadSetting("tls_cert and tls_key must be set together")
     if s.database and not s.database.startswith(("sqlite:///", "postgresql://", "postgres://")):
         raise BadSetting("database: use sqlite:///FILE or postgresql://USER@HOST/NAME")
-    if s.broker:
-        raise BadSetting("broker: this version only supports the broker in its own process; leave it empty")
+    _check_broker(s)
     for name in s.features.replace(" ", "").split(","):
         if name and name not in FEATURES:
             raise BadSetting(f"features: there is no feature {name!r}; choose from {', '.join(FEATURES)}")
@@ -355,6 +358,13 @@ def _check(s: Settings) -> None:
         raise BadSetting(f"public_url must be like https://chat.example.com, not {s.public_url!r}")
     _check_edge(s)
     _check_operation(s)
+
+
+def _check_broker(s: Settings) -> None:
+    if s.broker and not s.broker.startswith(("nats://", "tls://")):
+        raise BadSetting("broker: use nats://HOST or tls://HOST, or leave it empty")
+    if s.broker and not s.database.startswith(("postgresql://", "postgres://")):
+        raise BadSetting("broker: only servers on a PostgreSQL database share it; set database, or leave broker empty")
 
 
 def _check_edge(s: Settings) -> None:

@@ -18,7 +18,6 @@ from tailwire.server.ports.broker import (
     MembershipChange,
     PresenceAudience,
     TokenRevoked,
-    conversation_subjects,
     group_subject,
     user_subject,
 )
@@ -239,8 +238,12 @@ class Delivery:
         self._broker.publish(user_subject(uid), TokenRevoked(token))
 
     def _to_conversation(self, sender: str, receiver: str, receiver_type: str, publication: FramePublication) -> None:
-        for subject in conversation_subjects(sender, receiver, receiver_type):
-            self._broker.publish(subject, publication)
+        if receiver_type == "group":
+            self._broker.publish(group_subject(receiver), publication)
+            return
+        self._broker.publish(user_subject(receiver), publication)
+        if sender != receiver:
+            self._broker.publish(user_subject(sender), publication)
 
     def _frame(
         self, kind: FrameType, sender: str, device: str, receiver: str, receiver_type: str, body: bytes | msgspec.Raw

@@ -10,7 +10,7 @@ import msgspec
 from tailwire.server.actions.payloads import user_payload
 from tailwire.server.actions.raw_json import encode
 from tailwire.server.actions.views import UserView
-from tailwire.server.ports.changes import Change
+from tailwire.server.ports.changes import SEEN, Change
 from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.remembered import Remembered
@@ -43,7 +43,7 @@ class Directory:
             self.forget_all()
             return
         for _, kind, key in changes:
-            if kind == "user":
+            if kind in ("user", SEEN):
                 self.forget(key)
 
     async def user(self, uid: str) -> UserRow:

@@ -29,12 +29,14 @@ from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.users import Users
 from tailwire.server.actions.webhooks import WebhookAdministration
 from tailwire.server.app.opening import AnyStore
+from tailwire.server.app.several import AnyPresence, Limit
 from tailwire.server.auth.passwords import Passwords
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.auth.secrets import signing_key
 from tailwire.server.config import Settings
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Overload
+from tailwire.server.fanout.presence import AlonePresence
 from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.limits.rates import per_minute
 from tailwire.server.limits.targets import LOOPBACK, Targets
@@ -68,6 +70,7 @@ class Actions:
     uploads: FolderUploads
     cleanup: Cleanup
     passwords: Passwords
+    shared_limits: tuple[Limit, ...]
     delivery: Delivery
 
 
@@ -92,12 +95,12 @@ def webhook_targets(settings: Settings) -> Targets:
 
 async def build(
     settings: Settings, store: AnyStore, hub: Hub, world: World, metrics: Metrics, overload: Overload,
-    sealer: Sealer, tell_webhooks: Callable[[], None],
+    sealer: Sealer, tell_webhooks: Callable[[], None], presence: AnyPresence,
 ) -> Actions:  # fmt: skip
     """Create all actions on a store, with the limits of the settings."""
     s, loop = settings, asyncio.get_running_loop()
     lengths, secret = _lengths(s), signing_key(Path(s.data), world)
-    directory = Directory(store, hub.is_online, hub.online_users)
+    directory = Directory(store, _is_online(hub, presence), lambda: {*hub.online_users(), *presence.elsewhere()})
     services = Services(
         store=store,
         directory=directory,
@@ -115,8 +118,9 @@ async def build(
         metrics.messages_stored += 1
 
     passwords = Passwords(world)
+    guesses, logins = GuessLimiter(s.wrong_passwords_per_minute, loop.time), per_minute(s.logins_per_minute, loop.time)
     members = Members(
-        services, roles, passwords, GuessLimiter(s.wrong_passwords_per_minute, loop.time),
+        services, roles, passwords, guesses,
         max_members=s.max_group_members, max_groups=s.max_groups_per_user,
     )  # fmt: skip
     return Actions(
@@ -131,7 +135,7 @@ async def build(
         users=Users(services, roles),
         relations=Relations(services, s.max_friends),
         sessions=Sessions(
-            services, per_minute(s.logins_per_minute, loop.time), pass_lifetime=s.jwt_lifetime,
+            services, logins, pass_lifetime=s.jwt_lifetime,
             token_lifetime=s.token_lifetime, max_tokens=s.max_tokens, secret=secret,
         ),
         keys=Keys(services),
@@ -139,14 +143,22 @@ async def build(
         webhooks=WebhookAdministration(store, world, lengths, webhook_targets(s), sealer, tell_webhooks),
         files=files,
         ephemeral=Ephemeral(
-            services, roles, overload, s.max_typing_members, lambda: hub.users_online <= s.max_presence_users
+            services, roles, overload, s.max_typing_members,
+            lambda: hub.users_online + len(presence.elsewhere()) <= s.max_presence_users, presence,
         ),
         renderer=renderer,
         uploads=uploads,
         cleanup=cleanup,
         passwords=passwords,
+        shared_limits=(logins, guesses),
         delivery=services.delivery,
     )  # fmt: skip
+
+
+def _is_online(hub: Hub, presence: AnyPresence) -> Callable[[str], bool]:
+    if isinstance(presence, AlonePresence):
+        return hub.is_online
+    return lambda uid: hub.is_online(uid) or presence.is_elsewhere(uid)
 
 
 def _lengths(s: Settings) -> Lengths:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from tailwire.server.rest.records import Records
 from tailwire.server.telemetry.access_log import AccessLog
 from tailwire.server.telemetry.logs import report
 from tailwire.server.telemetry.metrics import Metrics
+
+_PASSWORD = re.compile(r"([?&]password=)[^&]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,20 @@ def observe(
 
 
 def changed_settings(settings: Settings) -> str:
-    """Return the settings that differ from their defaults, for the audit log. None of them is a secret."""
-    fields = dataclasses.fields(Settings)
-    return ", ".join(f"{f.name}={getattr(settings, f.name)}" for f in fields if getattr(settings, f.name) != f.default)
+    """Return the settings that differ from their defaults, for the audit log, without the passwords in URLs."""
+    changed = {f.name: getattr(settings, f.name) for f in dataclasses.fields(Settings)}
+    defaults = {f.name: f.default for f in dataclasses.fields(Settings)}
+    for name in ("database", "broker"):
+        changed[name] = _without_password(changed[name])
+    return ", ".join(f"{name}={value}" for name, value in changed.items() if value != defaults[name])
+
+
+def _without_password(url: str) -> str:
+    # Who connects stays, unless it is a token: a user name has a colon behind it, or belongs to a database.
+    scheme, separator, rest = url.partition("://")
+    who, at, place = rest.rpartition("@")
+    place = _PASSWORD.sub(r"\1***", place)
+    if not at:
+        return f"{scheme}{separator}{place}"
+    user = who.partition(":")[0] if ":" in who or scheme.startswith("postgres") else "***"
+    return f"{scheme}{separator}{user}@{place}"

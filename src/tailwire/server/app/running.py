@@ -35,6 +35,7 @@ from tailwire.server.app.opening import AnyStore, agree_on_keys, open_store, sta
 from tailwire.server.app.process import max_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
 from tailwire.server.app.reloading import Reloader
 from tailwire.server.app.sealing_key import sealing_key
+from tailwire.server.app.several import Several, make_presence
 from tailwire.server.auth.certificate import self_signed
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.auth.secrets import fingerprint
@@ -42,6 +43,7 @@ from tailwire.server.config import Settings, offered
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.log import MessageLog
 from tailwire.server.fanout.overload import Overload
+from tailwire.server.fanout.presence import AlonePresence
 from tailwire.server.gateway.admission import Admission
 from tailwire.server.gateway.authentication import Authenticator
 from tailwire.server.gateway.gateway import Gateway
@@ -71,6 +73,7 @@ from tailwire.server.rest.service import ServiceRoutes
 from tailwire.server.rest.sessions import SessionRoutes
 from tailwire.server.rest.users import RelationRoutes, UserRoutes
 from tailwire.server.shutdown import finish
+from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 from tailwire.server.webhooks.delivery_lane import RetryPolicy
@@ -98,6 +101,7 @@ class Parts:
     observers: Observers
     internal_api: Api
     revocation: Revocation
+    several: Several | None
     message_log: MessageLog | None
 
 
@@ -130,7 +134,8 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     overload = Overload(
         metrics, loop.time, world.chance, lag=settings.overload_lag, most_sends=settings.most_sends_under_way
     )
-    actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake)
+    presence = make_presence(store, hub)
+    actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake, presence)
     await actions.webhooks.seal_plain_passwords()
     metrics.users_online = lambda: hub.users_online
     observers = observe(settings, store, metrics, actions.uploads.free, loop.time)
@@ -150,27 +155,28 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     )  # fmt: skip
     store.on_new_start(gateway.close_all)
     revocation = Revocation(store, hub)
-    api, internal_api = _apis(settings, actions, observers, overload, guesses, store, hosts)
+    rates = Rates(
+        sends=settings.sends_per_minute, others=settings.requests_per_minute, core=settings.core_per_minute,
+        standard=settings.standard_per_minute, clock=loop.time,
+    )  # fmt: skip
+    api, internal_api = _apis(settings, actions, observers, overload, guesses, store, hosts, rates)
     http = HttpConnections(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
-    webhooks.wake()
-    actions.uploads.sweep()
-    actions.cleanup.wake()
     message_log = await start_broker(broker, store, hub, actions.delivery)
+    several = None
+    if isinstance(store, SqliteStore) or isinstance(presence, AlonePresence):
+        actions.uploads.sweep()
+    else:
+        limits = (*actions.shared_limits, rates, guesses)
+        several = Several(
+            settings, store, hub, presence, actions.ephemeral, webhooks, actions.cleanup, actions.uploads, limits
+        )
+        await several.start()
+    webhooks.wake()
+    actions.cleanup.wake()
     return Parts(
-        store,
-        api,
-        http,
-        gateway,
-        actions,
-        webhooks,
-        keys,
-        metrics,
-        overload,
-        observers,
-        internal_api,
-        revocation,
-        message_log,
-    )
+        store, api, http, gateway, actions, webhooks, keys, metrics, overload, observers, internal_api, revocation,
+        several, message_log,
+    )  # fmt: skip
 
 
 def _webhooks(settings: Settings, store: AnyStore, world: World, metrics: Metrics, sealer: Sealer) -> WebhookSender:
@@ -190,7 +196,7 @@ def _webhooks(settings: Settings, store: AnyStore, world: World, metrics: Metric
 
 def _apis(
     settings: Settings, a: Actions, observers: Observers, overload: Overload, guesses: GuessLimiter, store: AnyStore,
-    hosts: AllowedHosts,
+    hosts: AllowedHosts, rates: Rates,
 ) -> tuple[Api, Api]:  # fmt: skip
     # Returns the API of the clients, and that of `metrics_listen`.
     addresses = Addresses(
@@ -213,10 +219,6 @@ def _apis(
     service = ServiceRoutes(
         addresses, observers.metrics, observers.health, operations, __version__, for_metrics=settings.metrics,
         for_docs=settings.docs, metrics_elsewhere=bool(settings.metrics_listen), sizes=observers.sizes,
-    )  # fmt: skip
-    rates = Rates(
-        sends=settings.sends_per_minute, others=settings.requests_per_minute, core=settings.core_per_minute,
-        standard=settings.standard_per_minute, clock=asyncio.get_running_loop().time,
     )  # fmt: skip
     make = partial(
         Api, sessions=a.sessions, roles=a.roles, records=observers.records, overload=overload, guesses=guesses,
@@ -302,14 +304,11 @@ async def running(
         if internal is not None:
             await internal.stop()
         await parts.revocation.close()
-        await finish(
-            parts.gateway,
-            parts.webhooks,
-            parts.actions.cleanup,
-            parts.actions.passwords,
-            parts.store,
-            parts.message_log,
-        )
+        await parts.gateway.close()
+        if parts.several is not None:
+            await parts.several.close()
+        a, store = parts.actions, parts.store
+        await finish(parts.gateway, parts.webhooks, a.cleanup, a.passwords, store, parts.message_log)
         parts.actions.uploads.close()
 
 

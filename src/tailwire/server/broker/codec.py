@@ -11,7 +11,15 @@ from typing import Any
 
 import msgspec
 
-from tailwire.server.ports.broker import FramePublication, PresenceAudience, Publication, Record, TokenRevoked
+from tailwire.server.ports.broker import (
+    DeliveriesQueued,
+    FramePublication,
+    PresenceAudience,
+    PresenceDelta,
+    Publication,
+    Record,
+    TokenRevoked,
+)
 from tailwire.server.ports.changes import Change
 
 VERSION = b"\x01"
@@ -35,6 +43,18 @@ class _Token(msgspec.Struct, array_like=True, tag="token"):
     token: str
 
 
+class _Presence(msgspec.Struct, array_like=True, tag="presence"):
+    subject: str
+    process: int
+    version: int
+    users: tuple[tuple[str, bool, bool], ...]
+
+
+class _Deliveries(msgspec.Struct, array_like=True, tag="deliveries"):
+    subject: str
+    webhooks: tuple[str, ...]
+
+
 class _Record(msgspec.Struct, array_like=True, tag="record"):
     first: int
     last: int
@@ -42,7 +62,7 @@ class _Record(msgspec.Struct, array_like=True, tag="record"):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Frame | _Token | _Record).decode
+_decode = msgspec.msgpack.Decoder(_Frame | _Token | _Presence | _Deliveries | _Record).decode
 
 
 class UnknownNews(ValueError):
@@ -58,6 +78,8 @@ def _frame(subject: str, p: FramePublication) -> _Frame:
 _STRUCTS: dict[type[Publication], Callable[[str, Any], msgspec.Struct]] = {
     FramePublication: _frame,
     TokenRevoked: lambda subject, p: _Token(subject, p.token),
+    DeliveriesQueued: lambda subject, p: _Deliveries(subject, p.webhooks),
+    PresenceDelta: lambda subject, p: _Presence(subject, p.process, p.version, p.users),
 }
 """What crosses. Changes of memberships do not: other processes read them from the log, in their place."""
 
@@ -92,6 +114,10 @@ def decode(data: bytes) -> Record | tuple[str, Publication]:
         return Record(read.first, read.last, read.changes)
     if isinstance(read, _Token):
         return read.subject, TokenRevoked(read.token)
+    if isinstance(read, _Presence):
+        return read.subject, PresenceDelta(read.process, read.version, read.users)
+    if isinstance(read, _Deliveries):
+        return read.subject, DeliveriesQueued(read.webhooks)
     audience = PresenceAudience(*read.audience) if read.audience is not None else None
     return read.subject, FramePublication(
         read.payload, read.not_to, read.droppable, read.before, audience, read.feature, read.id

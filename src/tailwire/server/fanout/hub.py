@@ -9,9 +9,11 @@ from tailwire.server.fanout.frames import text_frame, with_before
 from tailwire.server.ports.broker import (
     PRESENCE,
     Broker,
+    DeliveriesQueued,
     FramePublication,
     MembershipChange,
     PresenceAudience,
+    PresenceDelta,
     Publication,
     TokenRevoked,
     group_subject,
@@ -71,6 +73,12 @@ class Hub:
         broker: the hub subscribes there to the subjects of its sockets.
         schedule: calls a function at the end of this turn of the event loop (`loop.call_soon`).
         slow_close: buffered bytes above which a slow socket is closed, so that its client reconnects and catches up.
+
+    Attributes:
+        users_online: the number of users who are online at this process.
+        away: those of them whose apps are all in the background.
+        on_presence_delta: called with what processes publish of their users.
+        on_deliveries: called when a process has queued deliveries for webhooks.
     """
 
     def __init__(
@@ -87,6 +95,9 @@ class Hub:
         self._slow_close = slow_close
         self._by_subject: dict[str, dict[Subscriber, None]] = {}
         self.users_online = 0
+        self.away: set[str] = set()
+        self.on_presence_delta: Callable[[PresenceDelta], None] = lambda delta: None
+        self.on_deliveries: Callable[[DeliveriesQueued], None] = lambda queued: None
         self._pending: list[tuple[str, list[_EncodedFrame]]] = []
         self._choosing: set[str] = set()  # subjects with a pending frame that not every socket receives
         self._encoded: _EncodedFrame | None = None
@@ -98,6 +109,8 @@ class Hub:
             FramePublication: self._queue_frame,
             MembershipChange: self._change_membership,
             TokenRevoked: self._close_revoked,
+            DeliveriesQueued: lambda _, queued: self.on_deliveries(queued),
+            PresenceDelta: lambda _, delta: self.on_presence_delta(delta),
         }
         broker.listen(self._receive)
 

@@ -79,11 +79,39 @@ class TokenRevoked:
     token: str
 
 
-Publication = FramePublication | MembershipChange | TokenRevoked
+@dataclass(frozen=True, slots=True)
+class PresenceDelta:
+    """A process says which of its users came, went, or are away.
+
+    Attributes:
+        process: its id.
+        version: how often it has said so; 0 if it has ended, and nobody is online there any more.
+        users: uid, whether they are online there, and whether they are away there.
+    """
+
+    process: int
+    version: int
+    users: tuple[tuple[str, bool, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveriesQueued:
+    """Deliveries were queued for webhooks for which another server sends."""
+
+    webhooks: tuple[str, ...]
+
+
+Publication = FramePublication | MembershipChange | TokenRevoked | PresenceDelta | DeliveriesQueued
 """What crosses the broker. The hub has a handler for each of these types."""
 
 PRESENCE = "presence"
 """The subject of all presence frames."""
+
+PRESENCE_DELTAS = "presence.deltas"
+"""The subject of what processes say of their users."""
+
+DELIVERIES = "deliveries"
+"""The subject of queued deliveries to webhooks."""
 
 
 def user_subject(uid: str) -> str:
@@ -156,7 +184,7 @@ class RemoteBroker(Protocol):
     Attributes:
         carries_messages: whether publications of stored messages reach other processes. Otherwise these read each
             recorded message from the store.
-        alone: whether nobody else is there; it may be told later than it is so.
+        alone: whether nobody else is there; it may be known later than it is so.
     """
 
     carries_messages: bool

@@ -13,6 +13,9 @@ from typing import NamedTuple
 TRUSTED_SECONDS = 3.0
 """How long what is kept in memory counts as true without news of the log."""
 
+SEEN = "seen"
+"""A user came or went. This kind is not in the log: processes learn of it with the user's presence."""
+
 
 class Change(NamedTuple):
     """Something that processes may keep in memory has changed.

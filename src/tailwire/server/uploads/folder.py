@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -44,10 +44,10 @@ def _unavailable() -> Refused:
 class _File:
     """A file that is being written."""
 
-    def __init__(self, folder: Path, number: int, writers: Threads, pictures: Threads) -> None:
+    def __init__(self, folder: Path, name: str, writers: Threads, pictures: Threads) -> None:
         self._folder = folder
-        self._path = folder / f".{os.getpid()}-{number}.part"
-        self._small = folder / f".{os.getpid()}-{number}-small.part"
+        self._path = folder / f".{name}.part"
+        self._small = folder / f".{name}-small.part"
         self._writers = writers
         self._pictures = pictures
         with _unavailable_on_error():
@@ -124,28 +124,38 @@ class _File:
 
 
 class FolderUploads:
-    """Stores files in a folder, which is created with the first file."""
+    """Stores files in a folder, which is created with the first file.
+
+    Attributes:
+        owner: returns the name of this process among those that share the folder.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._number = 0
+        self.owner: Callable[[], str] = lambda: str(os.getpid())
         # Separate threads, so that downloads wait neither for thumbnails nor for writes.
         self._readers = Threads("downloads", READ_THREADS)
         self._writers = Threads("uploads", WRITE_THREADS, MAX_PENDING_WRITES)
         self._pictures = Threads("pictures", 1, MAX_PENDING_THUMBNAILS, low_priority=True)
 
-    def sweep(self) -> None:
-        """Remove incomplete files of a crash. Only the server that owns the folder may call it."""
+    def sweep(self, alive: Collection[str] = ()) -> None:
+        """Remove incomplete files of a crash.
+
+        Args:
+            alive: the names of other processes that write to the folder, whose files stay.
+        """
         if self._folder.exists():
             for incomplete in self._folder.glob(".*.part"):
-                incomplete.unlink(missing_ok=True)
+                if incomplete.name[1:].partition("-")[0] not in alive:
+                    incomplete.unlink(missing_ok=True)
             if private_files.is_loose(self._folder):
                 private_files.tighten([self._folder, *self._folder.iterdir()])
 
     def begin(self) -> _File:
         """Start a new file."""
         self._number += 1
-        return _File(self._folder, self._number, self._writers, self._pictures)
+        return _File(self._folder, f"{self.owner()}-{self._number}", self._writers, self._pictures)
 
     def free(self) -> int:
         """Return the free bytes on the disk of the folder."""

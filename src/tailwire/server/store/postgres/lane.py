@@ -40,8 +40,14 @@ UNREACHABLE_SECONDS = 5.0
 """How long writes wait for a database that does not answer, before they are refused."""
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.02, 0.5
 LEASE_SECONDS = 10
+_HAS_USERS = "EXISTS (SELECT FROM presence p WHERE p.process = $1)"
 LEASE = f"""INSERT INTO processes (name, serving, keys, until)
 VALUES ($1, $2, $3, clock_timestamp() + interval '{LEASE_SECONDS} seconds') RETURNING id"""
+
+# A process whose users are still stored is left to the others, who report those who have not come back by then.
+LEAVE = f"""WITH free AS (DELETE FROM leases WHERE process = $1),
+kept AS (UPDATE processes SET serving = false, keys = '', until = clock_timestamp() + make_interval(secs => $2)
+WHERE id = $1 AND {_HAS_USERS}) DELETE FROM processes WHERE id = $1 AND NOT {_HAS_USERS}"""
 
 
 class LaneClosed(RuntimeError):
@@ -81,6 +87,7 @@ class Lane:
         process: this process's id in the database; another one after others have declared it dead.
         starts: the starts of the store, which each new connection is checked against.
         keys: a hash of the keys that all servers share; "" if it is not known yet.
+        grace: how long the users of this process count as online after it has ended, in seconds.
         timed: called with the seconds until each batch was answered.
         observer: learns of each batch, before and after those who wait for it go on; None for nobody.
         backend: the id of the database's process that carries out the batches; 0 while there is none.
@@ -104,6 +111,7 @@ class Lane:
         self._distrusted = False
         self.starts = Starts(world)
         self.keys = ""
+        self.grace = 0.0
         self.errors = WriteErrors()
         self.timed: Callable[[float], None] = lambda seconds: None
         self.observer: BatchObserver | None = None
@@ -258,7 +266,7 @@ class Lane:
             await asyncio.wait([self._task])
         if self._connection is not None:
             with contextlib.suppress(*UNUSABLE):
-                await self._connection.execute("DELETE FROM processes WHERE id = $1", self.process, timeout=1)
+                await self._connection.execute(LEAVE, self.process, self.grace, timeout=1)
                 await self._connection.close(timeout=1)
         self._throw_away()
 

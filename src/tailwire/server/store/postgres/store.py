@@ -26,10 +26,12 @@ from tailwire.server.store.postgres.files import Files
 from tailwire.server.store.postgres.groups import Groups
 from tailwire.server.store.postgres.keys import Keys
 from tailwire.server.store.postgres.lane import Lane
+from tailwire.server.store.postgres.leases import Leases
 from tailwire.server.store.postgres.log import Log
 from tailwire.server.store.postgres.measures import Measures
 from tailwire.server.store.postgres.members import Members
 from tailwire.server.store.postgres.messages import Messages
+from tailwire.server.store.postgres.presence import PresenceRows
 from tailwire.server.store.postgres.processes import Processes
 from tailwire.server.store.postgres.reactions import Reactions
 from tailwire.server.store.postgres.read_state import ReadState
@@ -58,6 +60,8 @@ class PostgresStore:
         lane: carries all writes that get ids or depend on what was read.
         index: the full-text index.
         processes: the lease of this process, and what it sees of the others.
+        leases: what this process does for all.
+        presence: who is online at which process.
         upkeep: renews the lease of this process, and removes what is old.
         feed: tells everything that keeps something in memory what has changed.
         log: reads stored messages and changes in their order.
@@ -71,6 +75,8 @@ class PostgresStore:
         self.lane = lane
         self.feed = ChangeFeed()
         self.processes = Processes(database, lane, lambda: world.milliseconds() / 1000)
+        self.presence = PresenceRows(database, lane)
+        self.leases = Leases(database, lane)
         self.upkeep = Upkeep(database, self.processes, lane)
         database.accompaniment = Accompaniment(world)
         work = Work(database, lane, world, database.accompaniment, self.feed)

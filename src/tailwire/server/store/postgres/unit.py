@@ -78,7 +78,7 @@ class Unit:
         """Tell all processes to forget what they keep in memory about something.
 
         Args:
-            with_message: give the change the id of the unit's message, so that it is told with it.
+            with_message: give the change the id of the unit's message, so that both have one place in the log.
         """
         if with_message:
             self.do(_TELL_WITH_MESSAGE, kind=kind, key=key)

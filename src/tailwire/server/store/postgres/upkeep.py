@@ -23,14 +23,20 @@ _FORGET_CHANGES = """DELETE FROM changes WHERE ctid IN
 
 
 class Upkeep:
-    """Runs until it is stopped."""
+    """Runs until it is stopped.
+
+    Attributes:
+        cleans: returns whether this process removes old records; of several servers, one does.
+    """
 
     def __init__(self, database: Database, processes: Processes, lane: Lane) -> None:
         self._database = database
         self._lane = lane
         self._processes = processes
+        self.cleans: Callable[[], bool] = lambda: True
         self._pause = RENEW_SECONDS
         self._also: list[Callable[[], Awaitable[None]]] = []
+        self._on_renewed: list[Callable[[], Awaitable[None]]] = []
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -40,6 +46,10 @@ class Upkeep:
     def on_cleanup(self, call: Callable[[], Awaitable[None]]) -> None:
         """Call a function at each cleanup, to remove what else is old."""
         self._also.append(call)
+
+    def on_renewed(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Call a function after each renewal of the lease."""
+        self._on_renewed.append(call)
 
     async def _run(self) -> None:
         turn = 0
@@ -52,11 +62,15 @@ class Upkeep:
                 log.debug("the store's upkeep is done later: %s", e)
             except (LaneClosed, DatabaseClosed):
                 return
+            except Exception:  # noqa: BLE001 - without renewals this process would be declared dead
+                log.exception("the store's upkeep failed")
 
     async def _once(self, *, clean: bool) -> None:
         await self._processes.renew()
         await self._check_start()
-        if clean:
+        for call in self._on_renewed:
+            await call()
+        if clean and self.cleans():
             await self.clean()
 
     async def _check_start(self) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tailwire.server.ports.changes import Change
+from tailwire.server.ports.changes import SEEN, Change
 from tailwire.server.ports.file_names import named_files
 from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.remembered import Remembered
@@ -33,7 +33,7 @@ class Users(UserRows):
             self._users.clear()
             return
         for _, kind, key in changes:
-            if kind == "user":
+            if kind in ("user", SEEN):
                 self._users.forget(key)
             elif kind == "role":  # the users of a role that is removed get the default role
                 self._users.clear()
@@ -45,7 +45,7 @@ class Users(UserRows):
     async def seen(self, uid: str, now: int) -> None:
         # Others learn of it with the user's presence, which is not in the log: it changes too often.
         await super().seen(uid, now)
-        self._users.forget(uid)
+        self._work.feed.tell([Change(0, SEEN, uid)])
 
     async def add(self, user: UserRow) -> bool:
         unit = Unit()

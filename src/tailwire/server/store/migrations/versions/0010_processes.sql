@@ -17,3 +17,36 @@ CREATE UNLOGGED TABLE presence (
     PRIMARY KEY (uid, process)
 );
 CREATE INDEX presence_by_process ON presence (process);
+
+-- How often the rows of a process in `presence` have changed, so that others notice when they have missed that.
+CREATE UNLOGGED TABLE presence_versions (
+    process bigint PRIMARY KEY REFERENCES processes ON DELETE CASCADE,
+    version bigint NOT NULL
+);
+
+-- Store which users are online at a process. Under a lock, so that of two processes that do this for the same user at
+-- the same time exactly one finds that the user came or went.
+--
+-- befores, afters: the state of each user over all processes: 0 offline, 1 away, 2 online.
+-- version: how often the process has done this.
+CREATE FUNCTION tailwire_presence_1(
+    p_process bigint, p_uids text[], p_here boolean[], p_away boolean[],
+    OUT befores int[], OUT afters int[], OUT version bigint
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM pg_advisory_xact_lock(7308899);
+    INSERT INTO presence_versions AS v (process, version) VALUES (p_process, 1)
+        ON CONFLICT (process) DO UPDATE SET version = v.version + 1 RETURNING v.version INTO version;
+    befores := array(
+        SELECT (SELECT CASE WHEN count(*) = 0 THEN 0 WHEN bool_and(p.away) THEN 1 ELSE 2 END FROM presence p WHERE p.uid = u.uid)
+        FROM unnest(p_uids) WITH ORDINALITY AS u (uid, i) ORDER BY u.i);
+    DELETE FROM presence p USING unnest(p_uids, p_here) AS u (uid, here)
+        WHERE p.uid = u.uid AND p.process = p_process AND NOT u.here;
+    INSERT INTO presence (uid, process, away)
+        SELECT u.uid, p_process, u.away FROM unnest(p_uids, p_here, p_away) AS u (uid, here, away) WHERE u.here
+        ON CONFLICT (uid, process) DO UPDATE SET away = excluded.away WHERE presence.away <> excluded.away;
+    afters := array(
+        SELECT (SELECT CASE WHEN count(*) = 0 THEN 0 WHEN bool_and(p.away) THEN 1 ELSE 2 END FROM presence p WHERE p.uid = u.uid)
+        FROM unnest(p_uids) WITH ORDINALITY AS u (uid, i) ORDER BY u.i);
+END $$;

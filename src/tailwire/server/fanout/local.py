@@ -1,0 +1,107 @@
+"""Delivers what a process learns from the log to its own sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from tailwire.server.ports.broker import (
+    FramePublication,
+    Listener,
+    MembershipChange,
+    Publication,
+    conversation_subjects,
+    group_subject,
+    user_subject,
+)
+from tailwire.server.ports.changes import Change
+from tailwire.server.ports.log import LoggedChange, LoggedMessage, LogPage
+
+Item = tuple[str, Publication] | LoggedMessage | LoggedChange
+"""What has a place in the log: a publication for a subject, or what was read from the store."""
+
+
+class Sockets(Protocol):
+    """The sockets of this process, as the log asks about them (see `Hub`)."""
+
+    def in_group(self, uid: str, guid: str) -> bool:
+        """Return whether a user has a socket that receives a group."""
+
+    def leave_group(self, guid: str) -> None:
+        """Unsubscribe all sockets from a group that was removed."""
+
+
+class LocalDelivery:
+    """Passes publications of subscribed subjects to the hub.
+
+    Attributes:
+        subjects: those of the sockets of this process.
+        listener: takes the publications.
+    """
+
+    def __init__(self) -> None:
+        self.subjects: set[str] = set()
+        self.listener: Listener = _no_listener
+        self._frame: Callable[[LoggedMessage], FramePublication] = _no_frame
+        self._sockets: Sockets | None = None
+
+    def attach(self, sockets: Sockets, frame: Callable[[LoggedMessage], FramePublication]) -> None:
+        """Set the sockets of this process, and what makes frames of messages that were read."""
+        self._sockets, self._frame = sockets, frame
+
+    def deliver(self, subject: str, publication: Publication) -> None:
+        """Deliver a publication."""
+        if subject in self.subjects:
+            self.listener(subject, publication)
+
+    def deliver_item(self, item: Item) -> None:
+        """Deliver something whose turn in the log has come."""
+        if isinstance(item, LoggedMessage):
+            self._deliver_message(item)
+        elif isinstance(item, LoggedChange):
+            self._apply(item)
+        else:
+            self.deliver(*item)
+
+    def _deliver_message(self, message: LoggedMessage) -> None:
+        row = message.row
+        concerned = conversation_subjects(row.sender, row.receiver, row.receiver_type)
+        subjects = [subject for subject in concerned if subject in self.subjects]
+        also = user_subject(message.told) if message.told else ""
+        if also in self.subjects and self._sockets and not self._sockets.in_group(message.told, row.receiver):
+            subjects.append(also)
+        if subjects:
+            publication = self._frame(message)
+            for subject in subjects:
+                self.listener(subject, publication)
+
+    def _apply(self, entry: LoggedChange) -> None:
+        kind, key = entry.change.kind, entry.change.key
+        if kind == "member":
+            guid, _, uid = key.partition("/")
+            self.deliver(user_subject(uid), MembershipChange(guid, entry.holds))
+        elif kind == "group" and not entry.holds and self._sockets is not None:
+            self._sockets.leave_group(key)
+
+    def concerns_sockets(self, change: Change) -> bool:
+        """Return whether a change has consequences here that only the store knows exactly."""
+        if change.kind == "member":
+            return user_subject(change.key.partition("/")[2]) in self.subjects
+        return change.kind == "group" and group_subject(change.key) in self.subjects
+
+    def groups_to_join(self, page: LogPage) -> set[str]:
+        """Return the subjects of groups that users of this process join with a part of the log, and the first here."""
+        members = [entry.change.key.partition("/") for entry in page.changes if _is_joining(entry)]
+        return {group_subject(guid) for guid, _, uid in members if user_subject(uid) in self.subjects} - self.subjects
+
+
+def _is_joining(entry: LoggedChange) -> bool:
+    return entry.change.kind == "member" and entry.holds
+
+
+def _no_listener(subject: str, publication: Publication) -> None:
+    raise RuntimeError("a publication came before the log was given a listener")
+
+
+def _no_frame(message: LoggedMessage) -> FramePublication:
+    raise RuntimeError("a message was read before the log was attached to the sockets")
