@@ -452,8 +452,8 @@ async def test_unread_messages_are_counted_in_groups_of_any_size(stage: Stage):
     await bob.chat.join_group("g")
     store = stage.server.parts.store
     crowd = [("g", f"u{n}", "participant", 1, 0) for n in range(400)]
-    await store.database.write(lambda c: c.executemany("INSERT INTO members VALUES (?, ?, ?, ?, ?)", crowd).rowcount)
-    await store.database.write(lambda c: c.execute("UPDATE groups SET members_count = 402").rowcount)
+    await store.database.run_many("INSERT INTO members VALUES (?, ?, ?, ?, ?)", crowd)
+    assert await store.database.run("UPDATE groups SET members_count = 402") == 1
     await alice.say("g", "hello all", "group")
     assert await bob.chat.get_unread_message_count() == {"user": {}, "group": {"g": 1}}
     shown = await bob.chat.get_conversation("g", "group")

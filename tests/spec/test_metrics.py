@@ -159,7 +159,9 @@ async def test_server_that_drains_is_alive_and_not_ready(stage: Stage):
 
 async def test_server_that_cannot_write_is_alive_and_not_ready(stage: Stage):
     async with Rest(stage) as rest:
-        stage.server.parts.store.database.writer.errors.current = "database or disk is full"
+        store = stage.server.parts.store
+        errors = store.database.writer.errors if stage.postgres is None else store.lane.errors
+        errors.current = "database or disk is full"
         for path, status in (("/health", 503), ("/health/ready", 503), ("/health/live", 200)):
             assert (await rest.answer("GET", path)).status_code == status
 
