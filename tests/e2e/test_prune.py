@@ -71,7 +71,7 @@ async def test_messages_are_removed_beside_a_running_server(live: LiveStage):
     assert [m["data"]["text"] for m in found.json()["data"]] == ["young"]
     assert (await ask(live.server, "GET", url)).status_code == 404
     assert (await ask(live.server, "GET", "/messages", params={"searchKey": "elephant"})).json()["data"] == []
-    # A client that comes back is told the gap, and then gets what is left.
+    # A client that comes back receives the gap, and then what is left.
     bob = await live.enter("bob", store=store)
     await bob.ears.until(lambda: bob.ears.texts == ["young"])
     (gap,) = bob.ears.all("gap")
@@ -115,8 +115,14 @@ async def test_files_and_orphans_are_removed_on_a_stopped_server(tmp_path):
     assert await run("prune", "--data", data, "--older-than", "90d", "--files", "--dry-run") == (
         0, "would remove up to 4 messages and 1 files (300 bytes)\n"
     )  # fmt: skip
-    assert await run("prune", "--data", data, "--older-than", "200d", "--files") == (0, "removed 0 messages and 0 files\n")
-    assert await run("prune", "--data", data, "--older-than", "90d", "--files") == (0, "removed 4 messages and 0 files\n")
+    assert await run("prune", "--data", data, "--older-than", "200d", "--files") == (
+        0,
+        "removed 0 messages and 0 files\n",
+    )
+    assert await run("prune", "--data", data, "--older-than", "90d", "--files") == (
+        0,
+        "removed 4 messages and 0 files\n",
+    )
     assert not (uploads / names[0]).exists()
     async with server:
         assert (await ask(server, "GET", urls[0])).status_code == 404
