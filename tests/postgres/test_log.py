@@ -130,7 +130,7 @@ async def test_an_observer_learns_of_each_batch_before_those_who_wait_for_it_go_
         first = batch.first
         assert first == known + 1
         assert batch.ids == [first, first + 2, first + 3]
-        assert batch.last == first + 5  # four drafts and two changes, of which one was not made
+        assert batch.last == first + 5  # four drafts and two changes; one of the changes was not made
         assert results[1] == known
         assert batch.changes == (Change(first + 2, "member", "g/bob"), Change(first + 4, "user", "alice"))
         page = await other.log.read(known, batch.last)
