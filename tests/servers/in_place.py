@@ -95,8 +95,12 @@ def install(patch: pytest.MonkeyPatch, url: str) -> Elsewhere:
     """
     elsewhere = Elsewhere()
     start = VirtualServer.start
+    seeds: dict[VirtualServer, int] = {}  # two servers of a test share a database, and must not make the same secrets
 
     async def start_on_postgres(server: VirtualServer) -> None:
+        if server not in seeds and seeds:
+            server.world._random.seed(len(seeds))
+        seeds.setdefault(server, len(seeds))
         if not server._settings.database:
             server._settings = replace(server._settings, database=url)
         await start(server)

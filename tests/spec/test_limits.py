@@ -137,6 +137,7 @@ async def test_a_client_that_floods_again_without_waiting_is_ignored(stage: Stag
     assert stage.server.parts.metrics.frames_in <= 220  # from the first socket and the third, which waited
 
 
+@pytest.mark.sqlite  # whose work can be made slow on virtual time
 async def test_unprocessed_frames_stay_in_the_network(stage: Stage, some_frames):
     bob = await stage.enter("bob")
     sent = await bob.say("alice", "hello")

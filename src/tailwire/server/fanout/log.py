@@ -146,8 +146,8 @@ class MessageLog:
         elif isinstance(publication, MembershipChange):  # which other processes learn from the log
             if publication.id:
                 self._pass(publication.id, subject, publication)
-            else:
-                self._local.deliver(subject, publication)
+            else:  # of a group that was removed: its members receive the frame before that says so
+                self._held.take(self._order, subject, publication)
             return
         else:
             self._local.deliver(subject, publication)
