@@ -20,8 +20,13 @@ class KeyRows:
         self._db = connection
 
     async def scope(self, key_hash: str, now: int) -> str | None:
+        known = await self._scope_until(key_hash)
+        return known[0] if known is not None and (known[1] is None or known[1] > now) else None
+
+    async def _scope_until(self, key_hash: str) -> tuple[str, int | None] | None:
+        # The scope of a key, and when the key ends.
         row = await self._db.one(KEY_SCOPE, {"hash": key_hash})
-        return row[0] if row and (row[1] is None or row[1] > now) else None
+        return (row[0], row[1]) if row else None
 
     async def used(self, key_hash: str, now: int) -> None:
         await self._db.run("UPDATE api_keys SET used_at = ? WHERE key_hash = ?", (now, key_hash))
