@@ -253,7 +253,7 @@ async def test_a_server_connects_to_nats_with_tls_and_a_password_and_starts_with
             assert (await metrics(refused))["broker_connected"] == 0
             assert [line for line in refused.log if "NATS cannot be reached" in line and "Authorization" in line]
             assert not [line for server in several.servers for line in server.log if "secret" in line]
-            # It hears of messages nevertheless, from the database.
+            # It receives messages nevertheless, from the database.
             two = several.servers[0]
             refused.auth_key = two.auth_key
             async with PlainSocket(refused, "bob") as socket, backend(two, "alice") as alice:
