@@ -60,7 +60,7 @@ class MessageLog:
         self._feed = feed
         self._metrics = metrics
         self._loop = loop
-        self._local = LocalDelivery()
+        self._local = LocalDelivery(loop)
         self._held = HeldFrames(self._local, loop)
         self._looking = Looking(reader, lambda: remote.connected, self._looked, loop)
         self._looks: deque[tuple[int, float]] = deque()  # highest ids that are not passed yet, and when they were seen
@@ -106,6 +106,7 @@ class MessageLog:
         if self._timer is not None:
             self._timer.cancel()
         self._held.close()
+        self._local.close()
         await self._looking.close()
         if self._reading is not None:
             self._reading.cancel()
@@ -146,8 +147,8 @@ class MessageLog:
         elif isinstance(publication, MembershipChange):  # which other processes learn from the log
             if publication.id:
                 self._pass(publication.id, subject, publication)
-            else:
-                self._local.deliver(subject, publication)
+            else:  # of a group that was removed: its members receive the frame before that says so
+                self._held.take(self._order, subject, publication)
             return
         else:
             self._local.deliver(subject, publication)
