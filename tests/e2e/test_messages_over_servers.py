@@ -99,8 +99,8 @@ class Two:
         self.one, self.other = several.servers[0], several.servers[-1]
         self.other.auth_key, self.other.api_key = self.one.auth_key, self.one.api_key
 
-    async def socket(self, server: ServerProcess, uid: str) -> PlainSocket:
-        return await self._stack.enter_async_context(PlainSocket(server, uid))
+    async def socket(self, server: ServerProcess, uid: str, *features: str) -> PlainSocket:
+        return await self._stack.enter_async_context(PlainSocket(server, uid, features=features))
 
     async def act(self, server: ServerProcess, uid: str) -> httpx2.AsyncClient:
         return await self._stack.enter_async_context(backend(server, uid))
@@ -218,6 +218,7 @@ async def test_the_owner_of_a_new_group_hears_it_everywhere_and_nobody_hears_a_r
         alice = await two.act(two.one, "alice")
         bob = await two.act(two.one, "bob")
         socket = await two.socket(two.other, "alice")
+        other_app = await two.socket(two.other, "alice", "lists")
         await ask(alice, "POST", "/groups", guid="g", name="G", type="public")
         await ask(bob, "POST", "/groups/g/members")
         await say(bob, "g", "first", "group")
@@ -228,6 +229,9 @@ async def test_the_owner_of_a_new_group_hears_it_everywhere_and_nobody_hears_a_r
         await say(bob, "alice", "end")
         await socket.until(lambda: "end" in socket.texts)
         assert socket.texts == ["first", "end"]
+        assert other_app.texts == ["first", "end"]
+        lists = [frame["body"]["action"] for frame in other_app.of_type("conversation_list")]
+        assert lists == ["groupRemoved"]
 
 
 async def test_a_server_connects_to_nats_with_tls_and_a_password_and_starts_without_it(
@@ -249,7 +253,7 @@ async def test_a_server_connects_to_nats_with_tls_and_a_password_and_starts_with
             assert (await metrics(refused))["broker_connected"] == 0
             assert [line for line in refused.log if "NATS cannot be reached" in line and "Authorization" in line]
             assert not [line for server in several.servers for line in server.log if "secret" in line]
-            # It hears of messages nevertheless, from the database.
+            # It receives messages nevertheless, from the database.
             two = several.servers[0]
             refused.auth_key = two.auth_key
             async with PlainSocket(refused, "bob") as socket, backend(two, "alice") as alice:

@@ -60,7 +60,7 @@ class MessageLog:
         self._feed = feed
         self._metrics = metrics
         self._loop = loop
-        self._local = LocalDelivery()
+        self._local = LocalDelivery(loop)
         self._held = HeldFrames(self._local, loop)
         self._looking = Looking(reader, lambda: remote.connected, self._looked, loop)
         self._looks: deque[tuple[int, float]] = deque()  # highest ids that are not passed yet, and when they were seen
@@ -106,6 +106,7 @@ class MessageLog:
         if self._timer is not None:
             self._timer.cancel()
         self._held.close()
+        self._local.close()
         await self._looking.close()
         if self._reading is not None:
             self._reading.cancel()

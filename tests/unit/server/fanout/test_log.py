@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailwire.server.fanout.held import HELD_SECONDS
+from tailwire.server.fanout.local import LEAVE_SECONDS
 from tailwire.server.fanout.log import CONFIRM_SECONDS, GAP_SECONDS
 from tailwire.server.fanout.order import MAX_WAITING, Order
 from tailwire.server.ports.broker import FramePublication, MembershipChange, TokenRevoked, group_subject, user_subject
+from tailwire.server.ports.changes import GROUP_REMOVED
 from tailwire.server.ports.log import Batch, LoggedMessage
 from tailwire.testing.virtual.loop import virtual_run
 from unit.server.fanout.log_stage import CHANGE, NOTHING, TO_GROUP, TO_USER, LogStage, PlayedSockets, frame
@@ -280,6 +282,43 @@ async def test_a_membership_changes_in_its_place():
         await asyncio.sleep(0.01)
         assert s.others == [MembershipChange("g", joined=True, id=2)]
         assert s.heard[A] == [1, 2]
+
+
+@carries
+@pytest.mark.virtual
+async def test_members_hear_that_their_group_was_removed_and_nothing_of_another_one_of_that_name(carries_messages):
+    removed = FramePublication(b"removed")
+    async with LogStage(carries_messages=carries_messages) as s:
+        first, last = s.store.commit([CHANGE])
+        s.store.kinds[first] = (GROUP_REMOVED, "g")
+        s.theirs(first, last)
+        await asyncio.sleep(0.1)
+        s.log.received(G, removed)  # published after the commit, so it may come behind what was read
+        assert (s.others, s.sockets.left) == ([removed], [])
+        await asyncio.sleep(LEAVE_SECONDS)
+        assert s.sockets.left == ["g"]
+        first, last = s.store.commit([CHANGE, CHANGE])
+        s.store.kinds |= {first: (GROUP_REMOVED, "g"), last: ("member", "g/b")}
+        s.theirs(first, last)
+        await asyncio.sleep(0.1)
+        assert s.sockets.left == ["g", "g"], "the member belongs to a new group"
+        s.store.kinds[s.store.highest + 1] = (GROUP_REMOVED, "g")
+        s.theirs(*s.store.commit([CHANGE, TO_GROUP]))
+        await asyncio.sleep(0.1)
+        assert s.sockets.left == ["g"] * 3
+
+
+@pytest.mark.virtual
+async def test_members_at_the_server_that_removes_a_group_hear_it_before_they_leave():
+    async with LogStage(carries_messages=False) as s:
+        removed, left = FramePublication(b"removed"), MembershipChange("g", joined=False)
+        first, last = s.store.commit([CHANGE])
+        s.log.committed(Batch(first, last, []))
+        s.log.publish(G, removed)
+        s.log.publish(A, left)
+        s.log.answered()
+        await asyncio.sleep(0.01)
+        assert s.others == [removed, left]
 
 
 @pytest.mark.virtual
