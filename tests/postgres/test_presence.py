@@ -81,7 +81,7 @@ async def test_ten_thousand_users_who_come_at_once_are_stored_within_seconds(pos
     began = asyncio.get_running_loop().time()
     for start in range(0, 10_000, 1_000):
         await one.presence.note([Here(f"user-{start + n}", online=True, away=False) for n in range(1_000)])
-    assert asyncio.get_running_loop().time() - began < 10
+    assert asyncio.get_running_loop().time() - began < 30
     assert len((await other.presence.roll(one.lane.process)).away) == 10_000
     await other.database.run("UPDATE processes SET until = '2000-01-01' WHERE id = ?", (one.lane.process,))
     ended = []
