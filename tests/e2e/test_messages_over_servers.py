@@ -15,6 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from between import Authority
 from harness import LiveStage
 from servers.nats import NatsServer
 from servers.plain_sockets import PlainSocket
@@ -227,3 +228,36 @@ async def test_the_owner_of_a_new_group_hears_it_everywhere_and_nobody_hears_a_r
         await say(bob, "alice", "end")
         await socket.until(lambda: "end" in socket.texts)
         assert socket.texts == ["first", "end"]
+
+
+async def test_a_server_connects_to_nats_with_tls_and_a_password_and_starts_without_it(
+    postgres_url: str, tmp_path: Path
+):
+    authority = Authority(tmp_path)
+    authority.server_context()
+    certificate = str(next(tmp_path.glob("localhost*.pem")))
+    nats = NatsServer("--tls", "--tlscert", certificate, "--tlskey", certificate, "--user", "tw", "--pass", "secret")
+    nats.start()
+    try:
+        place = f"localhost:{nats.port}"
+        ca = {"TAILWIRE_BROKER_CA": str(authority.file)}
+        settings = {"TAILWIRE_BROKER": f"tls://tw:secret@{place}", **ca}
+        async with SeveralServers(tmp_path, postgres_url, 1, settings) as several:
+            assert (await metrics(several.servers[0]))["broker_connected"] == 1
+            several._settings["TAILWIRE_BROKER"] = f"tls://tw:wrong@{place}"
+            refused = await several.add()
+            assert (await metrics(refused))["broker_connected"] == 0
+            assert [line for line in refused.log if "NATS cannot be reached" in line and "Authorization" in line]
+            assert not [line for server in several.servers for line in server.log if "secret" in line]
+            # It hears of messages nevertheless, from the database.
+            two = several.servers[0]
+            refused.auth_key = two.auth_key
+            async with PlainSocket(refused, "bob") as socket, backend(two, "alice") as alice:
+                number = await say(alice, "bob", "hello")
+                await socket.until(lambda: socket.ids == [number])
+            several._settings["TAILWIRE_BROKER_CA"] = str(tmp_path / "none.pem")
+            with pytest.raises(RuntimeError, match=r"broker_ca: the file .* cannot be used"):
+                await several.add()
+        assert several.tracebacks == []
+    finally:
+        nats.kill()

@@ -16,6 +16,7 @@ from tailwire.server.ports.broker import (
 )
 from tailwire.server.ports.changes import Change
 from tailwire.server.ports.log import LoggedChange, LoggedMessage, LogPage
+from tailwire.server.telemetry.logs import log
 
 Item = tuple[str, Publication] | LoggedMessage | LoggedChange
 """What has a place in the log: a publication for a subject, or what was read from the store."""
@@ -55,13 +56,16 @@ class LocalDelivery:
             self.listener(subject, publication)
 
     def deliver_item(self, item: Item) -> None:
-        """Deliver something whose turn in the log has come."""
-        if isinstance(item, LoggedMessage):
-            self._deliver_message(item)
-        elif isinstance(item, LoggedChange):
-            self._apply(item)
-        else:
-            self.deliver(*item)
+        """Deliver something whose turn in the log has come. One that cannot be delivered does not stop the log."""
+        try:
+            if isinstance(item, LoggedMessage):
+                self._deliver_message(item)
+            elif isinstance(item, LoggedChange):
+                self._apply(item)
+            else:
+                self.deliver(*item)
+        except Exception:  # noqa: BLE001 - logged; the next items have to be delivered
+            log.exception("an entry of the log could not be delivered")
 
     def _deliver_message(self, message: LoggedMessage) -> None:
         row = message.row

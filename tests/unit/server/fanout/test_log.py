@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailwire.server.fanout.held import HELD_SECONDS
-from tailwire.server.fanout.log import GAP_SECONDS
+from tailwire.server.fanout.log import CONFIRM_SECONDS, GAP_SECONDS
 from tailwire.server.fanout.order import MAX_WAITING, Order
 from tailwire.server.ports.broker import FramePublication, MembershipChange, TokenRevoked, group_subject, user_subject
-from tailwire.server.ports.log import Batch
+from tailwire.server.ports.log import Batch, LoggedMessage
 from tailwire.testing.virtual.loop import virtual_run
-from unit.server.fanout.log_stage import CHANGE, NOTHING, TO_GROUP, TO_USER, LogStage
+from unit.server.fanout.log_stage import CHANGE, NOTHING, TO_GROUP, TO_USER, LogStage, PlayedSockets, frame
 
 G, A = group_subject("g"), user_subject("a")
 carries = pytest.mark.parametrize("carries_messages", [False, True], ids=["records only", "with messages"])
@@ -201,6 +201,44 @@ async def test_a_subscription_counts_from_its_confirmation(record_after):
         s.theirs(first, last, payloads=False)
         await asyncio.sleep(0.05)
         s.check()
+
+
+@pytest.mark.virtual
+async def test_a_broker_that_does_not_answer_holds_nothing_up():
+    """Its connection is cut off silently: a new socket is welcomed soon, and what is stored is read."""
+    async with LogStage(carries_messages=True) as s:
+        loop = asyncio.get_running_loop()
+        s.broker.effective, s.broker.confirmed_at = False, loop.time() + 5
+        began = loop.time()
+        await s.log.confirmed()
+        assert loop.time() - began <= CONFIRM_SECONDS
+        for _ in range(5):
+            first, last = s.store.commit([TO_GROUP, TO_USER])
+            s.theirs(first, last)
+            await asyncio.sleep(0.6)
+            s.check()
+        s.broker.effective = True
+        await asyncio.sleep(6)
+        reads = s.store.reads
+        s.theirs(*s.store.commit([TO_GROUP]))
+        s.check()
+        assert s.store.reads == reads, "the broker is believed again"
+
+
+@pytest.mark.virtual
+async def test_an_entry_that_cannot_be_delivered_does_not_stop_the_log(caplog):
+    async with LogStage(carries_messages=False) as s:
+
+        def broken(message: LoggedMessage) -> FramePublication:
+            if message.row.id == 1:
+                raise ValueError("broken")
+            return frame(message)
+
+        s.log.attach(PlayedSockets(), broken)
+        s.theirs(*s.store.commit([TO_GROUP, TO_GROUP]))
+        await asyncio.sleep(0.01)
+        assert s.heard[G] == [2]
+        assert "could not be delivered" in caplog.text
 
 
 @pytest.mark.virtual
