@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from tailwire.server.rest.records import Records
 from tailwire.server.telemetry.access_log import AccessLog
 from tailwire.server.telemetry.logs import report
 from tailwire.server.telemetry.metrics import Metrics
+
+_PASSWORD, _HIDDEN = re.compile(r"(://[^/@:]*):[^/]*@"), r"\1:…@"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,6 @@ def observe(
 
 
 def changed_settings(settings: Settings) -> str:
-    """Return the settings that differ from their defaults, for the audit log. None of them is a secret."""
-    fields = dataclasses.fields(Settings)
-    return ", ".join(f"{f.name}={getattr(settings, f.name)}" for f in fields if getattr(settings, f.name) != f.default)
+    """Return the settings that differ from their defaults, for the audit log; the URL of a database without password."""
+    names = [f.name for f in dataclasses.fields(Settings) if getattr(settings, f.name) != f.default]
+    return ", ".join(f"{name}={_PASSWORD.sub(_HIDDEN, str(getattr(settings, name)))}" for name in names)
