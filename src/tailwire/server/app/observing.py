@@ -70,6 +70,6 @@ def observe(
 
 
 def changed_settings(settings: Settings) -> str:
-    """Return the settings that differ from their defaults, for the audit log; the URL of a database without password."""
+    """Return the settings that differ from their defaults, for the audit log. A database URL loses its password."""
     names = [f.name for f in dataclasses.fields(Settings) if getattr(settings, f.name) != f.default]
     return ", ".join(f"{name}={_PASSWORD.sub(_HIDDEN, str(getattr(settings, name)))}" for name in names)
