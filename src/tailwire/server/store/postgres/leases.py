@@ -24,6 +24,7 @@ class Leases:
         self._lane = lane
         self._held: frozenset[str] = frozenset()
         self._until = 0.0
+        self._taking = asyncio.Lock()
         self._on_taken: list[Callable[[frozenset[str]], None]] = []
         lane.on_new_identity(self._forget)
 
@@ -41,6 +42,10 @@ class Leases:
         Raises:
             Refused, or one of `connecting.UNUSABLE`: the database cannot be used.
         """
+        async with self._taking:  # of two at once, one would not see what the other has taken
+            await self._take(names)
+
+    async def _take(self, names: Collection[str]) -> None:
         # The lease of the process was renewed before, so these last at least until this.
         until = asyncio.get_running_loop().time() + LEASE_SECONDS / 2
         process = self._lane.process
