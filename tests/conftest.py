@@ -61,7 +61,7 @@ def stage(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Stage]:
     from servers import in_place
 
     url = request.getfixturevalue("postgres_url")
-    elsewhere = in_place.install(request.getfixturevalue("monkeypatch"), url)
+    elsewhere = in_place.install(request.getfixturevalue("monkeypatch"), tmp_path, url)
     stage.postgres = request.getfixturevalue("postgres")
     stage.server._settings = replace(stage.server._settings, database=url)
     yield stage

@@ -10,6 +10,7 @@ import math
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -87,11 +88,12 @@ class InPlaceConnection:
         self._elsewhere.run(end())
 
 
-def install(patch: pytest.MonkeyPatch, url: str) -> Elsewhere:
+def install(patch: pytest.MonkeyPatch, folder: Path, url: str) -> Elsewhere:
     """Make connections of virtual loops in place. The caller closes what is returned.
 
     Args:
-        url: the database of virtual servers whose settings name none.
+        folder: the data folder of the stage's server.
+        url: the database of virtual servers with that folder, unless their settings name one.
     """
     elsewhere = Elsewhere()
     start = VirtualServer.start
@@ -101,7 +103,7 @@ def install(patch: pytest.MonkeyPatch, url: str) -> Elsewhere:
         if server not in seeds and seeds:
             server.world._random.seed(len(seeds))
         seeds.setdefault(server, len(seeds))
-        if not server._settings.database:
+        if not server._settings.database and Path(server._settings.data) == folder:
             server._settings = replace(server._settings, database=url)
         await start(server)
 
@@ -125,6 +127,6 @@ def install(patch: pytest.MonkeyPatch, url: str) -> Elsewhere:
 
     patch.setattr(asyncpg, "connect", connect)
     patch.setattr(store, "upgrade", prepare)
-    patch.setattr(processes, "MAX_CLOCK_OFFSET_SECONDS", math.inf)  # virtual time begins in another year
     patch.setattr(upkeep, "RENEW_SECONDS", RENEW_SECONDS)
+    patch.setattr(processes, "MAX_CLOCK_OFFSET_SECONDS", math.inf)  # virtual time begins in another year
     return elsewhere

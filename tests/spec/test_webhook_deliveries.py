@@ -110,6 +110,7 @@ async def test_secret_can_be_given_and_is_shown_once(stage):
         assert verify(later, headers, body, int(headers["webhook-timestamp"]))
 
 
+@pytest.mark.sqlite
 async def test_database_alone_reveals_no_password_or_secret(stage, tmp_path):
     receiver = Receiver()
     receiver.listen()
