@@ -53,7 +53,8 @@ class Tokens(TokenRows):
             raise Refused("ERR_UID_NOT_FOUND", {"uid": token.uid})
         if answer.ended == ENDED:
             raise Refused("AUTH_ERR_AUTH_TOKEN_NOT_FOUND")
-        return [row["token_hash"] for row in answer.results[-1]] if answer.ended is None else []
+        trimmed = 2 if token.expires_at is None else 4  # the result with rows; an entry of the audit log may follow
+        return [row["token_hash"] for row in answer.results[trimmed]] if answer.ended is None else []
 
     async def remove(self, token_hash: str) -> None:
         await self._remove("token_hash = :key", token_hash, "token")
