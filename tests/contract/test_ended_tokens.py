@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from tailwire.server.actions.audit import begin_command
 from tailwire.server.ports.records import TokenRow, UserRow
 from tailwire.server.ports.refusal import Refused
 
@@ -85,4 +86,15 @@ async def test_deleted_users_token_does_not_return(open_store):
     assert (await store.removal.remove_user("alice", with_messages=False))[1] == ["a"]
     await store.users.add(UserRow("alice", "Alice", created_at=2))
     assert await added(store, until("a", 100)) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
+    await store.close()
+
+
+async def test_token_that_a_command_creates_is_stored_with_its_audit_entry(open_store):
+    store = await open_store()
+    store.audit.set_limits(seconds=1 << 30, entries=10)
+    await store.users.add(UserRow("alice", "Alice", created_at=1))
+    for token in (TokenRow("plain", "alice", 1), until("jwt", 100)):
+        begin_command("tailwire token create")
+        assert await store.tokens.add(token, 3) == []
+    assert await known(store, "plain", "jwt") == [True, True]
     await store.close()
