@@ -23,7 +23,6 @@ _USABLE = "EXISTS (SELECT FROM users WHERE uid = :uid AND deactivated_at IS NULL
 _ENDED = "EXISTS (SELECT FROM ended_tokens WHERE token_hash = :hash AND expires_at > :now::bigint)"
 _KNOWN = """EXISTS (SELECT FROM auth_tokens WHERE token_hash = :hash
 AND (uid <> :uid OR expires_at IS NULL OR expires_at > :now::bigint))"""
-_DROP_EXPIRED = "DELETE FROM auth_tokens WHERE uid = :uid AND expires_at <= :now::bigint"
 NO_USER, ENDED = 1, 2  # the steps of a unit
 
 
