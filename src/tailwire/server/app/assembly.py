@@ -9,6 +9,8 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from tailwire.server.actions.authorization import Authorizer
+from tailwire.server.actions.catch_up import CatchUp
+from tailwire.server.actions.changes import ChangeFrames
 from tailwire.server.actions.cleanup import Cleanup
 from tailwire.server.actions.conversations import Conversations
 from tailwire.server.actions.delivery import Delivery
@@ -68,6 +70,7 @@ class Actions:
     uploads: FolderUploads
     cleanup: Cleanup
     passwords: Passwords
+    catch_up: CatchUp
 
 
 def fixed_base(settings: Settings) -> str:
@@ -118,13 +121,15 @@ async def build(
         services, roles, passwords, GuessLimiter(s.wrong_passwords_per_minute, loop.time),
         max_members=s.max_group_members, max_groups=s.max_groups_per_user,
     )  # fmt: skip
+    messages = Messages(services, roles, renderer, files, s.max_data, count_message)
+    conversations = Conversations(services, renderer, s.max_pinned_conversations)
     return Actions(
-        messages=Messages(services, roles, renderer, files, s.max_data, count_message),
+        messages=messages,
         reactions=Reactions(
             services, renderer, max_pins=s.max_pinned_messages, max_saves=s.max_saved_messages
         ),
         receipts=Receipts(services, overload, loop.call_later, s.receipt_delay, s.max_receipt_members),
-        conversations=Conversations(services, renderer, s.max_pinned_conversations),
+        conversations=conversations,
         groups=Groups(services, members, passwords, s.max_groups_per_user),
         members=members,
         users=Users(services, roles),
@@ -144,6 +149,7 @@ async def build(
         uploads=uploads,
         cleanup=cleanup,
         passwords=passwords,
+        catch_up=CatchUp(services, messages, renderer, ChangeFrames(services, renderer, conversations)),
     )  # fmt: skip
 
 

@@ -174,7 +174,7 @@ def _apis(
         public_url=settings.public_url, app_id=store.app_id, region=settings.region, offers=public_settings(settings)
     )
     operations = [
-        *MessageRoutes(a.messages, a.conversations, a.renderer, a.files).operations(),
+        *MessageRoutes(a.messages, a.conversations, a.renderer, a.files, a.catch_up).operations(),
         *ReactionRoutes(a.reactions).operations(),
         *ConversationRoutes(a.conversations, a.receipts).operations(),
         *UserRoutes(a.users, a.sessions, Export(store), addresses).operations(),

@@ -41,6 +41,7 @@ class FramePublication:
         before: the id of the preceding message in the conversation (feature `chain`); 0 if there is none.
         audience: for presence only: which subscribers receive it.
         feature: the feature that a socket needs to receive the frame; "" for none.
+        number: of the change that the frame reports, in the change log (feature `chain`); 0 if it is not there.
     """
 
     payload: bytes
@@ -49,6 +50,7 @@ class FramePublication:
     before: int = 0
     audience: PresenceAudience | None = None
     feature: str = ""
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.caller import Caller
+from tailwire.server.actions.catch_up import Asked, CatchUp
 from tailwire.server.actions.conversations import Conversations
-from tailwire.server.actions.messages import Messages
+from tailwire.server.actions.messages import NO_MARK, Messages
 from tailwire.server.actions.raw_json import encode, enveloped
 from tailwire.server.actions.rendering import Renderer
 from tailwire.server.actions.uploads import Files
@@ -37,7 +38,10 @@ _WITH = {
 class MessageRoutes:
     """The resource `messages`."""
 
-    def __init__(self, messages: Messages, conversations: Conversations, renderer: Renderer, files: Files) -> None:
+    def __init__(
+        self, messages: Messages, conversations: Conversations, renderer: Renderer, files: Files, catch_up: CatchUp
+    ) -> None:
+        self._catch_up = catch_up
         self._messages = messages
         self._conversations = conversations
         self._renderer = renderer
@@ -131,16 +135,30 @@ class MessageRoutes:
     ) -> bytes:
         wanted = _filter(caller, q, conversation)
         mark = self._messages.check_mark(q.mark, wanted.cursor if wanted.newer else None) if q.mark else ""
+        if q.changes and caller.reader and conversation is None and wanted.newer and wanted.cursor is not None:
+            return await self._missed(caller, q, wanted, mark)
         rows = await self._messages.listed(caller, wanted, uid=uid, guid=guid)
+        changes = b'{"known":%d}' % await self._catch_up.newest() if q.changes else b""
         shown = await self._renderer.render_all(rows, caller.reader, following=q.with_thread_subscribed)
-        return enveloped(b"[%b]" % b",".join(shown), _meta(rows, wanted, q.page, mark))
+        return enveloped(b"[%b]" % b",".join(shown), _meta(rows, wanted, q.page, mark, changes))
+
+    async def _missed(self, caller: Caller, q: MessageQuery, wanted: MessageFilter, mark: str) -> bytes:
+        asked = Asked(int(q.changes) if q.changes != NO_MARK else None, tuple(q.heard), q.at_most)
+        page = await self._catch_up.page(caller, wanted, asked)
+        changes = b'{"known":%d,"more":%b,"lost":%d,"listed":[%b]' % (
+            page.known, b"true" if page.more else b"false", page.lost, b",".join(page.changes),
+        )  # fmt: skip
+        if page.gap:
+            changes += b',"gap":{"from":%d,"to":%d}' % page.gap
+        meta = _meta(page.rows, wanted, q.page, mark, changes + b"}")
+        return enveloped(b"[%b]" % b",".join(page.shown), meta)
 
     async def _get(self, call: Call) -> bytes:
         following = call.query.with_thread_subscribed
         return await self._messages.get(call.caller, call.params["id"], following=following)
 
 
-def _meta(rows: Sequence[ListedRow], wanted: MessageFilter, number: int, mark: str) -> bytes:
+def _meta(rows: Sequence[ListedRow], wanted: MessageFilter, number: int, mark: str, changes: bytes) -> bytes:
     # Clients read on by cursor or by page, and older ones need `pagination` and `cursor` in every response. There is no
     # total, because counting would read the whole conversation for each page.
     cursor = next_ = b""
@@ -152,6 +170,8 @@ def _meta(rows: Sequence[ListedRow], wanted: MessageFilter, number: int, mark: s
     current = b'"limit":%d,"count":%d' % (wanted.limit, len(rows))
     pagination = b'"count":%d,"per_page":%d,"current_page":%d' % (len(rows), wanted.limit, number)
     more = b',"mark":"%b"' % mark.encode() if mark else b""
+    if changes:
+        more += b',"changes":%b' % changes
     return b'{"current":{%b},"pagination":{%b}%b,"cursor":{%b}%b}' % (current, pagination, next_, cursor, more)
 
 

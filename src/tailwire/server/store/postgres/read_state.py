@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tailwire.server.ports import change_log
+from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.records import Event, ReadStateChange
+from tailwire.server.store.postgres.change_log import OF_SENDERS, ChangeLog, noted
 from tailwire.server.store.postgres.unit import Unit, Value
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work
@@ -47,17 +50,20 @@ reached AS MATERIALIZED (
 changed AS (
     UPDATE messages m SET {at} = :now::bigint, updated_at = :now::bigint FROM reached r
     WHERE m.conversation_id = :conversation AND m.id >= r.first AND m.id <= r.floor AND m.sender = r.sender
-    AND m.{at} IS NULL RETURNING m.sender, m.id)
-SELECT sender, max(id) AS id FROM changed GROUP BY sender"""
+    AND m.{at} IS NULL RETURNING m.sender, m.id),
+found AS MATERIALIZED (SELECT sender, max(id) AS id FROM changed GROUP BY sender),
+logged AS ({logged})
+SELECT f.sender, f.id, l.number FROM found f JOIN logged l ON l.to_uid = f.sender ORDER BY l.number"""
 
 
 class ReadState(ReadStateRows):
     """`ReadStateStore` on PostgreSQL."""
 
-    def __init__(self, work: Work, webhooks: Webhooks) -> None:
+    def __init__(self, work: Work, webhooks: Webhooks, log: ChangeLog) -> None:
         super().__init__(work.reads)
         self._work = work
         self._webhooks = webhooks
+        self._log = log
 
     async def mark(
         self,
@@ -69,6 +75,8 @@ class ReadState(ReadStateRows):
         read: bool,
         group: str = "",
         log: bool = True,
+        sender: str = "",
+        device: str = "",
         events: Sequence[Event] = (),
     ) -> ReadStateChange | None:
         before = await self.get(conversation_id, reader)
@@ -79,6 +87,9 @@ class ReadState(ReadStateRows):
         where: dict[str, Value] = {"conversation": conversation_id, "reader": reader, "up_to": up_to, "now": now}
         unit.need(_MARK[read], **where)
         self._webhooks.queue(unit, events)
+        if not group or log:
+            receipt = change_log.receipt(conversation_id, up_to, reader, device, sender, read=read)
+            self._log.note(unit, receipt, now)
         kinds: list[bool] = []
         if not group:
             more, unset = (", read_at = :now::bigint", "read_at") if read else ("", "delivered_at")
@@ -90,12 +101,17 @@ class ReadState(ReadStateRows):
                 kinds.append(kind)
                 column, at = ("read_id", "read_at") if kind else ("delivered_id", "delivered_at")
                 unit.do(_RECEIPT, read=int(kind), **where)
-                sql = _BY_ALL.format(column=column, at=at)
-                unit.rows(sql, known=since, guid=group, most=MAX_SCANNED_MESSAGES, **where)
+                sql = _BY_ALL.format(column=column, at=at, logged=OF_SENDERS)
+                told = str(ChangeKind.READ_BY_ALL if kind else ChangeKind.DELIVERED_TO_ALL)
+                unit.rows(sql, known=since, guid=group, most=MAX_SCANNED_MESSAGES, kind=told, **where)
         answer = await self._work.carry_out(unit)
         if answer.ended is not None:
             return None
         self._webhooks.queued(events)
-        found = [result for result in answer.results if isinstance(result, list)]
-        by_all = [(row["sender"], row["id"], kind) for kind, rows in zip(kinds, found, strict=True) for row in rows]
-        return ReadStateChange(tuple(by_all))
+        told_all = [result for result in answer.results if isinstance(result, list)][1:]  # the first is the receipt
+        by_all = [
+            (row["sender"], row["id"], kind, row["number"])
+            for kind, rows in zip(kinds, told_all, strict=True)
+            for row in rows
+        ]
+        return ReadStateChange(tuple(by_all), noted(answer))

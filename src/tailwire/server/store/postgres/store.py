@@ -15,6 +15,7 @@ from tailwire.server.store.migrate import upgrade
 from tailwire.server.store.postgres.accompanying import Accompaniment
 from tailwire.server.store.postgres.annotations import Annotations
 from tailwire.server.store.postgres.audit import Audit
+from tailwire.server.store.postgres.change_log import ChangeLog
 from tailwire.server.store.postgres.chores import Chores
 from tailwire.server.store.postgres.connecting import UNUSABLE, connect_writer
 from tailwire.server.store.postgres.conversations import Conversations
@@ -66,6 +67,8 @@ class PostgresStore:
         work = Work(database, lane, world, database.accompaniment)
         self.audit = Audit(work)
         self.upkeep.on_cleanup(self.audit.clean)
+        self.change_log = log = ChangeLog(work)
+        self.upkeep.on_cleanup(log.clean)
         self.measures = Measures(database, lane)
         self.standings = Standings(database)
         self.chores = Chores(work)
@@ -81,12 +84,12 @@ class PostgresStore:
         self.friends = Friends(work)
         self.messages = Messages(work, self.standings, self.index, self.chores, self.webhooks)
         self.groups = Groups(work, self.standings, self.chores, self.webhooks)
-        self.members = Members(work, self.standings, self.webhooks)
-        self.reactions = Reactions(work, self.standings, self.webhooks)
-        self.annotations = Annotations(work, self.standings)
+        self.members = Members(work, self.standings, self.webhooks, log)
+        self.reactions = Reactions(work, self.standings, self.webhooks, log)
+        self.annotations = Annotations(work, self.standings, log)
         self.conversations = Conversations(work)
-        self.read_state = ReadState(work, self.webhooks)
-        self.removal = Removal(work, self.standings, self.chores, self.webhooks)
+        self.read_state = ReadState(work, self.webhooks, log)
+        self.removal = Removal(work, self.standings, self.chores, self.webhooks, log)
         self._app_id = self._name = ""
         self._created = False
 
