@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,9 +135,11 @@ class Listed(list[Any]):
 
     Attributes:
         mark: of the server's start, for positions; "" if it sent none.
+        changes: what it says about the server's change log; None if it says nothing.
     """
 
     mark: str = ""
+    changes: Mapping[str, Any] | None = None
 
 
 def mark_of(listed: list[Any]) -> str:
@@ -144,16 +147,23 @@ def mark_of(listed: list[Any]) -> str:
     return listed.mark if isinstance(listed, Listed) else ""
 
 
-def with_mark(data: list[Any], mark: str) -> Listed:
-    """Return a list with the mark that came with it."""
+def changes_of(listed: list[Any]) -> Mapping[str, Any] | None:
+    """Return what a list says about the server's change log, or None."""
+    return listed.changes if isinstance(listed, Listed) else None
+
+
+def with_meta(data: list[Any], mark: str, changes: Mapping[str, Any] | None) -> Listed:
+    """Return a list with the mark, and what it says about the change log, that came with it."""
     listed = Listed(data)
-    listed.mark = mark
+    listed.mark, listed.changes = mark, changes
     return listed
 
 
 def _listed(data: Any, meta: Any) -> Any:
-    mark = meta.get("mark") if isinstance(meta, dict) else None
-    return with_mark(data, mark) if isinstance(data, list) and isinstance(mark, str) else data
+    if not isinstance(data, list) or not isinstance(meta, dict):
+        return data
+    mark, changes = meta.get("mark"), meta.get("changes")
+    return with_meta(data, mark if isinstance(mark, str) else "", changes if isinstance(changes, dict) else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +183,7 @@ class Answer:
     content: bytes
 
     def data(self) -> Any:
-        """Return `data` of the envelope; a list with a mark as `Listed`.
+        """Return `data` of the envelope; a list with metadata as `Listed`.
 
         Raises:
             CometChatException: with the server's code; `NO_INTERNET_CONNECTION` if the response is not the server's;
