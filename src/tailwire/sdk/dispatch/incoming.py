@@ -327,11 +327,11 @@ class Incoming:
 
     def take_receipt(self, receipt: MessageReceipt, number: object) -> None:
         """Hand a receipt over, and remember that it was."""
-        what, number = receipt.receipt_type, receipt.message_id
+        what, message_id = receipt.receipt_type, receipt.message_id
         if what in ("delivered", "read"):
-            updates.told(self._machine, receipt.receiver_id, receipt.sender.uid, what, number)
+            updates.told(self._machine, receipt.receiver_id, receipt.sender.uid, what, message_id)
         else:
-            updates.told(self._machine, self._uid, f"group {receipt.receiver_id}", what, number)
+            updates.told(self._machine, self._uid, f"group {receipt.receiver_id}", what, message_id)
         self._heard(receipt.timestamp)
         self.take_change(e.ReceiptReceived(receipt), number)
 

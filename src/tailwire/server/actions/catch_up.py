@@ -141,7 +141,7 @@ class CatchUp:
         # Without replies, pins, receipts and reactions, which may be newer. Of a message that was edited afterwards
         # nothing but its id: what it was before is not stored.
         if row.edited_at is not None and await self._store.change_log.last_edit(row.id) > membership.until_id:
-            return b'{"id":"%d"}' % row.id
+            return b'{"id":"%d","data":"not available: it was edited after you left the group"}' % row.id
         then = row.edited_at or row.deleted_at or row.sent_at
         return row._replace(
             updated_at=then, delivered_at=None, read_at=None, pinned_at=None, pinned_by=None, reply_count=0

@@ -147,7 +147,7 @@ class MessageQuery(Paged, rename="camel", kw_only=True):
     saved: bool = False
     mark: str = ""
     changes: Annotated[str, msgspec.Meta(pattern="^(none|[0-9]{1,18})?$")] = ""
-    heard: Annotated[list[Number], msgspec.Meta(max_length=64)] = []
+    heard: list[Number] = []
     at_most: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
 
 
