@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-AUDIT = ("DROP TABLE audit",)
+CHANGE_LOG = ("DROP TABLE change_log", "DROP TABLE forgotten_changes")
+AUDIT = (*CHANGE_LOG, "DROP TABLE audit")
 WEBHOOK_DELIVERIES = (
     "DROP TABLE webhook_states",
     "ALTER TABLE webhooks DROP COLUMN secret",

@@ -68,7 +68,6 @@ async def test_of_more_missed_messages_than_the_limit_the_newest_arrive_after_th
     await bob.ears.until(lambda: bool(bob.ears.all("gap")))
     gap = bob.ears.all("gap")[0]
     assert (gap.from_id, gap.to_id) == (seen.id, sent[49].id)
-    assert bob.ears.texts == ["seen"]
     await alice.say("bob", "live")
     await bob.ears.until(lambda: bob.ears.texts[-1] == "live")
     assert bob.ears.texts == ["seen", *(str(n) for n in range(50, 150)), "live"]

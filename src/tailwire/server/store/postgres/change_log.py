@@ -15,7 +15,10 @@ _TARGET = f"INSERT INTO change_log ({', '.join(COLUMNS)})"
 _REPLACE = "ON CONFLICT (subject, key) DO UPDATE SET number = excluded.number, " + ", ".join(
     f"{name} = excluded.{name}" for name in COLUMNS[2:]
 )
-_GIVEN = {name: f":{name}{'::bigint' if name in _BIG else ''}" for name in COLUMNS} | {"after_id": ":last_id::bigint"}
+_GIVEN = {name: f":{name}{'::bigint' if name in _BIG else ''}" for name in COLUMNS} | {
+    "after_id": ":last_id::bigint",
+    "message_id": ":of::bigint",  # `:message_id` is that of the unit's message
+}
 _NOTE = f"{_TARGET} VALUES ({', '.join(_GIVEN.values())}) {_REPLACE} RETURNING number AS noted"
 _ENDED = {
     **_GIVEN,
@@ -60,7 +63,7 @@ class ChangeLog(ChangeLogRows):
 
     def note(self, unit: Unit, change: Change, now: int) -> None:
         """Store a change in a unit; `noted` returns its number."""
-        unit.rows(_NOTE, **values_of(change, now))
+        unit.rows(_NOTE, **_values(change, now))
 
     def membership_ended(self, unit: Unit, guid: str, uid: str, since: int | None) -> None:
         """Store in a unit that a user's membership ends with the unit's message.
@@ -68,8 +71,7 @@ class ChangeLog(ChangeLogRows):
         Args:
             since: the id after which it began; None for a user who was not a member, and sees only that message.
         """
-        values = values_of(change_log.membership_ended(guid, uid), self._work.world.seconds())
-        del values["message_id"]
+        values = _values(change_log.membership_ended(guid, uid), self._work.world.seconds())
         statement = _MEMBERSHIP_ENDED
         if since is None:
             statement = statement.replace(":since::bigint", ":message_id::bigint - 1")
@@ -79,7 +81,7 @@ class ChangeLog(ChangeLogRows):
         """Store in a unit, before the members are removed, that a group was deleted; `noted` returns the number."""
         now = self._work.world.seconds()
         self.note(unit, change_log.group_removed(guid, uid, device), now)
-        unit.do(_MEMBERSHIPS_ENDED, **values_of(change_log.membership_ended(guid, ""), now))
+        unit.do(_MEMBERSHIPS_ENDED, **_values(change_log.membership_ended(guid, ""), now))
 
     async def clean(self) -> None:
         """Remove entries that are too old or too many."""
@@ -100,6 +102,12 @@ class ChangeLog(ChangeLogRows):
             answer = await self._work.carry_out(unit)
             if len(answer.results[0]) < ROWS_PER_CLEANUP:
                 return
+
+
+def _values(change: Change, now: int) -> dict[str, Any]:
+    values = values_of(change, now)
+    values["of"] = values.pop("message_id")
+    return values
 
 
 def noted(answer: Answer) -> int:
