@@ -222,7 +222,7 @@ class Conversations:
         subjects = {uid: own_subject(uid) for uid in (caller.uid, other)} if other else {"": str(conversation)}
         change = change_log.own(kind, caller.uid, caller.device, detail=conversation)
         add = self._store.change_log.add
-        return {uid: await add(replace(change, subject=subject)) for uid, subject in subjects.items()}
+        return {uid: await add(change._replace(subject=subject)) for uid, subject in subjects.items()}
 
     async def unread_counts(
         self, caller: Caller, *, kind: str = "", other: str = "", hide_blocked: bool = False

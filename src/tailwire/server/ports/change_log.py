@@ -7,7 +7,6 @@ change of the same thing replaces the entry. The log is bounded by age and numbe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -46,8 +45,7 @@ def own_subject(uid: str) -> str:
     return f"o/{uid}"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """A change, before it is stored.
 
     Attributes:

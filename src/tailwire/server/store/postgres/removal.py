@@ -18,7 +18,7 @@ from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.unit import Unit, Value
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work, use_files
-from tailwire.server.store.sql.change_log import FORGET_USER
+from tailwire.server.store.sql.change_log import FORGET_USER, KEEP_HIGHEST
 from tailwire.server.store.sql.files import CONDEMNED
 
 MESSAGES_PER_STEP = 2_000
@@ -89,6 +89,7 @@ class Removal:
             unit.do(f"DELETE FROM {table} WHERE uid = :uid", uid=uid)
         unit.do("DELETE FROM blocks WHERE uid = :uid OR blocked = :uid", uid=uid)
         unit.do("DELETE FROM friends WHERE uid = :uid OR friend = :uid", uid=uid)
+        unit.do(KEEP_HIGHEST)
         unit.do(FORGET_USER, uid=uid, own=change_log.own_subject(uid))
         unit.tell("user", uid)
         results = (await self._work.carry_out(unit)).results
@@ -156,6 +157,7 @@ class Removal:
         self._remove_messages(unit, "conversation_id = :conversation", {"conversation": conversation_id}, None)
         for table in ("conversations", "marks", "receipts", "participants"):
             unit.do(f"DELETE FROM {table} WHERE conversation_id = :conversation", conversation=conversation_id)
+        unit.do(KEEP_HIGHEST)
         unit.do("DELETE FROM change_log WHERE subject = :conversation", conversation=conversation_id)
 
     def _remove_messages(self, unit: Unit, which: str, values: dict[str, Value], most: int | None) -> None:

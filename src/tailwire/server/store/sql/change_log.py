@@ -40,7 +40,11 @@ SELECT {_EVER} FROM change_log c WHERE c.subject = :own AND {_WITHIN} AND c.kind
 _FIND = f"""SELECT * FROM ({_FOUND}) AS found WHERE device <> :device AND (to_uid = '' OR to_uid = :reader
 OR (uid = :reader AND kind IN ('{ChangeKind.DELIVERED}', '{ChangeKind.READ}'))){{without}}
 ORDER BY number LIMIT :limit"""
-_NEWEST = "SELECT max(coalesce((SELECT max(number) FROM change_log), 0), (SELECT number FROM forgotten_changes))"
+NEWEST = """SELECT CASE WHEN n > highest THEN n ELSE highest END FROM forgotten_changes,
+(SELECT coalesce(max(number), 0) AS n FROM change_log) AS newest"""
+KEEP_HIGHEST = """UPDATE forgotten_changes SET highest = (SELECT max(number) FROM change_log)
+WHERE highest < (SELECT max(number) FROM change_log)"""
+"""Comes before entries are removed, so that their numbers are not given out again."""
 _ENDED = f"""SELECT detail, since_id, message_id FROM change_log WHERE subject = :own AND kind =
 '{ChangeKind.MEMBERSHIP_ENDED}' AND message_id > :after ORDER BY number LIMIT :limit"""
 OLD = f"""SELECT max(number), max(after_id) FROM (SELECT number, after_id, at FROM change_log ORDER BY number
@@ -65,8 +69,7 @@ class ChangeLogRows:
         self._db = connection
 
     async def newest(self) -> int:
-        sql = _NEWEST.replace("max(coalesce", f"{self._db.dialect.greatest}(coalesce")
-        return int((await self._db.one(sql))[0])
+        return int((await self._db.one(NEWEST))[0])
 
     async def find(
         self, reader: str, device: str, after: int, newest: int, heard: Sequence[int], limit: int

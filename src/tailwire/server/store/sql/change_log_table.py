@@ -28,14 +28,15 @@ change_log = Table(
     Column("at", BigInteger, nullable=False),
     Index("change_log_once", "subject", "key", unique=True),
     Index("change_log_by_subject", "subject", "number"),
-    sqlite_autoincrement=True,
 )
 
-# What was removed from the log because of its age or number: all up to this number, which happened up to this id.
+# What was removed from the log because of its age or number: all up to `number`, which happened up to `after_id`.
+# `highest` is the highest number that was given out when entries were last removed for another reason.
 forgotten_changes = Table(
     "forgotten_changes",
     metadata,
     Column("one", Id, primary_key=True, autoincrement=False),
     Column("number", Id, nullable=False),
     Column("after_id", Id, nullable=False),
+    Column("highest", Id, nullable=False),
 )

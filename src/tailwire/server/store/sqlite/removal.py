@@ -10,7 +10,7 @@ from tailwire.server.ports import change_log
 from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.records import Event, MessageRow, Trait
 from tailwire.server.ports.standing import GroupAct, GroupStanding
-from tailwire.server.store.sql.change_log import FORGET_USER
+from tailwire.server.store.sql.change_log import FORGET_USER, KEEP_HIGHEST
 from tailwire.server.store.sql.files import CONDEMNED
 from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.chores import USER, WORDS, Chores, add_chore
@@ -91,6 +91,7 @@ class Removal:
                 c.execute(f"DELETE FROM {table} WHERE uid = ?", (uid,))
             c.execute("DELETE FROM blocks WHERE uid = ? OR blocked = ?", (uid, uid))
             c.execute("DELETE FROM friends WHERE uid = ? OR friend = ?", (uid, uid))
+            c.execute(KEEP_HIGHEST)
             c.execute(FORGET_USER, {"uid": uid, "own": change_log.own_subject(uid)})
             self._db.after_commit(lambda: self._blocks.forget(uid))
             return groups, tokens
@@ -124,6 +125,7 @@ class Removal:
         self._remove_messages(c, "conversation_id = ?", (conversation_id,))
         for table in ("conversations", "marks", "receipts", "participants"):
             c.execute(f"DELETE FROM {table} WHERE conversation_id = ?", (conversation_id,))
+        c.execute(KEEP_HIGHEST)
         c.execute("DELETE FROM change_log WHERE subject = ?", (conversation_id,))
 
     def _remove_messages(self, c: sqlite3.Connection, which: str, values: tuple[Any, ...]) -> None:

@@ -14,4 +14,4 @@ def upgrade() -> None:
     """Add the tables."""
     change_log.create(op.get_bind())
     forgotten_changes.create(op.get_bind())
-    op.execute("INSERT INTO forgotten_changes (one, number, after_id) VALUES (1, 0, 0)")
+    op.execute("INSERT INTO forgotten_changes (one, number, after_id, highest) VALUES (1, 0, 0, 0)")
