@@ -72,15 +72,15 @@ class Missed:
         return answer.data, meta["listed"], meta
 
     async def _is_there(self, uid: str, key: Key) -> bool:
-        # Not removed for all, nor by the user for themselves, nor an earlier edit.
-        answer = await self._backend.ask("GET", f"/messages/{key[1]}", as_=uid)
+        # Not removed for all, nor by the user for themselves, nor an earlier edit. They need not be a member any more.
+        answer = await self._backend.ask("GET", f"/messages/{key[1]}")
         if answer.status != 200:
             return False
         message = answer.data
         kind = message["receiverType"]
         other = message["receiver"] if kind == "group" or message["sender"] == uid else message["sender"]
         page = await self._backend.ask("GET", f"/{kind}s/{other}/messages?id={key[1] + 1}&per_page=1", as_=uid)
-        return page.status == 200 and any(int(one["id"]) == key[1] for one in page.data)
+        return page.status != 200 or any(int(one["id"]) == key[1] for one in page.data)
 
 
 def _members(state: State, guid: str) -> Iterable[str]:
