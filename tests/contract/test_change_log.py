@@ -122,7 +122,7 @@ async def test_later_change_of_the_same_thing_replaces_the_earlier_one(open_stor
     await store.close()
 
 
-async def test_what_is_too_old_or_too_much_is_forgotten_and_how_far_is_known(open_store):
+async def test_entries_that_are_too_old_or_too_many_are_forgotten_and_how_far_is_known(open_store):
     clock = Clock()
     store = await open_store(clock)
     log = store.change_log

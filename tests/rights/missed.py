@@ -1,4 +1,4 @@
-"""What a catch-up tells users who were away, compared with what the model says that they were told live."""
+"""What users who were away receive in a catch-up, compared with what they received live by the model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Missed:
         self._places: dict[str, tuple[int, int]] = {}
 
     def tell(self, told: Iterable[tuple[Told, str]]) -> None:
-        """Record what was told live."""
+        """Record what users received live."""
         for one, _ in told:
             for uid in (*one.must, *one.once, *one.may):
                 self._told[uid].add(one.key)
@@ -36,7 +36,7 @@ class Missed:
                     self._due[uid].add(one.key)
 
     async def wrong(self, state: State, uid: str) -> tuple[str, str] | None:
-        """Catch up as a user. Return what they were told and may not know, or were not told, as (rule, text)."""
+        """Catch up as a user. Return what they received and may not know, or did not receive, as (rule, text)."""
         got: list[Key] = []
         after, known = self._places.get(uid, (0, 0))
         for _ in range(MOST_PAGES):

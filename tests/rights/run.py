@@ -292,14 +292,14 @@ class Player:
                 self._deviate(*found)
 
     async def catch_up(self, *, all_of_them: bool = False) -> None:
-        """Compare what users who were away are told with what they were told live."""
+        """Compare what users who were away receive with what they received live."""
         everybody = self.state.everybody()
         for uid in everybody if all_of_them else self._random.choices(everybody or [""], k=2):
             if uid and (found := await self.missed.wrong(self.state, uid)) is not None:
                 self._deviate(*found)
 
     async def look_at_everything(self) -> None:
-        """Compare the responses of all users, and what all are told who were away."""
+        """Compare the responses of all users, and what all receive who were away."""
         await self.catch_up(all_of_them=True)
         for uid in self.state.everybody():
             await self._look([(uid, view) for view in views(self.state, uid)])

@@ -7,7 +7,7 @@ from typing import Any
 from rights.plan import SLOW, Plan
 
 PLANS: dict[str, tuple[Any, ...]] = {
-    # Who was away is told what they would have been told live, and nothing else.
+    # Users who were away receive what they would have received live, and nothing else.
     "away: before joining and after leaving a group": (
         ("connect", "alice", "desk"),
         ("create", "alice", "team", "public", ()),

@@ -58,7 +58,7 @@ async def test_the_connected_event_carries_the_continuity(stage: Stage):
 
 
 @spec("K1")
-async def test_of_more_missed_messages_than_the_limit_the_newest_arrive_after_the_gap_is_reported(stage: Stage):
+async def test_newest_missed_messages_arrive_after_a_gap_if_more_than_the_limit_were_missed(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob", limit=100)
     seen = await alice.say("bob", "seen")
     await bob.ears.until(lambda: bob.ears.texts == ["seen"])

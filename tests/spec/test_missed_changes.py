@@ -135,7 +135,7 @@ async def test_missed_receipts_of_a_group_arrive_for_their_sender_only(stage: St
 
 
 @spec("K2")
-async def test_what_was_heard_live_is_not_told_again_after_a_restart(stage: Stage):
+async def test_events_heard_live_do_not_come_again_after_a_restart(stage: Stage):
     store = MemorySessionStore()
     alice, bob = await stage.enter("alice"), await stage.enter("bob", store=store)
     sent = await bob.say("alice", "hello")
@@ -229,7 +229,7 @@ async def test_changes_of_groups_scopes_and_owners_are_told(stage: Stage):
 
 
 @spec("K2")
-async def test_what_other_devices_of_a_user_changed_is_told(stage: Stage):
+async def test_changes_by_other_devices_of_a_user_arrive(stage: Stage):
     alice, phone = await stage.enter("alice"), await stage.enter("bob")
     laptop = await stage.enter("bob")
     sent = await alice.say("bob", "keep me")

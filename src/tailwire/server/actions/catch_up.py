@@ -1,8 +1,8 @@
 """What a client has missed: messages and other events of all its conversations, in the order in which they happened.
 
 A page has messages, and those entries of the change log that happened before its last message. So a client can hand
-a page over as it comes. Whoever was a member of a group until they left it, or until the group was deleted, is told
-what they would have been told live: up to their departure, and not as it was changed afterwards.
+a page over as it comes. A user who was a member of a group until they left it, or until the group was deleted,
+receives what they would have received live: up to their departure, and not as it was changed afterwards.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ class ChangeFrames:
         if message is None:
             return None
         if row.until_id is not None and await self._store.change_log.last_edit(message.id) > row.until_id:
-            return None  # the content is not that which a former member may know
+            return None  # a former member may not know the present content
         shown = message.json() if row.until_id is not None else await self._renderer.render(message, "")
         action = "pinned" if row.kind == ChangeKind.PINNED else "unpinned"
         return self._frames.pin(_cause(row), message, action, shown)

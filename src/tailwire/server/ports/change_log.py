@@ -52,8 +52,8 @@ class Change(NamedTuple):
         subject: a conversation key, or an `own_subject`.
         key: identifies what changed within the subject.
         uid: who caused it.
-        device: the device that caused it, which is not told.
-        to_uid: in a conversation, the only user who is told beside the other devices of `uid`; "" for all.
+        device: the device that caused it, which does not receive it.
+        to_uid: in a conversation, the only user who receives it beside the other devices of `uid`; "" for all.
         message_id: the message concerned; 0 for none.
         detail: id, time and text of the reaction; the conversation key; or the guid.
     """
@@ -156,7 +156,7 @@ def group_removed(guid: str, uid: str, device: str) -> Change:
 
 
 def membership_ended(guid: str, uid: str, *, until_id: int = 0) -> Change:
-    """Return the entry that a user was a member of a group up to a message. No client is told of it as such."""
+    """Return the entry that a user was a member of a group up to a message. No client receives it as such."""
     kind = ChangeKind.MEMBERSHIP_ENDED
     return Change(own_subject(uid), f"ended {until_id} {guid}", kind, uid, message_id=until_id, detail=guid)
 
@@ -173,7 +173,7 @@ class ChangeLog(Protocol):
     async def find(
         self, reader: str, device: str, after: int, newest: int, heard: Sequence[int], limit: int
     ) -> list[ChangeRow]:
-        """Return what a user was or would have been told of live, in order, on a device that did not cause it.
+        """Return what a user received live, or would have, in order, on a device that did not cause it.
 
         Args:
             after: only entries with a higher number.

@@ -66,7 +66,7 @@ class ReadStateStore(Protocol):
         Args:
             group: the guid of a group's conversation.
             log: in a group, store receipts for single messages, and find those that all members received or read.
-            sender: of the message, who is told.
+            sender: of the message, who receives the receipt.
             device: with which the reader received or read it.
             events: webhook events.
         """

@@ -36,10 +36,19 @@ _WITH = {
 
 
 class MessageRoutes:
-    """The resource `messages`."""
+    """The resource `messages`.
+
+    Args:
+        catch_up: None if the server does not offer its log of changes.
+    """
 
     def __init__(
-        self, messages: Messages, conversations: Conversations, renderer: Renderer, files: Files, catch_up: CatchUp
+        self,
+        messages: Messages,
+        conversations: Conversations,
+        renderer: Renderer,
+        files: Files,
+        catch_up: CatchUp | None,
     ) -> None:
         self._catch_up = catch_up
         self._messages = messages
@@ -135,16 +144,17 @@ class MessageRoutes:
     ) -> bytes:
         wanted = _filter(caller, q, conversation)
         mark = self._messages.check_mark(q.mark, wanted.cursor if wanted.newer else None) if q.mark else ""
-        if q.changes and caller.reader and conversation is None and wanted.newer and wanted.cursor is not None:
-            return await self._missed(caller, q, wanted, mark)
+        log = self._catch_up if q.changes else None
+        if log is not None and caller.reader and conversation is None and wanted.newer and wanted.cursor is not None:
+            return await self._missed(log, caller, q, wanted, mark)
         rows = await self._messages.listed(caller, wanted, uid=uid, guid=guid)
-        changes = b'{"known":%d}' % await self._catch_up.newest() if q.changes else b""
+        changes = b'{"known":%d}' % await log.newest() if log is not None else b""
         shown = await self._renderer.render_all(rows, caller.reader, following=q.with_thread_subscribed)
         return enveloped(b"[%b]" % b",".join(shown), _meta(rows, wanted, q.page, mark, changes))
 
-    async def _missed(self, caller: Caller, q: MessageQuery, wanted: MessageFilter, mark: str) -> bytes:
+    async def _missed(self, log: CatchUp, caller: Caller, q: MessageQuery, wanted: MessageFilter, mark: str) -> bytes:
         asked = Asked(int(q.changes) if q.changes != NO_MARK else None, tuple(q.heard), q.at_most)
-        page = await self._catch_up.page(caller, wanted, asked)
+        page = await log.page(caller, wanted, asked)
         changes = b'{"known":%d,"more":%b,"lost":%d,"listed":[%b]' % (
             page.known, b"true" if page.more else b"false", page.lost, b",".join(page.changes),
         )  # fmt: skip

@@ -125,7 +125,8 @@ class Device:
     Attributes:
         life: number of starts of its app.
         received, gaps, statuses: of all starts of its app.
-        told: what else it was told: what changed, and its new value.
+        told: what else it received: what changed, and its new value.
+        times: how often it received each, by life.
         ends: times at which a connection of it ended.
         resources: the resources of all starts.
         expected: ranges of ids that it must receive.
@@ -143,6 +144,7 @@ class Device:
     chat: ChatClient | None = None
     received: list[ReceivedMessage] = field(default_factory=list)
     told: list[tuple[tuple[Any, ...], Any]] = field(default_factory=list)
+    times: Counter[tuple[int, tuple[Any, ...]]] = field(default_factory=Counter)
     gaps: list[tuple[int, int]] = field(default_factory=list)
     statuses: list[tuple[int, str]] = field(default_factory=list)
     ends: list[float] = field(default_factory=list)
@@ -304,6 +306,7 @@ class Device:
 
     def _tell(self, key: tuple[Any, ...], value: Any) -> None:
         self.told.append((key, value))
+        self.times[self.life, key] += 1
         self.log("told", *key, value)
 
     def end_expected_changes(self) -> None:

@@ -187,12 +187,14 @@ def _served(sim: Simulation, device: Device, rows: list[dict[str, Any]], members
 
 def _told(sim: Simulation, device: Device, reader: Any, memberships: list[Membership]) -> None:
     if sim.backup.restored:
-        return  # clients are told that the store was restored; numbers of changes are given out again
+        return  # clients report that the store was restored; numbers of changes are given out again
 
     def is_expected(device: Device, row: dict[str, Any]) -> bool:
         lost = sim.losses.unnoticed(device, row["id"], row["conversation_id"])
         return not lost and _is_expected(sim, device, row, memberships)
 
+    again = oracle_of_changes.told_again(device)
+    require(not again, f"once: {device.name} was told {again} again")
     owed = oracle_of_changes.missing(reader, device, memberships, is_expected, GROUP)
     if owed is not None:
         raise Violation(f"untold {owed.rule}: {device.name} was not told {owed.key} is {owed.value}")

@@ -1,6 +1,6 @@
-"""What devices must have been told beside new messages: nothing else that happened while they were away is missing.
+"""What devices must have received beside new messages: nothing that happened while they were away is missing.
 
-Of a thing that changed several times, the last change must have been told last.
+Of a thing that changed several times, the last change must have come last.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tailwire.testing.simulation.device import Device
 
 Membership = tuple[int, int | None]
 IsExpected = Callable[[Device, dict[str, Any]], bool]
-"""Whether a device must have received a message, of which the row is given."""
+"""Whether a device must have received a message, given its row."""
 
 _FLAGS = {
     ChangeKind.REACTION_ADDED: True, ChangeKind.REACTION_REMOVED: False, ChangeKind.PINNED: True,
@@ -27,7 +27,7 @@ _ROW = "number, after_id, subject, kind, uid, device, to_uid, message_id, detail
 
 
 class Owed(NamedTuple):
-    """Something that a device must have been told: what changed, and its last value."""
+    """Something that a device must have received: what changed, and its last value."""
 
     key: tuple[Any, ...]
     value: Any
@@ -37,7 +37,7 @@ class Owed(NamedTuple):
 def missing(
     reader: sqlite3.Connection, device: Device, memberships: list[Membership], is_expected: IsExpected, group: str
 ) -> Owed | None:
-    """Return something that a device was not told, or None.
+    """Return something that a device did not receive, or None.
 
     Args:
         reader: reads the server's database.
@@ -46,6 +46,12 @@ def missing(
     last = dict(device.told)  # the later ones replace the earlier ones
     owed = [*_actions(reader, device, is_expected), *_changes(reader, device, memberships, group)]
     return next((one for one in owed if last.get(one.key) != one.value), None)
+
+
+def told_again(device: Device) -> list[tuple[Any, ...]]:
+    """Return what one life of a device received twice, although it happens only once."""
+    once = ("member", *_RECEIPTS)
+    return [key for (_, key), count in device.times.items() if count > 1 and key[0] in once]
 
 
 def _actions(reader: sqlite3.Connection, device: Device, is_expected: IsExpected) -> Iterator[Owed]:

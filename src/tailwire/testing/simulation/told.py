@@ -1,4 +1,4 @@
-"""What a device was told beside new messages: edits, deletions, memberships, reactions, pins, saves and receipts."""
+"""What a device receives beside new messages: edits, deletions, memberships, reactions, pins, saves and receipts."""
 
 from __future__ import annotations
 

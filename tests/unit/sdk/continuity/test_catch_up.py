@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tailwire.sdk.continuity import catch_up, chain, changes, updates
 from tailwire.sdk.continuity.catch_up import TellContinuity
@@ -229,6 +237,56 @@ class Server(RuleBasedStateMachine):
 
 TestServer = Server.TestCase
 TestServer.settings = settings(max_examples=settings().max_examples * 3 // 2, stateful_step_count=60, deadline=None)
+
+
+def _changes_come_before_messages(patch):
+    honest = catch_up.in_order
+    patch.setattr(
+        catch_up, "in_order", lambda messages, changed: honest(messages, [(n, 0, event) for n, _, event in changed])
+    )
+
+
+def _changes_of_a_page_are_not_settled(patch):
+    patch.setattr(catch_up, "settle", lambda m, listed: None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "plant",
+    [
+        _changes_come_before_messages,
+        _changes_of_a_page_are_not_settled,
+    ],
+    ids=lambda plant: plant.__name__.strip("_"),
+)
+def test_planted_faults_in_the_handling_of_changes_are_found(plant, monkeypatch):
+    plant(monkeypatch)
+    many = settings(max_examples=200, stateful_step_count=40, deadline=None, derandomize=True, phases=(Phase.generate,))
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(Server, settings=many)
+
+
+def test_numbers_that_arrive_out_of_order_are_settled_later():
+    m = CatchUp(position=Position(5, changes=10))
+    changes.record(m, 12)
+    assert (m.position.changes, m.position.heard) == (10, (12,))
+    assert not changes.is_known(m, 11)
+    changes.record(m, 11)
+    for number in range(13, 13 + changes.MAX_HEARD - 2):
+        changes.record(m, number)
+    assert m.position.changes == 10
+    changes.record(m, 100)
+    assert (m.position.changes, len(m.position.heard)) == (11, changes.MAX_HEARD)
+    assert changes.is_known(m, 11)
+
+
+def test_change_that_comes_while_a_message_is_missing_waits_for_it():
+    m = CatchUp(position=Position(5, changes=0))
+    chain.hold(m, 6, 7, Message(7))
+    assert changes.held(m, 1, "reaction to 7")
+    handed = catch_up.live(m, 6, Message(6)) + chain.mended(m)
+    assert handed[-1].messages == (6, 7, changes.Change(1, "reaction to 7"))
+    assert changes.is_known(m, 1)
 
 
 def test_first_connection_starts_at_the_latest_message():

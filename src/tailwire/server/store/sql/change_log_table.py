@@ -19,7 +19,7 @@ change_log = Table(
     Column("kind", short(20), nullable=False),
     Column("uid", short(100), nullable=False),
     Column("device", short(100), nullable=False),
-    # In a conversation, the only other user who is told; "" for all.
+    # In a conversation, the only other user who receives it; "" for all.
     Column("to_uid", short(100), nullable=False),
     Column("message_id", Id, nullable=False),
     # Of an ended membership: the id after which it began.
