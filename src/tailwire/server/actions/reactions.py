@@ -72,6 +72,8 @@ class Reactions:
             self._delivery.reaction(
                 caller, row, {"action": name, **reaction_payload(ReactionView(changed, by))}, changed.number
             )
+        if changed is not None and changed.message is not None:
+            return await self._renderer.render(changed.message, caller.reader)
         return await self._render(row, caller.reader)
 
     async def _user(self, uid: str, reader: str = "") -> msgspec.Raw | None:

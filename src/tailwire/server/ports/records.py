@@ -237,6 +237,7 @@ class ReactionRow:
 
     Attributes:
         number: in the change log, of a reaction that was added or removed now; else 0.
+        message: as it is afterwards, if the store has read it in the transaction; else None.
     """
 
     id: int
@@ -245,6 +246,7 @@ class ReactionRow:
     uid: str
     reacted_at: int
     number: int = 0
+    message: MessageRow | None = None
 
 
 @dataclass(frozen=True, slots=True)

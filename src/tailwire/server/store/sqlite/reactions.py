@@ -43,7 +43,8 @@ class Reactions(ReactionRows):
             c.execute(sql, (int(Trait.REACTION), now, message_id))
             row = ReactionRow(added[0], message_id, reaction, uid, now)
             change = change_log.reaction(message.conversation_id, row, act.device, added=True)
-            row = replace(row, number=self._log.note(c, change, now))
+            after = message._replace(traits=message.traits | Trait.REACTION, updated_at=now)
+            row = replace(row, number=self._log.note(c, change, now), message=after)
             self._webhooks.enqueue(c, events(row) if events else (), None)
             return row
 
