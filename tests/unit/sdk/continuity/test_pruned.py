@@ -14,9 +14,9 @@ from unit.sdk.continuity.test_catch_up import Server
 class PruningServer(Server):
     """A server that removes the oldest messages. Its answers name the newest one of the others' that it removed."""
 
-    @initialize(limit=st.sampled_from([3, 5, 1000]))
-    def begin(self, limit):
-        super().begin(limit)
+    @initialize(limit=st.sampled_from([3, 5, 1000]), logs=st.booleans())
+    def begin(self, limit, logs):
+        super().begin(limit, logs)
         self.gone: set[int] = set()
 
     def carry(self, commands):
