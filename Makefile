@@ -18,7 +18,7 @@ DEBIAN := xvfb openbox xdotool dbus fonts-noto-color-emoji libegl1 libgl1 libgl1
   libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xkb1 libxkbcommon-x11-0 libfontconfig1
 INTEROP := tests/interop/browser
 CHROMIUM := tests/chromium
-.PHONY: help setup demo lab serve test fast check coverage build spec bench table reference interop chromium gui pictures simulate rights mutants fuzz faults networks proxies cluster clean
+.PHONY: help setup demo lab serve test postgres fast check coverage build spec bench table reference interop chromium gui pictures simulate rights mutants fuzz faults networks proxies cluster clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,9 @@ serve: $(DEMO)  ## a server on http://127.0.0.1:8480 with demo users
 
 test: $(STAMP)  ## the whole test suite, a process for each core
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
+
+postgres: $(STAMP)  ## the tests of the specification with the server's store on PostgreSQL, a process for each core
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal --store=postgres tests/spec tests/postgres $(ARGS)
 
 fast: $(STAMP)  ## the tests that need no server process, with fewer examples of each property, a process for each core
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal -p no:schemathesis --hypothesis-profile fast \

@@ -60,8 +60,10 @@ def stage(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Stage]:
         return
     from servers import in_place
 
-    stage.server._settings = replace(stage.server._settings, database=request.getfixturevalue("postgres_url"))
-    elsewhere = in_place.install(request.getfixturevalue("monkeypatch"))
+    url = request.getfixturevalue("postgres_url")
+    elsewhere = in_place.install(request.getfixturevalue("monkeypatch"), url)
+    stage.postgres = request.getfixturevalue("postgres")
+    stage.server._settings = replace(stage.server._settings, database=url)
     yield stage
     elsewhere.close()
 
@@ -146,4 +148,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         folder = item.path.relative_to(item.config.rootpath / "tests").parts[0]
         return (1 if item.get_closest_marker("slow") else 0, order.index(folder) if folder in order else len(order))
 
+    if config.getoption("--store") != "sqlite":
+        for item in items:
+            if item.get_closest_marker("sqlite"):
+                item.add_marker(pytest.mark.skip(reason="this is about the store on SQLite"))
     items.sort(key=rank, reverse=hasattr(config, "workerinput"))

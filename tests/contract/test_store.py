@@ -229,7 +229,7 @@ async def test_users_groups_keys_and_tokens(open_store):
     await store.tokens.remove("t4")
     assert await store.tokens.owner("t4") is None
     await store.keys.add(KeyRow("k", "K", "authOnly", 1))
-    assert (await store.keys.scope("k"), await store.keys.scope("x")) == ("authOnly", None)
+    assert (await store.keys.scope("k", 1), await store.keys.scope("x", 1)) == ("authOnly", None)
     await store.users.seen("alice", 99)
     assert (await store.users.get("alice")).last_active_at == 99
     await store.close()
@@ -478,6 +478,6 @@ async def test_late_change_does_not_restore_a_removed_row(open_store):
     assert not await store.webhooks.put(dataclasses.replace(webhook, name="X"), new=False)
     assert not await store.keys.change("k", "X", "fullAccess")
     assert await store.users.change("alice", {"name": "X"}) is None
-    found = (await store.webhooks.get("w"), await store.keys.scope("k"), await store.users.get("alice"))
+    found = (await store.webhooks.get("w"), await store.keys.scope("k", 1), await store.users.get("alice"))
     assert found == (None, None, None)
     await store.close()

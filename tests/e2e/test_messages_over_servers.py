@@ -1,16 +1,22 @@
-"""Two server processes on one PostgreSQL database: what happens at one reaches the sockets at the other."""
+"""Two server processes on one PostgreSQL database: what happens at one reaches the sockets at the other.
+
+One server on SQLite, which has the part of both, must show the same.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from between import Authority
+from harness import LiveStage
 from servers.nats import NatsServer
 from servers.plain_sockets import PlainSocket
 from servers.several import SeveralServers
@@ -19,16 +25,38 @@ from tailwire.testing.server import ServerProcess
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
-@pytest.fixture(params=["database", "nats"])
-def broker(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
-    """The settings of each broker that connects servers."""
+@dataclass
+class Setting:
+    """How to start the servers of a test."""
+
+    folder: Path
+    database: str
+    settings: dict[str, str]
+    count: int = 2
+
+    @asynccontextmanager
+    async def started(self) -> AsyncIterator[Two]:
+        """Start them. Two may be the same one, which then has the part of both."""
+        several = SeveralServers(self.folder, self.database, self.count, self.settings)
+        async with several, AsyncExitStack() as stack:
+            yield Two(several, stack)
+        assert several.tracebacks == []
+
+
+@pytest.fixture(params=["memory", "database", "nats"])
+def setting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setting]:
+    """One server on SQLite; and two on PostgreSQL with each broker."""
+    if request.param == "memory":
+        yield Setting(tmp_path, "", {}, count=1)
+        return
+    url = request.getfixturevalue("postgres_url")
     if request.param == "database":
-        yield {}
+        yield Setting(tmp_path, url, {})
         return
     server = NatsServer()
     server.start()
     try:
-        yield {"TAILWIRE_BROKER": server.url}
+        yield Setting(tmp_path, url, {"TAILWIRE_BROKER": server.url})
     finally:
         server.kill()
 
@@ -68,24 +96,21 @@ class Two:
 
     def __init__(self, several: SeveralServers, stack: AsyncExitStack) -> None:
         self.several, self._stack = several, stack
-        self.one, self.other = several.servers
+        self.one, self.other = several.servers[0], several.servers[-1]
         self.other.auth_key, self.other.api_key = self.one.auth_key, self.one.api_key
 
-    async def socket(self, server: ServerProcess, uid: str) -> PlainSocket:
-        return await self._stack.enter_async_context(PlainSocket(server, uid))
+    async def socket(self, server: ServerProcess, uid: str, *features: str) -> PlainSocket:
+        return await self._stack.enter_async_context(PlainSocket(server, uid, features=features))
 
     async def act(self, server: ServerProcess, uid: str) -> httpx2.AsyncClient:
         return await self._stack.enter_async_context(backend(server, uid))
 
 
-async def test_each_socket_receives_each_message_once_and_in_the_order_of_the_ids(
-    postgres_url: str, tmp_path: Path, broker: dict[str, str]
-):
+async def test_each_socket_receives_each_message_once_and_in_the_order_of_the_ids(setting: Setting):
     """Forty senders at both servers at once, to a user who has a socket at each, and to a group."""
-    async with SeveralServers(tmp_path, postgres_url, settings=broker) as several, AsyncExitStack() as stack:
-        two = Two(several, stack)
-        sockets = [await two.socket(server, uid) for server in several.servers for uid in ("bob", "carol")]
-        actors = [await two.act(server, "alice") for server in several.servers]
+    async with setting.started() as two:
+        sockets = [await two.socket(server, uid) for server in (two.one, two.other) for uid in ("bob", "carol")]
+        actors = [await two.act(server, "alice") for server in (two.one, two.other)]
         await ask(actors[0], "POST", "/groups", guid="g", name="G", type="public")
         for uid in ("bob", "carol"):
             await ask(actors[0], "POST", "/groups/g/members", participants=[uid])
@@ -107,15 +132,44 @@ async def test_each_socket_receives_each_message_once_and_in_the_order_of_the_id
         assert sockets[0].ids == sockets[2].ids
         assert sockets[1].ids == sockets[3].ids
         assert (await metrics(two.other))["log_gaps_total"] == 0
-    assert several.tracebacks == []
 
 
-async def test_frames_that_are_not_stored_reach_the_other_server(
-    postgres_url: str, tmp_path: Path, broker: dict[str, str]
-):
+async def test_clients_at_each_server_hear_each_other_and_catch_up(setting: Setting):
+    """Clients of the SDK: while one is away, the other goes on at the other server."""
+    async with setting.started() as two:
+        live = LiveStage(setting.folder)
+        live.server = two.one
+        try:
+            alice = await live.enter("alice")
+            bob = live.actor(url=two.other.url)
+            await bob.chat.init()
+            bob.listen()
+            await bob.chat.login("bob", auth_key=two.one.auth_key)
+            await bob.connected()
+            for n in range(5):
+                await alice.say("bob", f"to bob {n}")
+                await bob.say("alice", f"to alice {n}")
+            await bob.ears.until(lambda: bob.ears.texts == [f"to bob {n}" for n in range(5)])
+            await alice.ears.until(lambda: alice.ears.texts == [f"to alice {n}" for n in range(5)])
+            bob.chat.set_app_state("background")
+            await alice.say("bob", "while away")
+            bob.chat.set_app_state("foreground")
+            await alice.say("bob", "when back")
+            await bob.ears.until(lambda: bob.ears.texts[5:] == ["while away", "when back"])
+            sent = await alice.say("bob", "typo")
+            sent.text = "corrected"
+            await alice.chat.edit_message(sent)
+            await bob.ears.until(lambda: bool(bob.ears.all("edited")))
+            await bob.chat.mark_as_read(bob.ears.all("text")[-1])
+            await alice.ears.until(lambda: bool(alice.ears.all("read")))
+        finally:
+            for actor in live.actors:
+                await actor.chat.aclose()
+
+
+async def test_frames_that_are_not_stored_reach_the_other_server(setting: Setting):
     """Typing, transient messages, receipts, reactions and presence."""
-    async with SeveralServers(tmp_path, postgres_url, settings=broker) as several, AsyncExitStack() as stack:
-        two = Two(several, stack)
+    async with setting.started() as two:
         alice, bob = await two.socket(two.one, "alice"), await two.socket(two.other, "bob")
         to = {"receiver": "bob", "receiverType": "user"}
         await alice.send({"type": "typing_indicator", **to, "body": {"action": "started"}})
@@ -134,15 +188,11 @@ async def test_frames_that_are_not_stored_reach_the_other_server(
         carol = await two.socket(two.other, "carol")
         await alice.until(lambda: [f for f in alice.of_type("presence") if f["sender"] == "carol"])
         assert not carol.closed
-    assert several.tracebacks == []
 
 
-async def test_memberships_change_at_the_other_server_between_messages(
-    postgres_url: str, tmp_path: Path, broker: dict[str, str]
-):
+async def test_memberships_change_at_the_other_server_between_messages(setting: Setting):
     """A member hears what is sent to the group from their joining until they are put out, and what puts them out."""
-    async with SeveralServers(tmp_path, postgres_url, settings=broker) as several, AsyncExitStack() as stack:
-        two = Two(several, stack)
+    async with setting.started() as two:
         alice, bob = await two.act(two.one, "alice"), await two.act(two.one, "bob")
         socket = await two.socket(two.other, "bob")
         await ask(alice, "POST", "/groups", guid="g", name="G", type="public")
@@ -161,17 +211,14 @@ async def test_memberships_change_at_the_other_server_between_messages(
         await say(alice, "bob", "really the end")
         await socket.until(lambda: "really the end" in socket.texts)
         assert [f["body"]["data"].get("action") for f in socket.of_type("message")][-2:] == ["banned", None]
-    assert several.tracebacks == []
 
 
-async def test_the_owner_of_a_new_group_hears_it_everywhere_and_nobody_hears_a_removed_one(
-    postgres_url: str, tmp_path: Path, broker: dict[str, str]
-):
-    async with SeveralServers(tmp_path, postgres_url, settings=broker) as several, AsyncExitStack() as stack:
-        two = Two(several, stack)
+async def test_the_owner_of_a_new_group_hears_it_everywhere_and_nobody_hears_a_removed_one(setting: Setting):
+    async with setting.started() as two:
         alice = await two.act(two.one, "alice")
         bob = await two.act(two.one, "bob")
         socket = await two.socket(two.other, "alice")
+        other_app = await two.socket(two.other, "alice", "lists")
         await ask(alice, "POST", "/groups", guid="g", name="G", type="public")
         await ask(bob, "POST", "/groups/g/members")
         await say(bob, "g", "first", "group")
@@ -182,4 +229,39 @@ async def test_the_owner_of_a_new_group_hears_it_everywhere_and_nobody_hears_a_r
         await say(bob, "alice", "end")
         await socket.until(lambda: "end" in socket.texts)
         assert socket.texts == ["first", "end"]
-    assert several.tracebacks == []
+        assert other_app.texts == ["first", "end"]
+        lists = [frame["body"]["action"] for frame in other_app.of_type("conversation_list")]
+        assert lists == ["groupRemoved"]
+
+
+async def test_a_server_connects_to_nats_with_tls_and_a_password_and_starts_without_it(
+    postgres_url: str, tmp_path: Path
+):
+    authority = Authority(tmp_path)
+    authority.server_context()
+    certificate = str(next(tmp_path.glob("localhost*.pem")))
+    nats = NatsServer("--tls", "--tlscert", certificate, "--tlskey", certificate, "--user", "tw", "--pass", "secret")
+    nats.start()
+    try:
+        place = f"localhost:{nats.port}"
+        ca = {"TAILWIRE_BROKER_CA": str(authority.file)}
+        settings = {"TAILWIRE_BROKER": f"tls://tw:secret@{place}", **ca}
+        async with SeveralServers(tmp_path, postgres_url, 1, settings) as several:
+            assert (await metrics(several.servers[0]))["broker_connected"] == 1
+            several._settings["TAILWIRE_BROKER"] = f"tls://tw:wrong@{place}"
+            refused = await several.add()
+            assert (await metrics(refused))["broker_connected"] == 0
+            assert [line for line in refused.log if "NATS cannot be reached" in line and "Authorization" in line]
+            assert not [line for server in several.servers for line in server.log if "secret" in line]
+            # It receives messages nevertheless, from the database.
+            two = several.servers[0]
+            refused.auth_key = two.auth_key
+            async with PlainSocket(refused, "bob") as socket, backend(two, "alice") as alice:
+                number = await say(alice, "bob", "hello")
+                await socket.until(lambda: socket.ids == [number])
+            several._settings["TAILWIRE_BROKER_CA"] = str(tmp_path / "none.pem")
+            with pytest.raises(RuntimeError, match=r"broker_ca: the file .* cannot be used"):
+                await several.add()
+        assert several.tracebacks == []
+    finally:
+        nats.kill()

@@ -71,7 +71,7 @@ async def test_messages_are_removed_beside_a_running_server(live: LiveStage):
     assert [m["data"]["text"] for m in found.json()["data"]] == ["young"]
     assert (await ask(live.server, "GET", url)).status_code == 404
     assert (await ask(live.server, "GET", "/messages", params={"searchKey": "elephant"})).json()["data"] == []
-    # A client that comes back is told the gap, and then gets what is left.
+    # A client that comes back receives the gap, and then what is left.
     bob = await live.enter("bob", store=store)
     await bob.ears.until(lambda: bob.ears.texts == ["young"])
     (gap,) = bob.ears.all("gap")

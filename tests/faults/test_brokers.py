@@ -99,7 +99,7 @@ class Load:
                 await asyncio.sleep(0.005)
 
     async def until(self, more: int, seconds: float = 60) -> None:
-        """Wait until so many further messages are acknowledged."""
+        """Wait until `more` further messages are acknowledged."""
         goal = len(self.acknowledged) + more
         async with asyncio.timeout(seconds):
             while len(self.acknowledged) < goal:
@@ -188,7 +188,7 @@ async def test_a_line_to_nats_that_holds_and_cuts(postgres_url: str, tmp_path: P
 async def test_a_server_is_killed_between_its_commit_and_its_publication(
     broker: str, postgres: PostgresServer, postgres_url: str, tmp_path: Path, nats: NatsServer
 ):
-    """The answer to its batch is held until it is killed. The message is delivered at the other server all the same."""
+    """The answer to its batch is held until it is killed. The message is delivered at the other server nevertheless."""
     name = postgres_url.rpartition("?")[0].rpartition("/")[2]
     settings = {"TAILWIRE_BROKER": nats.url} if broker == "nats" else {}
     async with CutLine(path=str(postgres.folder / ".s.PGSQL.5432")) as line:

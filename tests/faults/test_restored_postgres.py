@@ -8,10 +8,18 @@ from collections.abc import Iterator
 import pytest
 
 from faults.traffic import Traffic
-from harness import LiveStage
+from harness import Actor, LiveStage
 from servers.postgres import PostgresServer
 from servers.schema import prepare
-from tailwire import FileSessionStore, HistoryGap, TextMessage
+from servers.several import SeveralServers
+from tailwire import (
+    AppSettingsBuilder,
+    ChatClient,
+    FileSessionStore,
+    HistoryGap,
+    MemorySessionStore,
+    TextMessage,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -65,6 +73,43 @@ async def test_clients_receive_each_new_message_after_a_dump_was_put_back(
     await alice.say("carol", "live")
     await again.ears.until(lambda: again.ears.texts == ["after", "live"])
     assert not [line for line in live.server.log if "Traceback" in line]
+
+
+async def test_two_servers_notice_together_that_a_dump_was_put_back(
+    postgres: PostgresServer, postgres_url: str, tmp_path
+):
+    """Alice is at one server and bob at the other: he receives each new message once, and one gap."""
+    async with SeveralServers(tmp_path, postgres_url) as several:
+        one, _ = several.servers
+        actors = []
+        for server, uid in zip(several.servers, ("alice", "bob"), strict=True):
+            settings = AppSettingsBuilder().override_client_host(server.url).build()
+            actor = Actor(ChatClient(one.app_id, settings, session_store=MemorySessionStore()))
+            await actor.chat.init()
+            actor.listen()
+            await actor.chat.login(uid, auth_key=one.auth_key)
+            await actor.connected()
+            actors.append(actor)
+        alice, bob = actors
+        for n in range(5):
+            await alice.say("bob", f"before {n}")
+        dump = await asyncio.to_thread(postgres.dump, postgres_url)
+        lost = [await alice.say("bob", f"lost {n}") for n in range(20)]
+        await bob.ears.until(lambda: len(bob.ears.texts) == 25)
+        await asyncio.to_thread(postgres.put_back, dump, postgres_url)
+        new = []
+        for n in range(40):
+            new.append(await alice.chat.send_message(TextMessage(receiver="bob", text=f"after {n}", muid=f"m{n}")))
+        await bob.ears.until(lambda: len(bob.ears.texts) >= 65, timeout=90)
+        assert bob.ears.texts[25:] == [f"after {n}" for n in range(40)]
+        assert bob.ears.all("gap") == [HistoryGap(lost[0].id - 1, lost[19].id)]
+        ids = [message.id for message in (*lost, *new)]
+        assert len(set(ids)) == len(ids)
+        for server in several.servers:
+            await server.until_logged("closed connections reason='new start'")
+        for actor in actors:
+            await actor.chat.aclose()
+    assert several.tracebacks == []
 
 
 @pytest.fixture

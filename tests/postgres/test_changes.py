@@ -41,6 +41,7 @@ KEPT: dict[str, set[str]] = {
 NOT_KEPT: dict[tuple[str, str], set[str] | None] = {
     ("auth_tokens", "INSERT"): None,  # that a token or key does not exist is not remembered
     ("api_keys", "INSERT"): None,
+    ("api_keys", "UPDATE"): {"used_at"},
     ("auth_tokens", "UPDATE"): {"platform", "user_agent", "app_info"},
     ("users", "UPDATE"): {"last_active_at"},  # told with the presence of the user
     ("marks", "INSERT"): None,  # see below
@@ -125,6 +126,7 @@ async def every_other_write(store: PostgresStore) -> None:
     await store.tokens.change(TokenRow("z3", "zoe", 1, platform="web"))
     await store.tokens.remove("z3")
     await store.keys.add(KeyRow("zkey", "Z", "a", 1))
+    await store.keys.end_others(["zkey"], 10, 1)
     await store.keys.remove("zkey")
     assert await store.webhooks.put(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
     assert await store.webhooks.put(WebhookRow("w", "W2", "http://hook", "message_sent", created_at=1), new=False)
@@ -204,7 +206,7 @@ async def compare(url: str, calls: list[Any], asked: list[Any]) -> None:
                 await store.read_state.cleared_until(key, uid),
                 await store.annotations.saved_at(0, 1 << 60, uid),
             ]
-        return [*found, *[await store.keys.scope(name) for name in NAMES]]
+        return [*found, *[await store.keys.scope(name, 1) for name in NAMES]]
 
     try:
         await set_up(writer)

@@ -91,9 +91,12 @@ async def test_receipts_of_one_reader_are_merged_to_the_highest(postgres_url):
         ]
 
 
-async def test_what_all_have_read_is_found_once_although_two_processes_store_the_last_receipts(postgres_url):
+async def test_the_last_of_all_readers_is_found_once_although_two_processes_store_the_last_receipts(postgres_url):
     async with opened(postgres_url, 2) as stores:
         await make_group(stores[0], "alice", "bob", "carol")
+        number = await send(stores[0], "alice", "g", "group")
+        for uid in ("bob", "carol"):  # with the messages of their joining
+            await stores[0].read_state.mark(GROUP, uid, number, 4, read=True, group="g")
         for _ in range(20):
             number = await send(stores[0], "alice", "g", "group")
             both = await asyncio.gather(*(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from harness import Actor
+from servers.nats import NatsServer
 from servers.together import ServerHere, Together, until
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
 from tailwire.server.app.several import CLEANUP_LEASE, WEBHOOK_LEASE
@@ -24,6 +25,18 @@ EXPIRE = "UPDATE processes SET until = clock_timestamp() - interval '1 second' W
 @pytest.fixture(autouse=True)
 def quick_renewals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "RENEW_SECONDS", 0.1)
+
+
+@pytest.fixture(params=["", "nats"])
+def broker(request: pytest.FixtureRequest) -> Iterator[str]:
+    """What connects the servers: the database, or a NATS server."""
+    if not request.param:
+        yield ""
+        return
+    server = NatsServer()
+    server.start()
+    yield server.url
+    server.kill()
 
 
 class Hook:
@@ -80,9 +93,11 @@ def holders(together: Together, name: str) -> list[ServerHere]:
     return [server for server in together.servers if server.store.leases.holds(name)]
 
 
-async def test_one_server_sends_for_a_webhook_in_order_whichever_queued_it(postgres_url: str, tmp_path: Path):
+async def test_one_server_sends_for_a_webhook_in_order_whichever_queued_it(
+    postgres_url: str, tmp_path: Path, broker: str
+):
     hook = Hook()
-    async with hook.listen() as url, Together(tmp_path, postgres_url) as together:
+    async with hook.listen() as url, Together(tmp_path, postgres_url, broker=broker) as together:
         one, other = await together.add(), await together.add()
         await make_users(one, "alice", "bob")
         name = WEBHOOK_LEASE + await make_hook(one, url)
@@ -278,3 +293,52 @@ async def test_users_of_a_server_that_stops_go_offline_once_unless_they_come_bac
                 row = await one.store.users.get("bob")
                 assert abs(row.last_active_at - time.time()) < 10
                 assert not one.parts.several._presence.elsewhere()
+
+
+async def test_messages_of_each_server_are_found_at_the_other(postgres_url: str, tmp_path: Path):
+    """Also after the server that indexes them has ended: the lock ends with its connection."""
+    async with Together(tmp_path, postgres_url) as together:
+        one, other = await together.add(), await together.add()
+        await make_users(one, "alice", "bob")
+
+        async def found(server: ServerHere, word: str) -> bool:
+            asked = {"searchKey": word, "limit": "10"}
+            answer = await server.http.get("/users/bob/messages", params=asked, headers={"onBehalfOf": "alice"})
+            assert answer.status_code == 200, answer.text
+            return [message["data"]["text"] for message in answer.json()["data"]] == [word]
+
+        await say(one, "apple")
+        await say(other, "pear")
+        for server in (one, other):
+            assert await found(server, "apple")
+            assert await found(server, "pear")
+        await until(lambda: one.store.index._lock is not None or other.store.index._lock is not None)
+        indexing = one if one.store.index._lock is not None else other
+        left = other if indexing is one else one
+        await indexing.stop()
+        await say(left, "plum")
+        assert await found(left, "plum")
+        await until(left.store.index._is_mine)
+
+
+async def test_lists_and_single_users_show_who_is_online_at_the_other_server(
+    postgres_url: str, tmp_path: Path, broker: str
+):
+    async with Together(tmp_path, postgres_url, broker=broker) as together:
+        one, other = await together.add(), await together.add()
+        await make_users(one, "alice", "bob")
+        await say(one, "hello")
+
+        async def states(server: ServerHere) -> list[str]:
+            user = (await server.http.get("/users/bob")).json()["data"]["status"]
+            listed = await server.http.get("/conversations", headers={"onBehalfOf": "alice"})
+            return [user, *[entry["conversationWith"]["status"] for entry in listed.json()["data"]]]
+
+        for server in (one, other):
+            assert await states(server) == ["offline", "offline"]
+        async with client(other, "bob", together.auth_key):
+
+            async def online() -> bool:
+                return await states(one) == await states(other) == ["available", "available"]
+
+            await until(online)

@@ -9,6 +9,7 @@ import asyncio
 import math
 import threading
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -17,6 +18,7 @@ import pytest
 from servers.schema import prepare
 from tailwire.server.store.postgres import processes, store, upkeep
 from tailwire.testing.virtual.loop import VirtualLoop
+from tailwire.testing.virtual.world import VirtualServer
 
 RENEW_SECONDS = 600.0  # of virtual time, which passes quickly, while the leases are on the clock of the database
 _connect = asyncpg.connect
@@ -27,6 +29,7 @@ class Elsewhere:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
+        self._made: list[Any] = []  # also those that a killed server has left
         self._thread = threading.Thread(target=self.loop.run_forever, name="connections of tests", daemon=True)
         self._thread.start()
 
@@ -34,8 +37,18 @@ class Elsewhere:
         """Return the result of a coroutine that runs there."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
+    def keep(self, real: Any) -> None:
+        """Keep a connection until the end."""
+        self._made.append(real)
+
     def close(self) -> None:
-        """End the thread."""
+        """Close all connections, and end the thread."""
+
+        async def end() -> None:
+            for real in self._made:
+                real.terminate()
+
+        self.run(end())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
@@ -47,6 +60,7 @@ class InPlaceConnection:
     def __init__(self, elsewhere: Elsewhere, real: Any) -> None:
         self._elsewhere = elsewhere
         self._real = real
+        elsewhere.keep(real)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._real, name)
@@ -73,9 +87,25 @@ class InPlaceConnection:
         self._elsewhere.run(end())
 
 
-def install(patch: pytest.MonkeyPatch) -> Elsewhere:
-    """Make connections of virtual loops in place. The caller closes what is returned."""
+def install(patch: pytest.MonkeyPatch, url: str) -> Elsewhere:
+    """Make connections of virtual loops in place. The caller closes what is returned.
+
+    Args:
+        url: the database of virtual servers whose settings name none.
+    """
     elsewhere = Elsewhere()
+    start = VirtualServer.start
+    seeds: dict[VirtualServer, int] = {}  # two servers of a test share a database, and must not make the same secrets
+
+    async def start_on_postgres(server: VirtualServer) -> None:
+        if server not in seeds and seeds:
+            server.world._random.seed(len(seeds))
+        seeds.setdefault(server, len(seeds))
+        if not server._settings.database:
+            server._settings = replace(server._settings, database=url)
+        await start(server)
+
+    patch.setattr(VirtualServer, "start", start_on_postgres)
 
     def connect(*values: Any, **named: Any) -> Any:
         try:

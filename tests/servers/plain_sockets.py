@@ -1,4 +1,4 @@
-"""Sockets without any of our features: what a server writes to them is all that they know."""
+"""Sockets without features that repair anything: what a server writes to them is all that they know."""
 
 from __future__ import annotations
 
@@ -16,13 +16,17 @@ from tailwire.testing.server import ServerProcess
 class PlainSocket:
     """A socket of a user at one server, which records the frames that it receives.
 
+    Args:
+        features: those that it asks for.
+
     Attributes:
         frames: all frames, in order.
         closed: whether the server has closed it.
     """
 
-    def __init__(self, server: ServerProcess, uid: str, device: str = "") -> None:
+    def __init__(self, server: ServerProcess, uid: str, device: str = "", features: tuple[str, ...] = ()) -> None:
         self.server, self.uid = server, uid
+        self._params = {"tailwire": {"features": features}} if features else {}
         self.device = device or f"PLAIN-{uid}-{id(self)}"
         self.frames: list[dict[str, Any]] = []
         self.closed = False
@@ -40,7 +44,7 @@ class PlainSocket:
             headers = {"appid": server.app_id, "authtoken": self.token, "resource": self.device}
             jwt = (await http.put("/v3/me", headers=headers)).json()["data"]["jwt"]
         self._socket = await connect(server.url.replace("http", "ws") + "/", max_queue=None)
-        body = {"auth": jwt, "deviceId": self.device, "presenceSubscription": "ALL_USERS", "params": {}}
+        body = {"auth": jwt, "deviceId": self.device, "presenceSubscription": "ALL_USERS", "params": self._params}
         await self._socket.send(json.dumps({"type": "auth", "deviceId": self.device, "sender": self.uid, "body": body}))
         assert json.loads(await self._socket.recv())["body"]["status"] == "OK"
         self._reading = asyncio.create_task(self._read(self._socket))

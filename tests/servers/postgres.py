@@ -56,19 +56,20 @@ class PostgresServer:
 
     Attributes:
         log: the lines that the server has logged.
+        user: the user of the system that the server runs as; "" for that of this process.
     """
 
     def __init__(self, options: dict[str, str] | None = None, folder: Path | None = None) -> None:
         self._bin = binaries()
-        self._user = _other_user()
+        self.user = _other_user()
         self.folder = Path(
             tempfile.mkdtemp(prefix="tw-pg-", dir=folder)
         )  # short: a socket's path has at most 107 characters
         self.data = self.folder / "data"
         self.data.mkdir(0o700)
-        if self._user:
-            shutil.chown(self.folder, self._user)
-            shutil.chown(self.data, self._user)
+        if self.user:
+            shutil.chown(self.folder, self.user)
+            shutil.chown(self.data, self.user)
         self.log: list[str] = []
         self._process: Any = None
         self._names = itertools.count(1)
@@ -101,7 +102,7 @@ class PostgresServer:
         return done.stdout
 
     def _as_user(self) -> dict[str, Any]:
-        return {"user": self._user, "group": pwd.getpwnam(self._user).pw_gid, "extra_groups": []} if self._user else {}
+        return {"user": self.user, "group": pwd.getpwnam(self.user).pw_gid, "extra_groups": []} if self.user else {}
 
     def start(self) -> None:
         """Start the server, and return when it accepts connections.
@@ -213,8 +214,8 @@ class PostgresServer:
         other.__dict__ |= self.__dict__ | {"log": [], "_process": None, "_templates": set()}
         other.folder = Path(tempfile.mkdtemp(prefix="tw-pg-"))
         other.data = other.folder / "data"
-        if self._user:
-            shutil.chown(other.folder, self._user)
+        if self.user:
+            shutil.chown(other.folder, self.user)
         where = ["-h", str(self.folder), "-U", SUPERUSER]
         self.run("pg_basebackup", "-D", str(other.data), "-R", "-X", "stream", "-c", "fast", *where)
         with (other.data / "postgresql.conf").open("a") as file:

@@ -436,6 +436,7 @@ async def test_jwts_are_not_accepted_without_the_setting(stage: Stage, idp: Iden
         ({"auth_jwt_issuer": ISSUER, "auth_jwt_audience": AUDIENCE, "auth_jwt_algorithms": "HS256"}, "HS256"),
         ({"auth_jwt_issuer": ISSUER, "auth_jwt_audience": AUDIENCE, "auth_jwt_algorithms": "none"}, "none"),
         ({"auth_jwt_issuer": ISSUER, "auth_jwt_audience": AUDIENCE, "auth_jwt_keys": "ftp://x/y"}, "auth_jwt_keys"),
+        ({"auth_jwt_issuer": ISSUER, "auth_jwt_audience": AUDIENCE, "auth_jwt_keys": "https://u:p@x/y"}, "password"),
     ],
 )
 def test_unsafe_settings_are_refused(given: dict[str, str], named: str):

@@ -13,6 +13,9 @@ from tailwire import CometChatException, HistoryGap, MemorySessionStore
 from tailwire.server.store.sqlite.starts import ID_MARGIN
 from tailwire.testing.virtual.world import VirtualServer
 
+pytestmark = (
+    pytest.mark.sqlite
+)  # tests/faults/test_restored_postgres.py and tests/postgres/test_starts.py are the others
 DATABASE = ("tailwire.db", "tailwire.db-wal", "tailwire.db-shm")
 FILES = (*DATABASE, "tailwire.db.ids")
 

@@ -7,14 +7,14 @@ import asyncio
 import os
 import sys
 
+from tailwire.cli.keys import check_keys, run_keys
 from tailwire.cli.prune import prune_settings, run_prune
 from tailwire.server import private_files
 from tailwire.server.actions.audit import begin_command
 from tailwire.server.actions.export import Export
 from tailwire.server.actions.users import NewUser
-from tailwire.server.app import key_file, make_keys, write_keys
 from tailwire.server.app.assembly import build, fixed_base
-from tailwire.server.app.opening import AnyStore, database_path, on_postgres, open_store
+from tailwire.server.app.opening import database_path, on_postgres, open_store
 from tailwire.server.app.sealing_key import KEY_BYTES
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.broker.memory import MemoryBroker
@@ -28,8 +28,6 @@ from tailwire.server.ports.world import World
 from tailwire.server.store.migrate import NewerDatabase
 from tailwire.server.telemetry.metrics import Metrics
 
-MAX_KEYS = 1_000_000
-
 
 def administer(given: argparse.Namespace) -> int:
     """Run the command. New keys and tokens are printed once.
@@ -40,6 +38,8 @@ def administer(given: argparse.Namespace) -> int:
     os.umask(private_files.OTHERS)
     try:
         settings = load({"data": given.data}, file=getattr(given, "config", ""))
+        if given.command == "keys":
+            check_keys(given)
         if given.command == "prune":
             settings = prune_settings(given, settings)
         if not on_postgres(settings) and not database_path(settings).exists():
@@ -74,7 +74,7 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
     entry = begin_command(f"tailwire {given.command} {getattr(given, 'verb', '')}".rstrip(), getattr(given, "uid", ""))
     try:
         if given.command == "keys":
-            await _new_keys(store, world, settings, replace=given.replace)
+            await run_keys(given, store, world, settings.data)
         elif given.command == "user" and given.verb == "export":
             async for line in await Export(store).begin(given.uid):
                 print(with_address(line, lambda: fixed_base(settings)).decode(), end="")
@@ -85,7 +85,8 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
             await run_prune(given, store, actions, world)
         else:
             print((await actions.sessions.create_token(given.uid)).token)
-        if not entry.taken and not getattr(given, "dry_run", False):
+        only_reads = getattr(given, "dry_run", False) or getattr(given, "list", False)
+        if not entry.taken and not only_reads:
             await store.audit.add(entry)
     finally:
         await actions.cleanup.close()
@@ -93,17 +94,3 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
         actions.uploads.close()
         await store.close()
     return 0
-
-
-async def _new_keys(store: AnyStore, world: World, settings: Settings, *, replace: bool) -> None:
-    file = key_file(settings.data)
-    before, count = await store.keys.find("", "", limit=MAX_KEYS, offset=0)
-    keys = await make_keys(store, world)
-    print(f"app id       {keys.app_id}\nauth key     {keys.auth_key}\nREST API key {keys.api_key}")
-    if not replace:
-        print(f"The {count} existing keys stay valid; --replace revokes them.", file=sys.stderr)
-        return
-    for key in before:
-        await store.keys.remove(key.key_hash)
-    write_keys(file, keys)
-    print(f"The {len(before)} previous keys are revoked. The new keys are in {file}.", file=sys.stderr)

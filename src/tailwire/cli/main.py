@@ -33,7 +33,11 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
     keys = commands.add_parser("keys", help="create new keys; existing keys stay valid")
     keys.add_argument("--data", metavar="DIR", default=None, help="data folder of the server (.tailwire)")
-    keys.add_argument("--replace", action="store_true", help="revoke all other keys")
+    keys.add_argument("--list", action="store_true", help="list the valid keys instead, with creation and last use")
+    keys.add_argument("--replace", action="store_true", help="end all other keys")
+    keys.add_argument(
+        "--grace", type=seconds, default=0, metavar="TIME", help="how long the others stay valid: 1h (not at all)"
+    )
 
     user = commands.add_parser("user", help="manage users").add_subparsers(dest="verb", required=True)
     create_user = user.add_parser("create", help="create a user")

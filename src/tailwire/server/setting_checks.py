@@ -122,8 +122,8 @@ def _check_sign_in(s: Settings) -> None:
     if "://" in s.auth_jwt_keys:
         try:
             url = urlsplit(s.auth_jwt_keys)
-            good = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+            good = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0 and url.username is None
         except ValueError:
             good = False
         if not good:
-            raise BadSetting(f"auth_jwt_keys must be an https:// URL or a file, not {s.auth_jwt_keys!r}")
+            raise BadSetting("auth_jwt_keys must be an https:// URL without a password, or a file")

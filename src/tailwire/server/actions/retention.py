@@ -16,7 +16,7 @@ from tailwire.server.ports.world import World
 from tailwire.server.telemetry.logs import log
 
 DAY_SECONDS = 86_400
-MESSAGES_PER_STEP = 100
+MESSAGES_PER_STEP = 50
 FILES_PER_STEP = 100
 PAUSE_RATIO = 4.0
 """A pause is this many times as long as the step before, so that steps take a fifth of the time."""

@@ -17,10 +17,13 @@ from tailwire.server.ports.records import TokenOwner, TokenRow
 from tailwire.server.ports.refusal import NotAuthenticated, Refused
 from tailwire.server.rules.names import SYSTEM_USER, identifier
 from tailwire.server.rules.permissions import KeyOperation, KeyRole, check_key
+from tailwire.server.telemetry.logs import log
 
 MAX_SECRET_CHARACTERS = 500
 MAX_DEVICE_CHARACTERS = 200
 MAX_PASS_CHARACTERS = 4096
+USE_SECONDS = 3600
+"""Seconds between two writes of the last use of an API key."""
 FULL_ACCESS = "fullAccess"
 AUTH_ONLY = "authOnly"
 
@@ -62,6 +65,7 @@ class Sessions:
         sign_in: SignIn | None = None,
     ) -> None:
         self._sign_in = sign_in
+        self._keys_used: dict[str, int] = {}  # by hash; only keys that exist
         self._secret = secret
         self._store = services.store
         self._directory = services.directory
@@ -80,9 +84,20 @@ class Sessions:
         """
         role: KeyRole = "none"
         if key:
-            scope = await self._store.keys.scope(fingerprint(key)) if len(key) <= MAX_SECRET_CHARACTERS else None
+            scope = await self._scope(fingerprint(key)) if len(key) <= MAX_SECRET_CHARACTERS else None
             role = "unknown" if scope is None else "rest" if scope == FULL_ACCESS else "auth"
         check_key(operation, role)
+
+    async def _scope(self, key_hash: str) -> str | None:
+        now = self._world.seconds()
+        scope = await self._store.keys.scope(key_hash, now)
+        if scope is not None and now - self._keys_used.get(key_hash, 0) >= USE_SECONDS:
+            self._keys_used[key_hash] = now
+            try:
+                await self._store.keys.used(key_hash, now)
+            except (OSError, Refused) as e:  # the request itself may only read
+                log.info("the last use of an API key could not be stored: %s", e)
+        return scope
 
     async def key_caller(self, key: str, on_behalf_of: str) -> Caller:
         """Return the caller of a request with a REST key: the user it acts for, or the app itself.

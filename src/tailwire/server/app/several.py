@@ -71,6 +71,7 @@ class Several:
         self._limits = limits
         self._tasks: set[asyncio.Task[None]] = set()
         self._queued: dict[str, None] = {}  # webhooks whose senders are notified soon
+        self._taking = asyncio.Lock()
         self._turn = 0
         self._servers = 1
 
@@ -110,8 +111,9 @@ class Several:
     # Leases.
 
     async def _take_leases(self) -> None:
-        webhooks = await self._store.webhooks.all()
-        await self._store.leases.take([CLEANUP_LEASE, *(WEBHOOK_LEASE + webhook.id for webhook in webhooks)])
+        async with self._taking:  # one that began earlier must not give up what a later one has taken
+            webhooks = await self._store.webhooks.all()
+            await self._store.leases.take([CLEANUP_LEASE, *(WEBHOOK_LEASE + webhook.id for webhook in webhooks)])
 
     def _changed(self, changes: Sequence[Change] | None) -> None:
         if changes is not None and any(kind == "webhook" for _, kind, _ in changes):

@@ -1,4 +1,4 @@
-"""Frames that are not stored keep their place behind stored messages that have not been passed yet."""
+"""What is not stored keeps its place behind stored messages that have not been passed yet."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 from tailwire.server.fanout.local import LocalDelivery
 from tailwire.server.fanout.order import Order
-from tailwire.server.ports.broker import FramePublication
+from tailwire.server.ports.broker import FramePublication, MembershipChange
 
 MAX_HELD = 10_000
 HELD_SECONDS = 1.0
 
 
 class HeldFrames:
-    """Frames such as reactions and receipts, which may refer to a message that comes soon.
+    """Frames such as reactions and receipts, which may refer to a message that comes soon, and what follows them.
 
     None is held for longer than `HELD_SECONDS`: when the store does not answer, they go on without it.
 
@@ -27,13 +27,14 @@ class HeldFrames:
         self._local = local
         self._loop = loop
         # Until which id of the log each one is held, until when, and the frame with its subject.
-        self._held: deque[tuple[int, float, str, FramePublication]] = deque()
+        self._held: deque[tuple[int, float, str, FramePublication | MembershipChange]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    def take(self, order: Order[Any], subject: str, publication: FramePublication) -> None:
-        """Deliver a frame at once, or when all that is known to be stored now has been passed."""
+    def take(self, order: Order[Any], subject: str, publication: FramePublication | MembershipChange) -> None:
+        """Deliver a publication at once, or when all that is known to be stored now has been passed."""
         behind = order.behind or bool(self._held)
-        if not behind or publication.droppable or subject not in self._local.subjects:
+        droppable = isinstance(publication, FramePublication) and publication.droppable
+        if not behind or droppable or subject not in self._local.subjects:
             self._local.deliver(subject, publication)
             return
         until = self._loop.time() + HELD_SECONDS

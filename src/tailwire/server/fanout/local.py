@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
@@ -14,9 +15,11 @@ from tailwire.server.ports.broker import (
     group_subject,
     user_subject,
 )
-from tailwire.server.ports.changes import Change
+from tailwire.server.ports.changes import GROUP_REMOVED, Change
 from tailwire.server.ports.log import LoggedChange, LoggedMessage, LogPage
+from tailwire.server.telemetry.logs import log
 
+LEAVE_SECONDS = 1.0
 Item = tuple[str, Publication] | LoggedMessage | LoggedChange
 """What has a place in the log: a publication for a subject, or what was read from the store."""
 
@@ -39,7 +42,9 @@ class LocalDelivery:
         listener: takes the publications.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._leaving: dict[str, asyncio.TimerHandle] = {}  # groups that were removed, and when their sockets leave
         self.subjects: set[str] = set()
         self.listener: Listener = _no_listener
         self._frame: Callable[[LoggedMessage], FramePublication] = _no_frame
@@ -55,13 +60,18 @@ class LocalDelivery:
             self.listener(subject, publication)
 
     def deliver_item(self, item: Item) -> None:
-        """Deliver something whose turn in the log has come."""
-        if isinstance(item, LoggedMessage):
-            self._deliver_message(item)
-        elif isinstance(item, LoggedChange):
-            self._apply(item)
-        else:
-            self.deliver(*item)
+        """Deliver something whose turn in the log has come. One that cannot be delivered does not stop the log."""
+        try:
+            if self._leaving:
+                self._leave_before(item)
+            if isinstance(item, LoggedMessage):
+                self._deliver_message(item)
+            elif isinstance(item, LoggedChange):
+                self._apply(item)
+            else:
+                self.deliver(*item)
+        except Exception:  # noqa: BLE001 - logged; the next items have to be delivered
+            log.exception("an entry of the log could not be delivered")
 
     def _deliver_message(self, message: LoggedMessage) -> None:
         row = message.row
@@ -80,14 +90,37 @@ class LocalDelivery:
         if kind == "member":
             guid, _, uid = key.partition("/")
             self.deliver(user_subject(uid), MembershipChange(guid, entry.holds))
-        elif kind == "group" and not entry.holds and self._sockets is not None:
-            self._sockets.leave_group(key)
+        elif kind == GROUP_REMOVED and group_subject(key) in self.subjects and key not in self._leaving:
+            # The frame that says so is not in the log, and comes soon.
+            self._leaving[key] = self._loop.call_later(LEAVE_SECONDS, self._leave, key)
+
+    def _leave(self, guid: str) -> None:
+        self._leaving.pop(guid).cancel()
+        if self._sockets is not None:
+            self._sockets.leave_group(guid)
+
+    def _leave_before(self, item: Item) -> None:
+        # Whatever concerns a group of that name from now on belongs to another one.
+        if isinstance(item, LoggedMessage):
+            guid = item.row.receiver if item.row.receiver_type == "group" else ""
+        elif isinstance(item, LoggedChange):
+            guid = item.change.key.partition("/")[0] if item.change.kind in ("group", "member") else ""
+        else:
+            guid = next((guid for guid in self._leaving if group_subject(guid) == item[0]), "")
+        if guid in self._leaving:
+            self._leave(guid)
+
+    def close(self) -> None:
+        """Give up what was to be done later."""
+        for timer in self._leaving.values():
+            timer.cancel()
+        self._leaving.clear()
 
     def concerns_sockets(self, change: Change) -> bool:
         """Return whether a change has consequences here that only the store knows exactly."""
         if change.kind == "member":
             return user_subject(change.key.partition("/")[2]) in self.subjects
-        return change.kind == "group" and group_subject(change.key) in self.subjects
+        return change.kind == GROUP_REMOVED and group_subject(change.key) in self.subjects
 
     def groups_to_join(self, page: LogPage) -> set[str]:
         """Return the subjects of groups that users of this process join with a part of the log, and the first here."""

@@ -9,6 +9,7 @@ and nothing is doubled or out of order.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections import defaultdict, deque
 from collections.abc import Callable
@@ -32,6 +33,7 @@ from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 
 GAP_SECONDS = 0.1
+CONFIRM_SECONDS = 0.25
 LONGEST_RETRY_SECONDS = 1.0
 UNHEARD_SECONDS = 1800.0  # well below the hour for which changes are kept
 
@@ -58,7 +60,7 @@ class MessageLog:
         self._feed = feed
         self._metrics = metrics
         self._loop = loop
-        self._local = LocalDelivery()
+        self._local = LocalDelivery(loop)
         self._held = HeldFrames(self._local, loop)
         self._looking = Looking(reader, lambda: remote.connected, self._looked, loop)
         self._looks: deque[tuple[int, float]] = deque()  # highest ids that are not passed yet, and when they were seen
@@ -86,15 +88,14 @@ class MessageLog:
         """
         await self._remote.start(self)
         try:
-            doubts = self._doubts
-            await self._remote.confirmed()
+            doubts = self._doubts if await _is_confirmed(self._remote) else -1
             began = self._loop.time()
             look = await self._reader.look()
         except BaseException:
             await self._remote.close()
             raise
         self._order = Order(look.highest)
-        if doubts != self._doubts:  # the connection has changed meanwhile
+        if doubts != self._doubts:  # not confirmed, or the connection has changed meanwhile
             self._doubt()
         self._looked(look, began)
         self._looking.start()
@@ -105,6 +106,7 @@ class MessageLog:
         if self._timer is not None:
             self._timer.cancel()
         self._held.close()
+        self._local.close()
         await self._looking.close()
         if self._reading is not None:
             self._reading.cancel()
@@ -128,8 +130,10 @@ class MessageLog:
         self._remote.unsubscribe(subject)
 
     async def confirmed(self) -> None:
-        """Return when what is published from now on to the subscribed subjects is received."""
-        await self._remote.confirmed()
+        """Return when what is published from now on to the subscribed subjects is received, or will be read."""
+        if not await _is_confirmed(self._remote):
+            self._doubt()
+            self._advance()
 
     def publish(self, subject: str, publication: Publication) -> None:
         """Deliver a publication of this process to its sockets and to the other processes."""
@@ -143,8 +147,8 @@ class MessageLog:
         elif isinstance(publication, MembershipChange):  # which other processes learn from the log
             if publication.id:
                 self._pass(publication.id, subject, publication)
-            else:
-                self._local.deliver(subject, publication)
+            else:  # of a group that was removed: its members receive the frame before that says so
+                self._held.take(self._order, subject, publication)
             return
         else:
             self._local.deliver(subject, publication)
@@ -276,8 +280,8 @@ class MessageLog:
                     await self._believe()
                 goal = max(goal, self._order.highest)
                 page = await self._reader.read(self._order.end, goal)
-            except (Refused, OSError) as e:
-                log.debug("the log is read later: %s", e)
+            except Exception as e:  # noqa: BLE001 - logged; the log must go on
+                log.log(logging.DEBUG if isinstance(e, Refused) else logging.ERROR, "the log is read later: %r", e)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_RETRY_SECONDS)
                 continue
@@ -297,9 +301,9 @@ class MessageLog:
     async def _believe(self) -> None:
         # Publications count from the confirmation of their subscription; what was stored until then is read.
         doubts = self._doubts
-        await self._remote.confirmed()
+        confirmed = await _is_confirmed(self._remote)
         self._order.see((await self._reader.look()).highest)
-        if doubts == self._doubts:  # else the connection has changed again meanwhile
+        if confirmed and doubts == self._doubts:  # else the connection has changed again meanwhile
             self._order.believe()
 
     def _subscribe_early(self, page: LogPage) -> bool:
@@ -333,3 +337,13 @@ class MessageLog:
             self._remote.unsubscribe(subject)
         self._early.clear()
         self._after_passing()
+
+
+async def _is_confirmed(remote: RemoteBroker) -> bool:
+    # A broker that does not answer must not hold up anything: what it may not deliver is read from the store.
+    try:
+        async with asyncio.timeout(CONFIRM_SECONDS):
+            await remote.confirmed()
+    except TimeoutError:
+        return False
+    return True

@@ -54,8 +54,11 @@ class Looking:
             began = self._loop.time()
             try:
                 look = await self._reader.look()
-            except (Refused, OSError) as e:
+            except Refused as e:
                 log.debug("the log is looked at later: %s", e)
+                continue
+            except Exception:  # noqa: BLE001 - logged; without looks, lost messages would not be noticed
+                log.exception("the log cannot be looked at")
                 continue
             self._looked(look, began)
 

@@ -71,9 +71,10 @@ class SharedPresence:
         self._waiting: dict[str, list[asyncio.Future[Transition]]] = {}  # changes that are not stored yet
         self._again: set[str] = set()  # those of them who are stored under a new identity
         self._task: asyncio.Task[None] | None = None
-        self._process = 0
+        self._process = self._version = 0  # of the last change that was stored
         self._elsewhere: dict[str, dict[int, bool]] = {}  # uid: away, by process
         self._versions: dict[int, int] = {}  # by process: up to which its changes are known here
+        self._newest: dict[int, int] = {}  # by process: its newest change that has arrived here
         self._behind: dict[int, int] = {}  # versions that were missing at the last look
         self.on_returned: Callable[[list[str]], None] = lambda uids: None
         hub.on_presence_delta = self._received
@@ -130,7 +131,9 @@ class SharedPresence:
             return
         if self._process not in (0, noted.process):
             self._tell_again()
-        self._process = noted.process
+        elif noted.version != self._version + 1 and self._version:
+            self._store_users(self._hub.online_users())  # the table was emptied meanwhile, by a crash of the database
+        self._process, self._version = noted.process, noted.version
         self._hub.broker.publish(PRESENCE_DELTAS, PresenceDelta(noted.process, noted.version, tuple(users)))
         returned = []
         for user, transition in zip(users, noted.transitions, strict=True):
@@ -178,6 +181,7 @@ class SharedPresence:
         known = self._versions.setdefault(delta.process, 0)
         if delta.process == self._process or delta.version <= known:
             return
+        self._newest[delta.process] = delta.version
         if delta.version == known + 1:  # otherwise some were missed: the next looks notice it
             self._versions[delta.process] = delta.version
         for uid, online, away in delta.users:
@@ -206,7 +210,7 @@ class SharedPresence:
         if self._process not in (0, mine):
             self._tell_again()
         elif self._process and mine not in versions and not self._waiting:
-            self._store_users(self._hub.online_users())  # the database has crashed, which empties the table
+            self._store_users(self._hub.online_users())  # the table was emptied
         for process in [process for process in self._versions if process not in alive]:
             self._drop(process)
         behind = {p: v for p, v in versions.items() if p != mine and v != self._versions.get(p, 0) and p in alive}
@@ -217,6 +221,7 @@ class SharedPresence:
 
     def _drop(self, process: int) -> None:
         self._versions.pop(process, None)
+        self._newest.pop(process, None)
         gone = [uid for uid, processes in self._elsewhere.items() if process in processes]
         for uid in gone:
             self._set(uid, process, None)
@@ -229,8 +234,10 @@ class SharedPresence:
 
     async def _read(self, process: int) -> None:
         roll = await self._table.roll(process)
-        if roll is None or roll.version < self._versions.get(process, 0) or process == self._process:
+        if roll is None or process == self._process:
             return
+        if roll.version < self._newest.get(process, 0):
+            return  # a later change has arrived meanwhile: the next look finds out whether any is missing
         gone = [uid for uid, at in self._elsewhere.items() if process in at and uid not in roll.away]
         for uid in gone:
             self._set(uid, process, None)

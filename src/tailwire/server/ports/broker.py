@@ -87,7 +87,7 @@ class PresenceDelta:
 
     Attributes:
         process: its id.
-        version: how often it has said so; 0 if it has ended, and nobody is online there any more.
+        version: increases by 1 each time; 0 if the process has ended, and nobody is online there any more.
         users: uid, whether they are online there, and whether they are away there.
     """
 

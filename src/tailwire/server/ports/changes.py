@@ -16,6 +16,9 @@ TRUSTED_SECONDS = 3.0
 SEEN = "seen"
 """A user came or went. This kind is not in the log: processes learn of it with the user's presence."""
 
+GROUP_REMOVED = "group removed"
+"""The kind of the change after which nobody is a member of a group any more; it comes in addition to `group`."""
+
 
 class Change(NamedTuple):
     """Something that processes may keep in memory has changed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from tailwire.server.ports.records import KeyRow, TokenOwner, TokenRow
@@ -10,8 +11,21 @@ from tailwire.server.ports.records import KeyRow, TokenOwner, TokenRow
 class KeyStore(Protocol):
     """API keys. They are stored as hashes."""
 
-    async def scope(self, key_hash: str) -> str | None:
-        """Return the scope of an API key, or None."""
+    async def scope(self, key_hash: str, now: int) -> str | None:
+        """Return the scope of an API key that is valid now, or None."""
+
+    async def used(self, key_hash: str, now: int) -> None:
+        """Store that an API key was used."""
+
+    async def end_others(self, kept: Sequence[str], at: int, now: int) -> int:
+        """End all API keys but some at a time, unless they end earlier, and remove those that have ended.
+
+        Args:
+            kept: the hashes of the keys that stay as they are.
+
+        Returns:
+            The number of keys that were valid and now end.
+        """
 
     async def get(self, key_hash: str) -> KeyRow | None:
         """Return an API key, or None."""

@@ -31,7 +31,7 @@ class LoggedChange:
     """A change that was read from the store.
 
     Attributes:
-        holds: for `member`: whether the user is a member since then. For `group`: whether the group exists.
+        holds: for `member`: whether the user is a member since then.
     """
 
     change: Change

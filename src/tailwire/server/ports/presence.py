@@ -51,7 +51,7 @@ class Noted(NamedTuple):
 
     Attributes:
         process: the id of this process.
-        version: how often this process has stored its users; increases by 1.
+        version: increases by 1 each time; by more after the table was emptied.
         transitions: in the order of the users.
     """
 

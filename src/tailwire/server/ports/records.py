@@ -314,13 +314,20 @@ class RoleRow:
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """An API key, known by its hash and its last characters (`hint`)."""
+    """An API key, known by its hash and its last characters (`hint`).
+
+    Attributes:
+        expires_at: when it ends; None if it lasts until it is removed.
+        used_at: when it was last used, to the hour; None if never.
+    """
 
     key_hash: str
     name: str
     scope: str
     created_at: int
     hint: str = ""
+    expires_at: int | None = None
+    used_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

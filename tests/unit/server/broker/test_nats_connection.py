@@ -177,7 +177,7 @@ async def test_another_server_is_used_when_one_is_away_and_subscriptions_come_al
         await sender.close()
 
 
-async def test_what_was_not_sent_dies_with_its_connection():
+async def test_news_that_were_not_sent_die_with_their_connection():
     """So that no record reaches others over the next connection without its messages."""
     with nats() as server:
         async with CutLine(server.port) as line:

@@ -44,7 +44,7 @@ class PlayedStore:
     """What is committed: by id, what has it. It answers a page of three entries after a moment."""
 
     entries: dict[int, str] = field(default_factory=dict)
-    keys: dict[int, str] = field(default_factory=dict)
+    kinds: dict[int, tuple[str, str]] = field(default_factory=dict)  # kind and key of changes; users by default
     highest: int = 0
     fails: bool = False
     delay: float = 0.001
@@ -78,7 +78,7 @@ class PlayedStore:
         )
 
     def change(self, number: int) -> Change:
-        return Change(number, "user", self.keys.get(number, str(number)))
+        return Change(number, *self.kinds.get(number, ("user", str(number))))
 
     async def _answer(self) -> None:
         await asyncio.sleep(self.delay)
@@ -132,11 +132,14 @@ class PlayedBroker:
 
 
 class PlayedSockets:
+    def __init__(self) -> None:
+        self.left: list[str] = []
+
     def in_group(self, uid: str, guid: str) -> bool:
         return False
 
     def leave_group(self, guid: str) -> None:
-        pass
+        self.left.append(guid)
 
 
 class LogStage:
@@ -158,7 +161,8 @@ class LogStage:
     async def __aenter__(self) -> LogStage:
         self.feed.listen(self._changed)
         self.log = MessageLog(self.broker, self.store, self.feed, self.metrics, asyncio.get_running_loop())
-        self.log.attach(PlayedSockets(), frame)
+        self.sockets = PlayedSockets()
+        self.log.attach(self.sockets, frame)
         self.log.listen(self._deliver)
         for subject in SUBJECTS:
             self.log.subscribe(subject)

@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailwire.server.fanout.held import HELD_SECONDS
-from tailwire.server.fanout.log import GAP_SECONDS
+from tailwire.server.fanout.local import LEAVE_SECONDS
+from tailwire.server.fanout.log import CONFIRM_SECONDS, GAP_SECONDS
 from tailwire.server.fanout.order import MAX_WAITING, Order
 from tailwire.server.ports.broker import FramePublication, MembershipChange, TokenRevoked, group_subject, user_subject
-from tailwire.server.ports.log import Batch
+from tailwire.server.ports.changes import GROUP_REMOVED
+from tailwire.server.ports.log import Batch, LoggedMessage
 from tailwire.testing.virtual.loop import virtual_run
-from unit.server.fanout.log_stage import CHANGE, NOTHING, TO_GROUP, TO_USER, LogStage
+from unit.server.fanout.log_stage import CHANGE, NOTHING, TO_GROUP, TO_USER, LogStage, PlayedSockets, frame
 
 G, A = group_subject("g"), user_subject("a")
 carries = pytest.mark.parametrize("carries_messages", [False, True], ids=["records only", "with messages"])
@@ -204,6 +206,44 @@ async def test_a_subscription_counts_from_its_confirmation(record_after):
 
 
 @pytest.mark.virtual
+async def test_a_broker_that_does_not_answer_holds_nothing_up():
+    """Its connection is cut off silently: a new socket is welcomed soon, and what is stored is read."""
+    async with LogStage(carries_messages=True) as s:
+        loop = asyncio.get_running_loop()
+        s.broker.effective, s.broker.confirmed_at = False, loop.time() + 5
+        began = loop.time()
+        await s.log.confirmed()
+        assert loop.time() - began <= CONFIRM_SECONDS
+        for _ in range(5):
+            first, last = s.store.commit([TO_GROUP, TO_USER])
+            s.theirs(first, last)
+            await asyncio.sleep(0.6)
+            s.check()
+        s.broker.effective = True
+        await asyncio.sleep(6)
+        reads = s.store.reads
+        s.theirs(*s.store.commit([TO_GROUP]))
+        s.check()
+        assert s.store.reads == reads, "the broker is believed again"
+
+
+@pytest.mark.virtual
+async def test_an_entry_that_cannot_be_delivered_does_not_stop_the_log(caplog):
+    async with LogStage(carries_messages=False) as s:
+
+        def broken(message: LoggedMessage) -> FramePublication:
+            if message.row.id == 1:
+                raise ValueError("broken")
+            return frame(message)
+
+        s.log.attach(PlayedSockets(), broken)
+        s.theirs(*s.store.commit([TO_GROUP, TO_GROUP]))
+        await asyncio.sleep(0.01)
+        assert s.heard[G] == [2]
+        assert "could not be delivered" in caplog.text
+
+
+@pytest.mark.virtual
 async def test_frames_without_an_id_stay_behind_messages_but_typing_does_not_and_nothing_waits_for_long():
     async with LogStage(carries_messages=False) as s:
         s.store.commit([TO_GROUP])
@@ -242,6 +282,43 @@ async def test_a_membership_changes_in_its_place():
         await asyncio.sleep(0.01)
         assert s.others == [MembershipChange("g", joined=True, id=2)]
         assert s.heard[A] == [1, 2]
+
+
+@carries
+@pytest.mark.virtual
+async def test_members_hear_that_their_group_was_removed_and_nothing_of_another_one_of_that_name(carries_messages):
+    removed = FramePublication(b"removed")
+    async with LogStage(carries_messages=carries_messages) as s:
+        first, last = s.store.commit([CHANGE])
+        s.store.kinds[first] = (GROUP_REMOVED, "g")
+        s.theirs(first, last)
+        await asyncio.sleep(0.1)
+        s.log.received(G, removed)  # published after the commit, so it may come behind what was read
+        assert (s.others, s.sockets.left) == ([removed], [])
+        await asyncio.sleep(LEAVE_SECONDS)
+        assert s.sockets.left == ["g"]
+        first, last = s.store.commit([CHANGE, CHANGE])
+        s.store.kinds |= {first: (GROUP_REMOVED, "g"), last: ("member", "g/b")}
+        s.theirs(first, last)
+        await asyncio.sleep(0.1)
+        assert s.sockets.left == ["g", "g"], "the member belongs to a new group"
+        s.store.kinds[s.store.highest + 1] = (GROUP_REMOVED, "g")
+        s.theirs(*s.store.commit([CHANGE, TO_GROUP]))
+        await asyncio.sleep(0.1)
+        assert s.sockets.left == ["g"] * 3
+
+
+@pytest.mark.virtual
+async def test_members_at_the_server_that_removes_a_group_hear_it_before_they_leave():
+    async with LogStage(carries_messages=False) as s:
+        removed, left = FramePublication(b"removed"), MembershipChange("g", joined=False)
+        first, last = s.store.commit([CHANGE])
+        s.log.committed(Batch(first, last, []))
+        s.log.publish(G, removed)
+        s.log.publish(A, left)
+        s.log.answered()
+        await asyncio.sleep(0.01)
+        assert s.others == [removed, left]
 
 
 @pytest.mark.virtual

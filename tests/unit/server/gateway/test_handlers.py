@@ -48,7 +48,7 @@ def test_the_server_sends_these_frames():
     delivery = Delivery(broker, "app", "http://server")  # type: ignore[arg-type]
     caller = Caller("alice", "device", "token")
     row: Any = SimpleNamespace(
-        sender="alice", receiver="bob", receiver_type="user", conversation_id="alice_user_bob", parent_id=None
+        id=1, sender="alice", receiver="bob", receiver_type="user", conversation_id="alice_user_bob", parent_id=None
     )
     delivery.message(row, b"{}", "device")
     delivery.typing(caller, "bob", "user", {})

@@ -15,7 +15,7 @@ from tailwire.server.store.postgres.connecting import CONNECT_SECONDS, UNUSABLE,
 from tailwire.server.store.postgres.starting import STARTING_LOCK
 
 CHUNK_BYTES = 1 << 20
-_OF_RUNNING_PROCESSES = ("processes", "batches")  # tables whose rows mean nothing in a copy
+_OF_RUNNING_PROCESSES = ("processes", "batches", "leases", "presence")  # tables whose rows mean nothing in a copy
 _EXISTS = "SELECT to_regclass('processes') IS NOT NULL"
 _ALIVE = "SELECT name FROM processes WHERE until > clock_timestamp() LIMIT 1"
 _HIGHEST = "SELECT last_value FROM message_ids"

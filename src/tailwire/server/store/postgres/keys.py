@@ -11,6 +11,8 @@ from tailwire.server.store.postgres.work import Work
 from tailwire.server.store.sql.keys import KeyRows
 
 MAX_REMEMBERED = 1_000
+ALL_KEYS = "*"
+"""The key of a change that may concern each API key; hashes are hexadecimal."""
 
 
 class Keys(KeyRows):
@@ -19,7 +21,7 @@ class Keys(KeyRows):
     def __init__(self, work: Work) -> None:
         super().__init__(work.reads)
         self._work = work
-        self._scopes: Remembered[str | None] = Remembered(work.feed, MAX_REMEMBERED)
+        self._scopes: Remembered[tuple[str, int | None] | None] = Remembered(work.feed, MAX_REMEMBERED)
         work.feed.listen(self._changed)
 
     def _changed(self, changes: Sequence[Change] | None) -> None:
@@ -27,12 +29,25 @@ class Keys(KeyRows):
             self._scopes.clear()
             return
         for _, kind, key in changes:
-            if kind == "key":
+            if (kind, key) == ("key", ALL_KEYS):
+                self._scopes.clear()
+            elif kind == "key":
                 self._scopes.forget(key)
 
-    async def scope(self, key_hash: str) -> str | None:
-        read = super().scope
+    async def _scope_until(self, key_hash: str) -> tuple[str, int | None] | None:
+        read = super()._scope_until
         return await self._scopes.get(key_hash, lambda: read(key_hash))
+
+    async def end_others(self, kept: Sequence[str], at: int, now: int) -> int:
+        unit = Unit()
+        unit.do(
+            "UPDATE api_keys SET expires_at = :at::bigint WHERE NOT key_hash = ANY (string_to_array(:kept, ' '))"
+            " AND (expires_at IS NULL OR expires_at > :at::bigint)",
+            at=at, kept=" ".join(kept),
+        )  # fmt: skip
+        unit.do("DELETE FROM api_keys WHERE expires_at <= :now::bigint", now=now)
+        unit.tell("key", ALL_KEYS)
+        return int((await self._work.carry_out(unit)).results[0])
 
     async def change(self, key_hash: str, name: str, scope: str) -> bool:
         unit = Unit()

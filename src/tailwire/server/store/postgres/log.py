@@ -22,11 +22,9 @@ _MESSAGES = f"""SELECT {_COLUMNS}, coalesce((SELECT max(b.id) FROM messages b
 WHERE b.conversation_id = m.conversation_id AND b.id < m.id), 0)
 FROM messages m WHERE m.id > ? AND m.id <= ? ORDER BY m.id LIMIT ?"""
 # A user who left and came back later is not a member between.
-_CHANGES = """SELECT c.id, c.kind, c.key, CASE c.kind
-WHEN 'member' THEN EXISTS (SELECT FROM members m WHERE m.guid = split_part(c.key, '/', 1)
-    AND m.uid = split_part(c.key, '/', 2) AND m.joined_after_id < c.id)
-WHEN 'group' THEN EXISTS (SELECT FROM groups g WHERE g.guid = c.key)
-ELSE true END FROM changes c WHERE c.id > ? AND c.id <= ? ORDER BY c.id LIMIT ?"""
+_CHANGES = """SELECT c.id, c.kind, c.key, c.kind <> 'member' OR EXISTS (
+SELECT FROM members m WHERE m.guid = split_part(c.key, '/', 1) AND m.uid = split_part(c.key, '/', 2)
+AND m.joined_after_id < c.id) FROM changes c WHERE c.id > ? AND c.id <= ? ORDER BY c.id LIMIT ?"""
 
 
 class Log:

@@ -30,7 +30,7 @@ from tailwire.server.store.postgres.lane import (
 )
 from tailwire.server.store.sql.write_errors import WriteErrors
 
-MANY, PAUSE_SECONDS = 32, 0.1  # after a batch of so many, receipts are collected for that long
+MANY, PAUSE_SECONDS = 32, 0.1  # after a batch of that many, receipts are collected for that long
 MAX_BATCH = 500
 MAX_WAITING = 20_000
 MAX_TRIES_OF_ROWS = 200

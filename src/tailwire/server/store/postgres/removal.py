@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from tailwire.server.ports import change_log
+from tailwire.server.ports.changes import GROUP_REMOVED
 from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.records import Event, MessageRow
 from tailwire.server.ports.standing import GroupAct, GroupStanding
@@ -116,6 +117,7 @@ class Removal:
                 unit.do(f"DELETE FROM {table} WHERE guid = :guid", guid=act.guid)
             self._webhooks.queue(unit, reported)
             unit.tell("group", act.guid)
+            unit.tell(GROUP_REMOVED, act.guid)
             answer = await self._work.carry_out(unit)
             self._webhooks.queued(reported)
             self._chores.added()

@@ -26,7 +26,7 @@ from tailwire.server.telemetry.logs import log
 
 MESSAGES_PER_STEP = 500
 MAX_TAIL = 2_000  # messages that a search looks through
-IDLE_SECONDS = 0.25
+IDLE_SECONDS = 1.0
 LOOK_SECONDS = 1.0
 RETRY_SECONDS = 5.0
 STEP_SECONDS = 10.0

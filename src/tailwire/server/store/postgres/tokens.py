@@ -85,7 +85,8 @@ class Tokens(TokenRows):
                 raise Refused("ERR_UID_NOT_FOUND", {"uid": token.uid})
             if answer.ended == ENDED:
                 raise Refused("AUTH_ERR_AUTH_TOKEN_NOT_FOUND")
-            return [row["token_hash"] for row in answer.results[-1]] if answer.ended is None else []
+            (ended,) = (rows for rows in answer.results if isinstance(rows, list)) if answer.ended is None else ([],)
+            return [row["token_hash"] for row in ended]
 
         return await self._work.decide(("tokens", token.uid), attempt)
 

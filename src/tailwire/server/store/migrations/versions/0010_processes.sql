@@ -18,7 +18,7 @@ CREATE UNLOGGED TABLE presence (
 );
 CREATE INDEX presence_by_process ON presence (process);
 
--- How often the rows of a process in `presence` have changed, so that others notice when they have missed that.
+-- A number for each change of the rows of a process in `presence`, so that others notice when they have missed one.
 CREATE UNLOGGED TABLE presence_versions (
     process bigint PRIMARY KEY REFERENCES processes ON DELETE CASCADE,
     version bigint NOT NULL
@@ -28,7 +28,7 @@ CREATE UNLOGGED TABLE presence_versions (
 -- the same time exactly one finds that the user came or went.
 --
 -- befores, afters: the state of each user over all processes: 0 offline, 1 away, 2 online.
--- version: how often the process has done this.
+-- version: increases by 1 with each call. It begins with the time, so that none comes twice after a crash.
 CREATE FUNCTION tailwire_presence_1(
     p_process bigint, p_uids text[], p_here boolean[], p_away boolean[],
     OUT befores int[], OUT afters int[], OUT version bigint
@@ -36,7 +36,8 @@ CREATE FUNCTION tailwire_presence_1(
 #variable_conflict use_column
 BEGIN
     PERFORM pg_advisory_xact_lock(7308899);
-    INSERT INTO presence_versions AS v (process, version) VALUES (p_process, 1)
+    INSERT INTO presence_versions AS v (process, version)
+        VALUES (p_process, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint))
         ON CONFLICT (process) DO UPDATE SET version = v.version + 1 RETURNING v.version INTO version;
     befores := array(
         SELECT (SELECT CASE WHEN count(*) = 0 THEN 0 WHEN bool_and(p.away) THEN 1 ELSE 2 END FROM presence p WHERE p.uid = u.uid)
