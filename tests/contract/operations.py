@@ -315,6 +315,7 @@ async def _changes_for(side: Side, uid: str) -> Any:
         (side.rank(row.message_id), side.rank(row.after_id), row.until_id and side.rank(row.until_id)) for row in rows
     ]
     ended = [(one.guid, side.rank(one.until_id)) for one in await log.ended_memberships(uid, 0, 100)]
+    ended = [one for one in ended if one[1]]  # before the first message, ids of the stores differ
     return [(row.kind, row.uid, row.to_uid, row.subject) for row in rows], ids, ended
 
 

@@ -25,6 +25,7 @@ from tailwire import (
     ReceiptReceived,
     TextMessage,
 )
+from tailwire.server.store.sql.change_log import NOTES_PER_CLEANUP
 
 spec = pytest.mark.spec
 
@@ -281,3 +282,26 @@ async def test_receipts_do_not_depend_on_the_clock_of_the_server(stage: Stage):
     await stage.pass_time(1)
     await back(alice)
     assert await heard.all(stage) == [f"read {sent.id} bob"]
+
+
+@spec("K2")
+async def test_client_that_was_away_longer_than_the_log_reaches_back_is_notified(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    sent = await bob.say("alice", "hello")
+    bob.chat.set_app_state("background")
+    heard = Follower(bob)
+    assert stage.server.parts is not None
+    log = stage.server.parts.store.change_log
+    log.max_entries, log._noted = 0, NOTES_PER_CLEANUP  # the next entry is forgotten at once
+    await alice.chat.add_reaction(sent.id, "👍")
+    log.max_entries = 1000
+    await alice.say("bob", "hi")
+    await alice.chat.add_reaction(sent.id, "🎉")
+    await back(bob)
+    assert await heard.all(stage) == ["text hi", f"+🎉 {sent.id}"]
+    (gap,) = bob.ears.all("gap")
+    assert gap.only_changes
+    bob.chat.set_app_state("background")
+    await back(bob)
+    await stage.pass_time(3)
+    assert len(bob.ears.all("gap")) == 1
