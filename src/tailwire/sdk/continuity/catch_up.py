@@ -151,7 +151,7 @@ def latest(m: CatchUp, last_id: int, store: str, mark: str = "", known: int | No
         last_id = max(begin, last_id, m.gap[1] if m.gap else 0)
         left_out = [TellGap(begin, last_id)] if last_id > begin else []
         gaps.note(m, left_out)
-        told = [*gaps.at_end(m), *left_out]
+        told = [*left_out, *gaps.at_end(m)]
         settled = last_id
     else:
         bounds = (0, last_id) if m.back is not None else (0, 0)

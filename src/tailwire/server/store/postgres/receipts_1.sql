@@ -70,11 +70,11 @@ BEGIN
                     AS n (of, sender, device, up_to, number)
                 WHERE n.of = i AND n.up_to > v_before ORDER BY n.number
             LOOP
-                e_of := e_of || i;
-                e_kind := e_kind || CASE WHEN r_read[i] THEN 'read' ELSE 'delivered' END;
-                e_sender := e_sender || v_entry.sender;
-                e_device := e_device || v_entry.device;
-                e_message := e_message || v_entry.up_to;
+                e_of := array_append(e_of, i);
+                e_kind := array_append(e_kind, CASE WHEN r_read[i] THEN 'read' ELSE 'delivered' END);
+                e_sender := array_append(e_sender, v_entry.sender);
+                e_device := array_append(e_device, v_entry.device);
+                e_message := array_append(e_message, v_entry.up_to);
             END LOOP;
         END IF;
         v_all := '[]';
@@ -129,11 +129,11 @@ BEGIN
                     FROM (SELECT sender, max(id) AS id FROM changed GROUP BY sender) AS c;
                 v_all := v_all || coalesce(v_more, '[]');
                 FOR v_entry IN SELECT * FROM jsonb_array_elements(v_more) LOOP
-                    e_of := e_of || i;
-                    e_kind := e_kind || CASE WHEN v_kind THEN 'read by all' ELSE 'delivered to all' END;
-                    e_sender := e_sender || (v_entry.value ->> 0);
-                    e_device := e_device || '';
-                    e_message := e_message || (v_entry.value ->> 1)::bigint;
+                    e_of := array_append(e_of, i);
+                    e_kind := array_append(e_kind, CASE WHEN v_kind THEN 'read by all' ELSE 'delivered to all' END);
+                    e_sender := array_append(e_sender, (v_entry.value ->> 0));
+                    e_device := array_append(e_device, '');
+                    e_message := array_append(e_message, (v_entry.value ->> 1)::bigint);
                 END LOOP;
             END LOOP;
         END IF;
