@@ -302,9 +302,21 @@ def _without_id(call: Call) -> Call:
 def _in_any_order(call: Call) -> Call:
     async def ask(side: Side) -> Any:
         found = await call(side)
-        return tuple(sorted(one) for one in found) if isinstance(found, tuple) else sorted(found)
+        parts = found if isinstance(found, tuple) else (found,)
+        return tuple(sorted(one) if isinstance(one, list) else one for one in parts)
 
     return ask
+
+
+async def _changes_for(side: Side, uid: str) -> Any:
+    log = side.store.change_log
+    rows = await log.find(uid, "-", 0, await log.newest(), (), 1000)
+    ids = [
+        (side.rank(row.message_id), side.rank(row.after_id), row.until_id and side.rank(row.until_id)) for row in rows
+    ]
+    ended = [(one.guid, side.rank(one.until_id)) for one in await log.ended_memberships(uid, 0, 100)]
+    ended = [one for one in ended if one[1]]  # before the first message, ids of the stores differ
+    return [(row.kind, row.uid, row.to_uid, row.subject) for row in rows], ids, ended
 
 
 async def _add_key(side: Side, name: str, scope: str, at: int) -> None:
@@ -426,6 +438,7 @@ QUESTIONS: st.SearchStrategy[Call] = st.one_of(
     st.builds(lambda a, b: lambda s: s.store.pruning.count(a, b), times, times),
     st.builds(lambda: lambda s: s.store.pruning.oldest()),
     lists_of_messages(), lists_of_messages(), lists_of_messages(),
+    uids.map(lambda uid: lambda s: _changes_for(s, uid)),
     _user_filters.map(lambda wanted: lambda s: s.store.users.find(wanted)),
     _group_filters.map(lambda wanted: lambda s: s.store.groups.find(wanted)),
     st.builds(lambda guid, uid: lambda s: s.store.groups.seen_by(guid, uid), st.sampled_from(GUIDS), uids),

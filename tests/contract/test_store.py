@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from contract.older import AUDIT, FILES_IN_USE, LIFECYCLE, STARTS, WEBHOOK_DELIVERIES, undo
+from contract.older import AUDIT, CHANGE_LOG, FILES_IN_USE, LIFECYCLE, STARTS, WEBHOOK_DELIVERIES, undo
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import GroupFilter, MessageFilter, UserFilter
 from tailwire.server.ports.records import (
@@ -327,7 +327,8 @@ async def test_ids_of_removed_messages_are_not_reused(open_store):
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
     for _ in range(3):
         last = (await store.messages.add(draft(receiver="g", kind="group"))).message.id
-    assert await store.removal.remove_group(GroupAct("g", "alice", "", lambda _: None), lambda _: ()) == ["alice"]
+    members, _ = await store.removal.remove_group(GroupAct("g", "alice", "", lambda _: None), lambda _: ())
+    assert members == ["alice"]
     await store.close()
     store = await open_store()
     assert (await store.messages.get(last)) is None
@@ -379,7 +380,7 @@ async def test_upgrade_finds_references_to_files(path):
         await store.files.add(FileRow(name, "alice", "f", "image/png", 1, 5))
     await store.close()
     with contextlib.closing(sqlite3.connect(path)) as c:  # as in the earlier version
-        undo(c, LIFECYCLE, AUDIT, WEBHOOK_DELIVERIES, STARTS, FILES_IN_USE, revision="0004")
+        undo(c, CHANGE_LOG, LIFECYCLE, AUDIT, WEBHOOK_DELIVERIES, STARTS, FILES_IN_USE, revision="0004")
         c.commit()
     store = await SqliteStore.open(path, World())
     assert store.created is False

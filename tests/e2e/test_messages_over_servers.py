@@ -16,10 +16,11 @@ import httpx2
 import pytest
 
 from between import Authority
-from harness import LiveStage
+from harness import DISCONNECTED, LiveStage
 from servers.nats import NatsServer
 from servers.plain_sockets import PlainSocket
 from servers.several import SeveralServers
+from tailwire import Group
 from tailwire.testing.server import ServerProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -162,6 +163,44 @@ async def test_clients_at_each_server_hear_each_other_and_catch_up(setting: Sett
             await bob.ears.until(lambda: bool(bob.ears.all("edited")))
             await bob.chat.mark_as_read(bob.ears.all("text")[-1])
             await alice.ears.until(lambda: bool(alice.ears.all("read")))
+        finally:
+            for actor in live.actors:
+                await actor.chat.aclose()
+
+
+async def test_client_catches_up_with_reactions_and_receipts_of_the_other_server(setting: Setting):
+    """Alice is away from one server; bob and carol go on at both. Each thing arrives once, missed or live."""
+    async with setting.started() as two:
+        live = LiveStage(setting.folder)
+        live.server = two.one
+        try:
+            alice = await live.enter("alice")
+            await alice.chat.create_group(Group("g", "G"))
+            at_one, at_other = await two.act(two.one, "bob"), await two.act(two.other, "carol")
+            for http in (at_one, at_other):
+                await ask(http, "POST", "/groups/g/members")
+            sent = (await alice.say("g", "hello", "group")).id
+            await ask(at_one, "POST", f"/messages/{sent}/reactions/1")
+            await alice.ears.until(lambda: len(alice.ears.all("reaction")) == 1)
+
+            alice.chat.set_app_state("background")
+            await alice.ears.until(lambda: alice.status is DISCONNECTED)
+            both = [at_one, at_other]
+            await asyncio.gather(*(
+                ask(both[n % 2], "POST", f"/messages/{sent}/reactions/{n}") for n in range(2, 12)
+            ))  # fmt: skip
+            for http in both:
+                await ask(http, "POST", "/groups/g/conversation/read")
+            alice.chat.set_app_state("foreground")
+            await alice.ears.until(lambda: len(alice.ears.all("reaction")) == 11)
+            await alice.ears.until(lambda: len(alice.ears.all("read")) == 2 and bool(alice.ears.all("read by all")))
+
+            await ask(at_other, "POST", f"/messages/{sent}/reactions/99")
+            await alice.ears.until(lambda: len(alice.ears.all("reaction")) >= 12)
+            heard = [event.reaction.reaction for _, event in alice.ears.all("reaction")]
+            assert (heard[0], heard[-1]) == ("1", "99")
+            assert sorted(map(int, heard)) == [*range(1, 12), 99]
+            assert len(alice.ears.all("read")) == 2
         finally:
             for actor in live.actors:
                 await actor.chat.aclose()

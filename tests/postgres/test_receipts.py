@@ -56,7 +56,7 @@ async def test_receipts_do_not_wait_for_the_lock_of_messages(postgres_url):
         await other.fetchval("SELECT pg_advisory_lock($1)", APP_LOCK)
         sending = asyncio.create_task(send(store))
         async with asyncio.timeout(3):
-            assert await store.read_state.mark(ALICE_BOB, "bob", number, 50, read=True) == ReadStateChange()
+            assert await store.read_state.mark(ALICE_BOB, "bob", number, 50, read=True) == ReadStateChange((), 1)
         assert not sending.done()
         await other.close()
         await sending
@@ -85,10 +85,9 @@ async def test_receipts_of_one_reader_are_merged_to_the_highest(postgres_url):
         assert len(rows) <= 3
         assert await mark(GROUP, "bob", ids[0], 6, read=True, group="g") is None
         found = [await mark(GROUP, "carol", number, 7, read=True, group="g") for number in (ids[9], ids[-1])]
-        assert [change.by_all for change in found] == [
-            (("alice", ids[9], False), ("alice", ids[9], True)),
-            (("alice", ids[-1], False), ("alice", ids[-1], True)),
-        ]
+        for number, change in zip((ids[9], ids[-1]), found, strict=True):
+            first = change.number  # the next numbers of the change log follow
+            assert change.by_all == (("alice", number, False, first + 1), ("alice", number, True, first + 2))
 
 
 async def test_the_last_of_all_readers_is_found_once_although_two_processes_store_the_last_receipts(postgres_url):
@@ -103,8 +102,55 @@ async def test_the_last_of_all_readers_is_found_once_although_two_processes_stor
                 store.read_state.mark(GROUP, uid, number, 5, read=True, group="g")
                 for store, uid in zip(stores, ("bob", "carol"), strict=True)
             ))  # fmt: skip
-            found = sorted(one for change in both for one in change.by_all)
+            found = sorted(one[:3] for change in both for one in change.by_all)
             assert found == [("alice", number, False), ("alice", number, True)]
+
+
+async def test_merged_receipts_are_in_the_change_log_once_for_each_sender(postgres_url):
+    async with opened(postgres_url) as (store,):
+        await make_group(store, "alice", "bob", "carol", "dave")
+        senders = ["alice", "carol"] * 20
+        ids = [await send(store, sender, "g", "group") for sender in senders]
+        mark = store.read_state.mark
+        results = await asyncio.gather(*(
+            mark(GROUP, "bob", number, 5, read=True, group="g", sender=sender, device=f"d{number}")
+            for number, sender in zip(ids, senders, strict=True)
+        ))  # fmt: skip
+        rows = await store.database.rows(
+            "SELECT number, to_uid, message_id, device, kind FROM change_log WHERE kind = 'read' ORDER BY number"
+        )
+        assert [tuple(row)[1:] for row in rows] == [
+            ("alice", ids[-2], f"d{ids[-2]}", "read"), ("carol", ids[-1], f"d{ids[-1]}", "read"),
+        ]  # fmt: skip
+        assert [results[-2].number, results[-1].number] == [row[0] for row in rows]
+
+
+@pytest.mark.parametrize("write", ["reaction", "receipt"])
+async def test_numbers_of_the_change_log_are_in_the_order_of_commits(postgres_url, write):
+    """Else a client that has read up to the higher number would never see the lower one."""
+    async with opened(postgres_url) as (store,):
+        number = await send(store)
+        other = await asyncpg.connect(postgres_url)
+        transaction = other.transaction()
+        await transaction.start()
+        lower = await other.fetchval(
+            "INSERT INTO change_log (subject, key, after_id, kind, uid, device, to_uid, message_id, since_id, detail, at)"
+            " VALUES ('o/x', 'k', 0, 'blocks', 'x', '', '', 0, 0, '', 1) RETURNING number"
+        )
+        act = MessageAct(number, "bob", lambda standing: None)
+        writing = asyncio.create_task(
+            store.reactions.add(act, "x", 1, 10)
+            if write == "reaction"
+            else store.read_state.mark(ALICE_BOB, "bob", number, 9, read=True)
+        )
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND wait_event = 'advisory'"
+        while not writing.done() and not await other.fetchval(waits):
+            await asyncio.sleep(0)
+        assert not writing.done()
+        assert await store.change_log.newest() == 0
+        await transaction.commit()
+        await other.close()
+        assert (await writing).number > lower
 
 
 async def test_an_answer_that_was_lost_after_the_commit_is_asked_for_again(postgres_url):
@@ -131,7 +177,7 @@ async def test_an_answer_that_was_lost_after_the_commit_is_asked_for_again(postg
         lane._connect = connect_badly
         for n in range(5):
             number = await send(store)
-            assert await store.read_state.mark(ALICE_BOB, "bob", number, n + 1, read=True) == ReadStateChange()
+            assert await store.read_state.mark(ALICE_BOB, "bob", number, n + 1, read=True) == ReadStateChange((), n + 1)
             assert (await store.messages.get(number)).read_at == n + 1
         assert next(lost) >= 10
 
@@ -148,7 +194,7 @@ async def test_a_locked_message_holds_up_its_receipt_and_nothing_else(postgres_u
         assert not marking.done()
         await transaction.rollback()
         await other.close()
-        assert await marking == ReadStateChange()
+        assert await marking == ReadStateChange((), 1)
         assert [(await store.messages.get(n)).read_at for n in (number, second)] == [9, None]
 
 
@@ -170,7 +216,7 @@ async def test_a_write_that_locks_messages_in_the_other_order_is_not_held_up(pos
             await other.fetchval(lock, first)
         await transaction.rollback()
         await other.close()
-        assert await marking == ReadStateChange()
+        assert await marking == ReadStateChange((), 1)
     assert not [line for line in postgres.log[logged:] if "deadlock" in line]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,10 +136,12 @@ class Listed(list[Any]):
 
     Attributes:
         mark: of the server's start, for positions; "" if it sent none.
+        changes: what it says about the server's change log; None if it says nothing.
         pruned: the highest id of a missed message that the server has removed because of its age; 0 if none.
     """
 
     mark: str = ""
+    changes: Mapping[str, Any] | None = None
     pruned: int = 0
 
 
@@ -147,26 +150,36 @@ def mark_of(listed: list[Any]) -> str:
     return listed.mark if isinstance(listed, Listed) else ""
 
 
+def changes_of(listed: list[Any]) -> Mapping[str, Any] | None:
+    """Return what a list says about the server's change log, or None."""
+    return listed.changes if isinstance(listed, Listed) else None
+
+
 def pruned_of(listed: list[Any]) -> int:
     """Return the id of `Listed.pruned` that came with a list, or 0."""
     return listed.pruned if isinstance(listed, Listed) else 0
 
 
-def with_mark(data: list[Any], mark: str, pruned: int = 0) -> Listed:
+def with_meta(data: list[Any], mark: str, changes: Mapping[str, Any] | None, pruned: int = 0) -> Listed:
     """Return a list with what came with it."""
     listed = Listed(data)
-    listed.mark, listed.pruned = mark, pruned
+    listed.mark, listed.changes, listed.pruned = mark, changes, pruned
     return listed
 
 
 def _listed(data: Any, meta: Any) -> Any:
-    mark = meta.get("mark") if isinstance(meta, dict) else None
-    if not (isinstance(data, list) and isinstance(mark, str)):
+    if not isinstance(data, list) or not isinstance(meta, dict):
         return data
-    pruned = meta.get("pruned")
-    is_number = isinstance(pruned, str) and pruned.isascii() and pruned.isdecimal() and len(pruned) < 20
-    until = int(pruned) if is_number else 0
-    return with_mark(data, mark, until if until <= MAX_ID else 0)
+    mark, changes, pruned = meta.get("mark"), meta.get("changes"), meta.get("pruned")
+    until = 0
+    if isinstance(pruned, str) and pruned.isascii() and pruned.isdecimal() and len(pruned) < 20:
+        until = int(pruned)
+    return with_meta(
+        data,
+        mark if isinstance(mark, str) else "",
+        changes if isinstance(changes, dict) else None,
+        until if until <= MAX_ID else 0,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +199,7 @@ class Answer:
     content: bytes
 
     def data(self) -> Any:
-        """Return `data` of the envelope; a list with a mark as `Listed`.
+        """Return `data` of the envelope; a list with metadata as `Listed`.
 
         Raises:
             CometChatException: with the server's code; `NO_INTERNET_CONNECTION` if the response is not the server's;

@@ -66,7 +66,7 @@ class Authorizer:
             if also is not None:
                 also(standing)
 
-        return GroupAct(identifier(guid, "guid"), caller.uid, on, check)
+        return GroupAct(identifier(guid, "guid"), caller.uid, on, check, caller.device)
 
     def check_in_group(self, caller: Caller, standing: GroupStanding, operation: GroupOperation) -> None:
         """Check an operation against a standing.
@@ -105,7 +105,7 @@ class Authorizer:
             if also is not None:
                 also(row)
 
-        return MessageAct(message_id(wanted), caller.uid, check)
+        return MessageAct(message_id(wanted), caller.uid, check, caller.device)
 
     async def message(self, caller: Caller, wanted: str | int, operation: MessageOperation) -> MessageRow:
         """Return a message to which the caller may do something.

@@ -9,6 +9,8 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from tailwire.server.actions.authorization import Authorizer
+from tailwire.server.actions.catch_up import CatchUp
+from tailwire.server.actions.changes import ChangeFrames
 from tailwire.server.actions.cleanup import Cleanup
 from tailwire.server.actions.conversations import Conversations
 from tailwire.server.actions.delivery import Delivery
@@ -77,6 +79,7 @@ class Actions:
     delivery: Delivery
     identity: IdentityProvider | None
     retention: Retention
+    catch_up: CatchUp
 
     def start(self) -> None:
         """Begin what runs in the background."""
@@ -119,13 +122,9 @@ async def build(
     lengths, secret = _lengths(s), signing_key(Path(s.data), world)
     directory = Directory(store, _is_online(hub, presence), lambda: {*hub.online_users(), *presence.elsewhere()})
     services = Services(
-        store=store,
-        directory=directory,
-        authorizer=Authorizer(store, directory),
-        delivery=Delivery(hub.broker, store.app_id, fixed_base(s)),
-        world=world,
-        lengths=lengths,
-    )
+        store=store, directory=directory, authorizer=Authorizer(store, directory),
+        delivery=Delivery(hub.broker, store.app_id, fixed_base(s)), world=world, lengths=lengths,
+    )  # fmt: skip
     renderer = Renderer(store)
     roles = Roles(store, directory, world, lengths)
     await roles.load()
@@ -137,18 +136,17 @@ async def build(
     passwords = Passwords(world)
     guesses, logins = GuessLimiter(s.wrong_passwords_per_minute, loop.time), per_minute(s.logins_per_minute, loop.time)
     members = Members(
-        services, roles, passwords, guesses,
-        max_members=s.max_group_members, max_groups=s.max_groups_per_user,
-    )  # fmt: skip
+        services, roles, passwords, guesses, max_members=s.max_group_members, max_groups=s.max_groups_per_user
+    )
     users = Users(services, roles)
     identity = identity_provider(s, world)
+    messages = Messages(services, roles, renderer, files, s.max_data, count_message)
+    conversations = Conversations(services, renderer, s.max_pinned_conversations)
     return Actions(
-        messages=Messages(services, roles, renderer, files, s.max_data, count_message),
-        reactions=Reactions(
-            services, renderer, max_pins=s.max_pinned_messages, max_saves=s.max_saved_messages
-        ),
+        messages=messages,
+        reactions=Reactions(services, renderer, max_pins=s.max_pinned_messages, max_saves=s.max_saved_messages),
         receipts=Receipts(services, overload, loop.call_later, s.receipt_delay, s.max_receipt_members),
-        conversations=Conversations(services, renderer, s.max_pinned_conversations),
+        conversations=conversations,
         groups=Groups(services, members, passwords, s.max_groups_per_user),
         members=members,
         users=users,
@@ -173,6 +171,7 @@ async def build(
         shared_limits=(logins, guesses),
         delivery=services.delivery,
         retention=Retention(store, world, messages_days=s.retain_messages, files_days=s.retain_files),
+        catch_up=CatchUp(services, messages, renderer, ChangeFrames(services, renderer, conversations)),
     )  # fmt: skip
 
 

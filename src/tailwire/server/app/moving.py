@@ -107,6 +107,7 @@ async def _copy(source: sqlite3.Connection, url: str, last: int, report: Callabl
 async def _copy_table(source: sqlite3.Connection, target: Connection, table: Table) -> int:
     columns = [column.name for column in table.columns]
     quoted = ", ".join(f'"{name}"' for name in columns)
+    await target.execute(f'DELETE FROM "{table.name}"')  # migrations have put rows into some
     rows = source.execute(f'SELECT {quoted} FROM "{table.name}"')
     await target.copy_records_to_table(table.name, records=_converted(rows, table), columns=columns)
     for column, sequence in await target.fetch(SEQUENCES, f'"{table.name}"'):

@@ -204,8 +204,9 @@ def _apis(
     addresses = Addresses(
         public_url=settings.public_url, app_id=store.app_id, region=settings.region, offers=public_settings(settings)
     )
+    log = a.catch_up if "chain" in offered(settings) else None  # without numbers in frames, clients receive twice
     operations = [
-        *MessageRoutes(a.messages, a.conversations, a.renderer, a.files).operations(),
+        *MessageRoutes(a.messages, a.conversations, a.renderer, a.files, log).operations(),
         *ReactionRoutes(a.reactions).operations(),
         *ConversationRoutes(a.conversations, a.receipts).operations(),
         *UserRoutes(a.users, a.sessions, Export(store), addresses).operations(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
-from tailwire.server.fanout.frames import text_frame, with_before
+from tailwire.server.fanout.frames import text_frame, with_before, with_number
 from tailwire.server.ports.broker import (
     PRESENCE,
     Broker,
@@ -45,14 +45,17 @@ FRIENDS = frozenset({"friends only"})  # cannot be a role: roles have no spaces
 
 
 class _EncodedFrame:
-    """A frame, encoded at most twice: as it is, and with the preceding message for sockets with `chain`."""
+    """A frame, encoded at most twice: as it is, and with its place in the stream for sockets with `chain`.
+
+    The place of a message is the id of the preceding one; that of another event is its number in the change log.
+    """
 
     __slots__ = ("_linked", "data", "publication")
 
     def __init__(self, publication: FramePublication) -> None:
         self.publication = publication
         self.data = text_frame(publication.payload)
-        self._linked = b"" if publication.before else self.data
+        self._linked = b"" if publication.before or publication.number else self.data
 
     def for_socket(self, chained: bool) -> bytes:
         """Return the bytes for a socket."""
@@ -60,9 +63,11 @@ class _EncodedFrame:
 
     @property
     def linked(self) -> bytes:
-        """The bytes with the id of the preceding message."""
+        """The bytes with the place in the stream."""
         if not self._linked:
-            self._linked = text_frame(with_before(self.publication.payload, self.publication.before))
+            p = self.publication
+            placed = with_before(p.payload, p.before) if p.before else with_number(p.payload, p.number)
+            self._linked = text_frame(placed)
         return self._linked
 
 

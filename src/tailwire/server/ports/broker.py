@@ -44,6 +44,7 @@ class FramePublication:
         audience: for presence only: which subscribers receive it.
         feature: the feature that a socket needs to receive the frame; "" for none.
         id: the id of the stored message that the frame carries; 0 for other frames.
+        number: of the change that the frame reports, in the change log (feature `chain`); 0 if it is not there.
     """
 
     payload: bytes
@@ -53,6 +54,7 @@ class FramePublication:
     audience: PresenceAudience | None = None
     feature: str = ""
     id: int = 0
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)

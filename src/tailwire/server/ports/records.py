@@ -233,13 +233,20 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class ReactionRow:
-    """One user's reaction to a message."""
+    """One user's reaction to a message.
+
+    Attributes:
+        number: in the change log, of a reaction that was added or removed now; else 0.
+        message: as it is afterwards, if the store has read it in the transaction; else None.
+    """
 
     id: int
     message_id: int
     reaction: str
     uid: str
     reacted_at: int
+    number: int = 0
+    message: MessageRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,10 +273,13 @@ class ReadStateChange:
     """What a change of a read state has caused.
 
     Attributes:
-        by_all: in groups: sender, message id, and whether all other members have now read (else received) it.
+        by_all: in groups: sender, message id, whether all other members have now read (else received) it, and its
+            number in the change log.
+        number: of the receipt in the change log; 0 if it is not told to anyone.
     """
 
-    by_all: tuple[tuple[str, int, bool], ...] = ()
+    by_all: tuple[tuple[str, int, bool, int], ...] = ()
+    number: int = 0
 
 
 class ConversationRow(NamedTuple):

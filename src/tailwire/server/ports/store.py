@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tailwire.server.ports.audit import AuditStore
+from tailwire.server.ports.change_log import ChangeLog
 from tailwire.server.ports.changes import ChangeFeed
 from tailwire.server.ports.conversation_store import ConversationStore, ReadStateStore
 from tailwire.server.ports.conversations import ConversationKey
@@ -62,8 +63,13 @@ class Removal(Protocol):
             The guids of their groups, and the hashes of their auth tokens.
         """
 
-    async def remove_group(self, act: GroupAct, events: Callable[[GroupStanding], Sequence[Event]]) -> list[str]:
-        """Remove a group and its messages, and return the uids of its members.
+    async def remove_group(
+        self, act: GroupAct, events: Callable[[GroupStanding], Sequence[Event]]
+    ) -> tuple[list[str], int]:
+        """Remove a group and its messages.
+
+        Returns:
+            The uids of its members, and the number of the change in the change log.
 
         Raises:
             Refused: the act is refused.
@@ -83,6 +89,8 @@ class Store(Protocol):
     def feed(self) -> ChangeFeed: ...
     @property
     def audit(self) -> AuditStore: ...
+    @property
+    def change_log(self) -> ChangeLog: ...
     @property
     def keys(self) -> KeyStore: ...
     @property

@@ -8,6 +8,7 @@ from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.records import Draft, Stored
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, GroupStanding
+from tailwire.server.store.postgres.change_log import ChangeLog
 from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
@@ -34,11 +35,12 @@ _BAN = (
 class Members(MemberRows):
     """`MemberStore` on PostgreSQL."""
 
-    def __init__(self, work: Work, standings: Standings, webhooks: Webhooks) -> None:
+    def __init__(self, work: Work, standings: Standings, webhooks: Webhooks, log: ChangeLog) -> None:
         super().__init__(work.reads)
         self._work = work
         self._standings = standings
         self._webhooks = webhooks
+        self._log = log
 
     async def add(self, act: GroupAct, scope: str, now: int, announce: Announce) -> Stored:
         def change(unit: Unit, standing: GroupStanding) -> None:
@@ -64,6 +66,8 @@ class Members(MemberRows):
             if banned_at is not None:
                 scope = standing.on.scope if standing.on is not None else "participant"
                 unit.do(_BAN, guid=act.guid, uid=act.on, scope=scope, at=banned_at, by=act.by)
+            since = standing.on.joined_after_id if standing.on is not None else None
+            self._log.membership_ended(unit, act.guid, act.on, since)
 
         return await self._announced(act, change, announce, moves=True)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from tailwire.server.store.postgres.change_log import ChangeLog
 from tailwire.server.store.postgres.chores import Chores
 from tailwire.server.store.postgres.removal import Removal
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.work import Work, texts
+from tailwire.server.store.sql.change_log import OF_PRUNED_MESSAGES
 from tailwire.server.store.sql.files import CONDEMNED
 from tailwire.server.store.sql.pruning import LAST_OLD, OLD_FILE, PruningRows
 
@@ -27,11 +29,12 @@ AND NOT EXISTS (SELECT FROM messages m WHERE m.id = w.message_id) LIMIT {ROWS_PE
 class Pruning(PruningRows):
     """`PruningStore` on PostgreSQL."""
 
-    def __init__(self, work: Work, removal: Removal, chores: Chores) -> None:
+    def __init__(self, work: Work, removal: Removal, chores: Chores, log: ChangeLog) -> None:
         super().__init__(work.reads)
         self._removal = removal
         self._work = work
         self._chores = chores
+        self._log = log
 
     async def remove_messages(self, before: int, limit: int) -> int:
         (until,) = await self._work.reads.one(LAST_OLD, {"limit": limit, "before": before})
@@ -54,6 +57,9 @@ class Pruning(PruningRows):
             unit = Unit()
             unit.do(_FORGET_PLACES)
             removed = (await self._work.carry_out(unit)).results[0]
+        unit = Unit()
+        self._log.forget(unit, OF_PRUNED_MESSAGES)
+        await self._work.carry_out(unit)
 
     async def condemn_files(self, before: int, limit: int) -> int:
         sql = f"SELECT name FROM files WHERE {OLD_FILE.format(before=':before')} ORDER BY created_at LIMIT :limit"

@@ -61,11 +61,13 @@ class ReadState(ReadStateRows):
         read: bool,
         group: str = "",
         log: bool = True,
+        sender: str = "",
+        device: str = "",
         events: Sequence[Event] = (),
     ) -> ReadStateChange | None:
         wanted = self._webhooks.wanted(events)
         key = (conversation_id, reader, read, group, log)
-        changed = await self._receipts.submit(key, up_to, now, wanted)
+        changed = await self._receipts.submit(key, up_to, now, wanted, sender, device)
         if changed is not None:
             self._webhooks.queued(events)
         return changed

@@ -9,7 +9,7 @@ already.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -35,7 +35,7 @@ MAX_BATCH = 500
 MAX_WAITING = 20_000
 MAX_TRIES_OF_ROWS = 200
 """How often a batch is sent again because a row of a message was locked by another write."""
-_ARGUMENTS = 13
+_ARGUMENTS = 17
 CALL = f"SELECT answers FROM tailwire_receipts_1({', '.join(f'${n}' for n in range(1, _ARGUMENTS + 1))})"
 
 
@@ -50,12 +50,14 @@ class _Key(NamedTuple):
 
 @dataclass(slots=True)
 class _Receipt:
-    # Of one key: the highest id, and all who wait for it.
+    # Of one key: the highest id, and all who wait for it. `notes` are for the change log: of each sender the device and
+    # the highest id.
     key: _Key
     up_to: int
     now: int
-    waiting: list[tuple[int, asyncio.Future[ReadStateChange | None]]]
+    waiting: list[tuple[int, str, asyncio.Future[ReadStateChange | None]]]
     events: list[QueuedEvent]
+    notes: dict[str, tuple[str, int]]
 
 
 class ReceiptLane:
@@ -88,12 +90,19 @@ class ReceiptLane:
         self._in_a_hurry = asyncio.Event()
 
     def submit(
-        self, key: tuple[ConversationKey, str, bool, str, bool], up_to: int, now: int, events: Sequence[QueuedEvent]
+        self,
+        key: tuple[ConversationKey, str, bool, str, bool],
+        up_to: int,
+        now: int,
+        events: Sequence[QueuedEvent],
+        sender: str = "",
+        device: str = "",
     ) -> asyncio.Future[ReadStateChange | None]:
         """Write a receipt in the next batch.
 
         Args:
             key: conversation, reader, whether it was read, the group or "", whether the receipt itself is kept.
+            sender, device: of the message, and of the reader, for the change log.
 
         Raises:
             Refused: ERR_UNAVAILABLE, because too many wait already.
@@ -108,9 +117,11 @@ class ReceiptLane:
         whole = _Key(*key)
         receipt = self._waiting.get(whole)
         if receipt is None:
-            receipt = self._waiting[whole] = _Receipt(whole, up_to, now, [], [])
+            receipt = self._waiting[whole] = _Receipt(whole, up_to, now, [], [], {})
         receipt.up_to, receipt.now = max(receipt.up_to, up_to), max(receipt.now, now)
-        receipt.waiting.append((up_to, future))
+        receipt.waiting.append((up_to, sender, future))
+        if (whole.log or not whole.group) and up_to > receipt.notes.get(sender, ("", 0))[1]:
+            receipt.notes[sender] = device, up_to
         receipt.events += events
         if self._task is None:
             self._task = loop.create_task(self._run(), name="tailwire receipts")
@@ -143,10 +154,11 @@ class ReceiptLane:
             await self._write(batch[half:])
         else:
             self._errors.worked()
-            for receipt, answer in zip(batch, answers, strict=True):
-                _answer(receipt, answer)
+            numbers = iter(answers["numbers"])
+            for receipt, answer in zip(batch, answers["receipts"], strict=True):
+                _answer(receipt, answer, numbers)
 
-    async def _call(self, batch: list[_Receipt]) -> list[dict[str, Any]]:
+    async def _call(self, batch: list[_Receipt]) -> dict[str, Any]:
         clock = asyncio.get_running_loop().time
         self._number -= 1
         arguments = [self._process(), self._number, *_columns(batch)]
@@ -159,7 +171,7 @@ class ReceiptLane:
                     self._connection = await self._connect()
                 self.tries += 1
                 found = await self._connection.fetchval(CALL, *arguments, timeout=CALL_SECONDS)
-                return list(msgspec.json.decode(found))
+                return dict(msgspec.json.decode(found))
             except Exception as e:
                 failure = judge(e)
                 if failure is Failure.ENTRY:
@@ -204,30 +216,40 @@ def _columns(batch: list[_Receipt]) -> list[list[Any] | None]:
         for number, receipt in enumerate(batch, 1)
         for event in receipt.events
     ]
+    notes = [
+        (number, sender, device, up_to)
+        for number, receipt in enumerate(batch, 1)
+        for sender, (device, up_to) in receipt.notes.items()
+    ]
     return [
         [key.conversation for key in keys], [key.reader for key in keys], [receipt.up_to for receipt in batch],
         [receipt.now for receipt in batch],
         [key.read for key in keys], [key.group for key in keys], [key.log for key in keys],
+        *([list(column) for column in zip(*notes, strict=True)] if notes else [None] * 4),
         *([list(column) for column in zip(*events, strict=True)] if events else [None] * 4),
     ]  # fmt: skip
 
 
 def _fail(receipt: _Receipt, error: Exception) -> None:
-    for _, future in receipt.waiting:
+    for _, _, future in receipt.waiting:
         if not future.cancelled():
             future.set_exception(error)
 
 
-def _answer(receipt: _Receipt, answer: dict[str, Any]) -> None:
-    # The highest one reports what all have received; lower ones that were merged into it have moved the mark too.
+def _answer(receipt: _Receipt, answer: dict[str, Any], numbers: Iterator[int]) -> None:
+    # As if they had been written one after the other: only those that moved the mark report, and the highest one what
+    # all have received.
     before = answer["before"]
-    by_all = tuple((sender, number, read) for sender, number, read in answer.get("all", ()))
-    for up_to, future in receipt.waiting:
+    noted, by_all = dict[tuple[str, int], int](), tuple[tuple[str, int, bool, int], ...]()
+    if before is not None:
+        for sender, (_, up_to) in receipt.notes.items():
+            if up_to > before:
+                noted[sender, up_to] = next(numbers)
+        by_all = tuple((sender, number, read, next(numbers)) for sender, number, read in answer["all"])
+    for up_to, sender, future in receipt.waiting:
+        moved = before is not None and up_to > before
+        before = up_to if moved else before
         if future.cancelled():
             continue
-        if before is None or up_to <= before:
-            future.set_result(None)
-            continue
-        reports = up_to == receipt.up_to and by_all
-        future.set_result(ReadStateChange(by_all if reports else ()))
-        by_all = () if reports else by_all
+        number = noted.get((sender, up_to), 0)
+        future.set_result(ReadStateChange(by_all if up_to == receipt.up_to else (), number) if moved else None)

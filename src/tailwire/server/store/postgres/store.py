@@ -16,6 +16,7 @@ from tailwire.server.store.migrate import upgrade
 from tailwire.server.store.postgres.accompanying import Accompaniment
 from tailwire.server.store.postgres.annotations import Annotations
 from tailwire.server.store.postgres.audit import Audit
+from tailwire.server.store.postgres.change_log import ChangeLog
 from tailwire.server.store.postgres.chores import Chores
 from tailwire.server.store.postgres.connecting import UNUSABLE, connect_writer
 from tailwire.server.store.postgres.conversations import Conversations
@@ -83,6 +84,8 @@ class PostgresStore:
         work = Work(database, lane, world, database.accompaniment, self.feed)
         self.audit = Audit(work)
         self.upkeep.on_cleanup(self.audit.clean)
+        self.change_log = log = ChangeLog(work)
+        self.upkeep.on_cleanup(log.clean)
         self.measures = Measures(database, lane)
         self.standings = Standings(database)
         self.chores = Chores(work)
@@ -99,14 +102,14 @@ class PostgresStore:
         self.messages = Messages(work, self.standings, self.index, self.chores, self.webhooks)
         self.log = Log(database, self.messages)
         self.groups = Groups(work, self.standings, self.chores, self.webhooks)
-        self.members = Members(work, self.standings, self.webhooks)
-        self.reactions = Reactions(work, self.standings, self.webhooks)
-        self.annotations = Annotations(work, self.standings)
+        self.members = Members(work, self.standings, self.webhooks, log)
+        self.reactions = Reactions(work, self.standings, self.webhooks, log)
+        self.annotations = Annotations(work, self.standings, log)
         self.conversations = Conversations(work)
         self._receipts = ReceiptLane(lambda: connect_writer(database.url), lambda: lane.process, lane.errors)
         self.read_state = ReadState(work, self._receipts, self.webhooks)
-        self.removal = Removal(work, self.standings, self.chores, self.webhooks)
-        self.pruning = Pruning(work, self.removal, self.chores)
+        self.removal = Removal(work, self.standings, self.chores, self.webhooks, log)
+        self.pruning = Pruning(work, self.removal, self.chores, log)
         self._app_id = ""
         self._created = False
         lane.on_new_identity(lambda: self.feed.tell(None))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, Text, text
 
 from tailwire.server.store.sql.audit_table import audit
+from tailwire.server.store.sql.change_log_table import change_log, forgotten_changes
 from tailwire.server.store.sql.metadata import Id, metadata, short
 from tailwire.server.store.sql.upkeep_tables import chores, deliveries, file_uses, files, webhook_states, webhooks
 
@@ -343,11 +344,10 @@ restrictions = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
-# The tables of `audit_table` and `upkeep_tables` belong to the same schema and are exported here too.
+# The tables of the modules `…_table` and `upkeep_tables` belong to the same schema and are exported here too.
 __all__ = [
-    "api_keys", "app", "audit", "auth_tokens", "bans", "blocks", "chores", "conversations", "deliveries", "edits",
-    "ended_tokens",
-    "file_uses", "files", "flags", "friends", "groups", "interactions", "marks", "members", "mentions", "messages",
-    "metadata", "participants", "reactions", "receipts", "restrictions", "roles", "saves", "starts", "subscriptions",
-    "users", "webhook_states", "webhooks",
+    "api_keys", "app", "audit", "auth_tokens", "bans", "blocks", "change_log", "chores", "conversations", "deliveries",
+    "edits", "ended_tokens", "file_uses", "files", "flags", "forgotten_changes", "friends", "groups", "interactions",
+    "marks", "members", "mentions", "messages", "metadata", "participants", "reactions", "receipts", "restrictions",
+    "roles", "saves", "starts", "subscriptions", "users", "webhook_states", "webhooks",
 ]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from tailwire.server.store.sql.change_log import KEEP_HIGHEST, OF_PRUNED_MESSAGES
 from tailwire.server.store.sql.files import CONDEMNED
 from tailwire.server.store.sql.pruning import LAST_OLD, OLD_FILE, PruningRows
 from tailwire.server.store.sqlite.chores import WORDS, Chores, add_chore
@@ -49,6 +50,8 @@ class Pruning(PruningRows):
 
     async def end(self) -> None:
         def end(c: sqlite3.Connection) -> None:
+            c.execute(KEEP_HIGHEST)
+            c.execute(f"DELETE FROM change_log WHERE {OF_PRUNED_MESSAGES}")
             add_chore(c, WORDS, "", 0, 0)
             self._chores.added()
 

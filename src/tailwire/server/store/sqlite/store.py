@@ -20,6 +20,7 @@ from tailwire.server.store.migrate import upgrade
 from tailwire.server.store.sql.keys import KeyRows
 from tailwire.server.store.sqlite.annotations import Annotations
 from tailwire.server.store.sqlite.audit import Audit
+from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.chores import Chores
 from tailwire.server.store.sqlite.conversations import Conversations
 from tailwire.server.store.sqlite.database import Database
@@ -69,6 +70,7 @@ class SqliteStore:
         database.on_commit(self._starts.file.write)
         self.audit = Audit(database, world)
         self.measures = Measures(database, path)
+        self.change_log = log = ChangeLog(database, world)
         self.chores = Chores(database, world)
         self.files = Files(database, self.chores, world)
         self.index = SearchIndex(database, self.chores, world)
@@ -82,11 +84,11 @@ class SqliteStore:
         self.friends = Friends(database)
         self.messages = Messages(database, self.index, self.files, self.webhooks)
         self.groups = Groups(database, self.files, self.webhooks)
-        self.members = Members(database, self.messages)
-        self.reactions = Reactions(database, self.webhooks)
-        self.annotations = Annotations(database)
+        self.members = Members(database, self.messages, log)
+        self.reactions = Reactions(database, self.webhooks, log)
+        self.annotations = Annotations(database, log)
         self.conversations = Conversations(database)
-        self.read_state = ReadState(database, self.webhooks)
+        self.read_state = ReadState(database, self.webhooks, log)
         self.standings = Standings(database)
         self.removal = Removal(
             database,
@@ -96,6 +98,7 @@ class SqliteStore:
             index=self.index,
             chores=self.chores,
             webhooks=self.webhooks,
+            log=log,
         )
         self.pruning = Pruning(database, self.removal, self.chores)
         self._app_id, self._name, self._created = _identity(database.writing, world)
