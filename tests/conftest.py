@@ -17,6 +17,7 @@ import compiled  # noqa: F401 - imported first, for the modules below
 from chromium.fixtures import _browser, chromium  # noqa: F401
 from harness import LiveStage, Stage
 from servers.postgres import PostgresServer
+from servers.s3 import S3Server
 from servers.schema import prepare
 from tailwire.testing.virtual.loop import VirtualLoop
 
@@ -94,6 +95,17 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
     url = postgres.create_database(prepare)
     yield url
     postgres.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """An S3 service for the whole session; with xdist, one for each worker. Tests must leave it running."""
+    server = S3Server()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
 
 
 @pytest.hookimpl(tryfirst=True)

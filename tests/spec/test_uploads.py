@@ -9,11 +9,37 @@ import json
 import pytest
 from PIL import Image
 
+from harness import Stage
 from receiver import Receiver
 from rest import Rest
+from servers.s3 import virtual_time_waits_for
 from tailwire.server.config import Settings
-from tailwire.server.uploads import folder
+from tailwire.server.uploads.part_files import PartFile
+from tailwire.testing.server import UNLIMITED
 from tailwire.testing.virtual.world import virtual_loop
+
+
+@pytest.fixture(params=["folder", "s3"])
+def stage(request, tmp_path, monkeypatch):
+    """A stage whose server stores files in its folder, or in a bucket.
+
+    `storage`: its settings for that; `kept()`: the names of stored files; `arriving()`: those of incomplete ones.
+    """
+    stage = Stage(tmp_path)
+    stage.storage, place, arriving = {}, tmp_path / "uploads", tmp_path / "uploads"
+    stage.kept = lambda: {name for name in names_in(place) if not name.startswith(".")}
+    if request.param == "s3":
+        bucket, arriving = request.getfixturevalue("s3").bucket(), tmp_path / "arriving"
+        stage.storage = bucket.settings()
+        stage.kept = lambda: {name.removeprefix("chat/files/") for name in bucket.names()}
+        stage.server._settings = Settings(data=str(tmp_path), **UNLIMITED, **stage.storage)
+        virtual_time_waits_for(monkeypatch)
+    stage.arriving = lambda: {name for name in names_in(arriving) if name.startswith(".")}
+    return stage
+
+
+def names_in(folder) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
 
 
 def picture(size=(400, 300), kind="PNG") -> bytes:
@@ -94,8 +120,7 @@ async def test_multipart_message_with_files_is_stored(stage):
         ):
             headers = {"content-type": "multipart/form-data; boundary=x"}
             await rest.refused("ERR_BAD_REQUEST", "POST", "/messages", as_="alice", content=body, headers=headers)
-        left = [p.name for p in stage.server.parts.actions.uploads._folder.glob(".*")]
-        assert left == []
+        assert stage.arriving() == set()
 
 
 @pytest.mark.parametrize(
@@ -152,9 +177,7 @@ async def test_file_ranges_are_served(stage):
 
 
 async def test_oversized_file_is_refused_while_it_is_read(stage, tmp_path):
-    stage.server._settings = Settings(data=str(tmp_path), max_file=1000)
-    await stage.server.stop()
-    await stage.server.start()
+    await restarted(stage, tmp_path, max_file=1000)
     async with Rest(stage) as rest:
         fields = {"receiver": "bob", "receiverType": "user", "type": "file", "data": "{}"}
         await rest.refused(
@@ -181,7 +204,7 @@ async def test_unrecorded_file_is_removed(stage, tmp_path):
             "POST", "/messages", as_="alice", data=fields, files={"files[]": ("a.png", picture())}
         )
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "ERR_UNAVAILABLE")
-        assert list((tmp_path / "uploads").iterdir()) == []
+        assert stage.kept() == stage.arriving() == set()
         assert (await rest.answer("GET", "/health")).status_code == 503
         await stage.read_only(on=False)
         await rest("POST", "/messages", as_="alice", data=fields, files={"files[]": ("a.png", picture())})
@@ -189,13 +212,9 @@ async def test_unrecorded_file_is_removed(stage, tmp_path):
 
 
 async def restarted(stage, tmp_path, **settings):
-    stage.server._settings = Settings(data=str(tmp_path), **settings)
+    stage.server._settings = Settings(data=str(tmp_path), **stage.storage, **settings)
     await stage.server.stop()
     await stage.server.start()
-
-
-def names_in(folder) -> set[str]:
-    return {path.name for path in folder.iterdir()} if folder.exists() else set()
 
 
 FILE = {"receiver": "bob", "receiverType": "user", "type": "file", "data": "{}"}
@@ -214,7 +233,7 @@ async def test_the_first_of_several_uploads_with_one_form_is_kept(stage, tmp_pat
         assert sorted(a.status_code for a in answers) == [204, 400, 400, 400, 400, 400]
         first = next(content for content, a in zip(sent, answers, strict=True) if a.status_code == 204)
         assert (await rest.answer("GET", f"/files/{form['body']['key']}")).content == first
-        assert names_in(tmp_path / "uploads") == {form["body"]["key"]}
+        assert stage.kept() == {form["body"]["key"]}
 
 
 async def test_fields_after_the_file_are_ignored(stage, tmp_path):
@@ -224,7 +243,7 @@ async def test_fields_after_the_file_are_ignored(stage, tmp_path):
         later = [("key", (None, "../evil.txt")), ("uid", (None, "bob")), ("name", (None, "evil.html"))]
         files = [*parts, ("file", ("a", b"hello")), *later]
         assert (await rest.answer("POST", form["url"], files=files)).status_code == 204
-        assert names_in(tmp_path / "uploads") == {form["body"]["key"]}
+        assert stage.kept() == {form["body"]["key"]}
         assert not (tmp_path / "evil.txt").exists()
 
 
@@ -250,7 +269,7 @@ async def test_daily_upload_volume_is_limited_per_user(stage, tmp_path):
             answer = await rest.answer("POST", request["url"], data=request["body"], files={"f": ("x", b"x" * 400)})
             codes.append(answer.status_code)
         assert codes == [204, 403]
-        assert len(names_in(tmp_path / "uploads")) == 2
+        assert len(stage.kept()) == 2
         await rest("POST", "/messages", as_="bob", data={**FILE, "receiver": "alice"}, files={"f": ("a", b"x" * 1000)})
         await stage.pass_time(86_401)
         assert (await send(1000)).status_code == 200
@@ -267,22 +286,22 @@ async def test_retried_message_does_not_count_twice(stage, tmp_path):
 
         first = await send("m")
         assert await send("m") == first
-        assert len(names_in(tmp_path / "uploads")) == 1
+        assert len(stage.kept()) == 1
         await restarted(stage, tmp_path, uploads_per_day=2000)
         both = await asyncio.gather(send("n"), send("n"))
         assert both[0] == both[1]
         await stage.pass_time(1)
-        assert len(names_in(tmp_path / "uploads")) == 2
+        assert len(stage.kept()) == 2
 
 
 async def test_resending_a_stored_message_uploads_almost_nothing(stage, monkeypatch):
-    written, honest = [], folder._File.write
+    written, honest = [], PartFile.write
 
     def write(self, data):
         written.append(len(data))
         honest(self, data)
 
-    monkeypatch.setattr(folder._File, "write", write)
+    monkeypatch.setattr(PartFile, "write", write)
     async with Rest(stage) as rest:
 
         async def send():
@@ -303,28 +322,27 @@ async def test_uploads_leave_disk_space_for_messages(stage, tmp_path):
         answer = await rest.answer("POST", "/messages", as_="alice", data=FILE, files={"f": ("a", b"x" * 1000)})
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "ERR_UNAVAILABLE")
         assert answer.headers["retry-after"]
-        assert names_in(tmp_path / "uploads") == set()
+        assert stage.kept() == set()
         await rest("POST", "/messages", as_="alice", json={**FILE, "type": "text", "data": {"text": "goes on"}})
 
 
 async def test_files_are_removed_with_the_last_message_that_names_them(stage, tmp_path):
     await restarted(stage, tmp_path, deleted_files_after=100.0)
-    folder = tmp_path / "uploads"
     async with Rest(stage) as rest:
         data = {**FILE, "type": "image"}
         made = await rest("POST", "/messages", as_="alice", data=data, files={"f": ("a.png", picture())})
         (attachment,) = made["data"]["attachments"]
         forwarded = {**FILE, "type": "image", "data": {"attachments": [{"url": attachment["url"]}]}}
         again = await rest("POST", "/messages", as_="alice", json=forwarded)
-        assert len(names_in(folder)) == 2  # and its thumbnail
+        assert len(stage.kept()) == 2  # and its thumbnail
         await rest("DELETE", f"/messages/{made['id']}", as_="alice")
         await stage.pass_time(200)
         assert (await rest.answer("GET", attachment["url"])).status_code == 200
         await rest("DELETE", f"/messages/{again['id']}", as_="alice")
         await stage.pass_time(90)
-        assert len(names_in(folder)) == 2
+        assert len(stage.kept()) == 2
         await stage.pass_time(20)
-        assert names_in(folder) == set()
+        assert stage.kept() == set()
         for url in (attachment["url"], attachment["thumbnail"]):
             await rest.refused("ERR_FILE_NOT_FOUND", "GET", url)
 
@@ -361,10 +379,10 @@ async def test_removals_interrupted_by_a_crash_are_completed_at_startup(stage, t
         await rest("DELETE", f"/messages/{made['id']}", as_="alice")
         await stage.server.kill()
         await stage.pass_time(200)
-        assert len(names_in(tmp_path / "uploads")) == 1
+        assert len(stage.kept()) == 1
         await stage.server.start()
         await stage.pass_time(1)
-        assert names_in(tmp_path / "uploads") == set()
+        assert stage.kept() == set()
 
 
 async def test_picture_over_the_budget_is_stored_without_a_thumbnail(stage, tmp_path):

@@ -91,6 +91,6 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
     finally:
         await actions.cleanup.close()
         actions.passwords.close()
-        actions.uploads.close()
+        await actions.uploads.close()
         await store.close()
     return 0

@@ -21,6 +21,8 @@ def back_up_or_restore(given: argparse.Namespace) -> int:
         settings = load({"data": given.data})
         run = _on_postgres if on_postgres(settings) else _on_sqlite
         print(run(given, settings, Path(settings.data) / "uploads", Path(given.folder)))
+        if given.command == "backup" and settings.uploads:
+            print(f"The files in {settings.uploads} are not included: use versioning or replication of the bucket.")
     except BadSetting as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 2

@@ -66,8 +66,9 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    doctor = commands.add_parser("doctor", help="test the connection to a server step by step")
-    doctor.add_argument("url", nargs="?", default="", metavar="URL")
+    doctor = commands.add_parser("doctor", help="test the connection to a server, or a bucket, step by step")
+    doctor.add_argument("url", nargs="?", default="", metavar="URL", help="of a server, or s3://BUCKET/PREFIX")
+    doctor.add_argument("--config", default="", metavar="FILE", help="the server's settings, for a bucket (TOML)")
     doctor.add_argument("--app", action="store_true", help="show which states of an app this machine can report")
     doctor.add_argument("--app-id", default="", help="also test this app id")
     doctor.add_argument("--auth-key", default="", help="also test this auth key (with --app-id)")
@@ -119,6 +120,10 @@ def _examine(given: argparse.Namespace) -> int:
         doctor_app()
     if not given.url:
         return 0
+    if given.url.startswith("s3://"):
+        from tailwire.cli.doctor_bucket import doctor_bucket
+
+        return doctor_bucket(given.url, given.config)
     from tailwire.cli.doctor import doctor
 
     return doctor(given.url, app_id=given.app_id, auth_key=given.auth_key, ca=given.ca)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +31,14 @@ class Settings:
             to about four servers; or `nats://USER:PASSWORD@HOST:PORT`, with several hosts separated by commas,
             `nats://TOKEN@HOST`, or `tls://…` for an encrypted connection.
         broker_ca: file (PEM) of the certificate authority of the broker's certificate; empty for those of the system.
+        uploads: where uploaded files are stored: `s3://BUCKET` or `s3://BUCKET/PREFIX`; empty for `uploads` in `data`.
+        s3_endpoint: the URL of the S3 service, without the bucket; empty for `AWS_ENDPOINT_URL`, or AWS.
+        s3_public_endpoint: the same as clients reach it, if that differs.
+        s3_region: the region of the bucket; empty for `AWS_REGION`.
+        s3_access_key: the access key; empty for `AWS_ACCESS_KEY_ID`, or the role of the machine.
+        s3_secret_key: the secret of the access key.
+        redirect_downloads: send clients to the bucket for files, with URLs that are valid for 15 minutes; otherwise the
+            server passes the files on.
         region: the region that `GET /settings` returns.
         tls_cert: certificate file (PEM).
         tls_key: private key file (PEM).
@@ -161,6 +170,13 @@ class Settings:
     database: str = ""
     broker: str = ""
     broker_ca: str = ""
+    uploads: str = ""
+    s3_endpoint: str = ""
+    s3_public_endpoint: str = ""
+    s3_region: str = ""
+    s3_access_key: str = ""
+    s3_secret_key: str = ""
+    redirect_downloads: bool = False
     region: str = "us"
     tls_cert: str = ""
     tls_key: str = ""
@@ -259,6 +275,30 @@ class Settings:
     auth_jwt_keys_kept_for: float = 86_400.0
     retain_messages: float = 0.0
     retain_files: float = 0.0
+
+
+SECRETS = frozenset({"s3_access_key", "s3_secret_key"})
+"""Settings that no log and no list may show."""
+_PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*")
+
+
+def shown(settings: Settings, name: str) -> str:
+    """Return a setting for a log or a list: without its secret, and a URL without its password."""
+    value = str(getattr(settings, name))
+    if name in SECRETS:
+        return "***" if value else ""
+    return _without_password(value) if name in ("database", "broker") else value
+
+
+def _without_password(url: str) -> str:
+    # Who connects stays, unless it is a token: a user name has a colon behind it, or belongs to a database.
+    scheme, separator, rest = url.partition("://")
+    who, at, place = rest.rpartition("@")
+    place = _PASSWORD.sub(r"\1***", place)
+    if not at:
+        return f"{scheme}{separator}{place}"
+    user = who.partition(":")[0] if ":" in who or scheme.startswith("postgres") else "***"
+    return f"{scheme}{separator}{user}@{place}"
 
 
 def offered(settings: Settings) -> frozenset[str]:

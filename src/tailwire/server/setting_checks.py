@@ -39,6 +39,8 @@ def check(s: Settings) -> None:
         raise BadSetting("tls_cert and tls_key must be set together")
     if s.database and not s.database.startswith(("sqlite:///", "postgresql://", "postgres://")):
         raise BadSetting("database: use sqlite:///FILE or postgresql://USER@HOST/NAME")
+    if s.uploads and not s.uploads.startswith("s3://"):
+        raise BadSetting("uploads: use s3://BUCKET or s3://BUCKET/PREFIX, or leave it empty for the data folder")
     _check_broker(s)
     for name in s.features.replace(" ", "").split(","):
         if name and name not in FEATURES:

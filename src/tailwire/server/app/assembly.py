@@ -34,6 +34,7 @@ from tailwire.server.actions.users import Users
 from tailwire.server.actions.webhooks import WebhookAdministration
 from tailwire.server.app.opening import AnyStore
 from tailwire.server.app.several import AnyPresence, Limit
+from tailwire.server.app.uploads import open_uploads
 from tailwire.server.auth.passwords import Passwords
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.auth.secrets import signing_key
@@ -46,11 +47,11 @@ from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.limits.rates import per_minute
 from tailwire.server.limits.targets import LOOPBACK, Targets
 from tailwire.server.limits.upload_quota import UploadQuota
+from tailwire.server.ports.uploads import Uploads
 from tailwire.server.ports.world import World
 from tailwire.server.rest.addresses import Addresses
 from tailwire.server.rules.lengths import Lengths
 from tailwire.server.telemetry.metrics import Metrics
-from tailwire.server.uploads.folder import FolderUploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Actions:
     files: Files
     ephemeral: Ephemeral
     renderer: Renderer
-    uploads: FolderUploads
+    uploads: Uploads
     cleanup: Cleanup
     passwords: Passwords
     shared_limits: tuple[Limit, ...]
@@ -199,8 +200,8 @@ def _lengths(s: Settings) -> Lengths:
     )  # fmt: skip
 
 
-def _files(s: Settings, store: AnyStore, services: Services, secret: str) -> tuple[FolderUploads, Files, Cleanup]:
-    uploads = FolderUploads(Path(s.data) / "uploads")
+def _files(s: Settings, store: AnyStore, services: Services, secret: str) -> tuple[Uploads, Files, Cleanup]:
+    uploads = open_uploads(s, services.world)
     files = Files(
         services, uploads, max_size=s.max_file, max_count=s.max_files, secret=secret,
         room=UploadQuota(s.uploads_per_day, s.min_free_disk, uploads.free),

@@ -11,7 +11,7 @@ from tailwire.server.actions.audit import AuditLog
 from tailwire.server.app.disk_sizes import DiskSizes
 from tailwire.server.app.health import HealthCheck
 from tailwire.server.app.opening import AnyStore
-from tailwire.server.config import Settings
+from tailwire.server.config import Settings, shown
 from tailwire.server.limits.failed_authentications import FailedAuthentications
 from tailwire.server.rest.records import Records
 from tailwire.server.telemetry.access_log import AccessLog
@@ -70,20 +70,6 @@ def observe(
 
 
 def changed_settings(settings: Settings) -> str:
-    """Return the settings that differ from their defaults, for the audit log, without the passwords in URLs."""
-    changed = {f.name: getattr(settings, f.name) for f in dataclasses.fields(Settings)}
-    defaults = {f.name: f.default for f in dataclasses.fields(Settings)}
-    for name in ("database", "broker"):
-        changed[name] = _without_password(changed[name])
-    return ", ".join(f"{name}={value}" for name, value in changed.items() if value != defaults[name])
-
-
-def _without_password(url: str) -> str:
-    # Who connects stays, unless it is a token: a user name has a colon behind it, or belongs to a database.
-    scheme, separator, rest = url.partition("://")
-    who, at, place = rest.rpartition("@")
-    place = _PASSWORD.sub(r"\1***", place)
-    if not at:
-        return f"{scheme}{separator}{place}"
-    user = who.partition(":")[0] if ":" in who or scheme.startswith("postgres") else "***"
-    return f"{scheme}{separator}{user}@{place}"
+    """Return the settings that differ from their defaults, for the audit log, without secrets."""
+    fields = dataclasses.fields(Settings)
+    return ", ".join(f"{f.name}={shown(settings, f.name)}" for f in fields if getattr(settings, f.name) != f.default)

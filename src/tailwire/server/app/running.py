@@ -36,6 +36,7 @@ from tailwire.server.app.process import max_connections, raise_descriptor_limit,
 from tailwire.server.app.reloading import Reloader
 from tailwire.server.app.sealing_key import sealing_key
 from tailwire.server.app.several import Several, make_presence
+from tailwire.server.app.uploads import check_uploads
 from tailwire.server.auth.certificate import self_signed
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.auth.secrets import fingerprint
@@ -166,7 +167,7 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     message_log = await start_broker(broker, store, hub, actions.delivery)
     several = None
     if isinstance(store, SqliteStore) or isinstance(presence, AlonePresence):
-        actions.uploads.sweep()
+        await actions.uploads.sweep()
     else:
         limits = (*actions.shared_limits, rates, guesses)
         several = Several(
@@ -312,12 +313,13 @@ async def running(
             await parts.several.close()
         a, store = parts.actions, parts.store
         await finish(parts.gateway, parts.webhooks, a.background(), a.passwords, store, parts.message_log)
-        parts.actions.uploads.close()
+        await parts.actions.uploads.close()
 
 
 async def _opened(settings: Settings, world: World) -> tuple[Parts, socket.socket, InternalServer | None]:
     check_folder(settings.data)
     check_certificate(settings.tls_cert, settings.tls_key)
+    await check_uploads(settings)
     with ExitStack() as opened:
         listening = opened.enter_context(bind(settings.host, settings.port))
         host, _, port = settings.metrics_listen.rpartition(":")

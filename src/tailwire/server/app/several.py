@@ -15,9 +15,9 @@ from tailwire.server.fanout.presence import AlonePresence, SharedPresence
 from tailwire.server.ports.broker import DELIVERIES, DeliveriesQueued
 from tailwire.server.ports.changes import SEEN, Change
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.uploads import Uploads
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.logs import log
-from tailwire.server.uploads.folder import FolderUploads
 from tailwire.server.webhooks.sender import WebhookSender
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Several:
 
     def __init__(
         self, settings: Settings, store: PostgresStore, hub: Hub, presence: SharedPresence, ephemeral: Ephemeral,
-        webhooks: WebhookSender, cleanup: Cleanup, uploads: FolderUploads, limits: Sequence[Limit],
+        webhooks: WebhookSender, cleanup: Cleanup, uploads: Uploads, limits: Sequence[Limit],
     ) -> None:  # fmt: skip
         self._grace = settings.presence_grace
         self._store = store
@@ -83,7 +83,6 @@ class Several:
         """
         store = self._store
         store.lane.grace = self._grace
-        self._uploads.owner = lambda: str(store.lane.process)
         self._cleanup.is_mine = lambda: store.leases.holds(CLEANUP_LEASE)
         store.upkeep.cleans = self._cleanup.is_mine
         self._webhooks.sends_for = lambda webhook_id: store.leases.holds(WEBHOOK_LEASE + webhook_id)
@@ -96,7 +95,7 @@ class Several:
         store.leases.on_taken(self._taken)
         store.feed.listen(self._changed)
         await store.processes.renew()
-        self._uploads.sweep({str(process) for process in store.processes.alive})
+        await self._uploads.sweep()
         await self._presence.start()
         await self._take_leases()
         store.upkeep.on_renewed(self._renewed)

@@ -52,7 +52,7 @@ class Sink(Protocol):
         """
 
     async def finish(self) -> None:
-        """Sync the complete file to the disk, so that it survives a loss of power.
+        """Complete the file on the disk; if it is kept there, so that it survives a loss of power.
 
         Raises:
             Refused: ERR_UNAVAILABLE.
@@ -94,6 +94,9 @@ class Uploads(Protocol):
     async def missing(self, names: list[str]) -> list[str]:
         """Return the names that no file has."""
 
+    async def sweep(self) -> None:
+        """Remove incomplete files that were left by servers that have ended. Other servers may be running."""
+
     def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
         """Yield a part of a file in pieces.
 
@@ -106,4 +109,15 @@ class Uploads(Protocol):
 
         Raises:
             FileNotFoundError: there is no file of that name.
+            Refused: ERR_UNAVAILABLE.
         """
+
+    def link(self, name: str, mime_type: str, disposition: str) -> str | None:
+        """Return a URL at which clients get a file for a while; None if this server has to serve it.
+
+        Args:
+            mime_type, disposition: what the response at the URL says in `content-type` and `content-disposition`.
+        """
+
+    async def close(self) -> None:
+        """Finish what is being stored, for at most a few seconds, and release everything."""

@@ -25,8 +25,15 @@ HEADERS = [
     (b"cache-control", b"private, max-age=31536000, immutable"),
     (b"accept-ranges", b"bytes"),
 ]
+# The URL in `location` is valid for 15 minutes.
+REDIRECT_HEADERS = [(b"referrer-policy", b"no-referrer"), (b"cache-control", b"private, max-age=600")]
 INLINE_PREFIXES = ("audio/", "video/")
-STATUSES = {206: "A range of the file", 304: "Not modified", 416: "Range not satisfiable"}
+STATUSES = {
+    302: "The file is at the URL in `location`",
+    206: "A range of the file",
+    304: "Not modified",
+    416: "Range not satisfiable",
+}
 
 
 class FileRoutes:
@@ -103,14 +110,11 @@ class FileRoutes:
         name, mime_type = row.name, row.mime_type
         if call.query.thumbnail and row.thumbnail:
             name, mime_type = row.thumbnail, "image/jpeg"
-        try:
-            size = await self._uploads.size(name)
-        except FileNotFoundError as e:  # the server crashed between storing the row and the file
-            raise Refused("ERR_FILE_NOT_FOUND") from e
         shown = mime_type in INLINE_TYPES or mime_type.startswith(INLINE_PREFIXES)
         disposition = f"{'inline' if shown else 'attachment'}; filename*=UTF-8''{quote(row.file_name, safe='')}"
+        mime_type = mime_type if shown else "application/octet-stream"
         headers = [
-            (b"content-type", (mime_type if shown else "application/octet-stream").encode()),
+            (b"content-type", mime_type.encode()),
             (b"content-disposition", disposition.encode()),
             (b"etag", f'"{name}"'.encode()),
             *HEADERS,
@@ -118,6 +122,12 @@ class FileRoutes:
         given = headers_of(call.scope)
         if given.get(b"if-none-match") == f'"{name}"'.encode():
             return Streamed(304, headers)
+        if link := self._uploads.link(name, mime_type, disposition):
+            return Streamed(302, [(b"location", link.encode()), (b"content-length", b"0"), *REDIRECT_HEADERS])
+        try:
+            size = await self._uploads.size(name)
+        except FileNotFoundError as e:  # the server crashed between storing the row and the file
+            raise Refused("ERR_FILE_NOT_FOUND") from e
         start, length, status = _range(given.get(b"range"), given.get(b"if-range"), name, size)
         if status == 416:
             return Streamed(416, [*headers, (b"content-range", b"bytes */%d" % size), (b"content-length", b"0")])

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 from tailwire.testing.virtual.network import Network, current_process
 
 T = TypeVar("T")
+REAL_POLL_SECONDS = 0.05
 
 
 class Deadlock(RuntimeError):
@@ -39,6 +40,8 @@ class _Selector(selectors.BaseSelector):
         ready = self._real.select(0)
         if ready or timeout == 0:
             return ready
+        if self.loop is not None and self.loop.outside:
+            return self._real.select(REAL_POLL_SECONDS)
         if timeout is None:
             raise Deadlock("no timer is set and no task can continue")
         if self.loop is not None:
@@ -58,6 +61,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     Attributes:
         network: where `create_server` listens and `create_connection` connects.
         work_takes: returns the virtual seconds until executor work is reported as done.
+        outside: requests to real servers that are in progress. Virtual time stands still until they are answered.
     """
 
     def __init__(self) -> None:
@@ -68,6 +72,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         selector.loop = self
         self.network = Network(self)
         self.work_takes: Callable[[], float] = float
+        self.outside = 0
         self._reached: WeakKeyDictionary[socket.socket, tuple[str, int]] = WeakKeyDictionary()
         self._processes: WeakKeyDictionary[asyncio.Task[Any], str] = WeakKeyDictionary()
         self.set_task_factory(self._make_task)

@@ -222,7 +222,7 @@ class VirtualServer:
         self._authenticated += parts.metrics.authenticated
         a = parts.actions
         await finish(parts.gateway, parts.webhooks, a.background(), a.passwords, parts.store, parts.message_log)
-        parts.actions.uploads.close()
+        await parts.actions.uploads.close()
 
     async def kill(self) -> None:
         """Stop as after SIGKILL: reset connections and drop uncommitted work."""

@@ -1,0 +1,236 @@
+"""Incomplete files: written while they arrive, and removed when the process that wrote them is gone."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+from weakref import finalize
+
+from tailwire.server import private_files
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.uploads import Picture
+from tailwire.server.telemetry.logs import log
+from tailwire.server.uploads.threads import Full, Threads
+from tailwire.server.uploads.thumbnails import make_thumbnail
+
+RETRY_AFTER_SECONDS = 10.0
+HEAD_BYTES = 4096
+"""The start of a file, from which its type is determined."""
+WRITE_THREADS = 2
+MAX_PENDING_WRITES, MAX_PENDING_THUMBNAILS = 200, 16
+
+
+def unavailable() -> Refused:
+    """Return the refusal of a file that cannot be stored now."""
+    return Refused("ERR_UNAVAILABLE", "The file was not stored. Try again later.", retry_after=RETRY_AFTER_SECONDS)
+
+
+@contextmanager
+def unavailable_on_error() -> Iterator[None]:
+    """Refuse with ERR_UNAVAILABLE if the disk fails or too many calls wait.
+
+    A full or read-only disk, or no file descriptors: a failure of the server, not of the request.
+    """
+    try:
+        yield
+    except OSError as e:
+        log.error("a file cannot be stored: %s", e)
+        raise unavailable() from e
+    except Full as e:
+        raise unavailable() from e
+
+
+def _try_lock(descriptor: int) -> bool:
+    # Whether the lock was free. It is released when the descriptor is closed, also by the end of the process.
+    if sys.platform == "win32":
+        return True  # an open file cannot be removed there
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+class PartFolder:
+    """A folder in which several processes write incomplete files.
+
+    While a process writes, it holds a lock on a file `.NAME.lock`, and the names of its files begin with `.NAME-`. The
+    lock ends with the process, so `sweep` removes the files of ended processes, and only those.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder
+        self.writers = Threads("uploads", WRITE_THREADS, MAX_PENDING_WRITES)
+        self.pictures = Threads("pictures", 1, MAX_PENDING_THUMBNAILS, low_priority=True)
+        self._number = self._open = 0
+        self._name = ""
+        self._unlock: Callable[[], object] | None = None
+
+    def open(self) -> str:
+        """Return the beginning of the names of a new file, to be given back with `done`. Creates the folder.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE.
+        """
+        with unavailable_on_error():
+            private_files.make_folder(self.path)
+            if self._unlock is None:
+                self._lock()
+        self._open += 1
+        self._number += 1
+        return f".{self._name}-{self._number}"
+
+    def done(self) -> None:
+        """Give up the lock if no file of this process is open any more."""
+        self._open -= 1
+        if not self._open and self._unlock is not None:
+            unlock, self._unlock = self._unlock, None
+            unlock()
+
+    def _lock(self) -> None:
+        while self._unlock is None:
+            name = secrets.token_hex(8)
+            path = self.path / f".{name}.lock"
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, private_files.FILE)
+            # Another process that sweeps may have taken the file before it was locked.
+            if _try_lock(descriptor) and (sys.platform == "win32" or os.fstat(descriptor).st_nlink):
+                self._name = name
+                self._unlock = finalize(self, _release, descriptor, path)
+            else:
+                os.close(descriptor)
+
+    def sweep(self) -> None:
+        """Remove the incomplete files of processes that have ended."""
+        if not self.path.exists():
+            return
+        used = set()
+        for path in self.path.glob(".*.lock"):
+            if not _remove_lock(path):
+                used.add(path.name.removesuffix(".lock"))
+        for path in self.path.glob(".*.part"):
+            if path.name.partition("-")[0] not in used:
+                with suppress(PermissionError):  # Windows: the file is open
+                    path.unlink(missing_ok=True)
+        if private_files.is_loose(self.path):
+            private_files.tighten([self.path, *self.path.iterdir()])
+
+    def close(self) -> None:
+        """Stop the threads."""
+        self.writers.close()
+        self.pictures.close()
+
+
+def _remove_lock(path: Path) -> bool:
+    # Remove the lock file of a process that has ended. Return whether it had.
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return True  # another process has just removed it
+    except OSError:
+        return False
+    try:
+        if not _try_lock(descriptor):
+            return False
+        path.unlink(missing_ok=True)
+    except PermissionError:
+        return False  # Windows: a process has it open
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _release(descriptor: int, path: Path) -> None:
+    if sys.platform != "win32":
+        path.unlink(missing_ok=True)
+    os.close(descriptor)
+    if sys.platform == "win32":
+        path.unlink(missing_ok=True)
+
+
+class PartFile:
+    """A file that is being written."""
+
+    def __init__(self, folder: PartFolder) -> None:
+        self._folder = folder
+        self._kept = self._dropped = False
+        self._file: BinaryIO | None = None
+        name = folder.open()
+        self._path = folder.path / f"{name}.part"
+        self._small = folder.path / f"{name}-small.part"
+        try:
+            with unavailable_on_error():
+                self._file = private_files.open_new(self._path)
+        except BaseException:
+            self.drop()
+            raise
+        self.head = b""
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        """Write the next bytes. They go to the page cache, which is too fast to need a thread."""
+        if self._file is None:
+            raise ValueError("the file is finished")
+        if len(self.head) < HEAD_BYTES:
+            self.head += data[: HEAD_BYTES - len(self.head)]
+        with unavailable_on_error():
+            self._file.write(data)
+        self.size += len(data)
+
+    async def finish(self, *, durably: bool = True) -> None:
+        """Complete the file.
+
+        Args:
+            durably: whether it must survive a loss of power.
+        """
+        file, self._file = self._file, None
+        if file is None:
+            raise ValueError("the file is finished")
+
+        def store() -> None:
+            with file:
+                file.flush()
+                if durably:
+                    os.fsync(file.fileno())
+
+        await self._in_thread(store, file.close)
+
+    async def picture(self) -> Picture | None:
+        """Return the size of a picture after making a thumbnail; without a thumbnail if too many are pending."""
+        try:
+            return await self._folder.pictures.run(partial(make_thumbnail, self._path, self._small))
+        except Full:
+            with suppress(Full):
+                return await self._folder.writers.run(partial(make_thumbnail, self._path, None))
+        return None
+
+    async def _in_thread(self, work: Callable[[], None], otherwise: Callable[[], None] | None = None) -> None:
+        try:
+            with unavailable_on_error():
+                await self._folder.writers.run(work)
+        except Refused:
+            if otherwise is not None:
+                with suppress(OSError):  # the file is discarded anyway
+                    otherwise()
+            self.drop()
+            raise
+
+    def drop(self) -> None:
+        """Discard the file, unless it was kept."""
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):  # the file is discarded anyway
+                file.close()
+        if not self._kept:
+            self._path.unlink(missing_ok=True)
+            self._small.unlink(missing_ok=True)
+        if not self._dropped:
+            self._dropped = True
+            self._folder.done()

@@ -1,0 +1,220 @@
+"""Stores files in a bucket. They arrive in a folder first, and are sent to the bucket when they are complete."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.uploads import StoredFile
+from tailwire.server.telemetry.logs import log
+from tailwire.server.uploads.folder import FILE_NAME, free_bytes
+from tailwire.server.uploads.part_files import RETRY_AFTER_SECONDS, PartFile, PartFolder, unavailable
+from tailwire.server.uploads.s3_bucket import Bucket, BucketError
+from tailwire.server.uploads.s3_leftovers import remove_leftovers
+from tailwire.server.uploads.s3_settings import BucketAddress, Credentials
+from tailwire.server.uploads.s3_signing import signed_url
+from tailwire.server.uploads.threads import Threads
+
+SENT_AT_ONCE = 4
+"""Files that are sent to the bucket at the same time, so that a slow service costs no more than their parts' memory."""
+MAX_WAITING = 1000
+LINK_SECONDS = 900
+CLOSE_SECONDS = 5.0
+DAY_SECONDS = 86_400
+UNKNOWN_TYPE = "application/octet-stream"
+
+
+class _Upload(PartFile):
+    """A file that will be kept in the bucket.
+
+    Nothing of it is in the bucket before `keep`, so a client that is slow or leaves costs the service nothing.
+    """
+
+    def __init__(self, uploads: S3Uploads, folder: PartFolder) -> None:
+        super().__init__(folder)
+        self._uploads = uploads
+        self._sending = self._abandoned = False
+
+    async def finish(self, *, durably: bool = False) -> None:
+        """Complete the file. The local copy need not survive a loss of power."""
+        await super().finish(durably=durably)
+
+    async def keep(self, name: str, thumbnail: str | None = None) -> None:
+        """Send the file to the bucket."""
+        self._sending = True
+        sending = self._uploads.start(self._send(name, thumbnail))
+        try:
+            await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            # A request that is cancelled leaves its parts in the bucket. It is completed, and its object removed.
+            self._abandoned = True
+            raise
+
+    async def _send(self, name: str, thumbnail: str | None) -> None:
+        try:
+            await self._uploads.send(self._path, self.size, name, self._small if thumbnail else None, thumbnail or "")
+        finally:
+            self._sending = False
+            self.drop()
+        if self._abandoned:
+            await self._uploads.remove([name, *([thumbnail] if thumbnail else [])])
+
+    def drop(self) -> None:
+        """Discard the local copy, once it is not being sent any more."""
+        if not self._sending:
+            super().drop()
+
+
+class S3Uploads:
+    """Stores files in a bucket.
+
+    Args:
+        folder: for files that are arriving; of this server alone or shared with others.
+        seconds: returns the time since 1970.
+        redirect: whether clients get files from the bucket itself.
+    """
+
+    def __init__(self, folder: Path, bucket: Bucket, seconds: Callable[[], int], *, redirect: bool) -> None:
+        self._folder = folder
+        self._parts = PartFolder(folder)
+        self._bucket = bucket
+        self._seconds = seconds
+        self._redirect = redirect
+        self._slots = asyncio.Semaphore(SENT_AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sweeper = Threads("sweep", 1)
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def sweep(self) -> None:
+        """Remove what ended servers have left on the disk now, and in the bucket in the background, then once a day."""
+        self._parts.sweep()
+        self._sweep_bucket()
+
+    def _sweep_bucket(self) -> None:
+        if self._bucket.address.credentials is not None:
+            self._timer = asyncio.get_running_loop().call_later(DAY_SECONDS, self._sweep_bucket)
+            self.start(self._remove_leftovers(self._bucket.address, self._bucket.address.credentials))
+
+    async def _remove_leftovers(self, address: BucketAddress, credentials: Credentials) -> None:
+        now = self._seconds()
+        try:
+            count = await self._sweeper.run(partial(remove_leftovers, address, credentials, now, DAY_SECONDS))
+        except (OSError, ValueError) as e:
+            log.warning("unfinished uploads in the bucket were not looked for, which is tried again in a day: %s", e)
+        else:
+            if count:
+                log.info("parts of %d unfinished uploads were removed from the bucket", count)
+
+    def begin(self) -> _Upload:
+        """Start a new file."""
+        return _Upload(self, self._parts)
+
+    def free(self) -> int:
+        """Return the free bytes on the disk on which files arrive."""
+        return free_bytes(self._folder)
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start work that ends by itself, even if the request that needs it is cancelled."""
+        task = asyncio.get_running_loop().create_task(work, name="tailwire upload to the bucket")
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and isinstance(task.exception(), BucketError):
+            log.warning("an abandoned upload remains in the bucket: %s", task.exception())
+
+    async def send(self, path: Path, size: int, name: str, small: Path | None, thumbnail: str) -> None:
+        """Store a file and its thumbnail in the bucket.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE.
+        """
+        if len(self._tasks) > MAX_WAITING:
+            raise unavailable()
+        try:
+            async with self._slots:
+                if small is not None:
+                    await self._bucket.put(thumbnail, small, 0, "image/jpeg")
+                await self._bucket.put(name, path, size, UNKNOWN_TYPE)
+        except OSError as e:
+            raise _refused("stored", e) from e
+
+    async def remove(self, names: list[str]) -> None:
+        """Delete files.
+
+        Raises:
+            BucketError.
+        """
+        await self._bucket.remove([Path(name).name for name in names])
+
+    async def stored(self) -> AsyncIterator[list[StoredFile]]:
+        """Yield all files and thumbnails, some at a time, in any order. Other objects are left out.
+
+        Raises:
+            BucketError.
+        """
+        async for chunk in self._bucket.listed():
+            yield [StoredFile(*one) for one in chunk if FILE_NAME.fullmatch(one[0])]
+
+    async def missing(self, names: list[str]) -> list[str]:
+        """Return the names that no file has.
+
+        Raises:
+            BucketError.
+        """
+        found = []
+        for name in names:
+            try:
+                await self._bucket.size(Path(name).name)
+            except FileNotFoundError:
+                found.append(name)
+        return found
+
+    async def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
+        """Yield a range of a file in chunks."""
+        async for piece in self._bucket.read(Path(name).name, start, length):
+            yield piece
+
+    async def size(self, name: str) -> int:
+        """Return the size of a file in bytes."""
+        try:
+            return await self._bucket.size(Path(name).name)
+        except BucketError as e:
+            raise _refused("read", e) from e
+
+    def link(self, name: str, mime_type: str, disposition: str) -> str | None:
+        """Return a signed URL of the bucket, if clients are redirected."""
+        address = self._bucket.address
+        if not self._redirect or address.credentials is None:
+            return None
+        query = {
+            "response-content-type": mime_type,
+            "response-content-disposition": disposition,
+            "response-cache-control": "private, max-age=31536000, immutable",
+        }
+        key = address.key(Path(name).name)
+        return signed_url(address, address.credentials, key, query, self._seconds(), LINK_SECONDS)
+
+    async def close(self) -> None:
+        """Let files that are being sent arrive, for a few seconds. Stop the threads."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
+        for task in self._tasks:
+            task.cancel()
+        self._sweeper.close()
+        self._parts.close()
+
+
+def _refused(what: str, e: OSError) -> Refused:
+    log.error("a file cannot be %s: %s", what, e)
+    if what == "stored":
+        return unavailable()
+    return Refused("ERR_UNAVAILABLE", "The file cannot be read now. Try again later.", retry_after=RETRY_AFTER_SECONDS)

@@ -1,0 +1,265 @@
+"""A bucket: each request with a deadline, and each failure as one of a few reasons that say what to do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+from tailwire.server.uploads.s3_settings import BucketAddress
+
+if TYPE_CHECKING:
+    from obstore.store import S3Store
+
+T = TypeVar("T")
+PART_BYTES = 5 * 1024 * 1024
+PARTS_AT_ONCE = 2
+CHUNK_BYTES = 256 * 1024
+CONNECT_SECONDS, READ_SECONDS, RETRY_SECONDS = 3, 30, 10
+MAX_RETRIES = 2
+REQUEST_SECONDS = 15.0
+PUT_SECONDS = 30.0
+LEAST_PUT_RATE = 500_000
+"""Bytes per second; a slower upload to the bucket fails."""
+STREAM_SECONDS = 24 * 3600
+"""How long one download may take: as long as its client does, whose slowness the server limits itself."""
+
+
+class BucketError(OSError):
+    """A request to the bucket failed. The message says why, and what to do. It contains no name of a file.
+
+    Attributes:
+        temporary: whether it may work later without a change of the configuration.
+    """
+
+    def __init__(self, message: str, *, temporary: bool) -> None:
+        super().__init__(message)
+        self.temporary = temporary
+
+
+class Bucket:
+    """The objects of a bucket below its prefix."""
+
+    def __init__(self, address: BucketAddress) -> None:
+        self.address = address
+        self._store = _open(address)
+
+    async def put(self, name: str, file: Path, size: int, mime_type: str) -> None:
+        """Store a file as an object. It appears when it is complete; a large one is sent in parts.
+
+        Must not be cancelled: the parts would remain.
+
+        Args:
+            size: bytes, for which it is given time.
+
+        Raises:
+            BucketError.
+        """
+        import obstore
+
+        attributes = {"Content-Type": mime_type}
+        sent = obstore.put_async(
+            self._store, name, file, attributes=attributes, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
+        )
+        try:
+            await self._answer(sent, PUT_SECONDS + size / LEAST_PUT_RATE)
+        except FileNotFoundError as e:
+            raise self._missing() from e
+
+    async def size(self, name: str) -> int:
+        """Return the size of an object in bytes.
+
+        Raises:
+            FileNotFoundError, BucketError.
+        """
+        import obstore
+
+        return int((await self._answer(obstore.head_async(self._store, name)))["size"])
+
+    async def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
+        """Yield a part of an object in pieces.
+
+        Raises:
+            FileNotFoundError, BucketError.
+        """
+        import obstore
+
+        if not length:
+            return
+        found = await self._answer(obstore.get_async(self._store, name, options={"range": (start, start + length)}))
+        pieces = found.stream(min_chunk_size=CHUNK_BYTES)
+        while True:
+            try:
+                piece = await self._answer(pieces.__anext__(), READ_SECONDS * (MAX_RETRIES + 1))
+            except StopAsyncIteration:
+                return
+            yield bytes(piece)
+
+    async def remove(self, names: Sequence[str]) -> None:
+        """Delete objects, ignoring missing ones.
+
+        Raises:
+            BucketError.
+        """
+        import obstore
+
+        try:
+            await self._answer(obstore.delete_async(self._store, list(names)))
+        except FileNotFoundError as e:
+            raise self._missing() from e
+
+    async def copy_new(self, source: str, target: str) -> bool:
+        """Copy an object. Return False, and change nothing, if the target exists.
+
+        Raises:
+            FileNotFoundError: there is no object `source`.
+            BucketError.
+        """
+        import obstore
+        from obstore.exceptions import AlreadyExistsError
+
+        try:
+            await self._answer(obstore.copy_async(self._store, source, target, overwrite=False), PUT_SECONDS)
+        except AlreadyExistsError:
+            return False
+        return True
+
+    async def names(self, folder: str, before: datetime, limit: int) -> list[str]:
+        """Return the names of objects in a folder that were stored before a time, at most about `limit`.
+
+        Raises:
+            BucketError.
+        """
+        import obstore
+
+        found: list[str] = []
+        listed = obstore.list(self._store, folder, chunk_size=1000)
+        while len(found) < limit:
+            try:
+                chunk = await self._answer(listed.__anext__())
+            except StopAsyncIteration:
+                break
+            found += [one["path"] for one in chunk if one["last_modified"] < before]
+        return found
+
+    async def listed(self) -> AsyncIterator[list[tuple[str, int, float]]]:
+        """Yield the names, sizes and times of all objects, some at a time, in any order.
+
+        Raises:
+            BucketError.
+        """
+        import obstore
+
+        listed = obstore.list(self._store, chunk_size=1000)
+        while True:
+            try:
+                chunk = await self._answer(listed.__anext__())
+            except StopAsyncIteration:
+                return
+            yield [(one["path"], one["size"], one["last_modified"].timestamp()) for one in chunk]
+
+    async def check(self) -> None:
+        """Check that the bucket exists and answers.
+
+        Raises:
+            BucketError.
+        """
+        import obstore
+
+        listed = obstore.list(self._store, chunk_size=1)
+        try:
+            await self._answer(listed.__anext__())
+        except StopAsyncIteration:
+            pass
+        except FileNotFoundError as e:
+            raise self._missing() from e
+
+    def _missing(self) -> BucketError:
+        message = f"the bucket {self.address.bucket} does not exist: create it, or correct the setting uploads"
+        return BucketError(message, temporary=False)
+
+    def _denied(self) -> BucketError:
+        what = f"the bucket {self.address.bucket} refused the request"
+        advice = "check s3_access_key and s3_secret_key, their permissions, and s3_region"
+        return BucketError(f"{what}: {advice}", temporary=False)
+
+    async def _answer(self, request: Awaitable[T], seconds: float = REQUEST_SECONDS) -> T:
+        # The answer of a request of obstore; its errors as ours.
+        from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
+
+        where = self.address
+        try:
+            async with asyncio.timeout(seconds):
+                return await request
+        except AlreadyExistsError:
+            raise
+        except (PermissionDeniedError, UnauthenticatedError) as e:
+            raise self._denied() from e
+        except TimeoutError as e:
+            message = f"the service at {where.endpoint} did not answer within {seconds:.0f} s"
+            raise BucketError(message, temporary=True) from e
+        except FileNotFoundError as e:
+            if "NoSuchBucket" in str(e):
+                raise self._missing() from e
+            raise
+        except (BaseError, ValueError, OSError) as e:
+            raise self._failed(e) from e
+
+    def _failed(self, e: Exception) -> BucketError:
+        # The texts of obstore contain the names of files, which grant access to them, so only known words are used.
+        text = str(e)
+        if "NoSuchBucket" in text:
+            return self._missing()
+        if "status code: 403" in text or "status code: 401" in text:
+            return self._denied()
+        if "HTTP error" in text or "error sending request" in text:
+            message = f"the service at {self.address.endpoint} cannot be reached: check s3_endpoint and the network"
+            return BucketError(message, temporary=True)
+        for status in ("500", "502", "503", "504", "429"):
+            if f"status code: {status}" in text:
+                return BucketError(f"the service at {self.address.endpoint} answered {status}", temporary=True)
+        if "credential" in text.lower():
+            message = "no credentials for the bucket were found: set s3_access_key and s3_secret_key"
+            return BucketError(message, temporary=False)
+        return BucketError(f"a request to the bucket {self.address.bucket} failed ({type(e).__name__})", temporary=True)
+
+
+def _open(address: BucketAddress) -> S3Store:
+    try:
+        from obstore.store import S3Store
+    except ModuleNotFoundError as e:
+        raise OSError(f"uploads: {e.name} is missing; install it with pip install 'tailwire[s3]'") from e
+    known = address.credentials
+
+    def credentials() -> dict[str, str | None]:
+        # Given as a function, so that variables of AWS do not add to what the settings name.
+        assert known is not None
+        return {
+            "access_key_id": known.access_key,
+            "secret_access_key": known.secret_key,
+            "token": known.session_token or None,
+            "expires_at": None,
+        }
+
+    return S3Store(
+        address.bucket,
+        prefix=address.prefix or None,
+        config={
+            "endpoint": address.endpoint,
+            "aws_endpoint_url_s3": address.endpoint,  # precedes the other, and would be read from the environment
+            "region": address.region,
+            "virtual_hosted_style_request": False,
+            "copy_if_not_exists": "multipart",
+        },
+        client_options={
+            "allow_http": urlsplit(address.endpoint).scheme == "http",
+            "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
+            "read_timeout": timedelta(seconds=READ_SECONDS),
+            "timeout": timedelta(seconds=STREAM_SECONDS),
+        },
+        retry_config={"max_retries": MAX_RETRIES, "retry_timeout": timedelta(seconds=RETRY_SECONDS)},
+        credential_provider=None if known is None else credentials,
+    )

@@ -1,0 +1,71 @@
+"""Incomplete files of several processes in one folder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tailwire.server.uploads.part_files import PartFile, PartFolder
+
+WRITER = """
+import sys
+from pathlib import Path
+from tailwire.server.uploads.part_files import PartFile, PartFolder
+file = PartFile(PartFolder(Path(sys.argv[1])))
+file.write(b"incomplete")
+file._file.flush()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = PartFolder(tmp_path / "uploads")
+    yield made
+    made.close()
+
+
+def parts(folder) -> list[str]:
+    return sorted(path.suffix for path in folder.path.iterdir())
+
+
+def test_a_sweep_removes_files_of_killed_processes_and_none_of_running_ones(folder):
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(folder.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert writer.stdout is not None
+    assert writer.stdin is not None
+    try:
+        assert writer.stdout.readline() == b"ready\n"
+        folder.sweep()
+        assert parts(folder) == [".lock", ".part"]
+    finally:
+        writer.kill()
+        writer.wait()
+        writer.stdin.close()
+        writer.stdout.close()
+    folder.sweep()
+    assert parts(folder) == []
+
+
+def test_a_sweep_keeps_the_files_of_its_own_process(folder):
+    file = PartFile(folder)
+    folder.sweep()
+    assert parts(folder) == [".lock", ".part"]
+    file.drop()
+    file.drop()
+    assert parts(folder) == []
+    again = PartFile(folder)
+    assert parts(folder) == [".lock", ".part"]
+    again.drop()
+
+
+def test_files_of_older_versions_and_complete_files_are_told_apart(folder):
+    folder.path.mkdir()
+    (folder.path / ".12345-1.part").write_bytes(b"of a version without locks")
+    (folder.path / "abc.txt").write_bytes(b"complete")
+    folder.sweep()
+    assert [path.name for path in folder.path.iterdir()] == ["abc.txt"]

@@ -1,0 +1,234 @@
+"""A bucket whose service is away, slow, cut off, or configured wrongly. Each request is made to a real service."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+from servers.s3 import S3Server, free_port
+from tailwire.server.config import Settings
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.uploads import s3_bucket
+from tailwire.server.uploads.s3 import S3Uploads
+from tailwire.server.uploads.s3_bucket import PART_BYTES, Bucket, BucketError
+from tailwire.server.uploads.s3_leftovers import remove_leftovers
+from tailwire.server.uploads.s3_settings import bucket_address
+
+DAY = 86_400
+
+
+def bucket_of(place, **more) -> Bucket:
+    return Bucket(bucket_address(Settings(**place.settings(**more)), {}))
+
+
+@pytest.fixture
+def place(s3):
+    """An empty bucket of the service that runs for the whole session."""
+    return s3.bucket()
+
+
+@pytest.fixture
+def own():
+    """A service that the test may stop."""
+    server = S3Server()
+    server.start()
+    yield server
+    server.kill()
+
+
+class Uploading:
+    """The storage of a server, and a file that was written to it."""
+
+    def __init__(self, folder, bucket, content):
+        self.uploads = S3Uploads(folder / "arriving", bucket, lambda: int(time.time()), redirect=False)
+        self.folder = folder / "arriving"
+        self.sink = self.uploads.begin()
+        self.sink.write(content)
+
+    async def keep(self, name="file.bin"):
+        await self.sink.finish()
+        try:
+            await self.sink.keep(name)
+        finally:
+            self.sink.drop()
+
+    async def refused(self):
+        with pytest.raises(Refused, match="ERR_UNAVAILABLE") as refused:
+            await self.keep()
+        assert refused.value.retry_after
+        assert list(self.folder.iterdir()) == []
+        await self.uploads.close()
+
+
+async def read(bucket, name, start, length) -> bytes:
+    return b"".join([piece async for piece in bucket.read(name, start, length)])
+
+
+async def test_a_large_file_is_sent_in_parts_and_read_in_ranges(place, tmp_path):
+    content = os.urandom(2 * PART_BYTES + 1234)
+    uploading = Uploading(tmp_path, bucket_of(place), content)
+    await uploading.keep()
+    bucket = bucket_of(place)
+    assert await bucket.size("file.bin") == len(content)
+    assert await read(bucket, "file.bin", 0, len(content)) == content
+    assert await read(bucket, "file.bin", PART_BYTES - 5, 10) == content[PART_BYTES - 5 : PART_BYTES + 5]
+    assert await read(bucket, "file.bin", 5, 0) == b""
+    assert (place.names(), place.unfinished()) == ({"chat/files/file.bin"}, [])
+    assert list(uploading.folder.iterdir()) == []
+    await bucket.remove(["file.bin", "never.stored"])
+    assert place.names() == set()
+    with pytest.raises(FileNotFoundError):
+        await bucket.size("file.bin")
+    with pytest.raises(FileNotFoundError):
+        await read(bucket, "file.bin", 0, 5)
+    await uploading.uploads.close()
+
+
+async def test_prefix_separates_servers_in_one_bucket(place, tmp_path):
+    first, second = bucket_of(place, prefix="first"), bucket_of(place, prefix="second")
+    path = tmp_path / "x"
+    path.write_bytes(b"one")
+    await first.put("x", path, 3, "text/plain")
+    with pytest.raises(FileNotFoundError):
+        await second.size("x")
+    assert await first.copy_new("x", "y")
+    assert not await first.copy_new("x", "y")
+    with pytest.raises(FileNotFoundError):
+        await first.copy_new("none", "z")
+    assert place.names() == {"first/x", "first/y"}
+
+
+async def test_service_that_is_away_refuses_files_until_it_is_back(own, tmp_path):
+    place = own.bucket()
+    bucket = bucket_of(place)
+    own.kill()
+    with pytest.raises(BucketError, match=f"127.0.0.1:{own.port} cannot be reached: check s3_endpoint") as e:
+        await bucket.check()
+    assert e.value.temporary
+    for content in (b"small", os.urandom(2 * PART_BYTES)):
+        await Uploading(tmp_path, bucket, content).refused()
+    own.start()
+    own.client().create_bucket(Bucket=place.name)
+    await bucket.check()
+    uploading = Uploading(tmp_path, bucket, b"small")
+    await uploading.keep()
+    await uploading.uploads.close()
+    assert place.names() == {"chat/files/file.bin"}
+
+
+async def test_service_that_does_not_answer_is_given_up_on(own, tmp_path, monkeypatch):
+    for name in ("REQUEST_SECONDS", "PUT_SECONDS"):
+        monkeypatch.setattr(s3_bucket, name, 0.5)
+    monkeypatch.setattr(s3_bucket.Bucket._answer, "__defaults__", (0.5,))
+    bucket = bucket_of(own.bucket())
+    own.pause()
+    try:
+        with pytest.raises(BucketError, match="did not answer within") as e:
+            await bucket.size("file.bin")
+        assert e.value.temporary
+        await Uploading(tmp_path, bucket, b"small").refused()
+    finally:
+        own.go_on()
+
+
+async def test_missing_bucket_is_named(s3, tmp_path):
+    place = s3.bucket()
+    s3.client().delete_bucket(Bucket=place.name)
+    bucket = bucket_of(place)
+    with pytest.raises(BucketError, match=f"the bucket {place.name} does not exist: create it") as e:
+        await bucket.check()
+    assert not e.value.temporary
+    for content in (b"small", os.urandom(2 * PART_BYTES)):
+        await Uploading(tmp_path, bucket, content).refused()
+
+
+async def test_wrong_access_key_is_named_and_not_shown(tmp_path, caplog):
+    server = S3Server(auth=True)
+    try:
+        server.start()
+        place = server.bucket()  # the one request that needs no known key
+        bucket = bucket_of(place)
+        with pytest.raises(BucketError, match="check s3_access_key and s3_secret_key") as e:
+            await bucket.check()
+        assert not e.value.temporary
+        await Uploading(tmp_path, bucket, b"small").refused()
+        assert "a file cannot be stored" in caplog.text
+        assert "file.bin" not in caplog.text  # the name grants access
+        for secret in ("an-access-key", "a-secret-key"):
+            assert secret not in caplog.text
+    finally:
+        server.kill()
+
+
+@contextlib.asynccontextmanager
+async def cutting_proxy(port: int, most: int):
+    """A proxy that cuts each connection after `most` bytes from the client. Yields its port."""
+    tasks = set()
+
+    async def copy(reader, writer, left):
+        while data := await reader.read(65536):
+            left -= len(data)
+            if left < 0:
+                break
+            writer.write(data)
+            await writer.drain()
+
+    async def serve(reader, writer):
+        tasks.add(asyncio.current_task())
+        there, out = await asyncio.open_connection("127.0.0.1", port)
+        ways = [asyncio.create_task(copy(reader, out, most)), asyncio.create_task(copy(there, writer, 1 << 60))]
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        for way in ways:
+            way.cancel()
+        for one in (writer, out):
+            one.transport.abort()
+        await asyncio.gather(*ways, return_exceptions=True)
+
+    proxy = await asyncio.start_server(serve, "127.0.0.1", free_port())
+    try:
+        yield proxy.sockets[0].getsockname()[1]
+    finally:
+        proxy.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_line_that_is_cut_in_a_part_leaves_nothing_in_the_bucket(place, tmp_path):
+    port = urlsplit(place.settings()["s3_endpoint"]).port
+    async with cutting_proxy(port, PART_BYTES - 100_000) as cut:
+        bucket = bucket_of(place, s3_endpoint=f"http://127.0.0.1:{cut}")
+        await bucket.check()
+        await Uploading(tmp_path, bucket, os.urandom(3 * PART_BYTES)).refused()
+    assert (place.names(), place.unfinished()) == (set(), [])
+
+
+async def test_file_whose_client_left_while_it_was_sent_is_removed_from_the_bucket(place, tmp_path):
+    uploading = Uploading(tmp_path, bucket_of(place), os.urandom(3 * PART_BYTES))
+    await uploading.sink.finish()
+    keeping = asyncio.create_task(uploading.sink.keep("file.bin"))
+    while not place.unfinished():
+        await asyncio.sleep(0)
+    keeping.cancel()
+    uploading.sink.drop()
+    with pytest.raises(asyncio.CancelledError):
+        await keeping
+    await uploading.uploads.close()
+    assert (place.names(), place.unfinished()) == (set(), [])
+    assert list(uploading.folder.iterdir()) == []
+
+
+async def test_parts_of_killed_servers_are_removed_after_a_day(s3, place):
+    client = s3.client()
+    for key in ("chat/files/left.bin", "other/left.bin"):
+        made = client.create_multipart_upload(Bucket=place.name, Key=key)
+        client.upload_part(Bucket=place.name, Key=key, UploadId=made["UploadId"], PartNumber=1, Body=b"x" * 1000)
+    address, now = bucket_of(place).address, int(time.time())
+    ages = 100 * 365 * DAY, DAY  # the service reports the beginning of each upload as some time in 2010
+    assert remove_leftovers(address, address.credentials, now, ages[0]) == 0
+    assert len(place.unfinished()) == 2
+    assert remove_leftovers(address, address.credentials, now, ages[1]) == 1
+    assert place.unfinished() == ["other/left.bin"]
