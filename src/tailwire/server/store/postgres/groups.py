@@ -18,7 +18,7 @@ from tailwire.server.store.postgres.work import Work, as_row, insert, update, us
 from tailwire.server.store.sql.groups import CHANGEABLE, NAMES, GroupRows
 
 _OWNER = """INSERT INTO members (guid, uid, scope, joined_at, joined_after_id)
-VALUES (:guid, :owner, 'admin', :at::bigint, :last_id::bigint - 1)"""
+SELECT :guid, :owner, 'admin', :at::bigint, coalesce(max(id), 0) - 1 FROM messages"""
 
 
 class Groups(GroupRows):
