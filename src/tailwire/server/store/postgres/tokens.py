@@ -77,7 +77,7 @@ class Tokens(TokenRows):
                 )
             unit.do(_ADD, uid=token.uid, row=as_row(dataclasses.asdict(token)))
             end_tokens(unit, _TRIMMED, uid=token.uid, most=limit)
-            if count >= limit:
+            if count >= limit or token.expires_at is not None:
                 unit.tell("tokens", token.uid)
             answer = await self._work.carry_out(unit)
             if answer.ended == NO_USER:
