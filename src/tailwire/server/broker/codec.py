@@ -109,7 +109,7 @@ def decode(data: bytes) -> Record | tuple[str, Publication]:
         raise UnknownNews(f"version {data[:1].hex()}")
     try:
         read = _decode(memoryview(data)[1:])
-    except (msgspec.DecodeError, RecursionError) as e:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise UnknownNews(str(e)) from e
     if isinstance(read, _Record):
         return Record(read.first, read.last, read.changes)

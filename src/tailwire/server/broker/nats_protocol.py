@@ -108,7 +108,7 @@ class Parser:
         if kind == b"INFO":
             try:
                 return Info(msgspec.json.decode(rest, type=dict[str, Any]))
-            except (msgspec.DecodeError, RecursionError) as e:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
                 raise ProtocolError("INFO is not JSON") from e
         if kind == b"-ERR":
             return Trouble(rest.decode(errors="replace").strip("'"))

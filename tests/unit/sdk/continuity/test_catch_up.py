@@ -246,24 +246,23 @@ def _changes_come_before_messages(patch):
     )
 
 
-def _changes_of_a_page_are_not_settled(patch):
-    patch.setattr(catch_up, "settle", lambda m, listed: None)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "plant",
-    [
-        _changes_come_before_messages,
-        _changes_of_a_page_are_not_settled,
-    ],
-    ids=lambda plant: plant.__name__.strip("_"),
-)
-def test_planted_faults_in_the_handling_of_changes_are_found(plant, monkeypatch):
-    plant(monkeypatch)
+def test_changes_that_come_before_their_messages_are_found(monkeypatch):
+    """A planted fault, so that it is known that the state machine notices the order."""
+    _changes_come_before_messages(monkeypatch)
     many = settings(max_examples=200, stateful_step_count=40, deadline=None, derandomize=True, phases=(Phase.generate,))
     with pytest.raises(AssertionError):
         run_state_machine_as_test(Server, settings=many)
+
+
+def test_page_settles_the_changes_up_to_the_number_that_it_names():
+    m = CatchUp(position=Position(5, changes=3, heard=(5, 9)))
+    catch_up.connected(m, "")
+    handed = catch_up.page(
+        m, [(6, Message(6))], whole=False, listed=changes.Listed(7, [(5, 6, "known"), (6, 6, "new")])
+    )
+    assert next(c for c in handed if isinstance(c, catch_up.HandOver)).messages == (6, changes.Change(6, "new"))
+    assert (m.position.last_id, m.position.changes, m.position.heard) == (6, 7, (9,))
 
 
 def test_numbers_that_arrive_out_of_order_are_settled_later():

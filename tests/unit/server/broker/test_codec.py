@@ -64,8 +64,9 @@ def test_anything_else_is_refused(data: bytes):
         VERSION + msgspec.msgpack.encode(["new kind", "s", 1]),
         VERSION + msgspec.msgpack.encode(["frame", "s"]),
         encode_record(Record(1, 2))[:-1],
+        VERSION + b"\x92\xa5frame\xa1\x91",
     ],
-    ids=["nothing", "another version", "an unknown kind", "too few fields", "cut off"],
+    ids=["nothing", "another version", "an unknown kind", "too few fields", "cut off", "not UTF-8"],
 )
 def test_news_of_another_version_are_told_apart(data: bytes):
     with pytest.raises(UnknownNews):

@@ -63,7 +63,7 @@ def test_any_bytes_are_events_or_refused(data: bytes):
 @pytest.mark.parametrize(
     "data",
     [b"HTTP/1.1 400\r\n", b"MSG a 1 x\r\n", b"MSG a 1 99999999\r\n", b"MSG a 1 -1\r\n", b"MSG 5\r\n", b"MSG a 1 1\r\nabc",
-     b"INFO {\r\n", b"INFO " + b"[" * 5000 + b"\r\n", b"x" * (MAX_LINE_BYTES + 1)],
+     b"INFO {\r\n", b'INFO {"\xc6":1}\r\n', b"INFO " + b"[" * 5000 + b"\r\n", b"x" * (MAX_LINE_BYTES + 1)],
 )  # fmt: skip
 def test_bytes_that_are_not_of_the_protocol_are_refused(data: bytes):
     with pytest.raises(ProtocolError):
