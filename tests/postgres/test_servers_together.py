@@ -233,8 +233,8 @@ async def test_the_table_of_presence_is_filled_again_after_it_was_emptied(postgr
                 return [row[0] for row in rows] == ["alice", "bob"]
 
             await until(stored)
-            assert one.parts.several._presence.is_elsewhere("bob")
-            assert other.parts.several._presence.is_elsewhere("alice")
+            await until(lambda: one.parts.several._presence.is_elsewhere("bob"))
+            await until(lambda: other.parts.several._presence.is_elsewhere("alice"))
             assert [what for _, what, _ in alice.ears.heard[heard:]] == []
 
 

@@ -220,9 +220,9 @@ def _a_token_outlives_its_logout_on_other_sockets(patch):
 def _members_of_a_deleted_group_go_on_listening(patch):
     honest = delivery.Delivery.membership
 
-    def membership(self, uid, guid, *, joined):
+    def membership(self, uid, guid, *, joined, **more):
         if joined:
-            honest(self, uid, guid, joined=True)
+            honest(self, uid, guid, joined=True, **more)
 
     patch.setattr(delivery.Delivery, "membership", membership)
 

@@ -206,7 +206,7 @@ class PostgresServer:
         """Drop a database with the connections to it, and restore a dump under its name."""
         self.drop_database(url)
         self.sql(f"CREATE DATABASE {name_of(url)}")
-        self.run("pg_restore", "-e", "-d", url, str(file))
+        self.run("pg_restore", "--single-transaction", "-e", "-d", url, str(file))
 
     def standby(self) -> PostgresServer:
         """Return a new server that was made with `pg_basebackup` and follows this one, not started yet."""

@@ -304,14 +304,16 @@ def _pages_are_dropped_on_reconnect(patch):
         mine.clear()
         return honest_connected(m, store, mark)
 
-    def page(m, messages, *, whole, ours=(), end=0, took=0.0, mark="", free=(), gone=(), listed=None):
+    def page(m, messages, *, whole, ours=(), end=0, took=0.0, mark="", free=(), gone=(), listed=None, pruned=0):
         gathered.extend(messages)
         mine.extend(ours)
         if whole:
             m.asked_after = gathered[-1][0]
             return [catch_up.next_page(m)]
         everything, own = list(gathered), list(mine)
-        return honest_page(m, everything, whole=False, ours=own, end=end, took=took, mark=mark, free=free, gone=gone)
+        return honest_page(
+            m, everything, whole=False, ours=own, end=end, took=took, mark=mark, free=free, gone=gone, pruned=pruned
+        )
 
     patch.setattr(catch_up, "connected", connected)
     patch.setattr(catch_up, "page", page)

@@ -34,7 +34,9 @@ class Failure(Enum):
 
 _BUSY = frozenset({"40001", "40P01", "55P03"})  # serialization, deadlock, lock_timeout
 _LOST_CLASSES = ("57", "08", "25P")  # operator intervention and timeouts, connection, sessions that were ended
-_UNABLE_CLASSES = ("53", "58", "XX", "25006", "3D", "28", "42501")
+MISSING = ("42P01", "42883")
+"""No such table or function: the database is being restored."""
+_UNABLE_CLASSES = ("53", "58", "XX", "25006", "3D", "28", "42501", *MISSING)
 # out of resources, system, internal, read-only; and at a new connection: no such database, wrong password, no rights
 
 
