@@ -573,3 +573,66 @@ def test_positions_of_a_replaced_or_restored_store_are_not_comparable():
     assert not of_another_store(here, Position(9, "store", mark="m1"))
     assert of_another_store(here, Position(9, "other", mark="m1"))
     assert of_another_store(here, Position(9, "store", mark="m2"))
+
+
+def test_live_change_is_not_held_while_no_message_is():
+    assert not changes.held(CatchUp(position=Position(5, changes=0)), 1, "reaction")
+
+
+def test_live_changes_above_the_limit_are_fetched_with_one_more_page():
+    m = CatchUp(position=Position(5, changes=0))
+    catch_up.connected(m, "")
+    for number in range(1, changes.MAX_HELD + 2):
+        assert changes.held(m, number, "reaction")
+    assert m.overflowed
+    assert [number for number, _, _ in m.changed] == [changes.MAX_HELD + 1]
+
+
+def test_change_is_not_recorded_before_the_first_position_is_known():
+    for position in (None, Position(5)):
+        m = CatchUp(position=position)
+        changes.record(m, 7)
+        assert m.position == position
+
+
+def test_position_between_changes_names_those_that_were_handed_over():
+    before, after = Position(5, changes=3), Position(6, changes=4, heard=(9, 11))
+    handed = catch_up.HandOver(
+        (6, changes.Change(4, "a"), changes.Change(9, "b"), changes.Change(11, "c")), before=before
+    )
+    handed = handed._replace(messages=(Message(6), *handed.messages[1:]))
+    served = [(p.changes, p.heard) for _, p in changes.positions_after_each(handed, after)]
+    assert served == [(3, ()), (4, ()), (4, (9,)), (4, (9, 11))]
+
+
+def test_messages_that_the_server_removed_for_their_age_are_a_gap():
+    m = CatchUp(position=Position(5))
+    catch_up.connected(m, "")
+    told = catch_up.page(m, [], whole=False, pruned=8)
+    assert told[0] == catch_up.TellGap(5, 8)
+    assert told[-1] == TellContinuity(Continuity(ContinuityKind.GAP, 0, 5, 8))
+
+
+def test_changes_that_the_log_no_longer_has_are_a_gap_of_changes_only():
+    m = CatchUp(position=Position(5, changes=3))
+    catch_up.connected(m, "")
+    told = catch_up.page(m, [(6, Message(6))], whole=False, listed=changes.Listed(7, lost=5))
+    assert told[0] == catch_up.TellGap(5, 5, only_changes=True)
+    assert [c.messages for c in told if isinstance(c, catch_up.HandOver)] == [(6,)]
+
+
+def test_messages_that_the_server_left_out_above_the_limit_are_a_gap_before_the_newest():
+    m = CatchUp(position=Position(5, changes=3), limit=1)
+    catch_up.connected(m, "")
+    told = catch_up.page(m, [(9, Message(9))], whole=False, listed=changes.Listed(7, gap=(5, 8)))
+    assert told[0] == catch_up.TellGap(5, 8)
+    assert [c.messages for c in told if isinstance(c, catch_up.HandOver)] == [(9,)]
+    assert TellContinuity(Continuity(ContinuityKind.GAP, 1, 5, 8)) in told
+
+
+def test_catch_up_goes_on_above_the_limit_where_the_server_leaves_out_what_is_too_much():
+    m = CatchUp(position=Position(5, changes=3), limit=1)
+    catch_up.connected(m, "")
+    told = catch_up.page(m, [(6, Message(6))], whole=True, listed=changes.Listed(7, more=True))
+    assert isinstance(told[-1], catch_up.FetchAfter)
+    assert told[-1].after_id == 6
