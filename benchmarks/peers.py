@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,24 @@ def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
         process.wait(20)
 
 
+def _environment(settings: dict[str, str] | None) -> dict[str, str]:
+    # Without rate limits.
+    return {
+        **os.environ,
+        "TAILWIRE_CONNECTIONS_PER_ADDRESS": "0",
+        "TAILWIRE_UNAUTHENTICATED_PER_ADDRESS": "0",
+        "TAILWIRE_SENDS_PER_MINUTE": "0",
+        "TAILWIRE_REQUESTS_PER_MINUTE": "0",
+        "TAILWIRE_LOGINS_PER_MINUTE": "0",
+        "TAILWIRE_CORE_PER_MINUTE": "0",
+        "TAILWIRE_STANDARD_PER_MINUTE": "0",
+        "TAILWIRE_UPGRADES_PER_SECOND": "0",
+        "TAILWIRE_AUTH_DEADLINE": "60",
+        "TAILWIRE_SILENCE_LIMIT": "600",
+        **(settings or {}),
+    }
+
+
 @contextmanager
 def tailwire(
     script: str = "", fill: Callable[[Path], None] | None = None, settings: dict[str, str] | None = None
@@ -92,20 +110,7 @@ def tailwire(
     """
     with tempfile.TemporaryDirectory(prefix="tailwire-bench-", dir=HERE.parent) as folder:
         ready = Path(folder) / "ready.json"
-        environment = {
-            **os.environ,
-            "TAILWIRE_CONNECTIONS_PER_ADDRESS": "0",
-            "TAILWIRE_UNAUTHENTICATED_PER_ADDRESS": "0",
-            "TAILWIRE_SENDS_PER_MINUTE": "0",
-            "TAILWIRE_REQUESTS_PER_MINUTE": "0",
-            "TAILWIRE_LOGINS_PER_MINUTE": "0",
-            "TAILWIRE_CORE_PER_MINUTE": "0",
-            "TAILWIRE_STANDARD_PER_MINUTE": "0",
-            "TAILWIRE_UPGRADES_PER_SECOND": "0",
-            "TAILWIRE_AUTH_DEADLINE": "60",
-            "TAILWIRE_SILENCE_LIMIT": "600",
-            **(settings or {}),
-        }
+        environment = _environment(settings)
         program = [script] if script else ["-m", "tailwire.cli.main"]
         command = [sys.executable, *program, "serve", "--data", folder, "--port", "0", "--ready-file", str(ready)]
         said: dict[str, Any] = {}
@@ -120,6 +125,26 @@ def tailwire(
             _until(ready.exists)
             said |= json.loads(ready.read_text())
             yield Started(process, int(said["url"].rpartition(":")[2]), said)
+
+
+@contextmanager
+def several(count: int, settings: dict[str, str]) -> Iterator[list[Started]]:
+    """Start some of our servers on one PostgreSQL database, with one data folder. They may run on all cores."""
+    with tempfile.TemporaryDirectory(prefix="tailwire-bench-", dir=HERE.parent) as folder, ExitStack() as stack:
+        started: list[Started] = []
+        for number in range(count):
+            ready = Path(folder) / f"ready-{number}.json"
+            command = [sys.executable, "-m", "tailwire.cli.main", "serve", "--data", f"{folder}/data", "--port", "0"]
+            process = subprocess.Popen(
+                [*command, "--ready-file", str(ready)], env=_environment(settings), stderr=subprocess.DEVNULL,
+                preexec_fn=lambda: os.sched_setaffinity(0, range(os.cpu_count() or 1)),
+            )  # fmt: skip
+            stack.enter_context(_ended(process))
+            _until(ready.exists)
+            said = json.loads(ready.read_text())
+            said = {**(started[0].more if started else {}), **said}
+            started.append(Started(process, int(said["url"].rpartition(":")[2]), said))
+        yield started
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import inspect
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import hypothesis
@@ -44,16 +45,37 @@ def pytest_xdist_auto_num_workers() -> int:
     return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option for the store on which stages run."""
+    stores = ("sqlite", "postgres")
+    store = os.environ.get("TAILWIRE_TEST_STORE", "sqlite")
+    parser.addoption("--store", choices=stores, default=store, help="the store of the servers of `stage` and `live`")
+
+
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
+def stage(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Stage]:
     """A server and clients on virtual time."""
-    return Stage(tmp_path)
+    stage = Stage(tmp_path)
+    if request.config.getoption("--store") == "sqlite":
+        yield stage
+        return
+    from servers import in_place
+
+    url = request.getfixturevalue("postgres_url")
+    elsewhere = in_place.install(request.getfixturevalue("monkeypatch"), tmp_path, url)
+    stage.postgres = request.getfixturevalue("postgres")
+    stage.server._settings = replace(stage.server._settings, database=url)
+    yield stage
+    elsewhere.close()
 
 
 @pytest.fixture
-def live(tmp_path: Path) -> LiveStage:
+def live(tmp_path: Path, request: pytest.FixtureRequest) -> LiveStage:
     """A server process and clients over real sockets."""
-    return LiveStage(tmp_path)
+    live = LiveStage(tmp_path)
+    if request.config.getoption("--store") == "postgres":
+        live.server._settings["TAILWIRE_DATABASE"] = request.getfixturevalue("postgres_url")
+    return live
 
 
 @pytest.fixture(scope="session")
@@ -138,4 +160,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         folder = item.path.relative_to(item.config.rootpath / "tests").parts[0]
         return (1 if item.get_closest_marker("slow") else 0, order.index(folder) if folder in order else len(order))
 
+    if config.getoption("--store") != "sqlite":
+        for item in items:
+            if item.get_closest_marker("sqlite"):
+                item.add_marker(pytest.mark.skip(reason="this is about the store on SQLite"))
     items.sort(key=rank, reverse=hasattr(config, "workerinput"))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from servers.postgres import name_of
 from tailwire import (
     AppSettingsBuilder,
     ChatClient,
@@ -250,6 +251,17 @@ class Stage(Cast):
         self.server = VirtualServer(folder)
         self.actors: list[Actor] = []
         self.admins: list[Admin] = []
+        self.postgres: Any = None  # the PostgreSQL of the server, unless it is on SQLite
+
+    async def read_only(self, *, on: bool) -> None:
+        """Make the database of the server read-only, or writable again."""
+        if self.postgres is None:
+            self.server.parts.store.database.writing.execute(f"PRAGMA query_only = {int(on)}")
+            return
+        name = name_of(self.server._settings.database)
+        change = "SET default_transaction_read_only = on" if on else "RESET default_transaction_read_only"
+        self.postgres.sql(f"ALTER DATABASE {name} {change}")
+        self.postgres.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
 
     @property
     def network(self):

@@ -80,7 +80,7 @@ class Result:
 
 
 def run(
-    server: peers.Started,
+    servers: peers.Started | Sequence[peers.Started],
     mode: str,
     answer: str,
     *,
@@ -92,10 +92,12 @@ def run(
     """Keep one message of each sender in flight.
 
     Args:
+        servers: whose CPU time is measured.
         mode: `fanout` or `sends` (see load.c).
         answer: what answers a send: `http`, `pong` or `msg`.
         requests: one for all senders, or one for each; each contains the marker and the stamp.
     """
+    measured_servers = [servers] if isinstance(servers, peers.Started) else servers
     sockets = [*receivers, *senders]
     for s in senders:
         s.setblocking(True)
@@ -122,11 +124,11 @@ def run(
             assert load.stdout is not None
             if load.stdout.readline() != b"ready\n":
                 raise RuntimeError("the load generator did not start")
-            before = server.cpu()
+            before = sum(server.cpu() for server in measured_servers)
             load.stdin.write(b"go\n")
             load.stdin.flush()
             said = load.stdout.readline()
-            used = server.cpu() - before
+            used = sum(server.cpu() for server in measured_servers) - before
             if not said:
                 raise RuntimeError("the load generator failed")
             measured: dict[str, Any] = json.loads(said)

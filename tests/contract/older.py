@@ -4,6 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 
+CHANGE_LOG = ("DROP TABLE change_log", "DROP TABLE forgotten_changes")
+LIFECYCLE = (
+    "DROP TABLE ended_tokens",
+    "DROP INDEX files_by_age",
+    *(
+        f"ALTER TABLE {table} DROP COLUMN {column}"
+        for table, column in (
+            ("auth_tokens", "expires_at"), ("api_keys", "expires_at"), ("api_keys", "used_at"), ("app", "pruned_id"),
+            ("conversations", "pruned_id"),
+        )
+    ),
+)  # fmt: skip
 AUDIT = ("DROP TABLE audit",)
 WEBHOOK_DELIVERIES = (
     "DROP TABLE webhook_states",

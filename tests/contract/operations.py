@@ -263,6 +263,10 @@ CHANGES: st.SearchStrategy[Call] = st.one_of(
     st.builds(
         lambda uid, number, at: lambda s: s.store.tokens.add(TokenRow(f"{uid}{number}", uid, at), 2),
         uids, st.uuids(), times),
+    st.builds(
+        lambda uid, name, at, end: lambda s: s.store.tokens.add(TokenRow(f"jwt{name}", uid, at, expires_at=end), 2),
+        uids, st.integers(1, 4), times, times),
+    st.builds(lambda name: lambda s: s.store.tokens.remove(f"jwt{name}"), st.integers(1, 4)),
     st.builds(lambda uid: lambda s: s.store.tokens.remove_all(uid), uids).map(lambda call: _in_any_order(call)),
     st.builds(
         lambda uid, name, at, size: lambda s: s.store.files.add(FileRow(name, uid, "f", "image/png", size, at), 20, 2),
@@ -277,7 +281,13 @@ CHANGES: st.SearchStrategy[Call] = st.one_of(
     st.builds(
         lambda uid, place: lambda s: s.store.removal.remove_conversation(key_of(uid, *place)), uids, places),
     st.builds(lambda n: lambda s: _remove_message(s, n), numbers),
+    st.builds(lambda at, limit: lambda s: s.store.pruning.remove_messages(at, limit), times, st.integers(1, 6)),
+    st.builds(lambda at: lambda s: s.store.pruning.condemn_files(at, 2), times),
 )  # fmt: skip
+
+
+async def _pruned(side: Side, uid: str, number: int) -> int:
+    return side.rank(await side.store.pruning.pruned_until(uid, side.message(number) - 1))
 
 
 def _without_id(call: Call) -> Call:
@@ -292,9 +302,21 @@ def _without_id(call: Call) -> Call:
 def _in_any_order(call: Call) -> Call:
     async def ask(side: Side) -> Any:
         found = await call(side)
-        return tuple(sorted(one) for one in found) if isinstance(found, tuple) else sorted(found)
+        parts = found if isinstance(found, tuple) else (found,)
+        return tuple(sorted(one) if isinstance(one, list) else one for one in parts)
 
     return ask
+
+
+async def _changes_for(side: Side, uid: str) -> Any:
+    log = side.store.change_log
+    rows = await log.find(uid, "-", 0, await log.newest(), (), 1000)
+    ids = [
+        (side.rank(row.message_id), side.rank(row.after_id), row.until_id and side.rank(row.until_id)) for row in rows
+    ]
+    ended = [(one.guid, side.rank(one.until_id)) for one in await log.ended_memberships(uid, 0, 100)]
+    ended = [one for one in ended if one[1]]  # before the first message, ids of the stores differ
+    return [(row.kind, row.uid, row.to_uid, row.subject) for row in rows], ids, ended
 
 
 async def _add_key(side: Side, name: str, scope: str, at: int) -> None:
@@ -412,9 +434,14 @@ async def _reactions(side: Side, number: int, newer: bool) -> Any:
 
 _some = st.lists(numbers, max_size=4)
 QUESTIONS: st.SearchStrategy[Call] = st.one_of(
+    st.builds(lambda uid, n: lambda s: _pruned(s, uid, n), uids, numbers),
+    st.builds(lambda a, b: lambda s: s.store.pruning.count(a, b), times, times),
+    st.builds(lambda: lambda s: s.store.pruning.oldest()),
     lists_of_messages(), lists_of_messages(), lists_of_messages(),
+    uids.map(lambda uid: lambda s: _changes_for(s, uid)),
     _user_filters.map(lambda wanted: lambda s: s.store.users.find(wanted)),
     _group_filters.map(lambda wanted: lambda s: s.store.groups.find(wanted)),
+    st.builds(lambda guid, uid: lambda s: s.store.groups.seen_by(guid, uid), st.sampled_from(GUIDS), uids),
     _member_filters.map(lambda wanted: lambda s: s.store.members.find(wanted)),
     _member_filters.map(lambda wanted: lambda s: s.store.members.bans(wanted)),
     _conversation_filters.map(lambda wanted: lambda s: s.store.conversations.find(wanted)),

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from contract.older import AUDIT, FILES_IN_USE, STARTS, WEBHOOK_DELIVERIES, undo
+from contract.older import AUDIT, CHANGE_LOG, FILES_IN_USE, LIFECYCLE, STARTS, WEBHOOK_DELIVERIES, undo
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import GroupFilter, MessageFilter, UserFilter
 from tailwire.server.ports.records import (
@@ -225,11 +225,11 @@ async def test_users_groups_keys_and_tokens(open_store):
     for n in range(5):
         await store.tokens.add(TokenRow(f"t{n}", "alice", n), 3)
     owners = [await store.tokens.owner(f"t{n}") for n in range(5)]
-    assert owners == [None, None, ("alice", 2), ("alice", 3), ("alice", 4)]
+    assert owners == [None, None, ("alice", 2, None), ("alice", 3, None), ("alice", 4, None)]
     await store.tokens.remove("t4")
     assert await store.tokens.owner("t4") is None
     await store.keys.add(KeyRow("k", "K", "authOnly", 1))
-    assert (await store.keys.scope("k"), await store.keys.scope("x")) == ("authOnly", None)
+    assert (await store.keys.scope("k", 1), await store.keys.scope("x", 1)) == ("authOnly", None)
     await store.users.seen("alice", 99)
     assert (await store.users.get("alice")).last_active_at == 99
     await store.close()
@@ -327,7 +327,8 @@ async def test_ids_of_removed_messages_are_not_reused(open_store):
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
     for _ in range(3):
         last = (await store.messages.add(draft(receiver="g", kind="group"))).message.id
-    assert await store.removal.remove_group(GroupAct("g", "alice", "", lambda _: None), lambda _: ()) == ["alice"]
+    members, _ = await store.removal.remove_group(GroupAct("g", "alice", "", lambda _: None), lambda _: ())
+    assert members == ["alice"]
     await store.close()
     store = await open_store()
     assert (await store.messages.get(last)) is None
@@ -379,7 +380,7 @@ async def test_upgrade_finds_references_to_files(path):
         await store.files.add(FileRow(name, "alice", "f", "image/png", 1, 5))
     await store.close()
     with contextlib.closing(sqlite3.connect(path)) as c:  # as in the earlier version
-        undo(c, AUDIT, WEBHOOK_DELIVERIES, STARTS, FILES_IN_USE, revision="0004")
+        undo(c, CHANGE_LOG, LIFECYCLE, AUDIT, WEBHOOK_DELIVERIES, STARTS, FILES_IN_USE, revision="0004")
         c.commit()
     store = await SqliteStore.open(path, World())
     assert store.created is False
@@ -477,6 +478,6 @@ async def test_late_change_does_not_restore_a_removed_row(open_store):
     assert not await store.webhooks.put(dataclasses.replace(webhook, name="X"), new=False)
     assert not await store.keys.change("k", "X", "fullAccess")
     assert await store.users.change("alice", {"name": "X"}) is None
-    found = (await store.webhooks.get("w"), await store.keys.scope("k"), await store.users.get("alice"))
+    found = (await store.webhooks.get("w"), await store.keys.scope("k", 1), await store.users.get("alice"))
     assert found == (None, None, None)
     await store.close()

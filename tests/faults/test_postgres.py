@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
 import signal
 from collections.abc import Iterator
 
@@ -14,8 +15,9 @@ from faults.crowd import Crowd
 from faults.traffic import Traffic
 from harness import CONNECTED, LiveStage
 from postgres.writers import LogReader, WriterProcess, check_stored
-from servers.postgres import PostgresServer
+from servers.postgres import PostgresServer, name_of
 from servers.schema import prepare
+from servers.small_disk import SmallDisk
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 WRITERS = 4
@@ -155,4 +157,85 @@ async def test_postgres_that_is_away_for_long(live: LiveStage, on_own_postgres: 
         await live.server.until_logged("the database answers again")
         assert (await crowd.http.get("/health")).status_code == 200
         assert traffic.bob.ears.statuses.count(CONNECTED) == 1, "a socket was closed"
+    assert not [line for line in live.server.log if "Traceback" in line]
+
+
+async def check_whole(server: PostgresServer, url: str) -> None:
+    """Check that no batch was stored in part: each message is in its conversation, and its muid once."""
+    wrong = """SELECT (SELECT count(*) - count(DISTINCT (sender, muid)) FROM messages WHERE muid IS NOT NULL),
+        (SELECT count(*) FROM conversations c WHERE c.last_message_id IS DISTINCT FROM
+            (SELECT max(id) FROM messages m WHERE m.conversation_id = c.conversation_id)),
+        (SELECT count(*) FROM messages m WHERE NOT EXISTS
+            (SELECT FROM conversations c WHERE c.conversation_id = m.conversation_id))"""
+    assert await asyncio.to_thread(server.sql, wrong, name_of(url)) == "0|0|0"
+
+
+async def writes_are_refused_and_reads_go_on(traffic: Traffic, crowd: Crowd) -> None:
+    """Check what users see while the database cannot be written."""
+    await traffic.until_failure()
+    assert set(traffic.failures) == {"ERR_UNAVAILABLE"}
+    assert (await crowd.http.get("/health")).status_code == 503
+    shown = [m async for m in traffic.bob.chat.messages(uid="alice", limit=30)]
+    assert len(shown) >= 20
+    assert (await traffic.bob.chat.get_user("alice")).uid == "alice"
+
+
+@pytest.fixture
+def small_disk(live: LiveStage, own_postgres: tuple[PostgresServer, str]) -> Iterator[tuple[SmallDisk, str]]:
+    """Put the database of the stage's server on a small file system of its own."""
+    server, url = own_postgres
+    disk = SmallDisk(server.folder / "small", 48)
+    try:
+        place = disk.folder / "tablespace"
+        place.mkdir()
+        if server.user:
+            shutil.chown(place, server.user)
+        server.sql(f"CREATE TABLESPACE small LOCATION '{place}'")
+        server.sql(f"CREATE DATABASE small TEMPLATE {name_of(url)} TABLESPACE small")
+        url = server.url("small")
+        live.server._settings["TAILWIRE_DATABASE"] = url
+        yield disk, url
+    finally:
+        server.close()
+        disk.close()
+
+
+async def test_a_full_disk_of_the_database(
+    live: LiveStage, own_postgres: tuple[PostgresServer, str], small_disk: tuple[SmallDisk, str]
+):
+    """Writes are refused while there is no room, and go on by themselves when there is; reads go on all the time."""
+    disk, url = small_disk
+    async with Traffic(live) as traffic, Crowd(live.server) as crowd:
+        await traffic.until(30)
+        await asyncio.to_thread(disk.fill)
+        await writes_are_refused_and_reads_go_on(traffic, crowd)
+        await check_whole(own_postgres[0], url)
+        await asyncio.to_thread(disk.free)
+        await traffic.until(30)
+        assert (await crowd.http.get("/health")).status_code == 200
+        assert traffic.bob.ears.statuses.count(CONNECTED) == 1, "a socket was closed"
+    await check_whole(own_postgres[0], url)
+    assert not [line for line in live.server.log if "Traceback" in line]
+
+
+async def test_a_database_that_becomes_read_only(
+    live: LiveStage, own_postgres: tuple[PostgresServer, str], on_own_postgres: PostgresServer
+):
+    url = own_postgres[1]
+    end = f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{name_of(url)}'"
+
+    async def change(how: str) -> None:
+        await asyncio.to_thread(on_own_postgres.sql, f"ALTER DATABASE {name_of(url)} {how}")
+        await asyncio.to_thread(on_own_postgres.sql, end)
+
+    async with Traffic(live) as traffic, Crowd(live.server) as crowd:
+        await traffic.until(30)
+        await change("SET default_transaction_read_only = on")
+        await writes_are_refused_and_reads_go_on(traffic, crowd)
+        await check_whole(on_own_postgres, url)
+        await change("RESET default_transaction_read_only")
+        await traffic.until(30)
+        assert (await crowd.http.get("/health")).status_code == 200
+        assert traffic.bob.ears.statuses.count(CONNECTED) == 1, "a socket was closed"
+    await check_whole(on_own_postgres, url)
     assert not [line for line in live.server.log if "Traceback" in line]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import os
@@ -26,6 +27,10 @@ from tailwire.sdk.io.untrusted_json import BadJson, read_object
 from tailwire.sdk.io.world import this_world
 from tailwire.sdk.outbox import Outbox
 from tailwire.sdk.session import Session
+from tailwire.server.broker.codec import UnknownNews
+from tailwire.server.broker.codec import decode as decode_news
+from tailwire.server.broker.nats_protocol import Parser, ProtocolError
+from tailwire.server.broker.pieces import BadPiece, Pieces
 from tailwire.server.config import BadSetting
 from tailwire.server.config import load as load_settings
 from tailwire.server.gateway import frames
@@ -332,10 +337,33 @@ def written(data: bytes) -> None:
     _readers[0].read()
 
 
+def broker_news(data: bytes) -> None:
+    """News of another server, by itself and as a notification of PostgreSQL: understood, or refused."""
+    with contextlib.suppress(UnknownNews):
+        decode_news(data)
+    with contextlib.suppress(BadPiece):
+        Pieces("me").take(data.decode(errors="replace"))
+
+
+def nats_bytes(data: bytes) -> None:
+    """The bytes of a NATS server: the same events wherever they are cut, or refused."""
+
+    def events(*parts: bytes) -> list[object]:
+        parser, found = Parser(), list[object]()
+        with contextlib.suppress(ProtocolError):
+            for part in parts:
+                for event in parser.feed(part):
+                    found.append(event)
+        return found
+
+    middle = data[0] if data else 0
+    assert events(data) == events(data[:middle], data[middle:])
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     f.__name__: f
     for f in (
         sdk_frame, server_frame, rest_body, rest_query, multipart, session_file, config_file, ready_file, replay_file,
-        proxy_bytes, request, connection, written,
+        proxy_bytes, request, connection, written, broker_news, nats_bytes,
     )
 }  # fmt: skip

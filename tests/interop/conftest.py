@@ -17,16 +17,22 @@ from typing import Any
 import pytest
 
 from interop.browser import Browser
+from servers.schema import prepare
 
 if "TAILWIRE_INTEROP" not in os.environ:
     collect_ignore_glob = ["test_*.py"]
 
 
 class Server:
-    """`tailwire serve --tls-self-signed` as a process, which can be killed and restarted on the same port."""
+    """`tailwire serve --tls-self-signed` as a process, which can be killed and restarted on the same port.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        database: the URL of its database; "" for a file in its folder.
+    """
+
+    def __init__(self, folder: Path, database: str = "") -> None:
         self._folder = folder
+        self._environment = {**os.environ, **({"TAILWIRE_DATABASE": database} if database else {})}
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
@@ -46,7 +52,9 @@ class Server:
         ready.unlink(missing_ok=True)
         command = [sys.executable, "-m", "tailwire.cli.main", "serve", "--data", str(self._folder), "--port"]
         command += [str(self.port), "--tls-self-signed", "--ready-file", str(ready), "--host", "127.0.0.1"]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=self._environment
+        )
         listening = threading.Event()
         self._reading = threading.Thread(target=self._read, args=(self._process, listening), daemon=True)
         self._reading.start()
@@ -81,9 +89,11 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Server]:
     """A server per test module, so that a module's users are on the first page of a list."""
-    server = Server(tmp_path_factory.mktemp("server"))
+    on_postgres = request.config.getoption("--store") == "postgres"
+    database = request.getfixturevalue("postgres").create_database(prepare) if on_postgres else ""
+    server = Server(tmp_path_factory.mktemp("server"), database)
     server.start()
     yield server
     server.kill()

@@ -1,53 +1,179 @@
-"""Leases of processes, old records, and the lock of the server."""
+"""Leases of processes, and old records."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
 
 from postgres.writing import draft
 from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.world import World
-from tailwire.server.store.postgres import upkeep
+from tailwire.server.store.postgres import processes, starting, upkeep
 from tailwire.server.store.postgres.store import PostgresStore
 
+EXPIRE_ALL = "UPDATE processes SET until = clock_timestamp() - interval '1 second'"
+ALIVE = "SELECT id FROM processes ORDER BY id"
 
-async def test_a_database_has_one_server_at_a_time_and_commands_beside_it(postgres_url, monkeypatch):
-    monkeypatch.setattr(upkeep, "LOCK_TRIES", 2)
-    server = await PostgresStore.open(postgres_url, World(), serving=True)
-    with pytest.raises(upkeep.DatabaseInUse, match="another server uses this PostgreSQL database"):
-        await PostgresStore.open(postgres_url, World(), serving=True)
-    command = await PostgresStore.open(postgres_url, World())
+
+async def silent_store(url: str, monkeypatch: pytest.MonkeyPatch, *, serving: bool = True) -> PostgresStore:
+    """Open a store that renews its lease only when the test says so."""
+    monkeypatch.setattr(upkeep, "RENEW_SECONDS", 1000)
+    return await PostgresStore.open(url, World(), serving=serving)
+
+
+async def ids(store: PostgresStore) -> list[int]:
+    return [row[0] for row in await store.database.rows(ALIVE)]
+
+
+async def test_a_database_has_several_servers_and_commands_beside_them(postgres_url, monkeypatch):
+    first, second = [await silent_store(postgres_url, monkeypatch) for _ in range(2)]
+    command = await silent_store(postgres_url, monkeypatch, serving=False)
     assert await command.users.add(UserRow("dave", "Dave", created_at=1))
+    assert await first.users.get("dave") is not None
+    assert await second.users.get("dave") is not None
+    heard = []
+    first.processes.on_servers(heard.append)
+    await first.processes.renew()
+    assert (first.processes.servers, heard) == (2, [1, 2])  # commands are not counted
+    await second.close()
+    await first.processes.renew()
+    assert (first.processes.servers, heard) == (1, [1, 2, 1])
     await command.close()
-    assert await server.users.get("dave") is not None
-    server.abandon()  # as when it is killed
-    monkeypatch.setattr(upkeep, "LOCK_TRIES", 100)
-    again = await PostgresStore.open(postgres_url, World(), serving=True)
-    await again.close()
+    await first.close()
 
 
 async def test_a_process_that_renews_its_lease_stays_and_one_that_does_not_is_removed(postgres_url, monkeypatch):
     monkeypatch.setattr(upkeep, "RENEW_SECONDS", 0.05)
     alive = await PostgresStore.open(postgres_url, World())
-    monkeypatch.setattr(upkeep, "RENEW_SECONDS", 1000)
-    silent = await PostgresStore.open(postgres_url, World())
-    await alive.database.run("UPDATE processes SET until = clock_timestamp() - interval '1 second'")
+    silent = await silent_store(postgres_url, monkeypatch)
+    alive.processes.on_ended(lambda ended: None)
+    await alive.database.run(EXPIRE_ALL)
 
-    async def renewed() -> None:
-        sql = "SELECT 1 FROM processes WHERE id = ? AND until > clock_timestamp()"
-        while not await alive.database.one(sql, (alive.lane.process,)):
+    async def removed() -> None:
+        while await ids(alive) != [alive.lane.process]:
             await asyncio.sleep(0)
 
-    await asyncio.wait_for(renewed(), 20)
+    await asyncio.wait_for(removed(), 20)
     before = silent.lane.process
-    await alive.upkeep.clean()
-    assert [row[0] for row in await alive.database.rows("SELECT id FROM processes")] == [alive.lane.process]
+    forgotten = []
+    silent.lane.on_new_identity(lambda: forgotten.append(silent.lane.process))
     assert (await silent.messages.add(draft())).new
     assert silent.lane.process != before
+    assert forgotten == [silent.lane.process]
     await silent.close()
     await alive.close()
+
+
+async def test_a_process_that_was_declared_dead_and_writes_nothing_goes_on_under_a_new_identity(
+    postgres_url, monkeypatch
+):
+    paused, other = [await silent_store(postgres_url, monkeypatch) for _ in range(2)]
+    before = paused.lane.process
+    await other.database.run("DELETE FROM processes WHERE id = ?", (before,))
+    await paused.processes.renew()
+    assert paused.lane.process not in (before, 0)
+    assert await ids(other) == [other.lane.process, paused.lane.process]
+    assert (await other.database.one("SELECT serving FROM processes WHERE id = ?", (paused.lane.process,)))[0]
+    await paused.close()
+    await other.close()
+
+
+async def test_after_a_time_without_the_database_nobody_is_declared_dead_who_renews_then(postgres_url, monkeypatch):
+    """All leases have ended meanwhile; the first that renews must leave the others the time to do so too."""
+    one, other = [await silent_store(postgres_url, monkeypatch) for _ in range(2)]
+    both = await ids(one)
+    one.processes.on_ended(lambda ended: None)
+    await one.database.run(EXPIRE_ALL)
+    await one.processes.renew()
+    await other.processes.renew()
+    await one.processes.renew()
+    assert await ids(one) == both
+    await one.database.run(EXPIRE_ALL)
+    await one.processes.renew()
+    await one.processes.renew()
+    assert await ids(one) == [one.lane.process]
+    await one.close()
+    await other.close()
+
+
+async def test_a_command_declares_nobody_dead(postgres_url, monkeypatch):
+    server, command = [await silent_store(postgres_url, monkeypatch, serving=serving) for serving in (True, False)]
+    await command.database.run(EXPIRE_ALL)
+    for _ in range(3):
+        await command.processes.renew()
+    assert server.lane.process in await ids(command)
+    await command.close()
+    await server.close()
+
+
+async def test_one_process_takes_over_and_reports_who_went_offline(postgres_url, monkeypatch):
+    dead, one, other = [await silent_store(postgres_url, monkeypatch) for _ in range(3)]
+    here = "INSERT INTO presence (uid, process) VALUES (?, ?)"
+    await one.database.run_many(here, [(uid, dead.lane.process) for uid in ("alice", "bob")])
+    await one.database.run(here, ("bob", other.lane.process))
+    await one.database.run("UPDATE processes SET until = '2000-01-01' WHERE id = ?", (dead.lane.process,))
+    offline = []
+    for store in (one, other):
+        store.processes.on_ended(lambda ended: offline.append(ended.offline))
+        await store.processes.renew()
+    await asyncio.gather(one.processes.renew(), other.processes.renew())
+    assert offline == [["alice"]]  # bob is online at another process
+    left = await one.database.rows("SELECT uid, process FROM presence")
+    assert list(map(tuple, left)) == [("bob", other.lane.process)]
+    await asyncio.gather(dead.close(), one.close(), other.close())
+
+
+async def test_a_clock_that_is_off_is_reported_once(postgres_url, monkeypatch, caplog):
+    store = await silent_store(postgres_url, monkeypatch)
+    caplog.set_level(logging.INFO, "tailwire")
+    await store.processes.renew()
+    assert abs(store.processes.clock_offset) < 1
+    store.processes._now = lambda: World().milliseconds() / 1000 - 90
+    for _ in range(2):
+        await store.processes.renew()
+    assert -91 < store.processes.clock_offset < -89
+    store.processes._now = lambda: World().milliseconds() / 1000
+    await store.processes.renew()
+    said = [record.getMessage() for record in caplog.records if "clock" in record.getMessage()]
+    assert said == [
+        "this machine's clock is -90.0 s off that of PostgreSQL: synchronize both (NTP)",
+        "this machine's clock agrees with that of PostgreSQL again",
+    ]
+    await store.close()
+
+
+async def test_a_server_whose_keys_differ_from_those_of_running_ones_is_refused(postgres_url, monkeypatch):
+    one, other = [await silent_store(postgres_url, monkeypatch) for _ in range(2)]
+    await one.processes.agree_on("a")
+    with pytest.raises(processes.DifferentKeys, match=r"copy signing\.key and webhooks\.key from that server's"):
+        await other.processes.agree_on("b")
+    await other.processes.agree_on("a")
+    await one.close()
+    with pytest.raises(processes.DifferentKeys):
+        await (late := await silent_store(postgres_url, monkeypatch)).processes.agree_on("b")
+    await other.close()
+    await late.processes.agree_on("b")  # no other server runs
+    await late.close()
+
+
+async def test_servers_start_one_after_the_other(postgres_url, monkeypatch):
+    order = []
+
+    async def start(name: str) -> None:
+        async with starting.starting_alone(postgres_url):
+            order.append(name)
+            await asyncio.sleep(0.05)
+            order.append(name)
+
+    await asyncio.gather(*(start(name) for name in "abc"))
+    assert order[::2] == order[1::2]
+    monkeypatch.setattr(starting, "WAIT_SECONDS", 1.0)
+    async with starting.starting_alone(postgres_url):
+        with pytest.raises(starting.StartedElsewhere, match="another server has been starting"):
+            async with starting.starting_alone(postgres_url):
+                pass
 
 
 async def test_old_batches_and_changes_are_removed(postgres_url):

@@ -34,6 +34,7 @@ from tailwire.sdk.live.conversation_list import ConversationList, LiveConversati
 from tailwire.sdk.live.live_list import LiveList
 from tailwire.sdk.live.message_list import MessageList
 from tailwire.sdk.live.messages import LiveMessages
+from tailwire.server.store.sql.change_log import NOTES_PER_CLEANUP
 from tailwire.testing.virtual.loop import virtual_run
 
 WHO = ("phone", "laptop", "bob", "carol")  # the phone has the lists; the laptop belongs to the same user
@@ -134,6 +135,10 @@ class Play:
             await asyncio.sleep((0.001, 0.006, 0.02, 0.1, 0.5, 1, 3, 8, 20, 60)[number])
         elif name == "pause":
             await self.settle()
+        elif name == "forget the log":
+            assert self.stage.server.parts is not None
+            log = self.stage.server.parts.store.change_log
+            log.max_entries, log._noted = 0, NOTES_PER_CLEANUP
         else:
             work = asyncio.create_task(self.tried(name, who, place, number))
             self.under_way.append(work)
@@ -316,7 +321,8 @@ FAULTS = {
     "one's own messages are ignored": (LiveMessages, "_apply", without_own, []),
     "who was put out keeps the conversation": (ConversationList, "_of_me", lambda *_: False, [("kick", "bob", "g", 0)]),
     "nothing is read again after a reconnect": (
-        LiveList, "_want_all", nothing, [*AWAY, ("react", "bob", "g", 0), ("foreground", "phone", "g", 0)],
+        LiveList, "_want_all", nothing,
+        [*AWAY, ("forget the log", "phone", "g", 0), ("react", "bob", "g", 0), ("foreground", "phone", "g", 0)],
     ),
     "quoted messages stay as they were": (
         merging, "with_quoted", lambda message, quoted: message,

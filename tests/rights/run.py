@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from rights import consequences, operations
 from rights.frames import key_of, wrong_frames, wrong_hooks
 from rights.meanings import Meanings
+from rights.missed import Missed
 from rights.operations import Contradiction, Deviation, Effects, Operation, Told
 from rights.others import OTHERS
 from rights.plan import SLOW, UIDS, Plan, Step
@@ -29,6 +30,7 @@ from rights.views import View, views, wrong
 from tailwire.testing.virtual.loop import VirtualLoop
 from tailwire.testing.virtual.world import virtual_loop
 
+CATCHES_UP_EACH = 7  # steps; some are far behind when they do
 LOOKS_AT, LOOKS = 2, 6  # users whose lists are compared after a step, and lists of each; at the end, of all users
 ROLES = {
     "shy": {"name": "Shy", "settings": {"listUsers": "friendsOnly", "sendMessagesTo": "friendsOnly"}},
@@ -128,6 +130,7 @@ class Player:
         self._ignore = ignore
         self._looks_at = LOOKS_AT if looks else 0
         self.meanings = Meanings(lambda: self.state)
+        self.missed = Missed(backend)
 
     async def begin(self, cast: Iterable[str]) -> None:
         """Create the roles and the users."""
@@ -164,6 +167,8 @@ class Player:
                 await self._one(operation)
         if self.backend.failed[before:]:
             self._deviate("failure", self.backend.failed[-1])
+        if self.report.steps % CATCHES_UP_EACH == 0:
+            await self.catch_up()
         for uid in self._random.choices(self.state.everybody() or [""], k=self._looks_at):
             some = list(views(self.state, uid)) if uid else []
             await self._look([(uid, view) for view in self._random.sample(some, min(LOOKS, len(some)))])
@@ -268,6 +273,7 @@ class Player:
                 ]
             found = [one for one in found if one[0] not in self._ignore]
             if not found:
+                self.missed.tell(frames)
                 return state
             first = first or found
         rule, what = first[0]
@@ -285,8 +291,16 @@ class Player:
             if found is not None:
                 self._deviate(*found)
 
+    async def catch_up(self, *, all_of_them: bool = False) -> None:
+        """Compare what users who were away receive with what they received live."""
+        everybody = self.state.everybody()
+        for uid in everybody if all_of_them else self._random.choices(everybody or [""], k=2):
+            if uid and (found := await self.missed.wrong(self.state, uid)) is not None:
+                self._deviate(*found)
+
     async def look_at_everything(self) -> None:
-        """Compare the responses of all users."""
+        """Compare the responses of all users, and what all receive who were away."""
+        await self.catch_up(all_of_them=True)
         for uid in self.state.everybody():
             await self._look([(uid, view) for view in views(self.state, uid)])
 

@@ -7,6 +7,19 @@ from typing import Any
 from rights.plan import SLOW, Plan
 
 PLANS: dict[str, tuple[Any, ...]] = {
+    # Users who were away receive what they would have received live, and nothing else.
+    "away: before joining and after leaving a group": (
+        ("connect", "alice", "desk"),
+        ("create", "alice", "team", "public", ()),
+        ("send", "alice", "group", "team"),
+        ("react", "alice", 0, "+1"),
+        ("add", "alice", "team", "tom", "participant"),
+        ("send", "alice", "group", "team"),
+        ("react", "alice", 0, "heart"),
+        ("kick", "alice", "team", "tom"),
+        ("send", "alice", "group", "team"),
+        ("react", "alice", 0, "x"),
+    ),
     # The conversation of a group and that of two users are distinct for any names.
     "a group named as a conversation of two": (
         ("send", "group_admin", "user", "tom"),

@@ -20,9 +20,11 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupStanding
 from tailwire.server.rules import permissions
 from tailwire.server.store.sql import annotations as read_annotations
+from tailwire.server.store.sql import change_log as log_rows
 from tailwire.server.store.sql import conversations as store_conversations
 from tailwire.server.store.sql import listing
 from tailwire.server.store.sql import messages as read_messages
+from tailwire.server.store.sql.change_log import ChangeLogRows
 from tailwire.server.store.sqlite import annotations, removal, standings
 from tailwire.server.store.sqlite import groups as store_groups
 from tailwire.server.store.sqlite import members as store_members
@@ -218,9 +220,9 @@ def _a_token_outlives_its_logout_on_other_sockets(patch):
 def _members_of_a_deleted_group_go_on_listening(patch):
     honest = delivery.Delivery.membership
 
-    def membership(self, uid, guid, *, joined):
+    def membership(self, uid, guid, *, joined, **more):
         if joined:
-            honest(self, uid, guid, joined=True)
+            honest(self, uid, guid, joined=True, **more)
 
     patch.setattr(delivery.Delivery, "membership", membership)
 
@@ -265,7 +267,36 @@ def _messages_are_decided_on_before_the_transaction(patch):
         patch.setattr(module, "may_change", may_change)
 
 
+def _who_was_away_is_told_what_happened_before_they_joined(patch):
+    patch.setattr(log_rows, "_FIND", log_rows._FIND.replace("AND c.after_id > m.joined_after_id", ""))
+    patch.setattr(log_rows, "_FIND", log_rows._FIND.replace("(c.after_id > e.since_id OR", "(1 OR"))
+
+
+def _who_was_away_is_told_what_happened_after_they_left(patch):
+    patch.setattr(log_rows, "_FIND", log_rows._FIND.replace("AND c.number < e.number", ""))
+
+
+def _who_was_away_is_told_what_was_said_after_they_left(patch):
+    honest = ChangeLogRows.ended_memberships
+
+    async def ended_memberships(self, reader, after_id, limit):
+        return [one._replace(until_id=10**9) for one in await honest(self, reader, after_id, limit)]
+
+    patch.setattr(ChangeLogRows, "ended_memberships", ended_memberships)
+
+
+def _who_was_away_is_not_told_that_they_left(patch):
+    async def ended_memberships(self, reader, after_id, limit):
+        return []
+
+    patch.setattr(ChangeLogRows, "ended_memberships", ended_memberships)
+
+
 PLANTS: dict[Plant, tuple[str, ...]] = {
+    _who_was_away_is_told_what_happened_before_they_joined: ("away: before joining and after leaving a group",),
+    _who_was_away_is_told_what_happened_after_they_left: ("away: before joining and after leaving a group",),
+    _who_was_away_is_told_what_was_said_after_they_left: ("away: before joining and after leaving a group",),
+    _who_was_away_is_not_told_that_they_left: ("away: before joining and after leaving a group",),
     _conversations_of_one_name: ("a group named as a conversation of two", "two pairs of users with one name"),
     _join_is_decided_before_the_password: (
         "a ban while a password is looked at",
@@ -328,4 +359,13 @@ def test_planted_fault_is_found(plant: Plant, name: str, monkeypatch: pytest.Mon
     plant(monkeypatch)
     failed = fails(overlap(name), looks=False) if name in OVERLAPS else fails(scenario(name))
     assert failed is not None
-    assert failed.rule.partition(":")[0] in ("right", "answer", "view", "frame", "race", "a token that ended"), failed
+    assert failed.rule.partition(":")[0] in (
+        "right",
+        "answer",
+        "view",
+        "frame",
+        "race",
+        "a token that ended",
+        "catch-up",
+        "catch-up missing",
+    ), failed

@@ -56,19 +56,20 @@ class PostgresServer:
 
     Attributes:
         log: the lines that the server has logged.
+        user: the user of the system that the server runs as; "" for that of this process.
     """
 
     def __init__(self, options: dict[str, str] | None = None, folder: Path | None = None) -> None:
         self._bin = binaries()
-        self._user = _other_user()
+        self.user = _other_user()
         self.folder = Path(
             tempfile.mkdtemp(prefix="tw-pg-", dir=folder)
         )  # short: a socket's path has at most 107 characters
         self.data = self.folder / "data"
         self.data.mkdir(0o700)
-        if self._user:
-            shutil.chown(self.folder, self._user)
-            shutil.chown(self.data, self._user)
+        if self.user:
+            shutil.chown(self.folder, self.user)
+            shutil.chown(self.data, self.user)
         self.log: list[str] = []
         self._process: Any = None
         self._names = itertools.count(1)
@@ -101,7 +102,7 @@ class PostgresServer:
         return done.stdout
 
     def _as_user(self) -> dict[str, Any]:
-        return {"user": self._user, "group": pwd.getpwnam(self._user).pw_gid, "extra_groups": []} if self._user else {}
+        return {"user": self.user, "group": pwd.getpwnam(self.user).pw_gid, "extra_groups": []} if self.user else {}
 
     def start(self) -> None:
         """Start the server, and return when it accepts connections.
@@ -193,14 +194,48 @@ class PostgresServer:
 
     def drop_database(self, url: str) -> None:
         """Drop a database by its URL, and end the connections to it."""
-        name = url.rpartition("?")[0].rpartition("/")[2]
-        self.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        self.sql(f"DROP DATABASE IF EXISTS {name_of(url)} WITH (FORCE)")
+
+    def dump(self, url: str) -> Path:
+        """Dump a database to a file with `pg_dump`, as an operator does."""
+        file = self.folder / f"dump{next(self._names)}"
+        self.run("pg_dump", "-Fc", "-f", str(file), "-d", url)
+        return file
+
+    def put_back(self, file: Path, url: str) -> None:
+        """Drop a database with the connections to it, and restore a dump under its name."""
+        self.drop_database(url)
+        self.sql(f"CREATE DATABASE {name_of(url)}")
+        self.run("pg_restore", "--single-transaction", "-e", "-d", url, str(file))
+
+    def standby(self) -> PostgresServer:
+        """Return a new server that was made with `pg_basebackup` and follows this one, not started yet."""
+        other = PostgresServer.__new__(PostgresServer)
+        other.__dict__ |= self.__dict__ | {"log": [], "_process": None, "_templates": set()}
+        other.folder = Path(tempfile.mkdtemp(prefix="tw-pg-"))
+        other.data = other.folder / "data"
+        if self.user:
+            shutil.chown(other.folder, self.user)
+        where = ["-h", str(self.folder), "-U", SUPERUSER]
+        self.run("pg_basebackup", "-D", str(other.data), "-R", "-X", "stream", "-c", "fast", *where)
+        with (other.data / "postgresql.conf").open("a") as file:
+            file.write(f"unix_socket_directories = '{other.folder}'\n")
+        return other
+
+    def promote(self) -> None:
+        """Make a standby the primary, and return when it accepts writes."""
+        self.sql("SELECT pg_promote(true, 60)")
 
     def close(self) -> None:
         """Stop the server, and remove its folder."""
         if self._process is not None and self._process.poll() is None:
             self.stop("immediate")
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def name_of(url: str) -> str:
+    """Return the name of the database of a URL."""
+    return url.rpartition("?")[0].rpartition("/")[2]
 
 
 def _other_user() -> str:

@@ -17,15 +17,19 @@ from tailwire.sdk.connection import deadlines, sockets, state, wanted
 from tailwire.sdk.connection.state import Phase
 from tailwire.sdk.continuity import catch_up, chain
 from tailwire.sdk.continuity.state import Continuity, ContinuityKind
-from tailwire.sdk.dispatch import incoming, queue
+from tailwire.sdk.dispatch import incoming, missed, queue
 from tailwire.sdk.io import addresses, answers, driver, failures, http, link, progress_timeout
+from tailwire.sdk.listeners.events import MessagePinned, MessageSaved, ReactionChanged, ReceiptReceived
 from tailwire.server.actions import members as actions_members
 from tailwire.server.actions import messages as actions_messages
 from tailwire.server.fanout import hub
 from tailwire.server.gateway import gateway, liveness
+from tailwire.server.store.sql import starts as known_starts
+from tailwire.server.store.sql.change_log import ChangeLogRows
 from tailwire.server.store.sqlite import members, messages, starts, writer
 from tailwire.testing.simulation import Plan, Step, make_plan
 from tailwire.testing.simulation.shrink import fails
+from tailwire.wire.entities import Action
 
 # Killed processes leave coroutines that were never awaited; they may be collected in the next test.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -300,14 +304,16 @@ def _pages_are_dropped_on_reconnect(patch):
         mine.clear()
         return honest_connected(m, store, mark)
 
-    def page(m, messages, *, whole, ours=(), end=0, took=0.0, mark="", edits=()):
+    def page(m, messages, *, whole, ours=(), end=0, took=0.0, mark="", free=(), gone=(), listed=None, pruned=0):
         gathered.extend(messages)
         mine.extend(ours)
         if whole:
             m.asked_after = gathered[-1][0]
             return [catch_up.next_page(m)]
         everything, own = list(gathered), list(mine)
-        return honest_page(m, everything, whole=False, ours=own, end=end, took=took, mark=mark, edits=edits)
+        return honest_page(
+            m, everything, whole=False, ours=own, end=end, took=took, mark=mark, free=free, gone=gone, pruned=pruned
+        )
 
     patch.setattr(catch_up, "connected", connected)
     patch.setattr(catch_up, "page", page)
@@ -339,13 +345,64 @@ def _timer_fired_without_requests(self):
 
 def _restored_backup_is_not_detected(patch):
     # The server accepts any position as its own, and reuses ids after a backup was restored.
-    patch.setattr(starts.Starts, "known_until", lambda self, trail, message_id, last: message_id)
+    patch.setattr(known_starts.KnownStarts, "known_until", lambda self, trail, message_id, last: message_id)
     patch.setattr(starts.IdFile, "read", lambda self: None)
     patch.setattr(starts, "ID_JUMP", 0)
 
 
 def _restored_backup_restarts_catch_up(patch):
-    patch.setattr(catch_up, "went_back", lambda m, known: [catch_up._anew(m)])
+    patch.setattr(catch_up, "went_back", lambda m, known: [catch_up._start_over(m)])
+
+
+def _actions_are_dropped(patch, types):
+    honest = incoming.Incoming._hand_over
+
+    def _hand_over(self, command):
+        kept = tuple(m for m in command.messages if not (isinstance(m, Action) and m.type in types))
+        honest(self, command._replace(messages=kept))
+
+    patch.setattr(incoming.Incoming, "_hand_over", _hand_over)
+
+
+def _missed_edits_and_deletions_are_dropped(patch):
+    _actions_are_dropped(patch, ("message",))
+
+
+def _missed_memberships_are_dropped(patch):
+    _actions_are_dropped(patch, ("groupMember",))
+
+
+def _only_some_missed_changes_are_told(patch, dropped):
+    honest = missed.changes_in
+
+    def changes_in(listed):
+        found = honest(listed)
+        return found and found._replace(changes=[c for c in found.changes if not isinstance(c[2], dropped)])
+
+    patch.setattr(missed, "changes_in", changes_in)
+
+
+def _missed_reactions_are_dropped(patch):
+    _only_some_missed_changes_are_told(patch, ReactionChanged)
+
+
+def _missed_pins_are_dropped(patch):
+    _only_some_missed_changes_are_told(patch, MessagePinned)
+
+
+def _missed_saves_are_dropped(patch):
+    _only_some_missed_changes_are_told(patch, MessageSaved)
+
+
+def _missed_receipts_are_dropped(patch):
+    _only_some_missed_changes_are_told(patch, ReceiptReceived)
+
+
+def _former_members_are_not_told_that_they_left(patch):
+    async def ended_memberships(self, reader, after_id, limit):
+        return []
+
+    patch.setattr(ChangeLogRows, "ended_memberships", ended_memberships)
 
 
 # Each fault, and a seed that finds it: tried first, so that the test is quick as long as that holds.
@@ -376,6 +433,13 @@ PLANTED_FAULTS: dict[Plant, int] = {
     _dead_connections_are_reused: 55,
     _restored_backup_is_not_detected: 21,
     _restored_backup_restarts_catch_up: 57,
+    _missed_edits_and_deletions_are_dropped: 4,
+    _missed_memberships_are_dropped: 14,
+    _missed_reactions_are_dropped: 14,
+    _missed_pins_are_dropped: 14,
+    _missed_saves_are_dropped: 16,
+    _missed_receipts_are_dropped: 14,
+    _former_members_are_not_told_that_they_left: 20,
 }
 
 

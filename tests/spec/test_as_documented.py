@@ -113,6 +113,7 @@ async def test_messages_carry_the_conversation_id_of_the_receiver(stage):
         assert "conversationId" not in sent["data"]["entities"]["sender"]["entity"]
 
 
+@pytest.mark.sqlite
 async def test_webhooks_receive_scope_and_connection_changes(stage):
     told = []
     async with Rest(stage) as rest:

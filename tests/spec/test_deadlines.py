@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from dataclasses import replace
 
 import pytest
@@ -23,6 +24,15 @@ async def fails_after(stage: Stage, call) -> float:
     with pytest.raises(CometChatException) as caught:
         await call
     assert (caught.value.code, caught.value.cause) == ("NO_INTERNET_CONNECTION", Cause.ATTEMPT_TIMEOUT)
+    return stage.now - began
+
+
+async def refused_after(stage: Stage, call) -> float:
+    """Await a call that the server refuses because its store cannot write, and return the seconds it took."""
+    began = stage.now
+    with pytest.raises(CometChatException) as caught:
+        await call
+    assert caught.value.code == "ERR_UNAVAILABLE"
     return stage.now - began
 
 
@@ -64,6 +74,32 @@ async def test_queued_sends_share_the_deadline_of_the_first(stage: Stage):
     sends = [fails_after(stage, alice.say("bob", str(n))) for n in range(4)]
     assert await asyncio.gather(*sends) == pytest.approx([15] * 4, abs=0.1)
     stage.network.restore()
+
+
+def break_the_store(stage: Stage) -> None:
+    """Let every transaction of the server fail, as with a full disk."""
+
+    def full(operations):
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    assert stage.server.parts is not None
+    stage.server.parts.store.database.writer._commit = full
+
+
+async def test_a_store_in_trouble_makes_sends_fail_at_once(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    break_the_store(stage)
+    assert await refused_after(stage, alice.say("bob", "the first tries again")) < 4
+    assert await refused_after(stage, alice.say("bob", "the next does not")) < 0.5
+
+
+async def test_sends_of_one_conversation_end_together_while_the_store_is_in_trouble(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    break_the_store(stage)
+    sends = [refused_after(stage, alice.say("bob", str(n))) for n in range(40)]
+    assert max(await asyncio.gather(*sends)) < 15
 
 
 async def test_send_fails_within_15_s_when_the_name_lookup_hangs(stage: Stage, monkeypatch):

@@ -15,9 +15,7 @@ IN_DOUBT = ("NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_MISSION_FAILED")
 
 
 async def stored(stage: Stage) -> list[tuple[str, str]]:
-    rows = stage.server.parts.store.database.reader.execute(
-        "SELECT muid, sender FROM messages WHERE category = 'message'"
-    ).fetchall()
+    rows = await stage.server.parts.store.database.rows("SELECT muid, sender FROM messages WHERE category = 'message'")
     return [tuple(row) for row in rows]
 
 

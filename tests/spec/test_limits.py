@@ -137,6 +137,7 @@ async def test_a_client_that_floods_again_without_waiting_is_ignored(stage: Stag
     assert stage.server.parts.metrics.frames_in <= 220  # from the first socket and the third, which waited
 
 
+@pytest.mark.sqlite  # whose work can be made slow on virtual time
 async def test_unprocessed_frames_stay_in_the_network(stage: Stage, some_frames):
     bob = await stage.enter("bob")
     sent = await bob.say("alice", "hello")
@@ -452,8 +453,8 @@ async def test_unread_messages_are_counted_in_groups_of_any_size(stage: Stage):
     await bob.chat.join_group("g")
     store = stage.server.parts.store
     crowd = [("g", f"u{n}", "participant", 1, 0) for n in range(400)]
-    await store.database.write(lambda c: c.executemany("INSERT INTO members VALUES (?, ?, ?, ?, ?)", crowd).rowcount)
-    await store.database.write(lambda c: c.execute("UPDATE groups SET members_count = 402").rowcount)
+    await store.database.run_many("INSERT INTO members VALUES (?, ?, ?, ?, ?)", crowd)
+    assert await store.database.run("UPDATE groups SET members_count = 402") == 1
     await alice.say("g", "hello all", "group")
     assert await bob.chat.get_unread_message_count() == {"user": {}, "group": {"g": 1}}
     shown = await bob.chat.get_conversation("g", "group")

@@ -152,14 +152,14 @@ async def test_raising_callback_does_not_affect_other_watchers(stage: Stage, cap
 
     live.subscribe(bad)
     live.subscribe(heard.append)
-    await bob.say("alice", "1")
+    first = await bob.say("alice", "1")
     await asyncio.sleep(1)
     assert alice.ears.texts == ["1"]
     sent = await alice.chat.send_message(TextMessage(receiver="bob", text="2"))
     await asyncio.sleep(5)
     assert [change.item.message.text for change in heard if change.item] == ["1", "2"]
     position = alice.chat._sessions.served.position
-    assert (position.last_id, position.own) == (1, (sent.id,)), "what was handed over stays handed over"
+    assert (position.last_id, position.own) == (first.id, (sent.id,)), "what was handed over stays handed over"
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit, ValueError])

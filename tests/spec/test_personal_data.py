@@ -39,6 +39,7 @@ def left_in(folder) -> list[str]:
     return [secret for secret in SECRETS if secret.encode() in held]
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("how", ["permanent", "anonymous"])
 async def test_deleting_a_user_leaves_only_the_uid(stage, tmp_path, how):
     async with Rest(stage) as rest:
@@ -102,9 +103,8 @@ async def test_messages_do_not_contain_user_metadata(stage, tmp_path):
         (conversation,) = [c for c in await rest("GET", "/conversations", as_="bob") if "user" in c["conversationId"]]
         assert conversation["conversationWith"]["metadata"] == {"email": "alice@example.com"}
         assert (await rest("GET", "/users/alice", as_="bob"))["metadata"] == {"email": "alice@example.com"}
-        with sqlite3.connect(tmp_path / "tailwire.db") as c:
-            held = [body for (body,) in c.execute("SELECT body FROM messages")]
-        c.close()
+        rows = await stage.server.parts.store.database.rows("SELECT body FROM messages")
+        held = [bytes(row[0]) for row in rows]
         assert held
         assert not [body for body in held if b"alice@example.com" in body]
 

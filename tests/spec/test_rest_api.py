@@ -122,9 +122,10 @@ async def test_messages_of_the_app_and_on_behalf_of_users(stage):
         await rest("POST", f"/messages/{behalf['id']}/reactions/x", behalf="bob")
         answer = (await rest.answer("GET", f"/messages/{behalf['id']}/reactions")).json()
         assert answer["meta"] == {"current": {"limit": 100, "count": 1}, "next": {"affix": "append", "id": "1"}}
-        answer = (await rest.answer("GET", "/messages?limit=2&affix=append&id=1")).json()
-        assert [m["id"] for m in answer["data"]] == ["2", "3"]
-        assert (answer["meta"]["current"], answer["meta"]["next"]["id"]) == ({"limit": 2, "count": 2}, "3")
+        answer = (await rest.answer("GET", f"/messages?limit=2&affix=append&id={made['id']}")).json()
+        following = [behalf["id"], many[0]["id"]]
+        assert [m["id"] for m in answer["data"]] == following
+        assert (answer["meta"]["current"], answer["meta"]["next"]["id"]) == ({"limit": 2, "count": 2}, following[1])
         assert {m["sender"] for m in await rest("GET", "/messages?sender=bob")} == {"bob"}
         assert [m["id"] for m in await rest("GET", "/messages?tags=t")] == [made["id"]]
         gone = await rest("DELETE", f"/messages/{behalf['id']}", json={"permanent": True})

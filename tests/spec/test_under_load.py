@@ -121,6 +121,7 @@ async def test_new_sockets_are_refused_under_load_and_retry(stage: Stage):
 
 
 @pytest.mark.spec("K3")
+@pytest.mark.sqlite  # whose work can be made slow on virtual time
 async def test_sends_refused_under_load_are_sent_later(stage: Stage):
     overload = stage.server.parts.overload
     overload._most_sends = overload._allowed = 2

@@ -199,14 +199,14 @@ async def test_unrecorded_file_is_removed(stage, tmp_path):
     fields = {"receiver": "bob", "receiverType": "user", "type": "image", "data": "{}"}
     async with Rest(stage) as rest:
         await rest("GET", "/me", as_="alice")
-        stage.server.parts.store.database.writing.execute("PRAGMA query_only = ON")
+        await stage.read_only(on=True)
         answer = await rest.answer(
             "POST", "/messages", as_="alice", data=fields, files={"files[]": ("a.png", picture())}
         )
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "ERR_UNAVAILABLE")
         assert stage.kept() == stage.arriving() == set()
         assert (await rest.answer("GET", "/health")).status_code == 503
-        stage.server.parts.store.database.writing.execute("PRAGMA query_only = OFF")
+        await stage.read_only(on=False)
         await rest("POST", "/messages", as_="alice", data=fields, files={"files[]": ("a.png", picture())})
         assert (await rest.answer("GET", "/health")).status_code == 200
 

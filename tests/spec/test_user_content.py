@@ -265,12 +265,11 @@ async def test_no_message_stops_a_client(stage: Stage, unbounded, caplog, poison
 async def change(stage: Stage, message_id: int, old: bytes, new: bytes) -> None:
     """Write into the store what no client could have sent."""
 
-    def write(c: Any) -> None:
-        (body,) = c.execute("SELECT body FROM messages WHERE id = ?", (message_id,)).fetchone()
-        assert old in bytes(body)
-        c.execute("UPDATE messages SET body = ? WHERE id = ?", (bytes(body).replace(old, new), message_id))
-
-    await stage.server.parts.store.database.write(write)
+    database = stage.server.parts.store.database
+    (body,) = await database.one("SELECT body FROM messages WHERE id = ?", (message_id,))
+    assert old in bytes(body)
+    changed = bytes(body).replace(old, new)
+    assert await database.run("UPDATE messages SET body = ? WHERE id = ?", (changed, message_id)) == 1
 
 
 async def test_undecodable_message_is_a_gap_and_the_others_are_delivered(stage: Stage, caplog):

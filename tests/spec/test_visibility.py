@@ -250,7 +250,7 @@ async def test_ban_removes_a_member_who_already_has_a_ban(stage: Stage):
     async with Rest(stage) as rest:
         await locked(rest, "bob")
         ban = "INSERT INTO bans VALUES ('g', 'bob', 'participant', 1, 'alice')"  # as an earlier version left it
-        await stage.server.parts.store.database.write(lambda c: c.execute(ban).rowcount)
+        assert await stage.server.parts.store.database.run(ban) == 1
         await rest("POST", "/groups/g/bannedusers/bob", as_="alice")
         await bob.ears.until(lambda: bool(bob.ears.all("banned")))
         await rest("POST", "/messages", json=text("g", "without bob", "group"), as_="alice")

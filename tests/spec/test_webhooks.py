@@ -202,10 +202,10 @@ async def test_read_only_store_delays_deliveries_and_loses_none(stage):
         await rest("POST", "/webhooks", json={**HOOK, "triggers": ["message_sent"]})
         receiver.seconds = 1.0
         await rest("POST", "/messages", json={"receiver": "bob", "receiverType": "user", "data": {"text": "one"}})
-        stage.server.parts.store.database.writing.execute("PRAGMA query_only = ON")  # the success cannot be stored
+        await stage.read_only(on=True)  # the success cannot be stored
         await stage.pass_time(20)
         assert len(receiver.told) >= 2
-        stage.server.parts.store.database.writing.execute("PRAGMA query_only = OFF")
+        await stage.read_only(on=False)
         await stage.pass_time(20)
         times = len(receiver.told)
         await stage.pass_time(60)

@@ -18,12 +18,16 @@ class ApiKey:
         name: a description for people.
         scope: `authOnly` (may create users and auth tokens) or `fullAccess` (a REST API key).
         created_at: when it was created.
+        expires_at: when it ends; 0 if it lasts until it is deleted.
+        last_used_at: when it was last used, to the hour; 0 if never.
     """
 
     key: str
     name: str
     scope: str
     created_at: int = 0
+    expires_at: int = 0
+    last_used_at: int = 0
 
 
 @dataclass(slots=True)
@@ -184,7 +188,10 @@ class Delivery:
 def key_from_wire(value: Any) -> ApiKey:
     """Decode an API key."""
     d = object_of(value, "API key")
-    return ApiKey(text_at(d, "apiKey"), text_at(d, "name"), text_at(d, "scope"), number_at(d, "createdAt"))
+    return ApiKey(
+        text_at(d, "apiKey"), text_at(d, "name"), text_at(d, "scope"), number_at(d, "createdAt"),
+        number_at(d, "expiresAt"), number_at(d, "lastUsedAt"),
+    )  # fmt: skip
 
 
 def token_from_wire(value: Any) -> AuthToken:

@@ -1,4 +1,4 @@
-"""`tailwire keys`, `user` and `token`. They work on the database directly, so no server needs to run."""
+"""`tailwire keys`, `user`, `token` and `prune`. They work on the database directly, so no server needs to run."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import asyncio
 import os
 import sys
 
+from tailwire.cli.keys import check_keys, run_keys
+from tailwire.cli.prune import prune_settings, run_prune
 from tailwire.server import private_files
 from tailwire.server.actions.audit import begin_command
 from tailwire.server.actions.export import Export
 from tailwire.server.actions.users import NewUser
-from tailwire.server.app import key_file, make_keys, write_keys
 from tailwire.server.app.assembly import build, fixed_base
-from tailwire.server.app.opening import AnyStore, database_path, on_postgres, open_store
+from tailwire.server.app.opening import database_path, on_postgres, open_store
 from tailwire.server.app.sealing_key import KEY_BYTES
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.broker.memory import MemoryBroker
 from tailwire.server.config import BadSetting, Settings, load
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Overload
+from tailwire.server.fanout.presence import AlonePresence
 from tailwire.server.ports.file_urls import with_address
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.store.migrate import NewerDatabase
 from tailwire.server.telemetry.metrics import Metrics
-
-MAX_KEYS = 1_000_000
 
 
 def administer(given: argparse.Namespace) -> int:
@@ -37,7 +37,11 @@ def administer(given: argparse.Namespace) -> int:
     """
     os.umask(private_files.OTHERS)
     try:
-        settings = load({"data": given.data})
+        settings = load({"data": given.data}, file=getattr(given, "config", ""))
+        if given.command == "keys":
+            check_keys(given)
+        if given.command == "prune":
+            settings = prune_settings(given, settings)
         if not on_postgres(settings) and not database_path(settings).exists():
             where = f"there is no database at {database_path(settings)}"
             print(f"tailwire: {where}: name the server's folder with --data", file=sys.stderr)
@@ -61,7 +65,8 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
     overload = Overload(metrics, asyncio.get_running_loop().time, world.chance, lag=0, most_sends=0)
     try:
         # No command decrypts secrets, so none reads the key, or creates one as another user of the machine.
-        actions = await build(settings, store, hub, world, metrics, overload, Sealer(bytes(KEY_BYTES)), lambda: None)
+        sealer = Sealer(bytes(KEY_BYTES))
+        actions = await build(settings, store, hub, world, metrics, overload, sealer, lambda: None, AlonePresence(hub))
     except BaseException:
         await store.close()
         raise
@@ -69,33 +74,23 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
     entry = begin_command(f"tailwire {given.command} {getattr(given, 'verb', '')}".rstrip(), getattr(given, "uid", ""))
     try:
         if given.command == "keys":
-            await _new_keys(store, world, settings, replace=given.replace)
+            await run_keys(given, store, world, settings.data)
         elif given.command == "user" and given.verb == "export":
             async for line in await Export(store).begin(given.uid):
                 print(with_address(line, lambda: fixed_base(settings)).decode(), end="")
         elif given.command == "user":
             created = await actions.users.create(NewUser(uid=given.uid, name=given.name))
             print(f"created user {created.row.uid}")
+        elif given.command == "prune":
+            await run_prune(given, store, actions, world)
         else:
             print((await actions.sessions.create_token(given.uid)).token)
-        if not entry.taken:
+        only_reads = getattr(given, "dry_run", False) or getattr(given, "list", False)
+        if not entry.taken and not only_reads:
             await store.audit.add(entry)
     finally:
+        await actions.cleanup.close()
         actions.passwords.close()
         await actions.uploads.close()
         await store.close()
     return 0
-
-
-async def _new_keys(store: AnyStore, world: World, settings: Settings, *, replace: bool) -> None:
-    file = key_file(settings.data)
-    before, count = await store.keys.find("", "", limit=MAX_KEYS, offset=0)
-    keys = await make_keys(store, world)
-    print(f"app id       {keys.app_id}\nauth key     {keys.auth_key}\nREST API key {keys.api_key}")
-    if not replace:
-        print(f"The {count} existing keys stay valid; --replace revokes them.", file=sys.stderr)
-        return
-    for key in before:
-        await store.keys.remove(key.key_hash)
-    write_keys(file, keys)
-    print(f"The {len(before)} previous keys are revoked. The new keys are in {file}.", file=sys.stderr)

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from tailwire.server.app.backup import backup, restore
-from tailwire.server.app.opening import database_path, on_postgres
-from tailwire.server.config import BadSetting, load
+from tailwire.server.app.opening import database_path, on_postgres, postgres_url
+from tailwire.server.config import BadSetting, Settings, load
 
 
 def back_up_or_restore(given: argparse.Namespace) -> int:
@@ -19,17 +19,10 @@ def back_up_or_restore(given: argparse.Namespace) -> int:
     """
     try:
         settings = load({"data": given.data})
-        if on_postgres(settings):
-            raise BadSetting(f"database: tailwire {given.command} copies SQLite files; use pg_dump and pg_restore")
-        database, uploads, folder = database_path(settings), Path(settings.data) / "uploads", Path(given.folder)
-        if given.command == "backup":
-            size, files = backup(database, uploads, folder)
-            print(f"{folder}: database of {size} bytes, verified; {files} uploaded files")
-            if settings.uploads:
-                print(f"The files in {settings.uploads} are not included: use versioning or replication of the bucket.")
-        else:
-            aside = restore(folder, database, uploads, replace=given.replace)
-            print(f"{folder} is restored{f'; the previous files are in {aside}' if aside else ''}; start the server")
+        run = _on_postgres if on_postgres(settings) else _on_sqlite
+        print(run(given, settings, Path(settings.data) / "uploads", Path(given.folder)))
+        if given.command == "backup" and settings.uploads:
+            print(f"The files in {settings.uploads} are not included: use versioning or replication of the bucket.")
     except BadSetting as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 2
@@ -37,3 +30,26 @@ def back_up_or_restore(given: argparse.Namespace) -> int:
         print(f"tailwire: {e}", file=sys.stderr)
         return 1
     return 0
+
+
+def _on_sqlite(given: argparse.Namespace, settings: Settings, uploads: Path, folder: Path) -> str:
+    if given.command == "backup":
+        return _backed_up(folder, *backup(database_path(settings), uploads, folder))
+    return _restored(folder, restore(folder, database_path(settings), uploads, replace=given.replace))
+
+
+def _on_postgres(given: argparse.Namespace, settings: Settings, uploads: Path, folder: Path) -> str:
+    from tailwire.server.app import postgres_backup  # needs packages that only `tailwire[postgres]` installs
+
+    if given.command == "backup":
+        return _backed_up(folder, *postgres_backup.back_up(postgres_url(settings), uploads, folder))
+    done = postgres_backup.restore(folder, postgres_url(settings), uploads, replace=given.replace)
+    return f"{_restored(folder, done.aside)}; ids continue after {done.after}"
+
+
+def _backed_up(folder: Path, size: int, files: int) -> str:
+    return f"{folder}: database of {size} bytes, verified; {files} uploaded files"
+
+
+def _restored(folder: Path, aside: Path | None) -> str:
+    return f"{folder} is restored{f'; the previous files are in {aside}' if aside else ''}; start the server"

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from tailwire import __version__
+from tailwire.cli.durations import seconds
 from tailwire.cli.lab import add_lab
 
 
@@ -32,7 +33,11 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
     keys = commands.add_parser("keys", help="create new keys; existing keys stay valid")
     keys.add_argument("--data", metavar="DIR", default=None, help="data folder of the server (.tailwire)")
-    keys.add_argument("--replace", action="store_true", help="revoke all other keys")
+    keys.add_argument("--list", action="store_true", help="list the valid keys instead, with creation and last use")
+    keys.add_argument("--replace", action="store_true", help="end all other keys")
+    keys.add_argument(
+        "--grace", type=seconds, default=0, metavar="TIME", help="how long the others stay valid: 1h (not at all)"
+    )
 
     user = commands.add_parser("user", help="manage users").add_subparsers(dest="verb", required=True)
     create_user = user.add_parser("create", help="create a user")
@@ -49,6 +54,7 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     create_token.add_argument("uid")
     create_token.add_argument("--data", metavar="DIR", default=None)
 
+    _prune(commands)
     _backups(commands)
     add_lab(commands)
     _doctor(commands)
@@ -67,6 +73,16 @@ def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     doctor.add_argument("--app-id", default="", help="also test this app id")
     doctor.add_argument("--auth-key", default="", help="also test this auth key (with --app-id)")
     doctor.add_argument("--ca", default="", metavar="FILE", help="trust the certificates in this file (PEM)")
+
+
+def _prune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    prune = commands.add_parser("prune", help="remove old messages and files, also while a server runs")
+    prune.add_argument("--older-than", type=seconds, metavar="AGE", help="remove messages of this age: 90d, 12h")
+    prune.add_argument("--files", action="store_true", help="also remove files of that age")
+    prune.add_argument("--orphans", action="store_true", help="remove files that belong to nothing, a day old or older")
+    prune.add_argument("--dry-run", action="store_true", help="remove nothing, and print how much it is")
+    prune.add_argument("--data", metavar="DIR", default=None, help="data folder of the server (.tailwire)")
+    prune.add_argument("--config", metavar="FILE", default="", help="the TOML file of the server's settings")
 
 
 def _wire(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -91,15 +107,17 @@ def _backups(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         command.add_argument("folder", metavar="DIR")
         command.add_argument("--data", metavar="DIR", help="data folder of the server (.tailwire)")
     restore.add_argument("--replace", action="store_true", help="move existing files to another folder first")
+    migrate = commands.add_parser("migrate", help="move the database from SQLite to PostgreSQL, while no server runs")
+    migrate.add_argument("--data", metavar="DIR", help="data folder of the server (.tailwire)")
+    migrate.add_argument("--from", dest="source", metavar="URL", help="sqlite:///FILE (tailwire.db in the data folder)")
+    migrate.add_argument("--to", metavar="URL", help="the PostgreSQL database; by default that in TAILWIRE_DATABASE")
 
 
-def _examine(given: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+def _examine(given: argparse.Namespace) -> int:
     if given.app:
         from tailwire.cli.doctor_app import doctor_app
 
         doctor_app()
-    elif not given.url:
-        parser.error("doctor needs the URL of a server, or --app")
     if not given.url:
         return 0
     if given.url.startswith("s3://"):
@@ -128,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from tailwire.cli.serve import serve
 
             return serve(given)
-        if given.command in ("keys", "user", "token"):
+        if given.command in ("keys", "user", "token", "prune"):
             from tailwire.cli.administer import administer
 
             return administer(given)
@@ -136,6 +154,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from tailwire.cli.backup import back_up_or_restore
 
             return back_up_or_restore(given)
+        if given.command == "migrate":
+            from tailwire.cli.migrate import migrate
+
+            return migrate(given)
         if given.command == "demo":
             from tailwire.cli.demo import demo
 
@@ -145,7 +167,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return lab(given)
         if given.command == "doctor":
-            return _examine(given, parser)
+            if not given.app and not given.url:
+                parser.error("doctor needs the URL of a server, or --app")
+            return _examine(given)
         if given.command == "wire":
             from tailwire.cli.wire import wire
 

@@ -179,7 +179,7 @@ class AppSettingsBuilder:
         """Set whether messages that were missed without a connection are handed over (default), or stay in history.
 
         Args:
-            limit: the maximum number that is handed over; `on_history_gap` reports the range of the others.
+            limit: the maximum number of messages that is handed over: the newest. `on_history_gap` reports the others.
         """
         return self._with(catch_up=bool(on), catch_up_limit=int(limit))
 

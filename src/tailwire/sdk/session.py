@@ -40,7 +40,12 @@ class Session:
             "auth_token": self.auth_token,
             "expired": self.expired,
             "position": position
-            and {**position._asdict(), "own": list(position.own), "done": [list(r) for r in position.done]},
+            and {
+                **position._asdict(),
+                "own": list(position.own),
+                "done": [list(r) for r in position.done],
+                "heard": list(position.heard),
+            },
         }
 
     @classmethod
@@ -58,7 +63,11 @@ class Session:
             updated_at = int(kept.get("updated_at", 0)) if kept else 0
             mark = str(kept.get("mark", "")) if kept else ""
             done = tuple(sorted((int(after), int(to)) for after, to in kept.get("done", ()))) if kept else ()
-            position = kept and Position(int(kept["last_id"]), str(kept["store"]), own, updated_at, mark, done)
+            changes = int(kept["changes"]) if kept and kept.get("changes") is not None else None
+            heard = tuple(sorted(int(n) for n in kept.get("heard", ()))) if kept else ()
+            position = kept and Position(
+                int(kept["last_id"]), str(kept["store"]), own, updated_at, mark, done, changes, heard
+            )
             return cls(saved["user"], str(saved["auth_token"]), position or None, bool(saved.get("expired")))
         except (KeyError, TypeError) as e:
             raise ValueError(f"not a saved session: {e!r}") from e

@@ -12,13 +12,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from tailwire.server.config_checks import BadSetting as BadSetting
-from tailwire.server.config_checks import check_edge, check_operation
+from tailwire.server.setting_checks import BadSetting as BadSetting
+from tailwire.server.setting_checks import check
 from tailwire.wire.frames import FEATURES
-
-_PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +27,10 @@ class Settings:
         host: the address to listen at.
         port: the port to listen at; 0 picks a free one.
         database: `sqlite:///FILE` or `postgresql://USER@HOST/NAME`; empty for `tailwire.db` in `data`.
-        broker: a broker URL; must be empty in this version, which has only the broker in its own process.
+        broker: what connects several servers on one PostgreSQL database: empty for the database itself, which suits up
+            to about four servers; or `nats://USER:PASSWORD@HOST:PORT`, with several hosts separated by commas,
+            `nats://TOKEN@HOST`, or `tls://…` for an encrypted connection.
+        broker_ca: file (PEM) of the certificate authority of the broker's certificate; empty for those of the system.
         uploads: where uploaded files are stored: `s3://BUCKET` or `s3://BUCKET/PREFIX`; empty for `uploads` in `data`.
         s3_endpoint: the URL of the S3 service, without the bucket; empty for `AWS_ENDPOINT_URL`, or AWS.
         s3_public_endpoint: the same as clients reach it, if that differs.
@@ -149,6 +149,20 @@ class Settings:
             503.
         audit_kept_for: how long entries of the audit log are kept; 0 to keep none.
         max_audit_entries: entries of the audit log, of each of its three kinds; beyond that the oldest are deleted.
+        auth_jwt_keys: where the public keys of your identity provider are, to accept its JWTs as auth tokens: the
+            `https://` URL of a JWKS, or a file with a JWKS or with one public key (PEM); empty to accept none.
+        auth_jwt_issuer: the issuer (`iss`) that a JWT must have.
+        auth_jwt_audience: the audience (`aud`) that a JWT must have; one of several, comma-separated.
+        auth_jwt_algorithms: algorithms with which a JWT may be signed, comma-separated: RS256, RS384, RS512, PS256,
+            PS384, PS512, ES256, ES384, ES512, EdDSA.
+        auth_jwt_uid: the claim with the uid.
+        auth_jwt_name: the claim with the name of a user who is created; empty for the uid.
+        auth_jwt_role: the claim with the role, which is set at each sign-in with a new JWT; empty to leave roles as
+            they are.
+        auth_jwt_create_users: create users at their first sign-in.
+        auth_jwt_keys_kept_for: how long the keys are used while they cannot be fetched again.
+        retain_messages: days after which messages are removed; 0 to keep them.
+        retain_files: days after which uploaded files are removed, also if messages refer to them; 0 to keep them.
     """
 
     data: str = ".tailwire"
@@ -156,6 +170,7 @@ class Settings:
     port: int = 8480
     database: str = ""
     broker: str = ""
+    broker_ca: str = ""
     uploads: str = ""
     s3_endpoint: str = ""
     s3_public_endpoint: str = ""
@@ -251,10 +266,22 @@ class Settings:
     drain_seconds: float = 0.0
     audit_kept_for: float = 31_536_000.0
     max_audit_entries: int = 1_000_000
+    auth_jwt_keys: str = ""
+    auth_jwt_issuer: str = ""
+    auth_jwt_audience: str = ""
+    auth_jwt_algorithms: str = "RS256,ES256"
+    auth_jwt_uid: str = "sub"
+    auth_jwt_name: str = "name"
+    auth_jwt_role: str = ""
+    auth_jwt_create_users: bool = False
+    auth_jwt_keys_kept_for: float = 86_400.0
+    retain_messages: float = 0.0
+    retain_files: float = 0.0
 
 
 SECRETS = frozenset({"s3_access_key", "s3_secret_key"})
 """Settings that no log and no list may show."""
+_PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*")
 
 
 def shown(settings: Settings, name: str) -> str:
@@ -262,7 +289,18 @@ def shown(settings: Settings, name: str) -> str:
     value = str(getattr(settings, name))
     if name in SECRETS:
         return "***" if value else ""
-    return _PASSWORD.sub(r"\1:***@", value)
+    return _without_password(value) if name in ("database", "broker") else value
+
+
+def _without_password(url: str) -> str:
+    # Who connects stays, unless it is a token: a user name has a colon behind it, or belongs to a database.
+    scheme, separator, rest = url.partition("://")
+    who, at, place = rest.rpartition("@")
+    place = _PASSWORD.sub(r"\1***", place)
+    if not at:
+        return f"{scheme}{separator}{place}"
+    user = who.partition(":")[0] if ":" in who or scheme.startswith("postgres") else "***"
+    return f"{scheme}{separator}{user}@{place}"
 
 
 def offered(settings: Settings) -> frozenset[str]:
@@ -291,7 +329,7 @@ def load(arguments: Mapping[str, Any], environment: Mapping[str, str] | None = N
             values[name] = _typed(name, value, fields[name], key)
     values |= {k: _typed(k, v, fields[k], f"--{k}") for k, v in arguments.items() if v is not None}
     settings = Settings(**values)
-    _check(settings)
+    check(settings)
     return settings
 
 
@@ -341,49 +379,3 @@ def _typed(name: str, value: Any, kind: type, source: str) -> Any:
         return typed
     except (TypeError, ValueError, OverflowError) as e:
         raise BadSetting(f"{source}: {name} must be {_TYPE_NAMES[kind]}, not {value!r}") from e
-
-
-def _check(s: Settings) -> None:
-    if not 0 <= s.port <= 65535:
-        raise BadSetting(f"port must be from 0 to 65535, not {s.port}")
-    if bool(s.tls_cert) != bool(s.tls_key):
-        raise BadSetting("tls_cert and tls_key must be set together")
-    if s.database and not s.database.startswith(("sqlite:///", "postgresql://", "postgres://")):
-        raise BadSetting("database: use sqlite:///FILE or postgresql://USER@HOST/NAME")
-    if s.broker:
-        raise BadSetting("broker: this version only supports the broker in its own process; leave it empty")
-    if s.uploads and not s.uploads.startswith("s3://"):
-        raise BadSetting("uploads: use s3://BUCKET or s3://BUCKET/PREFIX, or leave it empty for the data folder")
-    for name in ("redirect_downloads", "uploads_direct"):
-        if getattr(s, name) and not s.uploads:
-            raise BadSetting(f"{name} requires uploads=s3://BUCKET")
-    for name in s.features.replace(" ", "").split(","):
-        if name and name not in FEATURES:
-            raise BadSetting(f"features: there is no feature {name!r}; choose from {', '.join(FEATURES)}")
-    for name in (
-        "sweep_interval", "auth_deadline", "silence_limit", "heartbeat_interval", "heartbeat_timeout",
-        "returns_per_second", "request_deadline", "keep_alive", "read_deadline", "webhook_longest_gap",
-        "max_webhook_waiting", "jwt_lifetime", "frames_per_second", "max_frame", "max_body", "max_data", "max_file",
-        "slow_drop", "slow_close", "max_tokens", "max_group_members", "max_groups_per_user",
-    ):  # fmt: skip
-        if getattr(s, name) <= 0:
-            raise BadSetting(f"{name} must be more than 0")
-    for field in dataclasses.fields(Settings):
-        value = getattr(s, field.name)
-        if isinstance(value, int | float) and value < 0:
-            raise BadSetting(f"{field.name} must not be less than 0")
-    if s.silence_limit < 4 * s.heartbeat_interval:
-        raise BadSetting(
-            f"silence_limit must be at least four times heartbeat_interval ({4 * s.heartbeat_interval:g}), "
-            f"not {s.silence_limit:g}: clients send something every two intervals"
-        )
-    try:
-        reached = urlsplit(s.public_url)
-        good = not s.public_url or (reached.scheme in ("http", "https", "ws", "wss") and bool(reached.hostname))
-        good = good and reached.port != 0  # an invalid port raises
-    except ValueError:
-        good = False
-    if not good:
-        raise BadSetting(f"public_url must be like https://chat.example.com, not {s.public_url!r}")
-    check_edge(s)
-    check_operation(s)

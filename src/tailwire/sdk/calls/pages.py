@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from tailwire.sdk.continuity.state import Position
 from tailwire.sdk.dispatch.history import NO_MARK, id_of
 from tailwire.sdk.exceptions import AnswerTooLarge, failure
-from tailwire.sdk.io.answers import mark_of, with_mark
+from tailwire.sdk.io.answers import changes_of, mark_of, pruned_of, with_meta
 from tailwire.wire.codec import MAX_ID, UNREADABLE
 
 log = logging.getLogger("tailwire")
@@ -71,7 +71,8 @@ async def message_page(ask: Ask, query: Mapping[str, Any]) -> list[Any]:
     except AnswerTooLarge as e:
         log.info("a page of messages is too large and is requested in parts: %s", e.details)
     limit, newer = int(query["per_page"]), query.get("affix") == "append"
-    rest, size, page, mark = {**query}, max(1, limit // 2), list[Any](), ""
+    rest, size, page, mark, pruned = {**query}, max(1, limit // 2), list[Any](), "", 0
+    changes: dict[str, Any] | None = None
     while len(page) < limit:
         size = min(size, limit - len(page))
         try:
@@ -82,16 +83,30 @@ async def message_page(ask: Ask, query: Mapping[str, Any]) -> list[Any]:
                 continue
             by_id = not ("pinned" in rest or "saved" in rest)  # those are ordered by the time of the pin or save
             part = [_named(e, int(rest.get("id") or 0) if by_id else 0, newer=newer)]
-        mark = mark_of(part) or mark
+        mark, pruned = mark_of(part) or mark, max(pruned, pruned_of(part))
         if mark and "mark" in rest:
             rest["mark"] = mark  # the next cursor belongs to the start of the server that sent this part
+        changes = _with_changes(changes, changes_of(part), rest)
         page = [*page, *part] if newer else [*part, *page]
         cursor = id_of(part[-1] if newer else part[0]) if part else 0
         if len(part) < size or not cursor:
             break
         rest["id"], size = cursor, size * 2
         rest.pop("sentAt", None)
-    return with_mark(page, mark)
+    return with_meta(page, mark, changes, pruned)
+
+
+def _with_changes(
+    known: dict[str, Any] | None, more: Mapping[str, Any] | None, rest: dict[str, Any]
+) -> dict[str, Any] | None:
+    # Join what two parts of a page say about the change log. The next part continues where this one ends.
+    rest.pop("atMost", None)  # the first part has left out what is too much
+    if more is None:
+        return known
+    if isinstance(more.get("known"), int):
+        rest["changes"] = more["known"]
+    listed = [*(known or {}).get("listed", ()), *(more.get("listed") or ())]
+    return {**more, **{k: v for k, v in (known or {}).items() if k in ("lost", "gap") and v}, "listed": listed}
 
 
 def _named(error: AnswerTooLarge, cursor: int, *, newer: bool) -> dict[str, str]:
@@ -113,11 +128,15 @@ async def position_now(ask: Callable[..., Awaitable[list[Any]]], token: str) -> 
     Raises:
         CometChatException: as `ask` does; `ERR_BAD_ERROR_RESPONSE` when that message has no id.
     """
-    query = {"per_page": 1, "affix": "prepend", "mark": NO_MARK}
+    query = {"per_page": 1, "affix": "prepend", "mark": NO_MARK, "changes": NO_MARK}
     newest = await message_page(lambda asked: ask("GET", "/messages", token=token, query=asked), query)
     try:
         last = newest[-1] if newest else {"id": 0}
-        return Position(int(last["id"]), updated_at=int(last.get("updatedAt") or 0), mark=mark_of(newest))
+        number = (changes_of(newest) or {}).get("known")
+        return Position(
+            int(last["id"]), updated_at=int(last.get("updatedAt") or 0), mark=mark_of(newest),
+            changes=number if isinstance(number, int) else None,
+        )  # fmt: skip
     except UNREADABLE as e:
         raise failure("ERR_BAD_ERROR_RESPONSE", "The server's list of messages cannot be read.") from e
 

@@ -9,14 +9,23 @@ continues from there. The caller requests a page that failed again, with a small
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any
 
+from tailwire.sdk.continuity import gaps
+from tailwire.sdk.continuity.changes import Listed, fresh, in_order, is_known, record, settle
+from tailwire.sdk.continuity.commands import (
+    FIRST_PAGE_SIZE,
+    Command,
+    FetchAfter,
+    FetchLatest,
+    HandOver,
+    TellContinuity,
+    TellGap,
+)
 from tailwire.sdk.continuity.state import CatchUp, Continuity, ContinuityKind, Position
 
 MAX_PAGE_SIZE = 100
-FIRST_PAGE_SIZE = 20
 MIN_PAGE_SIZE = 5
 FAST_PAGE_SECONDS = 1.0
 """Seconds; a page that took at most this long is followed by one of twice the size."""
@@ -26,42 +35,6 @@ GROWTH_RATIO = 0.8
 """Between the two, the size grows while the time per message is at most this part of that of the page before."""
 MAX_REMEMBERED = 2000
 MAX_HELD = 5000
-
-
-@dataclass(frozen=True, slots=True)
-class FetchAfter:
-    """Fetch the next page: at most `limit` messages after `after_id`, oldest first."""
-
-    after_id: int
-    limit: int = FIRST_PAGE_SIZE
-
-
-@dataclass(frozen=True, slots=True)
-class FetchLatest:
-    """Fetch the id of the latest message: the first position, or the end of a gap."""
-
-
-class HandOver(NamedTuple):
-    """Hand these messages over to the app, in this order.
-
-    Attributes:
-        own: ids of messages between them that this device sent, for the position while only some are handed over.
-        done: likewise, ranges that had been served before.
-    """
-
-    messages: tuple[Any, ...]
-    own: tuple[int, ...] = ()
-    done: tuple[tuple[int, int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TellContinuity:
-    """Tell the app what became of the messages that were missed."""
-
-    continuity: Continuity
-
-
-Command = FetchAfter | FetchLatest | HandOver | TellContinuity
 
 
 def connected(m: CatchUp, store: str, mark: str = "") -> list[Command]:
@@ -106,7 +79,7 @@ def went_back(m: CatchUp, known: int) -> list[Command]:
     if known <= 0:
         return [_start_over(m)]
     m.recent.clear()
-    m.named, m.holes, m.caught, m.free = {}, set(), 0, 0
+    m.named, m.holes, m.caught, m.counted = {}, set(), 0, 0
     m.floor = m.asked_after = known
     m.position = Position(known, m.position.store, updated_at=m.position.updated_at)
     return [next_page(m)]
@@ -135,7 +108,8 @@ def disconnected(m: CatchUp) -> None:
 
 
 def _begin(m: CatchUp) -> None:
-    m.caught, m.free, m.named, m.holes, m.quiet = 0, 0, {}, set(), False
+    m.caught, m.counted, m.named, m.holes, m.quiet, m.gap = 0, 0, {}, set(), False, None
+    m.changed.clear()
     m.size, m.pace = min(m.size, FIRST_PAGE_SIZE), inf
 
 
@@ -146,7 +120,8 @@ def _from_the_position(m: CatchUp) -> FetchAfter:
 
 def next_page(m: CatchUp) -> FetchAfter:
     """Return the next page to fetch: as large as the line allows, within the rest of the limit."""
-    return FetchAfter(m.asked_after, max(1, min(m.size, m.limit - m.caught + m.free)))
+    size = max(1, min(m.size, m.limit - m.counted))
+    return FetchAfter(m.asked_after, size, m.limit if m.counted == 0 and not m.holes else 0)
 
 
 def failed(m: CatchUp, command: FetchAfter | FetchLatest) -> FetchAfter | FetchLatest:
@@ -158,13 +133,14 @@ def failed(m: CatchUp, command: FetchAfter | FetchLatest) -> FetchAfter | FetchL
     return next_page(m)
 
 
-def latest(m: CatchUp, last_id: int, store: str, mark: str = "") -> list[Command]:
+def latest(m: CatchUp, last_id: int, store: str, mark: str = "", known: int | None = None) -> list[Command]:
     """Process the result of `FetchLatest`.
 
     Args:
         last_id: the latest message's id; 0 without messages.
         store: name of the server's store, as for `connected`.
         mark: that came with the result.
+        known: number of the newest change, likewise.
     """
     if m.behind is None:
         return []
@@ -172,24 +148,24 @@ def latest(m: CatchUp, last_id: int, store: str, mark: str = "") -> list[Command
     if m.position is not None:
         # The limit has been handed over: the rest is a gap, whose bounds are known now.
         begin = m.asked_after
-        last_id = max(begin, last_id)
-        kind = ContinuityKind.GAP if last_id > begin else ContinuityKind.EXACT
-        bounds = (begin, last_id) if kind is ContinuityKind.GAP else (0, 0)
-        told = [] if quiet and kind is ContinuityKind.EXACT else [TellContinuity(Continuity(kind, m.caught, *bounds))]
+        last_id = max(begin, last_id, m.gap[1] if m.gap else 0)
+        left_out = [TellGap(begin, last_id)] if last_id > begin else []
+        gaps.note(m, left_out)
+        told = [*left_out, *gaps.at_end(m)]
         settled = last_id
     else:
         bounds = (0, last_id) if m.back is not None else (0, 0)
-        told = [] if quiet and m.back is None else [TellContinuity(Continuity(ContinuityKind.UNKNOWN, 0, *bounds))]
+        told = [] if quiet and m.back is None else gaps.report(Continuity(ContinuityKind.UNKNOWN, 0, *bounds))
         settled = 0
-    m.back = None
-    before = m.position or Position()
+    m.back = m.gap = None
+    before = m.position or Position(changes=known)
     pairs = dict(m.behind)
     held = sorted(p for p in pairs.items() if p[0] > settled and p[0] not in m.recent and not before.is_settled(p[0]))
-    m.behind, m.named, m.caught, m.free, m.quiet = None, {}, 0, 0, False
+    m.behind, m.named, m.caught, m.counted, m.quiet = None, {}, 0, 0, False
     m.floor = last_id
     m.position = before._replace(store=store or before.store, mark=mark or before.mark)
     _advance(m, last_id)
-    return [*told, *hand_over(m, held)]
+    return [*told, *hand_over(m, held, _held_changes(m))]
 
 
 def page(
@@ -201,7 +177,10 @@ def page(
     end: int = 0,
     took: float = 0.0,
     mark: str = "",
-    edits: Collection[int] = (),
+    free: Collection[int] = (),
+    gone: Collection[int] = (),
+    listed: Listed | None = None,
+    pruned: int = 0,
 ) -> list[Command]:
     """Process the result of `FetchAfter`.
 
@@ -212,7 +191,10 @@ def page(
         end: the last id that the page covers, also if the message cannot be read.
         took: seconds that the request took.
         mark: that came with it: the server recognised the position.
-        edits: ids of action messages for edits among them: they do not count towards the limit.
+        free: ids of action messages for edits and deletions among them: they do not count towards the limit.
+        gone: ids of messages among them that were deleted meanwhile: they are not handed over.
+        listed: what the page says about changes; None if the server has no log of them.
+        pruned: the highest id of a missed message that the server has removed because of its age; 0 if none.
     """
     if m.behind is None:
         return []
@@ -223,37 +205,54 @@ def page(
     place = m.position or Position()
 
     def is_new(number: int) -> bool:
-        return number > m.floor and number not in m.recent and number not in ours and not place.is_settled(number)
+        known = number <= m.floor or number in m.recent or place.is_settled(number)
+        return not known and number not in ours and number not in gone
 
     missed = {n: msg for n, msg in messages if is_new(n)}
+    commands: list[Command] = [*gaps.on_page(m, listed, pruned)]
     m.asked_after = max([m.asked_after, end, *(number for number, _ in messages)])
     m.caught += len(missed)
-    m.free += sum(n in missed for n in edits)
+    m.counted += len(missed) - sum(n in missed for n in free)
     _fit(m, took, whole=whole)
-    more = whole or m.overflowed or _page_was_too_early(m)
+    more = whole or m.overflowed or _page_was_too_early(m) or (listed is not None and listed.more)
     # Held messages are handed over with the page to which they belong.
     reaches = m.asked_after if more else inf
     held = {n: msg for n, msg in m.behind if n <= reaches and is_new(n)}
     together = sorted({**held, **missed}.items(), key=lambda pair: pair[0])
-    told = [] if more else _end_of(m)
+    m.asked_after = m.asked_after if more or m.gap is None else max(m.asked_after, m.gap[1])
+    commands += [] if more else gaps.at_end(m)
     m.behind = [pair for pair in m.behind if pair[0] > m.asked_after] if more else None
-    commands: list[Command] = [*told, *hand_over(m, together)]
+    commands += _with_changes(m, together, listed, last=not more)
     m.floor = max(m.floor, m.asked_after)
     _advance(m, m.asked_after)
-    if whole and m.caught - m.free >= m.limit:
-        return [*commands, FetchLatest()]
+    return [*commands, *_next(m, listed, whole=whole, more=more)]
+
+
+def _with_changes(m: CatchUp, pairs: Sequence[tuple[int, Any]], listed: Listed | None, *, last: bool) -> list[Command]:
+    before, changed = m.position, []
+    if listed is not None:
+        changed = fresh(m, listed.changes)
+        settle(m, listed)
+    return hand_over(m, pairs, [*changed, *(_held_changes(m) if last else ())], before)
+
+
+def _next(m: CatchUp, listed: Listed | None, *, whole: bool, more: bool) -> list[Command]:
+    # What follows a page.
+    if whole and m.counted >= m.limit:
+        if listed is None:
+            return [FetchLatest()]
+        m.counted = 0  # the server leaves out what is too much
     if more:
         m.overflowed, m.named = False, {}  # one more page is enough for those: they are stored
-        return [*commands, next_page(m)]
-    m.named, m.caught, m.free, m.quiet = {}, 0, 0, False
-    return commands
+        return [next_page(m)]
+    m.named, m.caught, m.counted, m.quiet = {}, 0, 0, False
+    return []
 
 
-def _end_of(m: CatchUp) -> list[Command]:
-    back, m.back = m.back, None
-    if back is not None:
-        return [TellContinuity(Continuity(ContinuityKind.UNKNOWN, m.caught, *back))]
-    return [] if m.quiet else [TellContinuity(Continuity(ContinuityKind.EXACT, m.caught))]
+def _held_changes(m: CatchUp) -> list[tuple[int, int, Any]]:
+    found = fresh(m, m.changed)
+    m.changed.clear()
+    return found
 
 
 def _fit(m: CatchUp, took: float, *, whole: bool) -> None:
@@ -323,20 +322,37 @@ def sent(m: CatchUp, message_id: int) -> None:
         m.position = m.position._replace(own=own)
 
 
-def hand_over(m: CatchUp, pairs: Sequence[tuple[int, Any]]) -> list[Command]:
-    """Record that messages are handed over in this order, and return the command."""
-    if not pairs:
+def hand_over(
+    m: CatchUp,
+    pairs: Sequence[tuple[int, Any]],
+    changed: Sequence[tuple[int, int, Any]] = (),
+    before: Position | None = None,
+) -> list[Command]:
+    """Record that messages and changes are handed over in this order, and return the command.
+
+    Args:
+        changed: number, id of the message before it, and event of each change.
+        before: the position before them; None for that of now.
+    """
+    if not pairs and not changed:
         return []
-    for message_id, _ in pairs:
-        m.recent[message_id] = None
-    while len(m.recent) > MAX_REMEMBERED:
-        _forget_oldest(m)
-    last_id = pairs[-1][0]
-    place = m.position or Position()
-    own = tuple(n for n in place.own if pairs[0][0] < n < last_id)
-    done = tuple(r for r in place.done if r[1] > pairs[0][0])
-    _advance(m, last_id)
-    return [HandOver(tuple(message for _, message in pairs), own, done)]
+    before = before or m.position or Position()
+    for number, _, _ in changed:
+        if not is_known(m, number):
+            record(m, number)
+    own: tuple[int, ...] = ()
+    done: tuple[tuple[int, int], ...] = ()
+    if pairs:
+        for message_id, _ in pairs:
+            m.recent[message_id] = None
+        while len(m.recent) > MAX_REMEMBERED:
+            _forget_oldest(m)
+        first, last_id = pairs[0][0], pairs[-1][0]
+        place = m.position or Position()
+        own = tuple(n for n in place.own if first < n < last_id)
+        done = tuple(r for r in place.done if r[1] > first)
+        _advance(m, last_id)
+    return [HandOver(in_order(pairs, changed), own, done, before if changed else None)]
 
 
 def _forget_oldest(m: CatchUp) -> None:
@@ -349,4 +365,6 @@ def _advance(m: CatchUp, message_id: int) -> None:
     last_id = max(position.last_id, message_id)
     own = tuple([n for n in position.own if n > last_id]) if position.own else ()
     done = tuple([r for r in position.done if r[1] > last_id]) if position.done else ()
-    m.position = Position(last_id, position.store, own, position.updated_at, position.mark, done)
+    m.position = Position(
+        last_id, position.store, own, position.updated_at, position.mark, done, position.changes, position.heard
+    )

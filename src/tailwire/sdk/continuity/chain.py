@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tailwire.sdk.continuity.catch_up import Command, hand_over, live, next_page
+from tailwire.sdk.continuity.catch_up import hand_over, live, next_page
+from tailwire.sdk.continuity.changes import fresh
+from tailwire.sdk.continuity.commands import Command
 from tailwire.sdk.continuity.state import CatchUp
 
 HOLE_TIMEOUT_SECONDS = 0.5
@@ -45,7 +47,7 @@ def missing(m: CatchUp, before: int) -> list[Command | Wait]:
 def _begin(m: CatchUp, before: int) -> list[Command | Wait]:
     begun = m.behind is None
     if begun:
-        m.behind, m.caught, m.free, m.overflowed = [], 0, 0, False
+        m.behind, m.caught, m.counted, m.overflowed = [], 0, 0, False
     m.holes.add(before)
     return [Wait(HOLE_TIMEOUT_SECONDS)] if begun else []
 
@@ -60,7 +62,9 @@ def mended(m: CatchUp) -> list[Command]:
         return []
     pairs = sorted((pair for pair in m.behind if pair[0] > m.floor and pair[0] not in m.recent), key=lambda p: p[0])
     m.behind, m.named = None, {}
-    return hand_over(m, pairs)
+    changed = fresh(m, m.changed)
+    m.changed.clear()
+    return hand_over(m, pairs, changed)
 
 
 def waited(m: CatchUp) -> list[Command]:

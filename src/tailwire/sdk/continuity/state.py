@@ -21,6 +21,8 @@ class Position(NamedTuple):
         mark: of the server's start during which `last_id` was reached; "" if the server sent none.
         done: ordered ranges of ids above `last_id`, each as (exclusive start, inclusive end): served before an older
             message was, so that a catch-up does not hand them over.
+        changes: number up to which the changes of the server's log are settled; None if it is not known.
+        heard: numbers of changes above it that were handed over.
     """
 
     last_id: int = 0
@@ -29,6 +31,8 @@ class Position(NamedTuple):
     updated_at: int = 0
     mark: str = ""
     done: tuple[tuple[int, int], ...] = ()
+    changes: int | None = None
+    heard: tuple[int, ...] = ()
 
     def is_settled(self, message_id: int) -> bool:
         """Return whether a message above `last_id` need not be handed over."""
@@ -57,7 +61,9 @@ class Continuity:
 
     Attributes:
         kind: `exact`: nothing was missed, or all of it is handed over. `gap`: more was missed than the limit: that many
-            are handed over, and those with ids in (`from_id`, `to_id`] are only in history. `unknown`: there is no
+            are handed over, the newest, and those with ids in (`from_id`, `to_id`] are only in history; or the server
+            has removed some of those because of their age; or changes that happened then are not handed over (see
+            `HistoryGap`). `unknown`: there is no
             position yet, or catch-up is disabled, or the server's store was replaced or restored: what has ids in
             (`from_id`, `to_id`] has to be read again from history.
         missed: number of messages from history that are handed over.
@@ -84,7 +90,9 @@ class CatchUp:
         behind: live messages held by the catch-up that is in progress; None without one.
         named: for each held message, the id of its predecessor.
         caught: number of messages that this catch-up has handed over.
-        free: how many of them are action messages for edits, which do not count towards the limit.
+        counted: number of messages that count towards the limit: not action messages for edits and deletions.
+        changed: live changes held like `behind`: number, newest message id known when it came, and event.
+        gap: the range of ids of what this catch-up leaves out; None if it is nothing.
         size: number of messages requested per page.
         pace: seconds per message in the page before.
         asked_after: the id after which the catch-up reads on; everything up to it is settled.
@@ -104,7 +112,9 @@ class CatchUp:
     behind: list[tuple[int, Any]] | None = None
     named: dict[int, int] = field(default_factory=dict)
     caught: int = 0
-    free: int = 0
+    counted: int = 0
+    changed: list[tuple[int, int, Any]] = field(default_factory=list)
+    gap: tuple[int, int] | None = None
     size: int = 20
     pace: float = inf
     asked_after: int = 0

@@ -44,8 +44,11 @@ class Sink(Protocol):
     def take_message(self, message: BaseMessage | history.Unreadable, said: object) -> None:
         """Handle a message, and the id that the frame names as its predecessor."""
 
-    def take_receipt(self, receipt: MessageReceipt) -> None:
-        """Handle a receipt."""
+    def take_receipt(self, receipt: MessageReceipt, number: object) -> None:
+        """Handle a receipt, and the number that the frame names in the server's change log."""
+
+    def take_change(self, event: e.Event, number: object) -> None:
+        """Handle another event that is in the server's change log, and the number that the frame names."""
 
     def put(self, event: e.Event) -> None:
         """Queue any other event."""
@@ -103,7 +106,7 @@ class FrameDecoder:
             self._sink.take_message(message, frame.get("before"))
 
     def _receipts(self, frame: Frame) -> None:
-        self._sink.take_receipt(receipt_from_frame(frame))
+        self._sink.take_receipt(receipt_from_frame(frame), frame.get("number"))
 
     def _typing(self, frame: Frame) -> None:
         self._typists.heard(typing_from_frame(frame))
@@ -123,7 +126,7 @@ class FrameDecoder:
             self._sink.put(e.TransientReceived(message))
 
     def _event(self, frame: Frame) -> None:
-        self._sink.put(EVENTS[frame["type"]](frame))
+        self._sink.take_change(EVENTS[frame["type"]](frame), frame.get("number"))
 
     def _auth(self, frame: Frame) -> None:
         body = frame["body"]
@@ -194,6 +197,19 @@ EVENTS: dict[str, Callable[[Frame], e.Event]] = {
     FrameType.CONVERSATION_LIST: _conversation_list,
 }
 """The frames that become an event without further ado."""
+
+
+def event_of_change(frame: Any) -> e.Event | None:
+    """Return the event of a frame of the change log; None if it cannot be read, or this version does not know it."""
+    try:
+        kind = frame["type"]
+        if kind == FrameType.RECEIPTS:
+            return e.ReceiptReceived(receipt_from_frame(frame))
+        return EVENTS[kind](frame) if kind in EVENTS else None
+    except UNREADABLE as error:
+        log.warning("a change cannot be read and is skipped: %s", error)
+        return None
+
 
 HANDLERS: dict[Any, Callable[[FrameDecoder, Frame], float | None]] = {
     FrameType.AUTH: FrameDecoder._auth,

@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, assert_never
 
 from tailwire.sdk.connection.state import ConnectionStatus
-from tailwire.sdk.continuity import catch_up, chain, updates
-from tailwire.sdk.continuity.state import CatchUp, Continuity, ContinuityKind, Position
-from tailwire.sdk.dispatch import history, receipts
+from tailwire.sdk.continuity import catch_up, chain, changes, updates
+from tailwire.sdk.continuity.commands import Command, FetchAfter, FetchLatest, HandOver, TellContinuity, TellGap
+from tailwire.sdk.continuity.state import CatchUp, Continuity, Position
+from tailwire.sdk.dispatch import history, missed, receipts
 from tailwire.sdk.dispatch.callbacks import event_of
 from tailwire.sdk.dispatch.dispatcher import Positioned
 from tailwire.sdk.dispatch.drafts import Drafts
@@ -21,6 +22,7 @@ from tailwire.sdk.dispatch.frame_decoder import FrameDecoder
 from tailwire.sdk.dispatch.queue import EventQueue
 from tailwire.sdk.dispatch.typists import Typists
 from tailwire.sdk.exceptions import CometChatException, failure
+from tailwire.sdk.io import answers
 from tailwire.sdk.io.link import Granted
 from tailwire.sdk.listeners import events as e
 from tailwire.wire.entities import Action, BaseMessage, MessageReceipt, User
@@ -86,7 +88,7 @@ class Incoming:
         self.put: Callable[[object], None] = queue.put
         self._waiting: asyncio.TimerHandle | None = None
         self._updater: asyncio.Task[None] | None = None
-        self._connected = False
+        self._connected = self._by_log = False
 
     @property
     def machine(self) -> CatchUp:
@@ -172,48 +174,42 @@ class Incoming:
         if position.updated_at == 0 or (self._connected and self._updater is None):
             updates.heard(self._machine, updated_at)
 
-    def _carry_out(self, commands: Sequence[catch_up.Command | chain.Wait]) -> None:
+    def _carry_out(self, commands: Sequence[Command | chain.Wait]) -> None:
         for command in commands:
             match command:
-                case catch_up.HandOver():
+                case HandOver():
                     self._hand_over(command)
-                case catch_up.TellContinuity():
+                case TellContinuity():
                     self._tell(command.continuity)
+                case TellGap():
+                    self._queue.put(e.HistoryGap(command.from_id, command.to_id, command.only_changes))
                 case chain.Wait():
                     if self._waiting is not None:
                         self._waiting.cancel()
                     self._waiting = self._loop.call_later(command.seconds, self._waited)
-                case catch_up.FetchAfter() | catch_up.FetchLatest():
+                case FetchAfter() | FetchLatest():
                     self._reader = self._loop.create_task(self._read(command), name="tailwire catch-up")
                 case _:
                     assert_never(command)
 
-    def _hand_over(self, command: catch_up.HandOver) -> None:
+    def _hand_over(self, command: HandOver) -> None:
         # Each carries how far the app has been served after it: up to the next message that it has not received.
         position = self._machine.position
         if position is None:
             return
-        messages = command.messages
-        following = [message.id - 1 for message in messages[1:]]
-        for message, end in zip(messages, [*following, position.last_id], strict=True):
-            served = position
-            if end < position.last_id:
-                own = tuple(n for n in command.own if n > end)
-                done = tuple(r for r in command.done if r[1] > end)
-                served = position._replace(last_id=end, own=(*own, *position.own), done=done)
-            self._queue.put(Positioned(_event_of(message, self._drafts), served))
+        for item, served in changes.positions_after_each(command, position):
+            event = item.event if isinstance(item, changes.Change) else _event_of(item, self._drafts)
+            self._queue.put(Positioned(event, served))
 
     def _tell(self, continuity: Continuity) -> None:
         log.info("caught up (%s): %d missed messages are handed over", continuity.kind, continuity.missed)
         if self._connected:
             self._queue.put(e.ConnectionChanged(ConnectionStatus.CONNECTED, continuity))
-        if continuity.kind is ContinuityKind.GAP or continuity.to_id:
-            self._queue.put(e.HistoryGap(continuity.from_id, continuity.to_id))
         self._look_for_updates()
 
     def _look_for_updates(self) -> None:
         begin = updates.since(self._machine)
-        if begin is not None and self._updater is None:
+        if begin is not None and self._updater is None and not self._by_log:
             work = self._read_updates(begin)
             self._updater = self._loop.create_task(work, name="tailwire catch-up of receipts")
 
@@ -221,7 +217,7 @@ class Incoming:
         self._waiting = None
         self._carry_out(chain.waited(self._machine))
 
-    async def _read(self, command: catch_up.FetchAfter | catch_up.FetchLatest) -> None:
+    async def _read(self, command: FetchAfter | FetchLatest) -> None:
         def smaller() -> None:
             nonlocal command
             self._polling_ends_here()
@@ -248,16 +244,22 @@ class Incoming:
         self._updater = None
         updates.heard(self._machine, newest)  # also without a socket: all changes up to this time have been read
 
-    async def _page(self, command: catch_up.FetchAfter | catch_up.FetchLatest) -> list[catch_up.Command]:
-        if isinstance(command, catch_up.FetchLatest):
-            newest = await self._fetch({"per_page": 1, "affix": "prepend", "mark": history.NO_MARK})
+    async def _page(self, command: FetchAfter | FetchLatest) -> list[Command]:
+        if isinstance(command, FetchLatest):
+            query = {"per_page": 1, "affix": "prepend", "mark": history.NO_MARK, "changes": history.NO_MARK}
+            newest = await self._fetch(query)
+            listed_changes = missed.changes_in(newest)
+            known = listed_changes.known if listed_changes is not None else None
             last_id = max(map(history.id_of, newest), default=0)
             mark = history.mark_of(newest, self._mark if self._connected else "")
-            return catch_up.latest(self._machine, last_id, self._store, mark)
+            return catch_up.latest(self._machine, last_id, self._store, mark, known)
         begun = self._loop.time()
         position = self._machine.position
         mark = (position.mark if position is not None else "") or history.NO_MARK
-        query = {"per_page": command.limit, "affix": "append", "id": command.after_id, "mark": mark}
+        query = {
+            "per_page": command.limit, "affix": "append", "id": command.after_id, "mark": mark,
+            **missed.query(position, command.at_most),
+        }  # fmt: skip
         try:
             listed = await self._fetch(query)
         except CometChatException as error:
@@ -272,10 +274,23 @@ class Incoming:
             raise failure("ERR_BAD_ERROR_RESPONSE", "The page of history is not the one that was requested.")
         whole = len(listed) >= command.limit and end > command.after_id
         mine = {n for n, m in messages if self._is_own(m)}
-        edits = [n for n, m in messages if isinstance(m, Action) and m.action == "edited"]
+        free = [n for n, m in messages if isinstance(m, Action) and m.action in ("edited", "deleted")]
+        gone = [n for n, m in messages if isinstance(m, BaseMessage) and m.deleted_at and not isinstance(m, Action)]
+        changed = missed.changes_in(listed)
+        self._by_log = changed is not None and position is not None and position.changes is not None
         mark = history.mark_of(listed, self._mark if self._connected else "")
         return catch_up.page(
-            self._machine, messages, whole=whole, ours=mine, end=end, took=took, mark=mark, edits=edits
+            self._machine,
+            messages,
+            whole=whole,
+            ours=mine,
+            end=end,
+            took=took,
+            mark=mark,
+            free=free,
+            gone=gone,
+            listed=changed,
+            pruned=answers.pruned_of(listed),
         )
 
     def _is_own(self, message: Any) -> bool:
@@ -300,15 +315,27 @@ class Incoming:
             self._carry_out(catch_up.live(self._machine, message.id, message, before=before))
             self._carry_out(chain.mended(self._machine))
 
-    def take_receipt(self, receipt: MessageReceipt) -> None:
+    def take_change(self, event: e.Event, number: object) -> None:
+        """Hand an event over that is not a message, or hold it until what precedes it has been read.
+
+        Args:
+            number: of the change in the server's log, as far as the frame names one.
+        """
+        if not isinstance(number, int) or number <= 0:
+            self._queue.put(event)
+        elif not changes.is_known(self._machine, number) and not changes.held(self._machine, number, event):
+            changes.record(self._machine, number)
+            self._queue.put(Positioned(event, self._machine.position))
+
+    def take_receipt(self, receipt: MessageReceipt, number: object) -> None:
         """Hand a receipt over, and remember that it was."""
-        what, number = receipt.receipt_type, receipt.message_id
+        what, message_id = receipt.receipt_type, receipt.message_id
         if what in ("delivered", "read"):
-            updates.told(self._machine, receipt.receiver_id, receipt.sender.uid, what, number)
+            updates.told(self._machine, receipt.receiver_id, receipt.sender.uid, what, message_id)
         else:
-            updates.told(self._machine, self._uid, f"group {receipt.receiver_id}", what, number)
+            updates.told(self._machine, self._uid, f"group {receipt.receiver_id}", what, message_id)
         self._heard(receipt.timestamp)
-        self._queue.put(e.ReceiptReceived(receipt))
+        self.take_change(e.ReceiptReceived(receipt), number)
 
     async def close(self) -> None:
         """Stop reading history, and wait until it has stopped."""

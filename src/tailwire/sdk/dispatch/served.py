@@ -11,7 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from tailwire.sdk.continuity.state import Position, of_another_store
-from tailwire.sdk.listeners.events import HistoryGap
+from tailwire.sdk.listeners.events import HistoryGap, MessagePinned, MessageSaved
 
 MAX_AHEAD = 2000
 """Maximum number of ids kept of messages that this device sent while older events are held."""
@@ -135,5 +135,7 @@ def _number(event: object) -> int:
     # The id of the event in history: that of the action message, if there is one.
     if isinstance(event, HistoryGap):  # stands for an unreadable message
         return event.to_id
+    if isinstance(event, MessagePinned | MessageSaved):
+        return 0  # the message may be an old one
     message = getattr(event, "action", None) or getattr(event, "message", None)
     return int(getattr(message, "id", 0))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from tailwire.sdk.exceptions import AnswerTooLarge, CometChatException, not_reac
 from tailwire.sdk.io.failures import seconds_of
 from tailwire.sdk.io.reading import TooMuch, read_json
 from tailwire.wire.catalogue import CATALOGUE
+from tailwire.wire.codec import MAX_ID
 
 MAX_BYTES = 4 * 1024 * 1024
 """Maximum bytes of a decompressed response. Parsing that many blocks the app's event loop for up to 0.1 s. A page of a
@@ -134,9 +136,13 @@ class Listed(list[Any]):
 
     Attributes:
         mark: of the server's start, for positions; "" if it sent none.
+        changes: what it says about the server's change log; None if it says nothing.
+        pruned: the highest id of a missed message that the server has removed because of its age; 0 if none.
     """
 
     mark: str = ""
+    changes: Mapping[str, Any] | None = None
+    pruned: int = 0
 
 
 def mark_of(listed: list[Any]) -> str:
@@ -144,16 +150,36 @@ def mark_of(listed: list[Any]) -> str:
     return listed.mark if isinstance(listed, Listed) else ""
 
 
-def with_mark(data: list[Any], mark: str) -> Listed:
-    """Return a list with the mark that came with it."""
+def changes_of(listed: list[Any]) -> Mapping[str, Any] | None:
+    """Return what a list says about the server's change log, or None."""
+    return listed.changes if isinstance(listed, Listed) else None
+
+
+def pruned_of(listed: list[Any]) -> int:
+    """Return the id of `Listed.pruned` that came with a list, or 0."""
+    return listed.pruned if isinstance(listed, Listed) else 0
+
+
+def with_meta(data: list[Any], mark: str, changes: Mapping[str, Any] | None, pruned: int = 0) -> Listed:
+    """Return a list with what came with it."""
     listed = Listed(data)
-    listed.mark = mark
+    listed.mark, listed.changes, listed.pruned = mark, changes, pruned
     return listed
 
 
 def _listed(data: Any, meta: Any) -> Any:
-    mark = meta.get("mark") if isinstance(meta, dict) else None
-    return with_mark(data, mark) if isinstance(data, list) and isinstance(mark, str) else data
+    if not isinstance(data, list) or not isinstance(meta, dict):
+        return data
+    mark, changes, pruned = meta.get("mark"), meta.get("changes"), meta.get("pruned")
+    until = 0
+    if isinstance(pruned, str) and pruned.isascii() and pruned.isdecimal() and len(pruned) < 20:
+        until = int(pruned)
+    return with_meta(
+        data,
+        mark if isinstance(mark, str) else "",
+        changes if isinstance(changes, dict) else None,
+        until if until <= MAX_ID else 0,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +199,7 @@ class Answer:
     content: bytes
 
     def data(self) -> Any:
-        """Return `data` of the envelope; a list with a mark as `Listed`.
+        """Return `data` of the envelope; a list with metadata as `Listed`.
 
         Raises:
             CometChatException: with the server's code; `NO_INTERNET_CONNECTION` if the response is not the server's;

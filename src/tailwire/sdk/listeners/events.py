@@ -174,12 +174,11 @@ ListChange = Literal["changed", "removed", "group", "groupRemoved", "blocks"]
 class ConversationListChanged:
     """The user's list of conversations changed in a way that no other event reports. Live lists follow it.
 
-    It is not delivered later: after a time without a connection, request the list.
-
     Attributes:
-        change: `group`: another user changed the group; `groupRemoved`: they deleted it. `changed`: another device of
-            the user marked the conversation as unread, or tagged it; `removed`: it deleted the conversation for the
-            user, or the app's backend removed it for all; `blocks`: it blocked or unblocked users.
+        change: `group`: another user changed the group, or it has another owner; `groupRemoved`: they deleted it.
+            `changed`: another device of the user marked the conversation as unread, or tagged it; `removed`: it deleted
+            the conversation for the user, or the app's backend removed it for all; `blocks`: it blocked or unblocked
+            users.
         conversation_type: `user` or `group`; "" for `blocks`.
         conversation_with: the uid or guid; "" for `blocks`.
         group: the new state of the group without the user's membership, for `group`; otherwise None.
@@ -193,10 +192,18 @@ class ConversationListChanged:
 
 @dataclass(frozen=True, slots=True)
 class HistoryGap:
-    """More messages were missed than are handed over: those with ids in (`from_id`, `to_id`] are only in history."""
+    """Some missed messages with ids in (`from_id`, `to_id`] are not handed over.
+
+    They are only in history, because there are more than the limit, or the server has removed them for their age.
+
+    Attributes:
+        only_changes: the messages are handed over, but what happened meanwhile to messages (reactions, pins, receipts)
+            and conversations is not all: the server's log of it does not reach back so far.
+    """
 
     from_id: int
     to_id: int
+    only_changes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

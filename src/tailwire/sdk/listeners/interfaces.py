@@ -197,4 +197,4 @@ class MessageListener:
         """Called when a message in the outbox was queued, sent, refused, cancelled or queued again (Tailwire's own)."""
 
     def on_history_gap(self, gap: HistoryGap) -> Hook:
-        """Called when more messages were missed than are handed over: the others are only in history."""
+        """Called when some missed messages are not handed over: they are only in history, or too old and removed."""

@@ -187,7 +187,7 @@ class LiveMessages(LiveList[LiveMessage]):
 
     def _apply_rest(self, event: object) -> None:
         if isinstance(event, e.HistoryGap):
-            self._missing(event.from_id)
+            self._missing(0 if event.only_changes else event.from_id)
         elif isinstance(event, own.ConversationTouched):
             self._state.lost = self._state.lost or self._state.is_of(event.kind, event.other)
         elif isinstance(event, own.ConversationGone):

@@ -33,13 +33,15 @@ class Authorizer:
         Raises:
             Refused: ERR_GUID_NOT_FOUND, or the code in the permission table.
         """
-        found = await self._store.groups.get(identifier(guid, "guid"))
-        if found is None:
-            raise Refused("ERR_GUID_NOT_FOUND")
         if caller.system:
-            return found, None
-        member = await self._store.members.get(found.guid, caller.uid)
-        ban = await self._store.members.ban_of(found.guid, caller.uid) if member is None else None
+            group = await self._store.groups.get(identifier(guid, "guid"))
+            if group is None:
+                raise Refused("ERR_GUID_NOT_FOUND")
+            return group, None
+        seen = await self._store.groups.seen_by(identifier(guid, "guid"), caller.uid)
+        if seen is None:
+            raise Refused("ERR_GUID_NOT_FOUND")
+        found, member, ban = seen
         permissions.check_group(operation, permissions.group_role(found, member, ban, knows=caller.key))
         return found, member
 
@@ -64,7 +66,7 @@ class Authorizer:
             if also is not None:
                 also(standing)
 
-        return GroupAct(identifier(guid, "guid"), caller.uid, on, check)
+        return GroupAct(identifier(guid, "guid"), caller.uid, on, check, caller.device)
 
     def check_in_group(self, caller: Caller, standing: GroupStanding, operation: GroupOperation) -> None:
         """Check an operation against a standing.
@@ -103,7 +105,7 @@ class Authorizer:
             if also is not None:
                 also(row)
 
-        return MessageAct(message_id(wanted), caller.uid, check)
+        return MessageAct(message_id(wanted), caller.uid, check, caller.device)
 
     async def message(self, caller: Caller, wanted: str | int, operation: MessageOperation) -> MessageRow:
         """Return a message to which the caller may do something.

@@ -25,6 +25,9 @@ class Cleanup:
         call_later: the method of the event loop.
         deleted_after: seconds until a file is removed after the last message that refers to it was deleted.
         unused_after: seconds until a file is removed that nothing has ever referred to; 0 keeps such files.
+
+    Attributes:
+        is_mine: returns whether this server removes what is due by time; of several, one does.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Cleanup:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._again = self._closed = False
+        self.is_mine: Callable[[], bool] = lambda: True
 
     def wake(self) -> None:
         """Remove what is due, and set the timer for the rest."""
@@ -59,9 +63,9 @@ class Cleanup:
                 self._again = False
                 while not self._closed and await self._store.chores.do_next():
                     pass
-                while not self._closed and await self._remove_some():
+                while not self._closed and self.is_mine() and await self._remove_some():
                     pass
-            if not self._closed:
+            if not self._closed and self.is_mine():
                 await self._set_timer()
         except (OSError, Refused) as e:
             log.warning("cleanup failed and is retried in an hour: %s", e)
@@ -103,6 +107,12 @@ class Cleanup:
             if self._closed
             else self._call_later(min(max(seconds, MIN_DELAY_SECONDS), MAX_DELAY_SECONDS), self.wake)
         )
+
+    async def settle(self) -> None:
+        """Remove all that is due now, and return when it is done."""
+        self.wake()
+        while self._task is not None:
+            await asyncio.wait([self._task])
 
     async def close(self) -> None:
         """Finish the current batch, and start no further one."""

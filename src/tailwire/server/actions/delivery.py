@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.raw_json import encode, with_field
+from tailwire.server.actions.event_frames import EventFrames
+from tailwire.server.actions.raw_json import encode
+from tailwire.server.actions.rendering import with_quoted
 from tailwire.server.auth.revoked_tokens import RevokedTokens
-from tailwire.server.fanout.frames import with_before, with_head
+from tailwire.server.fanout.frames import with_before
 from tailwire.server.ports.broker import (
     PRESENCE,
     Broker,
@@ -20,8 +23,8 @@ from tailwire.server.ports.broker import (
     group_subject,
     user_subject,
 )
-from tailwire.server.ports.conversations import ConversationKey, group_in, id_of, other_in
-from tailwire.server.ports.file_urls import address, with_address
+from tailwire.server.ports.conversations import ConversationKey, group_in, other_in
+from tailwire.server.ports.log import LoggedMessage
 from tailwire.server.ports.records import MessageRow
 from tailwire.wire.frames import FrameType
 
@@ -31,6 +34,32 @@ def for_sender(caller: Caller, json: bytes, before: int) -> bytes:
     return with_before(json, before) if before and caller.chained else json
 
 
+class _Data(msgspec.Struct):
+    resource: str = ""
+
+
+class _Body(msgspec.Struct):
+    data: _Data = msgspec.field(default_factory=_Data)
+
+
+_decode_body = msgspec.json.Decoder(_Body).decode
+
+
+def device_in(body: bytes) -> str:
+    """Return the device that a stored message was sent from; "" if it is not known."""
+    try:
+        return _decode_body(body).data.resource
+    except (msgspec.DecodeError, RecursionError):
+        return ""
+
+
+def named(conversation: ConversationKey | None, uid: str) -> tuple[str, str]:
+    """Return the type of a conversation and the guid or uid by which a user knows it; both "" without one."""
+    guid = group_in(conversation) if conversation else ""
+    other = guid or (other_in(conversation, uid) if conversation else "")
+    return "group" if guid else "user" if other else "", other
+
+
 class Delivery:
     """Publishes frames to all sockets concerned, except those of the device that caused them.
 
@@ -38,13 +67,13 @@ class Delivery:
         base: the server's URL, for links to files in frames that no request has caused.
 
     Attributes:
+        frames: encodes what is published.
         revoked: why recent tokens ceased to be valid.
     """
 
     def __init__(self, broker: Broker, app_id: str, base: str) -> None:
         self._broker = broker
-        self._base = lambda: base
-        self._app = encode(app_id)
+        self.frames = EventFrames(app_id, lambda: base)
         self.revoked = RevokedTokens()
 
     def message(self, row: MessageRow, json: bytes, device: str, also: str = "", *, before: int = 0) -> None:
@@ -55,11 +84,20 @@ class Delivery:
             also: the uid of a further receiver, who is not a member of the group.
             before: the id of the message before it in its conversation; 0 for the first.
         """
-        payload = self._frame(FrameType.MESSAGE, row.sender, device, row.receiver, row.receiver_type, json)
-        publication = FramePublication(payload, device, before=before)
+        publication = self._message(row, json, device, before)
         self._to_conversation(row.sender, row.receiver, row.receiver_type, publication)
         if also:
             self._broker.publish(user_subject(also), publication)
+
+    def _message(self, row: MessageRow, json: bytes, device: str, before: int) -> FramePublication:
+        payload = self.frames.frame(FrameType.MESSAGE, row.sender, device, row.receiver, row.receiver_type, json)
+        return FramePublication(payload, device, before=before, id=row.id)
+
+    def logged(self, message: LoggedMessage) -> FramePublication:
+        """Return the publication of a message that another process has stored."""
+        row = message.row
+        json = row.json() if message.quoted is None else with_quoted(row.json(), message.quoted)
+        return self._message(row, json, device_in(row.body), message.before)
 
     def typing(self, caller: Caller, receiver: str, receiver_type: str, body: dict[str, Any]) -> None:
         """Publish that the caller started or stopped typing."""
@@ -79,94 +117,89 @@ class Delivery:
         *,
         droppable: bool,
     ) -> None:
-        frame = self._frame(kind, caller.uid, caller.device, receiver, receiver_type, encode(body))
+        frame = self.frames.frame(kind, caller.uid, caller.device, receiver, receiver_type, encode(body))
         subject = group_subject(receiver) if receiver_type == "group" else user_subject(receiver)
         self._broker.publish(subject, FramePublication(frame, caller.device, droppable=droppable))
 
     def receipt(
-        self, caller: Caller, receiver: str, receiver_type: str, message_sender: str, body: dict[str, Any], to: str
+        self,
+        caller: Caller,
+        receiver: str,
+        receiver_type: str,
+        message_sender: str,
+        body: dict[str, Any],
+        to: str,
+        number: int,
     ) -> None:
         """Publish that the caller received or read a conversation, to one user and to the caller's other devices.
 
         Args:
             to: the message's sender if they may be notified, else the caller.
+            number: of the change, as in all that follow.
         """
-        frame = self._frame(FrameType.RECEIPTS, caller.uid, caller.device, receiver, receiver_type, encode(body))
-        frame = with_field(frame, b"messageSender", encode(message_sender))
+        frame = self.frames.receipt(caller, receiver, receiver_type, message_sender, body)
         for uid in dict.fromkeys((to, caller.uid)):
-            self._broker.publish(user_subject(uid), FramePublication(frame, caller.device))
+            self._broker.publish(user_subject(uid), FramePublication(frame, caller.device, number=number))
 
-    def receipt_of_all(self, caller: Caller, guid: str, message_sender: str, body: dict[str, Any]) -> None:
+    def receipt_of_all(self, caller: Caller, guid: str, message_sender: str, body: dict[str, Any], number: int) -> None:
         """Publish to the sender of a message that all members of its group have received or read it."""
-        frame = self._frame(FrameType.RECEIPTS, caller.uid, caller.device, guid, "group", encode(body))
-        frame = with_field(frame, b"messageSender", encode(message_sender))
-        self._broker.publish(user_subject(message_sender), FramePublication(frame, caller.device))
+        frame = self.frames.receipt(caller, guid, "group", message_sender, body)
+        self._broker.publish(user_subject(message_sender), FramePublication(frame, caller.device, number=number))
 
-    def reaction(self, caller: Caller, row: MessageRow, body: dict[str, Any]) -> None:
+    def reaction(self, caller: Caller, row: MessageRow, body: dict[str, Any], number: int) -> None:
         """Publish that the caller added or removed a reaction."""
-        receiver = row.receiver
-        if row.receiver_type == "user" and caller.uid == row.receiver:
-            receiver = row.sender
-        body |= {
-            "conversationId": id_of(row.conversation_id),
-            "receiverId": receiver,
-            "receiverType": row.receiver_type,
-        }
-        if row.parent_id is not None:
-            body["parentMessageId"] = str(row.parent_id)
-        frame = self._frame(FrameType.REACTION, caller.uid, caller.device, receiver, row.receiver_type, encode(body))
-        self._to_conversation(row.sender, row.receiver, row.receiver_type, FramePublication(frame, caller.device))
+        publication = FramePublication(self.frames.reaction(caller, row, body), caller.device, number=number)
+        self._to_conversation(row.sender, row.receiver, row.receiver_type, publication)
 
-    def pin(self, caller: Caller, row: MessageRow, action: str, json: bytes) -> None:
+    def pin(self, caller: Caller, row: MessageRow, action: str, json: bytes, number: int) -> None:
         """Publish that a message was pinned or unpinned."""
-        body = encode({"action": action, "message": msgspec.Raw(json)})
-        frame = self._frame(FrameType.PIN, caller.uid, caller.device, row.receiver, row.receiver_type, body)
-        self._to_conversation(row.sender, row.receiver, row.receiver_type, FramePublication(frame, caller.device))
+        publication = FramePublication(self.frames.pin(caller, row, action, json), caller.device, number=number)
+        self._to_conversation(row.sender, row.receiver, row.receiver_type, publication)
 
-    def save(self, caller: Caller, action: str, json: bytes) -> None:
+    def save(self, caller: Caller, action: str, json: bytes, number: int) -> None:
         """Publish to the caller's other devices that they saved or unsaved a message."""
-        self._to_own_devices(FrameType.SAVE, caller, encode({"action": action, "message": msgspec.Raw(json)}))
+        self._to_own_devices(caller, self.frames.save(caller, action, json), number)
 
-    def conversation_pin(self, caller: Caller, action: str, json: bytes) -> None:
+    def conversation_pin(self, caller: Caller, action: str, json: bytes, number: int) -> None:
         """Publish to the caller's other devices that they pinned or unpinned a conversation."""
-        body = encode({"action": action, "conversation": msgspec.Raw(json)})
-        self._to_own_devices(FrameType.CONVERSATION_PIN, caller, body)
+        self._to_own_devices(caller, self.frames.conversation_pin(caller, action, json), number)
 
-    def own_list(self, caller: Caller, action: str, conversation: ConversationKey | None = None) -> None:
+    def own_list(self, caller: Caller, action: str, number: int, conversation: ConversationKey | None = None) -> None:
         """Publish to the caller's other devices a change of their conversations that no other frame reports.
 
         Args:
             action: `changed` or `removed`; `blocks` without a conversation.
             conversation: its key.
         """
-        guid = group_in(conversation) if conversation else ""
-        other = guid or (other_in(conversation, caller.uid) if conversation else "")
-        kind = "group" if guid else "user" if other else ""
-        self._list_change(caller, user_subject(caller.uid), action, kind, other)
+        frame = self.frames.list_change(caller, action, *named(conversation, caller.uid))
+        self._list_change(caller, user_subject(caller.uid), frame, number)
 
-    def conversation_removed(self, caller: Caller, conversation: ConversationKey) -> None:
-        """Publish to all participants that a conversation was removed with its messages."""
+    def conversation_removed(self, caller: Caller, conversation: ConversationKey, numbers: Mapping[str, int]) -> None:
+        """Publish to all participants that a conversation was removed with its messages.
+
+        Args:
+            numbers: of the change, by the uids of the participants; by "" for a group.
+        """
         guid = group_in(conversation)
         if guid:
-            self._list_change(caller, group_subject(guid), "removed", "group", guid)
+            frame = self.frames.list_change(caller, "removed", "group", guid)
+            self._list_change(caller, group_subject(guid), frame, numbers[""])
             return
-        other = other_in(conversation, caller.uid)
-        for uid, shown in dict.fromkeys(((caller.uid, other), (other, caller.uid))):
-            self._list_change(caller, user_subject(uid), "removed", "user", shown)
+        for uid, number in numbers.items():
+            frame = self.frames.list_change(caller, "removed", *named(conversation, uid))
+            self._list_change(caller, user_subject(uid), frame, number)
 
-    def group_changed(self, caller: Caller, guid: str, group: dict[str, Any] | None) -> None:
+    def group_changed(self, caller: Caller, guid: str, group: dict[str, Any] | None, number: int) -> None:
         """Publish to the members of a group its new state without memberships, or None: the group was deleted."""
         action = "groupRemoved" if group is None else "group"
-        self._list_change(caller, group_subject(guid), action, "group", guid, group=group)
+        frame = self.frames.list_change(caller, action, "group", guid, group=group)
+        self._list_change(caller, group_subject(guid), frame, number)
 
-    def _list_change(self, caller: Caller, subject: str, action: str, kind: str, other: str, **more: Any) -> None:
-        body = {"action": action, "conversationType": kind, "conversationWith": other, **more}
-        frame = self._frame(FrameType.CONVERSATION_LIST, caller.uid, caller.device, other, kind, encode(body))
-        self._broker.publish(subject, FramePublication(frame, caller.device, feature="lists"))
+    def _list_change(self, caller: Caller, subject: str, frame: bytes, number: int) -> None:
+        self._broker.publish(subject, FramePublication(frame, caller.device, feature="lists", number=number))
 
-    def _to_own_devices(self, kind: FrameType, caller: Caller, body: bytes) -> None:
-        frame = self._frame(kind, caller.uid, caller.device, caller.uid, "user", body)
-        self._broker.publish(user_subject(caller.uid), FramePublication(frame, caller.device))
+    def _to_own_devices(self, caller: Caller, frame: bytes, number: int) -> None:
+        self._broker.publish(user_subject(caller.uid), FramePublication(frame, caller.device, number=number))
 
     def presence(
         self,
@@ -185,14 +218,18 @@ class Delivery:
             hidden_from: the uids of the users with a block between them and the user.
             feature: restricts the frame to sockets with this feature.
         """
-        frame = self._frame(FrameType.PRESENCE, uid, "", uid, "user", encode(body))
+        frame = self.frames.frame(FrameType.PRESENCE, uid, "", uid, "user", encode(body))
         audience = PresenceAudience(role, friends, hidden_from, feature)
         publication = FramePublication(frame, droppable=True, audience=audience)
         self._broker.publish(PRESENCE, publication)
 
-    def membership(self, uid: str, guid: str, *, joined: bool) -> None:
-        """Subscribe a user's sockets to a group, or unsubscribe them."""
-        self._broker.publish(user_subject(uid), MembershipChange(guid, joined))
+    def membership(self, uid: str, guid: str, *, joined: bool, message_id: int = 0) -> None:
+        """Subscribe a user's sockets to a group, or unsubscribe them.
+
+        Args:
+            message_id: the id of the message that announces it; 0 if there is none.
+        """
+        self._broker.publish(user_subject(uid), MembershipChange(guid, joined, message_id))
 
     def token_gone(self, uid: str, token: str, reason: str) -> None:
         """Close the sockets that a revoked token opened.
@@ -210,16 +247,3 @@ class Delivery:
         self._broker.publish(user_subject(receiver), publication)
         if sender != receiver:
             self._broker.publish(user_subject(sender), publication)
-
-    def _frame(
-        self, kind: FrameType, sender: str, device: str, receiver: str, receiver_type: str, body: bytes | msgspec.Raw
-    ) -> bytes:
-        head = with_head(
-            kind,
-            encode(receiver),
-            b'"group"' if receiver_type == "group" else b'"user"',
-            encode(device),
-            encode(sender),
-            self._app,
-        )
-        return with_address(b"%b%b}" % (head, body), address.get(self._base))

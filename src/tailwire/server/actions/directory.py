@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -10,8 +10,10 @@ import msgspec
 from tailwire.server.actions.payloads import user_payload
 from tailwire.server.actions.raw_json import encode
 from tailwire.server.actions.views import UserView
+from tailwire.server.ports.changes import SEEN, Change
 from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.remembered import Remembered
 from tailwire.server.ports.store import Store
 from tailwire.server.rules.names import SYSTEM_USER
 
@@ -33,7 +35,16 @@ class Directory:
         self._store = store
         self._online = online
         self._everyone_online = everyone_online
-        self._encoded: dict[tuple[str, bool, bool], msgspec.Raw] = {}  # by uid, online, with metadata
+        self._encoded: Remembered[msgspec.Raw] = Remembered(store.feed, MAX_CACHED)  # see `_key`
+        store.feed.listen(self._changed)
+
+    def _changed(self, changes: Sequence[Change] | None) -> None:
+        if changes is None or any(kind == "role" for _, kind, _ in changes):
+            self.forget_all()
+            return
+        for _, kind, key in changes:
+            if kind in ("user", SEEN):
+                self.forget(key)
 
     async def user(self, uid: str) -> UserRow:
         """Return a user who exists and is active.
@@ -63,16 +74,19 @@ class Directory:
         return await self._entity(uid, with_metadata=False)
 
     async def _entity(self, uid: str, *, with_metadata: bool) -> msgspec.Raw:
-        key = (uid, self._online(uid), with_metadata)
-        known = self._encoded.get(key)
-        if known is None:
+        online = self._online(uid)
+        key = _key(uid, online, with_metadata)
+        known = self._encoded.peek(key)
+        if known is not None:
+            return known
+
+        async def encoded() -> msgspec.Raw:
             row = SYSTEM if uid == SYSTEM_USER else await self.user(uid)
-            if len(self._encoded) >= MAX_CACHED:
-                self._encoded.clear()
             if not with_metadata:
                 row = replace(row, metadata=None)
-            known = self._encoded[key] = msgspec.Raw(encode(user_payload(UserView(row, key[1]))))
-        return known
+            return msgspec.Raw(encode(user_payload(UserView(row, online))))
+
+        return await self._encoded.get(key, encoded)
 
     def is_online(self, uid: str) -> bool:
         """Return whether a user has a socket."""
@@ -82,7 +96,7 @@ class Directory:
         """Drop a user from the cache, because the user has changed."""
         for online in (True, False):
             for with_metadata in (True, False):
-                self._encoded.pop((uid, online, with_metadata), None)
+                self._encoded.forget(_key(uid, online, with_metadata))
 
     def forget_all(self) -> None:
         """Clear the cache, because many users may have changed."""
@@ -119,3 +133,7 @@ class Directory:
 
     async def _is_hidden(self, uid: str, reader: str) -> bool:
         return bool(reader) and reader != uid and bool(await self._store.blocks.between(reader, uid))
+
+
+def _key(uid: str, online: bool, with_metadata: bool) -> str:
+    return f"{uid} {online:d}{with_metadata:d}"

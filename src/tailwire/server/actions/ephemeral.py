@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from tailwire.server.actions.raw_json import empty, encode
 from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.services import Services
 from tailwire.server.fanout.overload import Level, Overload
+from tailwire.server.ports.presence import Presence, State
 from tailwire.server.ports.records import Event, UserRow
 from tailwire.server.ports.refusal import Refused
 
@@ -29,11 +30,18 @@ class Ephemeral:
     Args:
         overload: decides which frames are shed under load.
         max_typing: members of a group up to which typing indicators are published.
-        presence: returns whether presence is published; it is not with too many users online.
+        publishes_presence: returns whether presence is published; it is not with too many users online.
+        presence: who is online over all processes.
     """
 
     def __init__(
-        self, services: Services, roles: Roles, overload: Overload, max_typing: int, presence: Callable[[], bool]
+        self,
+        services: Services,
+        roles: Roles,
+        overload: Overload,
+        max_typing: int,
+        publishes_presence: Callable[[], bool],
+        presence: Presence,
     ) -> None:
         self._store = services.store
         self._directory = services.directory
@@ -45,7 +53,8 @@ class Ephemeral:
         self._skipped: dict[str, None] = {}  # users whose presence updates were shed, oldest first
         self._platforms: dict[str, str] = {}  # platforms of the users who are online, by uid
         self._max_typing = max_typing
-        self._publishes_presence = presence
+        self._publishes_presence = publishes_presence
+        self._everywhere = presence
 
     async def typing(
         self, caller: Caller, receiver: str, receiver_type: str, action: str, metadata: msgspec.Raw
@@ -96,20 +105,50 @@ class Ephemeral:
         return found.guid, found.members_count
 
     async def came(self, uid: str, platform: str = "") -> None:
-        """Publish that a user is online: their first socket opened, on a platform as the client names it."""
+        """Publish that a user is online: their first socket here opened, on a platform as the client names it."""
         self._platforms[uid] = platform
-        await self._presence(uid, "online", platform=platform)
+        before, after = await self._everywhere.changed(uid)
+        if before is State.OFFLINE is not after:
+            await self._presence(uid, "online", platform=platform)
+        elif before is State.AWAY and after is State.ONLINE:
+            await self._presence(uid, "online", "appState")
 
     async def went(self, uid: str) -> None:
-        """Store when a user was last seen, and publish that they are offline: their last socket closed."""
+        """Store when a user was last seen, and publish that they are offline: their last socket here closed."""
         await self._store.users.seen(uid, self._world.seconds())
-        if not self._directory.is_online(uid):  # else they have reconnected meanwhile
-            await self._presence(uid, "offline", platform=self._platforms.pop(uid, ""))
+        before, after = await self._everywhere.changed(uid)
+        platform = "" if self._directory.is_online(uid) else self._platforms.pop(uid, "")
+        if before is not State.OFFLINE is after:
+            await self._presence(uid, "offline", platform=platform)
+        elif before is State.ONLINE and after is State.AWAY:
+            await self._presence(uid, "away", "appState")
 
-    async def away(self, uid: str, *, away: bool) -> None:
+    async def away(self, uid: str) -> None:
         """Publish that all apps of a user are in the background, or that one is in the foreground again."""
-        if self._directory.is_online(uid):
-            await self._presence(uid, "away" if away else "online", "appState")
+        before, after = await self._everywhere.changed(uid)
+        if before is not after and State.OFFLINE not in (before, after):
+            await self._presence(uid, "away" if after is State.AWAY else "online", "appState")
+
+    async def ended(self, uids: Sequence[str], at: int) -> None:
+        """Publish that users are offline who were online at a process that has ended.
+
+        Args:
+            at: when they were last seen.
+        """
+        for number, uid in enumerate(uids):
+            if not self._directory.is_online(uid):
+                await self._store.users.seen(uid, at)
+                await self._presence(uid, "offline")
+            if number % PUBLISH_BATCH == 0:
+                await asyncio.sleep(0)
+
+    async def returned(self, uids: Sequence[str]) -> None:
+        """Publish that users are online whom another process has reported as offline, because this one was paused."""
+        for number, uid in enumerate(uids):
+            if self._directory.is_online(uid):
+                await self._presence(uid, "online", platform=self._platforms.get(uid, ""))
+            if number % PUBLISH_BATCH == 0:
+                await asyncio.sleep(0)
 
     async def _presence(self, uid: str, action: str, feature: str = "", platform: str = "") -> None:
         self._directory.forget(uid)

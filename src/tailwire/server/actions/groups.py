@@ -11,6 +11,7 @@ from tailwire.server.actions.raw_json import encode
 from tailwire.server.actions.services import Services
 from tailwire.server.actions.views import GroupView
 from tailwire.server.auth.passwords import Passwords
+from tailwire.server.ports import change_log
 from tailwire.server.ports.filters import GroupFilter
 from tailwire.server.ports.records import Event, GroupRow, MemberRow
 from tailwire.server.ports.refusal import Refused
@@ -184,7 +185,7 @@ class Groups:
         if change.owner and caller.system:
             await self.transfer(caller, guid, change.owner)
             row = (await self._store.groups.get(row.guid)) or row
-        self._delivery.group_changed(caller, row.guid, group_payload(GroupView(row)))
+        await self._publish(caller, row)
         return GroupView(row, member)
 
     def _columns(self, caller: Caller, change: GroupChange) -> dict[str, object]:
@@ -215,8 +216,8 @@ class Groups:
         def events(standing: GroupStanding) -> tuple[Event, ...]:
             return (Event("group_deleted", encode({"group": group_payload(GroupView(standing.group))})),)
 
-        members = await self._store.removal.remove_group(act, events)
-        self._delivery.group_changed(caller, act.guid, None)
+        members, number = await self._store.removal.remove_group(act, events)
+        self._delivery.group_changed(caller, act.guid, None, number)
         for uid in members:
             self._delivery.membership(uid, act.guid, joined=False)
         return act.guid
@@ -244,4 +245,11 @@ class Groups:
             return (Event("group_owner_transferred", encode({"group": shown})),)
 
         await self._store.groups.transfer_ownership(act, self._world.seconds(), events)
+        if (row := await self._store.groups.get(act.guid)) is not None:
+            await self._publish(caller, row)
         return act.guid, uid
+
+    async def _publish(self, caller: Caller, row: GroupRow) -> None:
+        change = change_log.group_changed(row.guid, caller.uid, caller.device)
+        number = await self._store.change_log.add(change)
+        self._delivery.group_changed(caller, row.guid, group_payload(GroupView(row)), number)

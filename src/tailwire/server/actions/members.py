@@ -169,7 +169,7 @@ class Members:
         extras = {"scope": {"new": scope}} if action == "added" else None
         draft = await self._action.drafter(caller, action, act.on, now, lambda _: extras)
         stored = await self._store.members.add(act, scope, now, draft)
-        self._delivery.membership(act.on, act.guid, joined=True)
+        self._delivery.membership(act.on, act.guid, joined=True, message_id=stored.message.id)
         return stored
 
     async def leave(self, caller: Caller, guid: str) -> bytes:
@@ -190,7 +190,7 @@ class Members:
         was_member = before.on is not None
         json = self._publish(caller, stored, "" if was_member else act.on)
         if was_member:
-            self._delivery.membership(act.on, act.guid, joined=False)
+            self._delivery.membership(act.on, act.guid, joined=False, message_id=stored.message.id)
         return json
 
     # Acting on others.

@@ -257,7 +257,7 @@ class Messages:
         rows = await self._store.messages.find(wanted)
         return rows if wanted.newer else rows[::-1]
 
-    def check_mark(self, mark: str, after: int | None) -> str:
+    async def check_mark(self, mark: str, after: int | None) -> str:
         """Check the position of a client in the stream, and return the mark of this start of the server.
 
         Args:
@@ -268,10 +268,20 @@ class Messages:
             Refused: ERR_POSITION_UNKNOWN, with the last id that the client's history and this store have in common.
         """
         if after is not None and mark != NO_MARK:
-            known = self._store.known_until(mark, after)
+            known = await self._store.known_until(mark, after)
             if known < after:
                 raise Refused("ERR_POSITION_UNKNOWN", {"known": max(0, known)})
         return self._store.start
+
+    async def pruned_until(self, caller: Caller, after: int | None) -> int:
+        """Return the highest id of a message that the caller missed because it was removed for its age; 0 if none.
+
+        Args:
+            after: the id after which the client reads on, or None.
+        """
+        if after is None or caller.system:
+            return 0
+        return await self._store.pruning.pruned_until(caller.uid, after)
 
     async def edit(self, caller: Caller, wanted: str, new: msgspec.Raw, new_tags: list[str] | None = None) -> bytes:
         """Change a message. Return the action message.

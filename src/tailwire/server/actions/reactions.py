@@ -10,6 +10,8 @@ from tailwire.server.actions.raw_json import encode
 from tailwire.server.actions.rendering import Renderer
 from tailwire.server.actions.services import Services
 from tailwire.server.actions.views import ReactionView, ReportView
+from tailwire.server.ports import change_log
+from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.ports.records import Event, MessageRow, ReactionRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rules import messages as rules
@@ -67,7 +69,11 @@ class Reactions:
         else:
             changed = await self._store.reactions.add(act, reaction, now, MAX_REACTIONS, telling)
         if changed is not None:
-            self._delivery.reaction(caller, row, {"action": name, **reaction_payload(ReactionView(changed, by))})
+            self._delivery.reaction(
+                caller, row, {"action": name, **reaction_payload(ReactionView(changed, by))}, changed.number
+            )
+        if changed is not None and changed.message is not None:
+            return await self._renderer.render(changed.message, caller.reader)
         return await self._render(row, caller.reader)
 
     async def _user(self, uid: str, reader: str = "") -> msgspec.Raw | None:
@@ -103,9 +109,10 @@ class Reactions:
         """
         act = self._authorizer.message_act(caller, wanted, "pin", rules.check_changeable)
         row = (await self._store.standings.message(act)).message
-        if not await self._store.annotations.pin(act, self._world.seconds(), self._max_pins, pinned=pinned):
+        number = await self._store.annotations.pin(act, self._world.seconds(), self._max_pins, pinned=pinned)
+        if not number:
             raise Refused("ERR_PINNED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._max_pins})
-        self._delivery.pin(caller, row, "pinned" if pinned else "unpinned", await self._render(row, ""))
+        self._delivery.pin(caller, row, "pinned" if pinned else "unpinned", await self._render(row, ""), number)
         return await self._render(row, caller.reader)
 
     async def save(self, caller: Caller, wanted: str, *, saved: bool) -> bytes:
@@ -118,10 +125,14 @@ class Reactions:
         row = (await self._store.standings.message(act)).message
         if not saved:
             await self._store.annotations.unsave(row.id, caller.uid)
-        elif not await self._store.annotations.save(act, self._world.seconds(), self._max_saves):
+            gone = change_log.own(ChangeKind.UNSAVED, caller.uid, caller.device, message_id=row.id)
+            number = await self._store.change_log.add(gone)
+        else:
+            number = await self._store.annotations.save(act, self._world.seconds(), self._max_saves)
+        if not number:
             raise Refused("ERR_SAVED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._max_saves})
         shown = await self._render(row, caller.reader)
-        self._delivery.save(caller, "saved" if saved else "unsaved", shown)
+        self._delivery.save(caller, "saved" if saved else "unsaved", shown, number)
         return shown
 
     # Threads, reports, interactions.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.raw_json import encode
 from tailwire.server.actions.services import Services
 from tailwire.server.fanout.overload import Level, Overload
+from tailwire.server.ports import change_log
+from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.records import Event, MessageRow
 from tailwire.server.ports.refusal import Refused
@@ -79,25 +82,35 @@ class Receipts:
                 "messageSender": row.sender, "body": body,
             })))  # fmt: skip
         marked = await self._store.read_state.mark(
-            row.conversation_id, caller.uid, row.id, now, read=read, group=group, log=small, events=events
+            row.conversation_id,
+            caller.uid,
+            row.id,
+            now,
+            read=read,
+            group=group,
+            log=small,
+            sender=row.sender,
+            device=caller.device,
+            events=events,
         )
         if marked is None or not published:
             return
-        senders = [row.sender, *(sender for sender, _, _ in marked.by_all)]
+        senders = [row.sender, *(sender for sender, *_ in marked.by_all)]
         # Senders who have left the group are not notified.
         notified = await self._store.members.among(group, senders) if group else senders
         to = row.sender if row.sender in notified else caller.uid
+        told = marked.number
         self._hold(
             (f"{row.conversation_id}\0{row.sender}", caller.uid, action),
-            lambda: self._delivery.receipt(caller, receiver, row.receiver_type, row.sender, body, to),
+            lambda: self._delivery.receipt(caller, receiver, row.receiver_type, row.sender, body, to, told),
         )
-        for sender, number, all_read in marked.by_all:
+        for sender, number, all_read, logged in marked.by_all:
             if sender not in notified:
                 continue
             of_all = {"action": _ALL[all_read], "messageId": str(number), "user": user, "timestamp": now}
             self._hold(
                 (f"{row.conversation_id}\0{sender}", "", _ALL[all_read]),
-                lambda sender=sender, body=of_all: self._delivery.receipt_of_all(caller, group, sender, body),  # type: ignore[misc]
+                partial(self._delivery.receipt_of_all, caller, group, sender, of_all, logged),
             )
 
     def _hold(self, key: tuple[str, str, str], publish: Callable[[], None]) -> None:
@@ -146,5 +159,6 @@ class Receipts:
         if row.conversation_id != conversation:
             raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"messageId": "This message is not in this conversation."})
         await self._store.read_state.unmark(conversation, caller.uid, row.id if caller.key else row.id - 1)
-        self._delivery.own_list(caller, "changed", conversation)
+        change = change_log.own(ChangeKind.LIST_CHANGED, caller.uid, caller.device, detail=conversation)
+        self._delivery.own_list(caller, "changed", await self._store.change_log.add(change), conversation)
         return row.id

@@ -8,6 +8,8 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.raw_json import encode
 from tailwire.server.actions.services import Services
 from tailwire.server.actions.views import Blocks, UserView
+from tailwire.server.ports import change_log
+from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.ports.filters import UserFilter
 from tailwire.server.ports.records import Event
 from tailwire.server.ports.refusal import Refused
@@ -59,7 +61,8 @@ class Relations:
                 await self._store.blocks.remove(caller.uid, list(done), [event])
             else:
                 await self._store.blocks.add(caller.uid, list(done), self._world.seconds(), [event])
-            self._delivery.own_list(caller, "blocks")
+            change = change_log.own(ChangeKind.BLOCKS, caller.uid, caller.device)
+            self._delivery.own_list(caller, "blocks", await self._store.change_log.add(change))
         return outcome
 
     async def blocked(

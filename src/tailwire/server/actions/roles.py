@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import msgspec
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.raw_json import encode
+from tailwire.server.ports.changes import Change
 from tailwire.server.ports.records import RoleRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
@@ -20,6 +22,7 @@ from tailwire.server.rules.features import FEATURES, feature_key
 from tailwire.server.rules.lengths import Lengths
 
 DEFAULT = "default"
+MAX_ROLES = 10_000
 UNSETTABLE = ("settings", "description", "metadata")
 
 
@@ -28,6 +31,11 @@ class RoleSettings(msgspec.Struct, rename="camel"):
 
     list_users: str = "all"
     send_messages_to: str = "all"
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether the role sees only friends, or may write only to them."""
+        return "friendsOnly" in (self.list_users, self.send_messages_to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +71,39 @@ class Roles:
         self._lengths = lengths
         self._restricted: dict[str, frozenset[str]] = {}
         self._friends_only: dict[str, RoleSettings] = {}
+        self._changes = self._loaded = 0  # of roles: how many are known, and how many the memory contains
+        self._loading = asyncio.Lock()
+        store.feed.listen(self._changed)
+
+    def _changed(self, changes: Sequence[Change] | None) -> None:
+        if changes is None or any(kind == "role" for _, kind, _ in changes):
+            self._changes += 1
 
     async def load(self) -> None:
         """Read the restrictions of all roles."""
-        rows, _ = await self._store.roles.find(limit=10_000, offset=0)
-        self._restricted, self._friends_only = {}, {}
+        changes = self._changes
+        rows, _ = await self._store.roles.find(limit=MAX_ROLES, offset=0)
+        restricted: dict[str, frozenset[str]] = {}
+        friends_only: dict[str, RoleSettings] = {}
         for row in rows:
-            await self._cache(row)
+            features = await self._store.roles.restrictions(row.role)
+            _put(row, features, restricted, friends_only)
+        # At once, so that no request is checked against a part of them.
+        self._restricted, self._friends_only, self._loaded = restricted, friends_only, changes
 
     async def _cache(self, row: RoleRow) -> None:
-        features = frozenset(await self._store.roles.restrictions(row.role))
-        settings = msgspec.json.decode(row.settings, type=RoleSettings) if row.settings else RoleSettings()
-        self._restricted.pop(row.role, None)
-        self._friends_only.pop(row.role, None)
-        if features:
-            self._restricted[row.role] = features
-        if "friendsOnly" in (settings.list_users, settings.send_messages_to):
-            self._friends_only[row.role] = settings
+        features = await self._store.roles.restrictions(row.role)
+        _put(row, features, self._restricted, self._friends_only)
+
+    async def _counts_as_true(self) -> bool:
+        # Whether what is in memory may be used, after it was read again if a role has changed.
+        if not self._store.feed.is_current(asyncio.get_running_loop().time()):
+            return False
+        if self._loaded != self._changes:
+            async with self._loading:
+                if self._loaded != self._changes:
+                    await self.load()
+        return True
 
     # Checks of every request.
 
@@ -89,10 +113,15 @@ class Roles:
         Raises:
             Refused: ERR_FEATURE_RESTRICTED.
         """
-        if self._restricted and not caller.system:
-            role = (await self._directory.user(caller.uid)).role
-            if feature in self._restricted.get(role, ()):
-                raise Refused("ERR_FEATURE_RESTRICTED", {"feature": feature_key(feature)})
+        if caller.system:
+            return
+        in_memory = await self._counts_as_true()
+        if in_memory and not self._restricted:
+            return
+        role = (await self._directory.user(caller.uid)).role
+        restricted = self._restricted.get(role, ()) if in_memory else await self._store.roles.restrictions(role)
+        if feature in restricted:
+            raise Refused("ERR_FEATURE_RESTRICTED", {"feature": feature_key(feature)})
 
     async def check_receiver(self, caller: Caller, receiver: str) -> None:
         """Check that the caller's role may write to a user.
@@ -100,18 +129,28 @@ class Roles:
         Raises:
             Refused: ERR_NOT_A_FRIEND.
         """
-        if self._friends_only and not caller.system and receiver != caller.uid:
-            settings = self._friends_only.get((await self._directory.user(caller.uid)).role)
-            only_friends = settings is not None and settings.send_messages_to == "friendsOnly"
-            if only_friends and not await self._store.friends.exists(caller.uid, receiver):
-                raise Refused("ERR_NOT_A_FRIEND")
+        if caller.system or receiver == caller.uid:
+            return
+        settings = await self._settings(caller)
+        only_friends = settings is not None and settings.send_messages_to == "friendsOnly"
+        if only_friends and not await self._store.friends.exists(caller.uid, receiver):
+            raise Refused("ERR_NOT_A_FRIEND")
 
     async def lists_friends_only(self, caller: Caller) -> bool:
         """Return whether the caller's role sees only friends."""
-        if not self._friends_only or caller.system:
-            return False
-        settings = self._friends_only.get((await self._directory.user(caller.uid)).role)
+        settings = None if caller.system else await self._settings(caller)
         return settings is not None and settings.list_users == "friendsOnly"
+
+    async def _settings(self, caller: Caller) -> RoleSettings | None:
+        # Those of the caller's role, if they limit anything.
+        in_memory = await self._counts_as_true()
+        if in_memory and not self._friends_only:
+            return None
+        role = (await self._directory.user(caller.uid)).role
+        if in_memory:
+            return self._friends_only.get(role)
+        row = await self._store.roles.get(role)
+        return _settings_of(row) if row is not None else None
 
     # Administration.
 
@@ -234,6 +273,21 @@ class Roles:
         await self.get(role)
         restrictions = await self._store.roles.restrictions(role)
         return [RestrictedFeature(f, since) for f, since in restrictions.items() if f in FEATURES]
+
+
+def _put(
+    row: RoleRow, features: Iterable[str], restricted: dict[str, frozenset[str]], friends_only: dict[str, RoleSettings]
+) -> None:
+    restricted.pop(row.role, None)
+    friends_only.pop(row.role, None)
+    if found := frozenset(features):
+        restricted[row.role] = found
+    if (settings := _settings_of(row)).is_limited:
+        friends_only[row.role] = settings
+
+
+def _settings_of(row: RoleRow) -> RoleSettings:
+    return msgspec.json.decode(row.settings, type=RoleSettings) if row.settings else RoleSettings()
 
 
 def _outcomes(features: list[str]) -> dict[str, Refused | None]:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import NamedTuple
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.services import Services
+from tailwire.server.actions.sign_in import REPLACED, SignIn
 from tailwire.server.actions.views import TokenView
+from tailwire.server.auth.jwt_verifier import MAX_JWT_CHARACTERS, looks_like_jwt
 from tailwire.server.auth.secrets import fingerprint, new_token, read_pass, read_proof, sign_pass, user_of_pass
 from tailwire.server.limits.buckets import Buckets
 from tailwire.server.ports.records import TokenOwner, TokenRow
 from tailwire.server.ports.refusal import NotAuthenticated, Refused
 from tailwire.server.rules.names import SYSTEM_USER, identifier
 from tailwire.server.rules.permissions import KeyOperation, KeyRole, check_key
+from tailwire.server.telemetry.logs import log
 
 MAX_SECRET_CHARACTERS = 500
 MAX_DEVICE_CHARACTERS = 200
 MAX_PASS_CHARACTERS = 4096
+USE_SECONDS = 3600
+"""Seconds between two writes of the last use of an API key."""
 FULL_ACCESS = "fullAccess"
 AUTH_ONLY = "authOnly"
 
@@ -44,6 +50,7 @@ class Sessions:
         token_lifetime: seconds that an auth token is valid; 0 for no expiry.
         max_tokens: auth tokens of one user; the oldest are revoked.
         secret: the key that signs passes.
+        sign_in: accepts JWTs of the app's identity provider; None without one.
     """
 
     def __init__(
@@ -55,7 +62,10 @@ class Sessions:
         token_lifetime: float,
         max_tokens: int,
         secret: str,
+        sign_in: SignIn | None = None,
     ) -> None:
+        self._sign_in = sign_in
+        self._keys_used: dict[str, int] = {}  # by hash; only keys that exist
         self._secret = secret
         self._store = services.store
         self._directory = services.directory
@@ -74,9 +84,20 @@ class Sessions:
         """
         role: KeyRole = "none"
         if key:
-            scope = await self._store.keys.scope(fingerprint(key)) if len(key) <= MAX_SECRET_CHARACTERS else None
+            scope = await self._scope(fingerprint(key)) if len(key) <= MAX_SECRET_CHARACTERS else None
             role = "unknown" if scope is None else "rest" if scope == FULL_ACCESS else "auth"
         check_key(operation, role)
+
+    async def _scope(self, key_hash: str) -> str | None:
+        now = self._world.seconds()
+        scope = await self._store.keys.scope(key_hash, now)
+        if scope is not None and now - self._keys_used.get(key_hash, 0) >= USE_SECONDS:
+            self._keys_used[key_hash] = now
+            try:
+                await self._store.keys.used(key_hash, now)
+            except (OSError, Refused) as e:  # the request itself may only read
+                log.info("the last use of an API key could not be stored: %s", e)
+        return scope
 
     async def key_caller(self, key: str, on_behalf_of: str) -> Caller:
         """Return the caller of a request with a REST key: the user it acts for, or the app itself.
@@ -98,22 +119,30 @@ class Sessions:
             chained: as in `Caller`.
 
         Raises:
-            Refused: AUTH_ERR_EMPTY_AUTH_TOKEN, AUTH_ERR_AUTH_TOKEN_NOT_FOUND, ERR_AUTH_TOKEN_EXPIRED.
+            Refused: AUTH_ERR_EMPTY_AUTH_TOKEN, AUTH_ERR_AUTH_TOKEN_NOT_FOUND, ERR_AUTH_TOKEN_EXPIRED; for a JWT also
+                as `SignIn.owner`.
         """
         if not token:
             raise Refused("AUTH_ERR_EMPTY_AUTH_TOKEN")
         hashed = fingerprint(token)
-        owner = await self._store.tokens.owner(hashed) if len(token) <= MAX_SECRET_CHARACTERS else None
+        longest = MAX_SECRET_CHARACTERS if self._sign_in is None else MAX_JWT_CHARACTERS
+        owner = await self._store.tokens.owner(hashed) if len(token) <= longest else None
         if owner is None:
-            raise self._unknown(hashed)
+            is_new_jwt = looks_like_jwt(token) and len(token) <= longest and not self._delivery.revoked.get(hashed)
+            if self._sign_in is None or not is_new_jwt:
+                raise self._unknown(hashed)
+            owner = await self._sign_in.owner(token, hashed)
         self._seconds_left(owner)
         return Caller(owner.uid, device[:MAX_DEVICE_CHARACTERS], hashed, chained=chained)
 
     def _seconds_left(self, owner: TokenOwner) -> float | None:
-        # None if tokens do not expire.
-        if not self._token_lifetime:
+        # None if the token does not expire.
+        if not self._token_lifetime and owner.expires_at is None:
             return None
-        left = owner.created_at + self._token_lifetime - self._world.seconds()
+        until = owner.created_at + self._token_lifetime if self._token_lifetime else math.inf
+        if owner.expires_at is not None:
+            until = min(until, owner.expires_at)
+        left = until - self._world.seconds()
         if left <= 0:
             raise NotAuthenticated("ERR_AUTH_TOKEN_EXPIRED", "expired token", owner.uid)
         return left
@@ -140,7 +169,7 @@ class Sessions:
         known = device if device is not None else TokenRow("", uid, 0)
         kept = replace(known, token_hash=fingerprint(token), uid=uid, created_at=self._world.seconds(), hint=token[-4:])
         for gone in await self._store.tokens.add(kept, self._max_tokens):
-            self._delivery.token_gone(uid, gone, "replaced by newer logins")
+            self._delivery.token_gone(uid, gone, REPLACED)
         return TokenView(await self._directory.view(row, ""), token)
 
     async def me(self, caller: Caller, token: str) -> TokenView:

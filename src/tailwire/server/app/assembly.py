@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
 from tailwire.server.actions.authorization import Authorizer
+from tailwire.server.actions.catch_up import CatchUp
+from tailwire.server.actions.changes import ChangeFrames
 from tailwire.server.actions.cleanup import Cleanup
 from tailwire.server.actions.conversations import Conversations
 from tailwire.server.actions.delivery import Delivery
@@ -22,13 +24,16 @@ from tailwire.server.actions.reactions import Reactions
 from tailwire.server.actions.receipts import Receipts
 from tailwire.server.actions.relations import Relations
 from tailwire.server.actions.rendering import Renderer
+from tailwire.server.actions.retention import Retention
 from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.services import Services
 from tailwire.server.actions.sessions import Sessions
+from tailwire.server.actions.sign_in import IdentityProvider, SignIn, identity_provider
 from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.users import Users
 from tailwire.server.actions.webhooks import WebhookAdministration
 from tailwire.server.app.opening import AnyStore
+from tailwire.server.app.several import AnyPresence, Limit
 from tailwire.server.app.uploads import open_uploads
 from tailwire.server.auth.passwords import Passwords
 from tailwire.server.auth.sealing import Sealer
@@ -36,6 +41,8 @@ from tailwire.server.auth.secrets import signing_key
 from tailwire.server.config import Settings
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Overload
+from tailwire.server.fanout.presence import AlonePresence
+from tailwire.server.limits.buckets import Buckets
 from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.limits.issued_forms import IssuedForms
 from tailwire.server.limits.rates import per_minute
@@ -70,6 +77,23 @@ class Actions:
     uploads: Uploads
     cleanup: Cleanup
     passwords: Passwords
+    shared_limits: tuple[Limit, ...]
+    delivery: Delivery
+    identity: IdentityProvider | None
+    retention: Retention
+    catch_up: CatchUp
+
+    def start(self) -> None:
+        """Begin what runs in the background."""
+        self.cleanup.wake()
+        self.retention.start()
+        if self.identity is not None:
+            self.identity.start()
+
+    def background(self) -> list[Callable[[], Awaitable[None]]]:
+        """Return the functions that end what runs in the background."""
+        identity = [self.identity.keys.close] if self.identity is not None else []
+        return [self.cleanup.close, self.retention.close, *identity]
 
 
 def fixed_base(settings: Settings) -> str:
@@ -93,20 +117,16 @@ def webhook_targets(settings: Settings) -> Targets:
 
 async def build(
     settings: Settings, store: AnyStore, hub: Hub, world: World, metrics: Metrics, overload: Overload,
-    sealer: Sealer, tell_webhooks: Callable[[], None],
+    sealer: Sealer, tell_webhooks: Callable[[], None], presence: AnyPresence,
 ) -> Actions:  # fmt: skip
     """Create all actions on a store, with the limits of the settings."""
     s, loop = settings, asyncio.get_running_loop()
     lengths, secret = _lengths(s), signing_key(Path(s.data), world)
-    directory = Directory(store, hub.is_online, hub.online_users)
+    directory = Directory(store, _is_online(hub, presence), lambda: {*hub.online_users(), *presence.elsewhere()})
     services = Services(
-        store=store,
-        directory=directory,
-        authorizer=Authorizer(store, directory),
-        delivery=Delivery(hub.broker, store.app_id, fixed_base(s)),
-        world=world,
-        lengths=lengths,
-    )
+        store=store, directory=directory, authorizer=Authorizer(store, directory),
+        delivery=Delivery(hub.broker, store.app_id, fixed_base(s)), world=world, lengths=lengths,
+    )  # fmt: skip
     renderer = Renderer(store)
     roles = Roles(store, directory, world, lengths)
     await roles.load()
@@ -116,37 +136,62 @@ async def build(
         metrics.messages_stored += 1
 
     passwords = Passwords(world)
+    guesses, logins = GuessLimiter(s.wrong_passwords_per_minute, loop.time), per_minute(s.logins_per_minute, loop.time)
     members = Members(
-        services, roles, passwords, GuessLimiter(s.wrong_passwords_per_minute, loop.time),
-        max_members=s.max_group_members, max_groups=s.max_groups_per_user,
-    )  # fmt: skip
+        services, roles, passwords, guesses, max_members=s.max_group_members, max_groups=s.max_groups_per_user
+    )
+    users = Users(services, roles)
+    identity = identity_provider(s, world)
+    messages = Messages(services, roles, renderer, files, s.max_data, count_message)
+    conversations = Conversations(services, renderer, s.max_pinned_conversations)
     return Actions(
-        messages=Messages(services, roles, renderer, files, s.max_data, count_message),
-        reactions=Reactions(
-            services, renderer, max_pins=s.max_pinned_messages, max_saves=s.max_saved_messages
-        ),
+        messages=messages,
+        reactions=Reactions(services, renderer, max_pins=s.max_pinned_messages, max_saves=s.max_saved_messages),
         receipts=Receipts(services, overload, loop.call_later, s.receipt_delay, s.max_receipt_members),
-        conversations=Conversations(services, renderer, s.max_pinned_conversations),
+        conversations=conversations,
         groups=Groups(services, members, passwords, s.max_groups_per_user),
         members=members,
-        users=Users(services, roles),
+        users=users,
         relations=Relations(services, s.max_friends),
         sessions=Sessions(
-            services, per_minute(s.logins_per_minute, loop.time), pass_lifetime=s.jwt_lifetime,
-            token_lifetime=s.token_lifetime, max_tokens=s.max_tokens, secret=secret,
+            services, logins, pass_lifetime=s.jwt_lifetime, token_lifetime=s.token_lifetime, max_tokens=s.max_tokens,
+            secret=secret, sign_in=_sign_in(s, services, users, identity, logins),
         ),
         keys=Keys(services),
         roles=roles,
         webhooks=WebhookAdministration(store, world, lengths, webhook_targets(s), sealer, tell_webhooks),
         files=files,
         ephemeral=Ephemeral(
-            services, roles, overload, s.max_typing_members, lambda: hub.users_online <= s.max_presence_users
+            services, roles, overload, s.max_typing_members,
+            lambda: hub.users_online + len(presence.elsewhere()) <= s.max_presence_users, presence,
         ),
         renderer=renderer,
         uploads=uploads,
         cleanup=cleanup,
         passwords=passwords,
+        identity=identity,
+        shared_limits=(logins, guesses),
+        delivery=services.delivery,
+        retention=Retention(store, world, messages_days=s.retain_messages, files_days=s.retain_files),
+        catch_up=CatchUp(services, messages, renderer, ChangeFrames(services, renderer, conversations)),
     )  # fmt: skip
+
+
+def _sign_in(
+    s: Settings, services: Services, users: Users, identity: IdentityProvider | None, logins: Buckets
+) -> SignIn | None:
+    if identity is None:
+        return None
+    return SignIn(
+        services, users, identity.verifier, logins,
+        create_users=s.auth_jwt_create_users, max_tokens=s.max_tokens,
+    )  # fmt: skip
+
+
+def _is_online(hub: Hub, presence: AnyPresence) -> Callable[[str], bool]:
+    if isinstance(presence, AlonePresence):
+        return hub.is_online
+    return lambda uid: hub.is_online(uid) or presence.is_elsewhere(uid)
 
 
 def _lengths(s: Settings) -> Lengths:

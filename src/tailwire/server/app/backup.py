@@ -38,14 +38,7 @@ def backup(database: Path, uploads: Path, target: Path) -> tuple[int, int]:
     """
     if not database.is_file():
         raise BackupRefused(f"there is no database at {database}: give the --data folder of the server")
-    if target.exists():
-        raise BackupRefused(
-            f"{target} already exists: name a folder that does not exist, such as one named after the date"
-        )
-    partial = target.with_name(target.name + ".partial")
-    if partial.exists():
-        shutil.rmtree(partial)
-    partial.mkdir(mode=0o700, parents=True)
+    partial = new_partial(target)
     copy = partial / DATABASE
     try:
         with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=rw", uri=True, timeout=30)) as c:
@@ -54,11 +47,37 @@ def backup(database: Path, uploads: Path, target: Path) -> tuple[int, int]:
         raise OSError(f"{database} cannot be copied: {e}") from e
     copy.chmod(0o600)
     check(copy)
-    _sync(copy)
-    count = _copy_files(uploads, partial / UPLOADS)
-    partial.rename(target)
+    return finish(copy, uploads, target)
+
+
+def new_partial(target: Path) -> Path:
+    """Return an empty folder for what becomes a backup.
+
+    Raises:
+        BackupRefused: if the backup exists.
+    """
+    if target.exists():
+        raise BackupRefused(
+            f"{target} already exists: name a folder that does not exist, such as one named after the date"
+        )
+    partial = target.with_name(target.name + ".partial")
+    if partial.exists():
+        shutil.rmtree(partial)
+    partial.mkdir(mode=0o700, parents=True)
+    return partial
+
+
+def finish(copy: Path, uploads: Path, target: Path) -> tuple[int, int]:
+    """Copy the uploads beside the copy of a database, and give the folder its name.
+
+    Returns:
+        The size of the copy in bytes, and the number of uploaded files.
+    """
+    sync(copy)
+    size, count = copy.stat().st_size, copy_files(uploads, copy.parent / UPLOADS)
+    copy.parent.rename(target)
     private_files.sync_folder(target.parent)
-    return (target / DATABASE).stat().st_size, count
+    return size, count
 
 
 def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> Path | None:
@@ -94,10 +113,10 @@ def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> Pa
         fresh, files = database.with_name(database.name + ".partial"), uploads.with_name(uploads.name + ".partial")
         shutil.copyfile(copy, fresh)
         fresh.chmod(0o600)
-        _sync(fresh)
+        sync(fresh)
         if files.exists():
             shutil.rmtree(files)
-        _copy_files(source / UPLOADS, files)
+        copy_files(source / UPLOADS, files)
         aside = _move_aside(existing, database.parent) if existing else None
         files.rename(uploads)
         fresh.rename(database)
@@ -123,15 +142,21 @@ def check(database: Path) -> None:
         raise OSError(f"{database} is damaged: {result}")
 
 
+def aside_in(folder: Path) -> Path:
+    """Return the path of a folder for what is there before a restore."""
+    return folder / time.strftime("before-restore-%Y%m%d-%H%M%S")
+
+
 def _move_aside(files: list[Path], folder: Path) -> Path:
-    aside = folder / time.strftime("before-restore-%Y%m%d-%H%M%S")
+    aside = aside_in(folder)
     aside.mkdir(mode=0o700)
     for path in files:
         path.rename(aside / path.name)
     return aside
 
 
-def _copy_files(source: Path, target: Path) -> int:
+def copy_files(source: Path, target: Path) -> int:
+    """Copy uploaded files into a new folder, and return their number."""
     target.mkdir(mode=0o700)
     count = 0
     for file in sorted(source.iterdir()) if source.is_dir() else ():
@@ -140,12 +165,13 @@ def _copy_files(source: Path, target: Path) -> int:
                 shutil.copy2(file, target / file.name)
             except FileNotFoundError:
                 continue  # deleted meanwhile
-            _sync(target / file.name)
+            sync(target / file.name)
             count += 1
     return count
 
 
-def _sync(file: Path) -> None:
+def sync(file: Path) -> None:
+    """Write a file to the disk."""
     descriptor = os.open(file, os.O_RDWR)
     try:
         os.fsync(descriptor)

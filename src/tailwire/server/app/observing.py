@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from tailwire.server.rest.records import Records
 from tailwire.server.telemetry.access_log import AccessLog
 from tailwire.server.telemetry.logs import report
 from tailwire.server.telemetry.metrics import Metrics
+
+_PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,6 @@ def observe(
 
 
 def changed_settings(settings: Settings) -> str:
-    """Return the settings that differ from their defaults, for the audit log, without their secrets."""
+    """Return the settings that differ from their defaults, for the audit log, without secrets."""
     fields = dataclasses.fields(Settings)
     return ", ".join(f"{f.name}={shown(settings, f.name)}" for f in fields if getattr(settings, f.name) != f.default)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from tailwire.server.app.sealing_key import sealing_key
+from tailwire.server.auth.secrets import signing_key
 from tailwire.server.config import Settings
 from tailwire.server.ports.world import World
 from tailwire.server.store.sqlite import SqliteStore
@@ -20,6 +25,11 @@ def on_postgres(settings: Settings) -> bool:
     return settings.database.startswith(("postgresql://", "postgres://"))
 
 
+def postgres_url(settings: Settings) -> str:
+    """Return the URL of the PostgreSQL database."""
+    return settings.database.replace("postgres://", "postgresql://", 1)
+
+
 def database_path(settings: Settings) -> Path:
     """Return the path of the SQLite file."""
     if settings.database:
@@ -31,7 +41,7 @@ async def open_store(settings: Settings, world: World, *, serving: bool = False)
     """Open the database that the settings name, and bring it to this version's schema.
 
     Args:
-        serving: True for a server, which needs the database for itself; False for a command that runs beside it.
+        serving: True for a server, which needs a SQLite file for itself; False for a command that runs beside it.
 
     Raises:
         tailwire.server.store.migrate.NewerDatabase: if a newer version wrote the database.
@@ -39,9 +49,46 @@ async def open_store(settings: Settings, world: World, *, serving: bool = False)
     """
     if not on_postgres(settings):
         return await SqliteStore.open(database_path(settings), world, settings.read_deadline, serving=serving)
+    _check_packages()
+    from tailwire.server.store.postgres.store import PostgresStore
+
+    return await PostgresStore.open(postgres_url(settings), world, settings.read_deadline, serving=serving)
+
+
+def starting_alone(settings: Settings) -> AbstractAsyncContextManager[None]:
+    """Return the context in which a server opens its database and makes keys, one server at a time.
+
+    A file of SQLite has one server, which a lock of the store ensures.
+
+    Raises:
+        OSError: if the database cannot be used, or another server has been starting for too long.
+    """
+    if not on_postgres(settings):
+        return nullcontext()
+    _check_packages()
+    from tailwire.server.store.postgres import starting
+
+    return starting.starting_alone(postgres_url(settings))
+
+
+async def agree_on_keys(settings: Settings, store: AnyStore, world: World) -> None:
+    """Create the keys of the data folder if they are missing; check that all servers of a database have the same.
+
+    Raises:
+        OSError: if a key cannot be read or written, or a running server has other keys.
+    """
+    if isinstance(store, SqliteStore):
+        return
+
+    def hashed() -> str:
+        keys = signing_key(Path(settings.data), world).encode() + sealing_key(settings.data)
+        return hashlib.sha256(b"keys of servers" + keys).hexdigest()
+
+    await store.processes.agree_on(await asyncio.get_running_loop().run_in_executor(None, hashed))
+
+
+def _check_packages() -> None:
     try:
-        from tailwire.server.store.postgres.store import PostgresStore
+        import tailwire.server.store.postgres.store  # noqa: F401 - only to see whether it can be imported
     except ModuleNotFoundError as e:
         raise OSError(f"database: {e.name} is missing; install it with pip install 'tailwire[postgres]'") from e
-    url = settings.database.replace("postgres://", "postgresql://", 1)
-    return await PostgresStore.open(url, world, settings.read_deadline, serving=serving)

@@ -24,29 +24,33 @@ from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app.accept_loop import AcceptLoop
 from tailwire.server.app.assembly import Actions, build, fixed_base, webhook_targets
+from tailwire.server.app.brokers import make_broker, start_broker
 from tailwire.server.app.checks import bind, check_certificate, check_folder
 from tailwire.server.app.housekeeping import Housekeeping
 from tailwire.server.app.http_server import HttpServer
 from tailwire.server.app.internal_server import InternalServer
 from tailwire.server.app.key_file import Keys, key_file, read_keys, write_keys
 from tailwire.server.app.observing import Observers, changed_settings, observe
-from tailwire.server.app.opening import AnyStore, open_store
+from tailwire.server.app.opening import AnyStore, agree_on_keys, open_store, starting_alone
 from tailwire.server.app.process import max_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
 from tailwire.server.app.reloading import Reloader
 from tailwire.server.app.sealing_key import sealing_key
+from tailwire.server.app.several import Several, make_presence
 from tailwire.server.app.uploads import check_uploads
 from tailwire.server.auth.certificate import self_signed
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.auth.secrets import fingerprint
-from tailwire.server.broker.memory import MemoryBroker
 from tailwire.server.config import Settings, offered
 from tailwire.server.fanout.holding import FlushHolding
 from tailwire.server.fanout.hub import Hub
+from tailwire.server.fanout.log import MessageLog
 from tailwire.server.fanout.overload import Overload
+from tailwire.server.fanout.presence import AlonePresence
 from tailwire.server.gateway.admission import Admission
 from tailwire.server.gateway.authentication import Authenticator
 from tailwire.server.gateway.gateway import Gateway
 from tailwire.server.gateway.protocol import SocketProtocol
+from tailwire.server.gateway.revocation import Revocation
 from tailwire.server.limits.allowed_hosts import AllowedHosts
 from tailwire.server.limits.forwarded import TrustedProxies
 from tailwire.server.limits.guess_limiter import GuessLimiter
@@ -71,6 +75,7 @@ from tailwire.server.rest.service import ServiceRoutes
 from tailwire.server.rest.sessions import SessionRoutes
 from tailwire.server.rest.users import RelationRoutes, UserRoutes
 from tailwire.server.shutdown import finish
+from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 from tailwire.server.webhooks.delivery_lane import RetryPolicy
@@ -97,6 +102,9 @@ class Parts:
     overload: Overload
     observers: Observers
     internal_api: Api
+    revocation: Revocation
+    several: Several | None
+    message_log: MessageLog | None
 
 
 async def assemble(settings: Settings, world: World) -> Parts:
@@ -106,28 +114,31 @@ async def assemble(settings: Settings, world: World) -> Parts:
         tailwire.server.store.migrate.NewerDatabase: if a newer version wrote the database.
         tailwire.server.store.sqlite.lock.InUse: if another server uses it.
     """
-    store = await open_store(settings, world, serving=True)
-    try:
-        return await _assemble(settings, store, world)
-    except BaseException:
-        await store.close()
-        raise
+    async with starting_alone(settings):
+        store = await open_store(settings, world, serving=True)
+        try:
+            await agree_on_keys(settings, store, world)
+            return await _assemble(settings, store, world, await _keys(store, world, settings))
+        except BaseException:
+            await store.close()
+            raise
 
 
-async def _assemble(settings: Settings, store: AnyStore, world: World) -> Parts:
+async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Keys) -> Parts:
     loop = asyncio.get_running_loop()
-    keys = await _keys(store, world, settings)
     metrics = Metrics()
     overload = Overload(
         metrics, loop.time, world.chance, lag=settings.overload_lag, most_sends=settings.most_sends_under_way
     )
     holding = FlushHolding(loop, metrics, overload)
-    hub = Hub(MemoryBroker(), metrics, holding.schedule, slow_close=settings.slow_close)
+    broker = make_broker(settings, store, metrics)
+    hub = Hub(broker, metrics, holding.schedule, slow_close=settings.slow_close)
     sealer = Sealer(await loop.run_in_executor(None, sealing_key, settings.data))
     webhooks = _webhooks(settings, store, world, metrics, sealer)
     store.webhooks.on_queued(webhooks.wake)
     store.on_write_failure(metrics.store_failed)
-    actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake)
+    presence = make_presence(store, hub)
+    actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake, presence)
     await actions.webhooks.seal_plain_passwords()
     metrics.users_online = lambda: hub.users_online
     observers = observe(settings, store, metrics, actions.uploads.free, loop.time)
@@ -139,18 +150,36 @@ async def _assemble(settings: Settings, store: AnyStore, world: World) -> Parts:
     admission = Admission(pacer, known_pacer, unauthenticated, actions.sessions, overload, hosts)
     authenticator = Authenticator(
         loop, settings, actions.sessions, metrics, world, overload, guesses, observers.failures,
-        store_name=store.name, mark=store.start, app_id=store.app_id,
+        epoch=lambda: {"epoch": store.name, "mark": store.start}, app_id=store.app_id,
     )  # fmt: skip
     gateway = Gateway(
         loop, settings, hub, actions.sessions, actions.ephemeral, actions.receipts, metrics, admission, overload,
         authenticator, observers.access,
     )  # fmt: skip
-    api, internal_api = _apis(settings, actions, observers, overload, guesses, store, hosts)
+    store.on_new_start(gateway.close_all)
+    revocation = Revocation(store, hub)
+    rates = Rates(
+        sends=settings.sends_per_minute, others=settings.requests_per_minute, core=settings.core_per_minute,
+        standard=settings.standard_per_minute, clock=loop.time,
+    )  # fmt: skip
+    api, internal_api = _apis(settings, actions, observers, overload, guesses, store, hosts, rates)
     http = HttpConnections(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
+    message_log = await start_broker(broker, store, hub, actions.delivery)
+    several = None
+    if isinstance(store, SqliteStore) or isinstance(presence, AlonePresence):
+        await actions.uploads.sweep()
+    else:
+        limits = (*actions.shared_limits, rates, guesses)
+        several = Several(
+            settings, store, hub, presence, actions.ephemeral, webhooks, actions.cleanup, actions.uploads, limits
+        )
+        await several.start()
     webhooks.wake()
-    await actions.uploads.sweep()
-    actions.cleanup.wake()
-    return Parts(store, api, http, gateway, actions, webhooks, keys, metrics, overload, observers, internal_api)
+    actions.start()
+    return Parts(
+        store, api, http, gateway, actions, webhooks, keys, metrics, overload, observers, internal_api, revocation,
+        several, message_log,
+    )  # fmt: skip
 
 
 def _webhooks(settings: Settings, store: AnyStore, world: World, metrics: Metrics, sealer: Sealer) -> WebhookSender:
@@ -170,14 +199,15 @@ def _webhooks(settings: Settings, store: AnyStore, world: World, metrics: Metric
 
 def _apis(
     settings: Settings, a: Actions, observers: Observers, overload: Overload, guesses: GuessLimiter, store: AnyStore,
-    hosts: AllowedHosts,
+    hosts: AllowedHosts, rates: Rates,
 ) -> tuple[Api, Api]:  # fmt: skip
     # Returns the API of the clients, and that of `metrics_listen`.
     addresses = Addresses(
         public_url=settings.public_url, app_id=store.app_id, region=settings.region, offers=public_settings(settings)
     )
+    log = a.catch_up if "chain" in offered(settings) else None  # without numbers in frames, clients receive twice
     operations = [
-        *MessageRoutes(a.messages, a.conversations, a.renderer, a.files).operations(),
+        *MessageRoutes(a.messages, a.conversations, a.renderer, a.files, log).operations(),
         *ReactionRoutes(a.reactions).operations(),
         *ConversationRoutes(a.conversations, a.receipts).operations(),
         *UserRoutes(a.users, a.sessions, Export(store), addresses).operations(),
@@ -194,10 +224,6 @@ def _apis(
         addresses, observers.metrics, observers.health, operations, __version__, for_metrics=settings.metrics,
         for_docs=settings.docs, metrics_elsewhere=bool(settings.metrics_listen), sizes=observers.sizes,
     )  # fmt: skip
-    rates = Rates(
-        sends=settings.sends_per_minute, others=settings.requests_per_minute, core=settings.core_per_minute,
-        standard=settings.standard_per_minute, clock=asyncio.get_running_loop().time,
-    )  # fmt: skip
     make = partial(
         Api, sessions=a.sessions, roles=a.roles, records=observers.records, overload=overload, guesses=guesses,
         app_id=store.app_id, max_body=settings.max_body, chains="chain" in offered(settings), base=addresses.base,
@@ -209,7 +235,8 @@ def _apis(
 
 async def _keys(store: AnyStore, world: World, settings: Settings) -> Keys:
     file, run = key_file(settings.data), asyncio.get_running_loop().run_in_executor
-    if not store.created:
+    _, known = await store.keys.find("", "", limit=1, offset=0)
+    if known:  # none are known if the first start was interrupted, or if a command created the database
         return await run(None, read_keys, file, store.app_id)
     keys = await make_keys(store, world)
     await run(None, write_keys, file, keys)
@@ -280,7 +307,12 @@ async def running(
         listening.close()
         if internal is not None:
             await internal.stop()
-        await finish(parts.gateway, parts.webhooks, parts.actions.cleanup, parts.actions.passwords, parts.store)
+        await parts.revocation.close()
+        await parts.gateway.close()
+        if parts.several is not None:
+            await parts.several.close()
+        a, store = parts.actions, parts.store
+        await finish(parts.gateway, parts.webhooks, a.background(), a.passwords, store, parts.message_log)
         await parts.actions.uploads.close()
 
 

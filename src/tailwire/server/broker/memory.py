@@ -28,3 +28,6 @@ class MemoryBroker:
         """Pass a publication to the listener."""
         if self._listener is not None and subject in self._subjects:
             self._listener(subject, publication)
+
+    async def confirmed(self) -> None:
+        """Return at once."""

@@ -17,6 +17,11 @@ def with_before(json: bytes, before: int) -> bytes:
     return b'%b,"before":%d}' % (json[:-1], before)
 
 
+def with_number(json: bytes, number: int) -> bytes:
+    """Return an encoded JSON object with `number`, that of the change in the change log, added (feature `chain`)."""
+    return b'%b,"number":%d}' % (json[:-1], number)
+
+
 def with_head(
     kind: FrameType, receiver: bytes, receiver_type: bytes, device: bytes, sender: bytes, app: bytes
 ) -> bytes:

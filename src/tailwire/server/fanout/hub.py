@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
-from tailwire.server.fanout.frames import text_frame, with_before
+from tailwire.server.fanout.frames import text_frame, with_before, with_number
 from tailwire.server.ports.broker import (
     PRESENCE,
     Broker,
+    DeliveriesQueued,
     FramePublication,
     MembershipChange,
     PresenceAudience,
+    PresenceDelta,
     Publication,
     TokenRevoked,
     group_subject,
@@ -43,14 +45,17 @@ FRIENDS = frozenset({"friends only"})  # cannot be a role: roles have no spaces
 
 
 class _EncodedFrame:
-    """A frame, encoded at most twice: as it is, and with the preceding message for sockets with `chain`."""
+    """A frame, encoded at most twice: as it is, and with its place in the stream for sockets with `chain`.
+
+    The place of a message is the id of the preceding one; that of another event is its number in the change log.
+    """
 
     __slots__ = ("_linked", "data", "publication")
 
     def __init__(self, publication: FramePublication) -> None:
         self.publication = publication
         self.data = text_frame(publication.payload)
-        self._linked = b"" if publication.before else self.data
+        self._linked = b"" if publication.before or publication.number else self.data
 
     def for_socket(self, chained: bool) -> bytes:
         """Return the bytes for a socket."""
@@ -58,9 +63,11 @@ class _EncodedFrame:
 
     @property
     def linked(self) -> bytes:
-        """The bytes with the id of the preceding message."""
+        """The bytes with the place in the stream."""
         if not self._linked:
-            self._linked = text_frame(with_before(self.publication.payload, self.publication.before))
+            p = self.publication
+            placed = with_before(p.payload, p.before) if p.before else with_number(p.payload, p.number)
+            self._linked = text_frame(placed)
         return self._linked
 
 
@@ -71,6 +78,12 @@ class Hub:
         broker: the hub subscribes there to the subjects of its sockets.
         schedule: calls a function at the end of this turn of the event loop (`loop.call_soon`).
         slow_close: buffered bytes above which a slow socket is closed, so that its client reconnects and catches up.
+
+    Attributes:
+        users_online: the number of users who are online at this process.
+        away: those of them whose apps are all in the background.
+        on_presence_delta: called with what processes publish of their users.
+        on_deliveries: called when a process has queued deliveries for webhooks.
     """
 
     def __init__(
@@ -87,6 +100,9 @@ class Hub:
         self._slow_close = slow_close
         self._by_subject: dict[str, dict[Subscriber, None]] = {}
         self.users_online = 0
+        self.away: set[str] = set()
+        self.on_presence_delta: Callable[[PresenceDelta], None] = lambda delta: None
+        self.on_deliveries: Callable[[DeliveriesQueued], None] = lambda queued: None
         self._pending: list[tuple[str, list[_EncodedFrame]]] = []
         self._choosing: set[str] = set()  # subjects with a pending frame that not every socket receives
         self._encoded: _EncodedFrame | None = None
@@ -98,6 +114,8 @@ class Hub:
             FramePublication: self._queue_frame,
             MembershipChange: self._change_membership,
             TokenRevoked: self._close_revoked,
+            DeliveriesQueued: lambda _, queued: self.on_deliveries(queued),
+            PresenceDelta: lambda _, delta: self.on_presence_delta(delta),
         }
         broker.listen(self._receive)
 
@@ -176,11 +194,25 @@ class Hub:
         """Return the sockets of a user."""
         return list(self._by_subject.get(user_subject(uid), ()))
 
+    def users_with_sockets(self) -> list[str]:
+        """Return the users who have a socket in this process."""
+        start = len(user_subject(""))
+        return [subject[start:] for subject in self._by_subject if subject.startswith(user_subject(""))]
+
+    def in_group(self, uid: str, guid: str) -> bool:
+        """Return whether a user has a socket that receives a group."""
+        return any(guid in socket.groups for socket in self._by_subject.get(user_subject(uid), ()))
+
+    def leave_group(self, guid: str) -> None:
+        """Unsubscribe all sockets from a group that was removed."""
+        self.flush()
+        for socket in list(self._by_subject.get(group_subject(guid), ())):
+            socket.groups.discard(guid)
+            self._leave(socket, group_subject(guid))
+
     def online_users(self) -> list[str]:
         """Return the users who have a socket in this process, or had one within the grace period."""
-        start = len(user_subject(""))
-        here = [subject[start:] for subject in self._by_subject if subject.startswith(user_subject(""))]
-        return [*here, *self._lingering]
+        return [*self.users_with_sockets(), *self._lingering]
 
     def _join(self, socket: Subscriber, subject: str) -> None:
         sockets = self._by_subject.get(subject)
@@ -232,6 +264,14 @@ class Hub:
         for socket in list(self._by_subject.get(subject, ())):
             if socket.token == revoked.token:
                 socket.close(CloseCode.NORMAL, "logged out")
+
+    def revoke(self, uid: str, token: str) -> None:
+        """Close the sockets of a user that authenticated with a token.
+
+        Args:
+            token: its fingerprint.
+        """
+        self._close_revoked(user_subject(uid), TokenRevoked(token))
 
     def flush(self) -> None:
         """Write the frames received since the last flush. Consecutive frames for one subject are joined once.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from tailwire.server.actions.sessions import Admitted, Sessions
@@ -30,7 +31,7 @@ class Authenticator:
     Args:
         guesses: limits wrong tokens by address.
         failures: records failures.
-        store_name, mark: identify the store and this start of the server; sent to clients with the feature `epoch`.
+        epoch: returns what identifies the store and its current start; sent to clients with the feature `epoch`.
     """
 
     def __init__(
@@ -44,8 +45,7 @@ class Authenticator:
         guesses: GuessLimiter,
         failures: FailedAuthentications,
         *,
-        store_name: str,
-        mark: str,
+        epoch: Callable[[], dict[str, str]],
         app_id: str,
     ) -> None:
         self._loop = loop
@@ -56,7 +56,7 @@ class Authenticator:
         self._overload = overload
         self._guesses = guesses
         self._failures = failures
-        self._epoch = {"epoch": store_name, "mark": mark}
+        self._epoch = epoch
         self._app_id = app_id
         self._cooldowns = Cooldowns(FLOOD_COOLDOWN_SECONDS, loop.time)
         self._offered = offered(settings)
@@ -139,7 +139,7 @@ class Authenticator:
         if "heartbeat" in socket.features:
             granted["heartbeat"] = {"interval": s.heartbeat_interval, "timeout": s.heartbeat_timeout}
         if "epoch" in socket.features:
-            granted |= self._epoch
+            granted |= self._epoch()
         if "throttled" in socket.features and self._overload.level:
             granted["shed"] = self._overload.shed_names
         if "renew" in socket.features and socket.token_until:

@@ -74,7 +74,6 @@ class Gateway:
         self._handlers = FrameHandlers(ephemeral, receipts, authenticator, loop.time, self._update_away)
         self._sockets: dict[Socket, None] = {}  # in the order in which they were opened
         self._liveness = LivenessCheck(settings.silence_limit)
-        self._away: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweep_timer: asyncio.Handle | None = None
         self._to_sweep: Iterator[Socket] = iter(())  # sockets that the current sweep has not inspected yet
@@ -110,16 +109,16 @@ class Gateway:
             self._update_away(socket.uid)
 
     def _went_offline(self, uid: str) -> None:
-        self._away.discard(uid)
+        self._hub.away.discard(uid)
         self._run(self._ephemeral.went(uid))
 
     def _update_away(self, uid: str) -> None:
         # A user is away while all their apps are in the background. Only clients with `appState` report that.
         sockets = cast(list[Socket], self._hub.sockets_of(uid))
         away = bool(sockets) and all(socket.background_until for socket in sockets)
-        if sockets and away is not (uid in self._away):
-            self._away ^= {uid}
-            self._run(self._ephemeral.away(uid, away=away))
+        if sockets and away is not (uid in self._hub.away):
+            self._hub.away ^= {uid}
+            self._run(self._ephemeral.away(uid))
 
     def _run(self, action: Any) -> None:
         task = self.loop.create_task(self._log_failure(action))
@@ -239,6 +238,9 @@ class Gateway:
         if socket not in self._sockets:
             return
         self._hub.join_groups(socket, groups)
+        await self._hub.broker.confirmed()
+        if socket not in self._sockets:
+            return
         self._authenticator.welcome(socket)
         self.metrics.authenticated += 1
         self._access.socket_opened(uid=socket.uid, device=socket.device, address=socket.address)
@@ -307,6 +309,15 @@ class Gateway:
             s = self.settings
             spread = min(MAX_RESTART_SECONDS, self._count_at_restart() / s.returns_per_second)
             socket.write(server_frame({"action": "restarting", "within": round(max(s.restart_window, spread), 1)}))
+
+    def close_all(self) -> None:
+        """Close all sockets, so that the positions of their clients are checked when they have connected again."""
+        self._sockets_at_restart = 0
+        for socket in list(self._sockets):
+            if socket.uid:
+                self.announce_restart(socket)
+            self._end(socket, "new start", CloseCode.RESTARTING, "the database was restored: connect again")
+        self._sockets_at_restart = 0
 
     def _count_at_restart(self) -> int:
         # Fixed when the first socket is notified, so that all clients spread over the same time.

@@ -17,6 +17,7 @@ class Buckets:
     """
 
     def __init__(self, per_second: float, size: float, clock: Callable[[], float]) -> None:
+        self._whole = per_second, size
         self._per_second = per_second
         self._size = size
         self._clock = clock
@@ -45,6 +46,11 @@ class Buckets:
             self._evict(now)
         self._buckets[key] = (left - count, now)
         return 0.0
+
+    def divide(self, servers: int) -> None:
+        """Use this server's share of what all servers together may grant."""
+        per_second, size = self._whole
+        self._per_second, self._size = per_second / servers, max(1.0, size / servers)
 
     def give_back(self, key: str) -> None:
         """Return one token to the bucket of a key."""

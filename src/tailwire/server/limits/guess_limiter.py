@@ -48,6 +48,10 @@ class GuessLimiter:
         """
         return self._tries.take(address)
 
+    def divide(self, servers: int) -> None:
+        """Use this server's share of the tries at all servers."""
+        self._tries.divide(servers)
+
     def give_back(self, address: str) -> None:
         """Undo `take` for an attempt that was right, or was not checked."""
         self._tries.give_back(address)

@@ -82,6 +82,11 @@ class Rates:
                 found = taken
         return found
 
+    def divide(self, servers: int) -> None:
+        """Use this server's share of the limits of the app as a whole."""
+        for _, buckets in self._app.values():
+            buckets.divide(servers)
+
 
 def per_minute(rate: float, clock: Callable[[], float]) -> Buckets:
     """Return buckets with a capacity of 15 seconds' worth: they allow bursts, but not a loop."""

@@ -1,14 +1,16 @@
 """The broker: carries publications to every process that has a socket of a receiver.
 
-A broker may lose publications, because the store does not: a process that may have missed some closes the sockets
-concerned with a code that asks the client to reconnect, and the client catches up from the store.
+A broker may lose publications, because the store does not: a process that may have missed stored messages reads them
+(see `fanout.log`). What is not stored (typing, presence, receipts, reactions, pins) may be lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+from tailwire.server.ports.changes import Change
 
 NO_USERS: frozenset[str] = frozenset()
 
@@ -41,6 +43,8 @@ class FramePublication:
         before: the id of the preceding message in the conversation (feature `chain`); 0 if there is none.
         audience: for presence only: which subscribers receive it.
         feature: the feature that a socket needs to receive the frame; "" for none.
+        id: the id of the stored message that the frame carries; 0 for other frames.
+        number: of the change that the frame reports, in the change log (feature `chain`); 0 if it is not there.
     """
 
     payload: bytes
@@ -49,14 +53,21 @@ class FramePublication:
     before: int = 0
     audience: PresenceAudience | None = None
     feature: str = ""
+    id: int = 0
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class MembershipChange:
-    """The user of the subject joined (`joined`) or left the group `guid`."""
+    """The user of the subject joined (`joined`) or left the group `guid`.
+
+    Attributes:
+        id: the id of the message that announces it; 0 if there is none.
+    """
 
     guid: str
     joined: bool
+    id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +81,39 @@ class TokenRevoked:
     token: str
 
 
-Publication = FramePublication | MembershipChange | TokenRevoked
+@dataclass(frozen=True, slots=True)
+class PresenceDelta:
+    """A process says which of its users came, went, or are away.
+
+    Attributes:
+        process: its id.
+        version: increases by 1 each time; 0 if the process has ended, and nobody is online there any more.
+        users: uid, whether they are online there, and whether they are away there.
+    """
+
+    process: int
+    version: int
+    users: tuple[tuple[str, bool, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveriesQueued:
+    """Deliveries were queued for webhooks for which another server sends."""
+
+    webhooks: tuple[str, ...]
+
+
+Publication = FramePublication | MembershipChange | TokenRevoked | PresenceDelta | DeliveriesQueued
 """What crosses the broker. The hub has a handler for each of these types."""
 
 PRESENCE = "presence"
 """The subject of all presence frames."""
+
+PRESENCE_DELTAS = "presence.deltas"
+"""The subject of what processes say of their users."""
+
+DELIVERIES = "deliveries"
+"""The subject of queued deliveries to webhooks."""
 
 
 def user_subject(uid: str) -> str:
@@ -87,11 +126,18 @@ def group_subject(guid: str) -> str:
     return f"group.{guid}"
 
 
+def conversation_subjects(sender: str, receiver: str, receiver_type: str) -> tuple[str, ...]:
+    """Return the subjects of a conversation's participants."""
+    if receiver_type == "group":
+        return (group_subject(receiver),)
+    return (user_subject(receiver),) if sender == receiver else (user_subject(receiver), user_subject(sender))
+
+
 Listener = Callable[[str, Publication], None]
 
 
 class Broker(Protocol):
-    """The interface of a broker."""
+    """The broker, as actions and the hub see it."""
 
     def listen(self, listener: Listener) -> None:
         """Set the function that receives each publication of a subscribed subject."""
@@ -104,3 +150,69 @@ class Broker(Protocol):
 
     def publish(self, subject: str, publication: Publication) -> None:
         """Send a publication to all subscribers without waiting. Publications of one process keep their order."""
+
+    async def confirmed(self) -> None:
+        """Return when what is published from now on to the subscribed subjects is received."""
+
+
+class Record(NamedTuple):
+    """The ids of a batch that one process has committed, and its changes.
+
+    Attributes:
+        first, last: the lowest and the highest id, with those that no message has.
+    """
+
+    first: int
+    last: int
+    changes: tuple[Change, ...] = ()
+
+
+class Receiver(Protocol):
+    """What takes the news of other processes."""
+
+    def received(self, subject: str, publication: Publication) -> None:
+        """Take a publication of another process."""
+
+    def recorded(self, record: Record) -> None:
+        """Take the record of a batch of another process. Its publications have been received before."""
+
+    def connection_changed(self) -> None:
+        """Take notice that the connection to the broker was lost, or made again."""
+
+
+class RemoteBroker(Protocol):
+    """The part of a broker that reaches other processes. It delivers nothing to its own process.
+
+    Attributes:
+        carries_messages: whether publications of stored messages reach other processes. Otherwise these read each
+            recorded message from the store.
+        alone: whether nobody else is there; it may be known later than it is so.
+    """
+
+    carries_messages: bool
+    alone: bool
+
+    @property
+    def connected(self) -> bool:
+        """Return whether news of other processes arrive."""
+
+    async def start(self, receiver: Receiver) -> None:
+        """Connect, and stay connected. Without a connection, go on trying."""
+
+    def subscribe(self, subject: str) -> None:
+        """Start receiving the publications of a subject."""
+
+    def unsubscribe(self, subject: str) -> None:
+        """Stop receiving the publications of a subject."""
+
+    async def confirmed(self) -> None:
+        """Return when the subscriptions that were made so far are in effect, or the connection is lost."""
+
+    def publish(self, subject: str, publication: Publication) -> None:
+        """Send a publication that may be lost."""
+
+    def record(self, record: Record, publications: Sequence[tuple[str, Publication]]) -> None:
+        """Send the publications of a batch and then its record: all over one connection, or nothing."""
+
+    async def close(self) -> None:
+        """Send what is queued, if that is possible at once, and disconnect."""

@@ -57,6 +57,8 @@ class ReadStateStore(Protocol):
         read: bool,
         group: str = "",
         log: bool = True,
+        sender: str = "",
+        device: str = "",
         events: Sequence[Event] = (),
     ) -> ReadStateChange | None:
         """Store that a reader has received or read a conversation up to a message. Return None if that is known.
@@ -64,6 +66,8 @@ class ReadStateStore(Protocol):
         Args:
             group: the guid of a group's conversation.
             log: in a group, store receipts for single messages, and find those that all members received or read.
+            sender: of the message, who receives the receipt.
+            device: with which the reader received or read it.
             events: webhook events.
         """
 

@@ -16,6 +16,9 @@ class GroupStore(Protocol):
     async def get(self, guid: str) -> GroupRow | None:
         """Return a group, or None."""
 
+    async def seen_by(self, guid: str, uid: str) -> tuple[GroupRow, MemberRow | None, BanRow | None] | None:
+        """Return a group with the membership and the ban of a user, or None if there is no such group."""
+
     async def find(self, wanted: GroupFilter) -> tuple[list[GroupRow], int]:
         """Return a page of the groups that match a filter, and how many match.
 

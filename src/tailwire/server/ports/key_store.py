@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from tailwire.server.ports.records import KeyRow, TokenOwner, TokenRow
@@ -10,8 +11,21 @@ from tailwire.server.ports.records import KeyRow, TokenOwner, TokenRow
 class KeyStore(Protocol):
     """API keys. They are stored as hashes."""
 
-    async def scope(self, key_hash: str) -> str | None:
-        """Return the scope of an API key, or None."""
+    async def scope(self, key_hash: str, now: int) -> str | None:
+        """Return the scope of an API key that is valid now, or None."""
+
+    async def used(self, key_hash: str, now: int) -> None:
+        """Store that an API key was used."""
+
+    async def end_others(self, kept: Sequence[str], at: int, now: int) -> int:
+        """End all API keys but some at a time, unless they end earlier, and remove those that have ended.
+
+        Args:
+            kept: the hashes of the keys that stay as they are.
+
+        Returns:
+            The number of keys that were valid and now end.
+        """
 
     async def get(self, key_hash: str) -> KeyRow | None:
         """Return an API key, or None."""
@@ -48,11 +62,14 @@ class TokenStore(Protocol):
     async def add(self, token: TokenRow, limit: int) -> list[str]:
         """Store an auth token of a user who may log in, and revoke their oldest beyond `limit`.
 
+        A token that ends by itself (`expires_at`) may be stored already. If so, nothing changes.
+
         Returns:
             The hashes of the revoked tokens.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND, if there is no such user, or they are deactivated.
+            Refused: ERR_UID_NOT_FOUND, if there is no such user, or they are deactivated;
+                AUTH_ERR_AUTH_TOKEN_NOT_FOUND, if it ends by itself and was revoked before.
         """
 
     async def change(self, token: TokenRow) -> None:

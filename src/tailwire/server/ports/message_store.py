@@ -38,6 +38,12 @@ class MessageStore(Protocol):
     async def find(self, wanted: MessageFilter) -> list[ListedRow]:
         """Return the messages that match a filter."""
 
+    async def missed_boundary(self, reader: str, after: int, most: int) -> int:
+        """Return an id up to which a reader has missed too many messages: those after it are the `most` newest.
+
+        Edits and deletions do not count. 0 if at most `most` messages were missed after the id `after`.
+        """
+
     async def edit(
         self, act: MessageAct, now: int, change: Callable[[MessageRow], Edited], announce: Callable[[MessageRow], Draft]
     ) -> Stored:
@@ -110,15 +116,19 @@ class ReactionStore(Protocol):
 class AnnotationStore(Protocol):
     """Pins, saves, followed threads, reports and interactions: what users attach to messages beside reactions."""
 
-    async def pin(self, act: MessageAct, now: int, limit: int, *, pinned: bool) -> bool:
-        """Pin a message in its conversation, or unpin it. Return False if `limit` are pinned already.
+    async def pin(self, act: MessageAct, now: int, limit: int, *, pinned: bool) -> int:
+        """Pin a message in its conversation, or unpin it. Return the number of the change in the change log.
+
+        Returns 0, and changes nothing, if `limit` messages are pinned already.
 
         Raises:
             Refused: the act is refused.
         """
 
-    async def save(self, act: MessageAct, now: int, limit: int) -> bool:
-        """Save a message for the caller. Return False if they have saved `limit` already.
+    async def save(self, act: MessageAct, now: int, limit: int) -> int:
+        """Save a message for the caller. Return the number of the change in the change log.
+
+        Returns 0, and changes nothing, if they have saved `limit` messages already.
 
         Raises:
             Refused: the act is refused.

@@ -233,13 +233,20 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class ReactionRow:
-    """One user's reaction to a message."""
+    """One user's reaction to a message.
+
+    Attributes:
+        number: in the change log, of a reaction that was added or removed now; else 0.
+        message: as it is afterwards, if the store has read it in the transaction; else None.
+    """
 
     id: int
     message_id: int
     reaction: str
     uid: str
     reacted_at: int
+    number: int = 0
+    message: MessageRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,10 +273,13 @@ class ReadStateChange:
     """What a change of a read state has caused.
 
     Attributes:
-        by_all: in groups: sender, message id, and whether all other members have now read (else received) it.
+        by_all: in groups: sender, message id, whether all other members have now read (else received) it, and its
+            number in the change log.
+        number: of the receipt in the change log; 0 if it is not told to anyone.
     """
 
-    by_all: tuple[tuple[str, int, bool], ...] = ()
+    by_all: tuple[tuple[str, int, bool, int], ...] = ()
+    number: int = 0
 
 
 class ConversationRow(NamedTuple):
@@ -304,18 +314,29 @@ class RoleRow:
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """An API key, known by its hash and its last characters (`hint`)."""
+    """An API key, known by its hash and its last characters (`hint`).
+
+    Attributes:
+        expires_at: when it ends; None if it lasts until it is removed.
+        used_at: when it was last used, to the hour; None if never.
+    """
 
     key_hash: str
     name: str
     scope: str
     created_at: int
     hint: str = ""
+    expires_at: int | None = None
+    used_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRow:
-    """An auth token, known by its hash and its last characters (`hint`)."""
+    """An auth token, known by its hash and its last characters (`hint`).
+
+    Attributes:
+        expires_at: when it ends by itself; None if it lasts until it is revoked.
+    """
 
     token_hash: str
     uid: str
@@ -324,13 +345,15 @@ class TokenRow:
     platform: str | None = None
     user_agent: str | None = None
     app_info: str | None = None
+    expires_at: int | None = None
 
 
 class TokenOwner(NamedTuple):
-    """The owner of an auth token, and when it was created."""
+    """The owner of an auth token, when it was created, and when it ends by itself."""
 
     uid: str
     created_at: int
+    expires_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,9 +49,10 @@ class NotAuthenticated(Refused):
     Args:
         reason: why, for the log and the metrics; one of a few.
         uid: the user whom it belongs to, or belonged to; "" if that is unknown.
+        details: what to do; by default the details of the catalogue.
     """
 
-    def __init__(self, code: str, reason: str, uid: str = "") -> None:
-        super().__init__(code)
+    def __init__(self, code: str, reason: str, uid: str = "", details: str | None = None) -> None:
+        super().__init__(code, details)
         self.reason = reason
         self.uid = uid

@@ -41,12 +41,14 @@ class GroupAct:
         by: the uid of the acting user.
         on: the uid of the subject; "" if it is the group itself.
         allowed: raises `Refused` if the act is not allowed.
+        device: the device with which the user acts.
     """
 
     guid: str
     by: str
     on: str
     allowed: Callable[[GroupStanding], None]
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,10 @@ class MessageAct:
     Attributes:
         by: the uid of the acting user.
         allowed: raises `Refused` if the act is not allowed.
+        device: the device with which the user acts.
     """
 
     message_id: int
     by: str
     allowed: Callable[[MessageStanding], None]
+    device: str = ""

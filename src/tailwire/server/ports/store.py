@@ -14,12 +14,15 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tailwire.server.ports.audit import AuditStore
+from tailwire.server.ports.change_log import ChangeLog
+from tailwire.server.ports.changes import ChangeFeed
 from tailwire.server.ports.conversation_store import ConversationStore, ReadStateStore
 from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.file_store import ChoreStore, FileStore
 from tailwire.server.ports.group_store import GroupStore, MemberStore
 from tailwire.server.ports.key_store import KeyStore, TokenStore
 from tailwire.server.ports.message_store import AnnotationStore, MessageStore, ReactionStore
+from tailwire.server.ports.pruning import PruningStore
 from tailwire.server.ports.records import Event, MessageRow
 from tailwire.server.ports.standing import GroupAct, GroupStanding, MessageAct, MessageStanding
 from tailwire.server.ports.user_store import BlockStore, FriendStore, RoleStore, UserStore
@@ -60,8 +63,13 @@ class Removal(Protocol):
             The guids of their groups, and the hashes of their auth tokens.
         """
 
-    async def remove_group(self, act: GroupAct, events: Callable[[GroupStanding], Sequence[Event]]) -> list[str]:
-        """Remove a group and its messages, and return the uids of its members.
+    async def remove_group(
+        self, act: GroupAct, events: Callable[[GroupStanding], Sequence[Event]]
+    ) -> tuple[list[str], int]:
+        """Remove a group and its messages.
+
+        Returns:
+            The uids of its members, and the number of the change in the change log.
 
         Raises:
             Refused: the act is refused.
@@ -78,7 +86,11 @@ class Store(Protocol):
     """A whole store. Code that needs one noun of it takes the interface of that noun."""
 
     @property
+    def feed(self) -> ChangeFeed: ...
+    @property
     def audit(self) -> AuditStore: ...
+    @property
+    def change_log(self) -> ChangeLog: ...
     @property
     def keys(self) -> KeyStore: ...
     @property
@@ -117,6 +129,8 @@ class Store(Protocol):
     def standings(self) -> Standings: ...
     @property
     def removal(self) -> Removal: ...
+    @property
+    def pruning(self) -> PruningStore: ...
 
     @property
     def name(self) -> str:
@@ -126,11 +140,18 @@ class Store(Protocol):
     def start(self) -> str:
         """Return the trail of this server start, which clients keep with their positions for `known_until`."""
 
-    def known_until(self, start: str, message_id: int) -> int:
+    async def known_until(self, start: str, message_id: int) -> int:
         """Return up to which id a client's position belongs to this store: -1 when no part of it does.
 
         Args:
             start: the `start` that the client received together with this id.
+        """
+
+    def on_new_start(self, call: Callable[[], None]) -> None:
+        """Call a function when the store has begun a new start while it runs: its contents may be older than before.
+
+        It is called before the first write under that start. Clients must connect again, so that their positions are
+        checked, and what is kept in memory may be outdated.
         """
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,18 @@ class Arrived:
     file: DirectFile
     size: int
     head: bytes
+
+
+class StoredFile(NamedTuple):
+    """A file in the storage.
+
+    Attributes:
+        written_at: seconds since 1970.
+    """
+
+    name: str
+    size: int
+    written_at: float
 
 
 class Sink(Protocol):
@@ -103,6 +115,12 @@ class Uploads(Protocol):
 
     async def remove(self, names: list[str]) -> None:
         """Delete files, ignoring missing ones."""
+
+    def stored(self) -> AsyncIterator[list[StoredFile]]:
+        """Yield all files and thumbnails, some at a time, in any order."""
+
+    async def missing(self, names: list[str]) -> list[str]:
+        """Return the names that no file has."""
 
     async def sweep(self) -> None:
         """Remove incomplete files that were left by servers that have ended. Other servers may be running."""

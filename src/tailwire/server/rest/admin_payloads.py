@@ -18,9 +18,17 @@ from tailwire.server.rules.features import FEATURES, feature_key
 def key_payload(row: KeyRow, key: str = "") -> dict[str, Any]:
     """Return an API key, with its last characters unless the whole key is given."""
     shown = key or f"…{row.hint}"
-    return {
-        "id": key_id(row.key_hash), "apiKey": shown, "name": row.name, "scope": row.scope, "createdAt": row.created_at,
-    }  # fmt: skip
+    return without_none(
+        {
+            "id": key_id(row.key_hash),
+            "apiKey": shown,
+            "name": row.name,
+            "scope": row.scope,
+            "createdAt": row.created_at,
+            "expiresAt": row.expires_at,
+            "lastUsedAt": row.used_at,
+        }
+    )
 
 
 def token_payload(row: TokenRow, token: str = "") -> dict[str, Any]:
@@ -30,6 +38,7 @@ def token_payload(row: TokenRow, token: str = "") -> dict[str, Any]:
             "uid": row.uid,
             "authToken": token or f"…{row.hint}",
             "createdAt": row.created_at,
+            "expiresAt": row.expires_at,
             "platform": row.platform,
             "userAgent": row.user_agent,
             "appInfo": stored(row.app_info),

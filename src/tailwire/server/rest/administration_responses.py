@@ -10,13 +10,20 @@ from tailwire.server.rest.response_base import Shape, Timestamp
 
 
 class ApiKey(Shape, kw_only=True):
-    """An API key. Lists contain only its last characters. Logs contain its `id`."""
+    """An API key. Lists contain only its last characters. Logs contain its `id`.
+
+    Attributes:
+        expires_at: when it ends; absent if it lasts until it is deleted.
+        last_used_at: to the hour; absent if it was never used.
+    """
 
     id: str
     api_key: str
     name: str
     scope: str
     created_at: Timestamp
+    expires_at: Timestamp = 0
+    last_used_at: Timestamp = 0
 
 
 class AuditEntry(Shape, kw_only=True):
@@ -36,11 +43,16 @@ class AuditEntry(Shape, kw_only=True):
 
 
 class AuthToken(Shape, kw_only=True):
-    """An auth token. Lists contain only its last characters."""
+    """An auth token. Lists contain only its last characters.
+
+    Attributes:
+        expires_at: when a JWT ends; absent for other tokens.
+    """
 
     uid: str
     auth_token: str
     created_at: Timestamp
+    expires_at: Timestamp = 0
     platform: str = ""
     user_agent: str = ""
     app_info: dict[str, Any] = {}

@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.caller import Caller
+from tailwire.server.actions.catch_up import Asked, CatchUp
 from tailwire.server.actions.conversations import Conversations
-from tailwire.server.actions.messages import Messages
+from tailwire.server.actions.messages import NO_MARK, Messages
 from tailwire.server.actions.raw_json import encode, enveloped
 from tailwire.server.actions.rendering import Renderer
 from tailwire.server.actions.uploads import Files
@@ -35,9 +36,21 @@ _WITH = {
 
 
 class MessageRoutes:
-    """The resource `messages`."""
+    """The resource `messages`.
 
-    def __init__(self, messages: Messages, conversations: Conversations, renderer: Renderer, files: Files) -> None:
+    Args:
+        catch_up: None if the server does not offer its log of changes.
+    """
+
+    def __init__(
+        self,
+        messages: Messages,
+        conversations: Conversations,
+        renderer: Renderer,
+        files: Files,
+        catch_up: CatchUp | None,
+    ) -> None:
+        self._catch_up = catch_up
         self._messages = messages
         self._conversations = conversations
         self._renderer = renderer
@@ -130,17 +143,38 @@ class MessageRoutes:
         self, caller: Caller, q: MessageQuery, conversation: ConversationKey | None, *, uid: str = "", guid: str = ""
     ) -> bytes:
         wanted = _filter(caller, q, conversation)
-        mark = self._messages.check_mark(q.mark, wanted.cursor if wanted.newer else None) if q.mark else ""
+        after = wanted.cursor if wanted.newer else None
+        mark = await self._messages.check_mark(q.mark, after) if q.mark else ""
+        log = self._catch_up if q.changes else None
+        if log is not None and caller.reader and conversation is None and after is not None:
+            return await self._missed(log, caller, q, wanted, mark)
         rows = await self._messages.listed(caller, wanted, uid=uid, guid=guid)
+        # After the list was read: what was removed before is not in it.
+        pruned = await self._messages.pruned_until(caller, after) if mark and conversation is None else 0
+        changes = b'{"known":%d}' % await log.newest() if log is not None else b""
         shown = await self._renderer.render_all(rows, caller.reader, following=q.with_thread_subscribed)
-        return enveloped(b"[%b]" % b",".join(shown), _meta(rows, wanted, q.page, mark))
+        return enveloped(b"[%b]" % b",".join(shown), _meta(rows, wanted, q.page, mark, pruned, changes))
+
+    async def _missed(self, log: CatchUp, caller: Caller, q: MessageQuery, wanted: MessageFilter, mark: str) -> bytes:
+        asked = Asked(int(q.changes) if q.changes != NO_MARK else None, tuple(q.heard), q.at_most)
+        page = await log.page(caller, wanted, asked)
+        pruned = await self._messages.pruned_until(caller, wanted.cursor) if mark else 0
+        changes = b'{"known":%d,"more":%b,"lost":%d,"listed":[%b]' % (
+            page.known, b"true" if page.more else b"false", page.lost, b",".join(page.changes),
+        )  # fmt: skip
+        if page.gap:
+            changes += b',"gap":{"from":%d,"to":%d}' % page.gap
+        meta = _meta(page.rows, wanted, q.page, mark, pruned, changes + b"}")
+        return enveloped(b"[%b]" % b",".join(page.shown), meta)
 
     async def _get(self, call: Call) -> bytes:
         following = call.query.with_thread_subscribed
         return await self._messages.get(call.caller, call.params["id"], following=following)
 
 
-def _meta(rows: Sequence[ListedRow], wanted: MessageFilter, number: int, mark: str) -> bytes:
+def _meta(
+    rows: Sequence[ListedRow], wanted: MessageFilter, number: int, mark: str, pruned: int, changes: bytes
+) -> bytes:
     # Clients read on by cursor or by page, and older ones need `pagination` and `cursor` in every response. There is no
     # total, because counting would read the whole conversation for each page.
     cursor = next_ = b""
@@ -152,6 +186,10 @@ def _meta(rows: Sequence[ListedRow], wanted: MessageFilter, number: int, mark: s
     current = b'"limit":%d,"count":%d' % (wanted.limit, len(rows))
     pagination = b'"count":%d,"per_page":%d,"current_page":%d' % (len(rows), wanted.limit, number)
     more = b',"mark":"%b"' % mark.encode() if mark else b""
+    if pruned:
+        more += b',"pruned":"%d"' % pruned
+    if changes:
+        more += b',"changes":%b' % changes
     return b'{"current":{%b},"pagination":{%b}%b,"cursor":{%b}%b}' % (current, pagination, next_, cursor, more)
 
 

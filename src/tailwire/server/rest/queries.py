@@ -103,6 +103,10 @@ class MessageQuery(Paged, rename="camel", kw_only=True):
     Attributes:
         affix: `append` reads on after the cursor (`id`, `sentAt`), `prepend` before it.
         mark: the mark that the client received with its position, or `none`; the response has a new one.
+        changes: the number up to which the client knows the change log, or `none`; the response has a new one, and
+            with `affix=append` what is not a message and happened since.
+        heard: numbers above that it knows.
+        at_most: with `affix=append`, the messages that the client wants in all: older ones are left out.
     """
 
     default_size: ClassVar[int] = 10
@@ -142,6 +146,9 @@ class MessageQuery(Paged, rename="camel", kw_only=True):
     pinned: bool = False
     saved: bool = False
     mark: str = ""
+    changes: Annotated[str, msgspec.Meta(pattern="^(none|[0-9]{1,18})?$")] = ""
+    heard: list[Number] = []
+    at_most: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
 
 
 class ConversationQuery(Paged, rename="camel", kw_only=True):

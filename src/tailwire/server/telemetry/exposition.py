@@ -22,6 +22,11 @@ _COUNTERS = {
     "renewals": "WebSockets that renewed their token",
     "sends_refused": "Sends refused with 429 (retry later), because there are too many",
     "store_failures": "Transactions that the store could not write",
+    "log_entries_read": "Messages and changes of other servers that were read from the database",
+    "log_gaps": "Gaps in the news of other servers that lasted for 0.1 s and were filled from the database",
+    "broker_connections_lost": "Connections to the broker that were lost",
+    "broker_dropped": "Publications that were not sent to other servers, because the broker is away, slow or too small",
+    "broker_unknown": "News of other servers that are not understood, because these have another version",
 }
 
 _GAUGES = {
@@ -33,6 +38,8 @@ _GAUGES = {
         "0: nothing is shed; 1: typing, 2: also presence, 3: also receipts, 4: also some sends",
     ),
     "sends_under_way": ("sends_under_way", "Sends in progress"),
+    "log_behind": ("log_behind", "Ids that are known to be stored and have not reached the sockets of this server yet"),
+    "broker_connected": ("broker_connected", "1: connected to the broker of several servers; 0: not, or there is none"),
 }
 
 _LABELLED = (

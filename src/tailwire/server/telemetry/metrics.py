@@ -68,6 +68,13 @@ class Metrics:
     sends_under_way: int = 0
     sends_refused: int = 0
     store_failures: int = 0
+    log_entries_read: int = 0
+    log_gaps: int = 0
+    log_behind: int = 0
+    broker_connected: int = 0
+    broker_connections_lost: int = 0
+    broker_dropped: int = 0
+    broker_unknown: int = 0
     requests: Counter[int] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)

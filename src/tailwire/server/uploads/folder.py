@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from tailwire.server import private_files
-from tailwire.server.ports.uploads import Arrived, DirectFile
+from tailwire.server.ports.uploads import Arrived, DirectFile, StoredFile
 from tailwire.server.uploads.part_files import PartFile, PartFolder, unavailable_on_error
 from tailwire.server.uploads.threads import Threads
 
 CHUNK_BYTES = 256 * 1024
+FILES_PER_BATCH = 500
+FILE_NAME = re.compile(r"[0-9a-f]{40}(-small\.jpg|\.[a-z0-9]{1,10})?")
+"""Names of files and thumbnails. What is named otherwise was not stored by a server."""
 READ_THREADS = 4
 
 
@@ -31,6 +38,16 @@ class _File(PartFile):
 
         await self._in_thread(rename)
         self._kept = True
+
+
+def _described(entries: list[os.DirEntry[str]]) -> list[StoredFile]:
+    found = []
+    for entry in entries:
+        with suppress(FileNotFoundError):  # removed meanwhile
+            if FILE_NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                status = entry.stat(follow_symlinks=False)
+                found.append(StoredFile(entry.name, status.st_size, status.st_mtime))
+    return found
 
 
 class FolderUploads:
@@ -63,6 +80,18 @@ class FolderUploads:
 
         with unavailable_on_error():
             await self._parts.writers.run(remove)
+
+    async def stored(self) -> AsyncIterator[list[StoredFile]]:
+        """Yield all files and thumbnails, some at a time, in any order. Other files in the folder are left out."""
+        if not self._folder.exists():
+            return
+        with os.scandir(self._folder) as entries:
+            while batch := await self._readers.run(lambda: list(islice(entries, FILES_PER_BATCH))):
+                yield await self._readers.run(partial(_described, batch))
+
+    async def missing(self, names: list[str]) -> list[str]:
+        """Return the names that no file has."""
+        return await self._readers.run(lambda: [n for n in names if not (self._folder / Path(n).name).exists()])
 
     async def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
         """Yield a range of a file in chunks."""

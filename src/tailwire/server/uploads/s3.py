@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.ports.uploads import Arrived, DirectFile
+from tailwire.server.ports.uploads import Arrived, DirectFile, StoredFile
 from tailwire.server.telemetry.logs import log
-from tailwire.server.uploads.folder import free_bytes
+from tailwire.server.uploads.folder import FILE_NAME, free_bytes
 from tailwire.server.uploads.part_files import HEAD_BYTES, RETRY_AFTER_SECONDS, PartFile, PartFolder, unavailable
 from tailwire.server.uploads.s3_bucket import Bucket, BucketError
 from tailwire.server.uploads.s3_leftovers import remove_leftovers
@@ -173,6 +173,29 @@ class S3Uploads:
         """
         final = [Path(name).name for name in names]
         await self._bucket.remove([*final, *(f"{DIRECT}/{name}" for name in final if self._direct)])
+
+    async def stored(self) -> AsyncIterator[list[StoredFile]]:
+        """Yield all files and thumbnails, some at a time, in any order. Other objects are left out.
+
+        Raises:
+            BucketError.
+        """
+        async for chunk in self._bucket.listed():
+            yield [StoredFile(*one) for one in chunk if FILE_NAME.fullmatch(one[0])]
+
+    async def missing(self, names: list[str]) -> list[str]:
+        """Return the names that no file has.
+
+        Raises:
+            BucketError.
+        """
+        found = []
+        for name in names:
+            try:
+                await self._bucket.size(Path(name).name)
+            except FileNotFoundError:
+                found.append(name)
+        return found
 
     async def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
         """Yield a range of a file in chunks."""

@@ -157,6 +157,22 @@ class Bucket:
             found += [one["path"] for one in chunk if one["last_modified"] < before]
         return found
 
+    async def listed(self) -> AsyncIterator[list[tuple[str, int, float]]]:
+        """Yield the names, sizes and times of all objects, some at a time, in any order.
+
+        Raises:
+            BucketError.
+        """
+        import obstore
+
+        listed = obstore.list(self._store, chunk_size=1000)
+        while True:
+            try:
+                chunk = await self._answer(listed.__anext__())
+            except StopAsyncIteration:
+                return
+            yield [(one["path"], one["size"], one["last_modified"].timestamp()) for one in chunk]
+
     async def check(self) -> None:
         """Check that the bucket exists and answers.
 

@@ -7,6 +7,7 @@ long a delivery is retried.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tailwire.server.ports.refusal import Refused
@@ -53,10 +54,21 @@ class RetryPolicy:
 
 
 class Lane:
-    """Sends the deliveries of one webhook. A task runs while one is due; a timer waits for later ones."""
+    """Sends the deliveries of one webhook. A task runs while one is due; a timer waits for later ones.
+
+    Args:
+        is_mine: returns whether this server sends for the webhook.
+    """
 
     def __init__(
-        self, webhook_id: str, store: Store, world: World, metrics: Metrics, poster: Poster, retries: RetryPolicy
+        self,
+        webhook_id: str,
+        store: Store,
+        world: World,
+        metrics: Metrics,
+        poster: Poster,
+        retries: RetryPolicy,
+        is_mine: Callable[[], bool] = lambda: True,
     ) -> None:
         self._id = webhook_id
         self._store = store
@@ -64,6 +76,7 @@ class Lane:
         self._metrics = metrics
         self._poster = poster
         self._retries = retries
+        self._is_mine = is_mine
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -87,8 +100,8 @@ class Lane:
 
     async def _run(self) -> None:
         try:
-            while not self._closed:
-                while self._more and not self._closed:
+            while not self._closed and self._is_mine():
+                while self._more and not self._closed and self._is_mine():
                     self._more = await self._send_due()
                 due = await self._store.deliveries.next_due(self._id)
                 if not self._more:  # no wake-up has arrived, and none can before `finally`
@@ -114,7 +127,7 @@ class Lane:
         webhook = await self._store.webhooks.get(self._id)
         rows = await self._next_rows()
         for row in rows:
-            if self._closed:
+            if self._closed or not self._is_mine():
                 break
             if self._catching_up is not None:
                 self._catching_up = (row.id, self._catching_up[1])

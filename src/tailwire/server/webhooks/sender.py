@@ -6,8 +6,9 @@ The queue is in the store and survives a restart.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
@@ -21,7 +22,12 @@ MAX_LANES = 50  # twice the webhooks of an app; idle lanes, as those of deleted 
 
 
 class WebhookSender:
-    """Sends deliveries, in order for each webhook."""
+    """Sends deliveries, in order for each webhook.
+
+    Attributes:
+        sends_for: returns whether this server sends for a webhook; always, unless several servers share the store.
+        on_elsewhere: called with webhooks for which another server sends, when something was queued for them here.
+    """
 
     def __init__(self, store: Store, world: World, metrics: Metrics, poster: Poster, retries: RetryPolicy) -> None:
         self._store = store
@@ -32,6 +38,8 @@ class WebhookSender:
         self._loop = asyncio.get_running_loop()
         self._lanes: dict[str, Lane] = {}
         self._closed = False
+        self.sends_for: Callable[[str], bool] = lambda webhook_id: True
+        self.on_elsewhere: Callable[[list[str]], None] = lambda webhook_ids: None
         self._cleanup: asyncio.Task[None] | None = None
         metrics.webhook_queues = self.queues
 
@@ -44,13 +52,26 @@ class WebhookSender:
         waiting = self._store.deliveries.waiting_counts()
         if len(self._lanes) > MAX_LANES:
             self._lanes = {name: lane for name, lane in self._lanes.items() if name in waiting or not lane.idle}
-        for webhook_id in waiting:
+        self.wake_for(waiting)
+        elsewhere = [webhook_id for webhook_id in waiting if not self.sends_for(webhook_id)]
+        if elsewhere:
+            self.on_elsewhere(elsewhere)
+
+    def wake_for(self, webhook_ids: Iterable[str]) -> None:
+        """Check the queues of those webhooks for which this server sends."""
+        for webhook_id in webhook_ids:
+            if self._closed or not self.sends_for(webhook_id):
+                continue
             lane = self._lanes.get(webhook_id)
             if lane is None:
                 lane = self._lanes[webhook_id] = Lane(
-                    webhook_id, self._store, self._world, self._metrics, self._poster, self._retries
-                )
+                    webhook_id, self._store, self._world, self._metrics, self._poster, self._retries,
+                    partial(self._sends, webhook_id),
+                )  # fmt: skip
             lane.wake()
+
+    def _sends(self, webhook_id: str) -> bool:
+        return self.sends_for(webhook_id)
 
     async def _forget_old_failures(self) -> None:
         while self._store.deliveries.failed_counts():

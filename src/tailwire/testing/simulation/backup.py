@@ -37,6 +37,11 @@ class Backup:
             self._database.with_name(self._database.name + name).unlink(missing_ok=True)
         shutil.copy(self._file, self._database)
 
+    @property
+    def restored(self) -> bool:
+        """Return whether a backup was restored."""
+        return bool(self._lost)
+
     def removed(self, message_id: int) -> bool:
         """Return whether a message with this id was lost when an earlier backup was restored."""
         return any(begin < message_id <= end for begin, end in self._lost)

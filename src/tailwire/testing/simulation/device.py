@@ -18,6 +18,7 @@ from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners import events as e
 from tailwire.sdk.listeners.interfaces import ConnectionListener, MessageListener
 from tailwire.sdk.session import MemorySessionStore
+from tailwire.testing.simulation.told import OtherEvents
 from tailwire.testing.virtual.network import current_process
 from tailwire.testing.virtual.world import VirtualSdkWorld, VirtualServer, virtual_loop
 from tailwire.wire.entities import BaseMessage, TextMessage
@@ -60,10 +61,15 @@ class ReceivedMessage:
 
 @dataclass(slots=True)
 class Expected:
-    """The ids a device must receive after a login: above `after`, up to `until`, except for reported gaps."""
+    """The ids a device must receive after a login: above `after`, up to `until`, except for reported gaps.
+
+    Attributes:
+        changes: the number of the newest change at the login; None if it is not known.
+    """
 
     after: int
     until: int | None = None
+    changes: int | None = None
 
 
 class _Listener(ConnectionListener, MessageListener):
@@ -90,7 +96,10 @@ class _Listener(ConnectionListener, MessageListener):
         await self._note(message)
 
     def on_history_gap(self, gap: e.HistoryGap) -> None:
-        self._device.gaps.append((gap.from_id, gap.to_id))
+        if gap.only_changes:
+            self._device.end_expected_changes()
+        else:
+            self._device.gaps.append((gap.from_id, gap.to_id))
         self._device.log("gap", gap.from_id, gap.to_id)
 
     def on_connected(self) -> None:
@@ -116,6 +125,8 @@ class Device:
     Attributes:
         life: number of starts of its app.
         received, gaps, statuses: of all starts of its app.
+        told: what else it received: what changed, and its new value.
+        times: how often it received each, by life.
         ends: times at which a connection of it ended.
         resources: the resources of all starts.
         expected: ranges of ids that it must receive.
@@ -132,6 +143,8 @@ class Device:
     life: int = 0
     chat: ChatClient | None = None
     received: list[ReceivedMessage] = field(default_factory=list)
+    told: list[tuple[tuple[Any, ...], Any]] = field(default_factory=list)
+    times: Counter[tuple[int, tuple[Any, ...]]] = field(default_factory=Counter)
     gaps: list[tuple[int, int]] = field(default_factory=list)
     statuses: list[tuple[int, str]] = field(default_factory=list)
     ends: list[float] = field(default_factory=list)
@@ -227,12 +240,14 @@ class Device:
             )
         )
         self.resources.add(identity_of(self.chat).resource)
-        chat, listener = self.chat, _Listener(self, self.life)
+        chat, listener, others = self.chat, _Listener(self, self.life), OtherEvents(self._tell)
 
         async def begin() -> None:
             await chat.init()
             chat.add_connection_listener("sim", listener)
             chat.add_message_listener("sim", listener)
+            chat.add_message_listener("others", others)
+            chat.add_group_listener("others", others)
 
         self.run(begin())
 
@@ -249,6 +264,8 @@ class Device:
         self.may_repeat |= {h.id for h in self.received if h.life == self.life and h.id > last}
         for kind in ("connection", "message"):
             getattr(chat, f"remove_{kind}_listener")("sim")
+        for kind in ("group", "message"):
+            getattr(chat, f"remove_{kind}_listener")("others")
         virtual_loop().kill(f"{self.name}#{self.life}")
         self.ends.append(virtual_loop().time())
         self.log("killed")
@@ -284,8 +301,18 @@ class Device:
         position = parts_of(chat).sessions.require().position
         if life == self.life and position is not None:
             self.end_expected()
-            self.expected.append(Expected(position.last_id))
+            self.expected.append(Expected(position.last_id, changes=position.changes))
             self.log("logged in", position.last_id)
+
+    def _tell(self, key: tuple[Any, ...], value: Any) -> None:
+        self.told.append((key, value))
+        self.times[self.life, key] += 1
+        self.log("told", *key, value)
+
+    def end_expected_changes(self) -> None:
+        """Expect no change that is not a message any more until the next login."""
+        if self.expected:
+            self.expected[-1].changes = None
 
     def end_expected(self) -> None:
         """Expect no message after the last one that was received."""

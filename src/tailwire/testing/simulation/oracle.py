@@ -9,6 +9,7 @@ from typing import Any
 from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.testing.invariants import LEGAL_TRANSITIONS
+from tailwire.testing.simulation import oracle_of_changes
 from tailwire.testing.simulation.device import Device
 from tailwire.testing.simulation.simulation import GROUP, Simulation
 from tailwire.testing.simulation.steps import USERS
@@ -37,7 +38,7 @@ async def check(sim: Simulation) -> int:
     parts = sim.server.parts
     assert parts is not None
     assert isinstance(parts.store, SqliteStore)
-    columns = "id, sender, receiver, receiver_type, conversation_id, muid, body"
+    columns = "id, sender, receiver, receiver_type, conversation_id, muid, body, deleted_at"
     rows = [dict(zip(columns.split(", "), row, strict=True)) for row in parts.store.database.reader.execute(
         f"SELECT {columns} FROM messages WHERE category = 'message' ORDER BY id", ()
     )]  # fmt: skip
@@ -54,6 +55,7 @@ async def check(sim: Simulation) -> int:
         _ended(device)
         _legal(device)
         _served(sim, device, rows, memberships[device.uid])
+        _told(sim, device, parts.store.database.reader, memberships[device.uid])
     _agree(sim)
     return len(rows)
 
@@ -174,7 +176,7 @@ def _served(sim: Simulation, device: Device, rows: list[dict[str, Any]], members
         require(count <= most or number in device.may_repeat, f"once: {device.name} received {number} {count} times")
     for row in rows:
         number, conversation = row["id"], row["conversation_id"]
-        if times[number] or not _is_expected(sim, device, row, memberships):
+        if times[number] or row["deleted_at"] or not _is_expected(sim, device, row, memberships):
             continue
         if not sim.losses.unnoticed(device, number, conversation):
             text = json.loads(row["body"]).get("data", {}).get("text")
@@ -183,11 +185,26 @@ def _served(sim: Simulation, device: Device, rows: list[dict[str, Any]], members
             )
 
 
+def _told(sim: Simulation, device: Device, reader: Any, memberships: list[Membership]) -> None:
+    if sim.backup.restored:
+        return  # clients report that the store was restored; numbers of changes are given out again
+
+    def is_expected(device: Device, row: dict[str, Any]) -> bool:
+        lost = sim.losses.unnoticed(device, row["id"], row["conversation_id"])
+        return not lost and _is_expected(sim, device, row, memberships)
+
+    again = oracle_of_changes.told_again(device)
+    require(not again, f"once: {device.name} was told {again} again")
+    owed = oracle_of_changes.missing(reader, device, memberships, is_expected, GROUP)
+    if owed is not None:
+        raise Violation(f"untold {owed.rule}: {device.name} was not told {owed.key} is {owed.value}")
+
+
 def _is_expected(sim: Simulation, device: Device, row: dict[str, Any], memberships: list[Membership]) -> bool:
-    # Group messages are expected by members who have not left since.
-    stays_on = any(begin < row["id"] and end is None for begin, end in memberships)
-    theirs = device.uid in (row["sender"], row["receiver"]) or (row["receiver_type"] == "group" and stays_on)
-    if not theirs or sim.sends[row["muid"]].by == device.name:
+    # Group messages are expected by those who were members when they were sent, also if they have left since.
+    then = any(begin <= row["id"] and (end is None or row["id"] <= end) for begin, end in memberships)
+    theirs = device.uid in (row["sender"], row["receiver"]) if row["receiver_type"] == "user" else then
+    if not theirs or ("muid" in row and sim.sends[row["muid"]].by == device.name):
         return False
     if any(begin < row["id"] <= end for begin, end in device.gaps):
         return False

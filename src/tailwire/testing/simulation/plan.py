@@ -99,6 +99,8 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
             made.append(Step(round(chance.uniform(*SHORT), 5), who, after, _value(chance, who, after)))
     if seed % 3 == 2:
         made = _with_membership_changes(made, random.Random(-seed))
+    if seed % 2 == 0:
+        made = _with_annotations(made, random.Random(-seed - 2))
     if seed % 4 == 1:
         made = _with_losses(made, random.Random(-seed))
     if seed % 6 == 3:
@@ -124,6 +126,17 @@ def _with_membership_changes(steps: list[Step], chance: random.Random) -> list[S
                 made.append(Step(0.0, chance.choice([p for p in DEVICES if p.startswith(uid)]), what))
             else:
                 made.append(Step(0.0, chance.choice([p for p in DEVICES if p.startswith(USERS[0])]), what, uid))
+    return made
+
+
+def _with_annotations(steps: list[Step], chance: random.Random) -> list[Step]:
+    # Add pins, saves, removed reactions and receipts between the given steps.
+    made = []
+    for step in steps:
+        made.append(step)
+        if chance.random() < 0.3:
+            what = chance.choice(("react", "unreact", "pin", "unpin", "save", "read", "read group"))
+            made.append(Step(0.0, chance.choice(DEVICES), what))
     return made
 
 

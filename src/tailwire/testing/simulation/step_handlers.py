@@ -32,6 +32,21 @@ async def _react(chat: Any, _: Any, device: Device) -> None:
         await chat.add_reaction(device.received[-1].id, "x")
 
 
+def _on_last(method: str, *values: Any) -> Any:
+    # A call on the last message that the device has received.
+    async def work(chat: Any, _: Any, device: Device) -> None:
+        if device.received:
+            await getattr(chat, method)(device.received[-1].id, *values)
+
+    return _with_chat(work)
+
+
+async def _read_group(chat: Any, _: Any, device: Device) -> None:
+    received = [one.id for one in device.received if one.conversation == f"group_{GROUP}"]
+    if received:
+        await chat.mark_as_read(TextMessage(receiver=GROUP, receiver_type="group", id=received[-1]))
+
+
 async def _leave(chat: Any, _: Any, device: Device) -> None:
     await chat.leave_group(GROUP)
 
@@ -89,6 +104,11 @@ DEVICE_STEPS: dict[str, Any] = {
     "delete": lambda sim, device, _: sim.change(device, delete=True),
     "read": _with_chat(_read),
     "react": _with_chat(_react),
+    "unreact": _on_last("remove_reaction", "x"),
+    "pin": _on_last("pin_message"),
+    "unpin": _on_last("unpin_message"),
+    "save": _on_last("save_message"),
+    "read group": _with_chat(_read_group),
     "type": _with_chat(lambda chat, _, device: chat.start_typing(GROUP, "group")),
     "leave": _with_chat(_leave),
     "join": _with_chat(_join),

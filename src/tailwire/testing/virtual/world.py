@@ -19,7 +19,7 @@ from tailwire.sdk.io.world import Wire
 from tailwire.sdk.io.world import World as SdkWorld
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app import Parts, assemble
-from tailwire.server.app.opening import database_path
+from tailwire.server.app.opening import database_path, on_postgres
 from tailwire.server.config import Settings
 from tailwire.server.gateway.protocol import SocketProtocol
 from tailwire.server.ports.world import World as ServerWorld
@@ -156,7 +156,8 @@ class VirtualServer:
             current_process.reset(before)
 
     async def _start(self) -> None:
-        put_new_database(self.database)
+        if not on_postgres(self._settings):
+            put_new_database(self.database)
         parts = self.parts = await assemble(self._settings, self.world)
         self.app_id = parts.keys.app_id
         self.auth_key = parts.keys.auth_key or self.auth_key
@@ -219,7 +220,8 @@ class VirtualServer:
         for connection in left:
             (connection if hasattr(connection, "abort") else connection.transport).abort()
         self._authenticated += parts.metrics.authenticated
-        await finish(parts.gateway, parts.webhooks, parts.actions.cleanup, parts.actions.passwords, parts.store)
+        a = parts.actions
+        await finish(parts.gateway, parts.webhooks, a.background(), a.passwords, parts.store, parts.message_log)
         await parts.actions.uploads.close()
 
     async def kill(self) -> None:

@@ -4,24 +4,46 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
-from tailwire.sdk.continuity import catch_up, chain, updates
+from tailwire.sdk.continuity import catch_up, chain, changes, updates
 from tailwire.sdk.continuity.catch_up import TellContinuity
 from tailwire.sdk.continuity.state import CatchUp, Continuity, ContinuityKind, Position, of_another_store
 from tailwire.sdk.session import Session
 
 
-class Server(RuleBasedStateMachine):
-    """A server with a history, an unreliable line, and a client that catches up, polls, and is killed."""
+class Message(int):
+    """A message that is nothing but its id."""
 
-    @initialize(limit=st.sampled_from([3, 5, 1000]))
-    def begin(self, limit):
+    @property
+    def id(self) -> int:
+        return int(self)
+
+
+class Server(RuleBasedStateMachine):
+    """A server with a history, an unreliable line, and a client that catches up, polls, and is killed.
+
+    Some servers have a log of changes as well, and leave out the oldest messages if more than the limit were missed.
+    """
+
+    @initialize(limit=st.sampled_from([3, 5, 1000]), logs=st.booleans())
+    def begin(self, limit, logs):
         self.limit = limit
+        self.logs = logs
+        self.log: list[tuple[int, int]] = []  # number, id of the message before
+        self.changes: list[int] = []  # numbers that were handed over
         self.history: list[tuple[int, bool]] = []  # id, ours
-        self.m = CatchUp(position=Position(0), limit=limit)
+        self.m = CatchUp(position=Position(0, changes=0 if logs else None), limit=limit)
         self.handed: list[int] = []
         self.gaps: list[tuple[int, int]] = []
         self.line: list[int] = []
@@ -35,10 +57,23 @@ class Server(RuleBasedStateMachine):
     def carry(self, commands):
         for c in commands:
             if isinstance(c, catch_up.HandOver):
-                self.handed.extend(c.messages)
+                served = changes.positions_after_each(c, self.m.position)
+                assert [place.last_id for _, place in served] == sorted(place.last_id for _, place in served)
+                for item, place in served:
+                    self.hand_over(item)
+                    if isinstance(item, changes.Change):
+                        assert item.number <= place.changes or item.number in place.heard
+                    assert not [n for n, _ in self.log if n <= place.changes and n not in self.changes]
+            elif isinstance(c, catch_up.TellGap):
+                if self.logs:
+                    # The newest messages are handed over, and what is before the gap was.
+                    assert not [n for n in self.handed if n > c.from_id]
+                    self.gaps.append((c.from_id, c.to_id))
             elif isinstance(c, catch_up.TellContinuity):
                 told, self.catching_up = c.continuity, False
-                if told.kind is ContinuityKind.GAP:
+                if told.kind is ContinuityKind.GAP and self.logs:
+                    assert (told.from_id, told.to_id)[0] < told.to_id
+                elif told.kind is ContinuityKind.GAP:
                     assert told.from_id < told.to_id
                     assert told.missed >= self.limit
                     # Messages before the gap are handed over, none in it.
@@ -52,6 +87,23 @@ class Server(RuleBasedStateMachine):
                     assert c.after_id >= self.read_to  # nothing is read twice
                     assert 1 <= c.limit <= catch_up.MAX_PAGE_SIZE
                 self.asked = c
+
+    def hand_over(self, item):
+        if isinstance(item, changes.Change):
+            self.changes.append(item.number)
+            return
+        assert not [n for n, after in self.log if after >= item and n in self.changes], "a change came too early"
+        self.handed.append(item)
+
+    @precondition(lambda self: self.logs)
+    @rule(late=st.booleans())
+    def change(self, late):
+        number = len(self.log) + 1
+        self.log.append((number, self.history[-1][0] if self.history else 0))
+        if self.up:
+            self.line.append(-number)
+            if late and len(self.line) > 1 and self.line[-2] < 0:  # the server delays some changes
+                self.line[-2:] = self.line[:-3:-1]
 
     @rule(ours=st.booleans(), skip=st.integers(0, 2))
     def message(self, ours, skip):
@@ -99,9 +151,38 @@ class Server(RuleBasedStateMachine):
     @rule(again=st.booleans())
     def live(self, again):
         message_id = self.line.pop(0)
-        self.carry(catch_up.live(self.m, message_id, message_id))
+        if message_id < 0:
+            for _ in range(2 if again else 1):
+                self.live_change(-message_id)
+            return
+        self.carry(catch_up.live(self.m, message_id, Message(message_id)))
         if again:  # some servers send twice
-            self.carry(catch_up.live(self.m, message_id, message_id))
+            self.carry(catch_up.live(self.m, message_id, Message(message_id)))
+
+    def live_change(self, number):
+        if not changes.is_known(self.m, number) and not changes.held(self.m, number, number):
+            changes.record(self.m, number)
+            self.hand_over(changes.Change(number, number))
+
+    def missed(self, asked):
+        """Return a page as a server with a log answers it: messages, and what it says about changes."""
+        place, after, gap = self.m.position, asked.after_id, None
+        listed = [(n, ours) for n, ours in self.history if n > after][: asked.limit]
+        newest = [n for n, _ in self.history if n > after][::-1]
+        if asked.at_most and len(listed) == asked.limit and len(newest) > asked.at_most:
+            gap = (after, newest[asked.at_most])
+            listed = [(n, ours) for n, ours in self.history if n > gap[1]][: asked.limit]
+        whole = len(listed) == asked.limit
+        found = [(n, a, n) for n, a in self.log if n > place.changes and n not in place.heard]
+        known = len(self.log)
+        if whole and (later := [n for n, a, _ in found if a > listed[-1][0]]):
+            known = later[0] - 1
+        found = [c for c in found if c[0] <= known]
+        more = len(found) > 3
+        if more:
+            found, rest = found[:3], found[3]
+            known, listed = found[-1][0], [pair for pair in listed if pair[0] <= rest[1]]
+        return listed, changes.Listed(known, found, more, 0, gap)
 
     @precondition(lambda self: self.asked is not None)
     @rule(took=st.sampled_from([0.1, 3.0, 20.0]))
@@ -110,11 +191,15 @@ class Server(RuleBasedStateMachine):
         if isinstance(asked, catch_up.FetchLatest):
             self.carry(catch_up.latest(self.m, self.history[-1][0] if self.history else 0, "store"))
             return
-        listed = [(n, ours) for n, ours in self.history if n > asked.after_id][: asked.limit]
+        listed, said = [(n, ours) for n, ours in self.history if n > asked.after_id][: asked.limit], None
+        if self.logs:
+            listed, said = self.missed(asked)
         self.read_to = max([self.read_to, *(n for n, _ in listed)])
         whole = len(listed) == asked.limit
         mine = {n for n, ours in listed if ours}
-        self.carry(catch_up.page(self.m, [(n, n) for n, _ in listed], whole=whole, ours=mine, took=took))
+        self.carry(
+            catch_up.page(self.m, [(n, Message(n)) for n, _ in listed], whole=whole, ours=mine, took=took, listed=said)
+        )
 
     @precondition(lambda self: self.asked is not None)
     @rule()
@@ -123,6 +208,12 @@ class Server(RuleBasedStateMachine):
         assert getattr(smaller, "limit", 0) <= max(getattr(self.asked, "limit", 0), catch_up.MIN_PAGE_SIZE)
         self.asked = None
         self.carry([smaller])
+
+    @invariant()
+    def each_change_once_and_all_when_caught_up(self):
+        assert len(self.changes) == len(set(self.changes))
+        if self.up and not self.catching_up and not self.line and self.m.behind is None:
+            assert sorted(self.changes) == [n for n, _ in self.log]
 
     @invariant()
     def once_and_in_order(self):
@@ -148,6 +239,55 @@ TestServer = Server.TestCase
 TestServer.settings = settings(max_examples=settings().max_examples * 3 // 2, stateful_step_count=60, deadline=None)
 
 
+def _changes_come_before_messages(patch):
+    honest = catch_up.in_order
+    patch.setattr(
+        catch_up, "in_order", lambda messages, changed: honest(messages, [(n, 0, event) for n, _, event in changed])
+    )
+
+
+@pytest.mark.slow
+def test_changes_that_come_before_their_messages_are_found(monkeypatch):
+    """A planted fault, so that it is known that the state machine notices the order."""
+    _changes_come_before_messages(monkeypatch)
+    many = settings(max_examples=200, stateful_step_count=40, deadline=None, derandomize=True, phases=(Phase.generate,))
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(Server, settings=many)
+
+
+def test_page_settles_the_changes_up_to_the_number_that_it_names():
+    m = CatchUp(position=Position(5, changes=3, heard=(5, 9)))
+    catch_up.connected(m, "")
+    handed = catch_up.page(
+        m, [(6, Message(6))], whole=False, listed=changes.Listed(7, [(5, 6, "known"), (6, 6, "new")])
+    )
+    assert next(c for c in handed if isinstance(c, catch_up.HandOver)).messages == (6, changes.Change(6, "new"))
+    assert (m.position.last_id, m.position.changes, m.position.heard) == (6, 7, (9,))
+
+
+def test_numbers_that_arrive_out_of_order_are_settled_later():
+    m = CatchUp(position=Position(5, changes=10))
+    changes.record(m, 12)
+    assert (m.position.changes, m.position.heard) == (10, (12,))
+    assert not changes.is_known(m, 11)
+    changes.record(m, 11)
+    for number in range(13, 13 + changes.MAX_HEARD - 2):
+        changes.record(m, number)
+    assert m.position.changes == 10
+    changes.record(m, 100)
+    assert (m.position.changes, len(m.position.heard)) == (11, changes.MAX_HEARD)
+    assert changes.is_known(m, 11)
+
+
+def test_change_that_comes_while_a_message_is_missing_waits_for_it():
+    m = CatchUp(position=Position(5, changes=0))
+    chain.hold(m, 6, 7, Message(7))
+    assert changes.held(m, 1, "reaction to 7")
+    handed = catch_up.live(m, 6, Message(6)) + chain.mended(m)
+    assert handed[-1].messages == (6, 7, changes.Change(1, "reaction to 7"))
+    assert changes.is_known(m, 1)
+
+
 def test_first_connection_starts_at_the_latest_message():
     m = CatchUp()
     assert catch_up.connected(m, "s") == [catch_up.FetchLatest()]
@@ -169,7 +309,7 @@ def test_another_store_starts_over():
 def test_unnamed_store_counts_as_the_same():
     for before, now, after in (("", "s", "s"), ("s", "", "s"), ("", "", "")):
         m = CatchUp(position=Position(5, before))
-        assert catch_up.connected(m, now) == [catch_up.FetchAfter(5)]
+        assert catch_up.connected(m, now) == [catch_up.FetchAfter(5, at_most=1000)]
         assert m.position.store == after
 
 
@@ -179,7 +319,7 @@ def test_overflow_of_held_messages_is_read_from_history():
     for n in range(1, catch_up.MAX_HELD + 10):
         catch_up.live(m, n, n)
     commands = catch_up.page(m, [], whole=False)
-    assert commands == [catch_up.FetchAfter(0)]
+    assert commands == [catch_up.FetchAfter(0, at_most=1_000_000)]
     history = [(n, n) for n in range(1, catch_up.MAX_HELD + 10)]
     handed = catch_up.page(m, history, whole=False)[1].messages
     assert handed == tuple(n for n, _ in history)
@@ -240,7 +380,7 @@ def test_connection_that_ends_during_a_page_makes_the_next_one_smaller():
     m = CatchUp(position=Position(5))
     catch_up.connected(m, "")
     catch_up.disconnected(m)
-    assert catch_up.connected(m, "") == [catch_up.FetchAfter(5, 10)]
+    assert catch_up.connected(m, "") == [catch_up.FetchAfter(5, 10, 1000)]
 
 
 def test_continuity_is_reported_once_before_the_last_page():
@@ -264,16 +404,16 @@ def test_exactly_the_limit_is_not_a_gap():
 def test_unreadable_page_is_skipped():
     m = CatchUp(position=Position(0))
     catch_up.connected(m, "")
-    assert catch_up.page(m, [], whole=True, end=20, took=2.0) == [catch_up.FetchAfter(20, 40)]
+    assert catch_up.page(m, [], whole=True, end=20, took=2.0) == [catch_up.FetchAfter(20, 40, 1000)]
 
 
 def test_polling_is_silent_and_gives_way_to_a_catch_up():
     m = CatchUp(position=Position(5))
-    assert catch_up.poll(m) == [catch_up.FetchAfter(5)]
+    assert catch_up.poll(m) == [catch_up.FetchAfter(5, at_most=1000)]
     assert catch_up.poll(m) == []
     assert catch_up.page(m, [(6, "six")], whole=False) == [catch_up.HandOver(("six",))]
-    assert catch_up.poll(m) == [catch_up.FetchAfter(6)]
-    assert catch_up.connected(m, "s") == [catch_up.FetchAfter(6)]
+    assert catch_up.poll(m) == [catch_up.FetchAfter(6, at_most=1000)]
+    assert catch_up.connected(m, "s") == [catch_up.FetchAfter(6, at_most=1000)]
     assert catch_up.poll(m) == []
     told, handed = catch_up.page(m, [(7, "seven")], whole=False)
     assert (told.continuity.missed, handed.messages) == (1, ("seven",))
@@ -297,12 +437,14 @@ def test_hand_over_names_own_messages_between():
 
 def test_restored_store_is_read_from_the_known_id():
     m = CatchUp(position=Position(142, "old", (143,), 9, "m1"))
-    assert catch_up.connected(m, "new", "m2") == [catch_up.FetchAfter(142)]  # the server decides, not the name
+    assert catch_up.connected(m, "new", "m2") == [
+        catch_up.FetchAfter(142, at_most=1000)
+    ]  # the server decides, not the name
     catch_up.live(m, 75, "live")
-    assert catch_up.went_back(m, 72) == [catch_up.FetchAfter(72)]
+    assert catch_up.went_back(m, 72) == [catch_up.FetchAfter(72, at_most=1000)]
     told = catch_up.page(m, [(73, "a"), (74, "b")], whole=False, mark="m2")
     unknown = catch_up.TellContinuity(Continuity(ContinuityKind.UNKNOWN, 2, 72, 142))
-    assert told == [unknown, catch_up.HandOver(("a", "b", "live"))]
+    assert told == [unknown, catch_up.TellGap(72, 142), catch_up.HandOver(("a", "b", "live"))]
     assert m.position == Position(75, "new", (), 9, "m2")
 
 
@@ -310,7 +452,8 @@ def test_unknown_position_starts_at_the_latest_with_a_gap():
     m = CatchUp(position=Position(142, "s", (), 0, "m1"))
     catch_up.poll(m)  # also without a socket
     assert catch_up.went_back(m, 0) == [catch_up.FetchLatest()]
-    assert catch_up.latest(m, 80, "s", "m2") == [catch_up.TellContinuity(Continuity(ContinuityKind.UNKNOWN, 0, 0, 80))]
+    unknown = catch_up.TellContinuity(Continuity(ContinuityKind.UNKNOWN, 0, 0, 80))
+    assert catch_up.latest(m, 80, "s", "m2") == [unknown, catch_up.TellGap(0, 80)]
     assert m.position == Position(80, "s", (), 0, "m2")
 
 
@@ -405,7 +548,7 @@ def test_a_message_of_this_device_is_not_handed_over_live_or_from_history():
     assert catch_up.live(m, 4, "mine", ours=True) == []
     assert m.position.own == (4,)
     catch_up.disconnected(m)
-    assert catch_up.connected(m, "") == [catch_up.FetchAfter(0)]
+    assert catch_up.connected(m, "") == [catch_up.FetchAfter(0, at_most=1000)]
     assert catch_up.live(m, 6, "mine too", ours=True) == []
     _, handed = catch_up.page(m, [(4, "mine"), (5, "five")], whole=False)
     assert handed.messages == ("five",)
@@ -430,3 +573,66 @@ def test_positions_of_a_replaced_or_restored_store_are_not_comparable():
     assert not of_another_store(here, Position(9, "store", mark="m1"))
     assert of_another_store(here, Position(9, "other", mark="m1"))
     assert of_another_store(here, Position(9, "store", mark="m2"))
+
+
+def test_live_change_is_not_held_while_no_message_is():
+    assert not changes.held(CatchUp(position=Position(5, changes=0)), 1, "reaction")
+
+
+def test_live_changes_above_the_limit_are_fetched_with_one_more_page():
+    m = CatchUp(position=Position(5, changes=0))
+    catch_up.connected(m, "")
+    for number in range(1, changes.MAX_HELD + 2):
+        assert changes.held(m, number, "reaction")
+    assert m.overflowed
+    assert [number for number, _, _ in m.changed] == [changes.MAX_HELD + 1]
+
+
+def test_change_is_not_recorded_before_the_first_position_is_known():
+    for position in (None, Position(5)):
+        m = CatchUp(position=position)
+        changes.record(m, 7)
+        assert m.position == position
+
+
+def test_position_between_changes_names_those_that_were_handed_over():
+    before, after = Position(5, changes=3), Position(6, changes=4, heard=(9, 11))
+    handed = catch_up.HandOver(
+        (6, changes.Change(4, "a"), changes.Change(9, "b"), changes.Change(11, "c")), before=before
+    )
+    handed = handed._replace(messages=(Message(6), *handed.messages[1:]))
+    served = [(p.changes, p.heard) for _, p in changes.positions_after_each(handed, after)]
+    assert served == [(3, ()), (4, ()), (4, (9,)), (4, (9, 11))]
+
+
+def test_messages_that_the_server_removed_for_their_age_are_a_gap():
+    m = CatchUp(position=Position(5))
+    catch_up.connected(m, "")
+    told = catch_up.page(m, [], whole=False, pruned=8)
+    assert told[0] == catch_up.TellGap(5, 8)
+    assert told[-1] == TellContinuity(Continuity(ContinuityKind.GAP, 0, 5, 8))
+
+
+def test_changes_that_the_log_no_longer_has_are_a_gap_of_changes_only():
+    m = CatchUp(position=Position(5, changes=3))
+    catch_up.connected(m, "")
+    told = catch_up.page(m, [(6, Message(6))], whole=False, listed=changes.Listed(7, lost=5))
+    assert told[0] == catch_up.TellGap(5, 5, only_changes=True)
+    assert [c.messages for c in told if isinstance(c, catch_up.HandOver)] == [(6,)]
+
+
+def test_messages_that_the_server_left_out_above_the_limit_are_a_gap_before_the_newest():
+    m = CatchUp(position=Position(5, changes=3), limit=1)
+    catch_up.connected(m, "")
+    told = catch_up.page(m, [(9, Message(9))], whole=False, listed=changes.Listed(7, gap=(5, 8)))
+    assert told[0] == catch_up.TellGap(5, 8)
+    assert [c.messages for c in told if isinstance(c, catch_up.HandOver)] == [(9,)]
+    assert TellContinuity(Continuity(ContinuityKind.GAP, 1, 5, 8)) in told
+
+
+def test_catch_up_goes_on_above_the_limit_where_the_server_leaves_out_what_is_too_much():
+    m = CatchUp(position=Position(5, changes=3), limit=1)
+    catch_up.connected(m, "")
+    told = catch_up.page(m, [(6, Message(6))], whole=True, listed=changes.Listed(7, more=True))
+    assert isinstance(told[-1], catch_up.FetchAfter)
+    assert told[-1].after_id == 6

@@ -54,7 +54,7 @@ def test_missing_message_is_fetched_from_history():
     m = caught_up()
     catch_up.passes(m, 11)
     chain.hold(m, 12, 13, "thirteen")
-    assert chain.waited(m) == [FetchAfter(10)]
+    assert chain.waited(m) == [FetchAfter(10, at_most=1000)]
     assert not chain.broken(m, 99)  # the catch-up fetches what is missing
     catch_up.live(m, 14, "fourteen")
     # No continuity is reported, because the connection stayed open. Eleven is not handed over again.
@@ -71,7 +71,7 @@ def test_predecessor_of_an_own_message_is_fetched():
     assert chain.missing(m, 11) == [chain.Wait(chain.HOLE_TIMEOUT_SECONDS)]
     catch_up.live(m, 13, "thirteen", before=12)
     assert chain.missing(m, 10) == []  # a known predecessor
-    assert chain.waited(m) == [FetchAfter(10)]
+    assert chain.waited(m) == [FetchAfter(10, at_most=1000)]
     pairs = [(11, "eleven"), (12, "mine"), (13, "thirteen")]
     assert catch_up.page(m, pairs, whole=False, ours={12}) == [HandOver(("eleven", "thirteen"), (12,))]
 
@@ -93,7 +93,7 @@ def test_nonexistent_predecessor_is_not_requested_forever():
     m = CatchUp(position=Position(10, "store"))
     catch_up.connected(m, "store")
     catch_up.live(m, 13, "thirteen", before=9_999)
-    assert catch_up.page(m, [], whole=False) == [FetchAfter(10)]
+    assert catch_up.page(m, [], whole=False) == [FetchAfter(10, at_most=1000)]
     assert catch_up.page(m, [], whole=False)[-1] == HandOver(("thirteen",))
 
 
@@ -123,7 +123,7 @@ def test_overflow_of_held_messages_is_left_to_history(monkeypatch):
     for number, word in ((13, "thirteen"), (14, "fourteen"), (11, "eleven")):
         catch_up.live(m, number, word)
         assert chain.mended(m) == []
-    assert chain.waited(m) == [FetchAfter(10)]
+    assert chain.waited(m) == [FetchAfter(10, at_most=1000)]
     pairs = [(11, "eleven"), (12, "twelve"), (13, "thirteen"), (14, "fourteen")]
     handed, again = catch_up.page(m, pairs, whole=False)
     assert handed == HandOver(("eleven", "twelve", "thirteen", "fourteen"))
@@ -153,7 +153,7 @@ def test_end_of_the_connection_ends_the_wait():
     chain.hold(m, 11, 12, "twelve")
     catch_up.disconnected(m)
     assert chain.waited(m) == []
-    assert catch_up.connected(m, "store") == [FetchAfter(10)]
+    assert catch_up.connected(m, "store") == [FetchAfter(10, at_most=1000)]
     commands = catch_up.page(m, [(11, "eleven"), (12, "twelve")], whole=False)
     assert [type(c) for c in commands] == [TellContinuity, HandOver]
 

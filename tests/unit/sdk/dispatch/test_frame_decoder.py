@@ -23,6 +23,7 @@ class Taken:
     def __init__(self) -> None:
         self.events: list[object] = []
         self.connection: list[object] = []
+        self.numbers: list[object] = []
         self.frames = FrameDecoder(
             self,
             DEVICE,
@@ -36,8 +37,13 @@ class Taken:
     def take_message(self, message, said):
         self.events.append((message.id, said))
 
-    def take_receipt(self, receipt):
+    def take_receipt(self, receipt, number):
         self.events.append(receipt)
+        self.numbers.append(number)
+
+    def take_change(self, event, number):
+        self.events.append(event)
+        self.numbers.append(number)
 
     def put(self, event):
         self.events.append(event)

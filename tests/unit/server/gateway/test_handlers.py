@@ -48,18 +48,18 @@ def test_the_server_sends_these_frames():
     delivery = Delivery(broker, "app", "http://server")  # type: ignore[arg-type]
     caller = Caller("alice", "device", "token")
     row: Any = SimpleNamespace(
-        sender="alice", receiver="bob", receiver_type="user", conversation_id="alice_user_bob", parent_id=None
+        id=1, sender="alice", receiver="bob", receiver_type="user", conversation_id="alice_user_bob", parent_id=None
     )
     delivery.message(row, b"{}", "device")
     delivery.typing(caller, "bob", "user", {})
     delivery.transient(caller, "bob", "user", {})
-    delivery.receipt(caller, "bob", "user", "bob", {}, "bob")
-    delivery.receipt_of_all(caller, "team", "bob", {})
-    delivery.reaction(caller, row, {})
-    delivery.pin(caller, row, "pinned", b"{}")
-    delivery.save(caller, "saved", b"{}")
-    delivery.conversation_pin(caller, "pinned", b"{}")
-    delivery.own_list(caller, "blocks")
+    delivery.receipt(caller, "bob", "user", "bob", {}, "bob", 1)
+    delivery.receipt_of_all(caller, "team", "bob", {}, 2)
+    delivery.reaction(caller, row, {}, 3)
+    delivery.pin(caller, row, "pinned", b"{}", 4)
+    delivery.save(caller, "saved", b"{}", 5)
+    delivery.conversation_pin(caller, "pinned", b"{}", 6)
+    delivery.own_list(caller, "blocks", 7)
     delivery.presence("alice", "default", {}, frozenset(), frozenset())
     own = {type_of(server_frame({})), type_of(auth_result("app", "device", "alice", {}))}
     assert broker.types | own == SENT

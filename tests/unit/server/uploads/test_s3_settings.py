@@ -61,7 +61,7 @@ def test_secrets_are_shown_nowhere():
     )  # fmt: skip
     assert "hidden" not in repr(bucket_address(settings, {}))
     assert (shown(settings, "s3_access_key"), shown(settings, "s3_secret_key")) == ("***", "***")
-    assert shown(settings, "database") == "postgresql://tailwire:***@db.example.com/tailwire"
+    assert shown(settings, "database") == "postgresql://tailwire@db.example.com/tailwire"
     assert shown(settings, "uploads") == "s3://bucket"
 
 
@@ -70,4 +70,4 @@ def test_audit_log_has_changed_settings_without_secrets():
     said = changed_settings(settings)
     assert "hidden" not in said
     assert "max_name=50" in said
-    assert "database=postgresql://tailwire:***@db.example.com/t" in said
+    assert "database=postgresql://tailwire@db.example.com/t" in said

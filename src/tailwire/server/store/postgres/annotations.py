@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from tailwire.server.ports import change_log
+from tailwire.server.ports.change_log import ChangeKind
+from tailwire.server.ports.changes import Change
 from tailwire.server.ports.records import Trait
+from tailwire.server.ports.remembered import Remembered
 from tailwire.server.ports.standing import MessageAct, MessageStanding
+from tailwire.server.store.postgres.change_log import ChangeLog, noted
 from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.work import Work, texts
 from tailwire.server.store.sql.annotations import AnnotationRows
 
+MAX_REMEMBERED = 50_000
 _PINNED = """(SELECT count(*) FROM messages WHERE conversation_id = :conversation AND pinned_at IS NOT NULL
 AND id <> :id::bigint) >= :most::bigint"""
 _PIN = """UPDATE messages SET pinned_at = :at::bigint, pinned_by = :by, updated_at = :now::bigint
@@ -28,25 +34,48 @@ SELECT :id::bigint, :uid, element, :now::bigint FROM {texts("elements")} AS t (e
 class Annotations(AnnotationRows):
     """`AnnotationStore` on PostgreSQL."""
 
-    def __init__(self, work: Work, standings: Standings) -> None:
+    def __init__(self, work: Work, standings: Standings, log: ChangeLog) -> None:
         super().__init__(work.reads)
         self._work = work
         self._standings = standings
+        self._log = log
+        # A page of history looks for the reader's saves only if they have saved anything.
+        self._savers: Remembered[bool] = Remembered(work.feed, MAX_REMEMBERED)
+        work.feed.listen(self._changed)
 
-    async def pin(self, act: MessageAct, now: int, limit: int, *, pinned: bool) -> bool:
+    def _changed(self, changes: Sequence[Change] | None) -> None:
+        if changes is None:
+            self._savers.clear()
+            return
+        for _, kind, key in changes:
+            if kind == "saver":
+                self._savers.forget(key)
+
+    async def saved_at(self, first: int, last: int, uid: str) -> dict[int, int]:
+        async def read() -> bool:
+            return await self._db.one("SELECT 1 FROM saves WHERE uid = ? LIMIT 1", (uid,)) is not None
+
+        return await super().saved_at(first, last, uid) if await self._savers.get(uid, read) else {}
+
+    async def pin(self, act: MessageAct, now: int, limit: int, *, pinned: bool) -> int:
         def change(unit: Unit, standing: MessageStanding) -> None:
             message = standing.message
             if pinned:
                 unit.until(_PINNED, conversation=message.conversation_id, id=message.id, most=limit)
             at, by = (now, act.by) if pinned else (None, None)
             unit.do(_PIN, at=at, by=by, now=now, id=message.id)
+            pin = change_log.pin(message.conversation_id, message.id, act.by, act.device, pinned=pinned)
+            self._log.note(unit, pin, now)
 
         return await self._change(act, change)
 
-    async def save(self, act: MessageAct, now: int, limit: int) -> bool:
+    async def save(self, act: MessageAct, now: int, limit: int) -> int:
         def change(unit: Unit, standing: MessageStanding) -> None:
             unit.until(_SAVED, uid=act.by, id=act.message_id, most=limit)
             unit.do(_SAVE, uid=act.by, id=act.message_id, now=now)
+            unit.tell("saver", act.by)
+            saved = change_log.own(ChangeKind.SAVED, act.by, act.device, message_id=act.message_id)
+            self._log.note(unit, saved, now)
 
         return await self._change(act, change)
 
@@ -72,11 +101,11 @@ class Annotations(AnnotationRows):
 
         await self._change(act, change)
 
-    async def _change(self, act: MessageAct, change: Callable[[Unit, MessageStanding], None]) -> bool:
-        # Returns whether the unit was carried out to its end.
-        async def attempt() -> bool:
+    async def _change(self, act: MessageAct, change: Callable[[Unit, MessageStanding], None]) -> int:
+        # Returns the number of the change in the log; 0 if the unit ended early, or logged none.
+        async def attempt() -> int:
             unit = Unit()
             change(unit, await self._standings.see_message(unit, act))
-            return (await self._work.carry_out(unit)).ended is None
+            return noted(await self._work.carry_out(unit))
 
         return await self._work.decide(("message", act.message_id), attempt)

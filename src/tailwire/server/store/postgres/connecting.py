@@ -71,3 +71,18 @@ async def connect_reader(url: str, deadline: float) -> Connection:
     return await asyncpg.connect(
         url, timeout=CONNECT_SECONDS, server_settings=bounds, statement_cache_size=CACHED_STATEMENTS
     )
+
+
+async def connect_listener(url: str) -> Connection:
+    """Return a new connection for LISTEN and NOTIFY.
+
+    Raises:
+        One of `UNUSABLE`: it cannot be made.
+    """
+    bounds = {
+        **_BOUNDS,
+        "application_name": "tailwire listener",
+        "statement_timeout": "4s",
+        "synchronous_commit": "off",  # its transactions only notify: there is nothing to write to the disk
+    }
+    return await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=bounds)

@@ -14,7 +14,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.postgres.accompanying import Accompaniment
 from tailwire.server.store.postgres.connecting import UNUSABLE, Connection, connect_reader
 from tailwire.server.store.postgres.dialect import PostgresDialect
-from tailwire.server.store.postgres.failures import Failure, judge
+from tailwire.server.store.postgres.failures import MISSING, Failure, judge
 from tailwire.server.store.postgres.parameters import call
 from tailwire.server.store.postgres.pool import FIRST_RETRY_SECONDS, RETRY_AFTER_SECONDS, UNREACHABLE_SECONDS, Pool
 from tailwire.server.store.sql.connection import Parameters
@@ -163,6 +163,8 @@ class Database:
             except Exception as e:
                 if isinstance(e, asyncpg.QueryCanceledError | TimeoutError):
                     raise Refused("ERR_QUERY_TOO_BROAD") from e
+                if isinstance(e, asyncpg.PostgresError) and e.sqlstate in MISSING:
+                    raise Refused("ERR_UNAVAILABLE", retry_after=RETRY_AFTER_SECONDS) from e
                 if not isinstance(e, UNUSABLE) or judge(e) is not Failure.LOST:
                     raise
                 if clock() >= given_up_at:

@@ -10,8 +10,9 @@ from tailwire.server.ports.records import Draft
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.wire.bounds import harmless
 
-ARGUMENTS = 27
-CALL = f"SELECT ids, befores, answers FROM tailwire_batch_1({', '.join(f'${n}' for n in range(1, ARGUMENTS + 1))})"
+ARGUMENTS = 29
+_PLACES = ", ".join(f"${n}" for n in range(1, ARGUMENTS + 1))
+CALL = f"SELECT ids, befores, answers, first, last FROM tailwire_batch_1({_PLACES})"
 BYTES_OF_ENTRY = 500  # a rough number for all but the bodies
 
 
@@ -53,8 +54,12 @@ def end_of_message(draft: Draft) -> bytes:
     return b'",' + harmless(draft.body)[1:-1] + b',"updatedAt":%d}}' % draft.sent_at
 
 
-def encode(process: int, number: int, now: int, entries: Sequence[Entry]) -> list[Any]:
-    """Return the arguments of `CALL` for a batch."""
+def encode(head: tuple[int, int, str, int], now: int, entries: Sequence[Entry]) -> list[Any]:
+    """Return the arguments of `CALL` for a batch.
+
+    Args:
+        head: the first of them: process, number, start, highest id.
+    """
     drafts = [entry.draft for entry in entries if entry.draft is not None]
     position = 0
     by_member, units, changes = [], [], 0
@@ -78,7 +83,7 @@ def encode(process: int, number: int, now: int, entries: Sequence[Entry]) -> lis
     parents = [d.parent_id for d in drafts]
     quoted = [d.quoted_id for d in drafts]
     return [
-        process, number, now,
+        *head, now,
         [d.conversation_id for d in drafts], [d.sender for d in drafts], [d.receiver for d in drafts],
         [d.receiver_type for d in drafts], [d.category for d in drafts], [d.type for d in drafts],
         [d.muid for d in drafts], parents if any(parents) else None, quoted if any(quoted) else None,

@@ -8,6 +8,8 @@ import asyncpg
 
 DECLARED_DEAD = "TW001"
 """Raised by `tailwire_batch_1` for a process that others have declared dead."""
+ANOTHER_DATABASE = "TW002"
+"""Raised by `tailwire_batch_1` when the start of the store is another one than the process knows."""
 
 
 class Failure(Enum):
@@ -17,6 +19,7 @@ class Failure(Enum):
         LOST: the answer is unknown, and the connection is thrown away; the same batch is sent again.
         BUSY: nothing was done; the same batch is sent again.
         DEAD: nothing was done; this process was declared dead.
+        ANOTHER: nothing was done; the database was replaced by an older copy, or another process has noticed that.
         UNABLE: nothing was done, because the database cannot write.
         ENTRY: nothing was done, because an entry of the batch is at fault.
     """
@@ -24,13 +27,16 @@ class Failure(Enum):
     LOST = auto()
     BUSY = auto()
     DEAD = auto()
+    ANOTHER = auto()
     UNABLE = auto()
     ENTRY = auto()
 
 
 _BUSY = frozenset({"40001", "40P01", "55P03"})  # serialization, deadlock, lock_timeout
 _LOST_CLASSES = ("57", "08", "25P")  # operator intervention and timeouts, connection, sessions that were ended
-_UNABLE_CLASSES = ("53", "58", "XX", "25006", "3D", "28", "42501")
+MISSING = ("42P01", "42883")
+"""No such table or function: the database is being restored."""
+_UNABLE_CLASSES = ("53", "58", "XX", "25006", "3D", "28", "42501", *MISSING)
 # out of resources, system, internal, read-only; and at a new connection: no such database, wrong password, no rights
 
 
@@ -40,6 +46,8 @@ def judge(error: Exception) -> Failure:
         state = error.sqlstate or ""
         if state == DECLARED_DEAD:
             return Failure.DEAD
+        if state == ANOTHER_DATABASE:
+            return Failure.ANOTHER
         if state in _BUSY:
             return Failure.BUSY
         if state.startswith(_UNABLE_CLASSES):

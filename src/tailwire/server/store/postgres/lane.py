@@ -19,12 +19,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tailwire.server.ports.changes import Change
+from tailwire.server.ports.log import Batch, BatchObserver
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.store.postgres.connecting import UNUSABLE, Connection
 from tailwire.server.store.postgres.drafts import CALL, Entry, encode
 from tailwire.server.store.postgres.failures import Failure, judge
-from tailwire.server.store.postgres.unit import Answer
+from tailwire.server.store.postgres.starts import Starts
+from tailwire.server.store.postgres.unit import Answer, Unit
 from tailwire.server.store.sql.write_errors import WriteErrors
 from tailwire.server.telemetry.logs import log
 
@@ -36,7 +39,15 @@ CALL_SECONDS = 5.0
 UNREACHABLE_SECONDS = 5.0
 """How long writes wait for a database that does not answer, before they are refused."""
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.02, 0.5
-LEASE = "INSERT INTO processes (name, until) VALUES ($1, clock_timestamp() + interval '10 seconds') RETURNING id"
+LEASE_SECONDS = 10
+_HAS_USERS = "EXISTS (SELECT FROM presence p WHERE p.process = $1)"
+LEASE = f"""INSERT INTO processes (name, serving, keys, until)
+VALUES ($1, $2, $3, clock_timestamp() + interval '{LEASE_SECONDS} seconds') RETURNING id"""
+
+# A process whose users are still stored is left to the others, who report those who have not come back by then.
+LEAVE = f"""WITH free AS (DELETE FROM leases WHERE process = $1),
+kept AS (UPDATE processes SET serving = false, keys = '', until = clock_timestamp() + make_interval(secs => $2)
+WHERE id = $1 AND {_HAS_USERS}) DELETE FROM processes WHERE id = $1 AND NOT {_HAS_USERS}"""
 
 
 class LaneClosed(RuntimeError):
@@ -69,27 +80,42 @@ class Lane:
     Args:
         connect: makes a connection.
         name: of this process, for administrators.
+        serving: whether this process is a server.
 
     Attributes:
         errors: failures of the database.
         process: this process's id in the database; another one after others have declared it dead.
+        starts: the starts of the store, which each new connection is checked against.
+        keys: a hash of the keys that all servers share; "" if it is not known yet.
+        grace: how long the users of this process count as online after it has ended, in seconds.
         timed: called with the seconds until each batch was answered.
+        observer: learns of each batch, before and after those who wait for it go on; None for nobody.
+        backend: the id of the database's process that carries out the batches; 0 while there is none.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[Connection]], world: World, name: str) -> None:
+    def __init__(
+        self, connect: Callable[[], Awaitable[Connection]], world: World, name: str, *, serving: bool = False
+    ) -> None:
         self._connect = connect
         self._world = world
         self._name = name
+        self._serving = serving
         self._connection: Connection | None = None
         self._waiting: deque[_Pending] = deque()
         self._waiting_bytes = 0
         self._task: asyncio.Task[None] | None = None
         self._closed = False
         self._number = 0
-        self._on_new_identity: Callable[[], None] = lambda: None
+        self._on_new_identity: list[Callable[[], None]] = []
         self.process = 0
+        self._distrusted = False
+        self.starts = Starts(world)
+        self.keys = ""
+        self.grace = 0.0
         self.errors = WriteErrors()
         self.timed: Callable[[float], None] = lambda seconds: None
+        self.observer: BatchObserver | None = None
+        self.backend = 0
 
     async def open(self) -> None:
         """Connect, and register this process.
@@ -98,11 +124,14 @@ class Lane:
             One of `connecting.UNUSABLE`: the database cannot be used.
         """
         connection = await self._connected()
-        self.process = await connection.fetchval(LEASE, self._name)
+        self.process = await self._registered(connection)
+
+    async def _registered(self, connection: Connection) -> int:
+        return int(await connection.fetchval(LEASE, self._name, self._serving, self.keys, timeout=CALL_SECONDS))
 
     def on_new_identity(self, call: Callable[[], None]) -> None:
         """Call a function after others have declared this process dead: what it keeps in memory may be outdated."""
-        self._on_new_identity = call
+        self._on_new_identity.append(call)
 
     def submit(self, entry: Entry) -> asyncio.Future[Any]:
         """Write an entry in the next batch. The future is set after its commit: a `Placed`, or the unit's `Answer`.
@@ -149,18 +178,27 @@ class Lane:
         else:
             self.errors.worked()
             self.timed(time.perf_counter() - began)
+            if row["ids"]:
+                self.starts.highest = max(self.starts.highest, *row["ids"])
+            if self.observer is None or row["last"] < row["first"]:
+                _answer(batch, row)
+                return
+            self.observer.committed(_described(batch, row))
             _answer(batch, row)
+            self.observer.answered()
 
     async def _call(self, entries: list[Entry]) -> Any:
         # Returns the row of the function, once it is known what has become of the batch.
         clock = asyncio.get_running_loop().time
         self._number += 1
-        arguments = encode(self.process, self._number, self._world.seconds(), entries)
+        arguments = encode(self._head(), self._world.seconds(), entries)
         given_up_at = clock() + (0 if self.errors.current else UNREACHABLE_SECONDS)
         pause = FIRST_RETRY_SECONDS
+        looked = False
         while True:
             try:
                 connection = await self._connected()
+                arguments[: len(self._head())] = self._head()
                 return await connection.fetchrow(CALL, *arguments, timeout=CALL_SECONDS)
             except Exception as e:
                 failure = judge(e)
@@ -170,8 +208,11 @@ class Lane:
                     self._throw_away()  # an unable server may have become a standby: another one may be found
                 if failure is Failure.UNABLE:
                     raise self.errors.failed(e) from e
-                if failure is Failure.DEAD and await self._take_new_identity():
-                    arguments[:2] = self.process, self._number
+                if failure is Failure.DEAD:
+                    await self._take_new_identity()
+                if failure is Failure.ANOTHER and not looked:
+                    looked = self._distrusted = True
+                    continue
                 if clock() >= given_up_at:
                     raise self.errors.failed(e) from e
             await asyncio.sleep(pause)
@@ -180,7 +221,20 @@ class Lane:
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
             self._connection = await self._connect()
+            self.backend = self._connection.get_server_pid()
+            self._distrusted = True
+        if self._distrusted:
+            await self.starts.check(self._connection)
+            self._distrusted = False
         return self._connection
+
+    def distrust(self) -> None:
+        """Look again which start the database is at, with a write that does nothing."""
+        self._distrusted = True
+        self.submit(Entry(unit=Unit())).add_done_callback(_report)
+
+    def _head(self) -> tuple[int, int, str, int]:
+        return self.process, self._number, self.starts.mark, self.starts.highest
 
     def _throw_away(self) -> None:
         # The driver may be left in the middle of an exchange, so the connection is not used again.
@@ -188,18 +242,17 @@ class Lane:
             self._connection.terminate()
             self._connection = None
 
-    async def _take_new_identity(self) -> bool:
+    async def _take_new_identity(self) -> None:
         # The refused batch was not carried out, and never will be under the old identity.
         log.warning("other servers have declared this one dead: it goes on under a new identity")
         try:
-            connection = await self._connected()
-            self.process = await connection.fetchval(LEASE, self._name, timeout=CALL_SECONDS)
+            self.process = await self._registered(await self._connected())
         except UNUSABLE as e:
             log.warning("no new identity yet: %s", e)
             self._throw_away()
-            return False
-        self._on_new_identity()
-        return True
+            return
+        for call in self._on_new_identity:
+            call()
 
     @property
     def busy(self) -> bool:
@@ -213,7 +266,7 @@ class Lane:
             await asyncio.wait([self._task])
         if self._connection is not None:
             with contextlib.suppress(*UNUSABLE):
-                await self._connection.execute("DELETE FROM processes WHERE id = $1", self.process, timeout=1)
+                await self._connection.execute(LEAVE, self.process, self.grace, timeout=1)
                 await self._connection.close(timeout=1)
         self._throw_away()
 
@@ -228,6 +281,29 @@ class Lane:
 def _fail(future: asyncio.Future[Any], error: Exception) -> None:
     if not future.cancelled():
         future.set_exception(error)
+
+
+def _report(done: asyncio.Future[object]) -> None:
+    if not done.cancelled() and done.exception() is not None:
+        log.warning("it is not known yet whether the database was replaced: %s", done.exception())
+
+
+def _described(batch: list[_Pending], row: Any) -> Batch:
+    # The changes of units that were carried out have the ids behind those of the drafts, in their order.
+    ids, answers = row["ids"], iter(msgspec.json.decode(row["answers"]) if row["answers"] else ())
+    next_id, position = row["first"] + len(ids), 0
+    changes: list[Change] = []
+    for entry, _ in batch:
+        position += entry.draft is not None
+        unit = entry.unit
+        if unit is None or next(answers).get("ended", 0) is not None:
+            continue
+        changes += [Change(ids[position - 1], kind, key) for kind, key in unit.with_message]
+        for kind, key in unit.changes:
+            changes.append(Change(next_id, kind, key))
+            next_id += 1
+    new = [number for number in ids if number > 0]
+    return Batch(row["first"], row["last"], new, tuple(sorted(changes)))
 
 
 def _answer(batch: list[_Pending], row: Any) -> None:

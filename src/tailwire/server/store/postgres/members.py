@@ -8,6 +8,7 @@ from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.records import Draft, Stored
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, GroupStanding
+from tailwire.server.store.postgres.change_log import ChangeLog
 from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
@@ -34,11 +35,12 @@ _BAN = (
 class Members(MemberRows):
     """`MemberStore` on PostgreSQL."""
 
-    def __init__(self, work: Work, standings: Standings, webhooks: Webhooks) -> None:
+    def __init__(self, work: Work, standings: Standings, webhooks: Webhooks, log: ChangeLog) -> None:
         super().__init__(work.reads)
         self._work = work
         self._standings = standings
         self._webhooks = webhooks
+        self._log = log
 
     async def add(self, act: GroupAct, scope: str, now: int, announce: Announce) -> Stored:
         def change(unit: Unit, standing: GroupStanding) -> None:
@@ -49,7 +51,7 @@ class Members(MemberRows):
             unit.do(_JOIN, guid=act.guid, uid=act.on, scope=scope, now=now)
             unit.do(_COUNT, guid=act.guid, more=1)
 
-        return (await self._announced(act, change, announce))[0]
+        return (await self._announced(act, change, announce, moves=True))[0]
 
     async def remove(
         self, act: GroupAct, announce: Announce, *, banned_at: int | None = None
@@ -64,8 +66,10 @@ class Members(MemberRows):
             if banned_at is not None:
                 scope = standing.on.scope if standing.on is not None else "participant"
                 unit.do(_BAN, guid=act.guid, uid=act.on, scope=scope, at=banned_at, by=act.by)
+            since = standing.on.joined_after_id if standing.on is not None else None
+            self._log.membership_ended(unit, act.guid, act.on, since)
 
-        return await self._announced(act, change, announce)
+        return await self._announced(act, change, announce, moves=True)
 
     async def change_scope(self, act: GroupAct, scope: str, announce: Announce) -> Stored:
         def change(unit: Unit, standing: GroupStanding) -> None:
@@ -85,14 +89,19 @@ class Members(MemberRows):
         return (await self._announced(act, change, announce))[0]
 
     async def _announced(
-        self, act: GroupAct, change: Callable[[Unit, GroupStanding], None], announce: Announce
+        self,
+        act: GroupAct,
+        change: Callable[[Unit, GroupStanding], None],
+        announce: Announce,
+        *,
+        moves: bool = False,  # whether the user joins or leaves, so that their sockets do so with the message
     ) -> tuple[Stored, GroupStanding]:
         async def attempt() -> tuple[Stored, GroupStanding]:
             unit = Unit()
             standing = await self._standings.see_group(unit, act)
             change(unit, standing)
             draft = announce(standing)
-            unit.tell("member", f"{act.guid}/{act.on}")
+            unit.tell("member", f"{act.guid}/{act.on}", with_message=moves)
             answer = await self._work.carry_out(unit, draft, self._webhooks.wanted(draft.events))
             self._webhooks.queued(draft.events)
             return stored(draft, answer), standing

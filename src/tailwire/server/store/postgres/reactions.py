@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from tailwire.server.ports import change_log
 from tailwire.server.ports.records import ReactionRow, Trait
 from tailwire.server.ports.standing import MessageAct
+from tailwire.server.store.postgres.change_log import ChangeLog, noted
 from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
@@ -21,18 +25,19 @@ WHERE message_id = :id::bigint) THEN traits ELSE traits & ~:trait::int END WHERE
 class Reactions(ReactionRows):
     """`ReactionStore` on PostgreSQL."""
 
-    def __init__(self, work: Work, standings: Standings, webhooks: Webhooks) -> None:
+    def __init__(self, work: Work, standings: Standings, webhooks: Webhooks, log: ChangeLog) -> None:
         super().__init__(work.reads)
         self._work = work
         self._standings = standings
         self._webhooks = webhooks
+        self._log = log
 
     async def add(
         self, act: MessageAct, reaction: str, now: int, limit: int, events: Events | None = None
     ) -> ReactionRow | None:
         async def attempt() -> ReactionRow | None:
             unit = Unit()
-            await self._standings.see_message(unit, act)
+            message = (await self._standings.see_message(unit, act)).message
             unit.until(_FULL, id=act.message_id, reaction=reaction, most=limit)
             (number,) = await self._db.one("SELECT nextval('reactions_id_seq')")
             row = ReactionRow(number, act.message_id, reaction, act.by, now)
@@ -41,6 +46,8 @@ class Reactions(ReactionRows):
                 "UPDATE messages SET traits = traits | :trait::int, updated_at = :now::bigint WHERE id = :id::bigint",
                 trait=int(Trait.REACTION), now=now, id=act.message_id,
             )  # fmt: skip
+            change = change_log.reaction(message.conversation_id, row, act.device, added=True)
+            self._log.note(unit, change, now)
             return await self._reported(unit, row, events)
 
         return await self._work.decide(("message", act.message_id), attempt)
@@ -50,7 +57,7 @@ class Reactions(ReactionRows):
     ) -> ReactionRow | None:
         async def attempt() -> ReactionRow | None:
             unit = Unit()
-            await self._standings.see_message(unit, act)
+            message = (await self._standings.see_message(unit, act)).message
             known = await self._db.one(
                 "SELECT id, reacted_at FROM reactions WHERE message_id = :id AND reaction = :reaction AND uid = :uid",
                 {"id": act.message_id, "reaction": reaction, "uid": act.by},
@@ -60,6 +67,8 @@ class Reactions(ReactionRows):
             row = ReactionRow(known[0], act.message_id, reaction, act.by, known[1])
             unit.need("DELETE FROM reactions WHERE id = :number::bigint", number=row.id)
             unit.do(_LEFT, now=now, id=act.message_id, trait=int(Trait.REACTION))
+            change = change_log.reaction(message.conversation_id, row, act.device, added=False)
+            self._log.note(unit, change, now)
             return await self._reported(unit, row, events)
 
         return await self._work.decide(("message", act.message_id), attempt)
@@ -67,7 +76,8 @@ class Reactions(ReactionRows):
     async def _reported(self, unit: Unit, row: ReactionRow, events: Events | None) -> ReactionRow | None:
         reported = events(row) if events else ()
         self._webhooks.queue(unit, reported)
-        if (await self._work.carry_out(unit)).ended is not None:
+        answer = await self._work.carry_out(unit)
+        if answer.ended is not None:
             return None
         self._webhooks.queued(reported)
-        return row
+        return replace(row, number=noted(answer))

@@ -1,63 +1,55 @@
-"""A user's side of each conversation: receipts. A mark moves forward only, in the statement that sets it."""
+"""A user's side of each conversation: receipts, which have a lane of their own, and what was cleared."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tailwire.server.ports.changes import Change
 from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.records import Event, ReadStateChange
-from tailwire.server.store.postgres.unit import Unit, Value
+from tailwire.server.ports.remembered import Remembered
+from tailwire.server.store.postgres.receipt_lane import ReceiptLane
+from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work
 from tailwire.server.store.sql.read_state import ReadStateRows
 
-MAX_SCANNED_MESSAGES = 1000
-_MARK = {
-    True: """INSERT INTO marks (conversation_id, uid, delivered_id, read_id)
-VALUES (:conversation, :reader, :up_to::bigint, :up_to::bigint) ON CONFLICT (conversation_id, uid) DO UPDATE
-SET read_id = excluded.read_id, delivered_id = greatest(marks.delivered_id, excluded.delivered_id)
-WHERE marks.read_id < excluded.read_id""",
-    False: """INSERT INTO marks (conversation_id, uid, delivered_id, read_id)
-VALUES (:conversation, :reader, :up_to::bigint, 0) ON CONFLICT (conversation_id, uid) DO UPDATE
-SET delivered_id = excluded.delivered_id WHERE marks.delivered_id < excluded.delivered_id""",
-}
-_TIMES = """UPDATE messages SET delivered_at = coalesce(delivered_at, :now::bigint){more}, updated_at = :now::bigint
-WHERE conversation_id = :conversation AND id > :known::bigint AND id <= :up_to::bigint AND receiver = :reader
-AND {unset} IS NULL"""
-_RECEIPT = """INSERT INTO receipts (conversation_id, uid, read, up_to, at)
-VALUES (:conversation, :reader, :read::int, :up_to::bigint, :now::bigint) ON CONFLICT DO NOTHING"""
-# What all members but the sender have now received or read: up to the lowest id among them. A member counts as having
-# received and read what was sent before they joined.
-_BY_ALL = """
-WITH slowest AS MATERIALIZED (
-    SELECT m.uid, greatest(coalesce((SELECT k.{column} FROM marks k
-        WHERE k.conversation_id = :conversation AND k.uid = m.uid), 0), m.joined_after_id) AS up_to
-    FROM members m WHERE m.guid = :guid ORDER BY 2, 1 LIMIT 2),
-senders AS MATERIALIZED (
-    SELECT sender, min(id) AS first FROM (SELECT sender, id FROM messages WHERE conversation_id = :conversation
-        AND id > :known::bigint AND id <= :up_to::bigint AND sender <> :reader AND category <> 'action'
-        AND {at} IS NULL ORDER BY id DESC LIMIT :most::bigint) AS s
-    WHERE (SELECT count(*) FROM slowest) = 2 GROUP BY sender),
-reached AS MATERIALIZED (
-    SELECT sender, first, least(:up_to::bigint,
-        CASE WHEN (SELECT uid FROM slowest ORDER BY up_to, uid LIMIT 1) = sender
-        THEN (SELECT up_to FROM slowest ORDER BY up_to, uid OFFSET 1) ELSE (SELECT min(up_to) FROM slowest) END)
-        AS floor
-    FROM senders),
-changed AS (
-    UPDATE messages m SET {at} = :now::bigint, updated_at = :now::bigint FROM reached r
-    WHERE m.conversation_id = :conversation AND m.id >= r.first AND m.id <= r.floor AND m.sender = r.sender
-    AND m.{at} IS NULL RETURNING m.sender, m.id)
-SELECT sender, max(id) AS id FROM changed GROUP BY sender"""
+MAX_REMEMBERED = 50_000
+_CLEAR = """INSERT INTO marks (conversation_id, uid, delivered_id, read_id, cleared_id)
+VALUES (:conversation, :uid, 0, 0, :up_to::bigint)
+ON CONFLICT (conversation_id, uid) DO UPDATE SET cleared_id = excluded.cleared_id"""
 
 
 class ReadState(ReadStateRows):
     """`ReadStateStore` on PostgreSQL."""
 
-    def __init__(self, work: Work, webhooks: Webhooks) -> None:
+    def __init__(self, work: Work, receipts: ReceiptLane, webhooks: Webhooks) -> None:
         super().__init__(work.reads)
         self._work = work
+        self._receipts = receipts
         self._webhooks = webhooks
+        self._cleared: Remembered[int] = Remembered(work.feed, MAX_REMEMBERED)
+        work.feed.listen(self._changed)
+
+    def _changed(self, changes: Sequence[Change] | None) -> None:
+        for _, kind, key in changes or ():
+            if kind == "cleared":
+                self._cleared.forget(key)
+            elif kind == "conversation":
+                self._cleared.forget_group(key)
+        if changes is None or any(kind in ("user", "group") for _, kind, _ in changes):
+            self._cleared.clear()  # conversations may have been removed with their marks
+
+    async def cleared_until(self, conversation_id: ConversationKey, uid: str) -> int:
+        read = super().cleared_until
+        key = f"{conversation_id}/{uid}"
+        return await self._cleared.get(key, lambda: read(conversation_id, uid), lambda _: (conversation_id,))
+
+    async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int) -> None:
+        unit = Unit()
+        unit.do(_CLEAR, conversation=conversation_id, uid=uid, up_to=up_to)
+        unit.tell("cleared", f"{conversation_id}/{uid}")
+        await self._work.carry_out(unit)
 
     async def mark(
         self,
@@ -69,33 +61,13 @@ class ReadState(ReadStateRows):
         read: bool,
         group: str = "",
         log: bool = True,
+        sender: str = "",
+        device: str = "",
         events: Sequence[Event] = (),
     ) -> ReadStateChange | None:
-        before = await self.get(conversation_id, reader)
-        known = before.read_id if read else before.delivered_id
-        if known >= up_to:
-            return None
-        unit = Unit()
-        where: dict[str, Value] = {"conversation": conversation_id, "reader": reader, "up_to": up_to, "now": now}
-        unit.need(_MARK[read], **where)
-        self._webhooks.queue(unit, events)
-        kinds: list[bool] = []
-        if not group:
-            more, unset = (", read_at = :now::bigint", "read_at") if read else ("", "delivered_at")
-            unit.do(_TIMES.format(more=more, unset=unset), known=known, **where)
-        elif log:
-            for kind, since in ((False, before.delivered_id), (True, before.read_id)):
-                if (kind and not read) or since >= up_to:
-                    continue
-                kinds.append(kind)
-                column, at = ("read_id", "read_at") if kind else ("delivered_id", "delivered_at")
-                unit.do(_RECEIPT, read=int(kind), **where)
-                sql = _BY_ALL.format(column=column, at=at)
-                unit.rows(sql, known=since, guid=group, most=MAX_SCANNED_MESSAGES, **where)
-        answer = await self._work.carry_out(unit)
-        if answer.ended is not None:
-            return None
-        self._webhooks.queued(events)
-        found = [result for result in answer.results if isinstance(result, list)]
-        by_all = [(row["sender"], row["id"], kind) for kind, rows in zip(kinds, found, strict=True) for row in rows]
-        return ReadStateChange(tuple(by_all))
+        wanted = self._webhooks.wanted(events)
+        key = (conversation_id, reader, read, group, log)
+        changed = await self._receipts.submit(key, up_to, now, wanted, sender, device)
+        if changed is not None:
+            self._webhooks.queued(events)
+        return changed

@@ -4,20 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tailwire.server.ports.changes import Change
 from tailwire.server.ports.records import Event
+from tailwire.server.ports.remembered import Remembered
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work, texts
 from tailwire.server.store.sql.relations import BlockRows, FriendRows
 
+MAX_REMEMBERED = 100_000
+_BLOCKERS = "SELECT uid FROM blocks WHERE (uid = :one AND blocked = :other) OR (uid = :other AND blocked = :one)"
+
 
 class Blocks(BlockRows):
-    """`BlockStore` on PostgreSQL."""
+    """`BlockStore` on PostgreSQL. Who of two users has blocked the other is remembered, as each send asks for it."""
 
     def __init__(self, work: Work, webhooks: Webhooks) -> None:
         super().__init__(work.reads)
         self._work = work
         self._webhooks = webhooks
+        self._blockers: Remembered[frozenset[str]] = Remembered(work.feed, MAX_REMEMBERED)
+        work.feed.listen(self._changed)
+
+    def _changed(self, changes: Sequence[Change] | None) -> None:
+        if changes is None:
+            self._blockers.clear()
+            return
+        for _, kind, key in changes:
+            if kind in ("blocks", "user"):
+                self._blockers.forget_group(key)
+
+    async def between(self, one: str, other: str) -> str:
+        async def read() -> frozenset[str]:
+            return frozenset(row[0] for row in await self._db.rows(_BLOCKERS, {"one": one, "other": other}))
+
+        both = (one, other) if one < other else (other, one)
+        found = await self._blockers.get("/".join(both), read, lambda _: both)
+        return one if one in found else other if other in found else ""
 
     async def add(self, uid: str, blocked: Sequence[str], now: int, events: Sequence[Event] = ()) -> None:
         sql = (

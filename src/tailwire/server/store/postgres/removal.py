@@ -7,15 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from tailwire.server.ports import change_log
+from tailwire.server.ports.changes import GROUP_REMOVED
 from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.records import Event, MessageRow
 from tailwire.server.ports.standing import GroupAct, GroupStanding
+from tailwire.server.store.postgres.change_log import ChangeLog, noted
 from tailwire.server.store.postgres.chores import Chores, add_chore
 from tailwire.server.store.postgres.messages import TABLES_OF_MESSAGES
 from tailwire.server.store.postgres.standings import Standings
+from tailwire.server.store.postgres.tokens import end_tokens
 from tailwire.server.store.postgres.unit import Unit, Value
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work, use_files
+from tailwire.server.store.sql.change_log import OF_USER
 from tailwire.server.store.sql.files import CONDEMNED
 
 MESSAGES_PER_STEP = 2_000
@@ -53,11 +58,12 @@ _RELEASE = (
 class Removal:
     """`ports.store.Removal` on PostgreSQL."""
 
-    def __init__(self, work: Work, standings: Standings, chores: Chores, webhooks: Webhooks) -> None:
+    def __init__(self, work: Work, standings: Standings, chores: Chores, webhooks: Webhooks, log: ChangeLog) -> None:
         self._work = work
         self._standings = standings
         self._chores = chores
         self._webhooks = webhooks
+        self._log = log
 
     async def remove_user(
         self, uid: str, *, with_messages: bool, anonymous: bool = False
@@ -68,11 +74,11 @@ class Removal:
             await self._thin_out(theirs, {"uid": uid})
         unit = Unit()
         unit.rows("SELECT guid FROM members WHERE uid = :uid ORDER BY guid", uid=uid)
-        unit.rows("DELETE FROM auth_tokens WHERE uid = :uid RETURNING token_hash", uid=uid)
+        end_tokens(unit, "uid = :uid", uid=uid)
         mine = "(SELECT guid FROM members WHERE uid = :uid)"
         unit.do(f"UPDATE groups SET members_count = members_count - 1 WHERE guid IN {mine}", uid=uid)
         if with_messages:
-            self._remove_messages(unit, theirs, {"uid": uid}, None)
+            self.remove_messages(unit, theirs, {"uid": uid}, None)
             for table in ("marks", "conversations"):
                 unit.do(f"DELETE FROM {table} WHERE conversation_id IN {own}", uid=uid)
             unit.do(f"DELETE FROM participants WHERE conversation_id IN {own}", uid=uid)
@@ -85,15 +91,18 @@ class Removal:
             unit.do(f"DELETE FROM {table} WHERE uid = :uid", uid=uid)
         unit.do("DELETE FROM blocks WHERE uid = :uid OR blocked = :uid", uid=uid)
         unit.do("DELETE FROM friends WHERE uid = :uid OR friend = :uid", uid=uid)
+        self._log.forget(unit, OF_USER, uid=uid, own=change_log.own_subject(uid))
         unit.tell("user", uid)
         results = (await self._work.carry_out(unit)).results
         self._chores.added()
-        return [row["guid"] for row in results[0]], [row["token_hash"] for row in results[1]]
+        return [row["guid"] for row in results[0]], [row["token_hash"] for row in results[2]]
 
-    async def remove_group(self, act: GroupAct, events: Callable[[GroupStanding], Sequence[Event]]) -> list[str]:
+    async def remove_group(
+        self, act: GroupAct, events: Callable[[GroupStanding], Sequence[Event]]
+    ) -> tuple[list[str], int]:
         key = key_of("", act.guid, "group")
 
-        async def attempt() -> list[str]:
+        async def attempt() -> tuple[list[str], int]:
             async def allowed(unit: Unit) -> None:
                 await self._standings.see_group(unit, act)
 
@@ -102,15 +111,17 @@ class Removal:
             reported = events(await self._standings.see_group(unit, act))
             unit.rows("SELECT uid FROM members WHERE guid = :guid ORDER BY uid", guid=act.guid)
             self._remove_conversation(unit, key)
+            self._log.group_removed(unit, act.guid, act.by, act.device)
             use_files(unit, "group", act.guid, (), self._work.world.seconds())
             for table in ("members", "bans", "groups"):
                 unit.do(f"DELETE FROM {table} WHERE guid = :guid", guid=act.guid)
             self._webhooks.queue(unit, reported)
             unit.tell("group", act.guid)
-            results = (await self._work.carry_out(unit)).results
+            unit.tell(GROUP_REMOVED, act.guid)
+            answer = await self._work.carry_out(unit)
             self._webhooks.queued(reported)
             self._chores.added()
-            return [row["uid"] for row in results[0]]
+            return [row["uid"] for row in answer.results[0]], noted(answer)
 
         return await self._work.decide(("group", act.guid), attempt)
 
@@ -118,12 +129,13 @@ class Removal:
         await self._thin_out("conversation_id = :conversation", {"conversation": conversation_id})
         unit = Unit()
         self._remove_conversation(unit, conversation_id)
+        unit.tell("conversation", conversation_id)
         await self._work.carry_out(unit)
         self._chores.added()
 
     async def remove_message(self, message: MessageRow) -> None:
         unit = Unit()
-        self._remove_messages(unit, "id = :id::bigint", {"id": message.id}, None)
+        self.remove_messages(unit, "id = :id::bigint", {"id": message.id}, None)
         await self._work.carry_out(unit)
         self._chores.added()
 
@@ -140,16 +152,18 @@ class Removal:
                 f" < {MESSAGES_PER_STEP}",
                 **values,
             )
-            self._remove_messages(unit, which, values, MESSAGES_PER_STEP)
+            self.remove_messages(unit, which, values, MESSAGES_PER_STEP)
             if (await self._work.carry_out(unit)).ended is not None:
                 return
 
     def _remove_conversation(self, unit: Unit, conversation_id: ConversationKey) -> None:
-        self._remove_messages(unit, "conversation_id = :conversation", {"conversation": conversation_id}, None)
+        self.remove_messages(unit, "conversation_id = :conversation", {"conversation": conversation_id}, None)
         for table in ("conversations", "marks", "receipts", "participants"):
             unit.do(f"DELETE FROM {table} WHERE conversation_id = :conversation", conversation=conversation_id)
+        self._log.forget(unit, "subject = :conversation", conversation=conversation_id)
 
-    def _remove_messages(self, unit: Unit, which: str, values: dict[str, Value], most: int | None) -> None:
+    def remove_messages(self, unit: Unit, which: str, values: dict[str, Value], most: int | None) -> None:
+        """Remove messages in a unit, with all that belongs to them. Until its end, the table `removed` names them."""
         limit = f"LIMIT {most}" if most is not None else ""
         unit.do("DROP TABLE IF EXISTS removed")
         unit.do(

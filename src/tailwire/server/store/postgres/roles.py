@@ -1,10 +1,14 @@
-"""Roles of users: their removal."""
+"""Roles of users, and the features that a role may not use: writes. Processes keep them in memory."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+
+from tailwire.server.ports.records import RoleRow
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.work import Work
-from tailwire.server.store.sql.roles import RoleRows
+from tailwire.server.store.postgres.work import Work, as_row, insert, texts
+from tailwire.server.store.sql.roles import CHANGED, NAMES, RoleRows
 
 
 class Roles(RoleRows):
@@ -14,10 +18,36 @@ class Roles(RoleRows):
         super().__init__(work.reads)
         self._work = work
 
+    async def put(self, role: RoleRow, *, new: bool) -> bool:
+        unit = Unit()
+        known = "NOTHING" if new else f"UPDATE SET {CHANGED}"
+        sql = f"{insert('roles', NAMES)} ON CONFLICT (role) DO {known}"
+        unit.need(sql, row=as_row(dataclasses.asdict(role)))
+        return await self._told(unit, role.role)
+
+    async def restrict(self, role: str, features: Sequence[str], now: int) -> None:
+        unit = Unit()
+        unit.do(
+            "INSERT INTO restrictions (role, feature, created_at)"
+            f" SELECT :role, feature, :now::bigint FROM {texts('features')} AS t (feature) ON CONFLICT DO NOTHING",
+            role=role, features=list(features), now=now,
+        )  # fmt: skip
+        await self._told(unit, role)
+
+    async def allow(self, role: str, features: Sequence[str]) -> None:
+        unit = Unit()
+        sql = f"DELETE FROM restrictions WHERE role = :role AND feature IN {texts('features')}"
+        unit.do(sql, role=role, features=list(features))
+        await self._told(unit, role)
+
     async def remove(self, role: str) -> None:
         unit = Unit()
         unit.do("UPDATE users SET role = 'default' WHERE role = :role", role=role)
         unit.do("DELETE FROM roles WHERE role = :role", role=role)
         unit.do("DELETE FROM restrictions WHERE role = :role", role=role)
+        await self._told(unit, role)
+
+    async def _told(self, unit: Unit, role: str) -> bool:
+        # Returns whether the unit was carried out to its end.
         unit.tell("role", role)
-        await self._work.carry_out(unit)
+        return (await self._work.carry_out(unit)).ended is None

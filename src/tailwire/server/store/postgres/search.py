@@ -26,7 +26,7 @@ from tailwire.server.telemetry.logs import log
 
 MESSAGES_PER_STEP = 500
 MAX_TAIL = 2_000  # messages that a search looks through
-IDLE_SECONDS = 0.25
+IDLE_SECONDS = 1.0
 LOOK_SECONDS = 1.0
 RETRY_SECONDS = 5.0
 STEP_SECONDS = 10.0
@@ -150,10 +150,13 @@ class SearchIndex:
         if self._lock is not None and not self._lock.is_closed():
             return True
         connection = await connect_reader(self._db.url, STEP_SECONDS)
-        if await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK, timeout=STEP_SECONDS):
-            self._lock = connection
-            return True
-        await connection.close(timeout=1)
+        try:
+            if await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK, timeout=STEP_SECONDS):
+                self._lock = connection
+                return True
+        finally:
+            if self._lock is not connection:
+                connection.terminate()
         return False
 
     def stop(self) -> None:

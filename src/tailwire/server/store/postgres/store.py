@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqlalchemy.exc import DBAPIError
 
+from tailwire.server.ports.changes import Change, ChangeFeed
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.store.migrate import upgrade
 from tailwire.server.store.postgres.accompanying import Accompaniment
 from tailwire.server.store.postgres.annotations import Annotations
 from tailwire.server.store.postgres.audit import Audit
+from tailwire.server.store.postgres.change_log import ChangeLog
 from tailwire.server.store.postgres.chores import Chores
 from tailwire.server.store.postgres.connecting import UNUSABLE, connect_writer
 from tailwire.server.store.postgres.conversations import Conversations
@@ -23,12 +25,19 @@ from tailwire.server.store.postgres.deliveries import Deliveries
 from tailwire.server.store.postgres.drafts import Entry
 from tailwire.server.store.postgres.files import Files
 from tailwire.server.store.postgres.groups import Groups
+from tailwire.server.store.postgres.keys import Keys
 from tailwire.server.store.postgres.lane import Lane
+from tailwire.server.store.postgres.leases import Leases
+from tailwire.server.store.postgres.log import Log
 from tailwire.server.store.postgres.measures import Measures
 from tailwire.server.store.postgres.members import Members
 from tailwire.server.store.postgres.messages import Messages
+from tailwire.server.store.postgres.presence import PresenceRows
+from tailwire.server.store.postgres.processes import Processes
+from tailwire.server.store.postgres.pruning import Pruning
 from tailwire.server.store.postgres.reactions import Reactions
 from tailwire.server.store.postgres.read_state import ReadState
+from tailwire.server.store.postgres.receipt_lane import ReceiptLane
 from tailwire.server.store.postgres.relations import Blocks, Friends
 from tailwire.server.store.postgres.removal import Removal
 from tailwire.server.store.postgres.roles import Roles
@@ -36,13 +45,13 @@ from tailwire.server.store.postgres.search import SearchIndex
 from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.tokens import Tokens
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.postgres.upkeep import DatabaseInUse, Upkeep
+from tailwire.server.store.postgres.upkeep import Upkeep
 from tailwire.server.store.postgres.users import Users
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work
-from tailwire.server.store.sql.keys import Keys
 
 _IDENTITY = "SELECT app_id, store_name FROM app"
+_HIGHEST = "SELECT last_value FROM message_ids"
 
 
 class PostgresStore:
@@ -52,20 +61,31 @@ class PostgresStore:
         database: the connections for reads and single statements.
         lane: carries all writes that get ids or depend on what was read.
         index: the full-text index.
+        processes: the lease of this process, and what it sees of the others.
+        leases: what this process does for all.
+        presence: who is online at which process.
         upkeep: renews the lease of this process, and removes what is old.
-        lock: None; that of a server is kept by `upkeep`.
+        feed: tells everything that keeps something in memory what has changed.
+        log: reads stored messages and changes in their order.
+        lock: None; several servers may use the database.
     """
 
     lock = None
 
-    def __init__(self, database: Database, lane: Lane, world: World, *, serving: bool = False) -> None:
+    def __init__(self, database: Database, lane: Lane, world: World) -> None:
         self.database = database
         self.lane = lane
-        self.upkeep = Upkeep(database, lane, serving=serving)
+        self.feed = ChangeFeed()
+        self.processes = Processes(database, lane, lambda: world.milliseconds() / 1000)
+        self.presence = PresenceRows(database, lane)
+        self.leases = Leases(database, lane)
+        self.upkeep = Upkeep(database, self.processes, lane)
         database.accompaniment = Accompaniment(world)
-        work = Work(database, lane, world, database.accompaniment)
+        work = Work(database, lane, world, database.accompaniment, self.feed)
         self.audit = Audit(work)
         self.upkeep.on_cleanup(self.audit.clean)
+        self.change_log = log = ChangeLog(work)
+        self.upkeep.on_cleanup(log.clean)
         self.measures = Measures(database, lane)
         self.standings = Standings(database)
         self.chores = Chores(work)
@@ -73,46 +93,55 @@ class PostgresStore:
         self.index = SearchIndex(database, world)
         self.deliveries = Deliveries(work)
         self.webhooks = Webhooks(work, self.deliveries)
-        self.keys = Keys(database)
+        self.keys = Keys(work)
         self.tokens = Tokens(work)
         self.users = Users(work, self.chores)
         self.roles = Roles(work)
         self.blocks = Blocks(work, self.webhooks)
         self.friends = Friends(work)
         self.messages = Messages(work, self.standings, self.index, self.chores, self.webhooks)
+        self.log = Log(database, self.messages)
         self.groups = Groups(work, self.standings, self.chores, self.webhooks)
-        self.members = Members(work, self.standings, self.webhooks)
-        self.reactions = Reactions(work, self.standings, self.webhooks)
-        self.annotations = Annotations(work, self.standings)
+        self.members = Members(work, self.standings, self.webhooks, log)
+        self.reactions = Reactions(work, self.standings, self.webhooks, log)
+        self.annotations = Annotations(work, self.standings, log)
         self.conversations = Conversations(work)
-        self.read_state = ReadState(work, self.webhooks)
-        self.removal = Removal(work, self.standings, self.chores, self.webhooks)
-        self._app_id = self._name = ""
+        self._receipts = ReceiptLane(lambda: connect_writer(database.url), lambda: lane.process, lane.errors)
+        self.read_state = ReadState(work, self._receipts, self.webhooks)
+        self.removal = Removal(work, self.standings, self.chores, self.webhooks, log)
+        self.pruning = Pruning(work, self.removal, self.chores, log)
+        self._app_id = ""
         self._created = False
+        lane.on_new_identity(lambda: self.feed.tell(None))
+        lane.starts.on_new(lambda: self.feed.tell(None))
+        self.feed.listen(self._see_starts)
 
     @classmethod
     async def open(
-        cls, url: str, world: World, read_deadline: float = READ_DEADLINE_SECONDS, *, serving: bool = False
-    ) -> PostgresStore:
+        cls, url: str, world: World, read_deadline: float = READ_DEADLINE_SECONDS, *, serving: bool = False,
+        highest: int = 0,
+    ) -> PostgresStore:  # fmt: skip
         """Connect to a database, and bring it to this version's schema.
 
         Args:
             read_deadline: seconds that a read may take.
             serving: True for a server; False for a command that runs beside it.
+            highest: an id that was given out, if the contents are older and do not know it.
 
         Raises:
             tailwire.server.store.migrate.NewerDatabase: a newer version wrote the database.
-            tailwire.server.store.postgres.upkeep.DatabaseInUse: another server uses it.
             OSError: the database cannot be used.
         """
-        lane = Lane(lambda: connect_writer(url), world, f"{socket.gethostname()}:{os.getpid()}")
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        lane = Lane(lambda: connect_writer(url), world, name, serving=serving)
         database = Database(url, read_deadline)
         store: PostgresStore | None = None
         try:
             await asyncio.get_running_loop().run_in_executor(None, upgrade, url)
+            lane.starts.begins, lane.starts.highest = serving, highest
             await lane.open()
-            store = cls(database, lane, world, serving=serving)
-            await store.upkeep.start()
+            store = cls(database, lane, world)
+            store.upkeep.start()
             await store._load(world)
             return store
         except BaseException as e:
@@ -120,8 +149,6 @@ class PostgresStore:
                 store.upkeep.stop()
             lane.abandon()
             await database.close()
-            if isinstance(e, DatabaseInUse):
-                raise
             if isinstance(e, (DBAPIError, Refused, *UNUSABLE)):
                 reason = getattr(e, "orig", None) or e
                 raise OSError(f"the PostgreSQL database cannot be used: {reason}") from e
@@ -136,23 +163,38 @@ class PostgresStore:
             app_id=app_id, name=name, now=world.seconds(),
         )  # fmt: skip
         self._created = (await self.lane.submit(Entry(unit=unit))).ended is None
-        self._app_id, self._name = await self.database.one(_IDENTITY)
+        self._app_id, self.lane.starts.name = await self.database.one(_IDENTITY)
         await self.webhooks.load()
         await self.deliveries.load()
+
+    def _see_starts(self, changes: Sequence[Change] | None) -> None:
+        # Another process has begun a new start. Clients must not receive its ids together with the trail of this one.
+        starts = self.lane.starts
+        if any(kind == "start" and key != starts.mark for _, kind, key in changes or ()):
+            starts.is_another()
+            self.lane.distrust()
 
     @property
     def name(self) -> str:
         """Return the store's name. A message id is meaningful only together with it."""
-        return self._name
+        return self.lane.starts.name
 
     @property
     def start(self) -> str:
-        """Return what clients keep with their positions for `known_until`: the same for all processes."""
-        return f"{self._name}-0"
+        """Return the trail of the current start, for positions: the same for all processes."""
+        return self.lane.starts.known.trail
 
-    def known_until(self, start: str, message_id: int) -> int:
+    async def known_until(self, start: str, message_id: int) -> int:
         """Return up to which id a client's position belongs to this store: -1 if no part of it does."""
-        return message_id if start == self.start else -1
+        starts = self.lane.starts
+        if message_id > starts.highest:  # another process may have given it out
+            (highest,) = await self.database.one(_HIGHEST)
+            return starts.known.known_until(start, message_id, highest)
+        return starts.known.known_until(start, message_id, starts.highest)
+
+    def on_new_start(self, call: Callable[[], None]) -> None:
+        """Call a function when the contents of the database were taken back while this process runs."""
+        self.lane.starts.on_new(call)
 
     @property
     def app_id(self) -> str:
@@ -176,13 +218,17 @@ class PostgresStore:
     async def close(self) -> None:
         """Finish the writes that were submitted, and close the connections."""
         self.index.stop()
+        self.webhooks.stop()
         await self.upkeep.close()
+        await self._receipts.close()
         await self.lane.close()
         await self.database.close()
 
     def abandon(self) -> None:
         """Close the connections at once, as the end of the process would."""
         self.index.stop()
+        self.webhooks.stop()
         self.upkeep.stop()
+        self._receipts.abandon()
         self.lane.abandon()
         self.database.abandon()

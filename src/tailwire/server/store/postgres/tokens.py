@@ -3,47 +3,102 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
-from tailwire.server.ports.records import TokenRow
+from tailwire.server.ports.changes import Change
+from tailwire.server.ports.records import TokenOwner, TokenRow
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.store.postgres.unit import Unit
+from tailwire.server.ports.remembered import Remembered
+from tailwire.server.store.postgres.unit import Unit, Value
 from tailwire.server.store.postgres.work import Work, as_row
-from tailwire.server.store.sql.tokens import COLUMNS, TokenRows
+from tailwire.server.store.sql.tokens import COLUMNS, KEEP_ENDED, TokenRows
 
 _ADD = f"""INSERT INTO auth_tokens ({COLUMNS}, number) SELECT {COLUMNS},
 (SELECT coalesce(max(number), 0) + 1 FROM auth_tokens t WHERE t.uid = :uid)
 FROM jsonb_populate_record(NULL::auth_tokens, :row::jsonb)"""
-_TRIM = """DELETE FROM auth_tokens WHERE uid = :uid
+_TRIMMED = """uid = :uid
 AND (SELECT count(*) FROM auth_tokens t WHERE t.uid = :uid) > :most::bigint
-AND number <= (SELECT max(number) FROM auth_tokens t WHERE t.uid = :uid) - :most::bigint RETURNING token_hash"""
+AND number <= (SELECT max(number) FROM auth_tokens t WHERE t.uid = :uid) - :most::bigint"""
+_USABLE = "EXISTS (SELECT FROM users WHERE uid = :uid AND deactivated_at IS NULL)"
+_ENDED = "EXISTS (SELECT FROM ended_tokens WHERE token_hash = :hash AND expires_at > :now::bigint)"
+_KNOWN = """EXISTS (SELECT FROM auth_tokens WHERE token_hash = :hash
+AND (uid <> :uid OR expires_at IS NULL OR expires_at > :now::bigint))"""
+NO_USER, ENDED = 1, 2  # the steps of a unit
+
+
+def end_tokens(unit: Unit, which: str, **values: Value) -> None:
+    """Delete tokens in a unit. It has two results: a number, and the rows with `uid` and `token_hash`."""
+    unit.do(KEEP_ENDED.format(which=which), **values)
+    unit.rows(f"DELETE FROM auth_tokens WHERE {which} RETURNING uid, token_hash", **values)
+
+
+_COUNT = "(SELECT count(*) FROM auth_tokens WHERE uid = :uid)"
+MAX_REMEMBERED = 50_000
 
 
 class Tokens(TokenRows):
-    """`TokenStore` on PostgreSQL."""
+    """`TokenStore` on PostgreSQL. Owners are remembered, because every request asks for that of its token."""
 
     def __init__(self, work: Work) -> None:
         super().__init__(work.reads)
         self._work = work
+        self._owners: Remembered[TokenOwner | None] = Remembered(work.feed, MAX_REMEMBERED)
+        work.feed.listen(self._changed)
+
+    def _changed(self, changes: Sequence[Change] | None) -> None:
+        if changes is None:
+            self._owners.clear()
+            return
+        for _, kind, key in changes:
+            if kind == "token":
+                self._owners.forget(key.rpartition("/")[2])
+            elif kind in ("tokens", "user"):
+                self._owners.forget_group(key)
+
+    async def owner(self, token_hash: str) -> TokenOwner | None:
+        read = super().owner
+        return await self._owners.get(token_hash, lambda: read(token_hash), lambda owner: (owner.uid,) if owner else ())
 
     async def add(self, token: TokenRow, limit: int) -> list[str]:
-        unit = Unit()
-        unit.until("NOT EXISTS (SELECT FROM users WHERE uid = :uid AND deactivated_at IS NULL)", uid=token.uid)
-        unit.do(_ADD, uid=token.uid, row=as_row(dataclasses.asdict(token)))
-        unit.rows(_TRIM, uid=token.uid, most=limit)
-        unit.tell("tokens", token.uid)
-        answer = await self._work.carry_out(unit)
-        if answer.ended is not None:
-            raise Refused("ERR_UID_NOT_FOUND", {"uid": token.uid})
-        return [row["token_hash"] for row in answer.results[1]]
+        async def attempt() -> list[str]:
+            # Older tokens are revoked only if there are too many, so that most logins change nothing for others.
+            (count,) = await self._db.one(f"SELECT {_COUNT}", {"uid": token.uid})
+            unit = Unit()
+            full = "" if count >= limit else "NOT "
+            unit.seen(f"{full}{_COUNT} >= :most::bigint", uid=token.uid, most=limit)
+            unit.until(f"NOT {_USABLE}", uid=token.uid)
+            if token.expires_at is not None:
+                now = token.created_at
+                unit.until(_ENDED, hash=token.token_hash, now=now)
+                unit.until(_KNOWN, hash=token.token_hash, now=now, uid=token.uid)
+                unit.do("DELETE FROM ended_tokens WHERE expires_at <= :now::bigint", now=now)
+                unit.do(
+                    "DELETE FROM auth_tokens WHERE uid = :uid AND expires_at <= :now::bigint", uid=token.uid, now=now
+                )
+            unit.do(_ADD, uid=token.uid, row=as_row(dataclasses.asdict(token)))
+            end_tokens(unit, _TRIMMED, uid=token.uid, most=limit)
+            if count >= limit or token.expires_at is not None:
+                unit.tell("tokens", token.uid)
+            answer = await self._work.carry_out(unit)
+            if answer.ended == NO_USER:
+                raise Refused("ERR_UID_NOT_FOUND", {"uid": token.uid})
+            if answer.ended == ENDED:
+                raise Refused("AUTH_ERR_AUTH_TOKEN_NOT_FOUND")
+            (ended,) = (rows for rows in answer.results if isinstance(rows, list)) if answer.ended is None else ([],)
+            return [row["token_hash"] for row in ended]
+
+        return await self._work.decide(("tokens", token.uid), attempt)
 
     async def remove(self, token_hash: str) -> None:
-        await self._remove("token_hash = :key", token_hash, "token")
+        owner = await super().owner(token_hash)
+        if owner is not None:
+            await self._remove("token_hash = :key", token_hash, "token", f"{owner.uid}/{token_hash}")
 
     async def remove_all(self, uid: str) -> list[str]:
-        return await self._remove("uid = :key", uid, "tokens")
+        return await self._remove("uid = :key", uid, "tokens", uid)
 
-    async def _remove(self, which: str, key: str, kind: str) -> list[str]:
+    async def _remove(self, which: str, key: str, kind: str, changed: str) -> list[str]:
         unit = Unit()
-        unit.rows(f"DELETE FROM auth_tokens WHERE {which} RETURNING token_hash", key=key)
-        unit.tell(kind, key)
-        return [row["token_hash"] for row in (await self._work.carry_out(unit)).results[0]]
+        end_tokens(unit, which, key=key)
+        unit.tell(kind, changed)
+        return [row["token_hash"] for row in (await self._work.carry_out(unit)).results[1]]

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 Value = str | int | bytes | bool | None | Sequence[str] | Sequence[int]
+_TELL_WITH_MESSAGE = "INSERT INTO changes (id, kind, key) VALUES (:message_id::bigint, :kind, :key)"
 _NAMED = re.compile(r"(?<![:\w]):([a-z_]+)")
 
 
@@ -45,12 +46,13 @@ class Unit:
     `:message_id` is the id of the unit's message, `:last_id` the highest id before the batch.
     """
 
-    __slots__ = ("_encoded", "_steps", "changes")
+    __slots__ = ("_encoded", "_steps", "changes", "with_message")
 
     def __init__(self) -> None:
         self._encoded = b""
         self._steps: list[tuple[str, str, dict[str, Any]]] = []
         self.changes: list[tuple[str, str]] = []
+        self.with_message: list[tuple[str, str]] = []
 
     def seen(self, condition: str, **values: Value) -> None:
         """Do nothing unless a condition holds that was true when it was read. Comes before all changes."""
@@ -72,9 +74,17 @@ class Unit:
         """Run a statement that returns rows; they are a result, as a list of objects."""
         self._step("rows", statement, values)
 
-    def tell(self, kind: str, key: str) -> None:
-        """Tell all processes to forget what they keep in memory about something."""
-        self.changes.append((kind, key))
+    def tell(self, kind: str, key: str, *, with_message: bool = False) -> None:
+        """Tell all processes to forget what they keep in memory about something.
+
+        Args:
+            with_message: give the change the id of the unit's message, so that both have one place in the log.
+        """
+        if with_message:
+            self.do(_TELL_WITH_MESSAGE, kind=kind, key=key)
+            self.with_message.append((kind, key))
+        else:
+            self.changes.append((kind, key))
 
     def _step(self, kind: str, statement: str, values: dict[str, Any]) -> None:
         encoded = {k: "\\x" + v.hex() if isinstance(v, bytes) else v for k, v in values.items()}

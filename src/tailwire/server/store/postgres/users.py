@@ -6,21 +6,47 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tailwire.server.ports.changes import SEEN, Change
 from tailwire.server.ports.file_names import named_files
 from tailwire.server.ports.records import UserRow
+from tailwire.server.ports.remembered import Remembered
 from tailwire.server.store.postgres.chores import Chores
+from tailwire.server.store.postgres.tokens import end_tokens
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.work import Work, as_row, insert, texts, update, use_files
 from tailwire.server.store.sql.users import CHANGEABLE, COLUMNS, NAMES, UserRows
 
+MAX_REMEMBERED = 20_000
+
 
 class Users(UserRows):
-    """`UserStore` on PostgreSQL."""
+    """`UserStore` on PostgreSQL. Users are remembered, as nearly every request asks for some."""
 
     def __init__(self, work: Work, chores: Chores) -> None:
         super().__init__(work.reads)
         self._work = work
         self._chores = chores
+        self._users: Remembered[UserRow | None] = Remembered(work.feed, MAX_REMEMBERED)
+        work.feed.listen(self._changed)
+
+    def _changed(self, changes: Sequence[Change] | None) -> None:
+        if changes is None:
+            self._users.clear()
+            return
+        for _, kind, key in changes:
+            if kind in ("user", SEEN):
+                self._users.forget(key)
+            elif kind == "role":  # the users of a role that is removed get the default role
+                self._users.clear()
+
+    async def get(self, uid: str) -> UserRow | None:
+        read = super().get
+        return await self._users.get(uid, lambda: read(uid))
+
+    async def seen(self, uid: str, now: int) -> None:
+        # Others learn of it with the user's presence, which is not in the log: it changes too often.
+        await super().seen(uid, now)
+        self._work.feed.tell([Change(0, SEEN, uid)])
 
     async def add(self, user: UserRow) -> bool:
         unit = Unit()
@@ -62,12 +88,10 @@ class Users(UserRows):
             at=at, uids=list(uids),
         )  # fmt: skip
         if at is not None:
-            unit.rows(
-                f"DELETE FROM auth_tokens WHERE uid IN {texts('uids')} RETURNING uid, token_hash", uids=list(uids)
-            )
+            end_tokens(unit, f"uid IN {texts('uids')}", uids=list(uids))
         for uid in uids:
             unit.tell("user", uid)
         results = (await self._work.carry_out(unit)).results
         done = {row["uid"] for row in results[0]}
-        tokens = [(row["uid"], row["token_hash"]) for row in results[1]] if at is not None else []
+        tokens = [(row["uid"], row["token_hash"]) for row in results[2]] if at is not None else []
         return [uid for uid in dict.fromkeys(uids) if uid in done], tokens

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+from tailwire.server.ports.changes import Change
 from tailwire.server.ports.records import Event
+from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.webhook_records import WebhookRow
 from tailwire.server.store.postgres.deliveries import Deliveries
 from tailwire.server.store.postgres.drafts import QueuedEvent
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.work import Work, as_row, queue
 from tailwire.server.store.sql.webhooks import CHANGED, COLUMNS, TRIGGERS, WebhookRows
+from tailwire.server.telemetry.logs import log
+
+RELOAD_SECONDS = 1.0
 
 
 class Webhooks(WebhookRows):
@@ -23,6 +29,32 @@ class Webhooks(WebhookRows):
         self._deliveries = deliveries
         self._by_trigger: dict[str, list[str]] = {}
         self._on_queued: Callable[[], None] | None = None
+        self._changes = self._loaded = 0  # of webhooks: how many are known, and how many `_by_trigger` contains
+        self._loading: asyncio.Task[None] | None = None
+        work.feed.listen(self._changed)
+
+    def _changed(self, changes: Sequence[Change] | None) -> None:
+        if changes is None or any(kind == "webhook" for _, kind, _ in changes):
+            self._changes += 1
+            if self._loading is None:
+                self._loading = asyncio.get_running_loop().create_task(self._reload(), name="tailwire webhooks")
+
+    async def _reload(self) -> None:
+        try:
+            while self._loaded != self._changes:
+                try:
+                    await self.load()
+                    await self._deliveries.load()
+                except Refused as e:
+                    log.warning("which webhooks there are is read again later: %s", e)
+                    await asyncio.sleep(RELOAD_SECONDS)
+        finally:
+            self._loading = None
+
+    def stop(self) -> None:
+        """Read nothing more."""
+        if self._loading is not None:
+            self._loading.cancel()
 
     def on_queued(self, call: Callable[[], None]) -> None:
         self._on_queued = call
@@ -33,11 +65,12 @@ class Webhooks(WebhookRows):
 
     async def load(self) -> None:
         """Read which webhooks want which events."""
+        changes = self._changes
         found: dict[str, list[str]] = {}
         for number, triggers in await self._db.rows(f"{TRIGGERS} ORDER BY id"):
             for trigger in triggers.split(","):
                 found.setdefault(trigger, []).append(number)
-        self._by_trigger = found
+        self._by_trigger, self._loaded = found, changes
 
     async def put(self, webhook: WebhookRow, *, new: bool = True) -> bool:
         unit = Unit()

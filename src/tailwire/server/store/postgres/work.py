@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from tailwire.server.ports.changes import Change, ChangeFeed
 from tailwire.server.ports.records import Draft, MessageRow, Stored
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
@@ -57,13 +58,17 @@ class Work:
         reads: the connections for reads.
         lane: carries the writes.
         accompaniment: what a unit writes besides.
+        feed: receives what a unit has changed, before its write is acknowledged; other processes read it in the log.
     """
 
-    def __init__(self, reads: Connection, lane: Lane, world: World, accompaniment: Accompaniment) -> None:
+    def __init__(
+        self, reads: Connection, lane: Lane, world: World, accompaniment: Accompaniment, feed: ChangeFeed
+    ) -> None:
         self.reads = reads
         self.lane = lane
         self.world = world
         self.accompaniment = accompaniment
+        self.feed = feed
         self._turns = Turns()
 
     async def carry_out(self, unit: Unit, draft: Draft | None = None, events: tuple[QueuedEvent, ...] = ()) -> Answer:
@@ -80,6 +85,8 @@ class Work:
             answer: Answer = await self.lane.submit(Entry(draft, unit, events=events))
             done = not answer.again and answer.ended is None
         finally:
+            # Also if the answer was lost: the unit may have been carried out.
+            self.feed.tell([Change(0, kind, key) for kind, key in unit.changes])
             if entry is not None and not done:
                 entry.taken = False
         if answer.again:

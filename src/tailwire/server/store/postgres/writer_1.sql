@@ -6,8 +6,11 @@ CREATE SEQUENCE message_ids MINVALUE 0 START 0;
 SELECT setval('message_ids', 0, true);
 
 -- Running server processes. A process without a row here was declared dead, and its batches are refused.
+-- Ids come from the clock and from chance, not from a sequence: after an older copy of the database was restored, no process
+-- gets the id of one that is still running.
 CREATE TABLE processes (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id bigint PRIMARY KEY DEFAULT
+        (extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000 + floor(random() * 1000)::bigint,
     name text NOT NULL,
     until timestamptz NOT NULL
 );
@@ -87,13 +90,15 @@ END $$;
 -- Store a batch: drafts of messages and units of work, in one transaction under the lock of the app.
 --
 -- Arrays of drafts have one element for each. `*_of` arrays name the draft, counted from 1, that an element belongs to.
--- A unit may name one of the drafts, which is stored only if the unit is carried out to its end.
+-- A unit may name one of the drafts, which is stored only if the unit is carried out to its end. `p_start` and
+-- `p_highest` are the mark of the start and the highest id that the process knows (see `starts_1.sql`).
 --
 -- ids: for each draft its new id; or -id of the message that its sender has stored under its muid before; or 0 if it
 -- was not stored (the sender is not a member of the group, or its unit was not carried out).
 -- befores: the id of the message before it in its conversation.
+-- first, last: the ids that the batch has taken, those of its changes at the end.
 CREATE FUNCTION tailwire_batch_1(
-    p_process bigint, p_num bigint, p_now bigint,
+    p_process bigint, p_num bigint, p_start text, p_highest bigint, p_now bigint,
     d_conversation text[], d_sender text[], d_receiver text[], d_receiver_type text[], d_category text[], d_type text[],
     d_muid text[], d_parent bigint[], d_quoted bigint[], d_sent_at bigint[], d_body bytea[], d_traits int[],
     d_shown boolean[], d_by_member boolean[],
@@ -101,7 +106,7 @@ CREATE FUNCTION tailwire_batch_1(
     file_of int[], file_name text[],
     delivery_of int[], delivery_webhook text[], delivery_trigger text[], delivery_body bytea[],
     p_units jsonb, p_changes int,
-    OUT ids bigint[], OUT befores bigint[], OUT answers jsonb
+    OUT ids bigint[], OUT befores bigint[], OUT answers jsonb, OUT first bigint, OUT last bigint
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -124,6 +129,8 @@ BEGIN
     SELECT b.first, b.ids, b.answers INTO v_first, ids, answers FROM batches b WHERE b.process = p_process AND b.num = p_num;
     v_known := FOUND;
     IF v_known THEN
+        first := v_first;
+        last := v_first + n + p_changes - 1;
         IF ids IS NULL THEN
             ids := array(SELECT generate_series(v_first, v_first + n - 1));
         END IF;
@@ -137,9 +144,16 @@ BEGIN
     END IF;
 
     SELECT last_value INTO v_last FROM message_ids;
+    IF p_highest > v_last OR NOT EXISTS (
+        SELECT FROM origin o WHERE o.mark = p_start AND o.timeline = tailwire_timeline_1()
+    ) THEN
+        RAISE EXCEPTION 'this is not the database that process % knows', p_process USING ERRCODE = 'TW002';
+    END IF;
     v_first := v_last + 1;
+    first := v_first;
+    last := v_last + n + p_changes;
     IF n + p_changes > 0 THEN
-        PERFORM setval('message_ids', v_last + n + p_changes);
+        PERFORM setval('message_ids', last);
     END IF;
     v_keep := array_fill(true, ARRAY[n]);
     v_new := array_fill(false, ARRAY[n]);
@@ -263,6 +277,6 @@ BEGIN
     INSERT INTO batches (process, num, first, ids, answers)
         VALUES (p_process, p_num, v_first, CASE WHEN v_stored < n THEN ids END, answers);
     IF n + p_changes > 0 THEN
-        PERFORM pg_notify('tailwire', v_first || ' ' || v_last + n + p_changes);
+        PERFORM pg_notify('tailwire', first || ' ' || last);
     END IF;
 END $$;

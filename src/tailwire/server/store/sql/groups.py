@@ -6,13 +6,18 @@ import dataclasses
 from typing import Any
 
 from tailwire.server.ports.filters import GroupFilter
-from tailwire.server.ports.records import GroupRow
+from tailwire.server.ports.records import BanRow, GroupRow, MemberRow
 from tailwire.server.store.sql.conditions import starts_with, tagged
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import GROUP
 
 NAMES = tuple(f.name for f in dataclasses.fields(GroupRow))
 COLUMNS = ", ".join(NAMES)
+_PARTS = (("g", GroupRow), ("m", MemberRow), ("b", BanRow))
+_MEMBER, _BAN = len(NAMES), len(NAMES) + len(dataclasses.fields(MemberRow))  # where their columns begin
+_SEEN_BY = f"""SELECT {", ".join(f"{alias}.{f.name}" for alias, row in _PARTS for f in dataclasses.fields(row))}
+FROM groups g LEFT JOIN members m ON m.guid = g.guid AND m.uid = :uid
+LEFT JOIN bans b ON b.guid = g.guid AND b.uid = :uid WHERE g.guid = :guid"""
 CHANGEABLE = frozenset(NAMES) - {"guid", "owner", "members_count", "created_at"}
 _SORTS = {"name": "name", "guid": "guid", "createdAt": "created_at"}
 
@@ -26,6 +31,14 @@ class GroupRows:
     async def get(self, guid: str) -> GroupRow | None:
         row = await self._db.one(GROUP, {"key": guid})
         return GroupRow(*row) if row else None
+
+    async def seen_by(self, guid: str, uid: str) -> tuple[GroupRow, MemberRow | None, BanRow | None] | None:
+        row = await self._db.one(_SEEN_BY, {"guid": guid, "uid": uid})
+        if row is None:
+            return None
+        values = tuple(row)
+        group, member, ban = values[:_MEMBER], values[_MEMBER:_BAN], values[_BAN:]
+        return GroupRow(*group), MemberRow(*member) if member[0] else None, BanRow(*ban) if ban[0] else None
 
     async def find(self, wanted: GroupFilter) -> tuple[list[GroupRow], int]:
         dialect = self._db.dialect

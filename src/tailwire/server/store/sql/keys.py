@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 from tailwire.server.ports.records import KeyRow
 from tailwire.server.store.sql.connection import Connection
@@ -12,15 +13,29 @@ from tailwire.server.store.sql.statements import KEY_SCOPE
 _COLUMNS = ", ".join(f.name for f in dataclasses.fields(KeyRow))
 
 
-class Keys:
+class KeyRows:
     """`KeyStore` in SQL."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
 
-    async def scope(self, key_hash: str) -> str | None:
+    async def scope(self, key_hash: str, now: int) -> str | None:
+        known = await self._scope_until(key_hash)
+        return known[0] if known is not None and (known[1] is None or known[1] > now) else None
+
+    async def _scope_until(self, key_hash: str) -> tuple[str, int | None] | None:
+        # The scope of a key, and when the key ends.
         row = await self._db.one(KEY_SCOPE, {"hash": key_hash})
-        return row[0] if row else None
+        return (row[0], row[1]) if row else None
+
+    async def used(self, key_hash: str, now: int) -> None:
+        await self._db.run("UPDATE api_keys SET used_at = ? WHERE key_hash = ?", (now, key_hash))
+
+    async def end_others(self, kept: Sequence[str], at: int, now: int) -> int:
+        others = f"key_hash NOT IN ({', '.join('?' for _ in kept)}) AND (expires_at IS NULL OR expires_at > ?)"
+        ended = await self._db.run(f"UPDATE api_keys SET expires_at = ? WHERE {others}", (at, *kept, at))
+        await self._db.run("DELETE FROM api_keys WHERE expires_at <= ?", (now,))
+        return ended
 
     async def get(self, key_hash: str) -> KeyRow | None:
         row = await self._db.one(f"SELECT {_COLUMNS} FROM api_keys WHERE key_hash = ?", (key_hash,))
@@ -37,7 +52,7 @@ class Keys:
         return [KeyRow(*row) for row in rows], total
 
     async def add(self, key: KeyRow) -> None:
-        sql = f"INSERT INTO api_keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)"
+        sql = f"INSERT INTO api_keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
         await self._db.run(sql, dataclasses.astuple(key))
 
     async def change(self, key_hash: str, name: str, scope: str) -> bool:

@@ -254,6 +254,19 @@ LATEST_OF = compiled(
 )
 
 
+@lru_cache(maxsize=2)
+def missed_boundary(dialect: str) -> str:
+    """Return the query for the newest message that a reader has missed beyond the `:most` newest.
+
+    Only messages after the id `:cursor` count, without edits and deletions.
+    """
+    m = messages.c
+    announced = and_(m.category == _ACTION, m.type == literal_column("'message'"))
+    query: Query = select(m.id).where(_readable(newer=True, missed=True), m.id > bindparam("cursor"), ~announced)
+    query = query.with_hint(messages, "INDEXED BY messages_by_conversation", "sqlite")
+    return compiled(query.order_by(m.id.desc()).suffix_with(text("LIMIT 1 OFFSET :most")), dialect)
+
+
 def parameters(wanted: MessageFilter) -> dict[str, object]:
     """Return the parameters of a filter for the query of `list_messages`."""
     values: dict[str, object] = {

@@ -8,10 +8,11 @@ from tailwire.server.ports.conversations import GROUP_KEY, ConversationKey
 from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import ListedRow, MessageRow
 from tailwire.server.store.sql.connection import Connection
-from tailwire.server.store.sql.listing import LATEST_OF, list_messages, parameters
+from tailwire.server.store.sql.listing import LATEST_OF, list_messages, missed_boundary, parameters
 from tailwire.server.store.sql.statements import BY_MUID, MESSAGE
 
 MAX_SEARCHED_CONVERSATIONS = 200
+BOUNDARY_STEP = 8
 MAX_SHORT_PAGE = 100  # messages of a page that is nearly always a short range of an index
 _NEWEST = MessageFilter("any").shape()
 _CONVERSATIONS_OF = (
@@ -53,6 +54,17 @@ class MessageRows:
         read = self._db.rows if wanted.limit <= MAX_SHORT_PAGE and wanted.is_common() else self._db.long_rows
         rows = await read(list_messages(wanted.shape(), self._db.dialect.name), parameters(wanted))
         return list(map(ListedRow._make, rows))
+
+    async def missed_boundary(self, reader: str, after: int, most: int) -> int:
+        # Looks back from the newest message in growing steps: what was missed may be much more than `most`.
+        sql, width = missed_boundary(self._db.dialect.name), BOUNDARY_STEP * most
+        newest = (await self._db.one("SELECT coalesce(max(id), 0) FROM messages"))[0]
+        while True:
+            begin = max(after, newest - width)
+            rows = await self._db.long_rows(sql, {"reader": reader, "cursor": begin, "most": most})
+            if rows or begin == after:
+                return int(rows[0][0]) if rows else 0
+            width *= BOUNDARY_STEP
 
     async def _search(self, wanted: MessageFilter) -> list[ListedRow]:
         raise NotImplementedError

@@ -9,7 +9,8 @@ from tailwire.server.ports.records import RoleRow
 from tailwire.server.store.sql.conditions import columns_of
 from tailwire.server.store.sql.connection import Connection
 
-_COLUMNS, _PLACEHOLDERS, _CHANGED = columns_of([f.name for f in dataclasses.fields(RoleRow)], key=["role"])
+NAMES = tuple(f.name for f in dataclasses.fields(RoleRow))
+_COLUMNS, _PLACEHOLDERS, CHANGED = columns_of(list(NAMES), key=["role"])
 
 
 class RoleRows:
@@ -28,7 +29,7 @@ class RoleRows:
         return [RoleRow(*row) for row in rows], total
 
     async def put(self, role: RoleRow, *, new: bool) -> bool:
-        known = "NOTHING" if new else f"UPDATE SET {_CHANGED}"
+        known = "NOTHING" if new else f"UPDATE SET {CHANGED}"
         sql = f"INSERT INTO roles ({_COLUMNS}) VALUES ({_PLACEHOLDERS}) ON CONFLICT (role) DO {known}"
         return await self._db.run(sql, dataclasses.astuple(role)) == 1
 

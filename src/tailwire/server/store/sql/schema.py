@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, Text, text
 
 from tailwire.server.store.sql.audit_table import audit
+from tailwire.server.store.sql.change_log_table import change_log, forgotten_changes
 from tailwire.server.store.sql.metadata import Id, metadata, short
 from tailwire.server.store.sql.upkeep_tables import chores, deliveries, file_uses, files, webhook_states, webhooks
 
@@ -16,6 +17,8 @@ app = Table(
     Column("created_at", BigInteger, nullable=False),
     # The highest id given out when messages were last removed permanently. Ids are not reused.
     Column("last_id", Id, nullable=False, server_default="0"),
+    # The highest id of the messages that were removed because of their age.
+    Column("pruned_id", Id, nullable=False, server_default="0"),
 )
 
 # The action message of the last edit of a message; those of earlier edits are deleted.
@@ -45,6 +48,8 @@ api_keys = Table(
     Column("scope", short(20), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("hint", short(8), nullable=False, server_default=""),
+    Column("expires_at", BigInteger),
+    Column("used_at", BigInteger),
 )
 
 users = Table(
@@ -75,7 +80,18 @@ auth_tokens = Table(
     Column("platform", short(100)),
     Column("user_agent", Text),
     Column("app_info", Text),
+    # When the token ends by itself: that of a JWT, which is its own auth token. None if it lasts until it is revoked.
+    Column("expires_at", BigInteger),
     Index("auth_tokens_by_uid", "uid", "number"),
+)
+
+# JWTs that were revoked before their end, until then. Without them, a revoked JWT would log its user in again.
+ended_tokens = Table(
+    "ended_tokens",
+    metadata,
+    Column("token_hash", short(64), primary_key=True),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("ended_tokens_by_end", "expires_at"),
 )
 
 groups = Table(
@@ -187,6 +203,8 @@ conversations = Table(
     # The message that a list of conversations shows: not an edit, not a reply in a thread.
     Column("shown_message_id", Id, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False, server_default="0"),
+    # The highest id of its messages that were removed because of their age.
+    Column("pruned_id", Id, nullable=False, server_default="0"),
 )
 
 # Participants of conversations of two users; those of groups are in `members`.
@@ -326,10 +344,10 @@ restrictions = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
-# The tables of `audit_table` and `upkeep_tables` belong to the same schema and are exported here too.
+# The tables of the modules `…_table` and `upkeep_tables` belong to the same schema and are exported here too.
 __all__ = [
-    "api_keys", "app", "audit", "auth_tokens", "bans", "blocks", "chores", "conversations", "deliveries", "edits",
-    "file_uses", "files", "flags", "friends", "groups", "interactions", "marks", "members", "mentions", "messages",
-    "metadata", "participants", "reactions", "receipts", "restrictions", "roles", "saves", "starts", "subscriptions",
-    "users", "webhook_states", "webhooks",
+    "api_keys", "app", "audit", "auth_tokens", "bans", "blocks", "change_log", "chores", "conversations", "deliveries",
+    "edits", "ended_tokens", "file_uses", "files", "flags", "forgotten_changes", "friends", "groups", "interactions",
+    "marks", "members", "mentions", "messages", "metadata", "participants", "reactions", "receipts", "restrictions",
+    "roles", "saves", "starts", "subscriptions", "users", "webhook_states", "webhooks",
 ]  # fmt: skip

@@ -58,9 +58,11 @@ MESSAGE_COLUMNS = (
     messages.c.traits,
 )
 
-KEY_SCOPE = compiled(select(api_keys.c.scope).where(api_keys.c.key_hash == bindparam("hash")))
+KEY_SCOPE = compiled(select(api_keys.c.scope, api_keys.c.expires_at).where(api_keys.c.key_hash == bindparam("hash")))
 TOKEN_OWNER = compiled(
-    select(auth_tokens.c.uid, auth_tokens.c.created_at).where(auth_tokens.c.token_hash == bindparam("hash"))
+    select(auth_tokens.c.uid, auth_tokens.c.created_at, auth_tokens.c.expires_at).where(
+        auth_tokens.c.token_hash == bindparam("hash")
+    )
 )
 USER = compiled(select(users).where(users.c.uid == bindparam("key")))
 GROUP = compiled(select(groups).where(groups.c.guid == bindparam("key")))

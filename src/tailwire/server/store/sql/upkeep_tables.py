@@ -22,6 +22,7 @@ files = Table(
     Column("used", Integer, nullable=False, server_default="0"),
     Column("unused_since", BigInteger),
     Index("files_by_uid", "uid", "created_at", "size"),
+    Index("files_by_age", "created_at"),
     Index(
         "files_unused",
         "used",

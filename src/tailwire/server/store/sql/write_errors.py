@@ -8,6 +8,8 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.telemetry.logs import log
 
 RETRY_AFTER_SECONDS = 2.0
+LONG_RETRY_AFTER_SECONDS = 10.0
+"""From the second failure in a row: longer than clients wait within a call, so that their calls fail at once."""
 
 
 class WriteErrors:
@@ -30,12 +32,11 @@ class WriteErrors:
         """Record a transaction that could not be written, and return the refusal for its callers."""
         if not self.current:
             log.error("the store cannot write: %s; requests that write are refused with 503 until it can", error)
+        wait = LONG_RETRY_AFTER_SECONDS if self.current else RETRY_AFTER_SECONDS
         self.current = str(error)
         self._failed += 1
         self._on_failure()
-        return Refused(
-            "ERR_UNAVAILABLE", "Nothing was stored. Try again after Retry-After.", retry_after=RETRY_AFTER_SECONDS
-        )
+        return Refused("ERR_UNAVAILABLE", "Nothing was stored. Try again after Retry-After.", retry_after=wait)
 
     def worked(self) -> None:
         """Record that a transaction was written."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from tailwire.server.ports import change_log
+from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.ports.records import Trait
 from tailwire.server.ports.standing import MessageAct
 from tailwire.server.store.sql.annotations import AnnotationRows
+from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.standings import may_change
 
@@ -15,36 +18,38 @@ from tailwire.server.store.sqlite.standings import may_change
 class Annotations(AnnotationRows):
     """`AnnotationStore` on SQLite. Users who have saved anything are cached."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, log: ChangeLog) -> None:
         super().__init__(database)
         self._db: Database = database
+        self._log = log
         # A page of history looks for the reader's saves only if they have any.
         self._savers: set[str] = {row[0] for row in database.reader.execute("SELECT DISTINCT uid FROM saves")}
 
-    async def pin(self, act: MessageAct, now: int, limit: int, *, pinned: bool) -> bool:
-        def change(c: sqlite3.Connection) -> bool:
+    async def pin(self, act: MessageAct, now: int, limit: int, *, pinned: bool) -> int:
+        def change(c: sqlite3.Connection) -> int:
             message = may_change(c, act).message
             if pinned:
                 sql = "SELECT count(*) FROM messages WHERE conversation_id = ? AND pinned_at IS NOT NULL AND id <> ?"
                 if c.execute(sql, (message.conversation_id, message.id)).fetchone()[0] >= limit:
-                    return False
+                    return 0
             sql = "UPDATE messages SET pinned_at = ?, pinned_by = ?, updated_at = ? WHERE id = ?"
             c.execute(sql, (now if pinned else None, act.by if pinned else None, now, message.id))
-            return True
+            noted = change_log.pin(message.conversation_id, message.id, act.by, act.device, pinned=pinned)
+            return self._log.note(c, noted, now)
 
         return await self._db.write(change)
 
-    async def save(self, act: MessageAct, now: int, limit: int) -> bool:
+    async def save(self, act: MessageAct, now: int, limit: int) -> int:
         message_id, uid = act.message_id, act.by
 
-        def add(c: sqlite3.Connection) -> bool:
+        def add(c: sqlite3.Connection) -> int:
             may_change(c, act)
             sql = "SELECT count(*) FROM saves WHERE uid = ? AND message_id <> ?"
             if c.execute(sql, (uid, message_id)).fetchone()[0] >= limit:
-                return False
+                return 0
             c.execute("INSERT OR REPLACE INTO saves VALUES (?, ?, ?)", (uid, message_id, now))
             self._db.after_commit(lambda: self._savers.add(uid))
-            return True
+            return self._log.note(c, change_log.own(ChangeKind.SAVED, uid, act.device, message_id=message_id), now)
 
         return await self._db.write(add)
 

@@ -34,7 +34,8 @@ class Groups(GroupRows):
             if c.execute(sql, dataclasses.astuple(group)).rowcount != 1:
                 return False
             if group.owner and owner_is_member:
-                owner = (group.guid, group.owner, "admin", group.created_at, self._db.last_id)
+                (last_id,) = c.execute("SELECT coalesce(max(id), 0) FROM messages").fetchone()
+                owner = (group.guid, group.owner, "admin", group.created_at, last_id - 1)
                 c.execute("INSERT INTO members VALUES (?, ?, ?, ?, ?)", owner)
             if names := named_files(group.icon, group.metadata):
                 self._files.use(c, "group", group.guid, names)

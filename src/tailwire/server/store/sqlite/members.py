@@ -10,6 +10,7 @@ from tailwire.server.ports.records import Draft, Scope, Stored
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, GroupStanding
 from tailwire.server.store.sql.members import MemberRows
+from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.messages import Messages
 from tailwire.server.store.sqlite.standings import may_act
@@ -26,9 +27,10 @@ Announce = Callable[[GroupStanding], Draft]
 class Members(MemberRows):
     """`MemberStore` on SQLite."""
 
-    def __init__(self, database: Database, messages: Messages) -> None:
+    def __init__(self, database: Database, messages: Messages, log: ChangeLog) -> None:
         super().__init__(database)
         self._db: Database = database
+        self._log = log
         self._messages = messages
 
     async def add(self, act: GroupAct, scope: Scope, now: int, announce: Announce) -> Stored:
@@ -60,7 +62,11 @@ class Members(MemberRows):
                 scope = standing.on.scope if standing.on is not None else "participant"
                 ban = (act.guid, act.on, scope, banned_at, act.by)
                 c.execute("INSERT INTO bans VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", ban)
-            return self._messages.insert(c, announce(standing)), standing
+            stored = self._messages.insert(c, announce(standing))
+            until = stored.message.id
+            since = standing.on.joined_after_id if standing.on is not None else until - 1
+            self._log.membership_ended(c, act.guid, act.on, since, until)
+            return stored, standing
 
         return await self._db.write(remove)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 
+from tailwire.server.ports import change_log
 from tailwire.server.ports.records import ReactionRow, Trait
 from tailwire.server.ports.standing import MessageAct
 from tailwire.server.store.sql.reactions import Events, ReactionRows
+from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.standings import may_change
 from tailwire.server.store.sqlite.webhooks import Webhooks
@@ -15,9 +18,10 @@ from tailwire.server.store.sqlite.webhooks import Webhooks
 class Reactions(ReactionRows):
     """`ReactionStore` on SQLite."""
 
-    def __init__(self, database: Database, webhooks: Webhooks) -> None:
+    def __init__(self, database: Database, webhooks: Webhooks, log: ChangeLog) -> None:
         super().__init__(database)
         self._db: Database = database
+        self._log = log
         self._webhooks = webhooks
 
     async def add(
@@ -26,7 +30,7 @@ class Reactions(ReactionRows):
         message_id, uid = act.message_id, act.by
 
         def add(c: sqlite3.Connection) -> ReactionRow | None:
-            may_change(c, act)
+            message = may_change(c, act).message
             sql = "SELECT count(DISTINCT reaction) FROM reactions WHERE message_id = ? AND reaction <> ?"
             if c.execute(sql, (message_id, reaction)).fetchone()[0] >= limit:
                 return None
@@ -38,6 +42,9 @@ class Reactions(ReactionRows):
             sql = "UPDATE messages SET traits = traits | ?, updated_at = ? WHERE id = ?"
             c.execute(sql, (int(Trait.REACTION), now, message_id))
             row = ReactionRow(added[0], message_id, reaction, uid, now)
+            change = change_log.reaction(message.conversation_id, row, act.device, added=True)
+            after = message._replace(traits=message.traits | Trait.REACTION, updated_at=now)
+            row = replace(row, number=self._log.note(c, change, now), message=after)
             self._webhooks.enqueue(c, events(row) if events else (), None)
             return row
 
@@ -49,7 +56,7 @@ class Reactions(ReactionRows):
         message_id, uid = act.message_id, act.by
 
         def remove(c: sqlite3.Connection) -> ReactionRow | None:
-            may_change(c, act)
+            message = may_change(c, act).message
             sql = "DELETE FROM reactions WHERE message_id = ? AND reaction = ? AND uid = ? RETURNING id, reacted_at"
             gone = c.execute(sql, (message_id, reaction, uid)).fetchone()
             if gone is None:
@@ -60,6 +67,8 @@ class Reactions(ReactionRows):
             )
             c.execute(sql, (now, message_id, int(Trait.REACTION), message_id))
             row = ReactionRow(gone[0], message_id, reaction, uid, gone[1])
+            change = change_log.reaction(message.conversation_id, row, act.device, added=False)
+            row = replace(row, number=self._log.note(c, change, now))
             self._webhooks.enqueue(c, events(row) if events else (), None)
             return row
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from tailwire.server.ports import change_log
 from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.records import Event, ReadStateChange
 from tailwire.server.store.sql.read_state import ReadStateRows
+from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.webhooks import Webhooks
 
@@ -18,9 +20,10 @@ _CREATE = "INSERT INTO marks (conversation_id, uid, delivered_id, read_id) VALUE
 class ReadState(ReadStateRows):
     """`ReadStateStore` on SQLite. Users who have ever cleared a conversation are cached."""
 
-    def __init__(self, database: Database, webhooks: Webhooks) -> None:
+    def __init__(self, database: Database, webhooks: Webhooks, log: ChangeLog) -> None:
         super().__init__(database)
         self._db: Database = database
+        self._log = log
         self._webhooks = webhooks
         sql = "SELECT DISTINCT uid FROM marks WHERE cleared_id > 0"
         self._clearers: set[str] = {row[0] for row in database.reader.execute(sql)}
@@ -40,6 +43,8 @@ class ReadState(ReadStateRows):
         read: bool,
         group: str = "",
         log: bool = True,
+        sender: str = "",
+        device: str = "",
         events: Sequence[Event] = (),
     ) -> ReadStateChange | None:
         def note(c: sqlite3.Connection) -> ReadStateChange | None:
@@ -56,19 +61,23 @@ class ReadState(ReadStateRows):
             else:
                 c.execute(f"UPDATE marks SET delivered_id = ? {where}", (up_to, conversation_id, reader))
             self._webhooks.enqueue(c, events, None)
+            if group and not log:
+                return ReadStateChange()
+            receipt = change_log.receipt(conversation_id, up_to, reader, device, sender, read=read)
+            told = self._log.note(c, receipt, now)
             if not group:
                 _note_times(c, conversation_id, reader, known, up_to, now, read)
-                return ReadStateChange()
-            if not log:
-                return ReadStateChange()
-            by_all: list[tuple[str, int, bool]] = []
+                return ReadStateChange(number=told)
+            by_all: list[tuple[str, int, bool, int]] = []
             for kind, before in ((False, delivered_id), (True, read_id)):
                 if (kind and not read) or before >= up_to:
                     continue
                 sql = "INSERT INTO receipts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
                 c.execute(sql, (conversation_id, reader, int(kind), up_to, now))
-                by_all += _note_all(c, conversation_id, group, reader, before, up_to, now, kind)
-            return ReadStateChange(tuple(by_all))
+                for reached, number in _note_all(c, conversation_id, group, reader, before, up_to, now, kind):
+                    change = change_log.receipt_of_all(conversation_id, number, reader, reached, read=kind)
+                    by_all.append((reached, number, kind, self._log.note(c, change, now)))
+            return ReadStateChange(tuple(by_all), told)
 
         return await self._db.write(note)
 
@@ -91,7 +100,7 @@ def _note_times(
 
 def _note_all(
     c: sqlite3.Connection, conversation: str, guid: str, reader: str, known: int, up_to: int, now: int, read: bool
-) -> list[tuple[str, int, bool]]:
+) -> list[tuple[str, int]]:
     # Find what all members but the sender have now received or read: up to the lowest id among them. A member counts
     # as having received and read what was sent before they joined.
     column, at = ("read_id", "read_at") if read else ("delivered_id", "delivered_at")
@@ -116,5 +125,5 @@ def _note_all(
             (now, now, conversation, first, floor, sender),
         ).fetchall()
         if rows:
-            reached_by_all.append((sender, max(number for (number,) in rows), read))
+            reached_by_all.append((sender, max(number for (number,) in rows)))
     return reached_by_all

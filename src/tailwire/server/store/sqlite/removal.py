@@ -6,10 +6,13 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tailwire.server.ports import change_log
 from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.records import Event, MessageRow, Trait
 from tailwire.server.ports.standing import GroupAct, GroupStanding
+from tailwire.server.store.sql.change_log import KEEP_HIGHEST, OF_USER
 from tailwire.server.store.sql.files import CONDEMNED
+from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.chores import USER, WORDS, Chores, add_chore
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.files import Files
@@ -49,6 +52,7 @@ class Removal:
         index: SearchIndex,
         chores: Chores,
         webhooks: Webhooks,
+        log: ChangeLog,
     ) -> None:
         self._db = database
         self._tokens = tokens
@@ -57,6 +61,7 @@ class Removal:
         self._index = index
         self._chores = chores
         self._webhooks = webhooks
+        self._log = log
 
     async def remove_user(
         self, uid: str, *, with_messages: bool, anonymous: bool = False
@@ -67,7 +72,7 @@ class Removal:
             c.execute(f"UPDATE groups SET members_count = members_count - 1 WHERE guid IN {mine}", (uid,))
             if with_messages:
                 own = "(SELECT conversation_id FROM participants WHERE uid = ?)"
-                self._remove_messages(c, f"sender = ? OR conversation_id IN {own}", (uid, uid))
+                self.remove_messages(c, f"sender = ? OR conversation_id IN {own}", (uid, uid))
                 for table in ("marks", "conversations"):
                     c.execute(f"DELETE FROM {table} WHERE conversation_id IN {own}", (uid,))
                 c.execute(f"DELETE FROM participants WHERE conversation_id IN {own}", (uid,))
@@ -79,29 +84,32 @@ class Removal:
                 add_chore(c, USER, uid, self._db.last_id, 0)
             self._files.use(c, "user", uid, ())
             self._chores.added()
-            tokens = self._tokens.revoked(
-                c.execute("DELETE FROM auth_tokens WHERE uid = ? RETURNING token_hash", (uid,)).fetchall()
-            )
+            tokens = self._tokens.end(c, "uid = ?", (uid,))
             for table in ("users", "members", "bans", "saves", "subscriptions"):
                 c.execute(f"DELETE FROM {table} WHERE uid = ?", (uid,))
             c.execute("DELETE FROM blocks WHERE uid = ? OR blocked = ?", (uid, uid))
             c.execute("DELETE FROM friends WHERE uid = ? OR friend = ?", (uid, uid))
+            c.execute(KEEP_HIGHEST)
+            c.execute(f"DELETE FROM change_log WHERE {OF_USER}", {"uid": uid, "own": change_log.own_subject(uid)})
             self._db.after_commit(lambda: self._blocks.forget(uid))
             return groups, tokens
 
         return await self._db.write(remove)
 
-    async def remove_group(self, act: GroupAct, events: Callable[[GroupStanding], Sequence[Event]]) -> list[str]:
-        def remove(c: sqlite3.Connection) -> list[str]:
+    async def remove_group(
+        self, act: GroupAct, events: Callable[[GroupStanding], Sequence[Event]]
+    ) -> tuple[list[str], int]:
+        def remove(c: sqlite3.Connection) -> tuple[list[str], int]:
             guid = act.guid
             reported = events(may_act(c, act))
             members = [row[0] for row in c.execute("SELECT uid FROM members WHERE guid = ?", (guid,))]
             self._remove_conversation(c, key_of("", guid, "group"))
+            number = self._log.group_removed(c, guid, act.by, act.device)
             self._files.use(c, "group", guid, ())
             for table in ("members", "bans", "groups"):
                 c.execute(f"DELETE FROM {table} WHERE guid = ?", (guid,))
             self._webhooks.enqueue(c, reported, None)
-            return members
+            return members, number
 
         return await self._db.write(remove)
 
@@ -109,14 +117,21 @@ class Removal:
         await self._db.write(lambda c: self._remove_conversation(c, conversation_id))
 
     async def remove_message(self, message: MessageRow) -> None:
-        await self._db.write(lambda c: self._remove_messages(c, "id = ?", (message.id,)))
+        await self._db.write(lambda c: self.remove_messages(c, "id = ?", (message.id,)))
 
     def _remove_conversation(self, c: sqlite3.Connection, conversation_id: ConversationKey) -> None:
-        self._remove_messages(c, "conversation_id = ?", (conversation_id,))
+        self.remove_messages(c, "conversation_id = ?", (conversation_id,))
         for table in ("conversations", "marks", "receipts", "participants"):
             c.execute(f"DELETE FROM {table} WHERE conversation_id = ?", (conversation_id,))
+        c.execute(KEEP_HIGHEST)
+        c.execute("DELETE FROM change_log WHERE subject = ?", (conversation_id,))
 
-    def _remove_messages(self, c: sqlite3.Connection, which: str, values: tuple[Any, ...]) -> None:
+    def remove_messages(self, c: sqlite3.Connection, which: str, values: tuple[Any, ...]) -> None:
+        """Within an operation: remove messages, with all that belongs to them.
+
+        Args:
+            which: the condition on a message, with `values`.
+        """
         sql = f"SELECT id, conversation_id, body FROM messages WHERE ({which}) AND traits & {int(Trait.SEARCHABLE)}"
         for number, conversation, body in c.execute(sql, values).fetchall():
             self._index.update(c, number, conversation, body, None)
@@ -136,4 +151,4 @@ class Removal:
         c.execute(f"DELETE FROM messages WHERE {which}", values)
         c.executemany(_UPDATE_LAST, [{"of": row[0]} for row in places])
         c.executemany(_COUNT_REPLIES, [{"of": row[0]} for row in threads])
-        c.execute("UPDATE app SET last_id = ?", (self._db.last_id,))
+        c.execute("UPDATE app SET last_id = max(last_id, ?)", (self._db.last_id,))

@@ -1,16 +1,13 @@
 """Detects a restored older copy of the database, by the starts of the server and the highest id given out.
 
-There are two records. In the database, each start of the server has a mark and the id after which it began. A client
-keeps its position together with the trail of the server that sent it: the marks of the last starts, each with that id.
-The newest mark that the database knows, and the id after which the next start began, tell how much history the two
-share: a restored copy does not know the ids that were given out after it was made. The second record is a file beside
-the database, which a copy of the database does not include: the highest id given out. If the database is behind it,
-ids continue above it.
+There are two records. The starts in the database tell how much history a client's position shares with it (see
+`sql.starts`): a restored copy does not know the ids that were given out after it was made. The second record is a file
+beside the database, which a copy of the database does not include: the highest id given out. If the database is behind
+it, ids continue above it.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 import sqlite3
 from dataclasses import dataclass
@@ -18,6 +15,7 @@ from pathlib import Path
 
 from tailwire.server import private_files
 from tailwire.server.ports.world import World
+from tailwire.server.store.sql.starts import MAX_STARTS, KnownStarts
 from tailwire.server.telemetry.logs import log
 
 IDS_PER_SYNC = 1_000
@@ -26,9 +24,6 @@ ID_MARGIN = 10_000
 """Ids to skip above the number in the file: more than can have been given out since its last sync."""
 ID_JUMP = 1_000_000
 """Ids to skip if it is unknown how many were given out: the file is missing, or belongs to another database."""
-MAX_STARTS = 10_000
-TRAIL_STARTS = 8
-"""Starts in a trail. A position that is more starts older than the restored copy is not recognised."""
 _DIGITS = 20
 
 
@@ -110,13 +105,12 @@ class Starts:
     """The starts of a store, and its id file.
 
     Attributes:
-        trail: the trail of this start, for clients to keep; "" before `begin`, and in a command beside the server.
+        known: those in the database; none before `begin`, and in a command beside the server.
     """
 
     def __init__(self, database: Path) -> None:
         self.file = IdFile(database)
-        self.trail = self._mark = ""
-        self._ends: dict[str, int] = {}
+        self.known = KnownStarts()
 
     def begin(self, c: sqlite3.Connection, world: World, name: str, last: int) -> tuple[str, int]:
         """Begin a start of the server: compare the database with the id file, and store the start.
@@ -145,35 +139,13 @@ class Starts:
             new_name = world.secret(8) if starts else name
             log.warning("the database was moved here without its file %s: it continues as a new store after id %d",
                         self.file.path.name, first)  # fmt: skip
-        self._mark = world.secret(6)
+        mark = world.secret(6)
         c.execute("BEGIN IMMEDIATE")
-        c.execute(
-            "INSERT INTO starts (mark, after_id, started_at) VALUES (?, ?, ?)", (self._mark, last, world.seconds())
-        )
+        c.execute("INSERT INTO starts (mark, after_id, started_at) VALUES (?, ?, ?)", (mark, last, world.seconds()))
         c.execute("DELETE FROM starts WHERE number <= (SELECT max(number) FROM starts) - ?", (MAX_STARTS,))
         if first != last:
             c.execute("UPDATE app SET store_name = ?, last_id = ?", (new_name, first))
         c.execute("COMMIT")
         self.file.begin(new_name, first)
-        starts.append((self._mark, last))
-        self._ends = {mark: end for (mark, _), (_, end) in itertools.pairwise(starts)}
-        self.trail = ".".join(f"{mark}-{after}" for mark, after in starts[: -TRAIL_STARTS - 1 : -1])
+        self.known = KnownStarts([*starts, (mark, last)])
         return new_name, first
-
-    def known_until(self, trail: str, message_id: int, last: int) -> int:
-        """Return up to which id a position belongs to this store: its own id if all of it does, -1 if no part does.
-
-        Args:
-            trail: the trail of the start that served this id to the client.
-            last: the highest id of now.
-        """
-        for one in trail.split(".", TRAIL_STARTS)[:TRAIL_STARTS]:
-            mark, _, after = one.partition("-")
-            if mark == self._mark:
-                return min(message_id, last)
-            if mark in self._ends:
-                return min(message_id, self._ends[mark])
-            if not (after.isascii() and after.isdigit() and len(after) <= _DIGITS):
-                return -1
-            message_id = min(message_id, int(after))
-        return -1

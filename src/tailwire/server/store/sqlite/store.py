@@ -6,6 +6,7 @@ With `synchronous=FULL` an acknowledged write survives kill -9 and a loss of pow
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +14,13 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from tailwire.server import private_files
+from tailwire.server.ports.changes import ChangeFeed
 from tailwire.server.ports.world import World
 from tailwire.server.store.migrate import upgrade
-from tailwire.server.store.sql.keys import Keys
+from tailwire.server.store.sql.keys import KeyRows
 from tailwire.server.store.sqlite.annotations import Annotations
 from tailwire.server.store.sqlite.audit import Audit
+from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.chores import Chores
 from tailwire.server.store.sqlite.conversations import Conversations
 from tailwire.server.store.sqlite.database import Database
@@ -28,6 +31,7 @@ from tailwire.server.store.sqlite.lock import ServerLock
 from tailwire.server.store.sqlite.measures import Measures
 from tailwire.server.store.sqlite.members import Members
 from tailwire.server.store.sqlite.messages import Messages
+from tailwire.server.store.sqlite.pruning import Pruning
 from tailwire.server.store.sqlite.reactions import Reactions
 from tailwire.server.store.sqlite.read_state import ReadState
 from tailwire.server.store.sqlite.relations import Blocks, Friends
@@ -52,6 +56,7 @@ class SqliteStore:
 
     Attributes:
         database: what the nouns share.
+        feed: tells nothing, because no other process changes the file's data.
         index: the full-text index.
         lock: held while a server uses this store.
     """
@@ -59,16 +64,19 @@ class SqliteStore:
     def __init__(self, path: Path, world: World, read_deadline: float) -> None:
         self.database = database = Database(path, read_deadline)
         self.lock: ServerLock | None = None
+        self.feed = ChangeFeed()
+        self.feed.complete_at = math.inf  # no other process changes what this one keeps in memory
         self._starts = Starts(path)
         database.on_commit(self._starts.file.write)
         self.audit = Audit(database, world)
         self.measures = Measures(database, path)
+        self.change_log = log = ChangeLog(database, world)
         self.chores = Chores(database, world)
         self.files = Files(database, self.chores, world)
         self.index = SearchIndex(database, self.chores, world)
         self.deliveries = Deliveries(database, world)
         self.webhooks = Webhooks(database, self.deliveries)
-        self.keys = Keys(database)
+        self.keys = KeyRows(database)
         self.tokens = Tokens(database)
         self.users = Users(database, self.tokens, self.files)
         self.roles = Roles(database)
@@ -76,11 +84,11 @@ class SqliteStore:
         self.friends = Friends(database)
         self.messages = Messages(database, self.index, self.files, self.webhooks)
         self.groups = Groups(database, self.files, self.webhooks)
-        self.members = Members(database, self.messages)
-        self.reactions = Reactions(database, self.webhooks)
-        self.annotations = Annotations(database)
+        self.members = Members(database, self.messages, log)
+        self.reactions = Reactions(database, self.webhooks, log)
+        self.annotations = Annotations(database, log)
         self.conversations = Conversations(database)
-        self.read_state = ReadState(database, self.webhooks)
+        self.read_state = ReadState(database, self.webhooks, log)
         self.standings = Standings(database)
         self.removal = Removal(
             database,
@@ -90,7 +98,9 @@ class SqliteStore:
             index=self.index,
             chores=self.chores,
             webhooks=self.webhooks,
+            log=log,
         )
+        self.pruning = Pruning(database, self.removal, self.chores)
         self._app_id, self._name, self._created = _identity(database.writing, world)
 
     @classmethod
@@ -134,16 +144,19 @@ class SqliteStore:
     @property
     def start(self) -> str:
         """Return the trail of this server start, for positions; "" in a command."""
-        return self._starts.trail
+        return self._starts.known.trail
 
     def _begin(self, world: World) -> None:
         # A restored older copy, or a database from elsewhere, continues as a new store, above all ids given out.
         database = self.database
         self._name, database.last_id = self._starts.begin(database.writing, world, self._name, database.last_id)
 
-    def known_until(self, start: str, message_id: int) -> int:
+    async def known_until(self, start: str, message_id: int) -> int:
         """Return up to which id a client's position belongs to this store: -1 if no part of it does."""
-        return self._starts.known_until(start, message_id, self.database.last_id)
+        return self._starts.known.known_until(start, message_id, self.database.last_id)
+
+    def on_new_start(self, call: Callable[[], None]) -> None:
+        """Do nothing: an older copy of a file is put back while no server runs."""
 
     @property
     def app_id(self) -> str:

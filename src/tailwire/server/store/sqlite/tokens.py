@@ -7,7 +7,7 @@ import sqlite3
 
 from tailwire.server.ports.records import TokenOwner, TokenRow
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.store.sql.tokens import COLUMNS, TokenRows
+from tailwire.server.store.sql.tokens import COLUMNS, KEEP_ENDED, TokenRows
 from tailwire.server.store.sqlite.database import Database
 
 MAX_CACHED_OWNERS = 50_000
@@ -38,29 +38,39 @@ class Tokens(TokenRows):
             sql = "SELECT 1 FROM users WHERE uid = ? AND deactivated_at IS NULL"
             if c.execute(sql, (token.uid,)).fetchone() is None:
                 raise Refused("ERR_UID_NOT_FOUND", {"uid": token.uid})
+            if token.expires_at is not None and _is_known(c, token):
+                return []
             sql = "SELECT max(number), count(*) FROM auth_tokens WHERE uid = ?"
             last = c.execute(sql, (token.uid,)).fetchone()
             number = (last[0] or 0) + 1
             c.execute(
-                f"INSERT INTO auth_tokens ({COLUMNS}, number) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT INTO auth_tokens ({COLUMNS}, number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (*dataclasses.astuple(token), number),
             )
             if last[1] < limit:
                 return []
-            sql = "DELETE FROM auth_tokens WHERE uid = ? AND number <= ? RETURNING token_hash"
-            return self.revoked(c.execute(sql, (token.uid, number - limit)).fetchall())
+            return self.end(c, "uid = ? AND number <= ?", (token.uid, number - limit))
 
         return await self._db.write(add)
 
-    def revoked(self, rows: list[tuple[str]]) -> list[str]:
-        """Within an operation that deleted tokens: return their hashes, and empty the cache after the commit."""
+    def end(self, c: sqlite3.Connection, which: str, values: tuple[str | int, ...]) -> list[str]:
+        """Within an operation: delete tokens, and return their hashes. The cache is emptied after the commit."""
+        c.execute(KEEP_ENDED.format(which=which), values)
+        rows = c.execute(f"DELETE FROM auth_tokens WHERE {which} RETURNING token_hash", values).fetchall()
         self._db.after_commit(self._owners.clear)
         return [row[0] for row in rows]
 
     async def remove(self, token_hash: str) -> None:
-        sql = "DELETE FROM auth_tokens WHERE token_hash = ? RETURNING token_hash"
-        await self._db.write(lambda c: self.revoked(c.execute(sql, (token_hash,)).fetchall()))
+        await self._db.write(lambda c: self.end(c, "token_hash = ?", (token_hash,)))
 
     async def remove_all(self, uid: str) -> list[str]:
-        sql = "DELETE FROM auth_tokens WHERE uid = ? RETURNING token_hash"
-        return await self._db.write(lambda c: self.revoked(c.execute(sql, (uid,)).fetchall()))
+        return await self._db.write(lambda c: self.end(c, "uid = ?", (uid,)))
+
+
+def _is_known(c: sqlite3.Connection, token: TokenRow) -> bool:
+    # Whether a JWT is stored already. Removes what has ended by itself.
+    c.execute("DELETE FROM ended_tokens WHERE expires_at <= ?", (token.created_at,))
+    c.execute("DELETE FROM auth_tokens WHERE uid = ? AND expires_at <= ?", (token.uid, token.created_at))
+    if c.execute("SELECT 1 FROM ended_tokens WHERE token_hash = ?", (token.token_hash,)).fetchone():
+        raise Refused("AUTH_ERR_AUTH_TOKEN_NOT_FOUND")
+    return c.execute("SELECT 1 FROM auth_tokens WHERE token_hash = ?", (token.token_hash,)).fetchone() is not None

@@ -67,8 +67,7 @@ class Users(UserRows):
                 if c.execute(sql, (at, uid)).rowcount:
                     done.append(uid)
                 if at is not None:
-                    gone = c.execute("DELETE FROM auth_tokens WHERE uid = ? RETURNING token_hash", (uid,)).fetchall()
-                    tokens += [(uid, token) for token in self._tokens.revoked(gone)]
+                    tokens += [(uid, token) for token in self._tokens.end(c, "uid = ?", (uid,))]
             return done, tokens
 
         return await self._db.write(change)

@@ -11,8 +11,9 @@ import pytest
 
 from tailwire.server.ports.records import Draft
 from tailwire.server.ports.world import World
+from tailwire.server.store.sql.starts import TRAIL_STARTS
 from tailwire.server.store.sqlite import SqliteStore
-from tailwire.server.store.sqlite.starts import ID_JUMP, ID_MARGIN, TRAIL_STARTS, IdFile, IdRecord
+from tailwire.server.store.sqlite.starts import ID_JUMP, ID_MARGIN, IdFile, IdRecord
 
 
 @pytest.fixture
@@ -59,8 +60,8 @@ async def test_same_database_is_the_same_store(path):
     second = await started(path)
     assert (second.name, await send(second)) == (name, 4)
     assert second.start != start
-    assert [second.known_until(start, n) for n in (1, 3, 4, 100)] == [1, 3, 3, 3]
-    assert second.known_until(second.start, 4) == 4
+    assert [await second.known_until(start, n) for n in (1, 3, 4, 100)] == [1, 3, 3, 3]
+    assert await second.known_until(second.start, 4) == 4
     await second.close()
 
 
@@ -84,7 +85,7 @@ async def test_older_copy_continues_above_the_ids_given_out(path):
     back = await started(path)
     assert back.name != name
     assert await send(back) == 7 + ID_MARGIN + 1
-    assert [back.known_until(start, n) for n in (2, 3, 7)] == [2, 2, 2]
+    assert [await back.known_until(start, n) for n in (2, 3, 7)] == [2, 2, 2]
     await back.close()
     again = await started(path)  # from now on it is the same store
     assert (again.name, await send(again)) == (back.name, 7 + ID_MARGIN + 2)
@@ -100,7 +101,7 @@ async def test_older_copy_restored_with_its_file_is_detected_by_the_starts(path)
     put_back(copy, path)
     path.with_name("tailwire.db.ids").write_bytes(ids)
     back = await started(path, 20)  # more messages than were lost
-    assert [back.known_until(start, n) for n in (1, 2, 3, 7)] == [1, 2, 2, 2]
+    assert [await back.known_until(start, n) for n in (1, 2, 3, 7)] == [1, 2, 2, 2]
     await back.close()
 
 
@@ -116,9 +117,9 @@ async def test_position_of_a_later_start_is_known_up_to_the_copy(path):
         await later.close()
     put_back(copy, path)
     back = await started(path, 1)
-    assert back.known_until(starts[0], 4) == 2
-    assert back.known_until(starts[TRAIL_STARTS - 2], 100) == 2
-    assert back.known_until(starts[TRAIL_STARTS], 100) == -1  # too many starts in between
+    assert await back.known_until(starts[0], 4) == 2
+    assert await back.known_until(starts[TRAIL_STARTS - 2], 100) == 2
+    assert await back.known_until(starts[TRAIL_STARTS], 100) == -1  # too many starts in between
     await back.close()
 
 
@@ -151,7 +152,7 @@ async def test_new_database_beside_an_old_file_gives_out_other_ids(path):
 @pytest.mark.parametrize("trail", ["", "none", ".", "x-9999999999999999999999", "x-٣", "-" * 1000, "a-1." * 50])
 async def test_invalid_trails_are_not_recognised(path, trail):
     store = await started(path, 2)
-    assert store.known_until(trail, 2) == -1
+    assert await store.known_until(trail, 2) == -1
     await store.close()
 
 

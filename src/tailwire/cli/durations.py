@@ -1,0 +1,21 @@
+"""Durations as arguments of commands: `90d`, `12h`, `30m`, `45s`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+_DURATION = re.compile(r"([0-9]{1,6})([smhdw])")
+
+
+def seconds(value: str) -> int:
+    """Return a duration in seconds.
+
+    Raises:
+        argparse.ArgumentTypeError: it is not one.
+    """
+    found = _DURATION.fullmatch(value)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"use a number and a unit, like 90d, 12h or 30m, not {value!r}")
+    return int(found[1]) * _UNITS[found[2]]

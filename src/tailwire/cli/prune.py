@@ -1,0 +1,68 @@
+"""`tailwire prune`: removes old messages and files, and files that belong to nothing."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+
+from tailwire.server.actions.orphans import SETTLED_SECONDS, find_orphans
+from tailwire.server.actions.retention import prune
+from tailwire.server.app.assembly import Actions
+from tailwire.server.app.opening import AnyStore
+from tailwire.server.config import BadSetting, Settings
+from tailwire.server.ports.world import World
+
+READ_DEADLINE_SECONDS = 3600.0
+
+
+def prune_settings(given: argparse.Namespace, settings: Settings) -> Settings:
+    """Return the settings for the command.
+
+    Raises:
+        BadSetting: the arguments do not say what to remove.
+    """
+    if given.older_than is None and not given.orphans:
+        raise BadSetting("prune: say what to remove: --older-than 90d, or --orphans")
+    if given.older_than is None and given.files:
+        raise BadSetting("prune: --files needs --older-than")
+    if given.older_than == 0:
+        raise BadSetting("prune: --older-than must be more than 0")
+    unused = float(SETTLED_SECONDS) if given.orphans else settings.unused_files_after
+    return dataclasses.replace(settings, read_deadline=READ_DEADLINE_SECONDS, unused_files_after=unused)
+
+
+async def run_prune(given: argparse.Namespace, store: AnyStore, actions: Actions, world: World) -> None:
+    """Remove what the arguments say, or print how much that is."""
+    now = world.seconds()
+    if given.older_than is not None:
+        await _old(given, store, now - given.older_than)
+    if given.orphans:
+        found = await find_orphans(store.pruning, actions.uploads, now, remove=not given.dry_run)
+        print(
+            f"{'found' if given.dry_run else 'removed'} {found.unused} uploads that nothing refers to,"
+            f" {found.unrecorded} files without a record ({_size(found.bytes)} in total),"
+            f" {found.lost} records without a file"
+        )
+    if not given.dry_run:
+        await actions.cleanup.settle()
+
+
+async def _old(given: argparse.Namespace, store: AnyStore, before: int) -> None:
+    if given.dry_run:
+        found = await store.pruning.count(before, before if given.files else -1)
+        files = f" and {found.files} files ({_size(found.bytes)})" if given.files else ""
+        print(f"would remove up to {found.messages} messages{files}")
+        return
+    clock = asyncio.get_running_loop().time
+    messages, files_removed = await prune(store.pruning, clock, messages=before, files=before if given.files else None)
+    print(f"removed {messages} messages{f' and {files_removed} files' if given.files else ''}")
+
+
+def _size(count: int) -> str:
+    size, unit = float(count), "bytes"
+    for larger in ("KB", "MB", "GB", "TB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, larger
+    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"

@@ -1,0 +1,132 @@
+"""Events that are not messages, with numbers from the server's change log: each is handed over once, in order (K2).
+
+A position has the number up to which all are settled, and some above it that were handed over: numbers may arrive out
+of order, because the server delays some events. A page of history has the events that happened before its end. Live
+events are held while messages are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from tailwire.sdk.continuity.commands import HandOver
+from tailwire.sdk.continuity.state import CatchUp, Position
+
+MAX_HEARD = 64
+"""Numbers above the settled one that a position remembers."""
+MAX_HELD = 1000
+
+
+class Change(NamedTuple):
+    """An event that is handed over between messages."""
+
+    number: int
+    event: Any
+
+
+class Listed(NamedTuple):
+    """What a page of history says about changes.
+
+    Attributes:
+        known: the number up to which all changes are settled once the page is handed over.
+        changes: number, the id of the message after which it happened, and event of each, in order.
+        more: whether there is more, also if the page is not full of messages.
+        lost: a message id: changes that happened up to it may be missing; 0 for none.
+        gap: the messages with ids in (from, to] were left out, because more was missed than the limit.
+    """
+
+    known: int
+    changes: Sequence[tuple[int, int, Any]] = ()
+    more: bool = False
+    lost: int = 0
+    gap: tuple[int, int] | None = None
+
+
+def is_known(m: CatchUp, number: int) -> bool:
+    """Return whether a change was handed over, or happened before the login."""
+    p = m.position
+    return p is not None and p.changes is not None and (number <= p.changes or number in p.heard)
+
+
+def held(m: CatchUp, number: int, event: Any) -> bool:
+    """Hold a live change while messages are held. Return whether it is held."""
+    if m.behind is None:
+        return False
+    if len(m.changed) >= MAX_HELD:
+        m.changed.clear()
+        m.overflowed = True  # one more page has them
+    newest = m.behind[-1][0] if m.behind else m.position.last_id if m.position is not None else 0
+    m.changed.append((number, newest, event))
+    return True
+
+
+def record(m: CatchUp, number: int) -> None:
+    """Record that a live change is handed over."""
+    p = m.position
+    if p is None or p.changes is None:
+        return  # the number will be settled by the next page
+    heard, floor = (*p.heard, number), p.changes
+    if len(heard) > MAX_HEARD:
+        floor = min(heard)
+        heard = tuple(n for n in heard if n > floor)
+    m.position = p._replace(changes=floor, heard=heard)
+
+
+def settle(m: CatchUp, listed: Listed) -> None:
+    """Record that a page was handed over."""
+    p = m.position or Position()
+    m.position = p._replace(changes=listed.known, heard=tuple(n for n in p.heard if n > listed.known))
+
+
+def fresh(m: CatchUp, changes: Iterable[tuple[int, int, Any]]) -> list[tuple[int, int, Any]]:
+    """Return those changes that are not known yet, each once."""
+    found: dict[int, tuple[int, int, Any]] = {}
+    for change in changes:
+        if not is_known(m, change[0]):
+            found.setdefault(change[0], change)
+    return list(found.values())
+
+
+def in_order(messages: Sequence[tuple[int, Any]], changes: Sequence[tuple[int, int, Any]]) -> tuple[Any, ...]:
+    """Return messages and changes in the order in which they happened: a change follows the message that it names."""
+    if not changes:
+        return tuple(message for _, message in messages)
+    keyed = [((number, 0, 0), message) for number, message in messages]
+    keyed += [((after, 1, number), Change(number, event)) for number, after, event in changes]
+    return tuple(item for _, item in sorted(keyed, key=lambda pair: pair[0]))
+
+
+def positions_after_each(command: HandOver, after: Position) -> list[tuple[Any, Position]]:
+    """Return what is handed over, each with how far the app has been served by it.
+
+    After a message that is up to the next message that the app has not received.
+
+    Args:
+        after: the position after the last.
+    """
+    items, before = command.messages, command.before or after
+    left = sum(isinstance(item, Change) for item in items)
+    floor, heard = (before.changes, before.heard) if left else (after.changes, after.heard)
+    ends, end = [], after.last_id
+    for item in reversed(items):
+        ends.append(end)
+        if not isinstance(item, Change):
+            end = item.id - 1
+    found = []
+    for item, last_id in zip(items, reversed(ends), strict=True):
+        if isinstance(item, Change):
+            left -= 1
+            if floor is not None and item.number <= (after.changes or 0):
+                floor = max(floor, item.number)
+            else:
+                heard = (*heard, item.number)
+            if not left:
+                floor, heard = after.changes, after.heard
+        place = after
+        if last_id < after.last_id:
+            own = tuple(n for n in command.own if n > last_id)
+            done = tuple(r for r in command.done if r[1] > last_id)
+            place = after._replace(last_id=last_id, own=(*own, *after.own), done=done)
+        found.append((item, place if not left else place._replace(changes=floor, heard=heard)))
+    return found

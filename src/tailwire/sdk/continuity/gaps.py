@@ -1,0 +1,53 @@
+"""Gaps: what a catch-up leaves out, because of the limit, of its age, or of a restored store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tailwire.sdk.continuity.changes import Listed
+from tailwire.sdk.continuity.commands import Command, TellContinuity, TellGap
+from tailwire.sdk.continuity.state import CatchUp, Continuity, ContinuityKind
+
+
+def on_page(m: CatchUp, listed: Listed | None, pruned: int) -> list[TellGap]:
+    """Return the gaps of a page. They come before its messages, because the position moves with those.
+
+    Args:
+        listed, pruned: as for `catch_up.page`.
+    """
+    after, left_out, told = m.asked_after, listed.gap if listed is not None else None, list[TellGap]()
+    if left_out is not None and left_out[1] > left_out[0]:
+        told.append(TellGap(left_out[0], max(left_out[1], pruned)))
+        m.asked_after = max(after, left_out[1])
+    elif pruned > max(after, m.gap[1] if m.gap is not None else 0):
+        told.append(TellGap(after, pruned))
+    if listed is not None and listed.lost:
+        begin = m.position.last_id if m.position is not None else 0
+        told.append(TellGap(min(begin, listed.lost), listed.lost, only_changes=True))
+    note(m, told)
+    return told
+
+
+def note(m: CatchUp, told: Iterable[TellGap]) -> None:
+    """Record gaps for the end of the catch-up."""
+    for gap in told:
+        from_id, to_id = m.gap or (gap.from_id, gap.to_id)
+        m.gap = min(from_id, gap.from_id), max(to_id, gap.to_id)
+
+
+def report(continuity: Continuity) -> list[Command]:
+    """Return the commands that report a continuity, with its gap if it has one."""
+    gap = [TellGap(continuity.from_id, continuity.to_id)] if continuity.to_id else []
+    return [TellContinuity(continuity), *gap]
+
+
+def at_end(m: CatchUp) -> list[Command]:
+    """Return the report at the end of a catch-up, after its gaps."""
+    back, m.back = m.back, None
+    if back is not None:
+        return report(Continuity(ContinuityKind.UNKNOWN, m.caught, *back))
+    gap, m.gap = m.gap, None
+    if m.quiet:
+        return []
+    kind = ContinuityKind.EXACT if gap is None else ContinuityKind.GAP
+    return [TellContinuity(Continuity(kind, m.caught, *(gap or ())))]

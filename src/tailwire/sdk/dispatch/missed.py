@@ -1,0 +1,52 @@
+"""The server's log of changes that are not messages, as requests and pages of history speak about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tailwire.sdk.continuity.changes import Listed
+from tailwire.sdk.continuity.state import Position
+from tailwire.sdk.dispatch.frame_decoder import event_of_change
+from tailwire.sdk.dispatch.history import NO_MARK
+from tailwire.sdk.io.answers import changes_of
+from tailwire.wire.codec import MAX_ID
+
+
+def query(position: Position | None, at_most: int) -> dict[str, Any]:
+    """Return the parameters of a request for history.
+
+    Args:
+        position: how far the app has been served.
+        at_most: if more messages were missed, the older ones may be left out; 0 if none may be.
+    """
+    if position is None or position.changes is None:
+        asked: dict[str, Any] = {"changes": NO_MARK}
+    else:
+        asked = {"changes": position.changes}
+        if position.heard:
+            asked["heard"] = ",".join(map(str, position.heard))
+    return {**asked, "atMost": at_most} if at_most else asked
+
+
+def changes_in(listed: list[Any]) -> Listed | None:
+    """Return what a page of history says about changes; None if its server has no log of them."""
+    said = changes_of(listed)
+    known = _number(said.get("known")) if said is not None else None
+    if said is None or known is None:
+        return None
+    found: list[tuple[int, int, Any]] = []
+    frames = said.get("listed")
+    for frame in frames if isinstance(frames, list) else ():
+        if not isinstance(frame, dict):
+            continue
+        number, after, event = _number(frame.get("number")), _number(frame.get("after")), event_of_change(frame)
+        if event is not None and number and after is not None:
+            found.append((number, after, event))
+    gap = said.get("gap")
+    bounds = (_number(gap.get("from")), _number(gap.get("to"))) if isinstance(gap, dict) else (None, None)
+    left_out = (bounds[0], bounds[1]) if bounds[0] is not None and bounds[1] is not None else None
+    return Listed(known, found, said.get("more") is True, _number(said.get("lost")) or 0, left_out)
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ID else None

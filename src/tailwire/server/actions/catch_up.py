@@ -1,0 +1,156 @@
+"""What a client has missed: messages and other events of all its conversations, in the order in which they happened.
+
+A page has messages, and those entries of the change log that happened before its last message. So a client can hand
+a page over as it comes. A user who was a member of a group until they left it, or until the group was deleted,
+receives what they would have received live: up to their departure, and not as it was changed afterwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from tailwire.server.actions.caller import Caller
+from tailwire.server.actions.changes import ChangeFrames
+from tailwire.server.actions.messages import Messages
+from tailwire.server.actions.rendering import Renderer
+from tailwire.server.actions.services import Services
+from tailwire.server.ports.change_log import ChangeRow, EndedMembership, Forgotten
+from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.filters import MessageFilter
+from tailwire.server.ports.records import ListedRow
+
+MAX_CHANGES = 100
+"""Entries of the change log on a page."""
+MAX_ENDED = 100
+"""Ended memberships that a page considers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a client asks for beside the messages.
+
+    Attributes:
+        after: the number up to which it knows the change log; None if it does not know it yet.
+        heard: numbers above that it knows.
+        at_most: messages that it wants at most in all: the newest. 0 for all.
+    """
+
+    after: int | None
+    heard: tuple[int, ...] = ()
+    at_most: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MissedPage:
+    """A page of what was missed.
+
+    Attributes:
+        rows: the messages.
+        shown: the same, encoded.
+        changes: frames of other events.
+        known: the number up to which the client knows the change log after this page.
+        more: whether there is more, also if the page is not full of messages.
+        lost: a message id: what happened up to it, and is not a message, may be missing; 0 for nothing.
+        gap: the messages with ids in (from, to] were left out.
+    """
+
+    rows: list[ListedRow]
+    shown: list[bytes]
+    changes: list[bytes]
+    known: int
+    more: bool = False
+    lost: int = 0
+    gap: tuple[int, int] | None = None
+
+
+class CatchUp:
+    """Reads what a client has missed."""
+
+    def __init__(self, services: Services, messages: Messages, renderer: Renderer, frames: ChangeFrames) -> None:
+        self._store = services.store
+        self._messages = messages
+        self._renderer = renderer
+        self._frames = frames
+
+    async def newest(self) -> int:
+        """Return the number of the newest change, for a client that begins there."""
+        return await self._store.change_log.newest()
+
+    async def page(self, caller: Caller, wanted: MessageFilter, asked: Asked) -> MissedPage:
+        """Return a page of what a user has missed on a device.
+
+        Args:
+            wanted: messages of all conversations after a cursor.
+        """
+        log, cursor = self._store.change_log, wanted.cursor or 0
+        # The log comes first: what happened after a message of this page that is newer than that is on the next page.
+        newest, forgotten = await log.newest(), await log.forgotten()
+        found: list[ChangeRow] = []
+        if asked.after is not None:
+            found = await log.find(caller.reader, caller.device, asked.after, newest, asked.heard, MAX_CHANGES + 1)
+        ended = await log.ended_memberships(caller.reader, cursor, MAX_ENDED)
+        rows, former = await self._rows(caller, wanted, ended)
+        gap = None
+        if asked.at_most and len(rows) >= wanted.limit:
+            boundary = await self._store.messages.missed_boundary(caller.reader, cursor, asked.at_most)
+            if boundary > cursor:
+                gap = (cursor, boundary)
+                rows, former = await self._rows(caller, replace(wanted, cursor=boundary), ended)
+        known, more = newest, False
+        if len(found) > MAX_CHANGES:
+            rest = found.pop()
+            known, more = found[-1].number, True
+            rows = [row for row in rows if row.id <= rest.after_id]
+        if len(rows) >= wanted.limit and (later := next((c for c in found if c.after_id > rows[-1].id), None)):
+            known = later.number - 1
+            found = [change for change in found if change.number <= known]
+        return MissedPage(
+            rows,
+            await self._render(caller, rows, former),
+            await self._frames.of(caller, found),
+            known,
+            more,
+            _lost(asked.after, newest, forgotten, cursor),
+            gap,
+        )
+
+    async def _rows(
+        self, caller: Caller, wanted: MessageFilter, ended: list[EndedMembership]
+    ) -> tuple[list[ListedRow], dict[int, EndedMembership]]:
+        # The rows, and those among them that the reader knows as a former member.
+        rows = await self._messages.listed(caller, wanted)
+        former: dict[int, EndedMembership] = {}
+        for membership in ended:
+            since = max(membership.since_id, wanted.cursor or 0)
+            in_group = key_of("", membership.guid, "group")
+            then = MessageFilter("", in_group, newer=True, cursor=since, limit=wanted.limit)
+            known = {row.id for row in rows}
+            for row in await self._store.messages.find(then):
+                if row.id <= membership.until_id and row.id not in known:
+                    former[row.id] = membership
+                    rows.append(row)
+        rows.sort(key=lambda row: row.id)
+        return rows[: wanted.limit], former
+
+    async def _render(self, caller: Caller, rows: list[ListedRow], former: dict[int, EndedMembership]) -> list[bytes]:
+        shown = await self._renderer.render_all([row for row in rows if row.id not in former], caller.reader)
+        following = iter(shown)
+        return [await self._as_of_then(row, former[row.id]) if row.id in former else next(following) for row in rows]
+
+    async def _as_of_then(self, row: ListedRow, membership: EndedMembership) -> bytes:
+        # Without replies, pins, receipts and reactions, which may be newer. Of a message that was edited afterwards
+        # nothing but its id: what it was before is not stored.
+        if row.edited_at is not None and await self._store.change_log.last_edit(row.id) > membership.until_id:
+            return b'{"id":"%d","data":"not available: it was edited after you left the group"}' % row.id
+        then = row.edited_at or row.deleted_at or row.sent_at
+        return row._replace(
+            updated_at=then, delivered_at=None, read_at=None, pinned_at=None, pinned_by=None, reply_count=0
+        ).json()
+
+
+def _lost(after: int | None, newest: int, forgotten: Forgotten, cursor: int) -> int:
+    if after is None:
+        return 0
+    if after > newest:  # the store was restored
+        return max(1, cursor)
+    return max(1, forgotten.after_id) if after < forgotten.number else 0

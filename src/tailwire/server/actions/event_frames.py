@@ -1,0 +1,77 @@
+"""The frames of events that are not messages: the same live and in a catch-up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from tailwire.server.actions.caller import Caller
+from tailwire.server.actions.raw_json import encode, with_field
+from tailwire.server.fanout.frames import with_head
+from tailwire.server.ports.conversations import id_of
+from tailwire.server.ports.file_urls import address, with_address
+from tailwire.server.ports.records import MessageRow
+from tailwire.wire.frames import FrameType
+
+
+class EventFrames:
+    """Encodes frames.
+
+    Args:
+        base: returns the server's URL, for links to files in frames that no request has caused.
+    """
+
+    def __init__(self, app_id: str, base: Callable[[], str]) -> None:
+        self._app = encode(app_id)
+        self._base = base
+
+    def frame(
+        self, kind: FrameType, sender: str, device: str, receiver: str, receiver_type: str, body: bytes | msgspec.Raw
+    ) -> bytes:
+        """Return a frame with an encoded body."""
+        group = b'"group"' if receiver_type == "group" else b'"user"'
+        head = with_head(kind, encode(receiver), group, encode(device), encode(sender), self._app)
+        return with_address(b"%b%b}" % (head, body), address.get(self._base))
+
+    def receipt(
+        self, caller: Caller, receiver: str, receiver_type: str, message_sender: str, body: dict[str, Any]
+    ) -> bytes:
+        """Return the frame that the caller, or with them all members of a group, received or read a conversation."""
+        frame = self.frame(FrameType.RECEIPTS, caller.uid, caller.device, receiver, receiver_type, encode(body))
+        return with_field(frame, b"messageSender", encode(message_sender))
+
+    def reaction(self, caller: Caller, row: MessageRow, body: dict[str, Any]) -> bytes:
+        """Return the frame that the caller added or removed a reaction."""
+        receiver = row.receiver
+        if row.receiver_type == "user" and caller.uid == row.receiver:
+            receiver = row.sender
+        body |= {
+            "conversationId": id_of(row.conversation_id),
+            "receiverId": receiver,
+            "receiverType": row.receiver_type,
+        }
+        if row.parent_id is not None:
+            body["parentMessageId"] = str(row.parent_id)
+        return self.frame(FrameType.REACTION, caller.uid, caller.device, receiver, row.receiver_type, encode(body))
+
+    def pin(self, caller: Caller, row: MessageRow, action: str, json: bytes) -> bytes:
+        """Return the frame that a message was `pinned` or `unpinned`."""
+        body = encode({"action": action, "message": msgspec.Raw(json)})
+        return self.frame(FrameType.PIN, caller.uid, caller.device, row.receiver, row.receiver_type, body)
+
+    def save(self, caller: Caller, action: str, json: bytes) -> bytes:
+        """Return the frame that the caller `saved` or `unsaved` a message."""
+        body = encode({"action": action, "message": msgspec.Raw(json)})
+        return self.frame(FrameType.SAVE, caller.uid, caller.device, caller.uid, "user", body)
+
+    def conversation_pin(self, caller: Caller, action: str, json: bytes) -> bytes:
+        """Return the frame that the caller `pinned` or `unpinned` a conversation."""
+        body = encode({"action": action, "conversation": msgspec.Raw(json)})
+        return self.frame(FrameType.CONVERSATION_PIN, caller.uid, caller.device, caller.uid, "user", body)
+
+    def list_change(self, caller: Caller, action: str, kind: str, other: str, **more: Any) -> bytes:
+        """Return the frame of a change of lists of conversations, with the kind and the name of the conversation."""
+        body = encode({"action": action, "conversationType": kind, "conversationWith": other, **more})
+        return self.frame(FrameType.CONVERSATION_LIST, caller.uid, caller.device, other, kind, body)

@@ -1,0 +1,65 @@
+"""Finds files that belong to nothing: without a record, without a reference, and records without a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tailwire.server.ports.pruning import PruningStore
+from tailwire.server.ports.uploads import StoredFile, Uploads
+
+SETTLED_SECONDS = 86_400
+"""Younger ones are left alone: a message may still refer to them, or they are just being stored."""
+NAMES_PER_STEP = 500
+SMALL = "-small"
+
+
+@dataclass(slots=True)
+class Orphans:
+    """What was found.
+
+    Attributes:
+        unused: uploads that nothing has ever referred to.
+        unrecorded: files that the database has no record of.
+        lost: records whose file is missing.
+        bytes: the size of the files.
+    """
+
+    unused: int = 0
+    unrecorded: int = 0
+    lost: int = 0
+    bytes: int = 0
+
+
+async def find_orphans(store: PruningStore, uploads: Uploads, now: int, *, remove: bool) -> Orphans:
+    """Find orphaned files and records. Records of unused files are not removed here, but counted.
+
+    Args:
+        now: seconds since 1970.
+        remove: whether to remove unrecorded files, and to mark lost records for removal.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    before = now - SETTLED_SECONDS
+    unused = await store.unused(before)
+    found = Orphans(unused=unused.files, bytes=unused.bytes)
+    async for batch in uploads.stored():
+        orphans = await _unrecorded(store, [file for file in batch if file.written_at <= before])
+        found.unrecorded += len(orphans)
+        found.bytes += sum(file.size for file in orphans)
+        if remove and orphans:
+            await uploads.remove([file.name for file in orphans])
+    last = ""
+    while names := await store.files_after(last, before, NAMES_PER_STEP):
+        last = names[-1]
+        lost = await uploads.missing(names)
+        found.lost += len(lost)
+        if remove and lost:
+            await store.condemn(lost)
+    return found
+
+
+async def _unrecorded(store: PruningStore, files: list[StoredFile]) -> list[StoredFile]:
+    stems = [file.name.partition(".")[0].removesuffix(SMALL) for file in files]
+    known = await store.known(stems)
+    return [file for file, is_known in zip(files, known, strict=True) if not is_known]

@@ -1,0 +1,114 @@
+"""Logs users in with the JWTs of the app's own identity provider.
+
+A JWT is its own auth token. The first request that carries it stores its hash until it expires. From then on it is
+like any other auth token: it is listed, can be revoked, and ends with its user.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from tailwire.server.actions.services import Services
+from tailwire.server.actions.users import NewUser, UserChange, Users
+from tailwire.server.auth.jwt_verifier import Identity, JwtPolicy, JwtVerifier
+from tailwire.server.auth.key_source import KeySource, fetch_from
+from tailwire.server.config import Settings
+from tailwire.server.limits.buckets import Buckets
+from tailwire.server.ports.records import TokenOwner, TokenRow
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.world import World
+from tailwire.server.telemetry.logs import log
+
+REPLACED = "replaced by newer logins"
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityProvider:
+    """The verifier of JWTs, and the keys that it uses.
+
+    Attributes:
+        insecure: whether the keys are fetched without TLS from another machine.
+    """
+
+    verifier: JwtVerifier
+    keys: KeySource
+    insecure: bool = False
+
+    def start(self) -> None:
+        """Begin to fetch the keys."""
+        if self.insecure:
+            log.warning("auth_jwt_keys is not https: whoever can change what it returns can log in as any user")
+        self.keys.start()
+
+
+def identity_provider(settings: Settings, world: World) -> IdentityProvider | None:
+    """Return the identity provider of the settings, or None."""
+    place = settings.auth_jwt_keys
+    if not place:
+        return None
+    clock = asyncio.get_running_loop().time
+    keys = KeySource(place, fetch_from(place), clock, settings.auth_jwt_keys_kept_for)
+    insecure = place.startswith("http://") and urlsplit(place).hostname not in ("localhost", "127.0.0.1", "::1")
+    return IdentityProvider(JwtVerifier(JwtPolicy.of(settings), keys, world), keys, insecure)
+
+
+class SignIn:
+    """Stores valid JWTs as auth tokens.
+
+    Args:
+        logins: limits how often a user may sign in.
+        create_users: whether unknown users are created.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        users: Users,
+        verifier: JwtVerifier,
+        logins: Buckets,
+        *,
+        create_users: bool,
+        max_tokens: int,
+    ) -> None:
+        self._store = services.store
+        self._delivery = services.delivery
+        self._world = services.world
+        self._longest_name = services.lengths.name
+        self._users = users
+        self._verifier = verifier
+        self._logins = logins
+        self._create_users = create_users
+        self._max_tokens = max_tokens
+
+    async def owner(self, token: str, token_hash: str) -> TokenOwner:
+        """Return the user of a JWT that is not stored yet, and store it.
+
+        Raises:
+            NotAuthenticated: AUTH_ERR_AUTH_TOKEN_NOT_FOUND, ERR_AUTH_TOKEN_EXPIRED.
+            Refused: ERR_UID_NOT_FOUND, ERR_ROLE_NOT_FOUND, ERR_TOO_MANY_REQUESTS, ERR_UNAVAILABLE.
+        """
+        identity = await self._verifier.verify(token)
+        wait = self._logins.take(identity.uid)
+        if wait:
+            raise Refused("ERR_TOO_MANY_REQUESTS", retry_after=wait, limit="logins_per_minute")
+        await self._prepare_user(identity)
+        now = self._world.seconds()
+        row = TokenRow(token_hash, identity.uid, now, token[-4:], expires_at=identity.expires_at)
+        for gone in await self._store.tokens.add(row, self._max_tokens):
+            self._delivery.token_gone(identity.uid, gone, REPLACED)
+        return TokenOwner(identity.uid, now, identity.expires_at)
+
+    async def _prepare_user(self, identity: Identity) -> None:
+        # Whether they are active is checked in the transaction that stores the token.
+        known = await self._store.users.get(identity.uid)
+        if known is None and self._create_users:
+            name = identity.name[: self._longest_name] or identity.uid
+            try:
+                await self._users.create(NewUser(uid=identity.uid, name=name, role=identity.role or None))
+            except Refused as e:
+                if e.code != "ERR_UID_ALREADY_EXISTS":  # created by another request in this moment
+                    raise
+        elif known is not None and identity.role and identity.role != known.role:
+            await self._users.update(identity.uid, UserChange(role=identity.role))

@@ -1,0 +1,68 @@
+"""Makes the broker that the settings name."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import ssl
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tailwire import __version__
+from tailwire.server.actions.delivery import Delivery
+from tailwire.server.app.opening import AnyStore, postgres_url
+from tailwire.server.broker.memory import MemoryBroker
+from tailwire.server.broker.nats import NatsBroker, addresses
+from tailwire.server.config import Settings
+from tailwire.server.fanout.hub import Hub
+from tailwire.server.fanout.log import MessageLog
+from tailwire.server.store.sqlite import SqliteStore
+from tailwire.server.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from tailwire.server.broker.notify import NotifyBroker
+    from tailwire.server.store.postgres.store import PostgresStore
+
+
+def make_broker(settings: Settings, store: AnyStore, metrics: Metrics) -> MemoryBroker | MessageLog:
+    """Return the broker of a server: on PostgreSQL, one that reaches the other servers on the database."""
+    if isinstance(store, SqliteStore):
+        return MemoryBroker()
+    remote = _over_nats(settings, store, metrics) if settings.broker else _over_the_database(settings, store, metrics)
+    return MessageLog(remote, store.log, store.feed, metrics, asyncio.get_running_loop())
+
+
+def _over_nats(settings: Settings, store: PostgresStore, metrics: Metrics) -> NatsBroker:
+    try:
+        servers = addresses(settings.broker)
+    except ValueError as e:
+        raise OSError(f"broker: {e}") from e
+    try:
+        context = ssl.create_default_context(cafile=settings.broker_ca or None)
+    except (OSError, ssl.SSLError) as e:
+        raise OSError(f"broker_ca: the file {settings.broker_ca} cannot be used: {e}") from e
+    name = f"tailwire {socket.gethostname()}:{os.getpid()}"
+    return NatsBroker(servers, context, store.app_id, name, __version__, metrics)
+
+
+def _over_the_database(settings: Settings, store: PostgresStore, metrics: Metrics) -> NotifyBroker:
+    from tailwire.server.broker.notify import NotifyBroker  # needs the driver of PostgreSQL
+    from tailwire.server.store.postgres.connecting import connect_listener
+
+    lane = store.lane
+    connect = partial(connect_listener, postgres_url(settings))
+    return NotifyBroker(connect, secrets.token_hex(8), lambda: lane.backend, metrics)
+
+
+async def start_broker(
+    broker: MemoryBroker | MessageLog, store: AnyStore, hub: Hub, delivery: Delivery
+) -> MessageLog | None:
+    """Connect a server with the others that share its store. Return its log; None for a server that is alone."""
+    if isinstance(broker, MemoryBroker) or isinstance(store, SqliteStore):
+        return None
+    broker.attach(hub, delivery.logged)
+    await broker.start()
+    store.lane.observer = broker
+    return broker

@@ -1,0 +1,95 @@
+"""Backups of a server on PostgreSQL: a dump of the database, and the uploads."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+from tailwire.server import private_files
+from tailwire.server.app.backup import UPLOADS, BackupRefused, aside_in, copy_files, finish, new_partial
+from tailwire.server.ports.world import World
+from tailwire.server.store.postgres import dumps
+from tailwire.server.store.postgres.store import PostgresStore
+
+DUMP = "tailwire.dump"
+
+
+class Restored(NamedTuple):
+    """What a restore has done.
+
+    Attributes:
+        aside: the folder with a backup of what was there before; None if nothing was.
+        after: the id after which ids are given out.
+    """
+
+    aside: Path | None
+    after: int
+
+
+def back_up(url: str, uploads: Path, target: Path) -> tuple[int, int]:
+    """Dump a database with `pg_dump`, and copy the uploads, into a new folder, also while servers run.
+
+    Returns:
+        The size of the dump in bytes, and the number of uploaded files.
+
+    Raises:
+        BackupRefused: if the target exists.
+        OSError: if a file cannot be read or written, `pg_dump` is missing or fails, or the dump is damaged.
+    """
+    copy = new_partial(target) / DUMP
+    private_files.create(copy)
+    dumps.dump(url, copy)
+    return finish(copy, uploads, target)
+
+
+def restore(source: Path, url: str, uploads: Path, *, replace: bool) -> Restored:
+    """Restore a backup to a database and the uploads. No server may use them.
+
+    The contents of the database are replaced in one transaction. The store continues as a new one, and gives out ids
+    far behind all that it has given out before.
+
+    Args:
+        replace: back up what is there to another folder, and replace it; by default it is an error.
+
+    Raises:
+        BackupRefused: if `source` is not a backup, or something is there and `replace` is False.
+        OSError: if a server uses the database, a file cannot be read or written, or the backup is damaged.
+    """
+    file = source / DUMP
+    if not file.is_file():
+        raise BackupRefused(f"{source} is not a backup of a PostgreSQL database: it has no {DUMP}")
+    private_files.make_folder(uploads.parent)
+    with dumps.alone(url) as highest:
+        dumps.check(file)
+        aside: Path | None = None
+        if highest is not None or uploads.exists():
+            if not replace:
+                raise BackupRefused(
+                    "the database or the uploads have contents already: --replace backs them up to another folder first"
+                )
+            aside = aside_in(uploads.parent)
+            aside.mkdir(mode=0o700)
+            if highest is not None:
+                private_files.create(aside / DUMP)
+                dumps.dump(url, aside / DUMP)
+        fresh = uploads.with_name(uploads.name + ".partial")
+        if fresh.exists():
+            shutil.rmtree(fresh)
+        copy_files(source / UPLOADS, fresh)
+        dumps.load(url, file)
+        if aside is not None and uploads.exists():
+            uploads.rename(aside / UPLOADS)
+        fresh.rename(uploads)
+        private_files.sync_folder(uploads.parent)
+        return Restored(aside, asyncio.run(_begin(url, highest or 0)))
+
+
+async def _begin(url: str, highest: int) -> int:
+    # Recognises that the database was restored: its store gets a new name, and ids are skipped.
+    store = await PostgresStore.open(url, World(), serving=True, highest=highest)
+    try:
+        return store.lane.starts.highest
+    finally:
+        await store.close()

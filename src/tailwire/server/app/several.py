@@ -1,0 +1,167 @@
+"""Makes a server one of several on a database: who is online, who does what for all, and shares of the app's limits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tailwire.server.actions.cleanup import Cleanup
+from tailwire.server.actions.ephemeral import Ephemeral
+from tailwire.server.app.opening import AnyStore
+from tailwire.server.config import Settings
+from tailwire.server.fanout.hub import Hub
+from tailwire.server.fanout.presence import AlonePresence, SharedPresence
+from tailwire.server.ports.broker import DELIVERIES, DeliveriesQueued
+from tailwire.server.ports.changes import SEEN, Change
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.uploads import Uploads
+from tailwire.server.store.sqlite import SqliteStore
+from tailwire.server.telemetry.logs import log
+from tailwire.server.webhooks.sender import WebhookSender
+
+if TYPE_CHECKING:
+    from tailwire.server.store.postgres.processes import Ended
+    from tailwire.server.store.postgres.store import PostgresStore
+
+AnyPresence = AlonePresence | SharedPresence
+CLEANUP_LEASE, WEBHOOK_LEASE = "cleanup", "webhook/"
+QUEUED_SECONDS = 0.05
+"""For how long queued deliveries are collected before the server that sends them is notified."""
+TURNS_PER_CHECK = 5
+"""Renewals of leases until queues are checked for deliveries whose notice was lost."""
+
+
+class Limit(Protocol):
+    """A limit of the app as a whole: each server grants its share."""
+
+    def divide(self, servers: int) -> None: ...
+
+
+def make_presence(store: AnyStore, hub: Hub) -> AnyPresence:
+    """Return who is online: here, and on PostgreSQL at other servers."""
+    if isinstance(store, SqliteStore):
+        return AlonePresence(hub)
+
+    def forget(uids: Iterable[str]) -> None:
+        store.feed.tell([Change(0, SEEN, uid) for uid in uids])
+
+    return SharedPresence(hub, store.presence, forget)
+
+
+class Several:
+    """What a server does because there may be others.
+
+    Args:
+        limits: of the app as a whole.
+    """
+
+    def __init__(
+        self, settings: Settings, store: PostgresStore, hub: Hub, presence: SharedPresence, ephemeral: Ephemeral,
+        webhooks: WebhookSender, cleanup: Cleanup, uploads: Uploads, limits: Sequence[Limit],
+    ) -> None:  # fmt: skip
+        self._grace = settings.presence_grace
+        self._store = store
+        self._hub = hub
+        self._presence = presence
+        self._ephemeral = ephemeral
+        self._webhooks = webhooks
+        self._cleanup = cleanup
+        self._uploads = uploads
+        self._limits = limits
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._queued: dict[str, None] = {}  # webhooks whose senders are notified soon
+        self._taking = asyncio.Lock()
+        self._turn = 0
+        self._servers = 1
+
+    async def start(self) -> None:
+        """Read the state of the other servers, and follow it.
+
+        Raises:
+            Refused: the store does not answer.
+        """
+        store = self._store
+        store.lane.grace = self._grace
+        self._cleanup.is_mine = lambda: store.leases.holds(CLEANUP_LEASE)
+        store.upkeep.cleans = self._cleanup.is_mine
+        self._webhooks.sends_for = lambda webhook_id: store.leases.holds(WEBHOOK_LEASE + webhook_id)
+        self._webhooks.on_elsewhere = self._queued_elsewhere
+        self._hub.on_deliveries = lambda queued: self._webhooks.wake_for(queued.webhooks)
+        self._hub.broker.subscribe(DELIVERIES)
+        self._presence.on_returned = lambda uids: self._run(self._ephemeral.returned(uids))
+        store.processes.on_ended(self._ended)
+        store.processes.on_servers(self._divide)
+        store.leases.on_taken(self._taken)
+        store.feed.listen(self._changed)
+        await store.processes.renew()
+        await self._uploads.sweep()
+        await self._presence.start()
+        await self._take_leases()
+        store.upkeep.on_renewed(self._renewed)
+
+    async def _renewed(self) -> None:
+        await self._take_leases()
+        await self._presence.look(self._store.processes.alive)
+        self._turn += 1
+        if self._turn % TURNS_PER_CHECK == 0:
+            self._webhooks.wake_for([webhook.id for webhook in await self._store.webhooks.all()])
+
+    # Leases.
+
+    async def _take_leases(self) -> None:
+        async with self._taking:  # one that began earlier must not give up what a later one has taken
+            webhooks = await self._store.webhooks.all()
+            await self._store.leases.take([CLEANUP_LEASE, *(WEBHOOK_LEASE + webhook.id for webhook in webhooks)])
+
+    def _changed(self, changes: Sequence[Change] | None) -> None:
+        if changes is not None and any(kind == "webhook" for _, kind, _ in changes):
+            self._run(self._take_leases())
+
+    def _taken(self, names: frozenset[str]) -> None:
+        if CLEANUP_LEASE in names:
+            self._cleanup.wake()
+        self._webhooks.wake_for(
+            [name.removeprefix(WEBHOOK_LEASE) for name in sorted(names) if name.startswith(WEBHOOK_LEASE)]
+        )
+
+    def _queued_elsewhere(self, webhook_ids: list[str]) -> None:
+        if not self._queued:
+            asyncio.get_running_loop().call_later(QUEUED_SECONDS, self._publish_queued)
+        self._queued.update(dict.fromkeys(webhook_ids))
+
+    def _publish_queued(self) -> None:
+        webhook_ids, self._queued = tuple(self._queued), {}
+        self._hub.broker.publish(DELIVERIES, DeliveriesQueued(webhook_ids))
+
+    # Other servers.
+
+    def _divide(self, servers: int) -> None:
+        if servers != self._servers:
+            log.info("servers on this database: %d", servers)
+        self._servers = servers
+        for limit in self._limits:
+            limit.divide(servers)
+
+    def _ended(self, ended: Ended) -> None:
+        self._presence.ended(ended.process)
+        self._run(self._ephemeral.ended(ended.offline, ended.at))
+
+    def _run(self, action: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(self._log_failure(action), name="tailwire servers")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _log_failure(self, action: Coroutine[Any, Any, None]) -> None:
+        try:
+            await action
+        except Refused as e:
+            log.warning("a change at another server was not followed: %s", e)
+
+    async def close(self) -> None:
+        """Stop following the others."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(set(self._tasks))
+        await self._presence.close()

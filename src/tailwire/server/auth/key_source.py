@@ -1,0 +1,153 @@
+"""Fetches the public keys of an identity provider when they are needed, and keeps them for a bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from tailwire.server.auth.public_keys import PublicKey, read_keys, select
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.telemetry.logs import log
+
+REFRESH_SECONDS = 600.0
+"""Keys that are older are fetched again before they are used, so that a withdrawn key soon is no longer accepted."""
+UNKNOWN_KEY_SECONDS = 60.0
+"""Seconds between two fetches because of keys that are not known: anybody can name such keys."""
+RETRY_SECONDS = 10.0
+"""Seconds between two fetches while they fail."""
+FETCH_SECONDS = 5.0
+MAX_CONTENT_BYTES = 256 * 1024
+UNAVAILABLE = "The keys of the identity provider cannot be fetched. Nothing is wrong with the token: try it again."
+
+Fetch = Callable[[], Awaitable[bytes]]
+
+
+def fetch_from(place: str) -> Fetch:
+    """Return a function that reads a URL or a file, with bounds on size and time."""
+
+    async def from_url() -> bytes:
+        return await _get(place)
+
+    async def from_file() -> bytes:
+        return await asyncio.get_running_loop().run_in_executor(None, _read, Path(place))
+
+    return from_url if "://" in place else from_file
+
+
+class KeySource:
+    """The keys of an identity provider.
+
+    Args:
+        place: where they are, for the log.
+        fetch: returns the content there; raises any exception if it cannot.
+        clock: seconds, monotonic.
+        kept_for: seconds for which keys are used while they cannot be fetched again.
+    """
+
+    def __init__(self, place: str, fetch: Fetch, clock: Callable[[], float], kept_for: float) -> None:
+        self._place = place
+        self._fetch = fetch
+        self._clock = clock
+        self._kept_for = kept_for
+        self._keys: list[PublicKey] = []
+        self._fetched_at: float | None = None
+        self._not_before = 0.0
+        self._problem = ""
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to fetch the keys, so that a wrong setting is logged at once."""
+        self._begin()
+
+    async def find(self, kid: str, algorithm: str) -> PublicKey | None:
+        """Return the key of a JWT, or None if the identity provider has no such key.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE, if the keys cannot be fetched.
+        """
+        if self._fetched_at is None or self._clock() - self._fetched_at > REFRESH_SECONDS:
+            await self._refresh()
+        found = self._known(kid, algorithm)
+        if found is None:
+            await self._refresh()
+            found = self._known(kid, algorithm)
+        if found is None and (self._problem or self._fetched_at is None):
+            raise Refused("ERR_UNAVAILABLE", UNAVAILABLE, retry_after=RETRY_SECONDS)
+        return found
+
+    def _known(self, kid: str, algorithm: str) -> PublicKey | None:
+        if self._fetched_at is None or self._clock() - self._fetched_at > max(self._kept_for, REFRESH_SECONDS):
+            return None
+        return select(self._keys, kid, algorithm)
+
+    async def _refresh(self) -> None:
+        self._begin()
+        if self._task is not None:
+            await asyncio.shield(self._task)  # a client that gives up ends nothing for the others
+
+    def _begin(self) -> None:
+        # Unless a fetch is in progress, or the last one was only a moment ago.
+        if self._task is None and self._clock() >= self._not_before:
+            self._not_before = self._clock() + UNKNOWN_KEY_SECONDS
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire keys of JWTs")
+
+    async def _run(self) -> None:
+        try:
+            async with asyncio.timeout(FETCH_SECONDS):
+                keys = read_keys(await self._fetch())
+        except Exception as e:  # noqa: BLE001 - the libraries raise many types for bad URLs, responses and keys
+            self._not_before = self._clock() + RETRY_SECONDS
+            self._failed(f"no response within {FETCH_SECONDS:g} seconds" if isinstance(e, TimeoutError) else str(e))
+        else:
+            if self._problem or self._fetched_at is None:
+                log.info("auth_jwt_keys: %d keys were read from %s", len(keys), self._place)
+            self._keys, self._fetched_at, self._problem = keys, self._clock(), ""
+        finally:
+            self._task = None
+
+    def _failed(self, problem: str) -> None:
+        # One line for each outage, not for each attempt.
+        if not self._problem:
+            kept = "the keys of before are used meanwhile" if self._keys else "JWTs are refused with status 503"
+            log.error("auth_jwt_keys: %s cannot be read, %s: %s", self._place, kept, problem[:500])
+        self._problem = problem or "unknown"
+
+    async def close(self) -> None:
+        """End a fetch that is in progress."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+
+async def _get(url: str) -> bytes:
+    import httpx2
+
+    verify: ssl.SSLContext | bool = False
+    if url.startswith("https"):  # reading the certificates of the system takes a while
+        verify = await asyncio.get_running_loop().run_in_executor(None, httpx2.create_ssl_context)
+    # No redirect: it could lead to keys of others. No compression: the bound holds for what is transferred.
+    headers = {"accept": "application/json", "accept-encoding": "identity"}
+    async with (
+        httpx2.AsyncClient(verify=verify, timeout=FETCH_SECONDS, follow_redirects=False, headers=headers) as client,
+        client.stream("GET", url) as response,
+    ):
+        if response.status_code != 200:
+            raise ValueError(f"HTTP {response.status_code}")
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise ValueError("the response is compressed")
+        content = b""
+        async for piece in response.aiter_raw():
+            content += piece
+            if len(content) > MAX_CONTENT_BYTES:
+                raise ValueError(f"it has more than {MAX_CONTENT_BYTES} bytes")
+        return content
+
+
+def _read(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        content = opened.read(MAX_CONTENT_BYTES + 1)
+    if len(content) > MAX_CONTENT_BYTES:
+        raise ValueError(f"it has more than {MAX_CONTENT_BYTES} bytes")
+    return content

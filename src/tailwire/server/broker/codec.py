@@ -1,0 +1,125 @@
+"""How publications and records cross between processes. A process of another version may be at the other end.
+
+The first byte is the version of the format. Fields are only added at the end of a kind, so that older processes ignore
+them; kinds that a process does not know are ignored and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from tailwire.server.ports.broker import (
+    DeliveriesQueued,
+    FramePublication,
+    PresenceAudience,
+    PresenceDelta,
+    Publication,
+    Record,
+    TokenRevoked,
+)
+from tailwire.server.ports.changes import Change
+
+VERSION = b"\x01"
+MAX_BYTES = 512 * 1024
+"""Larger publications do not cross. A message is smaller; presence is not, with tens of thousands of blocks."""
+
+
+class _Frame(msgspec.Struct, array_like=True, tag="frame"):
+    subject: str
+    payload: bytes
+    not_to: str
+    droppable: bool
+    before: int
+    feature: str
+    id: int
+    audience: tuple[str, frozenset[str], frozenset[str], str] | None = None
+    number: int = 0
+
+
+class _Token(msgspec.Struct, array_like=True, tag="token"):
+    subject: str
+    token: str
+
+
+class _Presence(msgspec.Struct, array_like=True, tag="presence"):
+    subject: str
+    process: int
+    version: int
+    users: tuple[tuple[str, bool, bool], ...]
+
+
+class _Deliveries(msgspec.Struct, array_like=True, tag="deliveries"):
+    subject: str
+    webhooks: tuple[str, ...]
+
+
+class _Record(msgspec.Struct, array_like=True, tag="record"):
+    first: int
+    last: int
+    changes: tuple[Change, ...] = ()
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Frame | _Token | _Presence | _Deliveries | _Record).decode
+
+
+class UnknownNews(ValueError):
+    """The bytes are of an unknown version or kind."""
+
+
+def _frame(subject: str, p: FramePublication) -> _Frame:
+    a = p.audience
+    audience = (a.role, a.friends, a.hidden_from, a.feature) if a is not None else None
+    return _Frame(subject, p.payload, p.not_to, p.droppable, p.before, p.feature, p.id, audience, p.number)
+
+
+_STRUCTS: dict[type[Publication], Callable[[str, Any], msgspec.Struct]] = {
+    FramePublication: _frame,
+    TokenRevoked: lambda subject, p: _Token(subject, p.token),
+    DeliveriesQueued: lambda subject, p: _Deliveries(subject, p.webhooks),
+    PresenceDelta: lambda subject, p: _Presence(subject, p.process, p.version, p.users),
+}
+"""What crosses. Changes of memberships do not: other processes read them from the log, in their place."""
+
+
+def encode_publication(subject: str, publication: Publication) -> bytes:
+    """Return a publication for other processes; b"" if it does not cross, or is too large."""
+    make = _STRUCTS.get(type(publication))
+    if make is None:
+        return b""
+    data = VERSION + _encode(make(subject, publication))
+    return data if len(data) <= MAX_BYTES else b""
+
+
+def encode_record(record: Record) -> bytes:
+    """Return a record for other processes."""
+    return VERSION + _encode(_Record(*record))
+
+
+def decode(data: bytes) -> Record | tuple[str, Publication]:
+    """Return a record, or a publication with its subject.
+
+    Raises:
+        UnknownNews: another version has sent it.
+    """
+    if data[:1] != VERSION:
+        raise UnknownNews(f"version {data[:1].hex()}")
+    try:
+        read = _decode(memoryview(data)[1:])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+        raise UnknownNews(str(e)) from e
+    if isinstance(read, _Record):
+        return Record(read.first, read.last, read.changes)
+    if isinstance(read, _Token):
+        return read.subject, TokenRevoked(read.token)
+    if isinstance(read, _Presence):
+        return read.subject, PresenceDelta(read.process, read.version, read.users)
+    if isinstance(read, _Deliveries):
+        return read.subject, DeliveriesQueued(read.webhooks)
+    audience = PresenceAudience(*read.audience) if read.audience is not None else None
+    return read.subject, FramePublication(
+        read.payload, read.not_to, read.droppable, read.before, audience, read.feature, read.id, read.number
+    )

@@ -1,0 +1,218 @@
+"""The broker over NATS: for more processes than LISTEN and NOTIFY can serve.
+
+Each process subscribes to the subjects of its own sockets, so a message reaches only processes that need it. The
+publications of a batch and its record leave in one piece on one connection, which keeps their order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import ssl
+from collections.abc import Sequence
+from urllib.parse import unquote, urlsplit
+
+from tailwire.server.broker.codec import UnknownNews, decode, encode_publication, encode_record
+from tailwire.server.broker.nats_connection import Address, CannotConnect, NatsConnection
+from tailwire.server.broker.nats_protocol import pub, sub, token, unsub
+from tailwire.server.ports.broker import Publication, Receiver, Record
+from tailwire.server.telemetry.logs import log
+from tailwire.server.telemetry.metrics import Metrics
+
+DEFAULT_PORT = 4222
+FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.05, 1.0
+
+
+def addresses(url: str) -> list[Address]:
+    """Return the addresses in a URL: `nats://USER:PASSWORD@HOST:PORT,…`, `nats://TOKEN@HOST`, `tls://…`.
+
+    Raises:
+        ValueError: it is not such a URL.
+    """
+    scheme, separator, rest = url.partition("://")
+    if scheme not in ("nats", "tls") or not separator:
+        raise ValueError("use nats://HOST or tls://HOST")
+    found = []
+    who, _, hosts = rest.rpartition("@")
+    for host in hosts.split(","):
+        place = urlsplit(f"//{host.removeprefix(f'{scheme}://')}")
+        if not place.hostname or place.path or place.query:
+            raise ValueError(f"{host!r} is not HOST or HOST:PORT")
+        user, colon, password = who.partition(":")
+        found.append(
+            Address(
+                place.hostname, place.port or DEFAULT_PORT, scheme == "tls",
+                unquote(user) if colon else "", unquote(password), "" if colon else unquote(user),
+            )
+        )  # fmt: skip
+    return found
+
+
+class NatsBroker:
+    """`RemoteBroker` over NATS.
+
+    Args:
+        servers: any of them will do; they are tried in turn.
+        context: for encrypted connections.
+        app_id: separates apps on one NATS server.
+        name: of this process, for administrators.
+        version: of this server.
+
+    Attributes:
+        alone: see `RemoteBroker`. It makes no difference here, where sending costs little.
+    """
+
+    carries_messages = True
+
+    def __init__(
+        self,
+        servers: Sequence[Address],
+        context: ssl.SSLContext,
+        app_id: str,
+        name: str,
+        version: str,
+        metrics: Metrics,
+    ) -> None:
+        self._servers = itertools.cycle(random.sample(list(servers), len(servers)))
+        self._context = context
+        self._prefix = f"tw.{token(app_id)}"
+        self._name = name
+        self._version = version
+        self._metrics = metrics
+        self._numbers = itertools.count(1)
+        self._subjects: dict[str, int] = {}
+        self._receiver: Receiver | None = None
+        self._connection: NatsConnection | None = None
+        self._lost = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.alone = False
+
+    @property
+    def connected(self) -> bool:
+        """Return whether news of other processes arrive."""
+        return self._connection is not None
+
+    async def start(self, receiver: Receiver) -> None:
+        """Connect, and stay connected. Without a connection, go on trying."""
+        self._receiver = receiver
+        try:
+            await self._open()
+        except CannotConnect as e:
+            log.warning("NATS cannot be reached: %s. Other servers' messages are read from the database", e)
+        self._task = asyncio.get_running_loop().create_task(self._stay_connected(), name="tailwire broker")
+
+    async def close(self) -> None:
+        """Send what waits, and disconnect."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    # The connection.
+
+    async def _open(self) -> None:
+        self._lost.clear()
+        connection = NatsConnection(self._take, self._lost.set)
+        await connection.open(next(self._servers), self._context, self._name, self._version)
+        # No await from here on: later changes of the subscriptions go to this connection.
+        commands = [sub(f"{self._prefix}.log", next(self._numbers))]
+        commands += [sub(self._where(subject), number) for subject, number in self._subjects.items()]
+        connection.send(*commands)
+        self._connection = connection
+        self._metrics.broker_connected = 1
+
+    async def _stay_connected(self) -> None:
+        pause = FIRST_RETRY_SECONDS
+        while True:
+            if self._connection is not None:
+                await self._lost.wait()
+                log.warning(
+                    "the connection to NATS was lost%s: other servers' messages are read from the database",
+                    f" ({self._connection.trouble})" if self._connection.trouble else "",
+                )
+                self._connection = None
+                self._metrics.broker_connections_lost += 1
+                self._metrics.broker_connected = 0
+                self._tell_connection_changed()
+            try:
+                await self._open()
+            except CannotConnect as e:
+                log.debug("NATS cannot be reached: %s", e)
+                await asyncio.sleep(pause * (0.5 + random.random() / 2))
+                pause = min(2 * pause, LONGEST_RETRY_SECONDS)
+                continue
+            pause = FIRST_RETRY_SECONDS
+            log.info("connected to NATS again")
+            self._tell_connection_changed()
+
+    def _tell_connection_changed(self) -> None:
+        if self._receiver is not None:
+            self._receiver.connection_changed()
+
+    # News of others.
+
+    def _take(self, data: bytes) -> None:
+        if self._receiver is None:
+            return
+        try:
+            news = decode(data)
+        except UnknownNews as e:
+            self._metrics.broker_unknown += 1
+            log.debug("news of another server are not understood: %s", e)
+            return
+        if isinstance(news, Record):
+            self._receiver.recorded(news)
+        else:
+            self._receiver.received(*news)
+
+    # News for others.
+
+    def _where(self, subject: str) -> str:
+        kind, _, which = subject.partition(".")
+        return f"{self._prefix}.{kind}.{token(which)}" if which else f"{self._prefix}.{kind}"
+
+    def subscribe(self, subject: str) -> None:
+        """Start receiving the publications of a subject."""
+        if subject in self._subjects:
+            return
+        number = self._subjects[subject] = next(self._numbers)
+        self._command_server(sub(self._where(subject), number))
+
+    def unsubscribe(self, subject: str) -> None:
+        """Stop receiving the publications of a subject."""
+        number = self._subjects.pop(subject, 0)
+        if number:
+            self._command_server(unsub(number))
+
+    def _command_server(self, command: bytes) -> None:
+        # On a connection that is too slow for it, it would be missing: a new one begins with all subscriptions.
+        if self._connection is not None and not self._connection.send(command):
+            self._connection.abort()
+
+    async def confirmed(self) -> None:
+        """Return when the subscriptions that were made so far are in effect, or the connection is lost."""
+        if self._connection is not None:
+            await self._connection.confirmed()
+
+    def publish(self, subject: str, publication: Publication) -> None:
+        """Send a publication that may be lost."""
+        command = self._command(subject, publication)
+        if not (command and self._connection is not None and self._connection.send(command)):
+            self._metrics.broker_dropped += 1
+
+    def record(self, record: Record, publications: Sequence[tuple[str, Publication]]) -> None:
+        """Send the publications of a batch and then its record: all over one connection, or nothing."""
+        if self._connection is None:
+            return  # others see the ids in the store
+        commands = [self._command(subject, publication) for subject, publication in publications]
+        commands.append(pub(f"{self._prefix}.log", encode_record(record)))
+        if not (all(commands) and self._connection.send(*commands)):
+            self._metrics.broker_dropped += 1
+
+    def _command(self, subject: str, publication: Publication) -> bytes:
+        data = encode_publication(subject, publication)
+        most = self._connection.max_payload if self._connection is not None else 0
+        return pub(self._where(subject), data) if data and len(data) <= (most or len(data)) else b""

@@ -1,0 +1,219 @@
+"""One connection to a NATS server, from its first byte to its last. What it has not sent dies with it."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
+
+from tailwire.server.broker.nats_protocol import (
+    PING,
+    PONG,
+    Answered,
+    Asked,
+    Event,
+    Info,
+    Message,
+    Parser,
+    ProtocolError,
+    Trouble,
+    connect,
+)
+
+CONNECT_SECONDS = 5.0
+CHECK_SECONDS = 2.0
+"""How often the server is asked whether it is there; after two unanswered questions the connection is given up."""
+MAX_UNSENT_BYTES = 16 * 1024 * 1024
+
+
+class CannotConnect(OSError):
+    """The server cannot be reached, or refuses this client."""
+
+
+class Address(NamedTuple):
+    """Where a NATS server is, and who connects.
+
+    Attributes:
+        secure: whether the connection must be encrypted.
+    """
+
+    host: str
+    port: int
+    secure: bool
+    user: str = ""
+    password: str = ""
+    token: str = ""
+
+
+class NatsConnection(asyncio.Protocol):
+    """A connection. `open` makes it.
+
+    Args:
+        on_message: called with each payload, in the order in which the server sent them.
+        on_lost: called once, when the connection is lost.
+    """
+
+    def __init__(self, on_message: Callable[[bytes], None], on_lost: Callable[[], None]) -> None:
+        self._on_message = on_message
+        self._on_lost = on_lost
+        self._loop = asyncio.get_running_loop()
+        self._parser = Parser()
+        self._transport: asyncio.Transport | None = None
+        self._info: asyncio.Future[dict[str, Any]] = self._loop.create_future()
+        self._answers: deque[asyncio.Future[None]] = deque()
+        self._unsent: list[bytes] = []
+        self._unanswered = 0
+        self._secure = False
+        self._check: asyncio.TimerHandle | None = None
+        self.max_payload = 0
+        self.trouble = ""
+        self.lost = False
+
+    async def open(self, address: Address, context: ssl.SSLContext, name: str, version: str) -> None:
+        """Connect, encrypt if either side wants it, and authenticate.
+
+        Raises:
+            CannotConnect: that is not possible.
+        """
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._loop.create_connection(lambda: self, address.host, address.port)
+                info = await self._info
+                await self._encrypt(address, info, context)
+                self.max_payload = int(info.get("max_payload", 0))
+                self._write(connect(_options(address, name, version, secure=self._secure)))
+                await self.confirmed()
+        except (OSError, TimeoutError, ValueError) as e:
+            self.abort()
+            raise CannotConnect(f"{address.host}:{address.port}: {self.trouble or str(e) or type(e).__name__}") from e
+        if self.lost:
+            raise CannotConnect(f"{address.host}:{address.port}: {self.trouble or 'the connection was closed'}")
+        self._check = self._loop.call_later(CHECK_SECONDS, self._ask)
+
+    async def _encrypt(self, address: Address, info: dict[str, Any], context: ssl.SSLContext) -> None:
+        self._secure = address.secure or bool(info.get("tls_required"))
+        if not self._secure:
+            return
+        if not (info.get("tls_required") or info.get("tls_available")):
+            raise ProtocolError("the server offers no TLS: use nats://, or configure TLS in the server")
+        transport = self._transport
+        if transport is None:
+            raise ConnectionResetError("the connection was closed")
+        self._transport = await self._loop.start_tls(transport, self, context, server_hostname=address.host)
+
+    # `asyncio.Protocol`.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport."""
+        self._transport = cast(asyncio.Transport, transport)  # that of another event loop is of another class
+
+    def data_received(self, data: bytes) -> None:
+        """Handle what the server has sent."""
+        try:
+            for event in self._parser.feed(data):
+                self._handle(event)
+        except ProtocolError as e:
+            self.trouble = str(e)
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Report the end of the connection."""
+        self._end()
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, Message):
+            if not self.lost:
+                self._on_message(event.payload)
+        elif isinstance(event, Asked):
+            self._write(PONG)
+        elif isinstance(event, Answered):
+            self._unanswered = 0
+            if self._answers and not (answer := self._answers.popleft()).done():
+                answer.set_result(None)
+        elif isinstance(event, Info):
+            if not self._info.done():
+                self._info.set_result(event.fields)
+        elif isinstance(event, Trouble):
+            self.trouble = event.text
+
+    # Use.
+
+    def send(self, *commands: bytes) -> bool:
+        """Send commands at the end of this turn of the event loop. Return False, and send none, if too much waits."""
+        transport = self._transport
+        if self.lost or transport is None or transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            return False
+        if not self._unsent:
+            self._loop.call_soon(self._flush)
+        self._unsent.extend(commands)
+        return True
+
+    def _flush(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        if unsent and not self.lost:
+            self._write(b"".join(unsent))
+
+    def _write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    async def confirmed(self) -> None:
+        """Return when the server has handled all that was sent before, or the connection is lost."""
+        if self.lost:
+            return
+        self._flush()
+        answer: asyncio.Future[None] = self._loop.create_future()
+        self._answers.append(answer)
+        self._write(PING)
+        await answer
+
+    def _ask(self) -> None:
+        if self._unanswered >= 2:
+            self.abort()
+            return
+        self._unanswered += 1
+        self._answers.append(self._loop.create_future())
+        self._write(PING)
+        self._check = self._loop.call_later(CHECK_SECONDS, self._ask)
+
+    def close(self) -> None:
+        """Send what waits, and close the connection."""
+        self._flush()
+        if self._transport is not None:
+            self._transport.close()
+        self._end()
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        if self._transport is not None:
+            self._transport.abort()
+        self._end()
+
+    def _end(self) -> None:
+        if self.lost:
+            return
+        self.lost = True
+        self._unsent.clear()
+        if self._check is not None:
+            self._check.cancel()
+        if not self._info.done():
+            self._info.set_exception(ConnectionResetError("the connection was closed"))
+            self._info.exception()  # retrieved here if nobody waits for it
+        while self._answers:
+            if not (answer := self._answers.popleft()).done():
+                answer.set_result(None)
+        self._on_lost()
+
+
+def _options(address: Address, name: str, version: str, *, secure: bool) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "verbose": False, "pedantic": False, "tls_required": secure, "name": name, "lang": "python",
+        "version": version, "protocol": 1, "echo": False, "headers": False, "no_responders": False,
+    }  # fmt: skip
+    if address.token:
+        options["auth_token"] = address.token
+    elif address.user:
+        options |= {"user": address.user, "pass": address.password}
+    return options

@@ -1,0 +1,229 @@
+"""The broker over PostgreSQL: LISTEN and NOTIFY on a connection of its own.
+
+The store announces each batch itself, in its transaction, so records need no sending, and other processes read stored
+messages from the store. Everything else crosses as the payload of a notification. It suits a few processes: each one
+reads everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from tailwire.server.broker.codec import UnknownNews, decode, encode_publication
+from tailwire.server.broker.outgoing import Outgoing
+from tailwire.server.broker.pieces import BadPiece, Pieces, cut
+from tailwire.server.ports.broker import Publication, Receiver, Record
+from tailwire.server.telemetry.logs import log
+from tailwire.server.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection
+
+RECORDS, PUBLICATIONS = "tailwire", "tailwire_publications"
+CALL_SECONDS = 5.0
+CHECK_SECONDS = 2.0
+CLOSE_SECONDS = 1.0
+FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.05, 1.0
+PUBLICATIONS_PER_CALL = 200
+_NOTIFY = f"SELECT pg_notify('{PUBLICATIONS}', payload) FROM unnest($1::text[]) AS t (payload)"
+_UNUSABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
+class NotifyBroker:
+    """`RemoteBroker` over LISTEN and NOTIFY.
+
+    Args:
+        connect: makes a connection.
+        name: a random name of this process.
+        own_backend: returns the id of the database's process that writes this process's batches, whose records are
+            known here already.
+
+    Attributes:
+        alone: see `RemoteBroker`. Nothing is sent while it is True.
+    """
+
+    carries_messages = False
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Connection]],
+        name: str,
+        own_backend: Callable[[], int],
+        metrics: Metrics,
+    ) -> None:
+        self._connect = connect
+        self._name = name
+        self._own_backend = own_backend
+        self._metrics = metrics
+        self._pieces = Pieces(name)
+        self._outgoing: Outgoing[list[str]] = Outgoing()
+        self._number = 0
+        self._subjects: set[str] = set()
+        self._receiver: Receiver | None = None
+        self._connection: Connection | None = None
+        self._lost = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.alone = False
+
+    @property
+    def connected(self) -> bool:
+        """Return whether news of other processes arrive."""
+        return self._connection is not None
+
+    async def start(self, receiver: Receiver) -> None:
+        """Connect, and stay connected. Without a connection, go on trying."""
+        self._receiver = receiver
+        with contextlib.suppress(*_UNUSABLE):
+            await self._open()
+        loop = asyncio.get_running_loop()
+        for work, what in ((self._stay_connected(), "connection"), (self._send(), "sending")):
+            self._tasks.append(loop.create_task(work, name=f"tailwire broker {what}"))
+
+    async def close(self) -> None:
+        """Send what is queued, if that is possible at once, and disconnect."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS if self.connected else 0):
+                await self._outgoing.sent()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    # The connection.
+
+    async def _open(self) -> None:
+        connection = await self._connect()
+        try:
+            await connection.add_listener(RECORDS, self._take_record)
+            await connection.add_listener(PUBLICATIONS, self._take_publication)
+        except BaseException:
+            connection.terminate()
+            raise
+        connection.add_termination_listener(self._terminated)
+        self._lost.clear()
+        self._connection = connection
+        self._metrics.broker_connected = 1
+
+    def _terminated(self, connection: Any) -> None:
+        if connection is self._connection:
+            self._lost.set()
+
+    async def _stay_connected(self) -> None:
+        pause = FIRST_RETRY_SECONDS
+        while True:
+            if self._connection is not None:
+                await self._until_lost(self._connection)
+                log.warning("the connection for LISTEN was lost: other servers' messages are read from the database")
+                self._drop()
+            try:
+                await self._open()
+            except _UNUSABLE as e:
+                log.debug("no connection for LISTEN yet: %s", e)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_RETRY_SECONDS)
+                continue
+            pause = FIRST_RETRY_SECONDS
+            self._tell_connection_changed()
+
+    async def _until_lost(self, connection: Connection) -> None:
+        # A connection that is cut off says nothing, so it is asked.
+        while not self._lost.is_set():
+            try:
+                async with asyncio.timeout(CHECK_SECONDS):
+                    await self._lost.wait()
+            except TimeoutError:
+                try:
+                    await connection.fetchval("SELECT 1", timeout=CALL_SECONDS)
+                except _UNUSABLE as e:
+                    if not isinstance(e, asyncpg.InterfaceError) or connection.is_closed():
+                        return  # else it is busy with a call, which has a deadline
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+        self._pieces.forget()
+        self._metrics.broker_connections_lost += 1
+        self._metrics.broker_connected = 0
+        self._metrics.broker_dropped += self._outgoing.clear()
+        self._tell_connection_changed()
+
+    def _tell_connection_changed(self) -> None:
+        if self._receiver is not None:
+            self._receiver.connection_changed()
+
+    # News of others.
+
+    def _take_record(self, connection: Any, backend: int, channel: str, payload: object) -> None:
+        if connection is not self._connection or self._receiver is None or backend == self._own_backend():
+            return
+        first, _, last = str(payload).partition(" ")
+        if first.isdecimal() and last.isdecimal():
+            self._receiver.recorded(Record(int(first), int(last)))
+        else:
+            self._metrics.broker_unknown += 1
+
+    def _take_publication(self, connection: Any, backend: int, channel: str, payload: object) -> None:
+        if connection is not self._connection or self._receiver is None:
+            return
+        try:
+            data = self._pieces.take(str(payload))
+            news = decode(data) if data is not None else None
+        except (BadPiece, UnknownNews) as e:
+            self._metrics.broker_unknown += 1
+            log.debug("a notification of another server is not understood: %s", e)
+            return
+        if news is not None and not isinstance(news, Record) and news[0] in self._subjects:
+            self._receiver.received(*news)
+
+    # News for others.
+
+    def subscribe(self, subject: str) -> None:
+        """Take the publications of a subject."""
+        self._subjects.add(subject)
+
+    def unsubscribe(self, subject: str) -> None:
+        """Ignore the publications of a subject."""
+        self._subjects.discard(subject)
+
+    async def confirmed(self) -> None:
+        """Return at once: everything is received, and filtered here."""
+
+    def publish(self, subject: str, publication: Publication) -> None:
+        """Send a publication that may be lost."""
+        if self.alone:
+            return
+        data = encode_publication(subject, publication)
+        self._number += 1
+        if not (data and self.connected and self._outgoing.put(cut(self._name, self._number, data), len(data))):
+            self._metrics.broker_dropped += 1
+
+    def record(self, record: Record, publications: Sequence[tuple[str, Publication]]) -> None:
+        """Do nothing: the store has announced the batch."""
+
+    async def _send(self) -> None:
+        while True:
+            news = await self._outgoing.take(PUBLICATIONS_PER_CALL)
+            connection = self._connection
+            if connection is None:
+                self._metrics.broker_dropped += len(news)
+                self._outgoing.done()
+                continue
+            payloads = [payload for pieces in news for payload in pieces]
+            try:
+                await connection.execute(_NOTIFY, payloads, timeout=CALL_SECONDS)
+            except _UNUSABLE as e:
+                self._metrics.broker_dropped += len(news)
+                log.debug("notifications were not sent: %s", e)
+                self._lost.set()
+            self._outgoing.done()

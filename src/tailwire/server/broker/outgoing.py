@@ -1,0 +1,60 @@
+"""What waits to be sent to other processes: bounded, because a broker may be slow or away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+MAX_WAITING = 10_000
+MAX_WAITING_BYTES = 16 * 1024 * 1024
+
+
+class Outgoing(Generic[T]):
+    """A queue of news with their sizes."""
+
+    def __init__(self) -> None:
+        self._items: deque[tuple[T, int]] = deque()
+        self._bytes = 0
+        self._filled = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def put(self, item: T, size: int) -> bool:
+        """Add news. Return False if there is no room for them."""
+        if len(self._items) >= MAX_WAITING or self._bytes + size > MAX_WAITING_BYTES:
+            return False
+        self._items.append((item, size))
+        self._bytes += size
+        self._filled.set()
+        self._empty.clear()
+        return True
+
+    async def take(self, most: int) -> list[T]:
+        """Return the oldest news, when there are any."""
+        while not self._items:
+            self._filled.clear()
+            await self._filled.wait()
+        taken = []
+        for _ in range(min(most, len(self._items))):
+            item, size = self._items.popleft()
+            self._bytes -= size
+            taken.append(item)
+        return taken
+
+    def done(self) -> None:
+        """Take notice that what was taken last has been sent, or given up."""
+        if not self._items:
+            self._empty.set()
+
+    async def sent(self) -> None:
+        """Return when everything has been sent, or given up."""
+        await self._empty.wait()
+
+    def clear(self) -> int:
+        """Drop everything. Return how many there were."""
+        count = len(self._items)
+        self._items.clear()
+        self._bytes = 0
+        return count

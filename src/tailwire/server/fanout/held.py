@@ -1,0 +1,67 @@
+"""What is not stored keeps its place behind stored messages that have not been passed yet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any
+
+from tailwire.server.fanout.local import LocalDelivery
+from tailwire.server.fanout.order import Order
+from tailwire.server.ports.broker import FramePublication, MembershipChange
+
+MAX_HELD = 10_000
+HELD_SECONDS = 1.0
+
+
+class HeldFrames:
+    """Frames such as reactions and receipts, which may refer to a message that comes soon, and what follows them.
+
+    None is held for longer than `HELD_SECONDS`: when the store does not answer, they go on without it.
+
+    Args:
+        local: delivers the frames whose turn has come.
+    """
+
+    def __init__(self, local: LocalDelivery, loop: asyncio.AbstractEventLoop) -> None:
+        self._local = local
+        self._loop = loop
+        # Until which id of the log each one is held, until when, and the frame with its subject.
+        self._held: deque[tuple[int, float, str, FramePublication | MembershipChange]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def take(self, order: Order[Any], subject: str, publication: FramePublication | MembershipChange) -> None:
+        """Deliver a publication at once, or when all that is known to be stored now has been passed."""
+        behind = order.behind or bool(self._held)
+        droppable = isinstance(publication, FramePublication) and publication.droppable
+        if not behind or droppable or subject not in self._local.subjects:
+            self._local.deliver(subject, publication)
+            return
+        until = self._loop.time() + HELD_SECONDS
+        self._held.append((order.highest, until, subject, publication))
+        if len(self._held) > MAX_HELD:
+            self._deliver_first()
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._held[0][1], self._release_old)
+
+    def _deliver_first(self) -> None:
+        _, _, subject, publication = self._held.popleft()
+        self._local.deliver(subject, publication)
+
+    def release(self, end: int) -> None:
+        """Deliver the frames that were held until an id, or a lower one."""
+        while self._held and self._held[0][0] <= end:
+            self._deliver_first()
+
+    def _release_old(self) -> None:
+        self._timer = None
+        while self._held and self._held[0][1] <= self._loop.time():
+            self._deliver_first()
+        if self._held:
+            self._timer = self._loop.call_at(self._held[0][1], self._release_old)
+
+    def close(self) -> None:
+        """Give up what is held."""
+        self._held.clear()
+        if self._timer is not None:
+            self._timer.cancel()

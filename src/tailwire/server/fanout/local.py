@@ -1,0 +1,140 @@
+"""Delivers what a process learns from the log to its own sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from tailwire.server.ports.broker import (
+    FramePublication,
+    Listener,
+    MembershipChange,
+    Publication,
+    conversation_subjects,
+    group_subject,
+    user_subject,
+)
+from tailwire.server.ports.changes import GROUP_REMOVED, Change
+from tailwire.server.ports.log import LoggedChange, LoggedMessage, LogPage
+from tailwire.server.telemetry.logs import log
+
+LEAVE_SECONDS = 1.0
+Item = tuple[str, Publication] | LoggedMessage | LoggedChange
+"""What has a place in the log: a publication for a subject, or what was read from the store."""
+
+
+class Sockets(Protocol):
+    """The sockets of this process, as the log asks about them (see `Hub`)."""
+
+    def in_group(self, uid: str, guid: str) -> bool:
+        """Return whether a user has a socket that receives a group."""
+
+    def leave_group(self, guid: str) -> None:
+        """Unsubscribe all sockets from a group that was removed."""
+
+
+class LocalDelivery:
+    """Passes publications of subscribed subjects to the hub.
+
+    Attributes:
+        subjects: those of the sockets of this process.
+        listener: takes the publications.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._leaving: dict[str, asyncio.TimerHandle] = {}  # groups that were removed, and when their sockets leave
+        self.subjects: set[str] = set()
+        self.listener: Listener = _no_listener
+        self._frame: Callable[[LoggedMessage], FramePublication] = _no_frame
+        self._sockets: Sockets | None = None
+
+    def attach(self, sockets: Sockets, frame: Callable[[LoggedMessage], FramePublication]) -> None:
+        """Set the sockets of this process, and what makes frames of messages that were read."""
+        self._sockets, self._frame = sockets, frame
+
+    def deliver(self, subject: str, publication: Publication) -> None:
+        """Deliver a publication."""
+        if subject in self.subjects:
+            self.listener(subject, publication)
+
+    def deliver_item(self, item: Item) -> None:
+        """Deliver something whose turn in the log has come. One that cannot be delivered does not stop the log."""
+        try:
+            if self._leaving:
+                self._leave_before(item)
+            if isinstance(item, LoggedMessage):
+                self._deliver_message(item)
+            elif isinstance(item, LoggedChange):
+                self._apply(item)
+            else:
+                self.deliver(*item)
+        except Exception:  # noqa: BLE001 - logged; the next items have to be delivered
+            log.exception("an entry of the log could not be delivered")
+
+    def _deliver_message(self, message: LoggedMessage) -> None:
+        row = message.row
+        concerned = conversation_subjects(row.sender, row.receiver, row.receiver_type)
+        subjects = [subject for subject in concerned if subject in self.subjects]
+        also = user_subject(message.told) if message.told else ""
+        if also in self.subjects and self._sockets and not self._sockets.in_group(message.told, row.receiver):
+            subjects.append(also)
+        if subjects:
+            publication = self._frame(message)
+            for subject in subjects:
+                self.listener(subject, publication)
+
+    def _apply(self, entry: LoggedChange) -> None:
+        kind, key = entry.change.kind, entry.change.key
+        if kind == "member":
+            guid, _, uid = key.partition("/")
+            self.deliver(user_subject(uid), MembershipChange(guid, entry.holds))
+        elif kind == GROUP_REMOVED and group_subject(key) in self.subjects and key not in self._leaving:
+            # The frame that says so is not in the log, and comes soon.
+            self._leaving[key] = self._loop.call_later(LEAVE_SECONDS, self._leave, key)
+
+    def _leave(self, guid: str) -> None:
+        self._leaving.pop(guid).cancel()
+        if self._sockets is not None:
+            self._sockets.leave_group(guid)
+
+    def _leave_before(self, item: Item) -> None:
+        # Whatever concerns a group of that name from now on belongs to another one.
+        if isinstance(item, LoggedMessage):
+            guid = item.row.receiver if item.row.receiver_type == "group" else ""
+        elif isinstance(item, LoggedChange):
+            guid = item.change.key.partition("/")[0] if item.change.kind in ("group", "member") else ""
+        else:
+            guid = next((guid for guid in self._leaving if group_subject(guid) == item[0]), "")
+        if guid in self._leaving:
+            self._leave(guid)
+
+    def close(self) -> None:
+        """Give up what was to be done later."""
+        for timer in self._leaving.values():
+            timer.cancel()
+        self._leaving.clear()
+
+    def concerns_sockets(self, change: Change) -> bool:
+        """Return whether a change has consequences here that only the store knows exactly."""
+        if change.kind == "member":
+            return user_subject(change.key.partition("/")[2]) in self.subjects
+        return change.kind == GROUP_REMOVED and group_subject(change.key) in self.subjects
+
+    def groups_to_join(self, page: LogPage) -> set[str]:
+        """Return the subjects of groups that users of this process join with a part of the log, and the first here."""
+        members = [entry.change.key.partition("/") for entry in page.changes if _is_joining(entry)]
+        return {group_subject(guid) for guid, _, uid in members if user_subject(uid) in self.subjects} - self.subjects
+
+
+def _is_joining(entry: LoggedChange) -> bool:
+    return entry.change.kind == "member" and entry.holds
+
+
+def _no_listener(subject: str, publication: Publication) -> None:
+    raise RuntimeError("a publication came before the log was given a listener")
+
+
+def _no_frame(message: LoggedMessage) -> FramePublication:
+    raise RuntimeError("a message was read before the log was attached to the sockets")

@@ -1,0 +1,69 @@
+"""Looks at the log again and again, so that what the broker has lost is noticed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from tailwire.server.ports.log import LogReader, Look
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.telemetry.logs import log
+
+LOOK_SECONDS = 1.0
+LOOK_SECONDS_DISCONNECTED = 0.05
+
+
+class Looking:
+    """Looks once a second, and twenty times a second without a broker.
+
+    Args:
+        connected: returns whether the broker is connected.
+        looked: called with each look, and the time at which it was begun.
+    """
+
+    def __init__(
+        self,
+        reader: LogReader,
+        connected: Callable[[], bool],
+        looked: Callable[[Look, float], None],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._reader = reader
+        self._connected = connected
+        self._looked = looked
+        self._loop = loop
+        self._task: asyncio.Task[None] | None = None
+        self._now = asyncio.Event()
+
+    def start(self) -> None:
+        """Begin."""
+        self._task = self._loop.create_task(self._run(), name="tailwire log look")
+
+    def soon(self) -> None:
+        """Look now, rather than when it is time."""
+        self._now.set()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_SECONDS if self._connected() else LOOK_SECONDS_DISCONNECTED):
+                    await self._now.wait()
+            except TimeoutError:
+                pass  # it is time
+            self._now.clear()
+            began = self._loop.time()
+            try:
+                look = await self._reader.look()
+            except Refused as e:
+                log.debug("the log is looked at later: %s", e)
+                continue
+            except Exception:  # noqa: BLE001 - logged; without looks, lost messages would not be noticed
+                log.exception("the log cannot be looked at")
+                continue
+            self._looked(look, began)
+
+    async def close(self) -> None:
+        """End."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])

@@ -1,0 +1,190 @@
+"""The order of the log as one process knows it: which ids are complete, and what waits for lower ones."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Generic, TypeVar
+
+from tailwire.server.ports.log import Batch
+
+T = TypeVar("T")
+MAX_WAITING = 20_000
+"""Items that wait for lower ids. Further ones are not kept: they are read from the store when their turn comes."""
+_UNTIL_BELIEVED = sys.maxsize
+
+
+class Order(Generic[T]):
+    """Releases items in the order of their ids, each id once.
+
+    An id is passed when a record or the store has told that nothing else has it, and all lower ones are passed.
+
+    Attributes:
+        end: the last id that was passed.
+        highest: the highest id that is known to be committed.
+    """
+
+    def __init__(self, end: int) -> None:
+        self.end = self.highest = end
+        self._waiting: dict[int, list[T]] = {}
+        self._count = 0  # of the items that wait
+        self._ranges: list[tuple[int, int]] = []  # complete beyond `end`, in order, disjoint
+        self._doubtful_from = self._doubtful_to = 0  # about these ids only the store is believed; 0 for none
+        self._batch: Batch | None = None  # of this process, whose items follow in this turn
+        self._expected: deque[int] = deque()
+        self._in_order = True  # whether the items of `_batch` have come in the order of their ids so far
+        self._current = 0  # the id of `_batch` that was passed last: further items may have it
+
+    # Commits of this process.
+
+    def begin(self, batch: Batch) -> None:
+        """Expect the items of a commit of this process."""
+        self._batch, self._expected, self._in_order = batch, deque(batch.ids), True
+        self.highest = max(self.highest, batch.last)
+
+    def finish(self) -> list[tuple[int, int]]:
+        """End the commit of this process. Return the parts of it whose items are all there."""
+        batch, missing = self._batch, self._expected
+        self._batch, self._expected, self._current = None, deque(), 0
+        if batch is None:
+            return []
+        parts, first = [], batch.first
+        for number in [*missing, batch.last + 1]:
+            if number > first:
+                parts.append((first, number - 1))
+            first = number + 1
+        for part in parts:
+            self.complete(*part)
+        return parts
+
+    # Items.
+
+    def passes(self, number: int, item: T) -> bool:
+        """Return True if an item of this process may be released at once; else it waits, or its id was passed."""
+        if number <= self.end:
+            return number == self._current
+        expected = self._expected
+        if expected and self._batch is not None:
+            if expected[0] == number:
+                expected.popleft()
+                if self._in_order and self._batch.first <= self.end + 1:
+                    self.end = self._current = number
+                    self._forget_passed()
+                    return True
+            elif number in expected:
+                expected.remove(number)
+                self._in_order = False
+        self._keep(number, item)
+        return False
+
+    def add(self, number: int, item: T) -> None:
+        """Keep an item of another process until its id is passed; one that is there already is kept once."""
+        if number > self.end and item not in self._waiting.get(number, ()):
+            self._keep(number, item)
+
+    def _keep(self, number: int, item: T) -> None:
+        if self._count >= MAX_WAITING:
+            self.doubt(number, max(number, self.highest))
+            return
+        self._waiting.setdefault(number, []).append(item)
+        self._count += 1
+
+    # What is known.
+
+    def see(self, highest: int) -> None:
+        """Take notice that an id is committed, without knowing what has it."""
+        self.highest = max(self.highest, highest)
+
+    def complete(self, first: int, last: int) -> None:
+        """Take notice that all items of a range of ids are there."""
+        self.highest = max(self.highest, last)
+        if last <= self.end:
+            return
+        kept = []
+        for known_first, known_last in self._ranges:
+            if known_last + 1 < first or last + 1 < known_first:
+                kept.append((known_first, known_last))
+            else:
+                first, last = min(first, known_first), max(last, known_last)
+        self._ranges = sorted([*kept, (first, last)])
+
+    def doubt(self, first: int, last: int = _UNTIL_BELIEVED) -> None:
+        """Believe only the store about a range of ids; by default about all, until `believe`."""
+        first = max(first, self.end + 1)
+        if last >= first:
+            self._doubtful_from = min(self._doubtful_from or first, first)
+            self._doubtful_to = max(self._doubtful_to, last)
+
+    def believe(self) -> None:
+        """Believe records again about ids beyond all that are known to be committed now."""
+        if self._doubtful_from:
+            self._doubtful_to = self.highest
+            self._forget_passed()
+
+    # Release.
+
+    def release(self) -> list[T]:
+        """Pass the ids that are complete, and return their items in order."""
+        end = self.end
+        for first, last in self._ranges:
+            if first > end + 1:
+                break
+            if 0 < self._doubtful_from <= last:
+                end = max(end, self._doubtful_from - 1)
+                break
+            end = max(end, last)
+        return self._pass(end)
+
+    def fill(self, up_to: int, items: Mapping[int, Sequence[T]]) -> list[T]:
+        """Take all items up to an id from the store, pass them, and return them in order with what is complete then.
+
+        What waits already is preferred to what was read, unless it was doubtful.
+        """
+        doubtful = self._doubtful_from
+        for number, read in items.items():
+            if number <= self.end or number > up_to or (number in self._waiting and not 0 < doubtful <= number):
+                continue
+            self._count += len(read) - len(self._waiting.get(number, ()))
+            self._waiting[number] = list(read)
+        self.highest = max(self.highest, up_to)
+        return self._pass(max(self.end, up_to)) + self.release()
+
+    def _pass(self, end: int) -> list[T]:
+        if end == self.end:
+            return []
+        passed: list[T] = []
+        if self._waiting:
+            for number in sorted(number for number in self._waiting if number <= end):
+                passed += self._waiting.pop(number)
+            self._count -= len(passed)
+        self.end = end
+        self._current = 0
+        self._forget_passed()
+        return passed
+
+    def _forget_passed(self) -> None:
+        end = self.end
+        while self._ranges and self._ranges[0][1] <= end:
+            del self._ranges[0]
+        while self._expected and self._expected[0] <= end:
+            self._expected.popleft()
+        if self._doubtful_from:
+            self._doubtful_from = max(self._doubtful_from, end + 1)
+            if self._doubtful_from > self._doubtful_to:
+                self._doubtful_from = self._doubtful_to = 0
+
+    @property
+    def behind(self) -> bool:
+        """Return whether ids are known to be committed that were not passed."""
+        return self.end < self.highest
+
+    @property
+    def doubtful(self) -> bool:
+        """Return whether only the store is believed about some ids."""
+        return bool(self._doubtful_from)
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Return whether that lasts until `believe`."""
+        return self._doubtful_to == _UNTIL_BELIEVED

@@ -1,0 +1,254 @@
+"""Who is online over all processes: this one's sockets, and what the others say of theirs.
+
+A process stores its users in a table, whose lock decides who came or went, and publishes each change to the others. A
+process that has missed one notices by its number, and reads the table. The grace period of a user stays with the
+process of their last socket: who comes back at another one within it was never offline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable
+
+from tailwire.server.fanout.hub import Hub
+from tailwire.server.ports.broker import PRESENCE_DELTAS, PresenceDelta
+from tailwire.server.ports.presence import Here, PresenceTable, State, Transition
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.telemetry.logs import log
+
+USERS_PER_CALL = 1_000
+RETRY_SECONDS = 1.0
+
+
+def _here(hub: Hub, uid: str) -> Here:
+    return Here(uid, hub.is_online(uid), uid in hub.away)
+
+
+def _state(here: Here) -> State:
+    return State.OFFLINE if not here.online else State.AWAY if here.away else State.ONLINE
+
+
+class AlonePresence:
+    """`ports.presence.Presence` of a process that is alone on its store."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._states: dict[str, State] = {}  # of those who are not offline
+
+    async def changed(self, uid: str) -> Transition:
+        """Return what a change of a user means."""
+        before, after = self._states.get(uid, State.OFFLINE), _state(_here(self._hub, uid))
+        if after is State.OFFLINE:
+            self._states.pop(uid, None)
+        else:
+            self._states[uid] = after
+        return Transition(before, after)
+
+    def is_elsewhere(self, uid: str) -> bool:
+        """Return False."""
+        return False
+
+    def elsewhere(self) -> Collection[str]:
+        """Return nobody."""
+        return ()
+
+
+class SharedPresence:
+    """`ports.presence.Presence` of a process that shares its store with others.
+
+    Args:
+        hub: knows who is online here, and receives what other processes publish.
+        forget: called with users who came or went elsewhere: what is kept in memory of them is outdated.
+
+    Attributes:
+        on_returned: called with users of this process whom others have reported as offline, because it was paused.
+    """
+
+    def __init__(self, hub: Hub, table: PresenceTable, forget: Callable[[Iterable[str]], None]) -> None:
+        self._hub = hub
+        self._table = table
+        self._forget = forget
+        self._waiting: dict[str, list[asyncio.Future[Transition]]] = {}  # changes that are not stored yet
+        self._again: set[str] = set()  # those of them who are stored under a new identity
+        self._task: asyncio.Task[None] | None = None
+        self._process = self._version = 0  # of the last change that was stored
+        self._elsewhere: dict[str, dict[int, bool]] = {}  # uid: away, by process
+        self._versions: dict[int, int] = {}  # by process: up to which its changes are known here
+        self._newest: dict[int, int] = {}  # by process: its newest change that has arrived here
+        self._behind: dict[int, int] = {}  # versions that were missing at the last look
+        self.on_returned: Callable[[list[str]], None] = lambda uids: None
+        hub.on_presence_delta = self._received
+        hub.broker.subscribe(PRESENCE_DELTAS)
+
+    async def start(self) -> None:
+        """Read who is online at the other processes.
+
+        Raises:
+            Refused: the store does not answer.
+        """
+        _, versions = await self._table.versions()
+        for process in versions:
+            await self._read(process)
+
+    # This process's users.
+
+    async def changed(self, uid: str) -> Transition:
+        """Store a change of a user, and return what it means."""
+        future: asyncio.Future[Transition] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(uid, []).append(future)
+        self._store_soon()
+        return await future
+
+    def _store_soon(self) -> None:
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._store(), name="tailwire presence")
+
+    async def _store(self) -> None:
+        try:
+            while self._waiting:
+                await self._store_some()
+        finally:
+            self._task = None
+
+    async def _store_some(self) -> None:
+        uids = list(self._waiting)[:USERS_PER_CALL]
+        calls = {uid: self._waiting.pop(uid) for uid in uids}
+        users = [_here(self._hub, uid) for uid in uids]
+        try:
+            noted = await self._table.note(users)
+        except Exception as e:  # noqa: BLE001 - those who wait for it must go on, whatever it is
+            # They go on with what is known here, and the table gets it later.
+            if isinstance(e, Refused):
+                log.debug("who is online is stored later: %s", e)
+            else:
+                log.exception("storing who is online failed")
+            for user in users:
+                after = max(_state(user), self._state_elsewhere(user.uid))
+                before = self._state_elsewhere(user.uid) if user.online else max(State.ONLINE, after)
+                self._answer(calls[user.uid], Transition(before, after))
+                self._waiting.setdefault(user.uid, [])
+            await asyncio.sleep(RETRY_SECONDS)
+            return
+        if self._process not in (0, noted.process):
+            self._tell_again()
+        elif noted.version != self._version + 1 and self._version:
+            self._store_users(self._hub.online_users())  # the table was emptied meanwhile, by a crash of the database
+        self._process, self._version = noted.process, noted.version
+        self._hub.broker.publish(PRESENCE_DELTAS, PresenceDelta(noted.process, noted.version, tuple(users)))
+        returned = []
+        for user, transition in zip(users, noted.transitions, strict=True):
+            self._answer(calls[user.uid], transition)
+            if user.uid in self._again and transition.before is State.OFFLINE is not transition.after:
+                returned.append(user.uid)
+        self._again.difference_update(uids)
+        if returned:
+            self.on_returned(returned)
+
+    def _answer(self, futures: list[asyncio.Future[Transition]], transition: Transition) -> None:
+        for future in futures:
+            if not future.cancelled():
+                future.set_result(transition)
+
+    def _tell_again(self) -> None:
+        # This process was declared dead: its users were reported as offline, unless they are elsewhere.
+        self._again.update(self._hub.online_users())
+        self._store_users(self._again)
+
+    def _store_users(self, uids: Iterable[str]) -> None:
+        for uid in uids:
+            self._waiting.setdefault(uid, [])
+        if self._waiting:
+            self._store_soon()
+
+    # The users of others.
+
+    def is_elsewhere(self, uid: str) -> bool:
+        """Return whether a user is online at another process."""
+        return uid in self._elsewhere
+
+    def elsewhere(self) -> Collection[str]:
+        """Return the users who are online at other processes."""
+        return self._elsewhere.keys()
+
+    def _state_elsewhere(self, uid: str) -> State:
+        away = self._elsewhere.get(uid)
+        return State.OFFLINE if not away else State.AWAY if all(away.values()) else State.ONLINE
+
+    def _received(self, delta: PresenceDelta) -> None:
+        if not delta.version:
+            self._drop(delta.process)
+            return
+        known = self._versions.setdefault(delta.process, 0)
+        if delta.process == self._process or delta.version <= known:
+            return
+        self._newest[delta.process] = delta.version
+        if delta.version == known + 1:  # otherwise some were missed: the next looks notice it
+            self._versions[delta.process] = delta.version
+        for uid, online, away in delta.users:
+            self._set(uid, delta.process, away if online else None)
+        self._forget([uid for uid, _, _ in delta.users])
+
+    def _set(self, uid: str, process: int, away: bool | None) -> None:
+        processes = self._elsewhere.get(uid)
+        if away is not None:
+            self._elsewhere.setdefault(uid, {})[process] = away
+        elif processes is not None:
+            processes.pop(process, None)
+            if not processes:
+                del self._elsewhere[uid]
+
+    async def look(self, alive: Collection[int]) -> None:
+        """Find out what was missed. Called every few seconds.
+
+        Args:
+            alive: the ids of all processes.
+
+        Raises:
+            Refused: the store does not answer.
+        """
+        mine, versions = await self._table.versions()
+        if self._process not in (0, mine):
+            self._tell_again()
+        elif self._process and mine not in versions and not self._waiting:
+            self._store_users(self._hub.online_users())  # the table was emptied
+        for process in [process for process in self._versions if process not in alive]:
+            self._drop(process)
+        behind = {p: v for p, v in versions.items() if p != mine and v != self._versions.get(p, 0) and p in alive}
+        for process, version in behind.items():
+            if self._behind.get(process) == version:  # not only a change that is still on its way
+                await self._read(process)
+        self._behind = behind
+
+    def _drop(self, process: int) -> None:
+        self._versions.pop(process, None)
+        self._newest.pop(process, None)
+        gone = [uid for uid, processes in self._elsewhere.items() if process in processes]
+        for uid in gone:
+            self._set(uid, process, None)
+        self._forget(gone)
+
+    def ended(self, process: int) -> None:
+        """Forget the users of a process that was declared dead, and tell the others to do so too."""
+        self._drop(process)
+        self._hub.broker.publish(PRESENCE_DELTAS, PresenceDelta(process, 0, ()))
+
+    async def _read(self, process: int) -> None:
+        roll = await self._table.roll(process)
+        if roll is None or process == self._process:
+            return
+        if roll.version < self._newest.get(process, 0):
+            return  # a later change has arrived meanwhile: the next look finds out whether any is missing
+        gone = [uid for uid, at in self._elsewhere.items() if process in at and uid not in roll.away]
+        for uid in gone:
+            self._set(uid, process, None)
+        for uid, away in roll.away.items():
+            self._set(uid, process, away)
+        self._versions[process] = roll.version
+        self._forget([*gone, *roll.away])
+
+    async def close(self) -> None:
+        """Store nothing more. What is not stored is noticed by others when this process is gone."""
+        if self._task is not None:
+            task = self._task
+            task.cancel()
+            await asyncio.wait([task])

@@ -1,0 +1,62 @@
+"""Closes the sockets of auth tokens that were revoked, at whichever process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from tailwire.server.fanout.hub import Hub
+from tailwire.server.ports.changes import Change
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.store import Store
+from tailwire.server.telemetry.logs import log
+
+RETRY_SECONDS = 1.0
+
+
+class Revocation:
+    """Follows the log of changes. A socket whose token may be gone is closed once the store says that it is."""
+
+    def __init__(self, store: Store, hub: Hub) -> None:
+        self._store = store
+        self._hub = hub
+        self._to_check: dict[str, None] = {}  # users whose sockets' tokens may be gone
+        self._task: asyncio.Task[None] | None = None
+        store.feed.listen(self._changed)
+
+    def _changed(self, changes: Sequence[Change] | None) -> None:
+        if changes is None:
+            self._to_check.update(dict.fromkeys(self._hub.users_with_sockets()))
+        for number, kind, key in changes or ():
+            if not number:
+                continue  # of this process, which has published the revocation itself
+            if kind == "token":
+                uid, _, token = key.rpartition("/")
+                self._hub.revoke(uid, token)
+            elif kind in ("tokens", "user") and self._hub.sockets_of(key):
+                self._to_check[key] = None
+        if self._to_check and self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._check(), name="tailwire revocation")
+
+    async def _check(self) -> None:
+        try:
+            while self._to_check:
+                uid = next(iter(self._to_check))
+                del self._to_check[uid]
+                try:
+                    for token in {socket.token for socket in self._hub.sockets_of(uid)}:
+                        if await self._store.tokens.owner(token) is None:
+                            self._hub.revoke(uid, token)
+                except Refused as e:
+                    self._to_check[uid] = None
+                    log.warning("whether tokens were revoked is looked up later: %s", e)
+                    await asyncio.sleep(RETRY_SECONDS)
+        finally:
+            self._task = None
+
+    async def close(self) -> None:
+        """Check nothing more."""
+        if self._task is not None:
+            task = self._task
+            task.cancel()
+            await asyncio.wait([task])

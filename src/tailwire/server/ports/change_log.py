@@ -1,0 +1,191 @@
+"""The change log: what happened that is not a message, so that clients that were away can catch up with it.
+
+An entry names what changed and whom it concerns, not its content: that is read when a client asks for it. A later
+change of the same thing replaces the entry. The log is bounded by age and number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from tailwire.server.ports.conversations import ConversationKey, key_of
+from tailwire.server.ports.records import ReactionRow
+
+MAX_ENTRIES = 200_000
+MAX_AGE_SECONDS = 14 * 86_400
+
+
+class ChangeKind(StrEnum):
+    """What happened."""
+
+    REACTION_ADDED = "reaction added"
+    REACTION_REMOVED = "reaction removed"
+    PINNED = "pinned"
+    UNPINNED = "unpinned"
+    SAVED = "saved"
+    UNSAVED = "unsaved"
+    DELIVERED = "delivered"
+    READ = "read"
+    DELIVERED_TO_ALL = "delivered to all"
+    READ_BY_ALL = "read by all"
+    CONVERSATION_PINNED = "list pinned"
+    CONVERSATION_UNPINNED = "list unpinned"
+    LIST_CHANGED = "list changed"
+    LIST_REMOVED = "list removed"
+    BLOCKS = "blocks"
+    GROUP = "group"
+    GROUP_REMOVED = "group removed"
+    MEMBERSHIP_ENDED = "membership ended"
+
+
+def own_subject(uid: str) -> str:
+    """Return the subject of changes that concern one user only."""
+    return f"o/{uid}"
+
+
+class Change(NamedTuple):
+    """A change, before it is stored.
+
+    Attributes:
+        subject: a conversation key, or an `own_subject`.
+        key: identifies what changed within the subject.
+        uid: who caused it.
+        device: the device that caused it, which does not receive it.
+        to_uid: in a conversation, the only user who receives it beside the other devices of `uid`; "" for all.
+        message_id: the message concerned; 0 for none.
+        detail: id, time and text of the reaction; the conversation key; or the guid.
+    """
+
+    subject: str
+    key: str
+    kind: ChangeKind
+    uid: str
+    device: str = ""
+    to_uid: str = ""
+    message_id: int = 0
+    detail: str = ""
+
+
+class ChangeRow(NamedTuple):
+    """An entry of the log, as one reader sees it.
+
+    Attributes:
+        after_id: it happened after this message, and before the next one.
+        until_id: the end of the reader's membership, if it happened in a group that they have left; else None.
+    """
+
+    number: int
+    after_id: int
+    subject: str
+    kind: str
+    uid: str
+    device: str
+    to_uid: str
+    message_id: int
+    detail: str
+    at: int
+    until_id: int | None = None
+
+
+class EndedMembership(NamedTuple):
+    """A reader was a member of a group for its messages with ids in (`since_id`, `until_id`].
+
+    Of a user who was banned without being a member, that is the message that says so.
+    """
+
+    guid: str
+    since_id: int
+    until_id: int
+
+
+class Forgotten(NamedTuple):
+    """What is not in the log any more: entries up to `number`, which happened up to the message `after_id`."""
+
+    number: int
+    after_id: int
+
+
+def reaction(conversation: ConversationKey, row: ReactionRow, device: str, *, added: bool) -> Change:
+    """Return the change that a user added or removed a reaction."""
+    kind = ChangeKind.REACTION_ADDED if added else ChangeKind.REACTION_REMOVED
+    key = f"reaction {row.message_id} {row.uid} {row.reaction}"
+    detail = f"{row.id} {row.reacted_at} {row.reaction}"
+    return Change(conversation, key, kind, row.uid, device, message_id=row.message_id, detail=detail)
+
+
+def pin(conversation: ConversationKey, message_id: int, uid: str, device: str, *, pinned: bool) -> Change:
+    """Return the change that a message was pinned or unpinned."""
+    kind = ChangeKind.PINNED if pinned else ChangeKind.UNPINNED
+    return Change(conversation, f"pin {message_id}", kind, uid, device, message_id=message_id)
+
+
+def receipt(
+    conversation: ConversationKey, message_id: int, uid: str, device: str, sender: str, *, read: bool
+) -> Change:
+    """Return the change that a user received or read messages of a sender."""
+    kind = ChangeKind.READ if read else ChangeKind.DELIVERED
+    return Change(conversation, f"{kind} {sender} {uid}", kind, uid, device, sender, message_id)
+
+
+def receipt_of_all(conversation: ConversationKey, message_id: int, uid: str, sender: str, *, read: bool) -> Change:
+    """Return the change that all members have received or read a sender's message; `uid` was the last of them."""
+    kind = ChangeKind.READ_BY_ALL if read else ChangeKind.DELIVERED_TO_ALL
+    return Change(conversation, f"{kind} {sender}", kind, uid, "", sender, message_id)
+
+
+def own(kind: ChangeKind, uid: str, device: str, *, message_id: int = 0, detail: str = "") -> Change:
+    """Return a change that concerns the other devices of the user who made it."""
+    what = {
+        ChangeKind.SAVED: "saved", ChangeKind.UNSAVED: "saved",
+        ChangeKind.CONVERSATION_PINNED: "pin", ChangeKind.CONVERSATION_UNPINNED: "pin",
+    }.get(kind, "list")  # fmt: skip
+    return Change(own_subject(uid), f"{what} {message_id} {detail}", kind, uid, device, "", message_id, detail)
+
+
+def group_changed(guid: str, uid: str, device: str) -> Change:
+    """Return the change that a group has new properties, or another owner."""
+    return Change(key_of("", guid, "group"), "group", ChangeKind.GROUP, uid, device, detail=guid)
+
+
+def group_removed(guid: str, uid: str, device: str) -> Change:
+    """Return the change that a group was deleted."""
+    conversation = key_of("", guid, "group")
+    return Change(conversation, "group removed", ChangeKind.GROUP_REMOVED, uid, device, detail=guid)
+
+
+def membership_ended(guid: str, uid: str, *, until_id: int = 0) -> Change:
+    """Return the entry that a user was a member of a group up to a message. No client receives it as such."""
+    kind = ChangeKind.MEMBERSHIP_ENDED
+    return Change(own_subject(uid), f"ended {until_id} {guid}", kind, uid, message_id=until_id, detail=guid)
+
+
+class ChangeLog(Protocol):
+    """The change log. Numbers increase in the order of commits."""
+
+    async def add(self, change: Change) -> int:
+        """Store a change that no other write of the store logs, and return its number."""
+
+    async def newest(self) -> int:
+        """Return the highest number that was given out to an entry, or was forgotten."""
+
+    async def find(
+        self, reader: str, device: str, after: int, newest: int, heard: Sequence[int], limit: int
+    ) -> list[ChangeRow]:
+        """Return what a user received live, or would have, in order, on a device that did not cause it.
+
+        Args:
+            after: only entries with a higher number.
+            newest: only entries up to this number.
+            heard: numbers of entries to leave out.
+        """
+
+    async def forgotten(self) -> Forgotten:
+        """Return what is not in the log any more."""
+
+    async def ended_memberships(self, reader: str, after_id: int, limit: int) -> list[EndedMembership]:
+        """Return the memberships of a user that ended after a message, the oldest first."""
+
+    async def last_edit(self, message_id: int) -> int:
+        """Return the id of the action message of a message's last edit; 0 without one."""

@@ -1,0 +1,65 @@
+"""Changes that processes are notified of, because they keep in memory what has changed.
+
+The store writes a change in the transaction that makes it, with an id from the same sequence as messages. A process
+learns of the changes of all processes, its own included, in the order of their ids, and before it writes a frame of a
+higher id to a socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+TRUSTED_SECONDS = 3.0
+"""How long what is kept in memory counts as true without news of the log."""
+
+SEEN = "seen"
+"""A user came or went. This kind is not in the log: processes learn of it with the user's presence."""
+
+GROUP_REMOVED = "group removed"
+"""The kind of the change after which nobody is a member of a group any more; it comes in addition to `group`."""
+
+
+class Change(NamedTuple):
+    """Something that processes may keep in memory has changed.
+
+    Attributes:
+        id: its place in the log; 0 if it was made by this process, and is not in the log yet.
+        kind: what has changed, such as `member` or `token`.
+        key: which one, such as `GUID/UID` of a membership.
+    """
+
+    id: int
+    kind: str
+    key: str
+
+
+OnChanges = Callable[[Sequence[Change] | None], None]
+"""Forgets what concerns these changes; everything for None, because some changes are not known."""
+
+
+class ChangeFeed:
+    """Passes changes to everything that keeps something in memory.
+
+    Attributes:
+        complete_at: the time, on the clock of the event loop, at which all changes of the log had been passed on.
+    """
+
+    def __init__(self) -> None:
+        self._listeners: list[OnChanges] = []
+        self.complete_at = 0.0
+
+    def listen(self, call: OnChanges) -> None:
+        """Call a function with each group of changes. It must not wait."""
+        self._listeners.append(call)
+
+    def tell(self, changes: Sequence[Change] | None) -> None:
+        """Report changes, oldest first; None if some were missed, so that everything may be outdated."""
+        if changes is not None and not changes:
+            return
+        for call in self._listeners:
+            call(changes)
+
+    def is_current(self, now: float) -> bool:
+        """Return whether what is kept in memory counts as true at a time of the event loop's clock."""
+        return now - self.complete_at <= TRUSTED_SECONDS

@@ -1,0 +1,99 @@
+"""The log: stored messages and changes in the order of their ids, as all processes see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from tailwire.server.ports.changes import Change
+from tailwire.server.ports.records import MessageRow
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedMessage:
+    """A message that was read from the store.
+
+    Attributes:
+        before: the id of the message before it in its conversation; 0 if there is none.
+        quoted: the message that it quotes, if that is still there.
+        told: the user who joined or left the group with it, who receives it too; "" for nobody.
+    """
+
+    row: MessageRow
+    before: int = 0
+    quoted: MessageRow | None = None
+    told: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedChange:
+    """A change that was read from the store.
+
+    Attributes:
+        holds: for `member`: whether the user is a member since then.
+    """
+
+    change: Change
+    holds: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """A part of the log.
+
+    Attributes:
+        up_to: the part is complete up to this id.
+    """
+
+    up_to: int
+    messages: Sequence[LoggedMessage] = ()
+    changes: Sequence[LoggedChange] = ()
+
+
+class Look(NamedTuple):
+    """The state of the log at one time.
+
+    Attributes:
+        highest: the highest id that is committed.
+        oldest_change: the lowest id of a change that is still kept; 0 if there is none.
+        processes: how many server processes use the store.
+    """
+
+    highest: int
+    oldest_change: int
+    processes: int
+
+
+class LogReader(Protocol):
+    """Reads the log from the store."""
+
+    async def look(self) -> Look:
+        """Return the state of the log now."""
+
+    async def read(self, after: int, up_to: int) -> LogPage:
+        """Return the beginning of the log behind an id, up to an id that is known to be committed."""
+
+
+class Batch(NamedTuple):
+    """What a process has committed in one transaction.
+
+    Attributes:
+        first, last: the lowest and the highest id, with those that no message has.
+        ids: the ids of its new messages. Their publications follow in this turn of the event loop.
+    """
+
+    first: int
+    last: int
+    ids: Sequence[int]
+    changes: tuple[Change, ...] = ()
+
+
+class BatchObserver(Protocol):
+    """What learns of the commits of this process."""
+
+    def committed(self, batch: Batch) -> None:
+        """Take notice of a commit, before those who wait for it go on."""
+
+    def answered(self) -> None:
+        """Take notice that those who waited for the commit go on in this turn of the event loop."""

@@ -1,0 +1,96 @@
+"""Who is online: at this process, and at the others that share its store."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from enum import IntEnum
+from typing import NamedTuple, Protocol
+
+
+class State(IntEnum):
+    """Whether a user is online, over all processes. A user is away while they are away wherever they are online."""
+
+    OFFLINE = 0
+    AWAY = 1
+    ONLINE = 2
+
+
+class Transition(NamedTuple):
+    """The state of a user before and after a change at this process."""
+
+    before: State
+    after: State
+
+
+class Presence(Protocol):
+    """Who is online at other processes, and what a change at this process means."""
+
+    async def changed(self, uid: str) -> Transition:
+        """Report that a user came, went or is away at this process. Return what it means over all processes.
+
+        Changes that came together have one transition.
+        """
+
+    def is_elsewhere(self, uid: str) -> bool:
+        """Return whether a user is online at another process."""
+
+    def elsewhere(self) -> Collection[str]:
+        """Return the users who are online at other processes."""
+
+
+class Here(NamedTuple):
+    """A user at this process."""
+
+    uid: str
+    online: bool
+    away: bool
+
+
+class Noted(NamedTuple):
+    """What was stored.
+
+    Attributes:
+        process: the id of this process.
+        version: increases by 1 each time; by more after the table was emptied.
+        transitions: in the order of the users.
+    """
+
+    process: int
+    version: int
+    transitions: Sequence[Transition]
+
+
+class Roll(NamedTuple):
+    """The users who are online at a process.
+
+    Attributes:
+        away: whether they are away there, by uid.
+    """
+
+    version: int
+    away: Mapping[str, bool]
+
+
+class PresenceTable(Protocol):
+    """Who is online at which process, in the store."""
+
+    async def note(self, users: Sequence[Here]) -> Noted:
+        """Store which users are online at this process.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE.
+        """
+
+    async def versions(self) -> tuple[int, dict[int, int]]:
+        """Return the id of this process, and the version of each process that has stored any users.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE.
+        """
+
+    async def roll(self, process: int) -> Roll | None:
+        """Return the users of a process; None if it has stored none.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE.
+        """

@@ -1,0 +1,75 @@
+"""Removal of messages and files because of their age, in small steps between other writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+
+class Old(NamedTuple):
+    """How much is older than a time.
+
+    Attributes:
+        bytes: the size of the files.
+    """
+
+    messages: int
+    files: int
+    bytes: int
+
+
+class PruningStore(Protocol):
+    """Removes what is old. Messages are removed in the order of their ids."""
+
+    async def remove_messages(self, before: int, limit: int) -> int:
+        """Remove messages that were sent by a time, with all that belongs to them.
+
+        Args:
+            before: seconds since 1970.
+            limit: how many of the oldest messages are looked at.
+
+        Returns:
+            The number of removed messages.
+        """
+
+    async def end(self) -> None:
+        """After the last step: erase the words of the removed messages from the search index."""
+
+    async def condemn_files(self, before: int, limit: int) -> int:
+        """Mark files that were uploaded by a time for removal, whether messages refer to them or not.
+
+        Pictures of users and groups are not old as long as they are shown.
+
+        Returns:
+            The number of marked files, at most `limit`.
+        """
+
+    async def oldest(self) -> tuple[int | None, int | None]:
+        """Return when the oldest message was sent, and when the oldest file was uploaded."""
+
+    async def count(self, messages_before: int, files_before: int) -> Old:
+        """Return how much `remove_messages` and `condemn_files` would remove. May take long."""
+
+    async def files_after(self, name: str, uploaded_before: int, limit: int) -> list[str]:
+        """Return names of files that were uploaded by a time, in order.
+
+        Args:
+            name: the name after which they begin.
+        """
+
+    async def unused(self, uploaded_before: int) -> Old:
+        """Return how many files were uploaded by a time that nothing has ever referred to. May take long."""
+
+    async def known(self, stems: Sequence[str]) -> list[bool]:
+        """Return for each name without extension whether there is a record of such a file."""
+
+    async def condemn(self, names: Sequence[str]) -> None:
+        """Mark files for removal, whatever refers to them."""
+
+    async def pruned_until(self, reader: str, after: int) -> int:
+        """Return the highest id after `after` of a removed message that a user may not have received; 0 if none.
+
+        Args:
+            reader: the uid.
+            after: the id up to which the user has received everything.
+        """

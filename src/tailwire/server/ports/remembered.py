@@ -1,0 +1,98 @@
+"""A bounded memory of what was read from the store, kept true by the log of changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from typing import Generic, TypeVar
+
+from tailwire.server.ports.changes import ChangeFeed
+
+V = TypeVar("V")
+
+
+class Remembered(Generic[V]):
+    """Values by keys, least recently used first. None is not remembered.
+
+    Its owner listens to the feed, and forgets what a change concerns.
+
+    Args:
+        feed: says whether what is in memory counts as true. While it does not, each value is read.
+        most: how many values are kept.
+    """
+
+    def __init__(self, feed: ChangeFeed, most: int) -> None:
+        self._feed = feed
+        self._most = most
+        self._found: dict[str, tuple[V, frozenset[str]]] = {}
+        self._keys_of: dict[str, set[str]] = {}  # by group
+        # Reads in progress: one that began before a change may return what was true before it, and is not kept.
+        self._reading: dict[str, object] = {}
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def peek(self, key: str) -> V | None:
+        """Return what is remembered and counts as true, or None."""
+        known = self._found.get(key)
+        if known is None or not self._feed.is_current(asyncio.get_running_loop().time()):
+            return None
+        if len(self._found) >= self._most // 2:  # before that, nothing is dropped soon
+            self._found[key] = self._found.pop(key)
+        return known[0]
+
+    async def get(
+        self, key: str, read: Callable[[], Awaitable[V]], groups: Callable[[V], Collection[str]] = lambda value: ()
+    ) -> V:
+        """Return what is remembered, or read it.
+
+        Args:
+            groups: with which `forget_group` a value is forgotten too.
+        """
+        known = self.peek(key)
+        if known is not None:
+            return known
+        mine = self._reading[key] = object()
+        try:
+            value = await read()
+        finally:
+            unchanged = self._reading.get(key) is mine
+            if unchanged:
+                del self._reading[key]
+        if unchanged and value is not None and self._feed.is_current(asyncio.get_running_loop().time()):
+            self._keep(key, value, groups(value))
+        return value
+
+    def _keep(self, key: str, value: V, groups: Collection[str]) -> None:
+        self._drop(key)
+        if len(self._found) >= self._most:
+            self._drop(next(iter(self._found)))
+        distinct = frozenset(groups)
+        self._found[key] = value, distinct
+        for group in distinct:
+            self._keys_of.setdefault(group, set()).add(key)
+
+    def forget(self, key: str) -> None:
+        """Forget a value, because it has changed."""
+        self._reading.pop(key, None)
+        self._drop(key)
+
+    def forget_group(self, group: str) -> None:
+        """Forget the values of a group."""
+        self._reading.clear()  # to which groups they will belong is not known yet
+        for key in list(self._keys_of.get(group, ())):
+            self._drop(key)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._reading.clear()
+        self._found.clear()
+        self._keys_of.clear()
+
+    def _drop(self, key: str) -> None:
+        known = self._found.pop(key, None)
+        for group in known[1] if known is not None else ():
+            keys = self._keys_of[group]
+            keys.discard(key)
+            if not keys:
+                del self._keys_of[group]

@@ -1,0 +1,119 @@
+"""The change log: writes. An entry is written in the unit of the change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tailwire.server.ports import change_log
+from tailwire.server.ports.change_log import MAX_AGE_SECONDS, MAX_ENTRIES, Change
+from tailwire.server.store.postgres.unit import Answer, Unit, Value
+from tailwire.server.store.postgres.work import Work
+from tailwire.server.store.sql.change_log import COLUMNS, KEEP_HIGHEST, OLD, ROWS_PER_CLEANUP, ChangeLogRows, values_of
+
+_BIG = {"after_id", "message_id", "since_id", "at"}
+_TARGET = f"INSERT INTO change_log ({', '.join(COLUMNS)})"
+_REPLACE = "ON CONFLICT (subject, key) DO UPDATE SET number = excluded.number, " + ", ".join(
+    f"{name} = excluded.{name}" for name in COLUMNS[2:]
+)
+_GIVEN = {name: f":{name}{'::bigint' if name in _BIG else ''}" for name in COLUMNS} | {
+    "after_id": ":last_id::bigint",
+    "message_id": ":of::bigint",  # `:message_id` is that of the unit's message
+}
+_NOTE = f"{_TARGET} VALUES ({', '.join(_GIVEN.values())}) {_REPLACE} RETURNING number AS noted"
+_ENDED = {
+    **_GIVEN,
+    "key": "'ended ' || :message_id || ' ' || :detail",
+    "message_id": ":message_id::bigint",
+    "since_id": ":since::bigint",
+}
+_MEMBERSHIP_ENDED = f"{_TARGET} VALUES ({', '.join(_ENDED.values())}) {_REPLACE}"
+_OF_MEMBERS = {
+    **_GIVEN, "subject": "'o/' || m.uid", "key": "'ended ' || :last_id || ' ' || :detail", "uid": "m.uid",
+    "message_id": ":last_id::bigint", "since_id": "m.joined_after_id",
+}  # fmt: skip
+_MEMBERSHIPS_ENDED = (
+    f"{_TARGET} SELECT {', '.join(_OF_MEMBERS[name] for name in COLUMNS)} FROM members m"
+    f" WHERE m.guid = :detail ORDER BY m.uid {_REPLACE}"
+)
+
+
+class ChangeLog(ChangeLogRows):
+    """`ChangeLog` on PostgreSQL.
+
+    Attributes:
+        max_entries: numbers that are kept.
+        max_age: seconds for which entries are kept.
+    """
+
+    def __init__(self, work: Work) -> None:
+        super().__init__(work.reads)
+        self._work = work
+        self.max_entries = MAX_ENTRIES
+        self.max_age = MAX_AGE_SECONDS
+
+    async def add(self, change: Change) -> int:
+        unit = Unit()
+        self.note(unit, change, self._work.world.seconds())
+        return noted(await self._work.carry_out(unit))
+
+    def note(self, unit: Unit, change: Change, now: int) -> None:
+        """Store a change in a unit; `noted` returns its number."""
+        unit.rows(_NOTE, **_values(change, now))
+
+    def membership_ended(self, unit: Unit, guid: str, uid: str, since: int | None) -> None:
+        """Store in a unit that a user's membership ends with the unit's message.
+
+        Args:
+            since: the id after which it began; None for a user who was not a member, and sees only that message.
+        """
+        values = _values(change_log.membership_ended(guid, uid), self._work.world.seconds())
+        statement = _MEMBERSHIP_ENDED
+        if since is None:
+            statement = statement.replace(":since::bigint", ":message_id::bigint - 1")
+        unit.do(statement, since=since, **values)
+
+    def group_removed(self, unit: Unit, guid: str, uid: str, device: str) -> None:
+        """Store in a unit, before the members are removed, that a group was deleted; `noted` returns the number."""
+        now = self._work.world.seconds()
+        self.note(unit, change_log.group_removed(guid, uid, device), now)
+        unit.do(_MEMBERSHIPS_ENDED, **_values(change_log.membership_ended(guid, ""), now))
+
+    def forget(self, unit: Unit, which: str, **values: Value) -> None:
+        """Remove entries in a unit, not because of their age or number."""
+        unit.do("SELECT pg_advisory_xact_lock(7308901)")  # no receipt is given a number from here on
+        unit.do(KEEP_HIGHEST)
+        unit.do(f"DELETE FROM change_log WHERE {which}", **values)
+
+    async def clean(self) -> None:
+        """Remove entries that are too old or too many."""
+        bounds: dict[str, Any] = {
+            "before": self._work.world.seconds() - self.max_age, "below": await self.newest() - self.max_entries,
+        }  # fmt: skip
+        while True:
+            number, after_id = await self._db.one(OLD, bounds)
+            if number is None:
+                return
+            unit = Unit()
+            unit.rows("DELETE FROM change_log WHERE number <= :number::bigint RETURNING 1 AS one", number=number)
+            unit.do(
+                "UPDATE forgotten_changes SET number = greatest(number, :number::bigint),"
+                " after_id = greatest(after_id, :after::bigint)",
+                number=number, after=after_id,
+            )  # fmt: skip
+            answer = await self._work.carry_out(unit)
+            if len(answer.results[0]) < ROWS_PER_CLEANUP:
+                return
+
+
+def _values(change: Change, now: int) -> dict[str, Any]:
+    values = values_of(change, now)
+    values["of"] = values.pop("message_id")
+    return values
+
+
+def noted(answer: Answer) -> int:
+    """Return the number of the change that a unit has stored; 0 if it stored none."""
+    for result in answer.results:
+        if isinstance(result, list) and result and "noted" in result[0]:
+            return int(result[0]["noted"])
+    return 0

@@ -1,0 +1,177 @@
+"""Dumps of a database, made and restored with PostgreSQL's own programs. Blocks; for commands only."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+from tailwire.server.store.postgres.connecting import CONNECT_SECONDS, UNUSABLE, Connection, connect_reader
+from tailwire.server.store.postgres.starting import STARTING_LOCK
+
+CHUNK_BYTES = 1 << 20
+_OF_RUNNING_PROCESSES = ("processes", "batches", "leases", "presence")  # tables whose rows mean nothing in a copy
+_EXISTS = "SELECT to_regclass('processes') IS NOT NULL"
+_ALIVE = "SELECT name FROM processes WHERE until > clock_timestamp() LIMIT 1"
+_HIGHEST = "SELECT last_value FROM message_ids"
+# Objects of extensions stay. The rest is the server's: the database is its own.
+_DROP = """BEGIN;
+DO $drop$
+DECLARE
+    names text[];
+    name text;
+BEGIN
+    names := array(
+        SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END
+               || ' IF EXISTS ' || c.oid::regclass
+        FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'S', 'v')
+        AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype IN ('e', 'a', 'i'))
+        UNION ALL
+        SELECT 'ROUTINE IF EXISTS ' || p.oid::regprocedure FROM pg_proc p
+        WHERE p.pronamespace = current_schema()::regnamespace
+        AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e'));
+    FOREACH name IN ARRAY names LOOP
+        EXECUTE 'DROP ' || name || ' CASCADE';
+    END LOOP;
+END $drop$;
+"""
+
+
+class DatabaseInUse(OSError):
+    """A process uses the database."""
+
+
+class ProgramFailed(OSError):
+    """One of PostgreSQL's programs is missing or failed. The message has what it printed."""
+
+
+def dump(url: str, file: Path) -> None:
+    """Write the contents of a database to a file, in one snapshot, also while servers write, and verify the file.
+
+    Raises:
+        ProgramFailed: the database cannot be read, or the file not written.
+    """
+    excluded = [f"--exclude-table-data={table}" for table in _OF_RUNNING_PROCESSES]
+    _run(url, "pg_dump", "--format=custom", "--no-owner", "--no-privileges", *excluded, f"--file={file}")
+    check(file)
+
+
+def check(file: Path) -> None:
+    """Read a dump to its end.
+
+    Raises:
+        ProgramFailed: it is damaged.
+    """
+    _run("", "pg_restore", f"--file={os.devnull}", str(file))
+
+
+@contextmanager
+def alone(url: str) -> Iterator[int | None]:
+    """Keep servers away from a database.
+
+    A server that is started meanwhile waits.
+
+    Yields:
+        The highest id that its contents have given out; None if it has no contents.
+
+    Raises:
+        DatabaseInUse: a server uses it.
+        OSError: it cannot be used.
+    """
+    with asyncio.Runner() as runner:
+        try:
+            connection = runner.run(connect_reader(url, CONNECT_SECONDS))
+        except UNUSABLE as e:
+            raise OSError(f"the PostgreSQL database cannot be used: {e}") from e
+        try:
+            taken = "SELECT pg_try_advisory_lock($1)"
+            if not runner.run(connection.fetchval(taken, STARTING_LOCK, timeout=CONNECT_SECONDS)):
+                raise DatabaseInUse("a server is starting on this PostgreSQL database: stop it first")
+            yield runner.run(_contents(connection))
+        finally:
+            connection.terminate()
+
+
+async def _contents(connection: Connection) -> int | None:
+    if not await connection.fetchval(_EXISTS, timeout=CONNECT_SECONDS):
+        return None
+    alive = await connection.fetchval(_ALIVE, timeout=CONNECT_SECONDS)
+    if alive is not None:
+        raise DatabaseInUse(f"{alive} uses this PostgreSQL database: stop it first, or wait 10 s if it was killed")
+    return int(await connection.fetchval(_HIGHEST, timeout=CONNECT_SECONDS))
+
+
+def load(url: str, file: Path) -> None:
+    """Replace the contents of a database by those of a dump, in one transaction: wholly, or not at all.
+
+    Raises:
+        ProgramFailed: it was not done; nothing has changed.
+    """
+    arguments, environment = _connection(url)
+    read = [_found("pg_restore"), "--no-owner", "--no-privileges", "--file=-", str(file)]
+    write = [_found("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", *arguments]
+    pipe = subprocess.PIPE
+    with (
+        subprocess.Popen(read, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe) as reading,
+        subprocess.Popen(
+            write, stdin=pipe, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment
+        ) as writing,
+    ):
+        if reading.stdout is None or reading.stderr is None or writing.stdin is None or writing.stderr is None:
+            raise RuntimeError("the programs are not piped")
+        try:
+            writing.stdin.write(_DROP.encode())
+            shutil.copyfileobj(reading.stdout, writing.stdin, CHUNK_BYTES)
+            said = reading.stderr.read()
+            if reading.wait() == 0:  # without it, the end of the input rolls back
+                writing.stdin.write(b"\nCOMMIT;\n")
+            writing.stdin.close()
+        except BrokenPipeError:
+            reading.kill()  # psql has ended, and says why
+            said = b""
+        failed = writing.stderr.read()
+        if writing.wait() or reading.returncode:
+            raise ProgramFailed((failed or said).decode(errors="replace").strip())
+
+
+def _run(url: str, program: str, *arguments: str) -> None:
+    where, environment = _connection(url) if url else ([], dict(os.environ))
+    done = subprocess.run(
+        [_found(program), *arguments, *where],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    if done.returncode:
+        raise ProgramFailed(f"{program}: {done.stderr.decode(errors='replace').strip()}")
+
+
+def _found(program: str) -> str:
+    path = shutil.which(program)
+    if path is None:
+        raise ProgramFailed(
+            f"{program} is not installed: install the client programs of PostgreSQL, of the server's version or newer"
+        )
+    return path
+
+
+def _connection(url: str) -> tuple[list[str], dict[str, str]]:
+    # The password is passed in the environment: other users of the machine can read the arguments of a process.
+    parts = urlsplit(url)
+    user, _, host = parts.netloc.rpartition("@")
+    user, colon, secret = user.partition(":")
+    options = parse_qsl(parts.query, keep_blank_values=True)
+    passwords = [unquote(secret)] if colon else [value for name, value in options if name == "password"]
+    query = urlencode([option for option in options if option[0] != "password"])
+    environment = dict(os.environ)
+    if passwords:
+        environment["PGPASSWORD"] = passwords[0]
+    plain = f"{parts.scheme}://{user}{'@' if user else ''}{host}{parts.path}{'?' if query else ''}{query}"
+    return [f"--dbname={plain}"], environment

@@ -1,0 +1,65 @@
+"""API keys: their scopes are remembered, because every request of a backend asks for that of its key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tailwire.server.ports.changes import Change
+from tailwire.server.ports.remembered import Remembered
+from tailwire.server.store.postgres.unit import Unit
+from tailwire.server.store.postgres.work import Work
+from tailwire.server.store.sql.keys import KeyRows
+
+MAX_REMEMBERED = 1_000
+ALL_KEYS = "*"
+"""The key of a change that may concern each API key; hashes are hexadecimal."""
+
+
+class Keys(KeyRows):
+    """`KeyStore` on PostgreSQL. A key that is added concerns nobody's memory: only scopes that exist are remembered."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__(work.reads)
+        self._work = work
+        self._scopes: Remembered[tuple[str, int | None] | None] = Remembered(work.feed, MAX_REMEMBERED)
+        work.feed.listen(self._changed)
+
+    def _changed(self, changes: Sequence[Change] | None) -> None:
+        if changes is None:
+            self._scopes.clear()
+            return
+        for _, kind, key in changes:
+            if (kind, key) == ("key", ALL_KEYS):
+                self._scopes.clear()
+            elif kind == "key":
+                self._scopes.forget(key)
+
+    async def _scope_until(self, key_hash: str) -> tuple[str, int | None] | None:
+        read = super()._scope_until
+        return await self._scopes.get(key_hash, lambda: read(key_hash))
+
+    async def end_others(self, kept: Sequence[str], at: int, now: int) -> int:
+        unit = Unit()
+        unit.do(
+            "UPDATE api_keys SET expires_at = :at::bigint WHERE NOT key_hash = ANY (string_to_array(:kept, ' '))"
+            " AND (expires_at IS NULL OR expires_at > :at::bigint)",
+            at=at, kept=" ".join(kept),
+        )  # fmt: skip
+        unit.do("DELETE FROM api_keys WHERE expires_at <= :now::bigint", now=now)
+        unit.tell("key", ALL_KEYS)
+        return int((await self._work.carry_out(unit)).results[0])
+
+    async def change(self, key_hash: str, name: str, scope: str) -> bool:
+        unit = Unit()
+        unit.need(
+            "UPDATE api_keys SET name = :name, scope = :scope WHERE key_hash = :key",
+            name=name, scope=scope, key=key_hash,
+        )  # fmt: skip
+        unit.tell("key", key_hash)
+        return (await self._work.carry_out(unit)).ended is None
+
+    async def remove(self, key_hash: str) -> None:
+        unit = Unit()
+        unit.do("DELETE FROM api_keys WHERE key_hash = :key", key=key_hash)
+        unit.tell("key", key_hash)
+        await self._work.carry_out(unit)

@@ -1,0 +1,67 @@
+"""What one server does for all: it holds a lease by a name, which ends with the lease of its process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+
+from tailwire.server.store.postgres.database import Database
+from tailwire.server.store.postgres.lane import LEASE_SECONDS, Lane
+
+# Only for a process that has not been declared dead, whose row is there.
+_TAKE = """WITH taken AS (INSERT INTO leases (name, process) SELECT w.name, p.id
+FROM unnest(CAST(:names AS text[])) AS w (name), processes p WHERE p.id = CAST(:mine AS bigint) ORDER BY w.name
+ON CONFLICT (name) DO NOTHING RETURNING name)
+SELECT name FROM taken UNION ALL SELECT name FROM leases WHERE process = CAST(:mine AS bigint)"""
+_GIVE_UP = "DELETE FROM leases WHERE process = :mine AND name = ANY(CAST(:names AS text[]))"
+
+
+class Leases:
+    """The leases of this process. A process that cannot renew its own lease holds none after a while."""
+
+    def __init__(self, database: Database, lane: Lane) -> None:
+        self._database = database
+        self._lane = lane
+        self._held: frozenset[str] = frozenset()
+        self._until = 0.0
+        self._taking = asyncio.Lock()
+        self._on_taken: list[Callable[[frozenset[str]], None]] = []
+        lane.on_new_identity(self._forget)
+
+    def on_taken(self, call: Callable[[frozenset[str]], None]) -> None:
+        """Call a function with the names of leases that this process holds from now on."""
+        self._on_taken.append(call)
+
+    def holds(self, name: str) -> bool:
+        """Return whether this process holds a lease, certainly."""
+        return name in self._held and asyncio.get_running_loop().time() < self._until
+
+    async def take(self, names: Collection[str]) -> None:
+        """Take those of some leases that nobody has, and give up others. Called after each renewal.
+
+        Raises:
+            Refused, or one of `connecting.UNUSABLE`: the database cannot be used.
+        """
+        async with self._taking:  # of two at once, one would not see what the other has taken
+            await self._take(names)
+
+    async def _take(self, names: Collection[str]) -> None:
+        # The lease of the process was renewed before, so these last at least until this.
+        until = asyncio.get_running_loop().time() + LEASE_SECONDS / 2
+        process = self._lane.process
+        rows = await self._database.rows(_TAKE, {"names": list(names), "mine": process})
+        found = frozenset(row[0] for row in rows)
+        if process != self._lane.process:
+            return
+        unwanted = found.difference(names)
+        if unwanted:
+            await self._database.run(_GIVE_UP, {"names": sorted(unwanted), "mine": process})
+        held = found - unwanted
+        new = held if asyncio.get_running_loop().time() >= self._until else held - self._held
+        self._held, self._until = held, until
+        if new:
+            for call in self._on_taken:
+                call(new)
+
+    def _forget(self) -> None:
+        self._held = frozenset()

@@ -1,0 +1,144 @@
+"""The processes on one database: each has a lease that it renews, by the clock of PostgreSQL.
+
+A process whose lease has ended is taken for dead: another one deletes its row, and what belongs to the row with it
+(leases, presence). If it was only paused, its next batch is refused in the same transaction, and it goes on under a new
+identity (see `lane`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tailwire.server.store.postgres.database import Database
+from tailwire.server.store.postgres.drafts import Entry
+from tailwire.server.store.postgres.lane import LEASE_SECONDS, Lane
+from tailwire.server.store.postgres.unit import Unit
+from tailwire.server.telemetry.logs import log
+
+MAX_CLOCK_OFFSET_SECONDS = 1.0
+# A new row of this process is made by the lane only, which knows what must be forgotten with the old one.
+_RENEW = f"""WITH mine AS (UPDATE processes SET until = clock_timestamp() + interval '{LEASE_SECONDS} seconds'
+WHERE id = :mine RETURNING id)
+SELECT EXISTS (SELECT FROM mine), (SELECT count(*) FROM processes WHERE serving AND until > clock_timestamp()),
+array(SELECT id FROM processes WHERE until < clock_timestamp() AND id <> :mine), array(SELECT id FROM processes),
+CAST(extract(epoch FROM clock_timestamp()) AS double precision)"""
+# The rows of `presence` that go with those of `processes` are still there for the other parts of the statement.
+_TAKE_OVER = """WITH gone AS (DELETE FROM processes WHERE until < clock_timestamp() AND id IN
+(SELECT CAST(value AS bigint) FROM jsonb_array_elements_text(:ids::jsonb) AS t (value))
+RETURNING id, name, serving, until)
+SELECT g.id, g.name, g.serving, CAST(extract(epoch FROM g.until) AS bigint) AS until,
+(SELECT coalesce(jsonb_agg(p.uid), '[]') FROM presence p WHERE p.process = g.id AND NOT EXISTS
+(SELECT FROM presence o WHERE o.uid = p.uid AND o.process NOT IN (SELECT id FROM gone))) AS offline FROM gone g"""
+_OTHER_KEYS = """SELECT name FROM processes WHERE serving AND until > clock_timestamp() AND id <> :mine
+AND keys NOT IN ('', :keys) LIMIT 1"""
+
+
+class Ended(NamedTuple):
+    """A process that was declared dead.
+
+    Attributes:
+        process: its id.
+        at: when its lease ended, in seconds since 1970.
+        offline: users who were online only there.
+    """
+
+    process: int
+    at: int
+    offline: list[str]
+
+
+class DifferentKeys(OSError):
+    """The servers of one database have different keys."""
+
+
+class Processes:
+    """The lease of this process, and what it sees of the others.
+
+    Attributes:
+        servers: how many servers run, this one included; at least 1.
+        alive: the ids of all processes that have not been declared dead.
+        clock_offset: seconds by which this machine's clock is ahead of that of PostgreSQL.
+    """
+
+    def __init__(self, database: Database, lane: Lane, now: Callable[[], float]) -> None:
+        self._database = database
+        self._lane = lane
+        self._now = now
+        self._ended: frozenset[int] = frozenset()  # as seen by the last renewal
+        self._on_servers: list[Callable[[int], None]] = []
+        self._on_ended: Callable[[Ended], None] | None = None
+        self._clock_is_off = False
+        self.servers = 1
+        self.alive: frozenset[int] = frozenset()
+        self.clock_offset = 0.0
+
+    def on_servers(self, call: Callable[[int], None]) -> None:
+        """Call a function with the number of servers, now and whenever it has changed."""
+        self._on_servers.append(call)
+        call(self.servers)
+
+    def on_ended(self, call: Callable[[Ended], None]) -> None:
+        """Declare processes dead whose leases have ended, and call a function with each of them.
+
+        A command, or a server that is not ready yet, declares none: nobody would report that users went offline.
+        """
+        self._on_ended = call
+
+    async def renew(self) -> None:
+        """Renew the lease of this process, and take over from others whose leases have ended.
+
+        Raises:
+            Refused, or one of `connecting.UNUSABLE`: the database cannot be used.
+        """
+        asked = self._now()
+        mine, servers, ended, alive, told = await self._database.one(_RENEW, {"mine": self._lane.process})
+        self.alive = frozenset(alive)
+        self._check_clock((asked + self._now()) / 2 - told)
+        if not mine:
+            await self._lane.submit(Entry(unit=Unit()))  # is refused, so that the lane takes a new identity
+        if max(1, servers) != self.servers:
+            self.servers = max(1, servers)
+            for call in self._on_servers:
+                call(self.servers)
+        # Only those that had ended at the last renewal too: after a time without the database all have ended, and
+        # each must have had the time to renew its own.
+        dead, self._ended = self._ended.intersection(ended), frozenset(ended)
+        if dead and self._on_ended is not None:
+            await self._take_over(dead, self._on_ended)
+
+    async def _take_over(self, dead: frozenset[int], report: Callable[[Ended], None]) -> None:
+        unit = Unit()
+        unit.rows(_TAKE_OVER, ids=sorted(dead))
+        for row in (await self._lane.submit(Entry(unit=unit))).results[0]:
+            if row["serving"]:
+                log.warning("process %s is taken for dead: its lease was not renewed", row["name"])
+            report(Ended(row["id"], row["until"], row["offline"]))
+
+    def _check_clock(self, offset: float) -> None:
+        self.clock_offset = offset
+        off = abs(offset) > MAX_CLOCK_OFFSET_SECONDS
+        if off is self._clock_is_off:
+            return
+        self._clock_is_off = off
+        if off:
+            log.warning("this machine's clock is %+.1f s off that of PostgreSQL: synchronize both (NTP)", offset)
+        else:
+            log.info("this machine's clock agrees with that of PostgreSQL again")
+
+    async def agree_on(self, keys: str) -> None:
+        """State the hash of this server's keys, unless a running server has others.
+
+        Raises:
+            DifferentKeys: a running server has others.
+        """
+        other = await self._database.one(_OTHER_KEYS, {"mine": self._lane.process, "keys": keys})
+        if other is not None:
+            raise DifferentKeys(
+                f"this server's keys differ from those of the running server {other[0]}: copy signing.key and"
+                " webhooks.key from that server's data folder into this one's"
+            )
+        self._lane.keys = keys
+        await self._database.run(
+            "UPDATE processes SET keys = :keys WHERE id = :mine", {"keys": keys, "mine": self._lane.process}
+        )

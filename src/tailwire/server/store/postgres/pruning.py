@@ -1,0 +1,83 @@
+"""Removal of messages and files because of their age."""
+
+from __future__ import annotations
+
+from tailwire.server.store.postgres.change_log import ChangeLog
+from tailwire.server.store.postgres.chores import Chores
+from tailwire.server.store.postgres.removal import Removal
+from tailwire.server.store.postgres.unit import Unit
+from tailwire.server.store.postgres.work import Work, texts
+from tailwire.server.store.sql.change_log import OF_PRUNED_MESSAGES
+from tailwire.server.store.sql.files import CONDEMNED
+from tailwire.server.store.sql.pruning import LAST_OLD, OLD_FILE, PruningRows
+
+_OLD = "id <= :until::bigint AND sent_at <= :before::bigint"
+_NOTE = f"""UPDATE conversations c SET pruned_id = greatest(c.pruned_id, old.id)
+FROM (SELECT conversation_id, max(id) AS id FROM messages WHERE {_OLD} GROUP BY conversation_id) AS old
+WHERE c.conversation_id = old.conversation_id"""
+# A receipt says up to which message a user has read. One before the oldest message says nothing.
+_FORGET_RECEIPTS = """DELETE FROM receipts x USING (SELECT DISTINCT conversation_id FROM removed) AS r
+WHERE x.conversation_id = r.conversation_id AND x.up_to < coalesce(
+(SELECT min(m.id) FROM messages m WHERE m.conversation_id = r.conversation_id), 1::bigint << 62)"""
+
+ROWS_PER_STEP = 10_000
+_FORGET_PLACES = f"""DELETE FROM words WHERE ctid IN (SELECT w.ctid FROM words w WHERE w.words = ''::tsvector
+AND w.message_id <= (SELECT pruned_id FROM app) AND w.message_id <= (SELECT id FROM words_until)
+AND NOT EXISTS (SELECT FROM messages m WHERE m.id = w.message_id) LIMIT {ROWS_PER_STEP})"""
+
+
+class Pruning(PruningRows):
+    """`PruningStore` on PostgreSQL."""
+
+    def __init__(self, work: Work, removal: Removal, chores: Chores, log: ChangeLog) -> None:
+        super().__init__(work.reads)
+        self._removal = removal
+        self._work = work
+        self._chores = chores
+        self._log = log
+
+    async def remove_messages(self, before: int, limit: int) -> int:
+        (until,) = await self._work.reads.one(LAST_OLD, {"limit": limit, "before": before})
+        if until is None:
+            return 0
+        unit = Unit()
+        unit.rows(f"SELECT count(*) AS count FROM messages WHERE {_OLD}", until=until, before=before)
+        unit.do("UPDATE app SET pruned_id = greatest(pruned_id, :until::bigint)", until=until)
+        unit.do(_NOTE, until=until, before=before)
+        self._removal.remove_messages(unit, _OLD, {"until": until, "before": before}, None)
+        unit.do(_FORGET_RECEIPTS)
+        answer = await self._work.carry_out(unit)
+        self._chores.added()
+        return int(answer.results[0][0]["count"])
+
+    async def end(self) -> None:
+        # The words of a message are erased with it. What keeps them out of the index is not needed for old messages.
+        removed = ROWS_PER_STEP
+        while removed == ROWS_PER_STEP:
+            unit = Unit()
+            unit.do(_FORGET_PLACES)
+            removed = (await self._work.carry_out(unit)).results[0]
+        unit = Unit()
+        self._log.forget(unit, OF_PRUNED_MESSAGES)
+        await self._work.carry_out(unit)
+
+    async def condemn_files(self, before: int, limit: int) -> int:
+        sql = f"SELECT name FROM files WHERE {OLD_FILE.format(before=':before')} ORDER BY created_at LIMIT :limit"
+        names = [row[0] for row in await self._work.reads.rows(sql, {"before": before, "limit": limit})]
+        if not names:
+            return 0
+        unit = Unit()
+        # A user or group may show one of them since.
+        unit.do(
+            f"UPDATE files SET used = {CONDEMNED}, unused_since = 0 WHERE name IN {texts('names')} AND"
+            f" {OLD_FILE.format(before=':before::bigint')}",
+            names=names, before=before,
+        )  # fmt: skip
+        unit.do(
+            f"DELETE FROM file_uses WHERE name IN (SELECT name FROM files WHERE name IN {texts('names')}"
+            f" AND used = {CONDEMNED})",
+            names=names,
+        )
+        answer = await self._work.carry_out(unit)
+        self._chores.added()
+        return int(answer.results[0])

@@ -1,0 +1,81 @@
+"""The starts of the store as this process knows them, and what follows when its contents were taken back.
+
+An older copy may be put back at any time, also under a running server: a dump, a standby that takes over and lacks the
+last commits, a recovery to a point in time. `starts_1.sql` recognises each of them. It begins a new start, and skips
+ids, so that none is given out twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tailwire.server.ports.world import World
+from tailwire.server.store.postgres.connecting import CONNECT_SECONDS, Connection
+from tailwire.server.store.sql.starts import KnownStarts
+from tailwire.server.telemetry.logs import log
+
+KNOWN = "SELECT tailwire_known_1(?, ?)"
+_START = "SELECT mark, last, before, why FROM tailwire_start_1($1, $2, $3, $4, $5)"
+_ALL = "SELECT mark, after_id FROM starts ORDER BY number"
+_NAME = "SELECT store_name FROM app"
+_REPORTS = {
+    "copied": "the database was restored from a dump or moved",
+    "promoted": "another PostgreSQL server has taken over, or the database was recovered to a point in time",
+    "older": "an older copy of the database was restored",
+}
+
+
+class Starts:
+    """The starts of the store.
+
+    Attributes:
+        begins: whether this process begins a start, as a server does if no other process is alive.
+        name: the store's name; "" while the database has no app yet.
+        mark: of the current start; "" before the first `check`.
+        highest: the highest id that this process has seen.
+        known: the starts in the database.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._on_new: list[Callable[[], None]] = []
+        self.begins = False
+        self.name = self.mark = ""
+        self.highest = 0
+        self.known = KnownStarts()
+
+    def on_new(self, call: Callable[[], None]) -> None:
+        """Call a function when a new start was begun while this process runs."""
+        self._on_new.append(call)
+
+    async def check(self, connection: Connection) -> None:
+        """Read the current start, and begin a new one before if it is needed.
+
+        Raises:
+            One of `connecting.UNUSABLE`: the database cannot be used or written.
+        """
+        world = self._world
+        values = (world.secret(6), world.secret(8), world.seconds(), self.highest, self.begins and not self.mark)
+        found = await connection.fetchrow(_START, *values, timeout=CONNECT_SECONDS)
+        if found is None:
+            raise RuntimeError("tailwire_start_1 returned nothing")
+        mark, last, before, why = found
+        if mark != self.mark:
+            starts = await connection.fetch(_ALL, timeout=CONNECT_SECONDS)
+            self.name = await connection.fetchval(_NAME, timeout=CONNECT_SECONDS) or ""
+            self.known = KnownStarts([(row[0], row[1]) for row in starts])
+        if why in _REPORTS:
+            log.warning(
+                "%s: it ends with id %d, and continues after id %d; clients connect again and are notified of what is"
+                " missing",
+                _REPORTS[why], before, last,
+            )  # fmt: skip
+        first, changed = not self.mark, mark != self.mark
+        self.mark, self.highest = mark, max(self.highest, last)
+        if changed and not first:
+            self.is_another()
+
+    def is_another(self) -> None:
+        """Call those who asked for it (see `on_new`)."""
+        for call in self._on_new:
+            call()

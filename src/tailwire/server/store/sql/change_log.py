@@ -1,0 +1,97 @@
+"""The change log: reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tailwire.server.ports.change_log import Change, ChangeKind, ChangeRow, EndedMembership, Forgotten, own_subject
+from tailwire.server.ports.conversations import GROUP_KEY
+from tailwire.server.store.sql.connection import Connection
+
+COLUMNS = (
+    "subject", "key", "after_id", "kind", "uid", "device", "to_uid", "message_id", "since_id", "detail", "at",
+)  # fmt: skip
+ROWS_PER_CLEANUP = 1000
+NOTES_PER_CLEANUP = 256
+"""Changes after which what is old is looked for again."""
+
+_ROW = (
+    "c.number, c.after_id, c.subject, c.kind, c.uid, c.device, c.to_uid, c.message_id, c.detail, c.at,"
+    " {until} AS until_id"
+)
+_EVER, _WITHIN = _ROW.format(until="CAST(NULL AS BIGINT)"), "c.number > :after AND c.number <= :newest"
+_GONE = f"'{ChangeKind.GROUP_REMOVED}'"
+_GROUP, _ENDED_KIND = f"c.subject = '{GROUP_KEY}' ||", f"'{ChangeKind.MEMBERSHIP_ENDED}'"
+# Conversations of two users; groups, since the reader joined; groups while the reader was a member; the reader's own.
+_FOUND = f"""
+SELECT {_EVER} FROM participants p JOIN change_log c ON c.subject = p.conversation_id AND {_WITHIN}
+WHERE p.uid = :reader
+UNION ALL
+SELECT {_EVER} FROM members m JOIN change_log c ON {_GROUP} m.guid AND {_WITHIN} AND c.after_id > m.joined_after_id
+AND c.kind <> {_GONE} WHERE m.uid = :reader
+UNION ALL
+SELECT {_ROW.format(until="e.message_id")} FROM change_log e
+JOIN change_log c ON {_GROUP} e.detail AND {_WITHIN} AND (c.after_id > e.since_id OR c.kind = {_GONE})
+AND c.number < e.number
+WHERE e.subject = :own AND e.number > :after AND e.kind = {_ENDED_KIND}
+UNION ALL
+SELECT {_EVER} FROM change_log c WHERE c.subject = :own AND {_WITHIN} AND c.kind <> {_ENDED_KIND}"""
+_FIND = f"""SELECT * FROM ({_FOUND}) AS found WHERE device <> :device AND (to_uid = '' OR to_uid = :reader
+OR (uid = :reader AND kind IN ('{ChangeKind.DELIVERED}', '{ChangeKind.READ}'))){{without}}
+ORDER BY number LIMIT :limit"""
+NEWEST = """SELECT CASE WHEN n > highest THEN n ELSE highest END FROM forgotten_changes,
+(SELECT coalesce(max(number), 0) AS n FROM change_log) AS newest"""
+KEEP_HIGHEST = """UPDATE forgotten_changes SET highest = (SELECT max(number) FROM change_log)
+WHERE highest < (SELECT max(number) FROM change_log)"""
+"""Comes before entries are removed, so that their numbers are not given out again."""
+_ENDED = f"""SELECT detail, since_id, message_id FROM change_log WHERE subject = :own AND kind =
+'{ChangeKind.MEMBERSHIP_ENDED}' AND message_id > :after ORDER BY number LIMIT :limit"""
+OLD = f"""SELECT max(number), max(after_id) FROM (SELECT number, after_id, at FROM change_log ORDER BY number
+LIMIT {ROWS_PER_CLEANUP}) AS first WHERE at < :before OR number <= :below"""
+
+OF_USER = "subject = :own OR uid = :uid OR to_uid = :uid"
+OF_PRUNED_MESSAGES = f"""message_id BETWEEN 1 AND (SELECT pruned_id FROM app) AND kind <> {_ENDED_KIND}
+AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = change_log.message_id)"""
+
+
+def values_of(change: Change, now: int) -> dict[str, Any]:
+    """Return the columns of an entry, without those that only the transaction knows."""
+    return {
+        "subject": change.subject, "key": change.key, "kind": str(change.kind), "uid": change.uid,
+        "device": change.device, "to_uid": change.to_uid, "message_id": change.message_id, "since_id": 0,
+        "detail": change.detail, "at": now,
+    }  # fmt: skip
+
+
+class ChangeLogRows:
+    """`ChangeLog`, without its writes."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    async def newest(self) -> int:
+        return int((await self._db.one(NEWEST))[0])
+
+    async def find(
+        self, reader: str, device: str, after: int, newest: int, heard: Sequence[int], limit: int
+    ) -> list[ChangeRow]:
+        if newest <= after:
+            return []
+        without = f" AND number NOT IN ({', '.join(str(int(n)) for n in heard)})" if heard else ""
+        values = {
+            "reader": reader, "own": own_subject(reader), "device": device, "after": after, "newest": newest,
+            "limit": limit,
+        }  # fmt: skip
+        return list(map(ChangeRow._make, await self._db.rows(_FIND.format(without=without), values)))
+
+    async def forgotten(self) -> Forgotten:
+        return Forgotten(*await self._db.one("SELECT number, after_id FROM forgotten_changes"))
+
+    async def ended_memberships(self, reader: str, after_id: int, limit: int) -> list[EndedMembership]:
+        values = {"own": own_subject(reader), "after": after_id, "limit": limit}
+        return list(map(EndedMembership._make, await self._db.rows(_ENDED, values)))
+
+    async def last_edit(self, message_id: int) -> int:
+        row = await self._db.one("SELECT action_id FROM edits WHERE message_id = ?", (message_id,))
+        return int(row[0]) if row else 0

@@ -1,0 +1,42 @@
+"""The table of the change log."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Table, Text
+
+from tailwire.server.store.sql.metadata import Id, metadata, short
+
+change_log = Table(
+    "change_log",
+    metadata,
+    Column("number", Id, primary_key=True),
+    # The conversation, or `o/` and the uid of the only user concerned.
+    Column("subject", short(210), nullable=False),
+    # A later change with the same key replaces the entry.
+    Column("key", Text, nullable=False),
+    # The highest message id when it happened: it comes after that message, and before the next one.
+    Column("after_id", Id, nullable=False),
+    Column("kind", short(20), nullable=False),
+    Column("uid", short(100), nullable=False),
+    Column("device", short(100), nullable=False),
+    # In a conversation, the only other user who receives it; "" for all.
+    Column("to_uid", short(100), nullable=False),
+    Column("message_id", Id, nullable=False),
+    # Of an ended membership: the id after which it began.
+    Column("since_id", Id, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("change_log_once", "subject", "key", unique=True),
+    Index("change_log_by_subject", "subject", "number"),
+)
+
+# What was removed from the log because of its age or number: all up to `number`, which happened up to `after_id`.
+# `highest` is the highest number that was given out when entries were last removed for another reason.
+forgotten_changes = Table(
+    "forgotten_changes",
+    metadata,
+    Column("one", Id, primary_key=True, autoincrement=False),
+    Column("number", Id, nullable=False),
+    Column("after_id", Id, nullable=False),
+    Column("highest", Id, nullable=False),
+)

@@ -1,0 +1,71 @@
+"""Removal of messages and files because of their age: reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tailwire.server.ports.conversations import GROUP_KEY
+from tailwire.server.ports.pruning import Old
+from tailwire.server.store.sql.connection import Connection
+from tailwire.server.store.sql.files import CONDEMNED, NEVER_USED
+
+LAST_OLD = (
+    "SELECT max(id) FROM (SELECT id, sent_at FROM messages ORDER BY id LIMIT :limit) AS oldest WHERE sent_at <= :before"
+)
+OLD_FILE = (
+    f"used < {CONDEMNED} AND created_at <= {{before}} AND NOT EXISTS"
+    " (SELECT 1 FROM file_uses u WHERE u.name = files.name AND u.place <> 'message')"
+)
+_KNOWN = "SELECT 1 FROM files WHERE name >= :stem AND name < :end LIMIT 1"
+# A member of a group receives what was sent after they joined.
+_PRUNED = f"""SELECT coalesce(max(c.pruned_id), 0) FROM (
+SELECT conversation_id, 0 AS joined_id FROM participants WHERE uid = :reader
+UNION ALL SELECT '{GROUP_KEY}' || guid, joined_after_id FROM members WHERE uid = :reader) AS mine
+JOIN conversations c ON c.conversation_id = mine.conversation_id
+WHERE c.pruned_id > :after AND c.pruned_id > mine.joined_id"""
+
+
+class PruningRows:
+    """`PruningStore`, without its writes."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    async def oldest(self) -> tuple[int | None, int | None]:
+        message = await self._db.one("SELECT sent_at FROM messages ORDER BY id LIMIT 1")
+        file = await self._db.one("SELECT created_at FROM files ORDER BY created_at LIMIT 1")
+        return message and message[0], file and file[0]
+
+    async def count(self, messages_before: int, files_before: int) -> Old:
+        ((messages,),) = await self._db.rows("SELECT count(*) FROM messages WHERE sent_at <= ?", (messages_before,))
+        sql = f"SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM files WHERE {OLD_FILE.format(before='?')}"
+        ((files, size),) = await self._db.rows(sql, (files_before,))
+        return Old(messages, files, int(size))
+
+    async def files_after(self, name: str, uploaded_before: int, limit: int) -> list[str]:
+        where = f"name > ? AND used < {CONDEMNED} AND created_at <= ?"
+        sql = f"SELECT name FROM files WHERE {where} ORDER BY name LIMIT ?"
+        return [row[0] for row in await self._db.rows(sql, (name, uploaded_before, limit))]
+
+    async def unused(self, uploaded_before: int) -> Old:
+        where = f"used = {NEVER_USED} AND unused_since <= ?"
+        sql = f"SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM files WHERE {where}"
+        ((files, size),) = await self._db.rows(sql, (uploaded_before,))
+        return Old(0, files, int(size))
+
+    async def known(self, stems: Sequence[str]) -> list[bool]:
+        # The extension follows a dot, and "/" follows the dot in the order of names.
+        found = await self._db.each(_KNOWN, [{"stem": stem, "end": f"{stem}/"} for stem in stems])
+        return [row is not None for row in found]
+
+    async def condemn(self, names: Sequence[str]) -> None:
+        rows = [(name,) for name in names]
+        await self._db.run_many(f"UPDATE files SET used = {CONDEMNED}, unused_since = 0 WHERE name = ?", rows)
+        await self._db.run_many("DELETE FROM file_uses WHERE name = ?", rows)
+
+    async def pruned_until(self, reader: str, after: int) -> int:
+        (highest,) = await self._db.one("SELECT pruned_id FROM app")
+        if highest <= after:
+            return 0
+        ((until,),) = await self._db.rows(_PRUNED, {"reader": reader, "after": after})
+        return int(until)

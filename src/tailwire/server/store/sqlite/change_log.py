@@ -1,0 +1,84 @@
+"""The change log: writes. An entry is written in the transaction of the change."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from tailwire.server.ports import change_log
+from tailwire.server.ports.change_log import MAX_AGE_SECONDS, MAX_ENTRIES, Change
+from tailwire.server.ports.world import World
+from tailwire.server.store.sql.change_log import COLUMNS, NEWEST, NOTES_PER_CLEANUP, OLD, ChangeLogRows, values_of
+from tailwire.server.store.sqlite.database import Database
+
+_CHANGED = ", ".join(f"{name} = excluded.{name}" for name in ("number", *COLUMNS[2:]))
+_REPLACE = f"ON CONFLICT (subject, key) DO UPDATE SET {_CHANGED}"
+_TARGET = f"INSERT INTO change_log (number, {', '.join(COLUMNS)})"
+_NOTE = f"{_TARGET} VALUES ({', '.join('?' * (len(COLUMNS) + 1))}) {_REPLACE}"
+_OF_MEMBERS = {"subject": "'o/' || m.uid", "uid": "m.uid", "since_id": "m.joined_after_id"}
+_MEMBERSHIPS_ENDED = (
+    f"{_TARGET} SELECT :number + row_number() OVER (ORDER BY m.uid),"
+    f" {', '.join(_OF_MEMBERS.get(name, f':{name}') for name in COLUMNS)} FROM members m WHERE m.guid = :detail"
+    f" ORDER BY m.uid {_REPLACE}"
+)
+
+
+class ChangeLog(ChangeLogRows):
+    """`ChangeLog` on SQLite.
+
+    Attributes:
+        max_entries: numbers that are kept.
+        max_age: seconds for which entries are kept.
+    """
+
+    def __init__(self, database: Database, world: World) -> None:
+        super().__init__(database)
+        self._database = database
+        self._world = world
+        self._noted = 0
+        self._number = 0  # the highest number that was given out
+        self._read_number(database.writing)
+        database.on_rollback(self._read_number)
+        self.max_entries = MAX_ENTRIES
+        self.max_age = MAX_AGE_SECONDS
+
+    async def add(self, change: Change) -> int:
+        return await self._database.write(lambda c: self.note(c, change, self._world.seconds()))
+
+    def _read_number(self, c: sqlite3.Connection) -> None:
+        (self._number,) = c.execute(NEWEST).fetchone()
+
+    def note(self, c: sqlite3.Connection, change: Change, now: int, *, since_id: int = 0) -> int:
+        """Within an operation: store a change, and return its number."""
+        subject, key, kind, uid, device, to_uid, message_id, detail = change
+        self._number = number = self._number + 1
+        values = (
+            number, subject, key, self._database.last_id, kind, uid, device, to_uid, message_id, since_id, detail, now,
+        )  # fmt: skip
+        c.execute(_NOTE, values)
+        self._noted += 1
+        if self._noted >= NOTES_PER_CLEANUP:
+            self._noted = 0
+            self._forget_old(c, number)
+        return number
+
+    def membership_ended(self, c: sqlite3.Connection, guid: str, uid: str, since_id: int, until_id: int) -> None:
+        """Within an operation: store that a user was a member of a group for its messages in (since_id, until_id]."""
+        ended = change_log.membership_ended(guid, uid, until_id=until_id)
+        self.note(c, ended, self._world.seconds(), since_id=since_id)
+
+    def group_removed(self, c: sqlite3.Connection, guid: str, uid: str, device: str) -> int:
+        """Within an operation, before the members are removed: store that a group was deleted. Return the number."""
+        now, last_id = self._world.seconds(), self._database.last_id
+        number = self.note(c, change_log.group_removed(guid, uid, device), now)
+        ended = values_of(change_log.membership_ended(guid, "", until_id=last_id), now)
+        c.execute(_MEMBERSHIPS_ENDED, {**ended, "after_id": last_id, "number": number})
+        self._read_number(c)
+        return number
+
+    def _forget_old(self, c: sqlite3.Connection, newest: int) -> None:
+        bounds = {"before": self._world.seconds() - self.max_age, "below": newest - self.max_entries}
+        number, after_id = c.execute(OLD, bounds).fetchone()
+        if number is None:
+            return
+        c.execute("DELETE FROM change_log WHERE number <= ?", (number,))
+        c.execute("UPDATE forgotten_changes SET number = ?, after_id = ?", (number, after_id))

@@ -1,0 +1,174 @@
+"""The change log of each store: who finds what in it, and what it forgets."""
+
+from __future__ import annotations
+
+from tailwire.server.ports.change_log import ChangeKind, own
+from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.records import Draft, GroupRow
+from tailwire.server.ports.standing import GroupAct, MessageAct
+from tailwire.server.ports.world import World
+
+GROUP = key_of("", "g", "group")
+
+
+class Clock(World):
+    """A clock that is set by hand."""
+
+    now = 100
+
+    def seconds(self) -> int:
+        return self.now
+
+
+def anything(standing: object) -> None:
+    pass
+
+
+def draft(sender: str, receiver: str, kind: str, type_: str = "text") -> Draft:
+    place = key_of(sender, receiver, kind)
+    return Draft(
+        place, sender, receiver, kind, "message" if type_ == "text" else "action", type_, b'{"data":{}}', 1, None
+    )
+
+
+async def say(store, sender: str, receiver: str, kind: str = "group") -> int:
+    return (await store.messages.add(draft(sender, receiver, kind))).message.id
+
+
+async def join(store, uid: str) -> int:
+    act = GroupAct("g", uid, uid, anything)
+    stored = await store.members.add(act, "participant", 1, lambda _: draft(uid, "g", "group", "groupMember"))
+    return stored.message.id
+
+
+async def leave(store, uid: str) -> int:
+    stored, _ = await store.members.remove(
+        GroupAct("g", uid, uid, anything), lambda _: draft(uid, "g", "group", "groupMember")
+    )
+    return stored.message.id
+
+
+async def found(store, reader: str, device: str = "", after: int = 0, heard: tuple[int, ...] = ()) -> list[str]:
+    rows = await store.change_log.find(reader, device, after, await store.change_log.newest(), heard, 100)
+    assert [row.number for row in rows] == sorted(row.number for row in rows)
+    return [f"{row.kind} {row.uid} {row.message_id}" for row in rows]
+
+
+async def test_each_reader_finds_what_concerns_them_and_their_device_did_not_cause(open_store):
+    store = await open_store()
+    await store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
+    await join(store, "bob")
+    first = await say(store, "alice", "g")
+    await store.reactions.add(MessageAct(first, "bob", anything, "phone"), "x", 5, 10)
+    await store.annotations.pin(MessageAct(first, "alice", anything, "desk"), 6, 10, pinned=True)
+    await store.annotations.save(MessageAct(first, "alice", anything, "desk"), 6, 10)
+    await store.read_state.mark(GROUP, "bob", first, 7, read=True, group="g", sender="alice", device="phone")
+    reaction, pin, read = f"reaction added bob {first}", f"pinned alice {first}", f"read bob {first}"
+    by_all = [f"{kind} bob {first}" for kind in ("delivered to all", "read by all")]
+    assert await found(store, "alice", "desk") == [reaction, read, *by_all]
+    assert await found(store, "alice", "laptop") == [reaction, pin, f"saved alice {first}", read, *by_all]
+    assert await found(store, "bob", "phone") == [pin]
+    assert await found(store, "bob", "desk") == [reaction, read]  # the devices of two users may have the same name
+    assert await found(store, "carol") == []
+    assert await found(store, "alice", "desk", after=2) == [read, *by_all]
+    assert await found(store, "alice", "desk", heard=(1, 4)) == by_all
+    await store.close()
+
+
+async def test_member_finds_what_happened_from_when_they_joined_until_they_left(open_store):
+    store = await open_store()
+    await store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
+    said = await say(store, "alice", "g")
+
+    async def react(text: str) -> None:
+        await store.reactions.add(MessageAct(said, "alice", anything), text, 5, 10)
+
+    await react("before")
+    joined = await join(store, "bob")
+    await react("then")
+    left = await leave(store, "bob")
+    await react("after")
+    rows = await store.change_log.find("bob", "-", 0, await store.change_log.newest(), (), 10)
+    assert [(row.detail.split()[-1], row.until_id) for row in rows] == [("then", left)]
+    assert await store.change_log.ended_memberships("bob", 0, 10) == [("g", joined - 1, left)]
+    assert await store.change_log.ended_memberships("bob", left, 10) == []
+    await store.close()
+
+
+async def test_deleted_group_is_found_by_who_was_a_member_then(open_store):
+    store = await open_store()
+    await store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
+    await join(store, "bob")
+    said = await say(store, "bob", "g")
+    await store.reactions.add(MessageAct(said, "bob", anything), "x", 5, 10)
+    _, number = await store.removal.remove_group(GroupAct("g", "alice", "", anything, "desk"), lambda _: ())
+    await store.groups.add(GroupRow("g", "G", "public", owner="carol", members_count=1, created_at=1))
+    assert await found(store, "bob", "-") == ["group removed alice 0"]
+    assert await found(store, "alice", "desk") == []
+    assert await found(store, "alice", "laptop") == ["group removed alice 0"]
+    assert await found(store, "carol", "-") == []
+    assert await found(store, "bob", "-", after=number) == []
+    await store.close()
+
+
+async def test_later_change_of_the_same_thing_replaces_the_earlier_one(open_store):
+    store = await open_store()
+    said = await say(store, "alice", "bob", "user")
+    for _ in range(3):
+        assert await store.reactions.add(MessageAct(said, "bob", anything), "x", 5, 10)
+        assert await store.reactions.remove(MessageAct(said, "bob", anything), "x", 5)
+    assert await found(store, "alice", "-") == [f"reaction removed bob {said}"]
+    assert await store.change_log.newest() == 6
+    await store.close()
+
+
+async def test_entries_that_are_too_old_or_too_many_are_forgotten_and_how_far_is_known(open_store):
+    clock = Clock()
+    store = await open_store(clock)
+    log = store.change_log
+    log.max_age, log.max_entries = 1000, 400
+
+    async def add(count: int) -> None:
+        for n in range(count):
+            await log.add(own(ChangeKind.LIST_CHANGED, "bob", "phone", detail=f"u/bob/{n}-{clock.now}"))
+        if hasattr(log, "clean"):
+            await log.clean()
+
+    await add(300)
+    said = await say(store, "alice", "bob", "user")
+    clock.now += 2000
+    await add(300)
+    forgotten = await log.forgotten()
+    assert forgotten.number == 300
+    assert forgotten.after_id == said - 1
+    await add(600)
+    forgotten = await log.forgotten()
+    assert 600 < forgotten.number <= 800
+    assert forgotten.after_id == said
+    assert len(await log.find("bob", "-", 0, await log.newest(), (), 10_000)) == 1200 - forgotten.number
+    await store.close()
+
+
+async def test_removed_user_is_in_no_entry(open_store):
+    store = await open_store()
+    said = await say(store, "alice", "bob", "user")
+    await store.reactions.add(MessageAct(said, "bob", anything), "x", 5, 10)
+    await store.read_state.mark(key_of("alice", "bob", "user"), "alice", said, 7, read=True, sender="bob")
+    await store.change_log.add(own(ChangeKind.BLOCKS, "bob", "phone"))
+    await store.removal.remove_user("bob", with_messages=False)
+    rows = await store.database.rows("SELECT count(*) FROM change_log")
+    assert rows[0][0] == 0
+    await store.close()
+
+
+async def test_boundary_leaves_the_newest_missed_messages_without_edits_and_deletions(open_store):
+    store = await open_store()
+    sent = [await say(store, "alice", "bob", "user") for _ in range(30)]
+    await say(store, "alice", "carol", "user")
+    announced = (await store.messages.add(draft("alice", "bob", "user", "message"))).message.id
+    assert announced > sent[-1]
+    assert await store.messages.missed_boundary("bob", 0, 10) == sent[19]
+    assert await store.messages.missed_boundary("bob", sent[4], 25) == 0
+    assert await store.messages.missed_boundary("bob", sent[3], 25) == sent[4]
+    assert await store.messages.missed_boundary("carol", 0, 1) == 0
+    await store.close()

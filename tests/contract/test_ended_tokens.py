@@ -1,0 +1,100 @@
+"""Auth tokens that end by themselves (JWTs): stored once, and never again after they were revoked."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tailwire.server.actions.audit import begin_command
+from tailwire.server.ports.records import TokenRow, UserRow
+from tailwire.server.ports.refusal import Refused
+
+
+def until(name: str, end: int, *, uid: str = "alice", at: int = 1) -> TokenRow:
+    return TokenRow(name, uid, at, expires_at=end)
+
+
+async def added(store, token: TokenRow, limit: int = 3) -> list[str] | str:
+    try:
+        return await store.tokens.add(token, limit)
+    except Refused as e:
+        return e.code
+
+
+async def known(store, *names: str) -> list[bool]:
+    return [await store.tokens.owner(name) is not None for name in names]
+
+
+async def test_token_that_is_stored_already_changes_nothing(open_store):
+    store = await open_store()
+    await store.users.add(UserRow("alice", "Alice", created_at=1))
+    results = await asyncio.gather(*(added(store, until("a", 100)) for _ in range(4)))
+    assert results == [[]] * 4
+    assert (await store.tokens.of_user("alice", limit=9, offset=0))[1] == 1
+    assert await store.tokens.owner("a") == ("alice", 1, 100)
+    assert (await store.tokens.get("a")).expires_at == 100
+    await store.close()
+
+
+async def test_revoked_token_is_not_stored_again_until_it_has_ended(open_store):
+    store = await open_store()
+    for uid in ("alice", "bob", "carol"):
+        await store.users.add(UserRow(uid, uid, created_at=1))
+    for token in (until("removed", 100), until("all", 100, uid="bob"), until("resting", 100, uid="carol")):
+        assert await added(store, token) == []
+    await store.tokens.remove("removed")
+    assert await store.tokens.remove_all("bob") == ["all"]
+    assert await store.users.deactivate(["carol"], 9) == (["carol"], [("carol", "resting")])
+    assert await added(store, until("resting", 100, uid="carol")) == "ERR_UID_NOT_FOUND"
+    await store.users.deactivate(["carol"], None)
+    await store.close()
+    store = await open_store()
+    for token in (until("removed", 100), until("all", 100, uid="bob"), until("resting", 100, uid="carol")):
+        assert await added(store, token) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND", token
+    assert await known(store, "removed", "all", "resting") == [False] * 3
+    # Later, when it has ended, nobody needs to remember it: its end is checked before.
+    assert await added(store, until("later", 300, at=100)) == []
+    assert await added(store, until("removed", 300, at=100)) == []
+    await store.close()
+
+
+async def test_oldest_token_that_makes_room_does_not_return(open_store):
+    store = await open_store()
+    await store.users.add(UserRow("alice", "Alice", created_at=1))
+    for n in range(3):
+        assert await added(store, until(f"t{n}", 100)) == []
+    assert await added(store, until("t3", 100)) == ["t0"]
+    assert await added(store, until("t0", 100)) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
+    assert await known(store, "t0", "t1", "t2", "t3") == [False, True, True, True]
+    await store.close()
+
+
+async def test_tokens_that_have_ended_make_room_first(open_store):
+    store = await open_store()
+    await store.users.add(UserRow("alice", "Alice", created_at=1))
+    await store.tokens.add(TokenRow("plain", "alice", 1), 3)
+    for n in range(2):
+        assert await added(store, until(f"t{n}", 50)) == []
+    assert await added(store, until("new", 200, at=50)) == []
+    assert await known(store, "plain", "t0", "t1", "new") == [True, False, False, True]
+    await store.close()
+
+
+async def test_deleted_users_token_does_not_return(open_store):
+    store = await open_store()
+    await store.users.add(UserRow("alice", "Alice", created_at=1))
+    await added(store, until("a", 100))
+    assert (await store.removal.remove_user("alice", with_messages=False))[1] == ["a"]
+    await store.users.add(UserRow("alice", "Alice", created_at=2))
+    assert await added(store, until("a", 100)) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
+    await store.close()
+
+
+async def test_token_that_a_command_creates_is_stored_with_its_audit_entry(open_store):
+    store = await open_store()
+    store.audit.set_limits(seconds=1 << 30, entries=10)
+    await store.users.add(UserRow("alice", "Alice", created_at=1))
+    for token in (TokenRow("plain", "alice", 1), until("jwt", 100)):
+        begin_command("tailwire token create")
+        assert await store.tokens.add(token, 3) == []
+    assert await known(store, "plain", "jwt") == [True, True]
+    await store.close()

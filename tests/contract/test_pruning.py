@@ -1,0 +1,199 @@
+"""Removal of messages and files because of their age: nothing that refers to them is left."""
+
+from __future__ import annotations
+
+from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.filters import ConversationFilter, MessageFilter
+from tailwire.server.ports.pruning import Old
+from tailwire.server.ports.records import Draft, Edited, FileRow, GroupRow, Trait, UserRow
+from tailwire.server.ports.standing import GroupAct, MessageAct
+
+DAY = 86_400
+OLD, NEW = 10 * DAY, 100 * DAY
+BETWEEN = 50 * DAY
+PAIR, TEAM = key_of("alice", "bob", "user"), key_of("", "team", "group")
+BOTH, OLD_FILE, NEW_FILE, FACE = (f"{letter * 40}.png" for letter in "abcd")
+TABLES = {
+    "reactions": "message_id", "mentions": "message_id", "saves": "message_id", "flags": "message_id",
+    "interactions": "message_id", "subscriptions": "message_id", "edits": "message_id", "receipts": "up_to",
+    "messages": "id",
+}  # fmt: skip
+
+
+def draft(text: str, at: int, *, sender="alice", receiver="bob", kind="user", **more) -> Draft:
+    body = b'{"data":{"text":"%b"}}' % text.encode()
+    more = {"category": "message", "traits": int(Trait.SEARCHABLE), **more}
+    category = more.pop("category")
+    return Draft(key_of(sender, receiver, kind), sender, receiver, kind, category, "text", body, at, **more)
+
+
+def act(number: int, uid: str = "bob") -> MessageAct:
+    return MessageAct(number, uid, lambda standing: None)
+
+
+async def say(store, text: str, at: int, **more) -> int:
+    return (await store.messages.add(draft(text, at, **more))).message.id
+
+
+async def fill(store, at: int, age: str, files: tuple[str, ...]) -> int:
+    """Store messages with everything that may belong to one. Return the highest id."""
+    plain = await say(store, f"{age} words", at, files=files, mentions=("bob",), muid=f"{age} muid")
+    team = await say(store, f"{age} team", at, receiver="team", kind="group")
+    for number in (plain, team):
+        await store.reactions.add(act(number), "x", at, 10)
+        await store.annotations.pin(act(number), at, 10, pinned=True)
+        await store.annotations.save(act(number), at, 10)
+        await store.annotations.flag(act(number), "spam", None, at)
+        await store.annotations.interact(act(number), ["button"], at)
+        await store.annotations.subscribe(act(number), wanted=True)
+    await say(store, f"{age} reply", at, sender="bob", receiver="alice", parent_id=plain)
+    await store.messages.edit(
+        act(plain, "alice"), at,
+        lambda row: Edited(b'{"data":{"text":"%b changed"}}' % age.encode(), int(Trait.SEARCHABLE), None, None),
+        lambda row: draft("edited", at, category="action", traits=0, shown=False),
+    )  # fmt: skip
+    last = await say(store, f"{age} team again", at, receiver="team", kind="group")
+    await store.read_state.mark(TEAM, "bob", last, at, read=True, group="team")
+    await store.read_state.mark(PAIR, "bob", plain, at, read=True)
+    return last
+
+
+async def filled(open_store) -> tuple:
+    store = await open_store()
+    for uid in ("alice", "bob", "carol"):
+        await store.users.add(UserRow(uid, uid, created_at=1))
+    await store.groups.add(GroupRow("team", "T", "public", owner="alice", members_count=1, created_at=1))
+    joining = GroupAct("team", "bob", "bob", lambda standing: None)
+    await store.members.add(
+        joining, "participant", OLD,
+        lambda standing: draft("joined", OLD, sender="bob", receiver="team", kind="group", category="action"),
+    )  # fmt: skip
+    for name in (BOTH, OLD_FILE, FACE):
+        await store.files.add(FileRow(name, "alice", "f", "image/png", 7, OLD))
+    await store.files.add(FileRow(NEW_FILE, "alice", "f", "image/png", 7, NEW))
+    await store.users.change("carol", {"avatar": f"tailwire:/files/{FACE}"})
+    old = await fill(store, OLD, "old", (BOTH, OLD_FILE))
+    new = await fill(store, NEW, "new", (BOTH, NEW_FILE))
+    return store, old, new
+
+
+async def pruned(store, before: int = BETWEEN, step: int = 2) -> int:
+    removed = 0
+    while found := await store.pruning.remove_messages(before, step):
+        removed += found
+    await store.pruning.end()
+    while await store.chores.do_next():
+        pass
+    return removed
+
+
+async def ids(store, table: str, column: str) -> list[int]:
+    return [row[0] for row in await store.database.rows(f"SELECT {column} FROM {table} ORDER BY {column}")]
+
+
+async def texts(store, reader: str, **more) -> list[str]:
+    found = await store.messages.find(MessageFilter(reader, newer=True, limit=50, **more))
+    return [row.body.decode().split('"')[5] for row in found]
+
+
+async def test_nothing_refers_to_removed_messages(open_store):
+    store, old, _ = await filled(open_store)
+    before = {table: await ids(store, table, column) for table, column in TABLES.items()}
+    assert all(any(number <= old for number in numbers) for numbers in before.values()), before  # none is vacuous
+    counted = (await store.pruning.count(BETWEEN, 0)).messages
+    assert await pruned(store) == counted - 1 > 4  # the action message of an edit goes with the edited message
+    for table, column in TABLES.items():
+        left = await ids(store, table, column)
+        assert left == [number for number in before[table] if number > old], table
+        assert left, table  # the newer ones stay
+    assert await texts(store, "bob") == [
+        "new changed", "new team", "new reply", "edited", "new team again"
+    ]  # fmt: skip
+    assert await texts(store, "bob", search="old") == []
+    assert await texts(store, "bob", search="changed") == ["new changed"]
+    assert await texts(store, "bob", pinned=True, conversation_id=PAIR) == ["new changed"]
+    await store.close()
+
+
+async def test_conversations_and_threads_stay_right(open_store):
+    store, _, new = await filled(open_store)
+    reply = await say(
+        store, "late reply", NEW, sender="bob", receiver="alice", parent_id=(await ids(store, "messages", "id"))[1]
+    )
+    await pruned(store)
+    found, _ = await store.conversations.find(ConversationFilter("bob", limit=10))
+    assert {row.conversation_id: row.last_message_id for row in found} == {PAIR: reply, TEAM: new}
+    assert (await store.messages.get(reply)).parent_id  # a younger reply stays, without its parent
+    # Without messages, a conversation goes on with the next one.
+    assert await pruned(store, NEW) > 4
+    assert (await store.conversations.find(ConversationFilter("bob", limit=10)))[1] == 2
+    again = await store.messages.add(draft("again", NEW + 1))
+    assert again.before == 0
+    assert await texts(store, "bob") == ["again"]
+    assert await ids(store, "receipts", "up_to") == []
+    # The id of a removed message is not given out again.
+    await pruned(store, NEW + 1)
+    await store.close()
+    store = await open_store()
+    assert await say(store, "later", NEW + 2) > again.message.id
+    await store.close()
+
+
+async def test_files_go_with_their_last_message(open_store):
+    store, _, _ = await filled(open_store)
+    await pruned(store)
+    found = {row.name for row in await store.files.condemn(never_before=-1, no_more_before=1 << 40, limit=50)}
+    assert found == {OLD_FILE}
+    await store.close()
+
+
+async def test_old_files_go_but_not_the_pictures_of_users(open_store):
+    store, _, _ = await filled(open_store)
+    assert await store.pruning.count(0, BETWEEN) == Old(0, 2, 14)
+    assert await store.pruning.condemn_files(BETWEEN, 1) == 1
+    assert await store.pruning.condemn_files(BETWEEN, 10) == 1
+    assert await store.pruning.condemn_files(BETWEEN, 10) == 0
+    assert [await store.files.get(name) is not None for name in (BOTH, OLD_FILE, NEW_FILE, FACE)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+    due = await store.files.condemn(never_before=-1, no_more_before=0, limit=50)
+    assert {row.name for row in due} == {BOTH, OLD_FILE}
+    assert sorted(await store.database.rows("SELECT name FROM file_uses")) == sorted([(NEW_FILE,), (FACE,)])
+    await store.close()
+
+
+async def test_users_who_missed_a_removed_message_are_known(open_store):
+    store = await open_store()
+    await store.users.add(UserRow("carol", "carol", created_at=1))
+    other = await say(store, "to carol", OLD, receiver="carol")
+    await store.close()
+    store, old, _ = await filled(open_store)
+    assert await store.pruning.pruned_until("bob", 0) == 0
+    await pruned(store, step=100)
+    assert await store.pruning.pruned_until("bob", 0) == old
+    assert await store.pruning.pruned_until("bob", old - 1) == old
+    assert await store.pruning.pruned_until("bob", old) == 0
+    assert await store.pruning.pruned_until("carol", 0) == other  # not in the conversations of others
+    late = GroupAct("team", "carol", "carol", lambda standing: None)
+    joined = draft("joined", NEW, sender="carol", receiver="team", kind="group", category="action")
+    await store.members.add(late, "participant", NEW, lambda standing: joined)
+    assert await store.pruning.pruned_until("carol", 0) == other  # the group's were sent before carol joined
+    await store.close()
+    store = await open_store()
+    assert await store.pruning.pruned_until("bob", 0) == old
+    await store.close()
+
+
+async def test_message_with_a_time_in_the_future_holds_up_nothing(open_store):
+    store = await open_store()
+    for uid in ("alice", "bob"):
+        await store.users.add(UserRow(uid, uid, created_at=1))
+    await say(store, "from the future", 1 << 40)
+    for n in range(5):
+        await say(store, f"{n}", OLD)
+    assert await pruned(store, step=3) == 5
+    assert await texts(store, "bob") == ["from the future"]
+    await store.close()

@@ -1,0 +1,306 @@
+"""Two server processes on one PostgreSQL database: what happens at one reaches the sockets at the other.
+
+One server on SQLite, which has the part of both, must show the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from between import Authority
+from harness import DISCONNECTED, LiveStage
+from servers.nats import NatsServer
+from servers.plain_sockets import PlainSocket
+from servers.several import SeveralServers
+from tailwire import Group
+from tailwire.testing.server import ServerProcess
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+@dataclass
+class Setting:
+    """How to start the servers of a test."""
+
+    folder: Path
+    database: str
+    settings: dict[str, str]
+    count: int = 2
+
+    @asynccontextmanager
+    async def started(self) -> AsyncIterator[Two]:
+        """Start them. Two may be the same one, which then has the part of both."""
+        several = SeveralServers(self.folder, self.database, self.count, self.settings)
+        async with several, AsyncExitStack() as stack:
+            yield Two(several, stack)
+        assert several.tracebacks == []
+
+
+@pytest.fixture(params=["memory", "database", "nats"])
+def setting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setting]:
+    """One server on SQLite; and two on PostgreSQL with each broker."""
+    if request.param == "memory":
+        yield Setting(tmp_path, "", {}, count=1)
+        return
+    url = request.getfixturevalue("postgres_url")
+    if request.param == "database":
+        yield Setting(tmp_path, url, {})
+        return
+    server = NatsServer()
+    server.start()
+    try:
+        yield Setting(tmp_path, url, {"TAILWIRE_BROKER": server.url})
+    finally:
+        server.kill()
+
+
+def backend(server: ServerProcess, uid: str) -> httpx2.AsyncClient:
+    """Return a client of one server that acts for a user."""
+    return httpx2.AsyncClient(
+        base_url=f"{server.url}/v3", headers={"appid": server.app_id, "apikey": server.api_key, "onBehalfOf": uid}
+    )
+
+
+async def say(http: httpx2.AsyncClient, receiver: str, text: str, kind: str = "user") -> int:
+    """Send a message, and return its id."""
+    body = {"receiver": receiver, "receiverType": kind, "category": "message", "type": "text", "data": {"text": text}}
+    answer = await http.post("/messages", json=body)
+    assert answer.status_code == 200, answer.text
+    return int(answer.json()["data"]["id"])
+
+
+async def ask(http: httpx2.AsyncClient, method: str, path: str, **json: Any) -> Any:
+    """Make a request that succeeds, and return its data."""
+    answer = await http.request(method, path, **({"json": json} if json else {}))
+    assert answer.status_code == 200, answer.text
+    return answer.json()["data"]
+
+
+async def metrics(server: ServerProcess) -> dict[str, float]:
+    """Return the metrics of a server by name."""
+    async with httpx2.AsyncClient() as http:
+        text = (await http.get(f"{server.url}/metrics")).text
+    lines = [line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("tailwire_")]
+    return {name.removeprefix("tailwire_"): float(value) for name, value in lines}
+
+
+class Two:
+    """Two servers, a socket of bob at each, and backends of alice and carol at each."""
+
+    def __init__(self, several: SeveralServers, stack: AsyncExitStack) -> None:
+        self.several, self._stack = several, stack
+        self.one, self.other = several.servers[0], several.servers[-1]
+        self.other.auth_key, self.other.api_key = self.one.auth_key, self.one.api_key
+
+    async def socket(self, server: ServerProcess, uid: str, *features: str) -> PlainSocket:
+        return await self._stack.enter_async_context(PlainSocket(server, uid, features=features))
+
+    async def act(self, server: ServerProcess, uid: str) -> httpx2.AsyncClient:
+        return await self._stack.enter_async_context(backend(server, uid))
+
+
+async def test_each_socket_receives_each_message_once_and_in_the_order_of_the_ids(setting: Setting):
+    """Forty senders at both servers at once, to a user who has a socket at each, and to a group."""
+    async with setting.started() as two:
+        sockets = [await two.socket(server, uid) for server in (two.one, two.other) for uid in ("bob", "carol")]
+        actors = [await two.act(server, "alice") for server in (two.one, two.other)]
+        await ask(actors[0], "POST", "/groups", guid="g", name="G", type="public")
+        for uid in ("bob", "carol"):
+            await ask(actors[0], "POST", "/groups/g/members", participants=[uid])
+
+        async def send(sender: int) -> list[int]:
+            http = actors[sender % 2]
+            sent = []
+            for n in range(10):
+                receiver, kind = (("bob", "user"), ("g", "group"))[n % 2]
+                sent.append(await say(http, receiver, f"{sender}-{n}", kind))
+            return sent
+
+        sent = sorted(number for numbers in await asyncio.gather(*(send(n) for n in range(40))) for number in numbers)
+        for socket in sockets:
+            wanted = 400 if socket.uid == "bob" else 200
+            await socket.until(lambda: len(socket.texts) >= wanted)  # noqa: B023 - awaited at once
+            assert socket.ids == sorted(set(socket.ids))
+        assert [n for n in sockets[0].ids if n in set(sent)] == sent
+        assert sockets[0].ids == sockets[2].ids
+        assert sockets[1].ids == sockets[3].ids
+        assert (await metrics(two.other))["log_gaps_total"] == 0
+
+
+async def test_clients_at_each_server_hear_each_other_and_catch_up(setting: Setting):
+    """Clients of the SDK: while one is away, the other goes on at the other server."""
+    async with setting.started() as two:
+        live = LiveStage(setting.folder)
+        live.server = two.one
+        try:
+            alice = await live.enter("alice")
+            bob = live.actor(url=two.other.url)
+            await bob.chat.init()
+            bob.listen()
+            await bob.chat.login("bob", auth_key=two.one.auth_key)
+            await bob.connected()
+            for n in range(5):
+                await alice.say("bob", f"to bob {n}")
+                await bob.say("alice", f"to alice {n}")
+            await bob.ears.until(lambda: bob.ears.texts == [f"to bob {n}" for n in range(5)])
+            await alice.ears.until(lambda: alice.ears.texts == [f"to alice {n}" for n in range(5)])
+            bob.chat.set_app_state("background")
+            await alice.say("bob", "while away")
+            bob.chat.set_app_state("foreground")
+            await alice.say("bob", "when back")
+            await bob.ears.until(lambda: bob.ears.texts[5:] == ["while away", "when back"])
+            sent = await alice.say("bob", "typo")
+            sent.text = "corrected"
+            await alice.chat.edit_message(sent)
+            await bob.ears.until(lambda: bool(bob.ears.all("edited")))
+            await bob.chat.mark_as_read(bob.ears.all("text")[-1])
+            await alice.ears.until(lambda: bool(alice.ears.all("read")))
+        finally:
+            for actor in live.actors:
+                await actor.chat.aclose()
+
+
+async def test_client_catches_up_with_reactions_and_receipts_of_the_other_server(setting: Setting):
+    """Alice is away from one server; bob and carol go on at both. Each thing arrives once, missed or live."""
+    async with setting.started() as two:
+        live = LiveStage(setting.folder)
+        live.server = two.one
+        try:
+            alice = await live.enter("alice")
+            await alice.chat.create_group(Group("g", "G"))
+            at_one, at_other = await two.act(two.one, "bob"), await two.act(two.other, "carol")
+            for http in (at_one, at_other):
+                await ask(http, "POST", "/groups/g/members")
+            sent = (await alice.say("g", "hello", "group")).id
+            await ask(at_one, "POST", f"/messages/{sent}/reactions/1")
+            await alice.ears.until(lambda: len(alice.ears.all("reaction")) == 1)
+
+            alice.chat.set_app_state("background")
+            await alice.ears.until(lambda: alice.status is DISCONNECTED)
+            both = [at_one, at_other]
+            await asyncio.gather(*(
+                ask(both[n % 2], "POST", f"/messages/{sent}/reactions/{n}") for n in range(2, 12)
+            ))  # fmt: skip
+            for http in both:
+                await ask(http, "POST", "/groups/g/conversation/read")
+            alice.chat.set_app_state("foreground")
+            await alice.ears.until(lambda: len(alice.ears.all("reaction")) == 11)
+            await alice.ears.until(lambda: len(alice.ears.all("read")) == 2 and bool(alice.ears.all("read by all")))
+
+            await ask(at_other, "POST", f"/messages/{sent}/reactions/99")
+            await alice.ears.until(lambda: len(alice.ears.all("reaction")) >= 12)
+            heard = [event.reaction.reaction for _, event in alice.ears.all("reaction")]
+            assert (heard[0], heard[-1]) == ("1", "99")
+            assert sorted(map(int, heard)) == [*range(1, 12), 99]
+            assert len(alice.ears.all("read")) == 2
+        finally:
+            for actor in live.actors:
+                await actor.chat.aclose()
+
+
+async def test_frames_that_are_not_stored_reach_the_other_server(setting: Setting):
+    """Typing, transient messages, receipts, reactions and presence."""
+    async with setting.started() as two:
+        alice, bob = await two.socket(two.one, "alice"), await two.socket(two.other, "bob")
+        to = {"receiver": "bob", "receiverType": "user"}
+        await alice.send({"type": "typing_indicator", **to, "body": {"action": "started"}})
+        await bob.until(lambda: bob.of_type("typing_indicator"))
+        for n in range(3):  # equal ones are not taken for one
+            await alice.send({"type": "transient_message", **to, "body": {"data": {"n": n // 3}}})
+        await bob.until(lambda: len(bob.of_type("transient_message")) == 3)
+        number = await say(await two.act(two.one, "alice"), "bob", "hello")
+        await bob.until(lambda: bob.ids == [number])
+        body = {"action": "read", "messageId": str(number)}
+        receipt = {"type": "receipts", "receiver": "alice", "receiverType": "user", "messageSender": "alice"}
+        await bob.send({**receipt, "body": body})
+        await alice.until(lambda: alice.of_type("receipts"))
+        await ask(await two.act(two.other, "bob"), "POST", f"/messages/{number}/reactions/👍")
+        await alice.until(lambda: alice.of_type("reaction"))
+        carol = await two.socket(two.other, "carol")
+        await alice.until(lambda: [f for f in alice.of_type("presence") if f["sender"] == "carol"])
+        assert not carol.closed
+
+
+async def test_memberships_change_at_the_other_server_between_messages(setting: Setting):
+    """A member hears what is sent to the group from their joining until they are put out, and what puts them out."""
+    async with setting.started() as two:
+        alice, bob = await two.act(two.one, "alice"), await two.act(two.one, "bob")
+        socket = await two.socket(two.other, "bob")
+        await ask(alice, "POST", "/groups", guid="g", name="G", type="public")
+        await say(alice, "g", "before", "group")
+        await ask(bob, "POST", "/groups/g/members")
+        await say(alice, "g", "during", "group")
+        await ask(alice, "DELETE", "/groups/g/members/bob")
+        await say(alice, "g", "after", "group")
+        await say(alice, "bob", "end")
+        await socket.until(lambda: "end" in socket.texts)
+        assert socket.texts == ["during", "end"]
+        actions = [f["body"]["data"]["action"] for f in socket.of_type("message") if "action" in f["body"]["data"]]
+        assert actions == ["joined", "kicked"]
+        # Banned while they are not a member: they receive that, and nothing else.
+        await ask(alice, "POST", "/groups/g/bannedusers/bob")
+        await say(alice, "bob", "really the end")
+        await socket.until(lambda: "really the end" in socket.texts)
+        assert [f["body"]["data"].get("action") for f in socket.of_type("message")][-2:] == ["banned", None]
+
+
+async def test_the_owner_of_a_new_group_hears_it_everywhere_and_nobody_hears_a_removed_one(setting: Setting):
+    async with setting.started() as two:
+        alice = await two.act(two.one, "alice")
+        bob = await two.act(two.one, "bob")
+        socket = await two.socket(two.other, "alice")
+        other_app = await two.socket(two.other, "alice", "lists")
+        await ask(alice, "POST", "/groups", guid="g", name="G", type="public")
+        await ask(bob, "POST", "/groups/g/members")
+        await say(bob, "g", "first", "group")
+        await socket.until(lambda: "first" in socket.texts)
+        await ask(alice, "DELETE", "/groups/g")
+        await ask(bob, "POST", "/groups", guid="g", name="G again", type="private")
+        await say(bob, "g", "not for alice", "group")
+        await say(bob, "alice", "end")
+        await socket.until(lambda: "end" in socket.texts)
+        assert socket.texts == ["first", "end"]
+        assert other_app.texts == ["first", "end"]
+        lists = [frame["body"]["action"] for frame in other_app.of_type("conversation_list")]
+        assert lists == ["groupRemoved"]
+
+
+async def test_a_server_connects_to_nats_with_tls_and_a_password_and_starts_without_it(
+    postgres_url: str, tmp_path: Path
+):
+    authority = Authority(tmp_path)
+    authority.server_context()
+    certificate = str(next(tmp_path.glob("localhost*.pem")))
+    nats = NatsServer("--tls", "--tlscert", certificate, "--tlskey", certificate, "--user", "tw", "--pass", "secret")
+    nats.start()
+    try:
+        place = f"localhost:{nats.port}"
+        ca = {"TAILWIRE_BROKER_CA": str(authority.file)}
+        settings = {"TAILWIRE_BROKER": f"tls://tw:secret@{place}", **ca}
+        async with SeveralServers(tmp_path, postgres_url, 1, settings) as several:
+            assert (await metrics(several.servers[0]))["broker_connected"] == 1
+            several._settings["TAILWIRE_BROKER"] = f"tls://tw:wrong@{place}"
+            refused = await several.add()
+            assert (await metrics(refused))["broker_connected"] == 0
+            assert [line for line in refused.log if "NATS cannot be reached" in line and "Authorization" in line]
+            assert not [line for server in several.servers for line in server.log if "secret" in line]
+            # It receives messages nevertheless, from the database.
+            two = several.servers[0]
+            refused.auth_key = two.auth_key
+            async with PlainSocket(refused, "bob") as socket, backend(two, "alice") as alice:
+                number = await say(alice, "bob", "hello")
+                await socket.until(lambda: socket.ids == [number])
+            several._settings["TAILWIRE_BROKER_CA"] = str(tmp_path / "none.pem")
+            with pytest.raises(RuntimeError, match=r"broker_ca: the file .* cannot be used"):
+                await several.add()
+        assert several.tracebacks == []
+    finally:
+        nats.kill()

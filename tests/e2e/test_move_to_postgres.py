@@ -1,0 +1,138 @@
+"""`tailwire migrate`: a chat moves from SQLite to PostgreSQL while its clients wait for the server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from harness import CONNECTED, LiveStage
+from tailwire import Group, MessagesRequestBuilder
+from tailwire.server.store.sql.schema import metadata
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+async def command(live: LiveStage, *arguments: str) -> tuple[int, str]:
+    """Run a command on the server's folder. Return its exit code and output."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tailwire.cli.main", *arguments, "--data", str(live.server.data), stdout=-1,
+        stderr=asyncio.subprocess.STDOUT, env={**os.environ},
+    )  # fmt: skip
+    out, _ = await process.communicate()
+    return process.returncode or 0, out.decode()
+
+
+async def same_rows(file: Path, url: str) -> None:
+    """Check that each table has the same rows in both databases."""
+    there = await asyncpg.connect(url)
+    try:
+        with closing(sqlite3.connect(file)) as here:
+            for table in metadata.sorted_tables:
+                columns = ", ".join(f'"{column.name}"' for column in table.columns)
+                copied = [tuple(row) for row in await there.fetch(f'SELECT {columns} FROM "{table.name}"')]
+                rows = here.execute(f'SELECT {columns} FROM "{table.name}"').fetchall()
+                assert sorted(copied, key=repr) == sorted(rows, key=repr), table.name
+    finally:
+        await there.close()
+
+
+async def test_clients_go_on_after_the_move_with_all_that_was_there(live: LiveStage, postgres_url: str):
+    alice, bob = await live.enter("alice"), await live.enter("bob")
+    await alice.chat.create_group(Group(guid="g", name="Grünes Zimmer", type="password", password="secret"))
+    await bob.chat.join_group("g", "password", "secret")
+    first = await alice.say("bob", "first \N{SNOWMAN}", metadata={"n": [1, {"deep": True}]})
+    await alice.say("g", "to the group", "group")
+    edited = await alice.say("bob", "wrong")
+    edited.text = "right"
+    await alice.chat.edit_message(edited)
+    gone = await alice.say("bob", "never said")
+    await alice.chat.delete_message(gone.id)
+    await bob.chat.add_reaction(first.id, "👍")
+    await bob.ears.until(lambda: bob.ears.texts[-1:] == ["never said"])
+    await bob.chat.mark_as_read(bob.ears.all("text")[0])
+    last = await alice.say("bob", "last on SQLite")
+    await bob.ears.until(lambda: bob.ears.texts[-1:] == ["last on SQLite"])
+    before = [(m.id, getattr(m, "text", ""), m.deleted_at) async for m in bob.chat.messages(uid="alice", limit=100)]
+
+    await live.server.stop()
+    code, said = await command(live, "migrate", "--to", postgres_url)
+    assert code == 0, said
+    assert "2 members\n" in said
+    await same_rows(live.server.data / "tailwire.db", postgres_url)
+    live.server._settings["TAILWIRE_DATABASE"] = postgres_url
+    await live.server.start()
+
+    await alice.ears.until(lambda: alice.status is CONNECTED)
+    await bob.ears.until(lambda: bob.status is CONNECTED)
+    told = await alice.say("bob", "first on PostgreSQL")
+    await bob.ears.until(lambda: bob.ears.texts[-1:] == ["first on PostgreSQL"])
+    assert told.id > last.id
+    assert not bob.ears.all("gap")
+    assert not alice.ears.all("gap")
+    assert bob.ears.texts.count("last on SQLite") == 1
+    after = [(m.id, getattr(m, "text", ""), m.deleted_at) async for m in bob.chat.messages(uid="alice", limit=100)]
+    assert after == [(told.id, "first on PostgreSQL", 0), *before]
+    message = await bob.chat.get_message(first.id)
+    assert [(r.reaction, r.count) for r in message.reactions] == [("👍", 1)]
+    assert message.metadata == {"n": [1, {"deep": True}]}
+    assert message.read_at
+    assert (await bob.chat.get_group("g")).members_count == 2
+    words = MessagesRequestBuilder().set_uid("alice").set_search_keyword("first").set_limit(30).build(bob.chat)
+    found = await words.fetch_previous()
+    assert sorted(m.text for m in found) == ["first on PostgreSQL", "first \N{SNOWMAN}"]
+    await bob.say("g", "still a member", "group")
+    await alice.ears.until(lambda: alice.ears.texts[-1:] == ["still a member"])
+
+
+async def test_client_that_was_away_is_told_what_it_missed_on_both_databases(live: LiveStage, postgres_url: str):
+    alice, bob = await live.enter("alice"), await live.enter("bob")
+    await alice.say("bob", "seen")
+    await bob.ears.until(lambda: bob.ears.texts == ["seen"])
+    bob.chat.set_app_state("background")
+    missed = [(await alice.say("bob", f"missed {n}")).id for n in range(5)]
+    await live.server.stop()
+    assert (await command(live, "migrate", "--to", postgres_url))[0] == 0
+    live.server._settings["TAILWIRE_DATABASE"] = postgres_url
+    await live.server.start()
+    await alice.ears.until(lambda: alice.status is CONNECTED)
+    missed.append((await alice.say("bob", "missed after the move")).id)
+    bob.chat.set_app_state("foreground")
+    await bob.ears.until(lambda: len(bob.ears.texts) == 7)
+    assert [m.id for m in bob.ears.all("text")][1:] == missed
+    assert not bob.ears.all("gap")
+
+
+async def test_move_is_refused_while_a_server_runs_and_to_a_database_with_content(live: LiveStage, postgres_url: str):
+    code, said = await command(live, "migrate", "--to", postgres_url)
+    assert (code, "in use" in said or "uses" in said) == (1, True), said
+    await live.server.stop()
+    assert (await command(live, "migrate", "--to", postgres_url))[0] == 0
+    code, said = await command(live, "migrate", "--to", postgres_url)
+    assert (code, "has content already" in said) == (1, True)
+    code, said = await command(live, "migrate")
+    assert (code, "--to" in said) == (2, True)
+
+
+async def test_older_copy_is_not_moved(live: LiveStage, postgres_url: str):
+    """A database that is behind the ids that were given out would give them out again."""
+    alice = await live.enter("alice")
+    for n in range(3):
+        await alice.say("bob", str(n))
+    await alice.chat.aclose()
+    await live.server.stop()
+    with closing(sqlite3.connect(live.server.data / "tailwire.db")) as c:
+        c.execute("DELETE FROM messages WHERE id = (SELECT max(id) FROM messages)")
+        c.commit()
+    code, said = await command(live, "migrate", "--to", postgres_url)
+    assert (code, "older copy" in said) == (1, True), said
+    await live.server.start()
+    await live.server.stop()
+    code, said = await command(live, "migrate", "--to", postgres_url)
+    assert code == 0, said

@@ -1,0 +1,240 @@
+"""Several server processes on one PostgreSQL database."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import statistics
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from harness import DISCONNECTED, Actor
+from servers.postgres import PostgresServer
+from servers.schema import prepare
+from servers.several import SeveralServers
+from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
+from tailwire.testing.server import ServerProcess
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+def rest(server: ServerProcess, api_key: str) -> httpx2.AsyncClient:
+    """Return a backend's client of one server."""
+    return httpx2.AsyncClient(
+        base_url=f"{server.url}/v3", headers={"appid": server.app_id, "apikey": api_key, "accept": "application/json"}
+    )
+
+
+@asynccontextmanager
+async def client(server: ServerProcess, uid: str, auth_key: str, **settings: bool) -> AsyncIterator[Actor]:
+    """Return a client that is connected to one server."""
+    builder = AppSettingsBuilder().override_client_host(server.url)
+    if settings.get("presence"):
+        builder.subscribe_presence_for_all_users()
+    actor = Actor(ChatClient(server.app_id, builder.build(), session_store=MemorySessionStore()))
+    await actor.chat.init()
+    actor.listen()
+    try:
+        await actor.chat.login(uid, auth_key=auth_key)
+        await actor.connected()
+        yield actor
+    finally:
+        await actor.chat.aclose()
+
+
+async def test_two_servers_that_start_at_once_on_an_empty_database(postgres, tmp_path: Path):
+    """One creates the schema, the app and its keys; both accept them."""
+    url = postgres.create_database()
+    several = SeveralServers(tmp_path, url, count=0)
+    async with several:
+        one, other = await asyncio.gather(several.add(), several.add())
+        assert one.app_id == other.app_id
+        assert one.api_key == other.api_key != ""
+        async with rest(one, one.api_key) as at_one, rest(other, one.api_key) as at_other:
+            made = await at_one.post("/users", json={"uid": "dave", "name": "Dave"})
+            assert made.status_code == 200
+            assert (await at_other.get("/users/dave")).json()["data"]["name"] == "Dave"
+            await asyncio.gather(
+                *(
+                    at.post("/messages", json=_text(f"{n}"), headers={"onBehalfOf": "bob"})
+                    for n in range(5)
+                    for at in (at_one, at_other)
+                )
+            )
+            found = await at_other.get("/users/alice/messages", headers={"onBehalfOf": "bob"})
+            assert len(found.json()["data"]) == 10
+    assert several.tracebacks == []
+
+
+def _text(text: str) -> dict[str, object]:
+    return {"receiver": "alice", "receiverType": "user", "category": "message", "type": "text", "data": {"text": text}}
+
+
+async def test_a_server_whose_data_folder_has_other_keys_does_not_start(postgres_url: str, tmp_path: Path):
+    async with SeveralServers(tmp_path, postgres_url, count=1) as several:
+        stranger = ServerProcess(tmp_path, {"TAILWIRE_DATABASE": postgres_url})
+        stranger.data = tmp_path / "elsewhere"
+        with pytest.raises(RuntimeError, match=r"copy signing\.key and webhooks\.key from that server's data folder"):
+            await stranger.start()
+        for name in ("signing.key", "webhooks.key"):
+            (stranger.data / name).write_bytes((several.servers[0].data / name).read_bytes())
+        await stranger.start()
+        await stranger.kill()
+
+
+async def test_a_paused_server_is_taken_for_dead_and_goes_on_when_it_wakes(postgres, postgres_url: str, tmp_path: Path):
+    def processes() -> list[str]:
+        return postgres.sql(
+            "SELECT id FROM processes ORDER BY id", postgres_url.rpartition("?")[0].rpartition("/")[2]
+        ).split()
+
+    async with SeveralServers(tmp_path, postgres_url) as several:
+        paused, other = several.servers
+        before = await asyncio.to_thread(processes)
+        os.kill(paused.pid, signal.SIGSTOP)
+        await other.until_logged("is taken for dead: its lease was not renewed")
+        assert await asyncio.to_thread(processes) == before[1:]
+        os.kill(paused.pid, signal.SIGCONT)
+        async with rest(paused, paused.api_key) as at_paused, rest(other, paused.api_key) as at_other:
+            sent = await at_paused.post("/messages", json=_text("awake"), headers={"onBehalfOf": "bob"})
+            assert sent.status_code == 200
+            await paused.until_logged("it goes on under a new identity")
+            found = await at_other.get("/users/alice/messages", headers={"onBehalfOf": "bob"})
+            assert [m["data"]["text"] for m in found.json()["data"] if m["category"] == "message"] == ["awake"]
+        after = await asyncio.to_thread(processes)
+        assert (after[0], len(after)) == (before[1], 2)
+        assert int(after[1]) > int(before[1])
+    assert several.tracebacks == []
+
+
+async def test_a_token_taken_back_at_one_server_is_dead_at_the_other(postgres_url: str, tmp_path: Path):
+    """Its requests are refused and its socket is closed there. How long that takes is measured on real processes."""
+    seconds: list[float] = []
+    async with SeveralServers(tmp_path, postgres_url) as several:
+        one, other = several.servers
+        key = one.api_key
+        async with rest(one, key) as at_one, httpx2.AsyncClient(base_url=f"{other.url}/v3") as at_other:
+            for _ in range(10):
+                made = await at_one.post("/users/alice/auth_tokens", json={})
+                token = made.json()["data"]["authToken"]
+                headers = {"appid": other.app_id, "authtoken": token}
+                for _ in range(3):  # so that the other server remembers the token
+                    assert (await at_other.get("/me", headers=headers)).status_code == 200
+                assert (await at_one.delete(f"/users/alice/auth_tokens/{token}")).status_code == 200
+                began = time.monotonic()
+                async with asyncio.timeout(10):
+                    while (await at_other.get("/me", headers=headers)).status_code == 200:
+                        pass
+                seconds.append(time.monotonic() - began)
+        async with rest(one, key) as at_one, client(other, "bob", one.auth_key) as bob:
+            assert (await at_one.delete("/users/bob/auth_tokens")).status_code == 200
+            began = time.monotonic()
+            await bob.ears.until(lambda: DISCONNECTED in bob.ears.statuses)
+            closed = time.monotonic() - began
+    print(
+        f"dead after {statistics.median(seconds) * 1000:.1f} ms (slowest {max(seconds) * 1000:.1f}), socket {closed * 1000:.1f}"
+    )
+    assert statistics.median(seconds) < 0.1
+    assert max([*seconds, closed]) < 3.0
+    assert several.tracebacks == []
+
+
+async def test_presence_over_two_servers(postgres_url: str, tmp_path: Path):
+    """Each server knows who is online at the other; a user with apps at both is offline when both have gone."""
+    async with SeveralServers(tmp_path, postgres_url, settings={"TAILWIRE_PRESENCE_GRACE": "0.5"}) as several:
+        one, other = several.servers
+        keys = one.auth_key, one.api_key
+        await add_dave(one)
+        async with (
+            client(one, "carol", keys[0], presence=True) as carol,
+            client(other, "dave", keys[0], presence=True) as dave,
+        ):
+            assert await online_at(one, keys[1]) == await online_at(other, keys[1]) == {"carol", "dave"}
+            async with client(one, "alice", keys[0]):
+                await dave.ears.until(lambda: "alice" in dave.ears.all("online"))
+                async with client(other, "alice", keys[0]):
+                    assert await online_at(other, keys[1]) == {"alice", "carol", "dave"}
+                assert await online_at(one, keys[1]) == await online_at(other, keys[1]) == {"alice", "carol", "dave"}
+            await dave.ears.until(lambda: bool(dave.ears.all("offline")))
+            await carol.ears.until(lambda: bool(carol.ears.all("offline")))
+            for actor in (carol, dave):
+                heard = [(what, value) for _, what, value in actor.ears.heard if value == "alice"]
+                assert [what for what, _ in heard if what in ("online", "offline")] == ["online", "offline"]
+            assert await online_at(one, keys[1]) == await online_at(other, keys[1]) == {"carol", "dave"}
+    assert several.tracebacks == []
+
+
+async def add_dave(server: ServerProcess, api_key: str = "") -> None:
+    async with rest(server, api_key or server.api_key) as http:
+        assert (await http.post("/users", json={"uid": "dave", "name": "Dave"})).status_code == 200
+
+
+async def online_at(server: ServerProcess, api_key: str) -> set[str]:
+    async with rest(server, api_key) as http:
+        found = await http.get("/users", params={"status": "online"})
+        return {user["uid"] for user in found.json()["data"]}
+
+
+async def test_users_of_a_killed_server_go_offline_once_unless_they_come_back_elsewhere(
+    postgres_url: str, tmp_path: Path
+):
+    async with SeveralServers(tmp_path, postgres_url, count=3) as several:
+        killed, one, other = several.servers
+        keys = killed.auth_key, killed.api_key
+        await add_dave(one, keys[1])
+        async with (
+            client(one, "carol", keys[0], presence=True) as carol,
+            client(other, "dave", keys[0], presence=True) as dave,
+            client(killed, "alice", keys[0]) as alice,
+            client(killed, "bob", keys[0]),
+        ):
+            for actor in (carol, dave):
+                await actor.ears.until(lambda actor=actor: {"alice", "bob"} <= set(actor.ears.all("online")))
+            await killed.kill()
+            async with client(one, "bob", keys[0]):
+                for actor in (carol, dave):
+                    await actor.ears.until(lambda actor=actor: bool(actor.ears.all("offline")))
+                assert await online_at(one, keys[1]) == await online_at(other, keys[1]) == {"bob", "carol", "dave"}
+                for actor in (carol, dave):
+                    heard = [what for _, what, value in actor.ears.heard if value == "bob" and what != "login"]
+                    assert heard == ["online"], "bob came back elsewhere before the server was taken for dead"
+                    assert actor.ears.all("offline") == ["alice"]
+            assert alice.status is not None
+    assert several.tracebacks == []
+
+
+async def test_without_the_database_what_is_in_memory_counts_for_three_seconds(tmp_path: Path):
+    """Then requests are refused with 503, because a token may have been taken back elsewhere meanwhile."""
+    postgres = PostgresServer()
+    try:
+        postgres.start()
+        async with SeveralServers(tmp_path, postgres.create_database(prepare), count=1) as several:
+            (server,) = several.servers
+            async with rest(server, server.api_key) as http:
+                token = (await http.post("/users/alice/auth_tokens", json={})).json()["data"]["authToken"]
+            headers = {"appid": server.app_id, "authtoken": token}
+            answers: list[tuple[float, int]] = []
+            async with httpx2.AsyncClient(base_url=f"{server.url}/v3", headers=headers, timeout=30) as http:
+                assert (await http.get("/me")).status_code == 200
+                await asyncio.to_thread(postgres.stop, "immediate")
+                stopped = time.monotonic()
+                async with asyncio.timeout(30):
+                    while not answers or answers[-1][1] == 200:
+                        asked = time.monotonic() - stopped
+                        answers.append((asked, (await http.get("/me")).status_code))
+                assert answers[-1][1] == 503
+                assert answers[0][1] == 200, "it is served from memory at first"
+                assert 1.5 < answers[-1][0] < 3.5
+                await asyncio.to_thread(postgres.start)
+                async with asyncio.timeout(30):
+                    while (await http.get("/me")).status_code != 200:
+                        pass
+        assert several.tracebacks == []
+    finally:
+        postgres.close()

@@ -1,0 +1,235 @@
+"""Two servers on one database, while what connects them breaks: each socket hears each message once, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import random
+import signal
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from faults import size
+from servers.cut_line import CutLine
+from servers.nats import NatsServer
+from servers.plain_sockets import PlainSocket
+from servers.postgres import PostgresServer
+from servers.several import SeveralServers
+from tailwire.testing.server import ServerProcess
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+SENDERS = 6
+
+
+@pytest.fixture
+def nats() -> Iterator[NatsServer]:
+    """A NATS server that the test may kill."""
+    server = NatsServer()
+    server.start()
+    yield server
+    server.kill()
+
+
+class Load:
+    """Backends that send to bob and to a group without pause, at all servers, and sockets that listen.
+
+    Attributes:
+        acknowledged: ids of acknowledged messages.
+        sockets: one of bob and one of carol at each server. Bob hears everything, carol the group.
+    """
+
+    def __init__(self, servers: list[ServerProcess]) -> None:
+        self.servers = servers
+        self.acknowledged: dict[int, str] = {}
+        self.failures = 0
+        self.sockets: list[PlainSocket] = []
+        self._stack = AsyncExitStack()
+        self._ended = False
+        self._changed = asyncio.Event()
+        self._names = itertools.count()
+
+    async def __aenter__(self) -> Load:
+        first = self.servers[0]
+        for server in self.servers:
+            server.auth_key, server.api_key = first.auth_key, first.api_key
+            for uid in ("bob", "carol"):
+                self.sockets.append(await self._stack.enter_async_context(PlainSocket(server, uid)))
+        async with self._client(first) as http:
+            made = [
+                await http.post("/groups", json={"guid": "g", "name": "G", "type": "public"}),
+                await http.post("/groups/g/members", json={"participants": ["bob", "carol"]}),
+            ]
+            assert [answer.status_code for answer in made] == [200, 200]
+        self._tasks = [asyncio.create_task(self._send(self.servers[n % len(self.servers)], n)) for n in range(SENDERS)]
+        return self
+
+    def _client(self, server: ServerProcess) -> httpx2.AsyncClient:
+        headers = {"appid": server.app_id, "apikey": server.api_key, "onBehalfOf": "alice"}
+        return httpx2.AsyncClient(base_url=f"{server.url}/v3", headers=headers, timeout=30)
+
+    async def _send(self, server: ServerProcess, sender: int) -> None:
+        async with self._client(server) as http:
+            for count in itertools.count():
+                if self._ended:
+                    return
+                receiver, kind = (("bob", "user"), ("g", "group"))[count % 2]
+                body: dict[str, Any] = {
+                    "receiver": receiver, "receiverType": kind, "category": "message", "type": "text",
+                    "data": {"text": f"{sender}-{count}"},
+                }  # fmt: skip
+                try:
+                    answer = await http.post("/messages", json=body)
+                except httpx2.TransportError:
+                    self.failures += 1
+                    await asyncio.sleep(0.05)
+                    continue
+                if answer.status_code == 200:
+                    self.acknowledged[int(answer.json()["data"]["id"])] = receiver
+                else:
+                    assert answer.status_code in (429, 503), answer.text
+                    self.failures += 1
+                self._changed.set()
+                self._changed = asyncio.Event()
+                await asyncio.sleep(0.005)
+
+    async def until(self, more: int, seconds: float = 60) -> None:
+        """Wait until `more` further messages are acknowledged."""
+        goal = len(self.acknowledged) + more
+        async with asyncio.timeout(seconds):
+            while len(self.acknowledged) < goal:
+                await self._changed.wait()
+
+    async def __aexit__(self, *error: object) -> None:
+        self._ended = True
+        try:
+            if error[0] is None:
+                await asyncio.gather(*self._tasks)
+                await self.check()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._stack.aclose()
+
+    async def check(self) -> None:
+        """Check that every socket is open and has heard every acknowledged message once, in the order of the ids."""
+        for socket in self.sockets:
+            wanted = {n for n, to in self.acknowledged.items() if to == "g" or socket.uid == "bob"}
+            try:
+                await socket.until(lambda: wanted <= set(socket.ids))  # noqa: B023 - awaited at once
+            except TimeoutError:
+                raise AssertionError(f"{socket.uid} misses {sorted(wanted - set(socket.ids))[:9]}") from None
+            assert socket.ids == sorted(set(socket.ids)), "once, and in order"
+            assert not socket.closed
+
+
+async def test_nats_is_killed_and_started_again_and_again(postgres_url: str, tmp_path: Path, nats: NatsServer):
+    chance = random.Random(1)
+    async with SeveralServers(tmp_path, postgres_url, settings={"TAILWIRE_BROKER": nats.url}) as several:
+        async with Load(several.servers) as load:
+            for _ in range(size.full_or_short(40, 4)):
+                await load.until(40)
+                await asyncio.to_thread(nats.kill)
+                await load.until(chance.randrange(40))
+                await asyncio.to_thread(nats.start)
+                await load.until(chance.randrange(60))
+        assert load.failures == 0
+    assert several.tracebacks == []
+
+
+async def test_connections_for_listen_are_ended_again_and_again(
+    postgres: PostgresServer, postgres_url: str, tmp_path: Path
+):
+    end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'tailwire listener'"
+    ended = 0
+    async with SeveralServers(tmp_path, postgres_url) as several:
+        async with Load(several.servers) as load:
+            for _ in range(size.full_or_short(60, 6)):
+                await load.until(30)
+                ended += int(await asyncio.to_thread(postgres.sql, end))
+        assert load.failures == 0
+    assert ended >= 6
+    assert several.tracebacks == []
+
+
+async def test_a_line_to_nats_that_holds_and_cuts(postgres_url: str, tmp_path: Path, nats: NatsServer):
+    """One server is cut off from the others: it goes by the database, and its clients notice nothing."""
+    async with CutLine(nats.port) as line:
+        several = SeveralServers(tmp_path, postgres_url, count=1, settings={"TAILWIRE_BROKER": nats.url})
+        async with several:
+            several._settings["TAILWIRE_BROKER"] = f"nats://127.0.0.1:{line.port}"
+            await several.add()
+            async with Load(several.servers) as load:
+                for n in range(size.full_or_short(20, 3)):
+                    line.hold()
+                    await load.until(60)
+                    if n % 2:
+                        line.cut()
+                    line.go_on()
+                    await load.until(60)
+                line.hold()  # for so long that the server gives the connection up
+                await several.servers[1].until_logged("the connection to NATS was lost", 30)
+                await load.until(60)
+                line.cut()
+                line.go_on()
+                await several.servers[1].until_logged("connected to NATS again", 30)
+                await load.until(60)
+            assert load.failures == 0
+        assert several.tracebacks == []
+
+
+@pytest.mark.parametrize("broker", ["database", "nats"])
+async def test_a_server_is_killed_between_its_commit_and_its_publication(
+    broker: str, postgres: PostgresServer, postgres_url: str, tmp_path: Path, nats: NatsServer
+):
+    """The answer to its batch is held until it is killed. The message is delivered at the other server nevertheless."""
+    name = postgres_url.rpartition("?")[0].rpartition("/")[2]
+    settings = {"TAILWIRE_BROKER": nats.url} if broker == "nats" else {}
+    async with CutLine(path=str(postgres.folder / ".s.PGSQL.5432")) as line:
+        several = SeveralServers(tmp_path, postgres_url, count=1, settings=settings)
+        async with several, AsyncExitStack() as stack:
+            (other,) = several.servers
+            several._settings["TAILWIRE_DATABASE"] = f"postgresql://postgres@127.0.0.1:{line.port}/{name}"
+            doomed = await several.add()
+            doomed.api_key = other.api_key
+            socket = await stack.enter_async_context(PlainSocket(other, "bob"))
+            headers = {"appid": other.app_id, "apikey": other.api_key, "onBehalfOf": "alice"}
+            http = await stack.enter_async_context(httpx2.AsyncClient(base_url=f"{doomed.url}/v3", headers=headers))
+            body = {"receiver": "bob", "receiverType": "user", "category": "message", "type": "text"}
+            await http.post("/messages", json={**body, "data": {"text": "first"}})
+            await socket.until(lambda: socket.texts == ["first"])
+            line.hold_answers()
+            request = asyncio.create_task(http.post("/messages", json={**body, "data": {"text": "second"}}))
+            count = "SELECT count(*) FROM messages"
+            async with asyncio.timeout(20):
+                while await asyncio.to_thread(postgres.sql, count, name) != "2":
+                    assert not request.done()
+            os.kill(doomed.pid, signal.SIGKILL)
+            await socket.until(lambda: socket.texts == ["first", "second"], 3)
+            with pytest.raises(httpx2.TransportError):
+                await request
+        assert several.tracebacks == []
+
+
+async def test_the_database_restarts_and_sockets_stay(tmp_path: Path, nats: NatsServer):
+    server = PostgresServer()
+    try:
+        server.start()
+        settings = {"TAILWIRE_BROKER": nats.url}
+        async with (
+            SeveralServers(tmp_path, server.create_database(), settings=settings) as several,
+            Load(several.servers) as load,
+        ):
+            for mode in ("fast", "immediate"):
+                await load.until(60)
+                await asyncio.to_thread(server.restart, mode)
+            await load.until(60)
+        assert several.tracebacks == []
+    finally:
+        server.close()

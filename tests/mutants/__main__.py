@@ -1,0 +1,137 @@
+"""`make mutants`: put faults into a part of the code, and print those that no test notices."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib
+import json
+import os
+import random
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from mutants.mutate import Mutant, mutants, mutate
+from mutants.parts import PARTS
+from mutants.running import SLACK_SECONDS, SLOWER, Trial, begin, ended, measure
+
+ROOT = Path(__file__).parents[2]
+KNOWN = ROOT / ".mutants.json"
+"""The results of earlier runs, by what the module, the mutant and the tests contained."""
+IMPORTED = (
+    "pytest",
+    "hypothesis",
+    "msgspec",
+    "sqlalchemy",
+    "alembic.command",
+    "httpx2",
+    "websockets.asyncio.client",
+    "uvicorn",
+)
+
+
+class Candidate(NamedTuple):
+    """A mutant of a file, and its key in the known results."""
+
+    path: Path
+    mutant: Mutant
+    key: str
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:24]
+
+
+def candidates(part: str) -> list[Candidate]:
+    """Return all mutants of a part."""
+    tests = [
+        path.read_text(encoding="utf-8") for folder in PARTS[part] for path in sorted((ROOT / folder).rglob("*.py"))
+    ]
+    of_tests = _digest(*tests)
+    found = []
+    for path in sorted((ROOT / "src/tailwire" / part).rglob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        found += [Candidate(path, m, _digest(source, of_tests, f"{m.place} {m.change}")) for m in mutants(source)]
+    return found
+
+
+def _module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__")
+
+
+class Run:
+    """A run over the mutants of one part."""
+
+    def __init__(self, part: str, jobs: int, until: float) -> None:
+        self.part = part
+        self._jobs = jobs
+        self._until = until
+        self.known: dict[str, str] = json.loads(KNOWN.read_text()) if KNOWN.exists() else {}
+        self.results: dict[int, str] = {}
+
+    def go(self, chosen: list[Candidate]) -> None:
+        """Try the mutants, those that are known excepted, until the time is over."""
+        for number, candidate in enumerate(chosen):
+            if candidate.key in self.known:
+                self.results[number] = self.known[candidate.key]
+        tests = PARTS[self.part]
+        seconds = measure(tests) * SLOWER + SLACK_SECONDS
+        left = [number for number in range(len(chosen)) if number not in self.results]
+        running: list[Trial] = []
+        while running or (left and time.monotonic() < self._until):
+            while left and len(running) < self._jobs and time.monotonic() < self._until:
+                number = left.pop(0)
+                path, mutant, _ = chosen[number]
+                source = mutate(path.read_text(encoding="utf-8"), mutant).source
+                running.append(begin(number, _module(path), str(path), source, tests, seconds))
+            time.sleep(0.01)
+            for trial in list(running):
+                if how := ended(trial):
+                    running.remove(trial)
+                    self.results[trial.number] = self.known[chosen[trial.number].key] = how
+                    self._show(chosen[trial.number], how, len(chosen))
+        KNOWN.write_text(json.dumps(self.known, indent=0, sort_keys=True))
+
+    def _show(self, candidate: Candidate, how: str, count: int) -> None:
+        if how == "survived":
+            path = candidate.path
+            made = mutate(path.read_text(encoding="utf-8"), candidate.mutant)
+            print(f"\r{path.relative_to(ROOT)}:{made.line}: {made.before}  →  {made.after}")
+        print(f"\r{self.part}: {len(self.results)} of {count}", end="", flush=True)
+
+
+def main() -> int:
+    """Run the command. Return 1 if the share of caught mutants is below the floor."""
+    parser = argparse.ArgumentParser(prog="make mutants")
+    parser.add_argument("--part", action="append", choices=sorted(PARTS), help="what to mutate (all)")
+    parser.add_argument("--minutes", type=float, default=20.0, help="stop after this long, for each part (20)")
+    parser.add_argument("--sample", type=int, default=0, help="how many mutants of a part, drawn at random (0: all)")
+    parser.add_argument("--floor", type=float, default=0.0, help="the least share of caught mutants, in percent (0)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    given = parser.parse_args()
+    for name in IMPORTED:
+        importlib.import_module(name)
+    os.chdir(ROOT)
+    lines, enough = [], True
+    for part in given.part or PARTS:
+        chosen = candidates(part)
+        if given.sample and given.sample < len(chosen):
+            chosen = random.Random(part).sample(chosen, given.sample)
+        run = Run(part, given.jobs, time.monotonic() + given.minutes * 60)
+        run.go(chosen)
+        found = Counter(run.results.values())
+        tried = found.total()
+        share = 100 * (tried - found["survived"]) / max(tried, 1)
+        enough &= share >= given.floor
+        lines.append(
+            f"{part}: {tried} of {len(chosen)} mutants tried, {found['survived']} survived: {share:.1f} % caught"
+        )
+    print("", *lines, sep="\n")
+    return 0 if enough else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

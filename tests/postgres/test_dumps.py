@@ -1,0 +1,178 @@
+"""`tailwire backup` and `tailwire restore` on PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from postgres.writing import draft
+from servers.postgres import PostgresServer, binaries, name_of
+from tailwire.cli.main import main
+from tailwire.server.ports.records import UserRow
+from tailwire.server.ports.world import World
+from tailwire.server.store.postgres import dumps
+from tailwire.server.store.postgres.store import PostgresStore
+
+SKIPPED = 1_000_000
+
+
+class Folder:
+    """The data folder of a server, and the commands on it.
+
+    Attributes:
+        backup: where the backup is made.
+    """
+
+    def __init__(self, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.data, self.backup = path / "data", path / "backup"
+        self._capsys = capsys
+        self.uploads = self.data / "uploads"
+        self.uploads.mkdir(parents=True)
+        (self.uploads / "photo").write_bytes(b"a photo")
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        code = main([*arguments, "--data", str(self.data)])
+        printed = self._capsys.readouterr()
+        return code, printed.out + printed.err
+
+
+@pytest.fixture
+def folder(tmp_path: Path, capsys, monkeypatch, postgres_url: str) -> Folder:
+    monkeypatch.setenv("TAILWIRE_DATABASE", postgres_url)
+    monkeypatch.setenv("PATH", f"{binaries()}{os.pathsep}{os.environ['PATH']}")
+    return Folder(tmp_path, capsys)
+
+
+async def send(url: str, *texts: str, serving: bool = False) -> tuple[str, list[int]]:
+    """Send messages from a store of its own, and return its name and the ids."""
+    store = await PostgresStore.open(url, World(), serving=serving)
+    ids = [(await store.messages.add(draft(text=text))).message.id for text in texts]
+    name = store.name
+    await store.close()
+    return name, ids
+
+
+def in_thread(call, *arguments):
+    # The commands run their own event loop.
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(call, *arguments).result()
+
+
+def texts(postgres: PostgresServer, url: str) -> list[str]:
+    sql = "SELECT convert_from(body, 'UTF8')::jsonb #>> '{data,text}' FROM messages ORDER BY id"
+    return postgres.sql(sql, name_of(url)).splitlines()
+
+
+async def test_a_backup_of_a_running_server_is_restored_with_a_new_name_and_later_ids(folder, postgres, postgres_url):
+    server = await PostgresStore.open(postgres_url, World(), serving=True)
+    await server.users.add(UserRow("dave", "Dave", created_at=1))
+    await server.messages.add(draft(text="one"))
+    code, said = in_thread(folder.run, "backup", str(folder.backup))
+    assert (code, "verified; 1 uploaded files" in said) == (0, True), said
+    assert {f.name for f in folder.backup.iterdir()} == {"tailwire.dump", "uploads"}
+    assert (folder.backup.stat().st_mode & 0o777, (folder.backup / "tailwire.dump").stat().st_mode & 0o777) == (
+        0o700,
+        0o600,
+    )
+    last = (await server.messages.add(draft(text="two"))).message.id
+    (folder.uploads / "later").write_bytes(b"later")
+    code, said = in_thread(folder.run, "restore", str(folder.backup), "--replace")
+    assert (code, "stop it first" in said) == (1, True), said
+    name = server.name
+    await server.close()
+    code, said = in_thread(folder.run, "restore", str(folder.backup))
+    assert (code, "--replace" in said) == (1, True), said
+    assert texts(postgres, postgres_url) == ["one", "two"]
+    code, said = in_thread(folder.run, "restore", str(folder.backup), "--replace")
+    assert (code, f"ids continue after {last + SKIPPED}" in said) == (0, True), said
+    assert texts(postgres, postgres_url) == ["one"]
+    assert [f.name for f in folder.uploads.iterdir()] == ["photo"]
+    new_name, ids = await send(postgres_url, "three", serving=True)
+    assert new_name != name
+    assert ids[0] > last + SKIPPED
+    (aside,) = folder.data.glob("before-restore-*")
+    assert {f.name for f in aside.iterdir()} == {"tailwire.dump", "uploads"}
+    code, said = in_thread(folder.run, "restore", str(aside), "--replace")  # it is a backup itself
+    assert code == 0, said
+    assert texts(postgres, postgres_url) == ["one", "two"]
+
+
+async def test_a_backup_is_restored_to_an_empty_database_by_a_user_without_rights_beyond_it(
+    folder, postgres, postgres_url, monkeypatch
+):
+    await send(postgres_url, "one")
+    assert in_thread(folder.run, "backup", str(folder.backup))[0] == 0
+    url = postgres.create_database()
+    postgres.sql("DROP ROLE IF EXISTS keeper")
+    postgres.sql("CREATE ROLE keeper LOGIN")
+    postgres.sql(f"ALTER DATABASE {name_of(url)} OWNER TO keeper")
+    monkeypatch.setenv("TAILWIRE_DATABASE", url.replace("postgres@", "keeper@"))
+    (folder.uploads / "photo").unlink()
+    folder.uploads.rmdir()
+    code, said = in_thread(folder.run, "restore", str(folder.backup))
+    assert (code, "previous files" in said) == (0, False), said
+    assert texts(postgres, url) == ["one"]
+    code, said = in_thread(folder.run, "restore", str(folder.backup), "--replace")
+    assert code == 0, said
+    _, ids = await send(url.replace("postgres@", "keeper@"), "two", serving=True)
+    assert ids[0] > 2 * SKIPPED
+    postgres.drop_database(url)
+
+
+async def test_a_damaged_backup_changes_nothing(folder, postgres, postgres_url):
+    await send(postgres_url, *(f"text {n}" for n in range(50)))
+    assert in_thread(folder.run, "backup", str(folder.backup))[0] == 0
+    await send(postgres_url, "new")
+    file = folder.backup / "tailwire.dump"
+    whole = file.read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2], b"x" * 1000):
+        file.write_bytes(damaged)
+        code, said = in_thread(folder.run, "restore", str(folder.backup), "--replace")
+        assert (code, "pg_restore" in said) == (1, True), said
+        with pytest.raises(dumps.ProgramFailed):  # also if it was damaged after it was checked
+            dumps.load(postgres_url, file)
+    assert texts(postgres, postgres_url) == [*(f"text {n}" for n in range(50)), "new"]
+    assert (folder.uploads / "photo").read_bytes() == b"a photo"
+    assert not list(folder.data.glob("before-restore-*"))
+
+
+def test_a_folder_that_is_no_backup_and_a_missing_program_are_named(folder, tmp_path, monkeypatch):
+    (tmp_path / "backup").mkdir()
+    code, said = folder.run("restore", str(tmp_path / "backup"))
+    assert (code, "it has no tailwire.dump" in said) == (1, True)
+    code, said = folder.run("backup", str(tmp_path / "backup"))
+    assert (code, "already exists" in said) == (1, True)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    code, said = folder.run("backup", str(tmp_path / "new"))
+    assert (code, "pg_dump is not installed" in said) == (1, True)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "plain", "password"),
+    [
+        ("postgresql://ann:p%40ss%2Fw@db:5433/chat", "postgresql://ann@db:5433/chat", "p@ss/w"),
+        ("postgresql://ann@db/chat?password=s3cret&sslmode=require", "postgresql://ann@db/chat?sslmode=require", "s3cret"),
+        ("postgresql:///chat?host=/run/pg", "postgresql:///chat?host=%2Frun%2Fpg", None),
+        ("postgresql://ann:x@a:1,b:2/chat", "postgresql://ann@a:1,b:2/chat", "x"),
+    ],
+)  # fmt: skip
+def test_no_password_is_among_the_arguments_of_a_program(url, plain, password, tmp_path, monkeypatch):
+    said = tmp_path / "said"
+    program = tmp_path / "pg_dump"
+    program.write_text(f"#!{sys.executable}\nimport json, os, sys\nopen({str(said)!r}, 'w').write("
+                       "json.dumps([sys.argv[1:], os.environ.get('PGPASSWORD')]))\nsys.exit(1)\n")  # fmt: skip
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("PGPASSWORD", raising=False)
+    with pytest.raises(dumps.ProgramFailed):
+        dumps.dump(url, tmp_path / "file")
+    arguments, given = json.loads(said.read_text())
+    assert f"--dbname={plain}" in arguments
+    assert given == password

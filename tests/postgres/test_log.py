@@ -1,0 +1,137 @@
+"""The log of the store: what was committed, in the order of the ids, with what others must know of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+
+from postgres.test_two_processes import anybody, told, two_stores
+from postgres.writing import draft, draft_entry
+from tailwire.server.ports.changes import GROUP_REMOVED, Change
+from tailwire.server.ports.log import Batch, LogPage
+from tailwire.server.ports.records import GroupRow
+from tailwire.server.store.postgres.drafts import Entry
+from tailwire.server.store.postgres.log import ROWS_PER_PAGE
+from tailwire.server.store.postgres.unit import Unit
+
+
+class Observed:
+    """What the observer of a lane was notified of, with the results that had been set by then."""
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+        self.happened: list[str] = []
+
+    def committed(self, batch: Batch) -> None:
+        self.batches.append(batch)
+        self.happened.append("committed")
+
+    def answered(self) -> None:
+        self.happened.append("answered")
+        asyncio.get_running_loop().call_soon(self.happened.append, "settled")
+
+
+async def test_a_page_has_messages_and_changes_in_their_places_and_ends_where_it_is_complete(postgres_url):
+    async with two_stores(postgres_url) as (one, other):
+        await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
+        joined = await one.members.add(anybody("g", "bob"), "participant", 1, told)
+        quoted = await other.messages.add(draft(text="first"))
+        quoting = await one.messages.add(draft(text="second", quoted_id=quoted.message.id))
+        look = await other.log.look()
+        assert look.highest == quoting.message.id
+        page = await other.log.read(0, look.highest)
+        assert page.up_to == look.highest
+        assert [m.row.id for m in page.messages] == [n.message.id for n in (joined, quoted, quoting)]
+        assert [(m.told, m.before, m.quoted) for m in page.messages] == [
+            ("bob", 0, None),
+            ("", 0, None),
+            ("", quoted.message.id, await one.messages.get(quoted.message.id)),
+        ]
+        places = {(c.change.kind, c.change.key): (c.change.id, c.holds) for c in page.changes}
+        assert places["member", "g/bob"] == (joined.message.id, True)
+        assert places["member", "g/alice"][1]
+        assert await other.log.read(look.highest, look.highest) == LogPage(look.highest, [], [])
+
+
+async def test_a_member_who_left_and_came_back_is_none_between(postgres_url):
+    async with two_stores(postgres_url) as (one, other):
+        await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
+        act = anybody("g", "bob")
+        await one.members.add(act, "participant", 1, told)
+        await one.members.remove(act, told)
+        await one.members.add(act, "participant", 1, told)
+        look = await other.log.look()
+        page = await other.log.read(0, look.highest)
+        holds = [c.holds for c in page.changes if c.change[1:] == ("member", "g/bob")]
+        assert holds == [False, False, True]  # what is read now is what they may hear now
+        await one.removal.remove_group(anybody("g", "alice"), lambda standing: ())
+        page = await other.log.read(0, (await other.log.look()).highest)
+        assert page.changes[-1].change[1:] == (GROUP_REMOVED, "g")
+
+
+async def test_a_long_log_comes_in_pages(postgres_url):
+    async with two_stores(postgres_url) as (one, other):
+        count = ROWS_PER_PAGE + 50
+        await asyncio.gather(*(one.messages.add(draft(text=str(n))) for n in range(count)))
+        highest = (await other.log.look()).highest
+        first = await other.log.read(0, highest)
+        rest = await other.log.read(first.up_to, highest)
+        assert (len(first.messages), rest.up_to) == (ROWS_PER_PAGE, highest)
+        ids = [m.row.id for page in (first, rest) for m in page.messages]
+        assert len(ids) == count
+        assert ids == sorted(set(ids))
+
+
+async def test_ids_that_are_not_committed_are_not_seen(postgres_url):
+    """The sequence has moved on, but the batch that has drawn from it is still open."""
+    async with two_stores(postgres_url) as (one, _):
+        stored = await one.messages.add(draft())
+        connection = await asyncpg.connect(postgres_url)
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute("SELECT nextval('message_ids')")
+        assert (await one.log.look()).highest == stored.message.id
+        await transaction.rollback()
+        await connection.close()
+
+
+async def test_an_observer_learns_of_each_batch_before_those_who_wait_for_it_go_on(postgres_url):
+    async with two_stores(postgres_url) as (one, other):
+        seen = one.lane.observer = Observed()
+
+        async def send(text: str, **more) -> int:
+            number = (await one.lane.submit(draft_entry(text=text, **more))).id
+            seen.happened.append(text)
+            return number
+
+        async def carry_out(entry: Entry) -> None:
+            await one.lane.submit(entry)
+
+        known = await send("known", muid="m")
+        unit = Unit()
+        unit.tell("user", "alice")
+        unit.tell("member", "g/bob", with_message=True)
+        ended = Unit()
+        ended.until("true")
+        ended.tell("user", "nobody")
+        await asyncio.sleep(0)
+        seen.happened.clear()
+        results = await asyncio.gather(
+            send("a"),
+            send("again", muid="m"),
+            carry_out(Entry(draft(text="b"), unit)),
+            carry_out(Entry(unit=ended)),
+            send("c"),
+        )
+        assert seen.happened == ["committed", "answered", "a", "again", "c", "settled"]
+        batch = seen.batches[-1]
+        first = batch.first
+        assert first == known + 1
+        assert batch.ids == [first, first + 2, first + 3]
+        assert batch.last == first + 5  # four drafts and two changes; one of the changes was not made
+        assert results[1] == known
+        assert batch.changes == (Change(first + 2, "member", "g/bob"), Change(first + 4, "user", "alice"))
+        page = await other.log.read(known, batch.last)
+        assert [m.row.id for m in page.messages] == list(batch.ids)
+        assert tuple(c.change for c in page.changes) == batch.changes

@@ -1,0 +1,95 @@
+"""The table of presence: several processes that store the same users at the same time agree on who came and went."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+
+import pytest
+
+from tailwire.server.ports.presence import Here, State, Transition
+from tailwire.server.ports.world import World
+from tailwire.server.store.postgres.store import PostgresStore
+
+OFFLINE, AWAY, ONLINE = State.OFFLINE, State.AWAY, State.ONLINE
+UIDS = ("alice", "bob", "carol")
+
+
+async def stores(url: str, count: int) -> list[PostgresStore]:
+    return [await PostgresStore.open(url, World(), serving=True) for _ in range(count)]
+
+
+async def note(store: PostgresStore, uid: str, *, online: bool = True, away: bool = False) -> Transition:
+    return (await store.presence.note([Here(uid, online, away)])).transitions[0]
+
+
+async def test_a_user_is_online_until_they_have_gone_everywhere_and_away_while_away_everywhere(postgres_url):
+    one, other = await stores(postgres_url, 2)
+    assert await note(one, "alice") == (OFFLINE, ONLINE)
+    assert await note(other, "alice", away=True) == (ONLINE, ONLINE)
+    assert await note(one, "alice", away=True) == (ONLINE, AWAY)
+    assert await note(other, "alice") == (AWAY, ONLINE)
+    assert await note(one, "alice", online=False) == (ONLINE, ONLINE)
+    assert await note(other, "alice", online=False) == (ONLINE, OFFLINE)
+    assert await note(other, "alice", online=False) == (OFFLINE, OFFLINE)
+    await one.close()
+    await other.close()
+
+
+async def test_processes_that_store_the_same_users_at_once_agree_on_who_came_and_went(postgres_url):
+    """Each coming is followed by one going: their answers add up to who is online in the end."""
+    everyone = await stores(postgres_url, 3)
+    came: Counter[str] = Counter()
+    here: dict[int, set[str]] = {}
+
+    async def work(number: int, store: PostgresStore) -> None:
+        chance = random.Random(number)
+        mine = here[number] = set()
+        for _ in range(60):
+            users = [Here(uid, chance.random() < 0.5, away=False) for uid in chance.sample(UIDS, 2)]
+            noted = await store.presence.note(users)
+            for user, (before, after) in zip(users, noted.transitions, strict=True):
+                came[user.uid] += (after is not OFFLINE) - (before is not OFFLINE)
+                (mine.add if user.online else mine.discard)(user.uid)
+
+    await asyncio.gather(*(work(number, store) for number, store in enumerate(everyone)))
+    online = set().union(*here.values())
+    assert {uid: came[uid] for uid in UIDS} == {uid: int(uid in online) for uid in UIDS}
+    rolls = [await everyone[0].presence.roll(store.lane.process) for store in everyone]
+    assert [set(roll.away) for roll in rolls] == [here[number] for number in range(3)]
+    await asyncio.gather(*(store.close() for store in everyone))
+
+
+async def test_a_process_that_was_declared_dead_stores_its_users_under_a_new_identity(postgres_url):
+    one, other = await stores(postgres_url, 2)
+    first = await one.presence.note([Here("alice", online=True, away=False)])
+    await other.database.run("DELETE FROM processes WHERE id = ?", (first.process,))
+    assert await other.presence.roll(first.process) is None
+    again = await one.presence.note([Here("alice", online=True, away=False)])
+    assert again.process == one.lane.process != first.process
+    assert again.transitions == [(OFFLINE, ONLINE)]
+    assert again.version > first.version
+    assert (await one.presence.note([])).version == again.version + 1
+    await one.close()
+    await other.close()
+
+
+@pytest.mark.slow
+async def test_ten_thousand_users_who_come_at_once_are_stored_within_seconds(postgres_url):
+    one, other = await stores(postgres_url, 2)
+    began = asyncio.get_running_loop().time()
+    for start in range(0, 10_000, 1_000):
+        await one.presence.note([Here(f"user-{start + n}", online=True, away=False) for n in range(1_000)])
+    assert asyncio.get_running_loop().time() - began < 30
+    assert len((await other.presence.roll(one.lane.process)).away) == 10_000
+    await other.database.run("UPDATE processes SET until = '2000-01-01' WHERE id = ?", (one.lane.process,))
+    ended = []
+    other.processes.on_ended(ended.append)
+    one.upkeep.stop()
+    for _ in range(2):
+        await other.processes.renew()
+    assert len(ended[0].offline) == 10_000
+    assert await other.database.rows("SELECT 1 FROM presence LIMIT 1") == []
+    await one.close()
+    await other.close()

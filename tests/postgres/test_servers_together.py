@@ -1,0 +1,344 @@
+"""Servers on one database share what has to be done once: webhooks, cleanup, limits, presence."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import Actor
+from servers.nats import NatsServer
+from servers.together import ServerHere, Together, until
+from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
+from tailwire.server.app.several import CLEANUP_LEASE, WEBHOOK_LEASE
+from tailwire.server.store.postgres import upkeep
+
+EXPIRE = "UPDATE processes SET until = clock_timestamp() - interval '1 second' WHERE id = ?"
+
+
+@pytest.fixture(autouse=True)
+def quick_renewals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "RENEW_SECONDS", 0.1)
+
+
+@pytest.fixture(params=["", "nats"])
+def broker(request: pytest.FixtureRequest) -> Iterator[str]:
+    """What connects the servers: the database, or a NATS server."""
+    if not request.param:
+        yield ""
+        return
+    server = NatsServer()
+    server.start()
+    yield server.url
+    server.kill()
+
+
+class Hook:
+    """A webhook's receiver over a real socket: the texts of the messages that it was sent, in order."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.hold: asyncio.Event | None = None
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = next(
+                    int(line.partition(b":")[2])
+                    for line in head.split(b"\r\n")
+                    if line.lower().startswith(b"content-l")
+                )
+                body = json.loads(await reader.readexactly(length))
+                self.texts.append(body["data"]["message"]["data"]["text"])
+                if self.hold is not None:
+                    await self.hold.wait()
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    @asynccontextmanager
+    async def listen(self) -> AsyncIterator[str]:
+        server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
+        try:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/in"
+        finally:
+            server.close()
+
+
+async def make_users(server: ServerHere, *uids: str) -> None:
+    for uid in uids:
+        assert (await server.http.post("/users", json={"uid": uid, "name": uid})).status_code == 200
+
+
+async def say(server: ServerHere, text: str) -> None:
+    body = {"receiver": "bob", "receiverType": "user", "category": "message", "type": "text", "data": {"text": text}}
+    sent = await server.http.post("/messages", json=body, headers={"onBehalfOf": "alice"})
+    assert sent.status_code == 200, sent.text
+
+
+async def make_hook(server: ServerHere, url: str) -> str:
+    fields = {"id": "w", "name": "W", "webhookUrl": url, "enabled": True, "triggers": ["message_sent"]}
+    made = await server.http.post("/webhooks", json=fields)
+    assert made.status_code == 200, made.text
+    return "w"
+
+
+def holders(together: Together, name: str) -> list[ServerHere]:
+    return [server for server in together.servers if server.store.leases.holds(name)]
+
+
+async def test_one_server_sends_for_a_webhook_in_order_whichever_queued_it(
+    postgres_url: str, tmp_path: Path, broker: str
+):
+    hook = Hook()
+    async with hook.listen() as url, Together(tmp_path, postgres_url, broker=broker) as together:
+        one, other = await together.add(), await together.add()
+        await make_users(one, "alice", "bob")
+        name = WEBHOOK_LEASE + await make_hook(one, url)
+        await until(lambda: len(holders(together, name)) == 1 and other.store.webhooks.enabled)
+        texts = [f"{n}" for n in range(40)]
+        for n, text in enumerate(texts):
+            await say((one, other)[n % 2], text)
+        await until(lambda: len(hook.texts) >= 40)
+        assert hook.texts == texts
+
+        holder = holders(together, name)[0]
+        left = other if holder is one else one
+        await holder.stop()
+        await until(lambda: left.store.leases.holds(name))
+        await say(left, "after")
+        await until(lambda: hook.texts[-1] == "after")
+        assert hook.texts == [*texts, "after"]
+
+
+async def test_a_server_that_was_taken_for_dead_stops_sending_for_a_webhook(postgres_url: str, tmp_path: Path):
+    """It holds the lease no longer, and cannot settle what it was sending: the other sends that again."""
+    hook = Hook()
+    async with hook.listen() as url, Together(tmp_path, postgres_url) as together:
+        one, other = await together.add(), await together.add()
+        await make_users(one, "alice", "bob")
+        name = WEBHOOK_LEASE + await make_hook(one, url)
+        await until(lambda: len(holders(together, name)) == 1)
+        paused = holders(together, name)[0]
+        running = other if paused is one else one
+        hook.hold = asyncio.Event()
+        for n in range(3):
+            await say(running, f"{n}")
+        await until(lambda: hook.texts == ["0"])
+        process = paused.store.lane.process
+        paused.store.upkeep.stop()  # as when it does not run
+        await running.store.database.run("DELETE FROM processes WHERE id = ?", (process,))
+        await until(lambda: running.store.leases.holds(name))
+        hook.hold.set()
+        await until(lambda: hook.texts.count("2") >= 1)
+        assert sorted(set(hook.texts)) == ["0", "1", "2"]
+        after = hook.texts[1:]  # what the paused one was sending may come twice, nothing else
+        assert [text for text in after if text != "0"] == ["1", "2"]
+        assert not paused.store.leases.holds(name)
+
+
+async def test_one_server_cleans_up_and_another_goes_on_when_it_stops(postgres_url: str, tmp_path: Path):
+    async with Together(tmp_path, postgres_url) as together:
+        one, other = await together.add(), await together.add()
+        await until(lambda: len(holders(together, CLEANUP_LEASE)) == 1)
+        assert one.store.upkeep.cleans() is not other.store.upkeep.cleans()
+        holder = holders(together, CLEANUP_LEASE)[0]
+        left = other if holder is one else one
+        await holder.stop()
+        await until(lambda: left.store.leases.holds(CLEANUP_LEASE))
+
+
+async def test_a_deleted_user_is_erased_through_a_server_that_does_not_clean_up(postgres_url: str, tmp_path: Path):
+    async with Together(tmp_path, postgres_url) as together:
+        one, other = await together.add(), await together.add()
+        await make_users(one, "alice", "bob")
+        await until(lambda: len(holders(together, CLEANUP_LEASE)) == 1)
+        another = other if one in holders(together, CLEANUP_LEASE) else one
+        await say(another, "hello")
+        deleted = await another.http.request("DELETE", "/users/alice", json={"permanent": True})
+        assert deleted.status_code == 200
+
+        async def erased() -> bool:
+            return await another.store.chores.next_due() is None
+
+        await until(erased)
+
+
+async def test_limits_of_the_app_are_divided_by_the_servers(postgres_url: str, tmp_path: Path):
+    limits = {"logins_per_minute": 120, "core_per_minute": 600}
+    async with Together(tmp_path, postgres_url, **limits) as together:
+        one = await together.add()
+        logins = one.parts.actions.shared_limits[0]
+        assert logins.per_minute == 120
+        other = await together.add()
+        await until(lambda: logins.per_minute == 60)
+        assert other.parts.actions.shared_limits[0].per_minute == 60
+        answer = await other.http.post("/users", json={"uid": "alice", "name": "Alice"})
+        assert answer.headers["x-rate-limit"] == "300"
+        await other.stop()
+        await until(lambda: logins.per_minute == 120)
+
+
+async def test_incomplete_files_of_running_servers_stay(postgres_url: str, tmp_path: Path):
+    async with Together(tmp_path, postgres_url) as together:
+        one = await together.add()
+        upload = one.parts.actions.uploads.begin()
+        upload.write(b"half")
+        folder = tmp_path / "data" / "uploads"
+        (kept,) = folder.glob(".*.part")
+        (folder / ".999999-1.part").write_bytes(b"of a server that is gone")
+        await together.add()
+        assert list(folder.glob(".*.part")) == [kept]
+        upload.drop()
+
+
+@asynccontextmanager
+async def client(server: ServerHere, uid: str, auth_key: str, **settings: Any) -> AsyncIterator[Actor]:
+    builder = AppSettingsBuilder().override_client_host(server.url)
+    if settings.get("presence"):
+        builder.subscribe_presence_for_all_users()
+    actor = Actor(ChatClient(server.store.app_id, builder.build(), session_store=MemorySessionStore()))
+    await actor.chat.init()
+    actor.listen()
+    try:
+        await actor.chat.login(uid, auth_key=auth_key)
+        await actor.connected()
+        yield actor
+    finally:
+        await actor.chat.aclose()
+
+
+async def test_the_table_of_presence_is_filled_again_after_it_was_emptied(postgres_url: str, tmp_path: Path):
+    """As by a crash of the database. Nobody hears that anybody came or went."""
+    async with Together(tmp_path, postgres_url) as together:
+        one, other = await together.add(), await together.add()
+        await make_users(one, "alice", "bob")
+        async with (
+            client(one, "alice", together.auth_key, presence=True) as alice,
+            client(other, "bob", together.auth_key),
+        ):
+            await alice.ears.until(lambda: "bob" in alice.ears.all("online"))
+            heard = len(alice.ears.heard)
+            for table in ("presence", "presence_versions"):
+                await one.store.database.run(f"DELETE FROM {table}")
+
+            async def stored() -> bool:
+                rows = await one.store.database.rows("SELECT uid FROM presence ORDER BY uid")
+                return [row[0] for row in rows] == ["alice", "bob"]
+
+            await until(stored)
+            await until(lambda: one.parts.several._presence.is_elsewhere("bob"))
+            await until(lambda: other.parts.several._presence.is_elsewhere("alice"))
+            assert [what for _, what, _ in alice.ears.heard[heard:]] == []
+
+
+async def test_a_lost_notice_of_presence_is_noticed_and_read(postgres_url: str, tmp_path: Path):
+    async with Together(tmp_path, postgres_url) as together:
+        one, other = await together.add(), await together.add()
+        await make_users(one, "alice", "bob")
+        presence = one.parts.several._presence
+        one.parts.several._hub.on_presence_delta = lambda delta: None  # as if it had never arrived
+        async with client(other, "bob", together.auth_key):
+            await until(lambda: presence.is_elsewhere("bob"))
+            assert set(presence.elsewhere()) == {"bob"}
+        await until(lambda: not presence.is_elsewhere("bob"))
+
+
+async def test_users_of_a_server_that_was_taken_for_dead_are_online_again_when_it_wakes(
+    postgres_url: str, tmp_path: Path
+):
+    async with Together(tmp_path, postgres_url) as together:
+        one, other = await together.add(), await together.add()
+        await make_users(one, "alice", "bob")
+        async with (
+            client(one, "alice", together.auth_key, presence=True) as alice,
+            client(other, "bob", together.auth_key),
+        ):
+            await alice.ears.until(lambda: "bob" in alice.ears.all("online"))
+            old = other.store.lane.process
+            other.store.upkeep.stop()  # as when it does not run
+            await one.store.database.run(EXPIRE, (old,))
+            await alice.ears.until(lambda: alice.ears.all("offline") == ["bob"])
+            assert not one.parts.several._presence.is_elsewhere("bob")
+            other.store.upkeep.start()
+            await alice.ears.until(lambda: alice.ears.all("online").count("bob") == 2)
+            assert other.store.lane.process != old
+            assert one.parts.several._presence.is_elsewhere("bob")
+            assert alice.ears.all("offline") == ["bob"]
+
+
+async def test_users_of_a_server_that_stops_go_offline_once_unless_they_come_back_elsewhere(
+    postgres_url: str, tmp_path: Path
+):
+    async with Together(tmp_path, postgres_url, presence_grace=1.0) as together:
+        one, other = await together.add(), await together.add()
+        await make_users(one, "alice", "bob", "carol")
+        async with (
+            client(one, "alice", together.auth_key, presence=True) as alice,
+            client(other, "bob", together.auth_key),
+            client(other, "carol", together.auth_key),
+        ):
+            await alice.ears.until(lambda: {"bob", "carol"} <= set(alice.ears.all("online")))
+            await other.stop()
+            async with client(one, "carol", together.auth_key):
+                await alice.ears.until(lambda: bool(alice.ears.all("offline")))
+                assert alice.ears.all("offline") == ["bob"]
+                assert alice.ears.all("online").count("carol") == 1
+                row = await one.store.users.get("bob")
+                assert abs(row.last_active_at - time.time()) < 10
+                assert not one.parts.several._presence.elsewhere()
+
+
+async def test_messages_of_each_server_are_found_at_the_other(postgres_url: str, tmp_path: Path):
+    """Also after the server that indexes them has ended: the lock ends with its connection."""
+    async with Together(tmp_path, postgres_url) as together:
+        one, other = await together.add(), await together.add()
+        await make_users(one, "alice", "bob")
+
+        async def found(server: ServerHere, word: str) -> bool:
+            asked = {"searchKey": word, "limit": "10"}
+            answer = await server.http.get("/users/bob/messages", params=asked, headers={"onBehalfOf": "alice"})
+            assert answer.status_code == 200, answer.text
+            return [message["data"]["text"] for message in answer.json()["data"]] == [word]
+
+        await say(one, "apple")
+        await say(other, "pear")
+        for server in (one, other):
+            assert await found(server, "apple")
+            assert await found(server, "pear")
+        await until(lambda: one.store.index._lock is not None or other.store.index._lock is not None)
+        indexing = one if one.store.index._lock is not None else other
+        left = other if indexing is one else one
+        await indexing.stop()
+        await say(left, "plum")
+        assert await found(left, "plum")
+        await until(left.store.index._is_mine)
+
+
+async def test_lists_and_single_users_show_who_is_online_at_the_other_server(
+    postgres_url: str, tmp_path: Path, broker: str
+):
+    async with Together(tmp_path, postgres_url, broker=broker) as together:
+        one, other = await together.add(), await together.add()
+        await make_users(one, "alice", "bob")
+        await say(one, "hello")
+
+        async def states(server: ServerHere) -> list[str]:
+            user = (await server.http.get("/users/bob")).json()["data"]["status"]
+            listed = await server.http.get("/conversations", headers={"onBehalfOf": "alice"})
+            return [user, *[entry["conversationWith"]["status"] for entry in listed.json()["data"]]]
+
+        for server in (one, other):
+            assert await states(server) == ["offline", "offline"]
+        async with client(other, "bob", together.auth_key):
+
+            async def online() -> bool:
+                return await states(one) == await states(other) == ["available", "available"]
+
+            await until(online)

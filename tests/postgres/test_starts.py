@@ -1,0 +1,230 @@
+"""Contents of the database that were taken back: recognised at the start and under a running store, by each way."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from postgres.writing import draft
+from servers.postgres import PostgresServer
+from servers.schema import prepare
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.world import World
+from tailwire.server.store.postgres.store import PostgresStore
+
+AFTER_A_DUMP, AFTER_AN_OLDER_COPY, AFTER_A_PROMOTION = 1_000_000, 10_000, 2**20
+
+
+@asynccontextmanager
+async def opened(url: str, *, serving: bool = True) -> AsyncIterator[PostgresStore]:
+    store = await PostgresStore.open(url, World(), serving=serving)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def send(store: PostgresStore, count: int = 1) -> int:
+    """Send messages, and return the id of the last one."""
+    for _ in range(count):
+        last = (await store.messages.add(draft())).message.id
+    return last
+
+
+async def known(store: PostgresStore, start: str, *ids: int) -> list[int]:
+    return [await store.known_until(start, number) for number in ids]
+
+
+async def test_the_same_database_is_the_same_store(postgres_url):
+    async with opened(postgres_url) as first:
+        assert await send(first, 3) == 3
+        name, start = first.name, first.start
+    async with opened(postgres_url) as second:
+        assert (second.name, await send(second)) == (name, 4)
+        assert second.start != start
+        assert await known(second, start, 1, 3, 4, 100) == [1, 3, 3, 3]
+        assert await known(second, second.start, 4, 5) == [4, 4]
+
+
+async def test_processes_that_run_together_share_a_start(postgres_url):
+    async with opened(postgres_url) as server, opened(postgres_url, serving=False) as command:
+        assert server.start == command.start
+        assert await send(command) == 1
+        assert await known(server, server.start, 1, 2) == [1, 1]  # an id that another process has given out
+
+
+@pytest.mark.parametrize("trail", ["", "none", ".", "-", "x-9999999999999999999999", "x-٣", "-" * 1000, "a-1." * 50])
+async def test_invalid_trails_are_not_recognised(postgres_url, trail):
+    async with opened(postgres_url) as store:
+        await send(store)
+        assert await known(store, trail, 1) == [-1]
+
+
+async def test_a_dump_put_back_while_no_server_runs_continues_far_behind_the_ids_given_out(postgres, postgres_url):
+    async with opened(postgres_url) as store:
+        await send(store, 2)
+        dump, name, start = postgres.dump(postgres_url), store.name, store.start
+        await send(store, 5)
+    postgres.put_back(dump, postgres_url)
+    async with opened(postgres_url) as back:
+        assert back.name != name
+        assert await known(back, start, 1, 2, 3, 7) == [1, 2, 2, 2]
+        assert await send(back) == 2 + AFTER_A_DUMP + 1
+        name = back.name
+    async with opened(postgres_url) as again:  # from now on it is the same store
+        assert (again.name, await send(again)) == (name, 2 + AFTER_A_DUMP + 2)
+
+
+async def test_a_dump_restored_elsewhere_is_another_store(postgres, postgres_url):
+    async with opened(postgres_url) as store:
+        await send(store, 2)
+        other = postgres.create_database()
+        postgres.run("pg_restore", "-e", "-d", other, str(postgres.dump(postgres_url)))
+        async with opened(other) as copy:
+            assert copy.name != store.name
+            assert copy.app_id == store.app_id
+            assert await send(copy) == 2 + AFTER_A_DUMP + 1
+        assert await send(store) == 3
+    postgres.drop_database(other)
+
+
+async def test_a_dump_put_back_under_a_running_store_is_noticed_before_the_next_write(postgres, postgres_url):
+    async with opened(postgres_url) as store:
+        await send(store, 2)
+        dump, name, start, process = postgres.dump(postgres_url), store.name, store.start, store.lane.process
+        last = await send(store, 5)
+        seen: list[str] = []
+        store.on_new_start(lambda: seen.append(store.start))
+        postgres.put_back(dump, postgres_url)
+        assert await send(store) == last + AFTER_A_DUMP + 1
+        assert seen == [store.start]
+        assert start not in seen
+        assert store.name != name
+        assert await known(store, start, 1, 2, 3, last) == [1, 2, 2, 2]
+        assert await store.messages.get(3) is None
+        assert store.lane.process == process  # its lease is in the dump
+
+
+async def test_a_dump_put_back_under_an_idle_store_is_noticed_by_its_upkeep(postgres, postgres_url):
+    async with opened(postgres_url) as store:
+        await send(store, 2)
+        dump = postgres.dump(postgres_url)
+        begun = asyncio.Event()
+        store.on_new_start(begun.set)
+        postgres.put_back(dump, postgres_url)
+        async with asyncio.timeout(30):
+            await begun.wait()
+        assert await send(store) == 2 + AFTER_A_DUMP + 1
+
+
+async def test_older_contents_in_place_are_noticed_by_the_highest_id(postgres, postgres_url):
+    """As after a snapshot of the disk: the same objects, the same timeline, and a lower id."""
+    async with opened(postgres_url) as store:
+        last = await send(store, 7)
+        name, start = store.name, store.start
+        postgres.sql(
+            "DELETE FROM messages WHERE id > 2; SELECT setval('message_ids', 2)", "test" + number(postgres_url)
+        )
+        assert await send(store) == last + AFTER_AN_OLDER_COPY + 1
+        assert store.name != name
+        assert await known(store, start, 2, 3, last) == [2, 2, 2]
+
+
+def number(url: str) -> str:
+    return url.rpartition("?")[0].rpartition("/test")[2]
+
+
+async def test_a_process_learns_from_the_write_that_follows_what_another_has_noticed(postgres, postgres_url):
+    async with opened(postgres_url, serving=False) as one, opened(postgres_url, serving=False) as other:
+        await send(one, 2)
+        dump = postgres.dump(postgres_url)
+        last = await send(one, 3)
+        assert await send(other) == last + 1
+        seen: list[str] = []
+        other.on_new_start(lambda: seen.append(other.start))
+        postgres.put_back(dump, postgres_url)
+        first = await send(one)
+        assert first == last + AFTER_A_DUMP + 1  # it knows one id less than the other
+        assert await send(other) == first + 1
+        assert (seen, other.name) == ([one.start], one.name)
+
+
+async def test_an_id_of_another_process_and_a_higher_position_do_not_move_the_ids(postgres_url):
+    """A client may claim any position: it decides nothing about the store."""
+    async with opened(postgres_url) as store:
+        await send(store, 3)
+        assert await known(store, store.start, 2**62) == [3]
+        assert await send(store) == 4
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[PostgresServer, PostgresServer, str]]:
+    """A server, a standby that follows it, and the URL of a database on both."""
+    primary = PostgresServer({"wal_level": "replica", "max_wal_senders": "4"})
+    standby = None
+    try:
+        primary.start()
+        name = primary.create_database(prepare).rpartition("?")[0].rpartition("/")[2]
+        standby = primary.standby()
+        standby.start()
+        both = f"postgresql://postgres@/{name}?host={primary.folder},{standby.folder}&port=5432,5432"
+        yield primary, standby, f"{both}&target_session_attrs=read-write"
+    finally:
+        primary.close()
+        if standby is not None:
+            standby.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_a_promoted_standby_gives_out_no_id_again(pair):
+    """The primary is killed amid sends, and the standby may lack the last of them."""
+    primary, standby, url = pair
+    acknowledged: list[int] = []
+    refused: set[str] = set()
+    async with opened(url) as store:
+        name, start = store.name, store.start
+        lost = asyncio.Event()
+        store.on_new_start(lost.set)
+
+        async def sender() -> None:
+            for text in itertools.count():
+                try:
+                    stored = await store.messages.add(draft(text=str(text), muid=f"m{text}"))
+                except Refused as e:  # while no server can be written
+                    refused.add(e.code)
+                    await asyncio.sleep(0.05)
+                    continue
+                if stored.new:
+                    acknowledged.append(stored.message.id)
+                if lost.is_set() and acknowledged[-1] > 2**20 + 20:
+                    return
+
+        sending = asyncio.create_task(sender())
+        while len(acknowledged) < 200:
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(primary.kill)
+        before = len(acknowledged)
+        await asyncio.to_thread(standby.promote)
+        async with asyncio.timeout(60):
+            await sending
+        assert store.name == name
+        assert refused <= {"ERR_UNAVAILABLE"}
+        assert acknowledged == sorted(set(acknowledged))
+        ids = [row[0] for row in await store.database.rows("SELECT id FROM messages ORDER BY id")]
+        kept = max(number for number in ids if number < 2**20)
+        assert acknowledged[before] > kept + AFTER_A_PROMOTION
+        assert set(ids) >= {number for number in acknowledged if number <= kept or number > 2**20}
+        assert await known(store, start, kept, kept + 1, kept + 50) == [kept, kept, kept]
+
+
+@pytest.mark.slow
+async def test_a_standby_cannot_be_written_and_says_so(pair):
+    _, standby, _ = pair
+    name = standby.sql("SELECT datname FROM pg_database WHERE datname LIKE 'test%'")
+    with pytest.raises(OSError, match="standby"):
+        await PostgresStore.open(standby.url(name), World())

@@ -1,0 +1,117 @@
+"""Catch-up while the server removes old messages, as a property: what was missed is handed over or told as a gap."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, precondition, rule
+
+from tailwire.sdk.continuity import catch_up
+from tailwire.sdk.continuity.state import CatchUp, ContinuityKind, Position
+from unit.sdk.continuity.test_catch_up import Message, Server
+
+
+class PruningServer(Server):
+    """A server that removes the oldest messages. Its answers name the newest one of the others' that it removed."""
+
+    @initialize(limit=st.sampled_from([3, 5, 1000]), logs=st.booleans())
+    def begin(self, limit, logs):
+        super().begin(limit, logs)
+        self.gone: set[int] = set()
+        self.told: list[tuple[int, int]] = []
+        self.beyond_the_limit = False
+
+    def carry(self, commands):
+        for c in commands:
+            if isinstance(c, catch_up.TellGap):
+                assert c.from_id < c.to_id
+                # Each gap has a reason, and comes before what follows it.
+                assert self.beyond_the_limit or any(c.from_id < n <= c.to_id for n in self.gone)
+                assert not [n for n in self.handed if n > c.from_id]
+                self.gaps.append((c.from_id, c.to_id))
+                self.told.append((c.from_id, c.to_id))
+            elif isinstance(c, catch_up.TellContinuity):
+                told, self.catching_up = c.continuity, False
+                assert (told.kind is ContinuityKind.GAP) == bool(self.told)
+                if self.told:
+                    assert (told.from_id, told.to_id) == (min(self.told)[0], max(to for _, to in self.told))
+            else:
+                super().carry([c])
+
+    @precondition(lambda self: not self.up)
+    @rule()
+    def connect(self):
+        self.told = []  # in this catch-up
+        super().connect()
+
+    @precondition(lambda self: self.history)
+    @rule(count=st.integers(1, 4))
+    def prune(self, count):
+        left = [n for n, _ in self.history if n not in self.gone]
+        self.gone.update(left[:count])
+
+    @precondition(lambda self: self.asked is not None)
+    @rule(took=st.sampled_from([0.1, 20.0]))
+    def answer(self, took):
+        asked, self.asked = self.asked, None
+        there = [(n, ours) for n, ours in self.history if n not in self.gone]
+        if isinstance(asked, catch_up.FetchLatest):
+            self.beyond_the_limit = True
+            self.carry(catch_up.latest(self.m, there[-1][0] if there else 0, "store"))
+            self.beyond_the_limit = False
+            return
+        listed, said = [(n, ours) for n, ours in there if n > asked.after_id][: asked.limit], None
+        if self.logs:
+            everything, self.history = self.history, there
+            listed, said = self.missed(asked)
+            self.history = everything
+        self.read_to = max([self.read_to, *(n for n, _ in listed)])
+        theirs = {n for n, ours in self.history if not ours}
+        pruned = max((n for n in self.gone & theirs if n > asked.after_id), default=0)
+        self.beyond_the_limit = said is not None and said.gap is not None
+        commands = catch_up.page(
+            self.m, [(n, Message(n)) for n, _ in listed], whole=len(listed) == asked.limit,
+            ours={n for n, ours in listed if ours}, took=took, pruned=pruned, listed=said,
+        )  # fmt: skip
+        self.carry(commands)
+        self.beyond_the_limit = False
+
+
+TestPruningServer = PruningServer.TestCase
+TestPruningServer.settings = settings(max_examples=settings().max_examples, stateful_step_count=60, deadline=None)
+
+
+def test_gap_is_told_before_the_messages_that_follow_and_once():
+    m = CatchUp(position=Position(5))
+    catch_up.connected(m, "")
+    first = catch_up.page(m, [(n, n) for n in range(31, 51)], whole=True, pruned=30)
+    assert first[:2] == [catch_up.TellGap(5, 30), catch_up.HandOver(tuple(range(31, 51)))]
+    *_, told, handed = catch_up.page(m, [(51, 51)], whole=False)
+    assert (told.continuity.kind, told.continuity.from_id, told.continuity.to_id) == ("gap", 5, 30)
+    assert handed.messages == (51,)
+    catch_up.disconnected(m)
+    assert [c.after_id for c in catch_up.connected(m, "")] == [51]
+
+
+def test_position_moves_behind_removed_messages_that_nothing_follows():
+    m = CatchUp(position=Position(5))
+    catch_up.connected(m, "")
+    gap, told = catch_up.page(m, [], whole=False, pruned=30)
+    assert (gap, told.continuity.kind) == (catch_up.TellGap(5, 30), "gap")
+    assert m.position.last_id == 30
+
+
+def test_gap_survives_a_lost_connection_between_two_pages():
+    m = CatchUp(position=Position(5))
+    catch_up.connected(m, "")
+    told = catch_up.page(m, [(n, n) for n in range(31, 51)], whole=True, pruned=30)
+    catch_up.disconnected(m)
+    assert catch_up.TellGap(5, 30) in told  # at once: the position is behind it now
+    assert [c.after_id for c in catch_up.connected(m, "")] == [50]
+
+
+def test_polling_tells_the_gap_too():
+    m = CatchUp(position=Position(5))
+    catch_up.poll(m)
+    assert catch_up.page(m, [], whole=False, pruned=30) == [catch_up.TellGap(5, 30)]
+    assert m.position.last_id == 30

@@ -1,0 +1,307 @@
+"""What is not a new message is caught up too, once and in order: reactions, pins, receipts, memberships, lists (K2)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from harness import CONNECTED, Actor, Stage
+from tailwire import (
+    ConversationListChanged,
+    ConversationPinned,
+    EventStream,
+    Group,
+    GroupChanged,
+    GroupMember,
+    MemorySessionStore,
+    MessageDeleted,
+    MessageEdited,
+    MessagePinned,
+    MessageReceived,
+    MessageSaved,
+    ReactionChanged,
+    ReceiptReceived,
+    TextMessage,
+)
+from tailwire.server.store.sql.change_log import NOTES_PER_CLEANUP
+
+spec = pytest.mark.spec
+
+
+def described(event: object) -> object:
+    """Return what an event reports, in short; None for others."""
+    match event:
+        case MessageReceived():
+            return f"text {event.message.text}"
+        case MessageEdited():
+            return f"edited {event.message.text}"
+        case MessageDeleted():
+            return f"deleted {event.message.id}"
+        case ReactionChanged():
+            return f"{'+' if event.added else '-'}{event.event.reaction.reaction} {event.event.reaction.message_id}"
+        case MessagePinned():
+            return f"{'pinned' if event.pinned else 'unpinned'} {event.message.id}"
+        case MessageSaved():
+            return f"{'saved' if event.saved else 'unsaved'} {event.message.id}"
+        case GroupChanged():
+            return f"{event.action.action} {getattr(event.action.action_on, 'uid', '')}"
+        case ReceiptReceived():
+            return f"{event.receipt.receipt_type} {event.receipt.message_id} {event.receipt.sender.uid}"
+        case ConversationPinned():
+            return f"list pinned {event.pinned}"
+        case ConversationListChanged():
+            return f"list {event.change} {event.conversation_with}"
+    return None
+
+
+class Follower:
+    """Notes all events of a client."""
+
+    def __init__(self, actor: Actor) -> None:
+        self.seen: list[object] = []
+        self._task = asyncio.get_running_loop().create_task(self._note(actor.chat.events()))
+
+    async def _note(self, stream: EventStream) -> None:
+        async for event in stream:
+            self.seen.append(event)
+
+    async def all(self, stage: Stage) -> list[object]:
+        """Return what has come since the last call."""
+        await stage.pass_time(3)
+        found, self.seen = [d for d in map(described, self.seen) if d is not None], []
+        return found
+
+
+async def back(actor: Actor) -> None:
+    """Bring an app back to the foreground, and wait until it is connected again."""
+    seen = actor.ears.statuses.count(CONNECTED)
+    actor.chat.set_app_state("foreground")
+    await actor.ears.until(lambda: actor.ears.statuses.count(CONNECTED) > seen)
+
+
+async def team(stage: Stage, *names: str) -> list[Actor]:
+    """Return users who are the members of the group `team`, which the first of them owns."""
+    actors = [await stage.enter(name) for name in names]
+    await actors[0].chat.create_group(Group("team", "Team"))
+    for actor in actors[1:]:
+        await actor.chat.join_group("team")
+    await stage.pass_time(1)
+    return actors
+
+
+async def say(actor: Actor, guid: str, text: str) -> TextMessage:
+    """Send a message to a group."""
+    return await actor.say(guid, text, "group")
+
+
+@spec("K2")
+async def test_missed_reactions_and_pins_arrive_between_the_messages_in_order_and_once(stage: Stage):
+    alice, bob = await team(stage, "alice", "bob")
+    first = await say(bob, "team", "first")
+    bob.chat.set_app_state("background")
+    heard = Follower(bob)
+    await alice.chat.add_reaction(first.id, "👍")
+    second = await say(alice, "team", "second")
+    await alice.chat.pin_message(first.id)
+    await alice.chat.add_reaction(second.id, "🎉")
+    third = await say(alice, "team", "third")
+    await alice.chat.remove_reaction(second.id, "🎉")
+    await back(bob)
+    assert await heard.all(stage) == [
+        f"+👍 {first.id}", "text second", f"pinned {first.id}", "text third", f"-🎉 {second.id}",
+    ]  # fmt: skip
+    await alice.chat.add_reaction(third.id, "👀")
+    assert await heard.all(stage) == [f"+👀 {third.id}"]
+    bob.chat.set_app_state("background")
+    await back(bob)
+    assert await heard.all(stage) == []
+
+
+@spec("K2")
+async def test_missed_receipts_of_a_group_arrive_for_their_sender_only(stage: Stage):
+    alice, bob, carol = await team(stage, "alice", "bob", "carol")
+    sent = await say(alice, "team", "who reads this?")
+    await carol.ears.until(lambda: carol.ears.texts != [])
+    alice.chat.set_app_state("background")
+    bob.chat.set_app_state("background")
+    of_alice, of_bob = Follower(alice), Follower(bob)
+    await carol.chat.mark_as_read(carol.ears.all("text")[0])
+    await stage.pass_time(1)
+    await back(alice)
+    await back(bob)
+    assert await of_alice.all(stage) == [f"read {sent.id} carol"]
+    assert await of_bob.all(stage) == []
+
+
+@spec("K2")
+async def test_events_heard_live_do_not_come_again_after_a_restart(stage: Stage):
+    store = MemorySessionStore()
+    alice, bob = await stage.enter("alice"), await stage.enter("bob", store=store)
+    sent = await bob.say("alice", "hello")
+    await alice.chat.add_reaction(sent.id, "👍")
+    await bob.ears.until(lambda: bool(bob.ears.all("reaction")))
+    await bob.chat.aclose()
+    await alice.chat.add_reaction(sent.id, "🎉")
+    again = stage.actor(store=store)
+    await again.chat.init()
+    heard = Follower(again)
+    assert await heard.all(stage) == [f"+🎉 {sent.id}"]
+
+
+@spec("K2")
+async def test_the_own_removal_from_a_group_is_told_with_what_was_said_before_it(stage: Stage):
+    alice, bob = await team(stage, "alice", "bob")
+    bob.chat.set_app_state("background")
+    heard = Follower(bob)
+    said = await say(alice, "team", "before")
+    await alice.chat.add_reaction(said.id, "👍")
+    await alice.chat.kick_group_member("team", "bob")
+    after = await say(alice, "team", "after")
+    await alice.chat.add_reaction(said.id, "🎉")
+    await alice.chat.add_reaction(after.id, "🎉")
+    await back(bob)
+    assert await heard.all(stage) == ["text before", f"+👍 {said.id}", "kicked bob"]
+
+
+@spec("K2")
+async def test_a_former_member_does_not_learn_what_was_changed_after_they_left(stage: Stage):
+    alice, bob = await team(stage, "alice", "bob")
+    bob.chat.set_app_state("background")
+    heard = Follower(bob)
+    said = await say(alice, "team", "innocent")
+    gone = await say(alice, "team", "gone")
+    await alice.chat.ban_group_member("team", "bob")
+    await alice.chat.edit_message(replace(said, text="a secret"))
+    await alice.chat.add_reaction(said.id, "👍")
+    await alice.chat.pin_message(said.id)
+    await alice.chat.delete_message(gone.id)
+    await back(bob)
+    assert await heard.all(stage) == ["banned bob"]
+    assert [(g.from_id, g.to_id) for g in bob.ears.all("gap")] == [(said.id - 1, said.id)]
+
+
+@spec("K2")
+async def test_being_added_and_removed_several_times_is_told_with_what_was_said_meanwhile(stage: Stage):
+    alice, bob = await team(stage, "alice", "bob")
+    bob.chat.set_app_state("background")
+    heard = Follower(bob)
+    await alice.chat.kick_group_member("team", "bob")
+    await say(alice, "team", "unheard")
+    await alice.chat.add_members_to_group("team", [GroupMember("bob", "participant")], [])
+    await say(alice, "team", "heard")
+    await alice.chat.kick_group_member("team", "bob")
+    await say(alice, "team", "unheard too")
+    await back(bob)
+    assert await heard.all(stage) == ["kicked bob", "added bob", "text heard", "kicked bob"]
+
+
+@spec("K2")
+async def test_a_deleted_group_is_told(stage: Stage):
+    alice, bob = await team(stage, "alice", "bob")
+    carol = await stage.enter("carol")
+    bob.chat.set_app_state("background")
+    carol.chat.set_app_state("background")
+    of_bob, of_carol = Follower(bob), Follower(carol)
+    await say(alice, "team", "last words")
+    await alice.chat.delete_group("team")
+    await alice.chat.create_group(Group("team", "Another"))
+    await back(bob)
+    await back(carol)
+    assert await of_bob.all(stage) == ["list groupRemoved team"]
+    assert await of_carol.all(stage) == []
+    bob.chat.set_app_state("background")
+    await back(bob)
+    assert await of_bob.all(stage) == []
+
+
+@spec("K2")
+async def test_changes_of_groups_scopes_and_owners_are_told(stage: Stage):
+    alice, bob, carol = await team(stage, "alice", "bob", "carol")
+    bob.chat.set_app_state("background")
+    heard = Follower(bob)
+    await alice.chat.update_group_member_scope("team", "carol", "admin")
+    await alice.chat.transfer_group_ownership("team", "carol")
+    await carol.chat.kick_group_member("team", "alice")
+    await back(bob)
+    assert await heard.all(stage) == ["scopeChanged carol", "list group team", "kicked alice"]
+    assert carol.ears.all("gap") == []
+
+
+@spec("K2")
+async def test_changes_by_other_devices_of_a_user_arrive(stage: Stage):
+    alice, phone = await stage.enter("alice"), await stage.enter("bob")
+    laptop = await stage.enter("bob")
+    sent = await alice.say("bob", "keep me")
+    await laptop.ears.until(lambda: laptop.ears.texts != [])
+    laptop.chat.set_app_state("background")
+    heard, of_alice, here = Follower(laptop), Follower(alice), Follower(phone)
+    await phone.chat.save_message(sent.id)
+    await phone.chat.pin_conversation("alice", "user")
+    await phone.chat.tag_conversation("alice", "user", ["work"])
+    await phone.chat.block_users(["carol"])
+    await back(laptop)
+    assert await heard.all(stage) == [
+        f"saved {sent.id}", "list pinned True", "list changed alice", "list blocks ",
+    ]  # fmt: skip
+    laptop.chat.set_app_state("background")
+    await phone.chat.delete_conversation("alice", "user")
+    await back(laptop)
+    assert await heard.all(stage) == ["list removed alice"]
+    assert await of_alice.all(stage) == []
+    await here.all(stage)
+    phone.chat.set_app_state("background")
+    await back(phone)
+    assert await here.all(stage) == []
+
+
+@spec("K2")
+async def test_a_message_that_was_sent_and_deleted_meanwhile_is_not_told_as_an_empty_one(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    bob.chat.set_app_state("background")
+    heard = Follower(bob)
+    gone = await alice.say("bob", "oops")
+    await alice.chat.delete_message(gone.id)
+    await alice.say("bob", "what I meant")
+    await back(bob)
+    assert await heard.all(stage) == [f"deleted {gone.id}", "text what I meant"]
+
+
+@spec("K2")
+async def test_receipts_do_not_depend_on_the_clock_of_the_server(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    sent = await alice.say("bob", "read me")
+    await bob.ears.until(lambda: bob.ears.texts != [])
+    await bob.say("alice", "later")
+    await alice.ears.until(lambda: alice.ears.texts != [])
+    alice.chat.set_app_state("background")
+    heard = Follower(alice)
+    stage.server.world.wall_offset -= 86_400
+    await bob.chat.mark_as_read(bob.ears.all("text")[0])
+    await stage.pass_time(1)
+    await back(alice)
+    assert await heard.all(stage) == [f"read {sent.id} bob"]
+
+
+@spec("K2")
+async def test_client_that_was_away_longer_than_the_log_reaches_back_is_notified(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    sent = await bob.say("alice", "hello")
+    bob.chat.set_app_state("background")
+    heard = Follower(bob)
+    assert stage.server.parts is not None
+    log = stage.server.parts.store.change_log
+    log.max_entries, log._noted = 0, NOTES_PER_CLEANUP  # the next entry is forgotten at once
+    await alice.chat.add_reaction(sent.id, "👍")
+    log.max_entries = 1000
+    await alice.say("bob", "hi")
+    await alice.chat.add_reaction(sent.id, "🎉")
+    await back(bob)
+    assert await heard.all(stage) == ["text hi", f"+🎉 {sent.id}"]
+    (gap,) = bob.ears.all("gap")
+    assert gap.only_changes
+    bob.chat.set_app_state("background")
+    await back(bob)
+    await stage.pass_time(3)
+    assert len(bob.ears.all("gap")) == 1

@@ -1,0 +1,58 @@
+"""Payloads of NOTIFY: news in pieces."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailwire.server.broker.codec import MAX_BYTES
+from tailwire.server.broker.pieces import MAX_INCOMPLETE, MAX_PIECES, PIECE_BYTES, BadPiece, Pieces, cut
+
+MAX_PAYLOAD_BYTES = 7_999  # what PostgreSQL takes
+
+
+@given(st.integers(0, 3 * PIECE_BYTES).map(lambda size: bytes(n % 251 for n in range(size))))
+def test_news_come_out_whole_whatever_their_size(data: bytes):
+    pieces = cut("me", 7, data)
+    assert all(len(piece) <= MAX_PAYLOAD_BYTES for piece in pieces)
+    at_another = Pieces("other")
+    assert [at_another.take(piece) for piece in pieces] == [None] * (len(pieces) - 1) + [data]
+
+
+def test_the_largest_news_fit():
+    pieces = cut("a" * 16, 2**60, b"x" * MAX_BYTES)
+    assert len(pieces) <= MAX_PIECES
+    assert all(len(piece) <= MAX_PAYLOAD_BYTES for piece in pieces)
+    at_another = Pieces("other")
+    assert [at_another.take(piece) for piece in pieces][-1] == b"x" * MAX_BYTES
+
+
+def test_equal_news_are_different_payloads_and_own_ones_are_ignored():
+    assert cut("me", 1, b"x") != cut("me", 2, b"x")
+    assert Pieces("me").take(cut("me", 1, b"x")[0]) is None
+
+
+def test_news_without_a_piece_are_given_up():
+    first, second, third = cut("me", 1, b"x" * (2 * PIECE_BYTES + 1))
+    pieces = Pieces("other")
+    assert [pieces.take(piece) for piece in (first, third, second)] == [None] * 3
+    assert [pieces.take(piece) for piece in (first, second, third)][-1] is not None
+    pieces.take(first)
+    pieces.forget()
+    assert [pieces.take(piece) for piece in (second, third)] == [None, None]
+
+
+def test_only_so_many_are_incomplete_at_a_time():
+    pieces = Pieces("other")
+    begun = [cut("me", number, b"x" * (PIECE_BYTES + 1)) for number in range(MAX_INCOMPLETE + 1)]
+    for first, _ in begun:
+        pieces.take(first)
+    assert pieces.take(begun[0][1]) is None
+    assert pieces.take(begun[1][1]) is not None
+
+
+@pytest.mark.parametrize("payload", ["", "x", "a:1:0/1", "a:1:x/1:eA==", "a:1:0/1:e", "a:1:2/2:eA==", "a:1:0/999:eA=="])
+def test_other_payloads_are_refused(payload: str):
+    with pytest.raises(BadPiece):
+        Pieces("other").take(payload)

@@ -1,0 +1,370 @@
+"""The log before the hub: order, no loss, no doubling, whatever happens to the news of other processes."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tailwire.server.fanout.held import HELD_SECONDS
+from tailwire.server.fanout.local import LEAVE_SECONDS
+from tailwire.server.fanout.log import CONFIRM_SECONDS, GAP_SECONDS
+from tailwire.server.fanout.order import MAX_WAITING, Order
+from tailwire.server.ports.broker import FramePublication, MembershipChange, TokenRevoked, group_subject, user_subject
+from tailwire.server.ports.changes import GROUP_REMOVED
+from tailwire.server.ports.log import Batch, LoggedMessage
+from tailwire.testing.virtual.loop import virtual_run
+from unit.server.fanout.log_stage import CHANGE, NOTHING, TO_GROUP, TO_USER, LogStage, PlayedSockets, frame
+
+G, A = group_subject("g"), user_subject("a")
+carries = pytest.mark.parametrize("carries_messages", [False, True], ids=["records only", "with messages"])
+
+batches = st.lists(
+    st.fixed_dictionaries({
+        "own": st.booleans(),
+        "kinds": st.lists(st.sampled_from([TO_GROUP, TO_USER, NOTHING, CHANGE]), min_size=1, max_size=5),
+        "pause": st.sampled_from([0.0, 0.001, 0.02, 0.3, 2.0]),  # before it is committed
+        "late": st.sampled_from([0.0, 0.0005, 0.004, 0.05, 0.15, 1.5]),  # until its news come
+        "record": st.sampled_from([0.0, 0.001, 0.003]),  # from their messages to their record
+        "fate": st.sampled_from(["arrives", "arrives", "lost", "twice", "no record", "skipped"]),
+    }),
+    min_size=1, max_size=12,
+)  # fmt: skip
+troubles = st.lists(st.tuples(st.floats(0, 3), st.sampled_from(["disconnect", "connect", "fail", "work"])), max_size=5)
+
+
+async def play(plan, trouble, *, carries_messages: bool) -> LogStage:
+    """Play batches and their news; then let time pass until everything has been read."""
+    loop = asyncio.get_running_loop()
+    async with LogStage(carries_messages=carries_messages) as s:
+
+        def happen(what: str) -> None:
+            if what in ("fail", "work"):
+                s.store.fails = what == "fail"
+            else:
+                s.broker.connect(what == "connect")
+
+        for at, what in trouble:
+            loop.call_later(at, happen, what)
+
+        def news(batch, first: int, last: int) -> None:
+            fate = batch["fate"]
+            if batch["own"]:
+                s.own(first, last, skipped=first if fate == "skipped" else 0)
+            elif s.broker.connected and fate != "lost":
+                s.theirs(first, last, record=False)
+                if fate != "no record":
+                    loop.call_later(batch["record"], partial(s.theirs, first, last, payloads=False))
+
+        own_at = 0.0
+        for batch in plan:
+            await asyncio.sleep(batch["pause"])
+            first, last = s.store.commit(batch["kinds"])
+            at = loop.time() + batch["late"]
+            if batch["own"]:
+                at = own_at = max(at, own_at + 1e-6)  # a process has one batch at a time
+            loop.call_at(at, news, batch, first, last)
+            if batch["fate"] == "twice" and not batch["own"]:
+                loop.call_at(at + 0.03, news, batch, first, last)
+        await asyncio.sleep(4)
+        s.store.fails = False
+        s.broker.connect(True)
+        await asyncio.sleep(4)
+        assert s.feed.is_current(loop.time())
+        return s
+
+
+@carries
+@settings(max_examples=300, deadline=None)
+@given(plan=batches, trouble=troubles)
+def test_each_message_once_and_in_order_whatever_happens_to_the_news(carries_messages, plan, trouble):
+    s = virtual_run(play(plan, trouble, carries_messages=carries_messages))
+    s.check()
+    # A change of another process is reported before frames of higher ids.
+    own = set()
+    first = 1
+    for batch in plan:
+        if batch["own"]:
+            own |= set(range(first, first + len(batch["kinds"])))
+        first += len(batch["kinds"])
+    for number, kind in s.store.entries.items():
+        if kind == CHANGE and number not in own:
+            told = s.happened.index(("change", number))
+            later = [place for place, (what, n) in enumerate(s.happened) if what == "frame" and n > number]
+            assert not later or told < min(later)
+
+
+@carries
+@pytest.mark.virtual
+async def test_own_messages_are_delivered_before_the_commit_s_waiters_have_all_gone_on(carries_messages):
+    async with LogStage(carries_messages=carries_messages) as s:
+        first, last = s.store.commit([TO_GROUP, NOTHING, TO_USER, CHANGE])
+        s.log.committed(Batch(first, last, [1, 3]))
+        publications = s.publications(first, last)
+        s.log.publish(*publications[0])
+        assert s.heard[G] == [1]
+        for publication in publications[1:]:
+            s.log.publish(*publication)
+        assert s.heard[A] == [3]
+        s.log.answered()
+        await asyncio.sleep(0)
+        assert s.metrics.log_behind == 0
+        assert s.store.reads == 0
+
+
+@carries
+@pytest.mark.virtual
+async def test_own_messages_wait_for_lower_ids_of_others_and_a_gap_is_read_after_a_tenth_of_a_second(carries_messages):
+    loop = asyncio.get_running_loop()
+    async with LogStage(carries_messages=carries_messages) as s:
+        s.store.commit([TO_GROUP])
+        s.own(*s.store.commit([TO_GROUP]))
+        began = loop.time()
+        await asyncio.sleep(GAP_SECONDS - 0.01)
+        assert s.heard[G] == []
+        while not s.heard[G]:
+            await asyncio.sleep(0.001)
+        assert loop.time() - began < GAP_SECONDS + 0.01
+        s.check()
+        assert s.metrics.log_gaps == 1
+
+
+@carries
+@pytest.mark.virtual
+async def test_lost_news_at_the_end_are_found_by_the_look_once_a_second(carries_messages):
+    async with LogStage(carries_messages=carries_messages) as s:
+        s.store.commit([TO_GROUP, TO_USER])
+        await asyncio.sleep(1.2)
+        s.check()
+
+
+@pytest.mark.virtual
+async def test_without_the_broker_the_log_is_looked_at_twenty_times_a_second():
+    async with LogStage(carries_messages=True) as s:
+        s.broker.connect(False)
+        await asyncio.sleep(0.1)
+        for _ in range(5):
+            s.store.commit([TO_GROUP])
+            await asyncio.sleep(0.06)
+            s.check()
+
+
+@pytest.mark.virtual
+async def test_records_of_others_are_passed_without_a_read_when_their_messages_came():
+    async with LogStage(carries_messages=True) as s:
+        for _ in range(3):
+            s.theirs(*s.store.commit([TO_GROUP, NOTHING]))
+        s.check()
+        assert s.store.reads == 0
+
+
+@pytest.mark.virtual
+async def test_a_record_sends_the_messages_of_its_batch_first_and_skips_what_was_not_published():
+    async with LogStage(carries_messages=True) as s:
+        first, last = s.store.commit([TO_GROUP, TO_GROUP, TO_GROUP])
+        s.own(first, last, skipped=2)
+        await asyncio.sleep(0.01)
+        sent = [((r.first, r.last), [p.id for _, p in publications]) for r, publications in s.broker.recorded]
+        assert sent == [((1, 1), [1]), ((3, 3), [3])]
+        s.check()
+
+
+@carries
+@pytest.mark.virtual
+async def test_own_messages_that_are_published_in_another_order_are_delivered_in_theirs(carries_messages):
+    async with LogStage(carries_messages=carries_messages) as s:
+        first, last = s.store.commit([TO_GROUP] * 4)
+        s.log.committed(Batch(first, last, [1, 2, 3, 4]))
+        publications = s.publications(first, last)
+        for place in (0, 2, 1, 3):
+            s.log.publish(*publications[place])
+        assert s.heard[G] == [1]
+        s.log.answered()
+        await asyncio.sleep(0)
+        s.check()
+
+
+@pytest.mark.parametrize("record_after", [0.001, 0.0025], ids=["before the confirmation", "behind it"])
+@pytest.mark.virtual
+async def test_a_subscription_counts_from_its_confirmation(record_after):
+    """What was published before it took effect is read, although its record comes after."""
+    async with LogStage(carries_messages=True) as s:
+        await asyncio.sleep(0.9)  # the next look is far away
+        s.broker.connect(False)
+        s.broker.connect(True)
+        await asyncio.sleep(0.0015)
+        first, last = s.store.commit([TO_GROUP])
+        s.theirs(first, last, record=False)
+        await asyncio.sleep(record_after)
+        s.theirs(first, last, payloads=False)
+        await asyncio.sleep(0.05)
+        s.check()
+
+
+@pytest.mark.virtual
+async def test_a_broker_that_does_not_answer_holds_nothing_up():
+    """Its connection is cut off silently: a new socket is welcomed soon, and what is stored is read."""
+    async with LogStage(carries_messages=True) as s:
+        loop = asyncio.get_running_loop()
+        s.broker.effective, s.broker.confirmed_at = False, loop.time() + 5
+        began = loop.time()
+        await s.log.confirmed()
+        assert loop.time() - began <= CONFIRM_SECONDS
+        for _ in range(5):
+            first, last = s.store.commit([TO_GROUP, TO_USER])
+            s.theirs(first, last)
+            await asyncio.sleep(0.6)
+            s.check()
+        s.broker.effective = True
+        await asyncio.sleep(6)
+        reads = s.store.reads
+        s.theirs(*s.store.commit([TO_GROUP]))
+        s.check()
+        assert s.store.reads == reads, "the broker is believed again"
+
+
+@pytest.mark.virtual
+async def test_an_entry_that_cannot_be_delivered_does_not_stop_the_log(caplog):
+    async with LogStage(carries_messages=False) as s:
+
+        def broken(message: LoggedMessage) -> FramePublication:
+            if message.row.id == 1:
+                raise ValueError("broken")
+            return frame(message)
+
+        s.log.attach(PlayedSockets(), broken)
+        s.theirs(*s.store.commit([TO_GROUP, TO_GROUP]))
+        await asyncio.sleep(0.01)
+        assert s.heard[G] == [2]
+        assert "could not be delivered" in caplog.text
+
+
+@pytest.mark.virtual
+async def test_frames_without_an_id_stay_behind_messages_but_typing_does_not_and_nothing_waits_for_long():
+    async with LogStage(carries_messages=False) as s:
+        s.store.commit([TO_GROUP])
+        s.own(*s.store.commit([TO_GROUP]))
+        await asyncio.sleep(0)
+        reaction, typing = FramePublication(b"reaction"), FramePublication(b"typing", droppable=True)
+        s.log.publish(G, reaction)
+        s.log.publish(G, typing)
+        s.log.publish(A, TokenRevoked("t"))
+        assert s.others == [typing, TokenRevoked("t")]
+        await asyncio.sleep(GAP_SECONDS + 0.01)
+        assert s.heard[G] == [1, 2]
+        assert s.others[-1] == reaction
+        s.store.fails = True
+        s.store.commit([TO_GROUP])
+        s.own(*s.store.commit([TO_GROUP]))
+        await asyncio.sleep(0)
+        s.log.received(G, reaction)
+        await asyncio.sleep(HELD_SECONDS + 0.01)
+        assert s.others.count(reaction) == 2
+        assert s.heard[G] == [1, 2]
+
+
+@pytest.mark.virtual
+async def test_a_membership_changes_in_its_place():
+    async with LogStage(carries_messages=False) as s:
+        s.store.commit([TO_USER])  # of another process, and not known here yet
+        first, last = s.store.commit([TO_USER])
+        s.log.committed(Batch(first, last, [2]))
+        s.log.publish(A, MembershipChange("g", joined=True, id=2))
+        s.log.publish(*s.publications(2, 2)[1])
+        s.log.answered()
+        await asyncio.sleep(0)
+        assert s.others == []
+        s.log.recorded(type(s.broker.recorded[0][0])(1, 1))
+        await asyncio.sleep(0.01)
+        assert s.others == [MembershipChange("g", joined=True, id=2)]
+        assert s.heard[A] == [1, 2]
+
+
+@carries
+@pytest.mark.virtual
+async def test_members_hear_that_their_group_was_removed_and_nothing_of_another_one_of_that_name(carries_messages):
+    removed = FramePublication(b"removed")
+    async with LogStage(carries_messages=carries_messages) as s:
+        first, last = s.store.commit([CHANGE])
+        s.store.kinds[first] = (GROUP_REMOVED, "g")
+        s.theirs(first, last)
+        await asyncio.sleep(0.1)
+        s.log.received(G, removed)  # published after the commit, so it may come behind what was read
+        assert (s.others, s.sockets.left) == ([removed], [])
+        await asyncio.sleep(LEAVE_SECONDS)
+        assert s.sockets.left == ["g"]
+        first, last = s.store.commit([CHANGE, CHANGE])
+        s.store.kinds |= {first: (GROUP_REMOVED, "g"), last: ("member", "g/b")}
+        s.theirs(first, last)
+        await asyncio.sleep(0.1)
+        assert s.sockets.left == ["g", "g"], "the member belongs to a new group"
+        s.store.kinds[s.store.highest + 1] = (GROUP_REMOVED, "g")
+        s.theirs(*s.store.commit([CHANGE, TO_GROUP]))
+        await asyncio.sleep(0.1)
+        assert s.sockets.left == ["g"] * 3
+
+
+@pytest.mark.virtual
+async def test_members_at_the_server_that_removes_a_group_hear_it_before_they_leave():
+    async with LogStage(carries_messages=False) as s:
+        removed, left = FramePublication(b"removed"), MembershipChange("g", joined=False)
+        first, last = s.store.commit([CHANGE])
+        s.log.committed(Batch(first, last, []))
+        s.log.publish(G, removed)
+        s.log.publish(A, left)
+        s.log.answered()
+        await asyncio.sleep(0.01)
+        assert s.others == [removed, left]
+
+
+@pytest.mark.virtual
+async def test_a_process_far_behind_forgets_everything():
+    told = []
+    async with LogStage(carries_messages=False) as s:
+        s.feed.listen(told.append)
+        s.store.highest = 1_000_000  # what was between is not kept any more
+        s.store.commit([CHANGE])
+        await asyncio.sleep(1.2)
+        assert told[0] is None
+
+
+def test_more_items_than_may_wait_are_read_from_the_store():
+    order: Order[str] = Order(0)
+    for number in range(2, MAX_WAITING + 10):
+        order.add(number, str(number))
+    order.complete(2, MAX_WAITING + 9)
+    order.complete(1, 1)
+    assert order.release() == [str(n) for n in range(2, MAX_WAITING + 2)]
+    assert order.behind
+    assert order.doubtful
+    rest = {n: [str(n)] for n in range(MAX_WAITING + 2, MAX_WAITING + 10)}
+    assert order.fill(MAX_WAITING + 9, rest) == [text for texts in rest.values() for text in texts]
+    assert not order.doubtful
+    assert not order.behind
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(st.tuples(st.integers(1, 40), st.integers(0, 5)), max_size=30),
+    st.lists(st.integers(1, 40), max_size=10),
+)
+def test_the_order_releases_ranges_and_pages_once_and_in_order(ranges, pages):
+    order: Order[int] = Order(0)
+    for number in range(1, 46):
+        order.add(number, number)
+        order.add(number, number)
+    released = []
+    for place, (first, more) in enumerate(ranges):
+        order.complete(first, first + more)
+        released += order.release()
+        if place < len(pages):
+            released += order.fill(pages[place], {n: [n] for n in range(1, pages[place] + 1)})
+    assert released == list(range(1, order.end + 1))
+    known = {n for first, more in ranges for n in range(first, first + more + 1)}
+    known |= set(range(1, max(pages[: len(ranges)], default=0) + 1))
+    assert order.end == next(n for n in range(50) if n + 1 not in known)
+    assert all(a < b for a, b in pairwise(released))

@@ -1,0 +1,259 @@
+"""Who is online over processes, on virtual time: a table that may fail, and notices that may be lost or doubled."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from tailwire.server.fanout.presence import AlonePresence, SharedPresence
+from tailwire.server.ports.broker import PresenceDelta
+from tailwire.server.ports.presence import Here, Noted, Roll, State, Transition
+from tailwire.server.ports.refusal import Refused
+
+pytestmark = pytest.mark.virtual
+OFFLINE, AWAY, ONLINE = State.OFFLINE, State.AWAY, State.ONLINE
+
+
+class Table:
+    """The table that all processes share."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, dict[str, bool]] = {}
+        self.versions: dict[int, int] = {}
+        self.fails = False
+
+    def state(self, uid: str) -> State:
+        away = [rows[uid] for rows in self.rows.values() if uid in rows]
+        return OFFLINE if not away else AWAY if all(away) else ONLINE
+
+
+class TableOf:
+    """`PresenceTable` of one process."""
+
+    def __init__(self, table: Table, process: int) -> None:
+        self._table = table
+        self.process = process
+        self.notes = 0
+
+    async def _answer(self) -> None:
+        await asyncio.sleep(0.001)
+        if self._table.fails:
+            raise Refused("ERR_UNAVAILABLE")
+
+    async def note(self, users: Sequence[Here]) -> Noted:
+        await self._answer()
+        self.notes += 1
+        mine = self._table.rows.setdefault(self.process, {})
+        first = int(asyncio.get_running_loop().time() * 1000)
+        self._table.versions[self.process] = version = self._table.versions.get(self.process, first) + 1
+        befores = [self._table.state(user.uid) for user in users]
+        for user in users:
+            if user.online:
+                mine[user.uid] = user.away
+            else:
+                mine.pop(user.uid, None)
+        afters = [self._table.state(user.uid) for user in users]
+        return Noted(self.process, version, list(map(Transition, befores, afters)))
+
+    async def versions(self) -> tuple[int, dict[int, int]]:
+        await self._answer()
+        return self.process, dict(self._table.versions)
+
+    async def roll(self, process: int) -> Roll | None:
+        version = self._table.versions.get(process)
+        found = Roll(version, dict(self._table.rows.get(process, {}))) if version is not None else None
+        await asyncio.sleep(0.2)  # a long answer, while changes arrive
+        await self._answer()
+        return found
+
+
+class Bus:
+    """Carries notices between processes: late, doubled, or not at all."""
+
+    def __init__(self, chance: random.Random | None = None) -> None:
+        self.processes: list[Process] = []
+        self._chance = chance
+
+    def publish(self, delta: PresenceDelta) -> None:
+        for process in self.processes:
+            if self._chance is None:
+                process.on_presence_delta(delta)
+                continue
+            for _ in range(self._chance.choice((0, 1, 1, 1, 2))):
+                asyncio.get_running_loop().call_later(self._chance.random() * 0.05, process.on_presence_delta, delta)
+
+
+class Process:
+    """A process: what `SharedPresence` needs of its hub and its broker."""
+
+    def __init__(self, table: Table, bus: Bus, number: int) -> None:
+        self.away: set[str] = set()
+        self.online: set[str] = set()
+        self.table = TableOf(table, number)
+        self.forgotten: list[str] = []
+        self.bus = bus
+        self.broker = self
+        bus.processes.append(self)
+        self.presence = SharedPresence(self, self.table, self.forgotten.extend)  # type: ignore[arg-type]
+
+    def subscribe(self, subject: str) -> None:
+        assert subject == "presence.deltas"
+
+    def publish(self, subject: str, delta: PresenceDelta) -> None:
+        self.bus.publish(delta)
+
+    def is_online(self, uid: str) -> bool:
+        return uid in self.online
+
+    def online_users(self) -> list[str]:
+        return sorted(self.online)
+
+    async def comes(self, uid: str) -> Transition:
+        self.online.add(uid)
+        return await self.presence.changed(uid)
+
+    async def goes(self, uid: str) -> Transition:
+        self.online.discard(uid)
+        self.away.discard(uid)
+        return await self.presence.changed(uid)
+
+
+def several(count: int, chance: random.Random | None = None) -> tuple[Table, list[Process]]:
+    table, bus = Table(), Bus(chance)
+    return table, [Process(table, bus, number + 1) for number in range(count)]
+
+
+async def test_each_process_knows_who_is_at_the_others():
+    _, (one, other) = several(2)
+    assert await one.comes("alice") == (OFFLINE, ONLINE)
+    assert other.presence.is_elsewhere("alice")
+    assert not one.presence.is_elsewhere("alice")
+    assert await other.comes("alice") == (ONLINE, ONLINE)
+    assert await one.goes("alice") == (ONLINE, ONLINE)
+    assert not other.presence.is_elsewhere("alice")
+    assert await other.goes("alice") == (ONLINE, OFFLINE)
+    assert list(one.presence.elsewhere()) == list(other.presence.elsewhere()) == []
+    assert one.forgotten == ["alice", "alice"]
+
+
+async def test_a_user_who_comes_and_goes_before_it_is_stored_was_never_online():
+    table, (one, other) = several(2)
+    coming = asyncio.create_task(one.comes("bob"))
+    await asyncio.sleep(0)
+    one.online.discard("bob")
+    assert await one.presence.changed("bob") == (OFFLINE, OFFLINE)
+    assert await coming == (OFFLINE, OFFLINE)
+    assert (one.table.notes, table.rows) == (1, {1: {}}), "both were stored at once"
+    assert not other.presence.is_elsewhere("bob")
+
+
+async def test_without_the_table_changes_go_on_with_what_is_known_and_are_stored_later():
+    table, (one, other) = several(2)
+    await one.comes("alice")
+    await other.comes("alice")
+    table.fails = True
+    assert await one.goes("alice") == (ONLINE, ONLINE), "alice is known to be elsewhere"
+    assert await one.comes("bob") == (OFFLINE, ONLINE)
+    assert await one.goes("bob") == (ONLINE, OFFLINE)
+    assert await one.comes("carol") == (OFFLINE, ONLINE)
+    table.fails = False
+    await asyncio.sleep(2)
+    assert table.rows == {1: {"carol": False}, 2: {"alice": False}}
+    assert set(other.presence.elsewhere()) == {"carol"}
+
+
+async def test_a_new_process_reads_who_is_online():
+    table, (one, other) = several(2)
+    await one.comes("alice")
+    await other.comes("bob")
+    late = Process(table, one.bus, 3)
+    await late.presence.start()
+    assert set(late.presence.elsewhere()) == {"alice", "bob"}
+
+
+async def test_a_change_that_arrives_while_the_table_is_read_is_kept():
+    _, (one, other) = several(2)
+    one.bus.processes.remove(other)
+    await one.comes("alice")
+    one.bus.processes.append(other)
+    reading = asyncio.create_task(other.presence.look({1, 2}))
+    await reading
+    reading = asyncio.create_task(other.presence.look({1, 2}))
+    await asyncio.sleep(0.1)  # the answer that alice is online is on its way
+    await one.goes("alice")
+    await reading
+    assert not other.presence.is_elsewhere("alice")
+
+
+async def test_a_process_that_ends_takes_its_users_with_it_everywhere():
+    _, (one, other, third) = several(3)
+    await one.comes("alice")
+    await third.comes("alice")
+    await one.comes("bob")
+    other.presence.ended(1)
+    for process in (other, third):
+        assert not process.presence.is_elsewhere("bob")
+    assert other.presence.is_elsewhere("alice")
+    assert not third.presence.is_elsewhere("alice")
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_all_agree_in_the_end_whatever_notices_are_lost_late_or_doubled(seed: int):
+    chance = random.Random(seed)
+    table, processes = several(3, chance)
+    alive = {1, 2, 3}
+
+    async def look() -> None:
+        while True:
+            await asyncio.sleep(2)
+            for process in processes:
+                try:
+                    await process.presence.look(alive)
+                except Refused:
+                    continue
+
+    looking = asyncio.create_task(look())
+    waiting: list[asyncio.Task[Transition]] = []
+    for _ in range(100):
+        process, uid = chance.choice(processes), chance.choice("abcdef")
+        step = chance.random()
+        if step < 0.05:
+            table.fails = not table.fails
+        elif step < 0.08:  # the database has crashed
+            table.rows.clear()
+            table.versions.clear()
+        elif step < 0.1:  # it was declared dead, and has woken
+            old = process.table.process
+            table.rows.pop(old, None)
+            table.versions.pop(old, None)
+            alive.discard(old)
+            process.table.process = max(alive) + 10
+            alive.add(process.table.process)
+        else:
+            change = process.goes if process.is_online(uid) else process.comes
+            waiting.append(asyncio.create_task(change(uid)))
+        await asyncio.sleep(chance.random() * 0.5)
+    table.fails = False
+    await asyncio.sleep(20)
+    assert all(task.done() for task in waiting)
+    for process in processes:
+        assert set(table.rows.get(process.table.process, {})) == process.online
+        elsewhere = set().union(*(other.online for other in processes if other is not process))
+        assert set(process.presence.elsewhere()) == elsewhere
+    looking.cancel()
+
+
+async def test_alone_every_change_is_what_it_says():
+    _, (hub,) = several(1)
+    presence = AlonePresence(hub)  # type: ignore[arg-type]
+    hub.online.add("alice")
+    assert await presence.changed("alice") == (OFFLINE, ONLINE)
+    hub.away.add("alice")
+    assert await presence.changed("alice") == (ONLINE, AWAY)
+    hub.online.clear()
+    assert await presence.changed("alice") == (AWAY, OFFLINE)
+    assert await presence.changed("alice") == (OFFLINE, OFFLINE)
+    assert (presence.is_elsewhere("alice"), list(presence.elsewhere())) == (False, [])
