@@ -14,6 +14,7 @@ import httpx2
 
 from harness import CONNECTED, Actor
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore, TextMessage
+from tailwire.sdk.io.world import World
 from tailwire.testing.line.proxy import FaultProxy
 from tailwire.testing.line.shape import Shape, kbit
 from tailwire.testing.server import ServerProcess
@@ -61,13 +62,20 @@ class Scene:
         return answer
 
     def actor(
-        self, *, auto: bool = True, outbox: bool = False, host: str = "", tls: ssl.SSLContext | None = None
+        self,
+        *,
+        auto: bool = True,
+        outbox: bool = False,
+        host: str = "",
+        tls: ssl.SSLContext | None = None,
+        world: World | None = None,
     ) -> Actor:
         """Return a client behind the line, before `init()`.
 
         Args:
             host: by which it reaches the line, instead of the address.
             tls: trusts the server's certificate; the line then carries TLS.
+            world: its clocks.
         """
         url = f"{'https' if tls else 'http'}://{host}:{self.proxy.port}" if host else self.proxy.url
         builder = AppSettingsBuilder().override_client_host(url).auto_establish_socket_connection(auto)
@@ -75,7 +83,9 @@ class Scene:
             builder.set_web_socket_host(host).set_web_socket_port(self.proxy.port)
         if outbox:
             builder.keep_unsent_messages()
-        actor = Actor(ChatClient(self.server.app_id, builder.build(), session_store=MemorySessionStore(), tls=tls))
+        actor = Actor(
+            ChatClient(self.server.app_id, builder.build(), session_store=MemorySessionStore(), tls=tls, world=world)
+        )
         self.actors.append(actor)
         return actor
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from networks import days as days  # registers its situations
 from networks import table
 from networks.scene import Scene
 from networks.situations import SITUATIONS, Situation
