@@ -1,4 +1,4 @@
-"""Situations of a whole day: clocks that jump, connections of which one direction ends, certificates that are renewed."""
+"""Situations of a whole day: clocks that jump, connections that end in one direction only, certificates that are renewed."""
 
 from __future__ import annotations
 
