@@ -16,13 +16,22 @@ class SeveralServers:
         url: of the database.
         count: how many to start.
         settings: `TAILWIRE_*` variables of all of them.
+        program: the arguments of Python that run a server, if it is not this version's.
 
     Attributes:
         servers: the processes, in the order of their start.
     """
 
-    def __init__(self, folder: Path, url: str, count: int = 2, settings: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        url: str,
+        count: int = 2,
+        settings: dict[str, str] | None = None,
+        program: list[str] | None = None,
+    ) -> None:
         self._folder = folder
+        self._program = program
         self._settings = {"TAILWIRE_DATABASE": url, **(settings or {})}
         self._count = count
         self.servers: list[ServerProcess] = []
@@ -33,6 +42,7 @@ class SeveralServers:
         place.mkdir()
         server = ServerProcess(place, self._settings, "--demo-users")
         server.data = self._folder / "data"
+        server.program = self._program or server.program
         self.servers.append(server)
         await server.start()
         return server
