@@ -9,7 +9,7 @@ from typing import Any
 from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.testing.invariants import LEGAL_TRANSITIONS
-from tailwire.testing.simulation import oracle_of_changes
+from tailwire.testing.simulation import oracle_of_changes, oracle_of_gaps
 from tailwire.testing.simulation.device import Device
 from tailwire.testing.simulation.simulation import GROUP, Simulation
 from tailwire.testing.simulation.steps import USERS
@@ -34,7 +34,8 @@ async def check(sim: Simulation) -> int:
     Raises:
         Violation: for the first promise that is broken.
     """
-    require(not sim.broken, sim.broken[0] if sim.broken else "")
+    broken = [*sim.broken, *sim.dead_lines.late]
+    require(not broken, broken[0] if broken else "")
     parts = sim.server.parts
     assert parts is not None
     assert isinstance(parts.store, SqliteStore)
@@ -172,8 +173,8 @@ def _served(sim: Simulation, device: Device, rows: list[dict[str, Any]], members
         require(last.get(key, 0) < received.id, f"order: {device.name} received {received.id} after {last.get(key)}")
         last[key] = received.id
     for number, count in times.items():
-        most = 1 + (number in device.may_repeat)
-        require(count <= most or number in device.may_repeat, f"once: {device.name} received {number} {count} times")
+        most = 1 + device.may_repeat[number]
+        require(count <= most, f"once: {device.name} received {number} {count} times, at most {most} are promised")
     for row in rows:
         number, conversation = row["id"], row["conversation_id"]
         if times[number] or row["deleted_at"] or not _is_expected(sim, device, row, memberships):
@@ -193,6 +194,8 @@ def _told(sim: Simulation, device: Device, reader: Any, memberships: list[Member
         lost = sim.losses.unnoticed(device, row["id"], row["conversation_id"])
         return not lost and _is_expected(sim, device, row, memberships)
 
+    unfounded = oracle_of_gaps.unfounded(reader, device, memberships)
+    require(not unfounded, f"gap: {unfounded}")
     again = oracle_of_changes.told_again(device)
     require(not again, f"once: {device.name} was told {again} again")
     owed = oracle_of_changes.missing(reader, device, memberships, is_expected, GROUP)

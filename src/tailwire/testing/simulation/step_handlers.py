@@ -95,6 +95,11 @@ def _sleep(sim: Simulation, device: Device, seconds: float) -> None:
         virtual_loop().network.half_open(device.name)
 
 
+def _half_open(sim: Simulation, device: Device, _: Any) -> None:
+    virtual_loop().network.half_open(device.name)
+    sim.dead_lines.note(device)
+
+
 DEVICE_STEPS: dict[str, Any] = {
     "say": lambda sim, device, to: sim.send_text(device, to, "user"),
     "say group": lambda sim, device, _: sim.send_text(device, GROUP, "group"),
@@ -133,7 +138,7 @@ DEVICE_STEPS: dict[str, Any] = {
     "raise": _set("raises"),
     "block": _set("blocks"),
     "drop": lambda sim, device, _: virtual_loop().network.drop(device.name),
-    "half open": lambda sim, device, _: virtual_loop().network.half_open(device.name),
+    "half open": _half_open,
     "cut amid": lambda sim, device, left: virtual_loop().network.cut_amid(device.name, left),
     "offline": _go_offline,
     "back": lambda sim, device, _: virtual_loop().network.offline.discard(device.name),
