@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,13 +12,14 @@ import pytest
 from harness import Stage
 from tailwire import ChatClient, CometChatException, Group, GroupMember, TextMessage
 from tailwire.testing.virtual.repeating import Repeater
+from tailwire.testing.virtual.world import PORT
 
 GUID = "team"
 Do = Callable[[ChatClient, int], Awaitable[Any]]
 
 
 def proxied(stage: Stage) -> Repeater:
-    proxy = stage.network.middleboxes[""] = Repeater()
+    proxy = stage.network.middleboxes[""] = Repeater(partial(stage.network.listener, PORT))
     stage.network.drop()
     return proxy
 

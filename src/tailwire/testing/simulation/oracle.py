@@ -84,6 +84,9 @@ def _stored(sim: Simulation, rows: list[dict[str, Any]]) -> None:
     for send in sim.sends.values():
         if send.id and sim.backup.removed(send.id):
             send.outcome, send.kept = "taken away", False
+        if sim.backend.has_removed(send):
+            require(send.id not in by_id or send.id not in sim.backend.removed, f"removed: {send.id} is still stored")
+            send.outcome, send.kept = "removed", False
         if send.outcome == "acknowledged":
             require(by_id.get(send.id) == send.muid, f"durable: {send.muid} was acknowledged as {send.id} and is gone")
     for send in sim.sends.values():
@@ -150,10 +153,11 @@ def memberships_of(actions: list[tuple[int, dict[str, Any]]]) -> dict[str, list[
 
 def _served(sim: Simulation, device: Device, rows: list[dict[str, Any]], memberships: list[Membership]) -> None:
     known = {row["id"]: row for row in rows}
+    gone = {send.id for send in sim.sends.values() if send.outcome == "removed"} - known.keys()
     times: dict[int, int] = defaultdict(int)
     last: dict[tuple[int, str], int] = {}
     for received in device.received:
-        if sim.backup.removed(received.id):
+        if sim.backup.removed(received.id) or received.id in gone:
             continue
         row = known.get(received.id)
         require(row is not None, f"sent: {device.name} received {received.id}, which is not stored")

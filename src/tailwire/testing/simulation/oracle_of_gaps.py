@@ -1,4 +1,4 @@
-"""Whether the gaps that devices were told of are due: only where more was missed than the limit, or a store went back."""
+"""Whether reported gaps are due: more was missed than the limit, or an older store was restored."""
 
 from __future__ import annotations
 

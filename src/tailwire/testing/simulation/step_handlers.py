@@ -113,6 +113,7 @@ DEVICE_STEPS: dict[str, Any] = {
     "pin": _on_last("pin_message"),
     "unpin": _on_last("unpin_message"),
     "save": _on_last("save_message"),
+    "unsave": _on_last("unsave_message"),
     "read group": _with_chat(_read_group),
     "type": _with_chat(lambda chat, _, device: chat.start_typing(GROUP, "group")),
     "leave": _with_chat(_leave),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextvars import Context
 from typing import Any
 
 from tailwire.testing.virtual.middleboxes import Factory, headers_of
@@ -14,26 +16,31 @@ MAX_REQUEST_BYTES = 64 * 1024
 class Repeater:
     """The proxy, for `Network.middleboxes`.
 
+    Args:
+        listener: returns the factory of the server's protocols, and the context of its process.
+
     Attributes:
         kept: the requests that change something, in their order: method, path, and all bytes.
         holding: whether requests that change something are only kept; they get no answer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, listener: Callable[[], tuple[Factory, Context]]) -> None:
+        self._listener = listener
         self.kept: list[tuple[str, str, bytes]] = []
         self.holding = False
-        self._behind: Factory | None = None
 
     def __call__(self, behind: Factory | None) -> Factory | None:
         """Return the factory for connections through the proxy."""
-        self._behind = behind
         return None if behind is None else lambda: _Passing(self, behind())
 
     def deliver(self, request: bytes) -> asyncio.Future[bytes]:
-        """Deliver a request to the server again. The result is the first line of its answer."""
-        if self._behind is None:
-            raise ConnectionRefusedError("the server does not listen")
-        return _Delivery(self._behind(), request).answered
+        """Deliver a request to the server again. The result is the first line of its answer.
+
+        Raises:
+            ConnectionRefusedError: the server does not listen.
+        """
+        factory, context = self._listener()
+        return context.run(lambda: _Delivery(factory(), request).answered)
 
 
 class _Passing(asyncio.Protocol):
