@@ -9,6 +9,9 @@ from tailwire.sdk.connection import machine, sockets
 from tailwire.sdk.connection.inputs import NetworkChanged
 from tailwire.sdk.continuity import catch_up
 from tailwire.sdk.continuity.commands import TellGap
+from tailwire.server.actions import groups as actions_groups
+from tailwire.server.actions import messages as actions_messages
+from tailwire.server.rest import api
 from tailwire.testing.simulation import Plan, Step, simulate
 from tailwire.testing.simulation.shrink import fails
 
@@ -67,3 +70,50 @@ def test_gap_that_is_not_due_is_found(monkeypatch: pytest.MonkeyPatch):
 
     Planter(monkeypatch).setattr(catch_up, "page", page)
     assert rule_of(plan) == "gap"
+
+
+A_REPEATED_REQUEST = Plan(3, (
+    Step(1.0, "bob-phone", "proxy", ["repeat"]), Step(1.0, "alice-phone", "say", "bob"),
+    Step(1.0, "bob-phone", "react"), Step(1.0, "bob-phone", "unreact"), Step(1.0, "bob-phone", "repeat"),
+    Step(5.0, "bob-phone", "type"),
+))  # fmt: skip
+
+
+def test_repeated_request_that_takes_effect_is_found(monkeypatch: pytest.MonkeyPatch):
+    simulate(A_REPEATED_REQUEST)
+    Planter(monkeypatch).setattr(api, "number_of", lambda operation, path, caller, given: None)
+    assert rule_of(A_REPEATED_REQUEST) == "intent"
+
+
+def test_message_that_is_not_removed_for_good_is_found(monkeypatch: pytest.MonkeyPatch):
+    plan = Plan(4, (Step(1.0, "alice-phone", "say", "bob"), Step(1.0, "backend", "remove")))
+    simulate(plan)
+    honest = actions_messages.Messages.delete
+
+    async def delete(self, caller, wanted, *, permanent=False):
+        return await honest(self, caller, wanted)
+
+    Planter(monkeypatch).setattr(actions_messages.Messages, "delete", delete)
+    assert rule_of(plan) == "removed"
+
+
+def test_former_members_that_hear_a_group_made_again_are_found(monkeypatch: pytest.MonkeyPatch):
+    plan = Plan(6, (
+        Step(1.0, "alice-phone", "say group"), Step(1.0, "backend", "disband"), Step(5.0, "alice-phone", "say group"),
+        Step(5.0, "alice-phone", "say group"),
+    ))  # fmt: skip
+    simulate(plan)
+
+    async def delete(self, caller, guid):
+        act = self._authorizer.group_act(caller, guid, "delete")
+        _, number = await self._store.removal.remove_group(act, lambda standing: ())
+        self._delivery.group_changed(caller, act.guid, None, number)
+        return act.guid
+
+    Planter(monkeypatch).setattr(actions_groups.Groups, "delete", delete)
+    assert rule_of(plan) == "private"
+
+
+def test_message_of_the_backend_reaches_all_devices_of_both_users():
+    plan = Plan(8, (Step(1.0, "backend", "say", ["alice", "bob"]), Step(5.0, "bob-phone", "type")))
+    assert simulate(plan).received == 3

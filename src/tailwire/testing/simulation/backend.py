@@ -44,7 +44,7 @@ class Backend:
 
     def start(self, what: str, value: Any) -> None:
         """Start a step."""
-        work = {
+        work: Any = {
             "say": self._say, "flood": self._flood, "remove": self._remove, "disband": self._disband,
             "kick": self._change, "add": self._change, "scope": self._change,
         }[what]  # fmt: skip
@@ -64,6 +64,16 @@ class Backend:
         """Return whether a message was or may have been removed."""
         with_group = send.place.startswith(self._sim.group) and send.id <= self.group_removed_until
         return send.id in self.removed or send.id in self.doubtful or with_group
+
+    @property
+    def has_acted(self) -> bool:
+        """Return whether messages may have been removed."""
+        return bool(self.doubtful or self.group_removed_until)
+
+    def has_removed_id(self, message_id: int, conversation: str) -> bool:
+        """Return whether a message that a device received may have been removed."""
+        in_group = conversation == f"group_{self._sim.group}"
+        return message_id in self.doubtful or (in_group and message_id <= self.group_removed_until)
 
     def _connected(self) -> Admin:
         if self._admin is None:
@@ -122,14 +132,14 @@ class Backend:
         group = self._sim.group
         await self._until_done(lambda: self._connected().groups.delete(group), "ERR_GUID_NOT_FOUND")
         self.group_removed_until = max((send.id for send in self._sim.sends.values()), default=0)
-        members = [GroupMember(uid) for uid in USERS[1:]]
+        members = [GroupMember(self._sim.chance.choice(USERS[1:]))]  # the other one is not a member any more
         await self._until_done(
             lambda: self._connected().groups.create(Group(group, "Team"), owner=USERS[0], members=members),
             "ERR_GUID_ALREADY_EXISTS",
         )
-        self.group_removed_until = max(
-            (send.id for send in self._sim.sends.values() if send.place.startswith(group)), default=0
-        )
+        parts: Any = self._sim.server.parts
+        if parts is not None:  # also messages whose senders have no answer
+            self.group_removed_until = parts.store.database.last_id
         self._sim.note(NAME, "disbanded", self.group_removed_until)
 
     async def _until_done(self, call: Any, done: str) -> None:

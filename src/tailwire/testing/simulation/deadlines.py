@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from tailwire.sdk.calls.parts import made_parts
 from tailwire.sdk.connection.state import AppState, Phase, State
 from tailwire.testing.simulation.device import Device
@@ -60,6 +62,13 @@ class DeadLines:
             return
         self.checked += 1
         self.late.append(f"late: {device.name} has not detected that its line is dead")
+
+
+async def returned(devices: list[Device]) -> list[str]:
+    """Wait as long as an attempt may take, and return which devices are not connected, now that all faults are over."""
+    await asyncio.sleep(ATTEMPT_SECONDS + MARGIN_SECONDS)
+    missing = [why for why in map(is_back, devices) if why]
+    return [f"return: {why} {ATTEMPT_SECONDS} s after it was told that the network is back" for why in missing]
 
 
 def is_back(device: Device) -> str:

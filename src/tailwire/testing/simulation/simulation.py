@@ -17,8 +17,9 @@ from tailwire.server.actions.groups import NewGroup
 from tailwire.server.fanout.overload import Level
 from tailwire.testing.simulation.backend import Backend
 from tailwire.testing.simulation.backup import Backup
-from tailwire.testing.simulation.deadlines import ATTEMPT_SECONDS, MARGIN_SECONDS, DeadLines, is_back
+from tailwire.testing.simulation.deadlines import DeadLines, returned
 from tailwire.testing.simulation.device import Device, Send
+from tailwire.testing.simulation.intents import Intents
 from tailwire.testing.simulation.losses import Losses
 from tailwire.testing.simulation.plan import Plan
 from tailwire.testing.simulation.reasons import Reasons
@@ -55,6 +56,7 @@ class Simulation:
         }
         self.reasons = Reasons(virtual_loop().time)
         self.dead_lines = DeadLines()
+        self.intents = Intents()
         self.losses = Losses(virtual_loop().time, self.chance.random)
         self.backup = Backup(self.server.database)
         self.backend = Backend(self, self.plan.seed * 10 + len(DEVICES))
@@ -110,7 +112,7 @@ class Simulation:
                 device.run(ignore_errors(chat.connect()))
         # No hint ends the wait for the next attempt.
         if hints:
-            await self._returned()
+            self.broken += await returned(list(self.devices.values()))
         await asyncio.sleep(MAX_RETRY_SECONDS if self._reports_offline() else 60)
         for device in self.devices.values():
             chat = device.chat
@@ -121,14 +123,6 @@ class Simulation:
         await asyncio.sleep(120)  # receipts are merged, outboxes are empty
         if self.losses.lost:
             await self._send_everywhere()
-
-    async def _returned(self) -> None:
-        # All faults are over, and each device was told so.
-        await asyncio.sleep(ATTEMPT_SECONDS + MARGIN_SECONDS)
-        for device in self.devices.values():
-            missing = is_back(device)
-            if missing:
-                self.broken.append(f"return: {missing} {ATTEMPT_SECONDS} s after it was told that the network is back")
 
     def _reports_offline(self) -> bool:
         # While the platform keeps reporting offline, attempts are rare.

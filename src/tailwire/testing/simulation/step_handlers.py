@@ -27,9 +27,16 @@ async def _read(chat: Any, _: Any, device: Device) -> None:
         await chat.mark_as_read(message)
 
 
-async def _react(chat: Any, _: Any, device: Device) -> None:
-    if device.received:
-        await chat.add_reaction(device.received[-1].id, "x")
+def _wanted(kind: str, method: str, *values: Any, wanted: bool) -> Any:
+    # A call that sets something on the last message that the device has received, or takes it back.
+    def handle(sim: Simulation, device: Device, _: Any) -> None:
+        chat = device.chat
+        if chat is not None and chat.get_logged_in_user() is not None and device.received:
+            number = device.received[-1].id
+            work = getattr(chat, method)(number, *values)
+            device.run(ignore_errors(sim.intents.note(kind, device.uid, number, wanted, work)))
+
+    return handle
 
 
 def _on_last(method: str, *values: Any) -> Any:
@@ -108,12 +115,12 @@ DEVICE_STEPS: dict[str, Any] = {
     "edit": lambda sim, device, _: sim.change(device, delete=False),
     "delete": lambda sim, device, _: sim.change(device, delete=True),
     "read": _with_chat(_read),
-    "react": _with_chat(_react),
-    "unreact": _on_last("remove_reaction", "x"),
+    "react": _wanted("reaction", "add_reaction", "x", wanted=True),
+    "unreact": _wanted("reaction", "remove_reaction", "x", wanted=False),
     "pin": _on_last("pin_message"),
     "unpin": _on_last("unpin_message"),
-    "save": _on_last("save_message"),
-    "unsave": _on_last("unsave_message"),
+    "save": _wanted("save", "save_message", wanted=True),
+    "unsave": _wanted("save", "unsave_message", wanted=False),
     "read group": _with_chat(_read_group),
     "type": _with_chat(lambda chat, _, device: chat.start_typing(GROUP, "group")),
     "leave": _with_chat(_leave),
