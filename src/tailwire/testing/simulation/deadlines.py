@@ -68,11 +68,11 @@ async def returned(devices: list[Device]) -> list[str]:
     """Wait as long as an attempt may take, and return which devices are not connected, now that all faults are over."""
     await asyncio.sleep(ATTEMPT_SECONDS + MARGIN_SECONDS)
     missing = [why for why in map(is_back, devices) if why]
-    return [f"return: {why} {ATTEMPT_SECONDS} s after it was told that the network is back" for why in missing]
+    return [f"return: {why} {ATTEMPT_SECONDS} s after it was notified that the network is back" for why in missing]
 
 
 def is_back(device: Device) -> str:
-    """Return why a device that was told that the network is back is not connected; "" if it is or may not be."""
+    """Return why a device is not connected after a hint that the network is back; "" if it is or may not be."""
     state = state_of(device)
     if state is None or state.phase is Phase.OPEN:
         return ""

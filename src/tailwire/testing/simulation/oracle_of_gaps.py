@@ -13,21 +13,21 @@ _AFTER = f"SELECT {', '.join(_COLUMNS)} FROM messages WHERE id > ? ORDER BY id"
 
 
 def unfounded(reader: sqlite3.Connection, device: Device, memberships: list[Membership]) -> str:
-    """Return what is wrong with the gaps that a device was told of; "" if nothing is.
+    """Return what is wrong with the gaps that a device received; "" if nothing is.
 
     Args:
         reader: reads the server's database, which was never restored.
         memberships: of the device's user in the group, as ids of actions.
     """
     if device.change_gaps:
-        return f"{device.name} was told that changes are missing, though the log has all: {device.change_gaps}"
+        return f"{device.name} was notified that changes are missing, though the log has all: {device.change_gaps}"
     for begin, end in device.gaps:
         rows = [dict(zip(_COLUMNS, row, strict=True)) for row in reader.execute(_AFTER, (begin,)).fetchall()]
         theirs = [row["id"] for row in rows if _concerns(row, device.uid, memberships)]
         missing = sum(number <= end for number in theirs)
         if not missing or len(theirs) <= device.catch_up_limit:
             return (
-                f"{device.name} was told of a gap ({begin}, {end}] in which it misses {missing} messages; there are "
+                f"{device.name} received a gap ({begin}, {end}] in which it misses {missing} messages; there are "
                 f"{len(theirs)} after {begin}, and {device.catch_up_limit} may be handed over at once"
             )
     return ""
