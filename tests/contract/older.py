@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+REQUEST_NUMBERS = ("DROP TABLE request_numbers",)
 CHANGE_LOG = ("DROP TABLE change_log", "DROP TABLE forgotten_changes")
 LIFECYCLE = (
     "DROP TABLE ended_tokens",

@@ -165,6 +165,20 @@ async def test_the_own_removal_from_a_group_is_told_with_what_was_said_before_it
     assert await heard.all(stage) == ["text before", f"+👍 {said.id}", "kicked bob"]
 
 
+@spec("S2")
+async def test_login_of_a_former_member_brings_nothing_from_before_it(stage: Stage):
+    alice, bob = await team(stage, "alice", "bob")
+    await say(alice, "team", "before the login")
+    await alice.chat.kick_group_member("team", "bob")
+    await bob.chat.logout()
+    bob.ears.heard.clear()
+    again = await stage.enter("bob")  # another device
+    heard = Follower(again)
+    await stage.pass_time(5)
+    assert again.ears.texts == []
+    assert await heard.all(stage) == []
+
+
 @spec("K2")
 async def test_a_former_member_does_not_learn_what_was_changed_after_they_left(stage: Stage):
     alice, bob = await team(stage, "alice", "bob")

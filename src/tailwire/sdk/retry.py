@@ -103,7 +103,7 @@ async def repeat(attempt: Callable[[], Awaitable[T]], chance: Callable[[], float
 
 def _may_repeat(error: CometChatException, *, safe: bool) -> bool:
     if safe:
-        return error.code in RETRYABLE
+        return error.code in RETRYABLE or error.code == "ERR_REQUEST_OUTDATED"  # a proxy may have repeated it
     return error.code == "ERR_TOO_MANY_REQUESTS" or error.cause in NOTHING_SENT
 
 
@@ -114,6 +114,17 @@ _IDEMPOTENT = re.compile(
     "|(POST|DELETE) /messages/[^/]+/(reactions/[^/]+|pin|save|thread/subscription)"
     "|PATCH /messages/[^/]+/interacted"
 )
+
+
+_NOT_NUMBERED = re.compile("POST (/messages|/files/upload-url|.*/conversation/(read|delivered))|[A-Z]+ /me")
+
+
+def is_numbered(method: str, path: str) -> bool:
+    """Return whether a request gets a number, so that it changes nothing when a proxy delivers it late or again.
+
+    Messages have their `muid` instead, receipts only rise, and logins have a session.
+    """
+    return method != "GET" and _NOT_NUMBERED.fullmatch(f"{method} {path}") is None
 
 
 def is_safe(method: str, path: str) -> bool:

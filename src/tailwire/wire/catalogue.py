@@ -105,6 +105,11 @@ CATALOGUE: dict[str, Entry] = {
     "ERR_BANNED_GROUPMEMBER": Entry(403, "The user is banned from this group.", "Ask a moderator to lift the ban."),
     "ERR_ALREADY_BANNED": Entry(409, "The user is banned already.", "Nothing needs to be done."),
     "ERR_NOT_A_BANNED_USER": Entry(404, "The user is not banned from this group.", "Check the uid."),
+    "ERR_REQUEST_OUTDATED": Entry(
+        409,
+        "This request, or a newer one of this client about the same, was carried out already.",
+        "Nothing was done; read the present state.",
+    ),
     "ERR_SAME_SCOPE": Entry(409, "The member has this scope already.", "Nothing needs to be done."),
     "ERR_GROUP_NO_SELF_ACTION": Entry(
         403, "Users cannot do this to themselves.", "Leave the group instead, or ask another member."

@@ -14,6 +14,9 @@ FEATURES = ("heartbeat", "appState", "restart", "chain", "epoch", "grace", "caus
 CLIENT_HEADER = "x-tailwire-client"
 """The header of requests and upgrades in which the SDK names itself and its version."""
 
+REQUEST_HEADER = "x-tailwire-request"
+"""The header with which the SDK numbers its requests, so that a server recognises one that comes late or again."""
+
 PROOF_HEADER = "x-tailwire-proof"
 """The header of the upgrade that proves that the client has a pass, so that it is admitted before unknown clients."""
 

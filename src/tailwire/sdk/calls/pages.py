@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from tailwire.sdk.continuity.state import Position
 from tailwire.sdk.dispatch.history import NO_MARK, id_of
 from tailwire.sdk.exceptions import AnswerTooLarge, failure
-from tailwire.sdk.io.answers import changes_of, mark_of, pruned_of, with_meta
+from tailwire.sdk.io.answers import changes_of, mark_of, pruned_of, until_of, with_meta
 from tailwire.wire.codec import MAX_ID, UNREADABLE
 
 log = logging.getLogger("tailwire")
@@ -134,7 +134,7 @@ async def position_now(ask: Callable[..., Awaitable[list[Any]]], token: str) -> 
         last = newest[-1] if newest else {"id": 0}
         number = (changes_of(newest) or {}).get("known")
         return Position(
-            int(last["id"]), updated_at=int(last.get("updatedAt") or 0), mark=mark_of(newest),
+            max(int(last["id"]), until_of(newest)), updated_at=int(last.get("updatedAt") or 0), mark=mark_of(newest),
             changes=number if isinstance(number, int) else None,
         )  # fmt: skip
     except UNREADABLE as e:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from itertools import count
 from typing import Any, TypeVar
 
 from tailwire.sdk.calls.checks import decoded, quoted
@@ -13,7 +14,7 @@ from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.gate import Gate
 from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.progress_timeout import ProgressTimeout
-from tailwire.sdk.retry import TOKEN_REJECTED, is_safe, repeat
+from tailwire.sdk.retry import TOKEN_REJECTED, is_numbered, is_safe, repeat
 from tailwire.sdk.session_holder import SessionHolder
 from tailwire.sdk.tokens import Tokens
 
@@ -36,6 +37,7 @@ class UserRequests:
         self._tokens = tokens
         self._gate = gate
         self.chance = chance
+        self._calls = count(1)
 
     async def ask(
         self,
@@ -64,8 +66,12 @@ class UserRequests:
         uid = uid or self._sessions.require().uid
         safe = within is not None or is_safe(method, path)
 
+        call = next(self._calls) if is_numbered(method, path) else 0
+        attempts = count(1)
+
         async def attempt() -> Any:
-            return await self._attempt(method, path, body, query, limit, uid, safe and not once)
+            number = f"{call}.{next(attempts)}" if call else ""
+            return await self._attempt(method, path, body, query, limit, uid, safe and not once, number)
 
         async with nullcontext(within) if within is not None else self._http.progress_timeout() as limit:
             if once or within is not None:
@@ -81,17 +87,22 @@ class UserRequests:
         limit: ProgressTimeout,
         uid: str,
         repeated: bool,
+        number: str,
     ) -> Any:
         # Repeated once with a new token, if the first one was rejected.
         token, http = self._sessions.token_of(uid), self._http
         log.debug("%s %s", method, path)
         try:
-            return await http.ask(method, path, token=token, body=body, query=query, within=limit, repeated=repeated)
+            return await http.ask(
+                method, path, token=token, body=body, query=query, within=limit, repeated=repeated, number=number
+            )
         except CometChatException as e:
             if e.code not in TOKEN_REJECTED or not await self._tokens.renew_rejected(token):
                 raise
         token = self._sessions.token_of(uid)
-        return await http.ask(method, path, token=token, body=body, query=query, within=limit, repeated=repeated)
+        return await http.ask(
+            method, path, token=token, body=body, query=query, within=limit, repeated=repeated, number=number
+        )
 
     async def ask_for_list(self, path: str, query: Mapping[str, Any], *, once: bool = False) -> list[Any]:
         """Return the list that a GET answers with.

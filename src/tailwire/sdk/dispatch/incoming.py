@@ -23,6 +23,7 @@ from tailwire.sdk.dispatch.queue import EventQueue
 from tailwire.sdk.dispatch.typists import Typists
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io import answers
+from tailwire.sdk.io.answers import until_of
 from tailwire.sdk.io.link import Granted
 from tailwire.sdk.listeners import events as e
 from tailwire.wire.entities import Action, BaseMessage, MessageReceipt, User
@@ -250,7 +251,7 @@ class Incoming:
             newest = await self._fetch(query)
             listed_changes = missed.changes_in(newest)
             known = listed_changes.known if listed_changes is not None else None
-            last_id = max(map(history.id_of, newest), default=0)
+            last_id = max([*map(history.id_of, newest), until_of(newest)])
             mark = history.mark_of(newest, self._mark if self._connected else "")
             return catch_up.latest(self._machine, last_id, self._store, mark, known)
         begun = self._loop.time()

@@ -155,6 +155,12 @@ def changes_of(listed: list[Any]) -> Mapping[str, Any] | None:
     return listed.changes if isinstance(listed, Listed) else None
 
 
+def until_of(listed: list[Any]) -> int:
+    """Return up to which id the user was a member of groups that they have left, or 0."""
+    until = (changes_of(listed) or {}).get("until")
+    return until if isinstance(until, int) and 0 < until <= MAX_ID else 0
+
+
 def pruned_of(listed: list[Any]) -> int:
     """Return the id of `Listed.pruned` that came with a list, or 0."""
     return listed.pruned if isinstance(listed, Listed) else 0

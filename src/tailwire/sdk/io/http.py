@@ -27,7 +27,7 @@ from tailwire.sdk.io.progress_timeout import (
 )
 from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.world import Identity, World
-from tailwire.wire.frames import CLIENT_HEADER
+from tailwire.wire.frames import CLIENT_HEADER, REQUEST_HEADER
 
 log = logging.getLogger("tailwire")
 FIRST_BYTE_SECONDS = 5.0
@@ -100,6 +100,7 @@ class Http:
         on_behalf_of: str = "",
         within: ProgressTimeout | None = None,
         repeated: bool = False,
+        number: str = "",
     ) -> Any:
         """Send a request. A safe one is repeated once if a reused connection gave no response.
 
@@ -109,6 +110,7 @@ class Http:
             on_behalf_of: the user for whom a REST API key acts.
             within: the time limit of the call to which this request belongs, already entered; its own by default.
             repeated: whether the caller retries it, so that it may fail early.
+            number: by which the server recognises it if it comes late or again.
 
         Returns:
             `data` of the response.
@@ -121,11 +123,9 @@ class Http:
             async with self.progress_timeout() as within:
                 return await self.ask(
                     method, path, token=token, key=key, body=body, query=query, authorization=authorization,
-                    on_behalf_of=on_behalf_of, within=within, repeated=repeated,
+                    on_behalf_of=on_behalf_of, within=within, repeated=repeated, number=number,
                 )  # fmt: skip
-        headers = self._headers(token, key, authorization)
-        if on_behalf_of:
-            headers["onbehalfof"] = on_behalf_of
+        headers = self._headers(token, key, authorization, {"onbehalfof": on_behalf_of, REQUEST_HEADER: number})
         content = None
         if body is not None:
             try:
@@ -147,7 +147,7 @@ class Http:
             answer = await self._answer(request, _Exchange(within))
         return self._read(answer, method)
 
-    def _headers(self, token: str, key: str, authorization: str) -> dict[str, str]:
+    def _headers(self, token: str, key: str, authorization: str, more: Mapping[str, str]) -> dict[str, str]:
         headers = {
             "accept-encoding": ENCODING,
             "appid": self._identity.app_id,
@@ -155,7 +155,7 @@ class Http:
             "sdk": f"python@{__version__}",
             CLIENT_HEADER: __version__,
         }
-        given = {"authtoken": token, "apikey": key, "authorization": authorization}
+        given = {"authtoken": token, "apikey": key, "authorization": authorization, **more}
         return headers | {name: value for name, value in given.items() if value}
 
     def _url(self, path: str) -> str:

@@ -72,9 +72,18 @@ class CatchUp:
         self._renderer = renderer
         self._frames = frames
 
-    async def newest(self) -> int:
-        """Return the number of the newest change, for a client that begins there."""
-        return await self._store.change_log.newest()
+    async def newest(self, caller: Caller, newest_id: int) -> tuple[int, int]:
+        """Return where a client begins: the number of the newest change, and the end of the last ended membership.
+
+        What was said until then in a group that the user has left is older than what the client asks for from now on.
+
+        Args:
+            newest_id: the id of the newest message that the user may see now.
+        """
+        log = self._store.change_log
+        number = await log.newest()
+        ended = await log.ended_memberships(caller.reader, newest_id, MAX_ENDED) if caller.reader else []
+        return number, max((membership.until_id for membership in ended), default=0)
 
     async def page(self, caller: Caller, wanted: MessageFilter, asked: Asked) -> MissedPage:
         """Return a page of what a user has missed on a device.

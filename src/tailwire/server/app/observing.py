@@ -64,7 +64,7 @@ def observe(
         access=access,
         failures=failures,
         audit=audit,
-        records=Records(metrics, access, failures, audit),
+        records=Records(metrics, access, failures, audit, store.request_numbers),
         sizes=DiskSizes(store.measures, free, clock),
     )
 

@@ -24,6 +24,7 @@ from tailwire.server.ports.key_store import KeyStore, TokenStore
 from tailwire.server.ports.message_store import AnnotationStore, MessageStore, ReactionStore
 from tailwire.server.ports.pruning import PruningStore
 from tailwire.server.ports.records import Event, MessageRow
+from tailwire.server.ports.request_numbers import RequestNumberStore
 from tailwire.server.ports.standing import GroupAct, GroupStanding, MessageAct, MessageStanding
 from tailwire.server.ports.user_store import BlockStore, FriendStore, RoleStore, UserStore
 from tailwire.server.ports.webhook_store import DeliveryStore, WebhookStore
@@ -89,6 +90,8 @@ class Store(Protocol):
     def feed(self) -> ChangeFeed: ...
     @property
     def audit(self) -> AuditStore: ...
+    @property
+    def request_numbers(self) -> RequestNumberStore: ...
     @property
     def change_log(self) -> ChangeLog: ...
     @property

@@ -28,8 +28,10 @@ from tailwire.server.limits.rates import Rates, RequestKind
 from tailwire.server.ports.current_caller import current_caller
 from tailwire.server.ports.file_urls import address, with_address
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.request_numbers import current_number
 from tailwire.server.rest.asgi import CORS, Receive, Scope, Send, error_response, headers_of, read_body, respond, text
 from tailwire.server.rest.compression import compressed
+from tailwire.server.rest.numbering import HEADER, number_of
 from tailwire.server.rest.operations import Access, Call, Operation, Streamed, parse, read_query
 from tailwire.server.rest.records import SANE_ID, Records, Trace, random_bits
 from tailwire.server.rules.decoding import without_nul
@@ -133,6 +135,7 @@ class Api:
         except Refused as e:
             _over(trace)
             self._records.refused(e)
+            await self._records.note_number_of_refused(trace)
             status, result, more = error_response(e)
             headers += more
         except Exception:  # noqa: BLE001 - logged, and answered with status 500
@@ -177,6 +180,9 @@ class Api:
         caller = trace.caller = await self._authenticate(trace, operation, given, headers)
         # Reads of one caller wait for each other. A REST key acts for many users, so its reads are spread.
         current_caller.set(f"{caller.uid} {next(self._numbers) % MAX_KEY_READS}" if caller.system else caller.uid)
+        if HEADER in given:
+            trace.number = number_of(operation, path, caller, given[HEADER])
+        current_number.set(trace.number)
         if operation.acts_for_user and caller.key and caller.system:
             raise Refused("ERR_BAD_REQUEST", {"onBehalfOf": "Name the user for whom the key acts, in this header."})
         if operation.feature:
@@ -204,6 +210,7 @@ class Api:
             result = await handler(call)
         if trace.entry is not None:
             await self._records.audit.end(trace.entry)
+        await self._records.note_number(trace)
         if isinstance(result, Streamed) or result is None:
             return result
         body = with_address(_body(result, enveloped_already=operation.enveloped), base)

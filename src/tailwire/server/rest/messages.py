@@ -151,7 +151,9 @@ class MessageRoutes:
         rows = await self._messages.listed(caller, wanted, uid=uid, guid=guid)
         # After the list was read: what was removed before is not in it.
         pruned = await self._messages.pruned_until(caller, after) if mark and conversation is None else 0
-        changes = b'{"known":%d}' % await log.newest() if log is not None else b""
+        changes = b""
+        if log is not None:
+            changes = b'{"known":%d,"until":%d}' % await log.newest(caller, max((row.id for row in rows), default=0))
         shown = await self._renderer.render_all(rows, caller.reader, following=q.with_thread_subscribed)
         return enveloped(b"[%b]" % b",".join(shown), _meta(rows, wanted, q.page, mark, pruned, changes))
 

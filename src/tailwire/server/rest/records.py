@@ -11,9 +11,11 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.limits.failed_authentications import REASONS, UNKNOWN_TOKEN, FailedAuthentications
 from tailwire.server.ports.audit import AuditEntry
 from tailwire.server.ports.refusal import NotAuthenticated, Refused
+from tailwire.server.ports.request_numbers import RequestNumber, RequestNumberStore
 from tailwire.server.rest.asgi import Scope, text
 from tailwire.server.rest.operations import Operation
 from tailwire.server.telemetry.access_log import AccessLog, shown_path
+from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 
 random_bits = random.Random().getrandbits  # an id may be guessed
@@ -30,6 +32,7 @@ class Trace:
         address: the address of the client.
         caller, operation: None until they are known.
         entry: its entry of the audit log, if it has one.
+        number: its number, if its client gives numbers to such requests.
     """
 
     request_id: bytes
@@ -38,6 +41,7 @@ class Trace:
     caller: Caller | None = None
     operation: Operation | None = None
     entry: AuditEntry | None = None
+    number: RequestNumber | None = None
 
 
 class Records:
@@ -55,17 +59,35 @@ class Records:
         access: AccessLog,
         failures: FailedAuthentications,
         audit: AuditLog,
+        numbers: RequestNumberStore,
     ) -> None:
         self._failures = failures
         self.metrics = metrics
         self.access = access
         self.audit = audit
+        self._numbers = numbers
 
     def refused(self, refused: Refused) -> None:
         """Record why a request was refused."""
         self.metrics.errors[refused.code] += 1
         if refused.limit:
             self.metrics.refusals[refused.limit] += 1
+
+    async def note_number(self, trace: Trace) -> None:
+        """Store the number of a request that no write has stored.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE, the store cannot write.
+        """
+        if trace.number is not None and not trace.number.taken:
+            await self._numbers.note(trace.number)
+
+    async def note_number_of_refused(self, trace: Trace) -> None:
+        """Store the number of a request that was refused, if the store can write."""
+        try:
+            await self.note_number(trace)
+        except Refused as e:
+            log.debug("the number of request_id=%s is not stored: %s", trace.request_id.decode(), e.code)
 
     def not_authenticated(self, trace: Trace, refused: Refused, token: bytes | None, key: str = "") -> None:
         """Record a refusal during authentication, if the credentials were its reason.

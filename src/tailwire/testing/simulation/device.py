@@ -23,7 +23,7 @@ from tailwire.testing.virtual.network import current_process
 from tailwire.testing.virtual.world import VirtualSdkWorld, VirtualServer, virtual_loop
 from tailwire.wire.entities import BaseMessage, TextMessage
 
-SMALL_CATCH_UP_LIMIT = 20
+SMALL_CATCH_UP_LIMIT, CATCH_UP_LIMIT = 20, 1000
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ class _Listener(ConnectionListener, MessageListener):
             try:
                 await asyncio.sleep(device.blocks)
             except asyncio.CancelledError:
-                device.may_repeat.add(message.id)  # closed during the callback, which did not finish in time
+                device.may_repeat[message.id] += 1  # closed during the callback, which did not finish in time
                 raise
         if device.raises:
             raise ZeroDivisionError("a listener of the app")
@@ -98,6 +98,7 @@ class _Listener(ConnectionListener, MessageListener):
     def on_history_gap(self, gap: e.HistoryGap) -> None:
         if gap.only_changes:
             self._device.end_expected_changes()
+            self._device.change_gaps.append((gap.from_id, gap.to_id))
         else:
             self._device.gaps.append((gap.from_id, gap.to_id))
         self._device.log("gap", gap.from_id, gap.to_id)
@@ -125,6 +126,7 @@ class Device:
     Attributes:
         life: number of starts of its app.
         received, gaps, statuses: of all starts of its app.
+        change_gaps: where only changes were reported as missing.
         told: what else it received: what changed, and its new value.
         times: how often it received each, by life.
         ends: times at which a connection of it ended.
@@ -132,7 +134,7 @@ class Device:
         expected: ranges of ids that it must receive.
         token_requests: pending calls of its token provider, by life.
         max_token_requests: the most pending calls at once in one life.
-        may_repeat: ids that a killed life received before its position was saved; they may be received again (K1).
+        may_repeat: how many killed lives received an id before their position was saved; each may repeat it once (K1).
     """
 
     name: str
@@ -146,11 +148,12 @@ class Device:
     told: list[tuple[tuple[Any, ...], Any]] = field(default_factory=list)
     times: Counter[tuple[int, tuple[Any, ...]]] = field(default_factory=Counter)
     gaps: list[tuple[int, int]] = field(default_factory=list)
+    change_gaps: list[tuple[int, int]] = field(default_factory=list)
     statuses: list[tuple[int, str]] = field(default_factory=list)
     ends: list[float] = field(default_factory=list)
     resources: set[str] = field(default_factory=set)
     expected: list[Expected] = field(default_factory=list)
-    may_repeat: set[int] = field(default_factory=set)
+    may_repeat: Counter[int] = field(default_factory=Counter)
     token_requests: Counter[int] = field(default_factory=Counter)
     max_token_requests: int = 0
     blocks: float = 0.0
@@ -166,6 +169,11 @@ class Device:
     def uid(self) -> str:
         """The user."""
         return self.name.partition("-")[0]
+
+    @property
+    def catch_up_limit(self) -> int:
+        """The number of missed messages that are handed over at once."""
+        return SMALL_CATCH_UP_LIMIT if self.uid == "bob" else CATCH_UP_LIMIT
 
     @property
     def auto(self) -> bool:
@@ -222,8 +230,7 @@ class Device:
         self.context.run(current_process.set, f"{self.name}#{self.life}")
         builder = AppSettingsBuilder().override_client_host(self.server.url)
         builder.auto_establish_socket_connection(self.auto).subscribe_presence_for_all_users()
-        if self.uid == "bob":
-            builder.catch_up_after_reconnect(limit=SMALL_CATCH_UP_LIMIT)
+        builder.catch_up_after_reconnect(limit=self.catch_up_limit)
         if self.has_outbox:
             builder.keep_unsent_messages()
         store = MemorySessionStore()
@@ -261,7 +268,7 @@ class Device:
         self.store.__dict__.update(deepcopy(kept.__dict__))  # what the killed app saves from now on is lost
         saved = (self.store.load(self.server.app_id) or {}).get("position") or {}
         last = int(saved.get("last_id", 0))
-        self.may_repeat |= {h.id for h in self.received if h.life == self.life and h.id > last}
+        self.may_repeat.update({h.id for h in self.received if h.life == self.life and h.id > last})
         for kind in ("connection", "message"):
             getattr(chat, f"remove_{kind}_listener")("sim")
         for kind in ("group", "message"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from tailwire.sdk.calls.uploads import UploadFile
@@ -12,7 +13,8 @@ from tailwire.testing.simulation.oracle import require
 from tailwire.testing.simulation.simulation import GROUP, Simulation, ignore_errors
 from tailwire.testing.simulation.steps import USERS
 from tailwire.testing.virtual.middleboxes import busy, gateway, portal, refusing
-from tailwire.testing.virtual.world import virtual_loop
+from tailwire.testing.virtual.repeating import Repeater
+from tailwire.testing.virtual.world import PORT, virtual_loop
 
 SERVER_NAME = "server"
 SERVER_ADDRESS, BAD_ADDRESS = "192.0.2.1", "2001:db8::1"
@@ -39,6 +41,9 @@ def _proxy(sim: Simulation, device: Device, value: Any) -> None:
     network.lift_proxies(device.name)
     if kind == "refuse":
         network.middleboxes[device.name] = refusing(*more)
+    elif kind == "repeat":
+        network.middleboxes[device.name] = sim.repeaters[device.name] = Repeater(partial(network.listener, PORT))
+        network.drop(device.name)
     elif kind == "gateway":
         network.middleboxes[device.name] = gateway(more[0])
         network.drop(device.name)  # new requests go through it
@@ -49,6 +54,16 @@ def _proxy(sim: Simulation, device: Device, value: Any) -> None:
         network.holding[device.name] = more[0]
     else:
         network.kill_idle(device.name, more[0], silently=more[1])
+
+
+def _repeat(sim: Simulation, device: Device, _: Any) -> None:
+    # The proxy delivers all requests again that it has passed so far, latest first.
+    proxy = sim.repeaters.get(device.name)
+    if proxy is None or sim.server.parts is None:
+        return
+    kept, proxy.kept = proxy.kept[::-1], []
+    for _, _, request in kept:
+        proxy.deliver(request)
 
 
 def _lift(sim: Simulation, device: Device, _: Any) -> None:
@@ -102,6 +117,7 @@ DEVICE_STEPS: dict[str, Any] = {
     "portal off": _lift,
     "proxy": _proxy,
     "proxy off": _lift,
+    "repeat": _repeat,
     "upload": _upload,
     "chatter": _chatter,
     "letters": _letter,

@@ -9,7 +9,7 @@ from typing import Any
 from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.testing.invariants import LEGAL_TRANSITIONS
-from tailwire.testing.simulation import oracle_of_changes
+from tailwire.testing.simulation import oracle_of_changes, oracle_of_gaps
 from tailwire.testing.simulation.device import Device
 from tailwire.testing.simulation.simulation import GROUP, Simulation
 from tailwire.testing.simulation.steps import USERS
@@ -34,7 +34,8 @@ async def check(sim: Simulation) -> int:
     Raises:
         Violation: for the first promise that is broken.
     """
-    require(not sim.broken, sim.broken[0] if sim.broken else "")
+    broken = [*sim.broken, *sim.dead_lines.late]
+    require(not broken, broken[0] if broken else "")
     parts = sim.server.parts
     assert parts is not None
     assert isinstance(parts.store, SqliteStore)
@@ -56,6 +57,9 @@ async def check(sim: Simulation) -> int:
         _legal(device)
         _served(sim, device, rows, memberships[device.uid])
         _told(sim, device, parts.store.database.reader, memberships[device.uid])
+    if not sim.backup.restored:
+        wrong = sim.intents.broken(parts.store.database.reader)
+        require(not wrong, f"intent: {wrong}")
     _agree(sim)
     return len(rows)
 
@@ -83,6 +87,9 @@ def _stored(sim: Simulation, rows: list[dict[str, Any]]) -> None:
     for send in sim.sends.values():
         if send.id and sim.backup.removed(send.id):
             send.outcome, send.kept = "taken away", False
+        if sim.backend.has_removed(send):
+            require(send.id not in by_id or send.id not in sim.backend.removed, f"removed: {send.id} is still stored")
+            send.outcome, send.kept = "removed", False
         if send.outcome == "acknowledged":
             require(by_id.get(send.id) == send.muid, f"durable: {send.muid} was acknowledged as {send.id} and is gone")
     for send in sim.sends.values():
@@ -154,6 +161,8 @@ def _served(sim: Simulation, device: Device, rows: list[dict[str, Any]], members
     for received in device.received:
         if sim.backup.removed(received.id):
             continue
+        if received.id not in known and sim.backend.has_removed_id(received.id, received.conversation):
+            continue
         row = known.get(received.id)
         require(row is not None, f"sent: {device.name} received {received.id}, which is not stored")
         assert row is not None
@@ -172,8 +181,8 @@ def _served(sim: Simulation, device: Device, rows: list[dict[str, Any]], members
         require(last.get(key, 0) < received.id, f"order: {device.name} received {received.id} after {last.get(key)}")
         last[key] = received.id
     for number, count in times.items():
-        most = 1 + (number in device.may_repeat)
-        require(count <= most or number in device.may_repeat, f"once: {device.name} received {number} {count} times")
+        most = 1 + device.may_repeat[number]
+        require(count <= most, f"once: {device.name} received {number} {count} times, at most {most} are promised")
     for row in rows:
         number, conversation = row["id"], row["conversation_id"]
         if times[number] or row["deleted_at"] or not _is_expected(sim, device, row, memberships):
@@ -193,6 +202,8 @@ def _told(sim: Simulation, device: Device, reader: Any, memberships: list[Member
         lost = sim.losses.unnoticed(device, row["id"], row["conversation_id"])
         return not lost and _is_expected(sim, device, row, memberships)
 
+    unfounded = "" if sim.backend.has_acted else oracle_of_gaps.unfounded(reader, device, memberships)
+    require(not unfounded, f"gap: {unfounded}")
     again = oracle_of_changes.told_again(device)
     require(not again, f"once: {device.name} was told {again} again")
     owed = oracle_of_changes.missing(reader, device, memberships, is_expected, GROUP)

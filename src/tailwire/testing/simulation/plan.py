@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from tailwire.testing.simulation import networks
+from tailwire.testing.simulation import networks, wider_world
 from tailwire.testing.simulation.steps import DEVICES, USERS, Step
 
 TOKEN_LIFETIME_SECONDS = 1800.0
@@ -64,7 +64,8 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
 
     A third of the plans has membership changes and overload; a quarter loses messages on the server; a sixth restores
     older backups; in a fifth tokens expire. One in eighteen has slow lines and several addresses, another one portals
-    and proxies; a ninth is long hours without faults.
+    and proxies; a ninth is long hours without faults. In a fifth the app's backend acts, in a tenth proxies repeat
+    requests; in one of 200 a device misses more than a thousand messages.
 
     Each plan leaves something out, because one fault may mask another.
     """
@@ -109,6 +110,12 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
         made = networks.with_lines(made, random.Random(-seed))
     if seed % 18 == 13:
         made = networks.with_middleboxes(made, random.Random(-seed))
+    if seed % 5 == 4 and seed % 6 != 3:
+        made = wider_world.with_backend(made, random.Random(-seed - 3))
+    elif seed % 7 == 3:
+        made = wider_world.with_repeats(made, random.Random(-seed - 3))
+    if seed % 200 == 71:
+        made = wider_world.with_a_flood(made, random.Random(-seed - 4))
     return Plan(seed, tuple(made))
 
 

@@ -71,6 +71,8 @@ async def _run_step(sim: Simulation, step: Step) -> None:
     sim.reasons.note_step(step.who, step.what, step.value)
     if step.who in sim.devices:
         DEVICE_STEPS[step.what](sim, sim.devices[step.who], step.value)
+    elif step.who == "backend":
+        sim.backend.start(step.what, step.value)
     elif step.who == "network":
         NETWORK_STEPS[step.what](sim, step.value)
     else:

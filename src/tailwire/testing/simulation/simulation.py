@@ -15,12 +15,16 @@ from tailwire.sdk.exceptions import CometChatException
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.groups import NewGroup
 from tailwire.server.fanout.overload import Level
+from tailwire.testing.simulation.backend import Backend
 from tailwire.testing.simulation.backup import Backup
+from tailwire.testing.simulation.deadlines import DeadLines, returned
 from tailwire.testing.simulation.device import Device, Send
+from tailwire.testing.simulation.intents import Intents
 from tailwire.testing.simulation.losses import Losses
 from tailwire.testing.simulation.plan import Plan
 from tailwire.testing.simulation.reasons import Reasons
 from tailwire.testing.simulation.steps import DEVICES, USERS
+from tailwire.testing.virtual.repeating import Repeater
 from tailwire.testing.virtual.world import VirtualServer, virtual_loop
 from tailwire.wire.constants import ReceiverTypeName
 from tailwire.wire.entities import TextMessage
@@ -41,6 +45,8 @@ class Simulation:
     trace: list[tuple[Any, ...]] = field(default_factory=list)
     sends: dict[str, Send] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
+    group: str = GROUP
+    in_doubt: frozenset[str] = IN_DOUBT
     connected: int = 0  # how often clients have reported to be connected, in total
 
     def __post_init__(self) -> None:
@@ -49,8 +55,12 @@ class Simulation:
             name: Device(name, self.server, self.plan.seed * 10 + n, self.trace) for n, name in enumerate(DEVICES)
         }
         self.reasons = Reasons(virtual_loop().time)
+        self.dead_lines = DeadLines()
+        self.intents = Intents()
         self.losses = Losses(virtual_loop().time, self.chance.random)
         self.backup = Backup(self.server.database)
+        self.backend = Backend(self, self.plan.seed * 10 + len(DEVICES))
+        self.repeaters: dict[str, Repeater] = {}
         self._later: list[asyncio.Task[None]] = []
         self._starting = asyncio.Lock()
         self._numbers = 0
@@ -101,12 +111,15 @@ class Simulation:
             if hints or held or not device.auto:
                 device.run(ignore_errors(chat.connect()))
         # No hint ends the wait for the next attempt.
+        if hints:
+            self.broken += await returned(list(self.devices.values()))
         await asyncio.sleep(MAX_RETRY_SECONDS if self._reports_offline() else 60)
         for device in self.devices.values():
             chat = device.chat
             if chat is not None and (chat.get_logged_in_user() is None or parts_of(chat).sessions.require().expired):
                 await device.run(device.log_in())  # an earlier login may have used a connection that was cut
                 device.run(ignore_errors(chat.connect()))
+        await self.backend.finish()
         await asyncio.sleep(120)  # receipts are merged, outboxes are empty
         if self.losses.lost:
             await self._send_everywhere()
@@ -130,10 +143,20 @@ class Simulation:
         """Close everything, and let pending work finish."""
         for device in self.devices.values():
             await device.close()
+        await self.backend.close()
         await self.server.stop()
         await asyncio.sleep(300)
 
     # Sending.
+
+    def next_text(self) -> str:
+        """Return a text that no message has."""
+        self._numbers += 1
+        return f"m{self._numbers}"
+
+    def note(self, who: str, what: str, *more: Any) -> None:
+        """Add an entry to the trace of the run."""
+        self.trace.append((round(virtual_loop().time(), 6), who, what, *more))
 
     def send_text(
         self, device: Device, receiver: str, receiver_type: ReceiverTypeName, *, queued: bool = False, more: str = ""
@@ -142,8 +165,7 @@ class Simulation:
         chat = device.chat
         if chat is None or chat.get_logged_in_user() is None:
             return
-        self._numbers += 1
-        text = f"m{self._numbers}"
+        text = self.next_text()
         send = self.sends[text] = Send(device.name, device.life, f"{receiver} {queued}", text, {text + more})
         message = TextMessage(receiver=receiver, receiver_type=receiver_type, text=text + more, muid=text)
         begun = virtual_loop().time()

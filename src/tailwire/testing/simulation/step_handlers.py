@@ -27,9 +27,16 @@ async def _read(chat: Any, _: Any, device: Device) -> None:
         await chat.mark_as_read(message)
 
 
-async def _react(chat: Any, _: Any, device: Device) -> None:
-    if device.received:
-        await chat.add_reaction(device.received[-1].id, "x")
+def _wanted(kind: str, method: str, *values: Any, wanted: bool) -> Any:
+    # A call that sets something on the last message that the device has received, or takes it back.
+    def handle(sim: Simulation, device: Device, _: Any) -> None:
+        chat = device.chat
+        if chat is not None and chat.get_logged_in_user() is not None and device.received:
+            number = device.received[-1].id
+            work = getattr(chat, method)(number, *values)
+            device.run(ignore_errors(sim.intents.note(kind, device.uid, number, wanted, work)))
+
+    return handle
 
 
 def _on_last(method: str, *values: Any) -> Any:
@@ -95,6 +102,11 @@ def _sleep(sim: Simulation, device: Device, seconds: float) -> None:
         virtual_loop().network.half_open(device.name)
 
 
+def _half_open(sim: Simulation, device: Device, _: Any) -> None:
+    virtual_loop().network.half_open(device.name)
+    sim.dead_lines.note(device)
+
+
 DEVICE_STEPS: dict[str, Any] = {
     "say": lambda sim, device, to: sim.send_text(device, to, "user"),
     "say group": lambda sim, device, _: sim.send_text(device, GROUP, "group"),
@@ -103,11 +115,12 @@ DEVICE_STEPS: dict[str, Any] = {
     "edit": lambda sim, device, _: sim.change(device, delete=False),
     "delete": lambda sim, device, _: sim.change(device, delete=True),
     "read": _with_chat(_read),
-    "react": _with_chat(_react),
-    "unreact": _on_last("remove_reaction", "x"),
+    "react": _wanted("reaction", "add_reaction", "x", wanted=True),
+    "unreact": _wanted("reaction", "remove_reaction", "x", wanted=False),
     "pin": _on_last("pin_message"),
     "unpin": _on_last("unpin_message"),
-    "save": _on_last("save_message"),
+    "save": _wanted("save", "save_message", wanted=True),
+    "unsave": _wanted("save", "unsave_message", wanted=False),
     "read group": _with_chat(_read_group),
     "type": _with_chat(lambda chat, _, device: chat.start_typing(GROUP, "group")),
     "leave": _with_chat(_leave),
@@ -133,7 +146,7 @@ DEVICE_STEPS: dict[str, Any] = {
     "raise": _set("raises"),
     "block": _set("blocks"),
     "drop": lambda sim, device, _: virtual_loop().network.drop(device.name),
-    "half open": lambda sim, device, _: virtual_loop().network.half_open(device.name),
+    "half open": _half_open,
     "cut amid": lambda sim, device, left: virtual_loop().network.cut_amid(device.name, left),
     "offline": _go_offline,
     "back": lambda sim, device, _: virtual_loop().network.offline.discard(device.name),

@@ -18,8 +18,8 @@ class Step:
 
     Attributes:
         wait: seconds since the previous step.
-        who: a device of `DEVICES`, `network` or `server`.
-        what: a step of `step_handlers`, or a method of `Simulation` for the server.
+        who: a device of `DEVICES`, `backend`, `network` or `server`.
+        what: a step of `step_handlers`, or a method of `Simulation` for the server, or a step of `Backend`.
         value: a JSON value.
     """
 

@@ -61,12 +61,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     Attributes:
         network: where `create_server` listens and `create_connection` connects.
         work_takes: returns the virtual seconds until executor work is reported as done.
+        frozen: seconds for which the process was suspended.
         outside: requests to real servers that are in progress. Virtual time stands still until they are answered.
     """
 
     def __init__(self) -> None:
         self._now = 1_000.0
         self._asleep = 0.0
+        self.frozen = 0.0
         selector = _Selector()
         super().__init__(selector)
         selector.loop = self
@@ -102,6 +104,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def freeze(self, seconds: float) -> None:
         """Suspend the process: advance the clock without firing timers."""
         self._now += seconds
+        self.frozen += seconds
 
     def kill(self, process: str) -> None:
         """Kill a process (see `current_process`): reset its connections, cancel its timers and tasks.

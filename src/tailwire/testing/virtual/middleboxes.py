@@ -128,7 +128,7 @@ class _Swapped:
         """Collect the server's response; when it is complete, send the replacement."""
         self._written += data
         head, end, body = self._written.partition(b"\r\n\r\n")
-        size = next((int(v) for k, _, v in _headers(head) if k == b"content-length"), 0)
+        size = next((int(v) for k, _, v in headers_of(head) if k == b"content-length"), 0)
         if end and len(body) >= size and not self._transport.is_closing():
             self._transport.write(self._answer)
             self._transport.close()
@@ -138,7 +138,8 @@ class _Swapped:
         self.write(b"".join(pieces))
 
 
-def _headers(head: bytes) -> list[tuple[bytes, bytes, bytes]]:
+def headers_of(head: bytes) -> list[tuple[bytes, bytes, bytes]]:
+    """Return the headers of a request or response in lower case, as name, separator and value."""
     return [line.lower().partition(b": ") for line in head.split(b"\r\n")[1:]]
 
 

@@ -76,6 +76,17 @@ class Network:
         """Stop listening."""
         self._listening.pop(port, None)
 
+    def listener(self, port: int) -> tuple[Factory, Context]:
+        """Return the server's protocol factory of a port, and the context of its process.
+
+        Raises:
+            ConnectionRefusedError: nothing listens.
+        """
+        if port not in self._listening:
+            raise ConnectionRefusedError(111, "Connection refused")
+        factory, context = self._listening[port]
+        return factory, context.copy()
+
     async def connect(self, factory: Factory, host: str, port: int) -> tuple[MemoryTransport, Any]:
         """Connect to a port at the first address of a name that can be reached."""
         addresses = self.names.of(host)

@@ -6,7 +6,7 @@ from typing import get_args
 
 from tailwire.server.broker.memory import MemoryBroker
 from tailwire.server.fanout.frames import text_frame
-from tailwire.server.fanout.hub import ALL_USERS, Hub
+from tailwire.server.fanout.hub import ALL_USERS, FRIENDS, Hub
 from tailwire.server.ports.broker import (
     PRESENCE,
     FramePublication,
@@ -161,6 +161,33 @@ def test_presence_reaches_only_its_subscribers():
     assert everyone.written == [text_frame(b"1") + text_frame(b"2")]
     assert admins.written == [text_frame(b"2")]
     assert nobody.written == []
+
+
+def test_presence_of_friends_reaches_friends_and_nobody_else_of_those_who_want_only_that():
+    t = Turn()
+    friend, other = Sock("a", presence=FRIENDS), Sock("b", presence=FRIENDS)
+    blocked = Sock("c", presence=FRIENDS)
+    for s in (friend, other, blocked):
+        t.hub.add(s)
+    audience = PresenceAudience("default", friends=frozenset({"a", "c"}), hidden_from=frozenset({"c"}))
+    t.broker.publish(PRESENCE, FramePublication(b"online", droppable=True, audience=audience))
+    t.end()
+    assert friend.written == [text_frame(b"online")]
+    assert (other.written, blocked.written) == ([], [])
+
+
+def test_socket_of_a_group_belongs_to_it_until_it_is_removed():
+    t = Turn()
+    s = Sock("a")
+    t.hub.add(s)
+    t.hub.join_groups(s, ["g"])
+    assert s.groups == {"g"}
+    assert t.hub.in_group("a", "g")
+    t.hub.remove(s)
+    t.broker.publish(group_subject("g"), FramePublication(b"later"))
+    t.end()
+    assert s.written == []
+    assert not t.hub.in_group("a", "g")
 
 
 def test_first_and_last_socket_of_a_user():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -117,6 +118,28 @@ def test_lag_reduces_sends_but_never_to_zero():
     process.pass_time(20)
     assert overload.wait() == 0
     assert overload._allowed == 1000
+
+
+def test_sends_that_were_reduced_rise_again_step_by_step_up_to_the_most():
+    process = Process(most_sends=1000)
+    process.pass_time(100, 0.9)
+    allowed = [process.overload._allowed]
+    while allowed[-1] < 1000:
+        process.pass_time(TICK_SECONDS)
+        allowed.append(process.overload._allowed)
+        assert len(allowed) < 300, "it does not recover"
+    rising = allowed[len(allowed) - 1 - allowed[::-1].index(min(allowed)) :]
+    assert all(before < now <= before * 1.05 + 1 for before, now in itertools.pairwise(rising))
+    process.pass_time(TICK_SECONDS)
+    assert process.overload._allowed == 1000
+
+
+def test_level_rises_by_lag_at_once_and_falls_by_one_at_a_time(process: Process):
+    process.pass_time(10, 0.35)
+    assert process.changes[-1][1] == 3
+    process.changes.clear()
+    process.pass_time(30)
+    assert process.changes == [(3, 2), (2, 1), (1, 0)]
 
 
 def test_without_limits_nothing_is_shed():

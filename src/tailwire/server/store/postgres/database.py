@@ -17,6 +17,7 @@ from tailwire.server.store.postgres.dialect import PostgresDialect
 from tailwire.server.store.postgres.failures import MISSING, Failure, judge
 from tailwire.server.store.postgres.parameters import call
 from tailwire.server.store.postgres.pool import FIRST_RETRY_SECONDS, RETRY_AFTER_SECONDS, UNREACHABLE_SECONDS, Pool
+from tailwire.server.store.postgres.request_numbers import RequestNumbers
 from tailwire.server.store.sql.connection import Parameters
 from tailwire.server.store.sql.read_queue import ReadQueue
 
@@ -46,6 +47,7 @@ class Database:
 
     Attributes:
         accompaniment: what a write writes besides, in its transaction; None for nothing.
+        numbers: checks the number of the request before a write; None for no check.
     """
 
     dialect = PostgresDialect()
@@ -53,6 +55,7 @@ class Database:
     def __init__(self, url: str, read_deadline: float = READ_DEADLINE_SECONDS) -> None:
         self.url = url
         self.accompaniment: Accompaniment | None = None
+        self.numbers: RequestNumbers | None = None
         self._patience = read_deadline + MARGIN_SECONDS
         self._pool = Pool(lambda: connect_reader(url, read_deadline), CONNECTIONS, MAX_WAITING)
         self._queue = ReadQueue(LONG_READS, MAX_WAITING_OF_ONE, MAX_WAITING, perf_counter)
@@ -113,6 +116,8 @@ class Database:
 
     async def run(self, sql: str, parameters: Parameters = ()) -> int:
         """Run a single statement that writes, and return the number of rows that it changed."""
+        if self.numbers is not None:
+            await self.numbers.check()
         text, values = call(sql, parameters)
         entry = self.accompaniment.take() if self.accompaniment is not None else None
         if entry is None or self.accompaniment is None:
@@ -136,6 +141,8 @@ class Database:
         calls = sorted(tuple(row) for row in rows)
         if not calls:
             return
+        if self.numbers is not None:
+            await self.numbers.check()
         text, _ = call(sql, calls[0])
         entry = self.accompaniment.take() if self.accompaniment is not None else None
         if entry is None or self.accompaniment is None:

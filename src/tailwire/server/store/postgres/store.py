@@ -40,6 +40,7 @@ from tailwire.server.store.postgres.read_state import ReadState
 from tailwire.server.store.postgres.receipt_lane import ReceiptLane
 from tailwire.server.store.postgres.relations import Blocks, Friends
 from tailwire.server.store.postgres.removal import Removal
+from tailwire.server.store.postgres.request_numbers import RequestNumbers
 from tailwire.server.store.postgres.roles import Roles
 from tailwire.server.store.postgres.search import SearchIndex
 from tailwire.server.store.postgres.standings import Standings
@@ -81,7 +82,9 @@ class PostgresStore:
         self.leases = Leases(database, lane)
         self.upkeep = Upkeep(database, self.processes, lane)
         database.accompaniment = Accompaniment(world)
-        work = Work(database, lane, world, database.accompaniment, self.feed)
+        self.request_numbers = database.numbers = RequestNumbers(database, world)
+        self.upkeep.on_cleanup(self.request_numbers.clean)
+        work = Work(database, lane, world, database.accompaniment, self.request_numbers, self.feed)
         self.audit = Audit(work)
         self.upkeep.on_cleanup(self.audit.clean)
         self.change_log = log = ChangeLog(work)

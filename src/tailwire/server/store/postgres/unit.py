@@ -70,6 +70,13 @@ class Unit:
         """Run a statement, and end the unit here if it changes no row; the number of its rows is a result."""
         self._step("need", statement, values)
 
+    def need_first(self, statement: str, **values: Value) -> int:
+        """Run a statement before all other changes, as `need` does. Return the number of its step."""
+        place = next((n for n, step in enumerate(self._steps) if step[0] != "seen"), len(self._steps))
+        self._step("need", statement, values)
+        self._steps.insert(place, self._steps.pop())
+        return place
+
     def rows(self, statement: str, **values: Value) -> None:
         """Run a statement that returns rows; they are a result, as a list of objects."""
         self._step("rows", statement, values)

@@ -16,6 +16,7 @@ from tailwire.server.ports.world import World
 from tailwire.server.store.postgres.accompanying import Accompaniment
 from tailwire.server.store.postgres.drafts import Entry, QueuedEvent
 from tailwire.server.store.postgres.lane import Lane
+from tailwire.server.store.postgres.request_numbers import RequestNumbers, without_step
 from tailwire.server.store.postgres.unit import Answer, Unit
 from tailwire.server.store.sql.connection import Connection
 
@@ -58,16 +59,24 @@ class Work:
         reads: the connections for reads.
         lane: carries the writes.
         accompaniment: what a unit writes besides.
+        numbers: the numbers of requests.
         feed: receives what a unit has changed, before its write is acknowledged; other processes read it in the log.
     """
 
     def __init__(
-        self, reads: Connection, lane: Lane, world: World, accompaniment: Accompaniment, feed: ChangeFeed
+        self,
+        reads: Connection,
+        lane: Lane,
+        world: World,
+        accompaniment: Accompaniment,
+        numbers: RequestNumbers,
+        feed: ChangeFeed,
     ) -> None:
         self.reads = reads
         self.lane = lane
         self.world = world
         self.accompaniment = accompaniment
+        self.numbers = numbers
         self.feed = feed
         self._turns = Turns()
 
@@ -76,7 +85,10 @@ class Work:
 
         Raises:
             OvertakenError: what it has seen has changed.
+            Refused: ERR_REQUEST_OUTDATED, the number of the request is not new.
         """
+        number = self.numbers.take()
+        place = self.numbers.begin_unit(unit, number) if number is not None else 0
         entry = self.accompaniment.take()
         if entry is not None:
             self.accompaniment.end_unit(unit, entry)
@@ -90,8 +102,10 @@ class Work:
             if entry is not None and not done:
                 entry.taken = False
         if answer.again:
+            if number is not None:
+                number.taken = False
             raise OvertakenError
-        return answer
+        return answer if number is None else without_step(answer, place)
 
     async def decide(self, key: object, attempt: Callable[[], Awaitable[T]]) -> T:
         """Return the result of an attempt that reads, decides and writes, made again while others are faster.

@@ -34,7 +34,7 @@ class Audit(AuditRows):
         self._changes: Counter[str] = Counter()  # of the counts, in the current transaction
         database.on_commit(self._committed)
         database.on_rollback(lambda c: self._changes.clear())
-        database.writer.accompany = self.accompany
+        database.writer.accompany.append(self.accompany)
 
     def accompany(self, operation: Operation[T], future: asyncio.Future[T]) -> Operation[T]:
         """Return an operation that also writes the entry of the current request, if a write has not taken it yet.

@@ -36,6 +36,7 @@ from tailwire.server.store.sqlite.reactions import Reactions
 from tailwire.server.store.sqlite.read_state import ReadState
 from tailwire.server.store.sqlite.relations import Blocks, Friends
 from tailwire.server.store.sqlite.removal import Removal
+from tailwire.server.store.sqlite.request_numbers import RequestNumbers
 from tailwire.server.store.sqlite.roles import Roles
 from tailwire.server.store.sqlite.search_index import SearchIndex
 from tailwire.server.store.sqlite.standings import Standings
@@ -69,6 +70,7 @@ class SqliteStore:
         self._starts = Starts(path)
         database.on_commit(self._starts.file.write)
         self.audit = Audit(database, world)
+        self.request_numbers = RequestNumbers(database, world)
         self.measures = Measures(database, path)
         self.change_log = log = ChangeLog(database, world)
         self.chores = Chores(database, world)

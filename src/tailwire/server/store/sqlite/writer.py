@@ -42,7 +42,7 @@ class Writer:
 
     Attributes:
         errors: failures of the file.
-        accompany: adds to an operation what has to be written in its transaction; None for nothing.
+        accompany: each adds to an operation what has to be written in its transaction.
         timed: called in the executor with the seconds that each transaction took.
     """
 
@@ -62,7 +62,7 @@ class Writer:
         self._closed = False
         self._after: list[Callable[[], None]] = []  # callbacks for the end of the current transaction
         self.errors = WriteErrors()
-        self.accompany: Accompany | None = None
+        self.accompany: list[Accompany] = []
         self.timed: Callable[[float], None] = lambda seconds: None
 
     def submit(self, operation: Operation[T]) -> asyncio.Future[T]:
@@ -74,8 +74,8 @@ class Writer:
         if self._closed:
             future.set_exception(WriterClosed("the store is closed"))
             return future
-        if self.accompany is not None:
-            operation = self.accompany(operation, future)
+        for accompany in self.accompany:
+            operation = accompany(operation, future)
         self._pending.append((operation, future))
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire store writer")

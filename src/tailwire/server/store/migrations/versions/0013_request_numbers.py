@@ -1,0 +1,15 @@
+"""The numbers of requests."""
+
+from __future__ import annotations
+
+from alembic import op
+
+from tailwire.server.store.sql.request_number_table import request_numbers
+
+revision = "0013"
+down_revision = "0012"
+
+
+def upgrade() -> None:
+    """Add the table."""
+    request_numbers.create(op.get_bind())

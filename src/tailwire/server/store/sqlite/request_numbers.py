@@ -1,0 +1,65 @@
+"""The numbers of requests. One is checked and stored in the transaction of its request's first write."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from typing import TypeVar
+
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.request_numbers import KEPT_SECONDS, RequestNumber, current_number
+from tailwire.server.ports.world import World
+from tailwire.server.store.sqlite.database import Database
+from tailwire.server.store.sqlite.writer import Operation
+
+T = TypeVar("T")
+ROWS_PER_CLEANUP = 20
+"""More than one write adds, so that the table shrinks."""
+_KNOWN = "SELECT 1 FROM request_numbers WHERE key = ? AND number >= ?"
+_STORE = """INSERT INTO request_numbers (key, number, at) VALUES (?, ?, ?) ON CONFLICT (key)
+DO UPDATE SET number = excluded.number, at = excluded.at WHERE excluded.number > request_numbers.number"""
+_EXPIRED = """DELETE FROM request_numbers WHERE key IN
+(SELECT key FROM request_numbers WHERE at < ? ORDER BY at LIMIT ?)"""
+
+
+class RequestNumbers:
+    """`RequestNumberStore` on SQLite. Each write of the database asks `accompany` whether a number belongs to it."""
+
+    def __init__(self, database: Database, world: World) -> None:
+        self._database = database
+        self._world = world
+        database.writer.accompany.append(self.accompany)
+
+    def accompany(self, operation: Operation[T], future: asyncio.Future[T]) -> Operation[T]:
+        """Return an operation that is refused if the number of the current request is not new, and else stores it.
+
+        Args:
+            future: the result of the operation. If it fails, the next write of the request takes the number.
+        """
+        number = current_number.get()
+        if number is None or number.taken:
+            return operation
+        number.taken = True
+
+        def both(c: sqlite3.Connection) -> T:
+            if c.execute(_KNOWN, (number.key, number.number)).fetchone() is not None:
+                raise Refused("ERR_REQUEST_OUTDATED")
+            result = operation(c)
+            self._store(c, number)
+            return result
+
+        def ended(ended: asyncio.Future[T]) -> None:
+            if ended.cancelled() or ended.exception() is not None:
+                number.taken = False
+
+        future.add_done_callback(ended)
+        return both
+
+    async def note(self, number: RequestNumber) -> None:
+        number.taken = True
+        await self._database.write(lambda c: self._store(c, number))
+
+    def _store(self, c: sqlite3.Connection, number: RequestNumber) -> None:
+        now = self._world.seconds()
+        c.execute(_STORE, (number.key, number.number, now))
+        c.execute(_EXPIRED, (now - KEPT_SECONDS, ROWS_PER_CLEANUP))

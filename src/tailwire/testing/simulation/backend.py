@@ -1,0 +1,153 @@
+"""The app's backend: acts with a REST key beside the users, and removes messages and the group for good."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+from tailwire.admin import Admin
+from tailwire.sdk.app_settings import AppSettingsBuilder
+from tailwire.sdk.exceptions import CometChatException
+from tailwire.testing.simulation.device import Send
+from tailwire.testing.simulation.steps import USERS
+from tailwire.testing.virtual.network import current_process
+from tailwire.testing.virtual.world import VirtualSdkWorld, virtual_loop
+from tailwire.wire.entities import Group, GroupMember, TextMessage
+
+if TYPE_CHECKING:
+    from tailwire.testing.simulation.simulation import Simulation
+
+NAME = "backend"
+RETRY_SECONDS = 5.0
+
+
+class Backend:
+    """The backend of a run.
+
+    Attributes:
+        removed: ids of messages that were removed for good, as the server has confirmed.
+        doubtful: ids of messages that may have been.
+        group_removed_until: up to this id, the messages of the group were removed with it.
+    """
+
+    def __init__(self, sim: Simulation, seed: int) -> None:
+        self._sim = sim
+        self._world = VirtualSdkWorld(seed)
+        self._admin: Admin | None = None
+        self._context = copy_context()
+        self._context.run(current_process.set, f"{NAME}#1")
+        self._tasks: list[asyncio.Task[None]] = []
+        self.removed: set[int] = set()
+        self.doubtful: set[int] = set()
+        self.group_removed_until = 0
+
+    def start(self, what: str, value: Any) -> None:
+        """Start a step."""
+        work: Any = {
+            "say": self._say, "flood": self._flood, "remove": self._remove, "disband": self._disband,
+            "kick": self._change, "add": self._change, "scope": self._change,
+        }[what]  # fmt: skip
+        run = work(what, value) if work == self._change else work(value)
+        self._tasks.append(virtual_loop().create_task(run, context=self._context))
+
+    async def finish(self) -> None:
+        """Wait for the steps that were started."""
+        await asyncio.gather(*self._tasks)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._admin is not None:
+            await self._admin.aclose()
+
+    def has_removed(self, send: Send) -> bool:
+        """Return whether a message was or may have been removed."""
+        with_group = send.place.startswith(self._sim.group) and send.id <= self.group_removed_until
+        return send.id in self.removed or send.id in self.doubtful or with_group
+
+    @property
+    def has_acted(self) -> bool:
+        """Return whether messages may have been removed."""
+        return bool(self.doubtful or self.group_removed_until)
+
+    def has_removed_id(self, message_id: int, conversation: str) -> bool:
+        """Return whether a message that a device received may have been removed."""
+        in_group = conversation == f"group_{self._sim.group}"
+        return message_id in self.doubtful or (in_group and message_id <= self.group_removed_until)
+
+    def _connected(self) -> Admin:
+        if self._admin is None:
+            server = self._sim.server
+            settings = AppSettingsBuilder().override_client_host(server.url).build()
+            self._admin = Admin(server.app_id, settings, server.api_key, world=self._world)
+        return self._admin
+
+    async def _say(self, value: Any) -> None:
+        uid, receiver = value
+        kind: Any = "group" if receiver == self._sim.group else "user"
+        text = self._sim.next_text()
+        send = self._sim.sends[text] = Send(NAME, 1, f"{receiver} for {uid}", text, {text})
+        message = TextMessage(receiver=receiver, receiver_type=kind, text=text, muid=text)
+        try:
+            stored = await self._connected().messages.send(message, on_behalf_of=uid)
+        except CometChatException as error:
+            send.outcome = "in doubt" if error.code in self._sim.in_doubt else "refused"
+        else:
+            send.outcome, send.id = "acknowledged", stored.id
+        self._sim.note(NAME, "sent", text, send.outcome, send.id)
+
+    async def _flood(self, count: int) -> None:
+        # More than devices hand over at once.
+        for _ in range(count):
+            await self._say([USERS[0], self._sim.group])
+
+    async def _remove(self, _: Any) -> None:
+        known = [send for send in self._sim.sends.values() if send.outcome == "acknowledged"]
+        if not known:
+            return
+        send = self._sim.chance.choice(known)
+        self.doubtful.add(send.id)
+        try:
+            await self._connected().messages.delete(send.id, permanently=True)
+        except CometChatException as error:
+            self._sim.note(NAME, "not removed", send.id, error.code)
+            return
+        self.removed.add(send.id)
+        self._sim.note(NAME, "removed", send.id)
+
+    async def _change(self, what: str, uid: str) -> None:
+        groups = self._connected().groups
+        try:
+            if what == "kick":
+                await groups.kick(self._sim.group, uid)
+            elif what == "add":
+                await groups.add_members(self._sim.group, [GroupMember(uid)])
+            else:
+                await groups.change_scope(self._sim.group, uid, self._sim.chance.choice(("moderator", "participant")))
+        except CometChatException as error:
+            self._sim.note(NAME, f"no {what}", uid, error.code)
+
+    async def _disband(self, _: Any) -> None:
+        # Delete the group, and make it again under the same guid.
+        group = self._sim.group
+        await self._until_done(lambda: self._connected().groups.delete(group), "ERR_GUID_NOT_FOUND")
+        self.group_removed_until = max((send.id for send in self._sim.sends.values()), default=0)
+        members = [GroupMember(self._sim.chance.choice(USERS[1:]))]  # the other one is not a member any more
+        await self._until_done(
+            lambda: self._connected().groups.create(Group(group, "Team"), owner=USERS[0], members=members),
+            "ERR_GUID_ALREADY_EXISTS",
+        )
+        parts: Any = self._sim.server.parts
+        if parts is not None:  # also messages whose senders have no answer
+            self.group_removed_until = parts.store.database.last_id
+        self._sim.note(NAME, "disbanded", self.group_removed_until)
+
+    async def _until_done(self, call: Any, done: str) -> None:
+        while True:
+            try:
+                await call()
+                return
+            except CometChatException as error:
+                if error.code == done:
+                    return
+            await asyncio.sleep(RETRY_SECONDS)

@@ -1,0 +1,80 @@
+"""Deadlines that the documentation names: a dead line is detected in time (T3), a hint ends each delay (T4, T7)."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tailwire.sdk.calls.parts import made_parts
+from tailwire.sdk.connection.state import AppState, Phase, State
+from tailwire.testing.simulation.device import Device
+from tailwire.testing.simulation.reasons import DETECTION_SECONDS, EXTRA_DETECTION_SECONDS
+from tailwire.testing.virtual.world import virtual_loop
+
+ATTEMPT_SECONDS = 10.0
+"""An attempt ends within this time after bytes last moved (T7)."""
+MARGIN_SECONDS = 1.0
+
+
+def state_of(device: Device) -> State | None:
+    """Return the state of a device's connection; None if its app does not run."""
+    parts = made_parts(device.chat) if device.chat is not None else None
+    return parts.driver.state if parts is not None else None
+
+
+class DeadLines:
+    """Looks whether devices detect that their line is dead.
+
+    Attributes:
+        late: what was not detected in time.
+        checked: the number of dead lines that had to be detected.
+    """
+
+    def __init__(self) -> None:
+        self.late: list[str] = []
+        self.checked = 0
+
+    def note(self, device: Device) -> None:
+        """Begin to watch a device whose connections have just become half-open."""
+        state = state_of(device)
+        if state is None or not self._is_watched(device, state):
+            return
+        loop = virtual_loop()
+        watched = device.life, state.epoch, (device.world.slept, loop.frozen)
+        loop.call_later(DETECTION_SECONDS + MARGIN_SECONDS, self._look, device, watched, True)
+
+    def _is_watched(self, device: Device, state: State) -> bool:
+        # A device that does not read, or whose delays are unbounded, detects it later.
+        loop = virtual_loop()
+        network = loop.network
+        slow = network.jitter is not float or loop.work_takes is not float or device.blocks > 0
+        behind = {device.name, ""} & {*network.lines, *network.holding}
+        return state.phase is Phase.OPEN and state.app is AppState.FOREGROUND and not slow and not behind
+
+    def _look(self, device: Device, watched: tuple[int, int, tuple[float, float]], first: bool) -> None:
+        loop, state = virtual_loop(), state_of(device)
+        if state is None or (device.life, state.epoch, (device.world.slept, loop.frozen)) != watched:
+            return
+        if not self._is_watched(device, state):
+            return
+        if first and any(not transport.half_open for transport in loop.network.of(device.name)):
+            # Bytes may move on another connection.
+            loop.call_later(EXTRA_DETECTION_SECONDS, self._look, device, watched, False)
+            return
+        self.checked += 1
+        self.late.append(f"late: {device.name} has not detected that its line is dead")
+
+
+async def returned(devices: list[Device]) -> list[str]:
+    """Wait as long as an attempt may take, and return which devices are not connected, now that all faults are over."""
+    await asyncio.sleep(ATTEMPT_SECONDS + MARGIN_SECONDS)
+    missing = [why for why in map(is_back, devices) if why]
+    return [f"return: {why} {ATTEMPT_SECONDS} s after it was notified that the network is back" for why in missing]
+
+
+def is_back(device: Device) -> str:
+    """Return why a device is not connected after a hint that the network is back; "" if it is or may not be."""
+    state = state_of(device)
+    if state is None or state.phase is Phase.OPEN:
+        return ""
+    excused = state.session.name != "VALID" or state.not_before is not None or device.has_provider or device.blocks
+    return "" if excused else f"{device.name} is {state.phase} ({state.cause})"

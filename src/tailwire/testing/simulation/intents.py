@@ -1,0 +1,61 @@
+"""What users wanted last: of what they set and take back, the last confirmed call decides, whatever proxies do."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Any
+
+from tailwire.sdk.exceptions import CometChatException
+from tailwire.testing.virtual.world import virtual_loop
+
+_REACTION = "SELECT 1 FROM reactions WHERE message_id = ? AND uid = ?"
+_SAVE = "SELECT 1 FROM saves WHERE message_id = ? AND uid = ?"
+
+
+@dataclass(slots=True)
+class _Call:
+    wanted: bool
+    ended: float | None = None
+    confirmed: bool = False
+
+
+class Intents:
+    """Records calls, by kind (`reaction` or `save`), user and message."""
+
+    def __init__(self) -> None:
+        self._calls: dict[tuple[str, str, int], list[_Call]] = {}
+        self._clear: set[tuple[str, str, int]] = set()  # the last call began when all before it had ended
+
+    async def note(self, kind: str, uid: str, message_id: int, wanted: bool, work: Awaitable[Any]) -> None:
+        """Carry out a call, and record it."""
+        key = kind, uid, message_id
+        calls = self._calls.setdefault(key, [])
+        before, call = [one for one in calls if one.ended is None], _Call(wanted)
+        calls.append(call)
+        self._clear.discard(key)
+        if not before:
+            self._clear.add(key)
+        try:
+            await work
+            call.confirmed = True
+        except CometChatException:
+            self._clear.discard(key)  # it may or may not have been carried out
+            raise
+        finally:
+            call.ended = virtual_loop().time()
+
+    def broken(self, reader: sqlite3.Connection) -> str:
+        """Return what is not as its user wanted it last; "" if all is."""
+        for (kind, uid, message_id), calls in self._calls.items():
+            last = calls[-1]
+            doubtful = any(not call.confirmed for call in calls)
+            there = reader.execute("SELECT deleted_at FROM messages WHERE id = ?", (message_id,)).fetchone()
+            if (kind, uid, message_id) not in self._clear or doubtful or there is None or there[0] is not None:
+                continue
+            sql = _REACTION if kind == "reaction" else _SAVE
+            found = reader.execute(sql, (message_id, uid)).fetchone() is not None
+            if found is not last.wanted:
+                return f"the {kind} of {uid} on {message_id} is {found}, they wanted {last.wanted} last"
+        return ""

@@ -1,0 +1,39 @@
+"""Whether reported gaps are due: more was missed than the limit, or an older store was restored."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from tailwire.testing.simulation.device import Device
+
+Membership = tuple[int, int | None]
+_COLUMNS = ("id", "sender", "receiver", "receiver_type")
+_AFTER = f"SELECT {', '.join(_COLUMNS)} FROM messages WHERE id > ? ORDER BY id"
+
+
+def unfounded(reader: sqlite3.Connection, device: Device, memberships: list[Membership]) -> str:
+    """Return what is wrong with the gaps that a device received; "" if nothing is.
+
+    Args:
+        reader: reads the server's database, which was never restored.
+        memberships: of the device's user in the group, as ids of actions.
+    """
+    if device.change_gaps:
+        return f"{device.name} was notified that changes are missing, though the log has all: {device.change_gaps}"
+    for begin, end in device.gaps:
+        rows = [dict(zip(_COLUMNS, row, strict=True)) for row in reader.execute(_AFTER, (begin,)).fetchall()]
+        theirs = [row["id"] for row in rows if _concerns(row, device.uid, memberships)]
+        missing = sum(number <= end for number in theirs)
+        if not missing or len(theirs) <= device.catch_up_limit:
+            return (
+                f"{device.name} received a gap ({begin}, {end}] in which it misses {missing} messages; there are "
+                f"{len(theirs)} after {begin}, and {device.catch_up_limit} may be handed over at once"
+            )
+    return ""
+
+
+def _concerns(row: dict[str, Any], uid: str, memberships: list[Membership]) -> bool:
+    if row["receiver_type"] == "user":
+        return uid in (row["sender"], row["receiver"])
+    return any(begin <= row["id"] and (end is None or row["id"] <= end) for begin, end in memberships)

@@ -1,0 +1,44 @@
+"""Steps of a wider world: the app's backend with a REST key, and proxies that repeat requests."""
+
+from __future__ import annotations
+
+import random
+
+from tailwire.testing.simulation.steps import DEVICES, USERS, Step
+
+FLOOD_MESSAGES = 1_200
+GROUP = "team"
+
+
+def with_backend(steps: list[Step], chance: random.Random) -> list[Step]:
+    """Add acts of the app's backend between the given steps."""
+    made = []
+    for step in steps:
+        made.append(step)
+        if chance.random() < 0.25:
+            what = chance.choice(("say", "say", "say", "remove", "remove", "kick", "add", "add", "scope", "disband"))
+            uid = chance.choice(USERS)
+            value = {
+                "say": [uid, chance.choice([GROUP, *(other for other in USERS if other != uid)])],
+                "remove": None, "disband": None,
+            }.get(what, chance.choice(USERS[1:]))  # fmt: skip
+            made.append(Step(0.0, "backend", what, value))
+    return made
+
+
+def with_repeats(steps: list[Step], chance: random.Random) -> list[Step]:
+    """Put devices behind proxies that repeat their requests, and let users react and change their mind."""
+    made = [Step(0.0, name, "proxy", ["repeat"]) for name in DEVICES if chance.random() < 0.7]
+    for step in steps:
+        made.append(step)
+        if chance.random() < 0.5:
+            what = chance.choice(("react", "unreact", "react", "unreact", "save", "unsave", "repeat", "repeat"))
+            made.append(Step(round(chance.uniform(0.0, 0.3), 3), chance.choice(DEVICES), what))
+    return made
+
+
+def with_a_flood(steps: list[Step], chance: random.Random) -> list[Step]:
+    """Let a device miss more messages than are handed over at once."""
+    who = chance.choice(DEVICES)
+    flood = [Step(1.0, who, "offline"), Step(1.0, "backend", "flood", FLOOD_MESSAGES), Step(120.0, who, "back")]
+    return [*steps[:10], *flood]

@@ -1,0 +1,119 @@
+"""What the oracle requires beside the contents: deadlines, gaps that are due, a bounded number of repetitions."""
+
+from __future__ import annotations
+
+import pytest
+
+from planting import Planter
+from tailwire.sdk.connection import machine, sockets
+from tailwire.sdk.connection.inputs import NetworkChanged
+from tailwire.sdk.continuity import catch_up
+from tailwire.sdk.continuity.commands import TellGap
+from tailwire.server.actions import groups as actions_groups
+from tailwire.server.actions import messages as actions_messages
+from tailwire.server.rest import api
+from tailwire.testing.simulation import Plan, Step, simulate
+from tailwire.testing.simulation.shrink import fails
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+A_DEAD_LINE = Plan(5, (Step(5.0, "alice-phone", "half open"), Step(60.0, "bob-phone", "say", "carol")))
+
+
+def rule_of(plan: Plan) -> str:
+    failed = fails(plan)
+    return failed.rule if failed is not None else ""
+
+
+def test_dead_line_that_is_detected_late_is_found(monkeypatch: pytest.MonkeyPatch):
+    simulate(A_DEAD_LINE)
+    Planter(monkeypatch).setattr(sockets, "answer_timeout", lambda state: 25.0)
+    assert rule_of(A_DEAD_LINE) == "late"
+
+
+def test_hint_that_does_not_end_a_delay_is_found(monkeypatch: pytest.MonkeyPatch):
+    # Half of the seeds end with hints; the others wait for the attempts.
+    plans = [
+        Plan(seed, (Step(1.0, "network", "refuse"), Step(0.1, "network", "drop"), Step(900.0, "bob-phone", "type")))
+        for seed in range(8)
+    ]
+    assert [rule_of(plan) for plan in plans] == [""] * len(plans)
+    honest = machine.step
+
+    def deaf(before, happened, now, chance):
+        if isinstance(happened, NetworkChanged):
+            return before, []
+        return honest(before, happened, now, chance)
+
+    monkeypatch.setattr("tailwire.sdk.io.driver.step", deaf)
+    monkeypatch.setattr("tailwire.sdk.client.ChatClient.connect", lambda self: _nothing())
+    assert "return" in [rule_of(plan) for plan in plans]
+
+
+async def _nothing() -> None:
+    return None
+
+
+def test_gap_that_is_not_due_is_found(monkeypatch: pytest.MonkeyPatch):
+    plan = Plan(2, (
+        Step(1.0, "carol-phone", "offline"), Step(1.0, "alice-phone", "burst", 5), Step(9.0, "carol-phone", "back"),
+    ))  # fmt: skip
+    simulate(plan)
+    honest = catch_up.page
+
+    def page(m, messages, *, whole, ours=(), end=0, took=0.0, mark="", free=(), gone=(), listed=None, pruned=0):
+        commands = honest(
+            m, messages, whole=whole, ours=ours, end=end, took=took, mark=mark, free=free, gone=gone, listed=listed,
+            pruned=pruned,
+        )  # fmt: skip
+        return [*commands, TellGap(messages[0][0] - 1, messages[0][0])] if messages else commands
+
+    Planter(monkeypatch).setattr(catch_up, "page", page)
+    assert rule_of(plan) == "gap"
+
+
+A_REPEATED_REQUEST = Plan(3, (
+    Step(1.0, "bob-phone", "proxy", ["repeat"]), Step(1.0, "alice-phone", "say", "bob"),
+    Step(1.0, "bob-phone", "react"), Step(1.0, "bob-phone", "unreact"), Step(1.0, "bob-phone", "repeat"),
+    Step(5.0, "bob-phone", "type"),
+))  # fmt: skip
+
+
+def test_repeated_request_that_takes_effect_is_found(monkeypatch: pytest.MonkeyPatch):
+    simulate(A_REPEATED_REQUEST)
+    Planter(monkeypatch).setattr(api, "number_of", lambda operation, path, caller, given: None)
+    assert rule_of(A_REPEATED_REQUEST) == "intent"
+
+
+def test_message_that_is_not_removed_for_good_is_found(monkeypatch: pytest.MonkeyPatch):
+    plan = Plan(4, (Step(1.0, "alice-phone", "say", "bob"), Step(1.0, "backend", "remove")))
+    simulate(plan)
+    honest = actions_messages.Messages.delete
+
+    async def delete(self, caller, wanted, *, permanent=False):
+        return await honest(self, caller, wanted)
+
+    Planter(monkeypatch).setattr(actions_messages.Messages, "delete", delete)
+    assert rule_of(plan) == "removed"
+
+
+def test_former_members_that_hear_a_group_made_again_are_found(monkeypatch: pytest.MonkeyPatch):
+    plan = Plan(6, (
+        Step(1.0, "alice-phone", "say group"), Step(1.0, "backend", "disband"), Step(5.0, "alice-phone", "say group"),
+        Step(5.0, "alice-phone", "say group"),
+    ))  # fmt: skip
+    simulate(plan)
+
+    async def delete(self, caller, guid):
+        act = self._authorizer.group_act(caller, guid, "delete")
+        _, number = await self._store.removal.remove_group(act, lambda standing: ())
+        self._delivery.group_changed(caller, act.guid, None, number)
+        return act.guid
+
+    Planter(monkeypatch).setattr(actions_groups.Groups, "delete", delete)
+    assert rule_of(plan) == "private"
+
+
+def test_message_of_the_backend_reaches_all_devices_of_both_users():
+    plan = Plan(8, (Step(1.0, "backend", "say", ["alice", "bob"]), Step(5.0, "bob-phone", "type")))
+    assert simulate(plan).received == 3
