@@ -64,13 +64,17 @@ class MissedPage:
 
 
 class CatchUp:
-    """Reads what a client has missed."""
+    """Reads what a client has missed.
+
+    Attributes:
+        frames: makes the frames of changes.
+    """
 
     def __init__(self, services: Services, messages: Messages, renderer: Renderer, frames: ChangeFrames) -> None:
         self._store = services.store
         self._messages = messages
         self._renderer = renderer
-        self._frames = frames
+        self.frames = frames
 
     async def newest(self) -> int:
         """Return the number of the newest change, for a client that begins there."""
@@ -107,7 +111,7 @@ class CatchUp:
         return MissedPage(
             rows,
             await self._render(caller, rows, former),
-            await self._frames.of(caller, found),
+            await self.frames.of(caller, found),
             known,
             more,
             _lost(asked.after, newest, forgotten, cursor),

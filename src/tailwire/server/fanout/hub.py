@@ -203,6 +203,10 @@ class Hub:
         """Return whether a user has a socket that receives a group."""
         return any(guid in socket.groups for socket in self._by_subject.get(user_subject(uid), ()))
 
+    def members_here(self, guid: str) -> list[str]:
+        """Return the users with a socket that receives a group."""
+        return list(dict.fromkeys(socket.uid for socket in self._by_subject.get(group_subject(guid), ())))
+
     def leave_group(self, guid: str) -> None:
         """Unsubscribe all sockets from a group that was removed."""
         self.flush()

@@ -19,7 +19,8 @@ from tailwire.server.ports.changes import GROUP_REMOVED, Change
 from tailwire.server.ports.log import LoggedChange, LoggedMessage, LogPage
 from tailwire.server.telemetry.logs import log
 
-LEAVE_SECONDS = 1.0
+LEAVE_SECONDS = 5.0
+"""How long sockets stay with a group that was removed: until the frame that says so has come, or was read."""
 Item = tuple[str, Publication] | LoggedMessage | LoggedChange
 """What has a place in the log: a publication for a subject, or what was read from the store."""
 
@@ -32,6 +33,9 @@ class Sockets(Protocol):
 
     def leave_group(self, guid: str) -> None:
         """Unsubscribe all sockets from a group that was removed."""
+
+    def members_here(self, guid: str) -> list[str]:
+        """Return the users with a socket that receives a group."""
 
 
 class LocalDelivery:

@@ -14,6 +14,7 @@ import sys
 from collections import defaultdict, deque
 from collections.abc import Callable
 
+from tailwire.server.fanout.changes import ChangeFrame, ChangeHealing
 from tailwire.server.fanout.held import HeldFrames
 from tailwire.server.fanout.local import Item, LocalDelivery, Sockets
 from tailwire.server.fanout.looking import Looking
@@ -62,6 +63,10 @@ class MessageLog:
         self._loop = loop
         self._local = LocalDelivery(loop)
         self._held = HeldFrames(self._local, loop)
+        self._hold: Callable[[str, FramePublication | MembershipChange], None] = (
+            lambda subject, publication: self._held.take(self._order, subject, publication)
+        )
+        self._changes = ChangeHealing(reader, self._local.subjects.__contains__, self._hold, metrics, loop)
         self._looking = Looking(reader, lambda: remote.connected, self._looked, loop)
         self._looks: deque[tuple[int, float]] = deque()  # highest ids that are not passed yet, and when they were seen
         self._order: Order[Item] = Order(sys.maxsize)  # until `start` every id counts as passed
@@ -76,9 +81,12 @@ class MessageLog:
         self._reading: asyncio.Task[None] | None = None
         self._closed = False
 
-    def attach(self, sockets: Sockets, frame: Callable[[LoggedMessage], FramePublication]) -> None:
-        """Set the sockets of this process, and what makes frames of messages that were read."""
+    def attach(
+        self, sockets: Sockets, frame: Callable[[LoggedMessage], FramePublication], change_frame: ChangeFrame
+    ) -> None:
+        """Set the sockets of this process, and what makes frames of messages and of changes that were read."""
         self._local.attach(sockets, frame)
+        self._changes.attach(sockets, change_frame)
 
     async def start(self) -> None:
         """Connect to the other processes. What is stored from now on reaches the sockets of this process.
@@ -95,6 +103,7 @@ class MessageLog:
             await self._remote.close()
             raise
         self._order = Order(look.highest)
+        self._changes.start(look.newest_change)
         if doubts != self._doubts:  # not confirmed, or the connection has changed meanwhile
             self._doubt()
         self._looked(look, began)
@@ -108,6 +117,7 @@ class MessageLog:
         self._held.close()
         self._local.close()
         await self._looking.close()
+        await self._changes.close()
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait([self._reading])
@@ -122,11 +132,13 @@ class MessageLog:
     def subscribe(self, subject: str) -> None:
         """Start receiving the publications of a subject."""
         self._local.subjects.add(subject)
+        self._changes.subscribe(subject)
         self._remote.subscribe(subject)
 
     def unsubscribe(self, subject: str) -> None:
         """Stop receiving the publications of a subject."""
         self._local.subjects.discard(subject)
+        self._changes.numbers.unsubscribe(subject)
         self._remote.unsubscribe(subject)
 
     async def confirmed(self) -> None:
@@ -143,12 +155,13 @@ class MessageLog:
                     self._published.append((subject, publication))
                 self._pass(publication.id, subject, publication)
                 return
-            self._held.take(self._order, subject, publication)
+            if self._changes.is_new(subject, publication):
+                self._hold(subject, publication)
         elif isinstance(publication, MembershipChange):  # which other processes learn from the log
             if publication.id:
                 self._pass(publication.id, subject, publication)
             else:  # of a group that was removed: its members receive the frame before that says so
-                self._held.take(self._order, subject, publication)
+                self._hold(subject, publication)
             return
         else:
             self._local.deliver(subject, publication)
@@ -195,8 +208,8 @@ class MessageLog:
             self._local.deliver(subject, publication)
         elif publication.id:
             self._order.add(publication.id, (subject, publication))
-        else:
-            self._held.take(self._order, subject, publication)
+        elif self._changes.is_new(subject, publication):
+            self._hold(subject, publication)
 
     def recorded(self, record: Record) -> None:
         """Take the record of a batch of another process. Its publications have been received before."""
@@ -226,6 +239,7 @@ class MessageLog:
         if missed_changes or began - self._feed.complete_at > UNHEARD_SECONDS:
             self._feed.tell(None)
         self._remote.alone = look.processes <= 1
+        self._changes.looked(look, began)
         order.see(look.highest)
         self._looks.append((look.highest, began))
         if not self._remote.connected:
