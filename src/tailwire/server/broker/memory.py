@@ -8,6 +8,8 @@ from tailwire.server.ports.broker import Listener, Publication
 class MemoryBroker:
     """Passes each publication of a subscribed subject to the listener, in the same turn of the event loop."""
 
+    settled = 0
+
     def __init__(self) -> None:
         self._listener: Listener | None = None
         self._subjects: set[str] = set()

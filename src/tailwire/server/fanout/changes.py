@@ -15,7 +15,7 @@ from typing import Protocol
 from tailwire.server.fanout.numbers import ChangeNumbers, Missing
 from tailwire.server.ports.broker import FramePublication, group_subject, user_subject
 from tailwire.server.ports.change_log import LIST_KINDS, ChangeRow, receivers_of
-from tailwire.server.ports.log import LogReader, Look
+from tailwire.server.ports.log import LogReader
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
@@ -46,6 +46,7 @@ class ChangeHealing:
 
     Attributes:
         numbers: what was received.
+        settled: all changes up to this number have been written to the sockets concerned.
     """
 
     def __init__(
@@ -62,9 +63,12 @@ class ChangeHealing:
         self._metrics = metrics
         self._loop = loop
         self.numbers = ChangeNumbers(0)
+        self.settled = 0
+        self._delivered = 0  # all up to this number had been delivered at the last look
         self._frame: ChangeFrame = _no_frame
         self._members: Members | None = None
-        self._looks: deque[tuple[int, float, bool]] = deque()  # newest number, when, whether this process was alone
+        self._looks: deque[tuple[int, float]] = deque()  # the newest number, and when
+        self._goal = 0  # the newest number that is old enough
         self._task: asyncio.Task[None] | None = None
 
     def attach(self, members: Members, frame: ChangeFrame) -> None:
@@ -84,24 +88,24 @@ class ChangeHealing:
         number = publication.number
         return not number or not self._subscribed(subject) or self.numbers.hear(number, subject)
 
-    def looked(self, look: Look, began: float) -> None:
-        """Take notice of a look at the store that was begun at a time, and read what is missing for too long."""
-        if look.newest_change < self.numbers.end:
+    def looked(self, newest: int, began: float, *, held: bool) -> None:
+        """Take notice of the newest number, read at a time, and read what is missing for too long.
+
+        Args:
+            held: whether frames wait for their turn.
+        """
+        if newest < self.numbers.end:
             self._looks.clear()
-        self.numbers.see(look.newest_change, began)
-        self._looks.append((look.newest_change, began, look.processes <= 1))
-        goal, alone = 0, True
+            self._goal = 0
+            self.settled = self._delivered = 0
+        self.numbers.see(newest, began)
+        if not held:  # what was delivered before the last look has been written
+            self.settled, self._delivered = self._delivered, self.numbers.end
+        self._looks.append((newest, began))
         while self._looks and self._looks[0][1] <= self._loop.time() - HEAL_SECONDS:
-            goal, _, was_alone = self._looks.popleft()
-            alone = alone and was_alone
-        if goal <= self.numbers.end:
-            return
-        if alone and look.processes <= 1:
-            if self._task is None:
-                self.numbers.settle(goal)  # nobody else has made changes
-            return
-        if self._task is None:
-            self._task = self._loop.create_task(self._heal(goal), name="tailwire change log reader")
+            self._goal = self._looks.popleft()[0]
+        if self._goal > self.numbers.end and self._task is None:
+            self._task = self._loop.create_task(self._heal(self._goal), name="tailwire change log reader")
 
     async def close(self) -> None:
         """End."""

@@ -50,9 +50,10 @@ class _EncodedFrame:
     The place of a message is the id of the preceding one; that of another event is its number in the change log.
     """
 
-    __slots__ = ("_linked", "data", "publication")
+    __slots__ = ("_linked", "_settled", "data", "publication")
 
-    def __init__(self, publication: FramePublication) -> None:
+    def __init__(self, publication: FramePublication, settled: int) -> None:
+        self._settled = settled
         self.publication = publication
         self.data = text_frame(publication.payload)
         self._linked = b"" if publication.before or publication.number else self.data
@@ -66,7 +67,7 @@ class _EncodedFrame:
         """The bytes with the place in the stream."""
         if not self._linked:
             p = self.publication
-            placed = with_before(p.payload, p.before) if p.before else with_number(p.payload, p.number)
+            placed = with_before(p.payload, p.before) if p.before else with_number(p.payload, p.number, self._settled)
             self._linked = text_frame(placed)
         return self._linked
 
@@ -246,7 +247,8 @@ class Hub:
             self._choosing.add(subject)
         frame = self._encoded
         if frame is None or frame.publication is not publication:
-            frame = self._encoded = _EncodedFrame(publication)  # published once per subject, encoded once
+            # Published once per subject, encoded once.
+            frame = self._encoded = _EncodedFrame(publication, self._broker.settled)
         if self._pending and self._pending[-1][0] == subject:
             self._pending[-1][1].append(frame)
         else:

@@ -36,6 +36,8 @@ from tailwire.server.telemetry.metrics import Metrics
 GAP_SECONDS = 0.1
 CONFIRM_SECONDS = 0.25
 LONGEST_RETRY_SECONDS = 1.0
+SUBSCRIBED_SECONDS = 0.1
+"""How soon after a subscription it is known which changes came before it."""
 UNHEARD_SECONDS = 1800.0  # well below the hour for which changes are kept
 
 
@@ -63,8 +65,8 @@ class MessageLog:
         self._loop = loop
         self._local = LocalDelivery(loop)
         self._held = HeldFrames(self._local, loop)
-        self._hold: Callable[[str, FramePublication | MembershipChange], None] = (
-            lambda subject, publication: self._held.take(self._order, subject, publication)
+        self._hold: Callable[[str, FramePublication | MembershipChange], None] = lambda subject, publication: (
+            self._held.take(self._order, subject, publication)
         )
         self._changes = ChangeHealing(reader, self._local.subjects.__contains__, self._hold, metrics, loop)
         self._looking = Looking(reader, lambda: remote.connected, self._looked, loop)
@@ -133,6 +135,7 @@ class MessageLog:
         """Start receiving the publications of a subject."""
         self._local.subjects.add(subject)
         self._changes.subscribe(subject)
+        self._looking.within(SUBSCRIBED_SECONDS)
         self._remote.subscribe(subject)
 
     def unsubscribe(self, subject: str) -> None:
@@ -140,6 +143,11 @@ class MessageLog:
         self._local.subjects.discard(subject)
         self._changes.numbers.unsubscribe(subject)
         self._remote.unsubscribe(subject)
+
+    @property
+    def settled(self) -> int:
+        """Return the number up to which all changes have been written to the sockets concerned."""
+        return self._changes.settled
 
     async def confirmed(self) -> None:
         """Return when what is published from now on to the subscribed subjects is received, or will be read."""
@@ -239,7 +247,7 @@ class MessageLog:
         if missed_changes or began - self._feed.complete_at > UNHEARD_SECONDS:
             self._feed.tell(None)
         self._remote.alone = look.processes <= 1
-        self._changes.looked(look, began)
+        self._changes.looked(look.newest_change, began, held=self._held.any)
         order.see(look.highest)
         self._looks.append((look.highest, began))
         if not self._remote.connected:

@@ -139,6 +139,10 @@ Listener = Callable[[str, Publication], None]
 class Broker(Protocol):
     """The broker, as actions and the hub see it."""
 
+    @property
+    def settled(self) -> int:
+        """Return the number up to which all changes were written to their sockets; 0 if that is not known."""
+
     def listen(self, listener: Listener) -> None:
         """Set the function that receives each publication of a subscribed subject."""
 

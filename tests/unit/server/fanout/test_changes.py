@@ -148,19 +148,22 @@ async def test_who_comes_after_a_change_receives_it_only_with_a_client_that_know
 
 
 @pytest.mark.virtual
-async def test_a_server_that_is_alone_reads_nothing():
+async def test_settled_rises_when_all_changes_up_to_it_have_been_delivered():
     async with LogStage(carries_messages=True) as s:
-        s.store.processes = 1
-        await asyncio.sleep(2 * SOON)
-        reads = s.store.reads
-        s.store.change_made("x")
-        await asyncio.sleep(SOON)
-        assert s.store.reads == reads
-        s.store.processes = 2
         await asyncio.sleep(LOOK_SECONDS + 0.1)
-        number = s.store.change_made("y")
-        await asyncio.sleep(SOON)
-        assert s.changed[A] == [number]
+        lost, live_one = s.store.change_made("x"), s.store.change_made("y")
+        for subject in (A, B):
+            s.log.received(subject, live(live_one))
+        s.store.fails = True
+        await asyncio.sleep(2 * SOON)
+        assert s.log.settled < lost
+        s.store.fails = False
+        while s.log.settled < lost:
+            assert lost not in s.changed[A] or s.log.settled < live_one
+            await asyncio.sleep(0.01)
+        assert s.changed[A] == s.changed[B] == [live_one, lost]
+        await asyncio.sleep(2 * LOOK_SECONDS)
+        assert s.log.settled == live_one
 
 
 @pytest.mark.virtual
@@ -209,7 +212,9 @@ def test_what_is_remembered_is_bounded_and_then_nobody_is_sure(monkeypatch):
 
 events = st.lists(
     st.tuples(
-        st.sampled_from(["hear", "subscribe", "unsubscribe", "settle", "look"]), st.integers(1, 12), st.sampled_from("ab")
+        st.sampled_from(["hear", "subscribe", "unsubscribe", "settle", "look"]),
+        st.integers(1, 12),
+        st.sampled_from("ab"),
     ),
     max_size=40,
 )

@@ -18,7 +18,16 @@ from tailwire.server.ports.broker import FramePublication, MembershipChange, Tok
 from tailwire.server.ports.changes import GROUP_REMOVED
 from tailwire.server.ports.log import Batch, LoggedMessage
 from tailwire.testing.virtual.loop import virtual_run
-from unit.server.fanout.log_stage import CHANGE, NOTHING, TO_GROUP, TO_USER, LogStage, PlayedSockets, change_frame, frame
+from unit.server.fanout.log_stage import (
+    CHANGE,
+    NOTHING,
+    TO_GROUP,
+    TO_USER,
+    LogStage,
+    PlayedSockets,
+    change_frame,
+    frame,
+)
 
 G, A = group_subject("g"), user_subject("a")
 carries = pytest.mark.parametrize("carries_messages", [False, True], ids=["records only", "with messages"])
