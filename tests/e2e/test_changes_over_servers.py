@@ -1,4 +1,4 @@
-"""Two servers, and a line to one of them that loses what is not stored as a message: its clients receive it all the same."""
+"""Two servers, and a line to one of them that loses what is not stored as a message: its clients receive it nevertheless."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ async def until_sure(servers: Lossy, http: httpx2.AsyncClient, socket: PlainSock
     socket.frames.clear()
 
 
-async def test_what_is_lost_between_servers_reaches_clients_that_stay_connected(
+async def test_changes_that_are_lost_between_servers_reach_clients_that_stay_connected(
     postgres: PostgresServer, postgres_url: str, tmp_path: Path, nats: NatsServer | None
 ):
     """Reactions, receipts, pins and a group that is removed reach clients without any feature, each once."""
@@ -165,7 +165,7 @@ async def test_what_is_lost_between_servers_reaches_clients_that_stay_connected(
         await lists.until(lambda: lists.of_type("conversation_list")[-1]["body"]["action"] == "groupRemoved", SECONDS)
 
 
-async def test_who_joins_after_a_lost_change_does_not_receive_it(
+async def test_a_lost_change_is_not_told_to_those_who_join_after_it(
     postgres: PostgresServer, postgres_url: str, tmp_path: Path, nats: NatsServer | None
 ):
     async with lossy(postgres, postgres_url, tmp_path, nats) as servers:

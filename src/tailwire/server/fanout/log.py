@@ -48,6 +48,9 @@ class MessageLog:
         remote: reaches the other processes.
         reader: reads the log from the store.
         feed: receives the changes of other processes; the store reports those of this one.
+
+    Attributes:
+        settled: see `Broker`.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class MessageLog:
         self._changes = ChangeHealing(reader, self._local.subjects.__contains__, self._hold, metrics, loop)
         self._looking = Looking(reader, lambda: remote.connected, self._looked, loop)
         self._looks: deque[tuple[int, float]] = deque()  # highest ids that are not passed yet, and when they were seen
+        self.settled = 0
         self._order: Order[Item] = Order(sys.maxsize)  # until `start` every id counts as passed
         self._early: set[str] = set()  # groups that are subscribed before a user joins them
         self._batch: Batch | None = None  # of this process, while its publications come
@@ -143,11 +147,6 @@ class MessageLog:
         self._local.subjects.discard(subject)
         self._changes.numbers.unsubscribe(subject)
         self._remote.unsubscribe(subject)
-
-    @property
-    def settled(self) -> int:
-        """Return the number up to which all changes have been written to the sockets concerned."""
-        return self._changes.settled
 
     async def confirmed(self) -> None:
         """Return when what is published from now on to the subscribed subjects is received, or will be read."""
@@ -248,6 +247,7 @@ class MessageLog:
             self._feed.tell(None)
         self._remote.alone = look.processes <= 1
         self._changes.looked(look.newest_change, began, held=self._held.any)
+        self.settled = self._changes.settled
         order.see(look.highest)
         self._looks.append((look.highest, began))
         if not self._remote.connected:

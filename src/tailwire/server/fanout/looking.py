@@ -45,7 +45,7 @@ class Looking:
         self._now.set()
 
     def within(self, seconds: float) -> None:
-        """Look after some seconds at the latest."""
+        """Look after at most some seconds."""
         if self._timer is None:
             self._timer = self._loop.call_later(seconds, self._it_is_time)
 

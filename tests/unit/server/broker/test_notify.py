@@ -53,7 +53,7 @@ class Nobody:
 
 
 @pytest.mark.virtual
-async def test_what_is_sent_while_the_connection_is_checked_is_not_lost():
+async def test_publications_are_not_lost_while_the_connection_is_checked():
     connection, metrics = PlayedConnection(), Metrics()
 
     async def connect():

@@ -135,7 +135,7 @@ async def test_a_receipt_reaches_only_whom_it_concerns():
 
 
 @pytest.mark.virtual
-async def test_who_comes_after_a_change_receives_it_only_with_a_client_that_knows_numbers():
+async def test_a_socket_that_comes_after_a_change_receives_it_only_if_its_client_knows_numbers():
     """It cannot be said whether it happened before they came: such a client has read it, or recognises it."""
     async with LogStage(carries_messages=True) as s:
         await asyncio.sleep(LOOK_SECONDS + 0.1)
@@ -199,7 +199,7 @@ async def test_an_entry_that_cannot_be_delivered_does_not_hold_up_the_next(caplo
         assert "cannot be delivered: number 1" in caplog.text
 
 
-def test_what_is_remembered_is_bounded_and_then_nobody_is_sure(monkeypatch):
+def test_the_memory_is_bounded_and_beyond_it_nobody_is_sure(monkeypatch):
     monkeypatch.setattr(numbers, "MAX_HEARD", 3)
     known = ChangeNumbers(0)
     assert all(known.hear(number, A) for number in range(1, 4))
