@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from typing import Protocol
 
 from tailwire.server.fanout.numbers import ChangeNumbers, Missing
 from tailwire.server.ports.broker import FramePublication, group_subject, user_subject
 from tailwire.server.ports.change_log import LIST_KINDS, ChangeRow, receivers_of
-from tailwire.server.ports.log import LogReader
+from tailwire.server.ports.log import LogReader, Look
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
@@ -30,7 +30,13 @@ Deliver = Callable[[str, FramePublication], None]
 
 
 class Members(Protocol):
-    """Who is in a group, of the users with sockets of this process (see `Hub`)."""
+    """Who is in a group, of the users with sockets of this process (see `Hub`).
+
+    Attributes:
+        on_joined: called with a user and a group that their sockets receive from now on.
+    """
+
+    on_joined: Callable[[str, str], None]
 
     def members_here(self, guid: str) -> list[str]:
         """Return the users with a socket that receives a group."""
@@ -43,6 +49,7 @@ class ChangeHealing:
         reader: reads the change log.
         subscribed: returns whether a subject has sockets here.
         deliver: delivers a publication to the sockets of a subject.
+        held: returns the numbers of changes that have come, but wait for their turn.
 
     Attributes:
         numbers: what was received.
@@ -54,12 +61,14 @@ class ChangeHealing:
         reader: LogReader,
         subscribed: Callable[[str], bool],
         deliver: Deliver,
+        held: Callable[[], Container[int]],
         metrics: Metrics,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._reader = reader
         self._subscribed = subscribed
         self._deliver = deliver
+        self._held = held
         self._metrics = metrics
         self._loop = loop
         self.numbers = ChangeNumbers(0)
@@ -67,13 +76,14 @@ class ChangeHealing:
         self._delivered = 0  # all up to this number had been delivered at the last look
         self._frame: ChangeFrame = _no_frame
         self._members: Members | None = None
-        self._looks: deque[tuple[int, float]] = deque()  # the newest number, and when
+        self._looks: deque[tuple[int, float, int]] = deque()  # the newest number, when, and the highest id
         self._goal = 0  # the newest number that is old enough
         self._task: asyncio.Task[None] | None = None
 
     def attach(self, members: Members, frame: ChangeFrame) -> None:
         """Set the sockets of this process, and what makes frames of entries."""
         self._members, self._frame = members, frame
+        members.on_joined = lambda uid, guid: self.numbers.join(group_subject(guid), uid, self._held())
 
     def start(self, newest: int) -> None:
         """Begin behind the newest change: nobody is connected yet."""
@@ -88,12 +98,14 @@ class ChangeHealing:
         number = publication.number
         return not number or not self._subscribed(subject) or self.numbers.hear(number, subject)
 
-    def looked(self, newest: int, began: float, *, held: bool) -> None:
-        """Take notice of the newest number, read at a time, and read what is missing for too long.
+    def looked(self, look: Look, began: float, passed: int, *, held: bool) -> None:
+        """Take notice of a look at the store that was begun at a time, and read what is missing for too long.
 
         Args:
+            passed: all messages and memberships up to this id have been delivered.
             held: whether frames wait for their turn.
         """
+        newest = look.newest_change
         if newest < self.numbers.end:
             self._looks.clear()
             self._goal = 0
@@ -101,8 +113,10 @@ class ChangeHealing:
         self.numbers.see(newest, began)
         if not held:  # what was delivered before the last look has been written
             self.settled, self._delivered = self._delivered, self.numbers.end
-        self._looks.append((newest, began))
-        while self._looks and self._looks[0][1] <= self._loop.time() - HEAL_SECONDS:
+        self._looks.append((newest, began, look.highest))
+        old = self._loop.time() - HEAL_SECONDS
+        # Who has joined a group before a change receives the group before the change is read.
+        while self._looks and self._looks[0][1] <= old and self._looks[0][2] <= passed:
             self._goal = self._looks.popleft()[0]
         if self._goal > self.numbers.end and self._task is None:
             self._task = self._loop.create_task(self._heal(self._goal), name="tailwire change log reader")
@@ -157,6 +171,7 @@ class ChangeHealing:
 
     def _send(self, row: ChangeRow, payload: bytes, subject: str, uids: Sequence[str], *, sure: bool) -> None:
         self.numbers.hear(row.number, subject)
+        self.numbers.delivered_late(row.number)
         # Clients that know numbers can tell whether they have received it.
         feature = "lists" if row.kind in LIST_KINDS else "" if sure else "chain"
         publication = FramePublication(payload, row.device, feature=feature, number=row.number)
@@ -171,6 +186,9 @@ class ChangeHealing:
         guid, uids = receivers_of(row)
         concerned = [(group_subject(guid), self._here(guid))] if guid else [(user_subject(uid), [uid]) for uid in uids]
         for subject, here in concerned:
+            if guid and (late := self.numbers.late_for(row.number)):
+                found.append((subject, late, True))
+                continue
             missing = self.numbers.missing(row.number, subject) if self._subscribed(subject) else Missing.NO
             if missing is not Missing.NO:
                 found.append((subject, here, missing is Missing.YES))

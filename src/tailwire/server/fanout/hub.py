@@ -84,6 +84,7 @@ class Hub:
         users_online: the number of users who are online at this process.
         away: those of them whose apps are all in the background.
         on_presence_delta: called with what processes publish of their users.
+        on_joined: called with a user and a group that their sockets receive from now on.
         on_deliveries: called when a process has queued deliveries for webhooks.
     """
 
@@ -104,6 +105,7 @@ class Hub:
         self.away: set[str] = set()
         self.on_presence_delta: Callable[[PresenceDelta], None] = lambda delta: None
         self.on_deliveries: Callable[[DeliveriesQueued], None] = lambda queued: None
+        self.on_joined: Callable[[str, str], None] = lambda uid, guid: None
         self._pending: list[tuple[str, list[_EncodedFrame]]] = []
         self._choosing: set[str] = set()  # subjects with a pending frame that not every socket receives
         self._encoded: _EncodedFrame | None = None
@@ -256,7 +258,10 @@ class Hub:
 
     def _change_membership(self, subject: str, change: MembershipChange) -> None:
         self.flush()  # frames that were sent to the group before are for its members at that time
-        for socket in list(self._by_subject.get(subject, ())):
+        sockets = list(self._by_subject.get(subject, ()))
+        if change.joined and sockets:
+            self.on_joined(sockets[0].uid, change.guid)
+        for socket in sockets:
             if change.joined:
                 self._join_group(socket, change.guid)
             else:

@@ -26,7 +26,13 @@ Item = tuple[str, Publication] | LoggedMessage | LoggedChange
 
 
 class Sockets(Protocol):
-    """The sockets of this process, as the log asks about them (see `Hub`)."""
+    """The sockets of this process, as the log asks about them (see `Hub`).
+
+    Attributes:
+        on_joined: called with a user and a group that their sockets receive from now on.
+    """
+
+    on_joined: Callable[[str, str], None]
 
     def in_group(self, uid: str, guid: str) -> bool:
         """Return whether a user has a socket that receives a group."""

@@ -71,7 +71,9 @@ class MessageLog:
         self._hold: Callable[[str, FramePublication | MembershipChange], None] = lambda subject, publication: (
             self._held.take(self._order, subject, publication)
         )
-        self._changes = ChangeHealing(reader, self._local.subjects.__contains__, self._hold, metrics, loop)
+        self._changes = ChangeHealing(
+            reader, self._local.subjects.__contains__, self._hold, self._held.numbers, metrics, loop
+        )
         self._looking = Looking(reader, lambda: remote.connected, self._looked, loop)
         self._looks: deque[tuple[int, float]] = deque()  # highest ids that are not passed yet, and when they were seen
         self.settled = 0
@@ -246,7 +248,7 @@ class MessageLog:
         if missed_changes or began - self._feed.complete_at > UNHEARD_SECONDS:
             self._feed.tell(None)
         self._remote.alone = look.processes <= 1
-        self._changes.looked(look.newest_change, began, held=self._held.any)
+        self._changes.looked(look, began, order.end, held=self._held.any)
         self.settled = self._changes.settled
         order.see(look.highest)
         self._looks.append((look.highest, began))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from enum import Enum
 
 MAX_HEARD = 100_000
@@ -34,6 +34,7 @@ class ChangeNumbers:
         self.end = end
         self.arrived: set[str] = set()
         self._heard: dict[int, set[str]] = {}
+        self._late: dict[int, list[str]] = {}
         self._forgotten = 0  # up to this number it is not known what was received
         # From which number on a subject was subscribed at the time of each change; `_NOT_SEEN` until a look that was
         # begun later, with the time of the subscription.
@@ -64,11 +65,30 @@ class ChangeNumbers:
             self._heard = {}
         return True
 
+    def join(self, subject: str, uid: str, held: Container[int]) -> None:
+        """Take notice that a user receives a group from now on. What the others have received already is late for them.
+
+        Args:
+            held: numbers that have come, but are not delivered yet.
+        """
+        for number, subjects in self._heard.items():
+            if subject in subjects and number not in held:
+                self._late.setdefault(number, []).append(uid)
+
+    def late_for(self, number: int) -> list[str]:
+        """Return the users who received the group of a change only after it had come."""
+        return self._late.get(number, [])
+
+    def delivered_late(self, number: int) -> None:
+        """Take notice that those users have received it."""
+        self._late.pop(number, None)
+
     def see(self, newest: int, began: float) -> None:
         """Take notice of the newest number in the store, which was read after the time `began`."""
         if newest < self.end:  # the contents of the database were taken back
             self.end, self._forgotten = newest, 0
             self._heard.clear()
+            self._late.clear()
         for subject in [subject for subject, at in self._new.items() if at < began]:
             del self._new[subject]
             self._since[subject] = newest
@@ -90,6 +110,7 @@ class ChangeNumbers:
         self.end = number
         for heard in _up_to(number, self._heard):
             del self._heard[heard]
+            self._late.pop(heard, None)
         for subject, since in list(self._since.items()):
             if since <= number:
                 del self._since[subject]
