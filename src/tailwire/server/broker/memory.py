@@ -31,5 +31,8 @@ class MemoryBroker:
         if self._listener is not None and subject in self._subjects:
             self._listener(subject, publication)
 
+    async def passed(self, number: int) -> None:
+        """Return at once: nothing comes from elsewhere."""
+
     async def confirmed(self) -> None:
         """Return at once."""

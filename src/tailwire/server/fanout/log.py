@@ -19,6 +19,7 @@ from tailwire.server.fanout.held import HeldFrames
 from tailwire.server.fanout.local import Item, LocalDelivery, Sockets
 from tailwire.server.fanout.looking import Looking
 from tailwire.server.fanout.order import Order
+from tailwire.server.fanout.passing import Passing
 from tailwire.server.ports.broker import (
     FramePublication,
     Listener,
@@ -74,6 +75,8 @@ class MessageLog:
         self._changes = ChangeHealing(
             reader, self._local.subjects.__contains__, self._hold, self._held.numbers, metrics, loop
         )
+        self._passing = Passing(lambda: self._order.end, self._want)
+        self.passed = self._passing.until
         self._looking = Looking(reader, lambda: remote.connected, self._looked, loop)
         self._looks: deque[tuple[int, float]] = deque()  # highest ids that are not passed yet, and when they were seen
         self.settled = 0
@@ -270,6 +273,7 @@ class MessageLog:
         while self._looks and self._looks[0][0] <= end:
             self._feed.complete_at = self._looks.popleft()[1]
         self._held.release(end)
+        self._passing.moved()
         self._metrics.log_behind = order.highest - end
         if not (order.behind or order.doubtful):
             self._gap_since = 0.0
@@ -321,6 +325,11 @@ class MessageLog:
         # From here on records may come without their messages, because subscriptions are not in effect yet.
         self._doubts += 1
         self._order.doubt(self._order.end + 1)
+
+    def _want(self, number: int) -> None:
+        self._order.see(number)
+        self._read_now = True
+        self._advance()
 
     async def _believe(self) -> None:
         # Publications count from the confirmation of their subscription; what was stored until then is read.

@@ -6,7 +6,7 @@ A broker may lose publications, because the store does not: a process that may h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -157,6 +157,10 @@ class Broker(Protocol):
 
     async def confirmed(self) -> None:
         """Return when what is published from now on to the subscribed subjects is received."""
+
+    @property
+    def passed(self) -> Callable[[int], Awaitable[None]]:
+        """Return a coroutine function that ends when everything up to a committed id has been delivered."""
 
 
 class Record(NamedTuple):

@@ -27,6 +27,7 @@ from tailwire.server.ports.broker import (
 from tailwire.server.ports.change_log import ChangeRow, receivers_of
 from tailwire.server.ports.changes import ChangeFeed
 from tailwire.server.ports.log import LoggedMessage
+from tailwire.server.ports.refusal import Refused
 from tailwire.server.telemetry.metrics import Metrics
 from tailwire.testing.simulation.servers_broker import TICK, Bus, SimulatedRemote
 from tailwire.testing.simulation.servers_store import GUID, SYSTEM, SharedStore
@@ -153,6 +154,11 @@ class Socket:
         groups = store.groups_of(self.uid)
         await asyncio.sleep(0.001)
         if self.open:
+            try:
+                await server.log.passed(max(groups.values(), default=0))
+            except Refused:
+                self.lost()
+                return False
             server.hub.join_groups(self, groups)
             await server.log.confirmed()
         return self.open

@@ -141,9 +141,9 @@ class SharedStore:
 
     # Clients.
 
-    def groups_of(self, uid: str) -> list[str]:
-        """Return the groups of a user."""
-        return [GUID] if uid in self.joined else []
+    def groups_of(self, uid: str) -> dict[str, int]:
+        """Return the groups of a user, each with the id behind which it begins."""
+        return {GUID: self.joined[uid]} if uid in self.joined else {}
 
     def concerns(self, row: ChangeRow, uid: str) -> bool:
         """Return whether a user receives an entry."""
