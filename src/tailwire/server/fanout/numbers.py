@@ -34,7 +34,7 @@ class ChangeNumbers:
         self.end = end
         self.arrived: set[str] = set()
         self._heard: dict[int, set[str]] = {}
-        self._late: dict[int, list[str]] = {}
+        self._late: dict[int, dict[str, None]] = {}
         self._forgotten = 0  # up to this number it is not known what was received
         # From which number on a subject was subscribed at the time of each change; `_NOT_SEEN` until a look that was
         # begun later, with the time of the subscription.
@@ -73,11 +73,11 @@ class ChangeNumbers:
         """
         for number, subjects in self._heard.items():
             if subject in subjects and number not in held:
-                self._late.setdefault(number, []).append(uid)
+                self._late.setdefault(number, {})[uid] = None
 
     def late_for(self, number: int) -> list[str]:
         """Return the users who received the group of a change only after it had come."""
-        return self._late.get(number, [])
+        return list(self._late.get(number, ()))
 
     def delivered_late(self, number: int) -> None:
         """Take notice that those users have received it."""
