@@ -115,5 +115,5 @@ def test_planted_faults_between_servers_are_found(plant, monkeypatch):
         assert seed < MAX_SEEDS, "no seed finds it"
         try:
             servers.play(seed)
-        except Exception:  # noqa: BLE001 - however it is found
+        except Exception:  # however it is found
             return

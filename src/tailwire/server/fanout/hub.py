@@ -259,7 +259,7 @@ class Hub:
     def _change_membership(self, subject: str, change: MembershipChange) -> None:
         self.flush()  # frames that were sent to the group before are for its members at that time
         sockets = list(self._by_subject.get(subject, ()))
-        if change.joined and sockets and not self.in_group(sockets[0].uid, change.guid):
+        if change.joined and any(change.guid not in socket.groups for socket in sockets):
             self.on_joined(sockets[0].uid, change.guid)
         for socket in sockets:
             if change.joined:

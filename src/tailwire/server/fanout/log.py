@@ -75,7 +75,13 @@ class MessageLog:
         self._changes = ChangeHealing(
             reader, self._local.subjects.__contains__, self._hold, self._held.numbers, metrics, loop
         )
-        self._passing = Passing(lambda: self._order.end, self._want)
+
+        def want(number: int) -> None:
+            self._order.see(number)
+            self._read_now = True
+            self._advance()
+
+        self._passing = Passing(lambda: self._order.end, want)
         self.passed = self._passing.until
         self._looking = Looking(reader, lambda: remote.connected, self._looked, loop)
         self._looks: deque[tuple[int, float]] = deque()  # highest ids that are not passed yet, and when they were seen
@@ -325,11 +331,6 @@ class MessageLog:
         # From here on records may come without their messages, because subscriptions are not in effect yet.
         self._doubts += 1
         self._order.doubt(self._order.end + 1)
-
-    def _want(self, number: int) -> None:
-        self._order.see(number)
-        self._read_now = True
-        self._advance()
 
     async def _believe(self) -> None:
         # Publications count from the confirmation of their subscription; what was stored until then is read.

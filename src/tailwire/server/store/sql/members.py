@@ -55,7 +55,7 @@ class MemberRows:
         return [row[0] for row in await self._db.rows(GROUPS_OF, {"who": uid})]
 
     async def memberships_of(self, uid: str) -> dict[str, int]:
-        return {guid: since for guid, since in await self._db.rows(_MEMBERSHIPS, (uid,))}
+        return dict(map(tuple, await self._db.rows(_MEMBERSHIPS, (uid,))))
 
     async def among(self, guid: str, uids: list[str]) -> list[str]:
         values: list[Any] = [guid]
