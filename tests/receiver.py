@@ -59,8 +59,8 @@ class Receiver:
 
     @property
     def messages(self) -> list[int]:
-        """The ids of the received messages."""
-        return [int(t["data"]["message"]["id"]) for t in self.told]
+        """The texts of the received messages, which are numbers."""
+        return [int(t["data"]["message"]["data"]["text"]) for t in self.told]
 
 
 async def until(stage, condition):

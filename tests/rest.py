@@ -15,6 +15,7 @@ class Rest:
         self._stage = stage
         self._http = VirtualSdkWorld(99).http_client(None)
         self.tokens: dict[str, str] = {}
+        self.sent = 0  # messages that a test has numbered
 
     async def answer(self, method: str, path: str, *, as_: str = "", behalf: str = "", **more: Any) -> Any:
         """Return the HTTP response. `as_`: the user whose token is sent; else the REST key, on `behalf` of a user if given."""

@@ -91,7 +91,7 @@ def _allowed(_: Any) -> None:
     pass
 
 
-def _draft(sender: str, place: tuple[str, str], text: str, tags: str | None = None, **more: Any) -> Draft:
+def draft_of(sender: str, place: tuple[str, str], text: str, tags: str | None = None, **more: Any) -> Draft:
     receiver, kind = place
     body = {"data": {"text": text}}
     if tags:
@@ -120,13 +120,13 @@ def _message_act(side: Side, number: int, by: str) -> MessageAct:
     return MessageAct(side.message(number), by, lambda standing: check_changeable(standing.message))
 
 
-def _announced(by: str, guid: str) -> Callable[[Any], Draft]:
-    return lambda _: _draft(by, (guid, "group"), "", category="action", sent_at=5)
+def announced(by: str, guid: str) -> Callable[[Any], Draft]:
+    return lambda _: draft_of(by, (guid, "group"), "", category="action", sent_at=5)
 
 
 def _told(row: Any) -> Draft:
     return dataclasses.replace(
-        _draft(row.sender, (row.receiver, row.receiver_type), "", category="action", sent_at=6), shown=False
+        draft_of(row.sender, (row.receiver, row.receiver_type), "", category="action", sent_at=6), shown=False
     )
 
 
@@ -151,7 +151,7 @@ def sends(draw: Any) -> Call:
         thread = await _there(side, parent)
         quote = await _there(side, quoted)
         return await side.store.messages.add(
-            _draft(sender, place, text, tag, parent_id=thread, quoted_id=quote, **more)
+            draft_of(sender, place, text, tag, parent_id=thread, quoted_id=quote, **more)
         )
 
     return send
@@ -174,7 +174,7 @@ def _mark(uid: str, place: tuple[str, str], number: int, now: int, read: bool, l
 
 
 def _leave(guid: str, by: str, on: str, banned_at: int | None) -> Call:
-    return lambda s: s.store.members.remove(_group_act(guid, by, on), _announced(by, guid), banned_at=banned_at)
+    return lambda s: s.store.members.remove(_group_act(guid, by, on), announced(by, guid), banned_at=banned_at)
 
 
 CHANGES: st.SearchStrategy[Call] = st.one_of(
@@ -196,15 +196,15 @@ CHANGES: st.SearchStrategy[Call] = st.one_of(
         guids, uids, names, times),
     st.builds(
         lambda guid, by, on, scope, at: lambda s: s.store.members.add(
-            _group_act(guid, by, on), scope, at, _announced(on, guid)),
+            _group_act(guid, by, on), scope, at, announced(on, guid)),
         guids, uids, uids, st.sampled_from(("participant", "admin")), times),
     st.builds(_leave, guids, uids, uids, st.none() | times),
     st.builds(
-        lambda guid, by, on: lambda s: s.store.members.unban(_group_act(guid, by, on), _announced(by, guid)),
+        lambda guid, by, on: lambda s: s.store.members.unban(_group_act(guid, by, on), announced(by, guid)),
         guids, uids, uids),
     st.builds(
         lambda guid, by, on: lambda s: s.store.members.change_scope(
-            _group_act(guid, by, on), "moderator", _announced(by, guid)),
+            _group_act(guid, by, on), "moderator", announced(by, guid)),
         guids, uids, uids),
     st.builds(
         lambda guid, by, on, at: lambda s: s.store.groups.transfer_ownership(_group_act(guid, by, on), at, lambda _: ()),

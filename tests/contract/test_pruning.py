@@ -187,6 +187,38 @@ async def test_users_who_missed_a_removed_message_are_known(open_store):
     await store.close()
 
 
+async def test_former_members_who_missed_a_removed_message_are_known(open_store):
+    """A member who left missed what was sent until then, also if it is removed afterwards; nothing later."""
+    store = await open_store()
+    for uid in ("alice", "bob", "carol"):
+        await store.users.add(UserRow(uid, uid, created_at=1))
+    await store.groups.add(GroupRow("team", "T", "public", owner="alice", members_count=1, created_at=1))
+
+    def announced(text: str, uid: str, at: int):
+        return lambda standing: draft(text, at, sender=uid, receiver="team", kind="group", category="action")
+
+    async def join_and_leave(uid: str, at: int) -> tuple[int, int]:
+        on = GroupAct("team", uid, uid, lambda standing: None)
+        await store.members.add(on, "participant", OLD, announced("joined", uid, OLD))
+        missed = await say(store, "missed", OLD, receiver="team", kind="group")
+        stored, _ = await store.members.remove(on, announced("left", uid, at))
+        return missed, stored.message.id
+
+    missed, left = await join_and_leave("bob", OLD)
+    later = await say(store, "after bob left", OLD, receiver="team", kind="group")
+    last_missed, _ = await join_and_leave("carol", NEW)  # that carol left is not removed
+    await say(store, "new", NEW, receiver="team", kind="group")
+    assert await store.pruning.pruned_until("bob", 0) == 0
+    await pruned(store, step=100)
+    assert missed < left < later < last_missed
+    assert await store.pruning.pruned_until("bob", 0) == left
+    assert await store.pruning.pruned_until("bob", missed) == left
+    assert await store.pruning.pruned_until("bob", left) == 0
+    assert await store.pruning.pruned_until("carol", later) == last_missed
+    assert await store.pruning.pruned_until("carol", last_missed) == 0
+    await store.close()
+
+
 async def test_message_with_a_time_in_the_future_holds_up_nothing(open_store):
     store = await open_store()
     for uid in ("alice", "bob"):

@@ -6,17 +6,19 @@ import asyncio
 import contextlib
 import dataclasses
 import math
+import secrets
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from contract.operations import CHANGES, NAMES, UIDS, Side, places, uids
+from contract.operations import CHANGES, NAMES, UIDS, Side, announced, draft_of, places, uids
 from servers.schema import prepare
 from tailwire.server.ports.changes import Change
 from tailwire.server.ports.conversations import key_of
-from tailwire.server.ports.records import KeyRow, TokenRow, UserRow
+from tailwire.server.ports.records import GroupRow, KeyRow, RoleRow, TokenRow, UserRow
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.ports.webhook_records import WebhookRow
 from tailwire.server.ports.world import World
 from tailwire.server.store.postgres.connecting import connect_reader
@@ -134,7 +136,28 @@ async def every_other_write(store: PostgresStore) -> None:
     await store.read_state.clear(key_of("zoe", "bob", "user"), "zoe", 1)
     await store.read_state.clear(key_of("zoe", "bob", "user"), "zoe", 2)
     await store.blocks.add("zoe", ["bob"], 1)
+    await one_write_of_each_other_table(store)
     await store.removal.remove_user("zoe", with_messages=True)
+
+
+async def one_write_of_each_other_table(store: PostgresStore) -> None:
+    """A write to each table that may get none from the random ones."""
+    role = RoleRow("zrole", "Z", created_at=1)
+    assert await store.roles.put(role, new=True)
+    await store.roles.restrict("zrole", ["createMessage"], 1)
+    await store.roles.remove("zrole")
+    guid = f"z{secrets.token_hex(8)}"
+    group = GroupRow(guid, "Z", "public", owner="zoe", members_count=1, created_at=1, updated_at=1)
+    assert await store.groups.add(group)
+    stored = await store.messages.add(draft_of("zoe", (guid, "group"), "hello", sent_at=1))
+    await store.annotations.save(MessageAct(stored.message.id, "zoe", lambda _: None), 1, 3)
+    await store.users.add(UserRow("zack", "Zack", created_at=1))
+    act = GroupAct(guid, "zoe", "zack", lambda _: None)
+    await store.members.add(act, "participant", 1, announced("zack", guid))
+    await store.members.remove(act, announced("zoe", guid), banned_at=1)
+    await store.members.unban(act, announced("zoe", guid))
+    await store.read_state.pin(key_of("zoe", "bob", "user"), "zoe", 1)
+    await store.removal.remove_user("zack", with_messages=True)
 
 
 FEW = settings(

@@ -7,14 +7,20 @@ import asyncio
 import pytest
 
 from tailwire.server.ports.world import World
-from tailwire.server.store.postgres import leases, upkeep
+from tailwire.server.store.postgres import lane, leases, processes, upkeep
 from tailwire.server.store.postgres.store import PostgresStore
 
 
 @pytest.fixture(autouse=True)
 def no_renewals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "RENEW_SECONDS", 1000)
-    monkeypatch.setattr(leases, "LEASE_SECONDS", 1000)  # on a busy machine a test may take long
+    # On a busy machine a test may take longer than a lease, both on its clock and on that of the database.
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 1000)
+    for module, name in ((lane, "LEASE"), (processes, "_RENEW")):
+        statement = getattr(module, name)
+        longer = statement.replace(f"interval '{lane.LEASE_SECONDS} seconds'", "interval '1000 seconds'")
+        assert longer != statement
+        monkeypatch.setattr(module, name, longer)
 
 
 async def two(url: str) -> list[PostgresStore]:

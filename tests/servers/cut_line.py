@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 
 class CutLine:
@@ -48,16 +49,27 @@ class CutLine:
             return
         far_reader, far_writer = far
         self._writers |= {writer, far_writer}
-        for source, sink, gate in ((reader, far_writer, self._there), (far_reader, writer, self._back)):
-            task = asyncio.create_task(self._forward(source, sink, gate))
+        ways = ((reader, far_writer, self._there, bytes), (far_reader, writer, self._back, self.back()))
+        for source, sink, gate, passed in ways:
+            task = asyncio.create_task(self._forward(source, sink, gate, passed))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, gate: asyncio.Event) -> None:
+    def back(self) -> Callable[[bytes], bytes]:
+        """Return what decides, on one connection, what of the bytes on their way to the server goes on."""
+        return bytes
+
+    async def _forward(
+        self,
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+        gate: asyncio.Event,
+        passed: Callable[[bytes], bytes],
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(65536):
                 await gate.wait()
-                sink.write(data)
+                sink.write(passed(data))
                 await sink.drain()
         sink.close()
         self._writers.discard(sink)

@@ -17,7 +17,7 @@ import asyncpg
 import pytest
 
 from servers.schema import prepare
-from tailwire.server.store.postgres import processes, store, upkeep
+from tailwire.server.store.postgres import leases, processes, store, upkeep
 from tailwire.testing.virtual.loop import VirtualLoop
 from tailwire.testing.virtual.world import VirtualServer
 
@@ -128,5 +128,6 @@ def install(patch: pytest.MonkeyPatch, folder: Path, url: str) -> Elsewhere:
     patch.setattr(asyncpg, "connect", connect)
     patch.setattr(store, "upgrade", prepare)
     patch.setattr(upkeep, "RENEW_SECONDS", RENEW_SECONDS)
+    patch.setattr(leases, "LEASE_SECONDS", 4 * RENEW_SECONDS)
     patch.setattr(processes, "MAX_CLOCK_OFFSET_SECONDS", math.inf)  # virtual time begins in another year
     return elsewhere

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from dataclasses import replace
+from typing import Any
 
 import msgspec
 
@@ -14,10 +16,9 @@ from tailwire import TransientMessage
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.drafting import Outgoing
 from tailwire.server.actions.users import UserChange
-from tailwire.server.config import Settings
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.requests import SendMessage
-from tailwire.testing.virtual.world import UNLIMITED, VirtualServer, virtual_loop
+from tailwire.testing.virtual.world import UNLIMITED, virtual_loop
 
 
 def text(receiver: str, words: str, kind: str = "user") -> dict:
@@ -263,11 +264,16 @@ async def test_ban_removes_a_member_who_already_has_a_ban(stage: Stage):
 # Guessing the password of a group.
 
 
-async def test_concurrent_guesses_are_limited_like_sequential_ones(stage: Stage, tmp_path):
-    quiet = {**UNLIMITED, "wrong_passwords_per_minute": 10}
-    stage.server = VirtualServer(tmp_path / "limited", Settings(data=str(tmp_path / "limited"), **quiet))
+async def with_settings(stage: Stage, **settings: Any) -> None:
+    """Restart the server with other settings."""
+    await stage.server.stop()
+    stage.server._settings = replace(stage.server._settings, **settings)
     await stage.server.start()
-    await stage.server.add_users(*stage.uids)
+
+
+async def test_concurrent_guesses_are_limited_like_sequential_ones(stage: Stage):
+    quiet = {**UNLIMITED, "wrong_passwords_per_minute": 10}
+    await with_settings(stage, **quiet)
     async with Rest(stage) as rest:
         await locked(rest)
         await rest("POST", "/groups", json={"guid": "h", "name": "H", "type": "password", **RIGHT}, as_="alice")
@@ -292,11 +298,9 @@ async def test_concurrent_guesses_are_limited_like_sequential_ones(stage: Stage,
 # Tokens.
 
 
-async def test_evicted_token_closes_its_sockets(stage: Stage, tmp_path):
+async def test_evicted_token_closes_its_sockets(stage: Stage):
     few = {**UNLIMITED, "max_tokens": 3}
-    stage.server = VirtualServer(tmp_path / "few", Settings(data=str(tmp_path / "few"), **few))
-    await stage.server.start()
-    await stage.server.add_users(*stage.uids)
+    await with_settings(stage, **few)
     bob = await stage.enter("bob")
     async with Rest(stage) as rest:
         for _ in range(2):

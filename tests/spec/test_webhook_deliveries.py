@@ -35,9 +35,10 @@ async def with_settings(stage, **settings):
 
 
 async def send(rest, times=1):
-    """Send messages."""
+    """Send messages, whose texts are numbers."""
     for _ in range(times):
-        await rest("POST", "/messages", json=TEXT)
+        rest.sent += 1
+        await rest("POST", "/messages", json={**TEXT, "data": {"text": str(rest.sent)}})
 
 
 def documented_verification():
@@ -191,7 +192,7 @@ async def test_delays_grow_and_failed_deliveries_can_be_retried(stage, caplog):
         assert (oldest["status"], oldest["problem"], oldest["attempts"]) == ("failed", "HTTP 503", len(times))
         assert "data" not in oldest
         whole = await rest("GET", f"/webhooks/w/deliveries/{oldest['id']}")
-        assert whole["data"]["message"]["id"] == "1"
+        assert whole["data"]["message"]["data"]["text"] == "1"
         metrics = as_text(stage.server.parts.metrics).decode()
         assert 'tailwire_webhook_failed{webhook="w"} 2.0' in metrics
 

@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 from tailwire.sdk.continuity.commands import HandOver
 from tailwire.sdk.continuity.state import CatchUp, Position
 
-MAX_HEARD = 64
-"""Numbers above the settled one that a position remembers."""
+MANY_HEARD = 200
+"""Numbers above the settled one after which history is read, so that they are settled."""
+MAX_HEARD = 1000
+"""Numbers above the settled one that a position remembers. Changes beyond them may be handed over again."""
 MAX_HELD = 1000
 
 
@@ -66,11 +68,26 @@ def record(m: CatchUp, number: int) -> None:
     p = m.position
     if p is None or p.changes is None:
         return  # the number will be settled by the next page
-    heard, floor = (*p.heard, number), p.changes
-    if len(heard) > MAX_HEARD:
-        floor = min(heard)
-        heard = tuple(n for n in heard if n > floor)
-    m.position = p._replace(changes=floor, heard=heard)
+    if len(p.heard) < MAX_HEARD:
+        m.position = p._replace(heard=(*p.heard, number))
+
+
+def settled_live(m: CatchUp, number: int) -> None:
+    """Record that the server has sent all changes up to a number over this socket, or before it was opened.
+
+    During a catch-up that is not enough: what happened before the socket was opened may still be missing.
+    """
+    p = m.position
+    if m.behind is None and p is not None and p.changes is not None and number > p.changes:
+        m.position = p._replace(changes=number, heard=tuple(n for n in p.heard if n > number))
+
+
+def are_many(m: CatchUp) -> bool:
+    """Return whether that many numbers are not settled that history has to be read.
+
+    A server that sends no settled numbers leaves it open whether one that is missing will still come.
+    """
+    return m.position is not None and bool(m.position.heard) and len(m.position.heard) % MANY_HEARD == 0
 
 
 def settle(m: CatchUp, listed: Listed) -> None:

@@ -44,10 +44,10 @@ class Sink(Protocol):
     def take_message(self, message: BaseMessage | history.Unreadable, said: object) -> None:
         """Handle a message, and the id that the frame names as its predecessor."""
 
-    def take_receipt(self, receipt: MessageReceipt, number: object) -> None:
+    def take_receipt(self, receipt: MessageReceipt, number: object, settled: object = None) -> None:
         """Handle a receipt, and the number that the frame names in the server's change log."""
 
-    def take_change(self, event: e.Event, number: object) -> None:
+    def take_change(self, event: e.Event, number: object, settled: object = None) -> None:
         """Handle another event that is in the server's change log, and the number that the frame names."""
 
     def put(self, event: e.Event) -> None:
@@ -106,7 +106,7 @@ class FrameDecoder:
             self._sink.take_message(message, frame.get("before"))
 
     def _receipts(self, frame: Frame) -> None:
-        self._sink.take_receipt(receipt_from_frame(frame), frame.get("number"))
+        self._sink.take_receipt(receipt_from_frame(frame), frame.get("number"), frame.get("settled"))
 
     def _typing(self, frame: Frame) -> None:
         self._typists.heard(typing_from_frame(frame))
@@ -126,7 +126,7 @@ class FrameDecoder:
             self._sink.put(e.TransientReceived(message))
 
     def _event(self, frame: Frame) -> None:
-        self._sink.take_change(EVENTS[frame["type"]](frame), frame.get("number"))
+        self._sink.take_change(EVENTS[frame["type"]](frame), frame.get("number"), frame.get("settled"))
 
     def _auth(self, frame: Frame) -> None:
         body = frame["body"]

@@ -316,19 +316,24 @@ class Incoming:
             self._carry_out(catch_up.live(self._machine, message.id, message, before=before))
             self._carry_out(chain.mended(self._machine))
 
-    def take_change(self, event: e.Event, number: object) -> None:
+    def take_change(self, event: e.Event, number: object, settled: object = None) -> None:
         """Hand an event over that is not a message, or hold it until what precedes it has been read.
 
         Args:
             number: of the change in the server's log, as far as the frame names one.
+            settled: the server has sent all changes up to this number; likewise.
         """
         if not isinstance(number, int) or number <= 0:
             self._queue.put(event)
         elif not changes.is_known(self._machine, number) and not changes.held(self._machine, number, event):
             changes.record(self._machine, number)
+            if isinstance(settled, int):
+                changes.settled_live(self._machine, settled)
             self._queue.put(Positioned(event, self._machine.position))
+            if changes.are_many(self._machine):
+                self._carry_out(catch_up.poll(self._machine))
 
-    def take_receipt(self, receipt: MessageReceipt, number: object) -> None:
+    def take_receipt(self, receipt: MessageReceipt, number: object, settled: object = None) -> None:
         """Hand a receipt over, and remember that it was."""
         what, message_id = receipt.receipt_type, receipt.message_id
         if what in ("delivered", "read"):
@@ -336,7 +341,7 @@ class Incoming:
         else:
             updates.told(self._machine, self._uid, f"group {receipt.receiver_id}", what, message_id)
         self._heard(receipt.timestamp)
-        self.take_change(e.ReceiptReceived(receipt), number)
+        self.take_change(e.ReceiptReceived(receipt), number, settled)
 
     async def close(self) -> None:
         """Stop reading history, and wait until it has stopped."""

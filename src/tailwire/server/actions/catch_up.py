@@ -64,13 +64,17 @@ class MissedPage:
 
 
 class CatchUp:
-    """Reads what a client has missed."""
+    """Reads what a client has missed.
+
+    Attributes:
+        frames: makes the frames of changes.
+    """
 
     def __init__(self, services: Services, messages: Messages, renderer: Renderer, frames: ChangeFrames) -> None:
         self._store = services.store
         self._messages = messages
         self._renderer = renderer
-        self._frames = frames
+        self.frames = frames
 
     async def newest(self, caller: Caller, newest_id: int) -> tuple[int, int]:
         """Return where a client begins: the number of the newest change, and the end of the last ended membership.
@@ -116,7 +120,7 @@ class CatchUp:
         return MissedPage(
             rows,
             await self._render(caller, rows, former),
-            await self._frames.of(caller, found),
+            await self.frames.of(caller, found),
             known,
             more,
             _lost(asked.after, newest, forgotten, cursor),

@@ -15,7 +15,7 @@ from tailwire.server.actions.raw_json import encode, with_field
 from tailwire.server.actions.rendering import Renderer
 from tailwire.server.actions.services import Services
 from tailwire.server.actions.views import GroupView, ReactionView
-from tailwire.server.ports.change_log import ChangeKind, ChangeRow
+from tailwire.server.ports.change_log import ChangeKind, ChangeRow, receivers_of
 from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.records import MessageRow, ReactionRow
 from tailwire.server.ports.refusal import Refused
@@ -62,6 +62,13 @@ class ChangeFrames:
                     with_field(with_field(frame, b"number", b"%d" % row.number), b"after", b"%d" % row.after_id)
                 )
         return frames
+
+    async def shared(self, row: ChangeRow) -> bytes | None:
+        """Return the frame of an entry as it was sent live to all whom it concerns; None if it cannot be read."""
+        guid, uids = receivers_of(row)
+        alone = not guid and len(uids) == 1 and not row.to_uid
+        reader = Caller(uids[0] if alone else row.uid, row.device, "")
+        return await self._of_kind[row.kind](reader, row)
 
     async def _message(self, row: ChangeRow) -> MessageRow | None:
         found = await self._store.messages.get(row.message_id)

@@ -187,9 +187,9 @@ class Sessions:
         """Return whole seconds since 1970."""
         return self._world.seconds()
 
-    async def groups_of(self, uid: str) -> list[str]:
-        """Return the guids of the groups whose messages a user's sockets receive."""
-        return await self._store.members.groups_of(uid)
+    async def groups_of(self, uid: str) -> dict[str, int]:
+        """Return the groups whose messages a user's sockets receive, each with the id behind which it begins."""
+        return await self._store.members.memberships_of(uid)
 
     async def pass_caller(self, signed: str) -> Caller:
         """Return the caller of a request with a pass.

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tailwire import __version__
+from tailwire.server.actions.changes import ChangeFrames
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.app.opening import AnyStore, postgres_url
 from tailwire.server.broker.memory import MemoryBroker
@@ -57,12 +58,12 @@ def _over_the_database(settings: Settings, store: PostgresStore, metrics: Metric
 
 
 async def start_broker(
-    broker: MemoryBroker | MessageLog, store: AnyStore, hub: Hub, delivery: Delivery
+    broker: MemoryBroker | MessageLog, store: AnyStore, hub: Hub, delivery: Delivery, frames: ChangeFrames
 ) -> MessageLog | None:
     """Connect a server with the others that share its store. Return its log; None for a server that is alone."""
     if isinstance(broker, MemoryBroker) or isinstance(store, SqliteStore):
         return None
-    broker.attach(hub, delivery.logged)
+    broker.attach(hub, delivery.logged, frames.shared)
     await broker.start()
     store.lane.observer = broker
     return broker

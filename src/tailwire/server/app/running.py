@@ -164,7 +164,7 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     )  # fmt: skip
     api, internal_api = _apis(settings, actions, observers, overload, guesses, store, hosts, rates)
     http = HttpConnections(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
-    message_log = await start_broker(broker, store, hub, actions.delivery)
+    message_log = await start_broker(broker, store, hub, actions.delivery, actions.catch_up.frames)
     several = None
     if isinstance(store, SqliteStore) or isinstance(presence, AlonePresence):
         await actions.uploads.sweep()

@@ -8,6 +8,8 @@ from tailwire.server.ports.broker import Listener, Publication
 class MemoryBroker:
     """Passes each publication of a subscribed subject to the listener, in the same turn of the event loop."""
 
+    settled = 0
+
     def __init__(self) -> None:
         self._listener: Listener | None = None
         self._subjects: set[str] = set()
@@ -28,6 +30,9 @@ class MemoryBroker:
         """Pass a publication to the listener."""
         if self._listener is not None and subject in self._subjects:
             self._listener(subject, publication)
+
+    async def passed(self, number: int) -> None:
+        """Return at once: nothing comes from elsewhere."""
 
     async def confirmed(self) -> None:
         """Return at once."""

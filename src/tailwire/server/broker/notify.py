@@ -68,6 +68,7 @@ class NotifyBroker:
         self._subjects: set[str] = set()
         self._receiver: Receiver | None = None
         self._connection: Connection | None = None
+        self._calling = asyncio.Lock()  # a connection carries out one call at a time
         self._lost = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.alone = False
@@ -143,10 +144,10 @@ class NotifyBroker:
                     await self._lost.wait()
             except TimeoutError:
                 try:
-                    await connection.fetchval("SELECT 1", timeout=CALL_SECONDS)
-                except _UNUSABLE as e:
-                    if not isinstance(e, asyncpg.InterfaceError) or connection.is_closed():
-                        return  # else it is busy with a call, which has a deadline
+                    async with self._calling:
+                        await connection.fetchval("SELECT 1", timeout=CALL_SECONDS)
+                except _UNUSABLE:
+                    return
 
     def _drop(self) -> None:
         if self._connection is not None:
@@ -221,7 +222,8 @@ class NotifyBroker:
                 continue
             payloads = [payload for pieces in news for payload in pieces]
             try:
-                await connection.execute(_NOTIFY, payloads, timeout=CALL_SECONDS)
+                async with self._calling:
+                    await connection.execute(_NOTIFY, payloads, timeout=CALL_SECONDS)
             except _UNUSABLE as e:
                 self._metrics.broker_dropped += len(news)
                 log.debug("notifications were not sent: %s", e)

@@ -17,9 +17,15 @@ def with_before(json: bytes, before: int) -> bytes:
     return b'%b,"before":%d}' % (json[:-1], before)
 
 
-def with_number(json: bytes, number: int) -> bytes:
-    """Return an encoded JSON object with `number`, that of the change in the change log, added (feature `chain`)."""
-    return b'%b,"number":%d}' % (json[:-1], number)
+def with_number(json: bytes, number: int, settled: int) -> bytes:
+    """Return an encoded JSON object with the number of the change in the change log added (feature `chain`).
+
+    Args:
+        settled: every change up to this number was sent before; 0 if that is not known.
+    """
+    if not settled:
+        return b'%b,"number":%d}' % (json[:-1], number)
+    return b'%b,"number":%d,"settled":%d}' % (json[:-1], number, settled)
 
 
 def with_head(

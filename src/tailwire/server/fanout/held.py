@@ -48,6 +48,15 @@ class HeldFrames:
         _, _, subject, publication = self._held.popleft()
         self._local.deliver(subject, publication)
 
+    @property
+    def any(self) -> bool:
+        """Whether a frame is held."""
+        return bool(self._held)
+
+    def numbers(self) -> set[int]:
+        """Return the numbers of the changes that are held."""
+        return {p.number for _, _, _, p in self._held if isinstance(p, FramePublication)}
+
     def release(self, end: int) -> None:
         """Deliver the frames that were held until an id, or a lower one."""
         while self._held and self._held[0][0] <= end:

@@ -50,9 +50,10 @@ class _EncodedFrame:
     The place of a message is the id of the preceding one; that of another event is its number in the change log.
     """
 
-    __slots__ = ("_linked", "data", "publication")
+    __slots__ = ("_linked", "_settled", "data", "publication")
 
-    def __init__(self, publication: FramePublication) -> None:
+    def __init__(self, publication: FramePublication, settled: int) -> None:
+        self._settled = settled
         self.publication = publication
         self.data = text_frame(publication.payload)
         self._linked = b"" if publication.before or publication.number else self.data
@@ -66,7 +67,7 @@ class _EncodedFrame:
         """The bytes with the place in the stream."""
         if not self._linked:
             p = self.publication
-            placed = with_before(p.payload, p.before) if p.before else with_number(p.payload, p.number)
+            placed = with_before(p.payload, p.before) if p.before else with_number(p.payload, p.number, self._settled)
             self._linked = text_frame(placed)
         return self._linked
 
@@ -83,6 +84,7 @@ class Hub:
         users_online: the number of users who are online at this process.
         away: those of them whose apps are all in the background.
         on_presence_delta: called with what processes publish of their users.
+        on_joined: called with a user and a group that their sockets receive from now on.
         on_deliveries: called when a process has queued deliveries for webhooks.
     """
 
@@ -103,6 +105,7 @@ class Hub:
         self.away: set[str] = set()
         self.on_presence_delta: Callable[[PresenceDelta], None] = lambda delta: None
         self.on_deliveries: Callable[[DeliveriesQueued], None] = lambda queued: None
+        self.on_joined: Callable[[str, str], None] = lambda uid, guid: None
         self._pending: list[tuple[str, list[_EncodedFrame]]] = []
         self._choosing: set[str] = set()  # subjects with a pending frame that not every socket receives
         self._encoded: _EncodedFrame | None = None
@@ -203,6 +206,10 @@ class Hub:
         """Return whether a user has a socket that receives a group."""
         return any(guid in socket.groups for socket in self._by_subject.get(user_subject(uid), ()))
 
+    def members_here(self, guid: str) -> list[str]:
+        """Return the users with a socket that receives a group."""
+        return list(dict.fromkeys(socket.uid for socket in self._by_subject.get(group_subject(guid), ())))
+
     def leave_group(self, guid: str) -> None:
         """Unsubscribe all sockets from a group that was removed."""
         self.flush()
@@ -242,7 +249,8 @@ class Hub:
             self._choosing.add(subject)
         frame = self._encoded
         if frame is None or frame.publication is not publication:
-            frame = self._encoded = _EncodedFrame(publication)  # published once per subject, encoded once
+            # Published once per subject, encoded once.
+            frame = self._encoded = _EncodedFrame(publication, self._broker.settled)
         if self._pending and self._pending[-1][0] == subject:
             self._pending[-1][1].append(frame)
         else:
@@ -250,7 +258,10 @@ class Hub:
 
     def _change_membership(self, subject: str, change: MembershipChange) -> None:
         self.flush()  # frames that were sent to the group before are for its members at that time
-        for socket in list(self._by_subject.get(subject, ())):
+        sockets = list(self._by_subject.get(subject, ()))
+        if change.joined and any(change.guid not in socket.groups for socket in sockets):
+            self.on_joined(sockets[0].uid, change.guid)
+        for socket in sockets:
             if change.joined:
                 self._join_group(socket, change.guid)
             else:

@@ -19,19 +19,29 @@ from tailwire.server.ports.changes import GROUP_REMOVED, Change
 from tailwire.server.ports.log import LoggedChange, LoggedMessage, LogPage
 from tailwire.server.telemetry.logs import log
 
-LEAVE_SECONDS = 1.0
+LEAVE_SECONDS = 5.0
+"""How long sockets stay with a group that was removed: until the frame that says so has come, or was read."""
 Item = tuple[str, Publication] | LoggedMessage | LoggedChange
 """What has a place in the log: a publication for a subject, or what was read from the store."""
 
 
 class Sockets(Protocol):
-    """The sockets of this process, as the log asks about them (see `Hub`)."""
+    """The sockets of this process, as the log asks about them (see `Hub`).
+
+    Attributes:
+        on_joined: called with a user and a group that their sockets receive from now on.
+    """
+
+    on_joined: Callable[[str, str], None]
 
     def in_group(self, uid: str, guid: str) -> bool:
         """Return whether a user has a socket that receives a group."""
 
     def leave_group(self, guid: str) -> None:
         """Unsubscribe all sockets from a group that was removed."""
+
+    def members_here(self, guid: str) -> list[str]:
+        """Return the users with a socket that receives a group."""
 
 
 class LocalDelivery:

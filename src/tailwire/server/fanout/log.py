@@ -14,10 +14,12 @@ import sys
 from collections import defaultdict, deque
 from collections.abc import Callable
 
+from tailwire.server.fanout.changes import ChangeFrame, ChangeHealing
 from tailwire.server.fanout.held import HeldFrames
 from tailwire.server.fanout.local import Item, LocalDelivery, Sockets
 from tailwire.server.fanout.looking import Looking
 from tailwire.server.fanout.order import Order
+from tailwire.server.fanout.passing import Passing
 from tailwire.server.ports.broker import (
     FramePublication,
     Listener,
@@ -35,6 +37,8 @@ from tailwire.server.telemetry.metrics import Metrics
 GAP_SECONDS = 0.1
 CONFIRM_SECONDS = 0.25
 LONGEST_RETRY_SECONDS = 1.0
+SUBSCRIBED_SECONDS = 0.1
+"""How soon after a subscription it is known which changes came before it."""
 UNHEARD_SECONDS = 1800.0  # well below the hour for which changes are kept
 
 
@@ -45,6 +49,9 @@ class MessageLog:
         remote: reaches the other processes.
         reader: reads the log from the store.
         feed: receives the changes of other processes; the store reports those of this one.
+
+    Attributes:
+        settled: see `Broker`.
     """
 
     def __init__(
@@ -62,8 +69,23 @@ class MessageLog:
         self._loop = loop
         self._local = LocalDelivery(loop)
         self._held = HeldFrames(self._local, loop)
+        self._hold: Callable[[str, FramePublication | MembershipChange], None] = lambda subject, publication: (
+            self._held.take(self._order, subject, publication)
+        )
+        self._changes = ChangeHealing(
+            reader, self._local.subjects.__contains__, self._hold, self._held.numbers, metrics, loop
+        )
+
+        def want(number: int) -> None:
+            self._order.see(number)
+            self._read_now = True
+            self._advance()
+
+        self._passing = Passing(lambda: self._order.end, want)
+        self.passed = self._passing.until
         self._looking = Looking(reader, lambda: remote.connected, self._looked, loop)
         self._looks: deque[tuple[int, float]] = deque()  # highest ids that are not passed yet, and when they were seen
+        self.settled = 0
         self._order: Order[Item] = Order(sys.maxsize)  # until `start` every id counts as passed
         self._early: set[str] = set()  # groups that are subscribed before a user joins them
         self._batch: Batch | None = None  # of this process, while its publications come
@@ -76,9 +98,12 @@ class MessageLog:
         self._reading: asyncio.Task[None] | None = None
         self._closed = False
 
-    def attach(self, sockets: Sockets, frame: Callable[[LoggedMessage], FramePublication]) -> None:
-        """Set the sockets of this process, and what makes frames of messages that were read."""
+    def attach(
+        self, sockets: Sockets, frame: Callable[[LoggedMessage], FramePublication], change_frame: ChangeFrame
+    ) -> None:
+        """Set the sockets of this process, and what makes frames of messages and of changes that were read."""
         self._local.attach(sockets, frame)
+        self._changes.attach(sockets, change_frame)
 
     async def start(self) -> None:
         """Connect to the other processes. What is stored from now on reaches the sockets of this process.
@@ -95,6 +120,7 @@ class MessageLog:
             await self._remote.close()
             raise
         self._order = Order(look.highest)
+        self._changes.start(look.newest_change)
         if doubts != self._doubts:  # not confirmed, or the connection has changed meanwhile
             self._doubt()
         self._looked(look, began)
@@ -108,6 +134,7 @@ class MessageLog:
         self._held.close()
         self._local.close()
         await self._looking.close()
+        await self._changes.close()
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait([self._reading])
@@ -122,11 +149,14 @@ class MessageLog:
     def subscribe(self, subject: str) -> None:
         """Start receiving the publications of a subject."""
         self._local.subjects.add(subject)
+        self._changes.subscribe(subject)
+        self._looking.within(SUBSCRIBED_SECONDS)
         self._remote.subscribe(subject)
 
     def unsubscribe(self, subject: str) -> None:
         """Stop receiving the publications of a subject."""
         self._local.subjects.discard(subject)
+        self._changes.numbers.unsubscribe(subject)
         self._remote.unsubscribe(subject)
 
     async def confirmed(self) -> None:
@@ -143,12 +173,13 @@ class MessageLog:
                     self._published.append((subject, publication))
                 self._pass(publication.id, subject, publication)
                 return
-            self._held.take(self._order, subject, publication)
+            if self._changes.is_new(subject, publication):
+                self._hold(subject, publication)
         elif isinstance(publication, MembershipChange):  # which other processes learn from the log
             if publication.id:
                 self._pass(publication.id, subject, publication)
             else:  # of a group that was removed: its members receive the frame before that says so
-                self._held.take(self._order, subject, publication)
+                self._hold(subject, publication)
             return
         else:
             self._local.deliver(subject, publication)
@@ -195,8 +226,8 @@ class MessageLog:
             self._local.deliver(subject, publication)
         elif publication.id:
             self._order.add(publication.id, (subject, publication))
-        else:
-            self._held.take(self._order, subject, publication)
+        elif self._changes.is_new(subject, publication):
+            self._hold(subject, publication)
 
     def recorded(self, record: Record) -> None:
         """Take the record of a batch of another process. Its publications have been received before."""
@@ -226,6 +257,8 @@ class MessageLog:
         if missed_changes or began - self._feed.complete_at > UNHEARD_SECONDS:
             self._feed.tell(None)
         self._remote.alone = look.processes <= 1
+        self._changes.looked(look, began, order.end, held=self._held.any)
+        self.settled = self._changes.settled
         order.see(look.highest)
         self._looks.append((look.highest, began))
         if not self._remote.connected:
@@ -246,6 +279,7 @@ class MessageLog:
         while self._looks and self._looks[0][0] <= end:
             self._feed.complete_at = self._looks.popleft()[1]
         self._held.release(end)
+        self._passing.moved()
         self._metrics.log_behind = order.highest - end
         if not (order.behind or order.doubtful):
             self._gap_since = 0.0

@@ -33,6 +33,7 @@ class Looking:
         self._looked = looked
         self._loop = loop
         self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._now = asyncio.Event()
 
     def start(self) -> None:
@@ -41,6 +42,15 @@ class Looking:
 
     def soon(self) -> None:
         """Look now, rather than when it is time."""
+        self._now.set()
+
+    def within(self, seconds: float) -> None:
+        """Look after at most some seconds."""
+        if self._timer is None:
+            self._timer = self._loop.call_later(seconds, self._it_is_time)
+
+    def _it_is_time(self) -> None:
+        self._timer = None
         self._now.set()
 
     async def _run(self) -> None:
@@ -64,6 +74,8 @@ class Looking:
 
     async def close(self) -> None:
         """End."""
+        if self._timer is not None:
+            self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])

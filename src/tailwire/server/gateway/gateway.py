@@ -237,6 +237,14 @@ class Gateway:
         groups = await self._sessions.groups_of(socket.uid)
         if socket not in self._sockets:
             return
+        # What a group was sent before this user joined may still be on its way from another server.
+        try:
+            await self._hub.broker.passed(max(groups.values(), default=0))
+        except Refused:
+            socket.close(CloseCode.TRY_AGAIN_LATER, "messages of other servers cannot be read; reconnect later")
+            return
+        if socket not in self._sockets:
+            return
         self._hub.join_groups(socket, groups)
         await self._hub.broker.confirmed()
         if socket not in self._sockets:

@@ -1,12 +1,13 @@
 """The broker: carries publications to every process that has a socket of a receiver.
 
 A broker may lose publications, because the store does not: a process that may have missed stored messages reads them
-(see `fanout.log`). What is not stored (typing, presence, receipts, reactions, pins) may be lost.
+(see `fanout.log`), and so does one that has not received a change, such as a reaction, a receipt or a pin (see
+`fanout.changes`). What is not stored (typing, presence, transient messages) may be lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -139,6 +140,10 @@ Listener = Callable[[str, Publication], None]
 class Broker(Protocol):
     """The broker, as actions and the hub see it."""
 
+    @property
+    def settled(self) -> int:
+        """Return the number up to which all changes were written to their sockets; 0 if that is not known."""
+
     def listen(self, listener: Listener) -> None:
         """Set the function that receives each publication of a subscribed subject."""
 
@@ -153,6 +158,10 @@ class Broker(Protocol):
 
     async def confirmed(self) -> None:
         """Return when what is published from now on to the subscribed subjects is received."""
+
+    @property
+    def passed(self) -> Callable[[int], Awaitable[None]]:
+        """Return a coroutine function that ends when everything up to a committed id has been delivered."""
 
 
 class Record(NamedTuple):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from tailwire.server.ports.conversations import ConversationKey, key_of
+from tailwire.server.ports.conversations import ConversationKey, group_in, key_of, participants_of
 from tailwire.server.ports.records import ReactionRow
 
 MAX_ENTRIES = 200_000
@@ -40,9 +40,16 @@ class ChangeKind(StrEnum):
     MEMBERSHIP_ENDED = "membership ended"
 
 
+LIST_KINDS = frozenset({
+    ChangeKind.LIST_CHANGED, ChangeKind.LIST_REMOVED, ChangeKind.BLOCKS, ChangeKind.GROUP, ChangeKind.GROUP_REMOVED,
+})  # fmt: skip
+"""Kinds whose frames only clients with the feature `lists` receive."""
+_OWN = "o/"
+
+
 def own_subject(uid: str) -> str:
     """Return the subject of changes that concern one user only."""
-    return f"o/{uid}"
+    return f"{_OWN}{uid}"
 
 
 class Change(NamedTuple):
@@ -87,6 +94,17 @@ class ChangeRow(NamedTuple):
     detail: str
     at: int
     until_id: int | None = None
+
+
+def receivers_of(row: ChangeRow) -> tuple[str, Sequence[str]]:
+    """Return who receives an entry live: the guid of the group whose members all do, or "" and the uids."""
+    if row.subject.startswith(_OWN):
+        return "", (row.subject.removeprefix(_OWN),)
+    if row.to_uid:
+        own_devices = row.kind in (ChangeKind.DELIVERED, ChangeKind.READ)
+        return "", tuple(dict.fromkeys((row.to_uid, row.uid))) if own_devices else (row.to_uid,)
+    guid = group_in(ConversationKey(row.subject))
+    return guid, () if guid else participants_of(ConversationKey(row.subject))
 
 
 class EndedMembership(NamedTuple):

@@ -48,6 +48,12 @@ def other_in(key: ConversationKey, uid: str) -> str:
     return second if uid == first else first if uid == second else ""
 
 
+def participants_of(key: ConversationKey) -> tuple[str, ...]:
+    """Return the two users of a conversation, or the one who writes to themselves."""
+    first, _, second = key.removeprefix(USER_KEY).partition(SEPARATOR)
+    return (first,) if first == second else (first, second)
+
+
 def id_of(key: ConversationKey) -> str:
     """Return the id of a conversation as clients see it."""
     guid = group_in(key)

@@ -69,6 +69,9 @@ class MemberStore(Protocol):
     async def groups_of(self, uid: str) -> list[str]:
         """Return the guids of the groups that a user is a member of."""
 
+    async def memberships_of(self, uid: str) -> dict[str, int]:
+        """Return the guids of a user's groups, each with the id of the message after which they receive messages."""
+
     async def among(self, guid: str, uids: list[str]) -> list[str]:
         """Return which of some users are members of a group."""
 

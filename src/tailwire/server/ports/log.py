@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from tailwire.server.ports.change_log import ChangeRow
 from tailwire.server.ports.changes import Change
 from tailwire.server.ports.records import MessageRow
 
@@ -58,11 +59,13 @@ class Look(NamedTuple):
         highest: the highest id that is committed.
         oldest_change: the lowest id of a change that is still kept; 0 if there is none.
         processes: how many server processes use the store.
+        newest_change: the highest number that was given out in the change log.
     """
 
     highest: int
     oldest_change: int
     processes: int
+    newest_change: int = 0
 
 
 class LogReader(Protocol):
@@ -73,6 +76,12 @@ class LogReader(Protocol):
 
     async def read(self, after: int, up_to: int) -> LogPage:
         """Return the beginning of the log behind an id, up to an id that is known to be committed."""
+
+    async def changes(self, after: int, up_to: int) -> tuple[list[ChangeRow], int]:
+        """Return the first entries of the change log behind a number, and up to which number they are all."""
+
+    async def receivers(self, number: int, uids: Sequence[str]) -> list[str]:
+        """Return those of some users who may receive an entry of the change log; none if it is not there any more."""
 
 
 class Batch(NamedTuple):

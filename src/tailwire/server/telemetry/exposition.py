@@ -23,6 +23,7 @@ _COUNTERS = {
     "sends_refused": "Sends refused with 429 (retry later), because there are too many",
     "store_failures": "Transactions that the store could not write",
     "log_entries_read": "Messages and changes of other servers that were read from the database",
+    "changes_healed": "Reactions, receipts and other changes that were lost between servers and read from the database",
     "log_gaps": "Gaps in the news of other servers that lasted for 0.1 s and were filled from the database",
     "broker_connections_lost": "Connections to the broker that were lost",
     "broker_dropped": "Publications that were not sent to other servers, because the broker is away, slow or too small",

@@ -70,6 +70,7 @@ class Metrics:
     store_failures: int = 0
     log_entries_read: int = 0
     log_gaps: int = 0
+    changes_healed: int = 0
     log_behind: int = 0
     broker_connected: int = 0
     broker_connections_lost: int = 0

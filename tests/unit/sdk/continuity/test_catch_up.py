@@ -68,7 +68,7 @@ class Server(RuleBasedStateMachine):
                 if self.logs:
                     # The newest messages are handed over, and what is before the gap was.
                     assert not [n for n in self.handed if n > c.from_id]
-                    self.gaps.append((c.from_id, c.to_id))
+                self.gaps.append((c.from_id, c.to_id))
             elif isinstance(c, catch_up.TellContinuity):
                 told, self.catching_up = c.continuity, False
                 if told.kind is ContinuityKind.GAP and self.logs:
@@ -265,18 +265,41 @@ def test_page_settles_the_changes_up_to_the_number_that_it_names():
     assert (m.position.last_id, m.position.changes, m.position.heard) == (6, 7, (9,))
 
 
-def test_numbers_that_arrive_out_of_order_are_settled_later():
+def test_the_position_does_not_move_over_a_number_that_was_not_accounted_for():
     m = CatchUp(position=Position(5, changes=10))
-    changes.record(m, 12)
-    assert (m.position.changes, m.position.heard) == (10, (12,))
+    for number in range(12, 12 + 2 * changes.MAX_HEARD):
+        changes.record(m, number)
+        assert m.position.changes == 10
     assert not changes.is_known(m, 11)
     changes.record(m, 11)
-    for number in range(13, 13 + changes.MAX_HEARD - 2):
+    assert len(m.position.heard) == changes.MAX_HEARD
+
+
+def test_numbers_that_the_server_says_it_has_sent_are_settled():
+    m = CatchUp(position=Position(5, changes=10))
+    for number in (12, 15, 11):
         changes.record(m, number)
-    assert m.position.changes == 10
-    changes.record(m, 100)
-    assert (m.position.changes, len(m.position.heard)) == (11, changes.MAX_HEARD)
-    assert changes.is_known(m, 11)
+    changes.settled_live(m, 13)
+    assert (m.position.changes, m.position.heard) == (13, (15,))
+    changes.settled_live(m, 11)
+    assert m.position.changes == 13
+    catch_up.connected(m, "")
+    changes.settled_live(m, 20)  # what happened before the connection may be missing
+    assert m.position.changes == 13
+
+
+def test_history_is_read_when_many_numbers_are_not_settled():
+    m = CatchUp(position=Position(5, changes=10))
+    for number in range(12, 11 + changes.MANY_HEARD):
+        changes.record(m, number)
+        assert not changes.are_many(m)
+    changes.record(m, 1000)
+    assert changes.are_many(m)
+    (command,) = catch_up.poll(m)
+    assert command.after_id == 5
+    handed = catch_up.page(m, [], whole=False, listed=changes.Listed(999, [(11, 5, "lost")]))
+    assert handed[-1].messages == (changes.Change(11, "lost"),)
+    assert (m.position.changes, m.position.heard) == (999, (1000,))
 
 
 def test_change_that_comes_while_a_message_is_missing_waits_for_it():

@@ -37,11 +37,11 @@ class Taken:
     def take_message(self, message, said):
         self.events.append((message.id, said))
 
-    def take_receipt(self, receipt, number):
+    def take_receipt(self, receipt, number, settled=None):
         self.events.append(receipt)
         self.numbers.append(number)
 
-    def take_change(self, event, number):
+    def take_change(self, event, number, settled=None):
         self.events.append(event)
         self.numbers.append(number)
 

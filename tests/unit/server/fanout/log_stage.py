@@ -17,6 +17,7 @@ from tailwire.server.ports.broker import (
     group_subject,
     user_subject,
 )
+from tailwire.server.ports.change_log import ChangeKind, ChangeRow
 from tailwire.server.ports.changes import Change, ChangeFeed
 from tailwire.server.ports.log import Batch, LoggedChange, LoggedMessage, LogPage, Look
 from tailwire.server.ports.records import MessageRow
@@ -39,6 +40,11 @@ def frame(message: LoggedMessage) -> FramePublication:
     return FramePublication(b"%d" % message.row.id, id=message.row.id)
 
 
+async def change_frame(row: ChangeRow) -> bytes | None:
+    await asyncio.sleep(0.001)
+    return b"%d" % row.number
+
+
 @dataclass
 class PlayedStore:
     """What is committed: by id, what has it. It answers a page of three entries after a moment."""
@@ -49,6 +55,10 @@ class PlayedStore:
     fails: bool = False
     delay: float = 0.001
     reads: int = 0
+    processes: int = 2
+    newest: int = 0
+    changes_made: dict[int, tuple[ChangeRow, str]] = field(default_factory=dict)
+    members: set[str] = field(default_factory=lambda: {"a", "b"})  # who may receive changes
 
     def commit(self, kinds: Sequence[str]) -> tuple[int, int]:
         """Commit a batch, and return its range of ids."""
@@ -62,7 +72,28 @@ class PlayedStore:
     async def look(self) -> Look:
         await self._answer()
         changes = [number for number, kind in self.entries.items() if kind == CHANGE]
-        return Look(max(self.entries, default=0), min(changes, default=0), 2)
+        newest = max(self.changes_made, default=0)
+        return Look(max(self.entries, default=0), min(changes, default=0), self.processes, newest)
+
+    def change_made(self, key: str, subject: str = "u/a/b", to_uid: str = "") -> int:
+        """Commit an entry of the change log, which replaces one with the same key. Return its number."""
+        self.newest += 1
+        for number in [number for number, (_, known) in self.changes_made.items() if known == key]:
+            del self.changes_made[number]
+        row = ChangeRow(self.newest, 0, subject, ChangeKind.REACTION_ADDED, "c", "", to_uid, 1, "", 1)
+        self.changes_made[self.newest] = row, key
+        return self.newest
+
+    async def changes(self, after: int, up_to: int) -> tuple[list[ChangeRow], int]:
+        self.reads += 1
+        found = [row for n, (row, _) in sorted(self.changes_made.items()) if after < n <= up_to][:3]
+        await self._answer()
+        return found, found[-1].number if len(found) == 3 else up_to
+
+    async def receivers(self, number: int, uids: Sequence[str]) -> list[str]:
+        found = [uid for uid in uids if uid in self.members] if number in self.changes_made else []
+        await self._answer()
+        return found
 
     async def read(self, after: int, up_to: int) -> LogPage:
         self.reads += 1
@@ -134,12 +165,16 @@ class PlayedBroker:
 class PlayedSockets:
     def __init__(self) -> None:
         self.left: list[str] = []
+        self.on_joined = lambda uid, guid: None
 
     def in_group(self, uid: str, guid: str) -> bool:
         return False
 
     def leave_group(self, guid: str) -> None:
         self.left.append(guid)
+
+    def members_here(self, guid: str) -> list[str]:
+        return ["a", "b"]
 
 
 class LogStage:
@@ -157,12 +192,13 @@ class LogStage:
         self.heard: dict[str, list[int]] = {subject: [] for subject in SUBJECTS}
         self.happened: list[tuple[str, int]] = []
         self.others: list[Publication] = []
+        self.changed: dict[str, list[int]] = {user_subject(uid): [] for uid in "ab"} | {group_subject("g"): []}
 
     async def __aenter__(self) -> LogStage:
         self.feed.listen(self._changed)
         self.log = MessageLog(self.broker, self.store, self.feed, self.metrics, asyncio.get_running_loop())
         self.sockets = PlayedSockets()
-        self.log.attach(self.sockets, frame)
+        self.log.attach(self.sockets, frame, change_frame)
         self.log.listen(self._deliver)
         for subject in SUBJECTS:
             self.log.subscribe(subject)
@@ -182,6 +218,8 @@ class LogStage:
             self.happened.append(("frame", publication.id))
         elif isinstance(publication, MembershipChange | TokenRevoked | FramePublication):
             self.others.append(publication)
+            if isinstance(publication, FramePublication) and publication.number:
+                self.changed[subject].append(publication.number)
 
     def publications(self, first: int, last: int) -> list[tuple[str, FramePublication]]:
         """Return what a process publishes for the messages of its batch."""

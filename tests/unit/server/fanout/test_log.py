@@ -18,7 +18,16 @@ from tailwire.server.ports.broker import FramePublication, MembershipChange, Tok
 from tailwire.server.ports.changes import GROUP_REMOVED
 from tailwire.server.ports.log import Batch, LoggedMessage
 from tailwire.testing.virtual.loop import virtual_run
-from unit.server.fanout.log_stage import CHANGE, NOTHING, TO_GROUP, TO_USER, LogStage, PlayedSockets, frame
+from unit.server.fanout.log_stage import (
+    CHANGE,
+    NOTHING,
+    TO_GROUP,
+    TO_USER,
+    LogStage,
+    PlayedSockets,
+    change_frame,
+    frame,
+)
 
 G, A = group_subject("g"), user_subject("a")
 carries = pytest.mark.parametrize("carries_messages", [False, True], ids=["records only", "with messages"])
@@ -236,7 +245,7 @@ async def test_an_entry_that_cannot_be_delivered_does_not_stop_the_log(caplog):
                 raise ValueError("broken")
             return frame(message)
 
-        s.log.attach(PlayedSockets(), broken)
+        s.log.attach(PlayedSockets(), broken, change_frame)
         s.theirs(*s.store.commit([TO_GROUP, TO_GROUP]))
         await asyncio.sleep(0.01)
         assert s.heard[G] == [2]

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from tailwire.server.ports.change_log import ChangeKind, ChangeRow
 from tailwire.server.ports.changes import Change
+from tailwire.server.ports.conversations import GROUP_KEY
 from tailwire.server.ports.log import LoggedChange, LoggedMessage, LogPage, Look
 from tailwire.server.ports.records import MessageRow
 from tailwire.server.store.postgres.database import Database
+from tailwire.server.store.sql.change_log import NEWEST
 from tailwire.server.store.sql.messages import MessageRows
 from tailwire.server.store.sql.statements import MESSAGE_COLUMNS
 
 ROWS_PER_PAGE = 200
+ENTRIES_PER_PAGE = 1000
+_ENTRY = "number, after_id, subject, kind, uid, device, to_uid, message_id, detail, at"
 _COLUMNS = ", ".join(f"m.{column.name}" for column in MESSAGE_COLUMNS)
 # Not the last value of the sequence, which may belong to a batch that is not committed yet.
-_LOOK = """SELECT greatest(coalesce((SELECT max(id) FROM messages), 0), coalesce((SELECT max(id) FROM changes), 0)),
-coalesce((SELECT min(id) FROM changes), 0), (SELECT count(*) FROM processes WHERE serving)"""
+_LOOK = f"""SELECT greatest(coalesce((SELECT max(id) FROM messages), 0), coalesce((SELECT max(id) FROM changes), 0)),
+coalesce((SELECT min(id) FROM changes), 0), (SELECT count(*) FROM processes WHERE serving),
+({NEWEST})"""
 _MESSAGES = f"""SELECT {_COLUMNS}, coalesce((SELECT max(b.id) FROM messages b
 WHERE b.conversation_id = m.conversation_id AND b.id < m.id), 0)
 FROM messages m WHERE m.id > ? AND m.id <= ? ORDER BY m.id LIMIT ?"""
@@ -25,6 +31,18 @@ FROM messages m WHERE m.id > ? AND m.id <= ? ORDER BY m.id LIMIT ?"""
 _CHANGES = """SELECT c.id, c.kind, c.key, c.kind <> 'member' OR EXISTS (
 SELECT FROM members m WHERE m.guid = split_part(c.key, '/', 1) AND m.uid = split_part(c.key, '/', 2)
 AND m.joined_after_id < c.id) FROM changes c WHERE c.id > ? AND c.id <= ? ORDER BY c.id LIMIT ?"""
+
+
+_ENTRIES = f"""SELECT {_ENTRY}, NULL FROM change_log WHERE number > ? AND number <= ?
+ORDER BY number LIMIT {ENTRIES_PER_PAGE}"""
+# Members since before it happened; of a group that was removed, those who were members then.
+_RECEIVERS = f"""SELECT u.uid FROM change_log c, unnest(CAST(:uids AS text[])) AS u (uid)
+WHERE c.number = CAST(:number AS bigint) AND CASE
+WHEN c.kind = '{ChangeKind.GROUP_REMOVED}' THEN EXISTS (SELECT FROM change_log e WHERE e.subject = 'o/' || u.uid
+    AND e.number > c.number AND e.kind = '{ChangeKind.MEMBERSHIP_ENDED}' AND e.detail = c.detail)
+WHEN starts_with(c.subject, '{GROUP_KEY}') THEN EXISTS (SELECT FROM members m
+    WHERE m.guid = substr(c.subject, {len(GROUP_KEY) + 1}) AND m.uid = u.uid AND m.joined_after_id < c.after_id)
+ELSE true END"""
 
 
 class Log:
@@ -52,6 +70,15 @@ class Log:
             [_message(row, quoted.get, told.get(row[0], "")) for row in messages if row[0] <= up_to],
             [LoggedChange(Change(*row[:3]), row[3]) for row in changes if row[0] <= up_to],
         )
+
+    async def changes(self, after: int, up_to: int) -> tuple[list[ChangeRow], int]:
+        rows = await self._db.rows(_ENTRIES, (after, up_to))
+        if len(rows) == ENTRIES_PER_PAGE:
+            up_to = rows[-1][0]
+        return [ChangeRow._make(row) for row in rows if row[3] != ChangeKind.MEMBERSHIP_ENDED], up_to
+
+    async def receivers(self, number: int, uids: Sequence[str]) -> list[str]:
+        return [uid for (uid,) in await self._db.rows(_RECEIVERS, {"number": number, "uids": list(uids)})]
 
 
 def _message(row: Any, quoted: Callable[[int], MessageRow | None], told: str) -> LoggedMessage:

@@ -12,6 +12,7 @@ from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import GROUPS_OF, MEMBER
 
 _MEMBER, _BAN = (", ".join(f"m.{f.name}" for f in dataclasses.fields(of)) for of in (MemberRow, BanRow))
+_MEMBERSHIPS = "SELECT guid, joined_after_id FROM members WHERE uid = ? ORDER BY guid"
 BAN = f"SELECT {_BAN} FROM bans m WHERE m.guid = ? AND m.uid = ?"
 
 
@@ -52,6 +53,9 @@ class MemberRows:
 
     async def groups_of(self, uid: str) -> list[str]:
         return [row[0] for row in await self._db.rows(GROUPS_OF, {"who": uid})]
+
+    async def memberships_of(self, uid: str) -> dict[str, int]:
+        return dict(map(tuple, await self._db.rows(_MEMBERSHIPS, (uid,))))
 
     async def among(self, guid: str, uids: list[str]) -> list[str]:
         values: list[Any] = [guid]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tailwire.server.ports.change_log import ChangeKind, own_subject
 from tailwire.server.ports.conversations import GROUP_KEY
 from tailwire.server.ports.pruning import Old
 from tailwire.server.store.sql.connection import Connection
@@ -17,10 +18,14 @@ OLD_FILE = (
     " (SELECT 1 FROM file_uses u WHERE u.name = files.name AND u.place <> 'message')"
 )
 _KNOWN = "SELECT 1 FROM files WHERE name >= :stem AND name < :end LIMIT 1"
-# A member of a group receives what was sent after they joined.
-_PRUNED = f"""SELECT coalesce(max(c.pruned_id), 0) FROM (
-SELECT conversation_id, 0 AS joined_id FROM participants WHERE uid = :reader
-UNION ALL SELECT '{GROUP_KEY}' || guid, joined_after_id FROM members WHERE uid = :reader) AS mine
+# A member of a group receives what was sent after they joined, and a former member what was sent until they left. The
+# message that says so is one of it: if a newer one was removed, that one was removed as well.
+_PRUNED = f"""SELECT coalesce(max(CASE WHEN c.pruned_id < mine.until_id THEN c.pruned_id ELSE mine.until_id END), 0)
+FROM (
+SELECT conversation_id, 0 AS joined_id, {2**63 - 1} AS until_id FROM participants WHERE uid = :reader
+UNION ALL SELECT '{GROUP_KEY}' || guid, joined_after_id, {2**63 - 1} FROM members WHERE uid = :reader
+UNION ALL SELECT '{GROUP_KEY}' || detail, since_id, message_id FROM change_log
+WHERE subject = :own AND kind = '{ChangeKind.MEMBERSHIP_ENDED}' AND message_id > :after) AS mine
 JOIN conversations c ON c.conversation_id = mine.conversation_id
 WHERE c.pruned_id > :after AND c.pruned_id > mine.joined_id"""
 
@@ -67,5 +72,5 @@ class PruningRows:
         (highest,) = await self._db.one("SELECT pruned_id FROM app")
         if highest <= after:
             return 0
-        ((until,),) = await self._db.rows(_PRUNED, {"reader": reader, "after": after})
+        ((until,),) = await self._db.rows(_PRUNED, {"reader": reader, "own": own_subject(reader), "after": after})
         return int(until)

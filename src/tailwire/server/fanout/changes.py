@@ -1,0 +1,205 @@
+"""Reads changes that the broker has lost, such as reactions, receipts and pins, from the change log.
+
+Another process publishes a change soon after its commit. One that has not come `HEAL_SECONDS` later is read from the
+store and delivered to the sockets concerned. Whichever comes first is delivered: each change once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Container, Sequence
+from typing import Protocol
+
+from tailwire.server.fanout.numbers import ChangeNumbers, Missing
+from tailwire.server.ports.broker import FramePublication, group_subject, user_subject
+from tailwire.server.ports.change_log import LIST_KINDS, ChangeRow, receivers_of
+from tailwire.server.ports.log import LogReader, Look
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.telemetry.logs import log
+from tailwire.server.telemetry.metrics import Metrics
+
+HEAL_SECONDS = 1.0
+"""How long after its commit a change counts as lost. Receipts are published a moment after theirs."""
+MAX_CHECKS = 10
+
+ChangeFrame = Callable[[ChangeRow], Awaitable[bytes | None]]
+"""Makes the frame of an entry as it was sent live; None if it cannot be read any more."""
+Deliver = Callable[[str, FramePublication], None]
+
+
+class Members(Protocol):
+    """Who is in a group, of the users with sockets of this process (see `Hub`).
+
+    Attributes:
+        on_joined: called with a user and a group that their sockets receive from now on.
+    """
+
+    on_joined: Callable[[str, str], None]
+
+    def members_here(self, guid: str) -> list[str]:
+        """Return the users with a socket that receives a group."""
+
+
+class ChangeHealing:
+    """Delivers what is missing of the change log.
+
+    Args:
+        reader: reads the change log.
+        subscribed: returns whether a subject has sockets here.
+        deliver: delivers a publication to the sockets of a subject.
+        held: returns the numbers of changes that have come, but wait for their turn.
+
+    Attributes:
+        numbers: what was received.
+        settled: all changes up to this number have been written to the sockets concerned.
+    """
+
+    def __init__(
+        self,
+        reader: LogReader,
+        subscribed: Callable[[str], bool],
+        deliver: Deliver,
+        held: Callable[[], Container[int]],
+        metrics: Metrics,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._reader = reader
+        self._subscribed = subscribed
+        self._deliver = deliver
+        self._held = held
+        self._metrics = metrics
+        self._loop = loop
+        self.numbers = ChangeNumbers(0)
+        self.settled = 0
+        self._delivered = 0  # all up to this number had been delivered at the last look
+        self._frame: ChangeFrame = _no_frame
+        self._members: Members | None = None
+        self._looks: deque[tuple[int, float, int]] = deque()  # the newest number, when, and the highest id
+        self._goal = 0  # the newest number that is old enough
+        self._task: asyncio.Task[None] | None = None
+
+    def attach(self, members: Members, frame: ChangeFrame) -> None:
+        """Set the sockets of this process, and what makes frames of entries."""
+        self._members, self._frame = members, frame
+        members.on_joined = lambda uid, guid: self.numbers.join(group_subject(guid), uid, self._held())
+
+    def start(self, newest: int) -> None:
+        """Begin behind the newest change: nobody is connected yet."""
+        self.numbers = ChangeNumbers(newest)
+
+    def subscribe(self, subject: str) -> None:
+        """Take notice that a subject has its first socket here."""
+        self.numbers.subscribe(subject, self._loop.time())
+
+    def is_new(self, subject: str, publication: FramePublication) -> bool:
+        """Take notice of a live frame. Return False if the subject has received its change already."""
+        number = publication.number
+        return not number or not self._subscribed(subject) or self.numbers.hear(number, subject)
+
+    def looked(self, look: Look, began: float, passed: int, *, held: bool) -> None:
+        """Take notice of a look at the store that was begun at a time, and read what is missing for too long.
+
+        Args:
+            passed: all messages and memberships up to this id have been delivered.
+            held: whether frames wait for their turn.
+        """
+        newest = look.newest_change
+        if newest < self.numbers.end:
+            self._looks.clear()
+            self._goal = 0
+            self.settled = self._delivered = 0
+        self.numbers.see(newest, began)
+        if not held:  # what was delivered before the last look has been written
+            self.settled, self._delivered = self._delivered, self.numbers.end
+        self._looks.append((newest, began, look.highest))
+        old = self._loop.time() - HEAL_SECONDS
+        # Who has joined a group before a change receives the group before the change is read.
+        while self._looks and self._looks[0][1] <= old and self._looks[0][2] <= passed:
+            self._goal = self._looks.popleft()[0]
+        if self._goal > self.numbers.end and self._task is None:
+            self._task = self._loop.create_task(self._heal(self._goal), name="tailwire change log reader")
+
+    async def close(self) -> None:
+        """End."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _heal(self, goal: int) -> None:
+        # What cannot be read now is read after the next look.
+        try:
+            while self.numbers.end < goal:
+                rows, up_to = await self._reader.changes(self.numbers.end, goal)
+                for row in rows:
+                    if not await self._heal_one(row):
+                        self.numbers.settle(row.number - 1)
+                        return
+                self.numbers.settle(up_to)
+        except Exception as e:  # noqa: BLE001 - logged; later changes have to be read
+            level = logging.DEBUG if isinstance(e, Refused) else logging.ERROR
+            log.log(level, "the change log is read later: %r", e)
+        finally:
+            self._task = None
+
+    async def _heal_one(self, row: ChangeRow) -> bool:
+        # Returns whether nothing is missing of this entry any more.
+        if not self._missing(row):
+            return True
+        try:
+            payload = await self._frame(row)
+        except Refused:
+            raise
+        except Exception:  # noqa: BLE001 - logged; one entry must not hold up the others
+            log.exception("a change that was lost between servers cannot be delivered: number %d", row.number)
+            return True
+        if payload is None:
+            return True
+        for _ in range(MAX_CHECKS):
+            self.numbers.arrived.clear()
+            allowed = set(await self._reader.receivers(row.number, self._candidates(row)))
+            missing = self._missing(row)
+            if not any(subject in self.numbers.arrived for subject, _, _ in missing):
+                break
+            # A newer change of the same thing may have come meanwhile, and replaced this one: ask again.
+        else:
+            return False
+        for subject, uids, sure in missing:
+            self._send(row, payload, subject, [uid for uid in uids if uid in allowed], sure=sure)
+        return True
+
+    def _send(self, row: ChangeRow, payload: bytes, subject: str, uids: Sequence[str], *, sure: bool) -> None:
+        self.numbers.hear(row.number, subject)
+        self.numbers.delivered_late(row.number)
+        # Clients that know numbers can tell whether they have received it.
+        feature = "lists" if row.kind in LIST_KINDS else "" if sure else "chain"
+        publication = FramePublication(payload, row.device, feature=feature, number=row.number)
+        for uid in uids:
+            self._deliver(user_subject(uid), publication)
+        if uids:
+            self._metrics.changes_healed += 1
+
+    def _missing(self, row: ChangeRow) -> list[tuple[str, list[str], bool]]:
+        # Subjects that lack the change, the users whom it concerns there, and whether it is sure that they lack it.
+        found = []
+        guid, uids = receivers_of(row)
+        concerned = [(group_subject(guid), self._here(guid))] if guid else [(user_subject(uid), [uid]) for uid in uids]
+        for subject, here in concerned:
+            if guid and (late := self.numbers.late_for(row.number)):
+                found.append((subject, late, True))
+                continue
+            missing = self.numbers.missing(row.number, subject) if self._subscribed(subject) else Missing.NO
+            if missing is not Missing.NO:
+                found.append((subject, here, missing is Missing.YES))
+        return found
+
+    def _candidates(self, row: ChangeRow) -> list[str]:
+        return [uid for _, uids, _ in self._missing(row) for uid in uids]
+
+    def _here(self, guid: str) -> list[str]:
+        return self._members.members_here(guid) if self._members is not None else []
+
+
+async def _no_frame(row: ChangeRow) -> bytes | None:
+    raise RuntimeError("a change was read before the log was attached to the sockets")

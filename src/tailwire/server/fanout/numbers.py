@@ -1,0 +1,120 @@
+"""Which changes the sockets of one process have received: numbers of the change log, by subject."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Container, Iterable
+from enum import Enum
+
+MAX_HEARD = 100_000
+"""Numbers that are remembered. Beyond that nobody can say whether the lower ones were received."""
+_NOT_SEEN = sys.maxsize
+
+
+class Missing(Enum):
+    """Whether the sockets of a subject lack a change."""
+
+    NO = "no"
+    YES = "yes"
+    PERHAPS = "perhaps"
+
+
+class ChangeNumbers:
+    """Passes each change to each subject once, and knows which subjects lack one.
+
+    Numbers increase in the order of commits, but a process receives only those of its subjects, in any order. So only
+    the store can say which are missing.
+
+    Attributes:
+        end: all changes up to this number have been received, or were read from the store.
+        arrived: subjects that have received a change since this set was emptied last.
+    """
+
+    def __init__(self, end: int) -> None:
+        self.end = end
+        self.arrived: set[str] = set()
+        self._heard: dict[int, set[str]] = {}
+        self._late: dict[int, dict[str, None]] = {}
+        self._forgotten = 0  # up to this number it is not known what was received
+        # From which number on a subject was subscribed at the time of each change; `_NOT_SEEN` until a look that was
+        # begun later, with the time of the subscription.
+        self._since: dict[str, int] = {}
+        self._new: dict[str, float] = {}
+
+    def subscribe(self, subject: str, now: float) -> None:
+        """Take notice that a subject has its first socket here."""
+        self._since[subject] = _NOT_SEEN
+        self._new[subject] = now
+
+    def unsubscribe(self, subject: str) -> None:
+        """Take notice that a subject has no socket here any more."""
+        self._since.pop(subject, None)
+        self._new.pop(subject, None)
+
+    def hear(self, number: int, subject: str) -> bool:
+        """Take notice of a change for a subject. Return False if the subject has received it already."""
+        self.arrived.add(subject)
+        if number <= self.end:
+            return False
+        subjects = self._heard.setdefault(number, set())
+        if subject in subjects:
+            return False
+        subjects.add(subject)
+        if len(self._heard) > MAX_HEARD:
+            self._forgotten = max(self._heard)
+            self._heard = {}
+        return True
+
+    def join(self, subject: str, uid: str, held: Container[int]) -> None:
+        """Take notice that a user receives a group from now on. What the others have received already is late for them.
+
+        Args:
+            held: numbers that have come, but are not delivered yet.
+        """
+        for number, subjects in self._heard.items():
+            if subject in subjects and number not in held:
+                self._late.setdefault(number, {})[uid] = None
+
+    def late_for(self, number: int) -> list[str]:
+        """Return the users who received the group of a change only after it had come."""
+        return list(self._late.get(number, ()))
+
+    def delivered_late(self, number: int) -> None:
+        """Take notice that those users have received it."""
+        self._late.pop(number, None)
+
+    def see(self, newest: int, began: float) -> None:
+        """Take notice of the newest number in the store, which was read after the time `began`."""
+        if newest < self.end:  # the contents of the database were taken back
+            self.end, self._forgotten = newest, 0
+            self._heard.clear()
+            self._late.clear()
+        for subject in [subject for subject, at in self._new.items() if at < began]:
+            del self._new[subject]
+            self._since[subject] = newest
+
+    def missing(self, number: int, subject: str) -> Missing:
+        """Return whether the sockets of a subject lack a change that is in the store.
+
+        `PERHAPS`: it may have happened before they were there, or what they have received was too much to remember.
+        """
+        if number <= self.end or subject in self._heard.get(number, ()):
+            return Missing.NO
+        sure = number > self._since.get(subject, 0) and number > self._forgotten
+        return Missing.YES if sure else Missing.PERHAPS
+
+    def settle(self, number: int) -> None:
+        """Take notice that nothing is missing up to a number."""
+        if number <= self.end:
+            return
+        self.end = number
+        for heard in _up_to(number, self._heard):
+            del self._heard[heard]
+            self._late.pop(heard, None)
+        for subject, since in list(self._since.items()):
+            if since <= number:
+                del self._since[subject]
+
+
+def _up_to(number: int, numbers: Iterable[int]) -> list[int]:
+    return [n for n in numbers if n <= number]

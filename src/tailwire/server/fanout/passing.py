@@ -1,0 +1,50 @@
+"""Waits until this process has passed an id of the log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from tailwire.server.ports.refusal import Refused
+
+WAIT_SECONDS = 5.0
+
+
+class Passing:
+    """Those who wait for ids.
+
+    Args:
+        end: returns the last id that was passed.
+        want: takes notice that an id is committed, and reads up to it.
+    """
+
+    def __init__(self, end: Callable[[], int], want: Callable[[int], None]) -> None:
+        self._end = end
+        self._want = want
+        self._waiting: dict[asyncio.Future[None], int] = {}
+
+    async def until(self, number: int) -> None:
+        """Return when everything up to an id that is committed has been delivered.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE, the store cannot be read for too long.
+        """
+        if number <= self._end():
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[future] = number
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                self._want(number)
+                await future
+        except TimeoutError as e:
+            raise Refused("ERR_UNAVAILABLE", "Messages of other servers cannot be read; try again.") from e
+        finally:
+            del self._waiting[future]
+
+    def moved(self) -> None:
+        """Take notice that ids were passed."""
+        end = self._end()
+        for future, number in self._waiting.items():
+            if number <= end and not future.done():
+                future.set_result(None)

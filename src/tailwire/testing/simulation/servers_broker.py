@@ -1,0 +1,166 @@
+"""A broker between the servers of a simulation: it loses, doubles and delays, and its connections break.
+
+A batch with its record keeps its order and arrives whole or not at all, as a connection guarantees. Everything else may
+be lost. Between different senders nothing has an order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from tailwire.server.ports.broker import FramePublication, Publication, Receiver, Record
+
+TICK = 1e-6
+"""Timers that are due at the same time have no order."""
+DELAYS = (0.0005, 0.001, 0.004, 0.05, 0.3, 1.2)
+
+
+class Bus:
+    """What connects the servers of a simulation.
+
+    Args:
+        carries_messages: whether messages cross; otherwise only records, which the database announces.
+    """
+
+    def __init__(self, chance: random.Random, *, carries_messages: bool) -> None:
+        self.chance = chance
+        self.carries_messages = carries_messages
+        self.remotes: dict[int, SimulatedRemote] = {}
+        self._last: dict[tuple[int, int], float] = {}
+
+    def pass_on(
+        self, sender: int, call: Callable[[SimulatedRemote], object], subject: str, *, may_be_lost: bool
+    ) -> None:
+        """Pass news to all other servers, over lines that keep their order."""
+        loop = asyncio.get_running_loop()
+        for number, remote in self.remotes.items():
+            if number == sender or not remote.connected:
+                continue
+            if subject and self.carries_messages and subject not in remote.effective:
+                continue
+            fate = self.chance.random()
+            if may_be_lost and fate < 0.2:
+                continue
+            at = max(self._last.get((sender, number), 0.0) + TICK, loop.time() + self.chance.choice(DELAYS))
+            self._last[sender, number] = at
+            loop.call_at(at, remote.take, remote.generation, call)
+            if fate > 0.9:  # twice
+                loop.call_at(at + self.chance.choice(DELAYS), remote.take, remote.generation, call)
+
+    def announce(self, server: int, record: Record) -> None:
+        """Announce a commit, as the database does."""
+        if not self.carries_messages:
+            self.pass_on(server, lambda remote: remote.receiver.recorded(record), "", may_be_lost=True)
+
+
+class SimulatedRemote:
+    """`RemoteBroker` of one server of a simulation."""
+
+    def __init__(self, bus: Bus, server: int) -> None:
+        self._bus = bus
+        self._server = server
+        self.carries_messages = bus.carries_messages
+        self.alone = False
+        self.connected = True
+        self.generation = 0
+        self.effective: set[str] = set()
+        self._subjects: set[str] = set()
+        self._pending = 0
+        self._settled = asyncio.Event()
+        self.receiver: Receiver
+
+    async def start(self, receiver: Receiver) -> None:
+        """Connect."""
+        self.receiver = receiver
+        self._bus.remotes[self._server] = self
+
+    def subscribe(self, subject: str) -> None:
+        """Start receiving a subject, a moment later."""
+        self._subjects.add(subject)
+        self._later(partial(self._take_effect, subject))
+
+    def unsubscribe(self, subject: str) -> None:
+        """Stop receiving a subject."""
+        self._subjects.discard(subject)
+        self.effective.discard(subject)
+
+    def _later(self, call: Callable[[], None]) -> None:
+        self._pending += 1
+        self._settled.clear()
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._bus.chance.choice((0.001, 0.005, 0.1)), self._done, self.generation, call)
+
+    def _done(self, generation: int, call: Callable[[], None]) -> None:
+        self._pending -= 1
+        if generation == self.generation and self.connected:
+            call()
+        if not self._pending:
+            self._settled.set()
+
+    def _take_effect(self, subject: str) -> None:
+        if subject in self._subjects:
+            self.effective.add(subject)
+
+    async def confirmed(self) -> None:
+        """Return when the subscriptions are in effect, or the connection is lost."""
+        while self._pending and self.connected:
+            await self._settled.wait()
+
+    def publish(self, subject: str, publication: Publication) -> None:
+        """Send a publication that may be lost."""
+        if self.connected:
+            call = partial(_received, subject, publication)
+            lossy = isinstance(publication, FramePublication)
+            self._bus.pass_on(self._server, call, subject, may_be_lost=lossy)
+
+    def record(self, record: Record, publications: Sequence[tuple[str, Publication]]) -> None:
+        """Send the publications of a batch and then its record, or nothing."""
+        if not (self.connected and self.carries_messages):
+            return
+
+        def call(remote: SimulatedRemote) -> None:
+            for subject, publication in publications:
+                if subject in there[remote]:
+                    remote.receiver.received(subject, publication)
+            remote.receiver.recorded(record)
+
+        there = {remote: frozenset(remote.effective) for remote in self._bus.remotes.values()}
+        self._bus.pass_on(self._server, call, "", may_be_lost=True)
+
+    def take(self, generation: int, call: Callable[[SimulatedRemote], object]) -> None:
+        """Take news that were sent over the connection of that time."""
+        if generation == self.generation and self.connected:
+            call(self)
+
+    def break_for(self, seconds: float) -> None:
+        """Lose the connection for a while."""
+        if self.connected:
+            self._change(connected=False)
+            asyncio.get_running_loop().call_later(seconds, self.connect)
+
+    def connect(self) -> None:
+        """Make the connection again; subscriptions take effect a moment later."""
+        if not self.connected:
+            self._change(connected=True)
+
+    def _change(self, *, connected: bool) -> None:
+        self.connected = connected
+        self.generation += 1
+        self.effective = set()
+        if connected:
+            self._later(lambda: self.effective.update(self._subjects))
+        else:
+            self._settled.set()
+        self.receiver.connection_changed()
+
+    async def close(self) -> None:
+        """Disconnect."""
+        self.connected = False
+        self._bus.remotes.pop(self._server, None)
+
+
+def _received(subject: str, publication: Publication, remote: SimulatedRemote) -> None:
+    remote.receiver.received(subject, publication)

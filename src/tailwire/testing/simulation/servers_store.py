@@ -1,0 +1,185 @@
+"""A model of the store that several servers share, for the simulation: commits have one order, reads take a while."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from tailwire.sdk.continuity.changes import Listed
+from tailwire.sdk.continuity.state import Position
+from tailwire.server.ports.broker import Record
+from tailwire.server.ports.change_log import ChangeKind, ChangeRow, receivers_of
+from tailwire.server.ports.changes import Change
+from tailwire.server.ports.conversations import ConversationKey, group_in, key_of
+from tailwire.server.ports.log import Batch, LoggedChange, LoggedMessage, LogPage, Look
+from tailwire.server.ports.records import MessageRow
+from tailwire.server.ports.refusal import Refused
+
+SYSTEM = "system"
+GUID = "g"
+ROWS_PER_PAGE = 5
+MAX_CHANGES = 4
+
+
+class Page(NamedTuple):
+    """What a client reads: ids of messages, what it says about changes, and whether it is full."""
+
+    ids: list[int]
+    listed: Listed
+    whole: bool
+
+
+def _row(number: int, receiver: str, kind: str) -> MessageRow:
+    key = key_of(SYSTEM, receiver, kind)
+    return MessageRow(
+        number, key, SYSTEM, receiver, kind, "message", "text", 1, 1, None, None, None, None, None, None, b"{}"
+    )
+
+
+class SharedStore:
+    """Messages, memberships of one group, and the change log.
+
+    Attributes:
+        fails: whether reads fail.
+        announce: called with the record of each commit and the server that made it, as the database announces it.
+        joined: the members of the group, each with the id after which they receive its messages.
+        entries: the change log, by number.
+    """
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self.fails = False
+        self.announce: Callable[[int, Record], None] = lambda server, record: None
+        self.joined: dict[str, int] = {}
+        self.entries: dict[int, ChangeRow] = {}
+        self._keys: dict[str, int] = {}
+        self._messages: dict[int, LoggedMessage] = {}
+        self._memberships: dict[int, Change] = {}
+        self._highest = self._number = 0
+
+    # Writes.
+
+    def commit(self, server: int, receivers: Sequence[tuple[str, str]], joins: str = "") -> tuple[Batch, list[int]]:
+        """Store messages; with the first one a user may join the group. Return the batch and the messages' ids."""
+        first, ids = self._highest + 1, []
+        for receiver, kind in receivers:
+            self._highest += 1
+            row = _row(self._highest, receiver, kind)
+            earlier = (n for n, m in self._messages.items() if m.row.conversation_id == row.conversation_id)
+            before = max(earlier, default=0)
+            self._messages[self._highest] = LoggedMessage(row, before)
+            ids.append(self._highest)
+        changes: tuple[Change, ...] = ()
+        if joins and joins not in self.joined:
+            self.joined[joins] = first - 1
+            changes = (Change(first, "member", f"{GUID}/{joins}"),)
+            self._memberships[first] = changes[0]
+        self._highest += self._chance.choice((0, 0, 1))  # an id that nothing has
+        batch = Batch(first, self._highest, ids, changes)
+        self.announce(server, Record(batch.first, batch.last))
+        return batch, ids
+
+    def change(self, key: str, receiver: str, kind: str, to_uid: str = "") -> ChangeRow:
+        """Store an entry of the change log, which replaces the one with the same key."""
+        self._number += 1
+        self.entries.pop(self._keys.get(key, 0), None)
+        self._keys[key] = self._number
+        what = ChangeKind.READ if to_uid else ChangeKind.PINNED
+        subject = key_of(SYSTEM, receiver, kind)
+        newest = max(self._messages, default=0)
+        row = ChangeRow(self._number, newest, subject, what, SYSTEM, "", to_uid, 1, "", 1)
+        self.entries[self._number] = row
+        return row
+
+    def message(self, number: int) -> LoggedMessage:
+        """Return a message."""
+        return self._messages[number]
+
+    # `LogReader`.
+
+    async def _answer(self) -> None:
+        await asyncio.sleep(self._chance.choice((0.0005, 0.001, 0.01)))
+        if self.fails:
+            raise Refused("ERR_UNAVAILABLE")
+
+    async def look(self) -> Look:
+        """Return the state of the log now."""
+        oldest = min(self._memberships, default=0)
+        look = Look(max((*self._messages, *self._memberships), default=0), oldest, 2, self._number)
+        await self._answer()
+        return look
+
+    async def read(self, after: int, up_to: int) -> LogPage:
+        """Return the beginning of the log behind an id."""
+        found = sorted(n for n in {*self._messages, *self._memberships} if after < n <= up_to)
+        if len(found) > ROWS_PER_PAGE:
+            found, up_to = found[:ROWS_PER_PAGE], found[ROWS_PER_PAGE - 1]
+        page = LogPage(
+            up_to,
+            [self._messages[n] for n in found if n in self._messages],
+            [LoggedChange(self._memberships[n]) for n in found if n in self._memberships],
+        )
+        await self._answer()
+        return page
+
+    async def changes(self, after: int, up_to: int) -> tuple[list[ChangeRow], int]:
+        """Return the first entries of the change log behind a number."""
+        found = [row for n, row in sorted(self.entries.items()) if after < n <= up_to]
+        if len(found) > ROWS_PER_PAGE:
+            found, up_to = found[:ROWS_PER_PAGE], found[ROWS_PER_PAGE - 1].number
+        await self._answer()
+        return found, up_to
+
+    async def receivers(self, number: int, uids: Sequence[str]) -> list[str]:
+        """Return those of some users who may receive an entry."""
+        row = self.entries.get(number)
+        found = [uid for uid in uids if row is not None and self.concerns(row, uid)]
+        await self._answer()
+        return found
+
+    # Clients.
+
+    def groups_of(self, uid: str) -> dict[str, int]:
+        """Return the groups of a user, each with the id behind which it begins."""
+        return {GUID: self.joined[uid]} if uid in self.joined else {}
+
+    def concerns(self, row: ChangeRow, uid: str) -> bool:
+        """Return whether a user receives an entry."""
+        guid, uids = receivers_of(row)
+        if group_in(ConversationKey(row.subject)):
+            since = self.joined.get(uid)
+            return since is not None and since < row.after_id and (bool(guid) or uid in uids)
+        return uid in uids
+
+    def visible(self, uid: str, after: int = 0) -> list[int]:
+        """Return the ids of the messages of a user behind an id."""
+        return [n for n, m in self._messages.items() if n > after and self._sees(uid, m.row)]
+
+    def _sees(self, uid: str, row: MessageRow) -> bool:
+        if row.receiver_type == "group":
+            return uid in self.joined and row.id > self.joined[uid]
+        return row.receiver == uid
+
+    def newest(self, uid: str) -> tuple[int, int]:
+        """Return the id of a user's newest message, and the newest number of the change log."""
+        return max(self.visible(uid), default=0), self._number
+
+    def page(self, uid: str, after: int, limit: int, position: Position) -> Page:
+        """Return a page of what a user has missed, as `actions.catch_up` makes it."""
+        ids = self.visible(uid, after)[:limit]
+        whole, known, more = len(ids) == limit, self._number, False
+        since = position.changes if position.changes is not None else self._number
+        found = [
+            row for n, row in sorted(self.entries.items())
+            if n > since and n not in position.heard and self.concerns(row, uid)
+        ]  # fmt: skip
+        if len(found) > MAX_CHANGES:
+            rest, found = found[MAX_CHANGES], found[:MAX_CHANGES]
+            known, more = found[-1].number, True
+            ids = [n for n in ids if n <= rest.after_id]
+        if whole and ids and (later := next((c for c in found if c.after_id > ids[-1]), None)):
+            known = later.number - 1
+            found = [row for row in found if row.number <= known]
+        return Page(ids, Listed(known, [(c.number, c.after_id, c.number) for c in found], more), whole)

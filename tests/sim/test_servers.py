@@ -1,0 +1,119 @@
+"""Several servers on virtual time keep the promises on every seed, and planted faults between them are found."""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+import pytest
+
+from tailwire.sdk.continuity import changes as sdk_changes
+from tailwire.server.fanout import changes, log, numbers, order
+from tailwire.testing.simulation import servers
+from tailwire.testing.simulation.servers_broker import SimulatedRemote
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+SEEDS = int(os.environ.get("SEEDS", "60"))
+MAX_SEEDS = 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_several_servers_keep_the_promises(seed):
+    servers.play(seed)
+
+
+def _no_order(patch):
+    # Messages of other servers are delivered as they come.
+    honest = log.MessageLog.received
+
+    def received(self, subject, publication):
+        self._local.deliver(subject, publication)
+        honest(self, subject, publication)
+
+    patch.setattr(log.MessageLog, "received", received)
+
+
+def _records_before_their_messages(patch):
+    def record(self, record, publications):
+        if self.connected and self.carries_messages:
+            self._bus.pass_on(self._server, lambda remote: remote.receiver.recorded(record), "", may_be_lost=False)
+            for subject, publication in publications:
+                self.publish(subject, publication)
+
+    patch.setattr(SimulatedRemote, "record", record)
+
+
+def _subscriptions_that_count_at_once(patch):
+    async def confirmed(remote):
+        return True
+
+    patch.setattr(log, "_is_confirmed", confirmed)
+
+
+def _doubts_are_forgotten(patch):
+    patch.setattr(order.Order, "doubt", lambda self, first, last=0: None)
+
+
+def _lost_changes_are_not_read(patch):
+    patch.setattr(changes.ChangeHealing, "looked", lambda self, look, began, passed, held: None)
+
+
+def _late_changes_are_delivered_again(patch):
+    patch.setattr(numbers.ChangeNumbers, "hear", lambda self, number, subject: True)
+
+
+def _changes_count_as_delivered_before_they_are_read(patch):
+    honest = changes.ChangeHealing.looked
+
+    def looked(self, look, began, passed, *, held):
+        honest(self, look, began, passed, held=held)
+        self.settled = look.newest_change
+
+    patch.setattr(changes.ChangeHealing, "looked", looked)
+
+
+def _late_members_do_not_receive_what_came_before_them(patch):
+    patch.setattr(numbers.ChangeNumbers, "join", lambda self, subject, uid, held: None)
+
+
+def _new_sockets_join_groups_at_once(patch):
+    honest = servers.SimulatedServer.start
+
+    async def start(self):
+        await honest(self)
+
+        async def passed(number):
+            return None
+
+        self.log.passed = passed
+
+    patch.setattr(servers.SimulatedServer, "start", start)
+
+
+def _positions_move_over_what_is_missing(patch):
+    def record(m, number):
+        if m.position is not None and m.position.changes is not None:
+            m.position = m.position._replace(changes=max(number, m.position.changes), heard=())
+
+    patch.setattr(sdk_changes, "record", record)
+
+
+def _gaps_are_not_read(patch):
+    patch.setattr(log.MessageLog, "_gap_is_old", lambda self: None)
+    patch.setattr(log.MessageLog, "_looked", lambda self, look, began: None)
+
+
+FAULTS = [value for name, value in list(globals().items()) if name.startswith("_") and callable(value)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plant", FAULTS, ids=lambda plant: plant.__name__.strip("_"))
+def test_planted_faults_between_servers_are_found(plant, monkeypatch):
+    plant(monkeypatch)
+    for seed in itertools.count():
+        assert seed < MAX_SEEDS, "no seed finds it"
+        try:
+            servers.play(seed)
+        except Exception:  # however it is found
+            return
