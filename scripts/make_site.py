@@ -1,0 +1,64 @@
+"""Build the documentation site into `site/`, or show it: `make docs`, `make docs ARGS=serve`.
+
+The pages are collected in `build/docs`; the generator of the site, its only user, is installed by `make docs` alone.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import site_pages
+
+ROOT = site_pages.ROOT
+BUILD = ROOT / "build" / "docs"
+CONFIGURATION = ROOT / "build" / "zensical.toml"
+SITE = ROOT / "site"
+THEME = ROOT / "docs" / "theme.toml"
+
+
+def configuration() -> str:
+    """Return the configuration of the generator: what `docs/theme.toml` says, and the navigation."""
+    text = THEME.read_text(encoding="utf-8")
+    entries = []
+    for name, pages in site_pages.sections().items():
+        rows = ", ".join(f"{{ {json.dumps(shown, ensure_ascii=False)} = {json.dumps(page)} }}" for shown, page in pages)
+        entries.append(f"  {{ {json.dumps(name)} = [{rows}] }},")
+    head, mark, rest = text.partition("[project]\n")
+    places = f'docs_dir = "docs"\nsite_dir = "site"\nnav = [\n{chr(10).join(entries)}\n]\n'
+    return head + mark + places + rest
+
+
+def collect() -> None:
+    """Write the pages, the pictures and the configuration into `build/`."""
+    shutil.rmtree(BUILD, ignore_errors=True)
+    site = site_pages.collected()
+    for place, text in site.pages.items():
+        path = BUILD / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    for place, source in site.files.items():
+        path = BUILD / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, path)
+    CONFIGURATION.write_text(configuration(), encoding="utf-8")
+
+
+def main(arguments: list[str]) -> int:
+    """Build the site, or serve it."""
+    collect()
+    generator = Path(sys.executable).with_name("zensical")
+    if arguments[:1] == ["serve"]:
+        return subprocess.run([generator, "serve", "-f", CONFIGURATION, *arguments[1:]], check=False).returncode
+    built = subprocess.run([generator, "build", "--strict", "--clean", "-f", CONFIGURATION], check=False)
+    if built.returncode == 0:  # the generator writes beside its configuration only
+        shutil.rmtree(SITE, ignore_errors=True)
+        (BUILD.parent / "site").rename(SITE)
+    return built.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
