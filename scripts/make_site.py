@@ -6,6 +6,7 @@ The pages are collected in `build/docs`; the generator of the site, its only use
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,8 @@ BUILD = ROOT / "build" / "docs"
 CONFIGURATION = ROOT / "build" / "zensical.toml"
 SITE = ROOT / "site"
 THEME = ROOT / "docs" / "theme.toml"
+FROM_AFAR = re.compile(r'<script src="https://unpkg\.com/iframe-worker/shim"></script>')
+"""A script for search without a server, which the generator would load from elsewhere; ours is in docs/assets."""
 
 
 def configuration() -> str:
@@ -47,6 +50,17 @@ def collect() -> None:
     CONFIGURATION.write_text(configuration(), encoding="utf-8")
 
 
+def without_requests_elsewhere() -> None:
+    """Let the pages load their own script for search in the place of one from elsewhere."""
+    for page in SITE.rglob("*.html"):
+        up = "../" * (len(page.relative_to(SITE).parts) - 1)
+        text = page.read_text(encoding="utf-8")
+        changed, number = FROM_AFAR.subn(f'<script src="{up}assets/worker.js"></script>', text)
+        if number != 1:
+            raise SystemExit(f"{page}: {number} scripts for search, not 1: look at what this version of Zensical writes")
+        page.write_text(changed, encoding="utf-8")
+
+
 def main(arguments: list[str]) -> int:
     """Build the site, or serve it."""
     collect()
@@ -57,6 +71,7 @@ def main(arguments: list[str]) -> int:
     if built.returncode == 0:  # the generator writes beside its configuration only
         shutil.rmtree(SITE, ignore_errors=True)
         (BUILD.parent / "site").rename(SITE)
+        without_requests_elsewhere()
     return built.returncode
 
 

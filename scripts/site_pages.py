@@ -39,7 +39,7 @@ class Site:
 
     Attributes:
         pages: texts in Markdown.
-        files: pictures.
+        files: pictures and scripts.
     """
 
     pages: dict[str, str]
@@ -103,8 +103,8 @@ def collected() -> Site:
         pages[place] = page_links.replaced(text, lambda target, page=page, place=place: moved(page, place, target))
     for file in sorted(linked):
         pages[place_of(file, placed)] = file_page(file)
-    for picture in sorted((DOCS / "pictures").iterdir()):
-        files[f"pictures/{picture.name}"] = picture
+    for folder in ("pictures", "assets"):
+        files |= {f"{folder}/{file.name}": file for file in sorted((DOCS / folder).iterdir())}
     return Site(pages, files)
 
 
