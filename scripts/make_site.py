@@ -19,7 +19,7 @@ BUILD = ROOT / "build" / "docs"
 CONFIGURATION = ROOT / "build" / "zensical.toml"
 SITE = ROOT / "site"
 THEME = ROOT / "docs" / "theme.toml"
-FROM_AFAR = re.compile(r'<script src="https://unpkg\.com/iframe-worker/shim"></script>')
+FROM_AFAR = re.compile(r'<script src="https://unpkg\.com/iframe-worker/shim"[^>]*></script>')
 """A script for search without a server, which the generator would load from elsewhere; ours is in docs/assets."""
 
 
