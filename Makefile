@@ -92,9 +92,11 @@ spec: $(STAMP)  ## sentences of the specification that no test covers
 table: $(STAMP)  ## write the connection machine's transition table and its page anew
 	@$(BIN)/python scripts/make_connection_table.py
 
-reference: $(STAMP)  ## write the pages of the API, errors and compatibility, and the types of the blocking client
+reference: $(STAMP)  ## write the pages of the API, REST, commands, settings, metrics, errors and compatibility, and the types of the blocking client
 	@$(BIN)/python scripts/make_reference.py
 	@$(BIN)/python scripts/make_api_reference.py
+	@$(BIN)/python scripts/make_operator_reference.py
+	@$(BIN)/python scripts/make_rest_reference.py
 	@$(BIN)/python scripts/make_client.py
 	@$(BIN)/python scripts/make_sync_face.py
 

@@ -57,7 +57,9 @@ def without_requests_elsewhere() -> None:
         text = page.read_text(encoding="utf-8")
         changed, number = FROM_AFAR.subn(f'<script src="{up}assets/worker.js"></script>', text)
         if number != 1:
-            raise SystemExit(f"{page}: {number} scripts for search, not 1: look at what this version of Zensical writes")
+            raise SystemExit(
+                f"{page}: {number} scripts for search, not 1: look at what this version of Zensical writes"
+            )
         page.write_text(changed, encoding="utf-8")
 
 
