@@ -57,6 +57,7 @@ async def test_first_chat(tmp_path: Path):
         reader.save("chat.py", folder)
         await reader.run(alice, reader.command("chat.py alice bob"))
         await reader.run(bob, reader.command("chat.py bob alice"))
+        await sockets(reader, 2)
         alice.type("good morning\n")
         await bob.until_shown("Alice: good morning")
         bob.type("hello alice\n")
@@ -93,6 +94,7 @@ async def test_bot(tmp_path: Path):
         folder = reader.home / "chat"
         reader.save("my_bot.py", folder)
         terminal.type(reader.command("my_bot.py"))
+        await sockets(reader, 1)
         await reader.run(alice, reader.command("ask.py bob"))
         for line, answer in (("2+3", "bob: 5"), ("/help", "bob: Ask me for a sum"), ("hello", "bob: You said: hello")):
             alice.type(f"{line}\n")
@@ -119,11 +121,12 @@ async def test_agent(tmp_path: Path):
         await reader.prepare(alice, prepared)
         reader.save("agent.py", reader.home / "chat")
         terminal.type(reader.command("agent.py"))
+        await sockets(reader, 1)  # a bot that starts for the first time handles what arrives from then on
         await reader.run(alice, reader.command("ask.py bob"))
         alice.type("hello\n")
         await alice.until_shown(reader.shown())
-        alice.type("a long question\n")
-        await alice.until_shown("bob: You have said")
+        alice.type(f"a question {'of many words ' * 20}\n")  # its answer takes some seconds
+        await alice.until_shown("bob: You have said 2")
         alice.type("\n")
         await alice.until_shown("(stopped)")
 
