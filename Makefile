@@ -97,6 +97,7 @@ reference: $(STAMP)  ## write the pages of the API, REST, commands, settings, me
 	@$(BIN)/python scripts/make_api_reference.py
 	@$(BIN)/python scripts/make_operator_reference.py
 	@$(BIN)/python scripts/make_rest_reference.py
+	@$(BIN)/python scripts/diagrams.py
 	@$(BIN)/python scripts/make_client.py
 	@$(BIN)/python scripts/make_sync_face.py
 

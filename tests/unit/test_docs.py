@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 
+import diagrams
 import documented
 import evidence
 import make_api_reference
@@ -66,6 +67,16 @@ def test_an_anchor_is_a_heading_in_lower_case_without_marks():
 def test_the_reference_for_operators_is_current(generator: ModuleType):
     for path, text in generator.pages().items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name}: run `make reference`"
+
+
+def test_the_diagrams_are_current():
+    for path, drawn in diagrams.pictures().items():
+        assert path.read_text(encoding="utf-8") == drawn, f"{path.name}: run `make reference`"
+
+
+def test_no_page_has_a_diagram_that_a_reader_has_to_draw():
+    for page in PAGES:
+        assert "```mermaid" not in page.read_text(encoding="utf-8"), page.name
 
 
 def test_every_operation_of_the_server_is_in_the_rest_reference():
