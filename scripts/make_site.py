@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import check_site
 import site_pages
 
 ROOT = site_pages.ROOT
@@ -63,6 +64,19 @@ def without_requests_elsewhere() -> None:
         page.write_text(changed, encoding="utf-8")
 
 
+def list_for_models() -> str:
+    """Return `llms.txt`: what the site is about, and each page with its title and its first sentence."""
+    site = site_pages.collected()
+    lines = ["# Tailwire", "", f"> {site_pages.first_paragraph(site.pages['index.md'])}", ""]
+    for name, pages in site_pages.sections().items():
+        lines += [f"## {name}", ""]
+        for shown, place in pages:
+            said = site_pages.first_sentence(site.pages[place])
+            lines.append(f"- [{shown}]({place.removesuffix('.md')}.html)" + (f": {said}" if said else ""))
+        lines.append("")
+    return "\n".join(lines)
+
+
 def main(arguments: list[str]) -> int:
     """Build the site, or serve it."""
     collect()
@@ -74,6 +88,8 @@ def main(arguments: list[str]) -> int:
         shutil.rmtree(SITE, ignore_errors=True)
         (BUILD.parent / "site").rename(SITE)
         without_requests_elsewhere()
+        (SITE / "llms.txt").write_text(list_for_models(), encoding="utf-8")
+        return check_site.main()
     return built.returncode
 
 

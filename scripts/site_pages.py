@@ -114,6 +114,21 @@ def title(text: str) -> str:
     return found[1] if found else ""
 
 
+def first_paragraph(text: str) -> str:
+    """Return the first paragraph of a page below its heading, without links; "" if it begins otherwise."""
+    below = re.sub(r"\A.*?^# .+?$", "", text, count=1, flags=re.MULTILINE | re.DOTALL).strip()
+    paragraph = " ".join(below.partition("\n\n")[0].split())
+    if re.match(r"[`#|!<*-]", paragraph):
+        return ""
+    return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", paragraph)
+
+
+def first_sentence(text: str) -> str:
+    """Return the first sentence of a page, without what generated pages say about their making."""
+    sentences = re.split(r"(?<=[.!?]) ", first_paragraph(text))
+    return next((one for one in sentences if "make reference" not in one and "make table" not in one), "")
+
+
 def sections() -> dict[str, list[tuple[str, str]]]:
     """Return the navigation: sections with titles and pages, and in one of them the pages that it does not name."""
     listed: dict[str, Any] = tomllib.loads(NAVIGATION.read_text(encoding="utf-8"))
