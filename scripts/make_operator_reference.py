@@ -1,4 +1,4 @@
-"""Write docs/reference/{cli,settings,metrics}.md: the commands, the server's settings, and its metrics (`make reference`)."""
+"""Write docs/reference/{cli,settings,metrics,webhooks}.md: commands, settings, metrics and triggers of the server (`make reference`)."""
 
 from __future__ import annotations
 
@@ -152,12 +152,29 @@ def metrics_page() -> str:
     return "\n".join(lines + sorted(found)) + "\n"
 
 
+def webhooks_page() -> str:
+    """Return the page of the triggers of webhooks."""
+    from tailwire.server.rules.triggers import TRIGGERS
+
+    lines = [
+        "# Webhook triggers", "",
+        "Made by `make reference`. The events that a webhook can be called for; each links to its complete body.",
+        "[Receive webhooks](../webhooks.md) says how to create one and verify what it receives, [REST](rest-webhooks.md) has the operations.", "",
+        "| trigger | called when |", "| --- | --- |",
+    ]  # fmt: skip
+    return (
+        "\n".join([*lines, *(f"| [`{name}`](../webhooks.md#{name}) | {said} |" for name, said in TRIGGERS.items())])
+        + "\n"
+    )
+
+
 def pages() -> dict[Path, str]:
     """Return all pages by their paths."""
     return {
         PAGES / "cli.md": cli_page(),
         PAGES / "settings.md": settings_page(),
         PAGES / "metrics.md": metrics_page(),
+        PAGES / "webhooks.md": webhooks_page(),
     }
 
 
