@@ -115,13 +115,13 @@ def settings_page() -> str:
         "Made by `make reference`. A setting is given as an argument of `tailwire serve`, as an environment variable, or in the TOML",
         "file of `--config` under its name. Arguments take precedence over variables, variables over the file. An unknown name is",
         "refused. [Host a server](../server.md#settings) says how they belong together.", "",
-        "| name | argument and variable | default | unit | meaning |", "| --- | --- | --- | --- | --- |",
+        "| name, argument, variable | default | unit | meaning |", "| --- | --- | --- | --- |",
     ]  # fmt: skip
     for field in dataclasses.fields(Settings):
         name = field.name
         flag = "--" + name.replace("_", "-")
         lines.append(
-            f"| `{name}` | `{flag}` `TAILWIRE_{name.upper()}` | {readable(field.default)} "
+            f"| `{name}`<br>`{flag}`<br>`TAILWIRE_{name.upper()}` | {readable(field.default)} "
             f"| {unit(name, kinds[name], field.default)} | {said[name]} |"
         )
     return "\n".join(lines) + "\n"

@@ -94,7 +94,7 @@ def test_every_argument_of_every_command_has_a_meaning():
 def test_every_setting_is_in_the_reference_with_its_argument_and_variable():
     page = (ROOT / "docs" / "reference" / "settings.md").read_text()
     for field in dataclasses.fields(Settings):
-        row = f"| `{field.name}` | `--{field.name.replace('_', '-')}` `TAILWIRE_{field.name.upper()}` |"
+        row = f"| `{field.name}`<br>`--{field.name.replace('_', '-')}`<br>`TAILWIRE_{field.name.upper()}` |"
         assert row in page, field.name
 
 
