@@ -81,7 +81,7 @@ def test_every_page_with_python_has_a_test_that_runs_it():
 
 
 @pytest.mark.parametrize("part", ONLY_CHECKED)
-def test_what_is_only_checked_is_still_there(part: str):
+def test_code_that_is_only_checked_still_exists(part: str):
     assert any(part in text for _, text in blocks("python"))
 
 
