@@ -101,7 +101,7 @@ reference: $(STAMP)  ## write the pages of the API, REST, commands, settings, me
 	@$(BIN)/python scripts/make_client.py
 	@$(BIN)/python scripts/make_sync_face.py
 
-docs: $(SITE)/.ready  ## build the documentation site into site/, without a warning; ARGS=serve shows it and follows changes
+docs: $(SITE)/.ready  ## build the documentation site into site/, without a warning; ARGS=serve shows it
 	@$(SITE)/bin/python scripts/make_site.py $(ARGS)
 
 $(SITE)/.ready: $(VENV)/bin/python

@@ -10,6 +10,9 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import check_site
@@ -19,6 +22,8 @@ ROOT = site_pages.ROOT
 BUILD = ROOT / "build" / "docs"
 CONFIGURATION = ROOT / "build" / "zensical.toml"
 SITE = ROOT / "site"
+PORT = 8000
+"""Where `make docs ARGS=serve` shows the site."""
 THEME = ROOT / "docs" / "theme.toml"
 FROM_AFAR = re.compile(r'<script src="https://unpkg\.com/iframe-worker/shim"[^>]*></script>')
 """A script for search without a server, which the generator would load from elsewhere; ours is in docs/assets."""
@@ -77,20 +82,34 @@ def list_for_models() -> str:
     return "\n".join(lines)
 
 
+def serve() -> int:
+    """Serve the site on this machine until Ctrl+C."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(SITE))
+    with ThreadingHTTPServer(("127.0.0.1", PORT), handler) as server:
+        print(f"the site is at http://127.0.0.1:{PORT} (Ctrl+C stops)", flush=True)
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
+    return 0
+
+
 def main(arguments: list[str]) -> int:
     """Build the site, or serve it."""
+    if arguments not in ([], ["serve"]):
+        print("usage: make docs, or make docs ARGS=serve", file=sys.stderr)
+        return 2
     collect()
     generator = Path(sys.executable).with_name("zensical")
-    if arguments[:1] == ["serve"]:
-        return subprocess.run([generator, "serve", "-f", CONFIGURATION, *arguments[1:]], check=False).returncode
     built = subprocess.run([generator, "build", "--strict", "--clean", "-f", CONFIGURATION], check=False)
-    if built.returncode == 0:  # the generator writes beside its configuration only
-        shutil.rmtree(SITE, ignore_errors=True)
-        (BUILD.parent / "site").rename(SITE)
-        without_requests_elsewhere()
-        (SITE / "llms.txt").write_text(list_for_models(), encoding="utf-8")
-        return check_site.main()
-    return built.returncode
+    if built.returncode != 0:
+        return built.returncode
+    shutil.rmtree(SITE, ignore_errors=True)
+    (BUILD.parent / "site").rename(SITE)  # the generator writes beside its configuration only
+    without_requests_elsewhere()
+    (SITE / "llms.txt").write_text(list_for_models(), encoding="utf-8")
+    failed = check_site.main()
+    if arguments == ["serve"] and not failed:
+        return serve()
+    return failed
 
 
 if __name__ == "__main__":
