@@ -182,6 +182,23 @@ def phases() -> str:
     )
 
 
+def servers() -> str:
+    """Return the picture of several servers on one database."""
+    places = {"clients": (70, 120), "load balancer": (230, 120), "server 1": (410, 40), "server 2": (410, 120)}
+    places |= {"server 3": (410, 200), "PostgreSQL": (610, 90), "news": (610, 170)}
+    edges = [("clients", "load balancer")]
+    for server in ("server 1", "server 2", "server 3"):
+        edges += [("load balancer", server), (server, "PostgreSQL"), (server, "news")]
+    parts: list[str] = []
+    for a, b in edges:
+        (x, y), (u, v) = places[a], places[b]
+        both = ' marker-start="url(#head)"' if b == "news" else ""
+        parts.append(f'<path class="arrow"{both} marker-end="url(#head)" d="M{x + 62} {y}L{u - 62} {v}"/>')
+    for name, (x, y) in places.items():
+        parts += box(x, y, 124, name)
+    return svg(700, 240, "Clients reach any server; all servers use one database, and pass news to each other", parts)
+
+
 def pictures() -> dict[Path, str]:
     """Return all diagrams by their paths."""
     return {
@@ -189,6 +206,7 @@ def pictures() -> dict[Path, str]:
         PICTURES / "background.svg": sequence(BACKGROUND),
         PICTURES / "packages.svg": packages(),
         PICTURES / "phases.svg": phases(),
+        PICTURES / "servers.svg": servers(),
     }
 
 

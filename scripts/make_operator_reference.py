@@ -114,7 +114,7 @@ def settings_page() -> str:
         "# Settings", "",
         "Made by `make reference`. A setting is given as an argument of `tailwire serve`, as an environment variable, or in the TOML",
         "file of `--config` under its name. Arguments take precedence over variables, variables over the file. An unknown name is",
-        "refused. [Host a server](../server.md#settings) says how they belong together.", "",
+        "an error in the file and a warning in the environment. [The server](../server.md#settings) says more.", "",
         "| name, argument, variable | default | unit | meaning |", "| --- | --- | --- | --- |",
     ]  # fmt: skip
     for field in dataclasses.fields(Settings):
