@@ -58,15 +58,15 @@ HEAD = """# REST API
 
 Made by `make reference` from the description that each server has at `/openapi.json`; at `/docs` you can try it.
 
-- **Address.** Paths are under `/v3`: `http://127.0.0.1:8480/v3/users`. `/v3.0` and `/v3.1` are the same.
+- **Address.** Paths are under `/v3`: `http://127.0.0.1:8480/v3/users`. `/v3.0` is the same.
 - **Caller.** Header `authtoken` for a user; `apikey` for a backend, with `onBehalfOf` to act for a user. The table of
   [callers and rights](../server.md#callers-and-rights) says what each may do.
 - **Body.** JSON, with `content-type: application/json`.
 - **Answer.** `{"data": …}`, for lists with `meta` (`meta.pagination`, or `meta.next` to read on).
 - **Refusal.** `{"error": {"code", "message", "details"}}`; [all codes](errors.md). Any operation may be refused with
-  `ERR_BAD_REQUEST` (a field is invalid; `details` names it), `ERR_TOO_MANY_REQUESTS` (429, with `Retry-After`), 503 while
-  the server is overloaded or its disk is full, and if it needs a caller with the `AUTH_ERR_…` codes. What is listed with an
-  operation is in addition.
+  `ERR_BAD_REQUEST` (a field is invalid; `details` names it), with `ERR_TOO_MANY_REQUESTS` or `ERR_UNAVAILABLE` (try again
+  after `Retry-After`), and with an `AUTH_ERR_…` code if it needs a caller. What is listed with an operation is in addition;
+  the rights of the caller ([the table](../server.md#callers-and-rights)) may refuse it too.
 
 | operation | what it does |
 | --- | --- |
