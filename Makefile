@@ -12,13 +12,14 @@ DEMO   := $(VENV)/.runs-$(shell cat requirements.lock pyproject.toml 2>/dev/null
 PIP    := $(BIN)/pip install --disable-pip-version-check --progress-bar off
 SHOWN  := sed -nE 's/^Collecting ([A-Za-z0-9_.-]+).*/  \1/p'
 GUI    := $(VENV)/.gui-$(shell cat requirements-gui.lock requirements.lock 2>/dev/null | cksum | cut -d' ' -f1)
+SITE   := $(VENV)/site-$(shell cat requirements-docs.lock 2>/dev/null | cksum | cut -d' ' -f1)
 CHECK  := $(VENV)/.check-$(shell cat requirements-check.lock requirements.lock 2>/dev/null | cksum | cut -d' ' -f1)
 # What real windows need on Debian and Ubuntu: a display, a window manager, and the libraries of Qt and SDL.
 DEBIAN := xvfb openbox xdotool dbus fonts-noto-color-emoji libegl1 libgl1 libgl1-mesa-dri libxcb-cursor0 libxcb-icccm4 \
   libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xkb1 libxkbcommon-x11-0 libfontconfig1
 INTEROP := tests/interop/browser
 CHROMIUM := tests/chromium
-.PHONY: help setup demo lab serve test postgres fast check coverage build spec bench table reference interop chromium gui pictures simulate rights mutants fuzz faults networks proxies cluster clean
+.PHONY: help setup demo lab serve test postgres fast check coverage build spec bench table reference docs interop chromium gui pictures simulate rights mutants fuzz faults networks proxies cluster clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -91,11 +92,23 @@ spec: $(STAMP)  ## sentences of the specification that no test covers
 table: $(STAMP)  ## write the connection machine's transition table and its page anew
 	@$(BIN)/python scripts/make_connection_table.py
 
-reference: $(STAMP)  ## write the pages of the API, errors and compatibility, and the types of the blocking client
+reference: $(STAMP)  ## write the pages of the API, REST, commands, settings, metrics, errors and compatibility, and the types of the blocking client
 	@$(BIN)/python scripts/make_reference.py
 	@$(BIN)/python scripts/make_api_reference.py
+	@$(BIN)/python scripts/make_operator_reference.py
+	@$(BIN)/python scripts/make_rest_reference.py
+	@$(BIN)/python scripts/diagrams.py
 	@$(BIN)/python scripts/make_client.py
 	@$(BIN)/python scripts/make_sync_face.py
+
+docs: $(SITE)/.ready  ## build the documentation site into site/, without a warning; ARGS=serve shows it
+	@$(SITE)/bin/python scripts/make_site.py $(ARGS)
+
+$(SITE)/.ready: $(VENV)/bin/python
+	@echo "Installing the generator of the documentation site into $(SITE) (once):"
+	@rm -rf $(VENV)/site-* && $(BIN)/python -m venv $(SITE)
+	@$(SITE)/bin/pip install --disable-pip-version-check --progress-bar off -r requirements-docs.lock | $(SHOWN)
+	@touch $@
 
 interop: $(STAMP) $(INTEROP)/node_modules/.ready  ## the official clients, unchanged, in a real browser (installs the vendor's packages)
 	@TAILWIRE_INTEROP=1 $(BIN)/python -m pytest -q tests/interop
@@ -172,4 +185,4 @@ bench: $(STAMP)  ## the benchmarks, each beside a peer
 	@$(BIN)/python -m benchmarks
 
 clean:  ## remove what the commands made
-	rm -rf $(VENV) .tailwire .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist
+	rm -rf $(VENV) .tailwire .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist build site

@@ -23,7 +23,7 @@ from tailwire.testing.line.proxy import FaultProxy
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-README = EXAMPLES.parent / "README.md"
+CONNECTION = EXAMPLES.parent / "docs" / "connection.md"
 
 
 class Program:
@@ -286,9 +286,9 @@ async def test_ctrl_z_and_fg_of_the_terminal_program(live: LiveStage, tmp_path):
 
 
 @pytest.mark.slow
-async def test_readme_app_shows_missed_messages_once(live: LiveStage, tmp_path):
+async def test_documented_app_shows_missed_messages_once(live: LiveStage, tmp_path):
     (tmp_path / "app.py").write_text(
-        README.read_text().split("```python\n")[2].split("```")[0].replace("http://127.0.0.1:8480", live.server.url)
+        CONNECTION.read_text().split("```python\n")[1].split("```")[0].replace("http://127.0.0.1:8480", live.server.url)
     )
     bob = await live.enter("bob", presence=True)
     app = Program(live, tmp_path, str(tmp_path / "app.py"))

@@ -127,7 +127,10 @@ def test_documented_code_uses_existing_names():
     import tailwire
     from tailwire.sync import Client
 
-    pages = [*(ROOT / "docs" / f"{name}.md" for name in ("sdk", "networks", "live-lists")), ROOT / "README.md"]
+    pages = [
+        *(ROOT / "docs" / f"{name}.md" for name in ("sdk", "networks", "live-lists", "connection")),
+        ROOT / "README.md",
+    ]
     for page in (*pages, ROOT / "docs" / "apps.md"):
         for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
             tree = compile(block, page.name, "exec", flags=ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)

@@ -47,9 +47,9 @@ async def right(chat: ChatClient, text: TextMessage) -> str:
 
 
 def test_type_checker_finds_invalid_literals(tmp_path):
-    readme = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(readme) == 2
-    files = {"a_bot": readme[0], "an_app": readme[1], "right": RIGHT, "wrong": WRONG}
+    pages = [(ROOT / page).read_text() for page in ("README.md", "docs/connection.md")]
+    (a_bot,), (an_app,) = [re.findall(r"```python\n(.*?)```", page, re.DOTALL) for page in pages]
+    files = {"a_bot": a_bot, "an_app": an_app, "right": RIGHT, "wrong": WRONG}
     for example in EXAMPLES:
         files[example] = (ROOT / "examples" / f"{example}.py").read_text()
     assert_errors(tmp_path, files, range(5, 17))

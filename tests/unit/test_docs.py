@@ -5,13 +5,18 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+import diagrams
 import documented
 import evidence
 import make_api_reference
+import make_operator_reference
 import make_reference
+import make_rest_reference
+import page_links
 import tailwire
 from tailwire.cli.main import parser_for
 from tailwire.sdk.connection.causes import Cause, CauseKind
@@ -37,11 +42,60 @@ def test_every_command_is_in_the_docs():
         assert f"`tailwire {name}" in text, name
 
 
-def test_links_lead_somewhere():
-    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
-        for target in re.findall(r"\]\(([^)#]+?)(?:#.*?)?\)", page.read_text()):
-            if "://" not in target:
-                assert (page.parent / target).exists(), f"{page.name}: {target}"
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_to_files_and_headings(page: Path):
+    for target in page_links.links(page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            path, _, anchor = target.partition("#")
+            there = (page.parent / path).resolve() if path else page
+            assert there.exists(), target
+            assert not anchor or anchor in page_links.anchors(there.read_text(encoding="utf-8")), target
+
+
+def test_an_anchor_is_a_heading_in_lower_case_without_marks():
+    text = "# `Bot.run` and [links](a.md)\n\n## GET /users/{uid}\n\n## Twice\n\n## Twice\n\n```\n# code\n```\n"
+    assert page_links.anchors(text) == {"botrun-and-links", "get-usersuid", "twice", "twice-1"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "generator", [make_operator_reference, make_rest_reference], ids=lambda module: module.__name__
+)
+def test_the_reference_for_operators_is_current(generator: ModuleType):
+    for path, text in generator.pages().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name}: run `make reference`"
+
+
+def test_the_diagrams_are_current():
+    for path, drawn in diagrams.pictures().items():
+        assert path.read_text(encoding="utf-8") == drawn, f"{path.name}: run `make reference`"
+
+
+def test_no_page_has_a_diagram_that_a_reader_has_to_draw():
+    for page in PAGES:
+        assert "```mermaid" not in page.read_text(encoding="utf-8"), page.name
+
+
+def test_every_operation_of_the_server_is_in_the_rest_reference():
+    index = (ROOT / "docs" / "reference" / "rest.md").read_text()
+    for method, path, summary in make_reference.operations():
+        assert f"| [`{method} {path}`](" in index, path
+        assert f") | {summary} |" in index, summary
+
+
+def test_every_argument_of_every_command_has_a_meaning():
+    page = (ROOT / "docs" / "reference" / "cli.md").read_text()
+    assert re.findall(r"^\| `.+` \|\s*\|$", page, re.MULTILINE) == []
+
+
+def test_every_setting_is_in_the_reference_with_its_argument_and_variable():
+    page = (ROOT / "docs" / "reference" / "settings.md").read_text()
+    for field in dataclasses.fields(Settings):
+        row = f"| `{field.name}`<br>`--{field.name.replace('_', '-')}`<br>`TAILWIRE_{field.name.upper()}` |"
+        assert row in page, field.name
 
 
 def test_the_documented_constants_have_their_values():

@@ -10,6 +10,8 @@ from tailwire import __version__
 from tailwire.cli.durations import seconds
 from tailwire.cli.lab import add_lab
 
+_DATA = "data folder of the server (.tailwire)"
+
 
 def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """Return the parser for a command line. The settings of `serve` are only added if it is the command."""
@@ -32,7 +34,7 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     demo.add_argument("--svg", default="", metavar="FILE", help="save the output as a picture")
 
     keys = commands.add_parser("keys", help="create new keys; existing keys stay valid")
-    keys.add_argument("--data", metavar="DIR", default=None, help="data folder of the server (.tailwire)")
+    keys.add_argument("--data", metavar="DIR", default=None, help=_DATA)
     keys.add_argument("--list", action="store_true", help="list the valid keys instead, with creation and last use")
     keys.add_argument("--replace", action="store_true", help="end all other keys")
     keys.add_argument(
@@ -41,18 +43,18 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
     user = commands.add_parser("user", help="manage users").add_subparsers(dest="verb", required=True)
     create_user = user.add_parser("create", help="create a user")
-    create_user.add_argument("uid")
-    create_user.add_argument("name")
-    create_user.add_argument("--data", metavar="DIR", default=None)
+    create_user.add_argument("uid", help="id of the user: 1 to 100 characters of a-z, 0-9, _ and -")
+    create_user.add_argument("name", help="name that others see")
+    create_user.add_argument("--data", metavar="DIR", default=None, help=_DATA)
 
     export_user = user.add_parser("export", help="print all data about a user, as JSON lines")
-    export_user.add_argument("uid")
-    export_user.add_argument("--data", metavar="DIR", default=None)
+    export_user.add_argument("uid", help="id of the user")
+    export_user.add_argument("--data", metavar="DIR", default=None, help=_DATA)
 
     token = commands.add_parser("token", help="manage auth tokens").add_subparsers(dest="verb", required=True)
     create_token = token.add_parser("create", help="create an auth token for a user")
-    create_token.add_argument("uid")
-    create_token.add_argument("--data", metavar="DIR", default=None)
+    create_token.add_argument("uid", help="id of the user, who must exist")
+    create_token.add_argument("--data", metavar="DIR", default=None, help=_DATA)
 
     _prune(commands)
     _backups(commands)
@@ -61,7 +63,7 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
     _wire(commands)
     replay = commands.add_parser("replay", help="replay a dump of a connection step by step")
-    replay.add_argument("file")
+    replay.add_argument("file", help="what `connection.dump()` has written")
     return parser
 
 
@@ -81,7 +83,7 @@ def _prune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     prune.add_argument("--files", action="store_true", help="also remove files of that age")
     prune.add_argument("--orphans", action="store_true", help="remove files that belong to nothing, a day old or older")
     prune.add_argument("--dry-run", action="store_true", help="remove nothing, and print how much it is")
-    prune.add_argument("--data", metavar="DIR", default=None, help="data folder of the server (.tailwire)")
+    prune.add_argument("--data", metavar="DIR", default=None, help=_DATA)
     prune.add_argument("--config", metavar="FILE", default="", help="the TOML file of the server's settings")
 
 
@@ -104,11 +106,11 @@ def _backups(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     backup = commands.add_parser("backup", help="copy the database and the uploads, also while a server runs")
     restore = commands.add_parser("restore", help="restore a backup, while no server runs")
     for command in (backup, restore):
-        command.add_argument("folder", metavar="DIR")
-        command.add_argument("--data", metavar="DIR", help="data folder of the server (.tailwire)")
+        command.add_argument("folder", metavar="DIR", help="folder of the backup")
+        command.add_argument("--data", metavar="DIR", help=_DATA)
     restore.add_argument("--replace", action="store_true", help="move existing files to another folder first")
     migrate = commands.add_parser("migrate", help="move the database from SQLite to PostgreSQL, while no server runs")
-    migrate.add_argument("--data", metavar="DIR", help="data folder of the server (.tailwire)")
+    migrate.add_argument("--data", metavar="DIR", help=_DATA)
     migrate.add_argument("--from", dest="source", metavar="URL", help="sqlite:///FILE (tailwire.db in the data folder)")
     migrate.add_argument("--to", metavar="URL", help="the PostgreSQL database; by default that in TAILWIRE_DATABASE")
 

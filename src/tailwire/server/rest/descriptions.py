@@ -30,7 +30,7 @@ QUERY_PARAMETERS = {
     "friendsOnly": "Only friends of the caller.",
     "groupTags": "Only conversations with groups that have one of these tags.",
     "hasAttachments": "Only messages with attachments.",
-    "hasJoined": "Only groups of which the caller is a member.",
+    "hasJoined": "Only groups that the caller is a member of.",
     "hasLinks": "Only messages with links.",
     "hasMentions": "Only messages that mention users.",
     "hasReactions": "Only messages with reactions.",

@@ -1,0 +1,94 @@
+"""Check the built documentation site: its pages load nothing from elsewhere, and its links lead to pages and headings.
+
+`make docs` runs it after each build.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+SITE = Path(__file__).resolve().parent.parent / "site"
+LOADED = {
+    "script": "src",
+    "img": "src",
+    "iframe": "src",
+    "link": "href",
+    "source": "src",
+    "video": "src",
+    "audio": "src",
+}
+"""Elements that load something, and the attribute that names it."""
+NOT_LOADED = {"canonical", "alternate", "next", "prev", "edit"}
+"""What a `link` may name without loading it."""
+_STYLE = re.compile(r"(?:url\(\s*['\"]?|@import\s+['\"])(https?:)?//")
+
+
+class Page(HTMLParser):
+    """What a page loads and links to, and the anchors that it has."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.links: list[str] = []
+        self.anchors: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note what an element loads or links to."""
+        given = {name: value or "" for name, value in attrs}
+        self.anchors |= {given[name] for name in ("id", "name") if name in given}
+        if tag == "a" and "href" in given:
+            self.links.append(given["href"])
+        elif tag in LOADED and LOADED[tag] in given and given.get("rel") not in NOT_LOADED:
+            self.loads.append(given[LOADED[tag]])
+
+
+def outside(address: str) -> bool:
+    """Return True if an address is not a file of the site."""
+    return address.startswith(("http:", "https:", "//"))
+
+
+def problems(site: Path) -> list[str]:
+    """Return what is wrong with a site."""
+    pages = {path: Page(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))}
+    found = []
+    for path, page in pages.items():
+        name = path.relative_to(site)
+        found += [f"{name}: loads {address} from elsewhere" for address in page.loads if outside(address)]
+        for link in page.links:
+            if not outside(link) and not link.startswith("mailto:") and path.name != "404.html":
+                found += _problem_of(link, path, pages, name)
+    for path in sorted(site.rglob("*.css")):
+        if _STYLE.search(path.read_text(encoding="utf-8")):
+            found.append(f"{path.relative_to(site)}: loads something from elsewhere")
+    return found
+
+
+def _problem_of(link: str, path: Path, pages: dict[Path, Page], name: Path) -> list[str]:
+    target, _, anchor = link.partition("#")
+    there = (path.parent / unquote(target)).resolve() if target else path
+    if there.is_dir():
+        there /= "index.html"
+    if not there.exists():
+        return [f"{name}: {link} leads to no page"]
+    if anchor and there in pages and unquote(anchor) not in pages[there].anchors:
+        return [f"{name}: {link} leads to no heading"]
+    return []
+
+
+def main() -> int:
+    """Check the site."""
+    found = problems(SITE)
+    print(
+        "\n".join(found)
+        or f"site: {len(list(SITE.rglob('*.html')))} pages, all links lead somewhere, nothing is loaded from elsewhere"
+    )
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
