@@ -28,6 +28,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("settings", "As arguments, as TAILWIRE_<NAME>, or in the file of --config.")
     for field in dataclasses.fields(Settings):
         kind = kinds[field.name]
+        if field.name == "console":  # also as a switch
+            group.add_argument("--no-console", dest="console", action="store_const", const="off", help="console=off")
         shown = " ".join(meanings.get(field.name, "").split()).replace("`", "").replace("%", "%%").rstrip(".")
         default = "" if field.default in ("", False) else f" ({field.default})"
         more: dict[str, Any] = {"action": argparse.BooleanOptionalAction}

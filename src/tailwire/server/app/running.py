@@ -32,6 +32,7 @@ from tailwire.server.app.internal_server import InternalServer
 from tailwire.server.app.key_file import Keys, key_file, read_keys, write_keys
 from tailwire.server.app.observing import Observers, changed_settings, observe
 from tailwire.server.app.opening import AnyStore, agree_on_keys, open_store, starting_alone
+from tailwire.server.app.pages import pages_of
 from tailwire.server.app.process import max_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
 from tailwire.server.app.reloading import Reloader
 from tailwire.server.app.sealing_key import sealing_key
@@ -78,6 +79,7 @@ from tailwire.server.shutdown import finish
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
+from tailwire.server.web.front import Front
 from tailwire.server.webhooks.delivery_lane import RetryPolicy
 from tailwire.server.webhooks.post import Poster
 from tailwire.server.webhooks.sender import WebhookSender
@@ -93,6 +95,7 @@ class Parts:
 
     store: AnyStore
     api: Api
+    front: Front
     http: HttpConnections
     gateway: Gateway
     actions: Actions
@@ -176,9 +179,10 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
         await several.start()
     webhooks.wake()
     actions.start()
+    front = Front(api, pages_of(settings), hosts)
     return Parts(
-        store, api, http, gateway, actions, webhooks, keys, metrics, overload, observers, internal_api, revocation,
-        several, message_log,
+        store, api, front, http, gateway, actions, webhooks, keys, metrics, overload, observers, internal_api,
+        revocation, several, message_log,
     )  # fmt: skip
 
 
@@ -334,7 +338,7 @@ def _http_server(
     internal: InternalServer | None,
 ) -> HttpServer:  # fmt: skip
     config = uvicorn.Config(
-        parts.api,
+        parts.front,
         ws=cast(Any, partial(SocketProtocol, parts.gateway)),  # uvicorn and `HttpProtocol` only call them
         http=cast(Any, parts.http),
         lifespan="off",

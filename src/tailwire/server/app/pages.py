@@ -1,0 +1,20 @@
+"""The pages that a server shows: none, or the console and the chat."""
+
+from __future__ import annotations
+
+from tailwire.server.app.assembly import is_local
+from tailwire.server.config import Settings
+from tailwire.server.web.files import read_page
+from tailwire.server.web.front import Page
+
+
+def shows_pages(settings: Settings) -> bool:
+    """Return whether the server shows its pages."""
+    return settings.console == "on" or (settings.console == "auto" and is_local(settings))
+
+
+def pages_of(settings: Settings) -> dict[str, Page]:
+    """Return the pages by their names."""
+    if not shows_pages(settings):
+        return {}
+    return {"console": Page(read_page("console")), "chat": Page(read_page("chat"))}
