@@ -8,6 +8,7 @@ import pytest
 
 from harness import Stage
 from rest import Rest
+from tailwire.server.app.pages import shows_pages
 from tailwire.server.config import BadSetting, load
 
 POLICY = {
@@ -75,9 +76,7 @@ async def test_page_serves_only_its_files(stage: Stage, page: str):
     ],
 )
 def test_pages_are_shown_by_default_only_where_only_this_machine_reaches_them(settings, shown):
-    from tailwire.server.app.pages import pages_of
-
-    assert bool(pages_of(load(settings, {}))) is shown
+    assert shows_pages(load(settings, {})) is shown
 
 
 def test_setting_console_has_three_values():

@@ -6,11 +6,13 @@ import argparse
 import asyncio
 import dataclasses
 import re
+import shlex
 import sys
 from typing import Any, get_type_hints
 
 from tailwire.server.app import CannotStart, Running, key_file
 from tailwire.server.app import serve as serve_until_stopped
+from tailwire.server.app.pages import shows_pages
 from tailwire.server.config import BadSetting, Settings, load, unknown_variables
 from tailwire.server.store.migrate import NewerDatabase
 from tailwire.server.telemetry.logs import configure, log
@@ -88,6 +90,9 @@ def _print_keys(server: Running, settings: Settings) -> None:
         return
     keys = server.parts.keys
     print(f"\n  {server.url}   app id {keys.app_id}")
+    if shows_pages(settings):
+        folder = "" if settings.data == Settings().data else f" --data {shlex.quote(settings.data)}"
+        print(f"  console      {server.url}/console/   (a link to sign in: tailwire console{folder})")
     if keys.auth_key:
         print(f"  auth key     {keys.auth_key}\n  REST API key {keys.api_key}\n  (kept in {file})\n", flush=True)
     else:

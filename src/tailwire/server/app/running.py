@@ -19,10 +19,10 @@ import uvicorn
 
 from tailwire import __version__
 from tailwire.server import private_files
-from tailwire.server.actions.export import Export
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app.accept_loop import AcceptLoop
+from tailwire.server.app.apis import make_apis, observing_operations
 from tailwire.server.app.assembly import Actions, build, fixed_base, webhook_targets
 from tailwire.server.app.brokers import make_broker, start_broker
 from tailwire.server.app.checks import bind, check_certificate, check_folder
@@ -32,8 +32,14 @@ from tailwire.server.app.internal_server import InternalServer
 from tailwire.server.app.key_file import Keys, key_file, read_keys, write_keys
 from tailwire.server.app.observing import Observers, changed_settings, observe
 from tailwire.server.app.opening import AnyStore, agree_on_keys, open_store, starting_alone
-from tailwire.server.app.pages import pages_of
-from tailwire.server.app.process import max_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
+from tailwire.server.app.pages import pages_of, shows_pages
+from tailwire.server.app.process import (
+    max_connections,
+    process_name,
+    raise_descriptor_limit,
+    share_with_the_writer,
+    tune_collector,
+)
 from tailwire.server.app.reloading import Reloader
 from tailwire.server.app.sealing_key import sealing_key
 from tailwire.server.app.several import Several, make_presence
@@ -41,7 +47,7 @@ from tailwire.server.app.uploads import check_uploads
 from tailwire.server.auth.certificate import self_signed
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.auth.secrets import fingerprint
-from tailwire.server.config import Settings, offered
+from tailwire.server.config import Settings
 from tailwire.server.fanout.holding import FlushHolding
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.log import MessageLog
@@ -61,25 +67,16 @@ from tailwire.server.limits.slots import ConnectionSlots
 from tailwire.server.ports.records import KeyRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
-from tailwire.server.rest.addresses import Addresses
-from tailwire.server.rest.administration import KeyRoutes, RoleRoutes, WebhookRoutes
 from tailwire.server.rest.api import Api
-from tailwire.server.rest.audit import AuditRoutes
-from tailwire.server.rest.conversations import ConversationRoutes
-from tailwire.server.rest.files import FileRoutes
-from tailwire.server.rest.groups import GroupRoutes
-from tailwire.server.rest.messages import MessageRoutes
 from tailwire.server.rest.protocol import HttpConnections
-from tailwire.server.rest.public_settings import public_settings
-from tailwire.server.rest.reactions import ReactionRoutes
-from tailwire.server.rest.service import ServiceRoutes
-from tailwire.server.rest.sessions import SessionRoutes
-from tailwire.server.rest.users import RelationRoutes, UserRoutes
+from tailwire.server.rest.stats import ProcessFacts
 from tailwire.server.shutdown import finish
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 from tailwire.server.web.front import Front
+from tailwire.server.web.links import LinkRoutes
+from tailwire.server.web.sessions import ConsoleSessions
 from tailwire.server.webhooks.delivery_lane import RetryPolicy
 from tailwire.server.webhooks.post import Poster
 from tailwire.server.webhooks.sender import WebhookSender
@@ -144,7 +141,7 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake, presence)
     await actions.webhooks.seal_plain_passwords()
     metrics.users_online = lambda: hub.users_online
-    observers = observe(settings, store, metrics, actions.uploads.free, loop.time)
+    observers = observe(settings, store, metrics, actions.uploads.free, loop.time, world.seconds)
     await observers.audit.settings(changed_settings(settings))
     guesses = GuessLimiter(settings.wrong_tokens_per_minute, loop.time)
     pacer, known_pacer = (Pacer(settings.upgrades_per_second, MAX_UPGRADE_DELAY_SECONDS, loop.time) for _ in range(2))
@@ -165,7 +162,14 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
         sends=settings.sends_per_minute, others=settings.requests_per_minute, core=settings.core_per_minute,
         standard=settings.standard_per_minute, clock=loop.time,
     )  # fmt: skip
-    api, internal_api = _apis(settings, actions, observers, overload, guesses, store, hosts, rates)
+    process = ProcessFacts(process_name(), __version__, observers.health.uptime, partial(_servers, store))
+    sessions = ConsoleSessions(loop.time, world.secret)
+    links = LinkRoutes(sessions).operations() if shows_pages(settings) else []
+    observing = observing_operations(observers, gateway.connections, loop.time, world.milliseconds, process)
+    api, internal_api = make_apis(
+        settings, actions, observers, overload, guesses, store, hosts, rates,
+        more=[*observing, *links],
+    )  # fmt: skip
     http = HttpConnections(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
     message_log = await start_broker(broker, store, hub, actions.delivery)
     several = None
@@ -179,7 +183,7 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
         await several.start()
     webhooks.wake()
     actions.start()
-    front = Front(api, pages_of(settings), hosts)
+    front = Front(api, pages_of(settings, api, sessions, observers.audit), hosts)
     return Parts(
         store, api, front, http, gateway, actions, webhooks, keys, metrics, overload, observers, internal_api,
         revocation, several, message_log,
@@ -201,40 +205,8 @@ def _webhooks(settings: Settings, store: AnyStore, world: World, metrics: Metric
     return WebhookSender(store, world, metrics, poster, retry)
 
 
-def _apis(
-    settings: Settings, a: Actions, observers: Observers, overload: Overload, guesses: GuessLimiter, store: AnyStore,
-    hosts: AllowedHosts, rates: Rates,
-) -> tuple[Api, Api]:  # fmt: skip
-    # Returns the API of the clients, and that of `metrics_listen`.
-    addresses = Addresses(
-        public_url=settings.public_url, app_id=store.app_id, region=settings.region, offers=public_settings(settings)
-    )
-    log = a.catch_up if "chain" in offered(settings) else None  # without numbers in frames, clients receive twice
-    operations = [
-        *MessageRoutes(a.messages, a.conversations, a.renderer, a.files, log).operations(),
-        *ReactionRoutes(a.reactions).operations(),
-        *ConversationRoutes(a.conversations, a.receipts).operations(),
-        *UserRoutes(a.users, a.sessions, Export(store), addresses).operations(),
-        *RelationRoutes(a.relations, a.sessions).operations(),
-        *GroupRoutes(a.groups, a.members).operations(),
-        *FileRoutes(a.files, a.uploads, addresses).operations(),
-        *SessionRoutes(a.sessions, a.users, a.members).operations(),
-        *KeyRoutes(a.keys).operations(),
-        *RoleRoutes(a.roles).operations(),
-        *WebhookRoutes(a.webhooks).operations(),
-        *AuditRoutes(observers.audit).operations(),
-    ]
-    service = ServiceRoutes(
-        addresses, observers.metrics, observers.health, operations, __version__, for_metrics=settings.metrics,
-        for_docs=settings.docs, metrics_elsewhere=bool(settings.metrics_listen), sizes=observers.sizes,
-    )  # fmt: skip
-    make = partial(
-        Api, sessions=a.sessions, roles=a.roles, records=observers.records, overload=overload, guesses=guesses,
-        app_id=store.app_id, max_body=settings.max_body, chains="chain" in offered(settings), base=addresses.base,
-        compress=settings.compress, rates=rates,
-    )  # fmt: skip
-    internal = make(service.internal_operations(), hosts=AllowedHosts())
-    return make([*operations, *service.operations()], hosts=hosts), internal
+def _servers(store: AnyStore) -> int:
+    return 1 if isinstance(store, SqliteStore) else store.processes.servers
 
 
 async def _keys(store: AnyStore, world: World, settings: Settings) -> Keys:
