@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
 from harness import CONNECTED, DISCONNECTED, Stage
 from rest import Rest
+from tailwire.server.setting_sources import sources
 
 
 async def test_live_connection_is_listed_with_its_user_and_device(stage: Stage):
@@ -135,3 +137,27 @@ async def test_stream_sends_each_sample_and_ends_with_the_server(stage: Stage):
         assert heard[-1][1] == (await rest("GET", "/stats"))["samples"][-1]
         stats.close()
         await asyncio.wait_for(listening, 5)
+
+
+async def test_settings_are_listed_with_their_values_and_without_secrets(stage: Stage):
+    async with Rest(stage) as rest:
+        settings = {one["name"]: one for one in await rest("GET", "/configuration")}
+        assert settings["port"] == {
+            "name": "port", "value": "8480", "default": "8480", "source": "default",
+            "meaning": "the port to listen at; 0 picks a free one",
+        }  # fmt: skip
+        assert await rest("GET", "/processes")
+        stage.server._settings = replace(stage.server._settings, s3_secret_key="hidden-1", s3_access_key="hidden-2")
+        await stage.server.stop()
+        await stage.server.start()
+        answer = await rest.answer("GET", "/configuration")
+        assert "hidden" not in answer.text
+        assert '"name":"s3_secret_key","value":"***"' in answer.text
+
+
+def test_source_of_a_setting_is_the_argument_then_the_variable_then_the_file(tmp_path):
+    file = tmp_path / "server.toml"
+    file.write_text("port = 1\nhost = 'localhost'\nregion = 'eu'\n")
+    environment = {"TAILWIRE_PORT": "2", "TAILWIRE_HOST": "127.0.0.1", "TAILWIRE_API_KEY": "secret", "HOME": "/"}
+    found = sources({"port": 3, "docs": None, "verb": "x"}, str(file), environment)
+    assert found == {"port": "--port", "host": "TAILWIRE_HOST", "region": str(file)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from tailwire import __version__
@@ -15,6 +15,7 @@ from tailwire.server.fanout.overload import Overload
 from tailwire.server.limits.allowed_hosts import AllowedHosts
 from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.limits.rates import Rates
+from tailwire.server.ports.processes import ListProcesses
 from tailwire.server.rest.addresses import Addresses
 from tailwire.server.rest.administration import KeyRoutes, RoleRoutes, WebhookRoutes
 from tailwire.server.rest.api import Api
@@ -25,6 +26,7 @@ from tailwire.server.rest.files import FileRoutes
 from tailwire.server.rest.groups import GroupRoutes
 from tailwire.server.rest.messages import MessageRoutes
 from tailwire.server.rest.operations import Operation
+from tailwire.server.rest.processes import ProcessRoutes
 from tailwire.server.rest.public_settings import public_settings
 from tailwire.server.rest.reactions import ReactionRoutes
 from tailwire.server.rest.service import ServiceRoutes
@@ -81,14 +83,20 @@ def observing_operations(
     clock: Callable[[], float],
     milliseconds: Callable[[], int],
     process: ProcessFacts,
+    settings: Settings,
+    processes: ListProcesses,
+    sources: Mapping[str, str],
 ) -> list[Operation]:
     """Return the operations on the connections and the load of this process.
 
     Args:
         clock: seconds, monotonic.
         milliseconds: returns milliseconds since 1970.
+        processes: lists the processes on the database.
+        sources: where the values of settings came from.
     """
     return [
         *ConnectionRoutes(connections, clock, milliseconds).operations(),
+        *ProcessRoutes(processes, settings, sources).operations(),
         *StatsRoutes(observers.stats, observers.metrics, observers.sizes, process).operations(),
     ]

@@ -6,8 +6,8 @@ from tailwire.server.actions.audit import AuditLog
 from tailwire.server.app.assembly import is_local
 from tailwire.server.config import Settings
 from tailwire.server.web.console import ConsoleRequests
-from tailwire.server.web.files import read_page
 from tailwire.server.web.front import App, Page
+from tailwire.server.web.page_files import read_page
 from tailwire.server.web.sessions import ConsoleSessions
 
 

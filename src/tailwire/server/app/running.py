@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -64,6 +64,7 @@ from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.limits.pacer import Pacer
 from tailwire.server.limits.rates import Rates
 from tailwire.server.limits.slots import ConnectionSlots
+from tailwire.server.ports.processes import ProcessRow
 from tailwire.server.ports.records import KeyRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
@@ -83,6 +84,7 @@ from tailwire.server.webhooks.sender import WebhookSender
 
 MAX_UPGRADE_DELAY_SECONDS = 3.0
 CONNECTIONS_PER_CLIENT = 2  # one for requests, and one that becomes its WebSocket
+NO_SOURCES: Mapping[str, str] = {}
 DEMO_USERS = {"alice": "Alice", "bob": "Bob", "carol": "Carol"}
 
 
@@ -107,8 +109,11 @@ class Parts:
     message_log: MessageLog | None
 
 
-async def assemble(settings: Settings, world: World) -> Parts:
+async def assemble(settings: Settings, world: World, sources: Mapping[str, str] = NO_SOURCES) -> Parts:
     """Open the store and assemble the server on it.
+
+    Args:
+        sources: where the values of settings came from, for operators.
 
     Raises:
         tailwire.server.store.migrate.NewerDatabase: if a newer version wrote the database.
@@ -118,13 +123,13 @@ async def assemble(settings: Settings, world: World) -> Parts:
         store = await open_store(settings, world, serving=True)
         try:
             await agree_on_keys(settings, store, world)
-            return await _assemble(settings, store, world, await _keys(store, world, settings))
+            return await _assemble(settings, store, world, await _keys(store, world, settings), sources)
         except BaseException:
             await store.close()
             raise
 
 
-async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Keys) -> Parts:
+async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Keys, sources: Mapping[str, str]) -> Parts:
     loop = asyncio.get_running_loop()
     metrics = Metrics()
     overload = Overload(
@@ -165,7 +170,10 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     process = ProcessFacts(process_name(), __version__, observers.health.uptime, partial(_servers, store))
     sessions = ConsoleSessions(loop.time, world.secret)
     links = LinkRoutes(sessions).operations() if shows_pages(settings) else []
-    observing = observing_operations(observers, gateway.connections, loop.time, world.milliseconds, process)
+    observing = observing_operations(
+        observers, gateway.connections, loop.time, world.milliseconds, process, settings, partial(_processes, store),
+        sources,
+    )  # fmt: skip
     api, internal_api = make_apis(
         settings, actions, observers, overload, guesses, store, hosts, rates,
         more=[*observing, *links],
@@ -207,6 +215,12 @@ def _webhooks(settings: Settings, store: AnyStore, world: World, metrics: Metric
 
 def _servers(store: AnyStore) -> int:
     return 1 if isinstance(store, SqliteStore) else store.processes.servers
+
+
+async def _processes(store: AnyStore) -> list[ProcessRow]:
+    if isinstance(store, SqliteStore):
+        return [ProcessRow(1, process_name(), serving=True, until=None, answers=True)]
+    return await store.processes.all()
 
 
 async def _keys(store: AnyStore, world: World, settings: Settings) -> Keys:
@@ -253,17 +267,19 @@ async def running(
     world: World | None = None,
     signals: Sequence[signal.Signals] = (),
     reload: Callable[[], Settings] | None = None,
+    sources: Mapping[str, str] = NO_SOURCES,
 ) -> AsyncIterator[Running]:
     """Assemble a server and bind it to its port. On exit, pending work is finished and everything is closed.
 
     Args:
         signals: the signals that stop the server; none for an embedded one.
         reload: reads the settings again, on SIGHUP.
+        sources: where the values of settings came from, for operators.
 
     Raises:
         CannotStart: if the folder, the certificate or the address cannot be used. Nothing is left open then.
     """
-    parts, listening, internal = await _opened(settings, world or World())
+    parts, listening, internal = await _opened(settings, world or World(), sources)
     try:
         if settings.demo_users:
             await make_demo_users(parts)
@@ -292,7 +308,9 @@ async def running(
         await parts.actions.uploads.close()
 
 
-async def _opened(settings: Settings, world: World) -> tuple[Parts, socket.socket, InternalServer | None]:
+async def _opened(
+    settings: Settings, world: World, sources: Mapping[str, str]
+) -> tuple[Parts, socket.socket, InternalServer | None]:
     check_folder(settings.data)
     check_certificate(settings.tls_cert, settings.tls_key)
     await check_uploads(settings)
@@ -300,7 +318,7 @@ async def _opened(settings: Settings, world: World) -> tuple[Parts, socket.socke
         listening = opened.enter_context(bind(settings.host, settings.port))
         host, _, port = settings.metrics_listen.rpartition(":")
         metrics = opened.enter_context(bind(host.strip("[]"), int(port), "--metrics-listen")) if port else None
-        parts = await assemble(settings, world)
+        parts = await assemble(settings, world, sources)
         opened.pop_all()
     return parts, listening, InternalServer(parts.internal_api, metrics, parts.http) if metrics else None
 
@@ -347,12 +365,14 @@ async def serve(
     settings: Settings,
     listens: Callable[[Running], None] = lambda server: None,
     reload: Callable[[], Settings] | None = None,
+    sources: Mapping[str, str] = NO_SOURCES,
 ) -> None:
     """Serve until a signal (SIGTERM, SIGINT, SIGQUIT) stops the server.
 
     Args:
         listens: called when the server is about to listen.
         reload: reads the settings again, on SIGHUP.
+        sources: where the values of settings came from, for operators.
 
     Raises:
         tailwire.server.app.checks.CannotStart: if the folder, the certificate or the address cannot be used.
@@ -364,7 +384,7 @@ async def serve(
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     stopping = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGQUIT") if hasattr(signal, name)]
-    async with running(settings, signals=stopping, reload=reload) as server:
+    async with running(settings, signals=stopping, reload=reload, sources=sources) as server:
         tune_collector()
         share_with_the_writer()
         log.info("ready after %.0f ms", (time.monotonic() - started) * 1000)

@@ -170,6 +170,14 @@ EXAMPLES: dict[str, Any] = {
     "ConsoleLink": {"path": "/console/#5f0c9a3e17b2d846", "seconds": 60},
     "Process": _PROCESS,
     "DiskUse": _SIZES,
+    "ListedProcess": {"id": "3", "name": "chat-1 pid 412", "serving": True, "until": NOW, "answers": True},
+    "Setting": {
+        "name": "port",
+        "value": "8480",
+        "default": "8480",
+        "source": "TAILWIRE_PORT",
+        "meaning": "the port to listen at; 0 picks a free one",
+    },
     "Sample": _SAMPLE,
     "ProcessStats": {"process": _PROCESS, "sizes": _SIZES, "waitingDeliveries": 0, "samples": [_SAMPLE]},
     "AuditEntry": {

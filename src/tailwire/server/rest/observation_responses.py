@@ -86,6 +86,32 @@ class Process(Shape, kw_only=True):
     servers: int
 
 
+class ListedProcess(Shape, kw_only=True):
+    """A process on the database.
+
+    Attributes:
+        serving: whether it is a server, and not a command.
+        until: when its lease ends unless it renews it; absent on SQLite.
+        answers: whether it is the process that answers.
+    """
+
+    id: str
+    name: str
+    serving: bool
+    until: Timestamp = 0
+    answers: bool
+
+
+class Setting(Shape, kw_only=True):
+    """A setting of the process. `source`: an argument, a variable, a file, or `default`."""
+
+    name: str
+    value: str
+    default: str
+    source: str
+    meaning: str
+
+
 class Sample(Shape, kw_only=True):
     """Figures of two seconds; rates are per second. `send…` and `loopLag` are seconds, absent without sends."""
 

@@ -52,6 +52,9 @@ from tailwire.server.rest.observation_responses import (
     DiskUse as DiskUse,
 )
 from tailwire.server.rest.observation_responses import (
+    ListedProcess as ListedProcess,
+)
+from tailwire.server.rest.observation_responses import (
     Process as Process,
 )
 from tailwire.server.rest.observation_responses import (
@@ -59,6 +62,9 @@ from tailwire.server.rest.observation_responses import (
 )
 from tailwire.server.rest.observation_responses import (
     Sample as Sample,
+)
+from tailwire.server.rest.observation_responses import (
+    Setting as Setting,
 )
 from tailwire.server.rest.response_base import Shape, Timestamp
 from tailwire.server.rules.groups import SCOPES, TYPES

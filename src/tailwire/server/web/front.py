@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tailwire.server.limits.allowed_hosts import AllowedHosts
 from tailwire.server.rest.asgi import Receive, Scope, Send, headers_of, text
-from tailwire.server.web.files import File
+from tailwire.server.web.page_files import File
 
 Headers = list[tuple[bytes, bytes]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import tailwire
-from tailwire.server.web.files import read_page
+from tailwire.server.web.page_files import read_page
 
 WEB = Path(tailwire.__file__).parent / "web"
 VENDORED = json.loads((WEB / "vendor.json").read_text())
@@ -35,7 +35,9 @@ def test_every_file_that_a_page_names_exists(page):
         text = file.body.decode()
         named = re.findall(r'(?:href|src)="([^"#]+)"', text) if file.content_type.startswith(b"text/html") else []
         if path.endswith((".js", ".mjs")):
-            named = re.findall(r'(?:from|import)\s*"([^"]+)"', text)
+            named = re.findall(r'^(?:import|export)\b.*?from "([^"]+)"', text, re.MULTILINE)
+        if path.endswith(".css"):
+            named = re.findall(r'@import "([^"]+)"', text)
         for name in named:
             target = Path("/page", path or "index.html").parent.joinpath(name).resolve().relative_to("/page")
             assert target.as_posix() in files, (path, name)
@@ -57,3 +59,14 @@ def test_languages_of_a_page_have_the_same_texts(page):
     assert set(names) == {"en", "de"}
     assert names["en"] == names["de"]
     assert len(set(names["en"])) == len(names["en"])
+
+
+def test_every_text_that_the_console_says_is_there_and_used():
+    files = {path: file.body.decode() for path, file in read_page("console").items() if path.endswith(".js")}
+    there = set(re.findall(r"^    (\w+): ", files.pop("words.js"), re.MULTILINE))
+    code = "".join(files.values())
+    said = set(re.findall(r'say\("(\w+)"', code))
+    named = set(re.findall(r'name: "(\w+)", Page', code))
+    assert said | named <= there
+    for name in there - said - named:  # made of a prefix and a state, such as by_server
+        assert f"say(`{name.partition('_')[0]}_$" in code, name
