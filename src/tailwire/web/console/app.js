@@ -66,7 +66,8 @@ function Frame({ onSignOut }) {
   useEffect(() => {
     const changed = () => {
       setPage(pageInAddress());
-      document.querySelector("main")?.focus();
+      document.querySelector("main")?.focus({ preventScroll: true });
+      scrollTo(0, 0);
     };
     addEventListener("hashchange", changed);
     start();

@@ -2,7 +2,7 @@
 
 import uPlot from "./vendor/uplot.mjs";
 import { html, useEffect, useLayoutEffect, useRef } from "./shared/html.js";
-import { time } from "./format.js";
+import { minute } from "./format.js";
 import { say } from "./words.js";
 
 const HEIGHT = 168;
@@ -26,14 +26,14 @@ function options(lines, format, width) {
   return {
     width, height: HEIGHT, legend: { show: false }, padding: [8, 8, 0, 0],
     cursor: { points: { size: 6 }, drag: { x: false, y: false }, y: false },
-    scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max(high * 1.15, lines[0].least ?? 1)] } },
+    scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max((high ?? 0) * 1.15, lines[0].least ?? 1)] } },
     axes: [
-      { ...axis, size: 26, space: 90, values: (_, ticks) => ticks.map((at) => time(at).replace(/:\d\d( |$)/, "$1")) },
+      { ...axis, size: 26, space: 90, values: (_, ticks) => ticks.map(minute) },
       { ...axis, size: 58, space: 34, values: (_, ticks) => ticks.map(format) },
     ],
-    series: [{}, ...lines.map(({ colour: name }, n) => {
+    series: [{}, ...lines.map(({ colour: name, dots }, n) => {
       const stroke = colour(name);
-      return { stroke, width: 1.75, spanGaps: true, fill: n === 0 ? clear(stroke) : undefined, points: { show: false } };
+      return { stroke, width: 1.75, spanGaps: true, fill: n === 0 ? clear(stroke) : undefined, points: { show: dots === true, size: 5, fill: stroke, stroke } };
     })],
   };
 }

@@ -54,8 +54,8 @@ export function Overview() {
         { name: say("stored"), of: (one) => one.messages, colour: "1" },
         { name: say("deliveredName"), of: (one) => one.deliveries, colour: "2" }]} />
       <${Chart} title=${say("sendTime")} samples=${samples} format=${milliseconds} lines=${[
-        { name: "p99", of: (one) => one.sendP99, colour: "3", least: 0.01 },
-        { name: "p50", of: (one) => one.sendP50, colour: "1" }]} />
+        { name: "p99", of: (one) => one.sendP99, colour: "3", least: 0.01, dots: true },
+        { name: "p50", of: (one) => one.sendP50, colour: "1", dots: true }]} />
       <${Chart} title=${say("loopLag")} samples=${samples} format=${milliseconds} lines=${[
         { name: say("loopLag"), of: (one) => one.loopLag, colour: "4", least: 0.01 }]} />
       <${Chart} title=${say("requestsPerSecond")} samples=${samples} format=${rate} lines=${[
