@@ -50,9 +50,8 @@ export const Choice = ({ label, value, options, onChoose }) => html`<div class="
 /** A dialog over the page. It closes with Escape, with its button, and by `onClose`. */
 export function Dialog({ title, onClose, wide, children }) {
   const dialog = useRef(null);
-  useEffect(() => {
-    dialog.current.showModal();
-  }, []);
+  // Also when it was closed and is wanted again before it was drawn without it.
+  useEffect(() => { if (!dialog.current.open) dialog.current.showModal(); });
   return html`<dialog ref=${dialog} class=${wide ? "wide" : ""} aria-labelledby="dialog-title" onClose=${onClose}
       onClick=${(event) => { if (event.target === dialog.current) dialog.current.close(); }}>
     <div class="dialog">

@@ -62,8 +62,13 @@ function ClientSide() {
       setProblem(error instanceof SyntaxError ? say("noDump") : error.message);
     }
   };
+  const choose = async ({ target }) => {
+    const [file] = target.files;
+    if (file) await read(file);
+    target.value = "";  // so that the same file may be chosen again
+  };
   return html`<section class="side"><h3>${say("clientSide")}</h3>
-    <label class="file"><span>${say("openDump")}</span><input type="file" accept=".json,application/json" onChange=${(event) => event.target.files[0] && read(event.target.files[0])} /></label>
+    <label class="file"><span>${say("openDump")}</span><input type="file" accept=".json,application/json" onChange=${choose} /></label>
     <p class="faint">${say("dumpStays")}</p>
     ${problem ? html`<p class="notice is-bad" role="alert">${problem}</p>` : null}
     ${found ? steps(found, say("clientSide")) : null}
@@ -108,5 +113,5 @@ export function Connections() {
     <//>
     <${Table} key=${kind} label=${say("connections")} columns=${kind === "live" ? LIVE : ENDED} load=${load} changes=${[kind, uid]}
       refresh=${turn} onMore=${() => setExtended(true)} keyOf=${(one) => one.id} onOpen=${setOpened} empty=${say("noConnections")} />
-    ${opened ? html`<${Opened} one=${opened} onClose=${() => setOpened(null)} />` : null}`;
+    ${opened ? html`<${Opened} key=${opened.id} one=${opened} onClose=${() => setOpened(null)} />` : null}`;
 }

@@ -22,5 +22,5 @@ export function Flags() {
   return html`<${Head} title=${say("flags")} />
     <${Table} label=${say("flags")} columns=${COLUMNS} load=${numbered("/moderation/flagged-messages")} refresh=${turn}
       keyOf=${(one) => `${one.messageId} ${one.flaggedBy}`} onOpen=${setOpened} empty=${say("noFlags")} />
-    ${opened ? html`<${OpenedMessage} one=${opened.message} onClose=${() => setOpened(null)} onChanged=${() => { setOpened(null); setTurn(turn + 1); }} />` : null}`;
+    ${opened ? html`<${OpenedMessage} key=${opened.messageId} one=${opened.message} onClose=${() => setOpened(null)} onChanged=${() => { setOpened(null); setTurn(turn + 1); }} />` : null}`;
 }

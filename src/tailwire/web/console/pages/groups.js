@@ -42,5 +42,5 @@ export function Groups() {
   return html`<${Head} title=${say("groups")}><${Search} label=${say("searchGroups")} value=${search} onSearch=${setSearch} /><//>
     <${Table} label=${say("groups")} columns=${COLUMNS} load=${numbered("/groups", { searchKey: search })} changes=${[search]} refresh=${turn}
       keyOf=${(one) => one.guid} onOpen=${setOpened} empty=${say("noGroups")} />
-    ${opened ? html`<${Opened} one=${opened} onClose=${() => setOpened(null)} onChanged=${() => { setOpened(null); setTurn(turn + 1); }} />` : null}`;
+    ${opened ? html`<${Opened} key=${opened.guid} one=${opened} onClose=${() => setOpened(null)} onChanged=${() => { setOpened(null); setTurn(turn + 1); }} />` : null}`;
 }

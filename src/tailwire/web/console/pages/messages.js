@@ -66,5 +66,5 @@ export function Messages({ rest }) {
       <${Search} label=${say("searchMessages")} value=${search} onSearch=${setSearch} />
     <//>
     <${Table} label=${say("messages")} columns=${COLUMNS} load=${load} changes=${[search, conversationId]} refresh=${turn} keyOf=${(one) => one.id} onOpen=${setOpened} empty=${say("noMessages")} />
-    ${opened ? html`<${OpenedMessage} one=${opened} onClose=${() => setOpened(null)} onChanged=${() => { setOpened(null); setTurn(turn + 1); }} />` : null}`;
+    ${opened ? html`<${OpenedMessage} key=${opened.id} one=${opened} onClose=${() => setOpened(null)} onChanged=${() => { setOpened(null); setTurn(turn + 1); }} />` : null}`;
 }

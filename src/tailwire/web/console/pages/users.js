@@ -54,5 +54,5 @@ export function Users() {
   return html`<${Head} title=${say("users")}><${Search} label=${say("searchUsers")} value=${search} onSearch=${setSearch} /><//>
     <${Table} label=${say("users")} columns=${COLUMNS} load=${numbered("/users", { searchKey: search, withDeactivated: "true" })} changes=${[search]} refresh=${turn}
       keyOf=${(one) => one.uid} onOpen=${setOpened} empty=${say("noUsers")} />
-    ${opened ? html`<${Opened} one=${opened} onClose=${() => setOpened(null)} onChanged=${changed} />` : null}`;
+    ${opened ? html`<${Opened} key=${opened.uid} one=${opened} onClose=${() => setOpened(null)} onChanged=${changed} />` : null}`;
 }

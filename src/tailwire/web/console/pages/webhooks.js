@@ -46,7 +46,7 @@ function Opened({ webhook, onClose }) {
       ${status === "failed" && webhook.state.failed ? html`<${Confirm} label=${say("sendAllAgain")} tone="plain" question=${say("sendAllAgainQuestion")} act=${() => request("POST", path("webhooks", webhook.id, "deliveries", "retry"))} done=${done} />` : null}</div>
     <${Table} key=${status} label=${say("deliveries")} columns=${DELIVERIES} load=${numbered(path("webhooks", webhook.id, "deliveries"), { status })} changes=${[status]} refresh=${turn}
       keyOf=${(one) => one.id} onOpen=${setDelivery} empty=${say("noDeliveries")} />
-    ${delivery ? html`<${Delivery} webhook=${webhook} one=${delivery} onDone=${done} />` : null}
+    ${delivery ? html`<${Delivery} key=${delivery.id} webhook=${webhook} one=${delivery} onDone=${done} />` : null}
   <//>`;
 }
 
@@ -56,5 +56,5 @@ export function Webhooks() {
   const load = async () => ({ rows: await get("/webhooks") });
   return html`<${Head} title=${say("webhooks")}><button class="button" onClick=${() => setTurn(turn + 1)}>${say("refresh")}</button><//>
     <${Table} label=${say("webhooks")} columns=${COLUMNS} load=${load} refresh=${turn} keyOf=${(one) => one.id} onOpen=${setOpened} empty=${say("noWebhooks")} />
-    ${opened ? html`<${Opened} webhook=${opened} onClose=${() => { setOpened(null); setTurn(turn + 1); }} />` : null}`;
+    ${opened ? html`<${Opened} key=${opened.id} webhook=${opened} onClose=${() => { setOpened(null); setTurn(turn + 1); }} />` : null}`;
 }
