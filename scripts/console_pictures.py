@@ -43,8 +43,7 @@ async def shown(
         async with AsyncExitStack() as stack:
             stage = await stack.enter_async_context(console_stage(browser, folder))
             await fill(stage)
-            for uid in CONNECTED:
-                await stack.enter_async_context(stage.client(uid))
+            chats = [await stack.enter_async_context(stage.client(uid)) for uid in CONNECTED]
             if traffic:
                 await talk(stage, TRAFFIC_SECONDS)
             tab = await stage.open(page, **(PHONE if phone else SIZE))
@@ -57,6 +56,10 @@ async def shown(
                 await talk(stage, 6)
             if opened:
                 await open_first(stage, tab)
+            if page == "connections" and opened:  # the newest is listed first
+                chats[-1].connection.dump(folder / "dump.json")
+                await tab.do("choose_file", text="Open a dump() of the client", path=str(folder / "dump.json"))
+                await tab.wait_for("document.querySelectorAll('.steps').length === 2")
             file = folder / f"{name}.png"
             await tab.screenshot(file)
             saved(name, file.read_bytes())

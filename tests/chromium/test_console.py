@@ -21,7 +21,7 @@ DIALOG = "document.querySelector('dialog[open]')"
 NO_DIALOG = "!document.querySelector('dialog')"
 SIGN_IN = "document.querySelector('.sign-in')"
 OVERFLOW = "document.scrollingElement.scrollWidth - innerWidth"
-AXE = (FOLDER / "node_modules" / "axe-core" / "axe.min.js").read_text() if (FOLDER / "node_modules").exists() else ""
+AXE = FOLDER / "node_modules" / "axe-core" / "axe.min.js"
 RUN_AXE = """
 const found = await axe.run(document, { resultTypes: ["violations"] });
 return found.violations.map(({ id, nodes }) => [id, nodes.slice(0, 3).map((one) => one.html.slice(0, 200) + " " + one.failureSummary)]);
@@ -31,7 +31,9 @@ return found.violations.map(({ id, nodes }) => [id, nodes.slice(0, 3).map((one) 
 async def violations(tab: Page) -> list:
     """Return the violations of accessibility rules that axe-core finds."""
     if not await tab.evaluate("'axe' in window"):
-        await tab.run(AXE + "\nwindow.axe = axe;")
+        if not AXE.exists():
+            pytest.skip("axe-core is not installed: make chromium")
+        await tab.run(AXE.read_text() + "\nwindow.axe = axe;")
     return await tab.run(RUN_AXE)
 
 

@@ -78,3 +78,15 @@ async def test_key_is_not_sent_to_another_program_at_the_address_of_a_server_tha
             except BlockingIOError:
                 return
             raise AssertionError("the command connected to another program")
+
+
+async def test_stream_does_not_hold_up_the_end_of_the_server(tmp_path):
+    async with ServerProcess(tmp_path) as server, httpx2.AsyncClient(timeout=30) as client:
+        url, headers = f"{server.url}/v3/stats/stream", {"apikey": server.api_key}
+        async with client.stream("GET", url, headers=headers) as answer:
+            lines = answer.aiter_lines()
+            assert await anext(lines) == "event: about"
+            ending = asyncio.create_task(server.stop())
+            async for _ in lines:  # raises if the stream is cut instead of ended
+                pass
+            assert await ending == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
@@ -131,7 +132,7 @@ async def test_other_pages_get_nothing(stage: Stage, foreign: dict[str, str]):
         assert (await browser.request("GET", "/api/users")).status_code == 200
 
 
-async def test_what_the_api_answers_is_not_for_other_pages(stage: Stage):
+async def test_answers_of_the_api_are_not_for_other_pages(stage: Stage):
     async with Rest(stage) as rest:
         browser = Browser(stage, rest)
         await browser.sign_in()
@@ -206,3 +207,30 @@ async def test_number_of_links_and_sessions_is_bounded(stage: Stage):
             await browser.sign_in()
         assert refused(await browsers[0].request("GET", "/session"), "ERR_CONSOLE_SESSION")
         assert (await browsers[1].request("GET", "/session")).status_code == 200
+
+
+async def test_stream_keeps_its_session_in_use_and_ends_with_it(stage: Stage):
+    async with Rest(stage) as rest:
+        browser, stats = Browser(stage, rest), stage.server.parts.observers.stats
+        await browser.sign_in()
+        headers = {"cookie": browser.cookie, "sec-fetch-site": "same-origin"}
+        ended = asyncio.Event()
+        lines: list[str] = []
+
+        async def listen() -> None:
+            url = f"{stage.server.url}/console/api/stats/stream"
+            async with rest._http.stream("GET", url, headers=headers, timeout=None) as answer:
+                async for line in answer.aiter_lines():
+                    lines.append(line)
+            ended.set()
+
+        listening = asyncio.create_task(listen())
+        for _ in range(3):
+            await stage.pass_time(1900)
+            stats.tick()
+            await stage.pass_time(1)
+        assert lines.count("event: sample") == 3
+        assert not ended.is_set()
+        await browser.request("DELETE", "/session")
+        await asyncio.wait_for(listening, 5)
+        assert ended.is_set()

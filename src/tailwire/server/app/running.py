@@ -167,17 +167,9 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
         sends=settings.sends_per_minute, others=settings.requests_per_minute, core=settings.core_per_minute,
         standard=settings.standard_per_minute, clock=loop.time,
     )  # fmt: skip
-    process = ProcessFacts(process_name(), __version__, observers.health.uptime, partial(_servers, store))
-    sessions = ConsoleSessions(loop.time, world.secret)
-    links = LinkRoutes(sessions).operations() if shows_pages(settings) else []
-    observing = observing_operations(
-        observers, gateway.connections, loop.time, world.milliseconds, process, settings, partial(_processes, store),
-        sources,
-    )  # fmt: skip
-    api, internal_api = make_apis(
-        settings, actions, observers, overload, guesses, store, hosts, rates,
-        more=[*observing, *links],
-    )  # fmt: skip
+    api, internal_api, front = _apis(
+        settings, store, world, actions, observers, gateway, overload, guesses, hosts, rates, sources
+    )
     http = HttpConnections(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
     message_log = await start_broker(broker, store, hub, actions.delivery)
     several = None
@@ -191,11 +183,30 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
         await several.start()
     webhooks.wake()
     actions.start()
-    front = Front(api, pages_of(settings, api, sessions, observers.audit), hosts)
     return Parts(
         store, api, front, http, gateway, actions, webhooks, keys, metrics, overload, observers, internal_api,
         revocation, several, message_log,
     )  # fmt: skip
+
+
+def _apis(
+    settings: Settings, store: AnyStore, world: World, actions: Actions, observers: Observers, gateway: Gateway,
+    overload: Overload, guesses: GuessLimiter, hosts: AllowedHosts, rates: Rates, sources: Mapping[str, str],
+) -> tuple[Api, Api, Front]:  # fmt: skip
+    # Returns the API of the clients, that of `metrics_listen`, and what serves the pages and the first one.
+    clock = asyncio.get_running_loop().time
+    process = ProcessFacts(process_name(), __version__, observers.health.uptime, partial(_servers, store))
+    sessions = ConsoleSessions(clock, world.secret)
+    links = LinkRoutes(sessions).operations() if shows_pages(settings) else []
+    observing = observing_operations(
+        observers, gateway.connections, clock, world.milliseconds, process, settings, partial(_processes, store),
+        sources,
+    )  # fmt: skip
+    api, internal_api = make_apis(
+        settings, actions, observers, overload, guesses, store, hosts, rates,
+        more=[*observing, *links],
+    )  # fmt: skip
+    return api, internal_api, Front(api, pages_of(settings, api, sessions, observers.audit), hosts)
 
 
 def _webhooks(settings: Settings, store: AnyStore, world: World, metrics: Metrics, sealer: Sealer) -> WebhookSender:

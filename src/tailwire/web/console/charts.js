@@ -2,10 +2,11 @@
 
 import uPlot from "./vendor/uplot.mjs";
 import { html, useEffect, useLayoutEffect, useRef } from "./shared/html.js";
-import { minute } from "./format.js";
+import { minute, second } from "./format.js";
 import { say } from "./words.js";
 
 const HEIGHT = 168;
+const SHORT_SECONDS = 300;  // below that, the axis names seconds too
 
 // A canvas needs colours as they are now: an element with the colour says what it is in light or dark.
 function colour(name) {
@@ -28,7 +29,7 @@ function options(lines, format, width) {
     cursor: { points: { size: 6 }, drag: { x: false, y: false }, y: false },
     scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max((high ?? 0) * 1.15, lines[0].least ?? 1)] } },
     axes: [
-      { ...axis, size: 26, space: 90, values: (_, ticks) => ticks.map(minute) },
+      { ...axis, size: 26, space: 90, values: (plot, ticks) => ticks.map(plot.scales.x.max - plot.scales.x.min > SHORT_SECONDS ? minute : second) },
       { ...axis, size: 58, space: 34, values: (_, ticks) => ticks.map(format) },
     ],
     series: [{}, ...lines.map(({ colour: name, dots }, n) => {

@@ -9,6 +9,7 @@ const one = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
 const compact = new Intl.NumberFormat(language, { notation: "compact", maximumFractionDigits: 1 });
 const stamp = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
 const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const toSecond = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const fine = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
 const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "short" });
 const UNITS = ["B", "KB", "MB", "GB", "TB"];
@@ -18,6 +19,7 @@ export const number = (value) => (value >= 10_000 ? compact : whole).format(valu
 export const rate = (value) => (value >= 100 ? number(value) : one.format(value));
 export const exact = (value) => whole.format(value);
 export const moment = (seconds) => (seconds ? stamp.format(seconds * 1000) : "");
+export const second = (seconds) => toSecond.format(seconds * 1000);
 export const minute = (seconds) => clock.format(seconds * 1000);
 export const preciseTime = (seconds) => fine.format(seconds * 1000);
 
