@@ -10,12 +10,13 @@ from tailwire.server.actions.export import Export
 from tailwire.server.app.assembly import Actions
 from tailwire.server.app.observing import Observers
 from tailwire.server.app.opening import AnyStore
+from tailwire.server.app.process import process_name
 from tailwire.server.config import Settings, offered
 from tailwire.server.fanout.overload import Overload
 from tailwire.server.limits.allowed_hosts import AllowedHosts
 from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.limits.rates import Rates
-from tailwire.server.ports.processes import ListProcesses
+from tailwire.server.ports.processes import ListProcesses, ProcessRow
 from tailwire.server.rest.addresses import Addresses
 from tailwire.server.rest.administration import KeyRoutes, RoleRoutes, WebhookRoutes
 from tailwire.server.rest.api import Api
@@ -33,6 +34,7 @@ from tailwire.server.rest.service import ServiceRoutes
 from tailwire.server.rest.sessions import SessionRoutes
 from tailwire.server.rest.stats import ProcessFacts, StatsRoutes
 from tailwire.server.rest.users import RelationRoutes, UserRoutes
+from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.connections import Connections
 
 
@@ -100,3 +102,15 @@ def observing_operations(
         *ProcessRoutes(processes, settings, sources).operations(),
         *StatsRoutes(observers.stats, observers.metrics, observers.sizes, process).operations(),
     ]
+
+
+def servers_on(store: AnyStore) -> int:
+    """Return how many servers run on a database."""
+    return 1 if isinstance(store, SqliteStore) else store.processes.servers
+
+
+async def processes_on(store: AnyStore) -> list[ProcessRow]:
+    """Return the processes on a database."""
+    if isinstance(store, SqliteStore):
+        return [ProcessRow(1, process_name(), serving=True, until=None, answers=True)]
+    return await store.processes.all()

@@ -22,7 +22,7 @@ from tailwire.server import private_files
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app.accept_loop import AcceptLoop
-from tailwire.server.app.apis import make_apis, observing_operations
+from tailwire.server.app.apis import make_apis, observing_operations, processes_on, servers_on
 from tailwire.server.app.assembly import Actions, build, fixed_base, webhook_targets
 from tailwire.server.app.brokers import make_broker, start_broker
 from tailwire.server.app.checks import bind, check_certificate, check_folder
@@ -64,7 +64,6 @@ from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.limits.pacer import Pacer
 from tailwire.server.limits.rates import Rates
 from tailwire.server.limits.slots import ConnectionSlots
-from tailwire.server.ports.processes import ProcessRow
 from tailwire.server.ports.records import KeyRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
@@ -195,11 +194,11 @@ def _apis(
 ) -> tuple[Api, Api, Front]:  # fmt: skip
     # Returns the API of the clients, that of `metrics_listen`, and what serves the pages and the first one.
     clock = asyncio.get_running_loop().time
-    process = ProcessFacts(process_name(), __version__, observers.health.uptime, partial(_servers, store))
+    process = ProcessFacts(process_name(), __version__, observers.health.uptime, partial(servers_on, store))
     sessions = ConsoleSessions(clock, world.secret)
     links = LinkRoutes(sessions).operations() if shows_pages(settings) else []
     observing = observing_operations(
-        observers, gateway.connections, clock, world.milliseconds, process, settings, partial(_processes, store),
+        observers, gateway.connections, clock, world.milliseconds, process, settings, partial(processes_on, store),
         sources,
     )  # fmt: skip
     api, internal_api = make_apis(
@@ -222,16 +221,6 @@ def _webhooks(settings: Settings, store: AnyStore, world: World, metrics: Metric
     )  # fmt: skip
     retry = RetryPolicy(settings.webhook_retry_for, settings.webhook_longest_gap)
     return WebhookSender(store, world, metrics, poster, retry)
-
-
-def _servers(store: AnyStore) -> int:
-    return 1 if isinstance(store, SqliteStore) else store.processes.servers
-
-
-async def _processes(store: AnyStore) -> list[ProcessRow]:
-    if isinstance(store, SqliteStore):
-        return [ProcessRow(1, process_name(), serving=True, until=None, answers=True)]
-    return await store.processes.all()
 
 
 async def _keys(store: AnyStore, world: World, settings: Settings) -> Keys:
