@@ -23,5 +23,5 @@ export function Audit() {
     return { rows: data, next: meta.next.before };
   };
   return html`<${Head} title=${say("audit")}><${Choice} label=${say("which")} value=${kind} onChoose=${setKind} options=${[["change", say("changes")], ["behalf", say("behalf")], ["use", say("uses")]]} /><//>
-    <${Table} key=${kind} label=${say("audit")} columns=${COLUMNS} load=${load} changes=${[kind]} keyOf=${(one) => one.id} />`;
+    <${Table} key=${kind} label=${say("audit")} columns=${kind === "behalf" ? COLUMNS : COLUMNS.filter(({ name }) => name !== "behalf")} load=${load} changes=${[kind]} keyOf=${(one) => one.id} />`;
 }
