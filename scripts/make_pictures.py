@@ -1,4 +1,4 @@
-"""Draw the pictures of the examples, each from the example itself as it runs with a real server.
+"""Draw the pictures of the examples and of the console, each as it runs with a real server.
 
 `make pictures` draws all of them, `make pictures ARGS="tk_chat"` one. Each picture has a function of its name.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
+import console_pictures
 import loop_pictures
 import terminal_pictures
 import toolkit_pictures
@@ -22,7 +23,13 @@ ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
 MAX_BYTES = 150_000
 """Size limit of a picture."""
-DRAWN = {**terminal_pictures.DRAWN, **window_pictures.DRAWN, **loop_pictures.DRAWN, **toolkit_pictures.DRAWN}
+DRAWN = {
+    **terminal_pictures.DRAWN,
+    **window_pictures.DRAWN,
+    **loop_pictures.DRAWN,
+    **toolkit_pictures.DRAWN,
+    **console_pictures.DRAWN,
+}
 
 
 def saved(name: str, png: bytes) -> None:

@@ -38,6 +38,8 @@ async def check(server, headers, *more, hooks=False):
         "2",
         "--exclude-checks",
         NOT_ASKED,
+        "--exclude-path",
+        "/stats/stream",  # which does not end
         "--seed",
         "1",
         *more,

@@ -56,6 +56,7 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     create_token.add_argument("uid", help="id of the user, who must exist")
     create_token.add_argument("--data", metavar="DIR", default=None, help=_DATA)
 
+    _console(commands)
     _prune(commands)
     _backups(commands)
     add_lab(commands)
@@ -75,6 +76,13 @@ def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     doctor.add_argument("--app-id", default="", help="also test this app id")
     doctor.add_argument("--auth-key", default="", help="also test this auth key (with --app-id)")
     doctor.add_argument("--ca", default="", metavar="FILE", help="trust the certificates in this file (PEM)")
+
+
+def _console(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    console = commands.add_parser("console", help="print a link that signs in to the server's web console, once")
+    console.add_argument("url", nargs="?", default="", metavar="URL", help="of the server (the one on the data folder)")
+    console.add_argument("--data", metavar="DIR", default=None, help="data folder of the server (.tailwire)")
+    console.add_argument("--ca", default="", metavar="FILE", help="trust the certificates in this file (PEM)")
 
 
 def _prune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -160,6 +168,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from tailwire.cli.migrate import migrate
 
             return migrate(given)
+        if given.command == "console":
+            from tailwire.cli.console import console
+
+            return console(given)
         if given.command == "demo":
             from tailwire.cli.demo import demo
 

@@ -5,30 +5,32 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
-import re
+import shlex
 import sys
 from typing import Any, get_type_hints
 
 from tailwire.server.app import CannotStart, Running, key_file
 from tailwire.server.app import serve as serve_until_stopped
+from tailwire.server.app.pages import shows_pages
 from tailwire.server.config import BadSetting, Settings, load, unknown_variables
+from tailwire.server.setting_sources import meanings, sources
 from tailwire.server.store.migrate import NewerDatabase
 from tailwire.server.telemetry.logs import configure, log
 
 METAVARS = {"data": "DIR", "tls_cert": "FILE", "tls_key": "FILE", "ready_file": "FILE"}
 """Placeholders for the values of settings in the help; others show the type of the value."""
 
-_MEANING = r"^        (\w+): (.*?)(?=\n        \w+:|\n    $|\Z)"  # entries below "Attributes:"
-
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Add an argument for each setting of the server to a parser."""
-    meanings = dict(re.findall(_MEANING, Settings.__doc__ or "", re.MULTILINE | re.DOTALL))
+    meant = meanings()
     kinds = get_type_hints(Settings)
     group = parser.add_argument_group("settings", "As arguments, as TAILWIRE_<NAME>, or in the file of --config.")
     for field in dataclasses.fields(Settings):
         kind = kinds[field.name]
-        shown = " ".join(meanings.get(field.name, "").split()).replace("`", "").replace("%", "%%").rstrip(".")
+        if field.name == "console":  # also as a switch
+            group.add_argument("--no-console", dest="console", action="store_const", const="off", help="console=off")
+        shown = meant.get(field.name, "").replace("%", "%%")
         default = "" if field.default in ("", False) else f" ({field.default})"
         more: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
         if kind is not bool:
@@ -65,7 +67,10 @@ def serve(given: argparse.Namespace) -> int:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             runner.run(
                 serve_until_stopped(
-                    settings, lambda server: _print_keys(server, settings), lambda: load(arguments, file=given.config)
+                    settings,
+                    lambda server: _print_keys(server, settings),
+                    lambda: load(arguments, file=given.config),
+                    sources(arguments, given.config),
                 )
             )
     except (CannotStart, NewerDatabase, OSError) as e:
@@ -86,6 +91,9 @@ def _print_keys(server: Running, settings: Settings) -> None:
         return
     keys = server.parts.keys
     print(f"\n  {server.url}   app id {keys.app_id}")
+    if shows_pages(settings):
+        folder = "" if settings.data == Settings().data else f" --data {shlex.quote(settings.data)}"
+        print(f"  console      {server.url}/console/   (a link to sign in: tailwire console{folder})")
     if keys.auth_key:
         print(f"  auth key     {keys.auth_key}\n  REST API key {keys.api_key}\n  (kept in {file})\n", flush=True)
     else:

@@ -99,6 +99,7 @@ def _check_edge(s: Settings) -> None:
         ("forwarded_header", ("x-forwarded-for", "forwarded")),
         ("metrics", ("open", "key", "off")),
         ("docs", ("open", "key", "off")),
+        ("console", ("auto", "on", "off")),
         ("log_level", ("debug", "info", "warning", "error")),
         ("log_format", ("text", "json")),
     ):

@@ -149,6 +149,22 @@ CATALOGUE: dict[str, Entry] = {
     "ERR_HOST_NOT_ALLOWED": Entry(
         421, "This server is not reached under this host name.", "Use a name of the server's setting allowed_hosts."
     ),
+    "ERR_CONNECTION_NOT_FOUND": Entry(
+        404, "There is no such connection at this server.", "Use an id that GET /connections returns."
+    ),
+    "ERR_CONSOLE_LINK": Entry(
+        401,
+        "The link to the console is not valid: it is used up, or older than 60 seconds.",
+        "Run `tailwire console` for a new one.",
+    ),
+    "ERR_CONSOLE_SESSION": Entry(
+        401,
+        "The request has no session of the console, or the session has ended.",
+        "Run `tailwire console` for a new link.",
+    ),
+    "ERR_CONSOLE_ORIGIN": Entry(
+        403, "The request does not come from the console's own page.", "Open the console, and use its page."
+    ),
     "ERR_API_NOT_FOUND": Entry(404, "The path or method does not exist.", "Check the URL and the method."),
     "ERR_QUERY_TOO_BROAD": Entry(
         400,

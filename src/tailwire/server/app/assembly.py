@@ -107,12 +107,16 @@ def fixed_base(settings: Settings) -> str:
 
 def webhook_targets(settings: Settings) -> Targets:
     """Return the addresses that webhooks may reach. A server that only this machine can reach may use loopback ones."""
+    return Targets(f"{settings.webhook_targets},{LOOPBACK if is_local(settings) else ''}")
+
+
+def is_local(settings: Settings) -> bool:
+    """Return whether only this machine can reach the server, also not through a proxy."""
     try:
         local = settings.host == "localhost" or ip_address(settings.host).is_loopback
     except ValueError:
         local = False
-    local = local and not (settings.public_url or settings.trusted_proxies)
-    return Targets(f"{settings.webhook_targets},{LOOPBACK if local else ''}")
+    return local and not (settings.public_url or settings.trusted_proxies)
 
 
 async def build(

@@ -29,6 +29,10 @@ class HealthCheck:
         self._started = clock()
         self.draining = False
 
+    def uptime(self) -> float:
+        """Return for how many seconds the server has run."""
+        return self._clock() - self._started
+
     def live(self) -> dict[str, Any]:
         """Return that the process serves requests. A restart would not help a server that answers this."""
         return {"status": "ok"}
@@ -51,4 +55,4 @@ class HealthCheck:
         """
         if self._store.write_error:
             raise Refused("ERR_UNAVAILABLE", f"The store cannot write: {self._store.write_error}.")
-        return {"status": "ok", "sockets": self._metrics.sockets, "uptime": round(self._clock() - self._started, 1)}
+        return {"status": "ok", "sockets": self._metrics.sockets, "uptime": round(self.uptime(), 1)}

@@ -118,6 +118,7 @@ class HttpServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close all connections; the internal server's last."""
         self._observers.health.draining = True
+        self._observers.stats.close()  # so that no stream holds up the end
         await super().shutdown(sockets)
         if self._internal is not None:
             await self._internal.stop()
@@ -130,6 +131,7 @@ class HttpServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Run the housekeeping. uvicorn calls this ten times a second."""
+        self._observers.stats.tick()
         await self._housekeeping.tick(len(self.server_state.connections))
         return await super().on_tick(counter)
 

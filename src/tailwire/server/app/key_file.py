@@ -36,6 +36,15 @@ def write_keys(file: Path, keys: Keys) -> None:
     private_files.write_whole(file, json.dumps(asdict(keys), indent=2).encode())
 
 
+def keys_in(data: str) -> Keys | None:
+    """Return the keys in a data folder, of whichever app they are; None if there are none."""
+    try:
+        app_id = str(json.loads(key_file(data).read_text(encoding="utf-8"))["app_id"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return read_keys(key_file(data), app_id)
+
+
 def read_keys(file: Path, app_id: str) -> Keys:
     """Read the keys of an app. Both are "" if the file is missing, belongs to another app or is invalid."""
     private_files.tighten([file])

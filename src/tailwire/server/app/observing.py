@@ -17,6 +17,7 @@ from tailwire.server.rest.records import Records
 from tailwire.server.telemetry.access_log import AccessLog
 from tailwire.server.telemetry.logs import report
 from tailwire.server.telemetry.metrics import Metrics
+from tailwire.server.telemetry.stats import Stats
 
 _PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*")
 
@@ -32,6 +33,7 @@ class Observers:
     audit: AuditLog
     records: Records
     sizes: DiskSizes
+    stats: Stats
 
     def log_state(self) -> None:
         """Log a line about the state of the server."""
@@ -45,13 +47,19 @@ class Observers:
 
 
 def observe(
-    settings: Settings, store: AnyStore, metrics: Metrics, free: Callable[[], int], clock: Callable[[], float]
+    settings: Settings,
+    store: AnyStore,
+    metrics: Metrics,
+    free: Callable[[], int],
+    clock: Callable[[], float],
+    now: Callable[[], int],
 ) -> Observers:
     """Return the observers of a server.
 
     Args:
         free: returns the free bytes of its disk.
         clock: seconds, monotonic.
+        now: returns seconds since 1970.
     """
     store.audit.set_limits(seconds=int(settings.audit_kept_for), entries=settings.max_audit_entries)
     store.measures.on_transaction(metrics.commit_seconds.observe)
@@ -66,6 +74,7 @@ def observe(
         audit=audit,
         records=Records(metrics, access, failures, audit, store.request_numbers),
         sizes=DiskSizes(store.measures, free, clock),
+        stats=Stats(metrics, clock, now),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 import sys
 from contextlib import suppress
 
@@ -16,6 +17,11 @@ GC_THRESHOLDS = (2_500, 100, 50)
 RESERVED_DESCRIPTORS = 64  # for files
 MAX_DESCRIPTOR_TABLE = 1 << 16
 SWITCH_INTERVAL_SECONDS = 0.0005
+
+
+def process_name() -> str:
+    """Return the name of this process among those of several servers."""
+    return f"{socket.gethostname()} pid {os.getpid()}"
 
 
 def tune_collector() -> None:

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -19,10 +19,10 @@ import uvicorn
 
 from tailwire import __version__
 from tailwire.server import private_files
-from tailwire.server.actions.export import Export
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app.accept_loop import AcceptLoop
+from tailwire.server.app.apis import make_apis, observing_operations, processes_on, servers_on
 from tailwire.server.app.assembly import Actions, build, fixed_base, webhook_targets
 from tailwire.server.app.brokers import make_broker, start_broker
 from tailwire.server.app.checks import bind, check_certificate, check_folder
@@ -32,7 +32,14 @@ from tailwire.server.app.internal_server import InternalServer
 from tailwire.server.app.key_file import Keys, key_file, read_keys, write_keys
 from tailwire.server.app.observing import Observers, changed_settings, observe
 from tailwire.server.app.opening import AnyStore, agree_on_keys, open_store, starting_alone
-from tailwire.server.app.process import max_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
+from tailwire.server.app.pages import pages_of, shows_pages
+from tailwire.server.app.process import (
+    max_connections,
+    process_name,
+    raise_descriptor_limit,
+    share_with_the_writer,
+    tune_collector,
+)
 from tailwire.server.app.reloading import Reloader
 from tailwire.server.app.sealing_key import sealing_key
 from tailwire.server.app.several import Several, make_presence
@@ -40,7 +47,7 @@ from tailwire.server.app.uploads import check_uploads
 from tailwire.server.auth.certificate import self_signed
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.auth.secrets import fingerprint
-from tailwire.server.config import Settings, offered
+from tailwire.server.config import Settings
 from tailwire.server.fanout.holding import FlushHolding
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.log import MessageLog
@@ -60,30 +67,23 @@ from tailwire.server.limits.slots import ConnectionSlots
 from tailwire.server.ports.records import KeyRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
-from tailwire.server.rest.addresses import Addresses
-from tailwire.server.rest.administration import KeyRoutes, RoleRoutes, WebhookRoutes
 from tailwire.server.rest.api import Api
-from tailwire.server.rest.audit import AuditRoutes
-from tailwire.server.rest.conversations import ConversationRoutes
-from tailwire.server.rest.files import FileRoutes
-from tailwire.server.rest.groups import GroupRoutes
-from tailwire.server.rest.messages import MessageRoutes
 from tailwire.server.rest.protocol import HttpConnections
-from tailwire.server.rest.public_settings import public_settings
-from tailwire.server.rest.reactions import ReactionRoutes
-from tailwire.server.rest.service import ServiceRoutes
-from tailwire.server.rest.sessions import SessionRoutes
-from tailwire.server.rest.users import RelationRoutes, UserRoutes
+from tailwire.server.rest.stats import ProcessFacts
 from tailwire.server.shutdown import finish
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
+from tailwire.server.web.front import Front
+from tailwire.server.web.links import LinkRoutes
+from tailwire.server.web.sessions import ConsoleSessions
 from tailwire.server.webhooks.delivery_lane import RetryPolicy
 from tailwire.server.webhooks.post import Poster
 from tailwire.server.webhooks.sender import WebhookSender
 
 MAX_UPGRADE_DELAY_SECONDS = 3.0
 CONNECTIONS_PER_CLIENT = 2  # one for requests, and one that becomes its WebSocket
+NO_SOURCES: Mapping[str, str] = {}
 DEMO_USERS = {"alice": "Alice", "bob": "Bob", "carol": "Carol"}
 
 
@@ -93,6 +93,7 @@ class Parts:
 
     store: AnyStore
     api: Api
+    front: Front
     http: HttpConnections
     gateway: Gateway
     actions: Actions
@@ -107,8 +108,11 @@ class Parts:
     message_log: MessageLog | None
 
 
-async def assemble(settings: Settings, world: World) -> Parts:
+async def assemble(settings: Settings, world: World, sources: Mapping[str, str] = NO_SOURCES) -> Parts:
     """Open the store and assemble the server on it.
+
+    Args:
+        sources: where the values of settings came from, for operators.
 
     Raises:
         tailwire.server.store.migrate.NewerDatabase: if a newer version wrote the database.
@@ -118,13 +122,13 @@ async def assemble(settings: Settings, world: World) -> Parts:
         store = await open_store(settings, world, serving=True)
         try:
             await agree_on_keys(settings, store, world)
-            return await _assemble(settings, store, world, await _keys(store, world, settings))
+            return await _assemble(settings, store, world, await _keys(store, world, settings), sources)
         except BaseException:
             await store.close()
             raise
 
 
-async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Keys) -> Parts:
+async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Keys, sources: Mapping[str, str]) -> Parts:
     loop = asyncio.get_running_loop()
     metrics = Metrics()
     overload = Overload(
@@ -141,7 +145,7 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake, presence)
     await actions.webhooks.seal_plain_passwords()
     metrics.users_online = lambda: hub.users_online
-    observers = observe(settings, store, metrics, actions.uploads.free, loop.time)
+    observers = observe(settings, store, metrics, actions.uploads.free, loop.time, world.seconds)
     await observers.audit.settings(changed_settings(settings))
     guesses = GuessLimiter(settings.wrong_tokens_per_minute, loop.time)
     pacer, known_pacer = (Pacer(settings.upgrades_per_second, MAX_UPGRADE_DELAY_SECONDS, loop.time) for _ in range(2))
@@ -162,7 +166,9 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
         sends=settings.sends_per_minute, others=settings.requests_per_minute, core=settings.core_per_minute,
         standard=settings.standard_per_minute, clock=loop.time,
     )  # fmt: skip
-    api, internal_api = _apis(settings, actions, observers, overload, guesses, store, hosts, rates)
+    api, internal_api, front = _apis(
+        settings, store, world, actions, observers, gateway, overload, guesses, hosts, rates, sources
+    )
     http = HttpConnections(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
     message_log = await start_broker(broker, store, hub, actions.delivery, actions.catch_up.frames)
     several = None
@@ -177,9 +183,29 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     webhooks.wake()
     actions.start()
     return Parts(
-        store, api, http, gateway, actions, webhooks, keys, metrics, overload, observers, internal_api, revocation,
-        several, message_log,
+        store, api, front, http, gateway, actions, webhooks, keys, metrics, overload, observers, internal_api,
+        revocation, several, message_log,
     )  # fmt: skip
+
+
+def _apis(
+    settings: Settings, store: AnyStore, world: World, actions: Actions, observers: Observers, gateway: Gateway,
+    overload: Overload, guesses: GuessLimiter, hosts: AllowedHosts, rates: Rates, sources: Mapping[str, str],
+) -> tuple[Api, Api, Front]:  # fmt: skip
+    # Returns the API of the clients, that of `metrics_listen`, and what serves the pages and the first one.
+    clock = asyncio.get_running_loop().time
+    process = ProcessFacts(process_name(), __version__, observers.health.uptime, partial(servers_on, store))
+    sessions = ConsoleSessions(clock, world.secret)
+    links = LinkRoutes(sessions).operations() if shows_pages(settings) else []
+    observing = observing_operations(
+        observers, gateway.connections, clock, world.milliseconds, process, settings, partial(processes_on, store),
+        sources,
+    )  # fmt: skip
+    api, internal_api = make_apis(
+        settings, actions, observers, overload, guesses, store, hosts, rates,
+        more=[*observing, *links],
+    )  # fmt: skip
+    return api, internal_api, Front(api, pages_of(settings, api, sessions, observers.audit), hosts)
 
 
 def _webhooks(settings: Settings, store: AnyStore, world: World, metrics: Metrics, sealer: Sealer) -> WebhookSender:
@@ -195,42 +221,6 @@ def _webhooks(settings: Settings, store: AnyStore, world: World, metrics: Metric
     )  # fmt: skip
     retry = RetryPolicy(settings.webhook_retry_for, settings.webhook_longest_gap)
     return WebhookSender(store, world, metrics, poster, retry)
-
-
-def _apis(
-    settings: Settings, a: Actions, observers: Observers, overload: Overload, guesses: GuessLimiter, store: AnyStore,
-    hosts: AllowedHosts, rates: Rates,
-) -> tuple[Api, Api]:  # fmt: skip
-    # Returns the API of the clients, and that of `metrics_listen`.
-    addresses = Addresses(
-        public_url=settings.public_url, app_id=store.app_id, region=settings.region, offers=public_settings(settings)
-    )
-    log = a.catch_up if "chain" in offered(settings) else None  # without numbers in frames, clients receive twice
-    operations = [
-        *MessageRoutes(a.messages, a.conversations, a.renderer, a.files, log).operations(),
-        *ReactionRoutes(a.reactions).operations(),
-        *ConversationRoutes(a.conversations, a.receipts).operations(),
-        *UserRoutes(a.users, a.sessions, Export(store), addresses).operations(),
-        *RelationRoutes(a.relations, a.sessions).operations(),
-        *GroupRoutes(a.groups, a.members).operations(),
-        *FileRoutes(a.files, a.uploads, addresses).operations(),
-        *SessionRoutes(a.sessions, a.users, a.members).operations(),
-        *KeyRoutes(a.keys).operations(),
-        *RoleRoutes(a.roles).operations(),
-        *WebhookRoutes(a.webhooks).operations(),
-        *AuditRoutes(observers.audit).operations(),
-    ]
-    service = ServiceRoutes(
-        addresses, observers.metrics, observers.health, operations, __version__, for_metrics=settings.metrics,
-        for_docs=settings.docs, metrics_elsewhere=bool(settings.metrics_listen), sizes=observers.sizes,
-    )  # fmt: skip
-    make = partial(
-        Api, sessions=a.sessions, roles=a.roles, records=observers.records, overload=overload, guesses=guesses,
-        app_id=store.app_id, max_body=settings.max_body, chains="chain" in offered(settings), base=addresses.base,
-        compress=settings.compress, rates=rates,
-    )  # fmt: skip
-    internal = make(service.internal_operations(), hosts=AllowedHosts())
-    return make([*operations, *service.operations()], hosts=hosts), internal
 
 
 async def _keys(store: AnyStore, world: World, settings: Settings) -> Keys:
@@ -277,17 +267,19 @@ async def running(
     world: World | None = None,
     signals: Sequence[signal.Signals] = (),
     reload: Callable[[], Settings] | None = None,
+    sources: Mapping[str, str] = NO_SOURCES,
 ) -> AsyncIterator[Running]:
     """Assemble a server and bind it to its port. On exit, pending work is finished and everything is closed.
 
     Args:
         signals: the signals that stop the server; none for an embedded one.
         reload: reads the settings again, on SIGHUP.
+        sources: where the values of settings came from, for operators.
 
     Raises:
         CannotStart: if the folder, the certificate or the address cannot be used. Nothing is left open then.
     """
-    parts, listening, internal = await _opened(settings, world or World())
+    parts, listening, internal = await _opened(settings, world or World(), sources)
     try:
         if settings.demo_users:
             await make_demo_users(parts)
@@ -316,7 +308,9 @@ async def running(
         await parts.actions.uploads.close()
 
 
-async def _opened(settings: Settings, world: World) -> tuple[Parts, socket.socket, InternalServer | None]:
+async def _opened(
+    settings: Settings, world: World, sources: Mapping[str, str]
+) -> tuple[Parts, socket.socket, InternalServer | None]:
     check_folder(settings.data)
     check_certificate(settings.tls_cert, settings.tls_key)
     await check_uploads(settings)
@@ -324,7 +318,7 @@ async def _opened(settings: Settings, world: World) -> tuple[Parts, socket.socke
         listening = opened.enter_context(bind(settings.host, settings.port))
         host, _, port = settings.metrics_listen.rpartition(":")
         metrics = opened.enter_context(bind(host.strip("[]"), int(port), "--metrics-listen")) if port else None
-        parts = await assemble(settings, world)
+        parts = await assemble(settings, world, sources)
         opened.pop_all()
     return parts, listening, InternalServer(parts.internal_api, metrics, parts.http) if metrics else None
 
@@ -334,7 +328,7 @@ def _http_server(
     internal: InternalServer | None,
 ) -> HttpServer:  # fmt: skip
     config = uvicorn.Config(
-        parts.api,
+        parts.front,
         ws=cast(Any, partial(SocketProtocol, parts.gateway)),  # uvicorn and `HttpProtocol` only call them
         http=cast(Any, parts.http),
         lifespan="off",
@@ -371,12 +365,14 @@ async def serve(
     settings: Settings,
     listens: Callable[[Running], None] = lambda server: None,
     reload: Callable[[], Settings] | None = None,
+    sources: Mapping[str, str] = NO_SOURCES,
 ) -> None:
     """Serve until a signal (SIGTERM, SIGINT, SIGQUIT) stops the server.
 
     Args:
         listens: called when the server is about to listen.
         reload: reads the settings again, on SIGHUP.
+        sources: where the values of settings came from, for operators.
 
     Raises:
         tailwire.server.app.checks.CannotStart: if the folder, the certificate or the address cannot be used.
@@ -388,7 +384,7 @@ async def serve(
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     stopping = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGQUIT") if hasattr(signal, name)]
-    async with running(settings, signals=stopping, reload=reload) as server:
+    async with running(settings, signals=stopping, reload=reload, sources=sources) as server:
         tune_collector()
         share_with_the_writer()
         log.info("ready after %.0f ms", (time.monotonic() - started) * 1000)

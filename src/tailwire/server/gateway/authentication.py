@@ -17,6 +17,7 @@ from tailwire.server.limits.failed_authentications import TOO_MANY_GUESSES, Fail
 from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.ports.refusal import NotAuthenticated
 from tailwire.server.ports.world import World
+from tailwire.server.telemetry.connections import record
 from tailwire.server.telemetry.metrics import Metrics
 from tailwire.wire.close_codes import CloseCode
 
@@ -81,7 +82,7 @@ class Authenticator:
             socket.hold(self._loop.time() + wait)
             return False
         self._store_token(socket, admitted)
-        socket.device = device
+        socket.device, socket.platform = device, auth.platform
         socket.features = self._offered.intersection(auth.client.features)
         socket.chained = "chain" in socket.features
         socket.presence = subscription(auth.presence_subscription, auth.roles)
@@ -124,6 +125,7 @@ class Authenticator:
             return
         self._store_token(socket, admitted)
         self._metrics.renewals += 1
+        record(socket.events, self._loop.time(), "token renewed")
         self.welcome(socket)
 
     def welcome(self, socket: Socket) -> None:

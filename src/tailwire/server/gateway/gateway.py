@@ -14,6 +14,7 @@ from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Level, Overload
 from tailwire.server.gateway.admission import Admission
 from tailwire.server.gateway.authentication import Authenticator
+from tailwire.server.gateway.connections import OpenConnections
 from tailwire.server.gateway.frames import Auth, body_of, decode_frame
 from tailwire.server.gateway.handlers import FrameHandlers, extend_background_window
 from tailwire.server.gateway.liveness import LivenessCheck
@@ -33,6 +34,7 @@ SWEEP_COST_PER_TURN = 200
 CLOSE_COST = 25  # relative to inspecting one socket
 MAX_RESTART_SECONDS = 30.0
 SILENT_CLOSE_SECONDS = 1.0
+MAX_CAUSE = 40  # characters of a cause that a client reports
 
 
 class Gateway:
@@ -44,6 +46,9 @@ class Gateway:
         overload: says which frames are shed; clients with the feature `throttled` are notified.
         authenticator: handles auth frames.
         access: the access log.
+
+    Attributes:
+        connections: the open connections and those that ended, for operators.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class Gateway:
         self._sessions = sessions
         self._ephemeral = ephemeral
         self._handlers = FrameHandlers(ephemeral, receipts, authenticator, loop.time, self._update_away)
+        self.connections = OpenConnections(loop.time, lambda uid: cast(list[Socket], hub.sockets_of(uid)))
         self._sockets: dict[Socket, None] = {}  # in the order in which they were opened
         self._liveness = LivenessCheck(settings.silence_limit)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -85,6 +91,7 @@ class Gateway:
     def opened(self, socket: Socket) -> None:
         """Register a socket whose handshake is complete."""
         self._sockets[socket] = None
+        self.connections.opened(socket)
         self.metrics.sockets += 1
         self.metrics.upgrades += 1
         if self._sweep_timer is None:
@@ -96,6 +103,7 @@ class Gateway:
             return
         del self._sockets[socket]
         self.metrics.sockets -= 1
+        self.connections.ended_now(socket)
         self._access.socket_closed(
             uid=socket.uid, device=socket.device, address=socket.address, cause=socket.ended_by,
             seconds=self.loop.time() - socket.opened_at,
@@ -251,8 +259,10 @@ class Gateway:
             return
         self._authenticator.welcome(socket)
         self.metrics.authenticated += 1
-        self._access.socket_opened(uid=socket.uid, device=socket.device, address=socket.address)
         last = auth.client.last
+        came_back = f"came back after {last.cause[:MAX_CAUSE]}" if last is not None and last.cause else ""
+        self.connections.note(socket, "authenticated", came_back)
+        self._access.socket_opened(uid=socket.uid, device=socket.device, address=socket.address)
         if last is not None and "cause" in socket.features:
             self.metrics.came_back(last.cause, last.lived, last.attempts)
         if first:

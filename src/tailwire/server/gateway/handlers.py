@@ -12,6 +12,7 @@ from tailwire.server.gateway.authentication import Authenticator
 from tailwire.server.gateway.frames import AppState, Auth, ClientFrame, Receipt, Transient, Typing
 from tailwire.server.gateway.sockets import Socket
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.telemetry.connections import record
 from tailwire.wire.frames import FrameType
 
 WINDOW_GRACE_SECONDS = 5.0
@@ -65,9 +66,12 @@ class FrameHandlers:
     async def _app_state(self, socket: Socket, frame: ClientFrame, body: AppState) -> None:
         if body.state == "background" and 0 < body.window <= MAX_WINDOW_SECONDS:
             socket.window = body.window
-            socket.background_until = self._clock() + body.window + WINDOW_GRACE_SECONDS
+            now = self._clock()
+            socket.background_until = now + body.window + WINDOW_GRACE_SECONDS
+            record(socket.events, now, "background", f"for {body.window:g} s")
         elif body.state == "foreground":
             socket.background_until = 0.0
+            record(socket.events, self._clock(), "foreground")
         else:
             raise Refused("ERR_BAD_REQUEST", {"body": "Use background with a window of up to 120 s, or foreground."})
         self._app_state_changed(socket.uid)

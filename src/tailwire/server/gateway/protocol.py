@@ -21,6 +21,7 @@ from tailwire.server.gateway.liveness import Probe
 from tailwire.server.gateway.server_frames import refusal_body
 from tailwire.server.limits.slots import Slot
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.telemetry.connections import ConnectionEvent, record
 from tailwire.wire.close_codes import CloseCode
 from tailwire.wire.frames import CLIENT_HEADER, PROOF_HEADER
 
@@ -90,6 +91,7 @@ class SocketProtocol(asyncio.Protocol):
         "chained",
         "device",
         "ended_by",
+        "events",
         "features",
         "frames",
         "gateway",
@@ -98,7 +100,9 @@ class SocketProtocol(asyncio.Protocol):
         "held_until",
         "inbox",
         "left",
+        "number",
         "opened_at",
+        "platform",
         "presence",
         "probe",
         "slot",
@@ -119,7 +123,9 @@ class SocketProtocol(asyncio.Protocol):
         self._fragments: list[bytes] | None = None
         self._unprocessed = NO_BYTES
         self._before_auth = 0  # bytes received before authentication
-        self.address = self.uid = self.device = self.token = self.ended_by = ""
+        self.address = self.uid = self.device = self.platform = self.token = self.ended_by = ""
+        self.number = 0
+        self.events: list[ConnectionEvent] = []
         self.slot: Slot | None = None  # counts the connection
         self.unauthenticated_slot: Slot | None = None  # counts it until it has authenticated
         self.groups: set[str] = set()
@@ -211,10 +217,12 @@ class SocketProtocol(asyncio.Protocol):
     def pause_writing(self) -> None:
         """More than `slow_drop` bytes are buffered."""
         self.slow = True
+        record(self.events, self.gateway.loop.time(), "slow")
 
     def resume_writing(self) -> None:
         """The peer has received enough of the buffered bytes."""
         self.slow = False
+        record(self.events, self.gateway.loop.time(), "no longer slow")
 
     def shutdown(self) -> None:
         """Close the socket because the server stops. Called by uvicorn."""

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from tailwire.server.telemetry.connections import ConnectionEvent
+
 if TYPE_CHECKING:
     from tailwire.server.gateway.liveness import Probe
     from tailwire.server.limits.slots import Slot
@@ -37,6 +39,9 @@ class Socket(Protocol):
     slow: bool  # more is buffered than a droppable frame is worth
     probe: Probe | None  # the ping that it was sent because it is silent
     write: Callable[[bytes], object]
+    number: int  # of the connection, at this process; 0 until its handshake is complete
+    platform: str  # as the client names it
+    events: list[ConnectionEvent]  # its history
 
     @property
     def transport(self) -> asyncio.Transport | None: ...

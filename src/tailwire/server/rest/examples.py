@@ -34,6 +34,25 @@ def _as_entity(value: dict[str, Any], kind: str) -> dict[str, Any]:
     return {"entity": value, "entityType": kind}
 
 
+_END: dict[str, Any] = {"by": "server", "code": 4001, "cause": "the token is not valid", "at": NOW}
+_PROCESS: dict[str, Any] = {"name": "chat-1 pid 412", "version": "1.0.0", "uptime": 3600.5, "servers": 1}
+_SIZES: dict[str, Any] = {"database": 4096, "writeAheadLog": 512, "uploads": 1024, "free": 10_000_000}
+_SAMPLE: dict[str, Any] = {
+    "at": NOW,
+    "connections": 240,
+    "users": 200,
+    "messages": 12.5,
+    "deliveries": 180.0,
+    "frames": 31.0,
+    "requests": 20.0,
+    "refusals": 0.5,
+    "sendP50": 0.004,
+    "sendP99": 0.021,
+    "loopLag": 0.0004,
+    "level": 0,
+}
+
+
 _MESSAGE: dict[str, Any] = {
     "id": "42",
     "conversationId": "alice_user_bob",
@@ -131,6 +150,36 @@ EXAMPLES: dict[str, Any] = {
     "Reactivated": {"nonDeactivatedUids": ["bob"]},
     "Online": {"onlineUsersCount": 12},
     "ApiKey": {"id": "51c6a7e0d2b4", "apiKey": "…9f3c", "name": "Backend", "scope": "fullAccess", "createdAt": NOW},
+    "Connection": {
+        "id": "17",
+        "uid": "alice",
+        "device": "WEB-4_0_10-4be1",
+        "platform": "python",
+        "address": "203.0.113.7",
+        "features": ["appState", "chain"],
+        "appState": "foreground",
+        "openedAt": NOW,
+        "lastHeardAt": NOW,
+        "life": 12.5,
+        "buffered": 0,
+        "slow": False,
+        "end": _END,
+    },
+    "ConnectionEnd": _END,
+    "ConnectionEvent": {"at": NOW + 0.25, "kind": "authenticated", "detail": "came back after silent"},
+    "ConsoleLink": {"path": "/console/#5f0c9a3e17b2d846", "seconds": 60},
+    "Process": _PROCESS,
+    "DiskUse": _SIZES,
+    "ListedProcess": {"id": "3", "name": "chat-1 pid 412", "serving": True, "until": NOW, "answers": True},
+    "Setting": {
+        "name": "port",
+        "value": "8480",
+        "default": "8480",
+        "source": "TAILWIRE_PORT",
+        "meaning": "the port to listen at; 0 picks a free one",
+    },
+    "Sample": _SAMPLE,
+    "ProcessStats": {"process": _PROCESS, "sizes": _SIZES, "waitingDeliveries": 0, "samples": [_SAMPLE]},
     "AuditEntry": {
         "id": 412,
         "at": NOW,

@@ -36,6 +36,36 @@ from tailwire.server.rest.administration_responses import (
 from tailwire.server.rest.administration_responses import (
     WebhookState as WebhookState,
 )
+from tailwire.server.rest.observation_responses import (
+    Connection as Connection,
+)
+from tailwire.server.rest.observation_responses import (
+    ConnectionEnd as ConnectionEnd,
+)
+from tailwire.server.rest.observation_responses import (
+    ConnectionEvent as ConnectionEvent,
+)
+from tailwire.server.rest.observation_responses import (
+    ConsoleLink as ConsoleLink,
+)
+from tailwire.server.rest.observation_responses import (
+    DiskUse as DiskUse,
+)
+from tailwire.server.rest.observation_responses import (
+    ListedProcess as ListedProcess,
+)
+from tailwire.server.rest.observation_responses import (
+    Process as Process,
+)
+from tailwire.server.rest.observation_responses import (
+    ProcessStats as ProcessStats,
+)
+from tailwire.server.rest.observation_responses import (
+    Sample as Sample,
+)
+from tailwire.server.rest.observation_responses import (
+    Setting as Setting,
+)
 from tailwire.server.rest.response_base import Shape, Timestamp
 from tailwire.server.rules.groups import SCOPES, TYPES
 

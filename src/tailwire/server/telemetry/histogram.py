@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from itertools import accumulate
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -31,6 +32,31 @@ class Histogram:
     def count(self) -> int:
         """How many values were counted."""
         return sum(self._counts)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many values were counted in each bucket; the last one has no upper bound."""
+        return tuple(self._counts)
+
+    def quantile(self, share: float, counts: Sequence[int]) -> float | None:
+        """Return the value below which a share of the values lies, by linear interpolation within its bucket.
+
+        Args:
+            counts: of each bucket, such as the difference of two `counts`.
+
+        Returns:
+            None if nothing was counted; the last bound for values above it.
+        """
+        rank = share * sum(counts)
+        if not rank:
+            return None
+        low = 0.0
+        for bound, count in zip(self._bounds, counts, strict=False):
+            if count >= rank:
+                return low + (bound - low) * rank / count
+            rank -= count
+            low = bound
+        return low
 
     def buckets(self) -> list[tuple[str, float]]:
         """Return each upper bound, as Prometheus writes it, with the number of values up to it."""

@@ -165,7 +165,7 @@ class VirtualServer:
         ws: Any = partial(SocketProtocol, parts.gateway)
         idle = int(self._settings.keep_alive)
         config = uvicorn.Config(
-            parts.api, ws=ws, lifespan="off", log_config=None, access_log=False, timeout_keep_alive=idle
+            parts.front, ws=ws, lifespan="off", log_config=None, access_log=False, timeout_keep_alive=idle
         )
         config.load()
         state = self._state = ServerState()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from tailwire.server.ports.processes import ProcessRow
 from tailwire.server.store.postgres.database import Database
 from tailwire.server.store.postgres.drafts import Entry
 from tailwire.server.store.postgres.lane import LEASE_SECONDS, Lane
@@ -24,6 +25,7 @@ SELECT EXISTS (SELECT FROM mine), (SELECT count(*) FROM processes WHERE serving 
 array(SELECT id FROM processes WHERE until < clock_timestamp() AND id <> :mine), array(SELECT id FROM processes),
 CAST(extract(epoch FROM clock_timestamp()) AS double precision)"""
 # The rows of `presence` that go with those of `processes` are still there for the other parts of the statement.
+_ALL = """SELECT id, name, serving, CAST(extract(epoch FROM until) AS bigint), id = :mine FROM processes ORDER BY id"""
 _TAKE_OVER = """WITH gone AS (DELETE FROM processes WHERE until < clock_timestamp() AND id IN
 (SELECT CAST(value AS bigint) FROM jsonb_array_elements_text(:ids::jsonb) AS t (value))
 RETURNING id, name, serving, until)
@@ -84,6 +86,11 @@ class Processes:
         A command, or a server that is not ready yet, declares none: nobody would report that users went offline.
         """
         self._on_ended = call
+
+    async def all(self) -> list[ProcessRow]:
+        """Return the processes that have not been declared dead, the oldest first."""
+        rows = await self._database.rows(_ALL, {"mine": self._lane.process})
+        return [ProcessRow(*row) for row in rows]
 
     async def renew(self) -> None:
         """Renew the lease of this process, and take over from others whose leases have ended.

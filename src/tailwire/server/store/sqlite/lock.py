@@ -18,6 +18,21 @@ class InUse(OSError):
     """Another server uses the database."""
 
 
+def holder_of(database: Path) -> str:
+    """Return what the server that uses a database has noted about itself; "" if none uses it."""
+    try:
+        descriptor = os.open(database.with_name(database.name + ".lock"), os.O_RDWR | getattr(os, "O_BINARY", 0))
+    except OSError:
+        return ""
+    try:
+        _take(descriptor)
+    except OSError:
+        return os.read(descriptor, MAX_HOLDER_BYTES).decode("utf-8", "replace").strip()
+    finally:
+        os.close(descriptor)
+    return ""
+
+
 class ServerLock:
     """The lock of a database: the file `tailwire.db.lock` beside it, with the holder as text.
 

@@ -1,0 +1,89 @@
+"""Pictures of the web console, for `make_pictures.py`: each shows a page of a running server."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+from chromium.browser import Browser, Page
+from chromium.console_stage import ConsoleStage, console_stage, fill
+
+Saved = Callable[[str, bytes], None]
+CONNECTED = ("mara", "tomas", "yuki", "amina", "jonas", "priya")
+TRAFFIC_SECONDS = 60
+SIZE = {"width": 1280, "height": 800}
+PHONE = {"width": 390, "height": 844}
+OPEN_FIRST = "document.querySelector('tbody .link').click()"
+
+
+async def talk(stage: ConsoleStage, seconds: float) -> None:
+    """Send messages at a changing rate."""
+    chance, loop = random.Random(7), asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while loop.time() < end:
+        sender, receiver = chance.sample(CONNECTED, 2)
+        if sender in ("mara", "tomas", "yuki"):
+            await stage.say(sender, "night-trains", "On time.", "group")
+        await stage.say(sender, receiver, "See you at six.")
+        busy = 0.5 + 0.5 * (1 if (end - loop.time()) % 30 < 12 else 0.2)
+        await asyncio.sleep(0.12 / busy * chance.uniform(0.5, 1.5))
+
+
+async def shown(
+    name: str, folder: Path, saved: Saved, *, page: str, dark: bool = False, opened: bool = False, phone: bool = False,
+    traffic: bool = False,
+) -> None:  # fmt: skip
+    """Draw a page."""
+    browser = Browser()
+    try:
+        async with AsyncExitStack() as stack:
+            stage = await stack.enter_async_context(console_stage(browser, folder))
+            await fill(stage)
+            chats = [await stack.enter_async_context(stage.client(uid)) for uid in CONNECTED]
+            if traffic:
+                await talk(stage, TRAFFIC_SECONDS)
+            tab = await stage.open(page, **(PHONE if phone else SIZE))
+            if dark:
+                await tab.run(
+                    "document.documentElement.dataset.theme = 'dark'; dispatchEvent(new Event('themechange'))"
+                )
+            if traffic:
+                await tab.wait_for("document.querySelectorAll('.u-legend, .chart canvas').length >= 6")
+                await talk(stage, 6)
+            if opened:
+                await open_first(stage, tab)
+            if page == "connections" and opened:  # the newest is listed first
+                chats[-1].connection.dump(folder / "dump.json")
+                await tab.do("choose_file", text="Open a dump() of the client", path=str(folder / "dump.json"))
+                await tab.wait_for("document.querySelectorAll('.steps').length === 2")
+            file = folder / f"{name}.png"
+            await tab.screenshot(file)
+            saved(name, file.read_bytes())
+    finally:
+        browser.close()
+
+
+async def open_first(stage: ConsoleStage, tab: Page) -> None:
+    """Open the first row of the page."""
+    await tab.run(OPEN_FIRST)
+    await tab.wait_for("document.querySelector('dialog[open]')")
+    await stage.loaded(tab)
+    await tab.wait_for("!document.querySelector('dialog [role=status]')?.innerText.includes('Loading')")
+
+
+DRAWN: dict[str, Callable[[Path, Saved], Awaitable[None]]] = {
+    "console-overview": partial(shown, "console-overview", page="overview", traffic=True),
+    "console-overview-dark": partial(shown, "console-overview-dark", page="overview", traffic=True, dark=True),
+    "console-phone": partial(shown, "console-phone", page="connections", phone=True),
+    "console-connection": partial(shown, "console-connection", page="connections", opened=True),
+    "console-message": partial(shown, "console-message", page="messages", opened=True),
+    **{
+        f"console-{page}": partial(shown, f"console-{page}", page=page)
+        for page in ("connections", "users", "groups", "messages", "flags", "webhooks", "keys", "audit", "settings",
+                     "processes")
+    },
+}  # fmt: skip

@@ -1,0 +1,90 @@
+"""The connections of this process, as an operator sees them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from itertools import count
+
+from tailwire.server.gateway.sockets import Socket
+from tailwire.server.telemetry.connections import ConnectionRow, EndedConnections, end_of, record
+
+
+class OpenConnections:
+    """Numbers the sockets of this process, and lists them and those that ended.
+
+    Args:
+        clock: seconds, monotonic.
+        sockets_of: returns the sockets of a user.
+    """
+
+    def __init__(self, clock: Callable[[], float], sockets_of: Callable[[str], Iterable[Socket]]) -> None:
+        self._clock, self._sockets_of = clock, sockets_of
+        self._numbers = count(1)
+        self._sockets: dict[int, Socket] = {}  # by number, ascending
+        self._ended = EndedConnections()
+
+    # Called by the gateway.
+
+    def opened(self, socket: Socket) -> None:
+        """Give a socket its number."""
+        socket.number = next(self._numbers)
+        self._sockets[socket.number] = socket
+        self.note(socket, "opened", socket.address)
+
+    def note(self, socket: Socket, kind: str, detail: str = "") -> None:
+        """Record that something about a socket has changed."""
+        record(socket.events, self._clock(), kind, detail)
+
+    def ended_now(self, socket: Socket) -> None:
+        """Keep a socket that is closed among those that ended."""
+        if self._sockets.pop(socket.number, None) is not None:
+            self.note(socket, "ended", socket.ended_by)
+            self._ended.add(_row(socket, self._clock()))
+
+    # What an operator sees.
+
+    def live(self, *, uid: str, before: int | None, limit: int) -> list[ConnectionRow]:
+        """Return open connections, newest first.
+
+        Args:
+            uid: only those of this user; "" for all.
+            before: only those with a lower number.
+        """
+        numbers = sorted(socket.number for socket in self._sockets_of(uid)) if uid else list(self._sockets)
+        last = len(numbers) if before is None else bisect_left(numbers, before)
+        chosen = numbers[max(0, last - limit) : last]
+        return [_row(self._sockets[number]) for number in reversed(chosen) if number in self._sockets]
+
+    def ended(self, *, uid: str, before: int | None, limit: int) -> list[ConnectionRow]:
+        """Return connections that ended, the last one to end first.
+
+        Args:
+            uid: only those of this user; "" for all.
+            before: only those that ended before the one with this number; none if it is no longer kept.
+        """
+        found: list[ConnectionRow] = []
+        passed = before is None
+        for row in self._ended.newest():
+            if passed and (not uid or row.uid == uid):
+                found.append(row)
+                if len(found) == limit:
+                    break
+            passed = passed or row.id == before
+        return found
+
+    def get(self, number: int) -> ConnectionRow | None:
+        """Return a connection, also one that ended; None if there is none, or none any longer."""
+        if number in self._sockets:
+            return _row(self._sockets[number])
+        return next((row for row in self._ended.newest() if row.id == number), None)
+
+
+def _row(socket: Socket, ended_at: float = 0.0) -> ConnectionRow:
+    state = "background" if socket.background_until else "foreground"
+    return ConnectionRow(
+        id=socket.number, uid=socket.uid, device=socket.device, platform=socket.platform, address=socket.address,
+        features=tuple(sorted(socket.features)), app_state=state if "appState" in socket.features else "",
+        slow=socket.slow, buffered=socket.buffered(), opened_at=socket.opened_at, heard_at=socket.heard_at,
+        ended_at=ended_at, end=end_of(socket.ended_by) if ended_at else None, events=tuple(socket.events),
+    )  # fmt: skip

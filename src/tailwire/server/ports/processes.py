@@ -1,0 +1,25 @@
+"""The processes on one database."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+
+class ProcessRow(NamedTuple):
+    """A process.
+
+    Attributes:
+        serving: whether it is a server, and not a command.
+        until: when its lease ends, in seconds since 1970; None on SQLite, where one server needs none.
+        answers: whether it is this process.
+    """
+
+    id: int
+    name: str
+    serving: bool
+    until: int | None
+    answers: bool
+
+
+ListProcesses = Callable[[], Awaitable[list[ProcessRow]]]

@@ -1,0 +1,47 @@
+"""REST operations on the processes of a database and on the settings of this one. They need a REST key."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from tailwire.server.actions.payloads import without_none
+from tailwire.server.config import Settings, shown
+from tailwire.server.ports.processes import ListProcesses
+from tailwire.server.rest import responses
+from tailwire.server.rest.operations import Access, Call, Operation
+from tailwire.server.setting_sources import DEFAULT, meanings
+
+
+class ProcessRoutes:
+    """The resources `processes` and `configuration`.
+
+    Args:
+        sources: where the values of settings came from, of those that are set.
+    """
+
+    def __init__(self, processes: ListProcesses, settings: Settings, sources: Mapping[str, str]) -> None:
+        self._processes, self._settings, self._sources = processes, settings, sources
+
+    def operations(self) -> list[Operation]:
+        """Return the operations."""
+        return [
+            Operation("GET", "/processes", "List the servers and commands on the database", self._list,
+                      access=Access.ADMIN, response=list[responses.ListedProcess]),
+            Operation("GET", "/configuration", "List the settings of the process that answers, without secrets",
+                      self._configuration, access=Access.ADMIN, response=list[responses.Setting]),
+        ]  # fmt: skip
+
+    async def _list(self, call: Call) -> list[dict[str, Any]]:
+        return [without_none({**row._asdict(), "id": str(row.id)}) for row in await self._processes()]
+
+    async def _configuration(self, call: Call) -> list[dict[str, Any]]:
+        meant = meanings()
+        return [
+            {
+                "name": field.name, "value": shown(self._settings, field.name), "default": str(field.default),
+                "source": self._sources.get(field.name, DEFAULT), "meaning": meant.get(field.name, ""),
+            }
+            for field in dataclasses.fields(Settings)
+        ]  # fmt: skip

@@ -1,0 +1,141 @@
+"""REST operations on the load of this process: its last fifteen minutes, and a stream of what follows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+
+from tailwire.server.actions.payloads import without_none
+from tailwire.server.actions.raw_json import encode
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.rest import responses
+from tailwire.server.rest.operations import Access, Call, Operation, Streamed
+from tailwire.server.telemetry.metrics import Metrics, Sizes
+from tailwire.server.telemetry.stats import WINDOW_SECONDS, Sample, Stats
+
+MAX_STREAMS = 50
+"""Streams at the same time, of all keys."""
+SIZES_EVERY = 15
+"""The sizes on disk are sent with each of this many samples."""
+MAX_STREAMED = 300
+"""Samples of one stream; its client then comes again, and its key is checked again."""
+_UNITS = {"s": 1, "m": 60}
+_HEADERS = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
+
+
+class StatsQuery(msgspec.Struct, kw_only=True):
+    """Selects how far back the figures reach."""
+
+    window: Annotated[
+        str,
+        msgspec.Meta(
+            pattern="^[0-9]{1,4}[sm]$", description="How far back, such as 90s or 15m; fifteen minutes at most."
+        ),
+    ] = "15m"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessFacts:
+    """What the process tells about itself.
+
+    Attributes:
+        uptime: returns seconds.
+        servers: returns how many servers run on the database.
+    """
+
+    name: str
+    version: str
+    uptime: Callable[[], float]
+    servers: Callable[[], int]
+
+    def payload(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        told = {"name": self.name, "version": self.version}
+        return {**told, "uptime": round(self.uptime(), 1), "servers": self.servers()}
+
+
+class StatsRoutes:
+    """The resource `stats`.
+
+    Args:
+        sizes: returns the sizes on disk.
+    """
+
+    def __init__(
+        self, stats: Stats, metrics: Metrics, sizes: Callable[[], Awaitable[Sizes]], process: ProcessFacts
+    ) -> None:
+        self._stats, self._metrics, self._sizes, self._process = stats, metrics, sizes, process
+        self._streams = 0
+
+    def operations(self) -> list[Operation]:
+        """Return the operations."""
+        return [
+            Operation("GET", "/stats", "Get the load of the process that answers, over the last minutes", self._get,
+                      access=Access.ADMIN, query=StatsQuery, response=responses.ProcessStats),
+            Operation("GET", "/stats/stream", "Stream the load of the process that answers, every two seconds",
+                      self._stream, access=Access.ADMIN, media="text/event-stream"),
+        ]  # fmt: skip
+
+    async def _get(self, call: Call) -> dict[str, Any]:
+        q: StatsQuery = call.query
+        seconds = min(WINDOW_SECONDS, int(q.window[:-1]) * _UNITS[q.window[-1]])
+        return {**await self._about(), "samples": list(map(sample_payload, self._stats.window(seconds)))}
+
+    async def _about(self) -> dict[str, Any]:
+        waiting = sum(queue.waiting for queue in self._metrics.webhook_queues())
+        sizes = sizes_payload(await self._sizes())
+        return {"process": self._process.payload(), "sizes": sizes, "waitingDeliveries": waiting}
+
+    async def _stream(self, call: Call) -> Streamed:
+        if self._streams >= MAX_STREAMS:
+            raise Refused("ERR_UNAVAILABLE", f"There are {MAX_STREAMS} streams already: close one, or use GET /stats.")
+        return Streamed(200, _HEADERS, self._events(call))
+
+    async def _events(self, call: Call) -> AsyncIterator[bytes]:
+        # Nothing is sent to a client that has gone: uvicorn discards it silently, so its end is waited for as well.
+        gone = asyncio.ensure_future(_disconnected(call))
+        self._streams += 1
+        try:
+            number = 0
+            while not gone.done() and number < MAX_STREAMED:
+                if number % SIZES_EVERY == 0:
+                    yield _event("about", await self._about())
+                number += 1
+                taken = asyncio.ensure_future(self._stats.next())
+                await asyncio.wait((gone, taken), return_when=asyncio.FIRST_COMPLETED)
+                if not taken.done():
+                    taken.cancel()
+                    return
+                sample = taken.result()
+                if sample is None:
+                    return
+                yield _event("sample", sample_payload(sample))
+        finally:
+            self._streams -= 1
+            gone.cancel()
+
+
+async def _disconnected(call: Call) -> None:
+    while (await call.receive())["type"] != "http.disconnect":
+        pass  # a body, which a GET does not have
+
+
+def _event(name: str, data: dict[str, Any]) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), encode(data))
+
+
+def sample_payload(sample: Sample) -> dict[str, Any]:
+    """Return a sample as JSON."""
+    names = msgspec.structs.fields(responses.Sample)
+    values = {f.encode_name: getattr(sample, f.name) for f in names}
+    return without_none({k: round(v, 4) if isinstance(v, float) else v for k, v in values.items()})
+
+
+def sizes_payload(sizes: Sizes) -> dict[str, Any]:
+    """Return the sizes on disk as JSON."""
+    told = {"database": sizes.database, "writeAheadLog": sizes.write_ahead_log, "uploads": sizes.uploads}
+    return without_none({**told, "free": sizes.free})

@@ -1,0 +1,42 @@
+"""Where the value of each setting came from, and what each setting means."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tailwire.server.config import Settings
+
+DEFAULT = "default"
+_MEANING = r"^        (\w+): (.*?)(?=\n        \w+:|\n    $|\Z)"  # entries below "Attributes:"
+
+
+@cache
+def meanings() -> dict[str, str]:
+    """Return what each setting means, without Markdown."""
+    found = re.findall(_MEANING, Settings.__doc__ or "", re.MULTILINE | re.DOTALL)
+    return {name: " ".join(text.split()).replace("`", "").rstrip(".") for name, text in found}
+
+
+def sources(
+    arguments: Mapping[str, Any], file: str = "", environment: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return where the values came from that `config.load` chose, by the name of the setting: those that are set.
+
+    Args:
+        arguments, file, environment: as for `config.load`, which has accepted them.
+    """
+    names = {field.name for field in dataclasses.fields(Settings)}
+    found: dict[str, str] = {}
+    if file:
+        found |= dict.fromkeys(tomllib.loads(Path(file).read_text(encoding="utf-8")), file)
+    for key in os.environ if environment is None else environment:
+        if key.startswith("TAILWIRE_") and key.removeprefix("TAILWIRE_").lower() in names:
+            found[key.removeprefix("TAILWIRE_").lower()] = key
+    return found | {k: "--" + k.replace("_", "-") for k, v in arguments.items() if v is not None and k in names}

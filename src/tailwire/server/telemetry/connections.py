@@ -1,0 +1,106 @@
+"""What the server knows about its connections: those that are open, and the last ones that ended, with their histories.
+
+Nothing is recorded when a frame is sent or received, only when something about a connection changes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+MAX_ENDED = 1000
+"""Ended connections that are kept, the newest."""
+MAX_EVENTS = 50
+FIRST_EVENTS = 5
+"""The first events of a connection, which are kept when later ones are dropped."""
+_ENDED_BY = re.compile(r"(server|client|connection lost): ?(\d{4})? ?(.*)")
+
+
+class ConnectionEvent(NamedTuple):
+    """Something that changed about a connection.
+
+    Attributes:
+        at: seconds of the event loop's clock.
+        kind: what happened: `opened`, `authenticated`, `background`, `foreground`, `token renewed`, `pinged`, `slow`,
+            `no longer slow`, `ended`.
+    """
+
+    at: float
+    kind: str
+    detail: str = ""
+
+
+class End(NamedTuple):
+    """How a connection ended: by whom (`server`, `client` or `network`), with which close code, and why."""
+
+    by: str
+    code: int | None
+    cause: str
+
+
+class ConnectionRow(NamedTuple):
+    """A connection. Times are seconds of the event loop's clock.
+
+    Attributes:
+        id: its number at this process.
+        uid: "" until it has authenticated.
+        app_state: `foreground` or `background`; "" if the client does not report it.
+        buffered: bytes that are written and not sent yet.
+        end: None while it is open.
+    """
+
+    id: int
+    uid: str
+    device: str
+    platform: str
+    address: str
+    features: tuple[str, ...]
+    app_state: str
+    slow: bool
+    buffered: int
+    opened_at: float
+    heard_at: float
+    ended_at: float
+    end: End | None
+    events: tuple[ConnectionEvent, ...]
+
+
+class Connections(Protocol):
+    """Lists the connections of this process, newest first."""
+
+    def live(self, *, uid: str, before: int | None, limit: int) -> list[ConnectionRow]: ...
+    def ended(self, *, uid: str, before: int | None, limit: int) -> list[ConnectionRow]: ...
+    def get(self, number: int) -> ConnectionRow | None: ...
+
+
+def record(events: list[ConnectionEvent], at: float, kind: str, detail: str = "") -> None:
+    """Add an event to a history, which keeps the first events and the newest."""
+    if len(events) >= MAX_EVENTS:
+        del events[FIRST_EVENTS]
+    events.append(ConnectionEvent(at, kind, detail))
+
+
+def end_of(ended_by: str) -> End:
+    """Return who ended a connection and why, from the text that the socket has about it."""
+    match = _ENDED_BY.fullmatch(ended_by)
+    if match is None:
+        return End("network", None, ended_by)
+    by, code, cause = match.groups()
+    return End("network" if by == "connection lost" else by, int(code) if code else None, cause)
+
+
+class EndedConnections:
+    """The connections that ended last."""
+
+    def __init__(self) -> None:
+        self._rows: deque[ConnectionRow] = deque(maxlen=MAX_ENDED)
+
+    def add(self, row: ConnectionRow) -> None:
+        """Keep a connection that has ended; the oldest one is dropped if there are too many."""
+        self._rows.append(row)
+
+    def newest(self) -> Iterable[ConnectionRow]:
+        """Return those that are kept, the last one to end first."""
+        return reversed(self._rows)

@@ -1,0 +1,199 @@
+"""The console's requests: signing in and out, and the API as the REST key of the session.
+
+What protects them: the cookie is `HttpOnly` and `SameSite=Strict`; a request must come from the console's own page, by
+`Origin` and `Sec-Fetch-Site` (another port of the machine is the same site for cookies); a change must bring the
+session's token in a header; and what the API answers is sent without its CORS headers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Awaitable, Callable
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+
+import msgspec
+
+from tailwire.server.actions.audit import AuditLog
+from tailwire.server.actions.raw_json import encode
+from tailwire.server.auth.secrets import fingerprint, key_id
+from tailwire.server.ports.audit import CHANGE, AuditEntry
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.rest.asgi import (
+    CORS,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    error_response,
+    headers_of,
+    read_body,
+    text,
+)
+from tailwire.server.rest.operations import parse
+from tailwire.server.web.front import SAFE, App, Headers
+from tailwire.server.web.sessions import ConsoleSessions, Session
+
+MAX_BODY_BYTES = 1024
+TOKEN_HEADER = b"x-console-token"
+API = "/console/api"
+_READS = ("GET", "HEAD")
+_IDENTITY = (b"apikey", b"authtoken", b"authorization", b"appid", b"onbehalfof", b"resource")
+_OWN = frozenset((*_IDENTITY, b"cookie", b"origin", TOKEN_HEADER))
+"""Headers of the page that are not passed on to the API."""
+_CORS_NAMES = frozenset(name for name, _ in CORS)
+
+
+class SignIn(msgspec.Struct):
+    """The body with which a link is used."""
+
+    link: str
+
+
+class ConsoleRequests:
+    """Handles what the console's page requests, besides its files.
+
+    Args:
+        api: handles what is passed on.
+        audit: records that keys sign in and out.
+    """
+
+    def __init__(self, api: App, sessions: ConsoleSessions, audit: AuditLog) -> None:
+        self._api, self._sessions, self._audit = api, sessions, audit
+
+    def routes(self) -> dict[str, App]:
+        """Return the handlers by the first part of their path below `/console/`."""
+        return {"session": self._guarded(self._session), "api": self._guarded(self._pass_on)}
+
+    def _guarded(self, handler: Callable[[Scope, Receive, Send], Awaitable[None]]) -> App:
+        async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                _check_origin(scope)
+                await handler(scope, receive, send)
+            except Refused as e:
+                status, body, more = error_response(e)
+                await _json(send, status, body, more)
+
+        return handle
+
+    # Signing in and out.
+
+    async def _session(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = scope["method"]
+        if scope["path"] != "/console/session" or method not in ("GET", "POST", "DELETE"):
+            raise Refused("ERR_API_NOT_FOUND")
+        if method == "POST":
+            asked = parse(await read_body(receive, MAX_BODY_BYTES), SignIn)
+            opened = self._sessions.open(asked.link)
+            if opened is None:
+                raise Refused("ERR_CONSOLE_LINK")
+            cookie, session = opened
+            await self._record(session, "console sign-in", scope)
+            await self._tell(scope, send, session, cookie)
+            return
+        session = self._signed_in(scope)
+        if method == "GET":
+            await self._tell(scope, send, session, "")
+            return
+        self._sessions.close(session)
+        await self._record(session, "console sign-out", scope)
+        await _json(send, 200, encode({"data": {"success": True}}), [_cookie(scope, "", 0)])
+
+    async def _tell(self, scope: Scope, send: Send, session: Session, cookie: str) -> None:
+        left = int(self._sessions.left(session))
+        told = {"token": session.token, "secondsLeft": left, "keyId": key_id(fingerprint(session.key))}
+        more = [_cookie(scope, cookie, left)] if cookie else []
+        await _json(send, 200, encode({"data": told}), more)
+
+    def _signed_in(self, scope: Scope) -> Session:
+        session = self._sessions.get(_cookie_in(scope))
+        if session is None:
+            raise Refused("ERR_CONSOLE_SESSION")
+        if scope["method"] not in _READS:
+            given = headers_of(scope).get(TOKEN_HEADER, b"")
+            if not hmac.compare_digest(given, session.token.encode()):
+                raise Refused("ERR_CONSOLE_ORIGIN", f"A change needs the header {TOKEN_HEADER.decode()}.")
+        return session
+
+    async def _record(self, session: Session, action: str, scope: Scope) -> None:
+        key = fingerprint(session.key)
+        address = (scope["client"] or ("",))[0]
+        await self._audit.end(AuditEntry(CHANGE, key_id(key), action, key_hash=key, address=address))
+
+    # The API.
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        session = self._signed_in(scope)
+        headers = [(name, value) for name, value in scope["headers"] if name not in _OWN]
+        passed = {
+            **scope,
+            "path": "/v3" + scope["path"].removeprefix(API),
+            "raw_path": b"/v3" + scope["raw_path"].removeprefix(API.encode()),
+            "headers": [*headers, (b"apikey", session.key.encode())],
+        }
+
+        async def send_safely(message: Message) -> None:
+            self._sessions.used(session)
+            if message["type"] == "http.response.start":
+                if message["status"] == 401:  # the key was revoked
+                    self._sessions.close(session)
+                kept = [h for h in message["headers"] if h[0] not in _CORS_NAMES]
+                message = {**message, "headers": [*kept, *SAFE]}
+            await send(message)
+
+        await self._api(passed, _until_ended(receive, session), send_safely)
+
+
+def _until_ended(receive: Receive, session: Session) -> Receive:
+    # A request in progress, such as a stream, ends with its session.
+    async def receive_or_end() -> Message:
+        waits = {asyncio.ensure_future(receive()), asyncio.ensure_future(session.ended.wait())}
+        done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        result: Any = next((one.result() for one in done if one.result() is not True), None)
+        return result or {"type": "http.disconnect"}
+
+    return receive_or_end
+
+
+def _check_origin(scope: Scope) -> None:
+    headers = headers_of(scope)
+    site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
+    here = headers.get(b"host", b"")
+    if site not in (None, b"same-origin") or (origin is not None and origin.partition(b"://")[2] != here):
+        raise Refused("ERR_CONSOLE_ORIGIN")
+
+
+def _cookie_name(scope: Scope) -> str:
+    # Cookies of a machine do not depend on the port: each server on it needs a name of its own.
+    _, _, port = text(headers_of(scope).get(b"host")).rpartition(":")
+    return f"tailwire_console_{port if port.isdecimal() else ''}"
+
+
+def _cookie_in(scope: Scope) -> str:
+    try:
+        cookies = SimpleCookie(text(headers_of(scope).get(b"cookie")))
+    except CookieError:
+        return ""
+    found = cookies.get(_cookie_name(scope))
+    return found.value if found is not None else ""
+
+
+def _cookie(scope: Scope, value: str, seconds: int) -> tuple[bytes, bytes]:
+    secure = "; Secure" if scope["scheme"] == "https" else ""
+    rest = f"Path=/console; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
+    return b"set-cookie", f"{_cookie_name(scope)}={value}; {rest}".encode()
+
+
+async def _json(send: Send, status: int, body: bytes, more: Headers) -> None:
+    headers = [
+        (b"content-length", b"%d" % len(body)),
+        (b"content-type", b"application/json"),
+        (b"cache-control", b"no-store"),
+        *SAFE,
+        *more,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,123 @@
+"""What the server's address answers: the pages at `/console` and `/chat`, the API everywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from tailwire.server.limits.allowed_hosts import AllowedHosts
+from tailwire.server.rest.asgi import Receive, Scope, Send, headers_of, text
+from tailwire.server.web.page_files import File
+
+Headers = list[tuple[bytes, bytes]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "connect-src": "'self'",
+    "img-src": "'self' data: blob:",
+    "base-uri": "'none'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+    "require-trusted-types-for": "'script'",
+    "trusted-types": "'none'",
+}
+"""What a page may do: run and request nothing that does not come from this server, and run no text as code."""
+SAFE: Headers = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+]
+NO_CACHE = (b"cache-control", b"no-cache")
+"""A browser keeps the file, and asks each time whether it has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page.
+
+    Attributes:
+        files: by their path below its address; "" is the page itself.
+        policy: what its Content-Security-Policy has besides `POLICY`, or instead of entries of it.
+        routes: handlers below its address, by the first part of their path: each gets the request, and the rest of the
+            path.
+    """
+
+    files: Mapping[str, File]
+    policy: Mapping[str, str] = field(default_factory=dict)
+    routes: Mapping[str, App] = field(default_factory=dict)
+
+    @property
+    def headers(self) -> Headers:
+        """Headers of each response with a file."""
+        policy = "; ".join(f"{name} {value}" for name, value in {**POLICY, **self.policy}.items())
+        return [(b"content-security-policy", policy.encode()), NO_CACHE, *SAFE]
+
+
+class Front:
+    """The ASGI app of the server.
+
+    Args:
+        api: handles all requests that are not for a page.
+        pages: by their names, which are the first part of their paths.
+        hosts: the host names that a request may name.
+    """
+
+    def __init__(self, api: App, pages: Mapping[str, Page], hosts: AllowedHosts) -> None:
+        self._api, self._pages, self._hosts = api, pages, hosts
+        self._headers = {name: page.headers for name, page in pages.items()}
+        self._prefixes = tuple(f"/{name}" for name in pages)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request, as ASGI defines it."""
+        if scope["type"] == "http" and self._prefixes and scope["path"].startswith(self._prefixes):
+            name, slash, rest = scope["path"][1:].partition("/")
+            if name in self._pages:
+                await self._page(name, rest if slash else None, scope, receive, send)
+                return
+        await self._api(scope, receive, send)
+
+    async def _page(self, name: str, path: str | None, scope: Scope, receive: Receive, send: Send) -> None:
+        page, headers = self._pages[name], self._headers[name]
+        if not self._hosts.allows(text(headers_of(scope).get(b"host"))):
+            await _send(send, 421, headers, b"This server does not serve the host that the request names.\n")
+            return
+        if path is None:
+            await _send(send, 308, [(b"location", f"/{name}/".encode()), *headers])
+            return
+        handler = page.routes.get(path.partition("/")[0])
+        if handler is not None:
+            await handler(scope, receive, send)
+            return
+        if scope["method"] not in ("GET", "HEAD"):
+            await _send(send, 405, [(b"allow", b"GET, HEAD"), *headers])
+            return
+        file = page.files.get(path)
+        if file is None:
+            await _send(send, 404, headers, f"This page has no such file. Open /{name}/ instead.\n".encode())
+            return
+        headers = [(b"etag", file.tag), *headers]
+        if _knows(headers_of(scope).get(b"if-none-match", b""), file.tag):
+            await _send(send, 304, headers)
+            return
+        await _send(send, 200, headers, file.body, content_type=file.content_type, with_body=scope["method"] == "GET")
+
+
+def _knows(given: bytes, tag: bytes) -> bool:
+    tags = [one.strip().removeprefix(b"W/") for one in given.split(b",")]
+    return tag in tags or b"*" in tags
+
+
+async def _send(
+    send: Send, status: int, headers: Headers, body: bytes = b"", *, content_type: bytes = b"text/plain; charset=utf-8",
+    with_body: bool = True,
+) -> None:  # fmt: skip
+    more = [] if status == 304 else [(b"content-length", b"%d" % len(body))]
+    if body:
+        more.append((b"content-type", content_type))
+    await send({"type": "http.response.start", "status": status, "headers": [*more, *headers]})
+    await send({"type": "http.response.body", "body": body if with_body else b""})

@@ -1,0 +1,28 @@
+"""The REST operation with which a REST key opens the console."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tailwire.server.rest import responses
+from tailwire.server.rest.operations import Access, Call, Operation
+from tailwire.server.web.sessions import LINK_SECONDS, ConsoleSessions
+
+
+class LinkRoutes:
+    """The resource `console/links`."""
+
+    def __init__(self, sessions: ConsoleSessions) -> None:
+        self._sessions = sessions
+
+    def operations(self) -> list[Operation]:
+        """Return the operations."""
+        return [
+            Operation("POST", "/console/links", "Create a link to the console, valid once within 60 seconds",
+                      self._create, access=Access.ADMIN, response=responses.ConsoleLink),
+        ]  # fmt: skip
+
+    async def _create(self, call: Call) -> dict[str, Any]:
+        secret = self._sessions.link(call.header(b"apikey"))
+        # Behind the #, so that no request, log or referrer contains it, and only a script of the page can use it.
+        return {"path": f"/console/#{secret}", "seconds": int(LINK_SECONDS)}

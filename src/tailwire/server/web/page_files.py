@@ -1,0 +1,59 @@
+"""The files of a page: read once, and sent with a hash, so that a browser asks only whether they have changed."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+SHARED_FOLDERS = ("vendor", "shared")
+"""Folders whose files each page has as its own."""
+INDEX = "index.html"
+CONTENT_TYPES = {
+    "html": b"text/html; charset=utf-8",
+    "css": b"text/css; charset=utf-8",
+    "js": b"text/javascript; charset=utf-8",
+    "mjs": b"text/javascript; charset=utf-8",
+    "svg": b"image/svg+xml",
+    "txt": b"text/plain; charset=utf-8",
+    "webmanifest": b"application/manifest+json",
+}
+"""By the ending of a file's name; files with other endings are not served."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of a page, in memory.
+
+    Attributes:
+        tag: the value of its `ETag`.
+    """
+
+    body: bytes
+    content_type: bytes
+    tag: bytes
+
+
+def read_page(name: str) -> dict[str, File]:
+    """Return the files of a page by their path below its address; "" is the page itself."""
+    root = files("tailwire.web")
+    found = _read(root / name, "")
+    for folder in SHARED_FOLDERS:
+        found |= _read(root / folder, f"{folder}/")
+    found[""] = found.pop(INDEX)
+    return found
+
+
+def _read(folder: Traversable, prefix: str) -> dict[str, File]:
+    found: dict[str, File] = {}
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            found |= _read(entry, f"{prefix}{entry.name}/")
+            continue
+        content_type = CONTENT_TYPES.get(entry.name.rpartition(".")[2])
+        if content_type is not None:
+            body = entry.read_bytes()
+            tag = hashlib.sha256(body).hexdigest()[:32]
+            found[prefix + entry.name] = File(body, content_type, b'"%b"' % tag.encode())
+    return found

@@ -1,0 +1,117 @@
+"""Who is signed in to the console: one-time links, and the sessions that they open.
+
+A session is a REST API key that stays in the memory of the server. The browser has a cookie for it, never the key. So
+the console may do what the key may do, and nothing after the key was revoked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tailwire.server.auth.secrets import fingerprint
+
+LINK_SECONDS = 60.0
+SESSION_SECONDS = 12 * 3600.0
+"""How long a session lasts at most."""
+IDLE_SECONDS = 3600.0
+"""How long a session lasts without a request, when no page of it is open."""
+MAX_LINKS = 20
+MAX_SESSIONS = 100
+SECRET_BYTES = 32
+
+
+class _Link(NamedTuple):
+    key: str
+    until: float
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """A session.
+
+    Attributes:
+        key: the REST API key.
+        token: the token that each change must bring (`x-console-token`).
+        until: when it ends.
+        used_at: when it was last used.
+        ended: set when it has ended, for requests in progress.
+    """
+
+    key: str = field(repr=False)
+    token: str = field(repr=False)
+    until: float
+    used_at: float
+    ended: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+
+
+class ConsoleSessions:
+    """The links and sessions of this process.
+
+    Args:
+        clock: seconds, monotonic.
+        secret: returns that many random bytes as text.
+    """
+
+    def __init__(self, clock: Callable[[], float], secret: Callable[[int], str]) -> None:
+        self._clock, self._secret = clock, secret
+        # By hash, so that the time of a lookup says nothing about a secret.
+        self._links: dict[str, _Link] = {}
+        self._sessions: dict[str, Session] = {}
+
+    def link(self, key: str) -> str:
+        """Return the secret of a new link for a key. The oldest link ends if there are too many."""
+        self._forget()
+        while len(self._links) >= MAX_LINKS:
+            del self._links[next(iter(self._links))]
+        secret = self._secret(SECRET_BYTES)
+        self._links[fingerprint(secret)] = _Link(key, self._clock() + LINK_SECONDS)
+        return secret
+
+    def open(self, link: str) -> tuple[str, Session] | None:
+        """Use up a link, and return the cookie of the session that it opens; None if the link is not valid."""
+        self._forget()
+        found = self._links.pop(fingerprint(link), None)
+        if found is None:
+            return None
+        while len(self._sessions) >= MAX_SESSIONS:
+            self._end(next(iter(self._sessions)))
+        cookie, now = self._secret(SECRET_BYTES), self._clock()
+        session = Session(found.key, self._secret(SECRET_BYTES), now + SESSION_SECONDS, now)
+        self._sessions[fingerprint(cookie)] = session
+        return cookie, session
+
+    def get(self, cookie: str) -> Session | None:
+        """Return the session of a cookie, which counts as used; None if there is none."""
+        self._forget()
+        session = self._sessions.get(fingerprint(cookie))
+        if session is not None:
+            session.used_at = self._clock()
+        return session
+
+    def close(self, session: Session) -> None:
+        """End a session."""
+        for name, other in list(self._sessions.items()):
+            if other is session:
+                self._end(name)
+
+    def left(self, session: Session) -> float:
+        """Return the seconds after which a session ends in any case."""
+        return max(0.0, session.until - self._clock())
+
+    def used(self, session: Session) -> None:
+        """Count a session as used now."""
+        session.used_at = self._clock()
+
+    def _end(self, name: str) -> None:
+        self._sessions.pop(name).ended.set()
+
+    def _forget(self) -> None:
+        now = self._clock()
+        for name in [name for name, link in self._links.items() if link.until <= now]:
+            del self._links[name]
+        for name, session in list(self._sessions.items()):
+            if session.until <= now or session.used_at + IDLE_SECONDS <= now:
+                self._end(name)

@@ -1,0 +1,139 @@
+// The console: signing in, the frame around the pages, and which page is shown.
+
+import { html, render, useEffect, useState } from "./shared/html.js";
+import { Refused, session, signOut, whenSignedOut } from "./api.js";
+import { live, start, stop, subscribe } from "./live.js";
+import { PAGES } from "./pages.js";
+import { Failure } from "./parts.js";
+import { say } from "./words.js";
+
+const THEME = "tailwire-console-theme";
+
+// A link is everything behind the #, unless that names a page. It leaves the address before anything else happens.
+function linkInAddress() {
+  const behind = location.hash.slice(1);
+  if (!behind || behind.startsWith("/")) return "";
+  history.replaceState(null, "", location.pathname);
+  return behind;
+}
+
+const pageInAddress = () => {
+  const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
+  return { name: PAGES.some((page) => page.name === name) ? name : PAGES[0].name, rest: rest.map(decodeURIComponent) };
+};
+
+function SignIn({ problem }) {
+  return html`<main class="sign-in"><div class="card">
+    <img src="shared/icon.svg" alt="" width="40" height="40" />
+    <h1>${say("title")}</h1>
+    ${problem ? html`<${Failure} error=${problem} />` : null}
+    <p>${say("howToSignIn")}</p>
+    <pre tabindex="0" dir="ltr">tailwire console</pre>
+    <p class="faint">${say("linkWorksOnce")}</p>
+  </div></main>`;
+}
+
+function Status() {
+  const [state, setState] = useState(live.state);
+  useEffect(() => subscribe((now) => setState(now.state)), []);
+  return html`<p class="status is-${state}" role="status"><i aria-hidden="true"></i>${say(`state_${state}`)}</p>`;
+}
+
+function Theme() {
+  const [theme, setTheme] = useState(document.documentElement.dataset.theme ?? "");
+  const choose = (event) => {
+    const chosen = event.target.value;
+    if (chosen) document.documentElement.dataset.theme = chosen;
+    else delete document.documentElement.dataset.theme;
+    localStorage.setItem(THEME, chosen);
+    setTheme(chosen);
+    dispatchEvent(new Event("themechange"));
+  };
+  return html`<label class="theme"><span class="visually-hidden">${say("theme")}</span><select value=${theme} onChange=${choose}>
+    <option value="">${say("themeSystem")}</option><option value="light">${say("themeLight")}</option><option value="dark">${say("themeDark")}</option></select></label>`;
+}
+
+function Menu({ name, open, onChosen }) {
+  return html`<nav id="menu" class=${open ? "is-open" : ""} aria-label=${say("pages")}>
+    <ul>${PAGES.map((page) => html`<li key=${page.name}>
+      <a href=${`#/${page.name}`} aria-current=${page.name === name ? "page" : undefined} onClick=${onChosen}>${say(page.name)}</a></li>`)}</ul>
+  </nav>`;
+}
+
+function Frame({ onSignOut }) {
+  const [{ name, rest }, setPage] = useState(pageInAddress);
+  const [open, setOpen] = useState(false);
+  useEffect(() => {
+    const changed = () => {
+      setPage(pageInAddress());
+      document.querySelector("main")?.focus({ preventScroll: true });
+      scrollTo(0, 0);
+    };
+    addEventListener("hashchange", changed);
+    start();
+    return () => {
+      removeEventListener("hashchange", changed);
+      stop();
+    };
+  }, []);
+  useEffect(() => { document.title = `${say(name)} · ${say("title")}`; }, [name]);
+  const { Page } = PAGES.find((page) => page.name === name);
+  return html`<a class="skip" href="#content" onClick=${(event) => { event.preventDefault(); document.querySelector("main").focus(); }}>${say("skip")}</a>
+    <div class="frame">
+      <header class="bar">
+        <button class="button is-quiet menu-button" aria-expanded=${open} aria-controls="menu" onClick=${() => setOpen(!open)}>${say("menu")}</button>
+        <a class="brand" href="#/overview"><img src="shared/icon.svg" alt="" width="24" height="24" />Tailwire</a>
+        <${Status} />
+        <span class="space"></span>
+        <${Theme} />
+        <button class="button is-quiet" onClick=${onSignOut}>${say("signOut")}</button>
+      </header>
+      <${Menu} name=${name} open=${open} onChosen=${() => setOpen(false)} />
+      <main id="content" tabindex="-1" key=${name}><${Page} rest=${rest} /></main>
+    </div>`;
+}
+
+function App({ first, problem: firstProblem }) {
+  const [signedIn, setSignedIn] = useState(Boolean(first));
+  const [problem, setProblem] = useState(firstProblem);
+  useEffect(() => {
+    whenSignedOut(() => {
+      setProblem(new Refused("ERR_CONSOLE_SESSION", say("sessionEnded")));
+      setSignedIn(false);
+    });
+    return subscribe(({ state }) => state === "ended" && setSignedIn(false));
+  }, []);
+  const leave = async () => {
+    try {
+      await signOut();
+      setProblem(null);
+      setSignedIn(false);
+    } catch (error) {
+      setProblem(error);
+      setSignedIn(error.code !== "ERR_CONSOLE_SESSION");
+    }
+  };
+  return signedIn ? html`<${Frame} onSignOut=${leave} />` : html`<${SignIn} problem=${problem} />`;
+}
+
+async function begin() {
+  const link = linkInAddress();
+  let problem = null;
+  let first = null;
+  try {
+    first = await session(link);
+  } catch (error) {
+    problem = error;
+    if (error.code === "ERR_CONSOLE_LINK") first = await session().catch(() => null);  // signed in already
+  }
+  const root = document.querySelector("#app");
+  root.replaceChildren();
+  render(html`<${App} first=${first} problem=${first ? null : problem} />`, root);
+  document.body.dataset.ready = "yes";
+}
+
+document.documentElement.lang = say("language");
+const theme = localStorage.getItem(THEME);
+if (theme) document.documentElement.dataset.theme = theme;
+document.title = say("title");
+begin();

@@ -1,0 +1,92 @@
+"""`tailwire console` prints a link to the server that runs, and sends its key to nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from pathlib import Path
+
+import httpx2
+
+from tailwire.testing.server import ServerProcess
+
+
+async def console(folder: Path, *arguments: str, **variables: str) -> tuple[int, str, str]:
+    """Run the command; return its exit code and what it printed."""
+    command = ["-m", "tailwire", "console", *(("--data", str(folder)) if folder.name else ()), *arguments]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("TAILWIRE_")} | variables
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *command, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, error = await process.communicate()
+    return process.returncode or 0, out.decode(), error.decode()
+
+
+async def opens(link: str) -> int:
+    """Use a link; return the status."""
+    url, _, secret = link.partition("/console/#")
+    async with httpx2.AsyncClient() as client:
+        return (await client.post(f"{url}/console/session", json={"link": secret})).status_code
+
+
+async def test_command_prints_a_link_to_the_server_on_the_folder(tmp_path):
+    async with ServerProcess(tmp_path) as server:
+        code, out, error = await console(server.data)
+        assert code == 0, error
+        assert out.startswith(f"{server.url}/console/#")
+        assert "60 seconds" in error
+        assert await opens(out.strip()) == 200
+        assert await opens(out.strip()) == 401
+        code, out, _ = await console(tmp_path / "nothing", server.url, TAILWIRE_API_KEY=server.api_key)
+        assert code == 0
+        assert await opens(out.strip()) == 200
+
+
+async def test_command_says_what_is_missing(tmp_path):
+    async with ServerProcess(tmp_path, None, "--no-console") as server:
+        code, out, error = await console(server.data)
+        assert (code, out) == (1, "")
+        assert "console=on" in error
+        code, _, error = await console(server.data, server.url, TAILWIRE_API_KEY="wrong")
+        assert code == 1
+        assert server.url in error
+        code, _, error = await console(tmp_path / "nothing", server.url)
+        assert code == 1
+        assert "TAILWIRE_API_KEY" in error
+    code, _, error = await console(tmp_path / "nothing")
+    assert code == 1
+    assert "no server runs" in error
+    for url in ("http://chat.example.com", "ftp://localhost", "chat.example.com"):
+        code, _, error = await console(tmp_path / "nothing", url, TAILWIRE_API_KEY="key")
+        assert code == 1, url
+        assert "https" in error
+
+
+async def test_key_is_not_sent_to_another_program_at_the_address_of_a_server_that_ended(tmp_path):
+    async with ServerProcess(tmp_path) as server:
+        port = server.port
+        await server.kill()
+        with socket.create_server(("127.0.0.1", port)) as other:
+            other.setblocking(False)
+            code, _, error = await console(server.data)
+            assert code == 1
+            assert "no server runs" in error
+            try:
+                other.accept()
+            except BlockingIOError:
+                return
+            raise AssertionError("the command connected to another program")
+
+
+async def test_stream_does_not_hold_up_the_end_of_the_server(tmp_path):
+    async with ServerProcess(tmp_path) as server, httpx2.AsyncClient(timeout=30) as client:
+        url, headers = f"{server.url}/v3/stats/stream", {"apikey": server.api_key}
+        async with client.stream("GET", url, headers=headers) as answer:
+            lines = answer.aiter_lines()
+            assert await anext(lines) == "event: about"
+            ending = asyncio.create_task(server.stop())
+            async for _ in lines:  # raises if the stream is cut instead of ended
+                pass
+            assert await ending == 0

@@ -1,0 +1,44 @@
+"""Each of several servers answers for its own process, says which, and knows the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from servers.several import SeveralServers
+from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
+from tailwire.testing.server import ServerProcess
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+async def asked(server: ServerProcess, path: str) -> Any:
+    async with httpx2.AsyncClient(base_url=f"{server.url}/v3", headers={"apikey": server.api_key}) as client:
+        return (await client.get(path)).json()["data"]
+
+
+async def test_each_server_lists_all_processes_and_its_own_connections(postgres_url: str, tmp_path: Path):
+    async with SeveralServers(tmp_path, postgres_url) as several:
+        one, other = several.servers
+        settings = AppSettingsBuilder().override_client_host(one.url).build()
+        async with ChatClient(one.app_id, settings, session_store=MemorySessionStore()) as alice:
+            await alice.login("alice", auth_key=one.auth_key)
+            await alice.wait_connected(timeout=20)
+            assert [c["uid"] for c in await asked(one, "/connections")] == ["alice"]
+            assert await asked(other, "/connections") == []
+        names = set()
+        for server in (one, other):
+            processes = await asked(server, "/processes")
+            serving = [process for process in processes if process["serving"]]
+            assert len(serving) == 2
+            assert all(process["until"] for process in processes)
+            (mine,) = [process for process in processes if process["answers"]]
+            assert str(server.pid) in mine["name"]
+            told = (await asked(server, "/stats"))["process"]
+            assert told["servers"] == 2
+            assert str(server.pid) in told["name"]
+            names.add(told["name"])
+        assert len(names) == 2
