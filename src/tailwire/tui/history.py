@@ -1,0 +1,272 @@
+"""The history of a conversation: one widget that renders the lines of what is visible.
+
+Only visible messages are measured. The position is a message and a line within it, so that older pages, new messages
+and a new width leave what is read in its place.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tailwire.sdk.live.message_list import LiveMessage
+from tailwire.tui.message_lines import NAME_COLORS, Line, Neighbour, message_lines, neighbour_of
+
+MAX_CACHED_MESSAGES = 500
+WHEEL_LINES = 3
+STYLES = (
+    "text time you separator action deleted pending failed quote quote_bar file thread reaction my_reaction read "
+    "selected " + " ".join(f"name{n}" for n in range(NAME_COLORS))
+).split()
+
+
+class History(Widget, can_focus=True):
+    """The messages of a conversation.
+
+    Attributes:
+        selected: the key of the selected message; None for no selection.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"history--{name.replace('_', '-')}" for name in STYLES}
+
+    class AtTop(Message):
+        """The first message of the list became visible: older ones may be read."""
+
+    class SelectionChanged(Message):
+        """Another message is selected, or none."""
+
+    class Seen(Message):
+        """The newest message is visible."""
+
+    def __init__(self, me: str = "", *, now: Callable[[], float] = time.time, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.me = me
+        self._now = now
+        self._items: Sequence[LiveMessage] = ()
+        self._index: dict[str, int] = {}
+        self._top: tuple[str, int] | None = None  # message and its line at the top; None follows the newest
+        self._lines: OrderedDict[str, tuple[object, list[Strip]]] = OrderedDict()
+        self._visible: list[tuple[str, Strip]] | None = None
+        self._styles: dict[str, Style] = {}
+        self.selected: str | None = None
+
+    # What is shown.
+
+    @property
+    def items(self) -> Sequence[LiveMessage]:
+        """The messages, oldest first."""
+        return self._items
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the history follows the newest message."""
+        return self._top is None
+
+    def show(self, items: Sequence[LiveMessage]) -> None:
+        """Show these messages. What is visible keeps its place, except at the end."""
+        old, old_index = self._items, self._index
+        self._items, self._index = items, {item.key: n for n, item in enumerate(items)}
+        if self._top is not None and self._top[0] not in self._index:
+            gone = old_index.get(self._top[0], 0)  # the nearest later message that still exists
+            later = next((item.key for item in old[gone:] if item.key in self._index), None)
+            self._top = (later, 0) if later is not None else None
+        if self.selected is not None and self.selected not in self._index:
+            self.select(None)
+        self._again()
+
+    def selected_item(self) -> LiveMessage | None:
+        """Return the selected message."""
+        return self._items[self._index[self.selected]] if self.selected in self._index else None
+
+    def select(self, key: str | None) -> None:
+        """Select a message and make it visible."""
+        if key != self.selected:
+            self.selected = key
+            self.post_message(self.SelectionChanged())
+        if key is not None:
+            self._reveal(key)
+        self._again()
+
+    def select_next(self, step: int) -> None:
+        """Move the selection by a number of messages; without a selection, begin with the newest."""
+        if not self._items:
+            return
+        if self.selected not in self._index:
+            self.select(self._items[-1].key)
+            return
+        wanted = self._index[self.selected] + step
+        if wanted < 0:
+            self.post_message(self.AtTop())
+        self.select(self._items[min(max(wanted, 0), len(self._items) - 1)].key)
+
+    def to_end(self) -> None:
+        """Follow the newest message again."""
+        self._top = None
+        self._again()
+
+    def scroll_lines(self, count: int) -> None:
+        """Scroll by a number of lines; a negative number scrolls up."""
+        if not self._items or not self.size.height:
+            return
+        key, line = self._first_visible()
+        index, line = self._index[key], line + count
+        while line < 0 and index > 0:
+            index -= 1
+            line += len(self._strips(index))
+        if line < 0:
+            self.post_message(self.AtTop())
+            line = 0
+        while index < len(self._items) and line >= len(self._strips(index)):
+            line -= len(self._strips(index))
+            index += 1
+        end = self._end_top()
+        if (index, line) >= end:
+            self._top = None
+        else:
+            self._top = (self._items[index].key, line)
+        self._again()
+
+    # Rendering.
+
+    def _again(self) -> None:
+        self._visible = None
+        self.refresh()
+
+    def notify_style_update(self) -> None:
+        """Forget what was drawn in other colors."""
+        super().notify_style_update()
+        self._styles.clear()
+        self._lines.clear()
+        self._visible = None
+
+    def on_resize(self) -> None:
+        """Measure what is visible at the new width."""
+        self._lines.clear()
+        self._again()
+
+    def _style(self, name: str) -> Style:
+        style = self._styles.get(name)
+        if style is None:
+            style = self._styles[name] = self.get_component_rich_style(f"history--{name.replace('_', '-')}")
+        return style
+
+    def _strips(self, index: int) -> list[Strip]:
+        item = self._items[index]
+        before = neighbour_of(self._items[index - 1], self.me, int(self._now())) if index else None
+        stamp = (id(item), before, self.selected == item.key)
+        known = self._lines.get(item.key)
+        if known is not None and known[0] == stamp:
+            self._lines.move_to_end(item.key)
+            return known[1]
+        made = self._drawn(item, before)
+        self._lines[item.key] = (stamp, made)
+        if len(self._lines) > MAX_CACHED_MESSAGES:
+            self._lines.popitem(last=False)
+        return made
+
+    def _drawn(self, item: LiveMessage, before: Neighbour | None) -> list[Strip]:
+        width = self.size.width
+        lines = message_lines(item, before, width - 1, me=self.me, now=int(self._now()))
+        chosen = self.selected == item.key
+        return [self._strip(line, width, chosen=chosen and line[0][1] != "separator") for line in lines]
+
+    def _strip(self, line: Line, width: int, *, chosen: bool) -> Strip:
+        ground = self._style("selected") if chosen else Style()
+        segments = [Segment(text, self._style(style) + ground) for text, style in line if text]
+        plain = self._style("text") + ground
+        return Strip(segments).adjust_cell_length(width, plain)
+
+    def _end_top(self) -> tuple[int, int]:
+        # Return the message and line at the top when the newest message is at the bottom.
+        room, index = self.size.height, len(self._items)
+        while index > 0 and room > 0:
+            index -= 1
+            room -= len(self._strips(index))
+        return index, max(-room, 0)
+
+    def _first_visible(self) -> tuple[str, int]:
+        if self._top is not None:
+            return self._top
+        index, line = self._end_top()
+        return self._items[index].key, line
+
+    def _reveal(self, key: str) -> None:
+        if not self.size.height:
+            return
+        self._again()
+        visible = [shown for shown, _ in self._layout() if shown]
+        index = self._index[key]
+        height = len(self._strips(index))
+        if visible.count(key) >= min(height, self.size.height):
+            return
+        if visible and index < self._index[visible[0]] or (visible and key == visible[0]):
+            self._top = (key, 0)
+        else:  # below: its last line at the bottom
+            room = self.size.height - height
+            while index > 0 and room > 0:
+                index -= 1
+                room -= len(self._strips(index))
+            self._top = (self._items[index].key, max(-room, 0))
+            if (index, max(-room, 0)) >= self._end_top():
+                self._top = None
+
+    def _layout(self) -> list[tuple[str, Strip]]:
+        if self._visible is not None:
+            return self._visible
+        height, found = self.size.height, list[tuple[str, Strip]]()
+        if self._items and height and self.size.width:
+            key, line = self._first_visible()
+            index = self._index[key]
+            while index < len(self._items) and len(found) < height:
+                name = self._items[index].key
+                found += [(name, strip) for strip in self._strips(index)[line:]]
+                line, index = 0, index + 1
+            if self._top is not None and len(found) < height and index >= len(self._items):
+                self._top = None  # fewer lines than the window: follow the end
+                self._visible = None
+                return self._layout()
+            if index >= len(self._items) and len(found) <= height:
+                self.post_message(self.Seen())
+            if self._index[key] == 0 and line == 0 and len(found) >= 1:
+                self.post_message(self.AtTop())
+        blank = Strip.blank(self.size.width, self._style("text"))
+        self._visible = ([("", blank)] * max(height - len(found), 0) + found)[:height]
+        return self._visible
+
+    def render_line(self, y: int) -> Strip:
+        """Return one line of the widget."""
+        layout = self._layout()
+        if y < len(layout):
+            return layout[y][1]
+        return Strip.blank(self.size.width, self._style("text"))
+
+    def text(self) -> str:
+        """Return what is visible, as text."""
+        return "\n".join(strip.text.rstrip() for _, strip in self._layout())
+
+    # Mouse.
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Scroll up."""
+        event.stop()
+        self.scroll_lines(-WHEEL_LINES)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Scroll down."""
+        event.stop()
+        self.scroll_lines(WHEEL_LINES)
+
+    def on_click(self, event: events.Click) -> None:
+        """Select the message under the pointer."""
+        layout = self._layout()
+        if event.y < len(layout) and layout[event.y][0]:
+            self.select(layout[event.y][0])
