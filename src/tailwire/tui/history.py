@@ -14,6 +14,7 @@ from typing import ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
@@ -29,6 +30,20 @@ STYLES = (
 ).split()
 
 
+COMMANDS = (
+    ("enter", "menu", "Menu of the message"),
+    ("e", "edit", "Edit"),
+    ("r", "reply", "Reply, or retry"),
+    ("t", "thread", "Thread"),
+    ("d", "delete", "Delete"),
+    ("plus", "react", "React"),
+    ("c", "copy", "Copy"),
+    ("i", "receipts", "Who read it"),
+    ("escape", "leave", "Write"),
+)
+"""Keys for the selected message."""
+
+
 class History(Widget, can_focus=True):
     """The messages of a conversation.
 
@@ -37,6 +52,23 @@ class History(Widget, can_focus=True):
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"history--{name.replace('_', '-')}" for name in STYLES}
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "step(-1)", "Previous message", show=False),
+        Binding("down,j", "step(1)", "Next message", show=False),
+        Binding("pageup", "page(-1)", "Page up", show=False),
+        Binding("pagedown", "page(1)", "Page down", show=False),
+        Binding("home,g", "first", "Oldest", show=False),
+        Binding("end,G", "last", "Newest", show=False),
+        *(Binding(keys, f"command('{name}')", words, show=False) for keys, name, words in COMMANDS),
+    ]
+
+    class Command(Message):
+        """The user pressed a key for the selected message; `name` is one of `COMMANDS`."""
+
+        def __init__(self, history: History, name: str) -> None:
+            super().__init__()
+            self.history, self.name = history, name
 
     class AtTop(Message):
         """The first message of the list became visible: older ones may be read."""
@@ -208,7 +240,7 @@ class History(Widget, can_focus=True):
         height = len(self._strips(index))
         if visible.count(key) >= min(height, self.size.height):
             return
-        if visible and index < self._index[visible[0]] or (visible and key == visible[0]):
+        if (visible and index < self._index[visible[0]]) or (visible and key == visible[0]):
             self._top = (key, 0)
         else:  # below: its last line at the bottom
             room = self.size.height - height
@@ -253,7 +285,30 @@ class History(Widget, can_focus=True):
         """Return what is visible, as text."""
         return "\n".join(strip.text.rstrip() for _, strip in self._layout())
 
-    # Mouse.
+    # Keys and mouse.
+
+    def action_step(self, step: int) -> None:
+        """Select another message."""
+        self.select_next(step)
+
+    def action_page(self, pages: int) -> None:
+        """Scroll by pages, and end the selection."""
+        self.select(None)
+        self.scroll_lines(pages * max(self.size.height - 2, 1))
+
+    def action_first(self) -> None:
+        """Select the oldest message."""
+        if self._items:
+            self.select(self._items[0].key)
+
+    def action_last(self) -> None:
+        """End the selection, and follow the newest message."""
+        self.select(None)
+        self.to_end()
+
+    def action_command(self, name: str) -> None:
+        """Do something with the selected message."""
+        self.post_message(self.Command(self, name))
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """Scroll up."""

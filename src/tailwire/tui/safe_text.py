@@ -71,7 +71,9 @@ def _made_safe(text: str) -> str:
     out: list[str] = []
     marks, before = 0, ""
     for char in unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\t", TAB)):
-        shown = char if char == "\n" or (char.isascii() and char.isprintable()) else _safe_character(char, marks, before)
+        shown = (
+            char if char == "\n" or (char.isascii() and char.isprintable()) else _safe_character(char, marks, before)
+        )
         if not shown:
             continue
         out.append(shown)
@@ -137,7 +139,9 @@ def _broken(paragraph: str, width: int) -> list[str]:
 
 
 def _pieces(word: str, width: int) -> list[str]:
-    pieces, piece, used = [], [], 0
+    pieces: list[str] = []
+    piece: list[str] = []
+    used = 0
     for char in word:
         size = cell_len(char)
         if used + size > width:

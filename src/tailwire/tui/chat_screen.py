@@ -1,0 +1,328 @@
+"""The chat: conversations at the left, the open one, and a thread at the right."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.css.query import NoMatches
+from textual.screen import Screen
+from textual.widgets import Static
+
+from tailwire.sdk.calls.message_requests import MessagesRequestBuilder
+from tailwire.sdk.client import ChatClient
+from tailwire.sdk.connection.state import ConnectionStatus
+from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.live.conversations import LiveConversations
+from tailwire.tui.conversation_panel import ConversationPanel
+from tailwire.tui.help import HelpScreen
+from tailwire.tui.history import History
+from tailwire.tui.message_actions import MessageActions, result_line
+from tailwire.tui.pane import Pane
+from tailwire.tui.picker import Choice, Picker, matching
+from tailwire.tui.upload import UploadScreen
+from tailwire.tui.why import WhyScreen
+from tailwire.tui.wording import Place, error_text, name_of, place_of
+from tailwire.wire.entities import Action
+
+BANNER_SECONDS = 1.0
+MAX_FOUND = 30
+NARROW_COLUMNS = 100
+MIN_SEARCH_CHARACTERS = 2
+_GOOD = (ConnectionStatus.CONNECTED, ConnectionStatus.FEATURE_THROTTLED)
+
+
+class ChatScreen(Screen[None]):
+    """The chat of a user who is logged in.
+
+    Args:
+        chat: their client.
+        conversations: their conversations.
+        now: the time, in seconds since 1970.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+k", "jump", "Jump", priority=True),
+        Binding("ctrl+f", "search", "Search", priority=True),
+        Binding("ctrl+o", "upload", "Send a file", priority=True),
+        Binding("f1", "help", "Keys", priority=True),
+        Binding("f2", "why", "Connection", priority=True),
+        Binding("alt+a", "next_unread", "Next unread", show=False, priority=True),
+        Binding("alt+up", "neighbour(-1)", "Above", show=False, priority=True),
+        Binding("alt+down", "neighbour(1)", "Below", show=False, priority=True),
+        *(Binding(f"alt+{n}", f"number({n})", f"Conversation {n}", show=False, priority=True) for n in range(1, 10)),
+    ]
+
+    def __init__(
+        self, chat: ChatClient, conversations: LiveConversations, *, now: Callable[[], float] = time.time
+    ) -> None:
+        super().__init__()
+        self._chat, self._conversations, self._now = chat, conversations, now
+        self._actions: MessageActions | None = None
+        self._stops: list[Callable[[], None]] = []
+        self._drawing = False
+
+    def compose(self) -> ComposeResult:
+        """Yield the parts."""
+        with Horizontal(id="all"):
+            yield ConversationPanel(id="side")
+            with Vertical(id="right"):
+                yield Static(id="banner", markup=False)
+                with Horizontal(id="panes"):
+                    yield Pane(now=self._now, id="main")
+                    yield Pane(now=self._now, id="thread")
+        yield Static(id="keys", markup=False)
+
+    def on_mount(self) -> None:
+        """Follow the conversations and the connection, and open the first conversation."""
+        self._actions = MessageActions(self.app)
+        self._stops = [
+            self._conversations.subscribe(lambda _: self._soon()),
+            self._chat.connection.subscribe(lambda _: self._soon()),
+        ]
+        self.set_interval(BANNER_SECONDS, self._draw)
+        self.query_one("#thread").display = False
+        self._draw()
+        places = self.query_one(ConversationPanel).places
+        if places:
+            self.open(places[0])
+        else:
+            self.query_one("#main .head", Static).update("No conversation yet: ctrl+k finds people and groups")
+
+    def on_unmount(self) -> None:
+        """Follow nothing any more."""
+        for stop in self._stops:
+            stop()
+
+    def on_resize(self) -> None:
+        """Give a narrow terminal to the thread, as long as one is open."""
+        self._arrange()
+
+    def _arrange(self) -> None:
+        thread = self.query_one("#thread").display
+        self.query_one("#main").display = not (thread and self.size.width < NARROW_COLUMNS)
+
+    @property
+    def main(self) -> Pane:
+        """The open conversation."""
+        return self.query_one("#main", Pane)
+
+    @property
+    def thread(self) -> Pane:
+        """The open thread."""
+        return self.query_one("#thread", Pane)
+
+    @property
+    def _front(self) -> Pane:
+        # The pane that the user works in.
+        focused = self.focused
+        return self.thread if focused is not None and self.thread in focused.ancestors else self.main
+
+    # Drawing.
+
+    def _soon(self) -> None:
+        if not self._drawing:
+            self._drawing = True
+            self.call_later(self._draw)
+
+    def _draw(self) -> None:
+        self._drawing = False
+        if not self.is_attached or self._conversations.closed:
+            return
+        try:
+            self.query_one(ConversationPanel).show(self._conversations.items)
+            banner, keys = self.query_one("#banner", Static), self.query_one("#keys", Static)
+        except NoMatches:
+            return  # the screen is being removed
+        status = self._chat.get_connection_status()
+        words = "" if status in _GOOD else self._chat.connection.explain()
+        banner.update(words)
+        banner.display = bool(words)
+        me = self._chat.get_logged_in_user()
+        dot = ("●", "$success") if status in _GOOD else ("○", "$error")
+        hints = "ctrl+k jump   ctrl+f search   esc messages   F1 keys"
+        keys.update(Content.assemble(dot, f" {name_of(me) if me else ''}   ", (hints, "$text-muted")))
+
+    # Conversations.
+
+    def open(self, place: Place) -> None:
+        """Open a conversation."""
+        self.run_worker(self._open(place), exclusive=True, group="open")
+
+    async def _open(self, place: Place) -> None:
+        try:
+            await self.main.open(self._chat, place)
+        except CometChatException as e:
+            self.notify(f"{place.title} cannot be opened. {error_text(e)}", severity="error", markup=False)
+            return
+        self.close_thread()
+        self.query_one(ConversationPanel).open(place.key)
+        self.main.composer.focus()
+
+    @on(ConversationPanel.Chosen)
+    def _chosen(self, event: ConversationPanel.Chosen) -> None:
+        self.open(event.place)
+
+    def action_next_unread(self) -> None:
+        """Open the next conversation with unread messages."""
+        unread = [p for p in self.query_one(ConversationPanel).unread if not self._is_open(p)]
+        if unread:
+            self.open(unread[0])
+
+    def _is_open(self, place: Place) -> bool:
+        return self.main.place is not None and self.main.place.key == place.key
+
+    def action_neighbour(self, step: int) -> None:
+        """Open the conversation above or below."""
+        places = self.query_one(ConversationPanel).places
+        at = next((n for n, place in enumerate(places) if self._is_open(place)), None)
+        if places:
+            self.open(places[0] if at is None else places[min(max(at + step, 0), len(places) - 1)])
+
+    def action_number(self, number: int) -> None:
+        """Open a conversation by its number, from the top."""
+        places = self.query_one(ConversationPanel).places
+        if number <= len(places):
+            self.open(places[number - 1])
+
+    def action_jump(self) -> None:
+        """Find a conversation, a user or a group."""
+        self.run_worker(self._jump(), exclusive=True, group="window")
+
+    async def _jump(self) -> None:
+        place = await self.app.push_screen_wait(Picker("Jump to", "Name of a user or group", self._find_places))
+        if place is not None:
+            self.open(place)
+
+    async def _find_places(self, typed: str) -> Sequence[Choice]:
+        known = [Choice(place.title, place, "") for place in self.query_one(ConversationPanel).places]
+        found = matching(known, typed)
+        if not typed.strip():
+            return found
+        seen = {choice.value.key for choice in found}
+        for note, entities in (
+            ("user", self._chat.users(search=typed.strip(), limit=MAX_FOUND)),
+            ("group", self._chat.groups(search=typed.strip(), limit=MAX_FOUND)),
+        ):
+            count = 0
+            async for entity in entities:
+                place, count = place_of(entity), count + 1
+                if place.key not in seen:
+                    found.append(Choice(place.title, place, note))
+                if count >= MAX_FOUND:
+                    break
+        return found
+
+    # Search, files, windows.
+
+    def action_search(self) -> None:
+        """Search in the open conversation."""
+        self.run_worker(self._search(), exclusive=True, group="window")
+
+    async def _search(self) -> None:
+        place = self.main.place
+        if place is None:
+            return
+
+        async def find(typed: str) -> Sequence[Choice]:
+            if len(typed.strip()) < MIN_SEARCH_CHARACTERS:
+                return []
+            request = MessagesRequestBuilder().set_search_keyword(typed.strip()).set_limit(MAX_FOUND)
+            request = request.set_guid(place.id) if place.kind == "group" else request.set_uid(place.id)
+            listed = await request.hide_deleted_messages().build(self._chat).fetch_previous()
+            return [Choice(result_line(m), m) for m in reversed(listed) if not isinstance(m, Action)]
+
+        message = await self.app.push_screen_wait(
+            Picker(f"Search in {place.title}", "Words", find, empty="Nothing found. Type at least two letters.")
+        )
+        if message is None:
+            return
+        if message.parent_message_id:
+            await self._open_thread(message.parent_message_id)
+            pane = self.thread
+        else:
+            pane = self.main
+        try:
+            shown = await pane.reveal(message.id)
+        except CometChatException as e:
+            self.notify(error_text(e), severity="error", markup=False)
+            return
+        if not shown:
+            self.notify("The message is too far back to be shown here.", severity="warning")
+
+    def action_upload(self) -> None:
+        """Send a file to the open conversation or thread."""
+        place = self._front.place
+        if place is not None:
+            self.app.push_screen(UploadScreen(self._chat, place))
+
+    def action_help(self) -> None:
+        """Show the keys."""
+        self.app.push_screen(HelpScreen())
+
+    def action_why(self) -> None:
+        """Explain the connection."""
+        self.app.push_screen(WhyScreen(self._chat.connection, Path.cwd()))
+
+    # Messages.
+
+    @on(Pane.Problem)
+    def _problem(self, event: Pane.Problem) -> None:
+        self.notify(event.text, severity="error", markup=False)
+
+    @on(History.Command)
+    def _command(self, event: History.Command) -> None:
+        pane = self.thread if self.thread in event.history.ancestors else self.main
+        item = event.history.selected_item()
+        if event.name == "leave":
+            if item is None and pane is self.thread:
+                self.close_thread()
+                self.main.composer.focus()
+                return
+            event.history.select(None)
+            event.history.to_end()
+            pane.composer.focus()
+        elif item is None or self._actions is None:
+            return
+        elif event.name == "thread" and item.message.id and pane is self.main:
+            self.run_worker(self._open_thread(item.message.id), exclusive=True, group="open")
+        else:
+            self.run_worker(self._menu(pane, event.name), exclusive=True, group="window")
+
+    async def _menu(self, pane: Pane, name: str) -> None:
+        item = pane.history.selected_item()
+        if item is None or self._actions is None:
+            return
+        if name == "menu":
+            chosen = await self._actions.chosen(pane, item)
+            if chosen == "thread":
+                await self._open_thread(item.message.id)
+                return
+            name = chosen
+        await self._actions.carry_out(pane, item, name)
+
+    async def _open_thread(self, message_id: int) -> None:
+        place = self.main.place
+        if place is None:
+            return
+        try:
+            await self.thread.open(self._chat, Place(place.kind, place.id, place.name, message_id))
+        except CometChatException as e:
+            self.notify(f"The thread cannot be opened. {error_text(e)}", severity="error", markup=False)
+            return
+        self.thread.display = True
+        self._arrange()
+        self.thread.composer.focus()
+
+    def close_thread(self) -> None:
+        """Close the thread."""
+        self.thread.close()
+        self.thread.display = False
+        self._arrange()
