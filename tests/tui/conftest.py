@@ -52,7 +52,7 @@ class Table:
     async def chat(self, uid: str = "alice", size: tuple[int, int] = (100, 30), **more: Any) -> AsyncIterator[Shown]:
         """Run the chat of a user, logged in and connected."""
         app = self.app(uid, **more)
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size, notifications=True) as pilot:
             shown = Shown(app, pilot)
             await shown.until("ctrl+k jump")
             await app.chat.wait_connected(DEADLINE_SECONDS)
@@ -90,8 +90,11 @@ class Shown:
         await self.pilot.press(*keys)
 
     async def type(self, text: str) -> None:
-        """Type a text."""
-        await self.pilot.press(*("space" if c == " " else c for c in text))
+        """Put a text into the focused field, as a paste does."""
+        from textual.events import Paste
+
+        self.app.post_message(Paste(text))
+        await self.pilot.pause()
 
 
 @pytest.fixture

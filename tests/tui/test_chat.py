@@ -64,11 +64,10 @@ async def test_unread_messages_are_counted_and_alt_a_opens_their_conversation(ta
     async with table.chat() as shown:
         await shown.until("○ Bob", "● Carol", "from Carol")
         await shown.press("alt+2")
-        await shown.until("03", holds=lambda: "from Bob" in str(shown.app.screen.main.history.text())) if False else None
         await shown.until(holds=lambda: shown.app.screen.main.place.id == "bob")
         await carol.send_message(TextMessage(receiver="alice", text="are you there?"))
         await carol.send_message(TextMessage(receiver="alice", text="hello?"))
-        await shown.until("Carol                   2"[:5], " 2")
+        await shown.until("Carol                   2")
         await shown.press("alt+a")
         await shown.until("are you there?", holds=lambda: shown.app.screen.main.place.id == "carol")
     await carol.aclose()
@@ -152,7 +151,7 @@ async def test_replies_in_a_thread_appear_at_the_right(table: Table):
         await shown.until("I agree", "↳ 1 reply")
         await bob.send_message(TextMessage(receiver="alice", text="so do I", parent_message_id=parent.id))
         await shown.until("so do I", "↳ 2 replies")
-        await shown.press("escape", "escape", "escape")
+        await shown.press("escape", "escape")
         await shown.until(gone="Thread in Bob")
     await bob.aclose()
 
@@ -221,7 +220,7 @@ async def test_a_file_that_does_not_exist_is_explained(table: Table):
         await shown.press("ctrl+o")
         await shown.type("/nowhere/x.txt")
         await shown.press("enter")
-        await shown.until("Not sent. /nowhere/x.txt: No such file or directory. Choose another", "file.")
+        await shown.until("Not sent. /nowhere/x.txt: No such file or directory.", "another file.")
 
 
 async def test_f2_explains_the_connection_and_d_writes_a_dump(table: Table, tmp_path, monkeypatch):
@@ -250,7 +249,7 @@ async def test_older_messages_come_when_the_user_scrolls_up_and_new_ones_do_not_
         await shown.until("number 119.")
         for _ in range(5):
             await shown.press("pageup")
-        await shown.until("number 50.")
+        await shown.until("number 30.")
         history = shown.app.screen.main.history
         before = history.text()
         await bob.send_message(TextMessage(receiver="alice", text="a new one"))

@@ -282,7 +282,7 @@ class ChatScreen(Screen[None]):
         pane = self.thread if self.thread in event.history.ancestors else self.main
         item = event.history.selected_item()
         if event.name == "leave":
-            if item is None and pane is self.thread:
+            if pane is self.thread:
                 self.close_thread()
                 self.main.composer.focus()
                 return
