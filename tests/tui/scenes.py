@@ -45,7 +45,7 @@ def reactions(*counts: tuple[str, int, bool]) -> dict[str, Any]:
 
 MESSAGES: tuple[LiveMessage, ...] = (
     said(1, BOB, "Good morning! The new layout is on the test server.", 0),
-    said(2, BOB, "It follows the theme of the terminal, and the columns stay aligned even with 宽字符 and emoji 🚀.", 1,
+    said(2, BOB, "It follows the theme of the terminal, and the columns stay aligned, also beside emoji 🚀.", 1,
          raw={"data": reactions(("👍", 3, True), ("🎉", 1, False))}),
     said(3, CAROL, "I tried it over the train's Wi-Fi. The line was cut four times and nothing was lost.", 4,
          raw={"replyCount": 2}),

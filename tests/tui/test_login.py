@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.gui, needs_textual]
 async def test_a_wrong_token_is_refused_with_advice(table: Table):
     app = table.app(token="0" * 40)
     async with app.run_test(size=(80, 30), notifications=True) as pilot:
-        await Shown(app, pilot).until("Not logged in.", "Paste a valid token")
+        await Shown(app, pilot).until("Not logged in.", "Paste a", "tailwire token create UID")
 
 
 async def test_a_token_of_another_user_is_refused(table: Table):
@@ -28,7 +28,7 @@ async def test_a_token_of_another_user_is_refused(table: Table):
 async def test_a_server_that_does_not_run_is_named_with_advice(table: Table):
     app = table.app(url="http://127.0.0.1:9")
     async with app.run_test(size=(80, 30), notifications=True) as pilot:
-        await Shown(app, pilot).until("Not logged in.", "tailwire doctor")
+        await Shown(app, pilot).until("Not logged in.", "`tailwire", "doctor")
 
 
 async def test_missing_fields_are_named(table: Table):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
@@ -18,9 +19,12 @@ from tailwire.sdk.exceptions import CometChatException
 from tailwire.tui.chat_screen import ChatScreen
 from tailwire.tui.login import LoginScreen, Secret
 from tailwire.tui.profiles import Profile, ProfileBook
+from tailwire.tui.safe_text import safe_line
 from tailwire.tui.style import STYLE
 from tailwire.tui.wording import error_text
 
+LOGIN_SECONDS = 8.0
+"""How long a login may take, with the repetitions of its requests."""
 NO_PROFILE, NO_SECRET = Profile("", "", ""), Secret()
 
 
@@ -55,11 +59,11 @@ class ChatApp(App[None]):
         self._watch: Watch | None = None
         self.chat: ChatClient | None = None
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         """Log in, or ask for a profile."""
         profile = self._profile
         saved = self._profiles.all()
-        self.push_screen(LoginScreen(saved, profile))
+        await self.push_screen(LoginScreen(saved, profile))
         if profile.server and profile.app_id and profile.uid:
             self.begin(profile, self._secret)
 
@@ -81,20 +85,33 @@ class ChatApp(App[None]):
 
     def begin(self, profile: Profile, secret: Secret) -> None:
         """Log in and show the chat."""
+        if isinstance(self.screen, LoginScreen):
+            self.screen.wait()
         self.run_worker(self._begin(profile, secret), exclusive=True, group="begin")
 
     async def _begin(self, profile: Profile, secret: Secret) -> None:
         builder = AppSettingsBuilder().override_client_host(profile.server)
         settings = builder.subscribe_presence_for_all_users().keep_unsent_messages().build()
-        chat = ChatClient(profile.app_id, settings, session_store=self._profiles.session_store(profile))
+        try:
+            store = self._profiles.session_store(profile)
+        except OSError as e:
+            self._refused(f"Not logged in. {error_text(e)}")
+            return
+        chat = ChatClient(profile.app_id, settings, session_store=store)
         try:
             await chat.init()
-            await self._log_in(chat, profile, secret)
+            async with asyncio.timeout(LOGIN_SECONDS):
+                await self._log_in(chat, profile, secret)
             conversations = await chat.live_conversations(limit=50)
             self._profiles.use(profile)
         except CometChatException as e:
             await chat.aclose()
             self._refused(f"Not logged in. {self._reason(e)}")
+            return
+        except TimeoutError:
+            await chat.aclose()
+            advice = f"Check the address and that the server runs: `tailwire doctor {safe_line(profile.server)}`."
+            self._refused(f"Not logged in. The server does not answer. {advice}")
             return
         except (OSError, ValueError) as e:
             await chat.aclose()

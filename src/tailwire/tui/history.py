@@ -188,7 +188,9 @@ class History(Widget, can_focus=True):
     def _style(self, name: str) -> Style:
         style = self._styles.get(name)
         if style is None:
-            style = self._styles[name] = self.get_component_rich_style(f"history--{name.replace('_', '-')}")
+            style = self._styles[name] = self.get_component_rich_style(
+                f"history--{name.replace('_', '-')}", partial=name == "selected"
+            )
         return style
 
     def _strips(self, index: int) -> list[Strip]:

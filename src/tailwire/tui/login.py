@@ -82,7 +82,7 @@ class LoginScreen(Screen[None]):
             yield Label("Auth token", markup=False)
             yield Input(password=True, placeholder="tailwire token create UID makes one", id="token")
             yield Static(self._said, id="said", markup=False)
-            yield Button("Log in", variant="primary")
+            yield Button("Log in", variant="primary", compact=True)
 
     def on_mount(self) -> None:
         """Begin where something is missing."""
@@ -90,12 +90,18 @@ class LoginScreen(Screen[None]):
         first = next((n for n in ("server", "app_id", "uid") if not getattr(self._draft, n)), "token")
         self.query_one(OptionList if self._profiles and not self._said else f"#{first}").focus()
 
+    def wait(self) -> None:
+        """Show that the login takes place."""
+        button = self.query_one(Button)
+        button.label, button.disabled = "Logging in …", True
+
     def say(self, text: str) -> None:
         """Show why the login failed, and let the user try again."""
         said = self.query_one("#said", Static)
         said.update(text)
         said.display = bool(text)
-        self.query_one(Button).disabled = False
+        button = self.query_one(Button)
+        button.label, button.disabled = "Log in", False
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Log in with a saved profile."""
@@ -124,5 +130,4 @@ class LoginScreen(Screen[None]):
 
     def _want(self, profile: Profile, secret: Secret) -> None:
         self.say("")
-        self.query_one(Button).disabled = True
         self.post_message(self.Wanted(profile, secret))

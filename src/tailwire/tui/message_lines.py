@@ -144,7 +144,7 @@ def _mark(item: LiveMessage, me: str) -> tuple[str, str] | None:
     if isinstance(message, Action) or (message.sender.uid or me) != me or message.deleted_at:
         return None
     if str(item.state) != "sent":
-        return ("…", "pending") if str(item.state) == "pending" else ("✗", "failed")
+        return ("…", "pending") if str(item.state) == "pending" else None
     if message.read_at:
         return "✓✓", "read"
     return ("✓", "time") if not message.delivered_at else ("✓✓", "time")

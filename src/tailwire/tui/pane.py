@@ -42,7 +42,7 @@ class Pane(Vertical):
     Pane > .head { height: 1; padding: 0 1; text-style: bold; background: $panel; }
     Pane > .note { height: auto; padding: 0 1; display: none; color: $warning; }
     Pane > .typing { height: 1; padding: 0 1; color: $text-muted; }
-    Pane > History { height: 1fr; padding: 0; }
+    Pane > History { height: 1fr; }
     Pane > .about { height: 1; padding: 0 1; display: none; color: $accent; }
     """
 

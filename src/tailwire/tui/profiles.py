@@ -70,12 +70,20 @@ class ProfileBook:
         self.session_store(profile).clear(profile.app_id)
 
     def session_store(self, profile: Profile) -> FileSessionStore:
-        """Return the store of a profile's session and unsent messages."""
+        """Return the store of a profile's session and unsent messages.
+
+        Raises:
+            OSError: if the folder cannot be created.
+        """
+        self._make_folder()
         name = hashlib.sha256("\n".join((profile.server, profile.app_id, profile.uid)).encode()).hexdigest()[:16]
         return FileSessionStore(self.folder / name)
 
-    def _write(self, profiles: Sequence[Profile]) -> None:
+    def _make_folder(self) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _write(self, profiles: Sequence[Profile]) -> None:
+        self._make_folder()
         descriptor, part = tempfile.mkstemp(dir=self.folder)  # readable only by the user
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump([asdict(p) for p in profiles[:MAX_PROFILES]], file, indent=1)

@@ -17,14 +17,14 @@ Screen { background: $background; }
 
 ConversationPanel > .panel--name { color: $foreground; }
 ConversationPanel > .panel--unread { color: $text-accent; text-style: bold; }
-ConversationPanel > .panel--last { color: $text-muted; }
+ConversationPanel > .panel--last { color: $foreground-darken-3; }
 ConversationPanel > .panel--typing { color: $text-success; text-style: italic; }
 ConversationPanel > .panel--online { color: $success; }
-ConversationPanel > .panel--offline { color: $text-muted; }
-ConversationPanel > .panel--opened { background: $surface; text-style: bold; }
+ConversationPanel > .panel--offline { color: $foreground-darken-3; }
+ConversationPanel > .panel--opened { background: $surface; }
 ConversationPanel > .panel--cursor { background: $primary-muted; }
 
-History { background: $background; }
+History { background: $background; padding: 0 0 0 1; }
 History > .history--text { color: $foreground; background: $background; }
 History > .history--time { color: $text-muted; background: $background; }
 History > .history--separator { color: $text-disabled; background: $background; }
