@@ -23,7 +23,13 @@ ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
 MAX_BYTES = 150_000
 """Size limit of a picture."""
-DRAWN = {**terminal_pictures.DRAWN, **window_pictures.DRAWN, **loop_pictures.DRAWN, **toolkit_pictures.DRAWN, **chat_pictures.DRAWN}
+DRAWN = {
+    **terminal_pictures.DRAWN,
+    **window_pictures.DRAWN,
+    **loop_pictures.DRAWN,
+    **toolkit_pictures.DRAWN,
+    **chat_pictures.DRAWN,
+}
 
 
 def saved(name: str, png: bytes) -> None:

@@ -104,4 +104,3 @@ def table(tailwire_server: EmbeddedServer, tmp_path: Path) -> Table:
     for uid in ("alice", "bob", "carol"):
         made.add(uid)
     return made
-

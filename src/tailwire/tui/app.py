@@ -154,9 +154,7 @@ class ChatApp(App[None]):
         yield SystemCommand("Jump", "To a conversation, a user or a group (ctrl+k)", chat.action_jump)
         yield SystemCommand("Search", "In the open conversation (ctrl+f)", chat.action_search)
         yield SystemCommand("Send a file", "To the open conversation (ctrl+o)", chat.action_upload)
-        yield SystemCommand(
-            "Next unread", "The next unread conversation (alt+a)", chat.action_next_unread
-        )
+        yield SystemCommand("Next unread", "The next unread conversation (alt+a)", chat.action_next_unread)
         yield SystemCommand("Connection", "Why it is as it is (F2)", chat.action_why)
         yield SystemCommand("Chat keys", "All keys of the chat (F1)", chat.action_help)
         yield SystemCommand("Log out", "End the session on this device", self.log_out)

@@ -103,9 +103,7 @@ async def _furnish(url: str, keys: dict[str, str]) -> None:
         await _unless_there(admin.users.create(BOT_UID, name=BOT_NAME))
         members = [GroupMember(uid) for uid in (*DEMO_UIDS, BOT_UID)]
         if await _unless_there(admin.groups.create(GROUP, members=members)):
-            words = TextMessage(
-                receiver=GROUP.guid, receiver_type="group", text="All demo users are in the lounge."
-            )
+            words = TextMessage(receiver=GROUP.guid, receiver_type="group", text="All demo users are in the lounge.")
             await admin.messages.send(words, on_behalf_of=BOT_UID)
         for uid in DEMO_UIDS:
             await _welcome(admin, uid)

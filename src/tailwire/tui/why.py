@@ -39,7 +39,7 @@ class WhyScreen(ModalScreen[None]):
     }
     WhyScreen #sentence { margin-bottom: 1; }
     WhyScreen VerticalScroll { height: auto; max-height: 16; }
-    WhyScreen #keys { color: $text-muted; margin-top: 1; }
+    WhyScreen #why_keys { color: $text-muted; margin-top: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,f2,q", "leave", "Close"),
@@ -57,7 +57,7 @@ class WhyScreen(ModalScreen[None]):
             yield Static(id="sentence", markup=False)
             with VerticalScroll():
                 yield Static(id="transitions")
-            yield Static("d  write a dump for `tailwire replay`      esc  close", id="keys", markup=False)
+            yield Static("d  write a dump for `tailwire replay`      esc  close", id="why_keys", markup=False)
 
     def on_mount(self) -> None:
         """Show it, and keep it current while it is open."""
