@@ -91,7 +91,7 @@ def test_examples_of_safe_text(text: str, shown: str):
 
 
 @pytest.mark.gui
-async def test_what_is_written_to_the_terminal_contains_no_escape_of_another_user(tailwire_server, tmp_path):
+async def test_the_terminal_receives_no_escape_sequence_of_another_user(tailwire_server, tmp_path):
     from tui.conftest import Table
 
     table = Table(tailwire_server, tmp_path)

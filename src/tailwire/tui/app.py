@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
@@ -151,12 +152,14 @@ class ChatApp(App[None]):
         chat = next((s for s in self.screen_stack if isinstance(s, ChatScreen)), None)
         if chat is None:
             return
-        yield SystemCommand("Jump", "To a conversation, a user or a group (ctrl+k)", chat.action_jump)
-        yield SystemCommand("Search", "In the open conversation (ctrl+f)", chat.action_search)
-        yield SystemCommand("Send a file", "To the open conversation (ctrl+o)", chat.action_upload)
+        yield SystemCommand(
+            "Jump", "To a conversation, user or group (ctrl+k)", partial(chat.action_window, "jump")
+        )
+        yield SystemCommand("Search", "In the open conversation (ctrl+f)", partial(chat.action_window, "search"))
+        yield SystemCommand("Send a file", "To the open conversation (ctrl+o)", partial(chat.action_window, "upload"))
         yield SystemCommand("Next unread", "The next unread conversation (alt+a)", chat.action_next_unread)
-        yield SystemCommand("Connection", "Why it is as it is (F2)", chat.action_why)
-        yield SystemCommand("Chat keys", "All keys of the chat (F1)", chat.action_help)
+        yield SystemCommand("Connection", "Why it is as it is (F2)", partial(chat.action_window, "why"))
+        yield SystemCommand("Chat keys", "All keys of the chat (F1)", partial(chat.action_window, "keys"))
         yield SystemCommand("Log out", "End the session on this device", self.log_out)
 
     def log_out(self) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import ClassVar
+from collections.abc import Callable
+from typing import ClassVar, Literal
 
 from textual import on
 from textual.app import ComposeResult
@@ -16,26 +15,19 @@ from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widgets import Static
 
-from tailwire.sdk.calls.message_requests import MessagesRequestBuilder
 from tailwire.sdk.client import ChatClient
 from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.live.conversations import LiveConversations
 from tailwire.tui.conversation_panel import ConversationPanel
-from tailwire.tui.help import HelpScreen
 from tailwire.tui.history import History
-from tailwire.tui.message_actions import MessageActions, result_line
+from tailwire.tui.message_actions import MessageActions
 from tailwire.tui.pane import Pane
-from tailwire.tui.picker import Choice, Picker, matching
-from tailwire.tui.upload import UploadScreen
-from tailwire.tui.why import WhyScreen
-from tailwire.tui.wording import Place, error_text, name_of, place_of
-from tailwire.wire.entities import Action
+from tailwire.tui.windows import Windows
+from tailwire.tui.wording import Place, error_text, name_of
 
 BANNER_SECONDS = 1.0
-MAX_FOUND = 30
 NARROW_COLUMNS = 100
-MIN_SEARCH_CHARACTERS = 2
 _GOOD = (ConnectionStatus.CONNECTED, ConnectionStatus.FEATURE_THROTTLED)
 
 
@@ -49,11 +41,11 @@ class ChatScreen(Screen[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+k", "jump", "Jump", priority=True),
-        Binding("ctrl+f", "search", "Search", priority=True),
-        Binding("ctrl+o", "upload", "Send a file", priority=True),
-        Binding("f1", "help", "Keys", priority=True),
-        Binding("f2", "why", "Connection", priority=True),
+        Binding("ctrl+k", "window('jump')", "Jump", priority=True),
+        Binding("ctrl+f", "window('search')", "Search", priority=True),
+        Binding("ctrl+o", "window('upload')", "Send a file", priority=True),
+        Binding("f1", "window('keys')", "Keys", priority=True),
+        Binding("f2", "window('why')", "Connection", priority=True),
         Binding("alt+a", "next_unread", "Next unread", show=False, priority=True),
         Binding("alt+up", "neighbour(-1)", "Above", show=False, priority=True),
         Binding("alt+down", "neighbour(1)", "Below", show=False, priority=True),
@@ -103,9 +95,6 @@ class ChatScreen(Screen[None]):
 
     def on_resize(self) -> None:
         """Give a narrow terminal to the thread, as long as one is open."""
-        self._arrange()
-
-    def _arrange(self) -> None:
         thread = self.query_one("#thread").display
         self.query_one("#main").display = not (thread and self.size.width < NARROW_COLUMNS)
 
@@ -118,12 +107,6 @@ class ChatScreen(Screen[None]):
     def thread(self) -> Pane:
         """The open thread."""
         return self.query_one("#thread", Pane)
-
-    @property
-    def _front(self) -> Pane:
-        # The pane that the user works in.
-        focused = self.focused
-        return self.thread if focused is not None and self.thread in focused.ancestors else self.main
 
     # Drawing.
 
@@ -157,6 +140,9 @@ class ChatScreen(Screen[None]):
         self.run_worker(self._open(place), exclusive=True, group="open")
 
     async def _open(self, place: Place) -> None:
+        if self._is_open(place):
+            self.main.composer.focus()
+            return
         try:
             await self.main.open(self._chat, place)
         except CometChatException as e:
@@ -192,84 +178,14 @@ class ChatScreen(Screen[None]):
         if number <= len(places):
             self.open(places[number - 1])
 
-    def action_jump(self) -> None:
-        """Find a conversation, a user or a group."""
-        self.run_worker(self._jump(), exclusive=True, group="window")
-
-    async def _jump(self) -> None:
-        place = await self.app.push_screen_wait(Picker("Jump to", "Name of a user or group", self._find_places))
-        if place is not None:
-            self.open(place)
-
-    async def _find_places(self, typed: str) -> Sequence[Choice]:
-        known = [Choice(place.title, place, "") for place in self.query_one(ConversationPanel).places]
-        found = matching(known, typed)
-        if not typed.strip():
-            return found
-        seen = {choice.value.key for choice in found}
-        for note, entities in (
-            ("user", self._chat.users(search=typed.strip(), limit=MAX_FOUND)),
-            ("group", self._chat.groups(search=typed.strip(), limit=MAX_FOUND)),
-        ):
-            count = 0
-            async for entity in entities:
-                place, count = place_of(entity), count + 1
-                if place.key not in seen:
-                    found.append(Choice(place.title, place, note))
-                if count >= MAX_FOUND:
-                    break
-        return found
-
-    # Search, files, windows.
-
-    def action_search(self) -> None:
-        """Search in the open conversation."""
-        self.run_worker(self._search(), exclusive=True, group="window")
-
-    async def _search(self) -> None:
-        place = self.main.place
-        if place is None:
-            return
-
-        async def find(typed: str) -> Sequence[Choice]:
-            if len(typed.strip()) < MIN_SEARCH_CHARACTERS:
-                return []
-            request = MessagesRequestBuilder().set_search_keyword(typed.strip()).set_limit(MAX_FOUND)
-            request = request.set_guid(place.id) if place.kind == "group" else request.set_uid(place.id)
-            listed = await request.hide_deleted_messages().build(self._chat).fetch_previous()
-            return [Choice(result_line(m), m) for m in reversed(listed) if not isinstance(m, Action)]
-
-        message = await self.app.push_screen_wait(
-            Picker(f"Search in {place.title}", "Words", find, empty="Nothing found. Type at least two letters.")
-        )
-        if message is None:
-            return
-        if message.parent_message_id:
-            await self._open_thread(message.parent_message_id)
-            pane = self.thread
-        else:
-            pane = self.main
-        try:
-            shown = await pane.reveal(message.id)
-        except CometChatException as e:
-            self.notify(error_text(e), severity="error", markup=False)
-            return
-        if not shown:
-            self.notify("The message is too far back to be shown here.", severity="warning")
-
-    def action_upload(self) -> None:
-        """Send a file to the open conversation or thread."""
-        place = self._front.place
-        if place is not None:
-            self.app.push_screen(UploadScreen(self._chat, place))
-
-    def action_help(self) -> None:
-        """Show the keys."""
-        self.app.push_screen(HelpScreen())
-
-    def action_why(self) -> None:
-        """Explain the connection."""
-        self.app.push_screen(WhyScreen(self._chat.connection, Path.cwd()))
+    def action_window(self, name: Literal["jump", "search", "upload", "keys", "why"]) -> None:
+        """Open a window over the chat."""
+        windows = Windows(
+            self, self._chat, self.main, self.thread, lambda: self.query_one(ConversationPanel).places, self.open,
+            self._open_thread,
+        )  # fmt: skip
+        opened = {"jump": windows.jump, "search": windows.search, "upload": windows.upload, "keys": windows.keys}
+        self.run_worker(opened.get(name, windows.why)(), exclusive=True, group="window")
 
     # Messages.
 
@@ -318,11 +234,11 @@ class ChatScreen(Screen[None]):
             self.notify(f"The thread cannot be opened. {error_text(e)}", severity="error", markup=False)
             return
         self.thread.display = True
-        self._arrange()
+        self.on_resize()
         self.thread.composer.focus()
 
     def close_thread(self) -> None:
         """Close the thread."""
         self.thread.close()
         self.thread.display = False
-        self._arrange()
+        self.on_resize()

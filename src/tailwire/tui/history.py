@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
-from textual import events
+from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
@@ -21,6 +21,7 @@ from textual.widget import Widget
 
 from tailwire.sdk.live.message_list import LiveMessage
 from tailwire.tui.message_lines import NAME_COLORS, Line, Neighbour, message_lines, neighbour_of
+from tailwire.tui.viewport import Viewport
 
 MAX_CACHED_MESSAGES = 500
 WHEEL_LINES = 3
@@ -58,8 +59,8 @@ class History(Widget, can_focus=True):
         Binding("down,j", "step(1)", "Next message", show=False),
         Binding("pageup", "page(-1)", "Page up", show=False),
         Binding("pagedown", "page(1)", "Page down", show=False),
-        Binding("home,g", "first", "Oldest", show=False),
-        Binding("end,G", "last", "Newest", show=False),
+        Binding("home,g", "end('oldest')", "Oldest", show=False),
+        Binding("end,G", "end('newest')", "Newest", show=False),
         *(Binding(keys, f"command('{name}')", words, show=False) for keys, name, words in COMMANDS),
     ]
 
@@ -83,9 +84,7 @@ class History(Widget, can_focus=True):
         super().__init__(id=id)
         self.me = me
         self._now = now
-        self._items: Sequence[LiveMessage] = ()
-        self._index: dict[str, int] = {}
-        self._top: tuple[str, int] | None = None  # message and its line at the top; None follows the newest
+        self._view = Viewport(lambda index: len(self._strips(index)), lambda: self.size.height)
         self._lines: OrderedDict[str, tuple[object, list[Strip]]] = OrderedDict()
         self._visible: list[tuple[str, Strip]] | None = None
         self._styles: dict[str, Style] = {}
@@ -96,76 +95,52 @@ class History(Widget, can_focus=True):
     @property
     def items(self) -> Sequence[LiveMessage]:
         """The messages, oldest first."""
-        return self._items
-
-    @property
-    def at_end(self) -> bool:
-        """Whether the history follows the newest message."""
-        return self._top is None
+        return self._view.items
 
     def show(self, items: Sequence[LiveMessage]) -> None:
         """Show these messages. What is visible keeps its place, except at the end."""
-        old, old_index = self._items, self._index
-        self._items, self._index = items, {item.key: n for n, item in enumerate(items)}
-        if self._top is not None and self._top[0] not in self._index:
-            gone = old_index.get(self._top[0], 0)  # the nearest later message that still exists
-            later = next((item.key for item in old[gone:] if item.key in self._index), None)
-            self._top = (later, 0) if later is not None else None
-        if self.selected is not None and self.selected not in self._index:
+        self._view.show(items)
+        if self.selected is not None and self.selected not in self._view.index:
             self.select(None)
         self._again()
 
     def selected_item(self) -> LiveMessage | None:
         """Return the selected message."""
-        return self._items[self._index[self.selected]] if self.selected in self._index else None
+        at = self._view.index.get(self.selected or "")
+        return None if at is None else self.items[at]
 
     def select(self, key: str | None) -> None:
         """Select a message and make it visible."""
         if key != self.selected:
             self.selected = key
             self.post_message(self.SelectionChanged())
-        if key is not None:
-            self._reveal(key)
+        if key is not None and self.size.height:
+            self._view.reveal(key)
         self._again()
 
     def select_next(self, step: int) -> None:
         """Move the selection by a number of messages; without a selection, begin with the newest."""
-        if not self._items:
+        if not self.items:
             return
-        if self.selected not in self._index:
-            self.select(self._items[-1].key)
+        if self.selected not in self._view.index:
+            self.select(self.items[-1].key)
             return
-        wanted = self._index[self.selected] + step
+        wanted = self._view.index[self.selected] + step
         if wanted < 0:
             self.post_message(self.AtTop())
-        self.select(self._items[min(max(wanted, 0), len(self._items) - 1)].key)
+        self.select(self.items[min(max(wanted, 0), len(self.items) - 1)].key)
 
     def to_end(self) -> None:
         """Follow the newest message again."""
-        self._top = None
+        self._view.to_end()
         self._again()
 
     def scroll_lines(self, count: int) -> None:
         """Scroll by a number of lines; a negative number scrolls up."""
-        if not self._items or not self.size.height:
-            return
-        key, line = self._first_visible()
-        index, line = self._index[key], line + count
-        while line < 0 and index > 0:
-            index -= 1
-            line += len(self._strips(index))
-        if line < 0:
-            self.post_message(self.AtTop())
-            line = 0
-        while index < len(self._items) and line >= len(self._strips(index)):
-            line -= len(self._strips(index))
-            index += 1
-        end = self._end_top()
-        if (index, line) >= end:
-            self._top = None
-        else:
-            self._top = (self._items[index].key, line)
-        self._again()
+        if self.items and self.size.height:
+            if self._view.scroll(count):
+                self.post_message(self.AtTop())
+            self._again()
 
     # Rendering.
 
@@ -194,8 +169,8 @@ class History(Widget, can_focus=True):
         return style
 
     def _strips(self, index: int) -> list[Strip]:
-        item = self._items[index]
-        before = neighbour_of(self._items[index - 1], self.me, int(self._now())) if index else None
+        item = self.items[index]
+        before = neighbour_of(self.items[index - 1], self.me, int(self._now())) if index else None
         stamp = (id(item), before, self.selected == item.key)
         known = self._lines.get(item.key)
         if known is not None and known[0] == stamp:
@@ -219,58 +194,21 @@ class History(Widget, can_focus=True):
         plain = self._style("text") + ground
         return Strip(segments).adjust_cell_length(width, plain)
 
-    def _end_top(self) -> tuple[int, int]:
-        # Return the message and line at the top when the newest message is at the bottom.
-        room, index = self.size.height, len(self._items)
-        while index > 0 and room > 0:
-            index -= 1
-            room -= len(self._strips(index))
-        return index, max(-room, 0)
-
-    def _first_visible(self) -> tuple[str, int]:
-        if self._top is not None:
-            return self._top
-        index, line = self._end_top()
-        return self._items[index].key, line
-
-    def _reveal(self, key: str) -> None:
-        if not self.size.height:
-            return
-        self._again()
-        visible = [shown for shown, _ in self._layout() if shown]
-        index = self._index[key]
-        height = len(self._strips(index))
-        if visible.count(key) >= min(height, self.size.height):
-            return
-        if (visible and index < self._index[visible[0]]) or (visible and key == visible[0]):
-            self._top = (key, 0)
-        else:  # below: its last line at the bottom
-            room = self.size.height - height
-            while index > 0 and room > 0:
-                index -= 1
-                room -= len(self._strips(index))
-            self._top = (self._items[index].key, max(-room, 0))
-            if (index, max(-room, 0)) >= self._end_top():
-                self._top = None
-
     def _layout(self) -> list[tuple[str, Strip]]:
         if self._visible is not None:
             return self._visible
         height, found = self.size.height, list[tuple[str, Strip]]()
-        if self._items and height and self.size.width:
-            key, line = self._first_visible()
-            index = self._index[key]
-            while index < len(self._items) and len(found) < height:
-                name = self._items[index].key
-                found += [(name, strip) for strip in self._strips(index)[line:]]
-                line, index = 0, index + 1
-            if self._top is not None and len(found) < height and index >= len(self._items):
-                self._top = None  # fewer lines than the window: follow the end
-                self._visible = None
-                return self._layout()
-            if index >= len(self._items) and len(found) <= height:
+        if self.items and height and self.size.width:
+            self._view.settle()
+            first, line = self._view.first()
+            index, skipped = first, line
+            while index < len(self.items) and len(found) < height:
+                name = self.items[index].key
+                found += [(name, strip) for strip in self._strips(index)[skipped:]]
+                skipped, index = 0, index + 1
+            if index >= len(self.items) and len(found) <= height:
                 self.post_message(self.Seen())
-            if self._index[key] == 0 and line == 0 and len(found) >= 1:
+            if first == 0 and line == 0:
                 self.post_message(self.AtTop())
         blank = Strip.blank(self.size.width, self._style("text"))
         self._visible = ([("", blank)] * max(height - len(found), 0) + found)[:height]
@@ -298,29 +236,21 @@ class History(Widget, can_focus=True):
         self.select(None)
         self.scroll_lines(pages * max(self.size.height - 2, 1))
 
-    def action_first(self) -> None:
-        """Select the oldest message."""
-        if self._items:
-            self.select(self._items[0].key)
-
-    def action_last(self) -> None:
-        """End the selection, and follow the newest message."""
-        self.select(None)
-        self.to_end()
+    def action_end(self, which: str) -> None:
+        """Select the oldest message, or follow the newest one."""
+        self.select(self.items[0].key if which == "oldest" and self.items else None)
+        if which == "newest":
+            self.to_end()
 
     def action_command(self, name: str) -> None:
         """Do something with the selected message."""
         self.post_message(self.Command(self, name))
 
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """Scroll up."""
+    @on(events.MouseScrollUp)
+    @on(events.MouseScrollDown)
+    def _turn_wheel(self, event: events.MouseEvent) -> None:
         event.stop()
-        self.scroll_lines(-WHEEL_LINES)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """Scroll down."""
-        event.stop()
-        self.scroll_lines(WHEEL_LINES)
+        self.scroll_lines(WHEEL_LINES if isinstance(event, events.MouseScrollDown) else -WHEEL_LINES)
 
     def on_click(self, event: events.Click) -> None:
         """Select the message under the pointer."""

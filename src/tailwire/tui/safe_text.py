@@ -14,7 +14,7 @@ from rich.cells import cell_len
 MAX_MARKS = 3
 """Combining marks in a row; real languages need at most two or three."""
 MAX_TEXT_CHARACTERS = 20_000
-"""Longer texts are cut: a line of a terminal shows no more."""
+"""Longer texts are cut."""
 REPLACEMENT = "\ufffd"
 TAB = "    "
 CUT = " […]"
