@@ -77,6 +77,7 @@ async def test_the_demo_starts_a_server_with_a_bot_that_answers(tmp_path: Path):
         await shell.until_asked()
         shell.type(f"cd {tmp_path}; {sys.executable} -m tailwire chat --demo\n")
         await shell.until_shown("I am a bot")
+        await shell.until_shown("yourself as Bob.")
         await shell.until_shown("● Alice")
         shell.type("hello\r")
         await shell.until_shown("You said: hello")

@@ -152,9 +152,7 @@ class ChatApp(App[None]):
         chat = next((s for s in self.screen_stack if isinstance(s, ChatScreen)), None)
         if chat is None:
             return
-        yield SystemCommand(
-            "Jump", "To a conversation, user or group (ctrl+k)", partial(chat.action_window, "jump")
-        )
+        yield SystemCommand("Jump", "To a conversation, user or group (ctrl+k)", partial(chat.action_window, "jump"))
         yield SystemCommand("Search", "In the open conversation (ctrl+f)", partial(chat.action_window, "search"))
         yield SystemCommand("Send a file", "To the open conversation (ctrl+o)", partial(chat.action_window, "upload"))
         yield SystemCommand("Next unread", "The next unread conversation (alt+a)", chat.action_next_unread)

@@ -40,6 +40,7 @@ class ChatScreen(Screen[None]):
         now: the time, in seconds since 1970.
     """
 
+    AUTO_FOCUS = "#main Composer"  # what is typed before the conversation is open stays in the field
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+k", "window('jump')", "Jump", priority=True),
         Binding("ctrl+f", "window('search')", "Search", priority=True),

@@ -105,13 +105,15 @@ class Pane(Vertical):
         me = client.get_logged_in_user()
         other: dict[str, Any] = {"guid" if place.kind == "group" else "uid": place.id}
         live = await client.live_messages(**other, parent_message_id=place.parent, limit=OLDER_PAGE)
+        first = self._client is None
         if self.place is not None and self._editing is None:
             self._drafts[self.place] = self.composer.text
         self.close()
         self._client, self.place, self.live = client, place, live
         self._read_up_to, self._typed_at = 0, float("-inf")
         self.put_aside()
-        self.composer.text = self._drafts.pop(place, "")
+        if not first:
+            self.composer.text = self._drafts.pop(place, "")
         self.history.me = me.uid if me else ""
         self.history.select(None)
         self.history.to_end()
