@@ -13,13 +13,14 @@ PIP    := $(BIN)/pip install --disable-pip-version-check --progress-bar off
 SHOWN  := sed -nE 's/^Collecting ([A-Za-z0-9_.-]+).*/  \1/p'
 GUI    := $(VENV)/.gui-$(shell cat requirements-gui.lock requirements.lock 2>/dev/null | cksum | cut -d' ' -f1)
 SITE   := $(VENV)/site-$(shell cat requirements-docs.lock 2>/dev/null | cksum | cut -d' ' -f1)
+CHAT   := $(VENV)/.chat-$(shell cat requirements-gui.lock requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
 CHECK  := $(VENV)/.check-$(shell cat requirements-check.lock requirements.lock 2>/dev/null | cksum | cut -d' ' -f1)
 # What real windows need on Debian and Ubuntu: a display, a window manager, and the libraries of Qt and SDL.
 DEBIAN := xvfb openbox xdotool dbus fonts-noto-color-emoji libegl1 libgl1 libgl1-mesa-dri libxcb-cursor0 libxcb-icccm4 \
   libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xkb1 libxkbcommon-x11-0 libfontconfig1
 INTEROP := tests/interop/browser
 CHROMIUM := tests/chromium
-.PHONY: help setup demo lab serve test postgres fast check coverage build spec bench table reference docs interop chromium gui pictures simulate rights mutants fuzz faults networks proxies cluster clean
+.PHONY: help setup demo lab chat serve test postgres fast check coverage build spec bench table reference docs interop chromium gui pictures simulate rights mutants fuzz faults networks proxies cluster clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +39,11 @@ $(DEMO): $(VENV)/bin/python
 	@$(PIP) -c requirements.lock -e '.[server]' | $(SHOWN)
 	@rm -f $(VENV)/.runs-*; touch $@
 
+$(CHAT): $(DEMO)
+	@echo "Installing the terminal chat into $(VENV) (once):"
+	@$(PIP) -c requirements.lock -c requirements-gui.lock -e '.[server,tui]' | $(SHOWN)
+	@rm -f $(VENV)/.chat-*; touch $@
+
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { printf '%s\n' "There is no Python from 3.11 to 3.14 that can make environments." \
 	  "Install one and try again: on Debian and Ubuntu 'apt install python3 python3-venv', on Fedora 'dnf install python3'," \
@@ -49,6 +55,9 @@ demo: $(DEMO)  ## the main job, shown: two clients, a server, and everything tha
 
 lab: $(DEMO)  ## a page with two clients, a server and the lines between them, to break what you like: ARGS="--slow 5"
 	@$(BIN)/tailwire lab --open $(ARGS)
+
+chat: $(CHAT)  ## chat in the terminal, with a demo server and a bot that answers; again in another terminal for a second user: ARGS="--user carol"
+	@$(BIN)/tailwire chat --demo $(ARGS)
 
 serve: $(DEMO)  ## a server on http://127.0.0.1:8480 with demo users
 	@$(BIN)/tailwire serve --data .tailwire --demo-users
@@ -130,7 +139,7 @@ $(CHROMIUM)/node_modules/.ready: $(CHROMIUM)/package-lock.json requirements.lock
 	@touch $@
 
 gui: $(GUI) $(CHROMIUM)/node_modules/.ready  ## apps with real toolkits: windows on a display of their own, pages in a browser (installs them)
-	@$(BIN)/python -m pytest -q -m gui $(ARGS) tests/adapters tests/sync tests/chromium tests/examples
+	@$(BIN)/python -m pytest -q -m gui $(ARGS) tests/adapters tests/sync tests/chromium tests/examples tests/tui
 
 $(GUI): $(STAMP)
 	@echo "Installing the toolkits into $(VENV) (once; some 200 MB):"

@@ -24,6 +24,7 @@ NAMES = (
     "machine",
     "scale",
     "files_on_s3",
+    "terminal",
 )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 import console_pictures
+import chat_pictures
 import loop_pictures
 import terminal_pictures
 import toolkit_pictures
@@ -29,6 +30,7 @@ DRAWN = {
     **loop_pictures.DRAWN,
     **toolkit_pictures.DRAWN,
     **console_pictures.DRAWN,
+    **chat_pictures.DRAWN,
 }
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from tailwire import __version__
+from tailwire.cli.chat import add_chat
 from tailwire.cli.durations import seconds
 from tailwire.cli.lab import add_lab
 
@@ -60,6 +61,7 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     _prune(commands)
     _backups(commands)
     add_lab(commands)
+    add_chat(commands)
     _doctor(commands)
 
     _wire(commands)
@@ -180,6 +182,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from tailwire.cli.lab import lab
 
             return lab(given)
+        if given.command == "chat":
+            from tailwire.cli.chat import chat
+
+            return chat(given)
         if given.command == "doctor":
             if not given.app and not given.url:
                 parser.error("doctor needs the URL of a server, or --app")

@@ -1,0 +1,67 @@
+"""`tailwire chat`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+DEFAULT_DATA = ".tailwire"
+
+
+def add_chat(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to a parser."""
+    chat = commands.add_parser(
+        "chat",
+        help="chat in the terminal",
+        description="Chat in the terminal. Secrets are never arguments: set TAILWIRE_TOKEN (an auth token) or "
+        "TAILWIRE_AUTH_KEY (development), or type the token into the login screen.",
+    )
+    chat.add_argument("server", nargs="?", default="", metavar="URL", help="the server's address")
+    chat.add_argument("--app-id", default="", help="the app on the server")
+    chat.add_argument("--user", default="", metavar="UID", help="who chats")
+    chat.add_argument("--demo", action="store_true", help="use the server of --data, or start one, with a bot")
+    chat.add_argument("--data", default=DEFAULT_DATA, metavar="DIR", help="data folder for --demo (.tailwire)")
+    chat.add_argument("--profiles", metavar="DIR", default=None, help="folder of the saved profiles and sessions")
+
+
+def chat(given: argparse.Namespace) -> int:
+    """Run the chat until the user quits.
+
+    Returns:
+        0; 1 if it cannot run; 2 for invalid arguments.
+    """
+    if not sys.stdin.isatty() or not sys.stdout.isatty():
+        print("tailwire: chat needs a terminal: run it without pipes", file=sys.stderr)
+        return 2
+    try:
+        import textual  # noqa: F401 - asked for before anything starts
+    except ModuleNotFoundError:
+        print("tailwire: Textual is not installed; run pip install 'tailwire[tui]'", file=sys.stderr)
+        return 1
+    logging.getLogger("tailwire").addHandler(logging.NullHandler())  # log lines would overwrite the screen
+    logging.getLogger("tailwire").propagate = False
+    return asyncio.run(_chat(given))
+
+
+async def _chat(given: argparse.Namespace) -> int:
+    from tailwire.tui.app import ChatApp
+    from tailwire.tui.login import Secret, secret_from_environment
+    from tailwire.tui.profiles import Profile, ProfileBook
+
+    book = ProfileBook(given.profiles)
+    if given.demo:
+        from tailwire.tui.demo import DemoFailed, demo
+
+        print("Starting the chat …", flush=True)
+        try:
+            async with demo(book, Path(given.data), given.user) as found:
+                await ChatApp(book, found.profile, Secret(auth_key=found.auth_key)).run_async()
+        except DemoFailed as e:
+            print(f"tailwire: {e}", file=sys.stderr)
+            return 1
+        return 0
+    await ChatApp(book, Profile(given.server, given.app_id, given.user), secret_from_environment()).run_async()
+    return 0

@@ -1,0 +1,177 @@
+"""The app: login, the client, and the chat."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from tailwire.adapters.find import watch
+from tailwire.adapters.watching import Watch
+from tailwire.sdk.app_settings import AppSettingsBuilder
+from tailwire.sdk.client import ChatClient
+from tailwire.sdk.exceptions import CometChatException
+from tailwire.tui.chat_screen import ChatScreen
+from tailwire.tui.login import LoginScreen, Secret
+from tailwire.tui.profiles import Profile, ProfileBook
+from tailwire.tui.safe_text import safe_line
+from tailwire.tui.style import STYLE
+from tailwire.tui.wording import error_text
+
+LOGIN_SECONDS = 8.0
+"""How long a login may take, with the repetitions of its requests."""
+NO_PROFILE, NO_SECRET = Profile("", "", ""), Secret()
+
+
+class ChatApp(App[None]):
+    """The terminal chat.
+
+    Args:
+        profiles: the saved profiles.
+        profile: what to log in with at once, if it is complete; otherwise what the login screen contains.
+        secret: an auth token or auth key for it; a saved session needs none.
+        now: the time, in seconds since 1970.
+    """
+
+    TITLE = "tailwire chat"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
+    CSS = STYLE
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+z", "suspend_process", "Suspend", show=False, priority=True),
+        Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
+    ]
+
+    def __init__(
+        self,
+        profiles: ProfileBook,
+        profile: Profile = NO_PROFILE,
+        secret: Secret = NO_SECRET,
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__()
+        self._profiles, self._profile, self._secret, self._now = profiles, profile, secret, now
+        self._watch: Watch | None = None
+        self.chat: ChatClient | None = None
+
+    async def on_mount(self) -> None:
+        """Log in, or ask for a profile."""
+        profile = self._profile
+        saved = self._profiles.all()
+        await self.push_screen(LoginScreen(saved, profile))
+        if profile.server and profile.app_id and profile.uid:
+            self.begin(profile, self._secret)
+
+    async def on_unmount(self) -> None:
+        """Close the client; the session and unsent messages stay on the device."""
+        await self._end()
+
+    async def _end(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+        chat, self.chat = self.chat, None
+        if chat is not None:
+            await chat.aclose()
+
+    def on_login_screen_wanted(self, event: LoginScreen.Wanted) -> None:
+        """Log in with what the user entered."""
+        self.begin(event.profile, event.secret)
+
+    def begin(self, profile: Profile, secret: Secret) -> None:
+        """Log in and show the chat."""
+        if isinstance(self.screen, LoginScreen):
+            self.screen.wait()
+        self.run_worker(self._begin(profile, secret), exclusive=True, group="begin")
+
+    async def _begin(self, profile: Profile, secret: Secret) -> None:
+        builder = AppSettingsBuilder().override_client_host(profile.server)
+        settings = builder.subscribe_presence_for_all_users().keep_unsent_messages().build()
+        try:
+            store = self._profiles.session_store(profile)
+        except OSError as e:
+            self._refused(f"Not logged in. {error_text(e)}")
+            return
+        chat = ChatClient(profile.app_id, settings, session_store=store)
+        try:
+            await chat.init()
+            async with asyncio.timeout(LOGIN_SECONDS):
+                await self._log_in(chat, profile, secret)
+            conversations = await chat.live_conversations(limit=50)
+            self._profiles.use(profile)
+        except CometChatException as e:
+            await chat.aclose()
+            self._refused(f"Not logged in. {self._reason(e)}")
+            return
+        except TimeoutError:
+            await chat.aclose()
+            advice = f"Check the address and that the server runs: `tailwire doctor {safe_line(profile.server)}`."
+            self._refused(f"Not logged in. The server does not answer. {advice}")
+            return
+        except (OSError, ValueError) as e:
+            await chat.aclose()
+            self._refused(f"Not logged in. {error_text(e)}")
+            return
+        self.chat, self._watch = chat, watch(chat, self)
+        await self.switch_screen(ChatScreen(chat, conversations, now=self._now))
+
+    async def _log_in(self, chat: ChatClient, profile: Profile, secret: Secret) -> None:
+        user = chat.get_logged_in_user()
+        if secret.token:
+            user = await chat.login_with_auth_token(secret.token)
+        elif user is None and secret.auth_key:
+            user = await chat.login(profile.uid, auth_key=secret.auth_key)
+        if user is None:
+            raise ValueError(f"There is no saved session of {profile.uid}: enter an auth token.")
+        if user.uid != profile.uid:
+            await chat.logout()
+            raise ValueError(f"The token belongs to {user.uid}: enter that user id, or a token of {profile.uid}.")
+
+    def _reason(self, error: CometChatException) -> str:
+        if error.code == "ERR_CHAT_API_FAILURE" and error.__cause__ is not None:
+            return error_text(error.__cause__)
+        if error.code == "SESSION_IN_USE":
+            return "This profile is open in another terminal: use that one, or close it."
+        return error_text(error)
+
+    def _refused(self, text: str) -> None:
+        if isinstance(self.screen, LoginScreen):
+            self.screen.say(text)
+
+    # Commands.
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Yield the commands of the palette."""
+        yield from super().get_system_commands(screen)
+        chat = next((s for s in self.screen_stack if isinstance(s, ChatScreen)), None)
+        if chat is None:
+            return
+        yield SystemCommand("Jump", "To a conversation, user or group (ctrl+k)", partial(chat.action_window, "jump"))
+        yield SystemCommand("Search", "In the open conversation (ctrl+f)", partial(chat.action_window, "search"))
+        yield SystemCommand("Send a file", "To the open conversation (ctrl+o)", partial(chat.action_window, "upload"))
+        yield SystemCommand("Next unread", "The next unread conversation (alt+a)", chat.action_next_unread)
+        yield SystemCommand("Connection", "Why it is as it is (F2)", partial(chat.action_window, "why"))
+        yield SystemCommand("Chat keys", "All keys of the chat (F1)", partial(chat.action_window, "keys"))
+        yield SystemCommand("Log out", "End the session on this device", self.log_out)
+
+    def log_out(self) -> None:
+        """End the session, and return to the login."""
+        self.run_worker(self._log_out(), exclusive=True, group="begin")
+
+    async def _log_out(self) -> None:
+        chat = self.chat
+        if chat is None:
+            return
+        try:
+            await chat.logout()
+        except CometChatException as e:
+            self.notify(error_text(e), severity="error", markup=False)
+            return
+        await self.switch_screen(LoginScreen(self._profiles.all(), self._profile))
+        await self._end()

@@ -1,0 +1,245 @@
+"""The chat: conversations at the left, the open one, and a thread at the right."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import ClassVar, Literal
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.css.query import NoMatches
+from textual.screen import Screen
+from textual.widgets import Static
+
+from tailwire.sdk.client import ChatClient
+from tailwire.sdk.connection.state import ConnectionStatus
+from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.live.conversations import LiveConversations
+from tailwire.tui.conversation_panel import ConversationPanel
+from tailwire.tui.history import History
+from tailwire.tui.message_actions import MessageActions
+from tailwire.tui.pane import Pane
+from tailwire.tui.windows import Windows
+from tailwire.tui.wording import Place, error_text, name_of
+
+BANNER_SECONDS = 1.0
+NARROW_COLUMNS = 100
+_GOOD = (ConnectionStatus.CONNECTED, ConnectionStatus.FEATURE_THROTTLED)
+
+
+class ChatScreen(Screen[None]):
+    """The chat of a user who is logged in.
+
+    Args:
+        chat: their client.
+        conversations: their conversations.
+        now: the time, in seconds since 1970.
+    """
+
+    AUTO_FOCUS = "#main Composer"  # what is typed before the conversation is open stays in the field
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+k", "window('jump')", "Jump", priority=True),
+        Binding("ctrl+f", "window('search')", "Search", priority=True),
+        Binding("ctrl+o", "window('upload')", "Send a file", priority=True),
+        Binding("f1", "window('keys')", "Keys", priority=True),
+        Binding("f2", "window('why')", "Connection", priority=True),
+        Binding("alt+a", "next_unread", "Next unread", show=False, priority=True),
+        Binding("alt+up", "neighbour(-1)", "Above", show=False, priority=True),
+        Binding("alt+down", "neighbour(1)", "Below", show=False, priority=True),
+        *(Binding(f"alt+{n}", f"number({n})", f"Conversation {n}", show=False, priority=True) for n in range(1, 10)),
+    ]
+
+    def __init__(
+        self, chat: ChatClient, conversations: LiveConversations, *, now: Callable[[], float] = time.time
+    ) -> None:
+        super().__init__()
+        self._chat, self._conversations, self._now = chat, conversations, now
+        self._actions: MessageActions | None = None
+        self._stops: list[Callable[[], None]] = []
+        self._drawing = False
+
+    def compose(self) -> ComposeResult:
+        """Yield the parts."""
+        with Horizontal(id="all"):
+            yield ConversationPanel(id="side")
+            with Vertical(id="right"):
+                yield Static(id="banner", markup=False)
+                with Horizontal(id="panes"):
+                    yield Pane(now=self._now, id="main")
+                    yield Pane(now=self._now, id="thread")
+        yield Static(id="keys", markup=False)
+
+    def on_mount(self) -> None:
+        """Follow the conversations and the connection, and open the first conversation."""
+        self._actions = MessageActions(self.app)
+        self._stops = [
+            self._conversations.subscribe(lambda _: self._soon()),
+            self._chat.connection.subscribe(lambda _: self._soon()),
+        ]
+        self.set_interval(BANNER_SECONDS, self._draw)
+        self.query_one("#thread").display = False
+        self._draw()
+        places = self.query_one(ConversationPanel).places
+        if places:
+            self.open(places[0])
+        else:
+            self.query_one("#main .head", Static).update("No conversation yet: ctrl+k finds people and groups")
+
+    def on_unmount(self) -> None:
+        """Follow nothing any more."""
+        for stop in self._stops:
+            stop()
+
+    def on_resize(self) -> None:
+        """Give a narrow terminal to the thread, as long as one is open."""
+        thread = self.query_one("#thread").display
+        self.query_one("#main").display = not (thread and self.size.width < NARROW_COLUMNS)
+
+    @property
+    def main(self) -> Pane:
+        """The open conversation."""
+        return self.query_one("#main", Pane)
+
+    @property
+    def thread(self) -> Pane:
+        """The open thread."""
+        return self.query_one("#thread", Pane)
+
+    # Drawing.
+
+    def _soon(self) -> None:
+        if not self._drawing:
+            self._drawing = True
+            self.call_later(self._draw)
+
+    def _draw(self) -> None:
+        self._drawing = False
+        if not self.is_attached or self._conversations.closed:
+            return
+        try:
+            self.query_one(ConversationPanel).show(self._conversations.items)
+            banner, keys = self.query_one("#banner", Static), self.query_one("#keys", Static)
+        except NoMatches:
+            return  # the screen is being removed
+        status = self._chat.get_connection_status()
+        words = "" if status in _GOOD else self._chat.connection.explain()
+        banner.update(words)
+        banner.display = bool(words)
+        me = self._chat.get_logged_in_user()
+        dot = ("●", "$success") if status in _GOOD else ("○", "$error")
+        hints = "ctrl+k jump   ctrl+f search   esc messages   F1 keys"
+        keys.update(Content.assemble(dot, f" {name_of(me) if me else ''}   ", (hints, "$text-muted")))
+
+    # Conversations.
+
+    def open(self, place: Place) -> None:
+        """Open a conversation."""
+        self.run_worker(self._open(place), exclusive=True, group="open")
+
+    async def _open(self, place: Place) -> None:
+        if self._is_open(place):
+            self.main.composer.focus()
+            return
+        try:
+            await self.main.open(self._chat, place)
+        except CometChatException as e:
+            self.notify(f"{place.title} cannot be opened. {error_text(e)}", severity="error", markup=False)
+            return
+        self.close_thread()
+        self.query_one(ConversationPanel).open(place.key)
+        self.main.composer.focus()
+
+    @on(ConversationPanel.Chosen)
+    def _chosen(self, event: ConversationPanel.Chosen) -> None:
+        self.open(event.place)
+
+    def action_next_unread(self) -> None:
+        """Open the next conversation with unread messages."""
+        unread = [p for p in self.query_one(ConversationPanel).unread if not self._is_open(p)]
+        if unread:
+            self.open(unread[0])
+
+    def _is_open(self, place: Place) -> bool:
+        return self.main.place is not None and self.main.place.key == place.key
+
+    def action_neighbour(self, step: int) -> None:
+        """Open the conversation above or below."""
+        places = self.query_one(ConversationPanel).places
+        at = next((n for n, place in enumerate(places) if self._is_open(place)), None)
+        if places:
+            self.open(places[0] if at is None else places[min(max(at + step, 0), len(places) - 1)])
+
+    def action_number(self, number: int) -> None:
+        """Open a conversation by its number, from the top."""
+        places = self.query_one(ConversationPanel).places
+        if number <= len(places):
+            self.open(places[number - 1])
+
+    def action_window(self, name: Literal["jump", "search", "upload", "keys", "why"]) -> None:
+        """Open a window over the chat."""
+        windows = Windows(
+            self, self._chat, self.main, self.thread, lambda: self.query_one(ConversationPanel).places, self.open,
+            self._open_thread,
+        )  # fmt: skip
+        opened = {"jump": windows.jump, "search": windows.search, "upload": windows.upload, "keys": windows.keys}
+        self.run_worker(opened.get(name, windows.why)(), exclusive=True, group="window")
+
+    # Messages.
+
+    @on(Pane.Problem)
+    def _problem(self, event: Pane.Problem) -> None:
+        self.notify(event.text, severity="error", markup=False)
+
+    @on(History.Command)
+    def _command(self, event: History.Command) -> None:
+        pane = self.thread if self.thread in event.history.ancestors else self.main
+        item = event.history.selected_item()
+        if event.name == "leave":
+            if pane is self.thread:
+                self.close_thread()
+                self.main.composer.focus()
+                return
+            event.history.select(None)
+            event.history.to_end()
+            pane.composer.focus()
+        elif item is None or self._actions is None:
+            return
+        elif event.name == "thread" and item.message.id and pane is self.main:
+            self.run_worker(self._open_thread(item.message.id), exclusive=True, group="open")
+        else:
+            self.run_worker(self._menu(pane, event.name), exclusive=True, group="window")
+
+    async def _menu(self, pane: Pane, name: str) -> None:
+        item = pane.history.selected_item()
+        if item is None or self._actions is None:
+            return
+        if name == "menu":
+            chosen = await self._actions.chosen(pane, item)
+            if chosen == "thread":
+                await self._open_thread(item.message.id)
+                return
+            name = chosen
+        await self._actions.carry_out(pane, item, name)
+
+    async def _open_thread(self, message_id: int) -> None:
+        place = self.main.place
+        if place is None:
+            return
+        try:
+            await self.thread.open(self._chat, Place(place.kind, place.id, place.name, message_id))
+        except CometChatException as e:
+            self.notify(f"The thread cannot be opened. {error_text(e)}", severity="error", markup=False)
+            return
+        self.thread.display = True
+        self.on_resize()
+        self.thread.composer.focus()
+
+    def close_thread(self) -> None:
+        """Close the thread."""
+        self.thread.close()
+        self.thread.display = False
+        self.on_resize()

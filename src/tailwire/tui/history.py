@@ -1,0 +1,259 @@
+"""The history of a conversation: one widget that renders the lines of what is visible.
+
+Only visible messages are measured. The position is a message and a line within it, so that older pages, new messages
+and a new width leave what is read in its place.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events, on
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tailwire.sdk.live.message_list import LiveMessage
+from tailwire.tui.message_lines import NAME_COLORS, Line, Neighbour, message_lines, neighbour_of
+from tailwire.tui.viewport import Viewport
+
+MAX_CACHED_MESSAGES = 500
+WHEEL_LINES = 3
+STYLES = (
+    "text time you separator action deleted pending failed quote quote_bar file thread reaction my_reaction read "
+    "selected " + " ".join(f"name{n}" for n in range(NAME_COLORS))
+).split()
+
+
+COMMANDS = (
+    ("enter", "menu", "Menu of the message"),
+    ("e", "edit", "Edit"),
+    ("r", "reply", "Reply, or retry"),
+    ("t", "thread", "Thread"),
+    ("d", "delete", "Delete"),
+    ("plus", "react", "React"),
+    ("c", "copy", "Copy"),
+    ("i", "receipts", "Who read it"),
+    ("escape", "leave", "Write"),
+)
+"""Keys for the selected message."""
+
+
+class History(Widget, can_focus=True):
+    """The messages of a conversation.
+
+    Attributes:
+        selected: the key of the selected message; None for no selection.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"history--{name.replace('_', '-')}" for name in STYLES}
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "step(-1)", "Previous message", show=False),
+        Binding("down,j", "step(1)", "Next message", show=False),
+        Binding("pageup", "page(-1)", "Page up", show=False),
+        Binding("pagedown", "page(1)", "Page down", show=False),
+        Binding("home,g", "end('oldest')", "Oldest", show=False),
+        Binding("end,G", "end('newest')", "Newest", show=False),
+        *(Binding(keys, f"command('{name}')", words, show=False) for keys, name, words in COMMANDS),
+    ]
+
+    class Command(Message):
+        """The user pressed a key for the selected message; `name` is one of `COMMANDS`."""
+
+        def __init__(self, history: History, name: str) -> None:
+            super().__init__()
+            self.history, self.name = history, name
+
+    class AtTop(Message):
+        """The first message of the list became visible: older ones may be read."""
+
+    class SelectionChanged(Message):
+        """Another message is selected, or none."""
+
+    class Seen(Message):
+        """The newest message is visible."""
+
+    def __init__(self, me: str = "", *, now: Callable[[], float] = time.time, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.me = me
+        self._now = now
+        self._view = Viewport(lambda index: len(self._strips(index)), lambda: self.size.height)
+        self._lines: OrderedDict[str, tuple[object, list[Strip]]] = OrderedDict()
+        self._visible: list[tuple[str, Strip]] | None = None
+        self._styles: dict[str, Style] = {}
+        self.selected: str | None = None
+
+    # What is shown.
+
+    @property
+    def items(self) -> Sequence[LiveMessage]:
+        """The messages, oldest first."""
+        return self._view.items
+
+    def show(self, items: Sequence[LiveMessage]) -> None:
+        """Show these messages. What is visible keeps its place, except at the end."""
+        self._view.show(items)
+        if self.selected is not None and self.selected not in self._view.index:
+            self.select(None)
+        self._again()
+
+    def selected_item(self) -> LiveMessage | None:
+        """Return the selected message."""
+        at = self._view.index.get(self.selected or "")
+        return None if at is None else self.items[at]
+
+    def select(self, key: str | None) -> None:
+        """Select a message and make it visible."""
+        if key != self.selected:
+            self.selected = key
+            self.post_message(self.SelectionChanged())
+        if key is not None and self.size.height:
+            self._view.reveal(key)
+        self._again()
+
+    def select_next(self, step: int) -> None:
+        """Move the selection by a number of messages; without a selection, begin with the newest."""
+        if not self.items:
+            return
+        if self.selected not in self._view.index:
+            self.select(self.items[-1].key)
+            return
+        wanted = self._view.index[self.selected] + step
+        if wanted < 0:
+            self.post_message(self.AtTop())
+        self.select(self.items[min(max(wanted, 0), len(self.items) - 1)].key)
+
+    def to_end(self) -> None:
+        """Follow the newest message again."""
+        self._view.to_end()
+        self._again()
+
+    def scroll_lines(self, count: int) -> None:
+        """Scroll by a number of lines; a negative number scrolls up."""
+        if self.items and self.size.height:
+            if self._view.scroll(count):
+                self.post_message(self.AtTop())
+            self._again()
+
+    # Rendering.
+
+    def _again(self) -> None:
+        self._visible = None
+        self.refresh()
+
+    def notify_style_update(self) -> None:
+        """Forget what was drawn in other colors."""
+        super().notify_style_update()
+        self._styles.clear()
+        self._lines.clear()
+        self._visible = None
+
+    def on_resize(self) -> None:
+        """Measure what is visible at the new width."""
+        self._lines.clear()
+        self._again()
+
+    def _style(self, name: str) -> Style:
+        style = self._styles.get(name)
+        if style is None:
+            style = self._styles[name] = self.get_component_rich_style(
+                f"history--{name.replace('_', '-')}", partial=name == "selected"
+            )
+        return style
+
+    def _strips(self, index: int) -> list[Strip]:
+        item = self.items[index]
+        before = neighbour_of(self.items[index - 1], self.me, int(self._now())) if index else None
+        stamp = (id(item), before, self.selected == item.key)
+        known = self._lines.get(item.key)
+        if known is not None and known[0] == stamp:
+            self._lines.move_to_end(item.key)
+            return known[1]
+        made = self._drawn(item, before)
+        self._lines[item.key] = (stamp, made)
+        if len(self._lines) > MAX_CACHED_MESSAGES:
+            self._lines.popitem(last=False)
+        return made
+
+    def _drawn(self, item: LiveMessage, before: Neighbour | None) -> list[Strip]:
+        width = self.size.width
+        lines = message_lines(item, before, width - 1, me=self.me, now=int(self._now()))
+        chosen = self.selected == item.key
+        return [self._strip(line, width, chosen=chosen and line[0][1] != "separator") for line in lines]
+
+    def _strip(self, line: Line, width: int, *, chosen: bool) -> Strip:
+        ground = self._style("selected") if chosen else Style()
+        segments = [Segment(text, self._style(style) + ground) for text, style in line if text]
+        plain = self._style("text") + ground
+        return Strip(segments).adjust_cell_length(width, plain)
+
+    def _layout(self) -> list[tuple[str, Strip]]:
+        if self._visible is not None:
+            return self._visible
+        height, found = self.size.height, list[tuple[str, Strip]]()
+        if self.items and height and self.size.width:
+            self._view.settle()
+            first, line = self._view.first()
+            index, skipped = first, line
+            while index < len(self.items) and len(found) < height:
+                name = self.items[index].key
+                found += [(name, strip) for strip in self._strips(index)[skipped:]]
+                skipped, index = 0, index + 1
+            if index >= len(self.items) and len(found) <= height:
+                self.post_message(self.Seen())
+            if first == 0 and line == 0:
+                self.post_message(self.AtTop())
+        blank = Strip.blank(self.size.width, self._style("text"))
+        self._visible = ([("", blank)] * max(height - len(found), 0) + found)[:height]
+        return self._visible
+
+    def render_line(self, y: int) -> Strip:
+        """Return one line of the widget."""
+        layout = self._layout()
+        if y < len(layout):
+            return layout[y][1]
+        return Strip.blank(self.size.width, self._style("text"))
+
+    def text(self) -> str:
+        """Return what is visible, as text."""
+        return "\n".join(strip.text.rstrip() for _, strip in self._layout())
+
+    # Keys and mouse.
+
+    def action_step(self, step: int) -> None:
+        """Select another message."""
+        self.select_next(step)
+
+    def action_page(self, pages: int) -> None:
+        """Scroll by pages, and end the selection."""
+        self.select(None)
+        self.scroll_lines(pages * max(self.size.height - 2, 1))
+
+    def action_end(self, which: str) -> None:
+        """Select the oldest message, or follow the newest one."""
+        self.select(self.items[0].key if which == "oldest" and self.items else None)
+        if which == "newest":
+            self.to_end()
+
+    def action_command(self, name: str) -> None:
+        """Do something with the selected message."""
+        self.post_message(self.Command(self, name))
+
+    @on(events.MouseScrollUp)
+    @on(events.MouseScrollDown)
+    def _turn_wheel(self, event: events.MouseEvent) -> None:
+        event.stop()
+        self.scroll_lines(WHEEL_LINES if isinstance(event, events.MouseScrollDown) else -WHEEL_LINES)
+
+    def on_click(self, event: events.Click) -> None:
+        """Select the message under the pointer."""
+        layout = self._layout()
+        if event.y < len(layout) and layout[event.y][0]:
+            self.select(layout[event.y][0])

@@ -1,0 +1,133 @@
+"""The login: saved profiles, or a server, an app id and a token."""
+
+from __future__ import annotations
+
+import os
+from typing import ClassVar, NamedTuple
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Button, Input, Label, OptionList, Static
+
+from tailwire.tui.profiles import Profile
+from tailwire.tui.safe_text import safe_line
+
+TOKEN_VARIABLE = "TAILWIRE_TOKEN"
+KEY_VARIABLE = "TAILWIRE_AUTH_KEY"
+
+
+class Secret(NamedTuple):
+    """What proves who the user is: an auth token, or on a development server the auth key."""
+
+    token: str = ""
+    auth_key: str = ""
+
+
+def secret_from_environment() -> Secret:
+    """Return the secret that the environment contains."""
+    return Secret(os.environ.get(TOKEN_VARIABLE, ""), os.environ.get(KEY_VARIABLE, ""))
+
+
+class LoginScreen(Screen[None]):
+    """Ask for a profile.
+
+    Args:
+        profiles: the saved ones.
+        draft: what the fields contain at first.
+        said: why an earlier login failed.
+    """
+
+    CSS = """
+    LoginScreen { align: center middle; }
+    LoginScreen VerticalScroll { width: 60; max-width: 96%; height: auto; max-height: 100%; padding: 0 2;
+        border: round $primary; border-title-color: $text; }
+    LoginScreen OptionList { height: auto; max-height: 6; border: none; padding: 0; background: $background; }
+    LoginScreen Label { color: $text-muted; margin-top: 1; }
+    LoginScreen Input { border: none; height: 1; padding: 0 1; background: $surface; }
+    LoginScreen Button { width: 100%; margin-top: 1; }
+    LoginScreen #said { color: $error; height: auto; margin-top: 1; display: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "app.focus_next", "Next", show=False),
+        Binding("up", "app.focus_previous", "Previous", show=False),
+    ]
+
+    class Wanted(Message):
+        """The user logs in with a profile. The secret is empty for a saved session."""
+
+        def __init__(self, profile: Profile, secret: Secret) -> None:
+            super().__init__()
+            self.profile, self.secret = profile, secret
+
+    def __init__(self, profiles: list[Profile], draft: Profile, said: str = "") -> None:
+        super().__init__()
+        self._profiles, self._draft, self._said = profiles, draft, said
+
+    def compose(self) -> ComposeResult:
+        """Yield the profiles and the fields."""
+        with VerticalScroll() as box:
+            box.border_title = "tailwire chat"
+            if self._profiles:
+                yield Label("Saved profiles", markup=False)
+                yield OptionList(*[safe_line(p.title) for p in self._profiles], markup=False)
+            yield Label("Server", markup=False)
+            yield Input(self._draft.server, placeholder="https://chat.example.com", id="server")
+            yield Label("App id", markup=False)
+            yield Input(self._draft.app_id, id="app_id")
+            yield Label("User id", markup=False)
+            yield Input(self._draft.uid, id="uid")
+            yield Label("Auth token", markup=False)
+            yield Input(password=True, placeholder="tailwire token create UID makes one", id="token")
+            yield Static(self._said, id="said", markup=False)
+            yield Button("Log in", variant="primary", compact=True)
+
+    def on_mount(self) -> None:
+        """Begin where something is missing."""
+        self.query_one("#said").display = bool(self._said)
+        first = next((n for n in ("server", "app_id", "uid") if not getattr(self._draft, n)), "token")
+        self.query_one(OptionList if self._profiles and not self._said else f"#{first}").focus()
+
+    def wait(self) -> None:
+        """Show that the login takes place."""
+        button = self.query_one(Button)
+        button.label, button.disabled = "Logging in …", True
+
+    def say(self, text: str) -> None:
+        """Show why the login failed, and let the user try again."""
+        said = self.query_one("#said", Static)
+        said.update(text)
+        said.display = bool(text)
+        button = self.query_one(Button)
+        button.label, button.disabled = "Log in", False
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Log in with a saved profile."""
+        chosen = self._profiles[event.option_index]
+        for name in ("server", "app_id", "uid"):
+            self.query_one(f"#{name}", Input).value = getattr(chosen, name)
+        self._want(chosen, Secret())
+
+    def on_input_submitted(self) -> None:
+        """Log in."""
+        self._log_in()
+
+    def on_button_pressed(self) -> None:
+        """Log in."""
+        self._log_in()
+
+    def _log_in(self) -> None:
+        values = {name: self.query_one(f"#{name}", Input).value.strip() for name in ("server", "app_id", "uid")}
+        token = self.query_one("#token", Input).value.strip()
+        names = {"server": "the server's address", "app_id": "the app id", "uid": "the user id"}
+        missing = next((words for name, words in names.items() if not values[name]), "")
+        if missing:
+            self.say(f"Fill in {missing}.")
+            return
+        self._want(Profile(**values), Secret(token=token) if token else Secret())
+
+    def _want(self, profile: Profile, secret: Secret) -> None:
+        self.say("")
+        self.post_message(self.Wanted(profile, secret))

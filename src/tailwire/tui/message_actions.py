@@ -1,0 +1,151 @@
+"""What can be done with a selected message: its menu, reactions, deletion, receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import Any
+
+from textual.app import App
+
+from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.live.message_list import LiveMessage
+from tailwire.tui.pane import Pane
+from tailwire.tui.picker import Choice, Picker, among, matching
+from tailwire.tui.wording import body_of, clock, error_text, files_of, name_of
+from tailwire.wire.entities import Action, MediaMessage, TextMessage
+
+EMOJI = (
+    Choice("👍 thumbs up", "👍"),
+    Choice("❤ heart", "❤"),
+    Choice("😂 joy", "😂"),
+    Choice("🎉 party", "🎉"),
+    Choice("😮 surprised", "😮"),
+    Choice("😢 sad", "😢"),
+    Choice("🙏 thanks", "🙏"),
+    Choice("👀 eyes", "👀"),
+    Choice("✅ done", "✅"),
+    Choice("🔥 fire", "🔥"),
+    Choice("🚀 rocket", "🚀"),
+    Choice("👎 thumbs down", "👎"),
+)
+MAX_REACTION_CHARACTERS = 16
+
+
+def menu_of(item: LiveMessage, me: str, *, in_thread: bool) -> list[Choice]:
+    """Return what can be done with a message."""
+    message = item.message
+    if str(item.state) != "sent":
+        retry = [Choice("Send again", "reply", "r")] if str(item.state) == "failed" else []
+        return [*retry, Choice("Do not send", "delete", "d"), Choice("Copy", "copy", "c")]
+    if message.deleted_at or isinstance(message, Action):
+        return []
+    mine = message.sender.uid == me
+    choices = [Choice("Reply", "reply", "r"), Choice("React", "react", "+")]
+    if not in_thread:
+        choices.append(Choice("Open the thread", "thread", "t"))
+    if mine and isinstance(message, TextMessage):
+        choices.append(Choice("Edit", "edit", "e"))
+    choices.append(Choice("Copy the address of the file" if isinstance(message, MediaMessage) else "Copy", "copy", "c"))
+    if mine:
+        choices.append(Choice("Who read it", "receipts", "i"))
+    return [*choices, Choice("Delete", "delete", "d")]
+
+
+class MessageActions:
+    """Carries out commands on a message of a pane."""
+
+    def __init__(self, app: App[Any]) -> None:
+        self._app = app
+
+    def _say(self, text: str, *, error: bool = False) -> None:
+        self._app.notify(text, severity="error" if error else "information", markup=False)
+
+    async def _try(self, call: Awaitable[object], failed: str) -> bool:
+        try:
+            await call
+        except CometChatException as e:
+            self._say(f"{failed} {error_text(e)}", error=True)
+            return False
+        return True
+
+    async def chosen(self, pane: Pane, item: LiveMessage) -> str:
+        """Show the menu of a message. Return the chosen command, or ""."""
+        choices = menu_of(item, pane.history.me, in_thread=bool(pane.place and pane.place.parent))
+        if not choices:
+            return ""
+        return str(await self._app.push_screen_wait(Picker("Message", "What to do", among(choices))) or "")
+
+    async def carry_out(self, pane: Pane, item: LiveMessage, name: str) -> None:
+        """Carry out a command. Runs in a worker, because it may open windows."""
+        if name == "reply" and str(item.state) == "failed":
+            item.entry.retry()
+        elif name == "reply":
+            if not pane.reply(item):
+                self._say("This message cannot be replied to.")
+        elif name == "edit":
+            if not pane.edit(item):
+                self._say("Only your own text messages can be edited.")
+        elif name == "copy":
+            self._copy(item)
+        elif name == "delete":
+            await self._delete(pane, item)
+        elif name == "react" and self._is_sent(item):
+            await self._react(pane, item)
+        elif name == "receipts" and self._is_sent(item):
+            await self._receipts(pane, item)
+
+    def _is_sent(self, item: LiveMessage) -> bool:
+        sent = bool(item.message.id) and not item.message.deleted_at
+        if not sent:
+            self._say("This message is not on the server.")
+        return sent
+
+    def _copy(self, item: LiveMessage) -> None:
+        message = item.message
+        first = message.attachment if isinstance(message, MediaMessage) else None
+        self._app.copy_to_clipboard(first.url if first else body_of(message))
+        self._say("Copied, if the terminal allows it.")
+
+    async def _delete(self, pane: Pane, item: LiveMessage) -> None:
+        if item.entry is not None and str(item.state) != "sent":
+            if not item.entry.cancel() and str(item.state) == "pending":
+                self._say("Too late: the message is being sent.")
+            return
+        if not self._is_sent(item):
+            return
+        choices = [Choice("Delete it for everyone", True), Choice("Keep it", False)]
+        if await self._app.push_screen_wait(Picker("Delete the message?", "", among(choices))):
+            await self._try(pane.client.delete_message(item.message.id), "Not deleted.")
+
+    async def _react(self, pane: Pane, item: LiveMessage) -> None:
+        async def find(typed: str) -> Sequence[Choice]:
+            typed = typed.strip()
+            other = [Choice(f"React with {typed}", typed)] if 0 < len(typed) <= MAX_REACTION_CHARACTERS else []
+            return [*matching(EMOJI, typed), *other]
+
+        reaction = await self._app.push_screen_wait(Picker("React", "Name of an emoji, or the emoji itself", find))
+        if not reaction:
+            return
+        mine = any(r.reaction == reaction and r.reacted_by_me for r in item.message.reactions)
+        client = pane.client
+        change = client.remove_reaction if mine else client.add_reaction
+        await self._try(change(item.message.id, reaction), "The reaction was not changed.")
+
+    async def _receipts(self, pane: Pane, item: LiveMessage) -> None:
+        client = pane.client
+
+        async def find(typed: str) -> Sequence[Choice]:
+            choices = []
+            for receipt in await client.get_message_receipts(item.message.id):
+                read = f"read {clock(receipt.read_at)}" if receipt.read_at else ""
+                choices.append(Choice(name_of(receipt.sender), None, read or f"received {clock(receipt.delivered_at)}"))
+            return matching(choices, typed)
+
+        title = "Who received and read it"
+        await self._app.push_screen_wait(Picker(title, "Name", find, empty="No other device has received it yet."))
+
+
+def result_line(message: Any) -> str:
+    """Return a line for a found message."""
+    files = files_of(message)
+    return f"{clock(message.sent_at)}  {name_of(message.sender)}: {body_of(message) or ' '.join(files)}"

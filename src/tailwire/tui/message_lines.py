@@ -1,0 +1,156 @@
+"""The lines of one message in the history: a pure function of the message, the one before it and the width."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+
+from tailwire.sdk.live.message_list import LiveMessage
+from tailwire.tui import wording
+from tailwire.tui.safe_text import cut_to, padded, safe_line, wrapped
+from tailwire.wire.entities import Action, BaseMessage
+
+Line = list[tuple[str, str]]
+"""Pieces of text, each with the name of its style."""
+TIME_COLUMNS = 5
+NARROW_COLUMNS = 64
+GROUPED_SECONDS = 300
+"""Messages of one sender within this time show the name once."""
+MAX_REACTIONS_SHOWN = 12
+NAME_COLORS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """What a message's lines depend on of the message before it."""
+
+    uid: str
+    at: int
+    day: str
+
+
+def name_columns(width: int) -> int:
+    """Return the width of the column of names."""
+    return 9 if width < NARROW_COLUMNS else 14
+
+
+def color_of(uid: str) -> str:
+    """Return the style of a user's name: the same for the same user, everywhere."""
+    return f"name{sum(uid.encode('utf-8', 'replace')) % NAME_COLORS}"
+
+
+def neighbour_of(item: LiveMessage, me: str, now: int) -> Neighbour:
+    """Return what the next message must know of this one."""
+    message = item.message
+    at = message.sent_at or now
+    uid = "" if isinstance(message, Action) else message.sender.uid or me
+    return Neighbour(uid, at, wording.day(at))
+
+
+def message_lines(item: LiveMessage, before: Neighbour | None, width: int, *, me: str, now: int) -> list[Line]:
+    """Return the lines of a message, each of at most `width` columns.
+
+    Args:
+        before: the message above it; None at the beginning.
+        me: the user's own uid.
+        now: the time that a queued message shows.
+    """
+    this = neighbour_of(item, me, now)
+    lines: list[Line] = []
+    if before is None or before.day != this.day:
+        lines.append(_separator(this.day, width))
+        before = None
+    names = name_columns(width)
+    indent = TIME_COLUMNS + 1 + names + 2
+    room = max(width - indent - 3, 8)
+    message = item.message
+    if isinstance(message, Action):
+        head: Line = [(wording.clock(this.at), "time"), (" " * (names + 3), "text")]
+        body = [[(piece, "action")] for piece in wrapped(wording.body_of(message), room)]
+    else:
+        grouped = before is not None and before.uid == this.uid and this.at - before.at < GROUPED_SECONDS
+        head = _head(message, this, names, me, grouped=grouped)
+        body = _body(item, room, me)
+    empty: Line = [(" " * indent, "text")]
+    lines += [(head if n == 0 else empty) + line for n, line in enumerate(body or [[("", "text")]])]
+    mark = _mark(item, me)
+    if mark:
+        last = lines[-1]
+        used = sum(cell_len(text) for text, _ in last)
+        lines[-1] = [*last, (" " * max(width - used - cell_len(mark[0]) - 1, 1), "text"), mark]
+    return lines
+
+
+def _separator(text: str, width: int) -> Line:
+    text = cut_to(f" {text} ", width)
+    left = max((width - cell_len(text)) // 2, 0)
+    return [("─" * left + text + "─" * max(width - left - cell_len(text), 0), "separator")]
+
+
+def _head(message: BaseMessage, this: Neighbour, names: int, me: str, *, grouped: bool) -> Line:
+    if grouped:
+        return [(" " * (TIME_COLUMNS + 1 + names + 2), "text")]
+    name = cut_to("You" if this.uid == me else wording.name_of(message.sender), names)
+    style = "you" if this.uid == me else color_of(this.uid)
+    return [(f"{wording.clock(this.at)} ", "time"), (" " * (names - cell_len(name)) + name, style), ("  ", "text")]
+
+
+def _body(item: LiveMessage, room: int, me: str) -> list[Line]:
+    message = item.message
+    style = {"pending": "pending", "failed": "failed"}.get(str(item.state), "text")
+    lines: list[Line] = []
+    quoted = message.quoted_message if message.quoted_message_id and not message.deleted_at else None
+    if quoted is not None:
+        text = f"{wording.name_of(quoted.sender)}: {wording.preview_of(quoted)}"
+        lines.append([("┃ ", "quote_bar"), (cut_to(text, room - 2), "quote")])
+    text = wording.body_of(message)
+    if text:
+        shown = "deleted" if message.deleted_at else style
+        lines += [[(piece, shown)] for piece in wrapped(text, room)]
+    lines += [[(cut_to(f"▤ {file}", room), "file")] for file in wording.files_of(message)]
+    if not lines:
+        lines.append([("", style)])
+    if message.edited_at and not message.deleted_at:
+        lines[-1] = [*lines[-1], (" (edited)" if cell_len(lines[-1][0][0]) + 9 <= room else "*", "time")]
+    if message.deleted_at:
+        return lines
+    if message.reactions:
+        lines += _reactions(message, room)
+    if message.reply_count:
+        plural = "reply" if message.reply_count == 1 else "replies"
+        lines.append([(f"↳ {message.reply_count} {plural}", "thread")])
+    if str(item.state) == "failed":
+        why = wording.error_text(item.error) if item.error else "the server refused it."
+        lines += [[(piece, "failed")] for piece in wrapped(f"✗ not sent: {why} Press r to retry.", room)]
+    return lines
+
+
+def _reactions(message: BaseMessage, room: int) -> list[Line]:
+    line: Line = []
+    used = 0
+    for reaction in message.reactions[:MAX_REACTIONS_SHOWN]:
+        text = f"{cut_to(safe_line(reaction.reaction), 8)} {reaction.count}"
+        if used + cell_len(text) + 2 > room:
+            break
+        used += cell_len(text) + 2
+        line += [(text, "my_reaction" if reaction.reacted_by_me else "reaction"), ("  ", "text")]
+    return [line] if line else []
+
+
+def _mark(item: LiveMessage, me: str) -> tuple[str, str] | None:
+    # The state of the user's own message, at the right edge.
+    message = item.message
+    if isinstance(message, Action) or (message.sender.uid or me) != me or message.deleted_at:
+        return None
+    if str(item.state) != "sent":
+        return ("…", "pending") if str(item.state) == "pending" else None
+    if message.read_at:
+        return "✓✓", "read"
+    return ("✓", "time") if not message.delivered_at else ("✓✓", "time")
+
+
+def conversation_title(name: str, unread: int, width: int) -> tuple[str, str]:
+    """Return a name and an unread count that together fill a line."""
+    count = "" if not unread else f" {unread if unread < 1000 else '999+'}"
+    return padded(name, width - len(count)), count

@@ -1,0 +1,90 @@
+"""Saved profiles: server, app id and user. Tokens are in session files, readable only by the user."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tailwire.sdk.io.files import FileSessionStore
+
+MAX_PROFILES = 50
+_FILE = "profiles.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A user of an app on a server."""
+
+    server: str
+    app_id: str
+    uid: str
+
+    @property
+    def title(self) -> str:
+        """How lists name it."""
+        return f"{self.uid} on {self.server.removeprefix('https://').removeprefix('http://')}"
+
+
+class ProfileBook:
+    """The profiles of this device, the last used one first.
+
+    Args:
+        folder: where the profiles and their sessions are; the platform's user data folder by default.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
+        if folder is None:
+            from platformdirs import user_data_path
+
+            folder = user_data_path("tailwire", appauthor=False) / "chat"
+        self.folder = Path(folder)
+
+    def all(self) -> list[Profile]:
+        """Return the saved profiles. A file that cannot be read counts as empty."""
+        try:
+            saved = json.loads((self.folder / _FILE).read_text(encoding="utf-8"))
+            return [Profile(str(p["server"]), str(p["app_id"]), str(p["uid"])) for p in saved][:MAX_PROFILES]
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
+
+    def use(self, profile: Profile) -> None:
+        """Save a profile as the last used one.
+
+        Raises:
+            OSError: if the file cannot be written.
+        """
+        self._write([profile, *(p for p in self.all() if p != profile)])
+
+    def forget(self, profile: Profile) -> None:
+        """Remove a profile and its session.
+
+        Raises:
+            OSError: if the file cannot be written.
+        """
+        self._write([p for p in self.all() if p != profile])
+        self.session_store(profile).clear(profile.app_id)
+
+    def session_store(self, profile: Profile) -> FileSessionStore:
+        """Return the store of a profile's session and unsent messages.
+
+        Raises:
+            OSError: if the folder cannot be created.
+        """
+        self._make_folder()
+        name = hashlib.sha256("\n".join((profile.server, profile.app_id, profile.uid)).encode()).hexdigest()[:16]
+        return FileSessionStore(self.folder / name)
+
+    def _make_folder(self) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _write(self, profiles: Sequence[Profile]) -> None:
+        self._make_folder()
+        descriptor, part = tempfile.mkstemp(dir=self.folder)  # readable only by the user
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump([asdict(p) for p in profiles[:MAX_PROFILES]], file, indent=1)
+        Path(part).replace(self.folder / _FILE)

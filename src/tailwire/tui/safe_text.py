@@ -1,0 +1,152 @@
+"""Text of other people, made safe and of a known width before it reaches a terminal. Pure functions.
+
+What comes out contains no control character, no character that changes the direction of the line, at most
+`MAX_MARKS` combining marks in a row, and no sequence whose width differs between terminals.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+
+from rich.cells import cell_len
+
+MAX_MARKS = 3
+"""Combining marks in a row; real languages need at most two or three."""
+MAX_TEXT_CHARACTERS = 20_000
+"""Longer texts are cut."""
+REPLACEMENT = "\ufffd"
+TAB = "    "
+CUT = " […]"
+_CONTROL_PICTURES = {**{code: chr(0x2400 + code) for code in range(32)}, 127: "\u2421"}
+_FIRST_FLAG_LETTER, _LAST_FLAG_LETTER = 0x1F1E6, 0x1F1FF
+_REPLACED = ("Cc", "Cs", "Cn", "Co")
+_JOINER, _NON_JOINER = "\u200d", "\u200c"
+_SKIN_TONES = ("\U0001f3fb", "\U0001f3ff")
+_SELECTORS = ("\ufe00", "\ufe0f")
+
+
+def _safe_character(char: str, marks: int, before: str) -> str:
+    # Return what is shown for a character that is not plain ASCII. `before` is the last character that was kept.
+    category = unicodedata.category(char)
+    if category == "Cc":
+        return _CONTROL_PICTURES.get(ord(char), REPLACEMENT)
+    if category in _REPLACED:
+        return REPLACEMENT
+    if category in ("Zl", "Zp"):
+        return "\n"
+    if category == "Zs":
+        return " "
+    if category == "Cf":
+        joins_letters = char in (_JOINER, _NON_JOINER) and before and unicodedata.category(before)[0] in "LM"
+        return char if joins_letters and marks < MAX_MARKS else _direction(char)
+    if _SELECTORS[0] <= char <= _SELECTORS[1] or (_SKIN_TONES[0] <= char <= _SKIN_TONES[1] and before):
+        return ""  # without them a symbol has the same width everywhere
+    if _FIRST_FLAG_LETTER <= ord(char) <= _LAST_FLAG_LETTER:
+        return chr(ord(char) - _FIRST_FLAG_LETTER + ord("A"))
+    if category[0] == "M" or cell_len(char) == 0:
+        return char if marks < MAX_MARKS and before not in ("", "\n") else ""
+    return char
+
+
+def _direction(char: str) -> str:
+    # Marks of direction are shown, because they were meant to change what is read; other format characters are not.
+    return REPLACEMENT if unicodedata.bidirectional(char) in _DIRECTIONS else ""
+
+
+_DIRECTIONS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+
+
+@lru_cache(maxsize=4096)
+def safe(text: str) -> str:
+    """Return a text that may be written to a terminal. Line breaks remain, tabs become four spaces."""
+    cut = len(text) > MAX_TEXT_CHARACTERS
+    text = text[:MAX_TEXT_CHARACTERS]
+    if not (text.isascii() and text.isprintable()):
+        text = _made_safe(text)
+    return text + CUT if cut else text
+
+
+def _made_safe(text: str) -> str:
+    out: list[str] = []
+    marks, before = 0, ""
+    for char in unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\t", TAB)):
+        shown = (
+            char if char == "\n" or (char.isascii() and char.isprintable()) else _safe_character(char, marks, before)
+        )
+        if not shown:
+            continue
+        out.append(shown)
+        marks = marks + 1 if cell_len(shown) == 0 and shown != "\n" else 0
+        before = shown if marks == 0 else before
+    return "".join(out)
+
+
+def safe_line(text: str) -> str:
+    """Return a safe text as one line: line breaks become spaces."""
+    return " ".join(safe(text).split("\n"))
+
+
+def cut_to(text: str, width: int) -> str:
+    """Return the beginning of a safe line that fits into a number of columns, with `…` if something is missing."""
+    if len(text) <= width and text.isascii():
+        return text
+    if cell_len(text) <= width:
+        return text
+    if width < 1:
+        return ""
+    used, kept = 1, []
+    for char in text:
+        used += cell_len(char)
+        if used > width:
+            break
+        kept.append(char)
+    return "".join(kept) + "…"
+
+
+def padded(text: str, width: int) -> str:
+    """Return a safe line, cut or filled with spaces to exactly a number of columns."""
+    text = cut_to(text, width)
+    return text + " " * (width - cell_len(text))
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Return the lines of a safe text at a width: broken at spaces, and within words that are longer than a line."""
+    width = max(width, 2)  # a wide character needs two columns
+    lines: list[str] = []
+    for paragraph in text.split("\n"):
+        if len(paragraph) <= width and paragraph.isascii():
+            lines.append(paragraph)
+        else:
+            lines += _broken(paragraph, width)
+    return lines
+
+
+def _broken(paragraph: str, width: int) -> list[str]:
+    lines, line, used = [], "", 0
+    for word in paragraph.split(" "):
+        size = len(word) if word.isascii() else cell_len(word)
+        if line and used + 1 + size <= width:
+            line, used = f"{line} {word}", used + 1 + size
+            continue
+        if line:
+            lines.append(line)
+        pieces = [word] if size <= width else _pieces(word, width)
+        lines += pieces[:-1]
+        line = pieces[-1]
+        used = cell_len(line)
+    return [*lines, line]
+
+
+def _pieces(word: str, width: int) -> list[str]:
+    pieces: list[str] = []
+    piece: list[str] = []
+    used = 0
+    for char in word:
+        size = cell_len(char)
+        if used + size > width:
+            pieces.append("".join(piece))
+            piece, used = [], 0
+        piece.append(char)
+        used += size
+    return [*pieces, "".join(piece)]

@@ -1,0 +1,164 @@
+"""The window that sends a file: a path that completes itself, and the progress."""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, ProgressBar, Static
+
+from tailwire.sdk.client import ChatClient
+from tailwire.sdk.exceptions import CometChatException
+from tailwire.tui.safe_text import safe_line
+from tailwire.tui.wording import Place, error_text, size_text
+from tailwire.wire.entities import MediaMessage
+
+MAX_COMPLETIONS = 200
+SHOWN_COMPLETIONS = 8
+
+
+def completions(typed: str) -> list[str]:
+    """Return the paths that begin with what is typed; folders end with a separator. Hidden files need their dot."""
+    path = os.path.expanduser(typed)
+    folder, name = os.path.split(path)
+    found = []
+    try:
+        with os.scandir(folder or ".") as entries:
+            for entry in entries:
+                if entry.name.startswith(name) and (name.startswith(".") or not entry.name.startswith(".")):
+                    found.append(os.path.join(folder, entry.name) + (os.sep if entry.is_dir() else ""))
+                    if len(found) >= MAX_COMPLETIONS:
+                        break
+    except OSError:
+        return []
+    return sorted(found)
+
+
+def completed(typed: str, paths: Sequence[str]) -> str:
+    """Return what is typed, continued as far as all paths agree."""
+    if not paths:
+        return typed
+    first, last = min(paths), max(paths)
+    same = next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    return first[:same] or typed
+
+
+def media_message(place: Place, path: str) -> MediaMessage:
+    """Return the message that sends a file.
+
+    Raises:
+        OSError: if the file does not exist, cannot be read, or is a folder.
+    """
+    file = Path(path).expanduser()
+    with file.open("rb"):
+        pass
+    kind = (mimetypes.guess_type(file.name)[0] or "").partition("/")[0]
+    return MediaMessage(
+        receiver=place.id, receiver_type=place.kind, parent_message_id=place.parent, files=[file],
+        type=kind if kind in ("image", "video", "audio") else "file",
+    )  # fmt: skip
+
+
+class UploadScreen(ModalScreen[None]):
+    """Send a file to a place."""
+
+    CSS = """
+    UploadScreen { align: center top; background: $background 60%; }
+    UploadScreen > Vertical {
+        width: 64; max-width: 94%; height: auto; margin-top: 2; padding: 0 1;
+        background: $surface; border: round $primary; border-title-color: $text;
+    }
+    UploadScreen Input { border: none; height: 1; padding: 0; background: $surface; }
+    UploadScreen #paths { color: $text-muted; height: auto; max-height: 9; }
+    UploadScreen #said { color: $error; height: auto; display: none; }
+    UploadScreen ProgressBar { display: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Close"),
+        Binding("tab", "complete", "Complete", priority=True),
+    ]
+
+    def __init__(self, chat: ChatClient, place: Place) -> None:
+        super().__init__()
+        self._chat, self._place = chat, place
+        self._sending = False
+
+    def compose(self) -> ComposeResult:
+        """Yield the field, the paths and the progress."""
+        with Vertical() as box:
+            box.border_title = Content(f"Send a file to {self._place.title}").plain
+            yield Input(placeholder="Path of the file; tab completes, enter sends")
+            yield Static(id="paths", markup=False)
+            yield ProgressBar(show_eta=False)
+            yield Static(id="said", markup=False)
+
+    async def _list(self, typed: str) -> list[str]:
+        paths = await asyncio.to_thread(completions, typed)
+        names = [safe_line(os.path.basename(path.rstrip(os.sep)) + path[len(path.rstrip(os.sep)) :]) for path in paths]
+        more = f"… and {len(paths) - SHOWN_COMPLETIONS} more" if len(paths) > SHOWN_COMPLETIONS else ""
+        self.query_one("#paths", Static).update("\n".join([*names[:SHOWN_COMPLETIONS], *([more] if more else [])]))
+        return paths
+
+    def on_mount(self) -> None:
+        """List the current folder."""
+        self.run_worker(self._list(""), exclusive=True, group="paths")
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """List what continues the path."""
+        self.run_worker(self._list(event.value), exclusive=True, group="paths")
+
+    def action_complete(self) -> None:
+        """Complete the path."""
+        self.run_worker(self._complete(), exclusive=True, group="paths")
+
+    async def _complete(self) -> None:
+        field = self.query_one(Input)
+        field.value = completed(field.value, await self._list(field.value))
+        field.cursor_position = len(field.value)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Send the file."""
+        event.stop()
+        if event.value.strip() and not self._sending:
+            self._sending = True
+            self.run_worker(self._send(event.value.strip()), group="send")
+
+    async def _send(self, path: str) -> None:
+        bar = self.query_one(ProgressBar)
+        self._say("")
+        try:
+            message = await asyncio.to_thread(media_message, self._place, path)
+            bar.display = True
+            await self._chat.send_media_message(message, on_progress=self._progress)
+        except OSError as e:
+            self._say(f"Not sent. {error_text(e)} Choose another file.")
+        except CometChatException as e:
+            self._say(f"Not sent. {error_text(e)}")
+        else:
+            self.dismiss(None)
+        finally:
+            bar.display = False
+            self._sending = False
+
+    def _progress(self, name: str, sent: int, size: int) -> None:
+        if self.is_attached:
+            self.query_one(ProgressBar).update(total=max(size, 1), progress=sent)
+            self.query_one("#paths", Static).update(f"{safe_line(name)}  {size_text(sent)} of {size_text(size)}")
+
+    def _say(self, text: str) -> None:
+        said = self.query_one("#said", Static)
+        said.update(text)
+        said.display = bool(text)
+
+    def action_leave(self) -> None:
+        """Close the window; a file that is being sent is cancelled."""
+        self.dismiss(None)

@@ -1,0 +1,94 @@
+"""Which lines of the messages are visible. The position is a message and a line of it, not a number of lines.
+
+So older pages, new messages and a new width leave what is read in its place, and only what is visible is measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tailwire.sdk.live.message_list import LiveMessage
+
+
+class Viewport:
+    """A window onto messages.
+
+    Args:
+        height_of: measures the message at an index, in lines.
+        room: returns the height of the window.
+    """
+
+    def __init__(self, height_of: Callable[[int], int], room: Callable[[], int]) -> None:
+        self._height_of, self._room = height_of, room
+        self._top: tuple[str, int] | None = None  # message and its line at the top; None follows the newest
+        self.items: Sequence[LiveMessage] = ()
+        self.index: dict[str, int] = {}
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the window follows the newest message."""
+        return self._top is None
+
+    def show(self, items: Sequence[LiveMessage]) -> None:
+        """Replace the messages. If the one at the top is gone, the next one that remains takes its place."""
+        old, old_index = self.items, self.index
+        self.items, self.index = items, {item.key: n for n, item in enumerate(items)}
+        if self._top is not None and self._top[0] not in self.index:
+            gone = old_index.get(self._top[0], 0)
+            later = next((item.key for item in old[gone:] if item.key in self.index), None)
+            self._top = (later, 0) if later is not None else None
+
+    def to_end(self) -> None:
+        """Follow the newest message."""
+        self._top = None
+
+    def first(self) -> tuple[int, int]:
+        """Return the index of the first visible message, and its first visible line."""
+        if self._top is not None:
+            return self.index[self._top[0]], self._top[1]
+        return self._up_from(len(self.items), self._room())
+
+    def settle(self) -> None:
+        """Follow the newest message if the messages end within the window."""
+        if self._top is not None:
+            self._go_to(*self.first())
+
+    def _up_from(self, index: int, room: int) -> tuple[int, int]:
+        # Return where a window begins that ends before a message.
+        while index > 0 and room > 0:
+            index -= 1
+            room -= self._height_of(index)
+        return index, max(-room, 0)
+
+    def scroll(self, count: int) -> bool:
+        """Scroll by a number of lines. Return whether the beginning was reached."""
+        index, line = self.first()
+        line += count
+        while line < 0 and index > 0:
+            index -= 1
+            line += self._height_of(index)
+        reached = line < 0
+        line = max(line, 0)
+        while index < len(self.items) and line >= self._height_of(index):
+            line -= self._height_of(index)
+            index += 1
+        self._go_to(index, line)
+        return reached
+
+    def _go_to(self, index: int, line: int) -> None:
+        at_end = (index, line) >= self._up_from(len(self.items), self._room())
+        self._top = None if at_end else (self.items[index].key, line)
+
+    def reveal(self, key: str) -> None:
+        """Make a message visible: as a whole, or as much of it as there is room for."""
+        index, room = self.index[key], self._room()
+        first, line = self.first()
+        if index < first or (index == first and line):
+            self._go_to(index, 0)
+            return
+        used = -line
+        for n in range(first, index + 1):
+            used += self._height_of(n)
+            if used > room:  # it ends below the window: let it end at the bottom
+                self._go_to(*self._up_from(index + 1, room))
+                return

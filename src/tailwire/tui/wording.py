@@ -1,0 +1,147 @@
+"""The words for messages, places, sizes and errors. Every text that it returns is safe for a terminal."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from tailwire.sdk.exceptions import CometChatException
+from tailwire.tui.safe_text import safe, safe_line
+from tailwire.wire.constants import ReceiverTypeName
+from tailwire.wire.entities import (
+    Action,
+    BaseMessage,
+    Conversation,
+    CustomMessage,
+    Group,
+    InteractiveMessage,
+    MediaMessage,
+    TextMessage,
+    User,
+)
+
+DELETED = "message deleted"
+KIBIBYTE = 1024
+_UNITS = ("bytes", "KB", "MB", "GB", "TB")
+_ADVICE = {
+    "ERR_NOT_A_MEMBER": "Join the group first, or ask its owner to add you.",
+    "ERR_PERMISSION_DENIED": "Ask an admin of the group.",
+    "AUTH_ERR_AUTH_TOKEN_NOT_FOUND": "Paste a valid token: `tailwire token create UID` makes one.",
+    "NO_INTERNET_CONNECTION": "Check the address and that the server runs; `tailwire doctor URL` tests each step.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where messages go: a user or a group, and the thread of a message there."""
+
+    kind: ReceiverTypeName
+    id: str
+    name: str = ""
+    parent: int = 0
+
+    @property
+    def key(self) -> str:
+        """Identifies the conversation, without the thread."""
+        return f"{self.kind}:{self.id}"
+
+    @property
+    def title(self) -> str:
+        """The name to show; groups begin with `#`."""
+        return ("#" if self.kind == "group" else "") + safe_line(self.name or self.id)
+
+
+def place_of(entity: User | Group) -> Place:
+    """Return the place of a user or a group."""
+    if isinstance(entity, Group):
+        return Place("group", entity.guid, entity.name)
+    return Place("user", entity.uid, entity.name)
+
+
+def place_of_conversation(conversation: Conversation) -> Place:
+    """Return the place of a conversation."""
+    return place_of(conversation.conversation_with)
+
+
+def name_of(user: User) -> str:
+    """Return the name of a user to show."""
+    return safe_line(user.name or user.uid)
+
+
+def size_text(count: int) -> str:
+    """Return a number of bytes as people read it: `3.4 MB`."""
+    size, unit = float(count), 0
+    while size >= KIBIBYTE and unit < len(_UNITS) - 1:
+        size, unit = size / KIBIBYTE, unit + 1
+    return f"{size:.0f} {_UNITS[unit]}" if unit == 0 or size >= 100 else f"{size:.1f} {_UNITS[unit]}"
+
+
+def body_of(message: BaseMessage) -> str:
+    """Return the text of a message, safe, with its line breaks. Attachments are not part of it."""
+    if message.deleted_at:
+        return DELETED
+    if isinstance(message, TextMessage):
+        return safe(message.text)
+    if isinstance(message, MediaMessage):
+        return safe(message.caption)
+    if isinstance(message, Action):
+        return _action(message)
+    if isinstance(message, CustomMessage):
+        return safe(message.conversation_text or f"custom message: {message.sub_type or message.type}")
+    if isinstance(message, InteractiveMessage):
+        return f"interactive message: {safe_line(message.type)}"
+    return f"{safe_line(message.category)} {safe_line(message.type)}"
+
+
+def _action(message: Action) -> str:
+    by = name_of(message.action_by) if message.action_by else "the app"
+    on = f" {name_of(message.action_on)}" if isinstance(message.action_on, User) else ""
+    on = "" if message.action_by and isinstance(message.action_on, User) and _same(message) else on
+    return f"{by} {safe_line(message.action)}{on}"
+
+
+def _same(message: Action) -> bool:
+    on = message.action_on
+    return isinstance(on, User) and message.action_by is not None and on.uid == message.action_by.uid
+
+
+def files_of(message: BaseMessage) -> list[str]:
+    """Return a line for each file of a message: its name and size."""
+    if not isinstance(message, MediaMessage) or message.deleted_at:
+        return []
+    lines = []
+    for file in message.attachments:
+        size = f"  {size_text(file.size)}" if file.size else ""
+        lines.append(f"{safe_line(file.name or file.url)}{size}")
+    return lines
+
+
+def preview_of(message: BaseMessage | None) -> str:
+    """Return one line about a message."""
+    if message is None:
+        return ""
+    files = files_of(message)
+    return safe_line(body_of(message)) or ("▤ " + files[0] if files else "")
+
+
+def error_text(error: BaseException) -> str:
+    """Return a sentence about an error: what went wrong, and what to do next."""
+    if isinstance(error, CometChatException):
+        advice = _ADVICE.get(error.code, "")
+        details = error.details if isinstance(error.details, str) else ""
+        if not advice and isinstance(error.details, dict):
+            details = ", ".join(f"{name}: {value}" for name, value in error.details.items())
+        return safe_line(f"{error.message} {advice or details}".strip())
+    if isinstance(error, OSError) and error.strerror:
+        return safe_line(f"{error.filename or 'The file'}: {error.strerror}.")
+    return safe_line(str(error) or type(error).__name__)
+
+
+def clock(at: int) -> str:
+    """Return the time of day."""
+    return time.strftime("%H:%M", time.localtime(at))
+
+
+def day(at: int) -> str:
+    """Return the day, to separate messages."""
+    return time.strftime("%A, %d %B %Y", time.localtime(at))

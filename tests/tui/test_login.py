@@ -1,0 +1,77 @@
+"""The login: what is refused says what to do next, and what was entered once is remembered."""
+
+from __future__ import annotations
+
+import json
+import stat
+
+import pytest
+
+from tui.conftest import Shown, Table
+from tui.marks import needs_textual
+
+pytestmark = [pytest.mark.gui, needs_textual]
+
+
+async def test_a_wrong_token_is_refused_with_advice(table: Table):
+    app = table.app(token="0" * 40)
+    async with app.run_test(size=(80, 30), notifications=True) as pilot:
+        await Shown(app, pilot).until("Not logged in.", "Paste a", "tailwire token create UID")
+
+
+async def test_a_token_of_another_user_is_refused(table: Table):
+    app = table.app(token=table.tokens["bob"])
+    async with app.run_test(size=(80, 30), notifications=True) as pilot:
+        await Shown(app, pilot).until("The token belongs to bob")
+
+
+async def test_a_server_that_does_not_run_is_named_with_advice(table: Table):
+    app = table.app(url="http://127.0.0.1:9")
+    async with app.run_test(size=(80, 30), notifications=True) as pilot:
+        await Shown(app, pilot).until("Not logged in.", "`tailwire", "doctor")
+
+
+async def test_missing_fields_are_named(table: Table):
+    app = table.app(uid="alice", token="")
+    app._profile = type(app._profile)("", "", "")
+    async with app.run_test(size=(80, 30), notifications=True) as pilot:
+        shown = Shown(app, pilot)
+        await shown.until("tailwire chat", "Server")
+        await shown.press("enter")
+        await shown.until("Fill in the server's address.")
+
+
+async def test_a_saved_profile_logs_in_without_a_token(table: Table):
+    async with table.chat():
+        pass
+    app = table.app(token="")
+    app._profile = type(app._profile)("", "", "")
+    async with app.run_test(size=(80, 30), notifications=True) as pilot:
+        shown = Shown(app, pilot)
+        await shown.until("Saved profiles", "alice on 127.0.0.1")
+        await shown.press("enter")
+        await shown.until("● Alice")
+
+
+async def test_profiles_contain_no_token_and_sessions_are_readable_only_by_the_user(table: Table):
+    async with table.chat():
+        pass
+    folder = table.folder / "profiles"
+    assert json.loads((folder / "profiles.json").read_text())[0]["uid"] == "alice"
+    holders = [f for f in folder.rglob("*") if f.is_file() and table.tokens["alice"] in f.read_text()]
+    assert [f.name.startswith("session-") for f in holders] == [True]
+    for file in (folder / "profiles.json", *holders):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+async def test_the_chat_starts_from_a_saved_session_while_the_server_is_away(table: Table):
+    async with table.chat():
+        pass
+    table.server.stop()
+    app = table.app(token="")
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        shown = Shown(app, pilot)
+        await shown.until("○ Alice", "ctrl+k jump")
+        table.server.start()
+        await shown.until("● Alice")

@@ -1,0 +1,109 @@
+"""Text of other people reaches the terminal without control characters, and in its place."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailwire import MediaMessage, TextMessage, User
+from tailwire.sdk.live.message_list import LiveMessage
+from tailwire.wire.entities import Attachment
+from tui.marks import needs_textual
+
+pytestmark = needs_textual
+HOSTILE = st.one_of(
+    st.text(max_size=80),
+    st.lists(
+        st.sampled_from(
+            ["\x1b[2J", "\x1b]0;title\x07", "\x9b31m", "\x1b]52;c;AAAA\x07", "\r", "\x08", "\u202e", "\u2066", "\u200b",
+             "\u0301" * 40, "\ud800", "\U000e0041", "👨‍👩‍👧", "🇩🇪", "❤️", "x" * 300, "宽" * 60, "\u2028", "\x00", "[bold]", "a "]
+        ),
+        max_size=12,
+    ).map("".join),
+)  # fmt: skip
+FORBIDDEN = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+
+
+@given(text=HOSTILE)
+def test_safe_text_contains_nothing_that_controls_a_terminal(text: str):
+    from tailwire.tui.safe_text import safe
+
+    shown = safe(text)
+    assert not FORBIDDEN.search(shown)
+    assert not re.search(r"[\u0300-\u036f]{4}", shown)
+    shown.encode("utf-8")
+
+
+@given(text=HOSTILE, width=st.integers(2, 60))
+def test_wrapped_lines_fit_and_lose_nothing_but_spaces(text: str, width: int):
+    from rich.cells import cell_len
+
+    from tailwire.tui.safe_text import safe, wrapped
+
+    shown = safe(text)
+    lines = wrapped(shown, width)
+    assert all(cell_len(line) <= width for line in lines)
+    assert re.sub(r"\s", "", "".join(lines)) == re.sub(r"\s", "", shown)
+
+
+@given(name=HOSTILE, text=HOSTILE, file=HOSTILE, reaction=HOSTILE, width=st.integers(20, 100))
+def test_every_line_of_a_message_fits_whatever_others_write(name, text, file, reaction, width):
+    from rich.cells import cell_len
+
+    from tailwire.tui.message_lines import message_lines
+
+    raw = {"data": {"reactions": [{"reaction": reaction, "count": 2}]}, "replyCount": 3}
+    sender = User("mallory", name)
+    for message in (
+        TextMessage(receiver="alice", id=1, sender=sender, sent_at=1_750_000_000, text=text, raw=raw),
+        MediaMessage(receiver="alice", id=2, sender=sender, sent_at=1_750_000_000, caption=text, raw=raw,
+                     attachments=[Attachment("http://x", file, size=5)]),
+    ):  # fmt: skip
+        for line in message_lines(LiveMessage("k", message), None, width, me="alice", now=0):
+            whole = "".join(part for part, _ in line)
+            assert not FORBIDDEN.search(whole)
+            assert "\n" not in whole
+            assert cell_len(whole) <= max(width, 40)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\x1b[31mb", "a␛[31mb"),
+        ("bad\u202egpj.exe", "bad\ufffdgpj.exe"),
+        ("tab\there", "tab    here"),
+        ("flag 🇩🇪", "flag DE"),
+        ("heart ❤️", "heart ❤"),
+        ("क्ष नमस्ते", "क्ष नमस्ते"),
+        ("two\r\nlines", "two\nlines"),
+    ],
+)
+def test_examples_of_safe_text(text: str, shown: str):
+    from tailwire.tui.safe_text import safe
+
+    assert safe(text) == unicodedata.normalize("NFC", shown)
+
+
+@pytest.mark.gui
+async def test_the_terminal_receives_no_escape_sequence_of_another_user(tailwire_server, tmp_path):
+    from tui.conftest import Table
+
+    table = Table(tailwire_server, tmp_path)
+    table.add("alice")
+    table.add("mallory", "Mal\x1b]0;owned\x07\u202elory")
+    mallory = await table.enter("mallory")
+    evil = "look\x1b[2J\x1b]52;c;AAAA\x07here \x9b5m [red]markup[/red] \u202etxt"
+    await mallory.send_message(TextMessage(receiver="alice", text=evil))
+    await mallory.aclose()
+    async with table.chat() as shown:
+        await shown.until("look␛[2J␛]52;c;AAAA␇here", "[red]markup[/red]")
+        assert not FORBIDDEN.search(shown.text)
+        drawn = shown.app.screen._compositor.render_strips()
+        for line in drawn:
+            assert not any(FORBIDDEN.search(segment.text) for segment in line)
