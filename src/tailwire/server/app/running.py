@@ -23,7 +23,7 @@ from tailwire.server.actions.export import Export
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app.accept_loop import AcceptLoop
-from tailwire.server.app.assembly import Actions, build, fixed_base, webhook_targets
+from tailwire.server.app.assembly import Actions, build
 from tailwire.server.app.brokers import make_broker, start_broker
 from tailwire.server.app.checks import bind, check_certificate, check_folder
 from tailwire.server.app.housekeeping import Housekeeping
@@ -33,10 +33,12 @@ from tailwire.server.app.key_file import Keys, key_file, read_keys, write_keys
 from tailwire.server.app.observing import Observers, changed_settings, observe
 from tailwire.server.app.opening import AnyStore, agree_on_keys, open_store, starting_alone
 from tailwire.server.app.process import max_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
+from tailwire.server.app.pushing import Push, Pushing
 from tailwire.server.app.reloading import Reloader
 from tailwire.server.app.sealing_key import sealing_key
 from tailwire.server.app.several import Several, make_presence
 from tailwire.server.app.uploads import check_uploads
+from tailwire.server.app.webhooks import make_webhooks
 from tailwire.server.auth.certificate import self_signed
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.auth.secrets import fingerprint
@@ -68,6 +70,7 @@ from tailwire.server.rest.conversations import ConversationRoutes
 from tailwire.server.rest.files import FileRoutes
 from tailwire.server.rest.groups import GroupRoutes
 from tailwire.server.rest.messages import MessageRoutes
+from tailwire.server.rest.notifications import NotificationRoutes
 from tailwire.server.rest.protocol import HttpConnections
 from tailwire.server.rest.public_settings import public_settings
 from tailwire.server.rest.reactions import ReactionRoutes
@@ -78,8 +81,6 @@ from tailwire.server.shutdown import finish
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
-from tailwire.server.webhooks.delivery_lane import RetryPolicy
-from tailwire.server.webhooks.post import Poster
 from tailwire.server.webhooks.sender import WebhookSender
 
 MAX_UPGRADE_DELAY_SECONDS = 3.0
@@ -97,6 +98,7 @@ class Parts:
     gateway: Gateway
     actions: Actions
     webhooks: WebhookSender
+    push: Push
     keys: Keys
     metrics: Metrics
     overload: Overload
@@ -134,11 +136,15 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     broker = make_broker(settings, store, metrics)
     hub = Hub(broker, metrics, holding.schedule, slow_close=settings.slow_close)
     sealer = Sealer(await loop.run_in_executor(None, sealing_key, settings.data))
-    webhooks = _webhooks(settings, store, world, metrics, sealer)
+    webhooks = make_webhooks(settings, store, world, metrics, sealer)
     store.webhooks.on_queued(webhooks.wake)
     store.on_write_failure(metrics.store_failed)
     presence = make_presence(store, hub)
-    actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake, presence)
+    pushing = Pushing(settings, store, world, metrics)
+    await pushing.open()
+    actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake, presence, pushing)
+    push = pushing.finish(presence)
+    actions.delivery.stored = push.note
     await actions.webhooks.seal_plain_passwords()
     metrics.users_online = lambda: hub.users_online
     observers = observe(settings, store, metrics, actions.uploads.free, loop.time)
@@ -171,30 +177,17 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     else:
         limits = (*actions.shared_limits, rates, guesses)
         several = Several(
-            settings, store, hub, presence, actions.ephemeral, webhooks, actions.cleanup, actions.uploads, limits
-        )
+            settings, store, hub, presence, actions.ephemeral, webhooks, push, actions.cleanup, actions.uploads,
+            limits,
+        )  # fmt: skip
         await several.start()
     webhooks.wake()
     actions.start()
+    await push.start()
     return Parts(
-        store, api, http, gateway, actions, webhooks, keys, metrics, overload, observers, internal_api, revocation,
-        several, message_log,
+        store, api, http, gateway, actions, webhooks, push, keys, metrics, overload, observers, internal_api,
+        revocation, several, message_log,
     )  # fmt: skip
-
-
-def _webhooks(settings: Settings, store: AnyStore, world: World, metrics: Metrics, sealer: Sealer) -> WebhookSender:
-    store.deliveries.set_limits(
-        waiting=settings.max_webhook_waiting,
-        failed=settings.max_webhook_failed,
-        seconds=int(settings.webhook_failed_for),
-    )
-    poster = Poster(
-        app_id=store.app_id, region=settings.region, unseal=sealer.unseal,
-        user_agent=f"Tailwire/{__version__} (webhooks)", base=fixed_base(settings),
-        allows=webhook_targets(settings).allows,
-    )  # fmt: skip
-    retry = RetryPolicy(settings.webhook_retry_for, settings.webhook_longest_gap)
-    return WebhookSender(store, world, metrics, poster, retry)
 
 
 def _apis(
@@ -219,6 +212,7 @@ def _apis(
         *RoleRoutes(a.roles).operations(),
         *WebhookRoutes(a.webhooks).operations(),
         *AuditRoutes(observers.audit).operations(),
+        *NotificationRoutes(a.notifications).operations(),
     ]
     service = ServiceRoutes(
         addresses, observers.metrics, observers.health, operations, __version__, for_metrics=settings.metrics,
@@ -312,7 +306,9 @@ async def running(
         if parts.several is not None:
             await parts.several.close()
         a, store = parts.actions, parts.store
-        await finish(parts.gateway, parts.webhooks, a.background(), a.passwords, store, parts.message_log)
+        await finish(
+            parts.gateway, parts.webhooks, [parts.push.close, *a.background()], a.passwords, store, parts.message_log
+        )
         await parts.actions.uploads.close()
 
 
