@@ -88,8 +88,10 @@ def _check_broker(s: Settings) -> None:
 
 def _check_edge(s: Settings) -> None:
     for name, value in (
-        ("trusted_proxies", s.trusted_proxies), ("webhook_targets", s.webhook_targets), ("push_targets", s.push_targets),
-    ):  # fmt: skip
+        ("trusted_proxies", s.trusted_proxies),
+        ("webhook_targets", s.webhook_targets),
+        ("push_targets", s.push_targets),
+    ):
         for network in value.split(","):
             try:
                 if network.strip() and not (name.endswith("_targets") and network.strip() == "any"):

@@ -1,7 +1,7 @@
 """Push notifications in the store: devices, preferences, and the outbox.
 
-Nothing is written when a message is sent. What is to be notified is read from the messages themselves, behind the stored
-progress: a message that was acknowledged is found there after a crash.
+Nothing is written when a message is sent. What is to be notified is read from the messages themselves, behind the
+stored progress: a message that was acknowledged is found there after a crash.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class PushPreferenceStore(Protocol):
     """What users want to be notified of."""
 
     async def get(self, uid: str) -> tuple[str, str]:
-        """Return a user's preferences (JSON; `{}` for the defaults), and the name of their time zone ("" if unknown)."""
+        """Return a user's preferences (JSON; `{}` for the defaults), and the name of their time zone, or ""."""
 
     async def put(self, uid: str, preferences: str) -> None:
         """Store a user's preferences."""

@@ -43,8 +43,8 @@ push_mutes = Table(
 _waiting = text("sent_at IS NULL AND failed_at IS NULL")
 _given_up = text("failed_at IS NOT NULL")
 
-# One row for each message (or reaction to it) and token. A sent one is kept for a while, because an edit replaces what a
-# device shows, and a deletion withdraws it. The content is read from the message when it is sent.
+# One row for each message (or reaction to it) and token. A sent one is kept for a while, because an edit replaces what
+# a device shows, and a deletion withdraws it. The content is read from the message when it is sent.
 notifications = Table(
     "notifications",
     metadata,
