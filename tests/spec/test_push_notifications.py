@@ -109,7 +109,7 @@ async def test_own_blocked_muted_and_transient_messages_cause_no_notification(st
     async with Rest(stage) as rest:
         for uid in ("alice", "bob", "carol"):
             await register(rest, browser, uid)
-        until_ms = int(stage.server._world.milliseconds()) + 3_600_000
+        until_ms = int(stage.server.world.milliseconds()) + 3_600_000
         muted = {"conversations": [{"id": "alice", "type": "oneOnOne", "until": until_ms}]}
         answer = await rest("PUT", "/notifications/v1/preferences/mute", as_="bob", json=muted)
         assert answer == {"mutedConversations": muted["conversations"]}
@@ -123,7 +123,12 @@ async def test_own_blocked_muted_and_transient_messages_cause_no_notification(st
         assert [one["body"] for one in browser.to("bob")] == ["heard"]
         # Carol blocks Alice: a backend may still store a message between them.
         await rest("POST", "/users/carol/blockedusers", json={"blockedUids": ["alice"]})
-        await rest("POST", "/groups", json={"guid": "team", "name": "Team", "type": "public", "members": {"participants": ["carol", "bob"]}}, as_="alice")
+        await rest(
+            "POST",
+            "/groups",
+            json={"guid": "team", "name": "Team", "type": "public", "members": {"participants": ["carol", "bob"]}},
+            as_="alice",
+        )
         await send(rest, "in the group", to="team", kind="group")
         await until(stage, lambda: len(browser.to("bob")) == 2)
         await stage.pass_time(10)
@@ -137,8 +142,13 @@ async def test_mute_ends_at_its_time(stage):
     browser = await push_service(stage)
     async with Rest(stage) as rest:
         await register(rest, browser, "bob")
-        until_ms = int(stage.server._world.milliseconds()) + 60_000
-        await rest("PUT", "/notifications/v1/preferences/mute", as_="bob", json={"conversations": [{"id": "alice", "until": until_ms}]})
+        until_ms = int(stage.server.world.milliseconds()) + 60_000
+        await rest(
+            "PUT",
+            "/notifications/v1/preferences/mute",
+            as_="bob",
+            json={"conversations": [{"id": "alice", "until": until_ms}]},
+        )
         await send(rest, "muted")
         await stage.pass_time(61)
         assert not browser.received
@@ -151,7 +161,12 @@ async def test_mute_ends_at_its_time(stage):
 async def test_preferences_choose_messages_replies_and_reactions(stage):
     browser = await push_service(stage)
     async with Rest(stage) as rest:
-        await rest("POST", "/groups", json={"guid": "team", "name": "Team", "type": "public", "members": {"participants": ["bob"]}}, as_="alice")
+        await rest(
+            "POST",
+            "/groups",
+            json={"guid": "team", "name": "Team", "type": "public", "members": {"participants": ["bob"]}},
+            as_="alice",
+        )
         await register(rest, browser, "bob")
         change = {"groupPreferences": {"groupMessages": 3, "groupReplies": 1, "groupReactions": 2}}
         changed = await rest("PUT", "/notifications/v1/preferences", as_="bob", json=change)
@@ -168,7 +183,12 @@ async def test_preferences_choose_messages_replies_and_reactions(stage):
         reset = await rest("DELETE", "/notifications/v1/preferences", as_="bob")
         assert reset["groupPreferences"]["groupMessages"] == 2
         assert await rest("GET", "/notifications/v1/preferences", as_="bob") == reset
-        for wrong in ({"groupPreferences": {"groupMessages": 4}}, {"groupPreferences": {"x": 1}}, {"mutePreferences": {"schedule": {"someday": {}}}}, {"mutePreferences": {"schedule": {"monday": {"from": 975}}}}):
+        for wrong in (
+            {"groupPreferences": {"groupMessages": 4}},
+            {"groupPreferences": {"x": 1}},
+            {"mutePreferences": {"schedule": {"someday": {}}}},
+            {"mutePreferences": {"schedule": {"monday": {"from": 975}}}},
+        ):
             await rest.refused("ERR_BAD_REQUEST", "PUT", "/notifications/v1/preferences", as_="bob", json=wrong)
 
 
@@ -176,10 +196,12 @@ async def test_schedule_is_read_in_the_time_zone_of_the_user(stage):
     browser = await push_service(stage)
     async with Rest(stage) as rest:
         await register(rest, browser, "bob")
-        now = datetime.fromtimestamp(stage.server._world.seconds(), ZoneInfo("Asia/Tokyo"))
+        now = datetime.fromtimestamp(stage.server.world.seconds(), ZoneInfo("Asia/Tokyo"))
         clock = now.hour * 100 + now.minute
         day = now.strftime("%A").lower()
-        await rest.refused("ERR_BAD_REQUEST", "PUT", "/notifications/v1/timezone", as_="bob", json={"timezone": "Mars/Base"})
+        await rest.refused(
+            "ERR_BAD_REQUEST", "PUT", "/notifications/v1/timezone", as_="bob", json={"timezone": "Mars/Base"}
+        )
         await rest("PUT", "/notifications/v1/timezone", as_="bob", json={"timezone": "Asia/Tokyo"})
         assert await rest("GET", "/notifications/v1/timezone", as_="bob") == {"timezone": "Asia/Tokyo"}
         hours = {day: {"from": clock, "to": min(clock + 1, 2359) if clock % 100 < 59 else clock}}
@@ -258,7 +280,12 @@ async def test_notification_that_was_given_up_is_listed_and_sent_again(stage):
         await until(stage, lambda: browser.received)
         await stage.pass_time(5)
         (failed,) = await rest("GET", "/notifications/push/v1/failed")
-        assert (failed["uid"], failed["messageId"], failed["device"], failed["provider"]) == ("bob", sent["id"], made["id"], "web")
+        assert (failed["uid"], failed["messageId"], failed["device"], failed["provider"]) == (
+            "bob",
+            sent["id"],
+            made["id"],
+            "web",
+        )
         assert (failed["attempts"], failed["problem"]) == (1, "status 400")
         browser.status = 201
         await rest("POST", f"/notifications/push/v1/failed/{failed['id']}/retry")
@@ -341,7 +368,9 @@ async def test_endpoints_that_are_not_allowed_are_never_reached(stage):
         for host in ("127.0.0.1", "10.0.0.1", "169.254.169.254", "[::1]", "[::ffff:10.0.0.1]", "[64:ff9b::a00:1]"):
             there = browser.subscription("x").replace("http://push:9100", f"https://{host}")
             body = {"platform": "web_push", "pushToken": there}
-            await rest.refused("INVALID_WEB_PUSH_SUBSCRIPTION", "POST", "/notifications/push/v1/tokens", as_="bob", json=body)
+            await rest.refused(
+                "INVALID_WEB_PUSH_SUBSCRIPTION", "POST", "/notifications/push/v1/tokens", as_="bob", json=body
+            )
         inside = Browser("inside", 9101)
         inside.listen("10.0.0.7")  # a name is only known when it is resolved
         await register(rest, inside, "bob")
@@ -355,7 +384,9 @@ async def test_endpoint_without_tls_is_refused_unless_targets_are_set(stage):
     browser = await push_service(stage, push_targets="")
     async with Rest(stage) as rest:
         body = {"platform": "web_push", "pushToken": browser.subscription("x")}
-        await rest.refused("INVALID_WEB_PUSH_SUBSCRIPTION", "POST", "/notifications/push/v1/tokens", as_="bob", json=body)
+        await rest.refused(
+            "INVALID_WEB_PUSH_SUBSCRIPTION", "POST", "/notifications/push/v1/tokens", as_="bob", json=body
+        )
 
 
 async def test_invalid_tokens_are_refused_with_the_documented_codes(stage):
@@ -411,7 +442,9 @@ async def test_app_may_not_choose_the_user_of_a_device(stage):
         await rest("POST", "/notifications/push/v1/tokens", as_="bob", json=body)  # the field is for REST keys
         assert await rest("GET", "/notifications/push/v1/tokens", as_="carol") == {"pushTokens": []}
         await rest.refused("ERR_AUTH_TOKEN_NOT_FOUND", "POST", "/notifications/push/v1/tokens", behalf="bob", json=body)
-        await rest.refused("ERR_BAD_REQUEST", "POST", "/notifications/push/v1/tokens", behalf="bob", json={**body, "authToken": ""})
+        await rest.refused(
+            "ERR_BAD_REQUEST", "POST", "/notifications/push/v1/tokens", behalf="bob", json={**body, "authToken": ""}
+        )
         mine = {**body, "authToken": await rest.token("bob")}
         (made,) = (await rest("POST", "/notifications/push/v1/tokens", behalf="bob", json=mine))["pushTokens"]
         assert made["uid"] == "bob"

@@ -93,7 +93,7 @@ class Notifier:
         delay: seconds after which a message is looked at.
         lifetime: seconds after which nobody is notified of a message.
         is_foreground: returns whether an app of a user is in the foreground.
-        left_within: returns whether the last app of a user left the foreground within some seconds.
+        left_within: returns whether an app of a user left the foreground in order within some seconds.
         queued: called when notifications were queued.
         polls: whether other servers store messages too.
         is_mine: returns whether this server looks at messages.
@@ -282,7 +282,7 @@ class Notifier:
         facts = Facts(
             own=one.uid == actor,
             blocked=one.blocked,
-            present=self._is_foreground(one.uid) or (one.delivered_id >= row.id and self._left_within(one.uid, age)),
+            present=self._is_foreground(one.uid) or self._left_within(one.uid, age),
             read=one.read_id >= row.id,
             muted=one.muted_until > self._world.milliseconds(),
             mentioned=one.mentioned,

@@ -15,6 +15,7 @@ from tailwire.server.app.opening import AnyStore
 from tailwire.server.app.sealing_key import sealing_key
 from tailwire.server.app.several import AnyPresence
 from tailwire.server.config import Settings
+from tailwire.server.fanout.hub import Hub
 from tailwire.server.limits.targets import Targets
 from tailwire.server.ports.push import PushProvider
 from tailwire.server.ports.world import World
@@ -132,7 +133,7 @@ class Pushing:
             self._store, self._world, authorizer, setup, lambda: self.push.began(), lambda: self.push.wake()
         )
 
-    def finish(self, presence: AnyPresence) -> Push:
+    def finish(self, hub: Hub, presence: AnyPresence) -> Push:
         """Return what runs in the background."""
         if not self._providers:
             return self.push
@@ -141,7 +142,7 @@ class Pushing:
         lanes: dict[str, Lane] = {}
         notifier = Notifier(
             self._store, self._world, delay=self._settings.push_delay, lifetime=lifetime,
-            is_foreground=presence.is_foreground, left_within=presence.left.within, queued=lambda: self.push.wake(),
+            is_foreground=presence.is_foreground, left_within=hub.left.within, queued=lambda: self.push.wake(),
             polls=not isinstance(self._store, SqliteStore),
         )  # fmt: skip
         self.push = Push(notifier, lanes)

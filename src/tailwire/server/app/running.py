@@ -143,7 +143,7 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     pushing = Pushing(settings, store, world, metrics)
     await pushing.open()
     actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake, presence, pushing)
-    push = pushing.finish(presence)
+    push = pushing.finish(hub, presence)
     actions.delivery.stored = push.note
     await actions.webhooks.seal_plain_passwords()
     metrics.users_online = lambda: hub.users_online

@@ -18,7 +18,6 @@ from tailwire.server.telemetry.logs import log
 
 USERS_PER_CALL = 1_000
 RETRY_SECONDS = 1.0
-LEFT_KEPT_SECONDS = 10.0
 
 
 def _here(hub: Hub, uid: str) -> Here:
@@ -34,36 +33,11 @@ def _is_foreground(hub: Hub, uid: str) -> bool:
     return bool(hub.sockets_of(uid)) and uid not in hub.away
 
 
-class LeftForeground:
-    """Who has left the foreground lately: no app of theirs is connected and in the foreground any more."""
-
-    def __init__(self) -> None:
-        self._at: dict[str, float] = {}  # on the clock of the event loop
-
-    def note(self, uid: str) -> None:
-        """Take notice that the last app of a user has left the foreground."""
-        now = asyncio.get_running_loop().time()
-        self._at.pop(uid, None)
-        self._at[uid] = now
-        while self._at and now - next(iter(self._at.values())) > LEFT_KEPT_SECONDS:
-            del self._at[next(iter(self._at))]
-
-    def within(self, uid: str, seconds: float) -> bool:
-        """Return whether a user left the foreground within some seconds, at most those that are kept."""
-        at = self._at.get(uid)
-        return at is not None and asyncio.get_running_loop().time() - at <= seconds
-
-
 class AlonePresence:
-    """`ports.presence.Presence` of a process that is alone on its store.
-
-    Attributes:
-        left: who has left the foreground lately.
-    """
+    """`ports.presence.Presence` of a process that is alone on its store."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self.left = LeftForeground()
         self._states: dict[str, State] = {}  # of those who are not offline
 
     async def changed(self, uid: str) -> Transition:
@@ -73,8 +47,6 @@ class AlonePresence:
             self._states.pop(uid, None)
         else:
             self._states[uid] = after
-        if before is State.ONLINE is not after:
-            self.left.note(uid)
         return Transition(before, after)
 
     def is_foreground(self, uid: str) -> bool:
@@ -98,7 +70,6 @@ class SharedPresence:
         forget: called with users who came or went elsewhere: what is kept in memory of them is outdated.
 
     Attributes:
-        left: who has left the foreground lately.
         on_returned: called with users of this process whom others have reported as offline, because it was paused.
     """
 
@@ -109,7 +80,6 @@ class SharedPresence:
         self._waiting: dict[str, list[asyncio.Future[Transition]]] = {}  # changes that are not stored yet
         self._again: set[str] = set()  # those of them who are stored under a new identity
         self._task: asyncio.Task[None] | None = None
-        self.left = LeftForeground()
         self._process = self._version = 0  # of the last change that was stored
         self._elsewhere: dict[str, dict[int, bool]] = {}  # uid: away, by process
         self._versions: dict[int, int] = {}  # by process: up to which its changes are known here
@@ -177,8 +147,6 @@ class SharedPresence:
         returned = []
         for user, transition in zip(users, noted.transitions, strict=True):
             self._answer(calls[user.uid], transition)
-            if transition.before is State.ONLINE is not transition.after:
-                self.left.note(user.uid)
             if user.uid in self._again and transition.before is State.OFFLINE is not transition.after:
                 returned.append(user.uid)
         self._again.difference_update(uids)
@@ -231,8 +199,8 @@ class SharedPresence:
             self._versions[delta.process] = delta.version
         for uid, online, away in delta.users:
             self._set(uid, delta.process, away if online else None)
-            if not online or away:
-                self.left.note(uid)
+            if online and away:
+                self._hub.left.note(uid)
         self._forget([uid for uid, _, _ in delta.users])
 
     def _set(self, uid: str, process: int, away: bool | None) -> None:

@@ -52,7 +52,6 @@ class Receiver(NamedTuple):
         timezone: the name of a time zone; "" if unknown.
         muted_until: milliseconds since 1970; 0 if the conversation is not muted.
         read_id: the newest message of the conversation that they have read or deleted for themselves.
-        delivered_id: the newest message of the conversation that one of their devices has received.
         blocked: whether there is a block between them and who caused the notification.
         mentioned: whether the message mentions them.
     """
@@ -63,7 +62,6 @@ class Receiver(NamedTuple):
     timezone: str
     muted_until: int
     read_id: int
-    delivered_id: int
     blocked: bool
     mentioned: bool
 

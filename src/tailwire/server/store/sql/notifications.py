@@ -21,7 +21,7 @@ _RECEIVERS = """SELECT who.uid,
 EXISTS (SELECT 1 FROM push_tokens t JOIN auth_tokens a ON a.token_hash = t.auth_token
   WHERE t.uid = who.uid AND t.created_at <= :sent_at AND (a.expires_at IS NULL OR a.expires_at > :sent_at)),
 coalesce(p.preferences, ''), coalesce(p.timezone, ''), coalesce(mu.until, 0),
-coalesce(CASE WHEN k.cleared_id > k.read_id THEN k.cleared_id ELSE k.read_id END, 0), coalesce(k.delivered_id, 0),
+coalesce(CASE WHEN k.cleared_id > k.read_id THEN k.cleared_id ELSE k.read_id END, 0),
 EXISTS (SELECT 1 FROM blocks b WHERE (b.uid = who.uid AND b.blocked = :actor)
   OR (b.uid = :actor AND b.blocked = who.uid)),
 EXISTS (SELECT 1 FROM mentions m WHERE m.message_id = :id AND m.uid = who.uid)
@@ -194,4 +194,4 @@ def _values(message: MessageRow, actor: str) -> dict[str, Any]:
 
 
 def _receiver(row: Any) -> Receiver:
-    return Receiver(row[0], bool(row[1]), *row[2:7], bool(row[7]), bool(row[8]))
+    return Receiver(row[0], bool(row[1]), *row[2:6], bool(row[6]), bool(row[7]))
