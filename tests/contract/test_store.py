@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from contract.older import AUDIT, CHANGE_LOG, FILES_IN_USE, LIFECYCLE, STARTS, WEBHOOK_DELIVERIES, undo
+from contract.older import AUDIT, CHANGE_LOG, PUSH, FILES_IN_USE, LIFECYCLE, STARTS, WEBHOOK_DELIVERIES, undo
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import GroupFilter, MessageFilter, UserFilter
 from tailwire.server.ports.records import (
@@ -380,7 +380,7 @@ async def test_upgrade_finds_references_to_files(path):
         await store.files.add(FileRow(name, "alice", "f", "image/png", 1, 5))
     await store.close()
     with contextlib.closing(sqlite3.connect(path)) as c:  # as in the earlier version
-        undo(c, CHANGE_LOG, LIFECYCLE, AUDIT, WEBHOOK_DELIVERIES, STARTS, FILES_IN_USE, revision="0004")
+        undo(c, PUSH, CHANGE_LOG, LIFECYCLE, AUDIT, WEBHOOK_DELIVERIES, STARTS, FILES_IN_USE, revision="0004")
         c.commit()
     store = await SqliteStore.open(path, World())
     assert store.created is False

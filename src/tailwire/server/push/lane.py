@@ -33,7 +33,7 @@ def delay(tries: int, chance: float) -> float:
     """
     if tries <= len(DELAYS_SECONDS):
         return float(DELAYS_SECONDS[tries - 1])
-    grown = NEXT_DELAY_SECONDS * 2 ** min(tries - len(DELAYS_SECONDS) - 1, 30)
+    grown: int = NEXT_DELAY_SECONDS * 2 ** min(tries - len(DELAYS_SECONDS) - 1, 30)
     return min(LONGEST_DELAY_SECONDS, grown) * (1 - JITTER + 2 * JITTER * chance)
 
 

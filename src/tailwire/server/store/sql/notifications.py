@@ -194,4 +194,4 @@ def _values(message: MessageRow, actor: str) -> dict[str, Any]:
 
 
 def _receiver(row: Any) -> Receiver:
-    return Receiver(row[0], bool(row[1]), *row[2:6], bool(row[6]), bool(row[7]))
+    return Receiver._make((row[0], bool(row[1]), *row[2:6], bool(row[6]), bool(row[7])))
