@@ -5,8 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 PUSH = tuple(
-    f"DROP TABLE {name}"
-    for name in ("push_tokens", "push_preferences", "push_mutes", "notifications", "push_progress")
+    f"DROP TABLE {name}" for name in ("push_tokens", "push_preferences", "push_mutes", "notifications", "push_progress")
 )
 CHANGE_LOG = ("DROP TABLE change_log", "DROP TABLE forgotten_changes")
 LIFECYCLE = (

@@ -131,13 +131,23 @@ async def test_outbox_from_the_queue_to_the_end(open_store):
     assert (again.row.id, again.row.shown) == (second.row.id, 1)
     await box.give_up(again.row.id, 31, "status 400")
     ((failed,), count) = await box.failed(limit=10, offset=0)
-    assert (failed.id, failed.problem, failed.failed_at, failed.attempt, count) == (second.row.id, "status 400", 31, 1, 1)
+    assert (failed.id, failed.problem, failed.failed_at, failed.attempt, count) == (
+        second.row.id,
+        "status 400",
+        31,
+        1,
+        1,
+    )
     assert not await box.send_again(first.row.id, 40)
     assert await box.send_again(failed.id, 40)
     await box.give_up(failed.id, 41, "status 400")
     assert await box.send_all_again(42) == 1
     await store.push_tokens.remove("hash-laptop", "token-laptop")
-    assert [one.token for one in await box.due("web", 100, 10)] in ([None, "token-phone"], ["token-phone", None], [None, None])
+    assert [one.token for one in await box.due("web", 100, 10)] in (
+        [None, "token-phone"],
+        ["token-phone", None],
+        [None, None],
+    )
     await box.drop([first.row.id])
     assert await box.waiting() == 2
     await box.sent([second.row.id], 43)

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from contract.older import AUDIT, CHANGE_LOG, PUSH, FILES_IN_USE, LIFECYCLE, STARTS, WEBHOOK_DELIVERIES, undo
+from contract.older import AUDIT, CHANGE_LOG, FILES_IN_USE, LIFECYCLE, PUSH, STARTS, WEBHOOK_DELIVERIES, undo
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import GroupFilter, MessageFilter, UserFilter
 from tailwire.server.ports.records import (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from test_push_notifications import push_service
 
 from receiver import until
 from tailwire import (
@@ -27,7 +28,6 @@ from tailwire import (
     UnmutedConversation,
 )
 from tailwire.sdk.calls.current import set_current
-from test_push_notifications import push_service
 
 
 async def test_registered_app_without_a_connection_is_notified_once(stage):
@@ -105,7 +105,10 @@ async def test_documented_errors_come_without_a_request(stage):
         errors = []
         assert await register("pager", on_error=errors.append) is None
         assert errors[0].code == "INVALID_PUSH_PLATFORM"
-        assert await register(PushPlatforms.APNS_FLUTTER_VOIP, voip_token="ab" * 32) == "Push token registered successfully"
+        assert (
+            await register(PushPlatforms.APNS_FLUTTER_VOIP, voip_token="ab" * 32)
+            == "Push token registered successfully"
+        )
     finally:
         set_current(None)
 
@@ -134,7 +137,9 @@ async def test_preferences_and_mutes_through_the_documented_class(stage):
         assert changed.group_preferences.messages is MessagesOptions.SUBSCRIBE_TO_MENTIONS
         assert changed.group_preferences.replies is RepliesOptions.SUBSCRIBE_TO_ALL
         assert changed.one_on_one_preferences.reactions is ReactionsOptions.DONT_SUBSCRIBE
-        assert changed.mute_preferences == MutePreferences(DNDOptions.ENABLED, {DayOfWeek.MONDAY: DaySchedule(900, 1730)})
+        assert changed.mute_preferences == MutePreferences(
+            DNDOptions.ENABLED, {DayOfWeek.MONDAY: DaySchedule(900, 1730)}
+        )
         assert changed.use_privacy_template is True
         assert await CometChatNotifications.reset_preferences() == defaults
         later = stage.server.world.milliseconds() + 60_000

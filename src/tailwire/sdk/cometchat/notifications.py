@@ -24,7 +24,7 @@ _TOKENS = {
 
 
 class CometChatNotifications(CurrentClient):
-    """The documented static class for push notifications, over the current client of `CometChat`, with its callbacks."""
+    """The documented static class for push notifications, over the current client of `CometChat`."""
 
     @classmethod
     async def register_push_token(

@@ -1,7 +1,7 @@
 """Queues push notifications: reads messages behind the stored progress, and asks the rules whom to notify.
 
 Nothing is written when a message is sent, so that a send costs the same with and without notifications. Messages are
-looked at a moment later, when it is known whether somebody has read them.
+looked at a moment later, when it is known whether their receivers have read them.
 """
 
 from __future__ import annotations

@@ -120,8 +120,7 @@ def webhook_targets(settings: Settings) -> Targets:
 
 async def build(
     settings: Settings, store: AnyStore, hub: Hub, world: World, metrics: Metrics, overload: Overload,
-    sealer: Sealer, tell_webhooks: Callable[[], None], presence: AnyPresence,
-    pushing: Pushing,
+    sealer: Sealer, tell_webhooks: Callable[[], None], presence: AnyPresence, pushing: Pushing,
 ) -> Actions:  # fmt: skip
     """Create all actions on a store, with the limits of the settings."""
     s, loop = settings, asyncio.get_running_loop()
@@ -144,8 +143,7 @@ async def build(
     members = Members(
         services, roles, passwords, guesses, max_members=s.max_group_members, max_groups=s.max_groups_per_user
     )
-    users = Users(services, roles)
-    identity = identity_provider(s, world)
+    users, identity = Users(services, roles), identity_provider(s, world)
     messages = Messages(services, roles, renderer, files, s.max_data, count_message)
     conversations = Conversations(services, renderer, s.max_pinned_conversations)
     return Actions(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from tailwire.server.actions.authorization import Authorizer
+from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.notification_content import NotificationContent
 from tailwire.server.actions.notifications import Notifications, PushSetup
 from tailwire.server.actions.notifying import Notifier
@@ -92,8 +93,8 @@ class Pushing:
         self._web_key = ""
         self.push = Push(None, {})
 
-    async def open(self) -> None:
-        """Read the keys of the providers that are set up.
+    async def open(self) -> Self:
+        """Read the keys of the providers that are set up, and return this.
 
         Raises:
             OSError: if one cannot be used.
@@ -108,6 +109,7 @@ class Pushing:
             self._providers.append(Fcm(await run(None, service_account, s.fcm_credentials), s.fcm_url, self._world))
         if s.apns_key:
             self._providers.append(await run(None, self._apns))
+        return self
 
     def _transport(self) -> Any:
         return CheckedTransport(self._targets.allows, "push_targets")
@@ -133,8 +135,8 @@ class Pushing:
             self._store, self._world, authorizer, setup, lambda: self.push.began(), lambda: self.push.wake()
         )
 
-    def finish(self, hub: Hub, presence: AnyPresence) -> Push:
-        """Return what runs in the background."""
+    def finish(self, hub: Hub, presence: AnyPresence, delivery: Delivery) -> Push:
+        """Return what runs in the background, which takes notice of what is delivered."""
         if not self._providers:
             return self.push
         lifetime = int(self._settings.push_lifetime)
@@ -146,6 +148,7 @@ class Pushing:
             polls=not isinstance(self._store, SqliteStore),
         )  # fmt: skip
         self.push = Push(notifier, lanes)
+        delivery.stored = self.push.note
         for provider in self._providers:
             lanes[provider.name] = Lane(
                 provider, content, self._store, self._world, self._metrics, lifetime,

@@ -140,11 +140,9 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     store.webhooks.on_queued(webhooks.wake)
     store.on_write_failure(metrics.store_failed)
     presence = make_presence(store, hub)
-    pushing = Pushing(settings, store, world, metrics)
-    await pushing.open()
+    pushing = await Pushing(settings, store, world, metrics).open()
     actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake, presence, pushing)
-    push = pushing.finish(hub, presence)
-    actions.delivery.stored = push.note
+    push = pushing.finish(hub, presence, actions.delivery)
     await actions.webhooks.seal_plain_passwords()
     metrics.users_online = lambda: hub.users_online
     observers = observe(settings, store, metrics, actions.uploads.free, loop.time)

@@ -45,7 +45,7 @@ class PushTokenStore(Protocol):
         """Remove the devices of an auth token, or one of them, and return how many there were."""
 
     async def remove(self, token_hash: str, token: str) -> None:
-        """Remove a device that the provider does not know any more, unless it was registered anew meanwhile."""
+        """Remove a device that the provider does not know any more, unless it was registered again meanwhile."""
 
     async def sweep(self, now: int) -> None:
         """Remove devices whose auth token was revoked or has ended."""

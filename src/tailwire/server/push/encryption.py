@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 MAX_CONTENT_BYTES = 3993
-"""A push service accepts 4,096 bytes (RFC 8030), of which the encryption takes 103."""
+"""A push service accepts 4,096 bytes (RFC 8030); the encryption takes 103 of them."""
 RECORD_BYTES = 4096
 SALT_BYTES, SECRET_BYTES, POINT_BYTES = 16, 16, 65
 _LAST_RECORD = b"\x02"

@@ -9,7 +9,7 @@ import jwt
 
 
 class Signed:
-    """A signed token that is made anew at intervals.
+    """A signed token that is made again at intervals.
 
     Args:
         key: the private key.

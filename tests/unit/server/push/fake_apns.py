@@ -1,4 +1,4 @@
-"""APNs as it is documented, over real HTTP/2 and TLS: it records requests and answers with what it is told."""
+"""APNs as it is documented, over real HTTP/2 and TLS: it records requests, and gives the answers of a list."""
 
 from __future__ import annotations
 

@@ -7,11 +7,11 @@ import asyncio
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from unit.server.push.fake_apns import FakeApns
 
 from tailwire.server.ports.push import Notification, Result
 from tailwire.server.ports.world import World
 from tailwire.server.push.apns import Apns
+from unit.server.push.fake_apns import FakeApns
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 DEVICE = "ab" * 32
@@ -25,7 +25,9 @@ class Clock(World):
 
 
 def notification(body="hello", **more):
-    return Notification(title="Alice", body=body, tag="m42", thread="alice_user_bob", badge=3, data={"type": "chat"}, **more)
+    return Notification(
+        title="Alice", body=body, tag="m42", thread="alice_user_bob", badge=3, data={"type": "chat"}, **more
+    )
 
 
 @pytest.fixture
@@ -45,12 +47,19 @@ async def test_request_is_as_documented(fake):
     assert outcome.result is Result.SENT
     ((head, body),) = fake.requests
     assert (head[":method"], head[":path"]) == ("POST", f"/3/device/{DEVICE}")
-    assert (head["apns-topic"], head["apns-push-type"], head["apns-collapse-id"]) == ("com.example.chat", "alert", "m42")
+    assert (head["apns-topic"], head["apns-push-type"], head["apns-collapse-id"]) == (
+        "com.example.chat",
+        "alert",
+        "m42",
+    )
     assert (head["apns-priority"], head["apns-expiration"]) == ("10", str(Clock.now + 60))
     scheme, _, token = head["authorization"].partition(" ")
     assert scheme == "bearer"
     assert jwt.get_unverified_header(token) == {"alg": "ES256", "kid": "KEYID12345", "typ": "JWT"}
-    assert jwt.decode(token, KEY.public_key(), ["ES256"], options={"verify_iat": False}) == {"iss": "TEAM123456", "iat": Clock.now}
+    assert jwt.decode(token, KEY.public_key(), ["ES256"], options={"verify_iat": False}) == {
+        "iss": "TEAM123456",
+        "iat": Clock.now,
+    }
     assert body["aps"]["alert"] == {"title": "Alice", "body": "hello"}
     assert (body["aps"]["badge"], body["aps"]["thread-id"], body["aps"]["sound"]) == (3, "alice_user_bob", "default")
     assert body["type"] == "chat"

@@ -62,12 +62,24 @@ class FakeFcm:
 
     def account(self, folder):
         file = folder / "account.json"
-        file.write_text(json.dumps({"type": "service_account", "project_id": "chat-1", "private_key": PEM, "client_email": "push@chat-1.example", "token_uri": f"{self.url}/token"}))
+        file.write_text(
+            json.dumps(
+                {
+                    "type": "service_account",
+                    "project_id": "chat-1",
+                    "private_key": PEM,
+                    "client_email": "push@chat-1.example",
+                    "token_uri": f"{self.url}/token",
+                }
+            )
+        )
         return service_account(str(file))
 
 
 def notification(body="hello", **more):
-    return Notification(title="Alice", body=body, tag="m42", thread="t", badge=3, data={"type": "chat", "sentAt": 5}, **more)
+    return Notification(
+        title="Alice", body=body, tag="m42", thread="t", badge=3, data={"type": "chat", "sentAt": 5}, **more
+    )
 
 
 async def sent(fake, tmp_path, *some, clock=None):
@@ -84,7 +96,13 @@ async def test_request_is_as_documented(tmp_path):
     assert {one.result for one in outcomes} == {Result.SENT}
     ((grant, assertion),) = fake.assertions  # one access token for both
     assert grant == "urn:ietf:params:oauth:grant-type:jwt-bearer"
-    claims = jwt.decode(assertion, KEY.public_key(), ["RS256"], audience=f"{fake.url}/token", options={"verify_iat": False, "verify_exp": False})
+    claims = jwt.decode(
+        assertion,
+        KEY.public_key(),
+        ["RS256"],
+        audience=f"{fake.url}/token",
+        options={"verify_iat": False, "verify_exp": False},
+    )
     assert claims["iss"] == "push@chat-1.example"
     assert claims["scope"] == "https://www.googleapis.com/auth/firebase.messaging"
     assert claims["exp"] - claims["iat"] == 3600
@@ -92,8 +110,18 @@ async def test_request_is_as_documented(tmp_path):
     assert authorization == "Bearer access-1"
     message = body["message"]
     assert (message["token"], message["notification"]) == ("device:token", {"title": "Alice", "body": "hello"})
-    assert message["data"] == {"type": "chat", "sentAt": "5", "unreadMessageCount": "3", "title": "Alice", "body": "hello"}
-    assert (message["android"]["collapse_key"], message["android"]["priority"], message["android"]["ttl"]) == ("m42", "HIGH", "60s")
+    assert message["data"] == {
+        "type": "chat",
+        "sentAt": "5",
+        "unreadMessageCount": "3",
+        "title": "Alice",
+        "body": "hello",
+    }
+    assert (message["android"]["collapse_key"], message["android"]["priority"], message["android"]["ttl"]) == (
+        "m42",
+        "HIGH",
+        "60s",
+    )
     assert message["android"]["notification"]["tag"] == "m42"
 
 
@@ -117,7 +145,12 @@ async def test_access_token_is_renewed_before_it_ends_and_after_it_was_refused(t
         await sender.send("t", notification())
         await sender.close()
     assert outcome.result is Result.LATER
-    assert [authorization for authorization, _ in fake.sent] == ["Bearer access-1", "Bearer access-2", "Bearer access-2", "Bearer access-3"]
+    assert [authorization for authorization, _ in fake.sent] == [
+        "Bearer access-1",
+        "Bearer access-2",
+        "Bearer access-2",
+        "Bearer access-3",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +165,13 @@ async def test_access_token_is_renewed_before_it_ends_and_after_it_was_refused(t
     ],
 )
 async def test_answers_decide_what_becomes_of_it(tmp_path, status, code, result, paused, wait):
-    error = {"error": {"code": status, "status": "X", "details": [{"@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": code}]}}
+    error = {
+        "error": {
+            "code": status,
+            "status": "X",
+            "details": [{"@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": code}],
+        }
+    }
     async with FakeFcm() as fake:
         fake.answers = [(status, error, {"retry-after": "40"})]
         (outcome,) = await sent(fake, tmp_path, notification())
@@ -164,7 +203,11 @@ async def test_message_is_at_most_4096_bytes(tmp_path):
 
 def test_keys_are_not_shown_and_bad_files_are_named(tmp_path):
     file = tmp_path / "key"
-    for content in ("", "{}", json.dumps({"project_id": "p", "client_email": "c", "token_uri": "t", "private_key": "x"})):
+    for content in (
+        "",
+        "{}",
+        json.dumps({"project_id": "p", "client_email": "c", "token_uri": "t", "private_key": "x"}),
+    ):
         file.write_text(content)
         for read, setting in ((service_account, "fcm_credentials"), (apns_key, "apns_key")):
             with pytest.raises(OSError, match=setting):
@@ -176,7 +219,9 @@ def test_keys_are_not_shown_and_bad_files_are_named(tmp_path):
     with pytest.raises(OSError, match="no key for APNs"):
         apns_key(str(file))
     key = ec.generate_private_key(ec.SECP256R1())
-    file.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    file.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
     assert apns_key(str(file)).private_numbers() == key.private_numbers()
 
 
