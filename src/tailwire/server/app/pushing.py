@@ -102,11 +102,12 @@ class Pushing:
         s, run = self._settings, asyncio.get_running_loop().run_in_executor
         if s.push_contact:
             key = web_push_key(await run(None, sealing_key, s.data))
-            web = WebPush(key, s.push_contact, self._world, self._transport)
+            web = WebPush(key, s.push_contact, self._world, await run(None, self._transport))
             self._web_key = web.public_key
             self._providers.append(web)
         if s.fcm_credentials:
-            self._providers.append(Fcm(await run(None, service_account, s.fcm_credentials), s.fcm_url, self._world))
+            account, tls = await run(None, service_account, s.fcm_credentials), await run(None, _tls)
+            self._providers.append(Fcm(account, s.fcm_url, self._world, tls))
         if s.apns_key:
             self._providers.append(await run(None, self._apns))
         return self
@@ -122,7 +123,8 @@ class Pushing:
         from tailwire.server.push.apns import Apns
 
         s = self._settings
-        return Apns(apns_key(s.apns_key), s.apns_key_id, s.apns_team_id, s.apns_topic, s.apns_url, self._world)
+        key = apns_key(s.apns_key)
+        return Apns(key, s.apns_key_id, s.apns_team_id, s.apns_topic, s.apns_url, self._world, _tls())
 
     def actions(self, authorizer: Authorizer) -> Notifications:
         """Return the actions of users and administrators."""
@@ -156,3 +158,10 @@ class Pushing:
             )  # fmt: skip
         self.push.leases = [PUSH_LEASE + name for name in (LOOKING, *lanes)]
         return self.push
+
+
+def _tls() -> Any:
+    # Reads the certificates of all authorities: not on the event loop.
+    import httpx2
+
+    return httpx2.create_ssl_context()

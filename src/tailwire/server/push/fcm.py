@@ -51,11 +51,13 @@ class Fcm:
 
     Args:
         url: of the service.
+        tls: a context for its certificate; None for the authorities of the system.
     """
 
     name = "fcm"
 
-    def __init__(self, account: ServiceAccount, url: str, world: World) -> None:
+    def __init__(self, account: ServiceAccount, url: str, world: World, tls: Any = None) -> None:
+        self._tls = tls
         self._account = account
         self._url = f"{url.rstrip('/')}/v1/projects/{quote(account.project_id, safe='')}/messages:send"
         self._world = world
@@ -78,7 +80,8 @@ class Fcm:
         import httpx2
 
         if self._client is None:
-            self._client = httpx2.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False)
+            verify = True if self._tls is None else self._tls
+            self._client = httpx2.AsyncClient(timeout=TIMEOUT_SECONDS, verify=verify)
         content = b'{"message":%b}' % _message(token, notification)
         try:
             headers = {"authorization": f"Bearer {await self._access_token()}", "content-type": "application/json"}

@@ -15,6 +15,8 @@ from tailwire.server.telemetry.metrics import Metrics
 
 BATCH_SIZE = 200
 AT_ONCE = 32
+INTERVAL_SECONDS = 0.01
+"""Between the starts of two tries: what is computed for many notifications must not add up to a delay of others."""
 STORE_RETRY_SECONDS = 5
 DELAYS_SECONDS = (10, 30)
 NEXT_DELAY_SECONDS = 60  # doubled with each further attempt
@@ -74,6 +76,7 @@ class Lane:
         self._troubled: dict[str, tuple[int, int]] = {}  # devices: failed tries in a row, and until when to wait
         self._logged_at: int | None = None
         self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._next_start = 0.0
 
     def wake(self) -> None:
         """Check the queue."""
@@ -144,10 +147,17 @@ class Lane:
             waits = max(self._troubled.get(one.row.token_hash, (0, 0))[1], self._paused_until) - now
             if waits > 0 and not one.row.attempt:
                 return Outcome(Result.LATER, "an earlier notification to this device failed", wait=waits)
+            await self._turn()
             notification: Notification | None = await self._composer.compose(one.row)
             if notification is None:
                 return None
             return await self._provider.send(one.token, notification)
+
+    async def _turn(self) -> None:
+        now = self._loop.time()
+        start = max(now, self._next_start)
+        self._next_start = start + INTERVAL_SECONDS
+        await asyncio.sleep(start - now)
 
     async def _failed(self, row: NotificationRow, outcome: Outcome, now: int) -> None:
         tries = row.attempt + 1

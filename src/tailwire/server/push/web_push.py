@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,14 +38,12 @@ class WebPush:
     Args:
         key: signs the requests (VAPID); browsers get its public part when they subscribe.
         contact: how the operator can be reached: a `mailto:` or `https:` URL.
-        transport: makes the transport of the requests, which decides what may be reached: users choose the endpoints.
+        transport: of the requests; it decides what may be reached, because users choose the endpoints.
     """
 
     name = "web"
 
-    def __init__(
-        self, key: ec.EllipticCurvePrivateKey, contact: str, world: World, transport: Callable[[], Any]
-    ) -> None:
+    def __init__(self, key: ec.EllipticCurvePrivateKey, contact: str, world: World, transport: Any) -> None:
         self._key = key
         self._contact = contact
         self._world = world
@@ -61,7 +58,7 @@ class WebPush:
 
         if self._client is None:
             self._client = httpx2.AsyncClient(
-                timeout=TIMEOUT_SECONDS, follow_redirects=False, transport=self._transport()
+                timeout=TIMEOUT_SECONDS, follow_redirects=False, transport=self._transport
             )
         try:
             subscription = msgspec.json.decode(token, type=_Subscription)

@@ -105,11 +105,12 @@ class NotificationRows:
         return int(row[0])
 
     async def due(self, provider: str, now: int, limit: int) -> list[Due]:
+        # Two joins in a row: SQLite would make a table of all devices for a join within a join.
         rows = await self._db.rows(
-            f"SELECT {_N_COLUMNS}, t.platform, t.token FROM notifications n LEFT JOIN (push_tokens t"
-            " JOIN auth_tokens a ON a.token_hash = t.auth_token AND (a.expires_at IS NULL OR a.expires_at > ?))"
-            " ON t.token_hash = n.token_hash AND t.uid = n.uid"
-            f" WHERE n.provider = ? AND n.{_WAITING.replace('failed', 'n.failed')} AND n.due_at <= ?"
+            f"SELECT {_N_COLUMNS}, t.platform, CASE WHEN a.token_hash IS NOT NULL THEN t.token END FROM notifications n"
+            " LEFT JOIN push_tokens t ON t.token_hash = n.token_hash AND t.uid = n.uid"
+            " LEFT JOIN auth_tokens a ON a.token_hash = t.auth_token AND (a.expires_at IS NULL OR a.expires_at > ?)"
+            " WHERE n.provider = ? AND n.sent_at IS NULL AND n.failed_at IS NULL AND n.due_at <= ?"
             " ORDER BY n.due_at, n.id LIMIT ?",
             (now, provider, now, limit),
         )
