@@ -469,3 +469,16 @@ async def test_removed_user_leaves_no_device_behind(stage):
         assert not browser.received
         assert not await stage.server.parts.store.push_tokens.any()
         assert await stage.server.parts.store.push_preferences.get("bob") == ("{}", "")
+
+
+async def test_one_device_of_a_login_is_removed(stage):
+    browser = await push_service(stage)
+    async with Rest(stage) as rest:
+        one = await register(rest, browser, "bob", "one")
+        other = await register(rest, browser, "bob", "other")
+        await rest("DELETE", f"/notifications/push/v1/tokens/{one['id']}", as_="carol")  # of another user
+        await rest("DELETE", f"/notifications/push/v1/tokens/{one['id']}", as_="bob")
+        (left,) = (await rest("GET", "/notifications/push/v1/tokens", as_="bob"))["pushTokens"]
+        assert left["id"] == other["id"]
+        await rest("DELETE", "/notifications/push/v1/tokens", as_="bob")
+        assert await rest("GET", "/notifications/push/v1/tokens", as_="bob") == {"pushTokens": []}
