@@ -188,3 +188,18 @@ def test_platforms_and_their_tokens():
         with pytest.raises(Refused) as refused:
             check_token("web_push", wrong)
         assert refused.value.code == "INVALID_WEB_PUSH_SUBSCRIPTION"
+
+
+@pytest.mark.parametrize(
+    ("platform", "token", "code"),
+    [
+        ("pager", "x", "INVALID_PUSH_PLATFORM"),
+        ("fcm_flutter_android", "", "INVALID_FCM_TOKEN"),
+        ("apns_flutter_device", "xyz", "INVALID_APNS_DEVICE_TOKEN"),
+        ("apns_flutter_voip", "12/../34", "INVALID_APNS_VOIP_TOKEN"),
+    ],
+)
+def test_invalid_token_has_the_documented_code(platform, token, code):
+    with pytest.raises(Refused) as refused:
+        check_token(platform, token)
+    assert refused.value.code == code
