@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import peers, raw
+from benchmarks import peers, push_load, raw
 from benchmarks.neighbour_load import BOUNDED, INCOMPLETE_REQUESTS, SECONDS, Scene, latencies
 
 ROUNDS = 8
@@ -226,6 +226,7 @@ def run() -> list[str]:
         ({**rates, "TAILWIRE_UPLOADS_PER_DAY": "0"}, _uploads),
         (rates, _lists, backlog),
         ({**rates, "TAILWIRE_WRONG_PASSWORDS_PER_MINUTE": "0"}, _passwords),
+        ({**rates, **push_load.SETTINGS}, push_load.notified, push_load.devices),
     ):
         rows = _in(settings, scene, *fill)
         before: tuple[float, float] | None = None

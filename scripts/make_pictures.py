@@ -13,8 +13,8 @@ from pathlib import Path
 
 from PIL import Image
 
-import console_pictures
 import chat_pictures
+import console_pictures
 import loop_pictures
 import terminal_pictures
 import toolkit_pictures

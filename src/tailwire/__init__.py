@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tailwire.sdk.calls.uploads import UploadFile as UploadFile
     from tailwire.sdk.client import ChatClient as ChatClient
     from tailwire.sdk.cometchat import CometChat as CometChat
+    from tailwire.sdk.cometchat import CometChatNotifications as CometChatNotifications
     from tailwire.sdk.connection.causes import Cause as Cause
     from tailwire.sdk.connection.causes import CauseKind as CauseKind
     from tailwire.sdk.connection.history import Transition as Transition
@@ -132,6 +133,21 @@ if TYPE_CHECKING:
     from tailwire.wire.entities import TransientMessage as TransientMessage
     from tailwire.wire.entities import TypingIndicator as TypingIndicator
     from tailwire.wire.entities import User as User
+    from tailwire.wire.notifications import DayOfWeek as DayOfWeek
+    from tailwire.wire.notifications import DaySchedule as DaySchedule
+    from tailwire.wire.notifications import DNDOptions as DNDOptions
+    from tailwire.wire.notifications import GroupPreferences as GroupPreferences
+    from tailwire.wire.notifications import MemberActionsOptions as MemberActionsOptions
+    from tailwire.wire.notifications import MessagesOptions as MessagesOptions
+    from tailwire.wire.notifications import MutedConversation as MutedConversation
+    from tailwire.wire.notifications import MutedConversationType as MutedConversationType
+    from tailwire.wire.notifications import MutePreferences as MutePreferences
+    from tailwire.wire.notifications import NotificationPreferences as NotificationPreferences
+    from tailwire.wire.notifications import OneOnOnePreferences as OneOnOnePreferences
+    from tailwire.wire.notifications import PushPlatforms as PushPlatforms
+    from tailwire.wire.notifications import ReactionsOptions as ReactionsOptions
+    from tailwire.wire.notifications import RepliesOptions as RepliesOptions
+    from tailwire.wire.notifications import UnmutedConversation as UnmutedConversation
 
     ConnectionPhase = _Phase
     NetworkState = _Network
@@ -175,7 +191,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "sdk.calls.upload_request": ("UploadAttachment", "UploadFileRequest"),
     "sdk.calls.uploads": ("UploadFile",),
     "sdk.client": ("ChatClient",),
-    "sdk.cometchat": ("CometChat",),
+    "sdk.cometchat": ("CometChat", "CometChatNotifications"),
     "sdk.connection.causes": ("Cause", "CauseKind"),
     "sdk.connection.history": ("Transition",),
     "sdk.connection.state": (
@@ -264,6 +280,23 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "TextMessage",
         "TypingIndicator",
         "User",
+    ),
+    "wire.notifications": (
+        "DNDOptions",
+        "DayOfWeek",
+        "DaySchedule",
+        "GroupPreferences",
+        "MemberActionsOptions",
+        "MessagesOptions",
+        "MutePreferences",
+        "MutedConversation",
+        "MutedConversationType",
+        "NotificationPreferences",
+        "OneOnOnePreferences",
+        "PushPlatforms",
+        "ReactionsOptions",
+        "RepliesOptions",
+        "UnmutedConversation",
     ),
 }
 _LAZY = {

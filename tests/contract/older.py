@@ -5,6 +5,9 @@ from __future__ import annotations
 import sqlite3
 
 REQUEST_NUMBERS = ("DROP TABLE request_numbers",)
+PUSH = tuple(
+    f"DROP TABLE {name}" for name in ("push_tokens", "push_preferences", "push_mutes", "notifications", "push_progress")
+)
 CHANGE_LOG = ("DROP TABLE change_log", "DROP TABLE forgotten_changes")
 LIFECYCLE = (
     "DROP TABLE ended_tokens",

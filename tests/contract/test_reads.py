@@ -11,7 +11,17 @@ from typing import Any
 
 import pytest
 
-from contract.older import AUDIT, CHANGE_LOG, FILES_IN_USE, LIFECYCLE, REQUEST_NUMBERS, STARTS, WEBHOOK_DELIVERIES, undo
+from contract.older import (
+    AUDIT,
+    CHANGE_LOG,
+    FILES_IN_USE,
+    LIFECYCLE,
+    PUSH,
+    REQUEST_NUMBERS,
+    STARTS,
+    WEBHOOK_DELIVERIES,
+    undo,
+)
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.current_caller import current_caller
 from tailwire.server.ports.filters import ConversationFilter, MessageFilter
@@ -138,7 +148,16 @@ async def test_mentions_in_an_older_database_are_counted(path):
         c.execute("ALTER TABLE mentions DROP COLUMN conversation_id")
         c.execute("CREATE INDEX mentions_by_uid ON mentions (uid, message_id)")
         undo(
-            c, REQUEST_NUMBERS, CHANGE_LOG, LIFECYCLE, AUDIT, WEBHOOK_DELIVERIES, STARTS, FILES_IN_USE, revision="0003"
+            c,
+            PUSH,
+            REQUEST_NUMBERS,
+            CHANGE_LOG,
+            LIFECYCLE,
+            AUDIT,
+            WEBHOOK_DELIVERIES,
+            STARTS,
+            FILES_IN_USE,
+            revision="0003",
         )
     c.close()
     store = await SqliteStore.open(path, World())

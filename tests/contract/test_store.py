@@ -11,7 +11,17 @@ import time
 
 import pytest
 
-from contract.older import AUDIT, CHANGE_LOG, FILES_IN_USE, LIFECYCLE, REQUEST_NUMBERS, STARTS, WEBHOOK_DELIVERIES, undo
+from contract.older import (
+    AUDIT,
+    CHANGE_LOG,
+    FILES_IN_USE,
+    LIFECYCLE,
+    PUSH,
+    REQUEST_NUMBERS,
+    STARTS,
+    WEBHOOK_DELIVERIES,
+    undo,
+)
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import GroupFilter, MessageFilter, UserFilter
 from tailwire.server.ports.records import (
@@ -381,7 +391,16 @@ async def test_upgrade_finds_references_to_files(path):
     await store.close()
     with contextlib.closing(sqlite3.connect(path)) as c:  # as in the earlier version
         undo(
-            c, REQUEST_NUMBERS, CHANGE_LOG, LIFECYCLE, AUDIT, WEBHOOK_DELIVERIES, STARTS, FILES_IN_USE, revision="0004"
+            c,
+            PUSH,
+            REQUEST_NUMBERS,
+            CHANGE_LOG,
+            LIFECYCLE,
+            AUDIT,
+            WEBHOOK_DELIVERIES,
+            STARTS,
+            FILES_IN_USE,
+            revision="0004",
         )
         c.commit()
     store = await SqliteStore.open(path, World())

@@ -16,6 +16,7 @@ from tailwire.sdk.calls.listings import ListingCalls
 from tailwire.sdk.calls.logins import LoginCalls
 from tailwire.sdk.calls.members import MemberCalls
 from tailwire.sdk.calls.messages import MessageCalls
+from tailwire.sdk.calls.notifications import NotificationCalls
 from tailwire.sdk.calls.parts import ClientCore, Parts
 from tailwire.sdk.calls.queued import OutboxCalls
 from tailwire.sdk.calls.reactions import ReactionCalls
@@ -45,6 +46,7 @@ class AllCalls:
     groups: GroupCalls
     members: MemberCalls
     listings: ListingCalls
+    notifications: NotificationCalls
     live: LiveCalls
 
     @classmethod
@@ -64,6 +66,7 @@ class AllCalls:
             groups=GroupCalls(parts),
             members=MemberCalls(parts),
             listings=ListingCalls(parts),
+            notifications=NotificationCalls(parts),
             live=LiveCalls(parts, lists),
         )
 

@@ -44,6 +44,7 @@ from tailwire.wire.entities import (
     TransientMessage,
     User,
 )
+from tailwire.wire.notifications import MutedConversation, NotificationPreferences, PushPlatforms, UnmutedConversation
 
 
 class ClientMethods(CallingClient):
@@ -1167,6 +1168,118 @@ class ClientMethods(CallingClient):
             CometChatException: `ERROR_INVALID_MESSAGE_ID`; as `users`.
         """
         return self._calls.listings.reactions(message_id, reaction=reaction, limit=limit)
+
+    async def register_push_token(
+        self, platform: PushPlatforms | str, token: str | Mapping[str, Any], *, provider_id: str | None = None
+    ) -> str:
+        """Register this device for push notifications. Call it after each login, and when the token changes.
+
+        The registration belongs to this login: it ends with `logout()`, and when the auth token is revoked. A token
+        that another user of the device had registered belongs to this user from now on.
+
+        Args:
+            platform: where the device receives them.
+            token: of FCM or APNs; for `web_push` the browser's subscription, as JSON or as its object.
+            provider_id: an id of your own, which the server stores.
+
+        Raises:
+            CometChatException: `INVALID_PUSH_PLATFORM`, `INVALID_FCM_TOKEN`, `INVALID_APNS_DEVICE_TOKEN`,
+                `INVALID_APNS_VOIP_TOKEN`, `INVALID_WEB_PUSH_SUBSCRIPTION`; `ERR_PROVIDER_NOT_FOUND` when the server
+                is not set up for the platform.
+        """
+        return await self._calls.notifications.register_push_token(platform, token, provider_id=provider_id)
+
+    async def unregister_push_token(self) -> str:
+        """End the push notifications to this device. `logout()` does so as well.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        return await self._calls.notifications.unregister_push_token()
+
+    async def get_web_push_key(self) -> str:
+        """Return the server's public key, which a page subscribes with (`applicationServerKey`).
+
+        Raises:
+            CometChatException: `ERR_PROVIDER_NOT_FOUND` when the server is not set up for Web Push.
+        """
+        return await self._calls.notifications.get_web_push_key()
+
+    async def fetch_notification_preferences(self) -> NotificationPreferences:
+        """Return what the logged-in user wants to be notified of.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        return await self._calls.notifications.fetch_notification_preferences()
+
+    async def update_notification_preferences(self, preferences: NotificationPreferences) -> NotificationPreferences:
+        """Change what the logged-in user wants to be notified of.
+
+        Args:
+            preferences: those to change; others are None.
+
+        Returns:
+            All preferences.
+
+        Raises:
+            CometChatException: `ERR_BAD_REQUEST` when one is not valid.
+        """
+        return await self._calls.notifications.update_notification_preferences(preferences)
+
+    async def reset_notification_preferences(self) -> NotificationPreferences:
+        """Give all preferences of the logged-in user their defaults.
+
+        Returns:
+            The defaults.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        return await self._calls.notifications.reset_notification_preferences()
+
+    async def get_muted_conversations(self) -> list[MutedConversation]:
+        """Return the conversations that the logged-in user has muted.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        return await self._calls.notifications.get_muted_conversations()
+
+    async def mute_conversations(self, conversations: Sequence[MutedConversation]) -> str:
+        """Mute conversations, each until its time.
+
+        Raises:
+            CometChatException: `ERR_BAD_REQUEST`, `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`.
+        """
+        return await self._calls.notifications.mute_conversations(conversations)
+
+    async def unmute_conversations(self, conversations: Sequence[UnmutedConversation | MutedConversation]) -> str:
+        """Unmute conversations before their time.
+
+        Raises:
+            CometChatException: `ERR_BAD_REQUEST`.
+        """
+        return await self._calls.notifications.unmute_conversations(conversations)
+
+    async def get_timezone(self) -> str:
+        """Return the logged-in user's time zone; "" if it is unknown.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        return await self._calls.notifications.get_timezone()
+
+    async def update_timezone(self, timezone: str) -> str:
+        """Store the logged-in user's time zone, in which the schedule of their preferences is read.
+
+        Args:
+            timezone: a name such as `Europe/Berlin`.
+
+        Raises:
+            CometChatException: `ERR_BAD_REQUEST` when it is unknown.
+        """
+        return await self._calls.notifications.update_timezone(timezone)
 
     async def live_conversations(
         self, *, conversation_type: ReceiverTypeName | Literal[""] = "", limit: int = 30, most: int = MAX_CONVERSATIONS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import re
 import tomllib
@@ -15,6 +14,7 @@ from typing import Any
 
 from tailwire.server.setting_checks import BadSetting as BadSetting
 from tailwire.server.setting_checks import check
+from tailwire.server.setting_values import typed
 from tailwire.wire.frames import FEATURES
 
 
@@ -165,6 +165,20 @@ class Settings:
         auth_jwt_keys_kept_for: how long the keys are used while they cannot be fetched again.
         retain_messages: days after which messages are removed; 0 to keep them.
         retain_files: days after which uploaded files are removed, also if messages refer to them; 0 to keep them.
+        push_contact: a `mailto:` or `https:` URL at which push services can reach you; turns on Web Push to browsers.
+        push_targets: networks besides public addresses that push services of browsers may have, comma-separated; `any`
+            for all. Users name these services. URLs without TLS are accepted only with this setting.
+        push_content: what push notifications contain: `full`, `title` (who wrote, not what) or `none`.
+        push_delay: how long after a message its push notifications are sent, unless it was read by then.
+        push_lifetime: how long a push notification is tried, and kept by the provider for devices it cannot reach.
+        max_push_tokens: devices of one user that receive push notifications; beyond that the oldest are removed.
+        fcm_credentials: file (JSON) with the key of a service account of Firebase; turns on FCM.
+        fcm_url: the URL of the FCM service.
+        apns_key: file (`.p8`) with the key for APNs; turns on APNs, and requires the next three.
+        apns_key_id: the id of that key.
+        apns_team_id: the id of the team at Apple.
+        apns_topic: the bundle id of the app.
+        apns_url: the URL of the APNs service; `https://api.sandbox.push.apple.com` for development.
     """
 
     data: str = ".tailwire"
@@ -280,6 +294,19 @@ class Settings:
     auth_jwt_keys_kept_for: float = 86_400.0
     retain_messages: float = 0.0
     retain_files: float = 0.0
+    push_contact: str = ""
+    push_targets: str = ""
+    push_content: str = "full"
+    push_delay: float = 1.5
+    push_lifetime: float = 86_400.0
+    max_push_tokens: int = 100
+    fcm_credentials: str = ""
+    fcm_url: str = "https://fcm.googleapis.com"
+    apns_key: str = ""
+    apns_key_id: str = ""
+    apns_team_id: str = ""
+    apns_topic: str = ""
+    apns_url: str = "https://api.push.apple.com"
 
 
 SECRETS = frozenset({"s3_access_key", "s3_secret_key"})
@@ -329,8 +356,8 @@ def load(arguments: Mapping[str, Any], environment: Mapping[str, str] | None = N
     for key, value in (os.environ if environment is None else environment).items():
         name = key.removeprefix("TAILWIRE_").lower()
         if key.startswith("TAILWIRE_") and name in fields:
-            values[name] = _typed(name, value, fields[name], key)
-    values |= {k: _typed(k, v, fields[k], f"--{k}") for k, v in arguments.items() if v is not None}
+            values[name] = typed(name, value, fields[name], key)
+    values |= {k: typed(k, v, fields[k], f"--{k}") for k, v in arguments.items() if v is not None}
     settings = Settings(**values)
     check(settings)
     return settings
@@ -358,27 +385,4 @@ def _from_file(file: str, fields: Mapping[str, type]) -> dict[str, Any]:
             close = "".join(get_close_matches(name, fields, 1))
             meant = f" (did you mean {close}?)" if close else ""
             raise BadSetting(f"{file}: there is no setting {name!r}{meant}")
-    return {name: _typed(name, value, fields[name], file) for name, value in read.items()}
-
-
-_TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
-
-
-def _typed(name: str, value: Any, kind: type, source: str) -> Any:
-    if kind is bool and isinstance(value, str):
-        if value.lower() in ("1", "true", "yes", "on"):
-            return True
-        if value.lower() in ("0", "false", "no", "off", ""):
-            return False
-        raise BadSetting(f"{source}: {name} must be {_TYPE_NAMES[bool]}, not {value!r}")
-    if isinstance(value, bool) is not (kind is bool):
-        raise BadSetting(f"{source}: {name} must be {_TYPE_NAMES[kind]}, not {value!r}")
-    try:
-        typed = kind(value)
-        if isinstance(typed, float) and not math.isfinite(typed):
-            raise ValueError("not finite")
-        if kind is int and isinstance(value, float) and typed != value:
-            raise ValueError("not whole")
-        return typed
-    except (TypeError, ValueError, OverflowError) as e:
-        raise BadSetting(f"{source}: {name} must be {_TYPE_NAMES[kind]}, not {value!r}") from e
+    return {name: typed(name, value, fields[name], file) for name, value in read.items()}

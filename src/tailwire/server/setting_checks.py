@@ -76,6 +76,7 @@ def check(s: Settings) -> None:
     _check_edge(s)
     _check_operation(s)
     _check_sign_in(s)
+    _check_push(s)
 
 
 def _check_broker(s: Settings) -> None:
@@ -86,10 +87,14 @@ def _check_broker(s: Settings) -> None:
 
 
 def _check_edge(s: Settings) -> None:
-    for name, value in (("trusted_proxies", s.trusted_proxies), ("webhook_targets", s.webhook_targets)):
+    for name, value in (
+        ("trusted_proxies", s.trusted_proxies),
+        ("webhook_targets", s.webhook_targets),
+        ("push_targets", s.push_targets),
+    ):
         for network in value.split(","):
             try:
-                if network.strip() and not (name == "webhook_targets" and network.strip() == "any"):
+                if network.strip() and not (name.endswith("_targets") and network.strip() == "any"):
                     ip_network(network.strip())
             except ValueError as e:
                 raise BadSetting(f"{name}: use comma-separated addresses or networks like 10.1.0.0/16: {e}") from e
@@ -102,6 +107,7 @@ def _check_edge(s: Settings) -> None:
         ("console", ("auto", "on", "off")),
         ("log_level", ("debug", "info", "warning", "error")),
         ("log_format", ("text", "json")),
+        ("push_content", ("full", "title", "none")),
     ):
         if getattr(s, name) not in choices:
             raise BadSetting(f"{name} must be one of {', '.join(choices)}, not {getattr(s, name)!r}")
@@ -114,6 +120,20 @@ def _check_operation(s: Settings) -> None:
     for name in s.allowed_hosts.split(","):
         if name.strip() and not _HOST.fullmatch(name.strip().removeprefix("*.")):
             raise BadSetting(f"allowed_hosts: use names like chat.example.com, without port, not {name.strip()!r}")
+
+
+def _check_push(s: Settings) -> None:
+    if s.push_contact and not s.push_contact.startswith(("mailto:", "https://")):
+        raise BadSetting("push_contact must be like mailto:admin@example.com or https://example.com/contact")
+    for name in ("apns_key_id", "apns_team_id", "apns_topic"):
+        if s.apns_key and not getattr(s, name):
+            raise BadSetting(f"apns_key requires {name}")
+    for name in ("push_lifetime", "max_push_tokens"):
+        if getattr(s, name) <= 0:
+            raise BadSetting(f"{name} must be more than 0")
+    for name in ("fcm_url", "apns_url"):
+        if not getattr(s, name).startswith(("https://", "http://")):
+            raise BadSetting(f"{name} must be a URL with https")
 
 
 def _check_sign_in(s: Settings) -> None:

@@ -85,6 +85,24 @@ CATALOGUE: dict[str, Entry] = {
     "ERR_DELIVERY_NOT_FOUND": Entry(
         404, "The delivery does not exist.", "List the webhook's deliveries. Successful ones are not listed."
     ),
+    # Push notifications.
+    "INVALID_PUSH_PLATFORM": Entry(400, "The platform of the push token is not known.", "Use one of PushPlatforms."),
+    "INVALID_FCM_TOKEN": Entry(400, "The FCM token is not valid.", "Send the token that Firebase gave the app."),
+    "INVALID_APNS_DEVICE_TOKEN": Entry(
+        400, "The APNs device token is not valid.", "Send the device token in hexadecimal digits."
+    ),
+    "INVALID_APNS_VOIP_TOKEN": Entry(
+        400, "The APNs VoIP token is not valid.", "Send the VoIP token in hexadecimal digits."
+    ),
+    "INVALID_WEB_PUSH_SUBSCRIPTION": Entry(
+        400, "The subscription is not valid.", "Send the JSON of the browser's PushSubscription."
+    ),
+    "ERR_PROVIDER_NOT_FOUND": Entry(
+        404, "The server does not send to this platform.", "Set up the provider: see docs/push.md."
+    ),
+    "ERR_NOTIFICATION_NOT_FOUND": Entry(
+        404, "The notification does not exist.", "List the failed notifications. Others cannot be sent again."
+    ),
     "ERR_TRIGGER_NOT_FOUND": Entry(400, "The trigger does not exist.", "Use one of the triggers in details."),
     "ERR_LIMIT_EXCEEDED": Entry(403, "There are too many already.", "Remove some; details names the limit."),
     # Between users.

@@ -1,9 +1,10 @@
-"""The documented static class `CometChat`, over one `ChatClient`; the names are in snake_case.
+"""The documented static classes `CometChat` and `CometChatNotifications`, over one `ChatClient`; names in snake_case.
 
 Who may import it: only `tailwire`, which exports it.
 Read more: docs/sdk.md.
 """
 
 from tailwire.sdk.cometchat.face import CometChat
+from tailwire.sdk.cometchat.notifications import CometChatNotifications
 
-__all__ = ["CometChat"]
+__all__ = ["CometChat", "CometChatNotifications"]

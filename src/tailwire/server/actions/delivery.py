@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -67,12 +67,14 @@ class Delivery:
         base: the server's URL, for links to files in frames that no request has caused.
 
     Attributes:
+        stored: called with the id of each message that is published here, and with 0 for a reaction.
         frames: encodes what is published.
         revoked: why recent tokens ceased to be valid.
     """
 
     def __init__(self, broker: Broker, app_id: str, base: str) -> None:
         self._broker = broker
+        self.stored: Callable[[int], None] = lambda message_id: None
         self.frames = EventFrames(app_id, lambda: base)
         self.revoked = RevokedTokens()
 
@@ -85,6 +87,7 @@ class Delivery:
             before: the id of the message before it in its conversation; 0 for the first.
         """
         publication = self._message(row, json, device, before)
+        self.stored(row.id)
         self._to_conversation(row.sender, row.receiver, row.receiver_type, publication)
         if also:
             self._broker.publish(user_subject(also), publication)
@@ -148,6 +151,7 @@ class Delivery:
 
     def reaction(self, caller: Caller, row: MessageRow, body: dict[str, Any], number: int) -> None:
         """Publish that the caller added or removed a reaction."""
+        self.stored(0)
         publication = FramePublication(self.frames.reaction(caller, row, body), caller.device, number=number)
         self._to_conversation(row.sender, row.receiver, row.receiver_type, publication)
 

@@ -26,6 +26,7 @@ from tailwire.server.rest.conversations import ConversationRoutes
 from tailwire.server.rest.files import FileRoutes
 from tailwire.server.rest.groups import GroupRoutes
 from tailwire.server.rest.messages import MessageRoutes
+from tailwire.server.rest.notifications import NotificationRoutes
 from tailwire.server.rest.operations import Operation
 from tailwire.server.rest.processes import ProcessRoutes
 from tailwire.server.rest.public_settings import public_settings
@@ -64,6 +65,7 @@ def make_apis(
         *RoleRoutes(a.roles).operations(),
         *WebhookRoutes(a.webhooks).operations(),
         *AuditRoutes(observers.audit).operations(),
+        *NotificationRoutes(a.notifications).operations(),
         *more,
     ]
     service = ServiceRoutes(

@@ -20,6 +20,7 @@ from tailwire.server.actions.groups import Groups
 from tailwire.server.actions.keys import Keys
 from tailwire.server.actions.members import Members
 from tailwire.server.actions.messages import Messages
+from tailwire.server.actions.notifications import Notifications
 from tailwire.server.actions.reactions import Reactions
 from tailwire.server.actions.receipts import Receipts
 from tailwire.server.actions.relations import Relations
@@ -33,6 +34,7 @@ from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.users import Users
 from tailwire.server.actions.webhooks import WebhookAdministration
 from tailwire.server.app.opening import AnyStore
+from tailwire.server.app.pushing import Pushing
 from tailwire.server.app.several import AnyPresence, Limit
 from tailwire.server.app.uploads import open_uploads
 from tailwire.server.auth.passwords import Passwords
@@ -82,6 +84,7 @@ class Actions:
     identity: IdentityProvider | None
     retention: Retention
     catch_up: CatchUp
+    notifications: Notifications
 
     def start(self) -> None:
         """Begin what runs in the background."""
@@ -121,7 +124,7 @@ def is_local(settings: Settings) -> bool:
 
 async def build(
     settings: Settings, store: AnyStore, hub: Hub, world: World, metrics: Metrics, overload: Overload,
-    sealer: Sealer, tell_webhooks: Callable[[], None], presence: AnyPresence,
+    sealer: Sealer, tell_webhooks: Callable[[], None], presence: AnyPresence, pushing: Pushing,
 ) -> Actions:  # fmt: skip
     """Create all actions on a store, with the limits of the settings."""
     s, loop = settings, asyncio.get_running_loop()
@@ -144,8 +147,7 @@ async def build(
     members = Members(
         services, roles, passwords, guesses, max_members=s.max_group_members, max_groups=s.max_groups_per_user
     )
-    users = Users(services, roles)
-    identity = identity_provider(s, world)
+    users, identity = Users(services, roles), identity_provider(s, world)
     messages = Messages(services, roles, renderer, files, s.max_data, count_message)
     conversations = Conversations(services, renderer, s.max_pinned_conversations)
     return Actions(
@@ -178,6 +180,7 @@ async def build(
         delivery=services.delivery,
         retention=Retention(store, world, messages_days=s.retain_messages, files_days=s.retain_files),
         catch_up=CatchUp(services, messages, renderer, ChangeFrames(services, renderer, conversations)),
+        notifications=pushing.actions(services.authorizer),
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app.accept_loop import AcceptLoop
 from tailwire.server.app.apis import make_apis, observing_operations, processes_on, servers_on
-from tailwire.server.app.assembly import Actions, build, fixed_base, webhook_targets
+from tailwire.server.app.assembly import Actions, build
 from tailwire.server.app.brokers import make_broker, start_broker
 from tailwire.server.app.checks import bind, check_certificate, check_folder
 from tailwire.server.app.housekeeping import Housekeeping
@@ -40,10 +40,12 @@ from tailwire.server.app.process import (
     share_with_the_writer,
     tune_collector,
 )
+from tailwire.server.app.pushing import Push, Pushing
 from tailwire.server.app.reloading import Reloader
 from tailwire.server.app.sealing_key import sealing_key
 from tailwire.server.app.several import Several, make_presence
 from tailwire.server.app.uploads import check_uploads
+from tailwire.server.app.webhooks import make_webhooks
 from tailwire.server.auth.certificate import self_signed
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.auth.secrets import fingerprint
@@ -77,8 +79,6 @@ from tailwire.server.telemetry.metrics import Metrics
 from tailwire.server.web.front import Front
 from tailwire.server.web.links import LinkRoutes
 from tailwire.server.web.sessions import ConsoleSessions
-from tailwire.server.webhooks.delivery_lane import RetryPolicy
-from tailwire.server.webhooks.post import Poster
 from tailwire.server.webhooks.sender import WebhookSender
 
 MAX_UPGRADE_DELAY_SECONDS = 3.0
@@ -98,6 +98,7 @@ class Parts:
     gateway: Gateway
     actions: Actions
     webhooks: WebhookSender
+    push: Push
     keys: Keys
     metrics: Metrics
     overload: Overload
@@ -138,11 +139,13 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     broker = make_broker(settings, store, metrics)
     hub = Hub(broker, metrics, holding.schedule, slow_close=settings.slow_close)
     sealer = Sealer(await loop.run_in_executor(None, sealing_key, settings.data))
-    webhooks = _webhooks(settings, store, world, metrics, sealer)
+    webhooks = make_webhooks(settings, store, world, metrics, sealer)
     store.webhooks.on_queued(webhooks.wake)
     store.on_write_failure(metrics.store_failed)
     presence = make_presence(store, hub)
-    actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake, presence)
+    pushing = await Pushing(settings, store, world, metrics).open()
+    actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake, presence, pushing)
+    push = pushing.finish(hub, presence, actions.delivery)
     await actions.webhooks.seal_plain_passwords()
     metrics.users_online = lambda: hub.users_online
     observers = observe(settings, store, metrics, actions.uploads.free, loop.time, world.seconds)
@@ -177,13 +180,15 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     else:
         limits = (*actions.shared_limits, rates, guesses)
         several = Several(
-            settings, store, hub, presence, actions.ephemeral, webhooks, actions.cleanup, actions.uploads, limits
-        )
+            settings, store, hub, presence, actions.ephemeral, webhooks, push, actions.cleanup, actions.uploads,
+            limits,
+        )  # fmt: skip
         await several.start()
     webhooks.wake()
     actions.start()
+    await push.start()
     return Parts(
-        store, api, front, http, gateway, actions, webhooks, keys, metrics, overload, observers, internal_api,
+        store, api, front, http, gateway, actions, webhooks, push, keys, metrics, overload, observers, internal_api,
         revocation, several, message_log,
     )  # fmt: skip
 
@@ -206,21 +211,6 @@ def _apis(
         more=[*observing, *links],
     )  # fmt: skip
     return api, internal_api, Front(api, pages_of(settings, api, sessions, observers.audit), hosts)
-
-
-def _webhooks(settings: Settings, store: AnyStore, world: World, metrics: Metrics, sealer: Sealer) -> WebhookSender:
-    store.deliveries.set_limits(
-        waiting=settings.max_webhook_waiting,
-        failed=settings.max_webhook_failed,
-        seconds=int(settings.webhook_failed_for),
-    )
-    poster = Poster(
-        app_id=store.app_id, region=settings.region, unseal=sealer.unseal,
-        user_agent=f"Tailwire/{__version__} (webhooks)", base=fixed_base(settings),
-        allows=webhook_targets(settings).allows,
-    )  # fmt: skip
-    retry = RetryPolicy(settings.webhook_retry_for, settings.webhook_longest_gap)
-    return WebhookSender(store, world, metrics, poster, retry)
 
 
 async def _keys(store: AnyStore, world: World, settings: Settings) -> Keys:
@@ -304,7 +294,9 @@ async def running(
         if parts.several is not None:
             await parts.several.close()
         a, store = parts.actions, parts.store
-        await finish(parts.gateway, parts.webhooks, a.background(), a.passwords, store, parts.message_log)
+        await finish(
+            parts.gateway, parts.webhooks, [parts.push.close, *a.background()], a.passwords, store, parts.message_log
+        )
         await parts.actions.uploads.close()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tailwire.server.actions.cleanup import Cleanup
@@ -38,6 +38,15 @@ class Limit(Protocol):
     def divide(self, servers: int) -> None: ...
 
 
+class PushLeases(Protocol):
+    """What a server does for push notifications, as far as one of several does it for all."""
+
+    leases: list[str]
+    holds: Callable[[str], bool]
+
+    def wake(self) -> None: ...
+
+
 def make_presence(store: AnyStore, hub: Hub) -> AnyPresence:
     """Return who is online: here, and on PostgreSQL at other servers."""
     if isinstance(store, SqliteStore):
@@ -58,7 +67,7 @@ class Several:
 
     def __init__(
         self, settings: Settings, store: PostgresStore, hub: Hub, presence: SharedPresence, ephemeral: Ephemeral,
-        webhooks: WebhookSender, cleanup: Cleanup, uploads: Uploads, limits: Sequence[Limit],
+        webhooks: WebhookSender, push: PushLeases, cleanup: Cleanup, uploads: Uploads, limits: Sequence[Limit],
     ) -> None:  # fmt: skip
         self._grace = settings.presence_grace
         self._store = store
@@ -66,6 +75,7 @@ class Several:
         self._presence = presence
         self._ephemeral = ephemeral
         self._webhooks = webhooks
+        self._push = push
         self._cleanup = cleanup
         self._uploads = uploads
         self._limits = limits
@@ -86,6 +96,7 @@ class Several:
         self._cleanup.is_mine = lambda: store.leases.holds(CLEANUP_LEASE)
         store.upkeep.cleans = self._cleanup.is_mine
         self._webhooks.sends_for = lambda webhook_id: store.leases.holds(WEBHOOK_LEASE + webhook_id)
+        self._push.holds = store.leases.holds
         self._webhooks.on_elsewhere = self._queued_elsewhere
         self._hub.on_deliveries = lambda queued: self._webhooks.wake_for(queued.webhooks)
         self._hub.broker.subscribe(DELIVERIES)
@@ -103,6 +114,7 @@ class Several:
     async def _renewed(self) -> None:
         await self._take_leases()
         await self._presence.look(self._store.processes.alive)
+        self._push.wake()
         self._turn += 1
         if self._turn % TURNS_PER_CHECK == 0:
             self._webhooks.wake_for([webhook.id for webhook in await self._store.webhooks.all()])
@@ -112,7 +124,9 @@ class Several:
     async def _take_leases(self) -> None:
         async with self._taking:  # one that began earlier must not give up what a later one has taken
             webhooks = await self._store.webhooks.all()
-            await self._store.leases.take([CLEANUP_LEASE, *(WEBHOOK_LEASE + webhook.id for webhook in webhooks)])
+            await self._store.leases.take(
+                [CLEANUP_LEASE, *self._push.leases, *(WEBHOOK_LEASE + webhook.id for webhook in webhooks)]
+            )
 
     def _changed(self, changes: Sequence[Change] | None) -> None:
         if changes is not None and any(kind == "webhook" for _, kind, _ in changes):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from tailwire.server.fanout.frames import text_frame, with_before, with_number
+from tailwire.server.fanout.left_foreground import LeftForeground
 from tailwire.server.ports.broker import (
     PRESENCE,
     Broker,
@@ -83,6 +84,7 @@ class Hub:
     Attributes:
         users_online: the number of users who are online at this process.
         away: those of them whose apps are all in the background.
+        left: who has left the foreground lately.
         on_presence_delta: called with what processes publish of their users.
         on_joined: called with a user and a group that their sockets receive from now on.
         on_deliveries: called when a process has queued deliveries for webhooks.
@@ -103,6 +105,7 @@ class Hub:
         self._by_subject: dict[str, dict[Subscriber, None]] = {}
         self.users_online = 0
         self.away: set[str] = set()
+        self.left = LeftForeground()
         self.on_presence_delta: Callable[[PresenceDelta], None] = lambda delta: None
         self.on_deliveries: Callable[[DeliveriesQueued], None] = lambda queued: None
         self.on_joined: Callable[[str, str], None] = lambda uid, guid: None

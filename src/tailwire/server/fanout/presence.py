@@ -28,6 +28,11 @@ def _state(here: Here) -> State:
     return State.OFFLINE if not here.online else State.AWAY if here.away else State.ONLINE
 
 
+def _is_foreground(hub: Hub, uid: str) -> bool:
+    # A user whose last socket broke still counts as online for a while, but no app of theirs is connected.
+    return bool(hub.sockets_of(uid)) and uid not in hub.away
+
+
 class AlonePresence:
     """`ports.presence.Presence` of a process that is alone on its store."""
 
@@ -43,6 +48,10 @@ class AlonePresence:
         else:
             self._states[uid] = after
         return Transition(before, after)
+
+    def is_foreground(self, uid: str) -> bool:
+        """Return whether an app of a user is connected and in the foreground."""
+        return _is_foreground(self._hub, uid)
 
     def is_elsewhere(self, uid: str) -> bool:
         """Return False."""
@@ -162,6 +171,10 @@ class SharedPresence:
 
     # The users of others.
 
+    def is_foreground(self, uid: str) -> bool:
+        """Return whether an app of a user is connected and in the foreground, here or at another process."""
+        return _is_foreground(self._hub, uid) or self._state_elsewhere(uid) is State.ONLINE
+
     def is_elsewhere(self, uid: str) -> bool:
         """Return whether a user is online at another process."""
         return uid in self._elsewhere
@@ -186,6 +199,8 @@ class SharedPresence:
             self._versions[delta.process] = delta.version
         for uid, online, away in delta.users:
             self._set(uid, delta.process, away if online else None)
+            if online and away:
+                self._hub.left.note(uid)
         self._forget([uid for uid, _, _ in delta.users])
 
     def _set(self, uid: str, process: int, away: bool | None) -> None:

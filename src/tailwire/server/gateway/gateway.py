@@ -110,6 +110,8 @@ class Gateway:
         )  # fmt: skip
         if not socket.uid:
             return
+        if socket.left and not socket.background_until:
+            self._hub.left.note(socket.uid)
         grace = 0.0 if socket.left or "grace" not in socket.features else self.settings.presence_grace
         if self._hub.remove(socket, self.loop.time() + grace if grace else 0.0):
             self._went_offline(socket.uid)
@@ -126,6 +128,8 @@ class Gateway:
         away = bool(sockets) and all(socket.background_until for socket in sockets)
         if sockets and away is not (uid in self._hub.away):
             self._hub.away ^= {uid}
+            if away:
+                self._hub.left.note(uid)
             self._run(self._ephemeral.away(uid))
 
     def _run(self, action: Any) -> None:

@@ -21,12 +21,14 @@ class Targets:
 
     Args:
         names: comma-separated networks that are allowed besides public addresses; `any` for all addresses.
+        setting: the name of the setting that they are from.
 
     Raises:
         ValueError: if a name is not a network.
     """
 
-    def __init__(self, names: str = "") -> None:
+    def __init__(self, names: str = "", setting: str = "webhook_targets") -> None:
+        self._setting = setting
         words = [word.strip() for word in names.split(",")]
         self._any = ANY in words
         self._networks: tuple[Network, ...] = networks(",".join(word for word in words if word != ANY))
@@ -57,7 +59,7 @@ class Targets:
             return ""  # a name is checked after it is resolved
         if self.allows(parts.hostname or ""):
             return ""
-        return "This address is not public. The server's setting webhook_targets allows others."
+        return f"This address is not public. The server's setting {self._setting} allows others."
 
 
 def _reachable_by(address: Address) -> list[Address]:

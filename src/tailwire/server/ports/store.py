@@ -23,6 +23,7 @@ from tailwire.server.ports.group_store import GroupStore, MemberStore
 from tailwire.server.ports.key_store import KeyStore, TokenStore
 from tailwire.server.ports.message_store import AnnotationStore, MessageStore, ReactionStore
 from tailwire.server.ports.pruning import PruningStore
+from tailwire.server.ports.push_store import NotificationStore, PushPreferenceStore, PushTokenStore
 from tailwire.server.ports.records import Event, MessageRow
 from tailwire.server.ports.request_numbers import RequestNumberStore
 from tailwire.server.ports.standing import GroupAct, GroupStanding, MessageAct, MessageStanding
@@ -128,6 +129,12 @@ class Store(Protocol):
     def webhooks(self) -> WebhookStore: ...
     @property
     def deliveries(self) -> DeliveryStore: ...
+    @property
+    def push_tokens(self) -> PushTokenStore: ...
+    @property
+    def push_preferences(self) -> PushPreferenceStore: ...
+    @property
+    def notifications(self) -> NotificationStore: ...
     @property
     def standings(self) -> Standings: ...
     @property

@@ -85,6 +85,7 @@ class _Collector:
             yield family
         yield from self._histograms()
         yield from self._webhooks()
+        yield from self._push()
         yield from self._environment()
 
     def _histograms(self) -> Iterable[Metric]:
@@ -97,6 +98,13 @@ class _Collector:
         yield family
         yield _histogram("tailwire_send_seconds", "Time until a sent message was stored and published", m.send_seconds)
         yield _histogram("tailwire_commit_seconds", "Time that a transaction of the store took", m.commit_seconds)
+
+    def _push(self) -> Iterable[Metric]:
+        name, text = "tailwire_push_tries", "Tries to send push notifications, by provider and outcome"
+        tries = CounterMetricFamily(name, text, labels=["provider", "outcome"])
+        for (provider, outcome), count in self._metrics.push_tries.items():
+            tries.add_metric([provider, outcome], count)
+        yield tries
 
     def _webhooks(self) -> Iterable[Metric]:
         queues = list(self._metrics.webhook_queues())

@@ -84,6 +84,7 @@ class Metrics:
     shed: Counter[str] = field(default_factory=Counter)
     webhooks: Counter[str] = field(default_factory=Counter)
     webhook_tries: Counter[tuple[str, str]] = field(default_factory=Counter)
+    push_tries: Counter[tuple[str, str]] = field(default_factory=Counter)
     returns: Counter[str] = field(default_factory=Counter)
     attempts: Counter[str] = field(default_factory=Counter)
     lived: Counter[str] = field(default_factory=Counter)
@@ -96,6 +97,10 @@ class Metrics:
     def store_failed(self) -> None:
         """Count a transaction that could not be written."""
         self.store_failures += 1
+
+    def push_tried(self, provider: str, outcome: str) -> None:
+        """Count a try to send a push notification: `sent`, `gone`, `put off` or `given up`."""
+        self.push_tries[provider, outcome] += 1
 
     def webhook_tried(self, webhook: str, outcome: str) -> None:
         """Count a try to deliver to a webhook: `sent`, `put off` or `given up`."""

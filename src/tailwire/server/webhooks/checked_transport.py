@@ -22,10 +22,12 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
 
     Args:
         allows: returns whether an IP address may be connected to.
+        setting: the name of the setting that allows more of them.
     """
 
-    def __init__(self, allows: Callable[[str], bool]) -> None:
+    def __init__(self, allows: Callable[[str], bool], setting: str = "webhook_targets") -> None:
         self._allows = allows
+        self._setting = setting
         self._tls = httpx2.create_ssl_context()
         self._by_host: HttpTransports = {}  # a pool may only be shared by requests to one host
 
@@ -64,7 +66,7 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
         allowed = [address for address in found if self._allows(address)]
         if not allowed:
             raise TargetNotAllowed(
-                f"{host} has no allowed address ({', '.join(found)}); see the setting webhook_targets",
+                f"{host} has no allowed address ({', '.join(found)}); see the setting {self._setting}",
                 request=request,
             )
         return allowed

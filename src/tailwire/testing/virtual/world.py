@@ -221,7 +221,8 @@ class VirtualServer:
             (connection if hasattr(connection, "abort") else connection.transport).abort()
         self._authenticated += parts.metrics.authenticated
         a = parts.actions
-        await finish(parts.gateway, parts.webhooks, a.background(), a.passwords, parts.store, parts.message_log)
+        background = [parts.push.close, *a.background()]
+        await finish(parts.gateway, parts.webhooks, background, a.passwords, parts.store, parts.message_log)
         await parts.actions.uploads.close()
 
     async def kill(self) -> None:
@@ -237,4 +238,5 @@ class VirtualServer:
         await asyncio.sleep(0)  # let cancelled tasks finish
         self._authenticated += parts.metrics.authenticated
         await parts.webhooks.close()
+        await parts.push.close()
         parts.store.abandon()  # as a killed process: its file is closed, and nothing is finished

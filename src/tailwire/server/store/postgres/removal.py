@@ -22,6 +22,7 @@ from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work, use_files
 from tailwire.server.store.sql.change_log import OF_USER
 from tailwire.server.store.sql.files import CONDEMNED
+from tailwire.server.store.sql.users import TABLES_OF_USER
 
 MESSAGES_PER_STEP = 2_000
 
@@ -87,7 +88,7 @@ class Removal:
             unit.do("UPDATE files SET uid = '', file_name = 'file' WHERE uid = :uid", uid=uid)
             add_chore(unit, uid)
         use_files(unit, "user", uid, (), self._work.world.seconds())
-        for table in ("users", "members", "bans", "saves", "subscriptions"):
+        for table in TABLES_OF_USER:
             unit.do(f"DELETE FROM {table} WHERE uid = :uid", uid=uid)
         unit.do("DELETE FROM blocks WHERE uid = :uid OR blocked = :uid", uid=uid)
         unit.do("DELETE FROM friends WHERE uid = :uid OR friend = :uid", uid=uid)

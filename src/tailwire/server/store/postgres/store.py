@@ -50,6 +50,9 @@ from tailwire.server.store.postgres.upkeep import Upkeep
 from tailwire.server.store.postgres.users import Users
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work
+from tailwire.server.store.sql.notifications import NotificationRows
+from tailwire.server.store.sql.push_preferences import PushPreferenceRows
+from tailwire.server.store.sql.push_tokens import PushTokenRows
 
 _IDENTITY = "SELECT app_id, store_name FROM app"
 _HIGHEST = "SELECT last_value FROM message_ids"
@@ -99,6 +102,9 @@ class PostgresStore:
         self.keys = Keys(work)
         self.tokens = Tokens(work)
         self.users = Users(work, self.chores)
+        self.push_tokens = PushTokenRows(database)
+        self.push_preferences = PushPreferenceRows(database)
+        self.notifications = NotificationRows(database)
         self.roles = Roles(work)
         self.blocks = Blocks(work, self.webhooks)
         self.friends = Friends(work)

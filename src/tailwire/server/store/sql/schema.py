@@ -7,6 +7,13 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, T
 from tailwire.server.store.sql.audit_table import audit
 from tailwire.server.store.sql.change_log_table import change_log, forgotten_changes
 from tailwire.server.store.sql.metadata import Id, metadata, short
+from tailwire.server.store.sql.push_tables import (
+    notifications,
+    push_mutes,
+    push_preferences,
+    push_progress,
+    push_tokens,
+)
 from tailwire.server.store.sql.request_number_table import request_numbers
 from tailwire.server.store.sql.upkeep_tables import chores, deliveries, file_uses, files, webhook_states, webhooks
 
@@ -349,6 +356,7 @@ restrictions = Table(
 __all__ = [
     "api_keys", "app", "audit", "auth_tokens", "bans", "blocks", "change_log", "chores", "conversations", "deliveries",
     "edits", "ended_tokens", "file_uses", "files", "flags", "forgotten_changes", "friends", "groups", "interactions",
-    "marks", "members", "mentions", "messages", "metadata", "participants", "reactions", "receipts", "request_numbers",
-    "restrictions", "roles", "saves", "starts", "subscriptions", "users", "webhook_states", "webhooks",
+    "marks", "members", "mentions", "messages", "metadata", "notifications", "participants", "push_mutes",
+    "push_preferences", "push_progress", "push_tokens", "reactions", "receipts", "request_numbers", "restrictions",
+    "roles", "saves", "starts", "subscriptions", "users", "webhook_states", "webhooks",
 ]  # fmt: skip

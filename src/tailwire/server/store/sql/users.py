@@ -16,6 +16,12 @@ COLUMNS = ", ".join(NAMES)
 CHANGEABLE = frozenset(NAMES) - {"uid", "last_active_at", "created_at", "deactivated_at"}
 _SORTS = {"name": "name", "uid": "uid", "createdAt": "created_at", "status": "last_active_at"}
 
+TABLES_OF_USER = (
+    "users", "members", "bans", "saves", "subscriptions", "push_tokens", "push_preferences", "push_mutes",
+    "notifications",
+)  # fmt: skip
+"""Tables whose rows belong to the user in their column uid."""
+
 
 class UserRows:
     """`UserStore`, without the writes of several statements."""

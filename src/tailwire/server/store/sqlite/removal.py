@@ -12,6 +12,7 @@ from tailwire.server.ports.records import Event, MessageRow, Trait
 from tailwire.server.ports.standing import GroupAct, GroupStanding
 from tailwire.server.store.sql.change_log import KEEP_HIGHEST, OF_USER
 from tailwire.server.store.sql.files import CONDEMNED
+from tailwire.server.store.sql.users import TABLES_OF_USER
 from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.chores import USER, WORDS, Chores, add_chore
 from tailwire.server.store.sqlite.database import Database
@@ -85,7 +86,7 @@ class Removal:
             self._files.use(c, "user", uid, ())
             self._chores.added()
             tokens = self._tokens.end(c, "uid = ?", (uid,))
-            for table in ("users", "members", "bans", "saves", "subscriptions"):
+            for table in TABLES_OF_USER:
                 c.execute(f"DELETE FROM {table} WHERE uid = ?", (uid,))
             c.execute("DELETE FROM blocks WHERE uid = ? OR blocked = ?", (uid, uid))
             c.execute("DELETE FROM friends WHERE uid = ? OR friend = ?", (uid, uid))

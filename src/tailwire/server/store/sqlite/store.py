@@ -18,6 +18,9 @@ from tailwire.server.ports.changes import ChangeFeed
 from tailwire.server.ports.world import World
 from tailwire.server.store.migrate import upgrade
 from tailwire.server.store.sql.keys import KeyRows
+from tailwire.server.store.sql.notifications import NotificationRows
+from tailwire.server.store.sql.push_preferences import PushPreferenceRows
+from tailwire.server.store.sql.push_tokens import PushTokenRows
 from tailwire.server.store.sqlite.annotations import Annotations
 from tailwire.server.store.sqlite.audit import Audit
 from tailwire.server.store.sqlite.change_log import ChangeLog
@@ -81,6 +84,9 @@ class SqliteStore:
         self.keys = KeyRows(database)
         self.tokens = Tokens(database)
         self.users = Users(database, self.tokens, self.files)
+        self.push_tokens = PushTokenRows(database)
+        self.push_preferences = PushPreferenceRows(database)
+        self.notifications = NotificationRows(database)
         self.roles = Roles(database)
         self.blocks = Blocks(database, self.webhooks)
         self.friends = Friends(database)

@@ -1,0 +1,163 @@
+"""Push notifications: register this device, choose what to be notified of, mute conversations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from json import dumps
+from typing import Any
+
+from tailwire.sdk.calls.checks import text_of
+from tailwire.sdk.calls.parts import Parts
+from tailwire.sdk.exceptions import failure
+from tailwire.wire.notifications import (
+    MutedConversation,
+    NotificationPreferences,
+    PushPlatforms,
+    UnmutedConversation,
+    muted_from_wire,
+    preferences_from_wire,
+    preferences_to_wire,
+)
+
+TOKENS = "/notifications/push/v1/tokens"
+PREFERENCES = "/notifications/v1/preferences"
+TIMEZONE = "/notifications/v1/timezone"
+REGISTERED = "Push token registered successfully"
+
+
+class NotificationCalls:
+    """The calls on push notifications."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def register_push_token(
+        self, platform: PushPlatforms | str, token: str | Mapping[str, Any], *, provider_id: str | None = None
+    ) -> str:
+        """Register this device for push notifications. Call it after each login, and when the token changes.
+
+        The registration belongs to this login: it ends with `logout()`, and when the auth token is revoked. A token
+        that another user of the device had registered belongs to this user from now on.
+
+        Args:
+            platform: where the device receives them.
+            token: of FCM or APNs; for `web_push` the browser's subscription, as JSON or as its object.
+            provider_id: an id of your own, which the server stores.
+
+        Raises:
+            CometChatException: `INVALID_PUSH_PLATFORM`, `INVALID_FCM_TOKEN`, `INVALID_APNS_DEVICE_TOKEN`,
+                `INVALID_APNS_VOIP_TOKEN`, `INVALID_WEB_PUSH_SUBSCRIPTION`; `ERR_PROVIDER_NOT_FOUND` when the server
+                is not set up for the platform.
+        """
+        if str(platform) not in list(PushPlatforms):
+            raise failure("INVALID_PUSH_PLATFORM")
+        text = dumps(dict(token)) if isinstance(token, Mapping) else token
+        body = {"platform": str(platform), "pushToken": text, **({"providerId": provider_id} if provider_id else {})}
+        await self._parts.requests.ask("POST", TOKENS, body=body)
+        return REGISTERED
+
+    async def unregister_push_token(self) -> str:
+        """End the push notifications to this device. `logout()` does so as well.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        return text_of(await self._parts.requests.ask("DELETE", TOKENS))
+
+    async def get_web_push_key(self) -> str:
+        """Return the server's public key, which a page subscribes with (`applicationServerKey`).
+
+        Raises:
+            CometChatException: `ERR_PROVIDER_NOT_FOUND` when the server is not set up for Web Push.
+        """
+        answer = await self._parts.requests.ask("GET", "/notifications/push/v1/web")
+        key = answer.get("publicKey") if isinstance(answer, dict) else None
+        if not isinstance(key, str):
+            raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer contains no key.")
+        return key
+
+    async def fetch_notification_preferences(self) -> NotificationPreferences:
+        """Return what the logged-in user wants to be notified of.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        return await self._parts.requests.fetch(preferences_from_wire, "GET", PREFERENCES)
+
+    async def update_notification_preferences(self, preferences: NotificationPreferences) -> NotificationPreferences:
+        """Change what the logged-in user wants to be notified of.
+
+        Args:
+            preferences: those to change; others are None.
+
+        Returns:
+            All preferences.
+
+        Raises:
+            CometChatException: `ERR_BAD_REQUEST` when one is not valid.
+        """
+        body = preferences_to_wire(preferences)
+        return await self._parts.requests.fetch(preferences_from_wire, "PUT", PREFERENCES, body=body)
+
+    async def reset_notification_preferences(self) -> NotificationPreferences:
+        """Give all preferences of the logged-in user their defaults.
+
+        Returns:
+            The defaults.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        return await self._parts.requests.fetch(preferences_from_wire, "DELETE", PREFERENCES)
+
+    async def get_muted_conversations(self) -> list[MutedConversation]:
+        """Return the conversations that the logged-in user has muted.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        return await self._parts.requests.fetch(muted_from_wire, "GET", PREFERENCES + "/mute")
+
+    async def mute_conversations(self, conversations: Sequence[MutedConversation]) -> str:
+        """Mute conversations, each until its time.
+
+        Raises:
+            CometChatException: `ERR_BAD_REQUEST`, `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`.
+        """
+        named = [{"id": one.id, "type": str(one.type), "until": one.until} for one in conversations]
+        await self._parts.requests.ask("PUT", PREFERENCES + "/mute", body={"conversations": named})
+        return "Conversations muted successfully"
+
+    async def unmute_conversations(self, conversations: Sequence[UnmutedConversation | MutedConversation]) -> str:
+        """Unmute conversations before their time.
+
+        Raises:
+            CometChatException: `ERR_BAD_REQUEST`.
+        """
+        named = [{"id": one.id, "type": str(one.type)} for one in conversations]
+        await self._parts.requests.ask("DELETE", PREFERENCES + "/mute", body={"conversations": named})
+        return "Conversations unmuted successfully"
+
+    async def get_timezone(self) -> str:
+        """Return the logged-in user's time zone; "" if it is unknown.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        return _timezone(await self._parts.requests.ask("GET", TIMEZONE))
+
+    async def update_timezone(self, timezone: str) -> str:
+        """Store the logged-in user's time zone, in which the schedule of their preferences is read.
+
+        Args:
+            timezone: a name such as `Europe/Berlin`.
+
+        Raises:
+            CometChatException: `ERR_BAD_REQUEST` when it is unknown.
+        """
+        return _timezone(await self._parts.requests.ask("PUT", TIMEZONE, body={"timezone": timezone}))
+
+
+def _timezone(answer: Any) -> str:
+    found = answer.get("timezone") if isinstance(answer, dict) else None
+    return found if isinstance(found, str) else ""

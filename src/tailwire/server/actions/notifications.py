@@ -1,0 +1,284 @@
+"""Push notifications, as users and administrators control them: devices, preferences, mutes, what was given up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from tailwire.server.actions.authorization import Authorizer
+from tailwire.server.actions.caller import Caller
+from tailwire.server.auth.secrets import fingerprint
+from tailwire.server.limits.targets import Targets
+from tailwire.server.ports.conversations import ConversationKey, group_in, key_of, other_in
+from tailwire.server.ports.push_records import MuteRow, NotificationRow, PushTokenRow
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.store import Store
+from tailwire.server.ports.world import World
+from tailwire.server.rules.names import identifier
+from tailwire.server.rules.preferences import Preferences, changed_preferences, read_preferences
+from tailwire.server.rules.push_tokens import MAX_PROVIDER_ID_CHARACTERS, VOIP, check_token
+
+MAX_MUTES = 1_000
+MAX_MUTES_AT_ONCE = 100
+MAX_UNTIL = 10**15  # milliseconds: beyond the year 30000
+KINDS = {"oneOnOne": "user", "group": "group", "user": "user"}
+"""The documented types of muted conversations; `user` is accepted as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushSetup:
+    """What the server can send.
+
+    Attributes:
+        providers: the senders that are configured.
+        web_key: the public key that browsers subscribe with; "" without Web Push.
+        targets: the addresses that endpoints of Web Push may have.
+        plain_http: whether endpoints may have `http:` URLs.
+        max_tokens: devices of one user.
+    """
+
+    providers: Collection[str]
+    web_key: str
+    targets: Targets
+    plain_http: bool
+    max_tokens: int
+
+
+class Mute(NamedTuple):
+    """A muted conversation, as its user names it. `until`: milliseconds since 1970."""
+
+    id: str
+    type: str
+    until: int
+
+
+class Notifications:
+    """Actions on push notifications.
+
+    Args:
+        began: called when a device was registered.
+        wake: called when a notification is due.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        world: World,
+        authorizer: Authorizer,
+        setup: PushSetup,
+        began: Callable[[], None],
+        wake: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._world = world
+        self._authorizer = authorizer
+        self._setup = setup
+        self._began = began
+        self._wake = wake
+
+    # Devices.
+
+    @property
+    def web_key(self) -> str:
+        """The public key that browsers subscribe with.
+
+        Raises:
+            Refused: ERR_PROVIDER_NOT_FOUND.
+        """
+        if not self._setup.web_key:
+            raise Refused("ERR_PROVIDER_NOT_FOUND")
+        return self._setup.web_key
+
+    async def register(
+        self, caller: Caller, platform: str, token: str, provider_id: str = "", auth_token: str = ""
+    ) -> PushTokenRow:
+        """Register the caller's device for their auth token. Its token belongs to nobody else from now on.
+
+        Args:
+            auth_token: with a REST key: the auth token of the user.
+
+        Raises:
+            Refused: INVALID_PUSH_PLATFORM, INVALID_FCM_TOKEN, INVALID_APNS_DEVICE_TOKEN, INVALID_APNS_VOIP_TOKEN,
+                INVALID_WEB_PUSH_SUBSCRIPTION, ERR_PROVIDER_NOT_FOUND, ERR_AUTH_TOKEN_NOT_FOUND, ERR_BAD_REQUEST.
+        """
+        checked = check_token(platform, token)
+        if len(provider_id) > MAX_PROVIDER_ID_CHARACTERS:
+            raise Refused("ERR_BAD_REQUEST", {"providerId": f"Use at most {MAX_PROVIDER_ID_CHARACTERS} characters."})
+        if checked.provider not in self._setup.providers and checked.provider != VOIP:
+            raise Refused("ERR_PROVIDER_NOT_FOUND")
+        if checked.endpoint and (problem := self._problem(checked.endpoint)):
+            raise Refused("INVALID_WEB_PUSH_SUBSCRIPTION", {"endpoint": problem})
+        owner = self._auth_token(caller, auth_token)
+        now = self._world.seconds()
+        row = PushTokenRow(
+            fingerprint(checked.identity), caller.uid, owner, platform.lower(), checked.provider, provider_id,
+            checked.token, now, now,
+        )  # fmt: skip
+        await self._store.push_tokens.put(row, self._setup.max_tokens)
+        if not any(known.token_hash == row.token_hash for known in await self._store.push_tokens.of_auth_token(owner)):
+            raise Refused("ERR_AUTH_TOKEN_NOT_FOUND")
+        self._began()
+        return row
+
+    def _problem(self, endpoint: str) -> str:
+        if not endpoint.startswith("https://") and not self._setup.plain_http:
+            return "Use an https:// URL."
+        return self._setup.targets.problem(endpoint)
+
+    def _auth_token(self, caller: Caller, auth_token: str) -> str:
+        if not caller.key:
+            return caller.token
+        if not auth_token:
+            raise Refused("ERR_BAD_REQUEST", {"authToken": "Send the auth token of the user."})
+        return fingerprint(auth_token)
+
+    async def devices(self, caller: Caller) -> list[PushTokenRow]:
+        """Return the caller's devices: those of their auth token; with a REST key those of the user."""
+        if caller.key:
+            return await self._store.push_tokens.of_user(caller.uid)
+        return await self._store.push_tokens.of_auth_token(caller.token)
+
+    async def unregister(self, caller: Caller, token: str = "", auth_token: str = "") -> int:
+        """Remove a device of an auth token, or all of them. Return how many there were.
+
+        Args:
+            token: as it was registered; "" for all.
+            auth_token: with a REST key: the auth token of the user.
+        """
+        owner = self._auth_token(caller, auth_token)
+        if not token:
+            return await self._store.push_tokens.remove_of(owner)
+        known = await self._store.push_tokens.of_auth_token(owner)
+        hashes = [row.token_hash for row in known if token in (row.token, row.token_hash)]
+        return sum([await self._store.push_tokens.remove_of(owner, one) for one in hashes])
+
+    # Preferences.
+
+    async def preferences(self, caller: Caller) -> Preferences:
+        """Return the caller's preferences."""
+        stored, _ = await self._store.push_preferences.get(caller.uid)
+        return read_preferences(stored)
+
+    async def change_preferences(self, caller: Caller, change: dict[str, Any]) -> Preferences:
+        """Change the caller's preferences, and return them.
+
+        Args:
+            change: the fields to change; others keep their value.
+
+        Raises:
+            Refused: ERR_BAD_REQUEST.
+        """
+        stored, _ = await self._store.push_preferences.get(caller.uid)
+        changed = changed_preferences(stored, change)
+        await self._store.push_preferences.put(caller.uid, changed)
+        return read_preferences(changed)
+
+    async def reset_preferences(self, caller: Caller) -> Preferences:
+        """Give the caller's preferences their defaults, and return them."""
+        await self._store.push_preferences.put(caller.uid, "{}")
+        return Preferences()
+
+    async def timezone(self, caller: Caller) -> str:
+        """Return the name of the caller's time zone; "" if it is unknown."""
+        return (await self._store.push_preferences.get(caller.uid))[1]
+
+    async def change_timezone(self, caller: Caller, name: str) -> str:
+        """Store the caller's time zone, which their schedule is read in.
+
+        Raises:
+            Refused: ERR_BAD_REQUEST.
+        """
+        if zone_of(name) is None:
+            raise Refused("ERR_BAD_REQUEST", {"timezone": "Use a name such as Europe/Berlin."})
+        await self._store.push_preferences.put_timezone(caller.uid, name)
+        return name
+
+    # Muted conversations.
+
+    async def muted(self, caller: Caller) -> list[Mute]:
+        """Return the conversations that the caller has muted."""
+        rows = await self._store.push_preferences.mutes(caller.uid, self._world.milliseconds())
+        return [_mute(row, caller.uid) for row in rows]
+
+    async def mute(self, caller: Caller, mutes: Sequence[Mute]) -> list[Mute]:
+        """Mute conversations, each until a time. Return all muted ones.
+
+        Raises:
+            Refused: ERR_BAD_REQUEST, ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER.
+        """
+        rows = []
+        for one in _bounded(mutes):
+            if not 0 < one.until < MAX_UNTIL:
+                raise Refused("ERR_BAD_REQUEST", {"until": "Use milliseconds since 1970."})
+            rows.append(MuteRow(await self._known(caller, one), one.until))
+        await self._store.push_preferences.mute(caller.uid, rows, MAX_MUTES)
+        return await self.muted(caller)
+
+    async def unmute(self, caller: Caller, mutes: Sequence[Mute]) -> list[Mute]:
+        """Unmute conversations. Return those that are still muted.
+
+        Raises:
+            Refused: ERR_BAD_REQUEST.
+        """
+        conversations = [_key(caller, one) for one in _bounded(mutes)]
+        await self._store.push_preferences.unmute(caller.uid, conversations)
+        return await self.muted(caller)
+
+    async def _known(self, caller: Caller, one: Mute) -> ConversationKey:
+        conversation = _key(caller, one)
+        if group_in(conversation):
+            await self._authorizer.group(caller, one.id, "read")
+        elif await self._store.users.get(one.id) is None:
+            raise Refused("ERR_UID_NOT_FOUND", {"uid": one.id})
+        return conversation
+
+    # What was given up.
+
+    async def failed(self, *, limit: int, offset: int) -> tuple[list[NotificationRow], int]:
+        """Return a page of the notifications that were given up, newest first, and their number."""
+        return await self._store.notifications.failed(limit=limit, offset=offset)
+
+    async def send_again(self, notification_id: str) -> None:
+        """Send a notification that was given up once more.
+
+        Raises:
+            Refused: ERR_NOTIFICATION_NOT_FOUND.
+        """
+        valid = notification_id.isascii() and notification_id.isdigit() and len(notification_id) < 19
+        now = self._world.seconds()
+        if not valid or not await self._store.notifications.send_again(int(notification_id), now):
+            raise Refused("ERR_NOTIFICATION_NOT_FOUND")
+        self._wake()
+
+    async def send_all_again(self) -> int:
+        """Send all notifications that were given up once more. Return how many there are."""
+        count = await self._store.notifications.send_all_again(self._world.seconds())
+        self._wake()
+        return count
+
+
+def zone_of(name: str) -> ZoneInfo | None:
+    """Return a time zone by its name, or None."""
+    try:
+        return ZoneInfo(name) if name and len(name) <= 64 else None
+    except (KeyError, ValueError, OSError):  # unknown, not a name, a folder of the database of zones
+        return None
+
+
+def _bounded(mutes: Sequence[Mute]) -> Sequence[Mute]:
+    if not 0 < len(mutes) <= MAX_MUTES_AT_ONCE:
+        raise Refused("ERR_BAD_REQUEST", {"conversations": f"Name 1 to {MAX_MUTES_AT_ONCE}."})
+    return mutes
+
+
+def _key(caller: Caller, one: Mute) -> ConversationKey:
+    if one.type not in KINDS:
+        raise Refused("ERR_BAD_REQUEST", {"type": "Use oneOnOne or group."})
+    return key_of(caller.uid, identifier(one.id, "id"), KINDS[one.type])
+
+
+def _mute(row: MuteRow, uid: str) -> Mute:
+    guid = group_in(row.conversation_id)
+    return Mute(guid or other_in(row.conversation_id, uid), "group" if guid else "oneOnOne", row.until)

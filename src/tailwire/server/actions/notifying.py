@@ -1,0 +1,311 @@
+"""Queues push notifications: reads messages behind the stored progress, and asks the rules whom to notify.
+
+Nothing is written when a message is sent, so that a send costs the same with and without notifications. Messages are
+looked at a moment later, when it is known whether their receivers have read them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from tailwire.server.actions.notifications import zone_of
+from tailwire.server.ports.push_records import Progress, ReactionSeen, Receiver
+from tailwire.server.ports.records import MessageRow
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.store import Store
+from tailwire.server.ports.world import World
+from tailwire.server.rules.notifications import Facts, Kind, Occasion, why_not
+from tailwire.server.rules.preferences import read_preferences
+from tailwire.server.telemetry.logs import log
+
+BUCKET_SECONDS = 0.25
+"""Messages of this time are looked at together, so that each waits for the delay and at most this long."""
+POLL_SECONDS = 1.0
+"""With several servers: how often the one that looks at messages asks for those of the others."""
+RETRY_SECONDS = 5.0
+MESSAGES_AT_ONCE = 100
+MEMBERS_AT_ONCE = 200
+MAX_WAITING = 50_000
+"""Notifications that may wait; messages behind them are looked at later."""
+SWEEP_SECONDS = 600.0
+KEPT_SENT_SECONDS = 86_400
+KEPT_FAILED_SECONDS = 7 * 86_400
+MEMBER_ACTIONS = {
+    "left": "group_member_left",
+    "added": "group_member_added",
+    "joined": "group_member_joined",
+    "kicked": "group_member_kicked",
+    "banned": "group_member_banned",
+    "unbanned": "group_member_unbanned",
+    "scopeChanged": "group_member_scope_changed",
+}
+
+
+class _Data(msgspec.Struct, rename="camel"):
+    send_notification: bool | None = None
+    action: str = ""
+    entities: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
+
+
+class _Body(msgspec.Struct):
+    data: _Data = msgspec.field(default_factory=_Data)
+
+
+class _On(msgspec.Struct):
+    entity: dict[str, object] = {}
+
+
+class _Entities(msgspec.Struct):
+    on: _On = msgspec.field(default_factory=_On)
+
+
+_decode_body = msgspec.json.Decoder(_Body).decode
+_decode_entities = msgspec.json.Decoder(_Entities).decode
+
+
+def data_of(row: MessageRow) -> _Data:
+    """Return what matters of the content of a message."""
+    try:
+        return _decode_body(row.body).data
+    except (msgspec.DecodeError, RecursionError):
+        return _Data()
+
+
+def changed_message(row: MessageRow) -> int:
+    """Return the id of the message that an action message says was edited or deleted; 0 for other messages."""
+    if row.category != "action" or row.type != "message":
+        return 0
+    try:
+        return int(str(_decode_entities(data_of(row).entities).on.entity.get("id", 0)))
+    except (ValueError, msgspec.DecodeError, RecursionError):
+        return 0
+
+
+class Notifier:
+    """Queues notifications for messages and reactions.
+
+    Args:
+        delay: seconds after which a message is looked at.
+        lifetime: seconds after which nobody is notified of a message.
+        is_foreground: returns whether an app of a user is in the foreground.
+        left_within: returns whether an app of a user left the foreground in order within some seconds.
+        queued: called when notifications were queued.
+        polls: whether other servers store messages too.
+        is_mine: returns whether this server looks at messages.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        world: World,
+        *,
+        delay: float,
+        lifetime: int,
+        is_foreground: Callable[[str], bool],
+        left_within: Callable[[str, float], bool],
+        queued: Callable[[], None],
+        polls: bool,
+    ) -> None:
+        self._store = store
+        self._world = world
+        self._delay = delay
+        self._lifetime = lifetime
+        self._is_foreground = is_foreground
+        self._left_within = left_within
+        self._queued = queued
+        self._polls = polls
+        self._loop = asyncio.get_running_loop()
+        self._noted: deque[tuple[float, int]] = deque()  # when, and the newest message
+        self._active = True
+        self._begun = 0
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.is_mine: Callable[[], bool] = lambda: True
+
+    async def start(self) -> None:
+        """Begin to look at messages: first at those of before, if some were left."""
+        self.note(await self._store.notifications.highest())
+        self._tasks = [
+            self._loop.create_task(self._run(), name="tailwire push"),
+            self._loop.create_task(self._sweep(), name="tailwire push cleanup"),
+        ]
+
+    def began(self) -> None:
+        """Take notice that a device was registered."""
+        self._active = True
+        self._begun += 1
+
+    def note(self, message_id: int) -> None:
+        """Take notice of a stored message, or of a reaction (0). Costs nothing while no device is registered."""
+        if not self._active:
+            return
+        now = self._loop.time()
+        if self._noted and now - self._noted[-1][0] < BUCKET_SECONDS:
+            since, newest = self._noted[-1]
+            self._noted[-1] = (since, max(newest, message_id))
+        else:
+            self._noted.append((now, message_id))
+        self._wake.set()
+
+    async def _run(self) -> None:
+        while True:
+            if not self._noted:
+                self._wake.clear()
+                if not await self._awaited():
+                    continue
+            since = self._noted[0][0]
+            await asyncio.sleep(max(0.0, since + BUCKET_SECONDS + self._delay - self._loop.time()))
+            _, up_to = self._noted.popleft()
+            try:
+                if self.is_mine():
+                    await self._look(up_to)
+            except Refused as e:  # the store cannot be used, and logs that
+                log.warning("push notifications are queued later: %s", e)
+                await asyncio.sleep(RETRY_SECONDS)
+                self.note(up_to)
+
+    async def _awaited(self) -> bool:
+        # Returns whether something was noted. With several servers, asks for what the others have stored.
+        if not (self._polls and self.is_mine()):
+            try:
+                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS if self._polls else None)
+            except TimeoutError:
+                return False
+            return True
+        await asyncio.sleep(POLL_SECONDS)
+        try:
+            progress = await self._store.notifications.progress()
+            highest = await self._store.notifications.highest()
+            some = highest > progress.message_id or await self._store.notifications.reactions(progress.reaction_id, 1)
+            if some and await self._store.push_tokens.any():
+                self._active = True
+                self.note(highest)
+        except Refused as e:
+            log.warning("messages of other servers are looked at later: %s", e)
+        return bool(self._noted)
+
+    async def _look(self, up_to: int) -> None:
+        notifications = self._store.notifications
+        begun = self._begun
+        if not await self._store.push_tokens.any():
+            self._active = begun != self._begun  # otherwise one was registered meanwhile
+            return
+        progress = await notifications.progress()
+        while progress.message_id < up_to:
+            if await notifications.waiting() >= MAX_WAITING:
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            rows = await notifications.messages(progress.message_id, up_to, MESSAGES_AT_ONCE)
+            for row in rows:
+                await self._message(row, progress)
+                progress = Progress(row.id, "", progress.reaction_id)
+            if not rows:
+                progress = Progress(up_to, "", progress.reaction_id)
+            await notifications.advance(progress)
+        while reactions := await notifications.reactions(progress.reaction_id, MESSAGES_AT_ONCE):
+            for reaction in reactions:
+                await self._reaction(reaction)
+            progress = progress._replace(reaction_id=reactions[-1].id)
+            await notifications.advance(progress)
+
+    async def _message(self, row: MessageRow, progress: Progress) -> None:
+        changed = changed_message(row)
+        if changed:
+            await self._store.notifications.queue_again(changed, self._world.seconds())
+            self._queued()
+            return
+        data = data_of(row)
+        kind = Kind.MEMBERS if row.category == "action" else Kind.MESSAGE if row.parent_id is None else Kind.REPLY
+        occasion = Occasion(
+            kind=kind,
+            in_group=row.receiver_type == "group",
+            member_action=MEMBER_ACTIONS.get(data.action, "") if kind is Kind.MEMBERS else "",
+            silent=data.send_notification is False,
+            deleted=row.deleted_at is not None,
+            expired=self._world.seconds() - row.sent_at > self._lifetime,
+        )
+        if occasion.silent or occasion.deleted or occasion.expired:
+            return
+        if row.receiver_type == "user":
+            found = await self._store.notifications.user(row, row.receiver, row.sender)
+            await self._queue(row, occasion, [found] if found else [], row.sender)
+            return
+        after = progress.after_uid
+        while members := await self._store.notifications.members(row, row.sender, after, MEMBERS_AT_ONCE):
+            await self._queue(row, occasion, [one for one in members if one.has_token], row.sender)
+            after = members[-1].uid
+            if len(members) < MEMBERS_AT_ONCE:
+                return
+            await self._store.notifications.advance(progress._replace(after_uid=after))
+
+    async def _reaction(self, reaction: ReactionSeen) -> None:
+        row = await self._store.messages.get(reaction.message_id)
+        if row is None:
+            return
+        occasion = Occasion(
+            kind=Kind.REACTION,
+            in_group=row.receiver_type == "group",
+            deleted=row.deleted_at is not None,
+            expired=self._world.seconds() - reaction.reacted_at > self._lifetime,
+        )
+        at = row._replace(sent_at=reaction.reacted_at)
+        if row.receiver_type == "user":
+            for uid in {row.sender, row.receiver}:
+                found = await self._store.notifications.user(at, uid, reaction.uid)
+                await self._queue(at, occasion, [found] if found else [], reaction.uid, reaction.id)
+            return
+        after = ""
+        while members := await self._store.notifications.members(at, reaction.uid, after, MEMBERS_AT_ONCE):
+            receivers = [one for one in members if one.has_token]
+            await self._queue(at, occasion, receivers, reaction.uid, reaction.id)
+            after = members[-1].uid
+
+    async def _queue(
+        self, row: MessageRow, occasion: Occasion, receivers: Sequence[Receiver], actor: str, reaction_id: int = 0
+    ) -> None:
+        chosen = [one.uid for one in receivers if not self._why_not(row, occasion, one, actor)]
+        if not chosen:
+            return
+        now = self._world.seconds()
+        await self._store.notifications.queue(row.id, reaction_id, chosen, row.sent_at, now)
+        self._queued()
+
+    def _why_not(self, row: MessageRow, occasion: Occasion, one: Receiver, actor: str) -> str:
+        zone = zone_of(one.timezone) or UTC
+        age = self._world.seconds() - row.sent_at + 1.0
+        there = datetime.fromtimestamp(self._world.seconds(), zone)
+        facts = Facts(
+            own=one.uid == actor,
+            blocked=one.blocked,
+            present=self._is_foreground(one.uid) or self._left_within(one.uid, age),
+            read=one.read_id >= row.id,
+            muted=one.muted_until > self._world.milliseconds(),
+            mentioned=one.mentioned,
+            own_message=row.sender == one.uid,
+            weekday=there.weekday(),
+            clock=there.hour * 100 + there.minute,
+        )
+        return why_not(occasion, facts, read_preferences(one.preferences))
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                if self.is_mine():
+                    now = self._world.seconds()
+                    await self._store.push_tokens.sweep(now)
+                    await self._store.notifications.forget(now - KEPT_SENT_SECONDS, now - KEPT_FAILED_SECONDS)
+            except Refused as e:
+                log.warning("old push notifications are removed later: %s", e)
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    async def close(self) -> None:
+        """Stop. The progress is stored."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)

@@ -1,0 +1,167 @@
+"""Assembles push notifications: who is notified, what is sent, and through which providers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Self
+
+from tailwire.server.actions.authorization import Authorizer
+from tailwire.server.actions.delivery import Delivery
+from tailwire.server.actions.notification_content import NotificationContent
+from tailwire.server.actions.notifications import Notifications, PushSetup
+from tailwire.server.actions.notifying import Notifier
+from tailwire.server.app.opening import AnyStore
+from tailwire.server.app.sealing_key import sealing_key
+from tailwire.server.app.several import AnyPresence
+from tailwire.server.config import Settings
+from tailwire.server.fanout.hub import Hub
+from tailwire.server.limits.targets import Targets
+from tailwire.server.ports.push import PushProvider
+from tailwire.server.ports.world import World
+from tailwire.server.push.fcm import Fcm
+from tailwire.server.push.keys import apns_key, service_account, web_push_key
+from tailwire.server.push.lane import Lane
+from tailwire.server.push.web_push import WebPush
+from tailwire.server.store.sqlite import SqliteStore
+from tailwire.server.telemetry.metrics import Metrics
+from tailwire.server.webhooks.checked_transport import CheckedTransport
+
+PUSH_LEASE = "push/"
+LOOKING = "messages"
+"""The lease of the server that looks at messages. Those that send have the leases of their providers."""
+
+
+class Push:
+    """What a server does for push notifications; nothing without a provider.
+
+    Attributes:
+        leases: names of what one of several servers does.
+    """
+
+    def __init__(self, notifier: Notifier | None, lanes: dict[str, Lane]) -> None:
+        self.notifier = notifier
+        self._lanes = lanes
+        self.leases = [PUSH_LEASE + name for name in (LOOKING, *lanes)] if lanes else []
+        self.holds: Callable[[str], bool] = lambda lease: True
+
+    def is_mine(self, name: str) -> bool:
+        """Return whether this server looks at messages, or sends for a provider."""
+        return self.holds(PUSH_LEASE + name)
+
+    def note(self, message_id: int) -> None:
+        """Take notice of a stored message, or of a reaction (0)."""
+        if self.notifier is not None:
+            self.notifier.note(message_id)
+
+    def began(self) -> None:
+        """Take notice that a device was registered."""
+        if self.notifier is not None:
+            self.notifier.began()
+
+    def wake(self) -> None:
+        """Check the queues."""
+        for lane in self._lanes.values():
+            lane.wake()
+
+    async def start(self) -> None:
+        """Begin to look at messages, and to send what was left."""
+        if self.notifier is not None:
+            self.notifier.is_mine = partial(self.is_mine, LOOKING)
+            await self.notifier.start()
+            self.wake()
+
+    async def close(self) -> None:
+        """Stop. What waits is kept."""
+        if self.notifier is not None:
+            await self.notifier.close()
+        for lane in self._lanes.values():
+            await lane.close()
+
+
+class Pushing:
+    """Makes the parts of push notifications, in the order in which a server is assembled."""
+
+    def __init__(self, settings: Settings, store: AnyStore, world: World, metrics: Metrics) -> None:
+        self._settings = settings
+        self._store = store
+        self._world = world
+        self._metrics = metrics
+        self._targets = Targets(settings.push_targets, "push_targets")
+        self._providers: list[PushProvider] = []
+        self._web_key = ""
+        self.push = Push(None, {})
+
+    async def open(self) -> Self:
+        """Read the keys of the providers that are set up, and return this.
+
+        Raises:
+            OSError: if one cannot be used.
+        """
+        s, run = self._settings, asyncio.get_running_loop().run_in_executor
+        if s.push_contact:
+            key = web_push_key(await run(None, sealing_key, s.data))
+            web = WebPush(key, s.push_contact, self._world, await run(None, self._transport))
+            self._web_key = web.public_key
+            self._providers.append(web)
+        if s.fcm_credentials:
+            account, tls = await run(None, service_account, s.fcm_credentials), await run(None, _tls)
+            self._providers.append(Fcm(account, s.fcm_url, self._world, tls))
+        if s.apns_key:
+            self._providers.append(await run(None, self._apns))
+        return self
+
+    def _transport(self) -> Any:
+        return CheckedTransport(self._targets.allows, "push_targets")
+
+    def _apns(self) -> PushProvider:
+        try:
+            import h2  # noqa: F401 - only to see whether it is installed
+        except ModuleNotFoundError as e:
+            raise OSError("apns_key: h2 is missing; install it with pip install 'tailwire[push]'") from e
+        from tailwire.server.push.apns import Apns
+
+        s = self._settings
+        key = apns_key(s.apns_key)
+        return Apns(key, s.apns_key_id, s.apns_team_id, s.apns_topic, s.apns_url, self._world, _tls())
+
+    def actions(self, authorizer: Authorizer) -> Notifications:
+        """Return the actions of users and administrators."""
+        setup = PushSetup(
+            providers=frozenset(provider.name for provider in self._providers), web_key=self._web_key,
+            targets=self._targets, plain_http=bool(self._settings.push_targets.strip(" ,")),
+            max_tokens=self._settings.max_push_tokens,
+        )  # fmt: skip
+        return Notifications(
+            self._store, self._world, authorizer, setup, lambda: self.push.began(), lambda: self.push.wake()
+        )
+
+    def finish(self, hub: Hub, presence: AnyPresence, delivery: Delivery) -> Push:
+        """Return what runs in the background, which takes notice of what is delivered."""
+        if not self._providers:
+            return self.push
+        lifetime = int(self._settings.push_lifetime)
+        content = NotificationContent(self._store, self._world, self._settings.push_content, lifetime)
+        lanes: dict[str, Lane] = {}
+        notifier = Notifier(
+            self._store, self._world, delay=self._settings.push_delay, lifetime=lifetime,
+            is_foreground=presence.is_foreground, left_within=hub.left.within, queued=lambda: self.push.wake(),
+            polls=not isinstance(self._store, SqliteStore),
+        )  # fmt: skip
+        self.push = Push(notifier, lanes)
+        delivery.stored = self.push.note
+        for provider in self._providers:
+            lanes[provider.name] = Lane(
+                provider, content, self._store, self._world, self._metrics, lifetime,
+                partial(self.push.is_mine, provider.name),
+            )  # fmt: skip
+        self.push.leases = [PUSH_LEASE + name for name in (LOOKING, *lanes)]
+        return self.push
+
+
+def _tls() -> Any:
+    # Reads the certificates of all authorities: not on the event loop.
+    import httpx2
+
+    return httpx2.create_ssl_context()

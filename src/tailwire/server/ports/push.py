@@ -1,0 +1,79 @@
+"""What carries notifications to devices, and what it carries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol
+
+from tailwire.server.ports.push_records import NotificationRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """A notification, as a provider sends it.
+
+    Attributes:
+        title, body: what the device shows; both "" when it is withdrawn.
+        tag: names what it is about; a later one with the same tag replaces it.
+        thread: names its conversation.
+        badge: how many messages the user has not read.
+        data: what the app receives with it.
+        withdrawn: the message was deleted; the device removes what it has shown.
+        silent: it replaces one that the device has shown, and makes no sound.
+        lifetime: for how many seconds the provider keeps it for a device that cannot be reached.
+    """
+
+    title: str
+    body: str
+    tag: str
+    thread: str
+    badge: int
+    data: Mapping[str, Any]
+    withdrawn: bool = False
+    silent: bool = False
+    lifetime: int = 86_400
+
+
+class Result(StrEnum):
+    """How a try went."""
+
+    SENT = "sent"
+    GONE = "gone"  # the provider does not know the device any more
+    LATER = "later"
+    REFUSED = "refused"  # a further try would be refused as well
+
+
+class Outcome(NamedTuple):
+    """The outcome of a try.
+
+    Attributes:
+        problem: what went wrong; never a token.
+        wait: seconds that the provider asks to wait; 0 if it does not.
+        paused: the wait concerns all notifications of the provider.
+    """
+
+    result: Result
+    problem: str = ""
+    wait: float = 0.0
+    paused: bool = False
+
+
+class PushProvider(Protocol):
+    """Sends notifications through one service."""
+
+    name: str
+
+    async def send(self, token: str, notification: Notification) -> Outcome:
+        """Send a notification to a device. A failure is an outcome, never an exception."""
+
+    async def close(self) -> None:
+        """Close all connections."""
+
+
+class Composer(Protocol):
+    """Makes the content of a notification when it is about to be sent."""
+
+    async def compose(self, row: NotificationRow) -> Notification | None:
+        """Return the notification as the message is now; None if it is not wanted any more."""

@@ -1,0 +1,129 @@
+"""Rows of push notifications. Times are seconds since 1970, unless they are named otherwise."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tailwire.server.ports.conversations import ConversationKey
+
+
+class PushTokenRow(NamedTuple):
+    """A device that receives push notifications.
+
+    Attributes:
+        token_hash: the key.
+        auth_token: the fingerprint of the auth token with which it was registered.
+        provider: which sender it is for: `web`, `apns` or `fcm`.
+        provider_id: as the app named it.
+        token: what the provider needs to reach the device; for Web Push the subscription as JSON.
+    """
+
+    token_hash: str
+    uid: str
+    auth_token: str
+    platform: str
+    provider: str
+    provider_id: str
+    token: str
+    created_at: int
+    updated_at: int
+
+    def __repr__(self) -> str:
+        return f"PushTokenRow({self.token_hash[:12]}, uid={self.uid!r}, platform={self.platform!r})"
+
+
+class MuteRow(NamedTuple):
+    """A muted conversation.
+
+    Attributes:
+        until: milliseconds since 1970.
+    """
+
+    conversation_id: ConversationKey
+    until: int
+
+
+class Receiver(NamedTuple):
+    """A possible receiver of a notification about a message.
+
+    Attributes:
+        has_token: whether they have a device that was registered before the message was sent.
+        preferences: JSON; "" for the defaults.
+        timezone: the name of a time zone; "" if unknown.
+        muted_until: milliseconds since 1970; 0 if the conversation is not muted.
+        read_id: the newest message of the conversation that they have read or deleted for themselves.
+        blocked: whether there is a block between them and who caused the notification.
+        mentioned: whether the message mentions them.
+    """
+
+    uid: str
+    has_token: bool
+    preferences: str
+    timezone: str
+    muted_until: int
+    read_id: int
+    blocked: bool
+    mentioned: bool
+
+
+class ReactionSeen(NamedTuple):
+    """A reaction that may cause a notification."""
+
+    id: int
+    message_id: int
+    reaction: str
+    uid: str
+    reacted_at: int
+
+
+class Progress(NamedTuple):
+    """Up to where notifications were queued.
+
+    Attributes:
+        message_id: all messages up to this one.
+        after_uid: of the message behind it, all receivers up to this one.
+        reaction_id: all reactions up to this one.
+    """
+
+    message_id: int
+    after_uid: str
+    reaction_id: int
+
+
+class NotificationRow(NamedTuple):
+    """A notification on its way to one device, waiting, sent or given up.
+
+    Attributes:
+        reaction_id: the reaction that it reports; 0 for the message itself.
+        attempt: how often it was tried.
+        shown: whether the device has received an earlier state of it.
+        failed_at: when it was given up; None while it waits.
+    """
+
+    id: int
+    message_id: int
+    reaction_id: int
+    token_hash: str
+    uid: str
+    provider: str
+    queued_at: int
+    due_at: int
+    attempt: int
+    shown: int
+    first_try_at: int | None
+    last_try_at: int | None
+    sent_at: int | None
+    failed_at: int | None
+    problem: str | None
+
+
+class Due(NamedTuple):
+    """A notification to be sent now, with what reaches its device.
+
+    Attributes:
+        token: None if the device is not registered any more.
+    """
+
+    row: NotificationRow
+    platform: str
+    token: str | None

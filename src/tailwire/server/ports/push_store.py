@@ -1,0 +1,148 @@
+"""Push notifications in the store: devices, preferences, and the outbox.
+
+Nothing is written when a message is sent. What is to be notified is read from the messages themselves, behind the
+stored progress: a message that was acknowledged is found there after a crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from tailwire.server.ports.conversations import ConversationKey
+from tailwire.server.ports.push_records import (
+    Due,
+    MuteRow,
+    NotificationRow,
+    Progress,
+    PushTokenRow,
+    ReactionSeen,
+    Receiver,
+)
+from tailwire.server.ports.records import MessageRow
+
+
+class PushTokenStore(Protocol):
+    """Devices that receive push notifications."""
+
+    async def any(self) -> bool:
+        """Return whether any device is registered."""
+
+    async def put(self, token: PushTokenRow, limit: int) -> None:
+        """Register a device: its token belongs to this user and auth token from now on.
+
+        Args:
+            limit: how many devices a user may have; beyond that the oldest are removed.
+        """
+
+    async def of_auth_token(self, auth_token: str) -> list[PushTokenRow]:
+        """Return the devices that were registered with an auth token."""
+
+    async def of_user(self, uid: str) -> list[PushTokenRow]:
+        """Return the devices of a user whose auth tokens still exist."""
+
+    async def remove_of(self, auth_token: str, token_hash: str = "") -> int:
+        """Remove the devices of an auth token, or one of them, and return how many there were."""
+
+    async def remove(self, token_hash: str, token: str) -> None:
+        """Remove a device that the provider does not know any more, unless it was registered again meanwhile."""
+
+    async def sweep(self, now: int) -> None:
+        """Remove devices whose auth token was revoked or has ended."""
+
+
+class PushPreferenceStore(Protocol):
+    """What users want to be notified of."""
+
+    async def get(self, uid: str) -> tuple[str, str]:
+        """Return a user's preferences (JSON; `{}` for the defaults), and the name of their time zone, or ""."""
+
+    async def put(self, uid: str, preferences: str) -> None:
+        """Store a user's preferences."""
+
+    async def put_timezone(self, uid: str, timezone: str) -> None:
+        """Store the name of a user's time zone."""
+
+    async def mutes(self, uid: str, now: int) -> list[MuteRow]:
+        """Return the conversations that a user has muted beyond a time in milliseconds."""
+
+    async def mute(self, uid: str, rows: Sequence[MuteRow], limit: int) -> None:
+        """Mute conversations. Beyond the limit, those that end first are removed."""
+
+    async def unmute(self, uid: str, conversations: Sequence[ConversationKey]) -> None:
+        """Unmute conversations."""
+
+
+class NotificationStore(Protocol):
+    """The outbox of push notifications, and how far messages have been looked at."""
+
+    async def highest(self) -> int:
+        """Return the id of the newest message; 0 if there is none."""
+
+    async def progress(self) -> Progress:
+        """Return up to where notifications were queued."""
+
+    async def advance(self, progress: Progress) -> None:
+        """Store the progress. It never goes back."""
+
+    async def messages(self, after: int, up_to: int, limit: int) -> list[MessageRow]:
+        """Return messages behind an id, in their order."""
+
+    async def reactions(self, after: int, limit: int) -> list[ReactionSeen]:
+        """Return reactions behind an id, in their order."""
+
+    async def members(self, message: MessageRow, actor: str, after: str, limit: int) -> list[Receiver]:
+        """Return members of the group of a message, by their uids.
+
+        Args:
+            actor: who caused the notification.
+            after: the uid behind which to begin.
+        """
+
+    async def user(self, message: MessageRow, uid: str, actor: str) -> Receiver | None:
+        """Return one user as a possible receiver; None if they have no device."""
+
+    async def queue(self, message_id: int, reaction_id: int, uids: Sequence[str], before: int, now: int) -> None:
+        """Queue a notification for each device of some users that was registered before a time, once."""
+
+    async def queue_again(self, message_id: int, now: int) -> None:
+        """Queue what was sent about a message again: it was edited or deleted."""
+
+    async def waiting(self) -> int:
+        """Return how many notifications wait, counted up to 100,000."""
+
+    async def due(self, provider: str, now: int, limit: int) -> list[Due]:
+        """Return notifications to be sent now, the longest due first."""
+
+    async def next_due(self, provider: str) -> int | None:
+        """Return when the next notification is due, or None if none waits."""
+
+    async def reaction(self, reaction_id: int) -> ReactionSeen | None:
+        """Return a reaction, or None if it was removed."""
+
+    async def read_up_to(self, conversation_id: ConversationKey, uid: str) -> int:
+        """Return up to which message a user has read a conversation, or deleted it for themselves."""
+
+    async def sent(self, ids: Sequence[int], now: int) -> None:
+        """Store that notifications were sent."""
+
+    async def put_off(self, notification_id: int, due_at: int, now: int, problem: str) -> None:
+        """Postpone a notification that failed, and store the problem."""
+
+    async def give_up(self, notification_id: int, now: int, problem: str) -> None:
+        """Store that a notification will not be sent."""
+
+    async def drop(self, ids: Sequence[int]) -> None:
+        """Remove notifications that are not wanted any more."""
+
+    async def failed(self, *, limit: int, offset: int) -> tuple[list[NotificationRow], int]:
+        """Return a page of the notifications that were given up, newest first, and their number."""
+
+    async def send_again(self, notification_id: int, now: int) -> bool:
+        """Make a notification that was given up due now. Return False if there is none."""
+
+    async def send_all_again(self, now: int) -> int:
+        """Make all notifications that were given up due now, and return their number."""
+
+    async def forget(self, sent_before: int, failed_before: int) -> None:
+        """Delete notifications that were sent or given up before some times."""

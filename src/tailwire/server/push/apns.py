@@ -1,0 +1,113 @@
+"""APNs: to iOS, over HTTP/2."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tailwire.server.ports.push import Notification, Outcome, Result
+from tailwire.server.ports.world import World
+from tailwire.server.push.answers import object_in, read, wait_of
+from tailwire.server.push.fitting import fitted
+from tailwire.server.push.signing import Signed
+
+TIMEOUT_SECONDS = 10.0
+TOKEN_SECONDS = 50 * 60  # APNs refuses tokens of more than an hour, and new ones more often than every 20 minutes
+MAX_PAYLOAD_BYTES = 4096
+GONE_REASONS = frozenset({"Unregistered", "BadDeviceToken", "DeviceTokenNotForTopic", "ExpiredToken"})
+OUR_FAULT = frozenset({"ExpiredProviderToken", "InvalidProviderToken", "MissingProviderToken"})
+
+
+class Apns:
+    """Sends through APNs, all on one connection.
+
+    Args:
+        key, key_id, team_id: sign the requests.
+        topic: the bundle id of the app.
+        url: of the service.
+        tls: a context for its certificate; None for the authorities of the system.
+    """
+
+    name = "apns"
+
+    def __init__(
+        self,
+        key: ec.EllipticCurvePrivateKey,
+        key_id: str,
+        team_id: str,
+        topic: str,
+        url: str,
+        world: World,
+        tls: Any = None,
+    ) -> None:
+        self._topic = topic
+        self._url = f"{url.rstrip('/')}/3/device/"
+        self._world = world
+        self._tls = tls
+        self._client: Any = None
+        self._signed = Signed(key, "ES256", lambda now: {"iss": team_id, "iat": now}, TOKEN_SECONDS, {"kid": key_id})
+
+    async def send(self, token: str, notification: Notification) -> Outcome:
+        """Send a notification to a device."""
+        import httpx2
+
+        if self._client is None:
+            verify = True if self._tls is None else self._tls
+            self._client = httpx2.AsyncClient(
+                http2=True, timeout=TIMEOUT_SECONDS, follow_redirects=False, verify=verify
+            )
+        now = self._world.seconds()
+        headers = {
+            "authorization": f"bearer {self._signed.token(now)}",
+            "apns-topic": self._topic,
+            "apns-push-type": "alert",
+            "apns-priority": "5" if notification.silent else "10",
+            "apns-expiration": str(now + notification.lifetime),
+            "apns-collapse-id": notification.tag,
+            "content-type": "application/json",
+        }
+        try:
+            async with self._client.stream(
+                "POST", self._url + token, content=_content(notification), headers=headers
+            ) as response:
+                return self._outcome(response.status_code, response.headers, await read(response))
+        except httpx2.HTTPError as e:
+            return Outcome(Result.LATER, type(e).__name__)
+
+    def _outcome(self, status: int, headers: Any, body: bytes) -> Outcome:
+        if status == 200:
+            return Outcome(Result.SENT)
+        reason = str(object_in(body).get("reason", ""))[:40]
+        problem = f"status {status} {reason}".strip()
+        if status == 410 or reason in GONE_REASONS:
+            return Outcome(Result.GONE, problem)
+        if reason in OUR_FAULT:
+            self._signed.forget()
+            return Outcome(Result.LATER, problem, paused=True)
+        if reason == "TooManyRequests":  # of this device alone
+            return Outcome(Result.LATER, problem, wait_of(headers, self._world.seconds()))
+        if status == 429 or status >= 500:
+            return Outcome(Result.LATER, problem, wait_of(headers, self._world.seconds()), paused=True)
+        return Outcome(Result.REFUSED, problem)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._client is not None:
+            await self._client.aclose()
+
+
+def _content(n: Notification) -> bytes:
+    def payload(body: str) -> dict[str, Any]:
+        # Apple's devices cannot withdraw what they show: a deleted message is replaced by a note.
+        aps: dict[str, Any] = {
+            "alert": {"title": n.title, "body": body},
+            "badge": n.badge,
+            "thread-id": n.thread,
+            "mutable-content": 1,
+        }
+        if not n.silent:
+            aps["sound"] = "default"
+        return {"aps": aps, **n.data, "unreadMessageCount": n.badge}
+
+    return fitted(payload, n.body, MAX_PAYLOAD_BYTES)

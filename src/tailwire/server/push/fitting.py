@@ -1,0 +1,31 @@
+"""Payloads within the bounds of the providers: a long text is cut between two characters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+ELLIPSIS = "…"
+_encode = msgspec.json.Encoder().encode
+
+
+def fitted(payload: Callable[[str], Any], body: str, max_bytes: int) -> bytes:
+    """Return a payload as JSON of at most some bytes, with as much of the body as fits.
+
+    Args:
+        payload: returns the payload with a body.
+        max_bytes: if it is exceeded even without a body, the payload is returned without one.
+    """
+    whole = _encode(payload(body))
+    if len(whole) <= max_bytes:
+        return whole
+    low, high = 0, len(body)  # characters that fit, and that do not
+    while high - low > 1:
+        middle = (low + high) // 2
+        if len(_encode(payload(body[:middle].rstrip() + ELLIPSIS))) <= max_bytes:
+            low = middle
+        else:
+            high = middle
+    return _encode(payload(body[:low].rstrip() + ELLIPSIS if low else ""))

@@ -1,0 +1,200 @@
+"""The notifications of one provider: sent as they are due, several at once, and retried."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from tailwire.server.ports.push import Composer, Notification, Outcome, PushProvider, Result
+from tailwire.server.ports.push_records import Due, NotificationRow
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.store import Store
+from tailwire.server.ports.world import World
+from tailwire.server.telemetry.logs import log
+from tailwire.server.telemetry.metrics import Metrics
+
+BATCH_SIZE = 200
+AT_ONCE = 32
+INTERVAL_SECONDS = 0.01
+"""Between the starts of two tries: what is computed for many notifications must not add up to a delay of others."""
+STORE_RETRY_SECONDS = 5
+DELAYS_SECONDS = (10, 30)
+NEXT_DELAY_SECONDS = 60  # doubled with each further attempt
+LONGEST_DELAY_SECONDS = 3600
+JITTER = 0.2  # relative to a delay
+MAX_TROUBLED = 10_000
+LOG_INTERVAL_SECONDS = 300  # between two logged failures
+
+
+def delay(tries: int, chance: float) -> float:
+    """Return the seconds until the next try.
+
+    Args:
+        tries: how many have failed.
+        chance: a random number in [0, 1), for the jitter.
+    """
+    if tries <= len(DELAYS_SECONDS):
+        return float(DELAYS_SECONDS[tries - 1])
+    grown: int = NEXT_DELAY_SECONDS * 2 ** min(tries - len(DELAYS_SECONDS) - 1, 30)
+    return min(LONGEST_DELAY_SECONDS, grown) * (1 - JITTER + 2 * JITTER * chance)
+
+
+class Lane:
+    """Sends the notifications of one provider. A task runs while some are due; a timer waits for later ones.
+
+    A device that cannot be reached is tried once per delay, however many notifications wait for it, so that it does not
+    hold up those of others.
+
+    Args:
+        lifetime: seconds after which a notification is given up.
+        is_mine: returns whether this server sends for the provider.
+    """
+
+    def __init__(
+        self,
+        provider: PushProvider,
+        composer: Composer,
+        store: Store,
+        world: World,
+        metrics: Metrics,
+        lifetime: int,
+        is_mine: Callable[[], bool],
+    ) -> None:
+        self._provider = provider
+        self._composer = composer
+        self._store = store
+        self._world = world
+        self._metrics = metrics
+        self._lifetime = lifetime
+        self._is_mine = is_mine
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._more = False
+        self._closed = False
+        self._paused_until = 0
+        self._troubled: dict[str, tuple[int, int]] = {}  # devices: failed tries in a row, and until when to wait
+        self._logged_at: int | None = None
+        self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._next_start = 0.0
+
+    def wake(self) -> None:
+        """Check the queue."""
+        self._more = True
+        if self._task is None and not self._closed and self._is_mine():
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            self._task = self._loop.create_task(self._run(), name=f"tailwire push {self._provider.name}")
+
+    async def _run(self) -> None:
+        try:
+            while not self._closed and self._is_mine():
+                self._more = False
+                now = self._world.seconds()
+                if now < self._paused_until:
+                    self._sleep_until(self._paused_until)
+                    break
+                due = await self._store.notifications.due(self._provider.name, now, BATCH_SIZE)
+                if due:
+                    await self._send_all(due)
+                    continue
+                later = await self._store.notifications.next_due(self._provider.name)
+                if not self._more:  # no wake-up has arrived, and none can before `finally`
+                    self._sleep_until(later)
+                    break
+        except Refused:  # the store cannot write, and logs that; what was sent is repeated
+            self._sleep_until(self._world.seconds() + STORE_RETRY_SECONDS)
+        finally:
+            self._task = None
+
+    def _sleep_until(self, due: int | None) -> None:
+        if due is not None and self._timer is None and not self._closed:
+            self._timer = self._loop.call_later(max(1.0, float(due - self._world.seconds())), self._woken)
+
+    def _woken(self) -> None:
+        self._timer = None
+        self.wake()
+
+    async def _send_all(self, due: list[Due]) -> None:
+        outcomes = await asyncio.gather(*(self._send(one) for one in due))
+        now = self._world.seconds()
+        sent, dropped = [], []
+        for one, outcome in zip(due, outcomes, strict=True):
+            if outcome is None:
+                dropped.append(one.row.id)
+            elif outcome.result is Result.SENT:
+                self._metrics.push_tried(self._provider.name, "sent")
+                self._troubled.pop(one.row.token_hash, None)
+                sent.append(one.row.id)
+            elif outcome.result is Result.GONE:
+                self._metrics.push_tried(self._provider.name, "gone")
+                dropped.append(one.row.id)
+                await self._store.push_tokens.remove(one.row.token_hash, one.token or "")
+            else:
+                await self._failed(one.row, outcome, now)
+        if sent:
+            await self._store.notifications.sent(sent, now)
+        if dropped:
+            await self._store.notifications.drop(dropped)
+
+    async def _send(self, one: Due) -> Outcome | None:
+        # Returns None if the notification is not wanted any more.
+        async with self._at_once:
+            now = self._world.seconds()
+            if one.token is None or (self._closed and not one.row.attempt):
+                return None if one.token is None else Outcome(Result.LATER, "the server stops")
+            waits = max(self._troubled.get(one.row.token_hash, (0, 0))[1], self._paused_until) - now
+            if waits > 0 and not one.row.attempt:
+                return Outcome(Result.LATER, "an earlier notification to this device failed", wait=waits)
+            await self._turn()
+            notification: Notification | None = await self._composer.compose(one.row)
+            if notification is None:
+                return None
+            return await self._provider.send(one.token, notification)
+
+    async def _turn(self) -> None:
+        now = self._loop.time()
+        start = max(now, self._next_start)
+        self._next_start = start + INTERVAL_SECONDS
+        await asyncio.sleep(start - now)
+
+    async def _failed(self, row: NotificationRow, outcome: Outcome, now: int) -> None:
+        tries = row.attempt + 1
+        wait = max(outcome.wait, delay(tries, self._world.chance()))
+        if outcome.paused:
+            self._paused_until = max(self._paused_until, now + int(wait))
+        if outcome.result is Result.LATER:
+            self._trouble(row.token_hash, now)
+            if now + wait < row.queued_at + self._lifetime:
+                self._metrics.push_tried(self._provider.name, "put off")
+                await self._store.notifications.put_off(row.id, now + max(1, int(wait)), now, outcome.problem)
+                return
+        self._metrics.push_tried(self._provider.name, "given up")
+        if self._logged_at is None or now - self._logged_at >= LOG_INTERVAL_SECONDS:
+            self._logged_at = now
+            log.warning(
+                "a push notification was given up (%s: %s); GET /notifications/push/v1/failed lists them",
+                self._provider.name, outcome.problem,
+            )  # fmt: skip
+        await self._store.notifications.give_up(row.id, now, outcome.problem)
+
+    def _trouble(self, token_hash: str, now: int) -> None:
+        failures, until = self._troubled.pop(token_hash, (0, 0))
+        if now >= until:  # else it is a further notification of the same try
+            failures, until = failures + 1, now + int(delay(failures + 1, 0.5))
+        if len(self._troubled) >= MAX_TROUBLED:
+            self._troubled.pop(next(iter(self._troubled)))
+        self._troubled[token_hash] = (failures, until)
+
+    async def close(self) -> None:
+        """Stop sending. The queue is kept."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._task is not None:
+            task = self._task
+            task.cancel()
+            await asyncio.wait([task])
+        await self._provider.close()

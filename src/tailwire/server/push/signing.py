@@ -1,0 +1,47 @@
+"""Signed tokens (JWT) with which the server identifies itself to providers, renewed before they end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+
+
+class Signed:
+    """A signed token that is made again at intervals.
+
+    Args:
+        key: the private key.
+        algorithm: `ES256` or `RS256`.
+        claims: returns the claims at a time, in seconds since 1970.
+        seconds: for how long a token is used.
+        headers: further fields of its head.
+    """
+
+    def __init__(
+        self,
+        key: Any,
+        algorithm: str,
+        claims: Callable[[int], dict[str, Any]],
+        seconds: int,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        self._key = key
+        self._algorithm = algorithm
+        self._claims = claims
+        self._seconds = seconds
+        self._headers = headers
+        self._token = ""
+        self._until = 0
+
+    def token(self, now: int) -> str:
+        """Return a token that is valid now."""
+        if now >= self._until or now < self._until - self._seconds:
+            self._token = jwt.encode(self._claims(now), self._key, self._algorithm, self._headers)
+            self._until = now + self._seconds
+        return self._token
+
+    def forget(self) -> None:
+        """Make a new token at the next call: the provider has refused this one."""
+        self._until = 0

@@ -1,0 +1,172 @@
+"""The types of requests and responses about push notifications."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from tailwire.server.actions.notifications import Mute
+from tailwire.server.rest.requests import one_of
+from tailwire.server.rest.response_base import Shape, Timestamp
+from tailwire.server.rules.preferences import (
+    GroupPreferences,
+    MutePreferences,
+    OneOnOnePreferences,
+)
+from tailwire.server.rules.push_tokens import PLATFORMS
+
+Until = Annotated[int, Meta(description="Milliseconds since 1970.")]
+
+
+class RegisterPushToken(msgspec.Struct, rename="camel"):
+    """A device to register. One of the tokens is given: that of its platform.
+
+    Attributes:
+        auth_token: the auth token of the user, with a REST key.
+        push_token: the token, whatever the platform; for `web_push` the subscription as JSON in a string.
+        subscription: for `web_push`: the subscription as an object.
+    """
+
+    platform: Annotated[str, Meta(extra_json_schema=one_of(*PLATFORMS))] = ""
+    provider_id: str = ""
+    auth_token: str = ""
+    push_token: str = ""
+    fcm_token: str = ""
+    device_token: str = ""
+    voip_token: str = ""
+    subscription: Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "object"})] = msgspec.field(
+        default_factory=lambda: msgspec.Raw(b"")
+    )
+
+    @property
+    def token(self) -> str:
+        """The token that is given."""
+        given = self.push_token or self.fcm_token or self.device_token or self.voip_token
+        return given or bytes(self.subscription).decode()
+
+
+class UnregisterPushToken(msgspec.Struct, rename="camel"):
+    """A device to remove."""
+
+    auth_token: Annotated[str, Meta(description="The auth token of the user, with a REST key.")] = ""
+
+
+class ChangePreferences(msgspec.Struct, rename="camel"):
+    """Preferences to change; absent fields keep their value."""
+
+    group_preferences: dict[str, Any] = {}
+    one_on_one_preferences: dict[str, Any] = {}
+    mute_preferences: dict[str, Any] = {}
+    use_privacy_template: bool | None = None
+
+    def to_change(self) -> dict[str, Any]:
+        """Return the fields to change."""
+        change: dict[str, Any] = {
+            "groupPreferences": self.group_preferences,
+            "oneOnOnePreferences": self.one_on_one_preferences,
+            "mutePreferences": self.mute_preferences,
+        }
+        if self.use_privacy_template is not None:
+            change["usePrivacyTemplate"] = self.use_privacy_template
+        return change
+
+
+class MuteOne(msgspec.Struct):
+    """A conversation to mute or unmute."""
+
+    id: Annotated[str, Meta(description="A uid or guid.")]
+    type: Annotated[str, Meta(extra_json_schema=one_of("oneOnOne", "group"))] = "oneOnOne"
+    until: Until = 0
+
+
+class MuteConversations(msgspec.Struct):
+    """Conversations to mute or unmute."""
+
+    conversations: list[MuteOne] = []
+
+    def to_mutes(self) -> list[Mute]:
+        """Return the conversations."""
+        return [Mute(one.id, one.type, one.until) for one in self.conversations]
+
+
+class ChangeTimezone(msgspec.Struct):
+    """A time zone."""
+
+    timezone: Annotated[str, Meta(examples=["Europe/Berlin"])] = ""
+
+
+class PushToken(Shape, kw_only=True):
+    """A device that receives push notifications. `pushToken` contains only its last characters."""
+
+    id: str
+    uid: str
+    platform: str
+    provider_id: str = ""
+    push_token: str
+    created_at: Timestamp
+    updated_at: Timestamp
+
+
+class PushTokens(Shape, kw_only=True):
+    """Devices that receive push notifications."""
+
+    push_tokens: list[PushToken]
+
+
+class WebPushKey(Shape, kw_only=True):
+    """The key that browsers subscribe with (`applicationServerKey`)."""
+
+    public_key: str
+
+
+class NotificationPreferences(Shape, kw_only=True):
+    """The preferences of a user: their own, and the defaults."""
+
+    group_preferences: GroupPreferences
+    one_on_one_preferences: OneOnOnePreferences
+    mute_preferences: MutePreferences
+    use_privacy_template: bool
+
+
+class MutedConversation(Shape, kw_only=True):
+    """A muted conversation."""
+
+    id: str
+    type: str
+    until: Until
+
+
+class MutedConversations(Shape, kw_only=True):
+    """The muted conversations of a user."""
+
+    muted_conversations: list[MutedConversation]
+
+
+class Timezone(Shape, kw_only=True, omit_defaults=False):
+    """The time zone of a user; "" if it is unknown."""
+
+    timezone: str
+
+
+class FailedNotification(Shape, kw_only=True):
+    """A notification that was given up. `device` is the id of the device."""
+
+    id: str
+    uid: str
+    message_id: str
+    device: str
+    provider: str
+    attempts: int
+    queued_at: Timestamp
+    first_try_at: Timestamp = 0
+    last_try_at: Timestamp = 0
+    failed_at: Timestamp = 0
+    problem: str = ""
+
+
+class SentAgain(Shape, kw_only=True, omit_defaults=False):
+    """How many notifications are sent again."""
+
+    retried: int

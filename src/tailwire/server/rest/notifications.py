@@ -1,0 +1,169 @@
+"""REST operations on push notifications: devices, preferences, muted conversations, and what was given up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tailwire.server.actions.notifications import Mute, Notifications
+from tailwire.server.ports.push_records import NotificationRow, PushTokenRow
+from tailwire.server.rest import notification_shapes as shapes
+from tailwire.server.rest import responses
+from tailwire.server.rest.operations import Access, Call, Operation
+from tailwire.server.rest.queries import Paged
+from tailwire.server.rest.results import done, page
+from tailwire.server.rules.preferences import Preferences
+
+HINT_CHARACTERS = 8
+
+
+class NotificationRoutes:
+    """The resource `notifications`."""
+
+    def __init__(self, notifications: Notifications) -> None:
+        self._notifications = notifications
+
+    def operations(self) -> list[Operation]:
+        """Return the operations."""
+        return [*self._token_operations("/notifications/push/v1/tokens"),
+                *self._preference_operations("/notifications/v1/preferences"),
+                *self._failed_operations("/notifications/push/v1/failed")]  # fmt: skip
+
+    def _token_operations(self, path: str) -> list[Operation]:
+        return [
+            Operation("POST", path, "Register a device for push notifications", self._register, acts_for_user=True,
+                      body=shapes.RegisterPushToken, response=shapes.PushTokens),
+            Operation("GET", path, "List devices that receive push notifications", self._list, acts_for_user=True,
+                      response=shapes.PushTokens),
+            Operation("DELETE", path, "Remove the devices of an auth token", self._unregister, acts_for_user=True,
+                      body=shapes.UnregisterPushToken, response=responses.Done),
+            Operation("DELETE", path + "/{token}", "Remove a device", self._unregister, acts_for_user=True,
+                      body=shapes.UnregisterPushToken, response=responses.Done),
+            Operation("GET", "/notifications/push/v1/web", "Get the key that browsers subscribe with", self._web_key,
+                      response=shapes.WebPushKey),
+        ]  # fmt: skip
+
+    def _preference_operations(self, path: str) -> list[Operation]:
+        one, muted, mute = shapes.NotificationPreferences, shapes.MutedConversations, path + "/mute"
+        zone = "/notifications/v1/timezone"
+        return [
+            Operation("GET", path, "Get the preferences for notifications", self._preferences, acts_for_user=True,
+                      response=one),
+            Operation("PUT", path, "Change the preferences for notifications", self._change, acts_for_user=True,
+                      body=shapes.ChangePreferences, response=one),
+            Operation("DELETE", path, "Reset the preferences for notifications", self._reset, acts_for_user=True,
+                      response=one),
+            Operation("GET", mute, "List muted conversations", self._muted, acts_for_user=True, response=muted),
+            Operation("PUT", mute, "Mute conversations", self._mute, acts_for_user=True, body=shapes.MuteConversations,
+                      response=muted),
+            Operation("DELETE", mute, "Unmute conversations", self._unmute, acts_for_user=True,
+                      body=shapes.MuteConversations, response=muted),
+            Operation("GET", zone, "Get the time zone of a user", self._timezone, acts_for_user=True,
+                      response=shapes.Timezone),
+            Operation("PUT", zone, "Change the time zone of a user", self._change_timezone, acts_for_user=True,
+                      body=shapes.ChangeTimezone, response=shapes.Timezone),
+        ]  # fmt: skip
+
+    def _failed_operations(self, path: str) -> list[Operation]:
+        admin = Access.ADMIN
+        return [
+            Operation("GET", path, "List push notifications that were given up", self._failed, access=admin,
+                      query=Paged, response=list[shapes.FailedNotification], enveloped=True),
+            Operation("POST", path + "/retry", "Send all push notifications again that were given up",
+                      self._send_all_again, access=admin, response=shapes.SentAgain),
+            Operation("POST", path + "/{id}/retry", "Send a push notification again that was given up",
+                      self._send_again, access=admin, response=responses.Done),
+        ]  # fmt: skip
+
+    async def _register(self, call: Call) -> dict[str, Any]:
+        body: shapes.RegisterPushToken = call.body
+        row = await self._notifications.register(
+            call.caller, body.platform, body.token, body.provider_id, body.auth_token
+        )
+        return {"pushTokens": [_token(row)]}
+
+    async def _list(self, call: Call) -> dict[str, Any]:
+        return {"pushTokens": [_token(row) for row in await self._notifications.devices(call.caller)]}
+
+    async def _unregister(self, call: Call) -> dict[str, Any]:
+        token = call.params.get("token", "")
+        count = await self._notifications.unregister(call.caller, token, call.body.auth_token)
+        return done(f"Push tokens removed: {count}.")
+
+    async def _web_key(self, call: Call) -> dict[str, Any]:
+        return {"publicKey": self._notifications.web_key}
+
+    async def _preferences(self, call: Call) -> dict[str, Any]:
+        return _preferences(await self._notifications.preferences(call.caller))
+
+    async def _change(self, call: Call) -> dict[str, Any]:
+        return _preferences(await self._notifications.change_preferences(call.caller, call.body.to_change()))
+
+    async def _reset(self, call: Call) -> dict[str, Any]:
+        return _preferences(await self._notifications.reset_preferences(call.caller))
+
+    async def _muted(self, call: Call) -> dict[str, Any]:
+        return _muted(await self._notifications.muted(call.caller))
+
+    async def _mute(self, call: Call) -> dict[str, Any]:
+        return _muted(await self._notifications.mute(call.caller, call.body.to_mutes()))
+
+    async def _unmute(self, call: Call) -> dict[str, Any]:
+        return _muted(await self._notifications.unmute(call.caller, call.body.to_mutes()))
+
+    async def _timezone(self, call: Call) -> dict[str, Any]:
+        return {"timezone": await self._notifications.timezone(call.caller)}
+
+    async def _change_timezone(self, call: Call) -> dict[str, Any]:
+        return {"timezone": await self._notifications.change_timezone(call.caller, call.body.timezone)}
+
+    async def _failed(self, call: Call) -> dict[str, Any]:
+        q: Paged = call.query
+        rows, total = await self._notifications.failed(limit=q.size, offset=q.offset)
+        return page(q, [_failed(row) for row in rows], total)
+
+    async def _send_again(self, call: Call) -> dict[str, Any]:
+        await self._notifications.send_again(call.params["id"])
+        return done("The notification is sent again.")
+
+    async def _send_all_again(self, call: Call) -> dict[str, Any]:
+        return {"retried": await self._notifications.send_all_again()}
+
+
+def _token(row: PushTokenRow) -> dict[str, Any]:
+    return {
+        "id": row.token_hash,
+        "uid": row.uid,
+        "platform": row.platform,
+        **({"providerId": row.provider_id} if row.provider_id else {}),
+        "pushToken": f"…{row.token[-HINT_CHARACTERS:]}" if row.provider != "web" else "…",
+        "createdAt": row.created_at,
+        "updatedAt": row.updated_at,
+    }
+
+
+def _preferences(found: Preferences) -> dict[str, Any]:
+    shown: dict[str, Any] = msgspec.to_builtins(found)
+    return shown
+
+
+def _muted(mutes: list[Mute]) -> dict[str, Any]:
+    return {"mutedConversations": [one._asdict() for one in mutes]}
+
+
+def _failed(row: NotificationRow) -> dict[str, Any]:
+    shown = {
+        "id": str(row.id),
+        "uid": row.uid,
+        "messageId": str(row.message_id),
+        "device": row.token_hash,
+        "provider": row.provider,
+        "attempts": row.attempt,
+        "queuedAt": row.queued_at,
+        "firstTryAt": row.first_try_at,
+        "lastTryAt": row.last_try_at,
+        "failedAt": row.failed_at,
+        "problem": row.problem,
+    }
+    return {name: value for name, value in shown.items() if value is not None}

@@ -1,0 +1,132 @@
+"""Who is notified of a message or reaction: one table of reasons. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tailwire.server.rules.preferences import (
+    ALL,
+    ANY_REACTION,
+    DAYS,
+    MENTIONS,
+    NONE,
+    DaySchedule,
+    Preferences,
+)
+
+
+class Kind(StrEnum):
+    """What a notification reports."""
+
+    MESSAGE = "message"
+    REPLY = "reply"
+    REACTION = "reaction"
+    MEMBERS = "members"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occasion:
+    """What has happened.
+
+    Attributes:
+        in_group: whether it is in a group.
+        member_action: the field of the preferences for what happened to a member (`group_member_left` …); "" otherwise.
+        silent: the message asks for no notification.
+        deleted: the message was deleted meanwhile.
+        expired: it is too old to be notified of.
+    """
+
+    kind: Kind
+    in_group: bool = False
+    member_action: str = ""
+    silent: bool = False
+    deleted: bool = False
+    expired: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known of a possible receiver.
+
+    Attributes:
+        own: they caused it themselves.
+        blocked: there is a block between them and who caused it.
+        present: an app of theirs is in the foreground, or was when it received the message.
+        read: they have read the message, or deleted the conversation for themselves.
+        muted: they have muted the conversation.
+        mentioned: the message mentions them.
+        own_message: the reaction is to a message of theirs.
+        weekday: where they are: 0 for Monday.
+        clock: where they are, as hours and minutes (`930`).
+    """
+
+    own: bool = False
+    blocked: bool = False
+    present: bool = False
+    read: bool = False
+    muted: bool = False
+    mentioned: bool = False
+    own_message: bool = False
+    weekday: int = 0
+    clock: int = 0
+
+
+Rule = Callable[[Occasion, Facts, Preferences], bool]
+"""Returns whether the receiver is not notified."""
+
+
+def _disturbs(o: Occasion, f: Facts, p: Preferences) -> bool:
+    if p.mute_preferences.dnd == ALL:
+        return True
+    day = p.mute_preferences.schedule.get(DAYS[f.weekday], _WHOLE_DAY)
+    if day.dnd:
+        return True
+    if day.from_ <= day.to:
+        return not day.from_ <= f.clock <= day.to
+    return day.to < f.clock < day.from_  # beyond midnight
+
+
+def _unwanted(o: Occasion, f: Facts, p: Preferences) -> bool:
+    if o.kind is Kind.MEMBERS:
+        return getattr(p.group_preferences, o.member_action, NONE) == NONE
+    if o.kind is Kind.REACTION:
+        wanted = _reactions(o, p)
+        return wanted == NONE or (wanted != ANY_REACTION and not f.own_message)
+    wanted = _messages(o, p)
+    return wanted == NONE or (wanted == MENTIONS and not f.mentioned)
+
+
+def _messages(o: Occasion, p: Preferences) -> int:
+    group, user = p.group_preferences, p.one_on_one_preferences
+    if o.kind is Kind.REPLY:
+        return group.group_replies if o.in_group else user.one_on_one_replies
+    return group.group_messages if o.in_group else user.one_on_one_messages
+
+
+def _reactions(o: Occasion, p: Preferences) -> int:
+    if o.in_group:
+        return p.group_preferences.group_reactions
+    return p.one_on_one_preferences.one_on_one_reactions
+
+
+_WHOLE_DAY = DaySchedule()
+TABLE: tuple[tuple[str, Rule], ...] = (
+    ("expired", lambda o, f, p: o.expired),
+    ("deleted", lambda o, f, p: o.deleted),
+    ("silent", lambda o, f, p: o.silent),
+    ("own", lambda o, f, p: f.own),
+    ("blocked", lambda o, f, p: f.blocked),
+    ("present", lambda o, f, p: f.present),
+    ("read", lambda o, f, p: f.read and o.kind is not Kind.REACTION),
+    ("muted", lambda o, f, p: f.muted),
+    ("do not disturb", _disturbs),
+    ("unwanted", _unwanted),
+)
+"""The reasons not to notify a receiver, in the order in which they are asked."""
+
+
+def why_not(occasion: Occasion, facts: Facts, preferences: Preferences) -> str:
+    """Return why a receiver is not notified; "" if they are."""
+    return next((reason for reason, applies in TABLE if applies(occasion, facts, preferences)), "")

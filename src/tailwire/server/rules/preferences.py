@@ -1,0 +1,119 @@
+"""What users want to be notified of: the documented preferences with their defaults. PURE."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+from tailwire.server.ports.refusal import Refused
+
+NONE, ALL, MENTIONS = 1, 2, 3
+"""Of messages and replies: none, all, or those that mention the user."""
+OWN = 2
+"""Of reactions: those to the user's own messages; 1 for none, 3 for all."""
+ANY_REACTION = 3
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+LAST_MINUTE = 2359
+
+Three = Annotated[int, msgspec.Meta(ge=1, le=3)]
+Two = Annotated[int, msgspec.Meta(ge=1, le=2)]
+Clock = Annotated[int, msgspec.Meta(ge=0, le=LAST_MINUTE, description="Hours and minutes: 930 is 9:30.")]
+
+
+class DaySchedule(msgspec.Struct, rename={"from_": "from"}):
+    """When notifications are sent on one day of the week.
+
+    Attributes:
+        from_, to: the first and the last minute, as hours and minutes (`930`).
+        dnd: send none on this day.
+    """
+
+    from_: Clock = 0
+    to: Clock = LAST_MINUTE
+    dnd: bool = False
+
+
+class GroupPreferences(msgspec.Struct, rename="camel"):
+    """Preferences for groups: 1 none, 2 all, 3 mentions; reactions: 1 none, 2 to own messages, 3 to all."""
+
+    group_messages: Three = ALL
+    group_replies: Three = ALL
+    group_reactions: Three = OWN
+    group_member_left: Two = NONE
+    group_member_added: Two = NONE
+    group_member_joined: Two = NONE
+    group_member_kicked: Two = NONE
+    group_member_banned: Two = NONE
+    group_member_unbanned: Two = NONE
+    group_member_scope_changed: Two = NONE
+
+
+class OneOnOnePreferences(msgspec.Struct, rename="camel"):
+    """Preferences for conversations with users, as those for groups."""
+
+    one_on_one_messages: Two = ALL
+    one_on_one_replies: Two = ALL
+    one_on_one_reactions: Three = OWN
+
+
+class MutePreferences(msgspec.Struct):
+    """Do not disturb: 1 off, 2 on; and the schedule of the week."""
+
+    dnd: Two = NONE
+    schedule: dict[str, DaySchedule] = {}
+
+
+class Preferences(msgspec.Struct, rename="camel"):
+    """The preferences of a user."""
+
+    group_preferences: GroupPreferences = msgspec.field(default_factory=GroupPreferences)
+    one_on_one_preferences: OneOnOnePreferences = msgspec.field(default_factory=OneOnOnePreferences)
+    mute_preferences: MutePreferences = msgspec.field(default_factory=MutePreferences)
+    use_privacy_template: bool = False
+
+
+_decode = msgspec.json.Decoder(Preferences).decode
+
+
+def read_preferences(stored: str) -> Preferences:
+    """Return stored preferences; those that are missing or were stored by another version have their defaults."""
+    try:
+        return _decode(stored or "{}")
+    except msgspec.DecodeError:
+        return Preferences()
+
+
+def changed_preferences(stored: str, change: dict[str, Any]) -> str:
+    """Return stored preferences with those of a request, as JSON.
+
+    Args:
+        change: the fields to change; others keep their value.
+
+    Raises:
+        Refused: ERR_BAD_REQUEST, by field.
+    """
+    known: dict[str, Any] = msgspec.to_builtins(read_preferences(stored))
+    for name, value in change.items():
+        if name not in known:
+            raise Refused("ERR_BAD_REQUEST", {name[:50]: f"Use {', '.join(known)}."})
+        if isinstance(value, dict):
+            for key in value:
+                if key not in known[name]:
+                    raise Refused("ERR_BAD_REQUEST", {f"{name}.{key[:50]}": f"Use {', '.join(known[name])}."})
+            schedule = {**known[name].get("schedule", {}), **_object(value.get("schedule"))}
+            value = {**known[name], **value, **({"schedule": schedule} if "schedule" in known[name] else {})}
+        known[name] = value
+    try:
+        checked = msgspec.convert(known, Preferences)
+    except msgspec.ValidationError as e:
+        what, _, where = str(e).partition(" - at `$.")
+        raise Refused("ERR_BAD_REQUEST", {where.rstrip("`") or "body": f"{what}."}) from e
+    for day, hours in checked.mute_preferences.schedule.items():
+        if day not in DAYS or hours.from_ % 100 > 59 or hours.to % 100 > 59:
+            raise Refused("ERR_BAD_REQUEST", {"mutePreferences.schedule": f"Use {', '.join(DAYS)}, and minutes to 59."})
+    return msgspec.json.encode(checked).decode()
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,35 @@
+"""Values of settings as they are written, in the types that they have."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tailwire.server.setting_checks import BadSetting
+
+_TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+
+
+def typed(name: str, value: Any, kind: type, source: str) -> Any:
+    """Return a value in the type of its setting.
+
+    Raises:
+        BadSetting: naming the setting and its source.
+    """
+    if kind is bool and isinstance(value, str):
+        if value.lower() in ("1", "true", "yes", "on"):
+            return True
+        if value.lower() in ("0", "false", "no", "off", ""):
+            return False
+        raise BadSetting(f"{source}: {name} must be {_TYPE_NAMES[bool]}, not {value!r}")
+    if isinstance(value, bool) is not (kind is bool):
+        raise BadSetting(f"{source}: {name} must be {_TYPE_NAMES[kind]}, not {value!r}")
+    try:
+        found = kind(value)
+        if isinstance(found, float) and not math.isfinite(found):
+            raise ValueError("not finite")
+        if kind is int and isinstance(value, float) and found != value:
+            raise ValueError("not whole")
+        return found
+    except (TypeError, ValueError, OverflowError) as e:
+        raise BadSetting(f"{source}: {name} must be {_TYPE_NAMES[kind]}, not {value!r}") from e

@@ -1,0 +1,250 @@
+"""Push notifications: platforms, preferences and muted conversations, as apps see them and as they are encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Any
+
+from tailwire.wire.codec import number_at, object_of, text_at
+from tailwire.wire.set_fields import SetFieldsRepr
+
+
+class PushPlatforms(StrEnum):
+    """Where a device receives push notifications. `WEB_PUSH` is an extension: its token is a browser's subscription."""
+
+    FCM_FLUTTER_ANDROID = "fcm_flutter_android"
+    FCM_FLUTTER_IOS = "fcm_flutter_ios"
+    APNS_FLUTTER_DEVICE = "apns_flutter_device"
+    APNS_FLUTTER_VOIP = "apns_flutter_voip"
+    WEB_PUSH = "web_push"
+
+
+class MessagesOptions(IntEnum):
+    """Of which messages to be notified."""
+
+    DONT_SUBSCRIBE = 1
+    SUBSCRIBE_TO_ALL = 2
+    SUBSCRIBE_TO_MENTIONS = 3
+
+
+class RepliesOptions(IntEnum):
+    """Of which replies in threads to be notified."""
+
+    DONT_SUBSCRIBE = 1
+    SUBSCRIBE_TO_ALL = 2
+    SUBSCRIBE_TO_MENTIONS = 3
+
+
+class ReactionsOptions(IntEnum):
+    """Of which reactions to be notified."""
+
+    DONT_SUBSCRIBE = 1
+    SUBSCRIBE_TO_REACTIONS_ON_OWN_MESSAGES = 2
+    SUBSCRIBE_TO_REACTIONS_ON_ALL_MESSAGES = 3
+
+
+class MemberActionsOptions(IntEnum):
+    """Whether to be notified of what happens to members of groups."""
+
+    DONT_SUBSCRIBE = 1
+    SUBSCRIBE = 2
+
+
+class DNDOptions(IntEnum):
+    """Whether no notifications are sent at all (do not disturb)."""
+
+    DISABLED = 1
+    ENABLED = 2
+
+
+class DayOfWeek(StrEnum):
+    """A day of the week."""
+
+    MONDAY = "monday"
+    TUESDAY = "tuesday"
+    WEDNESDAY = "wednesday"
+    THURSDAY = "thursday"
+    FRIDAY = "friday"
+    SATURDAY = "saturday"
+    SUNDAY = "sunday"
+
+
+class MutedConversationType(StrEnum):
+    """The kind of a muted conversation."""
+
+    ONE_ON_ONE = "oneOnOne"
+    GROUP = "group"
+
+
+@dataclass(slots=True, repr=False)
+class DaySchedule(SetFieldsRepr):
+    """When notifications are sent on one day of the week.
+
+    Attributes:
+        from_, to: the first and the last minute, as hours and minutes (`930` for 9:30).
+        dnd: whether none are sent on this day.
+    """
+
+    from_: int = 0
+    to: int = 2359
+    dnd: bool = False
+
+
+@dataclass(slots=True, repr=False)
+class GroupPreferences(SetFieldsRepr):
+    """Preferences for groups. None keeps a preference when they are updated."""
+
+    messages: MessagesOptions | None = None
+    replies: RepliesOptions | None = None
+    reactions: ReactionsOptions | None = None
+    member_left: MemberActionsOptions | None = None
+    member_added: MemberActionsOptions | None = None
+    member_joined: MemberActionsOptions | None = None
+    member_kicked: MemberActionsOptions | None = None
+    member_banned: MemberActionsOptions | None = None
+    member_unbanned: MemberActionsOptions | None = None
+    member_scope_changed: MemberActionsOptions | None = None
+
+
+@dataclass(slots=True, repr=False)
+class OneOnOnePreferences(SetFieldsRepr):
+    """Preferences for conversations with users. None keeps a preference when they are updated."""
+
+    messages: MessagesOptions | None = None
+    replies: RepliesOptions | None = None
+    reactions: ReactionsOptions | None = None
+
+
+@dataclass(slots=True, repr=False)
+class MutePreferences(SetFieldsRepr):
+    """Do not disturb, always or by a schedule. None, and a day that is missing, keep what is set."""
+
+    dnd: DNDOptions | None = None
+    schedule: dict[DayOfWeek, DaySchedule] = field(default_factory=dict)
+
+
+@dataclass(slots=True, repr=False)
+class NotificationPreferences(SetFieldsRepr):
+    """What a user wants to be notified of (documented class `NotificationPreferences`).
+
+    Attributes:
+        use_privacy_template: leave the text of messages out of notifications. None keeps it.
+    """
+
+    group_preferences: GroupPreferences = field(default_factory=GroupPreferences)
+    one_on_one_preferences: OneOnOnePreferences = field(default_factory=OneOnOnePreferences)
+    mute_preferences: MutePreferences = field(default_factory=MutePreferences)
+    use_privacy_template: bool | None = None
+
+
+@dataclass(slots=True, repr=False)
+class MutedConversation(SetFieldsRepr):
+    """A conversation without notifications (documented class `MutedConversation`).
+
+    Attributes:
+        id: the uid or guid.
+        until: milliseconds since 1970.
+    """
+
+    id: str
+    type: MutedConversationType = MutedConversationType.ONE_ON_ONE
+    until: int = 0
+
+
+@dataclass(slots=True, repr=False)
+class UnmutedConversation(SetFieldsRepr):
+    """A conversation to unmute (documented class `UnmutedConversation`). `id`: the uid or guid."""
+
+    id: str
+    type: MutedConversationType = MutedConversationType.ONE_ON_ONE
+
+
+_GROUP: dict[str, tuple[str, type[IntEnum]]] = {
+    "messages": ("groupMessages", MessagesOptions),
+    "replies": ("groupReplies", RepliesOptions),
+    "reactions": ("groupReactions", ReactionsOptions),
+    "member_left": ("groupMemberLeft", MemberActionsOptions),
+    "member_added": ("groupMemberAdded", MemberActionsOptions),
+    "member_joined": ("groupMemberJoined", MemberActionsOptions),
+    "member_kicked": ("groupMemberKicked", MemberActionsOptions),
+    "member_banned": ("groupMemberBanned", MemberActionsOptions),
+    "member_unbanned": ("groupMemberUnbanned", MemberActionsOptions),
+    "member_scope_changed": ("groupMemberScopeChanged", MemberActionsOptions),
+}
+_ONE_ON_ONE: dict[str, tuple[str, type[IntEnum]]] = {
+    "messages": ("oneOnOneMessages", MessagesOptions),
+    "replies": ("oneOnOneReplies", RepliesOptions),
+    "reactions": ("oneOnOneReactions", ReactionsOptions),
+}
+
+
+def preferences_from_wire(value: Any) -> NotificationPreferences:
+    """Decode preferences. What is missing or unknown is None."""
+    d = object_of(value, "preferences")
+    mute = _object(d.get("mutePreferences"))
+    schedule = {}
+    for day, hours in _object(mute.get("schedule")).items():
+        if day in list(DayOfWeek):
+            h = _object(hours)
+            schedule[DayOfWeek(day)] = DaySchedule(
+                number_at(h, "from"), number_at(h, "to") if "to" in h else 2359, h.get("dnd") is True
+            )
+    private = d.get("usePrivacyTemplate")
+    return NotificationPreferences(
+        GroupPreferences(**_options(_object(d.get("groupPreferences")), _GROUP)),
+        OneOnOnePreferences(**_options(_object(d.get("oneOnOnePreferences")), _ONE_ON_ONE)),
+        MutePreferences(_option(mute.get("dnd"), DNDOptions), schedule),
+        private if isinstance(private, bool) else None,
+    )
+
+
+def preferences_to_wire(preferences: NotificationPreferences) -> dict[str, Any]:
+    """Encode preferences, without those that are None."""
+    mute = preferences.mute_preferences
+    encoded: dict[str, Any] = {
+        "groupPreferences": _encoded(preferences.group_preferences, _GROUP),
+        "oneOnOnePreferences": _encoded(preferences.one_on_one_preferences, _ONE_ON_ONE),
+        "mutePreferences": {
+            **({"dnd": int(mute.dnd)} if mute.dnd is not None else {}),
+            "schedule": {
+                str(day): {"from": hours.from_, "to": hours.to, "dnd": hours.dnd}
+                for day, hours in mute.schedule.items()
+            },
+        },
+    }
+    if preferences.use_privacy_template is not None:
+        encoded["usePrivacyTemplate"] = preferences.use_privacy_template
+    return encoded
+
+
+def muted_from_wire(value: Any) -> list[MutedConversation]:
+    """Decode muted conversations."""
+    found = object_of(value, "muted conversations").get("mutedConversations")
+    rows = [object_of(one, "muted conversation") for one in found] if isinstance(found, list) else []
+    return [
+        MutedConversation(
+            text_at(one, "id"),
+            MutedConversationType.GROUP if one.get("type") == "group" else MutedConversationType.ONE_ON_ONE,
+            number_at(one, "until"),
+        )
+        for one in rows
+    ]
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _option(value: Any, kind: type[IntEnum]) -> Any:
+    return kind(value) if type(value) is int and value in list(kind) else None
+
+
+def _options(d: Mapping[str, Any], names: Mapping[str, tuple[str, type[IntEnum]]]) -> dict[str, Any]:
+    return {name: _option(d.get(key), kind) for name, (key, kind) in names.items()}
+
+
+def _encoded(options: Any, names: Mapping[str, tuple[str, type[IntEnum]]]) -> dict[str, int]:
+    given = {key: getattr(options, name) for name, (key, _) in names.items()}
+    return {key: int(value) for key, value in given.items() if value is not None}

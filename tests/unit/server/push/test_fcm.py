@@ -1,0 +1,230 @@
+"""FCM HTTP v1: requests and answers as Google documents them, against a real HTTP server."""
+
+from __future__ import annotations
+
+import json
+
+import jwt
+import pytest
+from aiohttp import web
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from tailwire.server.ports.push import Notification, Result
+from tailwire.server.ports.world import World
+from tailwire.server.push.fcm import Fcm
+from tailwire.server.push.keys import apns_key, service_account, web_push_key
+
+KEY = rsa.generate_private_key(65537, 2048)
+PEM = KEY.private_bytes(
+    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+).decode()
+
+
+class Clock(World):
+    now = 1_800_000_000
+
+    def seconds(self):
+        return self.now
+
+
+class FakeFcm:
+    """The token service and FCM. `answers`: status, body and headers of the next responses."""
+
+    def __init__(self):
+        self.assertions, self.sent, self.answers = [], [], []
+        self.token_status = 200
+
+    async def __aenter__(self):
+        app = web.Application()
+        app.router.add_post("/token", self._token)
+        app.router.add_post("/v1/projects/chat-1/messages:send", self._send)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *error):
+        await self._runner.cleanup()
+
+    async def _token(self, request):
+        form = await request.post()
+        self.assertions.append((form["grant_type"], form["assertion"]))
+        body = {"access_token": f"access-{len(self.assertions)}", "expires_in": 3599, "token_type": "Bearer"}
+        return web.json_response(body, status=self.token_status, headers={"retry-after": "7"})
+
+    async def _send(self, request):
+        self.sent.append((request.headers["authorization"], await request.json()))
+        status, body, headers = self.answers.pop(0) if self.answers else (200, {"name": "x"}, {})
+        return web.json_response(body, status=status, headers=headers)
+
+    def account(self, folder):
+        file = folder / "account.json"
+        file.write_text(
+            json.dumps(
+                {
+                    "type": "service_account",
+                    "project_id": "chat-1",
+                    "private_key": PEM,
+                    "client_email": "push@chat-1.example",
+                    "token_uri": f"{self.url}/token",
+                }
+            )
+        )
+        return service_account(str(file))
+
+
+def notification(body="hello", **more):
+    return Notification(
+        title="Alice", body=body, tag="m42", thread="t", badge=3, data={"type": "chat", "sentAt": 5}, **more
+    )
+
+
+async def sent(fake, tmp_path, *some, clock=None):
+    """Send notifications, and return the outcomes."""
+    sender = Fcm(fake.account(tmp_path), fake.url, clock or Clock())
+    outcomes = [await sender.send("device:token", one) for one in some]
+    await sender.close()
+    return outcomes
+
+
+async def test_request_is_as_documented(tmp_path):
+    async with FakeFcm() as fake:
+        outcomes = await sent(fake, tmp_path, notification(lifetime=60), notification())
+    assert {one.result for one in outcomes} == {Result.SENT}
+    ((grant, assertion),) = fake.assertions  # one access token for both
+    assert grant == "urn:ietf:params:oauth:grant-type:jwt-bearer"
+    claims = jwt.decode(
+        assertion,
+        KEY.public_key(),
+        ["RS256"],
+        audience=f"{fake.url}/token",
+        options={"verify_iat": False, "verify_exp": False},
+    )
+    assert claims["iss"] == "push@chat-1.example"
+    assert claims["scope"] == "https://www.googleapis.com/auth/firebase.messaging"
+    assert claims["exp"] - claims["iat"] == 3600
+    authorization, body = fake.sent[0]
+    assert authorization == "Bearer access-1"
+    message = body["message"]
+    assert (message["token"], message["notification"]) == ("device:token", {"title": "Alice", "body": "hello"})
+    assert message["data"] == {
+        "type": "chat",
+        "sentAt": "5",
+        "unreadMessageCount": "3",
+        "title": "Alice",
+        "body": "hello",
+    }
+    assert (message["android"]["collapse_key"], message["android"]["priority"], message["android"]["ttl"]) == (
+        "m42",
+        "HIGH",
+        "60s",
+    )
+    assert message["android"]["notification"]["tag"] == "m42"
+
+
+async def test_withdrawn_message_is_data_for_the_app(tmp_path):
+    async with FakeFcm() as fake:
+        await sent(fake, tmp_path, notification(withdrawn=True, silent=True))
+    message = fake.sent[0][1]["message"]
+    assert "notification" not in message
+    assert message["android"]["priority"] == "NORMAL"
+
+
+async def test_access_token_is_renewed_before_it_ends_and_after_it_was_refused(tmp_path):
+    async with FakeFcm() as fake:
+        clock = Clock()
+        sender = Fcm(fake.account(tmp_path), fake.url, clock)
+        await sender.send("t", notification())
+        clock.now += 3599 - 300
+        await sender.send("t", notification())
+        fake.answers = [(401, {"error": {"status": "UNAUTHENTICATED"}}, {})]
+        outcome = await sender.send("t", notification())
+        await sender.send("t", notification())
+        await sender.close()
+    assert outcome.result is Result.LATER
+    assert [authorization for authorization, _ in fake.sent] == [
+        "Bearer access-1",
+        "Bearer access-2",
+        "Bearer access-2",
+        "Bearer access-3",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "result", "paused", "wait"),
+    [
+        (404, "UNREGISTERED", Result.GONE, False, 0),
+        (403, "SENDER_ID_MISMATCH", Result.GONE, False, 0),
+        (400, "INVALID_ARGUMENT", Result.REFUSED, False, 0),
+        (429, "QUOTA_EXCEEDED", Result.LATER, True, 40),
+        (503, "UNAVAILABLE", Result.LATER, True, 40),
+        (500, "INTERNAL", Result.LATER, True, 40),
+    ],
+)
+async def test_answers_decide_what_becomes_of_it(tmp_path, status, code, result, paused, wait):
+    error = {
+        "error": {
+            "code": status,
+            "status": "X",
+            "details": [{"@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": code}],
+        }
+    }
+    async with FakeFcm() as fake:
+        fake.answers = [(status, error, {"retry-after": "40"})]
+        (outcome,) = await sent(fake, tmp_path, notification())
+    assert outcome == (result, f"status {status} {code}", wait, paused)
+
+
+async def test_no_access_token_pauses_the_provider(tmp_path):
+    async with FakeFcm() as fake:
+        fake.token_status = 503
+        (outcome,) = await sent(fake, tmp_path, notification())
+    assert (outcome.result, outcome.paused, outcome.wait) == (Result.LATER, True, 7)
+    assert not fake.sent
+
+
+async def test_answers_that_are_not_json_or_endless_are_refused_or_tried_later(tmp_path):
+    async with FakeFcm() as fake:
+        fake.answers = [(400, ["x"], {}), (500, "y" * 200_000, {})]
+        refused, later = await sent(fake, tmp_path, notification(), notification())
+    assert (refused.result, later.result) == (Result.REFUSED, Result.LATER)
+
+
+async def test_message_is_at_most_4096_bytes(tmp_path):
+    async with FakeFcm() as fake:
+        await sent(fake, tmp_path, notification("ü" * 5000))
+    message = fake.sent[0][1]["message"]
+    assert len(json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()) <= 4096
+    assert set(message["notification"]["body"]) == {"ü", "…"}
+
+
+def test_keys_are_not_shown_and_bad_files_are_named(tmp_path):
+    file = tmp_path / "key"
+    for content in (
+        "",
+        "{}",
+        json.dumps({"project_id": "p", "client_email": "c", "token_uri": "t", "private_key": "x"}),
+    ):
+        file.write_text(content)
+        for read, setting in ((service_account, "fcm_credentials"), (apns_key, "apns_key")):
+            with pytest.raises(OSError, match=setting):
+                read(str(file))
+    account = {"project_id": "p", "client_email": "c@x", "token_uri": "t", "private_key": PEM}
+    file.write_text(json.dumps(account))
+    assert repr(service_account(str(file))) == "ServiceAccount(c@x)"
+    file.write_text(PEM)
+    with pytest.raises(OSError, match="no key for APNs"):
+        apns_key(str(file))
+    key = ec.generate_private_key(ec.SECP256R1())
+    file.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    assert apns_key(str(file)).private_numbers() == key.private_numbers()
+
+
+def test_key_of_web_push_is_the_same_for_the_same_server_key():
+    one, same, other = (web_push_key(bytes([n]) * 32).private_numbers().private_value for n in (1, 1, 2))
+    assert one == same != other

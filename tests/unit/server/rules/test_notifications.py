@@ -1,0 +1,205 @@
+"""Who is notified: each reason alone, and the preferences."""
+
+from __future__ import annotations
+
+import pytest
+
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.rules.notifications import TABLE, Facts, Kind, Occasion, why_not
+from tailwire.server.rules.preferences import (
+    DaySchedule,
+    GroupPreferences,
+    MutePreferences,
+    OneOnOnePreferences,
+    Preferences,
+    changed_preferences,
+    read_preferences,
+)
+from tailwire.server.rules.push_tokens import check_token
+
+MESSAGE, REPLY, REACTION, MEMBERS = Kind.MESSAGE, Kind.REPLY, Kind.REACTION, Kind.MEMBERS
+
+
+def test_nothing_speaks_against_a_message_by_default():
+    for kind in (MESSAGE, REPLY):
+        for in_group in (False, True):
+            assert why_not(Occasion(kind=kind, in_group=in_group), Facts(), Preferences()) == ""
+
+
+@pytest.mark.parametrize("reason", ["own", "blocked", "present", "read", "muted"])
+def test_each_fact_alone_is_a_reason(reason):
+    assert why_not(Occasion(kind=MESSAGE), Facts(**{reason: True}), Preferences()) == reason
+
+
+@pytest.mark.parametrize("reason", ["expired", "deleted", "silent"])
+def test_each_property_of_the_message_alone_is_a_reason(reason):
+    assert why_not(Occasion(kind=MESSAGE, **{reason: True}), Facts(), Preferences()) == reason
+
+
+def test_reaction_to_a_message_that_was_read_is_news():
+    facts = Facts(read=True, own_message=True)
+    assert why_not(Occasion(kind=REACTION), facts, Preferences()) == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "in_group", "wanted", "mentioned", "told"),
+    [
+        (MESSAGE, True, 1, True, False),
+        (MESSAGE, True, 2, False, True),
+        (MESSAGE, True, 3, False, False),
+        (MESSAGE, True, 3, True, True),
+        (REPLY, True, 1, True, False),
+        (REPLY, True, 2, False, True),
+        (REPLY, True, 3, False, False),
+        (REPLY, True, 3, True, True),
+        (MESSAGE, False, 1, True, False),
+        (MESSAGE, False, 2, False, True),
+        (REPLY, False, 1, True, False),
+        (REPLY, False, 2, False, True),
+    ],
+)
+def test_preferences_for_messages_and_replies(kind, in_group, wanted, mentioned, told):
+    group = GroupPreferences(**{"group_messages" if kind is MESSAGE else "group_replies": wanted})
+    user = OneOnOnePreferences(**{"one_on_one_messages" if kind is MESSAGE else "one_on_one_replies": wanted})
+    preferences = Preferences(group_preferences=group) if in_group else Preferences(one_on_one_preferences=user)
+    found = why_not(Occasion(kind=kind, in_group=in_group), Facts(mentioned=mentioned), preferences)
+    assert found == ("" if told else "unwanted")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "own_message", "told"),
+    [(1, True, False), (1, False, False), (2, True, True), (2, False, False), (3, True, True), (3, False, True)],
+)
+@pytest.mark.parametrize("in_group", [False, True])
+def test_preferences_for_reactions(wanted, own_message, told, in_group):
+    preferences = Preferences(
+        group_preferences=GroupPreferences(group_reactions=wanted if in_group else 4 - wanted),
+        one_on_one_preferences=OneOnOnePreferences(one_on_one_reactions=4 - wanted if in_group else wanted),
+    )
+    found = why_not(Occasion(kind=REACTION, in_group=in_group), Facts(own_message=own_message), preferences)
+    assert found == ("" if told else "unwanted")
+
+
+def test_actions_on_members_are_news_only_to_those_who_want_them():
+    for action in ("left", "added", "joined", "kicked", "banned", "unbanned", "scope_changed"):
+        occasion = Occasion(kind=MEMBERS, in_group=True, member_action=f"group_member_{action}")
+        assert why_not(occasion, Facts(), Preferences()) == "unwanted"
+        wants = Preferences(group_preferences=GroupPreferences(**{f"group_member_{action}": 2}))
+        assert why_not(occasion, Facts(), wants) == ""
+    unknown = Occasion(kind=MEMBERS, in_group=True)
+    assert why_not(unknown, Facts(), Preferences()) == "unwanted"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "weekday", "clock", "told"),
+    [
+        ({}, 6, 300, True),
+        ({"monday": DaySchedule(900, 1700)}, 0, 900, True),
+        ({"monday": DaySchedule(900, 1700)}, 0, 1700, True),
+        ({"monday": DaySchedule(900, 1700)}, 0, 859, False),
+        ({"monday": DaySchedule(900, 1700)}, 0, 1701, False),
+        ({"monday": DaySchedule(900, 1700)}, 1, 300, True),
+        ({"monday": DaySchedule(2200, 600)}, 0, 2300, True),
+        ({"monday": DaySchedule(2200, 600)}, 0, 300, True),
+        ({"monday": DaySchedule(2200, 600)}, 0, 1200, False),
+        ({"monday": DaySchedule(900, 1700, True)}, 0, 1200, False),
+        ({"sunday": DaySchedule(dnd=True)}, 6, 1200, False),
+    ],
+)
+def test_schedule_of_the_week(schedule, weekday, clock, told):
+    preferences = Preferences(mute_preferences=MutePreferences(schedule=schedule))
+    found = why_not(Occasion(kind=MESSAGE), Facts(weekday=weekday, clock=clock), preferences)
+    assert found == ("" if told else "do not disturb")
+
+
+def test_do_not_disturb_is_stronger_than_the_schedule():
+    preferences = Preferences(mute_preferences=MutePreferences(dnd=2, schedule={"monday": DaySchedule()}))
+    assert why_not(Occasion(kind=MESSAGE), Facts(), preferences) == "do not disturb"
+
+
+def test_reasons_have_different_names():
+    assert len({name for name, _ in TABLE}) == len(TABLE)
+
+
+def test_documented_defaults():
+    assert read_preferences("{}") == read_preferences("") == read_preferences("broken") == Preferences()
+    group, user = GroupPreferences(), OneOnOnePreferences()
+    assert (group.group_messages, group.group_replies, group.group_reactions, group.group_member_left) == (2, 2, 2, 1)
+    assert (user.one_on_one_messages, user.one_on_one_replies, user.one_on_one_reactions) == (2, 2, 2)
+    assert MutePreferences().dnd == 1
+
+
+def test_change_keeps_other_fields():
+    once = changed_preferences("{}", {"groupPreferences": {"groupMessages": 3}})
+    twice = changed_preferences(
+        once, {"mutePreferences": {"schedule": {"monday": {"from": 900}}}, "usePrivacyTemplate": True}
+    )
+    thrice = read_preferences(changed_preferences(twice, {"mutePreferences": {"schedule": {"friday": {"dnd": True}}}}))
+    assert thrice.group_preferences.group_messages == 3
+    assert thrice.use_privacy_template
+    assert thrice.mute_preferences.schedule == {"monday": DaySchedule(900), "friday": DaySchedule(dnd=True)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"color": 1},
+        {"groupPreferences": {"groupMessages": 0}},
+        {"groupPreferences": {"sound": 1}},
+        {"groupPreferences": 7},
+        {"oneOnOnePreferences": {"oneOnOneMessages": 3}},
+        {"mutePreferences": {"schedule": 7}},
+        {"mutePreferences": {"schedule": {"monday": 7}}},
+        {"mutePreferences": {"schedule": {"monday": {"to": 2360}}}},
+        {"mutePreferences": {"schedule": {"monday": {"to": 1299}}}},
+        {"mutePreferences": {"schedule": {"noday": {}}}},
+        {"usePrivacyTemplate": "yes"},
+    ],
+)
+def test_invalid_change_is_refused(change):
+    if change == {"mutePreferences": {"schedule": 7}}:
+        assert read_preferences(changed_preferences("{}", change)) == Preferences()
+        return
+    with pytest.raises(Refused) as refused:
+        changed_preferences("{}", change)
+    assert refused.value.code == "ERR_BAD_REQUEST"
+
+
+def test_platforms_and_their_tokens():
+    assert check_token("FCM_FLUTTER_ANDROID", "abc:DEF-1_2").provider == "fcm"
+    assert check_token("apns_flutter_device", "ab" * 32).provider == "apns"
+    assert check_token("apns_flutter_voip", "ab" * 32).provider == "voip"
+    point, secret = "B" + "A" * 86, "A" * 22
+    browser = '{"endpoint":"https://push.example/1","expirationTime":null,"keys":{"p256dh":"%s","auth":"%s"}}'
+    found = check_token("web_push", browser % (point, secret))
+    assert (found.provider, found.endpoint, found.identity) == (
+        "web",
+        "https://push.example/1",
+        "https://push.example/1",
+    )
+    for wrong in (
+        browser % ("AA", secret),
+        browser % (point, "AA"),
+        "[]",
+        "[" * 5000,
+        browser.replace("https://push.example/1", "https://[") % (point, secret),
+        browser.replace("/1", "/ü") % (point, secret),
+    ):
+        with pytest.raises(Refused) as refused:
+            check_token("web_push", wrong)
+        assert refused.value.code == "INVALID_WEB_PUSH_SUBSCRIPTION"
+
+
+@pytest.mark.parametrize(
+    ("platform", "token", "code"),
+    [
+        ("pager", "x", "INVALID_PUSH_PLATFORM"),
+        ("fcm_flutter_android", "", "INVALID_FCM_TOKEN"),
+        ("apns_flutter_device", "xyz", "INVALID_APNS_DEVICE_TOKEN"),
+        ("apns_flutter_voip", "12/../34", "INVALID_APNS_VOIP_TOKEN"),
+    ],
+)
+def test_invalid_token_has_the_documented_code(platform, token, code):
+    with pytest.raises(Refused) as refused:
+        check_token(platform, token)
+    assert refused.value.code == code
