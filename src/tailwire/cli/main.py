@@ -154,55 +154,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.command is None:
             parser.print_help()
             return 2
-        if given.command == "serve":
-            from tailwire.cli.serve import serve
-
-            return serve(given)
-        if given.command in ("keys", "user", "token", "prune"):
-            from tailwire.cli.administer import administer
-
-            return administer(given)
-        if given.command in ("backup", "restore"):
-            from tailwire.cli.backup import back_up_or_restore
-
-            return back_up_or_restore(given)
-        if given.command == "migrate":
-            from tailwire.cli.migrate import migrate
-
-            return migrate(given)
-        if given.command == "console":
-            from tailwire.cli.console import console
-
-            return console(given)
-        if given.command == "demo":
-            from tailwire.cli.demo import demo
-
-            return demo(given.svg)
-        if given.command == "lab":
-            from tailwire.cli.lab import lab
-
-            return lab(given)
-        if given.command == "chat":
-            from tailwire.cli.chat import chat
-
-            return chat(given)
-        if given.command == "doctor":
-            if not given.app and not given.url:
-                parser.error("doctor needs the URL of a server, or --app")
-            return _examine(given)
-        if given.command == "wire":
-            from tailwire.cli.wire import wire
-
-            return wire(given)
-        from tailwire.cli.replay import replay
-
-        return replay(given.file)
+        if given.command == "doctor" and not given.app and not given.url:
+            parser.error("doctor needs the URL of a server, or --app")
+        return _run(given)
     except ModuleNotFoundError as e:
         if e.name and e.name.startswith("tailwire"):
             raise
         install = "pip install -e '.[server]'"
         print(f"tailwire: {e.name} is not installed; run {install} in the project's folder", file=sys.stderr)
         return 1
+
+
+def _run(given: argparse.Namespace) -> int:
+    # Imports the command, and runs it.
+    if given.command == "serve":
+        from tailwire.cli.serve import serve
+
+        return serve(given)
+    if given.command in ("keys", "user", "token", "prune"):
+        from tailwire.cli.administer import administer
+
+        return administer(given)
+    if given.command in ("backup", "restore"):
+        from tailwire.cli.backup import back_up_or_restore
+
+        return back_up_or_restore(given)
+    if given.command == "migrate":
+        from tailwire.cli.migrate import migrate
+
+        return migrate(given)
+    if given.command == "console":
+        from tailwire.cli.console import console
+
+        return console(given)
+    if given.command == "demo":
+        from tailwire.cli.demo import demo
+
+        return demo(given.svg)
+    if given.command == "lab":
+        from tailwire.cli.lab import lab
+
+        return lab(given)
+    if given.command == "chat":
+        from tailwire.cli.chat import chat
+
+        return chat(given)
+    if given.command == "doctor":
+        return _examine(given)
+    if given.command == "wire":
+        from tailwire.cli.wire import wire
+
+        return wire(given)
+    from tailwire.cli.replay import replay
+
+    return replay(given.file)
 
 
 if __name__ == "__main__":

@@ -150,10 +150,9 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     metrics.users_online = lambda: hub.users_online
     observers = observe(settings, store, metrics, actions.uploads.free, loop.time, world.seconds)
     await observers.audit.settings(changed_settings(settings))
-    guesses = GuessLimiter(settings.wrong_tokens_per_minute, loop.time)
+    guesses, hosts = GuessLimiter(settings.wrong_tokens_per_minute, loop.time), AllowedHosts(settings.allowed_hosts)
     pacer, known_pacer = (Pacer(settings.upgrades_per_second, MAX_UPGRADE_DELAY_SECONDS, loop.time) for _ in range(2))
     unauthenticated = ConnectionSlots(settings.unauthenticated_per_address)
-    hosts = AllowedHosts(settings.allowed_hosts)
     admission = Admission(pacer, known_pacer, unauthenticated, actions.sessions, overload, hosts)
     authenticator = Authenticator(
         loop, settings, actions.sessions, metrics, world, overload, guesses, observers.failures,
@@ -180,9 +179,8 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     else:
         limits = (*actions.shared_limits, rates, guesses)
         several = Several(
-            settings, store, hub, presence, actions.ephemeral, webhooks, push, actions.cleanup, actions.uploads,
-            limits,
-        )  # fmt: skip
+            settings, store, hub, presence, actions.ephemeral, webhooks, push, actions.cleanup, actions.uploads, limits
+        )
         await several.start()
     webhooks.wake()
     actions.start()
