@@ -68,10 +68,10 @@ def cli_page() -> str:
 
 def meanings() -> dict[str, str]:
     """Return what the docstring of the settings says about each."""
-    from tailwire.cli.serve import _MEANING
     from tailwire.server.config import Settings
+    from tailwire.server.setting_sources import MEANING
 
-    found = re.findall(_MEANING, Settings.__doc__ or "", re.MULTILINE | re.DOTALL)
+    found = re.findall(MEANING, Settings.__doc__ or "", re.MULTILINE | re.DOTALL)
     return {name: " ".join(text.split()).rstrip(".").replace("|", "\\|") for name, text in found}
 
 

@@ -29,7 +29,7 @@ async def got(stage: Stage, rest: Rest, path: str, method: str = "GET", **header
     return await rest.answer(method, f"{stage.server.url}{path}", headers=headers)
 
 
-@pytest.mark.parametrize("page", ["console", "chat"])
+@pytest.mark.parametrize("page", ["console"])
 async def test_page_has_a_strict_policy_and_is_kept_until_it_changes(stage: Stage, page: str):
     async with Rest(stage) as rest:
         answer = await got(stage, rest, f"/{page}/")
@@ -49,7 +49,7 @@ async def test_page_has_a_strict_policy_and_is_kept_until_it_changes(stage: Stag
         assert script.headers["content-type"] == "text/javascript; charset=utf-8"
 
 
-@pytest.mark.parametrize("page", ["console", "chat"])
+@pytest.mark.parametrize("page", ["console"])
 async def test_page_serves_only_its_files(stage: Stage, page: str):
     async with Rest(stage) as rest:
         moved = await got(stage, rest, f"/{page}")
@@ -89,7 +89,7 @@ async def test_server_without_pages_answers_as_for_any_unknown_path(stage: Stage
     await stage.server.stop()
     await stage.server.start()
     async with Rest(stage) as rest:
-        for page in ("console/", "chat/", "console/session"):
+        for page in ("console/", "console/session"):
             answer = await got(stage, rest, f"/{page}")
             assert answer.status_code == 404
             assert answer.json()["error"]["code"] == "ERR_API_NOT_FOUND"

@@ -99,7 +99,7 @@ class Settings:
         proxy_protocol: trusted proxies start each connection with a header of the PROXY protocol (version 1 or 2).
         metrics: access to `/metrics`: `open` for anyone, `key` for a REST API key, `off` for no one.
         docs: access to `/docs` and `/openapi.json`, likewise.
-        console: the pages `/console` and `/chat`: `on`, `off`, or `auto`: on if only this machine reaches the server,
+        console: the page `/console`: `on`, `off`, or `auto`: on if only this machine reaches the server,
             which listens at a loopback address, without `public_url` and `trusted_proxies`.
         webhook_targets: networks besides public addresses that webhooks may reach, comma-separated; `any` for all. A
             server that listens at a loopback address, without `public_url` and `trusted_proxies`, may also reach

@@ -1,4 +1,4 @@
-"""The pages that a server shows: none, or the console and the chat."""
+"""The pages that a server shows: none, or the console."""
 
 from __future__ import annotations
 
@@ -21,4 +21,4 @@ def pages_of(settings: Settings, api: App, sessions: ConsoleSessions, audit: Aud
     if not shows_pages(settings):
         return {}
     routes = ConsoleRequests(api, sessions, audit).routes()
-    return {"console": Page(read_page("console"), routes=routes), "chat": Page(read_page("chat"))}
+    return {"console": Page(read_page("console"), routes=routes)}

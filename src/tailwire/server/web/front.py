@@ -1,4 +1,4 @@
-"""What the server's address answers: the pages at `/console` and `/chat`, the API everywhere else."""
+"""What the server's address answers: the console at `/console`, the API everywhere else."""
 
 from __future__ import annotations
 
