@@ -40,6 +40,7 @@ RUN = {
     "docs/connection.md": "examples/test_agent.py::test_documented_app_shows_missed_messages_once",
     "docs/live-lists.md": "examples/test_examples.py::test_documented_live_list_blocks_run",
     "docs/networks.md": "examples/test_code_blocks.py::test_blocks_about_networks_make_these_settings",
+    "docs/push.md": "spec/test_push_calls.py::test_documented_calls_run",
     "docs/sdk.md": "examples/test_examples.py::test_documented_blocks_run_in_order",
     "docs/sync.md": "examples/test_sync_page.py::test_documented_script",
     "docs/testing.md": "plugin/test_plugin.py::test_docs_example_passes",

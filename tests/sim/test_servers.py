@@ -8,7 +8,7 @@ import os
 import pytest
 
 from tailwire.sdk.continuity import changes as sdk_changes
-from tailwire.server.fanout import changes, log, numbers, order
+from tailwire.server.fanout import change_healing, log, numbers, order
 from tailwire.testing.simulation import servers
 from tailwire.testing.simulation.servers_broker import SimulatedRemote
 
@@ -56,7 +56,7 @@ def _doubts_are_forgotten(patch):
 
 
 def _lost_changes_are_not_read(patch):
-    patch.setattr(changes.ChangeHealing, "looked", lambda self, look, began, passed, held: None)
+    patch.setattr(change_healing.ChangeHealing, "looked", lambda self, look, began, passed, held: None)
 
 
 def _late_changes_are_delivered_again(patch):
@@ -64,13 +64,13 @@ def _late_changes_are_delivered_again(patch):
 
 
 def _changes_count_as_delivered_before_they_are_read(patch):
-    honest = changes.ChangeHealing.looked
+    honest = change_healing.ChangeHealing.looked
 
     def looked(self, look, began, passed, *, held):
         honest(self, look, began, passed, held=held)
         self.settled = look.newest_change
 
-    patch.setattr(changes.ChangeHealing, "looked", looked)
+    patch.setattr(change_healing.ChangeHealing, "looked", looked)
 
 
 def _late_members_do_not_receive_what_came_before_them(patch):

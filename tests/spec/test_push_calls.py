@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
+from pathlib import Path
 
 import pytest
 from test_push_notifications import push_service
@@ -155,3 +158,27 @@ async def test_preferences_and_mutes_through_the_documented_class(stage):
         assert raised.value.code == "ERR_UID_NOT_FOUND"
     finally:
         set_current(None)
+
+
+async def test_documented_calls_run(stage):
+    await push_service(stage)
+    await stage.enter("alice")
+    bob = await stage.enter("bob")
+    page = (Path(__file__).parents[2] / "docs" / "push.md").read_text(encoding="utf-8")
+    registering, choosing = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    set_current(bob.chat)
+    try:
+        await _run(choosing)
+        chosen = await CometChatNotifications.fetch_preferences()
+        assert chosen.group_preferences.messages is MessagesOptions.SUBSCRIBE_TO_MENTIONS
+        with pytest.raises(CometChatException) as caught:  # the test's server has no credentials of FCM
+            await _run(registering, chat=bob.chat, token="a" * 40)
+        assert caught.value.code == "ERR_PROVIDER_NOT_FOUND"
+    finally:
+        set_current(None)
+
+
+async def _run(code: str, **names) -> None:
+    waiting = eval(compile(code, "docs/push.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
+    if waiting is not None:
+        await waiting

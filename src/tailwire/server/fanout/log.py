@@ -14,7 +14,7 @@ import sys
 from collections import defaultdict, deque
 from collections.abc import Callable
 
-from tailwire.server.fanout.changes import ChangeFrame, ChangeHealing
+from tailwire.server.fanout.change_healing import ChangeFrame, ChangeHealing
 from tailwire.server.fanout.held import HeldFrames
 from tailwire.server.fanout.local import Item, LocalDelivery, Sockets
 from tailwire.server.fanout.looking import Looking

@@ -2,7 +2,7 @@
 
 A broker may lose publications, because the store does not: a process that may have missed stored messages reads them
 (see `fanout.log`), and so does one that has not received a change, such as a reaction, a receipt or a pin (see
-`fanout.changes`). What is not stored (typing, presence, transient messages) may be lost.
+`fanout.change_healing`). What is not stored (typing, presence, transient messages) may be lost.
 """
 
 from __future__ import annotations

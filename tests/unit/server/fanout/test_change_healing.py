@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailwire.server.fanout import numbers
-from tailwire.server.fanout.changes import HEAL_SECONDS
+from tailwire.server.fanout.change_healing import HEAL_SECONDS
 from tailwire.server.fanout.looking import LOOK_SECONDS
 from tailwire.server.fanout.numbers import ChangeNumbers, Missing
 from tailwire.server.ports.broker import FramePublication, group_subject, user_subject
