@@ -312,6 +312,7 @@ class Settings:
 SECRETS = frozenset({"s3_access_key", "s3_secret_key"})
 """Settings that no log and no list may show."""
 _PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*")
+_PLACE = re.compile(r"[^:@]*|.*:\d*(?:/.*)?")
 
 
 def shown(settings: Settings, name: str) -> str:
@@ -323,12 +324,20 @@ def shown(settings: Settings, name: str) -> str:
 
 
 def _without_password(url: str) -> str:
+    if url.startswith("postgres"):  # several hosts have one user
+        return _address_without_password(url)
+    return ",".join(_address_without_password(address) for address in url.split(","))
+
+
+def _address_without_password(url: str) -> str:
     # Who connects stays, unless it is a token: a user name has a colon behind it, or belongs to a database.
-    scheme, separator, rest = url.partition("://")
+    scheme, separator, rest = url.partition("://") if "://" in url else ("", "", url)
     who, at, place = rest.rpartition("@")
     place = _PASSWORD.sub(r"\1***", place)
     if not at:
-        return f"{scheme}{separator}{place}"
+        # Behind a password with a comma in it, this is the beginning of the password.
+        is_place = scheme.startswith("postgres") or place.endswith("]") or _PLACE.fullmatch(place)
+        return f"{scheme}{separator}{place if is_place else '***'}"
     user = who.partition(":")[0] if ":" in who or scheme.startswith("postgres") else "***"
     return f"{scheme}{separator}{user}@{place}"
 

@@ -19,6 +19,11 @@ from tailwire.server.config import Settings
         ("database", "postgresql:///tw?sslpassword=secret", "postgresql:///tw?sslpassword=***"),
         ("broker", "nats://tw:secret@a:1,b:2", "nats://tw@a:1,b:2"),
         ("broker", "tls://secret@a", "tls://***@a"),
+        ("broker", "nats://secret@a:1,nats://secret@b:2", "nats://***@a:1,nats://***@b:2"),
+        ("broker", "nats://secret@a:1,secret@b", "nats://***@a:1,***@b"),
+        ("broker", "nats://user:secret@a,nats://user:secret@b", "nats://user@a,nats://user@b"),
+        ("broker", "nats://user:secret,more@a", "nats://***,***@a"),
+        ("broker", "nats://a:4222,b", "nats://a:4222,b"),
         ("broker", "nats://a", "nats://a"),
     ],
 )  # fmt: skip
