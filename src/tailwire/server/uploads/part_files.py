@@ -111,11 +111,13 @@ class PartFolder:
         """Remove the incomplete files of processes that have ended."""
         if not self.path.exists():
             return
+        # Listed before the locks: what a process begins meanwhile is not looked at.
+        incomplete = list(self.path.glob(".*.part"))
         used = set()
         for path in self.path.glob(".*.lock"):
             if not _remove_lock(path):
                 used.add(path.name.removesuffix(".lock"))
-        for path in self.path.glob(".*.part"):
+        for path in incomplete:
             if path.name.partition("-")[0] not in used:
                 with suppress(PermissionError):  # Windows: the file is open
                     path.unlink(missing_ok=True)

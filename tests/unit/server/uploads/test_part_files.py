@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tailwire.server.uploads import part_files
 from tailwire.server.uploads.part_files import PartFile, PartFolder
 
 WRITER = """
@@ -49,6 +50,26 @@ def test_a_sweep_removes_files_of_killed_processes_and_none_of_running_ones(fold
         writer.stdout.close()
     folder.sweep()
     assert parts(folder) == []
+
+
+def test_a_sweep_keeps_the_files_of_a_process_that_begins_meanwhile(folder, monkeypatch):
+    folder.path.mkdir()
+    other = PartFolder(folder.path)
+    (folder.path / ".ended.lock").touch()
+    begun = []
+    remove_lock = part_files._remove_lock
+
+    def begin_meanwhile(path):
+        begun.append(folder.path / f"{other.open()}.part")
+        begun[-1].touch()
+        return remove_lock(path)
+
+    monkeypatch.setattr(part_files, "_remove_lock", begin_meanwhile)
+    folder.sweep()
+    assert begun
+    assert all(part.exists() for part in begun)
+    other.done()
+    other.close()
 
 
 def test_a_sweep_keeps_the_files_of_its_own_process(folder):
