@@ -17,6 +17,7 @@ from e2e.test_restart_of_one_of_several import BalancedStage, restart_politely
 from faults.traffic import Traffic
 from harness import CONNECTED
 from servers.balancer import Balancer
+from servers.postgres import PostgresServer
 from servers.several import SeveralServers
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -42,10 +43,13 @@ def earlier(tmp_path: Path) -> list[str]:
     ]
 
 
-async def test_servers_upgraded_one_after_the_other_lose_nothing(postgres_url: str, tmp_path: Path, earlier: list[str]):
+async def test_servers_upgraded_one_after_the_other_lose_nothing(
+    postgres: PostgresServer, tmp_path: Path, earlier: list[str]
+):
+    url = postgres.create_database()  # empty: the earlier version makes its schema
     settings = {"TAILWIRE_DRAIN_SECONDS": "1", "TAILWIRE_RESTART_WINDOW": "0.5"}
     async with (
-        SeveralServers(tmp_path, postgres_url, settings=settings, program=earlier) as several,
+        SeveralServers(tmp_path, url, settings=settings, program=earlier) as several,
         Balancer(several) as balancer,
     ):
         async with BalancedStage(several, balancer) as stage, Traffic(stage) as traffic:  # type: ignore[arg-type]
@@ -60,3 +64,4 @@ async def test_servers_upgraded_one_after_the_other_lose_nothing(postgres_url: s
         assert set(traffic.failures) <= {"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE"}
         assert traffic.bob.ears.all("gap") == []
     assert several.tracebacks == []
+    postgres.drop_database(url)

@@ -22,6 +22,10 @@ from tailwire import (
     GroupMember,
     InteractiveMessage,
     MediaMessage,
+    MutedConversation,
+    MutedConversationType,
+    NotificationPreferences,
+    PushPlatforms,
     TextMessage,
     TransientMessage,
     UploadFile,
@@ -44,6 +48,7 @@ MESSAGES: Mapping[str, Any] = {
     "send_transient_message": TransientMessage("bob", "user", {"a": 1}),
     "edit_message": TextMessage(id=1, receiver="bob", text="changed"),
 }
+MUTED = [MutedConversation("bob", MutedConversationType.ONE_ON_ONE, 4_000_000_000_000)]
 ARGUMENTS: Mapping[str, Any] = {
     "guid": "group", "uid": "bob", "uids": ["bob"], "guids": ["group"], "message_id": 1, "reaction": "👍",
     "conversation_with": "bob", "conversation_type": "user", "receiver": "bob", "receiver_id": "bob",
@@ -51,6 +56,8 @@ ARGUMENTS: Mapping[str, Any] = {
     "elements": ["a"], "user": User(uid="dora", name="Dora"), "group": Group(guid="group", name="Group"),
     "members": [GroupMember(uid="bob", name="Bob")], "detail": FlagDetail("spam"), "files": [FILE],
     "conversation": Conversation(conversation_id="alice_user_bob", conversation_type="user", conversation_with=User("bob")),
+    "conversations": MUTED, "platform": PushPlatforms.FCM_FLUTTER_ANDROID, "token": "a" * 40,
+    "preferences": NotificationPreferences(), "timezone": "Europe/Berlin",
     "message": TextMessage(id=1, receiver="bob", sender=User("bob", "Bob"), text="hello"),
 }  # fmt: skip
 

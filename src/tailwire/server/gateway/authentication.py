@@ -125,7 +125,7 @@ class Authenticator:
             return
         self._store_token(socket, admitted)
         self._metrics.renewals += 1
-        record(socket.events, self._loop.time(), "token renewed")
+        record(socket.history, self._loop.time(), "token renewed")
         self.welcome(socket)
 
     def welcome(self, socket: Socket) -> None:

@@ -34,7 +34,7 @@ class OpenConnections:
 
     def note(self, socket: Socket, kind: str, detail: str = "") -> None:
         """Record that something about a socket has changed."""
-        record(socket.events, self._clock(), kind, detail)
+        record(socket.history, self._clock(), kind, detail)
 
     def ended_now(self, socket: Socket) -> None:
         """Keep a socket that is closed among those that ended."""
@@ -86,5 +86,5 @@ def _row(socket: Socket, ended_at: float = 0.0) -> ConnectionRow:
         id=socket.number, uid=socket.uid, device=socket.device, platform=socket.platform, address=socket.address,
         features=tuple(sorted(socket.features)), app_state=state if "appState" in socket.features else "",
         slow=socket.slow, buffered=socket.buffered(), opened_at=socket.opened_at, heard_at=socket.heard_at,
-        ended_at=ended_at, end=end_of(socket.ended_by) if ended_at else None, events=tuple(socket.events),
+        ended_at=ended_at, end=end_of(socket.ended_by) if ended_at else None, events=tuple(socket.history),
     )  # fmt: skip

@@ -68,10 +68,10 @@ class FrameHandlers:
             socket.window = body.window
             now = self._clock()
             socket.background_until = now + body.window + WINDOW_GRACE_SECONDS
-            record(socket.events, now, "background", f"for {body.window:g} s")
+            record(socket.history, now, "background", f"for {body.window:g} s")
         elif body.state == "foreground":
             socket.background_until = 0.0
-            record(socket.events, self._clock(), "foreground")
+            record(socket.history, self._clock(), "foreground")
         else:
             raise Refused("ERR_BAD_REQUEST", {"body": "Use background with a window of up to 120 s, or foreground."})
         self._app_state_changed(socket.uid)

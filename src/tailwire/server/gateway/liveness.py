@@ -50,7 +50,7 @@ class LivenessCheck:
         probe = socket.probe
         if probe is None or probe.since < socket.heard_at:
             socket.ping()
-            record(socket.events, now, "pinged", f"silent for {now - socket.heard_at:.0f} s")
+            record(socket.history, now, "pinged", f"silent for {now - socket.heard_at:.0f} s")
             acknowledged = acknowledged_bytes(socket.transport)
             socket.probe = Probe(now, acknowledged, acknowledged + unacknowledged_bytes(socket.transport))
             return False

@@ -91,13 +91,13 @@ class SocketProtocol(asyncio.Protocol):
         "chained",
         "device",
         "ended_by",
-        "events",
         "features",
         "frames",
         "gateway",
         "groups",
         "heard_at",
         "held_until",
+        "history",
         "inbox",
         "left",
         "number",
@@ -125,7 +125,7 @@ class SocketProtocol(asyncio.Protocol):
         self._before_auth = 0  # bytes received before authentication
         self.address = self.uid = self.device = self.platform = self.token = self.ended_by = ""
         self.number = 0
-        self.events: list[ConnectionEvent] = []
+        self.history: list[ConnectionEvent] = []
         self.slot: Slot | None = None  # counts the connection
         self.unauthenticated_slot: Slot | None = None  # counts it until it has authenticated
         self.groups: set[str] = set()
@@ -217,12 +217,12 @@ class SocketProtocol(asyncio.Protocol):
     def pause_writing(self) -> None:
         """More than `slow_drop` bytes are buffered."""
         self.slow = True
-        record(self.events, self.gateway.loop.time(), "slow")
+        record(self.history, self.gateway.loop.time(), "slow")
 
     def resume_writing(self) -> None:
         """The peer has received enough of the buffered bytes."""
         self.slow = False
-        record(self.events, self.gateway.loop.time(), "no longer slow")
+        record(self.history, self.gateway.loop.time(), "no longer slow")
 
     def shutdown(self) -> None:
         """Close the socket because the server stops. Called by uvicorn."""

@@ -41,7 +41,7 @@ class Socket(Protocol):
     write: Callable[[bytes], object]
     number: int  # of the connection, at this process; 0 until its handshake is complete
     platform: str  # as the client names it
-    events: list[ConnectionEvent]  # its history
+    history: list[ConnectionEvent]  # its history
 
     @property
     def transport(self) -> asyncio.Transport | None: ...
