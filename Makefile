@@ -91,8 +91,9 @@ check: $(CHECK)  ## style, types, import contracts, sizes, words; a minute of fu
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds 60 --seed 1
 
 $(CHECK): $(STAMP)
-	@echo "Installing the second type checker into $(VENV) (once; some 70 MB):"
+	@echo "Installing the second type checker, and what the terminal chat is typed with, into $(VENV) (once; some 80 MB):"
 	@$(PIP) --no-deps -r requirements-check.lock | $(SHOWN)
+	@$(PIP) -c requirements.lock -c requirements-gui.lock textual | $(SHOWN)
 	@rm -f $(VENV)/.check-*; touch $@
 
 spec: $(STAMP)  ## sentences of the specification that no test covers
