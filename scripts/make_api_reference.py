@@ -10,6 +10,7 @@ from pathlib import Path
 
 import griffe
 
+import generated_pages
 import public_face
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -249,9 +250,7 @@ def pages() -> dict[Path, str]:
 
 def main() -> int:
     """Write the pages."""
-    for path, text in pages().items():
-        path.write_text(text, encoding="utf-8")
-        print(f"{path.relative_to(ROOT)}: {text.count(chr(10))} lines")
+    generated_pages.write(pages())
     return 0
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import generated_pages
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "reference"
 KIB = 1024
@@ -180,9 +182,7 @@ def pages() -> dict[Path, str]:
 
 def main() -> int:
     """Write the pages."""
-    for path, text in pages().items():
-        path.write_text(text, encoding="utf-8")
-        print(f"{path.relative_to(ROOT)}: {text.count(chr(10))} lines")
+    generated_pages.write(pages())
     return 0
 
 

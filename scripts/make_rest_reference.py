@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import generated_pages
 import page_links
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -220,9 +221,7 @@ def pages() -> dict[Path, str]:
 
 def main() -> int:
     """Write the pages."""
-    for path, text in pages().items():
-        path.write_text(text, encoding="utf-8")
-        print(f"{path.relative_to(ROOT)}: {text.count(chr(10))} lines")
+    generated_pages.write(pages())
     return 0
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from tailwire.server.ports.push import Composer, Notification, Outcome, PushProvider, Result
 from tailwire.server.ports.push_records import Due, NotificationRow
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.retry_delays import retry_delay
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
 from tailwire.server.telemetry.logs import log
@@ -18,25 +19,9 @@ AT_ONCE = 32
 INTERVAL_SECONDS = 0.01
 """Between the starts of two tries: what is computed for many notifications must not add up to a delay of others."""
 STORE_RETRY_SECONDS = 5
-DELAYS_SECONDS = (10, 30)
-NEXT_DELAY_SECONDS = 60  # doubled with each further attempt
 LONGEST_DELAY_SECONDS = 3600
-JITTER = 0.2  # relative to a delay
 MAX_TROUBLED = 10_000
 LOG_INTERVAL_SECONDS = 300  # between two logged failures
-
-
-def delay(tries: int, chance: float) -> float:
-    """Return the seconds until the next try.
-
-    Args:
-        tries: how many have failed.
-        chance: a random number in [0, 1), for the jitter.
-    """
-    if tries <= len(DELAYS_SECONDS):
-        return float(DELAYS_SECONDS[tries - 1])
-    grown: int = NEXT_DELAY_SECONDS * 2 ** min(tries - len(DELAYS_SECONDS) - 1, 30)
-    return min(LONGEST_DELAY_SECONDS, grown) * (1 - JITTER + 2 * JITTER * chance)
 
 
 class Lane:
@@ -161,7 +146,7 @@ class Lane:
 
     async def _failed(self, row: NotificationRow, outcome: Outcome, now: int) -> None:
         tries = row.attempt + 1
-        wait = max(outcome.wait, delay(tries, self._world.chance()))
+        wait = max(outcome.wait, retry_delay(tries, LONGEST_DELAY_SECONDS, self._world.chance()))
         if outcome.paused:
             self._paused_until = max(self._paused_until, now + int(wait))
         if outcome.result is Result.LATER:
@@ -182,7 +167,7 @@ class Lane:
     def _trouble(self, token_hash: str, now: int) -> None:
         failures, until = self._troubled.pop(token_hash, (0, 0))
         if now >= until:  # else it is a further notification of the same try
-            failures, until = failures + 1, now + int(delay(failures + 1, 0.5))
+            failures, until = failures + 1, now + int(retry_delay(failures + 1, LONGEST_DELAY_SECONDS, 0.5))
         if len(self._troubled) >= MAX_TROUBLED:
             self._troubled.pop(next(iter(self._troubled)))
         self._troubled[token_hash] = (failures, until)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.retry_delays import FIRST_DELAYS_SECONDS, retry_delay
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.webhook_records import DeliveryRow, WebhookRow
 from tailwire.server.ports.world import World
@@ -18,9 +19,6 @@ from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 from tailwire.server.webhooks.post import Poster
 
-FIRST_DELAYS_SECONDS = (10, 30)
-NEXT_DELAY_SECONDS = 60  # doubled with each further attempt
-JITTER = 0.2  # relative to a delay
 STORE_RETRY_SECONDS = 5
 BATCH_SIZE = 50
 CATCH_UP_AFTER_SECONDS = 60  # after a longer outage, waiting deliveries are sent at once
@@ -44,12 +42,11 @@ class RetryPolicy:
             chance: a random number in [0, 1), for the jitter.
         """
         if tries <= len(FIRST_DELAYS_SECONDS):
-            return now + FIRST_DELAYS_SECONDS[tries - 1]
+            return now + int(retry_delay(tries, self.longest_gap, chance))
         end = first + int(self.retry_for)
         if now >= end:
             return None
-        gap = min(self.longest_gap, float(NEXT_DELAY_SECONDS * 2 ** min(tries - len(FIRST_DELAYS_SECONDS) - 1, 30)))
-        gap *= 1 - JITTER + 2 * JITTER * chance
+        gap = retry_delay(tries, self.longest_gap, chance)
         return min(now + max(1, int(gap)), end)
 
 

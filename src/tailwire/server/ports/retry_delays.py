@@ -1,0 +1,22 @@
+"""How long to wait before something is sent again to a receiver that failed."""
+
+from __future__ import annotations
+
+FIRST_DELAYS_SECONDS = (10, 30)
+NEXT_DELAY_SECONDS = 60  # doubled with each further attempt
+JITTER = 0.2  # relative to a delay
+_MAX_DOUBLINGS = 30
+
+
+def retry_delay(tries: int, longest: float, chance: float) -> float:
+    """Return the seconds until the next attempt.
+
+    Args:
+        tries: the number of failed attempts, at least 1.
+        longest: the longest delay before its jitter, in seconds. The first two delays are fixed.
+        chance: a random number in [0, 1), for the jitter.
+    """
+    if tries <= len(FIRST_DELAYS_SECONDS):
+        return float(FIRST_DELAYS_SECONDS[tries - 1])
+    grown = float(NEXT_DELAY_SECONDS * 2 ** min(tries - len(FIRST_DELAYS_SECONDS) - 1, _MAX_DOUBLINGS))
+    return min(longest, grown) * (1 - JITTER + 2 * JITTER * chance)
