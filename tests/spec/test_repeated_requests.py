@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from harness import Stage
+from rest import Rest
 from tailwire import ChatClient, CometChatException, Group, GroupMember, TextMessage
 from tailwire.testing.virtual.repeating import Repeater
 from tailwire.testing.virtual.world import PORT
@@ -161,4 +162,17 @@ async def test_numbers_are_kept_over_a_restart_of_the_server(stage: Stage):
     await stage.server.start()
     await alice.chat.get_message(number)  # connects to the new process through the proxy
     await again(proxy, 0)
+    assert (await state(alice.chat, number))["reactions"] == [("👍", 1)]
+
+
+async def test_numbers_count_for_users_and_not_for_keys(stage: Stage):
+    """Processes of a backend share a key, and do not know each other's numbers."""
+    alice = await stage.enter("alice", auto=False)
+    number = (await alice.say("bob", "hello")).id
+    path, headers = f"/messages/{number}/reactions/👍", {"x-tailwire-request": "5.0", "resource": "device"}
+    async with Rest(stage) as rest:
+        await rest("POST", path, as_="bob", headers=headers)
+        await rest.refused("ERR_REQUEST_OUTDATED", "DELETE", path, as_="bob", headers=headers)
+        await rest("DELETE", path, behalf="bob", headers=headers)
+        await rest("POST", path, behalf="bob", headers=headers)
     assert (await state(alice.chat, number))["reactions"] == [("👍", 1)]

@@ -30,7 +30,7 @@ def number_of(operation: Operation, path: str, caller: Caller, given: bytes | No
         given: the header.
     """
     found = _NUMBER.fullmatch(given or b"")
-    if found is None or caller.system or caller.key_hash or not caller.device or operation.method == "GET":
+    if found is None or not caller.device or operation.method == "GET":  # keys have no device
         return None
     call, attempt = map(int, found.groups())
     about = path if operation.path in _SETTING else f"#{call}"
