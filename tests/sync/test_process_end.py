@@ -99,7 +99,10 @@ def test_client_is_refused_in_a_forked_child(harness: SyncHarness, tmp_path: Pat
     assert run(harness, tmp_path, code) == f"{[True] * 6} 0 connected True\nTrue\n"
 
 
+# A suite that runs in the background of a shell passes on to its children that Ctrl+C is ignored.
 INTERRUPTED = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 chat = enter()
 chat.disconnect()
 for wait in (lambda: chat.wait_connected(), lambda: next(chat.events())):
