@@ -137,9 +137,11 @@ class _Server:
         scope = {"type": "http", "method": method, "path": unquote(path), "raw_path": path.encode(), "headers": headers,
                  "query_string": query, "client": ("127.0.0.1", 1), "server": ("x", 1), "scheme": "http"}  # fmt: skip
         sent: list[Any] = []
+        received = iter([{"type": "http.request", "body": body, "more_body": False}])
 
         async def receive() -> Any:
-            return {"type": "http.request", "body": body, "more_body": False}
+            # The client leaves after its body: an answer that streams without end, ends.
+            return next(received, {"type": "http.disconnect"})
 
         async def send(message: Any) -> None:
             sent.append(message)
