@@ -134,7 +134,7 @@ def _log(entry: AuditEntry) -> None:
 
 
 def _id_of(name: str, value: str) -> str:
-    # A key may also be named by its id, which is no secret. Keys are longer.
+    # A key may also be named by its id, which is not a secret. Keys are longer.
     return value if name == "key" and len(value) == KEY_ID_CHARACTERS else key_id(fingerprint(value))
 
 

@@ -296,7 +296,7 @@ class Notifications:
 
 
 def _number(notification_id: str) -> int:
-    # 0 is no notification's.
+    # No notification has the id 0.
     valid = notification_id.isascii() and notification_id.isdigit() and len(notification_id) < 19
     return int(notification_id) if valid else 0
 

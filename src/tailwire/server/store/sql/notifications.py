@@ -187,27 +187,28 @@ class NotificationRows:
         return NotificationRow._make(row) if row else None
 
     async def send_again(self, notification_id: int, now: int) -> bool:
-        return await self._again("id = ?", now, notification_id) == 1
+        return await _again(self._db, "id = ?", now, notification_id) == 1
 
     async def send_all_again(self, now: int) -> int:
         # A part of them at a time, so that other writes are not delayed.
         some, found = "id IN (SELECT id FROM notifications WHERE failed_at IS NOT NULL ORDER BY id LIMIT ?)", 0
-        while changed := await self._again(some, now, 500):
+        while changed := await _again(self._db, some, now, 500):
             found += changed
         return found
-
-    async def _again(self, which: str, now: int, value: int) -> int:
-        sql = (
-            "UPDATE notifications SET failed_at = NULL, attempt = 0, first_try_at = NULL, queued_at = ?, due_at = ?"
-            f" WHERE failed_at IS NOT NULL AND {which}"
-        )
-        return await self._db.run(sql, (now, now, value))
 
     async def forget(self, sent_before: int, failed_before: int) -> None:
         some = "(SELECT id FROM notifications WHERE {} ORDER BY id LIMIT 500)"
         for condition, before in (("sent_at < ?", sent_before), ("failed_at < ?", failed_before)):
             while await self._db.run(f"DELETE FROM notifications WHERE id IN {some.format(condition)}", (before,)):
                 pass
+
+
+async def _again(db: Connection, which: str, now: int, value: int) -> int:
+    sql = (
+        "UPDATE notifications SET failed_at = NULL, attempt = 0, first_try_at = NULL, queued_at = ?, due_at = ?"
+        f" WHERE failed_at IS NOT NULL AND {which}"
+    )
+    return await db.run(sql, (now, now, value))
 
 
 def _values(message: MessageRow, actor: str) -> dict[str, Any]:
