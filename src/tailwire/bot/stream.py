@@ -132,7 +132,7 @@ def json_size(text: str) -> int:
 
 
 def _fitting(text: str, longest: int) -> int:
-    # How many characters of the text fit into so many bytes.
+    # The number of leading characters that fit into `longest` bytes.
     end = min(len(text), longest)
     while json_size(text[:end]) > longest:
         end -= max(1, end // 8)
