@@ -13,7 +13,7 @@ calls for reason 3 are the waits of `REJECTED_RETRY`; meanwhile rejected request
 
 For all three: the provider is asked for one token at a time, and not at all when the token was already replaced. A
 token is kept only when the server accepts it, for the same user. When the server cannot be reached, the next renewal
-first tries the token that the provider has returned already; if that has expired meanwhile, the provider is asked again.
+first tries the token that the provider has returned already, and if that has expired, asks the provider again.
 """
 
 from __future__ import annotations
