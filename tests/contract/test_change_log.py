@@ -95,7 +95,7 @@ async def test_member_finds_what_happened_from_when_they_joined_until_they_left(
     await store.close()
 
 
-async def test_who_left_a_group_after_a_change_is_known(open_store):
+async def test_former_members_who_left_after_a_change_are_found(open_store):
     store = await open_store()
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
     await store.groups.add(GroupRow("other", "O", "public", owner="bob", members_count=1, created_at=1))
