@@ -38,7 +38,13 @@ PARAMETERS: Mapping[tuple[str, type], Mapping[str, str]] = {
         "on_body": "self body",
         "on_response_complete": "self",
     },
-    (HTTP, FlowControl): {"__init__": "self transport", "pause_reading": "self", "resume_reading": "self"},
+    (HTTP, FlowControl): {
+        "__init__": "self transport",
+        "drain": "self",
+        "pause_reading": "self",
+        "resume_reading": "self",
+    },
+    (HTTP, RequestResponseCycle): {"send": "self message"},
     (APP, uvicorn.Server): {
         "__init__": "self config",
         "capture_signals": "self",
@@ -68,8 +74,12 @@ ATTRIBUTES: Mapping[str, tuple[str, str]] = {
         "app_state client config connections cycle flow headers loop parser pipeline scope server_state transport url "
         "ws_protocol_class",
     ),
-    "FlowControl": (HTTP, "read_paused"),
-    "RequestResponseCycle": (HTTP, "disconnected message_event more_body response_complete response_started"),
+    "FlowControl": (HTTP, "read_paused write_paused"),
+    "RequestResponseCycle": (
+        HTTP,
+        "default_headers disconnected flow keep_alive message_event more_body on_response response_complete "
+        "response_started scope transport waiting_for_100_continue",
+    ),
     "Server": (APP, "config server_state servers lifespan"),
     "ServerState": (APP, "connections"),
     "Config": (APP, "http_protocol_class ssl"),
