@@ -151,7 +151,9 @@ async def test_draft_grows_and_becomes_a_message_and_its_writer_is_asked_to_stop
         tab = await stage.open("alice", "Bob")
         draft = "document.querySelector('.is-draft .words')?.innerText"
         for seq, text in enumerate(("The answer", "The answer is", "The answer is 42")):
-            await bob.send_transient_message(TransientMessage("alice", "user", {"draft": "d1", "seq": seq, "text": text}))
+            await bob.send_transient_message(
+                TransientMessage("alice", "user", {"draft": "d1", "seq": seq, "text": text})
+            )
             await tab.wait_for(f"{draft} === text", text=text)
         events = bob.events()
         await press(tab, "Stop")
@@ -193,12 +195,17 @@ async def attach(tab, file) -> None:
     """Choose a file to send."""
     name, data = file.name, list(file.read_bytes())
     kind = "image/png" if name.endswith("png") else "text/html"
-    await tab.run("""
+    await tab.run(
+        """
         const files = new DataTransfer();
         files.items.add(new File([new Uint8Array(data)], name, { type: kind }));
         const picker = document.querySelector('.conversation input[type=file]');
         picker.files = files.files;
-        picker.dispatchEvent(new Event('change'));""", name=name, data=data, kind=kind)
+        picker.dispatchEvent(new Event('change'));""",
+        name=name,
+        data=data,
+        kind=kind,
+    )
 
 
 async def test_message_is_found_and_shown_in_its_place(chromium: Browser, tmp_path):
@@ -227,12 +234,19 @@ async def test_group_shows_who_writes_who_joins_and_when_all_have_read(chromium:
         alice, bob = await stage.open("alice", "Night trains"), await stage.open("bob", "Night trains")
         await write(alice, "platform 7")
         await bob.wait_for(f"{WORDS}.at(-1) === 'platform 7'")
-        assert await bob.evaluate("[...document.querySelectorAll('#messages .message header')].at(-1).innerText.split('\\n')[0]") == "Alice"
+        assert (
+            await bob.evaluate(
+                "[...document.querySelectorAll('#messages .message header')].at(-1).innerText.split('\\n')[0]"
+            )
+            == "Alice"
+        )
         await alice.wait_for(f"{REACHED} === 'sent'")
         await stage.open("carol", "Night trains")
         await alice.wait_for(f"{REACHED} === 'read'")
         await stage.ask("DELETE", "/groups/trains/members/carol", behalf="alice")
-        await alice.wait_for("document.querySelector('#messages .note:last-of-type').innerText.includes('removed Carol')")
+        await alice.wait_for(
+            "document.querySelector('#messages .note:last-of-type').innerText.includes('removed Carol')"
+        )
 
         async def unread() -> bool:
             entry = await stage.ask("GET", "/groups/trains/conversation", behalf="bob")

@@ -95,7 +95,9 @@ async def test_each_view_fits(chromium: Browser, tmp_path, direction: str):
                 await tab.wait_for("getComputedStyle(document.querySelector('.side')).display !== 'none'")
             mine = "document.querySelector('#messages .is-mine .bubble')"
             if width == 1280:
-                box = await tab.evaluate(f"((b, l) => [b.left - l.left, l.right - b.right])({mine}.getBoundingClientRect(), {LOG}.getBoundingClientRect())")
+                box = await tab.evaluate(
+                    f"((b, l) => [b.left - l.left, l.right - b.right])({mine}.getBoundingClientRect(), {LOG}.getBoundingClientRect())"
+                )
                 assert (box[0] > box[1]) is (direction == "ltr")  # own messages at the end of the line
 
 
@@ -105,7 +107,9 @@ async def test_hostile_names_and_texts_do_nothing_and_fit(chromium: Browser, tmp
             await stage.ask("POST", "/users", {"uid": f"user{n}", "name": text[:100], "statusMessage": text})
             await stage.say(f"user{n}", "alice", text * 5)
             last = await stage.say(f"user{n}", "alice", text)
-            await stage.ask("POST", "/groups", {"guid": f"group{n}", "name": text[:100], "type": "public", "owner": f"user{n}"})
+            await stage.ask(
+                "POST", "/groups", {"guid": f"group{n}", "name": text[:100], "type": "public", "owner": f"user{n}"}
+            )
             await stage.ask("POST", f"/groups/group{n}/members", {"participants": ["alice"]})
             await stage.say(f"user{n}", f"group{n}", text * 3, "group")
             await stage.say(f"user{n}", "alice", text, parentId=last["id"])

@@ -85,7 +85,9 @@ async def test_name_of_another_site_that_leads_to_this_machine_logs_nobody_in(st
         {"demo_users": True, "chat": "on", "trusted_proxies": "10.0.0.0/8"},
     ],
 )
-async def test_nobody_logs_in_by_a_click_where_others_reach_the_server_or_there_are_no_demo_users(stage: Stage, settings):
+async def test_nobody_logs_in_by_a_click_where_others_reach_the_server_or_there_are_no_demo_users(
+    stage: Stage, settings
+):
     await restarted(stage, **settings)
     async with Rest(stage) as rest:
         assert (await asked(rest, stage, "GET", "about")).json()["data"]["demoUsers"] == []
