@@ -86,7 +86,7 @@ async def _none(ask) -> bool:
     return not await ask()
 
 
-async def test_what_comes_while_the_page_is_hidden_stays_unread_until_it_is_seen(chromium: Browser, tmp_path):
+async def test_message_that_comes_while_the_page_is_hidden_stays_unread_until_it_is_seen(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         tab = await stage.open("alice", "Bob")
         await tab.set_visible(False)
@@ -150,7 +150,7 @@ async def test_message_is_sent_once_although_its_answer_was_lost(chromium: Brows
         assert [one["data"]["text"] for one in stored] == ["once", "and then this"]
 
 
-async def test_what_was_written_without_a_server_is_sent_when_it_is_back_also_after_a_reload(chromium: Browser, tmp_path):
+async def test_message_that_was_written_without_a_server_is_sent_when_it_is_back(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         tab = await stage.open("alice", "Bob")
         await stage.server.kill()

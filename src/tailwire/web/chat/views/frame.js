@@ -46,7 +46,7 @@ export function Frame({ chat, onLogOut }) {
     event.preventDefault();
     (document.querySelector("#messages") ?? main.current).focus();
   };
-  return html`<a class="skip" href="#messages" onClick=${skip}>${say("skip")}</a>
+  return html`<a class="skip" href="#content" onClick=${skip}>${say("skip")}</a>
     <div class="chat ${chat.open ? "is-open" : ""} ${chat.thread ? "has-thread" : ""}">
       <div class="side">
         <header class="me">
@@ -57,7 +57,7 @@ export function Frame({ chat, onLogOut }) {
         </header>
         <${Conversations} chat=${chat} />
       </div>
-      <main ref=${main} tabindex="-1" aria-label=${say("messages")}>
+      <main id="content" ref=${main} tabindex="-1" aria-label=${say("messages")}>
         ${chat.problem ? html`<${Failure} error=${chat.problem} close=${() => chat.say(null)} />` : null}
         ${chat.open ? html`<${Conversation} key=${chat.open.key} chat=${chat} />` : html`<p class="empty">${say("noneOpen")}</p>`}
       </main>
