@@ -18,7 +18,7 @@ log = logging.getLogger("tailwire")
 
 
 class FileSessionStore:
-    """Keep sessions in files.
+    """Stores sessions in files.
 
     A file that cannot be read is renamed to `*.damaged`, with a warning, and the app continues. Only one client at a
     time may use the session of an app: a second one, in this process or another, needs its own folder.
