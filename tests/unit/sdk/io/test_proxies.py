@@ -7,7 +7,7 @@ import urllib.request
 import pytest
 
 from tailwire.sdk.io import proxies
-from tailwire.sdk.io.proxies import Proxy, ConfiguredProxies, UnusableProxy, chosen, excepted, parse_proxy, proxy_for
+from tailwire.sdk.io.proxies import ConfiguredProxies, Proxy, UnusableProxy, chosen, excepted, parse_proxy, proxy_for
 
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
