@@ -79,7 +79,7 @@ coverage: $(STAMP)  ## branch coverage of the pure packages by their own tests, 
 	@$(BIN)/coverage combine -q
 	@$(BIN)/python scripts/check_coverage.py
 
-check: $(CHECK)  ## style, types, import contracts, sizes, words; a minute of fuzzing
+check: $(CHECK)  ## style, types, import contracts, sizes, words, docstrings; a minute of fuzzing
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -87,6 +87,7 @@ check: $(CHECK)  ## style, types, import contracts, sizes, words; a minute of fu
 	@$(BIN)/python scripts/check_sizes.py
 	@$(BIN)/python scripts/check_words.py
 	@$(BIN)/python scripts/check_references.py
+	@$(BIN)/python scripts/check_docstrings.py
 	@$(BIN)/python scripts/check_public_types.py
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds 60 --seed 1
 

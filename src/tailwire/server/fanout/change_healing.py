@@ -122,7 +122,7 @@ class ChangeHealing:
             self._task = self._loop.create_task(self._heal(self._goal), name="tailwire change log reader")
 
     async def close(self) -> None:
-        """End."""
+        """Stop reading the change log."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
