@@ -9,8 +9,8 @@ from alembic import op
 from tailwire.server.store.migrations.scripts import run_script
 from tailwire.server.store.sql.removed_sends_table import removed_sends
 
-revision = "0015"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 
 _HERE = Path(__file__)
 
