@@ -16,7 +16,9 @@ from contract.older import (
     CHANGE_LOG,
     FILES_IN_USE,
     LIFECYCLE,
+    LISTS_BY_CURSOR,
     PUSH,
+    REMOVED_SENDS,
     REQUEST_NUMBERS,
     STARTS,
     WEBHOOK_DELIVERIES,
@@ -149,6 +151,8 @@ async def test_mentions_in_an_older_database_are_counted(path):
         c.execute("CREATE INDEX mentions_by_uid ON mentions (uid, message_id)")
         undo(
             c,
+            REMOVED_SENDS,
+            LISTS_BY_CURSOR,
             PUSH,
             REQUEST_NUMBERS,
             CHANGE_LOG,

@@ -16,7 +16,9 @@ from contract.older import (
     CHANGE_LOG,
     FILES_IN_USE,
     LIFECYCLE,
+    LISTS_BY_CURSOR,
     PUSH,
+    REMOVED_SENDS,
     REQUEST_NUMBERS,
     STARTS,
     WEBHOOK_DELIVERIES,
@@ -392,6 +394,8 @@ async def test_upgrade_finds_references_to_files(path):
     with contextlib.closing(sqlite3.connect(path)) as c:  # as in the earlier version
         undo(
             c,
+            REMOVED_SENDS,
+            LISTS_BY_CURSOR,
             PUSH,
             REQUEST_NUMBERS,
             CHANGE_LOG,

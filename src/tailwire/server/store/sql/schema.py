@@ -14,6 +14,7 @@ from tailwire.server.store.sql.push_tables import (
     push_progress,
     push_tokens,
 )
+from tailwire.server.store.sql.removed_sends_table import removed_sends
 from tailwire.server.store.sql.request_number_table import request_numbers
 from tailwire.server.store.sql.upkeep_tables import chores, deliveries, file_uses, files, webhook_states, webhooks
 
@@ -75,6 +76,8 @@ users = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("deactivated_at", BigInteger),
+    Index("users_by_name", "name", "uid"),
+    Index("users_by_creation", "created_at", "uid"),
 )
 
 auth_tokens = Table(
@@ -118,6 +121,8 @@ groups = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("updated_by", short(100)),
+    Index("groups_by_name", "name", "guid"),
+    Index("groups_by_creation", "created_at", "guid"),
 )
 
 members = Table(
@@ -357,6 +362,6 @@ __all__ = [
     "api_keys", "app", "audit", "auth_tokens", "bans", "blocks", "change_log", "chores", "conversations", "deliveries",
     "edits", "ended_tokens", "file_uses", "files", "flags", "forgotten_changes", "friends", "groups", "interactions",
     "marks", "members", "mentions", "messages", "metadata", "notifications", "participants", "push_mutes",
-    "push_preferences", "push_progress", "push_tokens", "reactions", "receipts", "request_numbers", "restrictions",
-    "roles", "saves", "starts", "subscriptions", "users", "webhook_states", "webhooks",
+    "push_preferences", "push_progress", "push_tokens", "reactions", "receipts", "removed_sends", "request_numbers",
+    "restrictions", "roles", "saves", "starts", "subscriptions", "users", "webhook_states", "webhooks",
 ]  # fmt: skip
