@@ -9,7 +9,7 @@ A cell is `yes` or the code of the refusal without its `ERR_`.
 
 from __future__ import annotations
 
-# Columns: the callers. `kicked`, `banned` and `outsider` are no members of a public group. `hidden` is no member of a private
+# Columns: the callers. `kicked`, `banned` and `outsider` are not members of a public group. `hidden` is not a member of a private
 # one, which does not exist for them. `app` is a REST key alone; `n/a` where the request means something else without a user.
 # `kick moderator` is: the caller kicks a member who is a moderator. `moderator to admin`: the caller changes that scope.
 GROUPS = """
@@ -47,7 +47,7 @@ owner to participant       GROUP_NO_SELF_ACTION  GROUP_NO_SCOPE_CLEARANCE GROUP_
 """
 
 # A message that a participant has sent in a group. `author` sent it, and is a participant still. `author_kicked` and
-# `author_banned` sent it, and are no members any more.
+# `author_banned` sent it, and are not members any more.
 GROUP_MESSAGES = """
                  author             owner  admin  moderator  participant           author_kicked         author_banned         kicked                outsider              hidden                app
 read             yes                yes    yes    yes        yes                   MESSAGE_ID_NOT_FOUND  MESSAGE_ID_NOT_FOUND  MESSAGE_ID_NOT_FOUND  MESSAGE_ID_NOT_FOUND  MESSAGE_ID_NOT_FOUND  yes
