@@ -17,6 +17,7 @@ from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work, new_row, stored, texts, use_files
 from tailwire.server.store.sql.messages import MessageRows
+from tailwire.server.store.sql.removed_sends import IS_REMOVED
 
 TABLES_OF_MESSAGES = ("reactions", "mentions", "saves", "flags", "interactions", "subscriptions", "edits")
 """Tables whose rows belong to a message."""
@@ -55,6 +56,8 @@ class Messages(MessageRows):
         if row is None:
             if act is not None:  # the sender left, was removed, or the group was deleted meanwhile
                 await self._standings.group(act)
+            if await self._db.one(IS_REMOVED, (draft.sender, draft.muid)) is not None:
+                raise Refused("ERR_MESSAGE_REMOVED")
             raise Refused("ERR_NOT_A_MEMBER")
         return Stored(row, new=False)
 

@@ -67,6 +67,7 @@ class ReadState(ReadStateRows):
     ) -> ReadStateChange | None:
         wanted = self._webhooks.wanted(events)
         key = (conversation_id, reader, read, group, log)
+        await self._work.numbers.check()  # the lane of receipts takes none along
         changed = await self._receipts.submit(key, up_to, now, wanted, sender, device)
         if changed is not None:
             self._webhooks.queued(events)

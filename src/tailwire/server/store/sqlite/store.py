@@ -107,6 +107,7 @@ class SqliteStore:
             chores=self.chores,
             webhooks=self.webhooks,
             log=log,
+            world=world,
         )
         self.pruning = Pruning(database, self.removal, self.chores)
         self._app_id, self._name, self._created = _identity(database.writing, world)
