@@ -144,6 +144,12 @@ def test_seed_2728_a_provided_token_that_expires_before_the_server_is_reached():
     )
 
 
+def test_seed_69_a_hint_during_an_attempt_that_bytes_of_a_send_extend():
+    # return: the oracle expected that the hint replaces an attempt, though no hint had reported the network as gone
+    for seed in (7, 9, 11):
+        simulate(Plan(seed, (Step(1.0, "network", "swallow"), Step(33.0, "alice-desk", "say", "bob"))))
+
+
 def test_error_logged_by_the_sdk_fails_the_run(monkeypatch):
     honest, opened = Connector.open, []
 

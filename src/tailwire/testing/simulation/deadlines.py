@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tailwire.sdk.calls.parts import made_parts
-from tailwire.sdk.connection.state import AppState, Phase, State
+from tailwire.sdk.connection.state import AppState, Network, Phase, State
 from tailwire.testing.simulation.device import Device
 from tailwire.testing.simulation.reasons import DETECTION_SECONDS, EXTRA_DETECTION_SECONDS
 from tailwire.testing.virtual.world import virtual_loop
@@ -62,6 +62,15 @@ class DeadLines:
             return
         self.checked += 1
         self.late.append(f"late: {device.name} has not detected that its line is dead")
+
+
+def is_trying(device: Device) -> bool:
+    """Return whether an attempt is in progress that a hint does not replace, so that it may last while bytes move (T7).
+
+    A hint replaces it only if the platform had reported that the network was gone (C20).
+    """
+    state = state_of(device)
+    return state is not None and state.phase is Phase.CONNECTING and state.network is not Network.OFFLINE
 
 
 async def returned(devices: list[Device]) -> list[str]:
