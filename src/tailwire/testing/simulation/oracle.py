@@ -87,6 +87,8 @@ def _stored(sim: Simulation, rows: list[dict[str, Any]]) -> None:
     for send in sim.sends.values():
         if send.id and sim.backup.removed(send.id):
             send.outcome, send.kept = "taken away", False
+        if send.muid in sim.backup.lost_muids:
+            send.kept = False  # a later start of its app had sent it
         if sim.backend.has_removed(send):
             require(send.id not in by_id or send.id not in sim.backend.removed, f"removed: {send.id} is still stored")
             send.outcome, send.kept = "removed", False
@@ -100,8 +102,8 @@ def _stored(sim: Simulation, rows: list[dict[str, Any]]) -> None:
             key = (send.by, send.life, send.place)
             require(latest.get(key, 0) < send.id, f"K3: {send.muid} of {send.by} overtook another send")
             latest[key] = send.id
-    # Refused messages are not stored.
-    refused = {s.muid for s in sim.sends.values() if s.outcome == "refused"}
+    # Refused messages are not stored, unless a proxy has repeated the request when the reason was over.
+    refused = {s.muid for s in sim.sends.values() if s.outcome == "refused" and s.muid not in sim.repeated}
     require(not refused & set(muids), "refused: a refused message is stored")
 
 

@@ -61,6 +61,7 @@ class Simulation:
         self.backup = Backup(self.server.database)
         self.backend = Backend(self, self.plan.seed * 10 + len(DEVICES))
         self.repeaters: dict[str, Repeater] = {}
+        self.repeated: set[str] = set()  # muids in requests that a proxy has delivered again
         self._later: list[asyncio.Task[None]] = []
         self._starting = asyncio.Lock()
         self._numbers = 0
