@@ -176,6 +176,20 @@ def test_seed_5289_a_queued_message_that_the_next_start_sent_and_a_backup_lost()
     )
 
 
+def test_seed_5292_bytes_that_moved_on_a_connection_that_a_hint_closed():
+    # late: the oracle saw no other connection when it looked, and expected that the dead line was detected
+    simulate(
+        Plan.from_json("""{"seed": 5292, "steps": [
+[1348.0, "carol-phone", "say group", null],
+[18.0, "bob-phone", "say group", null],
+[0.0, "carol-phone", "delete", null],
+[8.0, "bob-phone", "half open", null],
+[0.0, "bob-phone", "react", null],
+[9.0, "alice-desk", "say", "bob"]
+]}""")
+    )
+
+
 def test_error_logged_by_the_sdk_fails_the_run(monkeypatch):
     honest, opened = Connector.open, []
 

@@ -39,7 +39,9 @@ class Backup:
         last = _last_id(self._file)
         self._lost.append((last, _last_id(self._database)))
         with closing(sqlite3.connect(self._database)) as c:
-            self.lost_muids |= {muid for (muid,) in c.execute("SELECT muid FROM messages WHERE id > ?", (last,)) if muid}
+            self.lost_muids |= {
+                muid for (muid,) in c.execute("SELECT muid FROM messages WHERE id > ?", (last,)) if muid
+            }
         for name in WAL_SUFFIXES:
             self._database.with_name(self._database.name + name).unlink(missing_ok=True)
         shutil.copy(self._file, self._database)

@@ -55,6 +55,7 @@ async def check(sim: Simulation) -> int:
     for device in sim.devices.values():
         _ended(device)
         _legal(device)
+        _continuous(sim, device)
         _served(sim, device, rows, memberships[device.uid])
         _told(sim, device, parts.store.database.reader, memberships[device.uid])
     if not sim.backup.restored:
@@ -141,6 +142,14 @@ def _legal(device: Device) -> None:
             ok = first or ConnectionStatus(status) in LEGAL_TRANSITIONS[last]
             require(ok, f"I8: {device.name} in life {life} received {last} and then {status}")
             last = ConnectionStatus(status)
+
+
+def _continuous(sim: Simulation, device: Device) -> None:
+    # The continuity of each connection agrees with the gaps that were reported.
+    for stream in device.streams:
+        require(not stream.wrong, f"continuity: {device.name}: {stream.wrong[:1]}")
+        unfounded = stream.unknown and not sim.backup.restored and device.expected
+        require(not unfounded, f"continuity: of {device.name} it was unknown, though no store was restored")
 
 
 def memberships_of(actions: list[tuple[int, dict[str, Any]]]) -> dict[str, list[Membership]]:
