@@ -260,7 +260,7 @@ class Device:
 
         stream = Stream(self._tell)
         self.streams.append(stream)
-        virtual_loop().create_task(stream.follow(chat.events()), context=self.context)
+        stream.task = virtual_loop().create_task(stream.follow(chat.events()), context=self.context)
         self.run(begin())
 
     def kill(self) -> None:

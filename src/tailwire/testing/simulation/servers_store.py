@@ -45,7 +45,7 @@ class SharedStore:
         fails: whether reads fail.
         announce: called with the record of each commit and the server that made it, as the database announces it.
         joined: the members of the group, each with the id after which they receive its messages.
-        ended: former memberships: of whom, after which id, and the id of the message with which they left.
+        ended: former memberships: user, id after which it began, id of the message with which they left.
         entries: the change log, by number.
     """
 

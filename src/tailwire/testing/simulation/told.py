@@ -5,6 +5,7 @@ What its user did with conversations on other devices, and the continuity of eac
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -103,6 +104,7 @@ class Stream:
         note: called with the key of what changed in the list of conversations, and its new value.
 
     Attributes:
+        task: follows the events.
         wrong: what contradicts the continuity of a connection.
         unknown: whether the continuity of a connection was unknown.
     """
@@ -111,6 +113,7 @@ class Stream:
         self._note = note
         self._gaps: list[tuple[int, int]] = []  # of this start
         self._gaps_before = 0  # how many were reported before the current connection
+        self.task: asyncio.Task[None] | None = None
         self.wrong: list[str] = []
         self.unknown = False
 

@@ -40,8 +40,9 @@ ORDER BY number LIMIT {ENTRIES_PER_PAGE}"""
 # Members since before it happened; of a group that was removed, those who were members then.
 _RECEIVERS = f"""SELECT u.uid FROM change_log c, unnest(CAST(:uids AS text[])) AS u (uid)
 WHERE c.number = CAST(:number AS bigint) AND CASE
-WHEN c.kind = '{ChangeKind.GROUP_REMOVED}' THEN EXISTS (SELECT FROM change_log e WHERE e.subject = '{own_subject("")}' || u.uid
-    AND e.number > c.number AND e.kind = '{ChangeKind.MEMBERSHIP_ENDED}' AND e.detail = c.detail)
+WHEN c.kind = '{ChangeKind.GROUP_REMOVED}' THEN EXISTS (SELECT FROM change_log e
+    WHERE e.subject = '{own_subject("")}' || u.uid AND e.number > c.number
+    AND e.kind = '{ChangeKind.MEMBERSHIP_ENDED}' AND e.detail = c.detail)
 WHEN starts_with(c.subject, '{GROUP_KEY}') THEN EXISTS (SELECT FROM members m
     WHERE m.guid = substr(c.subject, {len(GROUP_KEY) + 1}) AND m.uid = u.uid AND m.joined_after_id < c.after_id)
 ELSE true END"""
