@@ -8,12 +8,14 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from harness import Actor
 from servers.nats import NatsServer
+from servers.plain_sockets import PlainSocket
 from servers.together import ServerHere, Together, until
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
 from tailwire.server.app.several import CLEANUP_LEASE, WEBHOOK_LEASE
@@ -87,6 +89,42 @@ async def make_hook(server: ServerHere, url: str) -> str:
     made = await server.http.post("/webhooks", json=fields)
     assert made.status_code == 200, made.text
     return "w"
+
+
+async def act(server: ServerHere, uid: str, method: str, path: str, **body: Any) -> None:
+    answer = await server.http.request(method, path, headers={"onBehalfOf": uid}, **({"json": body} if body else {}))
+    assert answer.status_code == 200, answer.text
+
+
+async def test_member_who_was_put_out_before_the_other_server_read_that_they_joined_receives_what_came_between(
+    postgres_url, tmp_path, broker, monkeypatch
+):
+    async with Together(tmp_path, postgres_url, broker=broker) as together:
+        one, other = await together.add(), await together.add()
+        await make_users(one, "alice", "bob")
+        place: Any = SimpleNamespace(url=other.url, app_id=other.store.app_id, auth_key=together.auth_key)
+        async with PlainSocket(place, "bob") as socket:
+            honest, may_read = other.store.log.read, asyncio.Event()
+
+            async def read(after: int, up_to: int) -> Any:
+                await may_read.wait()  # a slow database, or a busy server
+                return await honest(after, up_to)
+
+            monkeypatch.setattr(other.store.log, "read", read)
+            await act(one, "alice", "POST", "/groups", guid="g", name="G", type="public")
+            text = {"receiver": "g", "receiverType": "group", "category": "message", "type": "text"}
+            for uid, method, path, said in (
+                ("bob", "POST", "/groups/g/members", "during"),
+                ("alice", "DELETE", "/groups/g/members/bob", "after"),
+            ):
+                await act(one, uid, method, path)
+                await act(one, "alice", "POST", "/messages", data={"text": said}, **text)
+            may_read.set()
+            await say(one, "end")
+            await until(lambda: "end" in socket.texts)
+            assert socket.texts == ["during", "end"]
+            actions = [f["body"]["data"].get("action") for f in socket.of_type("message")]
+            assert actions == ["joined", None, "kicked", None]
 
 
 def holders(together: Together, name: str) -> list[ServerHere]:

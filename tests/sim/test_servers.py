@@ -9,8 +9,10 @@ import pytest
 
 from tailwire.sdk.continuity import changes as sdk_changes
 from tailwire.server.fanout import change_healing, log, numbers, order
+from tailwire.server.ports.log import LoggedChange
 from tailwire.testing.simulation import servers
 from tailwire.testing.simulation.servers_broker import SimulatedRemote
+from tailwire.testing.simulation.servers_store import SharedStore
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 SEEDS = int(os.environ.get("SEEDS", "60"))
@@ -77,6 +79,10 @@ def _late_members_do_not_receive_what_came_before_them(patch):
     patch.setattr(numbers.ChangeNumbers, "join", lambda self, subject, uid, held: None)
 
 
+def _who_comes_back_counts_as_new(patch):
+    patch.setattr(numbers.ChangeNumbers, "leave", lambda self, subject, uid, held: None)
+
+
 def _new_sockets_join_groups_at_once(patch):
     honest = servers.SimulatedServer.start
 
@@ -102,6 +108,14 @@ def _positions_move_over_what_is_missing(patch):
 def _gaps_are_not_read(patch):
     patch.setattr(log.MessageLog, "_gap_is_old", lambda self: None)
     patch.setattr(log.MessageLog, "_looked", lambda self, look, began: None)
+
+
+def _memberships_are_those_of_the_time_of_reading(patch):
+    def logged(self, change):
+        uid = change.key.partition("/")[2]
+        return LoggedChange(change, self.joined.get(uid, change.id) < change.id)
+
+    patch.setattr(SharedStore, "_logged", logged)
 
 
 FAULTS = [value for name, value in list(globals().items()) if name.startswith("_") and callable(value)]

@@ -195,7 +195,7 @@ class Several:
     async def _step(self, step: int) -> None:
         chance, server = self.chance, self.any_server()
         what = chance.choices(
-            ["send", "change", "move", "break", "join", "kill", "fail"], [34, 34, 8, 8, 3, 3, 3]
+            ["send", "change", "move", "break", "join", "leave", "kill", "fail"], [34, 34, 8, 8, 5, 3, 3, 3]
         )[0]  # fmt: skip
         places = [*((uid, "user") for uid in USERS), (GUID, "group"), (GUID, "group")]
         if what == "send":
@@ -215,6 +215,10 @@ class Several:
             away = [uid for uid in USERS if uid not in self.store.joined]
             if away:
                 self.run(server.send([(GUID, "group")], joins=chance.choice(away)))
+        elif what == "leave":
+            here = [uid for uid in USERS[1:] if uid in self.store.joined]
+            if here:
+                self.run(server.send([(GUID, "group")], leaves=chance.choice(here)))
         elif what == "kill" and server.number:
             self.servers.remove(server)
             await server.kill()
