@@ -53,7 +53,9 @@ async def test_alt_with_arrows_and_numbers_changes_the_conversation(table: Table
 async def test_ctrl_p_lists_commands_and_ctrl_q_quits(table: Table):
     async with table.chat() as shown:
         await shown.press("ctrl+p")
-        await shown.until("Log out", "Send a file")
+        await shown.until("Log out")
+        await shown.type("send a f")
+        await shown.until("To the open conversation (ctrl+o)", gone="Log out")
         await shown.press("escape")
         await shown.press("ctrl+q")
         await shown.until(holds=lambda: not shown.app.is_running)
@@ -74,11 +76,12 @@ async def test_pages_and_letters_move_through_the_history(table: Table):
     await talk(table, *(f"message number {n}." for n in range(60)))
     async with table.chat() as shown:
         await shown.until("number 59.")
-        await shown.press("pageup")
-        await shown.until("number 30.", gone="number 59.")
-        await shown.press("pagedown")
-        await shown.until("number 59.")
         history = shown.app.screen.main.history
+        await shown.until(holds=lambda: "number 59." in history.text())
+        await shown.press("pageup")
+        await shown.until(holds=lambda: "number 59." not in history.text() and "number 30." in history.text())
+        await shown.press("pagedown")
+        await shown.until(holds=lambda: "number 59." in history.text())
 
         def chosen() -> str:
             item = history.selected_item()
@@ -89,7 +92,10 @@ async def test_pages_and_letters_move_through_the_history(table: Table):
             await shown.press(key)
             await shown.until(holds=lambda text=text: chosen() == f"message number {text}.")
         await shown.press("g")
-        await shown.until(holds=lambda: chosen() == history.items[0].message.text)
+        await shown.until(holds=lambda: chosen() == "message number 10.")  # the oldest of those that were read
+        await shown.until(holds=lambda: history.items[0].message.text == "message number 0.")
+        await shown.press("g")
+        await shown.until(holds=lambda: chosen() == "message number 0.")
         await shown.press("G")
         await shown.until("number 59.", holds=lambda: chosen() == "")
 
@@ -249,11 +255,11 @@ async def test_upload_goes_on_when_its_window_is_closed(table: Table, tmp_path, 
         await shown.until("Send a file to Bob")
         await shown.type(f"{tmp_path}/trip.txt")
         await shown.press("enter")
-        await shown.until("512 B of 1.0 KB", "esc closes this window")
+        await shown.until("512 bytes of 1.0 KB", "esc closes this window")
         await shown.press("escape")
         await shown.until("↑ trip.txt 50 %", gone="Send a file to Bob")
         await shown.press("ctrl+o")
-        await shown.until("512 B of 1.0 KB")
+        await shown.until("512 bytes of 1.0 KB")
         await shown.press("escape")
         held.go.set()
         await shown.until("▤ trip.txt  1.0 KB", "trip.txt: sent.", gone="↑ trip.txt")
@@ -268,9 +274,9 @@ async def test_ctrl_x_cancels_an_upload(table: Table, tmp_path, monkeypatch):
         await shown.press("ctrl+o")
         await shown.type(f"{tmp_path}/trip.txt")
         await shown.press("enter")
-        await shown.until("512 B of 1.0 KB")
+        await shown.until("512 bytes of 1.0 KB")
         await shown.press("ctrl+x")
-        await shown.until("Cancelled.", gone="512 B of")
+        await shown.until("Cancelled.", gone="512 bytes of")
         await shown.press("escape")
         await shown.until(gone="↑ trip.txt")
         assert "▤ trip.txt" not in shown.text

@@ -162,6 +162,7 @@ class UploadScreen(ModalScreen[None]):
         if upload.problem:
             self._draw()
             self._say(upload.problem)
+            await self._list(self.query_one(Input).value)
         else:
             self.dismiss(None)
 

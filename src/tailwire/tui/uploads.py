@@ -77,7 +77,7 @@ class Uploads:
         except OSError as e:  # the file is gone, or cannot be read to its end
             upload.problem = f"Not sent. {error_text(e)} Choose another file."
         except asyncio.CancelledError:
-            upload.problem = "Cancelled."
+            upload.problem = "Cancelled."  # by the user, or because the chat ends
         self.running.remove(upload)
         upload.ended.set()
         if not upload.watched:
