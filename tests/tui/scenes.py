@@ -186,8 +186,6 @@ def lake() -> bytes:
 
 async def _picture(pilot: Any) -> None:
     lines = half_blocks(lake(), 36)
-    while pilot.app.screen.main.place is None:  # it shows its own messages when it opens
-        await pilot.pause()
     history = pilot.app.screen.main.history
     history.picture = lambda message, room: lines if message.id == 8 else []
     photo = MediaMessage(receiver="design", receiver_type="group", id=8, sender=CAROL, sent_at=NOW + 590,
@@ -225,6 +223,8 @@ async def drawn(name: str) -> str:
     async with app.run_test(size=size) as pilot:
         app.animation_level = "none"
         await pilot.pause()
+        while isinstance(app.screen, ChatScreen) and app.screen.main.place is None:  # until its messages are shown
+            await pilot.pause()
         await press(pilot)
         for _ in range(3):
             await pilot.pause()
