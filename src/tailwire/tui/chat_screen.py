@@ -20,9 +20,11 @@ from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.live.conversations import LiveConversations
 from tailwire.tui.conversation_panel import ConversationPanel
+from tailwire.tui.files import fetched, is_of
 from tailwire.tui.history import History
 from tailwire.tui.message_actions import MessageActions
 from tailwire.tui.pane import Pane
+from tailwire.tui.pictures import Pictures
 from tailwire.tui.uploads import Uploads
 from tailwire.tui.windows import Windows
 from tailwire.tui.wording import Place, error_text, name_of
@@ -38,7 +40,7 @@ class ChatScreen(Screen[None]):
     Args:
         chat: their client.
         conversations: their conversations.
-        server: its URL.
+        server: its URL; pictures on it are shown.
         now: the time, in seconds since 1970.
     """
 
@@ -64,7 +66,7 @@ class ChatScreen(Screen[None]):
         now: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
-        self._server = server
+        self._pictures = Pictures(fetched, lambda url: is_of(url, server), self._draw_histories)
         self.uploads = Uploads(chat, self._soon, self._tell)
         self._chat, self._conversations, self._now = chat, conversations, now
         self._actions: MessageActions | None = None
@@ -78,8 +80,8 @@ class ChatScreen(Screen[None]):
             with Vertical(id="right"):
                 yield Static(id="banner", markup=False)
                 with Horizontal(id="panes"):
-                    yield Pane(server=self._server, now=self._now, id="main")
-                    yield Pane(server=self._server, now=self._now, id="thread")
+                    yield Pane(now=self._now, id="main")
+                    yield Pane(now=self._now, id="thread")
         yield Static(id="keys", markup=False)
 
     def on_mount(self) -> None:
@@ -91,6 +93,8 @@ class ChatScreen(Screen[None]):
         ]
         self.set_interval(BANNER_SECONDS, self._draw)
         self.query_one("#thread").display = False
+        if self.app.console.color_system in ("256", "truecolor") and not self.app.no_color:
+            self.main.history.picture = self.thread.history.picture = self._pictures.lines
         self._draw()
         places = self.query_one(ConversationPanel).places
         if places:
@@ -103,6 +107,7 @@ class ChatScreen(Screen[None]):
         for stop in self._stops:
             stop()
         self.uploads.close()
+        self._pictures.close()
 
     def on_resize(self) -> None:
         """Give a narrow terminal to the thread, as long as one is open."""
@@ -123,6 +128,10 @@ class ChatScreen(Screen[None]):
         self.notify(text, severity="error" if failed else "information", markup=False)
 
     # Drawing.
+
+    def _draw_histories(self) -> None:
+        for history in self.query(History):
+            history.draw_again()
 
     def _soon(self) -> None:
         if not self._drawing:

@@ -135,7 +135,7 @@ class History(Widget, can_focus=True):
         self.select(self.items[min(max(wanted, 0), len(self.items) - 1)].key)
 
     def draw_again(self) -> None:
-        """Draw all messages anew: a picture has come."""
+        """Draw all messages again: a picture has come."""
         self._lines.clear()
         self._again()
 

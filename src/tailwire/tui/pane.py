@@ -18,9 +18,7 @@ from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.live.message_list import LiveMessage
 from tailwire.sdk.live.messages import LiveMessages
 from tailwire.tui.composer import Composer
-from tailwire.tui.files import fetched, is_of
 from tailwire.tui.history import History
-from tailwire.tui.pictures import Pictures
 from tailwire.tui.safe_text import cut_to
 from tailwire.tui.wording import Place, error_text, name_of, preview_of
 from tailwire.wire.entities import BaseMessage, TextMessage
@@ -34,9 +32,6 @@ OLDER_PAGE = 50
 
 class Pane(Vertical):
     """One open conversation or thread.
-
-    Args:
-        server: its URL; pictures on it are shown.
 
     Attributes:
         place: what is open; None before `open()`.
@@ -58,9 +53,8 @@ class Pane(Vertical):
             super().__init__()
             self.text = text
 
-    def __init__(self, *, server: str = "", now: Callable[[], float] = time.time, id: str | None = None) -> None:
+    def __init__(self, *, now: Callable[[], float] = time.time, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._pictures = Pictures(fetched, lambda url: is_of(url, server), lambda: self.history.draw_again())
         self._now = now
         self._client: ChatClient | None = None
         self.place: Place | None = None
@@ -80,15 +74,6 @@ class Pane(Vertical):
         yield Static(classes="typing", markup=False)
         yield Static(classes="about", markup=False)
         yield Composer()
-
-    def on_mount(self) -> None:
-        """Show pictures, if the terminal has the colors for them."""
-        if self.app.console.color_system in ("256", "truecolor") and not self.app.no_color:
-            self.history.picture = self._pictures.lines
-
-    def on_unmount(self) -> None:
-        """Fetch no more pictures."""
-        self._pictures.close()
 
     @property
     def history(self) -> History:
