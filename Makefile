@@ -62,6 +62,9 @@ chat: $(CHAT)  ## chat in the terminal, with a demo server and a bot that answer
 serve: $(DEMO)  ## a server on http://127.0.0.1:8480 with demo users
 	@$(BIN)/tailwire serve --data .tailwire --demo-users
 
+console: $(DEMO)  ## prints a link to the web console of the server that runs
+	@$(BIN)/tailwire console --data .tailwire
+
 test: $(STAMP)  ## the whole test suite, a process for each core
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
 
