@@ -38,8 +38,8 @@ class Turns:
         await turn
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        # Until the callback the event loop does what this turn allowed, and what else is due: if that is much, it pauses
-        # longer. The clock of an event loop may stand still in a turn, so both ends are read at its beginning.
+        # Until the callback the event loop does what this turn allowed, and what else is due: the more, the longer is
+        # the pause. The clock of an event loop may stand still in a turn, so it is read at the beginnings of two.
         self._began = loop.time()
         loop.call_soon(self._end)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -84,7 +85,7 @@ async def test_callers_that_wait_leave_half_of_the_time_to_others(work):
             work()
 
     await asyncio.gather(upload(), upload(), upload())
-    between = [later - earlier for earlier, later in zip(began, began[1:], strict=False)]
+    between = [later - earlier for earlier, later in pairwise(began)]
     assert len(between) == 14
     assert min(between) > 1.8 * WORK_SECONDS
 
@@ -97,7 +98,7 @@ async def test_one_caller_that_comes_again_at_once_leaves_half_of_the_time_too(w
         work()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-    assert min(later - earlier for earlier, later in zip(began, began[1:], strict=False)) > 1.8 * WORK_SECONDS
+    assert min(later - earlier for earlier, later in pairwise(began)) > 1.8 * WORK_SECONDS
 
 
 async def test_a_caller_that_comes_after_a_rest_does_not_wait(work):

@@ -40,7 +40,8 @@ class MessageRows:
 
     async def by_ids(self, ids: Iterable[int]) -> dict[int, MessageRow]:
         # Not a statement for each: every one releases Python's lock, and has to wait for it beside reads in threads.
-        found, left = {}, sorted(set(ids))
+        found: dict[int, MessageRow] = {}
+        left = sorted(set(ids))
         while left:
             some, left = left[:IDS_PER_STATEMENT], left[IDS_PER_STATEMENT:]
             values: list[Any] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
+from itertools import pairwise
 
 from tailwire.server.ports.current_caller import current_caller
 from tailwire.server.store.sqlite.readers import Readers
@@ -28,7 +29,7 @@ async def test_after_a_list_was_handled_the_next_read_waits_as_long(monkeypatch)
         spent += HANDLING_SECONDS  # as work without an await would
 
     await asyncio.gather(*(asyncio.create_task(listed(f"u{n}")) for n in range(12)))
-    between = [later - earlier for earlier, later in zip(began, began[1:], strict=False)]
+    between = [later - earlier for earlier, later in pairwise(began)]
     assert len(between) == 11
     # Before the last, nobody waits any more.
     assert min(between[:-1]) > 1.8 * HANDLING_SECONDS
