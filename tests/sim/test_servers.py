@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 
 import pytest
 
+from sim.fault_seeds import name_of, require_found
 from tailwire.sdk.continuity import changes as sdk_changes
 from tailwire.server.fanout import change_healing, log, numbers, order
 from tailwire.testing.simulation import servers
@@ -14,7 +14,6 @@ from tailwire.testing.simulation.servers_broker import SimulatedRemote
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 SEEDS = int(os.environ.get("SEEDS", "60"))
-MAX_SEEDS = 200
 
 
 @pytest.mark.slow
@@ -107,13 +106,22 @@ def _gaps_are_not_read(patch):
 FAULTS = [value for name, value in list(globals().items()) if name.startswith("_") and callable(value)]
 
 
+def _finds(seed):
+    try:
+        servers.play(seed)
+    except Exception:  # however it is found
+        return True
+    return False
+
+
+def searches():
+    """Return each fault with what says whether a seed finds it."""
+    return [(plant, _finds) for plant in FAULTS]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("plant", FAULTS, ids=lambda plant: plant.__name__.strip("_"))
+@pytest.mark.thorough
+@pytest.mark.parametrize("plant", FAULTS, ids=name_of)
 def test_planted_faults_between_servers_are_found(plant, monkeypatch):
     plant(monkeypatch)
-    for seed in itertools.count():
-        assert seed < MAX_SEEDS, "no seed finds it"
-        try:
-            servers.play(seed)
-        except Exception:  # however it is found
-            return
+    require_found(name_of(plant), _finds)
