@@ -17,6 +17,7 @@ def _require_no_change(rows: set[str]) -> None:
         pytest.fail("the table changed; look at it, then run `make table`:\n" + listed)
 
 
+@pytest.mark.slow
 @pytest.mark.spec("I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "T6")
 def test_states_near_the_start_keep_the_invariants_and_the_table():
     found = made.explore_near(NEAR_STATES)

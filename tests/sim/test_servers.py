@@ -6,17 +6,20 @@ import os
 
 import pytest
 
+from planting import Planter
 from sim.fault_seeds import name_of, require_found
+from sizes import size
 from tailwire.sdk.continuity import changes as sdk_changes
 from tailwire.server.fanout import change_healing, log, numbers, order
 from tailwire.testing.simulation import servers
 from tailwire.testing.simulation.servers_broker import SimulatedRemote
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-SEEDS = int(os.environ.get("SEEDS", "60"))
+SEEDS = int(os.environ.get("SEEDS", size(60, 200)))
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_several_servers_keep_the_promises(seed):
     servers.play(seed)
@@ -51,11 +54,11 @@ def _subscriptions_that_count_at_once(patch):
 
 
 def _doubts_are_forgotten(patch):
-    patch.setattr(order.Order, "doubt", lambda self, first, last=0: None)
+    patch.setattr(order.Order, "doubt", lambda self, first, last=order._UNTIL_BELIEVED: None)
 
 
 def _lost_changes_are_not_read(patch):
-    patch.setattr(change_healing.ChangeHealing, "looked", lambda self, look, began, passed, held: None)
+    patch.setattr(change_healing.ChangeHealing, "looked", lambda self, look, began, passed, *, held: None)
 
 
 def _late_changes_are_delivered_again(patch):
@@ -123,5 +126,5 @@ def searches():
 @pytest.mark.thorough
 @pytest.mark.parametrize("plant", FAULTS, ids=name_of)
 def test_planted_faults_between_servers_are_found(plant, monkeypatch):
-    plant(monkeypatch)
+    plant(Planter(monkeypatch))
     require_found(name_of(plant), _finds)
