@@ -16,6 +16,7 @@ from contract.older import (
     CHANGE_LOG,
     FILES_IN_USE,
     LIFECYCLE,
+    LISTS_BY_CURSOR,
     PUSH,
     REQUEST_NUMBERS,
     STARTS,
@@ -354,7 +355,7 @@ async def test_ids_of_removed_messages_are_not_reused(open_store):
 async def test_search_index_survives_a_restart_and_drops_deleted_messages(open_store):
     store = await open_store()
     for word in ("apple", "pear", "plum"):
-        await store.messages.add(dataclasses.replace(draft(text=b'{"text":"%b"}' % word.encode()), traits=16))
+        await store.messages.add(draft(text=b'{"text":"%b"}' % word.encode())._replace(traits=16))
     find = lambda words: store.messages.find(MessageFilter("bob", search=words))  # noqa: E731
     assert [m.id for m in await find("pear")] == [2]
     await store.close()
@@ -392,6 +393,7 @@ async def test_upgrade_finds_references_to_files(path):
     with contextlib.closing(sqlite3.connect(path)) as c:  # as in the earlier version
         undo(
             c,
+            LISTS_BY_CURSOR,
             PUSH,
             REQUEST_NUMBERS,
             CHANGE_LOG,
@@ -464,7 +466,7 @@ async def test_sender_is_woken_after_the_delivery_is_committed(path):
         lambda: seen.append(store.database.reader.execute("SELECT count(*) FROM deliveries").fetchone()[0])
     )
     for _ in range(2):
-        await store.messages.add(dataclasses.replace(draft(), events=(Event("message_sent"),)))
+        await store.messages.add(draft()._replace(events=(Event("message_sent"),)))
     assert seen == [1, 2]
     await store.close()
 
