@@ -29,7 +29,7 @@ def explore_all() -> Found:
 
 
 def explore_near(states: int) -> Found:
-    """Explore the states that are nearest to each initial state, at most so many for each."""
+    """Explore the states nearest to each initial state: up to `states` for each."""
     return joined(explore([start], max_states=states) for start in starts())
 
 

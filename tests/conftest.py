@@ -47,7 +47,7 @@ def pytest_configure() -> None:
         return
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     os.environ.setdefault("TMPDIR", str(MEMORY))
-    tempfile.tempdir = None  # found anew
+    tempfile.tempdir = None  # to be found again
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -1,4 +1,4 @@
-"""The seeds that are known to find each planted fault, in `fault_seeds.json`; run as a program, record them anew.
+"""The seeds that are known to find each planted fault, in `fault_seeds.json`; run as a program, record them again.
 
 A test tries the recorded seeds only: to search for one costs minutes. After a change of the plans or of what a fault
 breaks, other seeds find it; the test says so, and `PYTHONPATH=tests python -m sim.fault_seeds` records them. Named
@@ -20,7 +20,7 @@ from sizes import THOROUGH
 FILE = Path(__file__).with_suffix(".json")
 MAX_SEEDS = 200
 SEEDS_PER_FAULT = 3
-"""So many are recorded: the next one is tried when the first no longer finds the fault."""
+"""How many are recorded: the next one is tried when the first no longer finds the fault."""
 Finds = Callable[[int], bool]
 
 
@@ -36,7 +36,7 @@ def name_of(plant: Callable[..., None]) -> str:
 
 
 def search(finds: Finds, seeds: Iterable[int], most: int = 1) -> list[int]:
-    """Return the first seeds that find a fault, at most so many."""
+    """Return the first seeds that find a fault, up to `most`."""
     found: list[int] = []
     for seed in seeds:
         if finds(seed):
