@@ -20,7 +20,7 @@ DEBIAN := xvfb openbox xdotool dbus fonts-noto-color-emoji libegl1 libgl1 libgl1
   libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xkb1 libxkbcommon-x11-0 libfontconfig1
 INTEROP := tests/interop/browser
 CHROMIUM := tests/chromium
-.PHONY: help setup demo lab chat serve test postgres fast check coverage build spec bench table reference docs interop chromium gui pictures simulate rights mutants fuzz faults networks proxies cluster clean
+.PHONY: help setup demo lab chat serve test thorough postgres fast check coverage build spec bench table reference docs interop chromium gui pictures simulate rights mutants fuzz faults networks proxies cluster clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -67,6 +67,9 @@ console: $(DEMO)  ## prints a link to the web console of the server that runs
 
 test: $(STAMP)  ## the whole test suite, a process for each core
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
+
+thorough: $(STAMP)  ## what `make test` runs in a smaller size, in full: every state of the connection, 200 seeds, all recorded faults
+	@TAILWIRE_THOROUGH=1 $(BIN)/python -m pytest -q -n auto --dist worksteal -m thorough $(ARGS)
 
 postgres: $(STAMP)  ## the tests of the specification with the server's store on PostgreSQL, a process for each core
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal --store=postgres tests/spec tests/postgres $(ARGS)
@@ -177,7 +180,7 @@ fuzz: $(STAMP)  ## strangers' bytes with coverage guidance: SECONDS=60, or RUNS=
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(or $(SECONDS),60) $(if $(RUNS),--runs $(RUNS)) $(TARGETS)
 
 faults: $(STAMP)  ## real processes under faults, all of it, all planted faults, and 200 seeds (some twenty minutes)
-	@TAILWIRE_FAULTS=full $(BIN)/python -m pytest -q -s tests/faults tests/sim
+	@TAILWIRE_FAULTS=full TAILWIRE_THOROUGH=1 $(BIN)/python -m pytest -q -s tests/faults tests/sim
 
 networks: $(STAMP)  ## the connection on slow, shared, proxied and broken networks, over real sockets (some five minutes); WRITE=1 writes the table
 	@TAILWIRE_NETWORKS=$(if $(WRITE),write,full) $(BIN)/python -m pytest -q -s tests/networks

@@ -23,6 +23,7 @@ from tailwire import (
     UserListener,
 )
 from tailwire.admin import Admin
+from tailwire.testing.new_database import put_new_database
 from tailwire.testing.server import ServerProcess
 from tailwire.testing.virtual.world import VirtualSdkWorld, VirtualServer, virtual_loop
 
@@ -354,6 +355,8 @@ class LiveStage(Cast):
         return actor
 
     async def __aenter__(self) -> LiveStage:
+        if "TAILWIRE_DATABASE" not in self.server._settings:
+            put_new_database(self.server.data / "tailwire.db")  # saves a quarter of the server's start
         await self.server.start()
         return self
 

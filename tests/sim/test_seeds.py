@@ -8,18 +8,20 @@ import sys
 
 import pytest
 
+from sizes import size
 from tailwire.sdk.io.link import Connector
 from tailwire.testing.simulation import Failed, Plan, Step, as_test, make_plan, oracle, simulate
 from tailwire.testing.simulation.__main__ import run_batch
 
 # Killed processes leave coroutines that were never awaited; they may be collected in the next test.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-SEEDS = 200 if os.environ.get("TAILWIRE_FAULTS") == "full" else 50  # in full: see `make faults`
+SEEDS = size(20, 200)
 SEEDS_PER_TEST = 10
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_PER_TEST))
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.timeout(240)
 def test_seeds(first):
     ran = run_batch(list(range(first, first + SEEDS_PER_TEST)))

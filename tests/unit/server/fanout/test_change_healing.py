@@ -63,7 +63,7 @@ async def play(plan, troubles, *, carries_messages: bool) -> LogStage:
 
 
 @carries
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=settings().max_examples * 3, deadline=None)
 @given(plan=plans, troubles=st.lists(st.tuples(st.floats(0, 4), st.booleans()), max_size=3))
 def test_each_subject_receives_the_current_changes_once_despite_lost_and_late_notices(carries_messages, plan, troubles):
     s = virtual_run(play(plan, troubles, carries_messages=carries_messages))
