@@ -7,6 +7,7 @@ identity (see `lane`).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -18,6 +19,8 @@ from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.telemetry.logs import log
 
 MAX_CLOCK_OFFSET_SECONDS = 1.0
+KEYS_CHECK_SECONDS = 0.25
+"""How often a starting server looks whether one that has other keys still runs."""
 # A new row of this process is made by the lane only, which knows what must be forgotten with the old one.
 _RENEW = f"""WITH mine AS (UPDATE processes SET until = clock_timestamp() + interval '{LEASE_SECONDS} seconds'
 WHERE id = :mine RETURNING id)
@@ -32,8 +35,8 @@ RETURNING id, name, serving, until)
 SELECT g.id, g.name, g.serving, CAST(extract(epoch FROM g.until) AS bigint) AS until,
 (SELECT coalesce(jsonb_agg(p.uid), '[]') FROM presence p WHERE p.process = g.id AND NOT EXISTS
 (SELECT FROM presence o WHERE o.uid = p.uid AND o.process NOT IN (SELECT id FROM gone))) AS offline FROM gone g"""
-_OTHER_KEYS = """SELECT name FROM processes WHERE serving AND until > clock_timestamp() AND id <> :mine
-AND keys NOT IN ('', :keys) LIMIT 1"""
+_OTHER_KEYS = """SELECT id, name, CAST(extract(epoch FROM until) AS double precision) FROM processes
+WHERE serving AND until > clock_timestamp() AND id <> :mine AND keys NOT IN ('', :keys) ORDER BY id"""
 
 
 class Ended(NamedTuple):
@@ -136,16 +139,24 @@ class Processes:
     async def agree_on(self, keys: str) -> None:
         """State the hash of this server's keys, unless a running server has others.
 
+        Waits while that is not known: a server that was killed has its row until its lease ends.
+
         Raises:
-            DifferentKeys: a running server has others.
+            DifferentKeys: a server that renews its lease has others.
+            Refused, or one of `connecting.UNUSABLE`: the database cannot be used.
         """
-        other = await self._database.one(_OTHER_KEYS, {"mine": self._lane.process, "keys": keys})
-        if other is not None:
-            raise DifferentKeys(
-                f"this server's keys differ from those of the running server {other[0]}: copy signing.key and"
-                " webhooks.key from that server's data folder into this one's"
-            )
+        first: dict[int, float] = {}  # other servers: until when their leases lasted when this one saw them first
+        values = {"mine": self._lane.process, "keys": keys}
+        while others := await self._database.rows(_OTHER_KEYS, values):
+            for number, name, until in others:
+                if number not in first:
+                    log.info("server %s had other keys: waiting until it renews its lease, or the lease ends", name)
+                    first[number] = until
+                elif until > first[number]:
+                    raise DifferentKeys(
+                        f"this server's keys differ from those of the running server {name}: copy signing.key and"
+                        " webhooks.key from that server's data folder into this one's"
+                    )
+            await asyncio.sleep(KEYS_CHECK_SECONDS)
         self._lane.keys = keys
-        await self._database.run(
-            "UPDATE processes SET keys = :keys WHERE id = :mine", {"keys": keys, "mine": self._lane.process}
-        )
+        await self._database.run("UPDATE processes SET keys = :keys WHERE id = :mine", values)
