@@ -23,6 +23,7 @@ NAMES = (
     "client",
     "machine",
     "scale",
+    "lists",
     "files_on_s3",
     "terminal",
 )

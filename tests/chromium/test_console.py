@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from chromium.browser import FOLDER, Browser, Page
-from chromium.console_stage import console_stage, fill
+from chromium.console_stage import console_stage, fill, until
 
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(240)]
 
-PAGES = ["overview", "connections", "users", "groups", "messages", "flags", "webhooks", "keys", "audit", "settings",
+PAGES = ["overview", "connections", "users", "groups", "messages", "flags", "webhooks", "push", "keys", "audit", "settings",
          "processes"]  # fmt: skip
-WITH_ROWS = [page for page in PAGES if page != "overview"]
+WITH_ROWS = [page for page in PAGES if page not in ("overview", "push")]
 ROWS = "document.querySelectorAll('tbody tr').length"
 MAIN = "document.querySelector('main').innerText"
 DIALOG = "document.querySelector('dialog[open]')"
@@ -252,6 +255,105 @@ async def test_failed_delivery_is_shown_with_its_body_and_sent_again(chromium: B
             while len(received) == before:
                 await asyncio.sleep(0.02)
         assert b"remember <b>this</b>" in received[-1]
+
+
+async def test_key_is_created_shown_once_and_ended_after_a_grace(chromium: Browser, tmp_path):
+    async with console_stage(chromium, tmp_path) as stage:
+        tab = await stage.open("keys")
+        await press(tab, "New key")
+        await tab.wait_for(DIALOG)
+        assert await violations(tab) == []
+        name = '<b onclick="heard(1)">Back'
+        await tab.run(
+            f"{DIALOG}.querySelector('input').value = name; {DIALOG}.querySelector('select').value = 'fullAccess'",
+            name=name,
+        )
+        await press(tab, "Create", DIALOG)
+        key = await tab.wait_for(f"{DIALOG}.querySelector('pre')?.innerText")
+        answer = await stage.rest.get("/users", headers={"apikey": key})
+        assert answer.status_code == 200
+        assert await violations(tab) == []
+        await tab.do("press", key="Escape")
+        await tab.wait_for(NO_DIALOG)
+        assert key not in await tab.evaluate("document.documentElement.outerHTML")
+        await open_row(tab, name)
+        await tab.run(f"{DIALOG}.querySelector('select').value = '3600'")
+        await press(tab, "End the key", DIALOG)
+        await tab.wait_for(NO_DIALOG)
+        await tab.wait_for(
+            f"{MAIN}.includes('in 1 hr') || {MAIN}.includes('in 60 min') || {MAIN}.includes('in 59 min')"
+        )
+        assert (await stage.rest.get("/users", headers={"apikey": key})).status_code == 200
+        await open_row(tab, name)
+        await press(tab, "End the key", DIALOG)
+        await tab.wait_for(f"{NO_DIALOG} && !{MAIN}.includes('onclick')")
+        assert (await stage.rest.get("/users", headers={"apikey": key})).status_code == 401
+        actions = [entry["action"] for entry in await stage.ask("GET", "/audit?kind=change")][:3]
+        assert actions == ["DELETE /apikeys/{key}", "DELETE /apikeys/{key}", "POST /apikeys"]
+
+
+async def test_console_cannot_end_the_key_that_it_is_signed_in_with(chromium: Browser, tmp_path):
+    async with console_stage(chromium, tmp_path) as stage:
+        tab = await stage.open("keys")
+        own = (await stage.ask("GET", f"/apikeys/{stage.server.api_key}"))["id"]
+        row = "[...document.querySelectorAll('tbody tr')].find((tr) => tr.innerText.includes(own))"
+        await tab.wait_for(row, own=own)
+        await tab.run(f"{row}.querySelector('.link').click()", own=own)
+        await press(tab, "End the key", DIALOG)
+        await tab.wait_for(f"{DIALOG}.querySelector('[role=alert]')?.innerText.includes('ERR_APIKEY_NO_SELF_ACTION')")
+        assert (await stage.rest.get("/users")).status_code == 200
+
+
+async def test_push_page_shows_devices_and_failures_and_sends_them_again(chromium: Browser, tmp_path):
+    received = []
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        size = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+        received.append(await reader.readexactly(size))
+        writer.write(b"HTTP/1.1 %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % answers[0])
+        await writer.drain()
+        writer.close()
+
+    answers = [b"400 Broken"]
+    service = await asyncio.start_server(take, "127.0.0.1", 0)
+    endpoint = f"http://127.0.0.1:{service.sockets[0].getsockname()[1]}/mara"
+    settings = {"TAILWIRE_PUSH_CONTACT": "mailto:admin@example.com", "TAILWIRE_PUSH_TARGETS": "127.0.0.1/32",
+                "TAILWIRE_PUSH_DELAY": "0.1"}  # fmt: skip
+    key = ec.generate_private_key(ec.SECP256R1()).public_key()
+    point = key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    keys = {
+        name: base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+        for name, raw in (("p256dh", point), ("auth", b"a" * 16))
+    }
+    async with service, console_stage(chromium, tmp_path, settings) as stage:
+        for uid in ("mara", "jonas"):
+            await stage.ask("POST", "/users", {"uid": uid, "name": uid.title()})
+        token = (await stage.ask("POST", "/users/mara/auth_tokens", {}))["authToken"]
+        body = {"platform": "web_push", "authToken": token, "subscription": {"endpoint": endpoint, "keys": keys}}
+        await stage.ask("POST", "/notifications/push/v1/tokens", body, behalf="mara")
+        await stage.say("jonas", "mara", "remember <b>this</b>")
+        await until(lambda: stage.ask("GET", "/notifications/push/v1/deliveries"))
+        tab = await stage.open("push")
+        await tab.wait_for(f"{ROWS} === 1")
+        assert await violations(tab) == []
+        await press(tab, "Devices")
+        await tab.wait_for(f"{MAIN}.includes('web_push')")
+        assert await violations(tab) == []
+        assert endpoint not in await tab.evaluate("document.documentElement.outerHTML")
+        await press(tab, "Failed")
+        await open_row(tab, "mara")
+        await tab.wait_for(f"{DIALOG}.querySelector('.json')?.innerText.includes('remember <b>this</b>')")
+        assert "status 400" in await tab.evaluate(f"{DIALOG}.innerText")
+        assert await violations(tab) == []
+        answers[0], before = b"201 Created", len(received)
+        await confirm(tab, "Send again")
+        await tab.wait_for(f"{NO_DIALOG} && {MAIN}.includes('No notifications.')")
+        await until(lambda: asyncio.sleep(0, len(received) > before))
+        await press(tab, "Sent")
+        await tab.wait_for(f"{ROWS} === 1")
+        await search(tab, "jonas")
+        await tab.wait_for(f"{MAIN}.includes('No notifications.')")
 
 
 async def test_settings_are_shown_with_where_they_came_from(chromium: Browser, tmp_path):

@@ -5,6 +5,10 @@ from __future__ import annotations
 import sqlite3
 
 REQUEST_NUMBERS = ("DROP TABLE request_numbers",)
+LISTS_BY_CURSOR = tuple(
+    f"DROP INDEX {name}"
+    for name in ("users_by_name", "users_by_creation", "groups_by_name", "groups_by_creation", "push_tokens_by_update")
+)
 PUSH = tuple(
     f"DROP TABLE {name}" for name in ("push_tokens", "push_preferences", "push_mutes", "notifications", "push_progress")
 )

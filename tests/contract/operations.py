@@ -299,6 +299,19 @@ def _without_id(call: Call) -> Call:
     return ask
 
 
+_SORTED = {"name": "name", "createdAt": "created_at", "status": "last_active_at"}
+
+
+async def _read_on(noun: Any, wanted: Any, key: str) -> Any:
+    # Two pages, the second behind the last row of the first.
+    first = await noun.read_on(wanted, ())
+    if not first:
+        return []
+    sort = _SORTED.get(getattr(wanted, "sort_by", ""))
+    position = tuple(getattr(first[-1], name) for name in (sort, key) if name)
+    return [*first, "then", *await noun.read_on(wanted, position)]
+
+
 def _in_any_order(call: Call) -> Call:
     async def ask(side: Side) -> Any:
         found = await call(side)
@@ -441,6 +454,9 @@ QUESTIONS: st.SearchStrategy[Call] = st.one_of(
     uids.map(lambda uid: lambda s: _changes_for(s, uid)),
     _user_filters.map(lambda wanted: lambda s: s.store.users.find(wanted)),
     _group_filters.map(lambda wanted: lambda s: s.store.groups.find(wanted)),
+    _user_filters.map(lambda wanted: lambda s: _read_on(s.store.users, wanted, "uid")),
+    _group_filters.map(lambda wanted: lambda s: _read_on(s.store.groups, wanted, "guid")),
+    _member_filters.map(lambda wanted: lambda s: _read_on(s.store.members, wanted, "uid")),
     st.builds(lambda guid, uid: lambda s: s.store.groups.seen_by(guid, uid), st.sampled_from(GUIDS), uids),
     _member_filters.map(lambda wanted: lambda s: s.store.members.find(wanted)),
     _member_filters.map(lambda wanted: lambda s: s.store.members.bans(wanted)),

@@ -95,6 +95,27 @@ async def test_member_finds_what_happened_from_when_they_joined_until_they_left(
     await store.close()
 
 
+async def test_former_members_who_left_after_a_change_are_found(open_store):
+    store = await open_store()
+    await store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
+    await store.groups.add(GroupRow("other", "O", "public", owner="bob", members_count=1, created_at=1))
+    for uid in ("bob", "carol"):
+        await join(store, uid)
+    await leave(store, "carol")
+    said = await say(store, "alice", "g")
+    read = await store.read_state.mark(GROUP, "alice", said, 7, read=True, group="g", sender="alice", device="phone")
+    who = ["alice", "bob", "carol"]
+    assert await store.change_log.left_after("g", who, read.number) == []
+    await leave(store, "bob")
+    assert await store.change_log.left_after("g", who, read.number) == ["bob"]
+    assert await store.change_log.left_after("g", ["alice", "carol"], read.number) == []
+    assert await store.change_log.left_after("other", who, read.number) == []
+    assert await store.change_log.left_after("g", who, await store.change_log.newest()) == []
+    await store.removal.remove_group(GroupAct("g", "alice", "", anything, "desk"), lambda _: ())
+    assert sorted(await store.change_log.left_after("g", who, read.number)) == ["alice", "bob"]
+    await store.close()
+
+
 async def test_deleted_group_is_found_by_who_was_a_member_then(open_store):
     store = await open_store()
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))

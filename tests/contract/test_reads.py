@@ -16,6 +16,7 @@ from contract.older import (
     CHANGE_LOG,
     FILES_IN_USE,
     LIFECYCLE,
+    LISTS_BY_CURSOR,
     PUSH,
     REQUEST_NUMBERS,
     STARTS,
@@ -149,6 +150,7 @@ async def test_mentions_in_an_older_database_are_counted(path):
         c.execute("CREATE INDEX mentions_by_uid ON mentions (uid, message_id)")
         undo(
             c,
+            LISTS_BY_CURSOR,
             PUSH,
             REQUEST_NUMBERS,
             CHANGE_LOG,

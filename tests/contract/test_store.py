@@ -16,6 +16,7 @@ from contract.older import (
     CHANGE_LOG,
     FILES_IN_USE,
     LIFECYCLE,
+    LISTS_BY_CURSOR,
     PUSH,
     REQUEST_NUMBERS,
     STARTS,
@@ -392,6 +393,7 @@ async def test_upgrade_finds_references_to_files(path):
     with contextlib.closing(sqlite3.connect(path)) as c:  # as in the earlier version
         undo(
             c,
+            LISTS_BY_CURSOR,
             PUSH,
             REQUEST_NUMBERS,
             CHANGE_LOG,

@@ -113,6 +113,37 @@ def test_seed_286_closed_outbox():
     )
 
 
+def test_seed_1814_a_receipt_and_the_removal_of_its_receiver():
+    # untold receipt: carol-phone was not told of what bob had read before they were removed
+    for seed in (1814, 0, 1):
+        simulate(
+            Plan.from_json(f"""{{"seed": {seed}, "steps": [
+[0.0, "carol-phone", "say group", null],
+[0.04263, "bob-phone", "read group", null],
+[0.0, "alice-desk", "kick", "carol"]
+]}}""")
+        )
+
+
+def test_seed_2728_a_provided_token_that_expires_before_the_server_is_reached():
+    # stuck: alice-phone had to log in again, though its provider had newer tokens
+    simulate(
+        Plan.from_json("""{"seed": 2728, "steps": [
+[862.0, "alice-desk", "burst", 37],
+[3.0, "bob-phone", "read", null],
+[902.0, "alice-phone", "react", null],
+[11.0, "server", "stop", 60.0],
+[0.0, "carol-phone", "save", null],
+[1262.83067, "server", "slow work", 0.3],
+[797.72438, "alice-phone", "burst", 26],
+[0.0389, "alice-phone", "drop", null],
+[1225.0, "alice-phone", "pin", null],
+[640.0, "network", "swallow", null],
+[3301.0, "server", "stop", 60.0]
+]}""")
+    )
+
+
 def test_error_logged_by_the_sdk_fails_the_run(monkeypatch):
     honest, opened = Connector.open, []
 

@@ -177,20 +177,27 @@ async def test_waiting_for_the_server_does_not_count_as_handler_time(stage: Stag
 
     @bot.on_message
     async def answer(ctx: Context) -> None:
+        await asyncio.sleep(20)
         await stage.server.kill()
-        await ctx.reply("at last")
+        await asyncio.gather(ctx.reply("at last"), ctx.reply("both"))
+        replied.append(stage.now)
+        await asyncio.Event().wait()
 
     @bot.on_error
     async def failed(ctx: Context, error: Exception) -> None:
-        errors.append(error)
+        errors.append((repr(error), stage.now))
 
+    replied: list[float] = []
     async with serving(stage, bot, store):
         await until(lambda: store.load(stage.server.app_id) is not None)
         await alice.say("bob", "hi")
         await stage.pass_time(900)
         await stage.server.start()
-        await alice.ears.until(lambda: alice.ears.texts == ["at last"], 900)
-    assert errors == []
+        await alice.ears.until(lambda: sorted(alice.ears.texts) == ["at last", "both"], 900)
+        await until(lambda: errors)
+    ((error, failed_at),) = errors
+    assert error == "TimeoutError('the handler did not end within 60 seconds')"
+    assert failed_at - replied[0] == pytest.approx(40, abs=1)
 
 
 @pytest.mark.parametrize("reached", [True, False])

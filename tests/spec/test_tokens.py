@@ -263,6 +263,32 @@ async def test_network_failure_does_not_call_the_provider_again(stage: Stage):
     assert len(provider.asked) == 1
 
 
+async def test_provided_token_that_expired_before_the_server_was_reached_is_replaced(stage: Stage):
+    alice, provider = await enter(stage)
+    stage.network.cut()  # the provider is reached another way
+    await stage.pass_time(LIFETIME + 30)
+    assert len(provider.asked) == 1
+    await stage.pass_time(LIFETIME + 30)
+    assert len(provider.asked) == 1
+    stage.network.restore()
+    await alice.ears.until(lambda: alice.status is CONNECTED, timeout=61)
+    assert len(provider.asked) == 2
+    assert provider.most_at_once == 1
+    assert (await alice.say("bob", "with the newest")).id
+
+
+async def test_session_ends_when_the_token_that_replaces_an_expired_one_is_rejected_too(stage: Stage):
+    alice, provider = await enter(stage)
+    stage.network.cut()
+    await stage.pass_time(2 * LIFETIME + 60)
+    provider.gives = "no token"
+    stage.network.restore()
+    await stage.pass_time(120)
+    assert len(provider.asked) == 2
+    assert alice.status is DISCONNECTED
+    assert await code_of(alice.say("bob", "x")) == "ERR_AUTH_TOKEN_EXPIRED"
+
+
 async def test_rejected_requests_without_a_socket_share_one_provider_call(stage: Stage):
     alice, provider = await enter(stage)
     alice.chat.set_app_state("background")

@@ -13,23 +13,22 @@ from typing import Any, overload
 
 from tailwire.adapters import main_loop
 from tailwire.bot.context import Context
-from tailwire.bot.matching import F, Handler, Matches, Route, checked_handler, command_matcher, message_matcher
-from tailwire.bot.retrying import until_reached
-from tailwire.bot.runner import Job
-from tailwire.bot.scheduler import Scheduler
+from tailwire.bot.matching import F, Handler, Matches, checked_handler, command_matcher
+from tailwire.bot.queues import Queues, Work
+from tailwire.bot.running import run_handler, until_reached
+from tailwire.bot.stream import Draft
 from tailwire.sdk.app_settings import AppSettings, AppSettingsBuilder
 from tailwire.sdk.client import ChatClient
-from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.io.files import FileSessionStore
 from tailwire.sdk.listeners.events import ConnectionFailed, Event, HistoryGap, MessageReceived, TransientReceived
 from tailwire.sdk.retry import RETRYABLE
 from tailwire.sdk.session import SessionStore
 from tailwire.sdk.tokens import TokenProvider
+from tailwire.wire.constants import ReceiverType
 from tailwire.wire.entities import MediaMessage, TextMessage
 
 log = logging.getLogger("tailwire.bot")
 
-MAX_LOGIN_WAIT_SECONDS = 60.0
 MAX_CONCURRENCY = 1000
 HANDLER_TIMEOUT_SECONDS = 600.0
 MAX_MISSED_MESSAGES = 10_000
@@ -106,10 +105,11 @@ class Bot:
         self._auth_key, self._provider = auth_key, auth_token_provider
         self._ignored = frozenset(ignored_roles)
         self._concurrency = concurrency
-        self._routes: list[Route] = []
+        self._routes: list[tuple[Handler, Matches]] = []
         self._on_event: list[tuple[type[Any], Callable[[Any], Awaitable[None]]]] = []
         self._on_error: ErrorHandler | None = None
         self._chat: ChatClient | None = None
+        self._exit_error: BaseException | None = None
 
     def __repr__(self) -> str:
         return f"Bot(uid={self.uid!r}, handlers={len(self._routes)}, running={self._chat is not None})"
@@ -182,7 +182,19 @@ class Bot:
             re.error: the pattern is invalid.
             TypeError: the handler is not async.
         """
-        matches = message_matcher(self.uid, pattern=pattern, direct=direct, group=group, mentioned=mentioned)
+        compiled = re.compile(pattern) if pattern is not None else None
+
+        def matches(ctx: Context) -> bool:
+            to_group = ctx.message.receiver_type == ReceiverType.GROUP
+            if direct is not None and direct == to_group:
+                return False
+            if group is not None and not (to_group and ctx.message.receiver == group):
+                return False
+            if mentioned is not None and ctx.message.mentions(self.uid) != mentioned:
+                return False
+            ctx.match = compiled.search(ctx.text) if compiled is not None else None
+            return compiled is None or ctx.match is not None
+
         if handler is not None:
             return self._add(handler, matches)
         return lambda handler: self._add(handler, matches)
@@ -222,7 +234,7 @@ class Bot:
         return handler
 
     def _add(self, handler: F, matches: Matches) -> F:
-        self._routes.append(Route(checked_handler(handler), matches))
+        self._routes.append((checked_handler(handler), matches))
         return handler
 
     # Running.
@@ -261,33 +273,29 @@ class Bot:
     async def _serve(self, chat: ChatClient, auth_key: str) -> None:
         if self._chat is not None:
             raise RuntimeError("the bot is running already")
-        self._chat = chat
+        self._chat, self._exit_error = chat, None
+        self._drafts: dict[str, Draft] = {}
+        events = chat.events(acknowledge=True)
+        self._queues = Queues(events, self._concurrency)
+        self._stop = events.close
         try:
-            events = chat.events(acknowledge=True)
             async with chat:
                 user = chat.get_logged_in_user()
                 if user is None or user.uid != self.uid:
                     await self._log_in(chat, auth_key)
-                scheduler = Scheduler(
-                    events,
-                    self._concurrency,
-                    self._handler_timeout,
-                    lambda event: self._jobs_of(scheduler, event),
-                    self._fetch_again,
-                )
                 try:
                     async for event in events:
-                        if scheduler.exit_error is not None:
+                        if self._exit_error is not None:
                             break
-                        if isinstance(event, ConnectionFailed) and event.error.code == "ERR_AUTH_TOKEN_EXPIRED":
-                            if auth_key:  # with a provider, the client renews the token
-                                await self._log_in(chat, auth_key)
-                        else:
-                            self._take(scheduler, event)
+                        rejected = isinstance(event, ConnectionFailed) and event.error.code == "ERR_AUTH_TOKEN_EXPIRED"
+                        if rejected and auth_key:  # with a provider, the client renews the token
+                            await self._log_in(chat, auth_key)
+                        self._note(event)
+                        self._queues.put(event, self._work_of(event))
                 finally:
-                    await scheduler.finish()
-                if scheduler.exit_error is not None:
-                    raise scheduler.exit_error
+                    await self._queues.finish()
+                if self._exit_error is not None:
+                    raise self._exit_error
         finally:
             self._chat = None
 
@@ -300,51 +308,47 @@ class Bot:
                 if user.uid != self.uid:
                     raise ValueError(f"the token is {user.uid}'s, and the bot is {self.uid}")
 
-        await until_reached(log_in, retried=RETRYABLE, max_wait=MAX_LOGIN_WAIT_SECONDS)
+        await until_reached(log_in, retried=RETRYABLE)
 
-    def _take(self, scheduler: Scheduler, event: Event) -> None:
-        if isinstance(event, TransientReceived) and isinstance(event.message.data.get("stop"), str):
-            draft = scheduler.drafts.get(event.message.data["stop"])
+    def _note(self, event: Event) -> None:
+        if isinstance(event, TransientReceived):
+            draft = self._drafts.get(str(event.message.data.get("stop")))
             if draft is not None:
                 draft.stop(event.message.sender.uid)
         elif isinstance(event, HistoryGap):
             log.warning("too many messages were missed: %d to %d are not handled", event.from_id + 1, event.to_id)
-        scheduler.put(event)
 
-    async def _fetch_again(self, number: int) -> Event | None:
-        try:
-            message = await until_reached(lambda: self.chat.get_message(number))
-        except CometChatException as e:
-            log.warning("message %d is not available any more, and is not handled: %s", number, e)
-            return None
-        return MessageReceived(message)
-
-    def _jobs_of(self, scheduler: Scheduler, event: Event) -> list[Job]:
-        jobs: list[Job] = []
+    def _work_of(self, event: Event) -> Work:
+        work: list[Callable[[], Awaitable[object]]] = []
         message = event.message if isinstance(event, MessageReceived) else None
         if isinstance(message, TextMessage | MediaMessage) and self._is_for_handlers(message):
-            ctx = Context(self.chat, message, scheduler.drafts, lambda: scheduler.interrupted)
-            route = next((route for route in self._routes if route.matches(ctx)), None)
-            if route is not None:
-                jobs.append(self._job(route.handler, ctx))
-        jobs += [Job(partial(handler, event)) for kind, handler in self._on_event if isinstance(event, kind)]
-        return jobs
+            ctx = Context(self.chat, message, self._drafts, self._queues)
+            handler = next((handler for handler, matches in self._routes if matches(ctx)), None)
+            if handler is not None:
+                work.append(partial(self._answer, ctx, handler))
+        calls = [partial(handler, event) for kind, handler in self._on_event if isinstance(event, kind)]
+        return [*work, *(partial(self._run_handler, call, None) for call in calls)]
 
     def _is_for_handlers(self, message: TextMessage | MediaMessage) -> bool:
         sender = message.sender
         return sender.uid != self.uid and sender.role not in self._ignored and not message.deleted_at
 
-    def _job(self, handler: Handler, ctx: Context) -> Job:
-        async def work() -> None:
-            ctx._begin()
-            await handler(ctx)
+    async def _answer(self, ctx: Context, handler: Handler) -> None:
+        error = await self._run_handler(partial(ctx._run, handler), ctx)
+        if isinstance(error, Exception) and self._on_error is not None:
+            await self._run_handler(partial(ctx._run, self._on_error, error), ctx)
 
-        async def failed(error: Exception) -> None:
-            ctx._begin()
-            if self._on_error is not None:
-                await self._on_error(ctx, error)
-
-        return Job(work, failed, ctx._wait_time)
+    async def _run_handler(self, work: Callable[[], Awaitable[None]], ctx: Context | None) -> BaseException | None:
+        limit = asyncio.timeout(self._handler_timeout)
+        if ctx is not None:
+            ctx._limit = limit
+        error = await run_handler(work, limit, self._handler_timeout)
+        if isinstance(error, SystemExit | KeyboardInterrupt):
+            self._exit_error = error
+            self._stop()
+        elif error is not None:
+            log.error("a handler failed", exc_info=error)
+        return error
 
 
 def _catching_up(settings: AppSettings) -> AppSettings:

@@ -6,18 +6,20 @@ import asyncio
 import hashlib
 import re
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from tailwire.bot.retrying import WaitTime, until_reached
+from tailwire.bot.queues import Queues
+from tailwire.bot.running import paused, until_reached
 from tailwire.bot.stream import MAX_STREAM_CHARACTERS, Draft, join_surrogates, split
 from tailwire.sdk.client import ChatClient
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.wire.constants import ReceiverType
 from tailwire.wire.entities import BaseMessage, Conversation, MediaMessage, TextMessage, User
 
+T = TypeVar("T")
 TYPING_INTERVAL_SECONDS = 10.0
 MAX_HISTORY = 1000
 
@@ -37,11 +39,7 @@ class Context:
     """
 
     def __init__(
-        self,
-        chat: ChatClient,
-        message: TextMessage | MediaMessage,
-        drafts: dict[str, Draft],
-        has_ended: Callable[[], bool] = lambda: False,
+        self, chat: ChatClient, message: TextMessage | MediaMessage, drafts: dict[str, Draft], queues: Queues
     ) -> None:
         self.chat = chat
         self.message = message
@@ -50,9 +48,8 @@ class Context:
         self.match: re.Match[str] | None = None
         self.sender: User = message.sender
         self.stopped: bool = False
-        self._drafts = drafts
-        self._has_ended = has_ended
-        self._wait_time = WaitTime()
+        self._drafts, self._queues = drafts, queues
+        self._limit = asyncio.Timeout(None)
         self._task: asyncio.Task[Any] | None = None
         self._replies = self._streams = 0
         self._sent: Counter[str] = Counter()
@@ -62,9 +59,20 @@ class Context:
     def __repr__(self) -> str:
         return f"Context(message={self.message.id}, sender={self.sender.uid!r}, text={self.text!r})"
 
-    def _begin(self) -> None:
-        # Replies from the handler's own task have the same order when it runs again; see `_name`.
-        self._task = asyncio.current_task()
+    async def _run(self, handler: Callable[..., Awaitable[None]], *more: Any) -> None:
+        self._task = asyncio.current_task()  # whose replies are numbered; see `_name`
+        await handler(self, *more)
+
+    async def _ask(self, call: Callable[[], Awaitable[T]]) -> T:
+        # Repeats a call until the server answers; that time is not the handler's.
+        async def attempt() -> T:
+            if self._queues.interrupted:
+                number = self.message.id
+                raise RuntimeError(f"the bot has shut down: message {number} is handled again at its next start")
+            return await call()
+
+        with paused(self._limit):
+            return await until_reached(attempt)
 
     @property
     def conversation(self) -> Conversation:
@@ -96,10 +104,6 @@ class Context:
         """
         return await self._send(text, thread, {})
 
-    def _check(self) -> None:
-        if self._has_ended():
-            raise RuntimeError(f"the bot has shut down: message {self.message.id} is handled again at its next start")
-
     async def react(self, reaction: str) -> None:
         """Add a reaction to the message. Waits for the server as `reply` does.
 
@@ -110,7 +114,7 @@ class Context:
             RuntimeError: the bot has shut down.
             CometChatException: the server refused it.
         """
-        await until_reached(lambda: self.chat.add_reaction(self.message.id, reaction), self._wait_time, self._check)
+        await self._ask(lambda: self.chat.add_reaction(self.message.id, reaction))
 
     @asynccontextmanager
     async def typing(self) -> AsyncIterator[None]:
@@ -145,7 +149,7 @@ class Context:
         """
         if not 1 <= n <= MAX_HISTORY:
             raise ValueError(f"history({n!r}): ask for 1 to {MAX_HISTORY} messages")
-        return await until_reached(lambda: self._history(n), self._wait_time, self._check)
+        return await self._ask(lambda: self._history(n))
 
     async def _history(self, n: int) -> list[BaseMessage]:
         found: list[BaseMessage] = [self.message]
@@ -185,19 +189,23 @@ class Context:
         if not isinstance(parts, AsyncIterable):
             raise TypeError(f"parts is a {type(parts).__name__}: give an async iterator of strings")
         self._streams += 1
-        name = f"{self.message.id}.{self._streams}"
-        kind = self.message.receiver_type
+        name, kind = f"{self.message.id}.{self._streams}", self.message.receiver_type
         draft = Draft(self.chat, self._to, kind, self.sender.uid, self.message.id, name, self._drafts)
+
+        async def send() -> TextMessage:
+            stopped = {"stopped": True} if draft.stopped else {}
+            return await self._send(draft.text.rstrip(), thread, {"draft": name, **stopped})
+
         try:
             try:
                 await draft.write(parts)
             except asyncio.CancelledError:
-                self.stopped = self.stopped or draft.stopped
-                if draft.stopped and draft.text.strip():
-                    await self._send(draft.text.rstrip(), thread, {"draft": name, "stopped": True})
+                if draft.stopped:
+                    self.stopped = True
+                    if draft.text.strip():
+                        await send()
                 raise
-            stopped = {"stopped": True} if draft.stopped else {}
-            return await self._send(draft.text.rstrip(), thread, {"draft": name, **stopped})
+            return await send()
         finally:
             await draft.end()
 
@@ -218,7 +226,7 @@ class Context:
                 metadata=metadata,
                 muid=f"bot-{self.message.id}-{self._name(part)}",
             )
-            stored = await until_reached(partial(self.chat.send_message, message), self._wait_time, self._check)
+            stored = await self._ask(partial(self.chat.send_message, message))
         if stored is None:
             raise ValueError("the text is empty: give at least one visible character")
         return stored

@@ -7,7 +7,8 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterable, Iterator
-from contextlib import aclosing, nullcontext, suppress
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from tailwire.sdk.client import ChatClient
@@ -28,10 +29,11 @@ KEEP_ALIVE_SECONDS = 8.0
 """After this time, an unchanged draft is sent again. Readers consider it ended after 15 seconds."""
 
 
+@dataclass(slots=True)
 class Draft:
     """A reply that is being written.
 
-    Args:
+    Attributes:
         chat: the bot's client.
         receiver: uid or guid of the reader.
         receiver_type: `user` or `group`.
@@ -39,38 +41,30 @@ class Draft:
         reply_to: id of the message that it answers.
         name: its id.
         others: the drafts that are being written, by id; this one is added while it is written.
+        stopped: whether the asker stopped it, or it became too long.
     """
 
-    def __init__(
-        self,
-        chat: ChatClient,
-        receiver: str,
-        receiver_type: ReceiverTypeName,
-        asker: str,
-        reply_to: int,
-        name: str,
-        others: dict[str, Draft],
-    ) -> None:
-        self.name = name
-        self.stopped: bool = False
-        self._chat = chat
-        self._to: tuple[str, ReceiverTypeName] = (receiver, receiver_type)
-        self._asker = asker
-        self._reply_to = reply_to
-        self._others = others
-        self._parts: list[str] = []
-        self._grown = asyncio.Event()
-        self._seq = int(time.time() * 1000)  # also increases across restarts
-        self._task: asyncio.Task[Any] | None = None
+    chat: ChatClient
+    receiver: str
+    receiver_type: ReceiverTypeName
+    asker: str
+    reply_to: int
+    name: str
+    others: dict[str, Draft]
+    stopped: bool = False
+    _text: str = ""
+    _grown: asyncio.Event = field(default_factory=asyncio.Event)
+    _seq: int = field(default_factory=lambda: int(time.time() * 1000))  # also increases across restarts
+    _task: asyncio.Task[Any] | None = None
 
     @property
     def text(self) -> str:
         """The text so far, without half a surrogate pair at its end."""
-        return join_surrogates("".join(self._parts))
+        return join_surrogates(self._text)
 
     def stop(self, by: str) -> None:
         """Cancel the handler that writes this, if the request comes from the asker."""
-        if by == self._asker and self._task is not None and not self.stopped:
+        if by == self.asker and self._task is not None and not self.stopped:
             self.stopped = True
             self._task.cancel()
 
@@ -81,24 +75,23 @@ class Draft:
             CancelledError: it was stopped.
             TypeError: a part is not a string.
         """
-        self._task, self._others[self.name] = asyncio.current_task(), self
+        self._task, self.others[self.name] = asyncio.current_task(), self
         showing = asyncio.create_task(self._show(), name="tailwire bot draft")
-        closing = getattr(parts, "aclose", None)
-        length = 0
         try:
-            async with aclosing(parts) if closing is not None else nullcontext():  # type: ignore[type-var]
+            async with AsyncExitStack() as stack:
+                if close := getattr(parts, "aclose", None):  # a generator that is left ends at once
+                    stack.push_async_callback(close)
                 async for part in parts:
                     if not isinstance(part, str):
                         raise TypeError(f"the stream yielded a {type(part).__name__}: yield parts of the text, as str")
-                    self._parts.append(part[: MAX_STREAM_CHARACTERS - length])
-                    length += len(self._parts[-1])
+                    self._text += part[: MAX_STREAM_CHARACTERS - len(self._text)]
                     self._grown.set()
-                    if length >= MAX_STREAM_CHARACTERS:
-                        log.warning("a streamed reply was stopped after %d characters", length)
+                    if len(self._text) >= MAX_STREAM_CHARACTERS:
+                        log.warning("a streamed reply was stopped after %d characters", len(self._text))
                         self.stopped = True
                         break
         finally:
-            self._others.pop(self.name, None)
+            self.others.pop(self.name, None)
             showing.cancel()
             await asyncio.wait([showing])
 
@@ -110,30 +103,27 @@ class Draft:
             self._grown.clear()
             if text := self.text:
                 await self._send(text)
-            await asyncio.sleep(max(MIN_PAUSE_SECONDS, len(self._others) / MAX_DRAFTS_PER_SECOND))
-
-    async def _send(self, text: str) -> None:
-        self._seq += 1
-        data: dict[str, Any] = {"draft": self.name, "seq": self._seq, "text": _tail_of(text), "to": self._reply_to}
-        if len(data["text"]) < len(text):
-            data["from"] = len(text) - len(data["text"])
-        with suppress(CometChatException):  # a lost draft does no harm: the message is sent anyway
-            await self._chat.send_transient_message(TransientMessage(*self._to, data))
+            await asyncio.sleep(max(MIN_PAUSE_SECONDS, len(self.others) / MAX_DRAFTS_PER_SECOND))
 
     async def end(self) -> None:
         """Tell the readers that the draft has ended."""
         await self._send("")
+
+    async def _send(self, text: str) -> None:
+        self._seq += 1
+        start = len(text) - _fitting(text[::-1], MAX_TEXT_BYTES)
+        data: dict[str, Any] = {"draft": self.name, "seq": self._seq, "text": text[start:], "to": self.reply_to}
+        if start:
+            data["from"] = start
+        with suppress(CometChatException):  # a lost draft does no harm: the message is sent anyway
+            await self.chat.send_transient_message(TransientMessage(self.receiver, self.receiver_type, data))
 
 
 def join_surrogates(text: str) -> str:
     """Return the text with surrogate pairs joined; half a pair at its end is removed."""
     if text and "\ud800" <= text[-1] <= "\udbff":
         text = text[:-1]
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def json_size(text: str) -> int:
@@ -141,19 +131,18 @@ def json_size(text: str) -> int:
     return len(json.dumps(text, ensure_ascii=False).encode("utf-8", "replace")) - 2
 
 
-def _tail_of(text: str) -> str:
-    tail = text[-MAX_TEXT_BYTES:]
-    while json_size(tail) > MAX_TEXT_BYTES:
-        tail = tail[max(1, len(tail) // 8) :]
-    return tail
+def _fitting(text: str, longest: int) -> int:
+    # The number of leading characters that fit into `longest` bytes.
+    end = min(len(text), longest)
+    while json_size(text[:end]) > longest:
+        end -= max(1, end // 8)
+    return end
 
 
 def split(text: str, longest: int = MAX_TEXT_BYTES) -> Iterator[str]:
     """Yield parts that fit into one message each, cut at the end of a paragraph, line, sentence or word."""
     while json_size(text) > longest:
-        end = min(len(text), longest)
-        while json_size(text[:end]) > longest:
-            end -= max(1, end // 8)
+        end = _fitting(text, longest)
         for mark in ("\n\n", "\n", ". ", " "):
             if (at := text.rfind(mark, end // 2, end)) > 0:
                 end = at + len(mark)

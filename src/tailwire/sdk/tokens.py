@@ -13,7 +13,7 @@ calls for reason 3 are the waits of `REJECTED_RETRY`; meanwhile rejected request
 
 For all three: the provider is asked for one token at a time, and not at all when the token was already replaced. A
 token is kept only when the server accepts it, for the same user. When the server cannot be reached, the next renewal
-first tries the token that the provider has returned already.
+first tries the token that the provider has returned already, and if that has expired, asks the provider again.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from tailwire.sdk.connection import inputs as i
+from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.gate import Gate
 from tailwire.sdk.io.failures import WireClosed, attempt_failed
@@ -158,14 +159,25 @@ class Tokens:
         async with self._lock:
             if self._sessions.require().auth_token != old:
                 return
-            token = self._unchecked[1] if self._unchecked[0] == old else await self._ask_provider()
-            self._unchecked = (old, token)
-            signed = await self._check(token)
-            self._unchecked = ("", "")
+            token, signed = await self._replacement(old)
             session = self._sessions.require()
             if session.auth_token == old:  # else another user has logged in meanwhile
                 self._connector.keep_pass(signed)
                 self._sessions.keep(replace(session, auth_token=token))
+
+    async def _replacement(self, old: str) -> tuple[str, str]:
+        # Returns a token that the server accepts, and its pass.
+        if self._unchecked[0] == old:
+            token = self._unchecked[1]
+            try:
+                return token, await self._check(token)
+            except CometChatException as e:
+                if attempt_failed(e).cause is not Cause.TOKEN_REJECTED:
+                    raise
+                log.info("the provided token was rejected when the server was reached; the provider is asked again")
+        token = await self._ask_provider()
+        self._unchecked = (old, token)
+        return token, await self._check(token)
 
     async def _check(self, token: str) -> str:
         # Returns the pass that belongs to the token.
@@ -177,6 +189,7 @@ class Tokens:
             if e.code != "NO_INTERNET_CONNECTION":
                 self._unchecked = ("", "")
             raise
+        self._unchecked = ("", "")
         return signed
 
     async def _ask_provider(self) -> str:

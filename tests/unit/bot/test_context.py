@@ -76,7 +76,7 @@ def test_typing_is_renewed_and_ends_after_errors():
 
 
 def test_caption_is_the_text_of_media():
-    ctx = Context(None, MediaMessage(receiver="bob", caption="a cat"), {})
+    ctx = Context(None, MediaMessage(receiver="bob", caption="a cat"), {}, None)
     assert ctx.text == "a cat"
 
 

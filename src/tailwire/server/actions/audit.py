@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from tailwire.server.actions.caller import Caller
-from tailwire.server.auth.secrets import fingerprint, key_id
+from tailwire.server.auth.secrets import KEY_ID_CHARACTERS, fingerprint, key_id
 from tailwire.server.limits.rates import RequestKind
 from tailwire.server.ports.audit import (
     BEHALF,
@@ -133,9 +133,14 @@ def _log(entry: AuditEntry) -> None:
     )  # fmt: skip
 
 
+def _id_of(name: str, value: str) -> str:
+    # A key may also be named by its id, which is not a secret. Keys are longer.
+    return value if name == "key" and len(value) == KEY_ID_CHARACTERS else key_id(fingerprint(value))
+
+
 def _target(params: Mapping[str, str], body: Any) -> str:
     # The parameters of the path, else what the body names. A key is named by its id, and a token alike.
-    named = [key_id(fingerprint(value)) if name in _SECRET_PARAMETERS else value for name, value in params.items()]
+    named = [_id_of(name, value) if name in _SECRET_PARAMETERS else value for name, value in params.items()]
     if not named and body is not None:
         for name in _TARGET_FIELDS:
             value = getattr(body, name, None)

@@ -12,7 +12,7 @@ from tailwire.server.actions.services import Services
 from tailwire.server.actions.views import GroupView
 from tailwire.server.auth.passwords import Passwords
 from tailwire.server.ports import change_log
-from tailwire.server.ports.filters import GroupFilter
+from tailwire.server.ports.filters import GroupFilter, Position
 from tailwire.server.ports.records import Event, GroupRow, MemberRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupStanding
@@ -147,8 +147,15 @@ class Groups:
     async def listed(self, caller: Caller, wanted: GroupFilter) -> tuple[list[GroupView], int]:
         """Return a page of the groups that the caller may see, and how many there are."""
         rows, total = await self._store.groups.find(wanted)
+        return await self._shown(caller, rows), total
+
+    async def read_on(self, caller: Caller, wanted: GroupFilter, position: Position) -> list[GroupView]:
+        """Return groups behind a position that the caller may see."""
+        return await self._shown(caller, await self._store.groups.read_on(wanted, position))
+
+    async def _shown(self, caller: Caller, rows: list[GroupRow]) -> list[GroupView]:
         mine = await self._store.members.in_groups([row.guid for row in rows], caller.uid)
-        return [GroupView(row, mine.get(row.guid)) for row in rows], total
+        return [GroupView(row, mine.get(row.guid)) for row in rows]
 
     async def update(self, caller: Caller, guid: str, change: GroupChange) -> GroupView:
         """Change a group, and return it.

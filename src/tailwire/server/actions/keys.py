@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 
 from tailwire.server.actions.services import Services
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
-from tailwire.server.auth.secrets import fingerprint
+from tailwire.server.auth.secrets import KEY_ID_CHARACTERS, fingerprint
+from tailwire.server.ports.filters import Position
 from tailwire.server.ports.records import KeyRow, TokenRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rules.names import identifier
 
 MAX_KEYS = 25
+MAX_GRACE_SECONDS = 30 * 86_400
 MAX_APP_INFO_BYTES = 4096
 REVOKED = "revoked token"
 
@@ -65,13 +67,23 @@ class Keys:
         """Return a page of the API keys, and how many there are."""
         return await self._store.keys.find(scope, search, limit=limit, offset=offset)
 
+    async def read_on(self, *, scope: str, search: str, position: Position, limit: int) -> list[KeyRow]:
+        """Return API keys behind a position."""
+        return await self._store.keys.read_on(scope, search, position, limit)
+
     async def get(self, key: str) -> KeyRow:
         """Return an API key.
+
+        Args:
+            key: the key, or its id.
 
         Raises:
             Refused: ERR_APIKEY_NOT_FOUND.
         """
         row = await self._store.keys.get(fingerprint(key))
+        if row is None and len(key) == KEY_ID_CHARACTERS:
+            named = await self._store.keys.named(key)
+            row = named[0] if len(named) == 1 else None
         if row is None:
             raise Refused("ERR_APIKEY_NOT_FOUND")
         return row
@@ -86,24 +98,36 @@ class Keys:
         Raises:
             Refused: ERR_APIKEY_NOT_FOUND, ERR_APIKEY_NO_SELF_ACTION, ERR_BAD_REQUEST.
         """
-        row = await self.get(key)
-        if key == used:
-            raise Refused("ERR_APIKEY_NO_SELF_ACTION")
+        row = await self._other(key, used)
         row = replace(row, name=self._lengths.check_name(name or row.name), scope=_check_scope(scope))
         if not await self._store.keys.change(row.key_hash, row.name, row.scope):
             raise Refused("ERR_APIKEY_NOT_FOUND")
         return row
 
-    async def delete(self, key: str, used: str) -> None:
-        """Delete an API key.
+    async def delete(self, key: str, used: str, grace: int = 0) -> KeyRow | None:
+        """Delete an API key, or let it end later. Return what is left of it.
+
+        Args:
+            used: the key that authorizes the request, which cannot end itself.
+            grace: seconds for which it stays valid, at most `MAX_GRACE_SECONDS`; it never ends later than before.
 
         Raises:
-            Refused: ERR_APIKEY_NOT_FOUND, ERR_APIKEY_NO_SELF_ACTION.
+            Refused: ERR_APIKEY_NOT_FOUND, ERR_APIKEY_NO_SELF_ACTION, ERR_BAD_REQUEST.
         """
+        if not 0 <= grace <= MAX_GRACE_SECONDS:
+            raise Refused("ERR_BAD_REQUEST", {"grace": f"Use 0 to {MAX_GRACE_SECONDS} seconds."})
+        row = await self._other(key, used)
+        if not grace:
+            await self._store.keys.remove(row.key_hash)
+            return None
+        await self._store.keys.end(row.key_hash, self._world.seconds() + grace)
+        return await self._store.keys.get(row.key_hash)
+
+    async def _other(self, key: str, used: str) -> KeyRow:
         row = await self.get(key)
-        if key == used:
+        if row.key_hash == fingerprint(used):
             raise Refused("ERR_APIKEY_NO_SELF_ACTION")
-        await self._store.keys.remove(row.key_hash)
+        return row
 
     # Auth tokens.
 

@@ -13,7 +13,7 @@ from tailwire.server.actions.services import Services
 from tailwire.server.actions.views import BanView, MemberView, UserView
 from tailwire.server.auth.passwords import Passwords
 from tailwire.server.limits.guess_limiter import GuessLimiter
-from tailwire.server.ports.filters import MemberFilter
+from tailwire.server.ports.filters import MemberFilter, Position
 from tailwire.server.ports.records import GroupRow, MemberRow, Scope, Stored
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, GroupStanding
@@ -85,10 +85,23 @@ class Members:
         Raises:
             Refused: ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER.
         """
+        wanted = await self._narrowed(caller, wanted)
+        rows, total = await self._store.members.find(wanted)
+        return [MemberView(member, await self._view(caller, member.uid)) for member in rows], total
+
+    async def read_on(self, caller: Caller, wanted: MemberFilter, position: Position) -> list[MemberView]:
+        """Return members of a group behind a position.
+
+        Raises:
+            Refused: ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER.
+        """
+        rows = await self._store.members.read_on(await self._narrowed(caller, wanted), position)
+        return [MemberView(member, await self._view(caller, member.uid)) for member in rows]
+
+    async def _narrowed(self, caller: Caller, wanted: MemberFilter) -> MemberFilter:
         found, _ = await self._authorizer.group(caller, wanted.guid, "list_members")
         online = await self._directory.online_to(caller.reader) if wanted.online is not None else ()
-        rows, total = await self._store.members.find(replace(wanted, guid=found.guid, status_of=online))
-        return [MemberView(member, await self._view(caller, member.uid)) for member in rows], total
+        return replace(wanted, guid=found.guid, status_of=online)
 
     async def banned(self, caller: Caller, wanted: MemberFilter) -> tuple[list[BanView], int]:
         """Return a page of the users who are banned from a group, and how many there are.

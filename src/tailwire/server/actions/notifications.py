@@ -12,7 +12,9 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.auth.secrets import fingerprint
 from tailwire.server.limits.targets import Targets
 from tailwire.server.ports.conversations import ConversationKey, group_in, key_of, other_in
-from tailwire.server.ports.push_records import MuteRow, NotificationRow, PushTokenRow
+from tailwire.server.ports.filters import Position
+from tailwire.server.ports.push import Composer, Notification
+from tailwire.server.ports.push_records import NOTIFICATION_TIMES, MuteRow, NotificationRow, PushTokenRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
@@ -68,6 +70,7 @@ class Notifications:
         world: World,
         authorizer: Authorizer,
         setup: PushSetup,
+        composer: Composer,
         began: Callable[[], None],
         wake: Callable[[], None],
     ) -> None:
@@ -75,6 +78,7 @@ class Notifications:
         self._world = world
         self._authorizer = authorizer
         self._setup = setup
+        self._composer = composer
         self._began = began
         self._wake = wake
 
@@ -234,7 +238,40 @@ class Notifications:
             raise Refused("ERR_UID_NOT_FOUND", {"uid": one.id})
         return conversation
 
-    # What was given up.
+    # What waits, was sent, or was given up.
+
+    async def all_devices(self, uid: str, position: Position, limit: int) -> list[PushTokenRow]:
+        """Return the devices of all users behind a position, newest registration first.
+
+        Args:
+            uid: only those of this user; "" for all.
+        """
+        return await self._store.push_tokens.read_on(uid, position, limit)
+
+    async def deliveries(self, status: str, uid: str, position: Position, limit: int) -> list[NotificationRow]:
+        """Return notifications behind a position, newest first.
+
+        Args:
+            status: `waiting`, `sent` or `failed`.
+            uid: only those for this user; "" for all.
+
+        Raises:
+            Refused: ERR_BAD_REQUEST.
+        """
+        if status not in NOTIFICATION_TIMES:
+            raise Refused("ERR_BAD_REQUEST", {"status": f"Use {', '.join(NOTIFICATION_TIMES)}."})
+        return await self._store.notifications.read_on(status, uid, position, limit)
+
+    async def delivery(self, notification_id: str) -> tuple[NotificationRow, Notification | None]:
+        """Return a notification, and what it would say if it were sent now; None if it is not wanted any more.
+
+        Raises:
+            Refused: ERR_NOTIFICATION_NOT_FOUND.
+        """
+        row = await self._store.notifications.get(_number(notification_id))
+        if row is None:
+            raise Refused("ERR_NOTIFICATION_NOT_FOUND")
+        return row, await self._composer.compose(row._replace(queued_at=self._world.seconds()))
 
     async def failed(self, *, limit: int, offset: int) -> tuple[list[NotificationRow], int]:
         """Return a page of the notifications that were given up, newest first, and their number."""
@@ -246,9 +283,8 @@ class Notifications:
         Raises:
             Refused: ERR_NOTIFICATION_NOT_FOUND.
         """
-        valid = notification_id.isascii() and notification_id.isdigit() and len(notification_id) < 19
         now = self._world.seconds()
-        if not valid or not await self._store.notifications.send_again(int(notification_id), now):
+        if not await self._store.notifications.send_again(_number(notification_id), now):
             raise Refused("ERR_NOTIFICATION_NOT_FOUND")
         self._wake()
 
@@ -257,6 +293,12 @@ class Notifications:
         count = await self._store.notifications.send_all_again(self._world.seconds())
         self._wake()
         return count
+
+
+def _number(notification_id: str) -> int:
+    # No notification has the id 0.
+    valid = notification_id.isascii() and notification_id.isdigit() and len(notification_id) < 19
+    return int(notification_id) if valid else 0
 
 
 def zone_of(name: str) -> ZoneInfo | None:

@@ -96,8 +96,7 @@ class Receipts:
         if marked is None or not published:
             return
         senders = [row.sender, *(sender for sender, *_ in marked.by_all)]
-        # Senders who have left the group are not notified.
-        notified = await self._store.members.among(group, senders) if group else senders
+        notified = await self._members_then(group, senders, marked.number) if group else senders
         to = row.sender if row.sender in notified else caller.uid
         told = marked.number
         self._hold(
@@ -112,6 +111,12 @@ class Receipts:
                 (f"{row.conversation_id}\0{sender}", "", _ALL[all_read]),
                 partial(self._delivery.receipt_of_all, caller, group, sender, of_all, logged),
             )
+
+    async def _members_then(self, guid: str, senders: list[str], number: int) -> list[str]:
+        # Senders who had left the group before are not notified. Those who have left it since are, as by catch-up.
+        members = await self._store.members.among(guid, senders)
+        others = [uid for uid in senders if uid not in members]
+        return members + (await self._store.change_log.left_after(guid, others, number) if others else [])
 
     def _hold(self, key: tuple[str, str, str], publish: Callable[[], None]) -> None:
         if not self._held:

@@ -10,7 +10,7 @@ from tailwire.server.actions.roles import DEFAULT, Roles
 from tailwire.server.actions.services import Services
 from tailwire.server.actions.views import Blocks, UserView
 from tailwire.server.ports.conversations import conversation_of
-from tailwire.server.ports.filters import UserFilter
+from tailwire.server.ports.filters import Position, UserFilter
 from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rules import names
@@ -123,6 +123,23 @@ class Users:
         Raises:
             Refused: ERR_BAD_REQUEST.
         """
+        wanted = await self._narrowed(caller, wanted, status)
+        rows, total = await self._store.users.find(wanted)
+        return await self._shown(caller, rows), total
+
+    async def read_on(self, caller: Caller, wanted: UserFilter, position: Position, *, status: str) -> list[UserView]:
+        """Return users behind a position.
+
+        Args:
+            status: as for `listed`.
+
+        Raises:
+            Refused: ERR_BAD_REQUEST.
+        """
+        wanted = await self._narrowed(caller, wanted, status)
+        return await self._shown(caller, await self._store.users.read_on(wanted, position))
+
+    async def _narrowed(self, caller: Caller, wanted: UserFilter, status: str) -> UserFilter:
         if status not in ("", "online", "available", "offline"):
             raise Refused("ERR_BAD_REQUEST", {"status": "Use available, online or offline."})
         self._lengths.check_count(len(wanted.uids), "uids", "uids", least=0)
@@ -132,12 +149,14 @@ class Users:
             )
         if await self._roles.lists_friends_only(caller):
             wanted = replace(wanted, friends_only=True)
-        rows, total = await self._store.users.find(wanted)
+        return wanted
+
+    async def _shown(self, caller: Caller, rows: list[UserRow]) -> list[UserView]:
         listed = [await self._directory.view(row, caller.reader) for row in rows]
         if not caller.system:
             blocks = await self._store.blocks.with_users(caller.uid, [row.uid for row in rows])
             listed = [shown._replace(blocks=Blocks(*blocks.get(shown.row.uid, ()))) for shown in listed]
-        return listed, total
+        return listed
 
     async def update(self, uid: str, change: UserChange, *, own: bool = False) -> UserView:
         """Change a user, and return them.

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.limits.targets import Targets
+from tailwire.server.ports.filters import Position
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.webhook_records import DeliveryRow, WebhookRow, WebhookState
@@ -153,6 +154,17 @@ class WebhookAdministration:
         """
         await self._find(webhook_id)
         return await self._store.deliveries.find(webhook_id, failed=failed, limit=limit, offset=offset)
+
+    async def deliveries_behind(
+        self, webhook_id: str, *, failed: bool, position: Position, limit: int
+    ) -> list[DeliveryRow]:
+        """Return deliveries behind a position, in the order of `deliveries`.
+
+        Raises:
+            Refused: ERR_WEBHOOK_NOT_FOUND.
+        """
+        await self._find(webhook_id)
+        return await self._store.deliveries.read_on(webhook_id, failed=failed, position=position, limit=limit)
 
     async def delivery(self, webhook_id: str, name: str) -> DeliveryRow:
         """Return a delivery that is waiting or has failed.

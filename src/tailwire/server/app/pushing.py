@@ -92,6 +92,8 @@ class Pushing:
         self._providers: list[PushProvider] = []
         self._web_key = ""
         self.push = Push(None, {})
+        lifetime = int(settings.push_lifetime)
+        self._content = NotificationContent(store, world, settings.push_content, lifetime)
 
     async def open(self) -> Self:
         """Read the keys of the providers that are set up, and return this.
@@ -134,7 +136,13 @@ class Pushing:
             max_tokens=self._settings.max_push_tokens,
         )  # fmt: skip
         return Notifications(
-            self._store, self._world, authorizer, setup, lambda: self.push.began(), lambda: self.push.wake()
+            self._store,
+            self._world,
+            authorizer,
+            setup,
+            self._content,
+            lambda: self.push.began(),
+            lambda: self.push.wake(),
         )
 
     def finish(self, hub: Hub, presence: AnyPresence, delivery: Delivery) -> Push:
@@ -142,7 +150,6 @@ class Pushing:
         if not self._providers:
             return self.push
         lifetime = int(self._settings.push_lifetime)
-        content = NotificationContent(self._store, self._world, self._settings.push_content, lifetime)
         lanes: dict[str, Lane] = {}
         notifier = Notifier(
             self._store, self._world, delay=self._settings.push_delay, lifetime=lifetime,
@@ -153,7 +160,7 @@ class Pushing:
         delivery.stored = self.push.note
         for provider in self._providers:
             lanes[provider.name] = Lane(
-                provider, content, self._store, self._world, self._metrics, lifetime,
+                provider, self._content, self._store, self._world, self._metrics, lifetime,
                 partial(self.push.is_mine, provider.name),
             )  # fmt: skip
         self.push.leases = [PUSH_LEASE + name for name in (LOOKING, *lanes)]

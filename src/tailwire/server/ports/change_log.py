@@ -202,6 +202,9 @@ class ChangeLog(Protocol):
     async def forgotten(self) -> Forgotten:
         """Return what is not in the log any more."""
 
+    async def left_after(self, guid: str, uids: Sequence[str], number: int) -> list[str]:
+        """Return which of some users were members of a group at a change, and left it since (or it was deleted)."""
+
     async def ended_memberships(self, reader: str, after_id: int, limit: int) -> list[EndedMembership]:
         """Return the memberships of a user that ended after a message, the oldest first."""
 

@@ -10,6 +10,9 @@ from typing import Any
 
 from tailwire.server.ports.conversations import ConversationKey
 
+Position = tuple[str | int, ...]
+"""Where a page of a list ended: the values by which the list is ordered, of the last row; () is before the first."""
+
 
 @dataclass(slots=True)  # not frozen: each page of history creates one, at a quarter of the cost
 class MessageFilter:

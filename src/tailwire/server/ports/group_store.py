@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from tailwire.server.ports.filters import GroupFilter, MemberFilter
+from tailwire.server.ports.filters import GroupFilter, MemberFilter, Position
 from tailwire.server.ports.records import BanRow, Draft, Event, GroupRow, MemberRow, Scope, Stored
 from tailwire.server.ports.standing import GroupAct, GroupStanding
 
@@ -24,6 +24,9 @@ class GroupStore(Protocol):
 
         A reader sees private groups only where they are a member.
         """
+
+    async def read_on(self, wanted: GroupFilter, position: Position) -> list[GroupRow]:
+        """Return the groups behind a position: by the field that the filter sorts by, and their guid."""
 
     async def add(self, group: GroupRow, *, owner_is_member: bool = True, events: Sequence[Event] = ()) -> bool:
         """Store a new group, with its owner as first member. Return False if the guid is taken."""
@@ -65,6 +68,9 @@ class MemberStore(Protocol):
 
     async def find(self, wanted: MemberFilter) -> tuple[list[MemberRow], int]:
         """Return a page of the members that match a filter, by uid, and how many match."""
+
+    async def read_on(self, wanted: MemberFilter, position: Position) -> list[MemberRow]:
+        """Return the members behind a position, by uid."""
 
     async def groups_of(self, uid: str) -> list[str]:
         """Return the guids of the groups that a user is a member of."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from tailwire.server.ports.filters import Position
 from tailwire.server.ports.records import KeyRow, TokenOwner, TokenRow
 
 
@@ -36,6 +37,19 @@ class KeyStore(Protocol):
         Args:
             scope, search: only keys of this scope, only keys whose name contains this; "" for all.
         """
+
+    async def read_on(self, scope: str, search: str, position: Position, limit: int) -> list[KeyRow]:
+        """Return API keys behind a position, oldest first, by their time of creation and hash.
+
+        Args:
+            scope, search: as for `find`.
+        """
+
+    async def named(self, key_id: str) -> list[KeyRow]:
+        """Return the API keys whose hash begins with this."""
+
+    async def end(self, key_hash: str, at: int) -> None:
+        """End an API key at a time, unless it ends earlier."""
 
     async def add(self, key: KeyRow) -> None:
         """Store a new API key."""

@@ -117,6 +117,10 @@ class NotificationRow(NamedTuple):
     problem: str | None
 
 
+NOTIFICATION_TIMES = {"waiting": "queued_at", "sent": "sent_at", "failed": "failed_at"}
+"""The states of a notification, each with the column that says since when."""
+
+
 class Due(NamedTuple):
     """A notification to be sent now, with what reaches its device.
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tailwire.server.ports.conversations import ConversationKey
+from tailwire.server.ports.filters import Position
 from tailwire.server.ports.push_records import (
     Due,
     MuteRow,
@@ -40,6 +41,13 @@ class PushTokenStore(Protocol):
 
     async def of_user(self, uid: str) -> list[PushTokenRow]:
         """Return the devices of a user whose auth tokens still exist."""
+
+    async def read_on(self, uid: str, position: Position, limit: int) -> list[PushTokenRow]:
+        """Return devices behind a position, newest registration first, by `updated_at` and `token_hash`.
+
+        Args:
+            uid: only those of this user; "" for all.
+        """
 
     async def remove_of(self, auth_token: str, token_hash: str = "") -> int:
         """Remove the devices of an auth token, or one of them, and return how many there were."""
@@ -137,6 +145,17 @@ class NotificationStore(Protocol):
 
     async def failed(self, *, limit: int, offset: int) -> tuple[list[NotificationRow], int]:
         """Return a page of the notifications that were given up, newest first, and their number."""
+
+    async def read_on(self, status: str, uid: str, position: Position, limit: int) -> list[NotificationRow]:
+        """Return notifications behind a position, newest first, by the time of their status and their id.
+
+        Args:
+            status: `waiting`, `sent` or `failed`.
+            uid: only those for this user; "" for all.
+        """
+
+    async def get(self, notification_id: int) -> NotificationRow | None:
+        """Return a notification, or None."""
 
     async def send_again(self, notification_id: int, now: int) -> bool:
         """Make a notification that was given up due now. Return False if there is none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from tailwire.server.ports.filters import UserFilter
+from tailwire.server.ports.filters import Position, UserFilter
 from tailwire.server.ports.records import Event, RoleRow, UserRow
 
 
@@ -17,6 +17,9 @@ class UserStore(Protocol):
 
     async def find(self, wanted: UserFilter) -> tuple[list[UserRow], int]:
         """Return a page of the users that match a filter, and how many match."""
+
+    async def read_on(self, wanted: UserFilter, position: Position) -> list[UserRow]:
+        """Return the users behind a position: by the field that the filter sorts by, and their uid."""
 
     async def add(self, user: UserRow) -> bool:
         """Store a new user. Return False if the uid is taken."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from tailwire.server.ports.filters import Position
 from tailwire.server.ports.records import Event
 from tailwire.server.ports.webhook_records import DeliveryRow, WebhookRow, WebhookState
 
@@ -73,6 +74,9 @@ class DeliveryStore(Protocol):
 
     async def find(self, webhook_id: str, *, failed: bool, limit: int, offset: int) -> tuple[list[DeliveryRow], int]:
         """Return a page of the failed (newest first) or waiting (oldest first) deliveries, and their number."""
+
+    async def read_on(self, webhook_id: str, *, failed: bool, position: Position, limit: int) -> list[DeliveryRow]:
+        """Return failed (newest first, by `failed_at` and `id`) or waiting (by `id`) deliveries behind a position."""
 
     async def get(self, webhook_id: str, delivery_id: int) -> DeliveryRow | None:
         """Return a delivery of a webhook, or None."""

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from tailwire.server.actions.keys import MAX_GRACE_SECONDS
 from tailwire.server.actions.raw_json import absent
 from tailwire.server.actions.roles import RoleFields, RoleSettings
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
@@ -21,6 +22,15 @@ class ApiKeyFields(msgspec.Struct):
 
     name: str = ""
     scope: Annotated[str, Meta(extra_json_schema=one_of(AUTH_ONLY, FULL_ACCESS))] = AUTH_ONLY
+
+
+class EndKey(msgspec.Struct):
+    """How an API key ends."""
+
+    grace: Annotated[
+        int,
+        Meta(ge=0, le=MAX_GRACE_SECONDS, description="Seconds for which the key stays valid; 0 deletes it at once."),
+    ] = 0
 
 
 class RoleBody(msgspec.Struct):

@@ -7,6 +7,7 @@ from typing import Any
 from tailwire.server.actions.keys import Keys
 from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.webhooks import WebhookAdministration
+from tailwire.server.auth.secrets import KEY_ID_CHARACTERS
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest import admin_requests, requests, responses
 from tailwire.server.rest.admin_payloads import (
@@ -18,10 +19,17 @@ from tailwire.server.rest.admin_payloads import (
     token_payload,
     webhook_payload,
 )
+from tailwire.server.rest.cursors import Order
 from tailwire.server.rest.operations import Access, Call, Operation
-from tailwire.server.rest.queries import DeliveryQuery, Paged, SearchQuery
+from tailwire.server.rest.queries import DeliveryQuery, KeyQuery, Paged
 from tailwire.server.rest.results import done, outcomes, page
 from tailwire.server.rules.triggers import TRIGGERS
+
+_KEYS = Order("created", {"created_at": int, "key_hash": str})
+_DELIVERIES = {
+    "failed": Order("failed", {"failed_at": int, "id": int}),
+    "waiting": Order("waiting", {"id": int}),
+}
 
 
 class KeyRoutes:
@@ -37,12 +45,13 @@ class KeyRoutes:
         return [
             Operation("POST", "/apikeys", "Create an API key", self._create, access=admin,
                       body=admin_requests.ApiKeyFields, response=one),
-            Operation("GET", "/apikeys", "List API keys", self._list, access=admin, query=SearchQuery,
+            Operation("GET", "/apikeys", "List API keys", self._list, access=admin, query=KeyQuery,
                       response=list[responses.ApiKey], enveloped=True),
             Operation("GET", path, "Get an API key", self._get, access=admin, response=one),
             Operation("PUT", path, "Change an API key", self._update, access=admin, body=admin_requests.ApiKeyFields,
                       response=one),
-            Operation("DELETE", path, "Delete an API key", self._delete, access=admin, response=responses.Done),
+            Operation("DELETE", path, "Delete an API key", self._delete, access=admin, body=admin_requests.EndKey,
+                      response=responses.KeyEnded),
             *self._token_operations("/users/{uid}/auth_tokens"),
         ]  # fmt: skip
 
@@ -65,21 +74,28 @@ class KeyRoutes:
         return key_payload(*await self._keys.create(body.name, body.scope))
 
     async def _list(self, call: Call) -> dict[str, Any]:
-        q: SearchQuery = call.query
+        q: KeyQuery = call.query
+        if q.cursor:
+            position = _KEYS.position_in(q.cursor)
+            found = await self._keys.read_on(scope=q.scope, search=q.search_key, position=position, limit=q.size + 1)
+            return _KEYS.page(found, q.size, key_payload)
         rows, total = await self._keys.listed(scope=q.scope, search=q.search_key, limit=q.size, offset=q.offset)
         return page(q, [key_payload(row) for row in rows], total)
 
     async def _get(self, call: Call) -> dict[str, Any]:
         key = call.params["key"]
-        return key_payload(await self._keys.get(key), key)
+        return key_payload(await self._keys.get(key), _whole(key))
 
     async def _update(self, call: Call) -> dict[str, Any]:
         key, body = call.params["key"], call.body
-        return key_payload(await self._keys.update(key, body.name, body.scope, call.header(b"apikey")), key)
+        row = await self._keys.update(key, body.name, body.scope, call.header(b"apikey"))
+        return key_payload(row, _whole(key))
 
     async def _delete(self, call: Call) -> dict[str, Any]:
         key = call.params["key"]
-        await self._keys.delete(key, call.header(b"apikey"))
+        left = await self._keys.delete(key, call.header(b"apikey"), call.body.grace)
+        if left is not None:
+            return {**done("The API key ends."), "expiresAt": left.expires_at}
         return done(f"The Api Key {key} has been deleted successfully.")
 
     async def _list_tokens(self, call: Call) -> dict[str, Any]:
@@ -231,9 +247,15 @@ class WebhookRoutes:
         q: DeliveryQuery = call.query
         if q.status not in ("failed", "waiting"):
             raise Refused("ERR_BAD_REQUEST", {"status": "Use failed or waiting."})
-        rows, total = await self._webhooks.deliveries(
-            call.params["id"], failed=q.status == "failed", limit=q.size, offset=q.offset
-        )
+        failed = q.status == "failed"
+        if q.cursor:
+            order = _DELIVERIES[q.status]
+            position = order.position_in(q.cursor)
+            found = await self._webhooks.deliveries_behind(
+                call.params["id"], failed=failed, position=position, limit=q.size + 1
+            )
+            return order.page(found, q.size, delivery_payload)
+        rows, total = await self._webhooks.deliveries(call.params["id"], failed=failed, limit=q.size, offset=q.offset)
         return page(q, [delivery_payload(row) for row in rows], total)
 
     async def _get_delivery(self, call: Call) -> dict[str, Any]:
@@ -247,3 +269,8 @@ class WebhookRoutes:
     async def _retry_failed(self, call: Call) -> dict[str, Any]:
         count = await self._webhooks.retry_failed(call.params["id"])
         return done(f"{count} deliveries are sent again.")
+
+
+def _whole(key: str) -> str:
+    # A key that the client named by its id is shown by its last characters.
+    return key if len(key) != KEY_ID_CHARACTERS else ""

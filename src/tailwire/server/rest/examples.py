@@ -126,6 +126,7 @@ EXAMPLES: dict[str, Any] = {
     "UnreadCount": {"entityType": "user", "entityId": "bob", "count": 1},
     "Success": {"success": True},
     "Done": _DONE,
+    "KeyEnded": {"success": True, "message": "The API key ends.", "expiresAt": NOW},
     "Unread": {
         "success": True,
         "message": "The messages after the message id 42 from the user bob are marked as unread for the user alice.",

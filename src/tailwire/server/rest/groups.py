@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -14,11 +15,13 @@ from tailwire.server.limits.rates import RequestKind
 from tailwire.server.ports.filters import GroupFilter, MemberFilter
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest import requests, responses
+from tailwire.server.rest.cursors import Order, order_by
 from tailwire.server.rest.entity_payloads import ban_payload, member_payload
 from tailwire.server.rest.operations import Call, Operation
-from tailwire.server.rest.queries import GroupQuery, MemberQuery
+from tailwire.server.rest.queries import BanQuery, GroupQuery, MemberQuery
 from tailwire.server.rest.results import SUCCESS, done, failed, page
 
+_BY_UID = Order("uid", {"uid": str})
 _NOBODY = "Name users in admins, moderators, participants or usersToBan, or who joins in the header onBehalfOf."
 
 
@@ -69,7 +72,7 @@ class GroupRoutes:
     def _ban_operations(self, path: str) -> list[Operation]:
         user = path + "/{uid}"
         return [
-            Operation("GET", path, "List the users who are banned from a group", self._list_banned, query=MemberQuery,
+            Operation("GET", path, "List the users who are banned from a group", self._list_banned, query=BanQuery,
                       response=list[responses.User], feature="listBannedUsers", enveloped=True),
             Operation("POST", user, "Ban a user from a group", self._ban, response=responses.Message,
                       alternative=responses.Done, feature="ban"),
@@ -103,8 +106,15 @@ class GroupRoutes:
             limit=q.size,
             offset=q.offset,
         )
-        rows, total = await self._groups.listed(call.caller, wanted)
-        return page(q, list(map(group_payload, rows)), total)
+        if not q.cursor:
+            rows, total = await self._groups.listed(call.caller, wanted)
+            return page(q, list(map(group_payload, rows)), total)
+        if q.updated_at:
+            raise Refused("ERR_BAD_REQUEST", {"updatedAt": "It is read by page, not by cursor."})
+        order = order_by(q.sort_by, q.sort_order, "guid")
+        position = order.position_in(q.cursor)
+        found = await self._groups.read_on(call.caller, replace(wanted, limit=q.size + 1, offset=0), position)
+        return order.page(found, q.size, group_payload, lambda one: one.row)
 
     async def _get(self, call: Call) -> dict[str, Any]:
         return group_payload(await self._groups.get(call.caller, call.params["guid"]))
@@ -123,8 +133,14 @@ class GroupRoutes:
     # Members.
 
     async def _list_members(self, call: Call) -> dict[str, Any]:
-        rows, total = await self._members.listed(call.caller, _filter(call))
-        return page(call.query, list(map(member_payload, rows)), total)
+        q: MemberQuery = call.query
+        wanted = _filter(call)
+        if not q.cursor:
+            rows, total = await self._members.listed(call.caller, wanted)
+            return page(q, list(map(member_payload, rows)), total)
+        position = _BY_UID.position_in(q.cursor)
+        found = await self._members.read_on(call.caller, replace(wanted, limit=q.size + 1, offset=0), position)
+        return _BY_UID.page(found, q.size, member_payload, lambda one: one.member)
 
     async def _list_banned(self, call: Call) -> dict[str, Any]:
         rows, total = await self._members.banned(call.caller, _filter(call))
@@ -173,7 +189,7 @@ class GroupRoutes:
 
 
 def _filter(call: Call) -> MemberFilter:
-    q: MemberQuery = call.query
+    q: BanQuery = call.query
     if q.status not in ("", "online", "available", "offline"):
         raise Refused("ERR_BAD_REQUEST", {"status": "Use available, online or offline."})
     return MemberFilter(

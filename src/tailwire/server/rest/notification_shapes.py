@@ -8,6 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from tailwire.server.actions.notifications import Mute
+from tailwire.server.ports.push_records import NOTIFICATION_TIMES
+from tailwire.server.rest.cursors import START, Cursor
+from tailwire.server.rest.queries import Size
 from tailwire.server.rest.requests import one_of
 from tailwire.server.rest.response_base import Shape, Timestamp
 from tailwire.server.rules.preferences import (
@@ -17,6 +20,7 @@ from tailwire.server.rules.preferences import (
 )
 from tailwire.server.rules.push_tokens import PLATFORMS
 
+OfUser = Annotated[str, Meta(description="Only those of the user with this uid.")]
 Until = Annotated[int, Meta(description="Milliseconds since 1970.")]
 
 
@@ -164,6 +168,65 @@ class FailedNotification(Shape, kw_only=True):
     last_try_at: Timestamp = 0
     failed_at: Timestamp = 0
     problem: str = ""
+
+
+class DevicesQuery(msgspec.Struct, kw_only=True):
+    """Selects devices of all users."""
+
+    cursor: Cursor = START
+    limit: Size = 100
+    uid: OfUser = ""
+
+
+class PushDeliveriesQuery(DevicesQuery, kw_only=True):
+    """Selects push notifications."""
+
+    status: Annotated[
+        str,
+        Meta(
+            description="Which ones: those that wait, were sent, or were given up.",
+            extra_json_schema=one_of(*NOTIFICATION_TIMES),
+        ),
+    ] = "failed"
+
+
+class PushContent(Shape, kw_only=True):
+    """What a notification says if it is sent now. With `action` `deleted` the device removes what it has shown."""
+
+    title: str = ""
+    body: str = ""
+    badge: int = 0
+    silent: bool = False
+    data: dict[str, Any] = {}
+
+
+class PushDelivery(Shape, kw_only=True):
+    """A notification on its way to a device.
+
+    Attributes:
+        reaction_id: the reaction that it reports; absent if it reports the message.
+        device: the id of the device.
+        attempts: how often it was tried.
+        next_try_at: while it waits.
+        content: of a single one; absent if it is not wanted any more: the message was read, or is gone.
+    """
+
+    id: str
+    status: Annotated[str, Meta(extra_json_schema=one_of(*NOTIFICATION_TIMES))]
+    uid: str
+    message_id: str
+    reaction_id: str = ""
+    device: str
+    provider: str
+    attempts: int
+    queued_at: Timestamp
+    next_try_at: Timestamp = 0
+    first_try_at: Timestamp = 0
+    last_try_at: Timestamp = 0
+    sent_at: Timestamp = 0
+    failed_at: Timestamp = 0
+    problem: str = ""
+    content: PushContent | None = None
 
 
 class SentAgain(Shape, kw_only=True, omit_defaults=False):

@@ -7,15 +7,17 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.notifications import Mute, Notifications
-from tailwire.server.ports.push_records import NotificationRow, PushTokenRow
+from tailwire.server.ports.push_records import NOTIFICATION_TIMES, NotificationRow, PushTokenRow
 from tailwire.server.rest import notification_shapes as shapes
 from tailwire.server.rest import responses
+from tailwire.server.rest.cursors import Order
 from tailwire.server.rest.operations import Access, Call, Operation
 from tailwire.server.rest.queries import Paged
 from tailwire.server.rest.results import done, page
 from tailwire.server.rules.preferences import Preferences
 
 HINT_CHARACTERS = 8
+_DEVICES = Order("updated", {"updated_at": int, "token_hash": str})
 
 
 class NotificationRoutes:
@@ -28,7 +30,8 @@ class NotificationRoutes:
         """Return the operations."""
         return [*self._token_operations("/notifications/push/v1/tokens"),
                 *self._preference_operations("/notifications/v1/preferences"),
-                *self._failed_operations("/notifications/push/v1/failed")]  # fmt: skip
+                *self._failed_operations("/notifications/push/v1/failed"),
+                *self._delivery_operations("/notifications/push/v1")]  # fmt: skip
 
     def _token_operations(self, path: str) -> list[Operation]:
         return [
@@ -74,6 +77,19 @@ class NotificationRoutes:
                       self._send_all_again, access=admin, response=shapes.SentAgain),
             Operation("POST", path + "/{id}/retry", "Send a push notification again that was given up",
                       self._send_again, access=admin, response=responses.Done),
+        ]  # fmt: skip
+
+    def _delivery_operations(self, path: str) -> list[Operation]:
+        admin = Access.ADMIN
+        return [
+            Operation("GET", path + "/devices", "List the devices of all users that receive push notifications",
+                      self._all_devices, access=admin, query=shapes.DevicesQuery, response=list[shapes.PushToken],
+                      enveloped=True),
+            Operation("GET", path + "/deliveries", "List push notifications that wait, were sent, or were given up",
+                      self._deliveries, access=admin, query=shapes.PushDeliveriesQuery,
+                      response=list[shapes.PushDelivery], enveloped=True),
+            Operation("GET", path + "/deliveries/{id}", "Get a push notification, with what it says",
+                      self._delivery, access=admin, response=shapes.PushDelivery),
         ]  # fmt: skip
 
     async def _register(self, call: Call) -> dict[str, Any]:
@@ -123,6 +139,27 @@ class NotificationRoutes:
         rows, total = await self._notifications.failed(limit=q.size, offset=q.offset)
         return page(q, [_failed(row) for row in rows], total)
 
+    async def _all_devices(self, call: Call) -> dict[str, Any]:
+        q: shapes.DevicesQuery = call.query
+        position = _DEVICES.position_in(q.cursor)
+        rows = await self._notifications.all_devices(q.uid.lower(), position, q.limit + 1)
+        return _DEVICES.page(rows, q.limit, _token)
+
+    async def _deliveries(self, call: Call) -> dict[str, Any]:
+        q: shapes.PushDeliveriesQuery = call.query
+        order = Order(q.status, {NOTIFICATION_TIMES.get(q.status, ""): int, "id": int})
+        position = order.position_in(q.cursor)
+        rows = await self._notifications.deliveries(q.status, q.uid.lower(), position, q.limit + 1)
+        return order.page(rows, q.limit, _delivery)
+
+    async def _delivery(self, call: Call) -> dict[str, Any]:
+        row, content = await self._notifications.delivery(call.params["id"])
+        shown = {} if content is None else {"content": {
+            "title": content.title, "body": content.body, "badge": content.badge, "silent": content.silent,
+            "data": dict(content.data),
+        }}  # fmt: skip
+        return {**_delivery(row), **shown}
+
     async def _send_again(self, call: Call) -> dict[str, Any]:
         await self._notifications.send_again(call.params["id"])
         return done("The notification is sent again.")
@@ -141,6 +178,18 @@ def _token(row: PushTokenRow) -> dict[str, Any]:
         "createdAt": row.created_at,
         "updatedAt": row.updated_at,
     }
+
+
+def _delivery(row: NotificationRow) -> dict[str, Any]:
+    status = "failed" if row.failed_at is not None else "sent" if row.sent_at is not None else "waiting"
+    shown = {
+        **_failed(row),
+        "status": status,
+        "reactionId": str(row.reaction_id) if row.reaction_id else None,
+        "nextTryAt": row.due_at if status == "waiting" else None,
+        "sentAt": row.sent_at,
+    }
+    return {name: value for name, value in shown.items() if value is not None}
 
 
 def _preferences(found: Preferences) -> dict[str, Any]:

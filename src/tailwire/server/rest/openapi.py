@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from tailwire.server.rest import responses
+from tailwire.server.rest.body_descriptions import describe
 from tailwire.server.rest.descriptions import PATH_PARAMETERS, QUERY_PARAMETERS
 from tailwire.server.rest.examples import EXAMPLES
 from tailwire.server.rest.operations import Access, Operation, lists_of
@@ -49,6 +50,8 @@ def document(operations: Iterable[Operation], version: str) -> dict[str, Any]:
     by_type = dict(zip(ordered, schemas, strict=True))
     for schema in components.values():
         _remove_defaults(schema)
+    for name in _named_in([by_type[o.body] for o in listed if o.body is not None], components):
+        describe(name, components[name].get("properties", {}))
     for name, example in EXAMPLES.items():
         if name in components:
             components[name]["examples"] = [example]
@@ -73,6 +76,23 @@ def _remove_defaults(schema: dict[str, Any]) -> None:
     # A default only means that the field is optional.
     for name in schema.get("properties", {}):
         schema["properties"][name].pop("default", None)
+
+
+def _named_in(schemas: list[dict[str, Any]], components: dict[str, Any]) -> set[str]:
+    # The types that some schemas consist of.
+    found: set[str] = set()
+    left: list[Any] = list(schemas)
+    while left:
+        one = left.pop()
+        if isinstance(one, dict) and "$ref" in one:
+            name = one["$ref"].rpartition("/")[2]
+            left += [] if name in found else [components[name]]
+            found.add(name)
+        elif isinstance(one, dict):
+            left += one.values()
+        elif isinstance(one, list):
+            left += one
+    return found
 
 
 def _tag(o: Operation) -> str:

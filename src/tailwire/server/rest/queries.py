@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from tailwire.server.actions.relations import DIRECTIONS
+from tailwire.server.rest.cursors import Cursor
 
 Size = Annotated[int, msgspec.Meta(ge=1, le=1000, description="The number of entries on a page.")]
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -48,13 +49,19 @@ class Paged(msgspec.Struct, kw_only=True):
         return (self.page - 1) * self.size
 
 
-class DeliveryQuery(Paged, kw_only=True):
+class Cursored(Paged, kw_only=True):
+    """A page of a list that is read by its number or by a cursor."""
+
+    cursor: Cursor = ""
+
+
+class DeliveryQuery(Cursored, kw_only=True):
     """Selects deliveries of a webhook: `failed` or `waiting`."""
 
     status: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["failed", "waiting"]})] = "failed"
 
 
-class UserQuery(Paged, rename="camel", kw_only=True):
+class UserQuery(Cursored, rename="camel", kw_only=True):
     """Selects users."""
 
     search_key: SearchKey = ""
@@ -73,7 +80,7 @@ class UserQuery(Paged, rename="camel", kw_only=True):
     sort_order: SortOrder = "asc"
 
 
-class GroupQuery(Paged, rename="camel", kw_only=True):
+class GroupQuery(Cursored, rename="camel", kw_only=True):
     """Selects groups."""
 
     search_key: SearchKey = ""
@@ -89,12 +96,18 @@ class GroupQuery(Paged, rename="camel", kw_only=True):
     sort_order: SortOrder = "asc"
 
 
-class MemberQuery(Paged, rename="camel", kw_only=True):
-    """Selects members of a group, or banned users."""
+class BanQuery(Paged, rename="camel", kw_only=True):
+    """Selects users who are banned from a group."""
 
     search_key: SearchKey = ""
     status: Presence = ""
     scopes: list[str] = []
+
+
+class MemberQuery(BanQuery, kw_only=True):
+    """Selects members of a group."""
+
+    cursor: Cursor = ""
 
 
 class MessageQuery(Paged, rename="camel", kw_only=True):
@@ -182,7 +195,13 @@ class BlockQuery(Paged, rename="camel", kw_only=True):
 
 
 class SearchQuery(Paged, rename="camel", kw_only=True):
-    """Selects friends, or API keys."""
+    """Selects friends."""
+
+    search_key: SearchKey = ""
+
+
+class KeyQuery(Cursored, rename="camel", kw_only=True):
+    """Selects API keys."""
 
     search_key: SearchKey = ""
     scope: str = ""

@@ -211,6 +211,16 @@ class Done(Success, kw_only=True):
     big_message: str = msgspec.field(default="", name="Message")
 
 
+class KeyEnded(Done, kw_only=True):
+    """An API key that was deleted, or ends at a time.
+
+    Attributes:
+        expires_at: when it ends; absent if it was deleted.
+    """
+
+    expires_at: Timestamp = 0
+
+
 class Unread(Done, kw_only=True):
     """The messages that were marked as unread, and the conversation after that."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,7 @@ from tailwire.server.ports.records import TokenRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest import requests, responses
 from tailwire.server.rest.addresses import Addresses
+from tailwire.server.rest.cursors import order_by
 from tailwire.server.rest.entity_payloads import blocked_payload, token_payload
 from tailwire.server.rest.operations import Access, Call, Operation, Streamed
 from tailwire.server.rest.queries import BlockQuery, SearchQuery, UserQuery
@@ -113,8 +115,14 @@ class UserRoutes:
             limit=q.size,
             offset=q.offset,
         )
-        rows, total = await self._users.listed(call.caller, wanted, status=q.status)
-        return page(q, list(map(user_payload, rows)), total)
+        if not q.cursor:
+            rows, total = await self._users.listed(call.caller, wanted, status=q.status)
+            return page(q, list(map(user_payload, rows)), total)
+        order = order_by(q.sort_by, q.sort_order, "uid")
+        position = order.position_in(q.cursor)
+        wanted = replace(wanted, limit=q.size + 1, offset=0)
+        found = await self._users.read_on(call.caller, wanted, position, status=q.status)
+        return order.page(found, q.size, user_payload, lambda one: one.row)
 
 
 class RelationRoutes:

@@ -8,6 +8,7 @@ import { Keys } from "./pages/keys.js";
 import { Messages } from "./pages/messages.js";
 import { Overview } from "./pages/overview.js";
 import { Processes } from "./pages/processes.js";
+import { Push } from "./pages/push.js";
 import { Settings } from "./pages/settings.js";
 import { Users } from "./pages/users.js";
 import { Webhooks } from "./pages/webhooks.js";
@@ -20,6 +21,7 @@ export const PAGES = [
   { name: "messages", Page: Messages },
   { name: "flags", Page: Flags },
   { name: "webhooks", Page: Webhooks },
+  { name: "push", Page: Push },
   { name: "keys", Page: Keys },
   { name: "audit", Page: Audit },
   { name: "settings", Page: Settings },

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 
 import msgspec
 
 from harness import Stage
 from rest import Rest
+from tailwire.server.config import Settings
 from tailwire.server.rest import responses
+from tailwire.server.rest.body_descriptions import BODY_FIELDS
 from tailwire.server.rest.descriptions import PATH_PARAMETERS, QUERY_PARAMETERS
 from tailwire.server.rest.examples import EXAMPLES
 
@@ -60,6 +63,40 @@ async def test_names_and_descriptions_are_there_for_every_operation_and_paramete
         assert operation["summary"], (path, method)
         for parameter in operation["parameters"]:
             assert parameter["description"].endswith("."), (path, parameter)
+
+
+def body_fields(document):
+    """Return type, name and schema of each field that a body can contain."""
+    components = document["components"]["schemas"]
+    left = [operation["requestBody"] for _, _, operation in operations(document) if "requestBody" in operation]
+    seen = set()
+    while left:
+        one = left.pop()
+        if isinstance(one, dict) and "$ref" in one:
+            name = one["$ref"].rpartition("/")[2]
+            if name not in seen:
+                seen.add(name)
+                yield from ((name, field, schema) for field, schema in components[name].get("properties", {}).items())
+                left.append(components[name])
+        elif isinstance(one, dict | list):
+            left += one.values() if isinstance(one, dict) else one
+
+
+async def test_each_field_of_a_body_says_what_it_means(stage: Stage):
+    found = list(body_fields(await fetched(stage)))
+    assert len(found) > 130
+    assert [(kind, name) for kind, name, schema in found if not schema.get("description", "").endswith(".")] == []
+    used = {f"{kind}.{name}" for kind, name, _ in found} | {name for _, name, _ in found}
+    assert set(BODY_FIELDS) <= used, "left over"
+
+
+async def test_limits_in_descriptions_are_the_defaults_of_the_settings(stage: Stage):
+    named = re.compile(r"`(max_[a-z_]+)` \((\d+)\)")
+    limits = {
+        pair for _, _, schema in body_fields(await fetched(stage)) for pair in named.findall(schema["description"])
+    }
+    assert {"max_name", "max_at_once", "max_tags", "max_file", "max_data"} <= {name for name, _ in limits}
+    assert limits == {(name, str(getattr(Settings(), name))) for name, _ in limits}
 
 
 async def test_no_description_is_left_over(stage: Stage):

@@ -49,6 +49,16 @@ class Keys(KeyRows):
         unit.tell("key", ALL_KEYS)
         return int((await self._work.carry_out(unit)).results[0])
 
+    async def end(self, key_hash: str, at: int) -> None:
+        unit = Unit()
+        unit.do(
+            "UPDATE api_keys SET expires_at = :at::bigint WHERE key_hash = :key"
+            " AND (expires_at IS NULL OR expires_at > :at::bigint)",
+            at=at, key=key_hash,
+        )  # fmt: skip
+        unit.tell("key", key_hash)
+        await self._work.carry_out(unit)
+
     async def change(self, key_hash: str, name: str, scope: str) -> bool:
         unit = Unit()
         unit.need(

@@ -92,6 +92,13 @@ class ChangeLogRows:
         values = {"own": own_subject(reader), "after": after_id, "limit": limit}
         return list(map(EndedMembership._make, await self._db.rows(_ENDED, values)))
 
+    async def left_after(self, guid: str, uids: Sequence[str], number: int) -> list[str]:
+        values: list[Any] = [guid, number]
+        whose = self._db.dialect.any_of("subject", [own_subject(uid) for uid in uids], values)
+        sql = f"SELECT DISTINCT uid FROM change_log WHERE kind = {_ENDED_KIND} AND detail = ? AND number > ?"
+        sql += f" AND {whose}"
+        return [row[0] for row in await self._db.rows(sql, values)]
+
     async def last_edit(self, message_id: int) -> int:
         row = await self._db.one("SELECT action_id FROM edits WHERE message_id = ?", (message_id,))
         return int(row[0]) if row else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tailwire.server.ports.filters import Position
 from tailwire.server.store.sql.connection import Dialect
 from tailwire.server.store.sql.folding import fold
 
@@ -18,6 +19,17 @@ def starts_with(dialect: Dialect, columns: Sequence[str], prefix: str, values: l
 def tagged(dialect: Dialect, column: str, wanted: Sequence[str], values: list[Any]) -> str:
     """Return the condition that a column, a JSON list of tags, contains one of some tags."""
     return f"EXISTS (SELECT 1 FROM {dialect.texts(column)} WHERE {dialect.any_of('value', wanted, values)})"
+
+
+def behind(columns: Sequence[str], position: Position, descending: bool, values: list[Any]) -> str:
+    """Return the condition that a row comes behind a position, in the order of some columns."""
+    values += position
+    return f"({', '.join(columns)}) {'<' if descending else '>'} ({', '.join('?' for _ in columns)})"
+
+
+def ordered(columns: Sequence[str], descending: bool) -> str:
+    """Return the order by some columns, all in the same direction, as `behind` compares them."""
+    return ", ".join(f"{column} DESC" if descending else column for column in columns)
 
 
 def columns_of(names: Sequence[str], *, key: Sequence[str]) -> tuple[str, str, str]:

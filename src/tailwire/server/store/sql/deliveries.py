@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from tailwire.server.ports.filters import Position
 from tailwire.server.ports.webhook_records import DeliveryRow
+from tailwire.server.store.sql.conditions import behind, ordered
 from tailwire.server.store.sql.connection import Connection
 
 COLUMNS = ", ".join(DeliveryRow._fields)
@@ -46,6 +50,15 @@ class DeliveryRows:
     async def failed_ids(self, webhook_id: str) -> list[int]:
         sql = "SELECT id FROM deliveries WHERE webhook = ? AND failed_at IS NOT NULL ORDER BY id"
         return [row[0] for row in await self._db.rows(sql, (webhook_id,))]
+
+    async def read_on(self, webhook_id: str, *, failed: bool, position: Position, limit: int) -> list[DeliveryRow]:
+        values: list[Any] = [webhook_id]
+        columns = ("failed_at", "id") if failed else ("id",)
+        condition = f"webhook = ? AND failed_at IS {'NOT ' if failed else ''}NULL"
+        if position:
+            condition += f" AND {behind(columns, position, failed, values)}"
+        sql = f"SELECT {COLUMNS} FROM deliveries WHERE {condition} ORDER BY {ordered(columns, failed)} LIMIT ?"
+        return [DeliveryRow._make(row) for row in await self._db.rows(sql, [*values, limit])]
 
     async def _listed(self, webhook_id: str, failed: bool, limit: int, offset: int) -> list[DeliveryRow]:
         if failed:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from tailwire.server.ports.filters import GroupFilter
+from tailwire.server.ports.filters import GroupFilter, Position
 from tailwire.server.ports.records import BanRow, GroupRow, MemberRow
-from tailwire.server.store.sql.conditions import starts_with, tagged
+from tailwire.server.store.sql.conditions import behind, ordered, starts_with, tagged
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import GROUP
 
@@ -41,9 +41,30 @@ class GroupRows:
         return GroupRow(*group), MemberRow(*member) if member[0] else None, BanRow(*ban) if ban[0] else None
 
     async def find(self, wanted: GroupFilter) -> tuple[list[GroupRow], int]:
-        dialect = self._db.dialect
-        updated = f"{dialect.greatest}(created_at, updated_at)"
         values: list[Any] = []
+        condition = self._condition(wanted, values)
+        by = self._updated if wanted.updated else _SORTS.get(wanted.sort_by, "name")
+        order = f"{by} {'DESC' if wanted.descending else 'ASC'}, guid"
+        sql = f"SELECT {COLUMNS} FROM groups WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?"
+        count, page = f"SELECT count(*) FROM groups WHERE {condition}", [*values, wanted.limit, wanted.offset]
+        rows, total = await self._db.page(count, sql, values, page)
+        return [GroupRow(*row) for row in rows], total
+
+    async def read_on(self, wanted: GroupFilter, position: Position) -> list[GroupRow]:
+        values: list[Any] = []
+        condition = self._condition(wanted, values)
+        columns = list(dict.fromkeys((_SORTS[wanted.sort_by], "guid")))
+        if position:
+            condition += f" AND {behind(columns, position, wanted.descending, values)}"
+        sql = f"SELECT {COLUMNS} FROM groups WHERE {condition} ORDER BY {ordered(columns, wanted.descending)} LIMIT ?"
+        return [GroupRow(*row) for row in await self._db.long_rows(sql, [*values, wanted.limit])]
+
+    @property
+    def _updated(self) -> str:
+        return f"{self._db.dialect.greatest}(created_at, updated_at)"
+
+    def _condition(self, wanted: GroupFilter, values: list[Any]) -> str:
+        dialect = self._db.dialect
         where = ["TRUE"]
         mine = "guid IN (SELECT guid FROM members WHERE uid = ?)"
         if wanted.joined:
@@ -59,12 +80,6 @@ class GroupRows:
         if wanted.tags:
             where.append(tagged(dialect, "tags", wanted.tags, values))
         if wanted.updated:
-            where.append(f"{updated} {'<=' if wanted.descending else '>='} ?")
+            where.append(f"{self._updated} {'<=' if wanted.descending else '>='} ?")
             values.append(wanted.updated)
-        condition = " AND ".join(where)
-        by = updated if wanted.updated else _SORTS.get(wanted.sort_by, "name")
-        order = f"{by} {'DESC' if wanted.descending else 'ASC'}, guid"
-        sql = f"SELECT {COLUMNS} FROM groups WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?"
-        count, page = f"SELECT count(*) FROM groups WHERE {condition}", [*values, wanted.limit, wanted.offset]
-        rows, total = await self._db.page(count, sql, values, page)
-        return [GroupRow(*row) for row in rows], total
+        return " AND ".join(where)

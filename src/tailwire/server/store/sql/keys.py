@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
+from tailwire.server.ports.filters import Position
 from tailwire.server.ports.records import KeyRow
+from tailwire.server.store.sql.conditions import behind
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.folding import fold
 from tailwire.server.store.sql.statements import KEY_SCOPE
@@ -50,6 +53,29 @@ class KeyRows:
         sql = f"SELECT {_COLUMNS} FROM api_keys WHERE {where} ORDER BY created_at, key_hash LIMIT :limit OFFSET :offset"
         rows, total = await self._db.page(count, sql, values, values)
         return [KeyRow(*row) for row in rows], total
+
+    async def read_on(self, scope: str, search: str, position: Position, limit: int) -> list[KeyRow]:
+        dialect, values = self._db.dialect, list[Any]()
+        where = ["TRUE"]
+        if scope:
+            where.append("scope = ?")
+            values.append(scope)
+        if search:
+            where.append(dialect.contains(dialect.lower("name"), "?"))
+            values.append(fold(search))
+        if position:
+            where.append(behind(("created_at", "key_hash"), position, False, values))
+        condition = " AND ".join(where)
+        sql = f"SELECT {_COLUMNS} FROM api_keys WHERE {condition} ORDER BY created_at, key_hash LIMIT ?"
+        return [KeyRow(*row) for row in await self._db.long_rows(sql, [*values, limit])]
+
+    async def named(self, key_id: str) -> list[KeyRow]:
+        sql = f"SELECT {_COLUMNS} FROM api_keys WHERE substr(key_hash, 1, length(?)) = ?"
+        return [KeyRow(*row) for row in await self._db.rows(sql, (key_id, key_id))]
+
+    async def end(self, key_hash: str, at: int) -> None:
+        sql = "UPDATE api_keys SET expires_at = ? WHERE key_hash = ? AND (expires_at IS NULL OR expires_at > ?)"
+        await self._db.run(sql, (at, key_hash, at))
 
     async def add(self, key: KeyRow) -> None:
         sql = f"INSERT INTO api_keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"

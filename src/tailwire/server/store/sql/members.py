@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from tailwire.server.ports.filters import MemberFilter
+from tailwire.server.ports.filters import MemberFilter, Position
 from tailwire.server.ports.records import BanRow, MemberRow
-from tailwire.server.store.sql.conditions import starts_with
+from tailwire.server.store.sql.conditions import behind, starts_with
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import GROUPS_OF, MEMBER
 
@@ -34,8 +34,24 @@ class MemberRows:
         return {row[0]: MemberRow(*row) for row in await self._db.rows(sql, values)}
 
     async def find(self, wanted: MemberFilter) -> tuple[list[MemberRow], int]:
+        values: list[Any] = []
+        source = self._source(wanted, values)
+        count, page = f"SELECT count(*) FROM {source}", [*values, wanted.limit, wanted.offset]
+        sql = f"SELECT {_MEMBER} FROM {source} ORDER BY m.uid LIMIT ? OFFSET ?"
+        rows, total = await self._db.page(count, sql, values, page)
+        return [MemberRow(*row) for row in rows], total
+
+    async def read_on(self, wanted: MemberFilter, position: Position) -> list[MemberRow]:
+        values: list[Any] = []
+        source = self._source(wanted, values)
+        if position:
+            source += f" AND {behind(('m.uid',), position, False, values)}"
+        sql = f"SELECT {_MEMBER} FROM {source} ORDER BY m.uid LIMIT ?"
+        return [MemberRow(*row) for row in await self._db.long_rows(sql, [*values, wanted.limit])]
+
+    def _source(self, wanted: MemberFilter, values: list[Any]) -> str:
         dialect = self._db.dialect
-        values: list[Any] = [wanted.guid]
+        values.append(wanted.guid)
         where = ["m.guid = ?"]
         if wanted.search:
             where.append(starts_with(dialect, ("u.name", "u.uid"), wanted.search, values))
@@ -45,11 +61,7 @@ class MemberRows:
             found = dialect.any_of("m.uid", wanted.status_of, values)
             where.append(found if wanted.online else f"NOT ({found})")
         source = "members m JOIN users u ON u.uid = m.uid" if wanted.search else "members m"
-        condition = " AND ".join(where)
-        sql = f"SELECT {_MEMBER} FROM {source} WHERE {condition} ORDER BY m.uid LIMIT ? OFFSET ?"
-        count, page = f"SELECT count(*) FROM {source} WHERE {condition}", [*values, wanted.limit, wanted.offset]
-        rows, total = await self._db.page(count, sql, values, page)
-        return [MemberRow(*row) for row in rows], total
+        return f"{source} WHERE {' AND '.join(where)}"
 
     async def groups_of(self, uid: str) -> list[str]:
         return [row[0] for row in await self._db.rows(GROUPS_OF, {"who": uid})]

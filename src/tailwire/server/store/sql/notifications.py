@@ -6,8 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from tailwire.server.ports.conversations import ConversationKey
-from tailwire.server.ports.push_records import Due, NotificationRow, Progress, ReactionSeen, Receiver
+from tailwire.server.ports.filters import Position
+from tailwire.server.ports.push_records import (
+    NOTIFICATION_TIMES,
+    Due,
+    NotificationRow,
+    Progress,
+    ReactionSeen,
+    Receiver,
+)
 from tailwire.server.ports.records import MessageRow
+from tailwire.server.store.sql.conditions import behind, ordered
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import MESSAGE_COLUMNS
 
@@ -161,28 +170,45 @@ class NotificationRows:
         rows, total = await self._db.page(count, f"{sql} LIMIT ? OFFSET ?", (), (limit, offset))
         return [NotificationRow._make(row) for row in rows], total
 
+    async def read_on(self, status: str, uid: str, position: Position, limit: int) -> list[NotificationRow]:
+        columns, values = (NOTIFICATION_TIMES[status], "id"), list[Any]()
+        where = [_WAITING if status == "waiting" else f"{columns[0]} IS NOT NULL"]
+        if uid:
+            where.append("uid = ?")
+            values.append(uid)
+        if position:
+            where.append(behind(columns, position, True, values))
+        condition = " AND ".join(where)
+        sql = f"SELECT {_COLUMNS} FROM notifications WHERE {condition} ORDER BY {ordered(columns, True)} LIMIT ?"
+        return [NotificationRow._make(row) for row in await self._db.long_rows(sql, [*values, limit])]
+
+    async def get(self, notification_id: int) -> NotificationRow | None:
+        row = await self._db.one(f"SELECT {_COLUMNS} FROM notifications WHERE id = ?", (notification_id,))
+        return NotificationRow._make(row) if row else None
+
     async def send_again(self, notification_id: int, now: int) -> bool:
-        return await self._again("id = ?", now, notification_id) == 1
+        return await _again(self._db, "id = ?", now, notification_id) == 1
 
     async def send_all_again(self, now: int) -> int:
         # A part of them at a time, so that other writes are not delayed.
         some, found = "id IN (SELECT id FROM notifications WHERE failed_at IS NOT NULL ORDER BY id LIMIT ?)", 0
-        while changed := await self._again(some, now, 500):
+        while changed := await _again(self._db, some, now, 500):
             found += changed
         return found
-
-    async def _again(self, which: str, now: int, value: int) -> int:
-        sql = (
-            "UPDATE notifications SET failed_at = NULL, attempt = 0, first_try_at = NULL, queued_at = ?, due_at = ?"
-            f" WHERE failed_at IS NOT NULL AND {which}"
-        )
-        return await self._db.run(sql, (now, now, value))
 
     async def forget(self, sent_before: int, failed_before: int) -> None:
         some = "(SELECT id FROM notifications WHERE {} ORDER BY id LIMIT 500)"
         for condition, before in (("sent_at < ?", sent_before), ("failed_at < ?", failed_before)):
             while await self._db.run(f"DELETE FROM notifications WHERE id IN {some.format(condition)}", (before,)):
                 pass
+
+
+async def _again(db: Connection, which: str, now: int, value: int) -> int:
+    sql = (
+        "UPDATE notifications SET failed_at = NULL, attempt = 0, first_try_at = NULL, queued_at = ?, due_at = ?"
+        f" WHERE failed_at IS NOT NULL AND {which}"
+    )
+    return await db.run(sql, (now, now, value))
 
 
 def _values(message: MessageRow, actor: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ push_tokens = Table(
     Column("updated_at", BigInteger, nullable=False),
     Index("push_tokens_by_uid", "uid", "updated_at"),
     Index("push_tokens_by_auth_token", "auth_token"),
+    Index("push_tokens_by_update", "updated_at", "token_hash"),
 )
 
 push_preferences = Table(
@@ -42,6 +43,7 @@ push_mutes = Table(
 
 _waiting = text("sent_at IS NULL AND failed_at IS NULL")
 _given_up = text("failed_at IS NOT NULL")
+_sent = text("sent_at IS NOT NULL")
 
 # One row for each message (or reaction to it) and token. A sent one is kept for a while, because an edit replaces what
 # a device shows, and a deletion withdraws it. The content is read from the message when it is sent.
@@ -65,7 +67,9 @@ notifications = Table(
     Column("problem", Text),
     Index("notifications_once", "message_id", "reaction_id", "token_hash", unique=True),
     Index("notifications_due", "provider", "due_at", sqlite_where=_waiting, postgresql_where=_waiting),
-    Index("notifications_failed", "failed_at", sqlite_where=_given_up, postgresql_where=_given_up),
+    Index("notifications_waiting", "queued_at", "id", sqlite_where=_waiting, postgresql_where=_waiting),
+    Index("notifications_sent", "sent_at", "id", sqlite_where=_sent, postgresql_where=_sent),
+    Index("notifications_failed", "failed_at", "id", sqlite_where=_given_up, postgresql_where=_given_up),
     Index("notifications_by_token", "token_hash"),
     Index("notifications_by_uid", "uid"),
     sqlite_autoincrement=True,

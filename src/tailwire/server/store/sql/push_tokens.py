@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from tailwire.server.ports.filters import Position
 from tailwire.server.ports.push_records import PushTokenRow
+from tailwire.server.store.sql.conditions import behind, ordered
 from tailwire.server.store.sql.connection import Connection
 
 _COLUMNS = ", ".join(PushTokenRow._fields)
@@ -51,6 +55,18 @@ class PushTokenRows:
     async def _some(self, condition: str, value: str) -> list[PushTokenRow]:
         sql = f"SELECT {_COLUMNS} FROM push_tokens WHERE {condition} ORDER BY updated_at, token_hash"
         return [PushTokenRow._make(row) for row in await self._db.rows(sql, (value,))]
+
+    async def read_on(self, uid: str, position: Position, limit: int) -> list[PushTokenRow]:
+        where, values = ["TRUE"], list[Any]()
+        if uid:
+            where.append("uid = ?")
+            values.append(uid)
+        columns = ("updated_at", "token_hash")
+        if position:
+            where.append(behind(columns, position, True, values))
+        condition = " AND ".join(where)
+        sql = f"SELECT {_COLUMNS} FROM push_tokens WHERE {condition} ORDER BY {ordered(columns, True)} LIMIT ?"
+        return [PushTokenRow._make(row) for row in await self._db.long_rows(sql, [*values, limit])]
 
     async def remove_of(self, auth_token: str, token_hash: str = "") -> int:
         if token_hash:

@@ -75,6 +75,8 @@ users = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("deactivated_at", BigInteger),
+    Index("users_by_name", "name", "uid"),
+    Index("users_by_creation", "created_at", "uid"),
 )
 
 auth_tokens = Table(
@@ -118,6 +120,8 @@ groups = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("updated_by", short(100)),
+    Index("groups_by_name", "name", "guid"),
+    Index("groups_by_creation", "created_at", "guid"),
 )
 
 members = Table(

@@ -97,6 +97,6 @@ deliveries = Table(
     Column("problem", Text),
     Index("deliveries_due", "webhook", "due_at", sqlite_where=_waiting, postgresql_where=_waiting),
     Index("deliveries_waiting", "webhook", "id", sqlite_where=_waiting, postgresql_where=_waiting),
-    Index("deliveries_failed", "webhook", "failed_at", sqlite_where=_given_up, postgresql_where=_given_up),
+    Index("deliveries_failed", "webhook", "failed_at", "id", sqlite_where=_given_up, postgresql_where=_given_up),
     sqlite_autoincrement=True,
 )

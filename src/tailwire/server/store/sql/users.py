@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from tailwire.server.ports.filters import UserFilter
+from tailwire.server.ports.filters import Position, UserFilter
 from tailwire.server.ports.records import UserRow
-from tailwire.server.store.sql.conditions import starts_with, tagged
+from tailwire.server.store.sql.conditions import behind, ordered, starts_with, tagged
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import USER
 
@@ -34,8 +34,25 @@ class UserRows:
         return UserRow(*row) if row else None
 
     async def find(self, wanted: UserFilter) -> tuple[list[UserRow], int]:
-        dialect = self._db.dialect
         values: list[Any] = []
+        condition = self._condition(wanted, values)
+        order = f"{_SORTS.get(wanted.sort_by, 'name')} {'DESC' if wanted.descending else 'ASC'}, uid"
+        sql = f"SELECT {COLUMNS} FROM users WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?"
+        count, page = f"SELECT count(*) FROM users WHERE {condition}", [*values, wanted.limit, wanted.offset]
+        rows, total = await self._db.page(count, sql, values, page)
+        return [UserRow(*row) for row in rows], total
+
+    async def read_on(self, wanted: UserFilter, position: Position) -> list[UserRow]:
+        values: list[Any] = []
+        condition = self._condition(wanted, values)
+        columns = list(dict.fromkeys((_SORTS[wanted.sort_by], "uid")))
+        if position:
+            condition += f" AND {behind(columns, position, wanted.descending, values)}"
+        sql = f"SELECT {COLUMNS} FROM users WHERE {condition} ORDER BY {ordered(columns, wanted.descending)} LIMIT ?"
+        return [UserRow(*row) for row in await self._db.long_rows(sql, [*values, wanted.limit])]
+
+    def _condition(self, wanted: UserFilter, values: list[Any]) -> str:
+        dialect = self._db.dialect
         where = ["TRUE"]
         if wanted.deactivated is not None:
             where.append(f"deactivated_at IS {'NOT ' if wanted.deactivated else ''}NULL")
@@ -58,12 +75,7 @@ class UserRows:
         if wanted.online is not None:
             found = dialect.any_of("uid", wanted.status_of, values)
             where.append(found if wanted.online else f"NOT ({found})")
-        condition = " AND ".join(where)
-        order = f"{_SORTS.get(wanted.sort_by, 'name')} {'DESC' if wanted.descending else 'ASC'}, uid"
-        sql = f"SELECT {COLUMNS} FROM users WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?"
-        count, page = f"SELECT count(*) FROM users WHERE {condition}", [*values, wanted.limit, wanted.offset]
-        rows, total = await self._db.page(count, sql, values, page)
-        return [UserRow(*row) for row in rows], total
+        return " AND ".join(where)
 
     async def seen(self, uid: str, now: int) -> None:
         await self._db.run("UPDATE users SET last_active_at = ? WHERE uid = ?", (now, uid))

@@ -3,7 +3,7 @@
 import { html, useState } from "../shared/html.js";
 import { request } from "../api.js";
 import { exact, moment } from "../format.js";
-import { numbered, path } from "../listing.js";
+import { byCursor, path } from "../listing.js";
 import { Badge, Confirm, Dialog, Facts, Head, Json, Name, Search, Text, When } from "../parts.js";
 import { Table } from "../table.js";
 import { say } from "../words.js";
@@ -27,7 +27,7 @@ function Opened({ one, onClose, onChanged }) {
       [say("description"), one.description && html`<${Text}>${one.description}<//>`], [say("created"), moment(one.createdAt)]]} />
     ${one.metadata ? html`<h3>${say("metadata")}</h3><${Json} value=${one.metadata} />` : null}
     <h3>${say("members")}</h3>
-    <${Table} label=${say("members")} columns=${MEMBERS} load=${numbered(`${path("groups", one.guid)}/members`)} changes=${[one.guid]} keyOf=${(member) => member.uid} />
+    <${Table} label=${say("members")} columns=${MEMBERS} load=${byCursor(`${path("groups", one.guid)}/members`)} changes=${[one.guid]} keyOf=${(member) => member.uid} />
     <footer>
       <a class="button" href=${`#/messages/${encodeURIComponent(one.conversationId)}`}>${say("showMessages")}</a>
       <${Confirm} label=${say("deleteGroup")} question=${say("deleteGroupQuestion", { who: one.name })} act=${() => request("DELETE", path("groups", one.guid))} done=${onChanged} />
@@ -40,7 +40,7 @@ export function Groups() {
   const [opened, setOpened] = useState(null);
   const [turn, setTurn] = useState(0);
   return html`<${Head} title=${say("groups")}><${Search} label=${say("searchGroups")} value=${search} onSearch=${setSearch} /><//>
-    <${Table} label=${say("groups")} columns=${COLUMNS} load=${numbered("/groups", { searchKey: search })} changes=${[search]} refresh=${turn}
+    <${Table} label=${say("groups")} columns=${COLUMNS} load=${byCursor("/groups", { searchKey: search })} changes=${[search]} refresh=${turn}
       keyOf=${(one) => one.guid} onOpen=${setOpened} empty=${say("noGroups")} />
     ${opened ? html`<${Opened} key=${opened.guid} one=${opened} onClose=${() => setOpened(null)} onChanged=${() => { setOpened(null); setTurn(turn + 1); }} />` : null}`;
 }

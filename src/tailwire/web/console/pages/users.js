@@ -3,7 +3,7 @@
 import { html, useState } from "../shared/html.js";
 import { get, request } from "../api.js";
 import { moment } from "../format.js";
-import { numbered, path } from "../listing.js";
+import { byCursor, path } from "../listing.js";
 import { Badge, Confirm, Dialog, Facts, Failure, Head, Json, Name, Search, Text, useRequest, When } from "../parts.js";
 import { Table } from "../table.js";
 import { say } from "../words.js";
@@ -52,7 +52,7 @@ export function Users() {
   const [turn, setTurn] = useState(0);
   const changed = () => { setOpened(null); setTurn(turn + 1); };
   return html`<${Head} title=${say("users")}><${Search} label=${say("searchUsers")} value=${search} onSearch=${setSearch} /><//>
-    <${Table} label=${say("users")} columns=${COLUMNS} load=${numbered("/users", { searchKey: search, withDeactivated: "true" })} changes=${[search]} refresh=${turn}
+    <${Table} label=${say("users")} columns=${COLUMNS} load=${byCursor("/users", { searchKey: search, withDeactivated: "true" })} changes=${[search]} refresh=${turn}
       keyOf=${(one) => one.uid} onOpen=${setOpened} empty=${say("noUsers")} />
     ${opened ? html`<${Opened} key=${opened.uid} one=${opened} onClose=${() => setOpened(null)} onChanged=${changed} />` : null}`;
 }

@@ -3,7 +3,7 @@
 import { html, useState } from "../shared/html.js";
 import { get, request } from "../api.js";
 import { exact, moment } from "../format.js";
-import { numbered, path } from "../listing.js";
+import { byCursor, path } from "../listing.js";
 import { Badge, Choice, Confirm, Dialog, Facts, Failure, Head, Json, Name, Text, useRequest, When } from "../parts.js";
 import { Table } from "../table.js";
 import { say } from "../words.js";
@@ -44,7 +44,7 @@ function Opened({ webhook, onClose }) {
       [say("lastFailure"), webhook.state.lastFailure && html`<${Text}>${webhook.state.lastFailure}<//>`], [say("lastSuccess"), moment(webhook.state.lastSuccessAt)]]} />
     <div class="tools"><${Choice} label=${say("which")} value=${status} onChoose=${(name) => { setStatus(name); setDelivery(null); }} options=${[["failed", say("failed")], ["waiting", say("waiting")]]} />
       ${status === "failed" && webhook.state.failed ? html`<${Confirm} label=${say("sendAllAgain")} tone="plain" question=${say("sendAllAgainQuestion")} act=${() => request("POST", path("webhooks", webhook.id, "deliveries", "retry"))} done=${done} />` : null}</div>
-    <${Table} key=${status} label=${say("deliveries")} columns=${DELIVERIES} load=${numbered(path("webhooks", webhook.id, "deliveries"), { status })} changes=${[status]} refresh=${turn}
+    <${Table} key=${status} label=${say("deliveries")} columns=${DELIVERIES} load=${byCursor(path("webhooks", webhook.id, "deliveries"), { status })} changes=${[status]} refresh=${turn}
       keyOf=${(one) => one.id} onOpen=${setDelivery} empty=${say("noDeliveries")} />
     ${delivery ? html`<${Delivery} key=${delivery.id} webhook=${webhook} one=${delivery} onDone=${done} />` : null}
   <//>`;

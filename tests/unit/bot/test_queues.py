@@ -8,8 +8,9 @@ import logging
 import pytest
 
 from tailwire import AppSettingsBuilder
-from tailwire.bot import Bot, Context, scheduler
+from tailwire.bot import Bot, Context, queues
 from tailwire.bot.bot import MAX_MISSED_MESSAGES
+from tailwire.sdk.listeners import registry
 from tailwire.testing import bot_test
 
 
@@ -129,8 +130,7 @@ def test_only_interrupted_messages_are_handled_again(caplog):
 
 
 def test_busy_conversation_does_not_delay_others(monkeypatch):
-    monkeypatch.setattr(scheduler, "MAX_QUEUED_PER_CONVERSATION", 10)
-    monkeypatch.setattr(scheduler, "MAX_QUEUED", 20)
+    monkeypatch.setattr(registry, "MAX_EVENTS", 20)  # this many open events stop the reading
     bot, seen = a_bot(), []
 
     @bot.on_message
@@ -158,8 +158,7 @@ def test_busy_conversation_does_not_delay_others(monkeypatch):
     assert len(seen) == 1 + 40 + 15 + 1 + 1
 
 
-def test_deferred_messages_survive_a_restart(monkeypatch):
-    monkeypatch.setattr(scheduler, "MAX_QUEUED_PER_CONVERSATION", 2)
+def test_queued_messages_survive_a_restart():
     bot, seen = a_bot(), []
 
     @bot.on_message
@@ -178,10 +177,9 @@ def test_deferred_messages_survive_a_restart(monkeypatch):
     assert seen == [f"m{n}" for n in range(6)]
 
 
-def test_number_of_deferred_messages_is_limited(monkeypatch, caplog):
-    monkeypatch.setattr(scheduler, "MAX_QUEUED_PER_CONVERSATION", 2)
-    monkeypatch.setattr(scheduler, "MAX_DEFERRED", 8)
-    monkeypatch.setattr(scheduler, "MIN_DEFERRED_PER_CONVERSATION", 1)
+def test_number_of_queued_messages_is_limited(monkeypatch, caplog):
+    monkeypatch.setattr(queues, "MAX_QUEUED", 10)
+    monkeypatch.setattr(queues, "MIN_QUEUED_PER_CONVERSATION", 1)
     bot, seen = a_bot(), []
 
     @bot.on_message

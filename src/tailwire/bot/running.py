@@ -1,0 +1,107 @@
+"""Run one handler: whatever it raises or ignores, it ends in time and does the bot no harm."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.retry import RETRYABLE, TOKEN_REJECTED, RetryPolicy, Waits
+
+log = logging.getLogger("tailwire.bot")
+
+T = TypeVar("T")
+BOT_RETRY = RetryPolicy(first=1.0, longest=30.0)
+RETRIED_CODES = RETRYABLE | TOKEN_REJECTED
+"""The server is not reachable, or the token was rejected and the bot is about to log in again."""
+CANCEL_TIMEOUT_SECONDS = 5.0
+"""How long a cancelled handler may take to end."""
+FORCED_END_SECONDS = 0.1
+
+
+async def run_handler(
+    work: Callable[[], Awaitable[None]], limit: asyncio.Timeout, seconds: float | None
+) -> BaseException | None:
+    """Run a handler in a task of its own until it returns, raises, or is out of time.
+
+    Args:
+        work: calls the handler.
+        limit: of `seconds` from now; the handler may pause it.
+        seconds: None without a limit.
+
+    Returns:
+        What it raised; None if it returned, or a reader stopped its streamed reply.
+    """
+    coroutine = _contained(work)
+    task = asyncio.create_task(coroutine, name="tailwire bot handler")
+    try:
+        with suppress(TimeoutError):
+            async with limit:
+                await asyncio.wait([task])
+    finally:
+        if not task.done():
+            await _end(task, coroutine)
+    if task.done() and not task.cancelled() and task.exception() is None:
+        return task.result()
+    return TimeoutError(f"the handler did not end within {seconds:g} seconds") if limit.expired() else None
+
+
+async def _contained(work: Callable[[], Awaitable[None]]) -> BaseException | None:
+    # Only a cancellation may escape: any other exception would end the conversation's task or the event loop.
+    try:
+        await work()
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001
+        return error
+    return None
+
+
+async def _end(task: asyncio.Task[Any], coroutine: Coroutine[Any, Any, Any]) -> None:
+    # Cancel a handler, and close it if it ignores the cancellation.
+    task.cancel()
+    await asyncio.wait([task], timeout=CANCEL_TIMEOUT_SECONDS)
+    if not task.done():
+        log.error("a handler ignored its cancellation, and is ended by force: do not catch CancelledError")
+        with suppress(RuntimeError):  # it ignores GeneratorExit as well
+            coroutine.close()
+        task.cancel()
+        await asyncio.wait([task], timeout=FORCED_END_SECONDS)
+        if task.done() and not task.cancelled():
+            task.exception()  # that its coroutine was closed
+
+
+@contextmanager
+def paused(limit: asyncio.Timeout) -> Iterator[None]:
+    """Do not count the time of the block towards a limit. Of blocks that overlap, the first one counts for all."""
+    now, until = asyncio.get_running_loop().time, limit.when()
+    began = now()
+    with suppress(RuntimeError):  # the handler has ended, and another task of its goes on
+        limit.reschedule(None)
+    try:
+        yield
+    finally:
+        if until is not None:
+            with suppress(RuntimeError):
+                limit.reschedule(until + now() - began)
+
+
+async def until_reached(call: Callable[[], Awaitable[T]], retried: Collection[str] = RETRIED_CODES) -> T:
+    """Call a function until the server responds, with growing waits.
+
+    Raises:
+        CometChatException: the server refused the call, with a code that is not in `retried`.
+    """
+    waits = Waits(BOT_RETRY, random.random)
+    while True:
+        try:
+            return await call()
+        except CometChatException as e:
+            if e.code not in retried:
+                raise
+            log.warning("the server is not reachable or rejects the token; retrying: %s", e)
+            await asyncio.sleep(waits.next(e.retry_after))

@@ -1,0 +1,107 @@
+"""Cursors of lists: where a page ended, as a text that clients give back as they received it.
+
+A page behind a cursor is found by an index, however far down the list it is, and is not shifted by what is added or
+removed meanwhile. It has no total, because counting reads the whole list.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from tailwire.server.ports.filters import Position
+from tailwire.server.ports.refusal import Refused
+
+START = "start"
+MAX_CHARACTERS = 1000
+_MAX_NUMBER = 2**63 - 1
+Row = TypeVar("Row")
+Cursor = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=MAX_CHARACTERS,
+        description=f"`{START}`, then `meta.next.cursor` of the page before: reads on from there, without a total.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The order of a list that is read by cursor.
+
+    Attributes:
+        name: of the order; a cursor that was made in another one is refused.
+        columns: the attributes of a row by which the list is ordered, with their types. Together they are unique.
+    """
+
+    name: str
+    columns: Mapping[str, type]
+
+    def position_in(self, cursor: str) -> Position:
+        """Return the position that a cursor names.
+
+        Raises:
+            Refused: ERR_BAD_REQUEST.
+        """
+        if cursor == START:
+            return ()
+        try:
+            found: Any = msgspec.json.decode(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
+        except (ValueError, binascii.Error, RecursionError):
+            found = None
+        if not isinstance(found, list) or not found or not isinstance(found[0], str):
+            raise Refused("ERR_BAD_REQUEST", {"cursor": f"Use {START}, or meta.next.cursor of the page before."})
+        name, *values = found
+        fits = len(values) == len(self.columns) and all(map(_fits, values, self.columns.values()))
+        if name != self.name or not fits:
+            raise Refused("ERR_BAD_REQUEST", {"cursor": f"It belongs to another list or order. Begin with {START}."})
+        return tuple(values)
+
+    def page(
+        self,
+        rows: Sequence[Row],
+        size: int,
+        shown: Callable[[Row], Any],
+        stored: Callable[[Row], Any] = lambda row: row,
+    ) -> dict[str, Any]:
+        """Return a page of the list.
+
+        Args:
+            rows: of the page, and one more if there is one.
+            shown: returns a row as clients receive it.
+            stored: returns what has the attributes of `columns`.
+        """
+        kept, following = rows[:size], {}
+        if len(rows) > size:
+            last = stored(kept[-1])
+            position = [self.name, *(getattr(last, column) for column in self.columns)]
+            following = {"cursor": base64.urlsafe_b64encode(msgspec.json.encode(position)).rstrip(b"=").decode()}
+        return {"data": [shown(row) for row in kept], "meta": {"next": following}}
+
+
+def _fits(value: Any, kind: type) -> bool:
+    if kind is int:
+        return type(value) is int and 0 <= value <= _MAX_NUMBER
+    return isinstance(value, str) and "\0" not in value
+
+
+def order_by(sort_by: str, sort_order: str, key: str) -> Order:
+    """Return the order of users or groups by a field that has an index.
+
+    Args:
+        key: the field that identifies a row.
+
+    Raises:
+        Refused: ERR_BAD_REQUEST.
+    """
+    columns: dict[str, dict[str, type]] = {
+        "name": {"name": str, key: str}, key: {key: str}, "createdAt": {"created_at": int, key: str},
+    }  # fmt: skip
+    if sort_by not in columns:
+        raise Refused("ERR_BAD_REQUEST", {"sortBy": f"With a cursor, use {', '.join(columns)}."})
+    return Order(f"{'-' if sort_order == 'desc' else ''}{sort_by}", columns[sort_by])

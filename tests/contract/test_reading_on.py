@@ -1,0 +1,169 @@
+"""Lists that are read by a position: complete, once and in order, while rows come and go; found by an index."""
+
+from __future__ import annotations
+
+import pytest
+
+from contract.test_push import device
+from tailwire.server.ports.filters import GroupFilter, MemberFilter, UserFilter
+from tailwire.server.ports.records import Event, GroupRow, KeyRow, TokenRow, UserRow
+from tailwire.server.ports.webhook_records import WebhookRow
+from tailwire.server.ports.world import World
+from tailwire.server.store.sqlite import SqliteStore
+
+
+async def every_page(read_on, position_of, first=()):
+    """Return the sizes of all pages, and all rows."""
+    sizes, rows, position = [], [], first
+    while page := await read_on(position):
+        sizes.append(len(page))
+        rows += page
+        position = position_of(rows[-1])
+    return sizes, rows
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize(
+    ("sort_by", "columns"), [("name", ("name", "uid")), ("uid", ("uid",)), ("createdAt", ("created_at", "uid"))]
+)
+async def test_users_are_read_on_once_and_in_order(open_store, sort_by, columns, descending):
+    store = await open_store()
+    for n in range(23):
+        await store.users.add(UserRow(f"user-{n:02}", f"Name {n % 3}", created_at=n % 5 + 1))
+
+    def key(row):
+        return tuple(getattr(row, name) for name in columns)
+
+    wanted = UserFilter(sort_by=sort_by, descending=descending, limit=5)
+    sizes, rows = await every_page(lambda at: store.users.read_on(wanted, at), key)
+    assert sizes == [5, 5, 5, 5, 3]
+    assert [key(row) for row in rows] == sorted((key(row) for row in rows), reverse=descending)
+    assert len({row.uid for row in rows}) == 23
+    await store.close()
+
+
+async def test_rows_that_come_and_go_shift_no_page(open_store):
+    store = await open_store()
+    for n in range(10, 20):
+        await store.groups.add(GroupRow(f"g{n}", f"G{n}", "public", created_at=1))
+        await store.groups.add(GroupRow(f"p{n}", f"P{n}", "private", created_at=1))
+    wanted = GroupFilter(types=("public",), limit=4)
+    first = await store.groups.read_on(wanted, ())
+    await store.groups.add(GroupRow("g00", "G00", "public", created_at=1))  # before the position
+    last = (first[-1].name, first[-1].guid)
+    second = await store.groups.read_on(wanted, last)
+    assert [row.guid for row in (*first, *second)] == [f"g{n}" for n in range(10, 18)]
+    await store.close()
+
+
+async def test_members_and_keys_are_read_on(open_store):
+    store = await open_store()
+    await store.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
+    (only,) = await store.members.read_on(MemberFilter("g"), ())
+    assert only.uid == "alice"
+    assert await store.members.read_on(MemberFilter("g"), ("alice",)) == []
+    for n in range(7):
+        await store.keys.add(KeyRow(f"{n}" * 20, f"Key {n % 2}", "authOnly" if n % 2 else "fullAccess", 5 - n % 3))
+    sizes, rows = await every_page(
+        lambda at: store.keys.read_on("", "", at, 3), lambda row: (row.created_at, row.key_hash)
+    )
+    assert sizes == [3, 3, 1]
+    assert rows == (await store.keys.find("", "", limit=9, offset=0))[0]
+    assert {row.name for row in await store.keys.read_on("authOnly", "KEY", (), 9)} == {"Key 1"}
+    assert [row.key_hash for row in await store.keys.named("3" * 12)] == ["3" * 20]
+    await store.close()
+
+
+async def test_key_ends_at_its_time_and_never_later_than_before(open_store):
+    store = await open_store()
+    await store.keys.add(KeyRow("k", "K", "fullAccess", 1))
+    assert await store.keys.scope("k", 10) == "fullAccess"
+    await store.keys.end("k", 50)
+    await store.keys.end("k", 99)
+    assert [await store.keys.scope("k", now) for now in (49, 50)] == ["fullAccess", None]
+    await store.keys.end("unknown", 5)
+    await store.close()
+
+
+async def test_failed_and_waiting_deliveries_are_read_on(open_store):
+    store = await open_store()
+    await store.webhooks.put(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
+    store.deliveries.set_limits(waiting=100, failed=100, seconds=1000)
+    for n in range(7):
+        await store.groups.add(GroupRow(f"g{n}", "G", "public", created_at=1), events=[Event("message_sent", b"{}")])
+    waiting = await store.deliveries.due("w", 10**10, 10)
+    for n, row in enumerate(waiting[:5]):
+        await store.deliveries.give_up(row, 100 + n // 3, "no")
+    for failed, columns in ((True, ("failed_at", "id")), (False, ("id",))):
+        sizes, rows = await every_page(
+            lambda at, failed=failed: store.deliveries.read_on("w", failed=failed, position=at, limit=2),
+            lambda row, columns=columns: tuple(getattr(row, name) for name in columns),
+        )
+        assert sizes == ([2, 2, 1] if failed else [2])
+        assert rows == (await store.deliveries.find("w", failed=failed, limit=9, offset=0))[0]
+    await store.close()
+
+
+async def test_devices_and_notifications_are_read_on(open_store):
+    store = await open_store()
+    for uid in ("bob", "carol"):
+        await store.users.add(UserRow(uid, uid, created_at=1))
+        await store.tokens.add(TokenRow(f"auth-{uid}", uid, 1), 10)
+    for n in range(5):
+        await store.push_tokens.put(device("bob", f"b{n}", at=n // 2), 10)
+    await store.push_tokens.put(device("carol", "c", at=9), 10)
+    sizes, rows = await every_page(
+        lambda at: store.push_tokens.read_on("", at, 4), lambda row: (row.updated_at, row.token_hash)
+    )
+    assert sizes == [4, 2]
+    assert [row.token_hash for row in rows] == [f"hash-{name}" for name in ("c", "b4", "b3", "b2", "b1", "b0")]
+    assert [row.uid for row in await store.push_tokens.read_on("carol", (), 9)] == ["carol"]
+    for n in range(1, 4):
+        await store.notifications.queue(n, 0, ["bob"], before=99, now=100)
+    everything = [row.row for row in await store.notifications.due("web", 100, 99)]
+    await store.notifications.sent([row.id for row in everything[:6]], 200)
+    for row in everything[6:10]:
+        await store.notifications.give_up(row.id, 300, "gone wrong")
+    for status, count, column in (("waiting", 5, "queued_at"), ("sent", 6, "sent_at"), ("failed", 4, "failed_at")):
+        _, rows = await every_page(
+            lambda at, status=status: store.notifications.read_on(status, "bob", at, 2),
+            lambda row, column=column: (getattr(row, column), row.id),
+        )
+        assert [row.id for row in rows] == sorted((row.id for row in rows), reverse=True)
+        assert len(rows) == count
+    assert await store.notifications.read_on("failed", "carol", (), 9) == []
+    assert (await store.notifications.get(rows[0].id)) == rows[0]
+    assert await store.notifications.get(0) is None
+    await store.close()
+
+
+async def test_position_is_found_by_an_index_and_nothing_is_sorted(tmp_path):
+    store = await SqliteStore.open(tmp_path / "store.db", World())
+    asked = []
+
+    async def noted(sql, parameters=()):
+        asked.append((sql, parameters))
+        return []
+
+    store.database.rows = store.database.long_rows = noted
+    for descending in (False, True):
+        for sort_by, position in (("name", ("n", "k")), ("createdAt", (5, "k"))):
+            for at in ((), position):
+                await store.users.read_on(UserFilter(sort_by=sort_by, descending=descending), at)
+                await store.groups.read_on(GroupFilter(sort_by=sort_by, descending=descending), at)
+        await store.users.read_on(UserFilter(sort_by="uid", descending=descending, deactivated=None), ("k",))
+        await store.groups.read_on(GroupFilter(sort_by="guid", descending=descending), ("k",))
+    await store.members.read_on(MemberFilter("g"), ("k",))
+    for failed, position in ((True, (5, 7)), (False, (7,))):
+        await store.deliveries.read_on("w", failed=failed, position=position, limit=9)
+    for status in ("waiting", "sent", "failed"):
+        for at in ((), (5, 7)):
+            await store.notifications.read_on(status, "", at, 9)
+    await store.push_tokens.read_on("", (5, "h"), 9)
+    assert len(asked) == 30
+    for sql, parameters in asked:
+        plan = [row[3] for row in store.database.reader.execute("EXPLAIN QUERY PLAN " + sql, parameters)]
+        assert len(plan) == 1, (sql, plan)
+        assert " USING INDEX " in plan[0] or "USING COVERING INDEX" in plan[0], (sql, plan)
+        assert plan[0].startswith("SEARCH") or len(parameters) == 1, (sql, plan)
+    await store.close()
