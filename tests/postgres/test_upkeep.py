@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 import pytest
 
 from postgres.writing import draft
+from tailwire.server.ports import world as world_of_servers
 from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.world import World
 from tailwire.server.store.postgres import processes, starting, upkeep
@@ -141,6 +143,30 @@ async def test_a_clock_that_is_off_is_reported_once(postgres_url, monkeypatch, c
         "this machine's clock is -90.0 s off that of PostgreSQL: synchronize both (NTP)",
         "this machine's clock agrees with that of PostgreSQL again",
     ]
+    await store.close()
+
+
+async def test_times_are_those_of_postgresql_while_the_clock_of_this_machine_is_off(postgres_url, monkeypatch):
+    class Clock:
+        off = -3600
+
+        @classmethod
+        def time_ns(cls) -> int:
+            return time.time_ns() + cls.off * 1_000_000_000
+
+    monkeypatch.setattr(world_of_servers, "time", Clock)
+    monkeypatch.setattr(upkeep, "RENEW_SECONDS", 1000)
+    world = World()
+    store = await PostgresStore.open(postgres_url, world, serving=True)
+    assert abs(world.seconds() - time.time()) > 3000
+    for Clock.off in (-3600, 7200):
+        await store.processes.renew()
+        assert abs(world.seconds() - time.time()) < 3
+        assert abs(world.milliseconds() / 1000 - time.time()) < 3
+        assert abs(store.processes.clock_offset - Clock.off) < 3
+    Clock.off = 0
+    await store.processes.renew()
+    assert world.ahead == 0, "a clock that agrees within a second is not corrected"
     await store.close()
 
 

@@ -80,7 +80,11 @@ class PostgresStore:
         self.database = database
         self.lane = lane
         self.feed = ChangeFeed()
-        self.processes = Processes(database, lane, lambda: world.milliseconds() / 1000)
+
+        def correct(ahead: float) -> None:
+            world.ahead = round(ahead * 1000)
+
+        self.processes = Processes(database, lane, lambda: (world.milliseconds() + world.ahead) / 1000, correct)
         self.presence = PresenceRows(database, lane)
         self.leases = Leases(database, lane)
         self.upkeep = Upkeep(database, self.processes, lane)
