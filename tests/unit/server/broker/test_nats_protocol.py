@@ -128,7 +128,7 @@ def test_other_urls_are_refused(url: str):
         "nats://user:pa55word@host:pa55word", "nats://a,user:pa55word",
     ],
 )  # fmt: skip
-def test_what_is_said_about_an_address_has_no_secret(url: str):
+def test_errors_about_an_address_have_no_secret(url: str):
     with pytest.raises(ValueError, match=r"HOST|%40") as caught:
         addresses(url)
     assert "pa55word" not in str(caught.value)
