@@ -171,7 +171,7 @@ async def test_clocks_that_are_an_hour_apart(
     several = SeveralServers(tmp_path, postgres_url, count=1, settings={"TAILWIRE_BROKER": nats.url})
     async with several:
         affected = SimpleNamespace(server=SimpleNamespace(_settings=several._settings, data=tmp_path / "data"))
-        machine = Machine(affected, tmp_path)  # type: ignore[arg-type]  # it needs no more of a stage
+        machine = Machine(affected, tmp_path)  # type: ignore[arg-type]  # it uses only the server of a stage
         machine.set_clock(3600)
         ahead = await several.add()
         await ahead.until_logged("this machine's clock is +3600")

@@ -89,7 +89,7 @@ class InPlaceConnection:
 
 
 async def _end_lease(url: str, process: int) -> None:
-    # As the clock of the database would after ten seconds, of which a test on virtual time takes none.
+    # As the clock of the database would after ten seconds: it stands still while virtual time passes.
     connection = await _connect(url)
     try:
         await connection.execute(
