@@ -52,7 +52,7 @@ class HealthCheck:
     def overall(self) -> dict[str, Any]:
         """Return the health.
 
-        If the store could not write, it tries again: whoever asks may send no requests until the health is good again.
+        If the store could not write, it tries again: a proxy may send no requests until the health is good again.
 
         Raises:
             Refused: ERR_UNAVAILABLE: the store cannot write.

@@ -227,7 +227,7 @@ class PostgresStore:
 
     def try_to_write(self) -> None:
         """Write something that changes nothing, after which `write_error` tells the truth. Returns at once."""
-        with suppress(Refused):  # so many writes wait that another one tells nothing more
+        with suppress(Refused):  # many writes wait, and will tell
             self.lane.submit(Entry(unit=Unit())).add_done_callback(_retrieve)
 
     def on_write_failure(self, call: Callable[[], None]) -> None:

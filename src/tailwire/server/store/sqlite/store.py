@@ -222,6 +222,6 @@ def _write_again(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE app SET app_id = app_id")
 
 
-def _retrieve(done: asyncio.Future[object]) -> None:
+def _retrieve(done: asyncio.Future[None]) -> None:
     if not done.cancelled():
         done.exception()  # reported by the writer
