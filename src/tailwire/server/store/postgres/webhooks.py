@@ -67,7 +67,7 @@ class Webhooks(WebhookRows):
     def _is_current(self) -> bool:
         # Whether the triggers in memory count as true, as everything that is kept in memory (see `ports.changes`).
         now = asyncio.get_running_loop().time()
-        fresh = now - self._loaded_at <= TRUSTED_SECONDS or self._work.feed.is_current(now)
+        fresh = now - self._loaded_at <= TRUSTED_SECONDS or self._work.feed.is_current()
         return fresh and self._loaded == self._changes
 
     async def load(self) -> None:
