@@ -264,6 +264,11 @@ class Stage(Cast):
         self.postgres.sql(f"ALTER DATABASE {name} {change}")
         self.postgres.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
 
+    async def clean_up(self) -> None:
+        """Let the store remove what is too old or too much, as PostgreSQL's does every 30 s; SQLite's does as it writes."""
+        if self.postgres is not None:
+            await self.server.parts.store.upkeep.clean()
+
     @property
     def network(self):
         return virtual_loop().network

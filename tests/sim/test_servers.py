@@ -13,6 +13,7 @@ from tailwire.sdk.continuity import changes as sdk_changes
 from tailwire.server.fanout import change_healing, log, numbers, order
 from tailwire.server.ports.log import LoggedChange
 from tailwire.testing.simulation import servers
+from tailwire.testing.simulation.__main__ import run_servers
 from tailwire.testing.simulation.servers_broker import SimulatedRemote
 from tailwire.testing.simulation.servers_store import SharedStore
 
@@ -25,6 +26,15 @@ SEEDS = int(os.environ.get("SEEDS", size(60, 200)))
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_several_servers_keep_the_promises(seed):
     servers.play(seed)
+
+
+def test_the_command_tells_which_seeds_fail(monkeypatch):
+    assert run_servers(2, [0, 1]) == [(0, None, "", ""), (1, None, "", "")]
+    _gaps_are_not_read(monkeypatch)
+    found = run_servers(3, list(range(4)))
+    assert [seed for seed, *_ in found] == [0, 1, 2, 3]
+    assert {rule for _, _, rule, _ in found} == {"Wrong"}
+    assert all("missing" in said for *_, said in found)
 
 
 def _no_order(patch):

@@ -43,14 +43,14 @@ class Messages(MessageRows):
         self._webhooks = webhooks
 
     async def add(self, draft: Draft, act: GroupAct | None = None) -> Stored:
-        events = self._webhooks.wanted(draft.events)
+        events = await self._webhooks.wanted(draft.events)
         placed: Placed = await self._work.lane.submit(Entry(draft, by_member=act is not None, events=events))
         # No await for a new message, so that the callers go on in the order of the ids.
         if placed.new:
             if draft.traits & _SEARCHABLE:
                 self._index.update_soon()
             if events:
-                self._webhooks.queued(draft.events)
+                self._webhooks.queued(events)
             return Stored(new_row(draft, placed.id), new=True, before=placed.before)
         row = await self.get(placed.id) if placed.id else None
         if row is None:
@@ -112,8 +112,9 @@ class Messages(MessageRows):
         return await self._work.decide(("message", act.message_id), attempt)
 
     async def _announce(self, unit: Unit, draft: Draft) -> Stored:
-        answer = await self._work.carry_out(unit, draft, self._webhooks.wanted(draft.events))
-        self._webhooks.queued(draft.events)
+        events = await self._webhooks.wanted(draft.events)
+        answer = await self._work.carry_out(unit, draft, events)
+        self._webhooks.queued(events)
         self._chores.added()
         return stored(draft, answer)
 

@@ -111,7 +111,7 @@ class Removal:
 
             await self._thin_out("conversation_id = :conversation", {"conversation": key}, allowed)
             unit = Unit()
-            reported = events(await self._standings.see_group(unit, act))
+            reported = await self._webhooks.wanted(events(await self._standings.see_group(unit, act)))
             unit.rows("SELECT uid FROM members WHERE guid = :guid ORDER BY uid", guid=act.guid)
             self._remove_conversation(unit, key)
             self._log.group_removed(unit, act.guid, act.by, act.device)
