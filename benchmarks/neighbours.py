@@ -1,8 +1,8 @@
 """Latency of one user's sends while others put load on the server, compared with an idle server.
 
 All scenes take about a quarter of an hour. `python -m benchmarks.neighbours lists uploads --rounds 1` prints some of
-them, and
-writes nothing. With `TAILWIRE_BENCH_FOLDER=/dev/shm` the disk is left out, whose waits are otherwise most of the p99.
+them, and writes nothing. With `TAILWIRE_BENCH_FOLDER=/dev/shm` the disk is left out, whose waits are otherwise most of
+the p99.
 """
 
 from __future__ import annotations
