@@ -192,8 +192,7 @@ class Api:
         caller = trace.caller = await self._authenticate(trace, operation, given, headers)
         # Reads of one caller wait for each other. A REST key acts for many users, so its reads are spread.
         current_caller.set(f"{caller.uid} {next(self._numbers) % MAX_KEY_READS}" if caller.system else caller.uid)
-        if HEADER in given:
-            trace.number = number_of(operation, path, caller, given[HEADER])
+        trace.number = number_of(operation, path, caller, given[HEADER]) if HEADER in given else None
         current_number.set(trace.number)
         if operation.acts_for_user and caller.key and caller.system:
             raise Refused("ERR_BAD_REQUEST", {"onBehalfOf": "Name the user for whom the key acts, in this header."})
