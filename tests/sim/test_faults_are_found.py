@@ -139,9 +139,7 @@ def _muid_is_stored_twice(patch):
     def insert(self, c, d, act=None):
         stored = honest(self, c, d, act)
         if not stored.new:
-            import dataclasses
-
-            return honest(self, c, dataclasses.replace(d, muid=None), act)
+            return honest(self, c, d._replace(muid=None), act)
         return stored
 
     patch.setattr(messages.Messages, "insert", insert)

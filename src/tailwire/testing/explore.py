@@ -290,9 +290,8 @@ def _next(s: State, found: Found, take: Callable[..., tuple[State, list[Command]
             if tabulate:
                 row = found.table.setdefault((here, name), set())
                 row.add((here if stays else abstract(after), named(commands)))
-            if stays:
-                break
-            yield normalized(after, passed)
+            if not stays:
+                yield normalized(after, passed)
             if not any(_drew_a_wait(t, s) for t in (after.retry_at, after.not_before, after.renew_at)):
                 break  # randomness was not used
     due = next_deadline(s)
