@@ -1,4 +1,4 @@
-"""Our server; on SIGUSR1 it writes 20,000 message frames to bob's sockets, as fast as they accept them."""
+"""Our server; on SIGUSR2 it writes 20,000 message frames to bob's sockets, as fast as they accept them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def main() -> None:
 
         tasks = []
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGUSR1, lambda: tasks.append(loop.create_task(blast())))
+        loop.add_signal_handler(signal.SIGUSR2, lambda: tasks.append(loop.create_task(blast())))
         await server.server.serve([server.listening])
 
 

@@ -15,7 +15,12 @@ from benchmarks import blaster, peers, raw
 IDLE = 200
 
 
-async def _ours(server: peers.Started) -> float:
+async def received_by_sdk(server: peers.Started) -> float:
+    """Return the messages per second that a client hands over to a listener.
+
+    Args:
+        server: runs `benchmarks.blaster`.
+    """
     from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore, MessageListener
 
     settings = AppSettingsBuilder().override_client_host(f"http://127.0.0.1:{server.port}").build()
@@ -35,7 +40,7 @@ async def _ours(server: peers.Started) -> float:
 
         chat.add_message_listener("counting", Counting())
         begin = time.perf_counter()
-        os.kill(server.process.pid, signal.SIGUSR1)
+        os.kill(server.process.pid, signal.SIGUSR2)
         return blaster.COUNT / (await done - begin)
 
 
@@ -51,7 +56,7 @@ async def _bare(server: peers.Started) -> float:
         await ws.recv()
         count = 0
         begin = time.perf_counter()
-        os.kill(server.process.pid, signal.SIGUSR1)
+        os.kill(server.process.pid, signal.SIGUSR2)
         while count < blaster.COUNT:
             if json.loads(await ws.recv())["type"] == "message":
                 count += 1
@@ -95,7 +100,7 @@ def run() -> list[str]:
     rates: list[tuple[float, float]] = []
     with peers.tailwire(script) as server:
         for _ in range(3):
-            rates.append((asyncio.run(_ours(server)), asyncio.run(_bare(server))))
+            rates.append((asyncio.run(received_by_sdk(server)), asyncio.run(_bare(server))))
     ours, bare = sorted(r[0] for r in rates)[1], sorted(r[1] for r in rates)[1]
     with peers.tailwire() as server:
         memory = asyncio.run(_idle(server))

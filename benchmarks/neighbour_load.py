@@ -12,7 +12,8 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 
 from benchmarks import peers, raw
 
@@ -22,6 +23,27 @@ INCOMPLETE_REQUESTS = 150
 ACCEPTED = frozenset({200})
 BOUNDED = frozenset({200, 408, 429, 503})  # what a server may answer that protects itself
 TYPING = b'{"type":"typing_indicator","receiver":"bob","receiverType":"user","body":{"action":"started"}}'
+
+
+@dataclass(frozen=True)
+class Load:
+    """What others do while sends are measured.
+
+    Attributes:
+        name: the row of the table.
+        run: the load; None for none.
+        seconds: how long one round is measured.
+        around: opened before a round and closed after it, such as sockets or a limit; its value is the connection of the
+            sender, or None for a new one.
+    """
+
+    name: str
+    run: Callable[[], Iterator[None]] | None = None
+    seconds: float = SECONDS
+    around: Callable[[], AbstractContextManager[socket.socket | None]] = nullcontext
+
+
+QUIET = Load("no other load")
 
 
 def _now(s: socket.socket) -> bytes | None:
@@ -271,15 +293,19 @@ class Scene:
 
         return next_request
 
-    def passwords(self, uids: list[str], guid: str) -> Callable[[], bytes]:
-        """Return a function that returns the next request that hashes a password: a guess, or a new group."""
+    def passwords(self, uids: list[str], guid: str, prefix: str) -> Callable[[], bytes]:
+        """Return a function that returns the next request that hashes a password: a guess, or a new group.
+
+        Args:
+            prefix: of the new groups' guids.
+        """
         chance, numbers, tokens = random.Random(1), itertools.count(), [self.api.login(uid)[0] for uid in uids]
 
         def next_request() -> bytes:
             headers = {"appid": self.api.app_id, "authtoken": chance.choice(tokens), "resource": "bench"}
             n = next(numbers)
             if n % 2:
-                body = {"guid": f"{guid}-{n}", "name": "G", "type": "password", "password": f"secret {n}"}
+                body = {"guid": f"{prefix}-{n}", "name": "G", "type": "password", "password": f"secret {n}"}
                 return raw.request("POST", "/v3/groups", headers, json.dumps(body).encode())
             body = {"password": f"guess {n}"}
             return raw.request("POST", f"/v3/groups/{guid}/members", headers, json.dumps(body).encode())

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
+import itertools
 import json
 import os
 import resource
+import socket
 import sqlite3
+import sys
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import peers, push_load, raw
-from benchmarks.neighbour_load import BOUNDED, INCOMPLETE_REQUESTS, SECONDS, Scene, latencies
+from benchmarks.neighbour_load import BOUNDED, INCOMPLETE_REQUESTS, QUIET, SECONDS, Load, Scene
+from benchmarks.neighbour_rounds import Subject, Usage, measured
 
-ROUNDS = 8
+ROUNDS = 3
 MEMORY_BYTES = 24 * 1024 * 1024
 BOMBS, UPLOADS = 24, 4
 CROWD, SLOW_READERS, SILENT_SOCKETS, RECONNECTING = 2000, 100, 5000, 2000
@@ -27,77 +33,87 @@ SEARCHES = (
 SLOW_BODIES, MAX_CONNECTIONS = 1000, 300
 
 
-def _in(
-    settings: dict[str, str],
-    measure: Callable[[Scene], dict[str, list[float]]],
-    fill: Callable[[Path], None] | None = None,
-) -> dict[str, list[float]]:
-    with peers.tailwire(settings=settings, fill=fill) as server:
-        return measure(Scene(server))
-
-
-def _slow(scene: Scene) -> dict[str, list[float]]:
+def _slow(scene: Scene) -> list[Load]:
     sockets = scene.crowd(CROWD)
-    all_read = latencies(scene.server, scene.post, lambda: scene.reading(sockets, 0.25))
-    some = latencies(scene.server, scene.post, lambda: scene.reading(sockets[SLOW_READERS:], 0.25), 4 * SECONDS)
-    return {"2,000 sockets, all read": all_read, "the same, 100 never read": some}
+    few = sockets[SLOW_READERS:]
+    return [
+        Load("2,000 sockets, all read", lambda: scene.reading(sockets, 0.25)),
+        Load("the same, 100 never read", lambda: scene.reading(few, 0.25), 4 * SECONDS),
+    ]
 
 
-def _flood(scene: Scene) -> dict[str, list[float]]:
-    return {
-        "no other load": latencies(scene.server, scene.post, None),
-        "a flood over a socket": latencies(scene.server, scene.post, scene.flood_by_socket),
-        "a flood over HTTP": latencies(scene.server, scene.post, scene.flood_by_http),
-        "a flood over HTTP that does not wait for responses": latencies(
-            scene.server, scene.post, scene.flood_without_reading
-        ),
-    }
+def _flood(scene: Scene) -> list[Load]:
+    return [
+        QUIET,
+        Load("a flood over a socket", scene.flood_by_socket),
+        Load("a flood over HTTP", scene.flood_by_http),
+        Load("a flood over HTTP that does not wait for responses", scene.flood_without_reading),
+    ]
 
 
-def _silent(scene: Scene) -> dict[str, list[float]]:
-    quiet = latencies(scene.server, scene.post, None)
-    sockets = [raw.tcp(scene.server.port) for _ in range(SILENT_SOCKETS)]
-    for s in sockets[::2]:
-        s.sendall(raw.UPGRADE)
-    raw.Api(scene.server.port, scene.server.more).ask("GET", "/settings")  # all sockets are accepted
-    took = latencies(scene.server, scene.post, None, 2 * SECONDS)  # and reach their deadline
-    for s in sockets:
-        s.close()
-    return {"no other load": quiet, "5,000 sockets that never authenticate": took}
+def _silent(scene: Scene) -> list[Load]:
+    @contextmanager
+    def silent() -> Iterator[None]:
+        sockets = [raw.tcp(scene.server.port) for _ in range(SILENT_SOCKETS)]
+        for s in sockets[::2]:
+            s.sendall(raw.UPGRADE)
+        raw.Api(scene.server.port, scene.server.more).ask("GET", "/settings")  # all sockets are accepted
+        yield  # and reach their deadline
+        for s in sockets:
+            s.close()
+
+    return [QUIET, Load("5,000 sockets that never authenticate", None, 2 * SECONDS, silent)]
 
 
-def _descriptors(scene: Scene) -> dict[str, list[float]]:
-    quiet = latencies(scene.server, scene.post, None)
-    connection, pid = raw.tcp(scene.server.port), scene.server.process.pid
-    connection.sendall(scene.post)
-    raw.read_answer(connection)
-    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")), hard))
-    took = latencies(scene.server, scene.post, scene.refused_connects, connection=connection)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
-    return {"no other load": quiet, "no descriptor left, and a client that keeps connecting": took}
-
-
-def _memory(scene: Scene) -> dict[str, list[float]]:
-    quiet = latencies(scene.server, scene.post, None)
+def _descriptors(scene: Scene) -> list[Load]:
     pid = scene.server.process.pid
-    used = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    resource.prlimit(pid, resource.RLIMIT_AS, (used + MEMORY_BYTES, resource.RLIM_INFINITY))
-    took = latencies(scene.server, scene.post, scene.incomplete_requests)
-    resource.prlimit(pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    return {"no other load": quiet, f"{INCOMPLETE_REQUESTS} incomplete large requests, 24 MB of memory": took}
+
+    @contextmanager
+    def none_left() -> Iterator[socket.socket]:
+        connection = raw.tcp(scene.server.port)
+        connection.sendall(scene.post)
+        raw.read_answer(connection)
+        soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")), hard))
+        try:
+            yield connection
+        finally:
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+
+    return [
+        QUIET,
+        Load("no descriptor left, and a client that keeps connecting", scene.refused_connects, SECONDS, none_left),
+    ]
 
 
-def _herd(scene: Scene) -> dict[str, list[float]]:
+def _memory(scene: Scene) -> list[Load]:
+    pid = scene.server.process.pid
+
+    @contextmanager
+    def little_left() -> Iterator[None]:
+        used = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        resource.prlimit(pid, resource.RLIMIT_AS, (used + MEMORY_BYTES, resource.RLIM_INFINITY))
+        try:
+            yield
+        finally:
+            resource.prlimit(pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+    name = f"{INCOMPLETE_REQUESTS} incomplete large requests, 24 MB of memory"
+    return [QUIET, Load(name, scene.incomplete_requests, SECONDS, little_left)]
+
+
+def _herd(scene: Scene) -> list[Load]:
     _, jwt = scene.api.login("listener")
     frames = [scene.api.auth_frame("listener", jwt, f"d{n}") for n in range(RECONNECTING)]
-    quiet, took = [], []
-    for _ in range(ROUNDS):  # the wave is short: one alone gives few samples
-        quiet += latencies(scene.server, scene.post, None, 4.0)
-        took += latencies(scene.server, scene.post, lambda: scene.reconnects(frames), 4.0)
+
+    @contextmanager
+    def ended() -> Iterator[None]:
+        yield
         while scene.api.ask("GET", "/health")["sockets"]:
             time.sleep(0.1)
-    return {"no other load": quiet, "2,000 clients reconnect at once": took}
+
+    # The wave is short, so a longer round would measure the quiet after it.
+    return [QUIET, Load("2,000 clients reconnect at once", lambda: scene.reconnects(frames), 4.0, ended)]
 
 
 def _png(width: int, height: int) -> bytes:
@@ -111,19 +127,16 @@ def _png(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
 
 
-def _uploads(scene: Scene) -> dict[str, list[float]]:
-    return {
-        "no other load": latencies(scene.server, scene.post, None),
-        f"{BOMBS} concurrent pictures of 49 megapixels, repeatedly": latencies(
-            scene.server, scene.post, lambda: scene.uploads(_png(7000, 7000), "image", BOMBS)
+def _uploads(scene: Scene) -> list[Load]:
+    bomb, picture, file = _png(7000, 7000), _png(4000, 3000), os.urandom(10_000_000)
+    return [
+        QUIET,
+        Load(f"{BOMBS} concurrent pictures of 49 megapixels, repeatedly", lambda: scene.uploads(bomb, "image", BOMBS)),
+        Load(
+            f"{BOMBS} pictures of 12 megapixels, which get thumbnails", lambda: scene.uploads(picture, "image", BOMBS)
         ),
-        f"{BOMBS} pictures of 12 megapixels, which get thumbnails": latencies(
-            scene.server, scene.post, lambda: scene.uploads(_png(4000, 3000), "image", BOMBS)
-        ),
-        f"{UPLOADS} uploads of 10 MB at once": latencies(
-            scene.server, scene.post, lambda: scene.uploads(os.urandom(10_000_000), "file", UPLOADS)
-        ),
-    }
+        Load(f"{UPLOADS} uploads of 10 MB at once", lambda: scene.uploads(file, "file", UPLOADS)),
+    ]
 
 
 def backlog(path: Path, *, messages: int = UNREAD_MESSAGES, own: int = OWN_MESSAGES, readers: int = READERS) -> None:
@@ -151,7 +164,7 @@ def backlog(path: Path, *, messages: int = UNREAD_MESSAGES, own: int = OWN_MESSA
     c.close()
 
 
-def _lists(scene: Scene) -> dict[str, list[float]]:
+def _lists(scene: Scene) -> list[Load]:
     searches = [f"/messages?{query}" for query in SEARCHES]
     searcher, readers = scene.api.login("searcher")[0], [scene.api.login(f"r{n}")[0] for n in range(READERS)]
     scene.api.ask("GET", "/messages?searchKey=nothing", authtoken=searcher)  # the search index is complete
@@ -159,80 +172,99 @@ def _lists(scene: Scene) -> dict[str, list[float]]:
     if first["unreadMessageCount"] != "1000":
         raise RuntimeError(f"there is no backlog: {first}")
     listed = scene.lists(readers, ["/conversations?per_page=30"])
-    return {
-        "no other load": latencies(scene.server, scene.post, None),
-        f"8 searches at a time of one user with {OWN_MESSAGES:,} messages": latencies(
-            scene.server, scene.post, lambda: scene.requests(scene.lists([searcher], searches), 8, BOUNDED | {400})
+    return [
+        QUIET,
+        Load(
+            f"8 searches at a time of one user with {OWN_MESSAGES:,} messages",
+            lambda: scene.requests(scene.lists([searcher], searches), 8, BOUNDED | {400}),
         ),
-        f"{READERS} users at a time open their list of conversations, {UNREAD_MESSAGES:,} messages unread": latencies(
-            scene.server, scene.post, lambda: scene.requests(listed, READERS, reconnect=True)
+        Load(
+            f"{READERS} users at a time open their list of conversations, {UNREAD_MESSAGES:,} messages unread",
+            lambda: scene.requests(listed, READERS, reconnect=True),
         ),
-    }
+    ]
 
 
-def _passwords(scene: Scene) -> dict[str, list[float]]:
+def _passwords(scene: Scene) -> list[Load]:
     owner = scene.api.login("owner")[0]
     group = {"guid": "locked", "name": "Locked", "type": "password", "password": "secret"}
     scene.api.ask("POST", "/groups", group, authtoken=owner)
-    guesses = scene.passwords([f"guesser{n}" for n in range(GUESSERS)], "locked")
+    # A round creates groups, so each has names of its own.
+    rounds = (
+        scene.passwords([f"guesser{n}" for n in range(GUESSERS)], "locked", f"set-{number}-{scene.server.port}")
+        for number in itertools.count()
+    )
     wrong = BOUNDED | {400, 401, 403}
-    return {
-        "no other load": latencies(scene.server, scene.post, None),
-        f"{GUESSES} passwords of groups at a time of {GUESSERS} users, guessed and set": latencies(
-            scene.server, scene.post, lambda: scene.requests(guesses, GUESSES, wrong)
-        ),
-    }
+    name = f"{GUESSES} passwords of groups at a time of {GUESSERS} users, guessed and set"
+    return [QUIET, Load(name, lambda: scene.requests(next(rounds), GUESSES, wrong))]
 
 
-def _slow_bodies(scene: Scene) -> dict[str, list[float]]:
-    quiet = latencies(scene.server, scene.post, None)
-    took = latencies(scene.server, scene.post, lambda: scene.slow_bodies(SLOW_BODIES))
-    return {"no other load": quiet, f"{SLOW_BODIES} bodies, a byte in 12 s each": took}
+def _slow_bodies(scene: Scene) -> list[Load]:
+    return [QUIET, Load(f"{SLOW_BODIES} bodies, a byte in 12 s each", lambda: scene.slow_bodies(SLOW_BODIES))]
 
 
-def _few_places(scene: Scene) -> dict[str, list[float]]:
-    quiet = latencies(scene.server, scene.post, None)
-    bodies = latencies(scene.server, scene.post, lambda: scene.slow_bodies(2 * MAX_CONNECTIONS))
-    sockets = latencies(scene.server, scene.post, lambda: scene.silent_sockets(2 * MAX_CONNECTIONS))
-    return {
-        "no other load": quiet,
-        f"room for {MAX_CONNECTIONS} connections, {2 * MAX_CONNECTIONS} bodies, a byte in 12 s each": bodies,
-        f"room for {MAX_CONNECTIONS} connections, {2 * MAX_CONNECTIONS} sockets that never authenticate": sockets,
-    }
+def _few_places(scene: Scene) -> list[Load]:
+    room, clients = f"room for {MAX_CONNECTIONS} connections", 2 * MAX_CONNECTIONS
+    return [
+        QUIET,
+        Load(f"{room}, {clients} bodies, a byte in 12 s each", lambda: scene.slow_bodies(clients)),
+        Load(f"{room}, {clients} sockets that never authenticate", lambda: scene.silent_sockets(clients)),
+    ]
 
 
-def run() -> list[str]:
-    """Return the table."""
+RATES = {"TAILWIRE_UPGRADES_PER_SECOND": "500", "TAILWIRE_SENDS_PER_MINUTE": "10000"}
+FEW_PLACES = {"TAILWIRE_MAX_CONNECTIONS": str(MAX_CONNECTIONS), "TAILWIRE_UNAUTHENTICATED_PER_ADDRESS": "100"}
+SCENES: dict[str, Subject] = {
+    "slow": Subject({"TAILWIRE_SLOW_CLOSE": "1048576"}, _slow),
+    "flood": Subject(RATES, _flood),
+    "silent": Subject({"TAILWIRE_AUTH_DEADLINE": "10"}, _silent),
+    "descriptors": Subject(RATES, _descriptors),
+    "memory": Subject(RATES, _memory),
+    "bodies": Subject(RATES, _slow_bodies),
+    "places": Subject({**RATES, **FEW_PLACES}, _few_places),
+    "herd": Subject(RATES, _herd, rounds=8),
+    "uploads": Subject({**RATES, "TAILWIRE_UPLOADS_PER_DAY": "0"}, _uploads),
+    "lists": Subject(RATES, _lists, backlog),
+    "passwords": Subject({**RATES, "TAILWIRE_WRONG_PASSWORDS_PER_MINUTE": "0"}, _passwords),
+    "push": Subject({**RATES, **push_load.SETTINGS}, push_load.notified, push_load.devices),
+}
+
+
+def run(names: Sequence[str] = tuple(SCENES), rounds: int = ROUNDS) -> list[str]:
+    """Return the table.
+
+    Args:
+        names: the scenes.
+        rounds: how often each is measured.
+    """
     peers.pin_load()
-    rates = {"TAILWIRE_UPGRADES_PER_SECOND": "500", "TAILWIRE_SENDS_PER_MINUTE": "10000"}
+    began, whole = time.monotonic(), Usage()
     lines = [
         "### Effect on others: one send every 20 ms, to its response",
         "",
-        "| | p50 ms | p99 ms | p50 ratio | p99 |",
-        "| --- | --- | --- | --- | --- |",
+        "| | p50 ms | p99 ms | p50 ratio | p99 ratio | CPU of the server |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
-    for settings, scene, *fill in (
-        ({"TAILWIRE_SLOW_CLOSE": "1048576"}, _slow),
-        (rates, _flood),
-        ({"TAILWIRE_AUTH_DEADLINE": "10"}, _silent),
-        (rates, _descriptors),
-        (rates, _memory),
-        (rates, _slow_bodies),
-        (
-            {**rates, "TAILWIRE_MAX_CONNECTIONS": str(MAX_CONNECTIONS), "TAILWIRE_UNAUTHENTICATED_PER_ADDRESS": "100"},
-            _few_places,
-        ),
-        (rates, _herd),
-        ({**rates, "TAILWIRE_UPLOADS_PER_DAY": "0"}, _uploads),
-        (rates, _lists, backlog),
-        ({**rates, "TAILWIRE_WRONG_PASSWORDS_PER_MINUTE": "0"}, _passwords),
-        ({**rates, **push_load.SETTINGS}, push_load.notified, push_load.devices),
-    ):
-        rows = _in(settings, scene, *fill)
-        before: tuple[float, float] | None = None
-        for name, took in rows.items():
-            p50, p99 = raw.percentile(took, 50) * 1000, raw.percentile(took, 99) * 1000
-            ratio = f"{p50 / before[0]:.2f} | {p99 / before[1]:.2f}" if before else "| "
-            before = before or (p50, p99)
-            lines.append(f"| {name} | {p50:.2f} | {p99:.2f} | {ratio} |")
-    return [*lines, "", "Goal: others' latency at most doubled."]
+    over = []
+    for name in names:
+        print(f"    {name}", file=sys.stderr)
+        for row in measured(SCENES[name], rounds, whole):
+            lines.append(row.line)
+            if row.ratio > 2.0:
+                over.append(row.name)
+    took = time.monotonic() - began
+    return [
+        *lines,
+        "",
+        f"Medians of {rounds} rounds or more; in each, all rows of a scene are measured in turn. Goal: others' p99 at most"
+        f" doubled; {'not met: ' + '; '.join(over) if over else 'met in each'}.",
+        f"Other processes used {whole.others(took):.0%} of the machine's processors. Took {took / 60:.0f} minutes.",
+    ]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("scenes", nargs="*", help=f"of {', '.join(SCENES)}; all without")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    given = parser.parse_args()
+    print("\n".join(run(given.scenes or tuple(SCENES), given.rounds)))

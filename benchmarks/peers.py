@@ -11,13 +11,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 SERVER_CORE, LOAD_CORE = 0, 1
+DATA = Path(os.environ.get("TAILWIRE_BENCH_FOLDER", HERE.parent))
+"""Where servers have their data. A folder in memory shows what a change does to the processor, without the disk."""
 
 
 def pin_load() -> None:
@@ -41,9 +43,14 @@ class Started:
     more: dict[str, Any] = field(default_factory=dict)
 
     def cpu(self) -> float:
-        """Return the CPU time used, in seconds."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Return the CPU time used, in seconds, with that of its child processes."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        ticks = 0
+        for pid in (str(self.process.pid), *children):
+            with suppress(FileNotFoundError):  # a child that has just ended counts in the fields of its parent
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                ticks += sum(map(int, fields[11:15]))
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def memory(self) -> int:
         """Return the resident memory in bytes."""
@@ -108,7 +115,7 @@ def tailwire(
         settings: additional `TAILWIRE_*` settings.
         fill: fills the database file while the server is stopped.
     """
-    with tempfile.TemporaryDirectory(prefix="tailwire-bench-", dir=HERE.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix="tailwire-bench-", dir=DATA) as folder:
         ready = Path(folder) / "ready.json"
         environment = _environment(settings)
         program = [script] if script else ["-m", "tailwire.cli.main"]
@@ -130,7 +137,7 @@ def tailwire(
 @contextmanager
 def several(count: int, settings: dict[str, str]) -> Iterator[list[Started]]:
     """Start some of our servers on one PostgreSQL database, with one data folder. They may run on all cores."""
-    with tempfile.TemporaryDirectory(prefix="tailwire-bench-", dir=HERE.parent) as folder, ExitStack() as stack:
+    with tempfile.TemporaryDirectory(prefix="tailwire-bench-", dir=DATA) as folder, ExitStack() as stack:
         started: list[Started] = []
         for number in range(count):
             ready = Path(folder) / f"ready-{number}.json"
@@ -153,7 +160,7 @@ def nats(*, jetstream: bool = False) -> Iterator[Started]:
 
     It may keep a gigabyte for a slow client, so that it never closes one of the benchmark's.
     """
-    with tempfile.TemporaryDirectory(prefix="tailwire-bench-", dir=HERE.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix="tailwire-bench-", dir=DATA) as folder:
         port, ws_port = free_port(), free_port()
         config = f'port: {port}\nhost: 127.0.0.1\nmax_pending: 1GB\nwrite_deadline: "60s"\nwebsocket {{ port: {ws_port}, host: 127.0.0.1, no_tls: true }}\n'
         if jetstream:

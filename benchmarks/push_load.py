@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import raw
-from benchmarks.neighbour_load import Scene, latencies
+from benchmarks.neighbour_load import QUIET, Load, Scene
 
 DEVICES = 10_000
 SECONDS = 12.0
@@ -110,17 +110,27 @@ def _serve(listening: socket.socket) -> None:
                 clients[fd].sendall(ANSWER)
 
 
-def notified(scene: Scene) -> dict[str, list[float]]:
-    """Measure sends of others while all members of the group are notified of one message."""
-    with push_service():
-        quiet = latencies(scene.server, scene.post, None, SECONDS)
-        owner = scene.api.login("m0")[0]
-        body = {"receiver": "hall", "receiverType": "group", "data": {"text": "x" * 100}}
-        scene.api.ask("POST", "/messages", body, authtoken=owner)
-        time.sleep(0.5)
-        took = latencies(scene.server, scene.post, None, SECONDS)
-        count = _sent(scene)
-    return {"no other load": quiet, f"{count:,} of {DEVICES:,} push notifications after one message": took}
+def notified(scene: Scene) -> list[Load]:
+    """Return the load: all members of the group are notified of one message."""
+    owner = scene.api.login("m0")[0]
+    body = {"receiver": "hall", "receiverType": "group", "data": {"text": "x" * 100}}
+
+    @contextmanager
+    def after_a_message() -> Iterator[None]:
+        before = _sent(scene)
+        with push_service():
+            scene.api.ask("POST", "/messages", body, authtoken=owner)
+            while _sent(scene) == before:
+                time.sleep(0.1)
+            yield
+            before = 0
+            while before < (before := _sent(scene)):  # the next round begins when all are sent
+                time.sleep(1.0)
+
+    return [
+        Load(QUIET.name, None, SECONDS),
+        Load(f"push notifications to {DEVICES:,} devices after one message", None, SECONDS, after_a_message),
+    ]
 
 
 def _sent(scene: Scene) -> int:

@@ -125,9 +125,8 @@ def announced(by: str, guid: str) -> Callable[[Any], Draft]:
 
 
 def _told(row: Any) -> Draft:
-    return dataclasses.replace(
-        draft_of(row.sender, (row.receiver, row.receiver_type), "", category="action", sent_at=6), shown=False
-    )
+    draft = draft_of(row.sender, (row.receiver, row.receiver_type), "", category="action", sent_at=6)
+    return draft._replace(shown=False)
 
 
 async def _there(side: Side, number: int | None) -> int | None:

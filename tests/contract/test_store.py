@@ -356,7 +356,7 @@ async def test_ids_of_removed_messages_are_not_reused(open_store):
 async def test_search_index_survives_a_restart_and_drops_deleted_messages(open_store):
     store = await open_store()
     for word in ("apple", "pear", "plum"):
-        await store.messages.add(dataclasses.replace(draft(text=b'{"text":"%b"}' % word.encode()), traits=16))
+        await store.messages.add(draft(text=b'{"text":"%b"}' % word.encode())._replace(traits=16))
     find = lambda words: store.messages.find(MessageFilter("bob", search=words))  # noqa: E731
     assert [m.id for m in await find("pear")] == [2]
     await store.close()
@@ -468,7 +468,7 @@ async def test_sender_is_woken_after_the_delivery_is_committed(path):
         lambda: seen.append(store.database.reader.execute("SELECT count(*) FROM deliveries").fetchone()[0])
     )
     for _ in range(2):
-        await store.messages.add(dataclasses.replace(draft(), events=(Event("message_sent"),)))
+        await store.messages.add(draft()._replace(events=(Event("message_sent"),)))
     assert seen == [1, 2]
     await store.close()
 

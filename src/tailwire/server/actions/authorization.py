@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.directory import Directory
 from tailwire.server.ports.conversations import ConversationKey, key_of
@@ -140,11 +142,23 @@ class Authorizer:
             Refused: ERR_UID_NOT_FOUND, or the code in the permission table.
         """
         uid = identifier(uid, "uid")
-        await self._directory.user_entity(uid)
+        await self.existing_user(caller, uid, operation)
+        return uid
+
+    async def existing_user(self, caller: Caller, uid: str, operation: UserOperation) -> msgspec.Raw:
+        """Return a user to whom the caller may do something, encoded as stored messages carry them.
+
+        Args:
+            uid: normalized.
+
+        Raises:
+            Refused: as `user`.
+        """
+        entity = await self._directory.stored_entity(uid)
         if not caller.system:
             blocked_by = await self._store.blocks.between(caller.uid, uid)
             permissions.check_user(operation, permissions.user_role(caller.uid, uid, blocked_by))
-        return uid
+        return entity
 
 
 def message_id(value: str | int) -> int:

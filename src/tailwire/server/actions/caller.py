@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tailwire.server.auth.secrets import key_id
 from tailwire.server.rules.names import SYSTEM_USER
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """A user who is logged in on a device, or a REST key.
+class Caller(NamedTuple):
+    """A user who is logged in on a device, or a REST key (a tuple, because one is made for each request).
 
     Attributes:
         uid: the user; with a REST key the user it acts for, or `app_system` without `onBehalfOf`.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.raw_json import absent
+from tailwire.server.actions.raw_json import ABSENT, absent
 from tailwire.server.ports.file_urls import is_stored_url
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rules import messages as rules
@@ -47,9 +46,8 @@ class Data(msgspec.Struct, rename="camel"):
     send_notification: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
-    """Validated content.
+class Content(NamedTuple):
+    """Validated content (a tuple, because one is made for each send).
 
     Attributes:
         data: the message's `data`, to be encoded.
@@ -77,8 +75,9 @@ async def read_content(category: str, kind: str, raw: msgspec.Raw, directory: Di
     Raises:
         Refused: with the documented code for what is wrong.
     """
+    raw_bytes = bytes(raw)
     try:
-        sent = _decode_data(raw)
+        sent = _decode_data(raw_bytes)
     except msgspec.ValidationError as e:
         raise Refused("ERR_INVALID_MESSAGE_DATA", {"data": str(e)}) from e
     attachments = [a for a in sent.attachments or () if a.url]
@@ -86,10 +85,8 @@ async def read_content(category: str, kind: str, raw: msgspec.Raw, directory: Di
         attachments = [Attachment(url=sent.url)]
     for attachment in attachments:
         _check_attachment(attachment)
-    custom = bytes(sent.custom_data).startswith(b"{")
-    interactive = bytes(sent.interactive_data).startswith(b"{")
-    size = len(bytes(raw))
-    rules.check_content(category, kind, sent.text, len(attachments), custom, interactive, size, max_bytes)
+    custom, interactive = _is_object(sent.custom_data), _is_object(sent.interactive_data)
+    rules.check_content(category, kind, sent.text, len(attachments), custom, interactive, len(raw_bytes), max_bytes)
     data: dict[str, Any] = {}
     if sent.text is not None:
         data["text"] = sent.text
@@ -102,8 +99,8 @@ async def read_content(category: str, kind: str, raw: msgspec.Raw, directory: Di
         data["customData"] = sent.custom_data
     elif category == "interactive":
         _interactive(sent, data)
-    if bytes(sent.metadata) != b"null":
-        if not bytes(sent.metadata).startswith(b"{"):
+    if sent.metadata is not ABSENT and bytes(sent.metadata) != b"null":
+        if not _is_object(sent.metadata):
             raise Refused("ERR_INVALID_METADATA")
         data["metadata"] = sent.metadata
     if category != "message":
@@ -113,6 +110,10 @@ async def read_content(category: str, kind: str, raw: msgspec.Raw, directory: Di
         mentions = await _mentions(sent.text, data, directory)
     traits = rules.traits_of(sent.text, mentions, len(attachments))
     return Content(data, traits, mentions, sent.update_conversation is not False)
+
+
+def _is_object(raw: msgspec.Raw) -> bool:
+    return raw is not ABSENT and bytes(raw).startswith(b"{")
 
 
 def _check_attachment(attachment: Attachment) -> None:

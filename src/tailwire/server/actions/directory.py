@@ -77,9 +77,9 @@ class Directory:
         online = self._online(uid)
         key = _key(uid, online, with_metadata)
         known = self._encoded.peek(key)
-        if known is not None:
-            return known
+        return known if known is not None else await self._encoded_entity(uid, online, with_metadata, key)
 
+    async def _encoded_entity(self, uid: str, online: bool, with_metadata: bool, key: str) -> msgspec.Raw:
         async def encoded() -> msgspec.Raw:
             row = SYSTEM if uid == SYSTEM_USER else await self.user(uid)
             if not with_metadata:

@@ -77,7 +77,8 @@ class Messages:
         receiver, receiver_type = identifier(message.receiver or "", "receiver"), message.receiver_type or ""
         content = await read_content(message.category, message.type, message.data, self._directory, self._max_data)
         data = content.data
-        await self._describe(data)
+        if "attachments" in data:
+            await self._describe(data)
         if message.muid is not None and not 0 < len(message.muid) <= rules.MAX_MUID:
             raise Refused("ERR_BAD_REQUEST", {"muid": f"Use 1 to {rules.MAX_MUID} characters."})
         sender_entity = await self._directory.stored_entity(caller.uid)
@@ -94,7 +95,9 @@ class Messages:
             receiver_entity = msgspec.Raw(
                 with_field(bytes(receiver_entity), b"conversationId", encode(id_of(conversation)))
             )
-        references = await self._references(caller, message, conversation)
+        references = NO_REFERENCES
+        if message.muid or message.tags or message.parent_id or message.quoted_message_id:
+            references = await self._references(caller, message, conversation)
         data["entities"] = {
             "sender": entity(sender_entity, "user"),
             "receiver": entity(receiver_entity, receiver_type),
@@ -102,9 +105,9 @@ class Messages:
         data["resource"] = caller.device
         envelope = Envelope(caller.uid, receiver, receiver_type, conversation, message.category, message.type)
         new = self._draft(envelope, content, SENT, references)
-        if files := named_files(message.data):
+        if b"files" in bytes(message.data) and (files := named_files(message.data)):
             await self._files.take_in(files)
-            new = replace(new, files=files)
+            new = new._replace(files=files)
         by_member = receiver_type == "group" and not caller.system
         act = self._authorizer.group_act(caller, receiver, "write") if by_member else None
         stored = await self._store.messages.add(new, act)
@@ -119,8 +122,6 @@ class Messages:
 
     async def _describe(self, data: dict[str, Any]) -> None:
         # Replaces attachments that are files of this server by their stored facts.
-        if "attachments" not in data:
-            return
         if len(data["attachments"]) > self._files.max_count:
             raise Refused(
                 "ERR_FILE_COUNT_EXCEEDED",
@@ -156,15 +157,14 @@ class Messages:
 
     async def _receiver(self, caller: Caller, receiver: str, receiver_type: str) -> Any:
         if receiver_type == "user":
-            await self._authorizer.user(caller, receiver, "write")
-            await self._roles.check_receiver(caller, receiver)
-            return await self._directory.stored_entity(receiver)
+            entity = await self._authorizer.existing_user(caller, receiver, "write")
+            if not self._roles.limit_nobody:
+                await self._roles.check_receiver(caller, receiver)
+            return entity
         found, _ = await self._authorizer.group(caller, receiver, "write")
         return group_payload(GroupView(found))
 
     async def _references(self, caller: Caller, message: Outgoing, conversation: ConversationKey) -> References:
-        if not (message.muid or message.tags or message.parent_id or message.quoted_message_id):
-            return NO_REFERENCES
         fields: dict[str, Any] = {}
         parent = quoted = None
         if message.muid:

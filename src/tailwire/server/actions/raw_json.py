@@ -11,7 +11,7 @@ import msgspec
 encode = msgspec.json.Encoder().encode
 decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
-_NULL, _EMPTY = msgspec.Raw(b"null"), msgspec.Raw(b"{}")
+ABSENT, _EMPTY = msgspec.Raw(b"null"), msgspec.Raw(b"{}")
 
 
 # Defaults come from functions, because msgspec cannot describe a `Raw` default in a JSON schema.
@@ -19,7 +19,7 @@ _NULL, _EMPTY = msgspec.Raw(b"null"), msgspec.Raw(b"{}")
 
 def absent() -> msgspec.Raw:
     """Return `null`, the default of an optional raw field (msgspec has no "Raw or None")."""
-    return _NULL
+    return ABSENT
 
 
 def empty() -> msgspec.Raw:

@@ -95,9 +95,13 @@ class Roles:
         features = await self._store.roles.restrictions(row.role)
         _put(row, features, self._restricted, self._friends_only)
 
+    def _in_memory(self) -> bool:
+        # Whether what is in memory may be used as it is.
+        return self._loaded == self._changes and self._store.feed.is_current()
+
     async def _counts_as_true(self) -> bool:
         # Whether what is in memory may be used, after it was read again if a role has changed.
-        if not self._store.feed.is_current(asyncio.get_running_loop().time()):
+        if not self._store.feed.is_current():
             return False
         if self._loaded != self._changes:
             async with self._loading:
@@ -106,6 +110,16 @@ class Roles:
         return True
 
     # Checks of every request.
+
+    @property
+    def restrict_nothing(self) -> bool:
+        """Whether it is known that no role restricts a feature, so that none has to be checked."""
+        return not self._restricted and self._in_memory()
+
+    @property
+    def limit_nobody(self) -> bool:
+        """Whether it is known that no role is limited to friends."""
+        return not self._friends_only and self._in_memory()
 
     async def check_feature(self, caller: Caller, feature: str) -> None:
         """Check that the caller's role may use a feature.

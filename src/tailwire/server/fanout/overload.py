@@ -6,8 +6,7 @@ refused with a time to retry, before any work is done for them, so that a refusa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from enum import IntEnum
 
 from tailwire.server.telemetry.logs import log
@@ -38,6 +37,24 @@ BY_SENDS = ((0.9, Level.RECEIPTS), (0.75, Level.PRESENCE), (0.6, Level.TYPING))
 SHED_NAMES = {Level.TYPING: "typing", Level.PRESENCE: "presence", Level.RECEIPTS: "receipts"}
 
 
+class Counting:
+    """A context manager that can be entered any number of times at once, so that none is made for each send.
+
+    Args:
+        begin, end: called on entering and leaving.
+    """
+
+    def __init__(self, begin: Callable[[], None], end: Callable[[], None]) -> None:
+        self._begin = begin
+        self._end = end
+
+    def __enter__(self) -> None:
+        self._begin()
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+
 class Overload:
     """The load of this process, measured by the lag of the event loop and the number of sends in progress.
 
@@ -49,6 +66,7 @@ class Overload:
 
     Attributes:
         level: what is shed now.
+        sending: counts a send as in progress.
     """
 
     def __init__(
@@ -75,6 +93,7 @@ class Overload:
         self._retry = 1.0
         self._last_send_ended: Callable[[], None] | None = None
         self.level = Level.NONE
+        self.sending = Counting(self._begin, self._end)
 
     def listen(self, listener: Callable[[Level, Level], None]) -> None:
         """Call a function with the previous and the new level whenever the level changes."""
@@ -112,17 +131,14 @@ class Overload:
         self._metrics.sends_refused += 1
         return self.retry_after()
 
-    @contextmanager
-    def sending(self) -> Iterator[None]:
-        """Count a send as in progress."""
+    def _begin(self) -> None:
         self._sending += 1
         self._accepted += 1
-        try:
-            yield
-        finally:
-            self._sending -= 1
-            if not self._sending and self._last_send_ended is not None:
-                self._last_send_ended()
+
+    def _end(self) -> None:
+        self._sending -= 1
+        if not self._sending and self._last_send_ended is not None:
+            self._last_send_ended()
 
     @property
     def sends_in_progress(self) -> int:

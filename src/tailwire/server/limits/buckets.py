@@ -59,6 +59,11 @@ class Buckets:
             self._buckets[key] = (min(self._size, left + 1.0), at)
 
     @property
+    def limited(self) -> bool:
+        """Whether there is a limit."""
+        return self._per_second > 0
+
+    @property
     def per_minute(self) -> int:
         """Tokens per minute; 0 for no limit."""
         return round(self._per_second * 60)

@@ -28,6 +28,11 @@ class GuessLimiter:
         self._suspects: dict[str, tuple[float, dict[int, None]]] = {}  # locked until; hashes of valid secrets
         self._unsuspected: tuple[float, dict[int, None]] = (0.0, {})
 
+    @property
+    def has_suspects(self) -> bool:
+        """Whether any address has sent a wrong secret. Without one, secrets need neither be checked nor recorded."""
+        return bool(self._suspects)
+
     def wait(self, address: str, secret: str) -> float:
         """Return for how many seconds a secret from an address must not be checked; 0.0 if it may be checked now.
 

@@ -36,6 +36,9 @@ class RateResult(NamedTuple):
     setting: str
 
 
+NO_LIMIT = RateResult(0, 0, 0.0, "")
+
+
 class Rates:
     """Counts requests against the limits.
 
@@ -47,18 +50,16 @@ class Rates:
     """
 
     def __init__(self, *, sends: int, others: int, core: int, standard: int, clock: Callable[[], float]) -> None:
-        self._own = {
-            RequestKind.SEND: ("sends_per_minute", per_minute(sends, clock)),
-            RequestKind.OTHER: ("requests_per_minute", per_minute(others, clock)),
-        }
-        of_core = ("core_per_minute (one token may use a tenth of it)", per_minute(core / TOKEN_SHARE, clock))
-        self._shares = {**self._own, RequestKind.CORE: of_core}
-        self._own[RequestKind.CORE] = self._own[RequestKind.OTHER]
-        shared = Buckets(standard / 60, max(1.0, standard), clock)
-        self._app = {
-            RequestKind.CORE: ("core_per_minute", Buckets(core / 60, max(1.0, core), clock)),
-            RequestKind.SEND: ("standard_per_minute", shared),
-            RequestKind.OTHER: ("standard_per_minute", shared),
+        own_sends = "sends_per_minute", per_minute(sends, clock)
+        own_others = "requests_per_minute", per_minute(others, clock)
+        of_core = "core_per_minute (one token may use a tenth of it)", per_minute(core / TOKEN_SHARE, clock)
+        all_core = "core_per_minute", Buckets(core / 60, max(1.0, core), clock)
+        standard_of_all = "standard_per_minute", Buckets(standard / 60, max(1.0, standard), clock)
+        # The limits of a key, of a token, and of the app.
+        self._limits = {
+            RequestKind.CORE: (own_others, of_core, all_core),
+            RequestKind.SEND: (own_sends, own_sends, standard_of_all),
+            RequestKind.OTHER: (own_others, own_others, standard_of_all),
         }
 
     def take(self, kind: RequestKind, who: str, *, key: bool = False, count: int = 1) -> RateResult:
@@ -69,23 +70,30 @@ class Rates:
             key: True for an API key.
             count: how many requests it counts as.
         """
-        found = RateResult(0, 0, 0.0, "")
-        limits = [(who, *(self._own if key else self._shares)[kind])] if who else []
-        for name, setting, buckets in (*limits, (APP_KEY, *self._app[kind])):
-            if not buckets.per_minute:
-                continue
-            wait = buckets.take(name, count)
-            taken = RateResult(buckets.size, buckets.left(name) or 0, wait, setting)
-            if wait:
+        of_key, of_token, of_app = self._limits[kind]
+        found = NO_LIMIT
+        if who:
+            setting, buckets = of_key if key else of_token
+            if buckets.limited:
+                found = _taken(setting, buckets, who, count)
+                if found.wait:
+                    return found
+        setting, buckets = of_app
+        if buckets.limited:
+            taken = _taken(setting, buckets, APP_KEY, count)
+            if taken.wait or not found.most or taken.left < found.left:
                 return taken
-            if not found.most or taken.left < found.left:
-                found = taken
         return found
 
     def divide(self, servers: int) -> None:
         """Use this server's share of the limits of the app as a whole."""
-        for _, buckets in self._app.values():
+        for _, _, (_, buckets) in self._limits.values():
             buckets.divide(servers)
+
+
+def _taken(setting: str, buckets: Buckets, who: str, count: int) -> RateResult:
+    wait = buckets.take(who, count)
+    return RateResult(buckets.size, buckets.left(who) or 0, wait, setting)
 
 
 def per_minute(rate: float, clock: Callable[[], float]) -> Buckets:

@@ -33,9 +33,8 @@ class PresenceAudience:
     feature: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class FramePublication:
-    """A frame for the sockets of a subject.
+class FramePublication(NamedTuple):
+    """A frame for the sockets of a subject (a tuple, because one is made for each message).
 
     Attributes:
         payload: the JSON of the frame, the same bytes for every receiver.

@@ -7,6 +7,8 @@ higher id to a socket.
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -42,7 +44,8 @@ class ChangeFeed:
     """Passes changes to everything that keeps something in memory.
 
     Attributes:
-        complete_at: the time, on the clock of the event loop, at which all changes of the log had been passed on.
+        complete_at: the time, on the clock of the event loop, at which all changes of the log had been passed on;
+            infinite where no other process changes anything.
     """
 
     def __init__(self) -> None:
@@ -60,6 +63,8 @@ class ChangeFeed:
         for call in self._listeners:
             call(changes)
 
-    def is_current(self, now: float) -> bool:
-        """Return whether what is kept in memory counts as true at a time of the event loop's clock."""
-        return now - self.complete_at <= TRUSTED_SECONDS
+    def is_current(self) -> bool:
+        """Return whether what is kept in memory counts as true now."""
+        if self.complete_at == math.inf:
+            return True
+        return asyncio.get_running_loop().time() - self.complete_at <= TRUSTED_SECONDS

@@ -98,9 +98,8 @@ class Event:
     data: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A message to be stored.
+class Draft(NamedTuple):
+    """A message to be stored (a tuple, because one is made for each send).
 
     Attributes:
         body: the message as REST returns it, without its id and what changes later (see `MessageRow.json`).
@@ -217,8 +216,7 @@ def _as_json(row: MessageRow | ListedRow) -> bytes:
     return b"".join(parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """The result of storing a draft.
 
     Attributes:

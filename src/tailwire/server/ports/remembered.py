@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from typing import Generic, TypeVar
 
@@ -35,7 +34,7 @@ class Remembered(Generic[V]):
     def peek(self, key: str) -> V | None:
         """Return what is remembered and counts as true, or None."""
         known = self._found.get(key)
-        if known is None or not self._feed.is_current(asyncio.get_running_loop().time()):
+        if known is None or not self._feed.is_current():
             return None
         if len(self._found) >= self._most // 2:  # before that, nothing is dropped soon
             self._found[key] = self._found.pop(key)
@@ -59,7 +58,7 @@ class Remembered(Generic[V]):
             unchanged = self._reading.get(key) is mine
             if unchanged:
                 del self._reading[key]
-        if unchanged and value is not None and self._feed.is_current(asyncio.get_running_loop().time()):
+        if unchanged and value is not None and self._feed.is_current():
             self._keep(key, value, groups(value))
         return value
 

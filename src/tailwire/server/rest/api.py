@@ -185,7 +185,7 @@ class Api:
         current_number.set(trace.number)
         if operation.acts_for_user and caller.key and caller.system:
             raise Refused("ERR_BAD_REQUEST", {"onBehalfOf": "Name the user for whom the key acts, in this header."})
-        if operation.feature:
+        if operation.feature and not self._roles.restrict_nothing:
             await self._roles.check_feature(caller, operation.feature)
         call = Call(scope, receive, params, caller)
         if operation.query is not None:
@@ -203,15 +203,16 @@ class Api:
                 caller, operation, call.params, call.body, trace.address, trace.request_id.decode()
             )
         if sends and handler is operation.handler:
-            with self._overload.sending():
+            with self._overload.sending:
                 result = await handler(call)
             self._metrics.send_seconds.observe(perf_counter() - trace.began)
         else:
             result = await handler(call)
         if trace.entry is not None:
             await self._records.audit.end(trace.entry)
-        await self._records.note_number(trace)
-        if isinstance(result, Streamed) or result is None:
+        if trace.number is not None:
+            await self._records.note_number(trace)
+        if result is None or isinstance(result, Streamed):
             return result
         body = with_address(_body(result, enveloped_already=operation.enveloped), base)
         if not (operation.compressed and self._compress):
@@ -236,9 +237,9 @@ class Api:
             return ANONYMOUS
         address = trace.address
         # All secrets are checked together, so that a known one does not exempt guesses at others.
-        secret = " ".join(text(given.get(name)) for name in SECRETS)
-        wait = self._guesses.wait(address, secret)
-        if wait:
+        suspicious = self._guesses.has_suspects
+        secret = " ".join([text(given.get(name)) for name in SECRETS]) if suspicious else ""
+        if suspicious and (wait := self._guesses.wait(address, secret)):
             self._records.too_many_guesses(trace)
             await asyncio.sleep(REFUSAL_DELAY_SECONDS)
             limit = "wrong_tokens_per_minute"
@@ -251,7 +252,8 @@ class Api:
             known = key_id(fingerprint(text(given.get(b"apikey")))) if e.code == "AUTH_ERR_NO_ACCESS" else ""
             self._records.not_authenticated(trace, e, given.get(b"authtoken"), known)
             raise
-        self._guesses.record_success(address, secret)
+        if suspicious:
+            self._guesses.record_success(address, secret)
         return caller
 
     async def _caller(self, operation: Operation, given: dict[bytes, bytes], headers: Headers) -> Caller:

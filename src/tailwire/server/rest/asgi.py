@@ -83,11 +83,8 @@ def pairs_of(query: bytes) -> dict[str, str]:
 
 async def respond(send: Send, status: int, body: bytes, more: list[tuple[bytes, bytes]] | None = None) -> None:
     """Send a response; as JSON unless `more` has a content type."""
-    plain = JSON
-    for name, _ in more or ():
-        if name == b"content-type":
-            plain = CORS
-    headers = [(b"content-length", b"%d" % len(body)), *(more or ()), *plain]
+    headers = [(b"content-length", b"%d" % len(body)), *(more or ())]
+    headers += CORS if any(name == b"content-type" for name, _ in headers) else JSON
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

@@ -16,6 +16,7 @@ MAX_TYPE = 100
 MAX_REACTION = 100
 MAX_MENTIONS = 100
 CHANGEABLE = frozenset({"message", "custom", "interactive"})
+_SEARCHABLE, _LINKED, _MENTIONS, _ATTACHED = map(int, (Trait.SEARCHABLE, Trait.LINK, Trait.MENTION, Trait.ATTACHMENT))
 _MENTION = re.compile(r"<@uid:([A-Za-z0-9_-]{1,100})>")
 _LINK = re.compile(r"https?://[^\s<>]", re.IGNORECASE)
 
@@ -120,11 +121,12 @@ def mentioned_in(text: str) -> list[str]:
 
 def traits_of(text: str | None, mentions: Sequence[str], attachments: int) -> int:
     """Return the bits of `records.Trait` for a text and its attachments."""
-    traits = Trait.SEARCHABLE if text else Trait(0)
+    # With plain numbers, because flags of an enum are slow to combine.
+    traits = _SEARCHABLE if text else 0
     if text and "://" in text and _LINK.search(text):
-        traits |= Trait.LINK
+        traits |= _LINKED
     if mentions:
-        traits |= Trait.MENTION
+        traits |= _MENTIONS
     if attachments:
-        traits |= Trait.ATTACHMENT
-    return int(traits)
+        traits |= _ATTACHED
+    return traits

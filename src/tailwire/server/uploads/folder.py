@@ -124,9 +124,9 @@ class FolderUploads:
         """Do nothing: this server receives the files."""
 
     async def close(self) -> None:
-        """Stop the threads."""
+        """Stop the threads and processes."""
         self._readers.close()
-        self._parts.close()
+        await self._parts.close()
 
 
 def free_bytes(folder: Path) -> int:

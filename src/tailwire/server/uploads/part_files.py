@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import sys
@@ -16,14 +17,14 @@ from tailwire.server import private_files
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Picture
 from tailwire.server.telemetry.logs import log
+from tailwire.server.uploads.picture_process import PictureProcess
 from tailwire.server.uploads.threads import Full, Threads
-from tailwire.server.uploads.thumbnails import make_thumbnail
 
 RETRY_AFTER_SECONDS = 10.0
 HEAD_BYTES = 4096
 """The start of a file, from which its type is determined."""
 WRITE_THREADS = 2
-MAX_PENDING_WRITES, MAX_PENDING_THUMBNAILS = 200, 16
+MAX_PENDING_WRITES, MAX_PENDING_THUMBNAILS, MAX_PENDING_MEASURES = 200, 16, 200
 
 
 def unavailable() -> Refused:
@@ -69,7 +70,8 @@ class PartFolder:
     def __init__(self, folder: Path) -> None:
         self.path = folder
         self.writers = Threads("uploads", WRITE_THREADS, MAX_PENDING_WRITES)
-        self.pictures = Threads("pictures", 1, MAX_PENDING_THUMBNAILS, low_priority=True)
+        self.pictures = _Pictures("pictures", MAX_PENDING_THUMBNAILS)
+        self.measures = _Pictures("measures", MAX_PENDING_MEASURES)  # for those that wait for no thumbnail
         self._number = self._open = 0
         self._name = ""
         self._unlock: Callable[[], object] | None = None
@@ -124,10 +126,27 @@ class PartFolder:
         if private_files.is_loose(self.path):
             private_files.tighten([self.path, *self.path.iterdir()])
 
-    def close(self) -> None:
-        """Stop the threads."""
+    async def close(self) -> None:
+        """Stop the threads and the processes that decode pictures."""
         self.writers.close()
-        self.pictures.close()
+        await self.pictures.close()
+        await self.measures.close()
+
+
+class _Pictures:
+    # A process that decodes pictures, with a queue.
+
+    def __init__(self, name: str, max_pending: int) -> None:
+        self.process = PictureProcess()
+        self._threads = Threads(name, 1, max_pending)  # waits for the process
+
+    async def make(self, source: Path, target: Path | None) -> Picture | None:
+        # Raises Full.
+        return await self._threads.run(partial(self.process.make, source, target))
+
+    async def close(self) -> None:
+        self._threads.close()
+        await asyncio.get_running_loop().run_in_executor(None, self.process.close)
 
 
 def _remove_lock(path: Path) -> bool:
@@ -207,10 +226,10 @@ class PartFile:
     async def picture(self) -> Picture | None:
         """Return the size of a picture after making a thumbnail; without a thumbnail if too many are pending."""
         try:
-            return await self._folder.pictures.run(partial(make_thumbnail, self._path, self._small))
+            return await self._folder.pictures.make(self._path, self._small)
         except Full:
             with suppress(Full):
-                return await self._folder.writers.run(partial(make_thumbnail, self._path, None))
+                return await self._folder.measures.make(self._path, None)
         return None
 
     async def _in_thread(self, work: Callable[[], None], otherwise: Callable[[], None] | None = None) -> None:

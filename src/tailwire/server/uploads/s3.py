@@ -265,7 +265,7 @@ class S3Uploads:
         for task in self._tasks:
             task.cancel()
         self._sweeper.close()
-        self._parts.close()
+        await self._parts.close()
 
 
 def _refused(what: str, e: OSError) -> Refused:

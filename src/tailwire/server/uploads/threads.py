@@ -7,8 +7,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from tailwire.server.thread_priority import lower_priority
-
 T = TypeVar("T")
 
 
@@ -23,12 +21,10 @@ class Threads:
         name: a part of the threads' names.
         count: the number of threads.
         max_pending: calls that may run or wait; 0 for no limit.
-        low_priority: whether the threads yield the processor to others (Linux only; ignored elsewhere).
     """
 
-    def __init__(self, name: str, count: int, max_pending: int = 0, *, low_priority: bool = False) -> None:
-        initializer = lower_priority if low_priority else None
-        self._pool = ThreadPoolExecutor(count, thread_name_prefix=f"tailwire-{name}", initializer=initializer)
+    def __init__(self, name: str, count: int, max_pending: int = 0) -> None:
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix=f"tailwire-{name}")
         self._max_pending = max_pending
         self._pending = 0
 

@@ -48,7 +48,7 @@ async def test_message_that_is_alone_is_written_in_the_same_turn_also_after_a_la
 async def test_after_a_large_write_the_messages_that_are_being_stored_are_waited_for():
     writes = Writes(LARGE_DELIVERIES)
     await writes.one_write()
-    with writes.overload.sending():
+    with writes.overload.sending:
         await writes.one_write()
         await asyncio.sleep(0.001)
         assert len(writes.times) == 1
@@ -60,7 +60,7 @@ async def test_after_a_large_write_the_messages_that_are_being_stored_are_waited
 async def test_write_is_held_for_four_milliseconds_at_most():
     writes = Writes(LARGE_DELIVERIES)
     await writes.one_write()
-    with writes.overload.sending():
+    with writes.overload.sending:
         await writes.one_write()
         await asyncio.sleep(1)
         assert writes.times == [0.0, MAX_HOLD_SECONDS] == [0.0, 0.004]
@@ -71,7 +71,7 @@ async def test_write_is_held_for_four_milliseconds_at_most():
 async def test_small_writes_hold_nothing_up():
     writes = Writes(LARGE_DELIVERIES - 1)
     await writes.one_write()
-    with writes.overload.sending():
+    with writes.overload.sending:
         await writes.one_write()
     assert writes.times == [0.0, 0.0]
 
@@ -81,7 +81,7 @@ async def test_send_that_fails_releases_a_held_write():
     await writes.one_write()
 
     async def fail():
-        with writes.overload.sending():
+        with writes.overload.sending:
             await writes.one_write()
             raise ValueError("refused")
 

@@ -83,7 +83,7 @@ async def play(plan, trouble, *, carries_messages: bool) -> LogStage:
         s.store.fails = False
         s.broker.connect(True)
         await asyncio.sleep(4)
-        assert s.feed.is_current(loop.time())
+        assert s.feed.is_current()
         return s
 
 

@@ -65,7 +65,7 @@ def test_single_stalls_do_not_raise_the_level(process: Process):
 
 def test_excess_sends_are_refused_with_a_retry_time(process: Process):
     overload = process.overload
-    doing = [overload.sending() for _ in range(100)]
+    doing = [overload.sending for _ in range(100)]
     for one in doing:
         assert overload.wait() == 0
         one.__enter__()
@@ -88,7 +88,7 @@ def test_excess_sends_are_refused_with_a_retry_time(process: Process):
 
 
 def test_a_burst_does_not_raise_the_level(process: Process):
-    doing = [process.overload.sending() for _ in range(100)]
+    doing = [process.overload.sending for _ in range(100)]
     for one in doing:
         assert process.overload.wait() == 0
         one.__enter__()
@@ -101,7 +101,7 @@ def test_a_burst_does_not_raise_the_level(process: Process):
 
 
 def test_a_failed_send_is_no_longer_counted(process: Process):
-    with pytest.raises(ZeroDivisionError), process.overload.sending():
+    with pytest.raises(ZeroDivisionError), process.overload.sending:
         raise ZeroDivisionError
     assert process.overload._sending == 0
 
@@ -110,7 +110,7 @@ def test_lag_reduces_sends_but_never_to_zero():
     process = Process(most_sends=1000)
     overload = process.overload
     process.pass_time(100, 0.9)
-    doing = [overload.sending() for _ in range(16)]
+    doing = [overload.sending for _ in range(16)]
     for one in doing:
         assert overload.wait() == 0
         one.__enter__()
@@ -146,6 +146,6 @@ def test_without_limits_nothing_is_shed():
     process = Process(lag=0.0, most_sends=0)
     for _ in range(5000):
         assert process.overload.wait() == 0
-        process.overload.sending().__enter__()
+        process.overload.sending.__enter__()
     process.pass_time(20, 0.9)
     assert process.overload.level == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 
@@ -26,7 +27,7 @@ sys.stdin.read()
 def folder(tmp_path):
     made = PartFolder(tmp_path / "uploads")
     yield made
-    made.close()
+    asyncio.run(made.close())
 
 
 def parts(folder) -> list[str]:
@@ -69,7 +70,7 @@ def test_a_sweep_keeps_the_files_of_a_process_that_begins_meanwhile(folder, monk
     assert begun
     assert all(part.exists() for part in begun)
     other.done()
-    other.close()
+    asyncio.run(other.close())
 
 
 def test_a_sweep_keeps_the_files_of_its_own_process(folder):

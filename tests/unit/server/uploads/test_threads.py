@@ -54,7 +54,7 @@ async def test_pools_do_not_wait_for_each_other(gate):
 
 
 async def test_exceptions_of_a_thread_are_raised():
-    threads = Threads("test", 1, low_priority=True)
+    threads = Threads("test", 1)
     with pytest.raises(ZeroDivisionError):
         await threads.run(lambda: 1 // 0)
     threads.close()

@@ -33,6 +33,7 @@ from tailwire.server.store.sqlite.webhooks import Webhooks
 
 TABLES_OF_MESSAGES = ("reactions", "mentions", "saves", "flags", "interactions", "subscriptions", "edits")
 """Tables whose rows belong to a message."""
+_SEARCHABLE = int(Trait.SEARCHABLE)
 _IS_MEMBER = "SELECT 1 FROM members WHERE guid = ? AND uid = ?"
 
 
@@ -48,7 +49,7 @@ class Messages(MessageRows):
 
     async def add(self, draft: Draft, act: GroupAct | None = None) -> Stored:
         stored = await self._db.write(lambda c: self.insert(c, draft, act))
-        if draft.traits & Trait.SEARCHABLE:
+        if draft.traits & _SEARCHABLE:
             self._index.update_soon()
         return stored
 
