@@ -1,4 +1,4 @@
-"""Draw the pictures of the examples and of the console, each as it runs with a real server.
+"""Draw the pictures of the examples, of the console and of the web chat, each as it runs with a real server.
 
 `make pictures` draws all of them, `make pictures ARGS="tk_chat"` one. Each picture has a function of its name.
 """
@@ -18,6 +18,7 @@ import console_pictures
 import loop_pictures
 import terminal_pictures
 import toolkit_pictures
+import web_chat_pictures
 import window_pictures
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +32,7 @@ DRAWN = {
     **toolkit_pictures.DRAWN,
     **console_pictures.DRAWN,
     **chat_pictures.DRAWN,
+    **web_chat_pictures.DRAWN,
 }
 
 

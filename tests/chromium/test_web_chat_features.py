@@ -131,6 +131,16 @@ async def test_receipts_follow_what_the_other_has_seen(chromium: Browser, tmp_pa
         await alice.wait_for(f"{REACHED} === 'read'")
 
 
+async def test_own_message_is_not_read_because_a_later_one_of_the_other_was(chromium: Browser, tmp_path):
+    async with chat_stage(chromium, tmp_path) as stage:
+        await stage.say("alice", "bob", "a question")
+        await stage.say("bob", "alice", "sent before the question was read")
+        await stage.ask("POST", "/users/bob/conversation/read", behalf="alice")
+        tab = await stage.open("alice", "Bob")
+        await tab.wait_for(f"{WORDS}.length === 2")
+        assert await tab.evaluate(REACHED) == "sent"
+
+
 async def test_typing_and_presence_are_shown(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         await stage.say("bob", "alice", "hello")

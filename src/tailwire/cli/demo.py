@@ -345,5 +345,6 @@ def demo(picture: str = "") -> int:
         return 130
     if picture:
         console.save_svg(picture, title="tailwire demo")
-    console.print("\nTo break things yourself and watch in a browser: `make lab` (tailwire lab)", soft_wrap=False)
+    console.print("\nTo chat in a browser: `make serve`, then http://127.0.0.1:8480/chat/", soft_wrap=False)
+    console.print("To break things yourself and watch in a browser: `make lab` (tailwire lab)", soft_wrap=False)
     return 0

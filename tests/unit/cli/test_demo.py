@@ -47,6 +47,8 @@ def test_demo_and_lab_name_each_other(monkeypatch, capsys):
 
     monkeypatch.setattr(demo_module.Demo, "run", run)
     assert demo_module.demo() == 0
-    assert "make lab" in capsys.readouterr().out.splitlines()[-1]
+    said = capsys.readouterr().out.splitlines()
+    assert "/chat/" in said[-2]
+    assert "make lab" in said[-1]
     _hello(argparse.Namespace(open=False), "", "http://127.0.0.1:1/x", "")
     assert "make demo" in capsys.readouterr().out.splitlines()[-1]

@@ -122,7 +122,7 @@ export class Chat {
     if (this.open?.key === key) return;
     this.hide();
     this.problem = null;
-    this.open = new History((path) => this.api.ask("GET", path), `${pathOf(kind, id)}/messages`, { key, kind, id, name }, () => this.seen());
+    this.open = new History((path) => this.api.ask("GET", path), `${pathOf(kind, id)}/messages`, { key, kind, id, name, me: this.me }, () => this.seen());
     this.open.typing = new Typing((started) => this.#typing(kind, id, started));
     this.bottom = true;
     this.open.load();
@@ -142,7 +142,7 @@ export class Chat {
   showThread(message) {
     this.hideThread();
     const { key, kind, id } = this.open;
-    const about = { key, kind, id, parent: message.id };
+    const about = { key, kind, id, me: this.me, parent: message.id };
     this.thread = new History((path) => this.api.ask("GET", path), `/messages/${message.id}/thread`, about, () => this.changed());
     this.thread.load();
     this.changed();

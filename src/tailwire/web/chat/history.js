@@ -8,10 +8,10 @@ export class History {
   /**
    * @param {(path: string) => Promise<object[]>} get request a list
    * @param {string} path of the list
-   * @param {object} about key, kind, id, and for a thread its parent
+   * @param {object} about key, kind, id, me, and for a thread its parent
    */
   constructor(get, path, about, onChange) {
-    Object.assign(this, { get, path, onChange, ...about, line: timeline.empty(), error: null, moving: "" });
+    Object.assign(this, { get, path, onChange, ...about, line: timeline.empty(about.me), error: null, moving: "" });
     this.loading = new Repeated(() => this.#newest(), (error) => this.#failed(error));
     this.stale = new Set();
     this.fresh = new Repeated(() => this.#refresh(), () => {});
@@ -62,7 +62,7 @@ export class History {
 
   /** Return to the newest messages. */
   latest() {
-    this.line = timeline.empty({ delivered: this.line.delivered, read: this.line.read });
+    this.line = timeline.empty(this.me, { delivered: this.line.delivered, read: this.line.read });
     this.load();
     this.onChange();
   }

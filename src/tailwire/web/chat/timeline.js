@@ -7,10 +7,11 @@ const MOST = 500;
 
 /**
  * A part of a history.
+ *   me: whose messages have receipts;
  *   messages: in the order of their ids; hasOlder, hasNewer: whether the server has more before or after them;
  *   delivered, read: ids up to which the others have received and read it (own messages)
  */
-export const empty = (more = {}) => ({ messages: [], hasOlder: false, hasNewer: false, loaded: false, delivered: 0, read: 0, ...more });
+export const empty = (me, more = {}) => ({ me, messages: [], hasOlder: false, hasNewer: false, loaded: false, delivered: 0, read: 0, ...more });
 
 const idOf = (message) => Number(message.id);
 
@@ -26,10 +27,11 @@ function merged(known, added) {
 // A page that was requested before an edit, and comes after it, does not take it back.
 const newer = (one, before) => (one.updatedAt ?? 0) >= (before.updatedAt ?? 0) && !(before.deletedAt && !one.deletedAt);
 
-function receipts(messages) {
+function receipts(messages, me) {
   let delivered = 0;
   let read = 0;
   for (const one of messages) {
+    if (one.sender !== me) continue;  // those times say what the reader has seen
     if (one.deliveredAt) delivered = Math.max(delivered, idOf(one));
     if (one.readAt) read = Math.max(read, idOf(one));
   }
@@ -51,7 +53,7 @@ export function withPage(line, page, where, full) {
     state.messages = state.messages.slice(-MOST);
     state.hasOlder = true;
   }
-  const known = receipts(state.messages);
+  const known = receipts(state.messages, line.me);
   return { ...state, delivered: Math.max(line.delivered, known.delivered), read: Math.max(line.read, known.read) };
 }
 

@@ -1,0 +1,95 @@
+"""The web chat when something fails: requests that are refused for a while or lost, frames that are not understood."""
+
+from __future__ import annotations
+
+import pytest
+
+from chromium.browser import Browser
+from chromium.chat_stage import CONNECTED, WORDS, chat_stage, write
+
+pytestmark = [pytest.mark.gui, pytest.mark.timeout(240)]
+
+# Answers the first requests with a method and path itself; `window.asked` has the times of all of them.
+INTERCEPT = """
+const real = window.fetch;
+window.asked = [];
+window.fetch = async (path, options) => {
+  if ((options?.method ?? "GET") !== method || !String(path).split("?")[0].endsWith(end)) return real(path, options);
+  window.asked.push(performance.now());
+  const answer = answers[window.asked.length - 1];
+  if (!answer) return real(path, options);
+  if (!answer.status) throw new TypeError("the connection was lost");
+  return new Response(answer.body, { status: answer.status, headers: answer.headers ?? {} });
+};
+"""
+BUSY = '{"error":{"code":"ERR_TOO_MANY_REQUESTS","message":"Too many requests."}}'
+
+
+async def test_message_is_sent_again_after_the_time_that_the_server_asks_for(chromium: Browser, tmp_path):
+    async with chat_stage(chromium, tmp_path) as stage:
+        tab = await stage.open("alice", "Bob")
+        answers = [
+            {"status": 429, "body": BUSY, "headers": {"retry-after": "2"}},
+            {"status": 503, "body": "<html>Bad gateway</html>"},
+            {"status": 200, "body": "<html>Log in to the hotel's network</html>"},
+        ]
+        await tab.run(INTERCEPT, method="POST", end="/messages", answers=answers)
+        await write(tab, "patience")
+        await tab.wait_for(f"{WORDS}.at(-1) === 'patience'", deadline=30)
+        asked = await tab.evaluate("window.asked")
+        assert len(asked) == 4
+        assert asked[1] - asked[0] >= 1990
+        stored = await stage.ask("GET", "/users/bob/messages", behalf="alice")
+        assert [one["data"]["text"] for one in stored] == ["patience"]
+
+
+async def test_list_and_history_are_read_again_when_that_failed(chromium: Browser, tmp_path):
+    async with chat_stage(chromium, tmp_path) as stage:
+        tab = await stage.open("alice", "Bob")
+        await tab.set_visible(False)
+        await stage.say("carol", "alice", "are you there?")
+        await stage.say("bob", "alice", "and you?")
+        # What was missed, and then the list.
+        await tab.run(INTERCEPT, method="GET", end="s", answers=[{}, {"status": 500, "body": ""}, None, {}])
+        await tab.set_visible(True)
+        await tab.wait_for(f"{WORDS}.at(-1) === 'and you?'", deadline=20)
+        await tab.wait_for("document.querySelector('nav').innerText.includes('are you there?')", deadline=20)
+        await tab.wait_for(CONNECTED)
+        assert await tab.evaluate("window.asked.length") >= 4
+
+
+async def test_live_message_does_not_overtake_what_is_still_being_read(chromium: Browser, tmp_path):
+    async with chat_stage(chromium, tmp_path) as stage:
+        tab = await stage.open("alice", "Bob")
+        await tab.set_visible(False)
+        for n in range(3):
+            await stage.say("bob", "alice", f"missed {n}")
+        await tab.run(INTERCEPT, method="GET", end="/messages", answers=[{}, {}, {}])
+        await tab.set_visible(True)
+        await tab.wait_for("window.asked.length === 1")
+        await stage.say("bob", "alice", "live")
+        seen = f"{WORDS}.length"
+        await tab.wait_for(f"[0, 4].includes({seen}) && {seen} === 4", deadline=30)
+        assert await tab.evaluate(WORDS) == ["missed 0", "missed 1", "missed 2", "live"]
+
+
+async def test_frames_that_are_not_understood_change_nothing(chromium: Browser, tmp_path):
+    async with chat_stage(chromium, tmp_path) as stage:
+        tab = await stage.open("alice", "Bob")
+        await tab.run("""
+            const Real = window.WebSocket;
+            window.WebSocket = class extends Real { constructor(url) { super(url); window.socket = this; } };""")
+        await tab.set_visible(False)
+        await tab.set_visible(True)
+        await tab.wait_for(CONNECTED)
+        await tab.run("""
+            for (const data of ["", "{", "null", "[]", "1", '"x"', "{}", '{"type":"message"}', '{"type":"message","body":null}',
+              '{"type":"message","body":{"id":"x"}}', '{"type":"receipts","body":{}}', '{"type":"presence","body":{"user":1}}',
+              '{"type":"reaction","body":{}}', '{"type":"transient_message","sender":"bob","body":{"data":null}}',
+              '{"type":"transient_message","sender":"bob","body":{"data":{"draft":{},"seq":"1","text":7}}}',
+              '{"type":"typing_indicator","sender":7,"body":"x"}', '{"type":"unheard of","body":{}}',
+              '{"type":"message","body":{"id":"999999","sender":"bob","receiver":"alice","receiverType":"user","data":{"text":{"a":1},"attachments":7,"reactions":{}},"category":"message","type":"text","sentAt":1}}'])
+              window.socket.dispatchEvent(new MessageEvent("message", { data }));""")
+        await stage.say("bob", "alice", "still here")
+        await tab.wait_for(f"{WORDS}.includes('still here')")
+        assert await tab.evaluate("document.querySelector('.status').dataset.status") == "connected"
