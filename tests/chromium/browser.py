@@ -112,7 +112,7 @@ class Browser:
 
         Args:
             name: of the page, for messages; must not be in use.
-            more: `width` and `height` of the viewport; 1280×800 by default.
+            more: `width` and `height` of the viewport, 1280×800 by default; `languages` that the browser prefers.
         """
         page = self.pages[name] = Page(self, name)
         await asyncio.to_thread(self.ask, "open", name, at=at, **more)

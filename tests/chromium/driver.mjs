@@ -40,13 +40,14 @@ export async function drive({ puppeteer, chromium, address, args = [] }) {
 
   const commands = {
     async version() { return await browser.version(); },
-    async open({ page: name, at, width, height }) {
+    async open({ page: name, at, width, height, languages }) {
       const context = await browser.createBrowserContext();
       const page = await context.newPage();
       pages.set(name, page);
       await page.setViewport({ width: width || 1280, height: height || 800 });
       await page.exposeFunction("heard", (what, value) => say({ page: name, heard: [what, value ?? null] }));
       await page.evaluateOnNewDocument(watchPolicy);
+      if (languages) await page.evaluateOnNewDocument((all) => Object.defineProperty(navigator, "languages", { get: () => all }), languages);
       page.on("pageerror", (error) => say({ page: name, heard: ["page error", String(error?.stack || error)] }));
       page.on("console", (m) => {
         say({ page: name, heard: ["console", { type: m.type(), text: m.text() }] });

@@ -8,7 +8,7 @@ import pytest
 
 from harness import Stage
 from rest import Rest
-from tailwire.server.app.pages import shows_pages
+from tailwire.server.app.pages import shows
 from tailwire.server.config import BadSetting, load
 
 POLICY = {
@@ -29,7 +29,7 @@ async def got(stage: Stage, rest: Rest, path: str, method: str = "GET", **header
     return await rest.answer(method, f"{stage.server.url}{path}", headers=headers)
 
 
-@pytest.mark.parametrize("page", ["console"])
+@pytest.mark.parametrize("page", ["console", "chat"])
 async def test_page_has_a_strict_policy_and_is_kept_until_it_changes(stage: Stage, page: str):
     async with Rest(stage) as rest:
         answer = await got(stage, rest, f"/{page}/")
@@ -49,7 +49,7 @@ async def test_page_has_a_strict_policy_and_is_kept_until_it_changes(stage: Stag
         assert script.headers["content-type"] == "text/javascript; charset=utf-8"
 
 
-@pytest.mark.parametrize("page", ["console"])
+@pytest.mark.parametrize("page", ["console", "chat"])
 async def test_page_serves_only_its_files(stage: Stage, page: str):
     async with Rest(stage) as rest:
         moved = await got(stage, rest, f"/{page}")
@@ -76,7 +76,8 @@ async def test_page_serves_only_its_files(stage: Stage, page: str):
     ],
 )
 def test_pages_are_shown_by_default_only_where_only_this_machine_reaches_them(settings, shown):
-    assert shows_pages(load(settings, {})) is shown
+    loaded = load(settings, {})
+    assert shows(loaded.console, loaded) is shown
 
 
 def test_setting_console_has_three_values():

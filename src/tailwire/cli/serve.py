@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 
 from tailwire.server.app import CannotStart, Running, key_file
 from tailwire.server.app import serve as serve_until_stopped
-from tailwire.server.app.pages import shows_pages
+from tailwire.server.app.pages import shows
 from tailwire.server.config import BadSetting, Settings, load, unknown_variables
 from tailwire.server.setting_sources import meanings, sources
 from tailwire.server.store.migrate import NewerDatabase
@@ -19,6 +19,8 @@ from tailwire.server.telemetry.logs import configure, log
 
 METAVARS = {"data": "DIR", "tls_cert": "FILE", "tls_key": "FILE", "ready_file": "FILE"}
 """Placeholders for the values of settings in the help; others show the type of the value."""
+PAGES = ("console", "chat")
+"""Settings that are pages."""
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -28,8 +30,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("settings", "As arguments, as TAILWIRE_<NAME>, or in the file of --config.")
     for field in dataclasses.fields(Settings):
         kind = kinds[field.name]
-        if field.name == "console":  # also as a switch
-            group.add_argument("--no-console", dest="console", action="store_const", const="off", help="console=off")
+        if field.name in PAGES:  # also as a switch
+            off = f"{field.name}=off"
+            group.add_argument(f"--no-{field.name}", dest=field.name, action="store_const", const="off", help=off)
         shown = meant.get(field.name, "").replace("%", "%%")
         default = "" if field.default in ("", False) else f" ({field.default})"
         more: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
@@ -91,7 +94,9 @@ def _print_keys(server: Running, settings: Settings) -> None:
         return
     keys = server.parts.keys
     print(f"\n  {server.url}   app id {keys.app_id}")
-    if shows_pages(settings):
+    if shows(settings.chat, settings):
+        print(f"  web chat     {server.url}/chat/")
+    if shows(settings.console, settings):
         folder = "" if settings.data == Settings().data else f" --data {shlex.quote(settings.data)}"
         print(f"  console      {server.url}/console/   (a link to sign in: tailwire console{folder})")
     if keys.auth_key:

@@ -101,6 +101,8 @@ class Settings:
         docs: access to `/docs` and `/openapi.json`, likewise.
         console: the page `/console`: `on`, `off`, or `auto`: on if only this machine reaches the server,
             which listens at a loopback address, without `public_url` and `trusted_proxies`.
+        chat: the page `/chat`, likewise. Where only this machine reaches the server, the users of `demo_users` log in
+            there by a click.
         webhook_targets: networks besides public addresses that webhooks may reach, comma-separated; `any` for all. A
             server that listens at a loopback address, without `public_url` and `trusted_proxies`, may also reach
             loopback addresses.
@@ -242,6 +244,7 @@ class Settings:
     metrics: str = "open"
     docs: str = "open"
     console: str = "auto"
+    chat: str = "auto"
     webhook_targets: str = ""
     keep_alive: float = 75.0
     max_group_members: int = 100_000

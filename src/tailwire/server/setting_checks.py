@@ -105,6 +105,7 @@ def _check_edge(s: Settings) -> None:
         ("metrics", ("open", "key", "off")),
         ("docs", ("open", "key", "off")),
         ("console", ("auto", "on", "off")),
+        ("chat", ("auto", "on", "off")),
         ("log_level", ("debug", "info", "warning", "error")),
         ("log_format", ("text", "json")),
         ("push_content", ("full", "title", "none")),

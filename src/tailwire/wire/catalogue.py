@@ -188,6 +188,9 @@ CATALOGUE: dict[str, Entry] = {
     "ERR_CONSOLE_ORIGIN": Entry(
         403, "The request does not come from the console's own page.", "Open the console, and use its page."
     ),
+    "ERR_CHAT_ORIGIN": Entry(
+        403, "The request does not come from the web chat's own page.", "Open /chat/ on this server, and use its page."
+    ),
     "ERR_API_NOT_FOUND": Entry(404, "The path or method does not exist.", "Check the URL and the method."),
     "ERR_QUERY_TOO_BROAD": Entry(
         400,

@@ -6,7 +6,8 @@ Read more: docs/server.md.
 
 from tailwire.server.app.checks import CannotStart
 from tailwire.server.app.key_file import Keys, key_file, read_keys, write_keys
-from tailwire.server.app.running import DEMO_USERS, Parts, Running, assemble, make_keys, running, serve
+from tailwire.server.app.pages import DEMO_USERS
+from tailwire.server.app.running import Parts, Running, assemble, make_keys, running, serve
 
 __all__ = [
     "DEMO_USERS",

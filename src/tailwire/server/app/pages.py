@@ -1,24 +1,40 @@
-"""The pages that a server shows: none, or the console."""
+"""The pages that a server shows: the console, the web chat, both, or none."""
 
 from __future__ import annotations
 
 from tailwire.server.actions.audit import AuditLog
+from tailwire.server.actions.sessions import Sessions
 from tailwire.server.app.assembly import is_local
 from tailwire.server.config import Settings
+from tailwire.server.web.chat import ChatRequests
 from tailwire.server.web.console import ConsoleRequests
 from tailwire.server.web.front import App, Page
 from tailwire.server.web.page_files import read_page
 from tailwire.server.web.sessions import ConsoleSessions
 
-
-def shows_pages(settings: Settings) -> bool:
-    """Return whether the server shows its pages."""
-    return settings.console == "on" or (settings.console == "auto" and is_local(settings))
+DEMO_USERS = {"alice": "Alice", "bob": "Bob", "carol": "Carol"}
+CHAT_POLICY = {"media-src": "'self'"}
 
 
-def pages_of(settings: Settings, api: App, sessions: ConsoleSessions, audit: AuditLog) -> dict[str, Page]:
-    """Return the pages by their names."""
-    if not shows_pages(settings):
-        return {}
-    routes = ConsoleRequests(api, sessions, audit).routes()
-    return {"console": Page(read_page("console"), routes=routes)}
+def shows(page: str, settings: Settings) -> bool:
+    """Return whether the server shows a page, by the value of its setting."""
+    return page == "on" or (page == "auto" and is_local(settings))
+
+
+def pages_of(
+    settings: Settings, api: App, console: ConsoleSessions, audit: AuditLog, users: Sessions, app_id: str
+) -> dict[str, Page]:
+    """Return the pages by their names.
+
+    Args:
+        console: the sessions of the console.
+        users: logs demo users in.
+    """
+    pages = {}
+    if shows(settings.console, settings):
+        routes = ConsoleRequests(api, console, audit).routes()
+        pages["console"] = Page(read_page("console"), routes=routes)
+    if shows(settings.chat, settings):
+        demo = DEMO_USERS if settings.demo_users and is_local(settings) else {}
+        pages["chat"] = Page(read_page("chat"), CHAT_POLICY, ChatRequests(users, app_id, demo).routes())
+    return pages

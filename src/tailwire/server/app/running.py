@@ -32,7 +32,7 @@ from tailwire.server.app.internal_server import InternalServer
 from tailwire.server.app.key_file import Keys, key_file, read_keys, write_keys
 from tailwire.server.app.observing import Observers, changed_settings, observe
 from tailwire.server.app.opening import AnyStore, agree_on_keys, open_store, starting_alone
-from tailwire.server.app.pages import pages_of, shows_pages
+from tailwire.server.app.pages import DEMO_USERS, pages_of, shows
 from tailwire.server.app.process import (
     max_connections,
     process_name,
@@ -84,7 +84,6 @@ from tailwire.server.webhooks.sender import WebhookSender
 MAX_UPGRADE_DELAY_SECONDS = 3.0
 CONNECTIONS_PER_CLIENT = 2  # one for requests, and one that becomes its WebSocket
 NO_SOURCES: Mapping[str, str] = {}
-DEMO_USERS = {"alice": "Alice", "bob": "Bob", "carol": "Carol"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +198,7 @@ def _apis(
     clock = asyncio.get_running_loop().time
     process = ProcessFacts(process_name(), __version__, observers.health.uptime, partial(servers_on, store))
     sessions = ConsoleSessions(clock, world.secret)
-    links = LinkRoutes(sessions).operations() if shows_pages(settings) else []
+    links = LinkRoutes(sessions).operations() if shows(settings.console, settings) else []
     observing = observing_operations(
         observers, gateway.connections, clock, world.milliseconds, process, settings, partial(processes_on, store),
         sources,
@@ -208,7 +207,8 @@ def _apis(
         settings, actions, observers, overload, guesses, store, hosts, rates,
         more=[*observing, *links],
     )  # fmt: skip
-    return api, internal_api, Front(api, pages_of(settings, api, sessions, observers.audit), hosts)
+    pages = pages_of(settings, api, sessions, observers.audit, actions.sessions, store.app_id)
+    return api, internal_api, Front(api, pages, hosts)
 
 
 async def _keys(store: AnyStore, world: World, settings: Settings) -> Keys:

@@ -32,7 +32,8 @@ from tailwire.server.rest.asgi import (
     text,
 )
 from tailwire.server.rest.operations import parse
-from tailwire.server.web.front import SAFE, App, Headers
+from tailwire.server.web.front import SAFE, App
+from tailwire.server.web.page_requests import check_origin, send_json
 from tailwire.server.web.sessions import ConsoleSessions, Session
 
 MAX_BODY_BYTES = 1024
@@ -69,11 +70,11 @@ class ConsoleRequests:
     def _guarded(self, handler: Callable[[Scope, Receive, Send], Awaitable[None]]) -> App:
         async def handle(scope: Scope, receive: Receive, send: Send) -> None:
             try:
-                _check_origin(scope)
+                check_origin(scope, "ERR_CONSOLE_ORIGIN")
                 await handler(scope, receive, send)
             except Refused as e:
                 status, body, more = error_response(e)
-                await _json(send, status, body, more)
+                await send_json(send, status, body, more)
 
         return handle
 
@@ -98,13 +99,13 @@ class ConsoleRequests:
             return
         self._sessions.close(session)
         await self._record(session, "console sign-out", scope)
-        await _json(send, 200, encode({"data": {"success": True}}), [_cookie(scope, "", 0)])
+        await send_json(send, 200, encode({"data": {"success": True}}), [_cookie(scope, "", 0)])
 
     async def _tell(self, scope: Scope, send: Send, session: Session, cookie: str) -> None:
         left = int(self._sessions.left(session))
         told = {"token": session.token, "secondsLeft": left, "keyId": key_id(fingerprint(session.key))}
         more = [_cookie(scope, cookie, left)] if cookie else []
-        await _json(send, 200, encode({"data": told}), more)
+        await send_json(send, 200, encode({"data": told}), more)
 
     def _signed_in(self, scope: Scope) -> Session:
         session = self._sessions.get(_cookie_in(scope))
@@ -158,14 +159,6 @@ def _until_ended(receive: Receive, session: Session) -> Receive:
     return receive_or_end
 
 
-def _check_origin(scope: Scope) -> None:
-    headers = headers_of(scope)
-    site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
-    here = headers.get(b"host", b"")
-    if site not in (None, b"same-origin") or (origin is not None and origin.partition(b"://")[2] != here):
-        raise Refused("ERR_CONSOLE_ORIGIN")
-
-
 def _cookie_name(scope: Scope) -> str:
     # Cookies of a machine do not depend on the port: each server on it needs a name of its own.
     _, _, port = text(headers_of(scope).get(b"host")).rpartition(":")
@@ -185,15 +178,3 @@ def _cookie(scope: Scope, value: str, seconds: int) -> tuple[bytes, bytes]:
     secure = "; Secure" if scope["scheme"] == "https" else ""
     rest = f"Path=/console; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
     return b"set-cookie", f"{_cookie_name(scope)}={value}; {rest}".encode()
-
-
-async def _json(send: Send, status: int, body: bytes, more: Headers) -> None:
-    headers = [
-        (b"content-length", b"%d" % len(body)),
-        (b"content-type", b"application/json"),
-        (b"cache-control", b"no-store"),
-        *SAFE,
-        *more,
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -1,6 +1,7 @@
 // The console: signing in, the frame around the pages, and which page is shown.
 
 import { html, render, useEffect, useState } from "./shared/html.js";
+import { applyTheme, Theme } from "./shared/parts.js";
 import { Refused, session, signOut, whenSignedOut } from "./api.js";
 import { live, start, stop, subscribe } from "./live.js";
 import { PAGES } from "./pages.js";
@@ -39,20 +40,6 @@ function Status() {
   return html`<p class="status is-${state}" role="status"><i aria-hidden="true"></i>${say(`state_${state}`)}</p>`;
 }
 
-function Theme() {
-  const [theme, setTheme] = useState(document.documentElement.dataset.theme ?? "");
-  const choose = (event) => {
-    const chosen = event.target.value;
-    if (chosen) document.documentElement.dataset.theme = chosen;
-    else delete document.documentElement.dataset.theme;
-    localStorage.setItem(THEME, chosen);
-    setTheme(chosen);
-    dispatchEvent(new Event("themechange"));
-  };
-  return html`<label class="theme"><span class="visually-hidden">${say("theme")}</span><select value=${theme} onChange=${choose}>
-    <option value="">${say("themeSystem")}</option><option value="light">${say("themeLight")}</option><option value="dark">${say("themeDark")}</option></select></label>`;
-}
-
 function Menu({ name, open, onChosen }) {
   return html`<nav id="menu" class=${open ? "is-open" : ""} aria-label=${say("pages")}>
     <ul>${PAGES.map((page) => html`<li key=${page.name}>
@@ -85,7 +72,7 @@ function Frame({ onSignOut }) {
         <a class="brand" href="#/overview"><img src="shared/icon.svg" alt="" width="24" height="24" />Tailwire</a>
         <${Status} />
         <span class="space"></span>
-        <${Theme} />
+        <${Theme} name=${THEME} say=${say} />
         <button class="button is-quiet" onClick=${onSignOut}>${say("signOut")}</button>
       </header>
       <${Menu} name=${name} open=${open} onChosen=${() => setOpen(false)} />
@@ -133,7 +120,6 @@ async function begin() {
 }
 
 document.documentElement.lang = say("language");
-const theme = localStorage.getItem(THEME);
-if (theme) document.documentElement.dataset.theme = theme;
+applyTheme(THEME);
 document.title = say("title");
 begin();

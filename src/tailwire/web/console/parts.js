@@ -1,11 +1,11 @@
 // Small pieces of which pages are made.
 
 import { html, useEffect, useRef, useState } from "./shared/html.js";
+import { Dialog as SharedDialog, Text } from "./shared/parts.js";
 import { ago, moment } from "./format.js";
 import { say } from "./words.js";
 
-/** A text that a user wrote: in its own direction, never wider than its place. */
-export const Text = ({ children }) => html`<bdi class="text" dir="auto">${children}</bdi>`;
+export { Text };
 
 /** A user or group: name, and its id below. */
 export const Name = ({ name, id }) => html`<span class="name"><${Text}>${name || id}<//>${name && id && name !== id ? html`<small><${Text}>${id}<//></small>` : null}</span>`;
@@ -48,18 +48,7 @@ export const Choice = ({ label, value, options, onChoose }) => html`<div class="
 </div>`;
 
 /** A dialog over the page. It closes with Escape, with its button, and by `onClose`. */
-export function Dialog({ title, onClose, wide, children }) {
-  const dialog = useRef(null);
-  // Also when it was closed and is wanted again before it was drawn without it.
-  useEffect(() => { if (!dialog.current.open) dialog.current.showModal(); });
-  return html`<dialog ref=${dialog} class=${wide ? "wide" : ""} aria-labelledby="dialog-title" onClose=${onClose}
-      onClick=${(event) => { if (event.target === dialog.current) dialog.current.close(); }}>
-    <div class="dialog">
-      <header><h2 id="dialog-title">${title}</h2><button class="button is-quiet" onClick=${() => dialog.current.close()}>${say("close")}</button></header>
-      ${children}
-    </div>
-  </dialog>`;
-}
+export const Dialog = (props) => html`<${SharedDialog} ...${props} close=${say("close")} />`;
 
 /** A button that asks before it acts, and shows what was refused. */
 export function Confirm({ label, question, tone = "bad", act, done }) {

@@ -27,7 +27,7 @@ def test_vendored_files_have_the_hashes_of_their_list_and_no_other_file_is_there
     assert found == listed
 
 
-@pytest.mark.parametrize("page", ["console"])
+@pytest.mark.parametrize("page", ["console", "chat"])
 def test_every_file_that_a_page_names_exists(page):
     files = read_page(page)
     assert files
@@ -43,7 +43,7 @@ def test_every_file_that_a_page_names_exists(page):
             assert target.as_posix() in files, (path, name)
 
 
-@pytest.mark.parametrize("page", ["console"])
+@pytest.mark.parametrize("page", ["console", "chat"])
 def test_a_page_has_no_script_or_style_in_its_html(page):
     html = read_page(page)[""].body.decode()
     assert re.findall(r"<script[^>]*>", html) == ['<script type="module" src="app.js">']
@@ -51,7 +51,7 @@ def test_a_page_has_no_script_or_style_in_its_html(page):
     assert not re.search(r"\s(?:style|on\w+)=", html)
 
 
-@pytest.mark.parametrize("page", ["console"])
+@pytest.mark.parametrize("page", ["console", "chat"])
 def test_languages_of_a_page_have_the_same_texts(page):
     text = read_page(page)["words.js"].body.decode()
     blocks = re.findall(r"^  (\w\w): \{\n(.*?)^  \},\n", text, re.MULTILINE | re.DOTALL)
@@ -61,8 +61,9 @@ def test_languages_of_a_page_have_the_same_texts(page):
     assert len(set(names["en"])) == len(names["en"])
 
 
-def test_every_text_that_the_console_says_is_there_and_used():
-    files = {path: file.body.decode() for path, file in read_page("console").items() if path.endswith(".js")}
+@pytest.mark.parametrize("page", ["console", "chat"])
+def test_every_text_that_a_page_says_is_there_and_used(page):
+    files = {path: file.body.decode() for path, file in read_page(page).items() if path.endswith(".js")}
     there = set(re.findall(r"^    (\w+): ", files.pop("words.js"), re.MULTILINE))
     code = "".join(files.values())
     said = set(re.findall(r'say\("(\w+)"', code))

@@ -1,0 +1,85 @@
+"""The web chat's own requests: which app it is for, and the login of demo users. All else it asks of the API.
+
+No key is involved, so none can leak from the page. A demo user is logged in without one; so this exists only where only
+this machine reaches the server, for a request of the page itself, at a name of this machine: a name of another page
+that leads here (DNS rebinding) is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import ip_address
+
+import msgspec
+
+from tailwire.server.actions.raw_json import encode
+from tailwire.server.actions.sessions import Sessions
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.rest.asgi import Receive, Scope, Send, error_response, headers_of, read_body, text
+from tailwire.server.rest.operations import parse
+from tailwire.server.web.front import App
+from tailwire.server.web.page_requests import check_origin, send_json
+
+MAX_BODY_BYTES = 1024
+
+
+class DemoLogin(msgspec.Struct):
+    """The body with which a demo user logs in."""
+
+    uid: str
+
+
+class ChatRequests:
+    """Handles what the web chat requests besides its files and the API.
+
+    Args:
+        sessions: creates the auth tokens of demo users.
+        demo_users: names by uid of the users who may log in without a token; empty for nobody.
+    """
+
+    def __init__(self, sessions: Sessions, app_id: str, demo_users: Mapping[str, str]) -> None:
+        self._sessions, self._app_id, self._demo_users = sessions, app_id, demo_users
+
+    def routes(self) -> dict[str, App]:
+        """Return the handlers by the first part of their path below `/chat/`."""
+        return {"about": _answering(self._about), "login": _answering(self._login)}
+
+    async def _about(self, scope: Scope, receive: Receive) -> bytes:
+        if scope["path"] != "/chat/about" or scope["method"] != "GET":
+            raise Refused("ERR_API_NOT_FOUND")
+        demo = self._demo_users if _names_this_machine(scope) else {}
+        users = [{"uid": uid, "name": name} for uid, name in demo.items()]
+        return encode({"data": {"appId": self._app_id, "demoUsers": users}})
+
+    async def _login(self, scope: Scope, receive: Receive) -> bytes:
+        here = scope["path"] == "/chat/login" and scope["method"] == "POST"
+        if not (here and self._demo_users and _names_this_machine(scope)):
+            raise Refused("ERR_API_NOT_FOUND")
+        asked = parse(await read_body(receive, MAX_BODY_BYTES), DemoLogin)
+        if asked.uid not in self._demo_users:
+            raise Refused("ERR_UID_NOT_FOUND")
+        created = await self._sessions.create_token(asked.uid)
+        return encode({"data": {"uid": asked.uid, "authToken": created.token}})
+
+
+def _answering(handler: Callable[[Scope, Receive], Awaitable[bytes]]) -> App:
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            check_origin(scope, "ERR_CHAT_ORIGIN")
+            await send_json(send, 200, await handler(scope, receive), [])
+        except Refused as e:
+            status, body, more = error_response(e)
+            await send_json(send, status, body, more)
+
+    return handle
+
+
+def _names_this_machine(scope: Scope) -> bool:
+    host = text(headers_of(scope).get(b"host")).lower()
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    if name == "localhost":
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False

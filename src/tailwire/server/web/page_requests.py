@@ -1,0 +1,36 @@
+"""What the requests of pages share: where they must come from, and how they are answered."""
+
+from __future__ import annotations
+
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.rest.asgi import Scope, Send, headers_of
+from tailwire.server.web.front import SAFE, Headers
+
+
+def check_origin(scope: Scope, code: str) -> None:
+    """Check that a request comes from a page of this server, as far as the browser says where it comes from.
+
+    Args:
+        code: of the refusal.
+
+    Raises:
+        Refused: with that code.
+    """
+    headers = headers_of(scope)
+    site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
+    here = headers.get(b"host", b"")
+    if site not in (None, b"same-origin") or (origin is not None and origin.partition(b"://")[2] != here):
+        raise Refused(code)
+
+
+async def send_json(send: Send, status: int, body: bytes, more: Headers) -> None:
+    """Send a response that no other page can read and no cache keeps."""
+    headers = [
+        (b"content-length", b"%d" % len(body)),
+        (b"content-type", b"application/json"),
+        (b"cache-control", b"no-store"),
+        *SAFE,
+        *more,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

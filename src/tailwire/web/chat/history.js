@@ -1,0 +1,114 @@
+// The open conversation, or an open thread: its messages, and reading more of them.
+
+import { query } from "./api.js";
+import { Repeated } from "./retry.js";
+import * as timeline from "./timeline.js";
+
+export class History {
+  /**
+   * @param {(path: string) => Promise<object[]>} get request a list
+   * @param {string} path of the list
+   * @param {object} about key, kind, id, and for a thread its parent
+   */
+  constructor(get, path, about, onChange) {
+    Object.assign(this, { get, path, onChange, ...about, line: timeline.empty(), error: null, moving: "" });
+    this.loading = new Repeated(() => this.#newest(), (error) => this.#failed(error));
+    this.stale = new Set();
+    this.fresh = new Repeated(() => this.#refresh(), () => {});
+  }
+
+  /** Read the newest messages, also again. */
+  load() {
+    this.error = null;
+    this.loading.run();
+  }
+
+  stop() {
+    this.loading.stop();
+    this.fresh.stop();
+  }
+
+  /** Change the line by a function of timeline.js. */
+  change(how, ...more) {
+    const line = how(this.line, ...more);
+    if (line === this.line) return;
+    this.line = line;
+    this.onChange();
+  }
+
+  /** Read a message again, because something that belongs to it has changed. */
+  refresh(id) {
+    if (!this.line.messages.some((one) => one.id === String(id))) return;
+    this.stale.add(String(id));
+    clearTimeout(this.soon);
+    this.soon = setTimeout(() => this.fresh.run(), 100);
+  }
+
+  older() {
+    return this.#more("older", { affix: "prepend", id: this.line.messages[0]?.id });
+  }
+
+  newer() {
+    return this.#more("newer", { affix: "append", id: this.line.messages.at(-1)?.id });
+  }
+
+  /** Show the part of the history around a message. */
+  async around(id) {
+    if (this.line.messages.some((one) => one.id === String(id))) return;
+    const before = await this.#page({ affix: "prepend", id });
+    const after = await this.#page({ affix: "append", id: Number(id) - 1 });
+    this.change(timeline.withPage, [...before, ...after], "around", after.length >= timeline.PAGE);
+  }
+
+  /** Return to the newest messages. */
+  latest() {
+    this.line = timeline.empty({ delivered: this.line.delivered, read: this.line.read });
+    this.load();
+    this.onChange();
+  }
+
+  #page(asked) {
+    return this.get(`${this.path}${query({ per_page: timeline.PAGE, hideReplies: this.parent ? undefined : 1, ...asked })}`);
+  }
+
+  async #newest() {
+    const page = await this.#page({ affix: "prepend" });
+    this.error = null;
+    this.change(timeline.withPage, page, "newest", page.length >= timeline.PAGE);
+  }
+
+  async #more(where, asked) {
+    if (this.moving || !(where === "older" ? this.line.hasOlder : this.line.hasNewer)) return;
+    this.moving = where;
+    this.onChange();
+    try {
+      const page = await this.#page(asked);
+      this.change(timeline.withPage, page, where, page.length >= timeline.PAGE);
+    } catch (error) {
+      this.error = error;
+    }
+    this.moving = "";
+    this.onChange();
+  }
+
+  async #refresh() {
+    if (this.stale.size > timeline.PAGE) {
+      this.stale.clear();
+      this.load();
+      return;
+    }
+    for (const id of [...this.stale]) {
+      try {
+        this.change(timeline.withFresh, await this.get(`/messages/${id}`));
+      } catch (error) {
+        if (error.passing) throw error;
+      }
+      this.stale.delete(id);
+    }
+  }
+
+  #failed(error) {
+    this.error = error;
+    this.onChange();
+  }
+}
