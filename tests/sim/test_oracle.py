@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from planting import Planter
@@ -15,6 +17,7 @@ from tailwire.server.actions import messages as actions_messages
 from tailwire.server.actions.changes import ChangeFrames
 from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.rest import api
+from tailwire.server.store.sqlite import messages as sqlite_messages
 from tailwire.testing.simulation import Plan, Step, simulate
 from tailwire.testing.simulation.shrink import fails
 
@@ -117,6 +120,34 @@ def test_list_of_conversations_that_is_not_caught_up_is_found(kind: ChangeKind, 
 
     Planter(monkeypatch).setattr(ChangeFrames, "of", of)
     assert rule_of(A_LIST_THAT_CHANGES_MEANWHILE) == "untold conversation"
+
+
+A_THREAD = Plan(1, (
+    Step(1.0, "alice-phone", "say group"), Step(1.0, "bob-phone", "reply"), Step(1.0, "carol-phone", "reply"),
+))  # fmt: skip
+
+
+def test_reply_that_is_no_reply_is_found(monkeypatch: pytest.MonkeyPatch):
+    simulate(A_THREAD)
+    honest = sqlite_messages.Messages.insert
+
+    def insert(self, c, d, act=None):
+        return honest(self, c, replace(d, parent_id=None), act)
+
+    Planter(monkeypatch).setattr(sqlite_messages.Messages, "insert", insert)
+    assert rule_of(A_THREAD) == "thread"
+
+
+def test_count_of_replies_that_is_wrong_is_found(monkeypatch: pytest.MonkeyPatch):
+    honest = sqlite_messages.Messages.insert
+
+    def insert(self, c, d, act=None):
+        stored = honest(self, c, d, act)
+        c.execute("UPDATE messages SET reply_count = 1 WHERE reply_count > 1")
+        return stored
+
+    Planter(monkeypatch).setattr(sqlite_messages.Messages, "insert", insert)
+    assert rule_of(A_THREAD) == "thread"
 
 
 A_REPEATED_REQUEST = Plan(3, (

@@ -36,6 +36,7 @@ class Send:
         place: the receiver, and whether it went through the outbox; order is kept within a place.
         kept: whether it is in the outbox, and so must be stored in the end.
         texts: the texts it may have: edits add to them; "" once it was deleted.
+        parent: the message of whose thread it is a reply; 0 for none.
     """
 
     by: str
@@ -46,6 +47,7 @@ class Send:
     outcome: str = "pending"
     id: int = 0
     kept: bool = False
+    parent: int = 0
 
 
 @dataclass(slots=True)
@@ -57,6 +59,7 @@ class ReceivedMessage:
     id: int
     text: str
     conversation: str
+    parent: int = 0
 
 
 @dataclass(slots=True)
@@ -80,7 +83,8 @@ class _Listener(ConnectionListener, MessageListener):
     async def _note(self, message: BaseMessage) -> None:
         device = self._device
         text = message.text if isinstance(message, TextMessage) else ""
-        received = ReceivedMessage(virtual_loop().time(), self._life, message.id, text, message.conversation_id)
+        now, parent = virtual_loop().time(), message.parent_message_id
+        received = ReceivedMessage(now, self._life, message.id, text, message.conversation_id, parent)
         device.received.append(received)
         device.log("received", message.id, text)
         if device.blocks:

@@ -39,11 +39,12 @@ async def check(sim: Simulation) -> int:
     parts = sim.server.parts
     assert parts is not None
     assert isinstance(parts.store, SqliteStore)
-    columns = "id, sender, receiver, receiver_type, conversation_id, muid, body, deleted_at"
+    columns = "id, sender, receiver, receiver_type, conversation_id, muid, body, deleted_at, parent_id"
     rows = [dict(zip(columns.split(", "), row, strict=True)) for row in parts.store.database.reader.execute(
         f"SELECT {columns} FROM messages WHERE category = 'message' ORDER BY id", ()
     )]  # fmt: skip
     _stored(sim, rows)
+    _counted(parts.store.database.reader)
     sql = "SELECT id, body FROM messages WHERE category = 'action' AND type = 'groupMember' ORDER BY id"
     memberships = memberships_of(
         [(number, json.loads(body)["data"]) for number, body in parts.store.database.reader.execute(sql)]
@@ -85,6 +86,9 @@ def _stored(sim: Simulation, rows: list[dict[str, Any]]) -> None:
     require(len(set(muids)) == len(muids), "once: a message is stored twice")
     require(set(muids) <= set(sim.sends), "sent: a message is stored that no device sent")
     by_id = {row["id"]: row["muid"] for row in rows}
+    for row in rows:
+        parent, stored = sim.sends[row["muid"]].parent, row["parent_id"] or 0
+        require(stored == parent, f"thread: {row['id']} is stored in that of {stored}, it was sent to that of {parent}")
     for send in sim.sends.values():
         if send.id and sim.backup.removed(send.id):
             send.outcome, send.kept = "taken away", False
@@ -106,6 +110,15 @@ def _stored(sim: Simulation, rows: list[dict[str, Any]]) -> None:
     # Refused messages are not stored, unless a proxy has repeated the request when the reason was over.
     refused = {s.muid for s in sim.sends.values() if s.outcome == "refused" and s.muid not in sim.repeated}
     require(not refused & set(muids), "refused: a refused message is stored")
+
+
+def _counted(reader: Any) -> None:
+    # Each message knows how many replies its thread has.
+    wrong = reader.execute(
+        "SELECT m.id, m.reply_count, (SELECT count(*) FROM messages r WHERE r.parent_id = m.id) AS there"
+        " FROM messages m WHERE m.reply_count <> there LIMIT 1"
+    ).fetchone()
+    require(wrong is None, f"thread: of (message, its count of replies, replies) {wrong}")
 
 
 def _ended(device: Device) -> None:
@@ -179,6 +192,11 @@ def _served(sim: Simulation, device: Device, rows: list[dict[str, Any]], members
         assert row is not None
         texts = sim.sends[row["muid"]].texts
         require(received.text in texts, f"true: {device.name} received {received.text!r}, it was {texts}")
+        parent = sim.sends[row["muid"]].parent
+        require(
+            received.parent == parent,
+            f"thread: {device.name} received {received.id} as a reply to {received.parent}, it was one to {parent}",
+        )
         in_group = row["receiver_type"] == "group" and any(
             begin < row["id"] and (end is None or row["id"] < end) for begin, end in memberships
         )

@@ -65,7 +65,8 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
     A third of the plans has membership changes and overload; a quarter loses messages on the server; a sixth restores
     older backups; in a fifth tokens expire. One in eighteen has slow lines and several addresses, another one portals
     and proxies; a ninth is long hours without faults. In a fifth the app's backend acts, in a tenth proxies repeat
-    requests; in a quarter a user changes their conversations; in one of 200 a device misses more than 1,000 messages.
+    requests; in a quarter a user changes their conversations, in another one users reply in threads; in one of 200 a
+    device misses more than 1,000 messages.
 
     Each plan leaves something out, because one fault may mask another.
     """
@@ -110,15 +111,22 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
         made = networks.with_lines(made, random.Random(-seed))
     if seed % 18 == 13:
         made = networks.with_middleboxes(made, random.Random(-seed))
+    return Plan(seed, tuple(_in_a_wider_world(made, seed)))
+
+
+def _in_a_wider_world(made: list[Step], seed: int) -> list[Step]:
+    # Add what only some runs have: the app's backend, repeated requests, lists, threads, many missed messages.
     if seed % 5 == 4 and seed % 6 != 3:
         made = wider_world.with_backend(made, random.Random(-seed - 3))
     elif seed % 7 == 3:
         made = wider_world.with_repeats(made, random.Random(-seed - 3))
     if seed % 8 == 5 or seed % 8 == 2:
         made = wider_world.with_lists(made, random.Random(-seed - 5))
+    if seed % 8 == 7 or seed % 8 == 4:
+        made = wider_world.with_threads(made, random.Random(-seed - 6))
     if seed % 200 == 71:
         made = wider_world.with_a_flood(made, random.Random(-seed - 4))
-    return Plan(seed, tuple(made))
+    return made
 
 
 def _with_membership_changes(steps: list[Step], chance: random.Random) -> list[Step]:

@@ -161,15 +161,25 @@ class Simulation:
         self.trace.append((round(virtual_loop().time(), 6), who, what, *more))
 
     def send_text(
-        self, device: Device, receiver: str, receiver_type: ReceiverTypeName, *, queued: bool = False, more: str = ""
+        self,
+        device: Device,
+        receiver: str,
+        receiver_type: ReceiverTypeName,
+        *,
+        queued: bool = False,
+        more: str = "",
+        parent: int = 0,
     ) -> None:
-        """Send a message. `more` is appended to its text."""
+        """Send a message. `more` is appended to its text; `parent` is the message of whose thread it is a reply."""
         chat = device.chat
         if chat is None or chat.get_logged_in_user() is None:
             return
         text = self.next_text()
-        send = self.sends[text] = Send(device.name, device.life, f"{receiver} {queued}", text, {text + more})
-        message = TextMessage(receiver=receiver, receiver_type=receiver_type, text=text + more, muid=text)
+        place = f"{receiver} {queued}"
+        send = self.sends[text] = Send(device.name, device.life, place, text, {text + more}, parent=parent)
+        message = TextMessage(
+            receiver=receiver, receiver_type=receiver_type, text=text + more, muid=text, parent_message_id=parent
+        )
         begun = virtual_loop().time()
 
         async def work() -> None:

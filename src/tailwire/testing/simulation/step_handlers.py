@@ -60,6 +60,18 @@ async def _unread(chat: Any, _: Any, device: Device) -> None:
         await chat.mark_message_as_unread(await chat.get_message(received[-1]))
 
 
+def _reply(sim: Simulation, device: Device, _: Any) -> None:
+    # In the thread of the last message that the device has received, which may be gone, or of a group left since.
+    if not device.received:
+        return
+    last = device.received[-1]
+    if last.conversation == f"group_{GROUP}":
+        sim.send_text(device, GROUP, "group", parent=last.parent or last.id)
+        return
+    other = next(uid for uid in last.conversation.split("_user_") if uid != device.uid)
+    sim.send_text(device, other, "user", parent=last.parent or last.id)
+
+
 async def _leave(chat: Any, _: Any, device: Device) -> None:
     await chat.leave_group(GROUP)
 
@@ -116,6 +128,7 @@ def _half_open(sim: Simulation, device: Device, _: Any) -> None:
 DEVICE_STEPS: dict[str, Any] = {
     "say": lambda sim, device, to: sim.send_text(device, to, "user"),
     "say group": lambda sim, device, _: sim.send_text(device, GROUP, "group"),
+    "reply": _reply,
     "burst": _burst,
     "queue": lambda sim, device, to: sim.send_text(device, to, "user", queued=True),
     "edit": lambda sim, device, _: sim.change(device, delete=False),

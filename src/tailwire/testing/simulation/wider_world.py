@@ -1,4 +1,4 @@
-"""Steps of a wider world: the app's backend with a REST key, proxies that repeat requests, lists of conversations."""
+"""Steps of a wider world: the app's backend with a REST key, proxies that repeat requests, lists, threads."""
 
 from __future__ import annotations
 
@@ -46,6 +46,16 @@ def with_lists(steps: list[Step], chance: random.Random) -> list[Step]:
             who = chance.choice([name for name in DEVICES if name.startswith(USERS[0])])
             what = chance.choice(("pin chat", "pin chat", "unpin chat", "unread"))
             made.append(Step(0.0, who, what, None if what == "unread" else chance.choice(USERS[1:])))
+    return made
+
+
+def with_threads(steps: list[Step], chance: random.Random) -> list[Step]:
+    """Let users reply in threads."""
+    made = []
+    for step in steps:
+        made.append(step)
+        if chance.random() < 0.3:
+            made.append(Step(0.0, chance.choice(DEVICES), "reply"))
     return made
 
 
