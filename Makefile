@@ -20,7 +20,7 @@ DEBIAN := xvfb openbox xdotool dbus fonts-noto-color-emoji libegl1 libgl1 libgl1
   libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xkb1 libxkbcommon-x11-0 libfontconfig1
 INTEROP := tests/interop/browser
 CHROMIUM := tests/chromium
-.PHONY: help setup demo lab chat serve test postgres fast check coverage build spec bench table reference docs interop chromium gui pictures simulate rights mutants fuzz faults networks proxies cluster clean
+.PHONY: help setup demo lab chat serve test thorough postgres fast check coverage build spec bench table reference docs interop chromium gui pictures simulate rights mutants fuzz faults networks proxies cluster clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -62,8 +62,14 @@ chat: $(CHAT)  ## chat in the terminal, with a demo server and a bot that answer
 serve: $(DEMO)  ## a server on http://127.0.0.1:8480 with demo users, who chat in a browser at /chat/
 	@$(BIN)/tailwire serve --data .tailwire --demo-users
 
+console: $(DEMO)  ## prints a link to the web console of the server that runs
+	@$(BIN)/tailwire console --data .tailwire
+
 test: $(STAMP)  ## the whole test suite, a process for each core
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
+
+thorough: $(STAMP)  ## what `make test` runs in a smaller size, in full: every state of the connection, 200 seeds, all recorded faults
+	@TAILWIRE_THOROUGH=1 $(BIN)/python -m pytest -q -n auto --dist worksteal -m thorough $(ARGS)
 
 postgres: $(STAMP)  ## the tests of the specification with the server's store on PostgreSQL, a process for each core
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal --store=postgres tests/spec tests/postgres $(ARGS)
@@ -79,7 +85,7 @@ coverage: $(STAMP)  ## branch coverage of the pure packages by their own tests, 
 	@$(BIN)/coverage combine -q
 	@$(BIN)/python scripts/check_coverage.py
 
-check: $(CHECK)  ## style, types, import contracts, sizes, words; a minute of fuzzing
+check: $(CHECK)  ## style, types, import contracts, sizes, words, docstrings; a minute of fuzzing
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -87,6 +93,7 @@ check: $(CHECK)  ## style, types, import contracts, sizes, words; a minute of fu
 	@$(BIN)/python scripts/check_sizes.py
 	@$(BIN)/python scripts/check_words.py
 	@$(BIN)/python scripts/check_references.py
+	@$(BIN)/python scripts/check_docstrings.py
 	@$(BIN)/python scripts/check_public_types.py
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds 60 --seed 1
 
@@ -159,8 +166,8 @@ $(GUI): $(STAMP)
 pictures: $(GUI) $(CHROMIUM)/node_modules/.ready  ## draw the pictures of the examples anew (needs a Chromium: TAILWIRE_CHROMIUM=FILE): ARGS="tk_chat"
 	@PYTHONPATH=tests:tests/examples $(BIN)/python scripts/make_pictures.py $(ARGS)
 
-simulate: $(STAMP)  ## the whole system on seeds: SEEDS=1000 MINUTES=0 FIRST=0
-	@$(BIN)/python -m tailwire.testing.simulation --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0) --minutes $(or $(MINUTES),0)
+simulate: $(STAMP)  ## the whole system on seeds: SEEDS=1000 MINUTES=0 FIRST=0; the fan-out of several servers instead: SERVERS=2
+	@$(BIN)/python -m tailwire.testing.simulation --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0) --minutes $(or $(MINUTES),0) $(if $(SERVERS),--servers $(SERVERS))
 
 rights: $(STAMP)  ## who is told and shown what, compared with a model, on seeds: SEEDS=200 FIRST=0 LENGTH=60; all lists after each step: VIEWS=all
 	@PYTHONPATH=tests $(BIN)/python -m rights --seeds $(or $(SEEDS),200) --first $(or $(FIRST),0) --length $(or $(LENGTH),60) \
@@ -173,7 +180,7 @@ fuzz: $(STAMP)  ## strangers' bytes with coverage guidance: SECONDS=60, or RUNS=
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(or $(SECONDS),60) $(if $(RUNS),--runs $(RUNS)) $(TARGETS)
 
 faults: $(STAMP)  ## real processes under faults, all of it, all planted faults, and 200 seeds (some twenty minutes)
-	@TAILWIRE_FAULTS=full $(BIN)/python -m pytest -q -s tests/faults tests/sim
+	@TAILWIRE_FAULTS=full TAILWIRE_THOROUGH=1 $(BIN)/python -m pytest -q -s tests/faults tests/sim
 
 networks: $(STAMP)  ## the connection on slow, shared, proxied and broken networks, over real sockets (some five minutes); WRITE=1 writes the table
 	@TAILWIRE_NETWORKS=$(if $(WRITE),write,full) $(BIN)/python -m pytest -q -s tests/networks

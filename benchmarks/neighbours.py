@@ -1,4 +1,9 @@
-"""Latency of one user's sends while others put load on the server, compared with an idle server."""
+"""Latency of one user's sends while others put load on the server, compared with an idle server.
+
+All scenes take about a quarter of an hour. `python -m benchmarks.neighbours lists uploads --rounds 1` prints some of
+them, and writes nothing. With `TAILWIRE_BENCH_FOLDER=/dev/shm` the disk is left out, whose waits are otherwise most of
+the p99.
+"""
 
 from __future__ import annotations
 
@@ -263,7 +268,7 @@ def run(names: Sequence[str] = tuple(SCENES), rounds: int = ROUNDS) -> list[str]
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("scenes", nargs="*", help=f"of {', '.join(SCENES)}; all without")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     given = parser.parse_args()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -23,14 +24,33 @@ def explore_one(start: State) -> Found:
 
 def explore_all() -> Found:
     """Explore from all initial states, on all cores."""
-    whole = Found()
     with ProcessPoolExecutor() as pool:
-        for part in pool.map(explore_one, starts()):
-            whole.states += part.states
-            whole.steps += part.steps
-            for key, results in part.table.items():
-                whole.table.setdefault(key, set()).update(results)
+        return joined(pool.map(explore_one, starts()))
+
+
+def explore_near(states: int) -> Found:
+    """Explore the states nearest to each initial state: up to `states` for each."""
+    return joined(explore([start], max_states=states) for start in starts())
+
+
+def joined(parts: Iterable[Found]) -> Found:
+    """Return what several explorations found together."""
+    whole = Found()
+    for part in parts:
+        whole.states += part.states
+        whole.steps += part.steps
+        for key, results in part.table.items():
+            whole.table.setdefault(key, set()).update(results)
     return whole
+
+
+def read_table(text: str) -> Found:
+    """Return what an exploration found, as far as its table says it."""
+    found = Found()
+    for row in text.splitlines()[1:]:
+        state, event, after, commands = row.split("\t")
+        found.table.setdefault((state, event), set()).add((after, commands))
+    return found
 
 
 def table_text(found: Found) -> str:

@@ -13,9 +13,9 @@ FACES = ("tailwire", "tailwire.sync", "tailwire.bot", "tailwire.admin", "tailwir
 
 # Classes whose objects an app gets from a call: their constructors are not public.
 HANDED_OUT = {
-    "Connection", "Context", "Continuity", "Groups", "Iterating", "Keys", "ListRequest", "Listing", "LiveConversations",
-    "LiveList", "LiveMessages", "LoopWatch", "Messages", "MessagesRequest", "OutboxEntry", "ReactionsRequest", "Request",
-    "Roles", "Tokens", "UploadFileRequest", "Users", "Watch", "Webhooks",
+    "BotTest", "Connection", "Context", "Continuity", "Groups", "Iterating", "Keys", "ListRequest", "Listing",
+    "LiveConversations", "LiveList", "LiveMessages", "LoopWatch", "Messages", "MessagesRequest", "OutboxEntry",
+    "ReactionsRequest", "Request", "Roles", "Tokens", "UploadFileRequest", "Users", "Watch", "Webhooks",
 }  # fmt: skip
 
 

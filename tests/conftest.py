@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +23,11 @@ from servers.s3 import S3Server
 from servers.schema import prepare
 from tailwire.testing.virtual.loop import VirtualLoop
 
+# Modules, tests and fixtures stay until the end: to look for garbage among them takes a third of the collection's time,
+# and half a second in each test that collects garbage. `pytest_collection_finish` sets them aside.
+THRESHOLDS = gc.get_threshold()
+gc.set_threshold(100_000, 20, 100)
+
 # How long an example takes says how busy the machine is, and nothing about the code.
 hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("suite")
@@ -33,16 +40,23 @@ ROOM_BYTES = 2 * 1024**3  # several times what the tests have there at once
 def pytest_configure() -> None:
     """Keep temporary files in memory where there is room: on a disk, each store of a test waits for it many times.
 
-    The variable is pytest's own; a folder named with it or with `--basetemp` is used instead.
+    The first variable is pytest's own; a folder named with it or with `--basetemp` is used instead. The second is
+    everyone's: PostgreSQL, browsers and the servers that tests start have their files there too.
     """
     if not MEMORY.is_dir() or os.statvfs(MEMORY).f_flag & os.ST_NOEXEC or shutil.disk_usage(MEMORY).free < ROOM_BYTES:
         return
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    os.environ.setdefault("TMPDIR", str(MEMORY))
+    tempfile.tempdir = None  # to be found again
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Return one worker more than there are cores: many tests wait for processes, timers and the disk."""
-    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return one worker more than there are cores: many tests wait for processes, timers and the disk.
+
+    Those that are not slow compute: for them, one more would only collect the tests once more.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores if config.getoption("markexpr") == "not slow" else cores + 1
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -131,6 +145,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     with asyncio.Runner(loop_factory=VirtualLoop if virtual else None) as runner:
         runner.run(main())
     return True
+
+
+def pytest_collection_finish() -> None:
+    """Keep what the collection made out of the search for garbage, and search as usual from now on."""
+    gc.freeze()
+    gc.set_threshold(*THRESHOLDS)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

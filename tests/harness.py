@@ -23,6 +23,7 @@ from tailwire import (
     UserListener,
 )
 from tailwire.admin import Admin
+from tailwire.testing.new_database import put_new_database
 from tailwire.testing.server import ServerProcess
 from tailwire.testing.virtual.world import VirtualSdkWorld, VirtualServer, virtual_loop
 
@@ -263,6 +264,11 @@ class Stage(Cast):
         self.postgres.sql(f"ALTER DATABASE {name} {change}")
         self.postgres.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
 
+    async def clean_up(self) -> None:
+        """Let the store remove what is too old or too much, as PostgreSQL's does every 30 s; SQLite's does as it writes."""
+        if self.postgres is not None:
+            await self.server.parts.store.upkeep.clean()
+
     @property
     def network(self):
         return virtual_loop().network
@@ -354,6 +360,8 @@ class LiveStage(Cast):
         return actor
 
     async def __aenter__(self) -> LiveStage:
+        if "TAILWIRE_DATABASE" not in self.server._settings:
+            put_new_database(self.server.data / "tailwire.db")  # saves a quarter of the server's start
         await self.server.start()
         return self
 

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from tailwire.sdk.app_settings import AppSettings as AppSettings
     from tailwire.sdk.app_settings import AppSettingsBuilder as AppSettingsBuilder
     from tailwire.sdk.calls.connection import Connection as Connection
+    from tailwire.sdk.calls.conversation_requests import ConversationsRequestBuilder as ConversationsRequestBuilder
     from tailwire.sdk.calls.list_requests import BannedGroupMembersRequestBuilder as BannedGroupMembersRequestBuilder
     from tailwire.sdk.calls.list_requests import BlockedUsersRequestBuilder as BlockedUsersRequestBuilder
-    from tailwire.sdk.calls.list_requests import ConversationsRequestBuilder as ConversationsRequestBuilder
     from tailwire.sdk.calls.list_requests import GroupMembersRequestBuilder as GroupMembersRequestBuilder
     from tailwire.sdk.calls.list_requests import GroupsRequestBuilder as GroupsRequestBuilder
     from tailwire.sdk.calls.list_requests import ListRequest as ListRequest
@@ -177,10 +177,10 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "sdk.calls.receipts": ("Counts",),
     "sdk.tokens": ("TokenProvider",),
     "sdk.calls.message_requests": ("MessagesRequest", "MessagesRequestBuilder"),
+    "sdk.calls.conversation_requests": ("ConversationsRequestBuilder",),
     "sdk.calls.list_requests": (
         "BannedGroupMembersRequestBuilder",
         "BlockedUsersRequestBuilder",
-        "ConversationsRequestBuilder",
         "GroupMembersRequestBuilder",
         "GroupsRequestBuilder",
         "ListRequest",

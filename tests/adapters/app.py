@@ -128,7 +128,7 @@ class App:
         """Whether the process is running."""
         return self._process.poll() is None
 
-    def until(self, condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
+    def until(self, condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
         """Wait for a condition while the program is running."""
 
         def holds() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+REMOVED_SENDS = ("DROP TABLE removed_sends",)
 REQUEST_NUMBERS = ("DROP TABLE request_numbers",)
 LISTS_BY_CURSOR = tuple(
     f"DROP INDEX {name}"

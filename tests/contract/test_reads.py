@@ -18,6 +18,7 @@ from contract.older import (
     LIFECYCLE,
     LISTS_BY_CURSOR,
     PUSH,
+    REMOVED_SENDS,
     REQUEST_NUMBERS,
     STARTS,
     WEBHOOK_DELIVERIES,
@@ -150,6 +151,7 @@ async def test_mentions_in_an_older_database_are_counted(path):
         c.execute("CREATE INDEX mentions_by_uid ON mentions (uid, message_id)")
         undo(
             c,
+            REMOVED_SENDS,
             LISTS_BY_CURSOR,
             PUSH,
             REQUEST_NUMBERS,

@@ -18,6 +18,7 @@ from contract.older import (
     LIFECYCLE,
     LISTS_BY_CURSOR,
     PUSH,
+    REMOVED_SENDS,
     REQUEST_NUMBERS,
     STARTS,
     WEBHOOK_DELIVERIES,
@@ -393,6 +394,7 @@ async def test_upgrade_finds_references_to_files(path):
     with contextlib.closing(sqlite3.connect(path)) as c:  # as in the earlier version
         undo(
             c,
+            REMOVED_SENDS,
             LISTS_BY_CURSOR,
             PUSH,
             REQUEST_NUMBERS,

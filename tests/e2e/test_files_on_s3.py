@@ -8,7 +8,9 @@ import io
 import json
 import os
 import re
+import sqlite3
 import sys
+import time
 from urllib.parse import urlsplit
 
 import httpx2
@@ -18,6 +20,8 @@ from PIL import Image
 from harness import LiveStage
 from servers.s3 import S3Server
 from tailwire import MediaMessage, UploadFile
+from tailwire.cli.main import main
+from tailwire.server.ports.world import World
 from tailwire.testing.server import ServerProcess
 
 SECRETS = ("an-access-key", "a-secret-key")
@@ -342,3 +346,42 @@ async def sdk_uploads_to(place, live):
         async with httpx2.AsyncClient(trust_env=False) as http:
             assert (await http.get(received.url)).content == content
     assert not [name for name in place.names() if "direct" in name]
+
+
+async def test_old_files_and_orphans_are_removed_from_the_bucket(s3: S3Server, tmp_path, monkeypatch, capsys):
+    place = s3.bucket()
+    async with ServerProcess(tmp_path, variables(place), "--demo-users") as server, Sender(server) as alice:
+        urls = [(await alice.send(f"{n}.jpg", jpeg())).json()["data"]["data"]["url"] for n in range(3)]
+        assert (await alice.say()).status_code == 200
+        assert await server.stop() == 0
+    stems = [url.rpartition("/")[2].partition(".")[0] for url in urls]
+    of = {stem: {name for name in place.names() if stem in name} for stem in stems}
+    assert [len(names) for names in of.values()] == [2, 2, 2], "each has a thumbnail"
+    stray, foreign = f"chat/files/{'f' * 40}.png", "chat/files/README"
+    for name in (stray, foreign, "elsewhere/a.png"):
+        s3.client().put_object(Bucket=place.name, Key=name, Body=b"12345")
+    with contextlib.closing(sqlite3.connect(server.data / "tailwire.db")) as c:
+        c.execute("DELETE FROM file_uses WHERE name LIKE ?", (f"{stems[1]}%",))  # as if never sent
+        c.execute("UPDATE files SET used = 0, unused_since = created_at WHERE name LIKE ?", (f"{stems[1]}%",))
+        c.commit()
+    for name in of[stems[2]]:
+        s3.client().delete_object(Bucket=place.name, Key=name)
+    before = place.names()
+    for name, value in variables(place).items():
+        monkeypatch.setenv(name, value)
+
+    async def prune(days: float, *arguments: str) -> str:
+        monkeypatch.setattr(World, "seconds", lambda self: int(time.time() + days * 86_400))
+        assert await asyncio.to_thread(main, ["prune", "--data", str(server.data), *arguments]) == 0
+        return capsys.readouterr().out
+
+    assert await prune(0.5, "--orphans") == (
+        "removed 0 uploads that nothing refers to, 0 files without a record (0 bytes in total), 0 records without a file\n"
+    )
+    found = r" 1 uploads that nothing refers to, 1 files without a record \(.* in total\), 1 records without a file\n"
+    assert re.fullmatch("found" + found, await prune(2, "--orphans", "--dry-run"))
+    assert place.names() == before
+    assert re.fullmatch("removed" + found, await prune(2, "--orphans"))
+    assert place.names() == {*of[stems[0]], foreign, "elsewhere/a.png"}
+    assert await prune(100, "--older-than", "90d", "--files") == "removed 4 messages and 0 files\n"
+    assert place.names() == {foreign, "elsewhere/a.png"}

@@ -88,6 +88,19 @@ async def test_a_server_whose_data_folder_has_other_keys_does_not_start(postgres
         await stranger.kill()
 
 
+async def test_a_killed_server_that_lost_its_keys_starts_with_new_ones(postgres_url: str, tmp_path: Path):
+    """It waits until the lease of the killed process ends, which had the old keys."""
+    async with SeveralServers(tmp_path, postgres_url, count=1) as several:
+        (server,) = several.servers
+        key = server.auth_key
+        await server.kill()
+        (server.data / "signing.key").unlink()
+        await server.start()
+        async with client(server, "bob", key) as bob:
+            assert (await bob.say("alice", "back")).id
+    assert several.tracebacks == []
+
+
 async def test_a_paused_server_is_taken_for_dead_and_goes_on_when_it_wakes(postgres, postgres_url: str, tmp_path: Path):
     def processes() -> list[str]:
         return postgres.sql(
@@ -250,3 +263,28 @@ async def test_without_the_database_what_is_in_memory_counts_for_three_seconds(t
         assert several.tracebacks == []
     finally:
         postgres.close()
+
+
+async def test_no_log_and_no_answer_shows_the_secrets_of_brokers_and_database(postgres_url: str, tmp_path: Path):
+    secrets = "pa55word-of-the-broker", "t0ken-of-the-broker", "pa55word-of-the-database"
+    broker = f"nats://me:{secrets[0]}@127.0.0.1:1,nats://{secrets[1]}@127.0.0.1:2"
+    settings = {"TAILWIRE_BROKER": broker, "TAILWIRE_LOG_LEVEL": "debug", "TAILWIRE_ACCESS_LOG": "true"}
+    url = f"{postgres_url}&password={secrets[2]}"
+    said: dict[str, str] = {}
+    async with SeveralServers(tmp_path, url, count=1, settings=settings) as several:
+        (server,) = several.servers
+        await server.until_logged("NATS cannot be reached")
+        async with rest(server, server.api_key) as http:
+            described = (await http.get(f"{server.url}/openapi.json")).json()
+            paths = [path for path, methods in described["paths"].items() if "get" in methods and "{" not in path]
+            assert len(paths) > 20
+            for path in paths:
+                async with http.stream("GET", path) as answer:
+                    assert answer.status_code < 500, path
+                    endless = answer.headers["content-type"].startswith("text/event-stream")
+                    said[path] = await anext(answer.aiter_text()) if endless else (await answer.aread()).decode()
+            assert any("127.0.0.1:2" in text for text in said.values()), "an administrator sees where the broker is"
+        assert await server.stop() == 0
+    said["the log"] = "\n".join(server.log)
+    assert [(place, secret) for place, text in said.items() for secret in secrets if secret in text] == []
+    assert several.tracebacks == []

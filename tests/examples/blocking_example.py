@@ -126,7 +126,7 @@ class Example:
     def _take(self, line: str) -> None:
         self.lines.append(line)
 
-    def until(self, condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
+    def until(self, condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
         """Wait for a condition while the example is running."""
 
         def holds() -> bool:

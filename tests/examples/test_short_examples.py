@@ -97,20 +97,20 @@ def test_short_tk_window_receives_what_was_written_while_it_was_minimised(tmp_pa
             try:
                 wait_for(lambda: place.sockets() == 1, "it is connected", 60)
                 screen.activate("tk")
-                wait_for(lambda: screen.xdotool("getactivewindow") == screen.window("tk"), "it is shown", 20)
+                wait_for(lambda: screen.xdotool("getactivewindow") == screen.window("tk"), "it is shown")
                 bare = ink()
                 place.say("Bob writes a line")
-                wait_for(lambda: ink() > bare + 200, "the line is shown", 20)
+                wait_for(lambda: ink() > bare + 200, "the line is shown")
                 line = ink() - bare
                 screen.minimise("tk")
-                wait_for(lambda: place.sockets() == 0, "it is minimised: the socket is gone", 20)
+                wait_for(lambda: place.sockets() == 0, "it is minimised: the socket is gone")
                 place.say("Bob writes a line")
                 screen.activate("tk")
-                wait_for(lambda: place.sockets() == 1, "it is back", 20)
-                wait_for(lambda: ink() > bare + 1.8 * line, "what was written meanwhile is shown too", 20)
+                wait_for(lambda: place.sockets() == 1, "it is back")
+                wait_for(lambda: ink() > bare + 1.8 * line, "what was written meanwhile is shown too")
                 screen.xdotool("windowactivate", "--sync", screen.window("tk"), "type", "thanks")
                 screen.xdotool("key", "Return")
-                wait_for(lambda: place.heard() == ["thanks"], "Bob has the answer", 20)
+                wait_for(lambda: place.heard() == ["thanks"], "Bob has the answer")
                 screen.close_window("tk")
                 assert process.wait(30) == 0
             finally:

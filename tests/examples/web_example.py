@@ -84,7 +84,7 @@ class WebExample:
         async def count() -> int:
             return len(self._server.parts.gateway._hub.sockets_of("alice"))
 
-        await until(lambda: self._server.call(count()) == number, lambda: self.printed[-2000:], 15)
+        await until(lambda: self._server.call(count()) == number, lambda: self.printed[-2000:], 60)
 
 
 class Bob(MessageListener):
@@ -115,7 +115,7 @@ class Bob(MessageListener):
 
     async def hears(self, *texts: str) -> None:
         """Wait until exactly these texts have been received."""
-        await until(lambda: len(self.texts) >= len(texts), lambda: self.texts, 20)
+        await until(lambda: len(self.texts) >= len(texts), lambda: self.texts, 60)
         assert self.texts == list(texts), self.texts
 
 
@@ -135,7 +135,7 @@ async def sees(shown: Shown, text: str, gone: bool = False) -> None:
     """Wait until a text is on the page, or has disappeared."""
     found = ""
     try:
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             while (text in (found := await shown.text())) is gone:
                 await asyncio.sleep(0.05)
     except TimeoutError:

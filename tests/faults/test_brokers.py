@@ -10,12 +10,14 @@ import signal
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
 import pytest
 
 from faults import size
+from faults.machine import Machine
 from servers.cut_line import CutLine
 from servers.nats import NatsServer
 from servers.plain_sockets import PlainSocket
@@ -140,6 +142,54 @@ async def test_nats_is_killed_and_started_again_and_again(postgres_url: str, tmp
                 await asyncio.to_thread(nats.start)
                 await load.until(chance.randrange(60))
         assert load.failures == 0
+    assert several.tracebacks == []
+
+
+async def test_nats_is_paused(postgres_url: str, tmp_path: Path, nats: NatsServer):
+    """Its connections stay open and nothing comes back: the servers give them up, and go by the database."""
+    async with SeveralServers(tmp_path, postgres_url, settings={"TAILWIRE_BROKER": nats.url}) as several:
+        async with Load(several.servers) as load:
+            await load.until(40)
+            nats.pause()
+            await load.until(20)  # nobody has noticed yet
+            for server in several.servers:
+                await server.until_logged("the connection to NATS was lost", 60)
+            await load.until(40)
+            nats.go_on()
+            for server in several.servers:
+                await server.until_logged("connected to NATS again", 60)
+            await load.until(40)
+        assert load.failures == 0
+    assert several.tracebacks == []
+
+
+async def test_clocks_that_are_an_hour_apart(
+    postgres: PostgresServer, postgres_url: str, tmp_path: Path, nats: NatsServer
+):
+    """Neither the order nor leases depend on them, and messages have the time of the database."""
+    name = postgres_url.rpartition("?")[0].rpartition("/")[2]
+    several = SeveralServers(tmp_path, postgres_url, count=1, settings={"TAILWIRE_BROKER": nats.url})
+    async with several:
+        affected = SimpleNamespace(server=SimpleNamespace(_settings=several._settings, data=tmp_path / "data"))
+        machine = Machine(affected, tmp_path)  # type: ignore[arg-type]  # it uses only the server of a stage
+        machine.set_clock(3600)
+        ahead = await several.add()
+        await ahead.until_logged("this machine's clock is +3600")
+
+        async def ask(sql: str) -> str:
+            return await asyncio.to_thread(postgres.sql, sql, name)
+
+        agree = "SELECT max(sent_at) - min(sent_at) < 300 FROM messages WHERE id > "
+        async with Load(several.servers) as load:
+            await load.until(100)
+            assert await ask(agree + "0") == "t"
+            machine.set_clock(-3600)
+            await ahead.until_logged("this machine's clock is -3", 60)  # seconds later, by then the time was wrong
+            last = await ask("SELECT max(id) + 100 FROM messages")
+            await load.until(300)
+            assert await ask(agree + last) == "t"
+        assert load.failures == 0
+        assert await ask("SELECT count(*) FROM processes WHERE until > clock_timestamp()") == "2"
     assert several.tracebacks == []
 
 

@@ -64,10 +64,29 @@ async def test_a_member_who_left_and_came_back_is_none_between(postgres_url):
         look = await other.log.look()
         page = await other.log.read(0, look.highest)
         holds = [c.holds for c in page.changes if c.change[1:] == ("member", "g/bob")]
-        assert holds == [False, False, True]  # what is read now is what they may hear now
+        assert holds == [True, False, True]
         await one.removal.remove_group(anybody("g", "alice"), lambda standing: ())
         page = await other.log.read(0, (await other.log.look()).highest)
         assert page.changes[-1].change[1:] == (GROUP_REMOVED, "g")
+
+
+async def test_a_user_who_is_banned_without_being_a_member_is_none(postgres_url):
+    async with two_stores(postgres_url) as (one, other):
+        await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
+        await one.members.remove(anybody("g", "bob"), told, banned_at=1)
+        page = await other.log.read(0, (await other.log.look()).highest)
+        assert [c.holds for c in page.changes if c.change[1:] == ("member", "g/bob")] == [False]
+
+
+async def test_a_member_of_a_group_that_was_removed_was_one_until_then(postgres_url):
+    async with two_stores(postgres_url) as (one, other):
+        await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
+        joined = await one.members.add(anybody("g", "bob"), "participant", 1, told)
+        await one.messages.add(draft(receiver="g", kind="group", text="said"))
+        await one.removal.remove_group(anybody("g", "alice"), lambda standing: ())
+        page = await other.log.read(0, (await other.log.look()).highest)
+        bobs = [(c.change.id, c.holds) for c in page.changes if c.change[1:] == ("member", "g/bob")]
+        assert bobs[0] == (joined.message.id, True)
 
 
 async def test_a_long_log_comes_in_pages(postgres_url):

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import socket
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import httpx2
 import pytest
+import uvicorn
 
 from harness import Actor
+from push_receivers import Browser
 from servers.nats import NatsServer
+from servers.plain_sockets import PlainSocket
 from servers.together import ServerHere, Together, until
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
+from tailwire.server.app.pushing import LOOKING, PUSH_LEASE
 from tailwire.server.app.several import CLEANUP_LEASE, WEBHOOK_LEASE
 from tailwire.server.store.postgres import upkeep
 
@@ -71,6 +80,48 @@ class Hook:
             server.close()
 
 
+class PushService(Browser):
+    """A browser's push service over a real socket. `hold`: what its answers wait for."""
+
+    hold: asyncio.Event | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def send_later(message: Any) -> None:
+            if self.hold is not None:
+                await self.hold.wait()
+            await send(message)
+
+        await super().__call__(scope, receive, send_later)
+
+    @property
+    def bodies(self) -> list[str]:
+        return [one["body"] for one in self.received]
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator[dict[str, str]]:
+        """Serve. Yields the settings with which a server sends to it."""
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            self.host, self.port = listening.getsockname()
+            config = uvicorn.Config(self, lifespan="off", log_config=None, access_log=False)
+            server = uvicorn.Server(config)
+            server.capture_signals = contextlib.nullcontext  # those are the test's
+            serving = asyncio.create_task(server.serve([listening]))
+            try:
+                yield {"push_contact": "mailto:a@example.com", "push_targets": self.host, "push_delay": 0.1}
+            finally:
+                server.should_exit = True
+                await serving
+
+
+async def register(server: ServerHere, service: PushService, uid: str) -> None:
+    made = await server.http.post(f"/users/{uid}/auth_tokens", json={})
+    headers = {"appid": server.store.app_id, "authtoken": made.json()["data"]["authToken"]}
+    body = {"platform": "web_push", "pushToken": service.subscription(uid)}
+    async with httpx2.AsyncClient(base_url=f"{server.url}/v3", headers=headers) as http:
+        done = await http.post("/notifications/push/v1/tokens", json=body)
+    assert done.status_code == 200, done.text
+
+
 async def make_users(server: ServerHere, *uids: str) -> None:
     for uid in uids:
         assert (await server.http.post("/users", json={"uid": uid, "name": uid})).status_code == 200
@@ -87,6 +138,42 @@ async def make_hook(server: ServerHere, url: str) -> str:
     made = await server.http.post("/webhooks", json=fields)
     assert made.status_code == 200, made.text
     return "w"
+
+
+async def act(server: ServerHere, uid: str, method: str, path: str, **body: Any) -> None:
+    answer = await server.http.request(method, path, headers={"onBehalfOf": uid}, **({"json": body} if body else {}))
+    assert answer.status_code == 200, answer.text
+
+
+async def test_member_who_was_put_out_before_the_other_server_read_that_they_joined_receives_what_came_between(
+    postgres_url, tmp_path, broker, monkeypatch
+):
+    async with Together(tmp_path, postgres_url, broker=broker) as together:
+        one, other = await together.add(), await together.add()
+        await make_users(one, "alice", "bob")
+        place: Any = SimpleNamespace(url=other.url, app_id=other.store.app_id, auth_key=together.auth_key)
+        async with PlainSocket(place, "bob") as socket:
+            honest, may_read = other.store.log.read, asyncio.Event()
+
+            async def read(after: int, up_to: int) -> Any:
+                await may_read.wait()  # a slow database, or a busy server
+                return await honest(after, up_to)
+
+            monkeypatch.setattr(other.store.log, "read", read)
+            await act(one, "alice", "POST", "/groups", guid="g", name="G", type="public")
+            text = {"receiver": "g", "receiverType": "group", "category": "message", "type": "text"}
+            for uid, method, path, said in (
+                ("bob", "POST", "/groups/g/members", "during"),
+                ("alice", "DELETE", "/groups/g/members/bob", "after"),
+            ):
+                await act(one, uid, method, path)
+                await act(one, "alice", "POST", "/messages", data={"text": said}, **text)
+            may_read.set()
+            await say(one, "end")
+            await until(lambda: "end" in socket.texts)
+            assert socket.texts == ["during", "end"]
+            actions = [f["body"]["data"].get("action") for f in socket.of_type("message")]
+            assert actions == ["joined", None, "kicked", None]
 
 
 def holders(together: Together, name: str) -> list[ServerHere]:
@@ -141,6 +228,65 @@ async def test_a_server_that_was_taken_for_dead_stops_sending_for_a_webhook(post
         after = hook.texts[1:]  # what the paused one was sending may come twice, nothing else
         assert [text for text in after if text != "0"] == ["1", "2"]
         assert not paused.store.leases.holds(name)
+
+
+async def test_one_server_notifies_of_each_message_once_whichever_stored_it(postgres_url: str, tmp_path: Path):
+    service = PushService()
+    async with service.serve() as settings, Together(tmp_path, postgres_url, **settings) as together:
+        one, other = await together.add(), await together.add()
+        await make_users(one, "alice", "bob")
+        names = [PUSH_LEASE + LOOKING, f"{PUSH_LEASE}web"]
+        await until(lambda: all(len(holders(together, name)) == 1 for name in names))
+        await register(other, service, "bob")
+        texts = [f"{n}" for n in range(20)]
+        for n, text in enumerate(texts):
+            await say((one, other)[n % 2], text)
+        await until(lambda: len(service.received) >= len(texts))
+
+        holder = holders(together, names[0])[0]
+        left = other if holder is one else one
+        await holder.stop()
+        await until(lambda: all(left.store.leases.holds(name) for name in names))
+        await say(left, "after")
+        await until(lambda: "after" in service.bodies)
+        assert sorted(service.bodies) == sorted([*texts, "after"]), "each message once"
+
+
+async def test_a_server_that_was_taken_for_dead_stops_sending_notifications(postgres_url: str, tmp_path: Path):
+    """It holds the lease no longer: what it was sending may come twice, nothing else does, and nothing is lost."""
+    service = PushService()
+    async with service.serve() as settings, Together(tmp_path, postgres_url, **settings) as together:
+        one, other = await together.add(), await together.add()
+        await make_users(one, "alice", "bob")
+        name = f"{PUSH_LEASE}web"
+        await until(lambda: len(holders(together, name)) == 1)
+        paused = holders(together, name)[0]
+        running = other if paused is one else one
+        await register(running, service, "bob")
+        service.hold = asyncio.Event()
+        try:
+            for text in ("0", "1"):
+                await say(running, text)
+            await until(lambda: bool(service.received))
+            early = set(service.bodies)
+            process = paused.store.lane.process
+            paused.store.upkeep.stop()  # as when it does not run
+            await running.store.database.run("DELETE FROM processes WHERE id = ?", (process,))
+            await until(lambda: running.store.leases.holds(name) and not paused.store.leases.holds(name))
+        finally:
+            service.hold.set()
+        for text in ("2", "3"):
+            await say(running, text)
+
+        async def nothing_waits() -> bool:
+            return await running.store.notifications.waiting() == 0
+
+        await until(lambda: {"0", "1", "2", "3"} <= set(service.bodies))
+        await until(nothing_waits)
+        counts = Counter(service.bodies)
+        assert counts.keys() == {"0", "1", "2", "3"}
+        assert {text for text, count in counts.items() if count > 1} <= early
+        assert max(counts.values()) <= 2
 
 
 async def test_one_server_cleans_up_and_another_goes_on_when_it_stops(postgres_url: str, tmp_path: Path):

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from postgres.writing import draft
+from tailwire.server.ports import changes
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.records import Edited, Event, GroupRow, UserRow
 from tailwire.server.ports.refusal import Refused
@@ -16,6 +17,7 @@ from tailwire.server.ports.standing import GroupAct, GroupStanding, MessageAct
 from tailwire.server.ports.webhook_records import WebhookRow
 from tailwire.server.ports.world import World
 from tailwire.server.rules.messages import check_changeable
+from tailwire.server.store.postgres import webhooks
 from tailwire.server.store.postgres.removal import MESSAGES_PER_STEP
 from tailwire.server.store.postgres.store import PostgresStore
 
@@ -188,3 +190,31 @@ async def test_only_so_many_deliveries_wait(postgres_url):
         assert (state.waiting, state.failed) == (5, 3)
         rows = await other.deliveries.due("w", 2**40, 100)
         assert [b'"id":"%d"' % n in row.body for n, row in zip(sent[-5:], rows, strict=True)] == [True] * 5
+
+
+async def test_a_webhook_of_another_process_receives_events_although_the_news_of_it_was_lost(postgres_url, monkeypatch):
+    """What is kept in memory counts for three seconds; then it is read which webhooks there are."""
+    async with two_stores(postgres_url) as (one, other):
+        assert not other.webhooks.enabled
+        await one.webhooks.put(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
+        for module in (changes, webhooks):
+            monkeypatch.setattr(module, "TRUSTED_SECONDS", -1.0)  # as if they had passed
+        assert other.webhooks.enabled
+        sent = (await other.messages.add(draft(events=(Event("message_sent"),)))).message.id
+        (row,) = await one.deliveries.due("w", 2**40, 100)
+        assert b'"id":"%d"' % sent in row.body
+        await one.webhooks.put(WebhookRow("w", "W", "http://hook", "group_created", created_at=1), new=False)
+        await other.messages.add(draft(events=(Event("message_sent"),)))
+        assert len(await one.deliveries.due("w", 2**40, 100)) == 1
+
+
+async def test_a_delivery_that_was_queued_for_a_webhook_that_is_gone_is_removed(postgres_url):
+    async with two_stores(postgres_url) as (one, other):
+        await one.webhooks.put(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
+        await other.webhooks.load()
+        await one.webhooks.remove("w")
+        await other.messages.add(draft(events=(Event("message_sent"),)))  # it has not learned of the removal yet
+        assert len(await one.deliveries.due("w", 2**40, 100)) == 1
+        await one.deliveries.forget_old_failures(0)
+        assert await one.deliveries.due("w", 2**40, 100) == []
+        assert one.deliveries.waiting_counts() == {}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 import pytest
 
 from postgres.writing import draft
+from tailwire.server.ports import world as world_of_servers
 from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.world import World
 from tailwire.server.store.postgres import processes, starting, upkeep
@@ -144,18 +146,61 @@ async def test_a_clock_that_is_off_is_reported_once(postgres_url, monkeypatch, c
     await store.close()
 
 
+async def test_times_are_those_of_postgresql_while_the_clock_of_this_machine_is_off(postgres_url, monkeypatch):
+    class Clock:
+        off = -3600
+
+        @classmethod
+        def time_ns(cls) -> int:
+            return time.time_ns() + cls.off * 1_000_000_000
+
+    monkeypatch.setattr(world_of_servers, "time", Clock)
+    monkeypatch.setattr(upkeep, "RENEW_SECONDS", 1000)
+    world = World()
+    store = await PostgresStore.open(postgres_url, world, serving=True)
+    assert abs(world.seconds() - time.time()) > 3000
+    for Clock.off in (-3600, 7200):
+        await store.processes.renew()
+        assert abs(world.seconds() - time.time()) < 3
+        assert abs(world.milliseconds() / 1000 - time.time()) < 3
+        assert abs(store.processes.clock_offset - Clock.off) < 3
+    Clock.off = 0
+    await store.processes.renew()
+    assert world.ahead == 0, "a clock that agrees within a second is not corrected"
+    await store.close()
+
+
 async def test_a_server_whose_keys_differ_from_those_of_running_ones_is_refused(postgres_url, monkeypatch):
     one, other = [await silent_store(postgres_url, monkeypatch) for _ in range(2)]
     await one.processes.agree_on("a")
+    asked = asyncio.create_task(other.processes.agree_on("b"))
+    while not asked.done():  # the running server renews its lease
+        await one.processes.renew()
     with pytest.raises(processes.DifferentKeys, match=r"copy signing\.key and webhooks\.key from that server's"):
-        await other.processes.agree_on("b")
+        await asked
     await other.processes.agree_on("a")
     await one.close()
+    late = await silent_store(postgres_url, monkeypatch)
+    asked = asyncio.create_task(late.processes.agree_on("b"))
+    while not asked.done():
+        await other.processes.renew()
     with pytest.raises(processes.DifferentKeys):
-        await (late := await silent_store(postgres_url, monkeypatch)).processes.agree_on("b")
+        await asked
     await other.close()
     await late.processes.agree_on("b")  # no other server runs
     await late.close()
+
+
+async def test_a_server_waits_until_the_lease_of_a_killed_one_with_other_keys_has_ended(postgres_url, monkeypatch):
+    killed, late = [await silent_store(postgres_url, monkeypatch) for _ in range(2)]
+    await killed.processes.agree_on("a")
+    asked = asyncio.create_task(late.processes.agree_on("b"))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(asked), 3 * processes.KEYS_CHECK_SECONDS)
+    await late.database.run(f"{EXPIRE_ALL} WHERE id = ?", (killed.lane.process,))
+    await asyncio.wait_for(asked, 20)
+    await late.close()
+    await killed.close()
 
 
 async def test_servers_start_one_after_the_other(postgres_url, monkeypatch):

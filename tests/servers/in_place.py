@@ -88,6 +88,17 @@ class InPlaceConnection:
         self._elsewhere.run(end())
 
 
+async def _end_lease(url: str, process: int) -> None:
+    # As the clock of the database would after ten seconds: it stands still while virtual time passes.
+    connection = await _connect(url)
+    try:
+        await connection.execute(
+            "UPDATE processes SET until = clock_timestamp() - interval '1 s' WHERE id = $1", process
+        )
+    finally:
+        await connection.close()
+
+
 def install(patch: pytest.MonkeyPatch, folder: Path, url: str) -> Elsewhere:
     """Make connections of virtual loops in place. The caller closes what is returned.
 
@@ -96,7 +107,8 @@ def install(patch: pytest.MonkeyPatch, folder: Path, url: str) -> Elsewhere:
         url: the database of virtual servers with that folder, unless their settings name one.
     """
     elsewhere = Elsewhere()
-    start = VirtualServer.start
+    start, kill = VirtualServer.start, VirtualServer.kill
+    killed: set[VirtualServer] = set()
     seeds: dict[VirtualServer, int] = {}  # two servers of a test share a database, and must not make the same secrets
 
     async def start_on_postgres(server: VirtualServer) -> None:
@@ -106,8 +118,19 @@ def install(patch: pytest.MonkeyPatch, folder: Path, url: str) -> Elsewhere:
         if not server._settings.database and Path(server._settings.data) == folder:
             server._settings = replace(server._settings, database=url)
         await start(server)
+        if server in killed and server.parts is not None:
+            killed.remove(server)
+            await server.parts.store.upkeep._once(clean=False)  # takes over from the killed process
+
+    async def kill_on_postgres(server: VirtualServer) -> None:
+        process = server.parts.store.lane.process if server.parts is not None else 0
+        await kill(server)
+        if process:
+            killed.add(server)
+            elsewhere.run(_end_lease(server._settings.database, process))
 
     patch.setattr(VirtualServer, "start", start_on_postgres)
+    patch.setattr(VirtualServer, "kill", kill_on_postgres)
 
     def connect(*values: Any, **named: Any) -> Any:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -65,6 +66,14 @@ class NatsServer:
                 if "Server is ready" in line:
                     ready.set()
         ready.set()  # the end
+
+    def pause(self) -> None:
+        """Let it keep its connections and answer nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """End a pause."""
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """Kill it with -9, and return when it is gone."""

@@ -1,4 +1,4 @@
-"""The simulation finds faults: each planted fault is found within 200 seeds, or by a short plan."""
+"""The simulation finds faults: each planted fault is found by the seeds recorded for it, or by a short plan."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from planting import Planter, require_same_signature
+from sim.fault_seeds import MAX_SEEDS, name_of, require_found, search
 from sim.test_unnecessary_disconnects import A_CATCH_UP_OVER_CUTS, A_DEAD_FIRST_ADDRESS, A_PING_BEHIND_AN_UPLOAD
 from tailwire.sdk import outbox, own_changes, sending, tokens
 from tailwire.sdk.connection import deadlines, sockets, state, wanted
@@ -33,7 +34,6 @@ from tailwire.wire.entities import Action
 
 # Killed processes leave coroutines that were never awaited; they may be collected in the next test.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-MAX_SEEDS = 200
 Plant = Callable[[Planter], None]
 
 
@@ -139,9 +139,7 @@ def _muid_is_stored_twice(patch):
     def insert(self, c, d, act=None):
         stored = honest(self, c, d, act)
         if not stored.new:
-            import dataclasses
-
-            return honest(self, c, dataclasses.replace(d, muid=None), act)
+            return honest(self, c, d._replace(muid=None), act)
         return stored
 
     patch.setattr(messages.Messages, "insert", insert)
@@ -405,42 +403,42 @@ def _former_members_are_not_told_that_they_left(patch):
     patch.setattr(ChangeLogRows, "ended_memberships", ended_memberships)
 
 
-# Each fault, and a seed that finds it: tried first, so that the test is quick as long as that holds.
-PLANTED_FAULTS: dict[Plant, int] = {
-    _two_sockets_at_once: 0,
-    _waits_never_end: 15,
-    _no_heartbeat_deadline: 15,
-    _catch_up_from_now: 0,
-    _no_catch_up: 0,
-    _duplicates_are_handed_over: 3,
-    _retries_use_a_new_muid: 2,
-    _sends_are_concurrent: 1,
-    _response_before_commit: 1,
-    _muid_is_stored_twice: 6,
-    _live_messages_overtake_catch_up: 0,
-    _full_queue_drops: 1,
-    _auto_mode_keeps_its_socket_in_the_background: 0,
-    _hub_forgets_a_second_device: 12,
-    _own_messages_are_handed_over: 0,
-    _former_members_stay_subscribed: 2,
-    _new_members_are_not_subscribed: 20,
-    _new_members_catch_up_on_all_history: 74,
-    _concurrent_token_requests: 45,
-    _connected_before_authentication: 2,
-    _server_keeps_closed_sockets: 0,
-    _listening_clients_are_closed: 8,
-    _slow_lines_count_as_dead: 22,
-    _dead_connections_are_reused: 55,
-    _restored_backup_is_not_detected: 21,
-    _restored_backup_restarts_catch_up: 57,
-    _missed_edits_and_deletions_are_dropped: 4,
-    _missed_memberships_are_dropped: 14,
-    _missed_reactions_are_dropped: 14,
-    _missed_pins_are_dropped: 14,
-    _missed_saves_are_dropped: 16,
-    _missed_receipts_are_dropped: 14,
-    _former_members_are_not_told_that_they_left: 20,
-}
+PLANTED_FAULTS: list[Plant] = [
+    _two_sockets_at_once,
+    _waits_never_end,
+    _no_heartbeat_deadline,
+    _catch_up_from_now,
+    _no_catch_up,
+    _duplicates_are_handed_over,
+    _retries_use_a_new_muid,
+    _sends_are_concurrent,
+    _response_before_commit,
+    _muid_is_stored_twice,
+    _live_messages_overtake_catch_up,
+    _full_queue_drops,
+    _auto_mode_keeps_its_socket_in_the_background,
+    _hub_forgets_a_second_device,
+    _own_messages_are_handed_over,
+    _former_members_stay_subscribed,
+    _new_members_are_not_subscribed,
+    _new_members_catch_up_on_all_history,
+    _concurrent_token_requests,
+    _connected_before_authentication,
+    _server_keeps_closed_sockets,
+    _listening_clients_are_closed,
+    _slow_lines_count_as_dead,
+    _dead_connections_are_reused,
+    _restored_backup_is_not_detected,
+    _restored_backup_restarts_catch_up,
+    _missed_edits_and_deletions_are_dropped,
+    _missed_memberships_are_dropped,
+    _missed_reactions_are_dropped,
+    _missed_pins_are_dropped,
+    _missed_saves_are_dropped,
+    _missed_receipts_are_dropped,
+    _former_members_are_not_told_that_they_left,
+]
+"""Found by early seeds, which `fault_seeds.json` names."""
 
 
 # Not found by early seeds: `make faults` searches further, for some minutes each.
@@ -460,7 +458,7 @@ OTHER_FAULTS = [
 ]
 
 
-@pytest.mark.parametrize("plant", [*PLANTED_FAULTS, *RARE_FAULTS, *OTHER_FAULTS], ids=lambda p: p.__name__.strip("_"))
+@pytest.mark.parametrize("plant", [*PLANTED_FAULTS, *RARE_FAULTS, *OTHER_FAULTS], ids=name_of)
 def test_planted_functions_keep_their_signatures(plant: Plant, monkeypatch: pytest.MonkeyPatch):
     plant(Planter(monkeypatch))
 
@@ -475,21 +473,28 @@ def test_a_plant_with_another_signature_is_refused():
 
 @pytest.mark.skipif(os.environ.get("TAILWIRE_FAULTS") != "full", reason="some minutes each: see `make faults`")
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("plant", RARE_FAULTS, ids=lambda p: p.__name__.strip("_"))
+@pytest.mark.parametrize("plant", RARE_FAULTS, ids=name_of)
 def test_rare_faults_are_found(plant: Plant, monkeypatch: pytest.MonkeyPatch):
     plant(Planter(monkeypatch))
-    assert any(fails(make_plan(seed)) is not None for seed in range(MAX_SEEDS))
+    assert search(_finds, range(MAX_SEEDS))
+
+
+def _finds(seed: int) -> bool:
+    return fails(make_plan(seed)) is not None
+
+
+def searches() -> list[tuple[Plant, Callable[[int], bool]]]:
+    """Return each fault with what says whether a seed finds it."""
+    return [(plant, _finds) for plant in PLANTED_FAULTS]
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("plant", PLANTED_FAULTS, ids=lambda p: p.__name__.strip("_"))
+@pytest.mark.parametrize("plant", PLANTED_FAULTS, ids=name_of)
 def test_planted_faults_are_found(plant: Plant, monkeypatch: pytest.MonkeyPatch):
     plant(Planter(monkeypatch))
-    for seed in (PLANTED_FAULTS[plant], *range(MAX_SEEDS)):
-        if fails(make_plan(seed)) is not None:
-            return
-    pytest.fail(f"not found within {MAX_SEEDS} seeds")
+    require_found(name_of(plant), _finds)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,13 @@ import pytest
 from planting import Planter
 from tailwire.sdk.connection import machine, sockets
 from tailwire.sdk.connection.inputs import NetworkChanged
-from tailwire.sdk.continuity import catch_up
-from tailwire.sdk.continuity.commands import TellGap
+from tailwire.sdk.continuity import catch_up, gaps
+from tailwire.sdk.continuity.commands import TellContinuity, TellGap
+from tailwire.sdk.continuity.state import Continuity, ContinuityKind
 from tailwire.server.actions import groups as actions_groups
 from tailwire.server.actions import messages as actions_messages
+from tailwire.server.actions.changes import ChangeFrames
+from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.rest import api
 from tailwire.testing.simulation import Plan, Step, simulate
 from tailwire.testing.simulation.shrink import fails
@@ -70,6 +73,50 @@ def test_gap_that_is_not_due_is_found(monkeypatch: pytest.MonkeyPatch):
 
     Planter(monkeypatch).setattr(catch_up, "page", page)
     assert rule_of(plan) == "gap"
+
+
+MORE_THAN_THE_LIMIT = Plan(2, (
+    Step(1.0, "bob-phone", "offline"), Step(1.0, "alice-phone", "burst", 40), Step(9.0, "bob-phone", "back"),
+))  # fmt: skip
+
+
+def test_continuity_that_contradicts_the_gap_is_found(monkeypatch: pytest.MonkeyPatch):
+    simulate(MORE_THAN_THE_LIMIT)
+
+    def at_end(m):
+        m.gap = m.back = None
+        return [TellContinuity(Continuity(ContinuityKind.EXACT, m.caught))]
+
+    Planter(monkeypatch).setattr(gaps, "at_end", at_end)
+    assert rule_of(MORE_THAN_THE_LIMIT) == "continuity"
+
+
+def test_continuity_that_is_unknown_for_no_reason_is_found(monkeypatch: pytest.MonkeyPatch):
+    def at_end(m):
+        m.gap = m.back = None
+        return [TellContinuity(Continuity(ContinuityKind.UNKNOWN))]
+
+    Planter(monkeypatch).setattr(gaps, "at_end", at_end)
+    assert rule_of(MORE_THAN_THE_LIMIT) == "continuity"
+
+
+A_LIST_THAT_CHANGES_MEANWHILE = Plan(4, (
+    Step(1.0, "bob-phone", "say", "alice"), Step(1.0, "alice-desk", "offline"), Step(0.0, "alice-desk", "drop"),
+    Step(1.0, "alice-phone", "pin chat", "bob"), Step(1.0, "alice-phone", "unread"),
+    Step(5.0, "alice-desk", "back"), Step(5.0, "alice-phone", "type"),
+))  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [ChangeKind.CONVERSATION_PINNED, ChangeKind.LIST_CHANGED])
+def test_list_of_conversations_that_is_not_caught_up_is_found(kind: ChangeKind, monkeypatch: pytest.MonkeyPatch):
+    simulate(A_LIST_THAT_CHANGES_MEANWHILE)
+    honest = ChangeFrames.of
+
+    async def of(self, caller, rows):
+        return await honest(self, caller, [row for row in rows if row.kind != kind])
+
+    Planter(monkeypatch).setattr(ChangeFrames, "of", of)
+    assert rule_of(A_LIST_THAT_CHANGES_MEANWHILE) == "untold conversation"
 
 
 A_REPEATED_REQUEST = Plan(3, (

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 
 import pytest
 
+from planting import Planter
+from sim.fault_seeds import name_of, require_found
+from sizes import size
 from tailwire.sdk.continuity import changes as sdk_changes
 from tailwire.server.fanout import change_healing, log, numbers, order
+from tailwire.server.ports.log import LoggedChange
 from tailwire.testing.simulation import servers
+from tailwire.testing.simulation.__main__ import run_servers
 from tailwire.testing.simulation.servers_broker import SimulatedRemote
+from tailwire.testing.simulation.servers_store import SharedStore
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-SEEDS = int(os.environ.get("SEEDS", "60"))
-MAX_SEEDS = 200
+SEEDS = int(os.environ.get("SEEDS", size(60, 200)))
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_several_servers_keep_the_promises(seed):
     servers.play(seed)
+
+
+def test_the_command_tells_which_seeds_fail(monkeypatch):
+    assert run_servers(2, [0, 1]) == [(0, None, "", ""), (1, None, "", "")]
+    _gaps_are_not_read(monkeypatch)
+    found = run_servers(3, list(range(4)))
+    assert [seed for seed, *_ in found] == [0, 1, 2, 3]
+    assert {rule for _, _, rule, _ in found} == {"Wrong"}
+    assert all("missing" in said for *_, said in found)
 
 
 def _no_order(patch):
@@ -52,11 +66,11 @@ def _subscriptions_that_count_at_once(patch):
 
 
 def _doubts_are_forgotten(patch):
-    patch.setattr(order.Order, "doubt", lambda self, first, last=0: None)
+    patch.setattr(order.Order, "doubt", lambda self, first, last=order._UNTIL_BELIEVED: None)
 
 
 def _lost_changes_are_not_read(patch):
-    patch.setattr(change_healing.ChangeHealing, "looked", lambda self, look, began, passed, held: None)
+    patch.setattr(change_healing.ChangeHealing, "looked", lambda self, look, began, passed, *, held: None)
 
 
 def _late_changes_are_delivered_again(patch):
@@ -75,6 +89,10 @@ def _changes_count_as_delivered_before_they_are_read(patch):
 
 def _late_members_do_not_receive_what_came_before_them(patch):
     patch.setattr(numbers.ChangeNumbers, "join", lambda self, subject, uid, held: None)
+
+
+def _who_comes_back_counts_as_new(patch):
+    patch.setattr(numbers.ChangeNumbers, "leave", lambda self, subject, uid, held: None)
 
 
 def _new_sockets_join_groups_at_once(patch):
@@ -104,16 +122,33 @@ def _gaps_are_not_read(patch):
     patch.setattr(log.MessageLog, "_looked", lambda self, look, began: None)
 
 
+def _memberships_are_those_of_the_time_of_reading(patch):
+    def logged(self, change):
+        uid = change.key.partition("/")[2]
+        return LoggedChange(change, self.joined.get(uid, change.id) < change.id)
+
+    patch.setattr(SharedStore, "_logged", logged)
+
+
 FAULTS = [value for name, value in list(globals().items()) if name.startswith("_") and callable(value)]
 
 
+def _finds(seed):
+    try:
+        servers.play(seed)
+    except Exception:  # however it is found
+        return True
+    return False
+
+
+def searches():
+    """Return each fault with what says whether a seed finds it."""
+    return [(plant, _finds) for plant in FAULTS]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("plant", FAULTS, ids=lambda plant: plant.__name__.strip("_"))
+@pytest.mark.thorough
+@pytest.mark.parametrize("plant", FAULTS, ids=name_of)
 def test_planted_faults_between_servers_are_found(plant, monkeypatch):
-    plant(monkeypatch)
-    for seed in itertools.count():
-        assert seed < MAX_SEEDS, "no seed finds it"
-        try:
-            servers.play(seed)
-        except Exception:  # however it is found
-            return
+    plant(Planter(monkeypatch))
+    require_found(name_of(plant), _finds)

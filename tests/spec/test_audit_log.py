@@ -255,8 +255,10 @@ async def test_log_is_bounded_and_reads_do_not_push_out_changes(stage: Stage, bo
         for n in range(20):
             await rest("GET", f"/users/u{n % 8}", behalf=f"u{n % 8}")
             await rest("PUT", "/me", behalf="u7", json={"name": f"{n}"})
+        await stage.clean_up()
         found = await entries(rest)
         assert [entry["target"] for entry in found] == [f"u{n}" for n in range(3, 8)]
+    await stage.clean_up()
     count = "SELECT kind, count(*) FROM audit GROUP BY kind"
     assert dict(await stage.server.parts.store.database.rows(count)) == {
         "change": 5,
@@ -272,6 +274,7 @@ async def test_entries_expire(stage: Stage, bounded: Stage):
         await stage.pass_time(3700)
         assert await entries(rest, "target=old") == []
         await rest("POST", "/users", json={"uid": "new", "name": "U"})
+    await stage.clean_up()
     rows = await stage.server.parts.store.database.rows("SELECT target FROM audit WHERE target > ''")
     targets = {row[0] for row in rows}
     assert "old" not in targets

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from harness import Stage
+from rest import Rest
 from tailwire import CometChatException, MemorySessionStore, TextMessage, UploadFile
 from tailwire.sdk.calls import uploads
 from tailwire.sdk.connection.causes import Cause
@@ -76,8 +77,11 @@ async def test_queued_sends_share_the_deadline_of_the_first(stage: Stage):
     stage.network.restore()
 
 
-def break_the_store(stage: Stage) -> None:
+async def break_the_store(stage: Stage) -> None:
     """Let every transaction of the server fail, as with a full disk."""
+    if stage.postgres is not None:
+        await stage.read_only(on=True)
+        return
 
     def full(operations):
         error = sqlite3.OperationalError("database or disk is full")
@@ -90,14 +94,14 @@ def break_the_store(stage: Stage) -> None:
 
 async def test_a_store_in_trouble_makes_sends_fail_at_once(stage: Stage):
     alice = await stage.enter("alice", auto=False)
-    break_the_store(stage)
+    await break_the_store(stage)
     assert await refused_after(stage, alice.say("bob", "the first tries again")) < 4
     assert await refused_after(stage, alice.say("bob", "the next does not")) < 0.5
 
 
 async def test_sends_of_one_conversation_end_together_while_the_store_is_in_trouble(stage: Stage):
     alice = await stage.enter("alice", auto=False)
-    break_the_store(stage)
+    await break_the_store(stage)
     sends = [refused_after(stage, alice.say("bob", str(n))) for n in range(40)]
     assert max(await asyncio.gather(*sends)) < 15
 
@@ -217,3 +221,23 @@ async def test_message_lost_on_a_dead_line_can_be_sent_again(stage: Stage):
 def test_retry_after_that_is_not_a_number_is_ignored():
     answer = Answer("host", 503, "text/html", "Wed, 21 Oct 2015 07:28:00 GMT", b"")
     assert answer.not_ours().retry_after is None
+
+
+async def test_store_that_can_write_again_is_healthy_although_nobody_writes(stage: Stage):
+    """A proxy sends no requests to a server that is not ready, so the question itself must make the store try."""
+    alice = await stage.enter("alice", auto=False)
+
+    async def status() -> int:
+        async with Rest(stage) as rest:
+            return (await rest.answer("GET", f"{stage.server.url}/health/ready")).status_code
+
+    assert await status() == 200
+    await stage.read_only(on=True)
+    await refused_after(stage, alice.say("bob", "refused"))
+    for _ in range(5):
+        assert await status() == 503
+        await stage.pass_time(3)
+    await stage.read_only(on=False)
+    await status()
+    await stage.pass_time(3)
+    assert await status() == 200

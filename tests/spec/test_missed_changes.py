@@ -308,6 +308,7 @@ async def test_client_that_was_away_longer_than_the_log_reaches_back_is_notified
     log = stage.server.parts.store.change_log
     log.max_entries, log._noted = 0, NOTES_PER_CLEANUP  # the next entry is forgotten at once
     await alice.chat.add_reaction(sent.id, "👍")
+    await stage.clean_up()
     log.max_entries = 1000
     await alice.say("bob", "hi")
     await alice.chat.add_reaction(sent.id, "🎉")

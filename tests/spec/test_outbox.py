@@ -172,6 +172,21 @@ async def test_queued_message_can_be_cancelled(stage: Stage):
 
 
 @spec("K5")
+async def test_failed_message_is_withdrawn_and_leaves_the_device(stage: Stage, store):
+    alice, bob = await stage.enter("alice", outbox=True, store=store), await stage.enter("bob")
+    await bob.chat.block_users(["alice"])
+    refused = alice.chat.queue_message(text("to bob"))
+    with pytest.raises(CometChatException):
+        await refused.result()
+    assert (refused.status, refused.cancel(), refused.cancel()) == (FAILED, True, False)
+    assert (refused.status, refused.retry(), alice.chat.queued_messages()) == (CANCELLED, False, [])
+    await alice.chat.aclose()
+    again = stage.actor(outbox=True, store=store)
+    await again.chat.init()
+    assert again.chat.queued_messages() == []
+
+
+@spec("K5")
 async def test_logging_out_removes_the_outbox(stage: Stage, store):
     alice = await stage.enter("alice", outbox=True, store=store)
     stage.network.cut()

@@ -11,7 +11,8 @@ import pytest
 
 from harness import Stage
 from rest import Rest
-from tailwire import ChatClient, CometChatException, Group, GroupMember, TextMessage
+from tailwire import ChatClient, CometChatException, Group, GroupMember, TextMessage, User
+from tailwire.admin import Admin
 from tailwire.testing.virtual.repeating import Repeater
 from tailwire.testing.virtual.world import PORT
 
@@ -176,3 +177,135 @@ async def test_numbers_count_for_users_and_not_for_keys(stage: Stage):
         await rest("DELETE", path, behalf="bob", headers=headers)
         await rest("POST", path, behalf="bob", headers=headers)
     assert (await state(alice.chat, number))["reactions"] == [("👍", 1)]
+
+
+# The user themself.
+
+
+async def test_own_details_are_those_of_the_newest_request(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    proxy = proxied(stage)
+    await alice.chat.update_current_user_details(User(uid="alice", name="First"))
+    await alice.chat.update_current_user_details(User(uid="alice", name="Second"))
+    assert b" 409 " in await again(proxy, 0)
+    assert (await alice.chat.get_user("alice")).name == "Second"
+
+
+async def test_own_details_that_arrive_late_do_not_replace_newer_ones(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    proxy = proxied(stage)
+    proxy.holding = True
+    with pytest.raises(CometChatException):
+        await alice.chat.update_current_user_details(User(uid="alice", name="First"))
+    held, proxy.holding = len(proxy.kept), False
+    await alice.chat.update_current_user_details(User(uid="alice", name="Second"))
+    for n in range(held):
+        await again(proxy, n)
+    assert (await alice.chat.get_user("alice")).name == "Second"
+
+
+async def test_conversation_marked_as_unread_stays_unread_when_the_request_before_is_repeated(stage: Stage):
+    alice, bob = await stage.enter("alice", auto=False), await stage.enter("bob", auto=False)
+    said = await bob.say("alice", "hello")
+    conversation = await alice.chat.get_conversation("bob", "user")
+    proxy = proxied(stage)
+    await alice.chat.mark_conversation_as_read(conversation)
+    await alice.chat.mark_message_as_unread(said)
+    assert b" 409 " in await again(proxy, 0)
+    assert (await alice.chat.get_conversation("bob", "user")).unread_message_count == 1
+
+
+# Messages that were removed for good.
+
+
+async def test_repeated_send_does_not_bring_a_removed_message_back(stage: Stage):
+    alice, bob = await stage.enter("alice", auto=False), await stage.enter("bob")
+    proxy = proxied(stage)
+    said = await alice.say("bob", "hello")
+    await bob.ears.until(lambda: bob.ears.texts == ["hello"])
+    async with Rest(stage) as rest:
+        await rest("DELETE", f"/messages/{said.id}", json={"permanent": True})
+        assert b" 410 " in await again(proxy, 0)
+        refused = {"receiver": "bob", "receiverType": "user", "data": {"text": "hello"}, "muid": said.muid}
+        await rest.refused("ERR_MESSAGE_REMOVED", "POST", "/messages", as_="alice", json=refused)
+        await rest("POST", "/messages", as_="alice", json={**refused, "muid": "another"})
+        listed = await rest("GET", "/users/bob/messages", as_="alice")
+        assert [m["muid"] for m in listed if m["category"] == "message"] == ["another"]
+    await bob.ears.until(lambda: bob.ears.texts == ["hello", "hello"])
+
+
+async def test_repeated_send_does_not_come_into_a_group_that_was_made_again(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    await alice.chat.create_group(Group(GUID, "Team"))
+    proxy = proxied(stage)
+    await alice.say(GUID, "hello", "group")
+    await alice.chat.delete_group(GUID)
+    await alice.chat.create_group(Group(GUID, "Team"))
+    send = next(n for n, (method, path, _) in enumerate(proxy.kept) if (method, path[-9:]) == ("POST", "/messages"))
+    assert b" 410 " in await again(proxy, send)
+    async with Rest(stage) as rest:
+        assert [m for m in await rest("GET", f"/groups/{GUID}/messages") if m["category"] == "message"] == []
+
+
+async def test_muid_of_a_removed_message_is_kept_for_fourteen_days(stage: Stage):
+    store = stage.server.parts.store
+    body = {"receiver": "bob", "receiverType": "user", "data": {"text": "hello"}}
+
+    async def kept() -> list[str]:
+        return [row[0] for row in await store.database.rows("SELECT muid FROM removed_sends")]
+
+    async with Rest(stage) as rest:
+        for muid in ("first", "second"):
+            said = await rest("POST", "/messages", as_="alice", json={**body, "muid": muid})
+            await rest("DELETE", f"/messages/{said['id']}", json={"permanent": True})
+            if muid == "first":
+                assert await kept() == ["first"]
+                aged = "UPDATE removed_sends SET at = at - 14 * 24 * 3600"  # the upkeep of 14 days would take minutes
+                await store.database.run(aged)
+        assert await kept() == ["second"]
+
+
+async def test_removed_user_leaves_no_muids_behind(stage: Stage):
+    admin = stage.admin()
+    for sender, receiver in (("alice", "bob"), ("bob", "alice")):
+        await admin.messages.send(TextMessage(receiver=receiver, text="hello", muid=sender), on_behalf_of=sender)
+    await admin.users.delete("alice", messages="remove")
+    kept = await stage.server.parts.store.database.rows("SELECT uid, muid FROM removed_sends")
+    assert [tuple(row) for row in kept] == [("bob", "bob")]
+
+
+# Backends.
+
+BACKEND: dict[str, tuple[Callable[[Admin], Awaitable[Any]], Callable[[Admin], Awaitable[Any]]]] = {
+    "kick": (lambda a: a.groups.kick(GUID, "bob"), lambda a: a.groups.add_members(GUID, [GroupMember("bob")])),
+    "add": (lambda a: a.groups.add_members(GUID, [GroupMember("bob")]), lambda a: a.groups.kick(GUID, "bob")),
+    "ban": (lambda a: a.groups.ban(GUID, "bob"), lambda a: a.groups.unban(GUID, "bob")),
+}
+
+
+@pytest.mark.parametrize("kind", BACKEND)
+async def test_repeated_request_of_a_backend_changes_nothing(stage: Stage, kind: str):
+    admin = stage.admin()
+    await admin.groups.create(Group(GUID, "Team"), members=[GroupMember("bob")] if kind != "add" else [])
+    proxy = proxied(stage)
+    older, newer = BACKEND[kind]
+    await older(admin)
+    await newer(admin)
+    store = stage.server.parts.store
+    before = await store.members.get(GUID, "bob")
+    await again(proxy, 0)
+    assert await store.members.get(GUID, "bob") == before
+    assert await store.database.rows("SELECT uid FROM bans") == []
+
+
+async def test_requests_of_backends_that_name_themselves_are_carried_out_once(stage: Stage):
+    """Any backend may do so; a second attempt of its own is carried out, and so is a request without a name."""
+    async with Rest(stage) as rest:
+        headers = {"x-tailwire-request": "a1b2c3d4e5f60718.1"}
+        user = ("PUT", "/users/alice")
+        await rest(*user, headers=headers, json={"name": "First"})
+        await rest(*user, json={"name": "Second"})
+        await rest.refused("ERR_REQUEST_OUTDATED", *user, headers=headers, json={"name": "First"})
+        assert (await rest("GET", "/users/alice"))["name"] == "Second"
+        await rest(*user, headers={"x-tailwire-request": "a1b2c3d4e5f60718.2"}, json={"name": "Third"})
+        assert (await rest("GET", "/users/alice"))["name"] == "Third"

@@ -5,11 +5,13 @@ No server: the live lists are filled by hand, so that each drawing is the same.
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
+from PIL import Image
 from textual.app import App
 
 from tailwire import Conversation, Group, MediaMessage, TextMessage, User
@@ -21,6 +23,7 @@ from tailwire.tui.chat_screen import ChatScreen
 from tailwire.tui.help import HelpScreen
 from tailwire.tui.login import LoginScreen
 from tailwire.tui.picker import Choice, Picker, among
+from tailwire.tui.pictures import half_blocks
 from tailwire.tui.profiles import Profile
 from tailwire.tui.style import STYLE
 from tailwire.wire.entities import Attachment
@@ -168,6 +171,29 @@ async def _upload(pilot: Any) -> None:
     await pilot.press("ctrl+o")
 
 
+def lake() -> bytes:
+    """Return a small picture: a sky, hills, and a lake."""
+    image = Image.new("RGB", (72, 36))
+    for x in range(72):
+        hill = 14 + round(5 * abs(((x + 9) % 36) / 18 - 1))
+        for y in range(36):
+            sky, water = (120 + 3 * y, 160 + 2 * y, 220), (30, 70 + 2 * (y - 24), 110 + 3 * (y - 24))
+            image.putpixel((x, y), sky if y < hill else (46, 92 + y, 60) if y < 24 else water)
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+async def _picture(pilot: Any) -> None:
+    lines = half_blocks(lake(), 36)
+    history = pilot.app.screen.main.history
+    history.picture = lambda message, room: lines if message.id == 8 else []
+    photo = MediaMessage(receiver="design", receiver_type="group", id=8, sender=CAROL, sent_at=NOW + 590,
+                         attachments=[Attachment("http://x/2", "the-lake.jpg", mime_type="image/jpeg", size=812_300)])  # fmt: skip
+    history.show((*MESSAGES[:7], LiveMessage("m8", photo)))
+    await pilot.pause()
+
+
 LOGIN_PROFILES = [Profile("https://chat.example.com", "team", "alice"), Profile("http://127.0.0.1:8480", "demo", "bob")]
 Scene = tuple[Callable[[], Any], tuple[int, int], Callable[[Any], Awaitable[None]]]
 SCENES: dict[str, Scene] = {
@@ -175,6 +201,7 @@ SCENES: dict[str, Scene] = {
     "chat_80": (chat, (80, 26), _nothing),
     "banner": (lambda: chat(ConnectionStatus.DISCONNECTED, WHY), (110, 30), _nothing),
     "thread": (chat, (130, 30), _thread),
+    "picture": (chat, (110, 30), _picture),
     "menu": (chat, (110, 30), _menu),
     "jump": (chat, (110, 30), _jump),
     "why": (lambda: chat(ConnectionStatus.CONNECTING, WHY), (110, 30), _why),
@@ -196,6 +223,8 @@ async def drawn(name: str) -> str:
     async with app.run_test(size=size) as pilot:
         app.animation_level = "none"
         await pilot.pause()
+        while isinstance(app.screen, ChatScreen) and app.screen.main.place is None:  # until its messages are shown
+            await pilot.pause()
         await press(pilot)
         for _ in range(3):
             await pilot.pause()

@@ -50,6 +50,7 @@ def test_a_fixed_path_is_not_taken_for_one_with_a_parameter():
     assert evidence.asks("GET /webhooks/triggers", asked, ["GET /webhooks/triggers"])
 
 
+@pytest.mark.slow
 def test_row_without_its_only_test_is_reported(monkeypatch):
     shown = make_reference.operation_test("POST /ping", frozenset(["POST /ping"]))
     assert shown == "spec/test_other_operations.py::test_session_reports_are_accepted_and_discarded"

@@ -84,6 +84,7 @@ def test_unit_tests_mirror_the_source():
         assert (home / name).exists() or folder == Path("."), f"{path}: there is no {home / name}"
 
 
+@pytest.mark.slow
 def test_server_on_sqlite_needs_no_package_of_postgresql():
     """`make demo` and `tailwire[server]` do not install them."""
     absent = "import sys; sys.modules.update(dict.fromkeys(('asyncpg', 'greenlet'), None))"

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # starts a shell for each case
+
 ROOT = Path(__file__).parents[2]
 TOOLS = ("bash", "cat", "cksum", "cut", "expand", "grep", "make", "rm", "sed", "touch")
 

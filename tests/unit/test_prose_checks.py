@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import griffe
 import pytest
 
+import check_docstrings
 import check_references
 import check_words
 
@@ -63,3 +65,54 @@ def test_missing_pages_and_unknown_ids_are_found(tmp_path, monkeypatch):
 def test_missing_folder_is_an_error():
     with pytest.raises(SystemExit):
         list(check_words.files(["src/tailwire/nowhere"]))
+
+
+SHOP = '''
+def sell(item: str, price: int) -> None:
+    """Sell an item.
+
+    Args:
+        item: its name.
+    """
+    _check(price)
+
+
+def _check(price: int) -> None:
+    if price < 0:
+        raise ValueError("give a price of 0 or more")
+
+
+def refund(item: str) -> None:
+    """Take an item back.
+
+    Args:
+        item: its name.
+
+    Raises:
+        CometChatException: `ERR_NOT_SOLD`.
+    """
+    raise failure("ERR_TOO_LATE")
+
+
+def close(item: str) -> None:
+    """Close the shop. Arguments as for `refund`.
+
+    Raises:
+        OSError: the door is stuck.
+    """
+    try:
+        raise ValueError("locked")
+    except ValueError:
+        raise OSError("stuck")
+'''
+
+
+def test_undocumented_arguments_and_errors_are_found(tmp_path):
+    (tmp_path / "shop.py").write_text(SHOP, encoding="utf-8")
+    shop = griffe.load("shop", search_paths=[str(tmp_path)])
+    found = {name: list(check_docstrings.problems(shop[name], None)) for name in ("sell", "refund", "close")}
+    assert found == {
+        "sell": ["shop.sell: `price` is not in Args", "shop.sell: raises ValueError, which is not in Raises"],
+        "refund": ["shop.refund: raises ERR_TOO_LATE, which is not in Raises"],
+        "close": [],
+    }

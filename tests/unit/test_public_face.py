@@ -9,6 +9,8 @@ import sys
 import typing
 from pathlib import Path
 
+import pytest
+
 import public_face
 import tailwire
 from tailwire.admin import SignatureError
@@ -52,6 +54,7 @@ def test_type_checkers_find_the_names_that_exist_at_run_time():
     assert for_type_checkers() == tailwire._LAZY
 
 
+@pytest.mark.slow
 def test_types_in_public_signatures_are_exported():
     missing = public_face.unexported()
     assert {path: places[:3] for path, places in missing.items() if path not in NOT_EXPORTED} == {}

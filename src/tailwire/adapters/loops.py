@@ -81,6 +81,9 @@ class LoopWatch(Watch):
         """Run a coroutine on the client's event loop until it ends or the watch is closed.
 
         Exceptions are logged. When it has ended, `settled()` returns.
+
+        Args:
+            work: the coroutine.
         """
         kept: list[asyncio.Task[None]] = []
 
@@ -110,7 +113,11 @@ class LoopWatch(Watch):
         self.settle()
 
     def settle(self, *abilities: Ability) -> None:
-        """Set what can be known here, and let `settled()` return."""
+        """Set what can be known here, and let `settled()` return.
+
+        Args:
+            abilities: any of `hidden`, `paused`, `sleep` and `network`.
+        """
         self.learn(*abilities)
         with suppress(InvalidStateError):
             self._settled.set_result(None)

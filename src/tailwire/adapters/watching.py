@@ -85,11 +85,19 @@ class Watch(AbstractContextManager["Watch"]):
         return self.knows
 
     def learn(self, *abilities: Ability) -> None:
-        """Replace what can be known here (for adapters)."""
+        """Replace what can be known here (for adapters).
+
+        Args:
+            abilities: any of `hidden`, `paused`, `sleep` and `network`.
+        """
         self._knows = frozenset(abilities)
 
     def at_close(self, undo: Callable[[], object]) -> None:
-        """Register a function to call when the watch is closed; the last one is called first."""
+        """Register a function to call when the watch is closed; the last one is called first.
+
+        Args:
+            undo: the function.
+        """
         self._ends.callback(undo)
 
     def call(self, told: Callable[[], object]) -> None:
@@ -97,6 +105,9 @@ class Watch(AbstractContextManager["Watch"]):
 
         That is the event loop on which the watch was started: it is called directly if it is running in this thread,
         otherwise soon and in order. A `tailwire.sync.Client` may be used in any thread, so it is called directly.
+
+        Args:
+            told: the function.
         """
         if self._loop is None or running_loop() is self._loop:
             told()
@@ -105,11 +116,18 @@ class Watch(AbstractContextManager["Watch"]):
                 self._loop.call_soon_threadsafe(told)
 
     def say(self, lifecycle: Lifecycle) -> None:
-        """Report a lifecycle state from any thread (see `see`)."""
+        """Report a lifecycle state from any thread (see `see`).
+
+        Args:
+            lifecycle: as for `see`.
+        """
         self.call(lambda: self.see(lifecycle))
 
     def see(self, lifecycle: Lifecycle) -> None:
         """Report a lifecycle state. The client is notified if the app state changes.
+
+        Args:
+            lifecycle: `resumed`, `inactive`, `hidden`, `paused` or `detached`.
 
         Raises:
             ValueError: it is not a lifecycle state.
@@ -123,7 +141,11 @@ class Watch(AbstractContextManager["Watch"]):
             _ignoring_closed(lambda: self._chat.set_app_state(state, reason=self._reason))
 
     def see_network(self, network: Network) -> None:
-        """Report the state of the network."""
+        """Report the state of the network.
+
+        Args:
+            network: `online`, `offline` or `unknown`.
+        """
         if not self._closed:
             self._network = network
             _ignoring_closed(lambda: self._chat.set_network(network))

@@ -48,6 +48,9 @@ class Groups:
     async def get(self, guid: str) -> Group:
         """Return a group.
 
+        Args:
+            guid: of the group.
+
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`.
         """
@@ -96,6 +99,9 @@ class Groups:
 
     async def delete(self, guid: str) -> None:
         """Delete a group and its messages.
+
+        Args:
+            guid: of the group.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`.
@@ -170,6 +176,10 @@ class Groups:
     async def kick(self, guid: str, uid: str) -> None:
         """Remove a member from a group. They may join again.
 
+        Args:
+            guid: of the group.
+            uid: of the member.
+
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_GROUP_NOT_JOINED`.
         """
@@ -177,6 +187,10 @@ class Groups:
 
     async def ban(self, guid: str, uid: str) -> None:
         """Remove a user from a group, and keep them out until `unban`.
+
+        Args:
+            guid: of the group.
+            uid: of the member.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_UID_NOT_FOUND`.
@@ -186,13 +200,21 @@ class Groups:
     async def unban(self, guid: str, uid: str) -> None:
         """Allow a banned user to join the group again.
 
+        Args:
+            guid: of the group.
+            uid: of the banned user.
+
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`.
         """
         await self._requester.ask("DELETE", f"{_path(guid)}/bannedusers/{quoted(uid)}")
 
     def banned(self, guid: str) -> Listing[User]:
-        """Return the users who are banned from a group."""
+        """Return the users who are banned from a group.
+
+        Args:
+            guid: of the group.
+        """
         return self._requester.listing(f"{_path(guid)}/bannedusers", user_from_wire, "user")
 
     async def change_scope(self, guid: str, uid: str, scope: MemberScope) -> None:

@@ -58,6 +58,9 @@ class Keys:
     async def delete(self, key: str) -> None:
         """Delete an API key; it is refused from then on.
 
+        Args:
+            key: the full key.
+
         Raises:
             CometChatException: `ERR_APIKEY_NOT_FOUND`; `ERR_BAD_REQUEST` for the key of this client.
         """

@@ -53,6 +53,10 @@ class Messages:
     async def get(self, message_id: int, *, on_behalf_of: str = "") -> BaseMessage:
         """Return a message.
 
+        Args:
+            message_id: the id of a stored message.
+            on_behalf_of: uid of the user as whom the message is read; the app by default.
+
         Raises:
             CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`.
         """
@@ -67,7 +71,8 @@ class Messages:
             on_behalf_of: uid of the user who edits.
 
         Raises:
-            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
+            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`, `ERR_BAD_ERROR_RESPONSE`, or
+                another code of the server.
         """
         body = message_to_wire(message)
         change: dict[str, Any] = {key: body[key] for key in body if key in ("data", "tags")}
@@ -141,7 +146,11 @@ class Messages:
         return self._history("/messages", on_behalf_of, search, newest_first=newest_first)
 
     def conversations(self, uid: str) -> Listing[Conversation]:
-        """Return the conversations of a user, most recent first."""
+        """Return the conversations of a user, most recent first.
+
+        Args:
+            uid: of the user.
+        """
         return numbered(self._requester.ask_list("/conversations", uid), {}, conversation_from_wire, "conversation")
 
     def _history(self, path: str, reader: str, search: str, *, newest_first: bool) -> Listing[BaseMessage]:

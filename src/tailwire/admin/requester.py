@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from itertools import count
 from typing import Any, TypeVar
 
 from tailwire.admin.listing import Listing, no_pages, numbered
@@ -12,7 +13,7 @@ from tailwire.sdk.calls.checks import decoded
 from tailwire.sdk.exceptions import failure
 from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.world import World
-from tailwire.sdk.retry import is_safe, repeat
+from tailwire.sdk.retry import is_numbered, is_safe, repeat
 from tailwire.sdk.sending import Sending
 
 T = TypeVar("T")
@@ -64,12 +65,15 @@ class Requester:
                 `ERR_WRONG_EVENT_LOOP`; `ERR_INVALID_ARGUMENT` for an invalid `on_behalf_of`.
         """
         await self._check(on_behalf_of)
+        name, attempts = (self._world.unique() if is_numbered(method, path) else ""), count(1)
         async with self._http.progress_timeout() as limit:
 
             async def attempt() -> Any:
+                number = f"{name}.{next(attempts)}" if name else ""
                 return await self._http.ask(
-                    method, path, key=self._key, body=body, query=query, on_behalf_of=on_behalf_of, within=limit
-                )
+                    method, path, key=self._key, body=body, query=query, on_behalf_of=on_behalf_of, within=limit,
+                    number=number,
+                )  # fmt: skip
 
             return await repeat(attempt, self._world.chance, safe=is_safe(method, path))
 

@@ -48,6 +48,9 @@ class Roles:
     async def get(self, role: str) -> Role:
         """Return a role.
 
+        Args:
+            role: the id of the role.
+
         Raises:
             CometChatException: `ERR_ROLE_NOT_FOUND`.
         """
@@ -77,6 +80,9 @@ class Roles:
 
     async def delete(self, role: str) -> None:
         """Delete a role. Its users get the role `default`.
+
+        Args:
+            role: the id of the role.
 
         Raises:
             CometChatException: `ERR_ROLE_NOT_FOUND`; `ERR_ROLE_DELETE_DENIED` for the role `default`.
@@ -112,7 +118,11 @@ class Roles:
         await self._requester.ask("DELETE", _features(role), body={"featuresToAllow": listed(features, "features")})
 
     def restricted(self, role: str) -> Listing[RestrictedFeature]:
-        """Return the features that the users of a role may not use."""
+        """Return the features that the users of a role may not use.
+
+        Args:
+            role: the id of the role.
+        """
         return self._requester.listing(_features(role), feature_from_wire, "feature")
 
 

@@ -52,6 +52,9 @@ class Users:
     async def get(self, uid: str) -> User:
         """Return a user.
 
+        Args:
+            uid: of the user.
+
         Raises:
             CometChatException: `ERR_UID_NOT_FOUND`.
         """
@@ -198,7 +201,11 @@ class Users:
         await self._requester.ask("DELETE", f"/users/{quoted(uid)}/friends", body=body)
 
     def friends(self, uid: str) -> Listing[User]:
-        """Return the friends of a user."""
+        """Return the friends of a user.
+
+        Args:
+            uid: of the user.
+        """
         return self._requester.listing(f"/users/{quoted(uid)}/friends", user_from_wire, "user")
 
     async def block(self, uid: str, blocked: Sequence[str]) -> None:
@@ -230,7 +237,11 @@ class Users:
         )
 
     def blocked(self, uid: str) -> Listing[User]:
-        """Return the users whom a user has blocked."""
+        """Return the users whom a user has blocked.
+
+        Args:
+            uid: of the user.
+        """
         path = f"/users/{quoted(uid)}/blockedusers"
         return self._requester.listing(path, user_from_wire, "user", direction="blockedByMe")
 
@@ -258,7 +269,11 @@ class Tokens:
         return await self._requester.fetch(token_from_wire, "POST", _tokens(uid), body=body)
 
     def list(self, uid: str) -> Listing[AuthToken]:
-        """Return the auth tokens of a user; of each, only the last characters are shown."""
+        """Return the auth tokens of a user; of each, only the last characters are shown.
+
+        Args:
+            uid: of the user.
+        """
         return self._requester.listing(_tokens(uid), token_from_wire, "auth token")
 
     async def revoke(self, uid: str, token: str) -> None:
@@ -275,6 +290,9 @@ class Tokens:
 
     async def revoke_all(self, uid: str) -> None:
         """Revoke all auth tokens of a user.
+
+        Args:
+            uid: of the user.
 
         Raises:
             CometChatException: `ERR_UID_NOT_FOUND`.

@@ -64,6 +64,9 @@ class Webhooks:
     async def get(self, webhook_id: str) -> Webhook:
         """Return a webhook, with the state of its deliveries.
 
+        Args:
+            webhook_id: the id of the webhook.
+
         Raises:
             CometChatException: `ERR_WEBHOOK_NOT_FOUND`.
         """
@@ -143,17 +146,28 @@ class Webhooks:
     async def delete(self, webhook_id: str) -> None:
         """Delete a webhook and its waiting deliveries.
 
+        Args:
+            webhook_id: the id of the webhook.
+
         Raises:
             CometChatException: `ERR_WEBHOOK_NOT_FOUND`.
         """
         await self._requester.ask("DELETE", _path(webhook_id))
 
     async def list(self) -> tuple[Webhook, ...]:
-        """Return all webhooks."""
+        """Return all webhooks.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
         return tuple(readable(webhook_from_wire, await self._requester.ask_list("/webhooks")({}), "webhook"))
 
     async def triggers(self) -> tuple[Trigger, ...]:
-        """Return the events that a webhook can receive."""
+        """Return the events that a webhook can receive.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
         found = await self._requester.ask_list("/webhooks/triggers")({})
         return tuple(readable(trigger_from_wire, found, "trigger"))
 
@@ -170,6 +184,10 @@ class Webhooks:
     async def delivery(self, webhook_id: str, delivery_id: str) -> Delivery:
         """Return a delivery, with its payload.
 
+        Args:
+            webhook_id: the id of the webhook.
+            delivery_id: the id of the delivery.
+
         Raises:
             CometChatException: `ERR_WEBHOOK_NOT_FOUND`, `ERR_DELIVERY_NOT_FOUND`.
         """
@@ -179,6 +197,10 @@ class Webhooks:
     async def retry(self, webhook_id: str, delivery_id: str) -> None:
         """Retry a delivery that was given up.
 
+        Args:
+            webhook_id: the id of the webhook.
+            delivery_id: the id of the delivery.
+
         Raises:
             CometChatException: `ERR_WEBHOOK_NOT_FOUND`, `ERR_DELIVERY_NOT_FOUND`.
         """
@@ -186,6 +208,9 @@ class Webhooks:
 
     async def retry_all(self, webhook_id: str) -> None:
         """Retry all deliveries that were given up.
+
+        Args:
+            webhook_id: the id of the webhook.
 
         Raises:
             CometChatException: `ERR_WEBHOOK_NOT_FOUND`.

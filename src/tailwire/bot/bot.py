@@ -227,6 +227,9 @@ class Bot:
 
         It is called when a message handler raised or timed out. Such errors are logged as well.
 
+        Args:
+            handler: gets the context and the exception.
+
         Raises:
             TypeError: the handler is not async.
         """
@@ -259,6 +262,7 @@ class Bot:
         Raises:
             RuntimeError: the bot is running already.
             CometChatException: the login was refused.
+            ValueError: the provided token is of another user.
         """
         await self._serve(
             ChatClient(

@@ -90,7 +90,7 @@ class RecordingListener(ConnectionListener, MessageListener):
 
 
 class Demo:
-    """The demonstration."""
+    """Carries out the demonstration, and prints each step with what came of it."""
 
     def __init__(self, folder: Path, console: Console) -> None:
         self._console = console

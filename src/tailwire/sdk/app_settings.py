@@ -59,6 +59,9 @@ class AppSettings:
     def base_url(self, app_id: str) -> str:
         """Return the URL of the client API, without a trailing slash.
 
+        Args:
+            app_id: is part of the URL, unless a host is set.
+
         Raises:
             ValueError: when neither a region nor a valid host is set.
         """
@@ -99,7 +102,11 @@ class AppSettings:
             raise ValueError(f"{self.ca_file} contains no readable certificates in PEM format: {e}") from e
 
     def timings(self, others: Timings) -> Timings:
-        """Return durations of the connection: those of these settings, and all others as given."""
+        """Return durations of the connection: those of these settings, and all others as given.
+
+        Args:
+            others: the durations that settings do not name.
+        """
         return replace(
             others,
             attempt=self.connect_timeout,
@@ -132,7 +139,11 @@ class AppSettingsBuilder:
         return self
 
     def set_region(self, region: str) -> AppSettingsBuilder:
-        """Set the region of the app: `us`, `eu` or `in`."""
+        """Set the region of the app: `us`, `eu` or `in`.
+
+        Args:
+            region: case and surrounding blanks do not matter.
+        """
         return self._with(region=region.strip().lower())
 
     def subscribe_presence_for_all_users(self) -> AppSettingsBuilder:
@@ -140,7 +151,11 @@ class AppSettingsBuilder:
         return self._with(presence=PresenceSubscription.ALL_USERS)
 
     def subscribe_presence_for_roles(self, roles: Sequence[str]) -> AppSettingsBuilder:
-        """Subscribe to the presence of users with one of these roles."""
+        """Subscribe to the presence of users with one of these roles.
+
+        Args:
+            roles: the roles; an empty list subscribes to nobody.
+        """
         return self._with(presence=PresenceSubscription.ROLES, roles=tuple(roles))
 
     def subscribe_presence_for_friends(self) -> AppSettingsBuilder:
@@ -148,37 +163,66 @@ class AppSettingsBuilder:
         return self._with(presence=PresenceSubscription.FRIENDS)
 
     def auto_establish_socket_connection(self, auto: bool = True) -> AppSettingsBuilder:
-        """Set auto mode (True, default: the SDK connects by itself) or manual mode (False: `connect()` does)."""
+        """Set auto mode (True, default: the SDK connects by itself) or manual mode (False: `connect()` does).
+
+        Args:
+            auto: True for auto mode.
+        """
         return self._with(auto_establish=bool(auto))
 
     def override_admin_host(self, host: str) -> AppSettingsBuilder:
-        """Set another admin host."""
+        """Set another admin host.
+
+        Args:
+            host: as for `override_client_host`; `tailwire.admin` connects to it.
+        """
         return self._with(admin_host=host.strip())
 
     def override_client_host(self, host: str) -> AppSettingsBuilder:
-        """Set the host of your own server: `[http[s]://]name[:port][/path]`, https by default."""
+        """Set the host of your own server: `[http[s]://]name[:port][/path]`, https by default.
+
+        Args:
+            host: surrounding blanks do not matter; `init()` checks it.
+        """
         return self._with(client_host=host.strip())
 
     def set_web_socket_host(self, host: str) -> AppSettingsBuilder:
-        """Use this host for the WebSocket instead of the one that the server names."""
+        """Use this host for the WebSocket instead of the one that the server names.
+
+        Args:
+            host: a name or an address, without scheme and port.
+        """
         return self._with(web_socket_host=host.strip())
 
     def set_web_socket_port(self, port: int) -> AppSettingsBuilder:
-        """Use this port for the WebSocket instead of the one that the server names."""
+        """Use this port for the WebSocket instead of the one that the server names.
+
+        Args:
+            port: 1 to 65,535; 0 keeps the server's.
+        """
         return self._with(web_socket_port=int(port))
 
     def set_web_socket_timeout(self, seconds: float) -> AppSettingsBuilder:
-        """Set after how many seconds without traffic an attempt to connect fails (default: 10). The total is 60."""
+        """Set after how many seconds without traffic an attempt to connect fails (default: 10). The total is 60.
+
+        Args:
+            seconds: without a received or sent byte.
+        """
         return self._with(connect_timeout=float(seconds))
 
     def set_max_reconnection_attempts(self, attempts: int | None) -> AppSettingsBuilder:
-        """Give up after this number of consecutive failures. None (default) never gives up."""
+        """Give up after this number of consecutive failures. None (default) never gives up.
+
+        Args:
+            attempts: at least 1, or None.
+        """
         return self._with(max_reconnection_attempts=attempts)
 
     def catch_up_after_reconnect(self, on: bool = True, *, limit: int = 1000) -> AppSettingsBuilder:
         """Set whether messages that were missed without a connection are handed over (default), or stay in history.
 
         Args:
+            on: False leaves them in history.
             limit: the maximum number of messages that is handed over: the newest. `on_history_gap` reports the others.
         """
         return self._with(catch_up=bool(on), catch_up_limit=int(limit))
@@ -189,6 +233,7 @@ class AppSettingsBuilder:
         The status stays `disconnected` or `connecting`; `connection.explain()` says that messages are polled.
 
         Args:
+            on: False waits for the WebSocket.
             every: seconds between two reads.
         """
         return self._with(poll_interval=float(every) if on else None)
@@ -197,6 +242,7 @@ class AppSettingsBuilder:
         """Enable the outbox: `queue_message` keeps messages until they are sent, also over a restart of the process.
 
         Args:
+            on: False disables the outbox, as by default.
             limit: the maximum number of queued messages.
         """
         return self._with(outbox_limit=int(limit) if on else 0)
@@ -215,6 +261,9 @@ class AppSettingsBuilder:
 
         `init()` checks it. The certificate of `tailwire serve --tls-self-signed` is `development-cert.pem` in the
         server's data folder.
+
+        Args:
+            file: the path of the file.
         """
         return self._with(ca_file=fspath(file))
 

@@ -55,6 +55,7 @@ class ClientMethods(CallingClient):
 
         Args:
             listener_id: replaces the connection listener with the same id.
+            listener: a subclass of `ConnectionListener` that overrides the methods to call.
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `ConnectionListener`, or would never be called.
@@ -62,7 +63,11 @@ class ClientMethods(CallingClient):
         self._usable_listeners.add_connection_listener(listener_id, listener)
 
     def remove_connection_listener(self, listener_id: str) -> None:
-        """Remove a connection listener. An unknown id is ignored."""
+        """Remove a connection listener. An unknown id is ignored.
+
+        Args:
+            listener_id: the id with which it was added.
+        """
         self._listeners.remove_connection_listener(listener_id)
 
     def add_login_listener(self, listener_id: str, listener: LoginListener) -> None:
@@ -70,6 +75,7 @@ class ClientMethods(CallingClient):
 
         Args:
             listener_id: replaces the login listener with the same id.
+            listener: a subclass of `LoginListener` that overrides the methods to call.
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `LoginListener`, or would never be called.
@@ -77,7 +83,11 @@ class ClientMethods(CallingClient):
         self._usable_listeners.add_login_listener(listener_id, listener)
 
     def remove_login_listener(self, listener_id: str) -> None:
-        """Remove a login listener. An unknown id is ignored."""
+        """Remove a login listener. An unknown id is ignored.
+
+        Args:
+            listener_id: the id with which it was added.
+        """
         self._listeners.remove_login_listener(listener_id)
 
     def add_user_listener(self, listener_id: str, listener: UserListener) -> None:
@@ -85,6 +95,7 @@ class ClientMethods(CallingClient):
 
         Args:
             listener_id: replaces the user listener with the same id.
+            listener: a subclass of `UserListener` that overrides the methods to call.
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `UserListener`, or would never be called.
@@ -92,7 +103,11 @@ class ClientMethods(CallingClient):
         self._usable_listeners.add_user_listener(listener_id, listener)
 
     def remove_user_listener(self, listener_id: str) -> None:
-        """Remove a user listener. An unknown id is ignored."""
+        """Remove a user listener. An unknown id is ignored.
+
+        Args:
+            listener_id: the id with which it was added.
+        """
         self._listeners.remove_user_listener(listener_id)
 
     def add_group_listener(self, listener_id: str, listener: GroupListener) -> None:
@@ -100,6 +115,7 @@ class ClientMethods(CallingClient):
 
         Args:
             listener_id: replaces the group listener with the same id.
+            listener: a subclass of `GroupListener` that overrides the methods to call.
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `GroupListener`, or would never be called.
@@ -107,7 +123,11 @@ class ClientMethods(CallingClient):
         self._usable_listeners.add_group_listener(listener_id, listener)
 
     def remove_group_listener(self, listener_id: str) -> None:
-        """Remove a group listener. An unknown id is ignored."""
+        """Remove a group listener. An unknown id is ignored.
+
+        Args:
+            listener_id: the id with which it was added.
+        """
         self._listeners.remove_group_listener(listener_id)
 
     def add_message_listener(self, listener_id: str, listener: MessageListener) -> None:
@@ -115,6 +135,7 @@ class ClientMethods(CallingClient):
 
         Args:
             listener_id: replaces the message listener with the same id.
+            listener: a subclass of `MessageListener` that overrides the methods to call.
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `MessageListener`, or would never be called.
@@ -122,7 +143,11 @@ class ClientMethods(CallingClient):
         self._usable_listeners.add_message_listener(listener_id, listener)
 
     def remove_message_listener(self, listener_id: str) -> None:
-        """Remove a message listener. An unknown id is ignored."""
+        """Remove a message listener. An unknown id is ignored.
+
+        Args:
+            listener_id: the id with which it was added.
+        """
         self._listeners.remove_message_listener(listener_id)
 
     @overload
@@ -234,6 +259,9 @@ class ClientMethods(CallingClient):
 
         It is used as a hint: the client also tries to connect while the platform reports `offline`, but rarely.
 
+        Args:
+            network: after `offline` the client rarely tries to connect; `online` makes it try at once.
+
         Raises:
             ValueError: for another word.
         """
@@ -259,7 +287,8 @@ class ClientMethods(CallingClient):
 
         Raises:
             CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `LOGIN_IN_PROGRESS`, `ERR_UID_NOT_FOUND`,
-                `AUTH_ERR_*`; `NO_INTERNET_CONNECTION`, except when the user is logged in already.
+                `AUTH_ERR_*`, `ERR_BAD_ERROR_RESPONSE`; `NO_INTERNET_CONNECTION`, except when the user is logged in
+                already.
         """
         return await self._calls.logins.login(uid, auth_key=auth_key)
 
@@ -268,6 +297,9 @@ class ClientMethods(CallingClient):
 
         With the token of the saved session, that session continues. Another token of the same user replaces the saved
         one, and missed messages are handed over. The session of another user ends on this device.
+
+        Args:
+            auth_token: of the user; the server's REST API makes it.
 
         Returns:
             The user. The connection opens independently: see `wait_connected`.
@@ -344,6 +376,9 @@ class ClientMethods(CallingClient):
     async def send_interactive_message(self, message: InteractiveMessage) -> InteractiveMessage:
         """Send a form, a card or another interactive message.
 
+        Args:
+            message: with `receiver`, `receiver_type`, `type` (such as `form` or `card`) and `interactive_data`.
+
         Returns:
             The message as the server stored it, with its id.
 
@@ -369,6 +404,9 @@ class ClientMethods(CallingClient):
     async def delete_message(self, message_id: int) -> BaseMessage:
         """Delete a message.
 
+        Args:
+            message_id: the id of a stored message.
+
         Returns:
             The message without its content, with `deleted_at` and `deleted_by`.
 
@@ -379,6 +417,9 @@ class ClientMethods(CallingClient):
 
     async def get_message(self, message_id: int) -> BaseMessage:
         """Return a message by its id.
+
+        Args:
+            message_id: the id of a stored message.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, or as the server refused it.
@@ -423,6 +464,7 @@ class ClientMethods(CallingClient):
 
         Args:
             receiver: uid or guid.
+            receiver_type: `user` or `group`.
             metadata: any JSON object, passed on to receivers.
 
         Raises:
@@ -440,6 +482,7 @@ class ClientMethods(CallingClient):
 
         Args:
             receiver: uid or guid.
+            receiver_type: `user` or `group`.
             metadata: any JSON object, passed on to receivers.
 
         Raises:
@@ -481,6 +524,7 @@ class ClientMethods(CallingClient):
 
         Args:
             receiver_id: uid or guid.
+            receiver_type: `user` or `group`.
             files: paths, or `UploadFile`s.
             on_progress: called with the name of a file, the bytes sent so far, and its size in bytes. In a web page it
                 is called once per file, at the end: the browser does not report progress.
@@ -490,7 +534,8 @@ class ClientMethods(CallingClient):
 
         Raises:
             CometChatException: `ERR_INVALID_FILE_OBJECT`, also when a file cannot be read or changes meanwhile;
-                `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`; `NO_INTERNET_CONNECTION` after several attempts.
+                `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`, `ERR_BAD_ERROR_RESPONSE`; `NO_INTERNET_CONNECTION`
+                after several attempts.
         """
         return await self._calls.uploads.upload_attachments(receiver_id, receiver_type, files, on_progress=on_progress)
 
@@ -530,6 +575,7 @@ class ClientMethods(CallingClient):
         """React to a message.
 
         Args:
+            message_id: the id of a stored message.
             reaction: an emoji, or a short word.
 
         Returns:
@@ -544,6 +590,7 @@ class ClientMethods(CallingClient):
         """Remove the logged-in user's reaction from a message.
 
         Args:
+            message_id: the id of a stored message.
             reaction: as it was added.
 
         Returns:
@@ -557,6 +604,9 @@ class ClientMethods(CallingClient):
     async def pin_message(self, message_id: int) -> BaseMessage:
         """Pin a message in its conversation. In a group its moderators, admins and owner may do so.
 
+        Args:
+            message_id: the id of a stored message.
+
         Returns:
             The message, with `pinned_at` and `pinned_by`.
 
@@ -569,6 +619,9 @@ class ClientMethods(CallingClient):
     async def unpin_message(self, message_id: int) -> BaseMessage:
         """Remove the pin of a message.
 
+        Args:
+            message_id: the id of a stored message.
+
         Returns:
             The message.
 
@@ -579,6 +632,9 @@ class ClientMethods(CallingClient):
 
     async def save_message(self, message_id: int) -> BaseMessage:
         """Save a message for the logged-in user. Nobody else sees it.
+
+        Args:
+            message_id: the id of a stored message.
 
         Returns:
             The message, with `saved_at`.
@@ -592,6 +648,9 @@ class ClientMethods(CallingClient):
     async def unsave_message(self, message_id: int) -> BaseMessage:
         """Remove a message from the logged-in user's saved messages.
 
+        Args:
+            message_id: the id of a stored message.
+
         Returns:
             The message.
 
@@ -603,6 +662,9 @@ class ClientMethods(CallingClient):
     async def subscribe_to_thread(self, message_id: int) -> str:
         """Follow the thread of a message. Users who reply in a thread follow it automatically.
 
+        Args:
+            message_id: the id of the message under which the thread is.
+
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.
         """
@@ -610,6 +672,9 @@ class ClientMethods(CallingClient):
 
     async def unsubscribe_from_thread(self, message_id: int) -> str:
         """Stop following the thread of a message.
+
+        Args:
+            message_id: the id of the message under which the thread is.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.
@@ -628,6 +693,7 @@ class ClientMethods(CallingClient):
         """Report a message to the app's moderators.
 
         Args:
+            message_id: the id of a stored message.
             detail: the id of a reason of `get_flag_reasons`, and optionally a remark.
 
         Raises:
@@ -639,6 +705,7 @@ class ClientMethods(CallingClient):
         """Report that the logged-in user used elements of an interactive message. Only the first report counts.
 
         Args:
+            message_id: the id of an interactive message.
             elements: ids of the elements.
 
         Raises:
@@ -649,6 +716,9 @@ class ClientMethods(CallingClient):
     async def mark_as_delivered(self, message: BaseMessage) -> str:
         """Mark a conversation as delivered up to a message.
 
+        Args:
+            message: the newest message that was received.
+
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
                 `featureThrottled`; `ERROR_INVALID_MESSAGE_ID` when the message was not sent.
@@ -658,6 +728,9 @@ class ClientMethods(CallingClient):
     async def mark_as_read(self, message: BaseMessage) -> str:
         """Mark a conversation as read up to a message.
 
+        Args:
+            message: the newest message that was read.
+
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
                 `featureThrottled`; `ERROR_INVALID_MESSAGE_ID` when the message was not sent.
@@ -666,6 +739,9 @@ class ClientMethods(CallingClient):
 
     async def mark_message_as_unread(self, message: BaseMessage) -> Conversation:
         """Mark a conversation as unread from a message on.
+
+        Args:
+            message: the oldest message that is to be unread.
 
         Returns:
             The conversation, with its count of unread messages.
@@ -678,6 +754,9 @@ class ClientMethods(CallingClient):
     async def mark_conversation_as_read(self, conversation: Conversation) -> str:
         """Mark all of a conversation as read. Needs no WebSocket.
 
+        Args:
+            conversation: of `conversations()`, for example.
+
         Raises:
             CometChatException: as the server refused it.
         """
@@ -686,6 +765,9 @@ class ClientMethods(CallingClient):
     async def mark_conversation_as_delivered(self, conversation: Conversation) -> str:
         """Mark all of a conversation as delivered. Needs no WebSocket.
 
+        Args:
+            conversation: of `conversations()`, for example.
+
         Raises:
             CometChatException: as the server refused it.
         """
@@ -693,6 +775,9 @@ class ClientMethods(CallingClient):
 
     async def get_message_receipts(self, message_id: int) -> list[MessageReceipt]:
         """Return who has received and read a message of the logged-in user: one receipt per user, with both times.
+
+        Args:
+            message_id: the id of a message of the logged-in user.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
@@ -710,6 +795,9 @@ class ClientMethods(CallingClient):
     async def get_unread_message_count(self, hide_messages_from_blocked_users: bool = False) -> dict[str, Counts]:
         """Return the numbers of unread messages of all conversations.
 
+        Args:
+            hide_messages_from_blocked_users: leave out the messages of users whom the logged-in user has blocked.
+
         Returns:
             `{"user": {uid: count}, "group": {guid: count}}`; without the conversations that have none.
 
@@ -723,6 +811,10 @@ class ClientMethods(CallingClient):
     ) -> Counts:
         """Return the number of unread messages from a user: `{uid: count}`.
 
+        Args:
+            uid: of the user.
+            hide_messages_from_blocked_users: leave out the messages of users whom the logged-in user has blocked.
+
         Raises:
             CometChatException: as the server refused it.
         """
@@ -730,6 +822,9 @@ class ClientMethods(CallingClient):
 
     async def get_unread_message_count_for_group(self, guid: str) -> Counts:
         """Return the number of unread messages of a group: `{guid: count}`.
+
+        Args:
+            guid: of the group.
 
         Raises:
             CometChatException: as the server refused it.
@@ -775,6 +870,7 @@ class ClientMethods(CallingClient):
         Args:
             conversation_with: the uid or guid.
             conversation_type: `user` or `group`.
+            tags: the new tags; an empty list removes all.
 
         Returns:
             The conversation with its tags.
@@ -829,6 +925,9 @@ class ClientMethods(CallingClient):
     def get_conversation_from_message(self, message: BaseMessage) -> Conversation:
         """Return the conversation that a message belongs to, without its unread count and tags. Sends no request.
 
+        Args:
+            message: a received or stored message.
+
         Raises:
             CometChatException: `CONVERSATION_NOT_FOUND` when the message does not name the other side.
         """
@@ -836,6 +935,9 @@ class ClientMethods(CallingClient):
 
     async def get_user(self, uid: str) -> User:
         """Return a user, with their status.
+
+        Args:
+            uid: of the user.
 
         Raises:
             CometChatException: `ERR_UID_NOT_FOUND`.
@@ -891,22 +993,28 @@ class ClientMethods(CallingClient):
     async def block_users(self, uids: Sequence[str]) -> dict[str, str]:
         """Block users: neither they nor the logged-in user can send messages to the other.
 
+        Args:
+            uids: of the users.
+
         Returns:
             By uid: `success` or `fail`.
 
         Raises:
-            CometChatException: `EMPTY_USERS_LIST`.
+            CometChatException: `EMPTY_USERS_LIST`, `ERR_BAD_ERROR_RESPONSE`, or as the server refused it.
         """
         return await self._calls.users.block_users(uids)
 
     async def unblock_users(self, uids: Sequence[str]) -> dict[str, str]:
         """Unblock users.
 
+        Args:
+            uids: of the users.
+
         Returns:
             By uid: `success` or `fail`.
 
         Raises:
-            CometChatException: `EMPTY_USERS_LIST`.
+            CometChatException: `EMPTY_USERS_LIST`, `ERR_BAD_ERROR_RESPONSE`, or as the server refused it.
         """
         return await self._calls.users.unblock_users(uids)
 
@@ -924,6 +1032,9 @@ class ClientMethods(CallingClient):
     async def get_group(self, guid: str) -> Group:
         """Return a group.
 
+        Args:
+            guid: of the group.
+
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, or as the server refused it.
         """
@@ -933,6 +1044,7 @@ class ClientMethods(CallingClient):
         """Join a public group, or one with a password.
 
         Args:
+            guid: of the group.
             group_type: `public`, or `password` for a group with one.
             password: of the group.
 
@@ -947,6 +1059,9 @@ class ClientMethods(CallingClient):
 
     async def leave_group(self, guid: str) -> str:
         """Leave a group.
+
+        Args:
+            guid: of the group.
 
         Raises:
             CometChatException: as the server refused it (`ERR_NOT_A_MEMBER`, `ERR_OWNER_EXIT_FORBIDDEN` …).
@@ -988,6 +1103,9 @@ class ClientMethods(CallingClient):
     async def delete_group(self, guid: str) -> str:
         """Delete a group with all its messages. Its owner and admins may do so.
 
+        Args:
+            guid: of the group.
+
         Raises:
             CometChatException: as the server refused it (`ERR_GUID_NOT_FOUND` …).
         """
@@ -995,6 +1113,10 @@ class ClientMethods(CallingClient):
 
     async def transfer_group_ownership(self, guid: str, uid: str) -> str:
         """Make a member the owner of a group. Only its owner may do so.
+
+        Args:
+            guid: of the group.
+            uid: of the member who becomes its owner.
 
         Raises:
             CometChatException: as the server refused it (`ERR_NOT_A_MEMBER` …).
@@ -1007,6 +1129,7 @@ class ClientMethods(CallingClient):
         """Add members to a group.
 
         Args:
+            guid: of the group.
             members: with `uid` and `scope`; at most 25 including `banned`.
             banned: uids to ban from the group.
 
@@ -1022,6 +1145,10 @@ class ClientMethods(CallingClient):
     async def kick_group_member(self, guid: str, uid: str) -> str:
         """Remove a member from a group. They may join again.
 
+        Args:
+            guid: of the group.
+            uid: of the member.
+
         Raises:
             CometChatException: `ERR_NOT_A_MEMBER`, or as the server refused it.
         """
@@ -1030,6 +1157,10 @@ class ClientMethods(CallingClient):
     async def ban_group_member(self, guid: str, uid: str) -> str:
         """Remove a member from a group, and keep them from joining again until they are unbanned.
 
+        Args:
+            guid: of the group.
+            uid: of the member.
+
         Raises:
             CometChatException: as the server refused it (`ERR_GROUP_NO_MODERATOR_SCOPE` …).
         """
@@ -1037,6 +1168,10 @@ class ClientMethods(CallingClient):
 
     async def unban_group_member(self, guid: str, uid: str) -> str:
         """Lift the ban of a user. They do not become a member by it.
+
+        Args:
+            guid: of the group.
+            uid: of the banned user.
 
         Raises:
             CometChatException: as the server refused it.
@@ -1049,6 +1184,8 @@ class ClientMethods(CallingClient):
         """Change the scope of a member.
 
         Args:
+            guid: of the group.
+            uid: of the member.
             scope: `admin`, `moderator` or `participant`.
 
         Raises:
@@ -1201,7 +1338,8 @@ class ClientMethods(CallingClient):
         """Return the server's public key, which a page subscribes with (`applicationServerKey`).
 
         Raises:
-            CometChatException: `ERR_PROVIDER_NOT_FOUND` when the server is not set up for Web Push.
+            CometChatException: `ERR_PROVIDER_NOT_FOUND` when the server is not set up for Web Push;
+                `ERR_BAD_ERROR_RESPONSE`.
         """
         return await self._calls.notifications.get_web_push_key()
 
@@ -1249,6 +1387,9 @@ class ClientMethods(CallingClient):
     async def mute_conversations(self, conversations: Sequence[MutedConversation]) -> str:
         """Mute conversations, each until its time.
 
+        Args:
+            conversations: at most 100, each with the time until which it is muted.
+
         Raises:
             CometChatException: `ERR_BAD_REQUEST`, `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`.
         """
@@ -1256,6 +1397,9 @@ class ClientMethods(CallingClient):
 
     async def unmute_conversations(self, conversations: Sequence[UnmutedConversation | MutedConversation]) -> str:
         """Unmute conversations before their time.
+
+        Args:
+            conversations: at most 100.
 
         Raises:
             CometChatException: `ERR_BAD_REQUEST`.

@@ -60,7 +60,10 @@ class OutboxEntry:
         return str(self._body["muid"])
 
     def cancel(self) -> bool:
-        """Cancel sending. Return False when it is too late: the message is being sent, or is not pending any more."""
+        """Withdraw the message. Return False when it is too late: it is being sent, or was sent or cancelled.
+
+        A failed message is kept on the device until it is withdrawn or sent.
+        """
         self._outbox.check()
         return self._outbox.cancel(self)
 
@@ -214,8 +217,9 @@ class Outbox:
         return entry
 
     def cancel(self, entry: OutboxEntry) -> bool:
-        """Cancel an entry. Return False unless it is pending, not being sent, and of the logged-in user."""
-        if entry.status is not OutboxStatus.PENDING or entry is self._sending or entry not in self._entries:
+        """Cancel an entry. Return False unless it waits or has failed, and is of the logged-in user."""
+        waits = entry.status in (OutboxStatus.PENDING, OutboxStatus.FAILED)
+        if not waits or entry is self._sending or entry not in self._entries:
             return False
         self._end(entry, OutboxStatus.CANCELLED)
         return True

@@ -16,6 +16,7 @@ class CometChatHelper:
         """Count a reaction that was added to, or removed from, a message that the app keeps.
 
         Args:
+            message: the message that the app keeps; it is changed.
             reaction: the reaction of a `ReactionEvent`.
             action: `REACTION_ADDED` or `REACTION_REMOVED`.
             by_me: whether the logged-in user reacted.

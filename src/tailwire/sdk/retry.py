@@ -116,13 +116,13 @@ _IDEMPOTENT = re.compile(
 )
 
 
-_NOT_NUMBERED = re.compile("POST (/messages|/files/upload-url|.*/conversation/(read|delivered))|[A-Z]+ /me")
+_NOT_NUMBERED = re.compile("POST (/messages|/files/upload-url|.*/conversation/delivered)")
 
 
 def is_numbered(method: str, path: str) -> bool:
     """Return whether a request gets a number, so that it changes nothing when a proxy delivers it late or again.
 
-    Messages have their `muid` instead, receipts only rise, and logins have a session.
+    Messages have their `muid` instead, and that something was delivered is never taken back.
     """
     return method != "GET" and _NOT_NUMBERED.fullmatch(f"{method} {path}") is None
 

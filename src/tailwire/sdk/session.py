@@ -81,13 +81,26 @@ class SessionStore(Protocol):
     """
 
     def load(self, app_id: str) -> Mapping[str, Any] | None:
-        """Return the saved session of an app, or None."""
+        """Return the saved session of an app, or None.
+
+        Args:
+            app_id: the id of the app.
+        """
 
     def save(self, app_id: str, session: Mapping[str, Any]) -> None:
-        """Save the session of an app."""
+        """Save the session of an app.
+
+        Args:
+            app_id: the id of the app.
+            session: a JSON-serialisable object, from which `load` returns an equal one.
+        """
 
     def clear(self, app_id: str) -> None:
-        """Delete the session of an app."""
+        """Delete the session of an app.
+
+        Args:
+            app_id: the id of the app.
+        """
 
 
 def claim(store: object, app_id: str) -> Callable[[], None]:
@@ -109,23 +122,47 @@ class MemorySessionStore:
         self._outboxes: dict[tuple[str, str], Mapping[str, Any]] = {}
 
     def load(self, app_id: str) -> Mapping[str, Any] | None:
-        """Return the saved session of an app, or None."""
+        """Return the saved session of an app, or None.
+
+        Args:
+            app_id: the id of the app.
+        """
         return self._sessions.get(app_id)
 
     def save(self, app_id: str, session: Mapping[str, Any]) -> None:
-        """Save the session of an app."""
+        """Save the session of an app.
+
+        Args:
+            app_id: the id of the app.
+            session: a JSON-serialisable object.
+        """
         self._sessions[app_id] = dict(session)
 
     def clear(self, app_id: str) -> None:
-        """Delete the session of an app."""
+        """Delete the session of an app.
+
+        Args:
+            app_id: the id of the app.
+        """
         self._sessions.pop(app_id, None)
 
     def load_outbox(self, app_id: str, uid: str) -> Mapping[str, Any] | None:
-        """Return the saved outbox of a user, or None."""
+        """Return the saved outbox of a user, or None.
+
+        Args:
+            app_id: the id of the app.
+            uid: of the user.
+        """
         return self._outboxes.get((app_id, uid))
 
     def save_outbox(self, app_id: str, uid: str, outbox: Mapping[str, Any] | None) -> None:
-        """Save the outbox of a user; None deletes it."""
+        """Save the outbox of a user; None deletes it.
+
+        Args:
+            app_id: the id of the app.
+            uid: of the user.
+            outbox: a JSON-serialisable object.
+        """
         if outbox is None:
             self._outboxes.pop((app_id, uid), None)
         else:

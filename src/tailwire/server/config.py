@@ -28,8 +28,8 @@ class Settings:
         port: the port to listen at; 0 picks a free one.
         database: `sqlite:///FILE` or `postgresql://USER@HOST/NAME`; empty for `tailwire.db` in `data`.
         broker: what connects several servers on one PostgreSQL database: empty for the database itself, which suits up
-            to about four servers; or `nats://USER:PASSWORD@HOST:PORT`, with several hosts separated by commas,
-            `nats://TOKEN@HOST`, or `tls://…` for an encrypted connection.
+            to about four servers; or `nats://USER:PASSWORD@HOST:PORT`, with several hosts or URLs separated by
+            commas, `nats://TOKEN@HOST`, or `tls://…` for an encrypted connection.
         broker_ca: file (PEM) of the certificate authority of the broker's certificate; empty for those of the system.
         uploads: where uploaded files are stored: `s3://BUCKET` or `s3://BUCKET/PREFIX`; empty for `uploads` in `data`.
         s3_endpoint: the URL of the S3 service, without the bucket; empty for `AWS_ENDPOINT_URL`, or AWS.

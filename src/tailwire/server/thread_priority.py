@@ -6,7 +6,8 @@ import os
 import sys
 import threading
 
-NICENESS = 10
+LESS_BY = 10
+LOWEST = 19  # the niceness of Linux ends here
 
 
 def lower_priority() -> None:
@@ -15,4 +16,6 @@ def lower_priority() -> None:
     Suits threads that compute without Python's lock. One that holds it while others run would delay the event loop.
     """
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        thread = threading.get_native_id()
+        # Relative to the process: only root may raise the priority of a server that was itself started with `nice`.
+        os.setpriority(os.PRIO_PROCESS, thread, min(os.getpriority(os.PRIO_PROCESS, thread) + LESS_BY, LOWEST))

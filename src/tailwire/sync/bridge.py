@@ -210,23 +210,48 @@ class Bridge(FactoryCalls, Closable):
         return Iterating(self._handle, source, "messages", self._limit, ends=False, again=behind)
 
     def add_connection_listener(self, listener_id: str, listener: ConnectionListener) -> None:
-        """Add a listener for the connection status. It is called with the current status first."""
+        """Add a listener for the connection status. It is called with the current status first.
+
+        Args:
+            listener_id: replaces the connection listener with the same id.
+            listener: a subclass of `ConnectionListener` that overrides the methods to call.
+        """
         self._listen("add_connection_listener", listener_id, ConnectionListener, listener)
 
     def add_login_listener(self, listener_id: str, listener: LoginListener) -> None:
-        """Add a listener for logins and logouts."""
+        """Add a listener for logins and logouts.
+
+        Args:
+            listener_id: replaces the login listener with the same id.
+            listener: a subclass of `LoginListener` that overrides the methods to call.
+        """
         self._listen("add_login_listener", listener_id, LoginListener, listener)
 
     def add_user_listener(self, listener_id: str, listener: UserListener) -> None:
-        """Add a listener for the presence of users."""
+        """Add a listener for the presence of users.
+
+        Args:
+            listener_id: replaces the user listener with the same id.
+            listener: a subclass of `UserListener` that overrides the methods to call.
+        """
         self._listen("add_user_listener", listener_id, UserListener, listener)
 
     def add_group_listener(self, listener_id: str, listener: GroupListener) -> None:
-        """Add a listener for membership changes in the user's groups."""
+        """Add a listener for membership changes in the user's groups.
+
+        Args:
+            listener_id: replaces the group listener with the same id.
+            listener: a subclass of `GroupListener` that overrides the methods to call.
+        """
         self._listen("add_group_listener", listener_id, GroupListener, listener)
 
     def add_message_listener(self, listener_id: str, listener: MessageListener) -> None:
-        """Add a listener for messages, typing indicators and receipts."""
+        """Add a listener for messages, typing indicators and receipts.
+
+        Args:
+            listener_id: replaces the message listener with the same id.
+            listener: a subclass of `MessageListener` that overrides the methods to call.
+        """
         self._listen("add_message_listener", listener_id, MessageListener, listener)
 
     def _listen(self, name: str, listener_id: str, kind: type[T], listener: T) -> None:

@@ -53,7 +53,11 @@ class UploadFileRequest(BlockingProxy):
     """Uploads files for a message to one receiver. Created by `Client.create_upload_file_request()`."""
 
     def set_concurrency(self, files: int) -> UploadFileRequest:
-        """Set how many files are uploaded at the same time (default: 1)."""
+        """Set how many files are uploaded at the same time (default: 1).
+
+        Args:
+            files: the number of files, at least 1.
+        """
         self._do("set_concurrency", lambda: self._target.set_concurrency(files))
         return self
 
@@ -193,5 +197,8 @@ class Connection(BlockingProxy):
         """Write the last inputs of the state machine to a file, without secrets.
 
         `tailwire replay FILE` replays them.
+
+        Args:
+            path: of the file; one that exists is replaced.
         """
         self._do("dump", lambda: self._target.dump(path))

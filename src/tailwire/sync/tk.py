@@ -26,6 +26,9 @@ def post_tk(root: Any) -> Post:
     Args:
         root: the `tkinter.Tk` window, or any widget in it.
 
+    Returns:
+        The function for `post=`. It raises `WindowGone` when the window was destroyed.
+
     Raises:
         TypeError: `root` is not a widget.
     """

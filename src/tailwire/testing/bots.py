@@ -82,20 +82,40 @@ class BotTest:
 
         Raises:
             TimeoutError: the bot did not finish.
+            RuntimeError: the bot has stopped.
+            ValueError: the user is the bot.
             CometChatException: the message was refused.
         """
         return self._run(self._say(text, user, group, timeout))
 
     def post(self, text: str, *, user: str = "alice", group: str = "") -> TextMessage:
-        """Send a message without waiting for the bot. Arguments and errors as for `say`.
+        """Send a message without waiting for the bot.
+
+        Args:
+            text: of the message.
+            user: the sender.
+            group: the guid of the receiving group; without it, the bot.
 
         Returns:
             The stored message.
+
+        Raises:
+            ValueError: the user is the bot.
+            CometChatException: the message was refused.
         """
         return self._run(self._post(text, user, group))
 
     def react(self, message: BaseMessage, reaction: str, *, user: str = "alice") -> None:
-        """React to a message."""
+        """React to a message.
+
+        Args:
+            message: a message of `answers`, or what `post` returned.
+            reaction: an emoji.
+            user: who reacts.
+
+        Raises:
+            ValueError: the user is the bot.
+        """
 
         async def react() -> None:
             await (await self._client_of(user)).add_reaction(message.id, reaction)
@@ -103,7 +123,15 @@ class BotTest:
         self._run(react())
 
     def stop_draft(self, draft: DraftChanged, *, user: str = "alice") -> None:
-        """Ask the bot to stop writing."""
+        """Ask the bot to stop writing.
+
+        Args:
+            draft: one of `drafts`.
+            user: who asks for it; only the user who asked the bot may stop it.
+
+        Raises:
+            ValueError: the user is the bot.
+        """
 
         async def stop() -> None:
             await (await self._client_of(user)).stop_draft(draft)
@@ -111,11 +139,19 @@ class BotTest:
         self._run(stop())
 
     def heard(self, user: str = "alice") -> list[str]:
-        """Return all texts that a user has received."""
+        """Return all texts that a user has received.
+
+        Args:
+            user: their uid.
+        """
         return list(self._recorders[user].texts) if user in self._recorders else []
 
     def typing(self, user: str = "alice") -> list[str]:
-        """Return the typing events that a user has received: `started`, `ended`."""
+        """Return the typing events that a user has received: `started`, `ended`.
+
+        Args:
+            user: their uid.
+        """
         return list(self._recorders[user].typing) if user in self._recorders else []
 
     def stop(self) -> None:
@@ -123,11 +159,19 @@ class BotTest:
         self._run(self._stop_bot())
 
     def start(self) -> None:
-        """Start the bot again, with its saved session."""
+        """Start the bot again, with its saved session.
+
+        Raises:
+            RuntimeError: the bot has stopped at once.
+        """
         self._run(self._start_bot())
 
     def wait(self, seconds: float) -> None:
-        """Let virtual time pass."""
+        """Let virtual time pass.
+
+        Args:
+            seconds: of virtual time.
+        """
         self._run(asyncio.sleep(seconds))
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -220,6 +264,9 @@ def bot_test(bot: Bot) -> Iterator[BotTest]:
 
     The bot connects to a server in the process, whatever its settings and keys are. Time is virtual, so waiting takes
     no real time; replace whatever needs a real network or thread.
+
+    Args:
+        bot: the bot; its handlers are used as they are.
 
     Raises:
         RuntimeError: an event loop is running; use it in a test that is not async.

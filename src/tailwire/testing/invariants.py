@@ -50,7 +50,17 @@ def has_socket(s: State) -> bool:
 
 
 def check_step(before: State, event: i.Input, now: float, after: State, commands: Sequence[Command]) -> None:
-    """Check one step of the machine.
+    """Check one step of the machine, and the state after it.
+
+    Raises:
+        Broken: with the id of the invariant that does not hold.
+    """
+    check_state(after, now)
+    check_change(before, event, now, after, commands)
+
+
+def check_change(before: State, event: i.Input, now: float, after: State, commands: Sequence[Command]) -> None:
+    """Check one step of the machine, without what `check_state` says about the state after it.
 
     An input about a socket may arrive after a deadline that has closed the socket (a process that slept): then the
     deadline is handled first.
@@ -58,7 +68,6 @@ def check_step(before: State, event: i.Input, now: float, after: State, commands
     Raises:
         Broken: with the id of the invariant that does not hold.
     """
-    check_state(after, now)
     _check_sockets(before, event, now, after, commands)
     _check_requested(before, event, after)
     _check_statuses(before, after, commands)
@@ -69,13 +78,28 @@ def check_step(before: State, event: i.Input, now: float, after: State, commands
         raise Broken("I10", f"commands after the end: {commands}")
 
 
-_LIFTS_WAIT = i.LoggedIn | i.SessionRestored | i.ConnectCalled | i.AppStateChanged | i.NetworkChanged
+_BEGINS_SESSION = (i.LoggedIn, i.SessionRestored)
+_LIFTS_WAIT = (*_BEGINS_SESSION, i.ConnectCalled, i.AppStateChanged, i.NetworkChanged)
+_ENDS_REQUEST = (*_BEGINS_SESSION, i.LoggedOut, i.DisconnectCalled)
+_CALLS = (i.ConnectCalled, i.DisconnectCalled, i.PingCalled)
+_ENDS_SOCKET = (AbandonSocket, CloseSocket)
+_OPENS_SOCKET = (OpenSocket, RenewToken)
+_TELLS = (TellStatus, TellError)
+_STATUSES = {phase: frozenset(ConnectionStatus) for phase in Phase} | {
+    Phase.OPEN: frozenset({ConnectionStatus.CONNECTED, ConnectionStatus.FEATURE_THROTTLED}),
+    Phase.IDLE: frozenset({ConnectionStatus.DISCONNECTED}),
+}
+_ENDS_BY_ITSELF: dict[type, Phase] = {
+    i.AttemptFailed: Phase.CONNECTING,
+    i.SocketLost: Phase.OPEN,
+    i.TokenRenewalFailed: Phase.RENEWING,
+}
 
 
 def _check_not_before(before: State, event: i.Input, now: float, commands: Sequence[Command]) -> None:
     if before.not_before is None or before.not_before <= now or not _opens(commands):
         return
-    if before.asked_by_server and not isinstance(event, i.LoggedIn | i.SessionRestored):
+    if before.asked_by_server and not isinstance(event, _BEGINS_SESSION):
         raise Broken("T6", "an attempt before the time that the server asked for")
     if not isinstance(event, _LIFTS_WAIT):
         raise Broken("T6", f"an attempt after {event}, before the time that was asked for")
@@ -122,22 +146,22 @@ def check_state(s: State, now: float) -> None:
 
 
 def _opens(commands: Sequence[Command]) -> bool:
-    return any(isinstance(c, OpenSocket | RenewToken) for c in commands)
+    return any(isinstance(c, _OPENS_SOCKET) for c in commands)
 
 
 def _check_sockets(before: State, event: i.Input, now: float, after: State, commands: Sequence[Command]) -> None:
     owner: int | None = before.epoch if has_socket(before) or before.phase is Phase.RENEWING else None
     due = next_deadline(before)
-    overdue = due is not None and due < now and isinstance(next(iter(commands), None), AbandonSocket | CloseSocket)
+    overdue = due is not None and due < now and isinstance(next(iter(commands), None), _ENDS_SOCKET)
     if _ends_by_itself(before, event) and not overdue:
         owner = None
     renewing = before.phase is Phase.RENEWING
     for c in commands:
-        if isinstance(c, CloseSocket | AbandonSocket):
+        if isinstance(c, _ENDS_SOCKET):
             if c.epoch != owner:
                 raise Broken("I7", f"{c} but the socket is {owner}")
             owner, renewing = None, False
-        elif isinstance(c, OpenSocket | RenewToken):
+        elif isinstance(c, _OPENS_SOCKET):
             if owner is not None and not (renewing and c.epoch == owner):
                 raise Broken("I7", f"{c} while there is socket {owner}")
             if owner is None and c.epoch <= before.epoch:
@@ -153,8 +177,7 @@ def _check_sockets(before: State, event: i.Input, now: float, after: State, comm
 
 
 def _ends_by_itself(before: State, event: i.Input) -> bool:
-    ends = {i.AttemptFailed: Phase.CONNECTING, i.SocketLost: Phase.OPEN, i.TokenRenewalFailed: Phase.RENEWING}
-    return ends.get(type(event)) is before.phase and getattr(event, "epoch", None) == before.epoch
+    return _ENDS_BY_ITSELF.get(type(event)) is before.phase and getattr(event, "epoch", None) == before.epoch
 
 
 def _check_requested(before: State, event: i.Input, after: State) -> None:
@@ -162,7 +185,7 @@ def _check_requested(before: State, event: i.Input, after: State) -> None:
         raise Broken("I3", "a socket in manual mode without connect()")
     if after.requested and not before.requested and not isinstance(event, i.ConnectCalled):
         raise Broken("I3", f"{event} requested a connection")
-    if after.requested and isinstance(event, i.LoggedIn | i.SessionRestored | i.LoggedOut | i.DisconnectCalled):
+    if after.requested and isinstance(event, _ENDS_REQUEST):
         raise Broken("I3", f"the request survived {event}")
 
 
@@ -173,34 +196,30 @@ def _check_statuses(before: State, after: State, commands: Sequence[Command]) ->
             if c.status not in LEGAL_TRANSITIONS[last]:
                 raise Broken("I8", f"{last} then {c.status}")
             last = c.status
-        if (
-            isinstance(c, TellStatus | TellError)
-            and before.session is SessionState.NONE
-            and after.session is SessionState.NONE
-        ):
+        if isinstance(c, _TELLS) and before.session is SessionState.NONE and after.session is SessionState.NONE:
             raise Broken("I8", f"{c} after logout()")
     if last is not after.status and not after.ended:
         raise Broken("I8", f"the state says {after.status}, the listeners received {last}")
-    truth = {
-        Phase.OPEN: {ConnectionStatus.CONNECTED, ConnectionStatus.FEATURE_THROTTLED},
-        Phase.IDLE: {ConnectionStatus.DISCONNECTED},
-    }
-    if after.status not in truth.get(after.phase, set(ConnectionStatus)):
+    if after.status not in _STATUSES[after.phase]:
         raise Broken("I8", f"{after.status} in phase {after.phase}")
 
 
 def _check_callers(before: State, event: i.Input, after: State, commands: Sequence[Command]) -> None:
-    waiting = [*before.connects, *(c for c in before.pings if c)]
-    if isinstance(event, i.ConnectCalled | i.DisconnectCalled | i.PingCalled):
+    waiting = _callers(before)
+    if isinstance(event, _CALLS):
         waiting.append(event.caller)
     if isinstance(event, i.CallerGone) and event.caller in waiting:
         waiting.remove(event.caller)
     answered = [c.caller for c in commands if isinstance(c, Answer)]
-    left = [*after.connects, *(c for c in after.pings if c)]
+    left = _callers(after)
     if isinstance(event, i.CallerGone):
         answered = [c for c in answered if c != event.caller]  # a deadline that passed at the same time
     if sorted(answered + left) != sorted(waiting):
         raise Broken("I9", f"waiting {waiting}, answered {answered}, left {left}")
+
+
+def _callers(s: State) -> list[int]:
+    return [*s.connects, *(c for c in s.pings if c)] if s.pings else list(s.connects)
 
 
 def _check_stale(before: State, event: i.Input, now: float, after: State, commands: Sequence[Command]) -> None:

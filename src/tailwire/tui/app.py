@@ -119,7 +119,7 @@ class ChatApp(App[None]):
             self._refused(f"Not logged in. {error_text(e)}")
             return
         self.chat, self._watch = chat, watch(chat, self)
-        await self.switch_screen(ChatScreen(chat, conversations, now=self._now))
+        await self.switch_screen(ChatScreen(chat, conversations, server=profile.server, now=self._now))
 
     async def _log_in(self, chat: ChatClient, profile: Profile, secret: Secret) -> None:
         user = chat.get_logged_in_user()

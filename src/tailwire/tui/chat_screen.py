@@ -20,9 +20,12 @@ from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.live.conversations import LiveConversations
 from tailwire.tui.conversation_panel import ConversationPanel
+from tailwire.tui.files import fetched, is_of
 from tailwire.tui.history import History
 from tailwire.tui.message_actions import MessageActions
 from tailwire.tui.pane import Pane
+from tailwire.tui.pictures import Pictures
+from tailwire.tui.uploads import Uploads
 from tailwire.tui.windows import Windows
 from tailwire.tui.wording import Place, error_text, name_of
 
@@ -37,6 +40,7 @@ class ChatScreen(Screen[None]):
     Args:
         chat: their client.
         conversations: their conversations.
+        server: its URL; pictures on it are shown.
         now: the time, in seconds since 1970.
     """
 
@@ -54,9 +58,16 @@ class ChatScreen(Screen[None]):
     ]
 
     def __init__(
-        self, chat: ChatClient, conversations: LiveConversations, *, now: Callable[[], float] = time.time
+        self,
+        chat: ChatClient,
+        conversations: LiveConversations,
+        *,
+        server: str = "",
+        now: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
+        self._pictures = Pictures(fetched, lambda url: is_of(url, server), self._draw_histories)
+        self.uploads = Uploads(chat, self._soon, self._tell)
         self._chat, self._conversations, self._now = chat, conversations, now
         self._actions: MessageActions | None = None
         self._stops: list[Callable[[], None]] = []
@@ -82,6 +93,8 @@ class ChatScreen(Screen[None]):
         ]
         self.set_interval(BANNER_SECONDS, self._draw)
         self.query_one("#thread").display = False
+        if self.app.console.color_system in ("256", "truecolor") and not self.app.no_color:
+            self.main.history.picture = self.thread.history.picture = self._pictures.lines
         self._draw()
         places = self.query_one(ConversationPanel).places
         if places:
@@ -93,6 +106,8 @@ class ChatScreen(Screen[None]):
         """Follow nothing any more."""
         for stop in self._stops:
             stop()
+        self.uploads.close()
+        self._pictures.close()
 
     def on_resize(self) -> None:
         """Give a narrow terminal to the thread, as long as one is open."""
@@ -109,7 +124,14 @@ class ChatScreen(Screen[None]):
         """The open thread."""
         return self.query_one("#thread", Pane)
 
+    def _tell(self, text: str, failed: bool) -> None:
+        self.notify(text, severity="error" if failed else "information", markup=False)
+
     # Drawing.
+
+    def _draw_histories(self) -> None:
+        for history in self.query(History):
+            history.draw_again()
 
     def _soon(self) -> None:
         if not self._drawing:
@@ -131,7 +153,8 @@ class ChatScreen(Screen[None]):
         banner.display = bool(words)
         me = self._chat.get_logged_in_user()
         dot = ("●", "$success") if status in _GOOD else ("○", "$error")
-        hints = "ctrl+k jump   ctrl+f search   esc messages   F1 keys"
+        sending = self.uploads.summary()
+        hints = f"{sending}   F1 keys" if sending else "ctrl+k jump   ctrl+f search   esc messages   F1 keys"
         keys.update(Content.assemble(dot, f" {name_of(me) if me else ''}   ", (hints, "$text-muted")))
 
     # Conversations.
@@ -182,8 +205,8 @@ class ChatScreen(Screen[None]):
     def action_window(self, name: Literal["jump", "search", "upload", "keys", "why"]) -> None:
         """Open a window over the chat."""
         windows = Windows(
-            self, self._chat, self.main, self.thread, lambda: self.query_one(ConversationPanel).places, self.open,
-            self._open_thread,
+            self, self._chat, self.main, self.thread, self.uploads,
+            lambda: self.query_one(ConversationPanel).places, self.open, self._open_thread,
         )  # fmt: skip
         opened = {"jump": windows.jump, "search": windows.search, "upload": windows.upload, "keys": windows.keys}
         self.run_worker(opened.get(name, windows.why)(), exclusive=True, group="window")

@@ -20,7 +20,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tailwire.sdk.live.message_list import LiveMessage
-from tailwire.tui.message_lines import NAME_COLORS, Line, Neighbour, message_lines, neighbour_of
+from tailwire.tui.message_lines import NAME_COLORS, Line, Neighbour, PictureOf, message_lines, neighbour_of
 from tailwire.tui.viewport import Viewport
 
 MAX_CACHED_MESSAGES = 500
@@ -39,6 +39,8 @@ COMMANDS = (
     ("d", "delete", "Delete"),
     ("plus", "react", "React"),
     ("c", "copy", "Copy"),
+    ("o", "open", "Open the file"),
+    ("s", "save", "Save the file"),
     ("i", "receipts", "Who read it"),
     ("escape", "leave", "Write"),
 )
@@ -50,6 +52,7 @@ class History(Widget, can_focus=True):
 
     Attributes:
         selected: the key of the selected message; None for no selection.
+        picture: returns the lines of a message's picture; None to show none.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"history--{name.replace('_', '-')}" for name in STYLES}
@@ -89,6 +92,7 @@ class History(Widget, can_focus=True):
         self._visible: list[tuple[str, Strip]] | None = None
         self._styles: dict[str, Style] = {}
         self.selected: str | None = None
+        self.picture: PictureOf | None = None
 
     # What is shown.
 
@@ -130,6 +134,11 @@ class History(Widget, can_focus=True):
             self.post_message(self.AtTop())
         self.select(self.items[min(max(wanted, 0), len(self.items) - 1)].key)
 
+    def draw_again(self) -> None:
+        """Draw all messages again: a picture has come."""
+        self._lines.clear()
+        self._again()
+
     def to_end(self) -> None:
         """Follow the newest message again."""
         self._view.to_end()
@@ -162,6 +171,8 @@ class History(Widget, can_focus=True):
 
     def _style(self, name: str) -> Style:
         style = self._styles.get(name)
+        if style is None and name.startswith("#"):  # two colors of a picture, which are too many to be kept
+            return Style(color=name[:7], bgcolor=name[7:])
         if style is None:
             style = self._styles[name] = self.get_component_rich_style(
                 f"history--{name.replace('_', '-')}", partial=name == "selected"
@@ -184,13 +195,17 @@ class History(Widget, can_focus=True):
 
     def _drawn(self, item: LiveMessage, before: Neighbour | None) -> list[Strip]:
         width = self.size.width
-        lines = message_lines(item, before, width - 1, me=self.me, now=int(self._now()))
+        lines = message_lines(item, before, width - 1, me=self.me, now=int(self._now()), picture=self.picture)
         chosen = self.selected == item.key
         return [self._strip(line, width, chosen=chosen and line[0][1] != "separator") for line in lines]
 
     def _strip(self, line: Line, width: int, *, chosen: bool) -> Strip:
         ground = self._style("selected") if chosen else Style()
-        segments = [Segment(text, self._style(style) + ground) for text, style in line if text]
+        segments = [
+            Segment(text, self._style(style) + (Style() if style.startswith("#") else ground))
+            for text, style in line
+            if text
+        ]
         plain = self._style("text") + ground
         return Strip(segments).adjust_cell_length(width, plain)
 

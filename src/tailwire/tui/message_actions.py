@@ -9,8 +9,10 @@ from textual.app import App
 
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.live.message_list import LiveMessage
+from tailwire.tui.files import FileProblem, downloads, is_web_address, saved
 from tailwire.tui.pane import Pane
 from tailwire.tui.picker import Choice, Picker, among, matching
+from tailwire.tui.safe_text import safe_line
 from tailwire.tui.wording import body_of, clock, error_text, files_of, name_of
 from tailwire.wire.entities import Action, MediaMessage, TextMessage
 
@@ -45,6 +47,8 @@ def menu_of(item: LiveMessage, me: str, *, in_thread: bool) -> list[Choice]:
         choices.append(Choice("Open the thread", "thread", "t"))
     if mine and isinstance(message, TextMessage):
         choices.append(Choice("Edit", "edit", "e"))
+    if isinstance(message, MediaMessage) and message.attachment:
+        choices += [Choice("Open the file", "open", "o"), Choice("Save the file", "save", "s")]
     choices.append(Choice("Copy the address of the file" if isinstance(message, MediaMessage) else "Copy", "copy", "c"))
     if mine:
         choices.append(Choice("Who read it", "receipts", "i"))
@@ -87,6 +91,8 @@ class MessageActions:
                 self._say("Only your own text messages can be edited.")
         elif name == "copy":
             self._copy(item)
+        elif name in ("open", "save"):
+            await self._file(item, name)
         elif name == "delete":
             await self._delete(pane, item)
         elif name == "react" and self._is_sent(item):
@@ -105,6 +111,25 @@ class MessageActions:
         first = message.attachment if isinstance(message, MediaMessage) else None
         self._app.copy_to_clipboard(first.url if first else body_of(message))
         self._say("Copied, if the terminal allows it.")
+
+    async def _file(self, item: LiveMessage, name: str) -> None:
+        message = item.message
+        file = message.attachment if isinstance(message, MediaMessage) and not message.deleted_at else None
+        if file is None:
+            self._say("This message has no file.")
+        elif name == "open":
+            if is_web_address(file.url):
+                self._app.open_url(file.url)
+                self._say("Opened in the browser, if there is one.")
+            else:
+                self._say("The file has no address with http or https.", error=True)
+        else:
+            try:
+                path = await saved(file.url, file.name or "file", downloads())
+            except (FileProblem, OSError) as e:
+                self._say(f"Not saved. {error_text(e)}", error=True)
+                return
+            self._say(f"Saved: {safe_line(str(path))}")
 
     async def _delete(self, pane: Pane, item: LiveMessage) -> None:
         if item.entry is not None and str(item.state) != "sent":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rich.cells import cell_len
@@ -13,6 +14,7 @@ from tailwire.wire.entities import Action, BaseMessage
 
 Line = list[tuple[str, str]]
 """Pieces of text, each with the name of its style."""
+PictureOf = Callable[[BaseMessage, int], list[Line]]
 TIME_COLUMNS = 5
 NARROW_COLUMNS = 64
 GROUPED_SECONDS = 300
@@ -48,13 +50,16 @@ def neighbour_of(item: LiveMessage, me: str, now: int) -> Neighbour:
     return Neighbour(uid, at, wording.day(at))
 
 
-def message_lines(item: LiveMessage, before: Neighbour | None, width: int, *, me: str, now: int) -> list[Line]:
+def message_lines(
+    item: LiveMessage, before: Neighbour | None, width: int, *, me: str, now: int, picture: PictureOf | None = None
+) -> list[Line]:
     """Return the lines of a message, each of at most `width` columns.
 
     Args:
         before: the message above it; None at the beginning.
         me: the user's own uid.
         now: the time that a queued message shows.
+        picture: returns the lines of a message's picture for a number of columns.
     """
     this = neighbour_of(item, me, now)
     lines: list[Line] = []
@@ -71,7 +76,7 @@ def message_lines(item: LiveMessage, before: Neighbour | None, width: int, *, me
     else:
         grouped = before is not None and before.uid == this.uid and this.at - before.at < GROUPED_SECONDS
         head = _head(message, this, names, me, grouped=grouped)
-        body = _body(item, room, me)
+        body = _body(item, room, me, picture)
     empty: Line = [(" " * indent, "text")]
     lines += [(head if n == 0 else empty) + line for n, line in enumerate(body or [[("", "text")]])]
     mark = _mark(item, me)
@@ -96,7 +101,7 @@ def _head(message: BaseMessage, this: Neighbour, names: int, me: str, *, grouped
     return [(f"{wording.clock(this.at)} ", "time"), (" " * (names - cell_len(name)) + name, style), ("  ", "text")]
 
 
-def _body(item: LiveMessage, room: int, me: str) -> list[Line]:
+def _body(item: LiveMessage, room: int, me: str, picture: PictureOf | None) -> list[Line]:
     message = item.message
     style = {"pending": "pending", "failed": "failed"}.get(str(item.state), "text")
     lines: list[Line] = []
@@ -109,6 +114,7 @@ def _body(item: LiveMessage, room: int, me: str) -> list[Line]:
         shown = "deleted" if message.deleted_at else style
         lines += [[(piece, shown)] for piece in wrapped(text, room)]
     lines += [[(cut_to(f"▤ {file}", room), "file")] for file in wording.files_of(message)]
+    lines += picture(message, room) if picture is not None else []
     if not lines:
         lines.append([("", style)])
     if message.edited_at and not message.deleted_at:

@@ -16,9 +16,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, ProgressBar, Static
 
-from tailwire.sdk.client import ChatClient
-from tailwire.sdk.exceptions import CometChatException
 from tailwire.tui.safe_text import safe_line
+from tailwire.tui.uploads import Upload, Uploads
 from tailwire.tui.wording import Place, error_text, size_text
 from tailwire.wire.entities import MediaMessage
 
@@ -85,12 +84,13 @@ class UploadScreen(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Close"),
         Binding("tab", "complete", "Complete", priority=True),
+        Binding("ctrl+x", "cancel", "Cancel what is being sent", priority=True),
     ]
 
-    def __init__(self, chat: ChatClient, place: Place) -> None:
+    def __init__(self, uploads: Uploads, place: Place) -> None:
         super().__init__()
-        self._chat, self._place = chat, place
-        self._sending = False
+        self._uploads, self._place = uploads, place
+        self._upload: Upload | None = None
 
     def compose(self) -> ComposeResult:
         """Yield the field, the paths and the progress."""
@@ -111,6 +111,21 @@ class UploadScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         """List the current folder."""
         self.run_worker(self._list(""), exclusive=True, group="paths")
+        self.set_interval(0.1, self._draw)
+
+    def on_unmount(self) -> None:
+        """Leave the upload to the chat."""
+        if self._upload is not None:
+            self._upload.watched = False
+
+    def _draw(self) -> None:
+        upload = self._upload or (self._uploads.running[-1] if self._uploads.running else None)
+        bar = self.query_one(ProgressBar)
+        bar.display = upload is not None
+        if upload is not None:
+            bar.update(total=max(upload.size, 1), progress=upload.sent)
+            sent = f"{safe_line(upload.name)}  {size_text(upload.sent)} of {size_text(upload.size)}"
+            self.query_one("#paths", Static).update(f"{sent}\nesc closes this window, ctrl+x cancels")
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """List what continues the path."""
@@ -128,31 +143,28 @@ class UploadScreen(ModalScreen[None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Send the file."""
         event.stop()
-        if event.value.strip() and not self._sending:
-            self._sending = True
-            self.run_worker(self._send(event.value.strip()), group="send")
+        if event.value.strip() and self._upload is None:
+            self.run_worker(self._send(event.value.strip()), exclusive=True, group="send")
 
     async def _send(self, path: str) -> None:
-        bar = self.query_one(ProgressBar)
         self._say("")
+        if self._uploads.full:
+            self._say("Too many files are being sent: wait for one of them.")
+            return
         try:
             message = await asyncio.to_thread(media_message, self._place, path)
-            bar.display = True
-            await self._chat.send_media_message(message, on_progress=self._progress)
         except OSError as e:
             self._say(f"Not sent. {error_text(e)} Choose another file.")
-        except CometChatException as e:
-            self._say(f"Not sent. {error_text(e)}")
+            return
+        self._upload = upload = self._uploads.begin(message, safe_line(Path(path).name))
+        await upload.ended.wait()
+        self._upload = None
+        if upload.problem:
+            self._draw()
+            self._say(upload.problem)
+            await self._list(self.query_one(Input).value)
         else:
             self.dismiss(None)
-        finally:
-            bar.display = False
-            self._sending = False
-
-    def _progress(self, name: str, sent: int, size: int) -> None:
-        if self.is_attached:
-            self.query_one(ProgressBar).update(total=max(size, 1), progress=sent)
-            self.query_one("#paths", Static).update(f"{safe_line(name)}  {size_text(sent)} of {size_text(size)}")
 
     def _say(self, text: str) -> None:
         said = self.query_one("#said", Static)
@@ -160,5 +172,11 @@ class UploadScreen(ModalScreen[None]):
         said.display = bool(text)
 
     def action_leave(self) -> None:
-        """Close the window; a file that is being sent is cancelled."""
+        """Close the window. A file that is being sent is sent on."""
         self.dismiss(None)
+
+    def action_cancel(self) -> None:
+        """Stop sending the file of this window, or the one that began last."""
+        upload = self._upload or (self._uploads.running[-1] if self._uploads.running else None)
+        if upload is not None:
+            self._uploads.cancel(upload)

@@ -16,6 +16,7 @@ from tailwire.tui.message_actions import result_line
 from tailwire.tui.pane import Pane
 from tailwire.tui.picker import Choice, Picker, matching
 from tailwire.tui.upload import UploadScreen
+from tailwire.tui.uploads import Uploads
 from tailwire.tui.why import WhyScreen
 from tailwire.tui.wording import Place, error_text, place_of
 from tailwire.wire.entities import Action
@@ -38,6 +39,7 @@ class Windows:
     chat: ChatClient
     main: Pane
     thread: Pane
+    uploads: Uploads
     places: Callable[[], list[Place]]
     open: Callable[[Place], None]
     open_thread: Callable[[int], Awaitable[None]]
@@ -101,7 +103,7 @@ class Windows:
         focused = self.screen.focused
         place = self.thread.place if focused is not None and self.thread in focused.ancestors else self.main.place
         if place is not None:
-            await self.screen.app.push_screen_wait(UploadScreen(self.chat, place))
+            await self.screen.app.push_screen_wait(UploadScreen(self.uploads, place))
 
     async def keys(self) -> None:
         """Show the keys."""

@@ -123,6 +123,11 @@ CATALOGUE: dict[str, Entry] = {
     "ERR_BANNED_GROUPMEMBER": Entry(403, "The user is banned from this group.", "Ask a moderator to lift the ban."),
     "ERR_ALREADY_BANNED": Entry(409, "The user is banned already.", "Nothing needs to be done."),
     "ERR_NOT_A_BANNED_USER": Entry(404, "The user is not banned from this group.", "Check the uid."),
+    "ERR_MESSAGE_REMOVED": Entry(
+        410,
+        "This message was stored, and has been removed for good since.",
+        "It is not stored again. To send its content once more, use a new muid.",
+    ),
     "ERR_REQUEST_OUTDATED": Entry(
         409,
         "This request, or a newer one of this client about the same, was carried out already.",

@@ -183,7 +183,7 @@ class BaseMessage(SetFieldsRepr):
         return [User(uid, (user or {}).get("name", "")) for uid, user in mentions.items()]
 
     def mentions(self, uid: str) -> bool:
-        """Return whether the text mentions a user (documented `hasMentionedMe`)."""
+        """Return whether the text mentions the user `uid` (documented `hasMentionedMe`)."""
         return uid in ((self.raw.get("data") or {}).get("mentions") or {})
 
     @property

@@ -145,6 +145,9 @@ class ConnectionCalls:
 
         It is used as a hint: the client also tries to connect while the platform reports `offline`, but rarely.
 
+        Args:
+            network: after `offline` the client rarely tries to connect; `online` makes it try at once.
+
         Raises:
             ValueError: for another word.
         """

@@ -115,5 +115,9 @@ class Connection:
         return None if until is None else max(0.0, until - self._world.now())
 
     def dump(self, path: str | os.PathLike[str]) -> None:
-        """Write the machine's last inputs to a file, for `tailwire replay FILE`. The file contains no secrets."""
+        """Write the machine's last inputs to a file, for `tailwire replay FILE`. The file contains no secrets.
+
+        Args:
+            path: of the file; one that exists is replaced.
+        """
         Path(path).write_text(json.dumps(self._driver.history.dump(), indent=1), encoding="utf-8")

@@ -54,6 +54,7 @@ class ConversationCalls:
         Args:
             conversation_with: the uid or guid.
             conversation_type: `user` or `group`.
+            tags: the new tags; an empty list removes all.
 
         Returns:
             The conversation with its tags.
@@ -116,6 +117,9 @@ class ConversationCalls:
 
     def get_conversation_from_message(self, message: BaseMessage) -> Conversation:
         """Return the conversation that a message belongs to, without its unread count and tags. Sends no request.
+
+        Args:
+            message: a received or stored message.
 
         Raises:
             CometChatException: `CONVERSATION_NOT_FOUND` when the message does not name the other side.

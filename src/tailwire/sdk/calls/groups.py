@@ -35,6 +35,9 @@ class GroupCalls:
     async def get_group(self, guid: str) -> Group:
         """Return a group.
 
+        Args:
+            guid: of the group.
+
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, or as the server refused it.
         """
@@ -44,6 +47,7 @@ class GroupCalls:
         """Join a public group, or one with a password.
 
         Args:
+            guid: of the group.
             group_type: `public`, or `password` for a group with one.
             password: of the group.
 
@@ -67,6 +71,9 @@ class GroupCalls:
 
     async def leave_group(self, guid: str) -> str:
         """Leave a group.
+
+        Args:
+            guid: of the group.
 
         Raises:
             CometChatException: as the server refused it (`ERR_NOT_A_MEMBER`, `ERR_OWNER_EXIT_FORBIDDEN` …).
@@ -119,6 +126,9 @@ class GroupCalls:
     async def delete_group(self, guid: str) -> str:
         """Delete a group with all its messages. Its owner and admins may do so.
 
+        Args:
+            guid: of the group.
+
         Raises:
             CometChatException: as the server refused it (`ERR_GUID_NOT_FOUND` …).
         """
@@ -128,6 +138,10 @@ class GroupCalls:
 
     async def transfer_group_ownership(self, guid: str, uid: str) -> str:
         """Make a member the owner of a group. Only its owner may do so.
+
+        Args:
+            guid: of the group.
+            uid: of the member who becomes its owner.
 
         Raises:
             CometChatException: as the server refused it (`ERR_NOT_A_MEMBER` …).

@@ -1,4 +1,4 @@
-"""The documented request builders for lists: users, groups, members and conversations.
+"""The documented request builders for lists of users, groups and members, and what those of conversations share.
 
 A request keeps its position: each `fetch_next()` returns the next page, and an empty list at the end. `async for`
 iterates over all pages.
@@ -17,9 +17,9 @@ from tailwire.sdk.calls.parts import checked_client
 from tailwire.sdk.calls.user_requests import UserRequests
 from tailwire.sdk.exceptions import failure
 from tailwire.wire.codec import group_from_wire, user_from_wire
-from tailwire.wire.constants import ReceiverTypeName, UserStatus
-from tailwire.wire.entities import Conversation, Group, GroupMember, User
-from tailwire.wire.social import conversation_from_wire, member_from_wire
+from tailwire.wire.constants import UserStatus
+from tailwire.wire.entities import Group, GroupMember, User
+from tailwire.wire.social import member_from_wire
 
 if TYPE_CHECKING:
     from tailwire.sdk.client import ChatClient
@@ -104,6 +104,9 @@ class _Builder(Generic[T]):
     def set_limit(self, limit: int) -> Self:
         """Set the number of entries per page, 1 to 100; 1 to 50 for conversations (default: 30).
 
+        Args:
+            limit: the number of entries.
+
         Raises:
             CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`.
         """
@@ -111,7 +114,11 @@ class _Builder(Generic[T]):
         return self
 
     def set_page(self, page: int) -> Self:
-        """Begin with this page; the first is 1 (default)."""
+        """Begin with this page; the first is 1 (default).
+
+        Args:
+            page: the number of the page; below 1 it is 1.
+        """
         self._page = max(1, page)
         return self
 
@@ -151,15 +158,26 @@ class UsersRequestBuilder(_Builder[User]):
     _decode = staticmethod(user_from_wire)
 
     def set_search_keyword(self, keyword: str) -> Self:
-        """Fetch only entries whose name or uid begins with this text."""
+        """Fetch only entries whose name or uid begins with this text.
+
+        Args:
+            keyword: the text; case does not matter.
+        """
         return self._with("searchKey", keyword)
 
     def search_in(self, fields: Sequence[str]) -> Self:
-        """Search in these fields: `name`, `uid`."""
+        """Search in these fields: `name`, `uid`.
+
+        Args:
+            fields: one or both of them; both by default.
+        """
         return self._with("searchIn", fields)
 
     def set_user_status(self, status: UserStatus | Literal["online", "offline"]) -> Self:
         """Fetch only `online` or `offline` users.
+
+        Args:
+            status: `online` or `offline`.
 
         Raises:
             CometChatException: `INVALID_STATUS_VALUE`.
@@ -169,35 +187,67 @@ class UsersRequestBuilder(_Builder[User]):
         return self._with("status", "available" if status == "online" else "offline")
 
     def hide_blocked_users(self, hide: bool = True) -> Self:
-        """Leave out users with a block between them and the logged-in user."""
+        """Leave out users with a block between them and the logged-in user.
+
+        Args:
+            hide: False includes them, as by default.
+        """
         return self._with("hideBlockedUsers", hide)
 
     def set_roles(self, roles: Sequence[str]) -> Self:
-        """Fetch only users of these roles."""
+        """Fetch only users of these roles.
+
+        Args:
+            roles: at most 100 roles.
+        """
         return self._with("roles", roles)
 
     def friends_only(self, only: bool = True) -> Self:
-        """Fetch only friends of the logged-in user."""
+        """Fetch only friends of the logged-in user.
+
+        Args:
+            only: False fetches all, as by default.
+        """
         return self._with("friendsOnly", only)
 
     def set_tags(self, tags: Sequence[str]) -> Self:
-        """Fetch only users with one of these tags."""
+        """Fetch only users with one of these tags.
+
+        Args:
+            tags: at most 100 tags.
+        """
         return self._with("tags", tags)
 
     def with_tags(self, wanted: bool = True) -> Self:
-        """Include the tags of each entry."""
+        """Include the tags of each entry.
+
+        Args:
+            wanted: False leaves them out, as by default.
+        """
         return self._with("withTags", wanted)
 
     def set_uids(self, uids: Sequence[str]) -> Self:
-        """Fetch only these users, at most 25."""
+        """Fetch only these users, at most 25.
+
+        Args:
+            uids: the users' uids.
+        """
         return self._with("uids", uids)
 
     def sort_by(self, field: Literal["name", "status", "createdAt"]) -> Self:
-        """Sort by `name`, `status` or `createdAt`."""
+        """Sort by `name`, `status` or `createdAt`.
+
+        Args:
+            field: `name` by default.
+        """
         return self._with("sortBy", field)
 
     def sort_by_order(self, order: Literal["asc", "desc"]) -> Self:
-        """Sort in the order `asc` or `desc`."""
+        """Sort in the order `asc` or `desc`.
+
+        Args:
+            order: ascending by default.
+        """
         return self._with("sortOrder", order)
 
 
@@ -208,11 +258,18 @@ class BlockedUsersRequestBuilder(_Builder[User]):
     _decode = staticmethod(user_from_wire)
 
     def set_search_keyword(self, keyword: str) -> Self:
-        """Fetch only entries whose name or uid begins with this text."""
+        """Fetch only entries whose name or uid begins with this text.
+
+        Args:
+            keyword: the text; case does not matter.
+        """
         return self._with("searchKey", keyword)
 
     def set_direction(self, direction: BlockDirection) -> Self:
         """Fetch only blocks in one direction: `blockedByMe`, `hasBlockedMe` or `both`.
+
+        Args:
+            direction: who blocked whom; the server's default is `both`.
 
         Raises:
             CometChatException: `INVALID_DIRECTION_VALUE`.
@@ -229,24 +286,44 @@ class GroupsRequestBuilder(_Builder[Group]):
     _decode = staticmethod(group_from_wire)
 
     def set_search_keyword(self, keyword: str) -> Self:
-        """Fetch only groups whose name or guid begins with this text."""
+        """Fetch only groups whose name or guid begins with this text.
+
+        Args:
+            keyword: the text; case does not matter.
+        """
         return self._with("searchKey", keyword)
 
     def joined_only(self, only: bool = True) -> Self:
-        """Fetch only groups that the logged-in user has joined."""
+        """Fetch only groups that the logged-in user has joined.
+
+        Args:
+            only: False fetches all, as by default.
+        """
         return self._with("hasJoined", only)
 
     def set_tags(self, tags: Sequence[str]) -> Self:
-        """Fetch only groups with one of these tags."""
+        """Fetch only groups with one of these tags.
+
+        Args:
+            tags: at most 100 tags.
+        """
         return self._with("tags", tags)
 
     def with_tags(self, wanted: bool = True) -> Self:
-        """Include the tags of each entry."""
+        """Include the tags of each entry.
+
+        Args:
+            wanted: False leaves them out, as by default.
+        """
         return self._with("withTags", wanted)
 
 
 class GroupMembersRequestBuilder(_Builder[GroupMember]):
-    """Builds a request for the members of a group."""
+    """Builds a request for the members of a group.
+
+    Args:
+        guid: of the group.
+    """
 
     _decode = staticmethod(member_from_wire)
 
@@ -255,20 +332,36 @@ class GroupMembersRequestBuilder(_Builder[GroupMember]):
         self._path = f"/groups/{quoted(guid)}/members"
 
     def set_search_keyword(self, keyword: str) -> Self:
-        """Fetch only entries whose name or uid begins with this text."""
+        """Fetch only entries whose name or uid begins with this text.
+
+        Args:
+            keyword: the text; case does not matter.
+        """
         return self._with("searchKey", keyword)
 
     def set_scopes(self, scopes: Sequence[str]) -> Self:
-        """Fetch only members with one of these scopes."""
+        """Fetch only members with one of these scopes.
+
+        Args:
+            scopes: any of `admin`, `moderator` and `participant`.
+        """
         return self._with("scopes", scopes)
 
     def set_status(self, status: UserStatus | Literal["online", "offline"]) -> Self:
-        """Fetch only `online` or `offline` members."""
+        """Fetch only `online` or `offline` members.
+
+        Args:
+            status: `online` or `offline`.
+        """
         return self._with("status", "available" if status == "online" else status)
 
 
 class BannedGroupMembersRequestBuilder(_Builder[GroupMember]):
-    """Builds a request for the users who are banned from a group."""
+    """Builds a request for the users who are banned from a group.
+
+    Args:
+        guid: of the group.
+    """
 
     _decode = staticmethod(member_from_wire)
 
@@ -277,63 +370,17 @@ class BannedGroupMembersRequestBuilder(_Builder[GroupMember]):
         self._path = f"/groups/{quoted(guid)}/bannedusers"
 
     def set_search_keyword(self, keyword: str) -> Self:
-        """Fetch only entries whose name or uid begins with this text."""
+        """Fetch only entries whose name or uid begins with this text.
+
+        Args:
+            keyword: the text; case does not matter.
+        """
         return self._with("searchKey", keyword)
 
     def set_scopes(self, scopes: Sequence[str]) -> Self:
-        """Fetch only users who had one of these scopes."""
-        return self._with("scopes", scopes)
+        """Fetch only users who had one of these scopes.
 
-
-class ConversationsRequestBuilder(_Builder[Conversation]):
-    """Builds a request for the logged-in user's conversations, newest first."""
-
-    _path = "/conversations"
-    _decode = staticmethod(conversation_from_wire)
-    _max_page_size = 50
-
-    def set_conversation_type(self, kind: ReceiverTypeName) -> Self:
-        """Fetch only conversations with a `user`, or of a `group`.
-
-        Raises:
-            CometChatException: `INVALID_CONVERSATION_TYPE`.
+        Args:
+            scopes: any of `admin`, `moderator` and `participant`.
         """
-        if kind not in ("user", "group"):
-            raise failure("INVALID_CONVERSATION_TYPE")
-        return self._with("conversationType", str(kind))
-
-    def set_search_keyword(self, keyword: str) -> Self:
-        """Fetch only conversations with this text in the name of the user or group."""
-        return self._with("searchKey", keyword)
-
-    def set_tags(self, tags: Sequence[str]) -> Self:
-        """Fetch only conversations to which the logged-in user gave one of these tags."""
-        return self._with("tags", tags)
-
-    def with_tags(self, wanted: bool = True) -> Self:
-        """Include the tags of each entry."""
-        return self._with("withTags", wanted)
-
-    def set_user_tags(self, tags: Sequence[str]) -> Self:
-        """Fetch only conversations with users who have one of these tags."""
-        return self._with("userTags", tags)
-
-    def set_group_tags(self, tags: Sequence[str]) -> Self:
-        """Fetch only conversations of groups that have one of these tags."""
-        return self._with("groupTags", tags)
-
-    def with_user_and_group_tags(self, wanted: bool = True) -> Self:
-        """Include the tags of users and groups. Tailwire's server always does."""
-        return self._with("withUserAndGroupTags", wanted)
-
-    def with_blocked_info(self, wanted: bool = True) -> Self:
-        """Include for each user whether there is a block between them and the logged-in user."""
-        return self._with("withBlockedInfo", wanted)
-
-    def set_unread(self, only: bool = True) -> Self:
-        """Fetch only conversations with unread messages."""
-        return self._with("unread", only)
-
-    def include_blocked_users(self, include: bool) -> Self:
-        """Set whether to include conversations with users with whom there is a block (default: yes)."""
-        return self._with("includeBlockedUsers", "true" if include else "false")
+        return self._with("scopes", scopes)

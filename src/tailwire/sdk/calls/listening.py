@@ -32,6 +32,7 @@ class ListenerCalls:
 
         Args:
             listener_id: replaces the connection listener with the same id.
+            listener: a subclass of `ConnectionListener` that overrides the methods to call.
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `ConnectionListener`, or would never be called.
@@ -40,7 +41,11 @@ class ListenerCalls:
         self._added(listener_id, listener)
 
     def remove_connection_listener(self, listener_id: str) -> None:
-        """Remove a connection listener. An unknown id is ignored."""
+        """Remove a connection listener. An unknown id is ignored.
+
+        Args:
+            listener_id: the id with which it was added.
+        """
         self._registries.connection.remove(listener_id)
 
     def add_login_listener(self, listener_id: str, listener: LoginListener) -> None:
@@ -48,6 +53,7 @@ class ListenerCalls:
 
         Args:
             listener_id: replaces the login listener with the same id.
+            listener: a subclass of `LoginListener` that overrides the methods to call.
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `LoginListener`, or would never be called.
@@ -55,7 +61,11 @@ class ListenerCalls:
         self._registries.login.add(listener_id, listener)
 
     def remove_login_listener(self, listener_id: str) -> None:
-        """Remove a login listener. An unknown id is ignored."""
+        """Remove a login listener. An unknown id is ignored.
+
+        Args:
+            listener_id: the id with which it was added.
+        """
         self._registries.login.remove(listener_id)
 
     def add_user_listener(self, listener_id: str, listener: UserListener) -> None:
@@ -63,6 +73,7 @@ class ListenerCalls:
 
         Args:
             listener_id: replaces the user listener with the same id.
+            listener: a subclass of `UserListener` that overrides the methods to call.
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `UserListener`, or would never be called.
@@ -70,7 +81,11 @@ class ListenerCalls:
         self._registries.user.add(listener_id, listener)
 
     def remove_user_listener(self, listener_id: str) -> None:
-        """Remove a user listener. An unknown id is ignored."""
+        """Remove a user listener. An unknown id is ignored.
+
+        Args:
+            listener_id: the id with which it was added.
+        """
         self._registries.user.remove(listener_id)
 
     def add_group_listener(self, listener_id: str, listener: GroupListener) -> None:
@@ -78,6 +93,7 @@ class ListenerCalls:
 
         Args:
             listener_id: replaces the group listener with the same id.
+            listener: a subclass of `GroupListener` that overrides the methods to call.
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `GroupListener`, or would never be called.
@@ -85,7 +101,11 @@ class ListenerCalls:
         self._registries.group.add(listener_id, listener)
 
     def remove_group_listener(self, listener_id: str) -> None:
-        """Remove a group listener. An unknown id is ignored."""
+        """Remove a group listener. An unknown id is ignored.
+
+        Args:
+            listener_id: the id with which it was added.
+        """
         self._registries.group.remove(listener_id)
 
     def add_message_listener(self, listener_id: str, listener: MessageListener) -> None:
@@ -93,6 +113,7 @@ class ListenerCalls:
 
         Args:
             listener_id: replaces the message listener with the same id.
+            listener: a subclass of `MessageListener` that overrides the methods to call.
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `MessageListener`, or would never be called.
@@ -100,7 +121,11 @@ class ListenerCalls:
         self._registries.message.add(listener_id, listener)
 
     def remove_message_listener(self, listener_id: str) -> None:
-        """Remove a message listener. An unknown id is ignored."""
+        """Remove a message listener. An unknown id is ignored.
+
+        Args:
+            listener_id: the id with which it was added.
+        """
         self._registries.message.remove(listener_id)
 
     @overload

@@ -7,11 +7,11 @@ from typing import Literal
 
 from tailwire.sdk.calls import reaction_requests
 from tailwire.sdk.calls.checks import checked_id
+from tailwire.sdk.calls.conversation_requests import ConversationsRequestBuilder
 from tailwire.sdk.calls.list_requests import (
     BannedGroupMembersRequestBuilder,
     BlockDirection,
     BlockedUsersRequestBuilder,
-    ConversationsRequestBuilder,
     GroupMembersRequestBuilder,
     GroupsRequestBuilder,
     UsersRequestBuilder,

@@ -53,7 +53,8 @@ class LoginCalls:
 
         Raises:
             CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `LOGIN_IN_PROGRESS`, `ERR_UID_NOT_FOUND`,
-                `AUTH_ERR_*`; `NO_INTERNET_CONNECTION`, except when the user is logged in already.
+                `AUTH_ERR_*`, `ERR_BAD_ERROR_RESPONSE`; `NO_INTERNET_CONNECTION`, except when the user is logged in
+                already.
         """
 
         async def token() -> str:
@@ -71,6 +72,9 @@ class LoginCalls:
 
         With the token of the saved session, that session continues. Another token of the same user replaces the saved
         one, and missed messages are handed over. The session of another user ends on this device.
+
+        Args:
+            auth_token: of the user; the server's REST API makes it.
 
         Returns:
             The user. The connection opens independently: see `wait_connected`.

@@ -69,6 +69,7 @@ class MemberCalls:
         """Add members to a group.
 
         Args:
+            guid: of the group.
             members: with `uid` and `scope`; at most 25 including `banned`.
             banned: uids to ban from the group.
 
@@ -86,6 +87,10 @@ class MemberCalls:
     async def kick_group_member(self, guid: str, uid: str) -> str:
         """Remove a member from a group. They may join again.
 
+        Args:
+            guid: of the group.
+            uid: of the member.
+
         Raises:
             CometChatException: `ERR_NOT_A_MEMBER`, or as the server refused it.
         """
@@ -95,6 +100,10 @@ class MemberCalls:
     async def ban_group_member(self, guid: str, uid: str) -> str:
         """Remove a member from a group, and keep them from joining again until they are unbanned.
 
+        Args:
+            guid: of the group.
+            uid: of the member.
+
         Raises:
             CometChatException: as the server refused it (`ERR_GROUP_NO_MODERATOR_SCOPE` …).
         """
@@ -103,6 +112,10 @@ class MemberCalls:
 
     async def unban_group_member(self, guid: str, uid: str) -> str:
         """Lift the ban of a user. They do not become a member by it.
+
+        Args:
+            guid: of the group.
+            uid: of the banned user.
 
         Raises:
             CometChatException: as the server refused it.
@@ -116,6 +129,8 @@ class MemberCalls:
         """Change the scope of a member.
 
         Args:
+            guid: of the group.
+            uid: of the member.
             scope: `admin`, `moderator` or `participant`.
 
         Raises:

@@ -133,37 +133,72 @@ class _Filters:
         return self._with(more=(*self._filters.more, (name, value)))
 
     def set_unread(self, only: bool = True) -> Self:
-        """Fetch only messages of others that the logged-in user has not read."""
+        """Fetch only messages of others that the logged-in user has not read.
+
+        Args:
+            only: False fetches all, as by default.
+        """
         return self._more("unread", 1 if only else None)
 
     def set_undelivered(self, only: bool = True) -> Self:
-        """Fetch only messages of others that were not delivered to the logged-in user."""
+        """Fetch only messages of others that were not delivered to the logged-in user.
+
+        Args:
+            only: False fetches all, as by default.
+        """
         return self._more("undelivered", 1 if only else None)
 
     def set_search_keyword(self, keyword: str) -> Self:
-        """Fetch only messages with all of these words. The last word may be incomplete."""
+        """Fetch only messages with all of these words. The last word may be incomplete.
+
+        Args:
+            keyword: one or more words; case does not matter.
+        """
         return self._more("searchKey", keyword or None)
 
     def hide_messages_from_blocked_users(self, hide: bool = True) -> Self:
-        """Leave out messages of users whom the logged-in user has blocked."""
+        """Leave out messages of users whom the logged-in user has blocked.
+
+        Args:
+            hide: False includes them, as by default.
+        """
         return self._more("hideMessagesFromBlockedUsers", 1 if hide else None)
 
     def hide_quoted_messages(self, hide: bool = True) -> Self:
-        """Leave out messages that quote another message."""
+        """Leave out messages that quote another message.
+
+        Args:
+            hide: False includes them, as by default.
+        """
         return self._more("hideQuotedMessages", 1 if hide else None)
 
     def set_tags(self, tags: Sequence[str]) -> Self:
-        """Fetch only messages with one of these tags."""
+        """Fetch only messages with one of these tags.
+
+        Args:
+            tags: at most 100 tags.
+        """
         return self._more("tags", ",".join(tags) or None)
 
     def with_tags(self, wanted: bool = True) -> Self:
-        """Include the tags of each message. Tailwire's server always does."""
+        """Include the tags of each message. Tailwire's server always does.
+
+        Args:
+            wanted: False leaves them to the server.
+        """
         return self._more("withTags", 1 if wanted else None)
 
     def with_content(
         self, *, attachments: bool = False, links: bool = False, mentions: bool = False, reactions: bool = False
     ) -> Self:
-        """Fetch only messages that have all of these (documented `hasAttachments`, `hasLinks` …)."""
+        """Fetch only messages that have all of these (documented `hasAttachments`, `hasLinks` …).
+
+        Args:
+            attachments: with at least one file.
+            links: with a link in the text.
+            mentions: with a mention of anybody.
+            reactions: with at least one reaction.
+        """
         builder = self
         for name, wanted in (
             ("hasAttachments", attachments),
@@ -175,21 +210,36 @@ class _Filters:
         return builder
 
     def set_attachment_types(self, types: Sequence[str]) -> Self:
-        """Fetch only messages with attachments of these types: `image`, `video`, `audio`, `file`."""
+        """Fetch only messages with attachments of these types: `image`, `video`, `audio`, `file`.
+
+        Args:
+            types: one or more of them.
+        """
         return self._more("attachmentTypes", ",".join(types) or None)
 
     def set_mentioned_uids(self, uids: Sequence[str]) -> Self:
-        """Fetch only messages that mention one of these users."""
+        """Fetch only messages that mention one of these users.
+
+        Args:
+            uids: at most 100 uids.
+        """
         return self._more("mentionedUids", ",".join(uids) or None)
 
     def set_pinned(self, only: bool = True) -> Self:
-        """Fetch only pinned messages of the conversation, newest pin first. Fetch them with `fetch_previous()`."""
+        """Fetch only pinned messages of the conversation, newest pin first. Fetch them with `fetch_previous()`.
+
+        Args:
+            only: False fetches all, as by default.
+        """
         return self._more("pinned", 1 if only else None)
 
     def set_saved(self, only: bool = True) -> Self:
         """Fetch only messages that the logged-in user saved, newest first, of all conversations.
 
         Fetch them with `fetch_previous()`, without uid and guid.
+
+        Args:
+            only: False fetches all, as by default.
         """
         return self._more("saved", 1 if only else None)
 
@@ -201,15 +251,26 @@ class MessagesRequestBuilder(_Filters):
         self._filters = _Query()
 
     def set_uid(self, uid: str) -> MessagesRequestBuilder:
-        """Fetch only messages of the conversation with this user."""
+        """Fetch only messages of the conversation with this user.
+
+        Args:
+            uid: of the user; replaces a guid.
+        """
         return self._with(uid=uid, guid="")
 
     def set_guid(self, guid: str) -> MessagesRequestBuilder:
-        """Fetch only messages of this group."""
+        """Fetch only messages of this group.
+
+        Args:
+            guid: of the group; replaces a uid.
+        """
         return self._with(guid=guid, uid="")
 
     def set_limit(self, limit: int) -> MessagesRequestBuilder:
         """Set the number of messages per page, 1 to 100 (default: 30).
+
+        Args:
+            limit: the number of messages.
 
         Raises:
             CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`.
@@ -217,39 +278,75 @@ class MessagesRequestBuilder(_Filters):
         return self._with(limit=checked_limit(limit, MAX_PAGE_SIZE))
 
     def set_message_id(self, message_id: int) -> MessagesRequestBuilder:
-        """Begin before, or after, this message."""
+        """Begin before, or after, this message.
+
+        Args:
+            message_id: of the message, which is not fetched itself.
+        """
         return self._with(message_id=max(0, message_id))
 
     def set_timestamp(self, timestamp: int) -> MessagesRequestBuilder:
-        """Begin before, or after, this time (seconds since 1970)."""
+        """Begin before, or after, this time (seconds since 1970).
+
+        Args:
+            timestamp: the time when messages were sent.
+        """
         return self._with(timestamp=timestamp)
 
     def set_updated_after(self, timestamp: int) -> MessagesRequestBuilder:
-        """Fetch only messages that are new or changed since this time (seconds since 1970)."""
+        """Fetch only messages that are new or changed since this time (seconds since 1970).
+
+        Args:
+            timestamp: the time of the last change.
+        """
         return self._with(updated_after=timestamp)
 
     def updates_only(self, only: bool = True) -> MessagesRequestBuilder:
-        """With `set_updated_after`: only changed messages, no new ones."""
+        """With `set_updated_after`: only changed messages, no new ones.
+
+        Args:
+            only: False fetches new ones too, as by default.
+        """
         return self._with(updates_only=only)
 
     def set_categories(self, categories: Sequence[str]) -> MessagesRequestBuilder:
-        """Fetch only messages of these categories, such as `message` or `custom`."""
+        """Fetch only messages of these categories, such as `message` or `custom`.
+
+        Args:
+            categories: at most 100 categories.
+        """
         return self._with(categories=tuple(str(c) for c in categories))
 
     def set_types(self, types: Sequence[str]) -> MessagesRequestBuilder:
-        """Fetch only messages of these types, such as `text` or `image`."""
+        """Fetch only messages of these types, such as `text` or `image`.
+
+        Args:
+            types: at most 100 types.
+        """
         return self._with(types=tuple(str(t) for t in types))
 
     def hide_replies(self, hide: bool = True) -> MessagesRequestBuilder:
-        """Leave out replies in threads."""
+        """Leave out replies in threads.
+
+        Args:
+            hide: False includes them, as by default.
+        """
         return self._with(hide_replies=hide)
 
     def hide_deleted_messages(self, hide: bool = True) -> MessagesRequestBuilder:
-        """Leave out deleted messages."""
+        """Leave out deleted messages.
+
+        Args:
+            hide: False includes them, as by default.
+        """
         return self._with(hide_deleted=hide)
 
     def set_parent_message_id(self, message_id: int) -> MessagesRequestBuilder:
-        """Fetch only the replies in the thread of this message."""
+        """Fetch only the replies in the thread of this message.
+
+        Args:
+            message_id: the id of the message under which the thread is.
+        """
         return self._with(parent_message_id=message_id)
 
     def build(self, client: ChatClient | None = None) -> MessagesRequest:

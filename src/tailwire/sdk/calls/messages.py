@@ -100,6 +100,9 @@ class MessageCalls:
     async def send_interactive_message(self, message: InteractiveMessage) -> InteractiveMessage:
         """Send a form, a card or another interactive message.
 
+        Args:
+            message: with `receiver`, `receiver_type`, `type` (such as `form` or `card`) and `interactive_data`.
+
         Returns:
             The message as the server stored it, with its id.
 
@@ -142,6 +145,9 @@ class MessageCalls:
     async def delete_message(self, message_id: int) -> BaseMessage:
         """Delete a message.
 
+        Args:
+            message_id: the id of a stored message.
+
         Returns:
             The message without its content, with `deleted_at` and `deleted_by`.
 
@@ -159,6 +165,9 @@ class MessageCalls:
 
     async def get_message(self, message_id: int) -> BaseMessage:
         """Return a message by its id.
+
+        Args:
+            message_id: the id of a stored message.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, or as the server refused it.
@@ -220,6 +229,7 @@ class MessageCalls:
 
         Args:
             receiver: uid or guid.
+            receiver_type: `user` or `group`.
             metadata: any JSON object, passed on to receivers.
 
         Raises:
@@ -237,6 +247,7 @@ class MessageCalls:
 
         Args:
             receiver: uid or guid.
+            receiver_type: `user` or `group`.
             metadata: any JSON object, passed on to receivers.
 
         Raises:

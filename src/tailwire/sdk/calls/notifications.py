@@ -68,7 +68,8 @@ class NotificationCalls:
         """Return the server's public key, which a page subscribes with (`applicationServerKey`).
 
         Raises:
-            CometChatException: `ERR_PROVIDER_NOT_FOUND` when the server is not set up for Web Push.
+            CometChatException: `ERR_PROVIDER_NOT_FOUND` when the server is not set up for Web Push;
+                `ERR_BAD_ERROR_RESPONSE`.
         """
         answer = await self._parts.requests.ask("GET", "/notifications/push/v1/web")
         key = answer.get("publicKey") if isinstance(answer, dict) else None
@@ -121,6 +122,9 @@ class NotificationCalls:
     async def mute_conversations(self, conversations: Sequence[MutedConversation]) -> str:
         """Mute conversations, each until its time.
 
+        Args:
+            conversations: at most 100, each with the time until which it is muted.
+
         Raises:
             CometChatException: `ERR_BAD_REQUEST`, `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`.
         """
@@ -130,6 +134,9 @@ class NotificationCalls:
 
     async def unmute_conversations(self, conversations: Sequence[UnmutedConversation | MutedConversation]) -> str:
         """Unmute conversations before their time.
+
+        Args:
+            conversations: at most 100.
 
         Raises:
             CometChatException: `ERR_BAD_REQUEST`.

@@ -32,11 +32,19 @@ class ReactionsRequest:
         self._in_progress = False
 
     async def fetch_next(self) -> list[Reaction]:
-        """Return the page after those fetched before, oldest first; an empty list at the end."""
+        """Return the page after those fetched before, oldest first; an empty list at the end.
+
+        Raises:
+            CometChatException: `REQUEST_IN_PROGRESS`, or as the server refused it.
+        """
         return await self._fetch("append", self._last)
 
     async def fetch_previous(self) -> list[Reaction]:
-        """Return the page before those fetched before, oldest first. The first call returns the newest page."""
+        """Return the page before those fetched before, oldest first. The first call returns the newest page.
+
+        Raises:
+            CometChatException: as `fetch_next`.
+        """
         return await self._fetch("prepend", self._first)
 
     def __aiter__(self) -> Entries[Reaction]:
@@ -70,7 +78,11 @@ class ReactionsRequest:
 
 
 class ReactionsRequestBuilder:
-    """Builds a request for the reactions to a message. Each method returns the builder."""
+    """Builds a request for the reactions to a message. Each method returns the builder.
+
+    Args:
+        message_id: the id of a stored message.
+    """
 
     def __init__(self, message_id: int = 0) -> None:
         self._message_id = message_id
@@ -78,17 +90,28 @@ class ReactionsRequestBuilder:
         self._limit = 10
 
     def set_message_id(self, message_id: int) -> ReactionsRequestBuilder:
-        """Set the id of the message."""
+        """Set the id of the message.
+
+        Args:
+            message_id: the id of a stored message.
+        """
         self._message_id = int(message_id)
         return self
 
     def set_reaction(self, reaction: str) -> ReactionsRequestBuilder:
-        """Fetch only reactions with this emoji or word."""
+        """Fetch only reactions with this emoji or word.
+
+        Args:
+            reaction: as it was added.
+        """
         self._reaction = reaction
         return self
 
     def set_limit(self, limit: int) -> ReactionsRequestBuilder:
         """Set the number of reactions per page, 1 to 100 (default: 10).
+
+        Args:
+            limit: the number of reactions.
 
         Raises:
             CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`.

@@ -24,6 +24,7 @@ class ReactionCalls:
         """React to a message.
 
         Args:
+            message_id: the id of a stored message.
             reaction: an emoji, or a short word.
 
         Returns:
@@ -38,6 +39,7 @@ class ReactionCalls:
         """Remove the logged-in user's reaction from a message.
 
         Args:
+            message_id: the id of a stored message.
             reaction: as it was added.
 
         Returns:
@@ -60,6 +62,9 @@ class ReactionCalls:
     async def pin_message(self, message_id: int) -> BaseMessage:
         """Pin a message in its conversation. In a group its moderators, admins and owner may do so.
 
+        Args:
+            message_id: the id of a stored message.
+
         Returns:
             The message, with `pinned_at` and `pinned_by`.
 
@@ -71,6 +76,9 @@ class ReactionCalls:
 
     async def unpin_message(self, message_id: int) -> BaseMessage:
         """Remove the pin of a message.
+
+        Args:
+            message_id: the id of a stored message.
 
         Returns:
             The message.
@@ -89,6 +97,9 @@ class ReactionCalls:
     async def save_message(self, message_id: int) -> BaseMessage:
         """Save a message for the logged-in user. Nobody else sees it.
 
+        Args:
+            message_id: the id of a stored message.
+
         Returns:
             The message, with `saved_at`.
 
@@ -100,6 +111,9 @@ class ReactionCalls:
 
     async def unsave_message(self, message_id: int) -> BaseMessage:
         """Remove a message from the logged-in user's saved messages.
+
+        Args:
+            message_id: the id of a stored message.
 
         Returns:
             The message.
@@ -120,6 +134,9 @@ class ReactionCalls:
     async def subscribe_to_thread(self, message_id: int) -> str:
         """Follow the thread of a message. Users who reply in a thread follow it automatically.
 
+        Args:
+            message_id: the id of the message under which the thread is.
+
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.
         """
@@ -127,6 +144,9 @@ class ReactionCalls:
 
     async def unsubscribe_from_thread(self, message_id: int) -> str:
         """Stop following the thread of a message.
+
+        Args:
+            message_id: the id of the message under which the thread is.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.
@@ -149,6 +169,7 @@ class ReactionCalls:
         """Report a message to the app's moderators.
 
         Args:
+            message_id: the id of a stored message.
             detail: the id of a reason of `get_flag_reasons`, and optionally a remark.
 
         Raises:
@@ -167,6 +188,7 @@ class ReactionCalls:
         """Report that the logged-in user used elements of an interactive message. Only the first report counts.
 
         Args:
+            message_id: the id of an interactive message.
             elements: ids of the elements.
 
         Raises:

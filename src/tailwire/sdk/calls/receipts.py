@@ -27,6 +27,9 @@ class ReceiptCalls:
     async def mark_as_delivered(self, message: BaseMessage) -> str:
         """Mark a conversation as delivered up to a message.
 
+        Args:
+            message: the newest message that was received.
+
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
                 `featureThrottled`; `ERROR_INVALID_MESSAGE_ID` when the message was not sent.
@@ -35,6 +38,9 @@ class ReceiptCalls:
 
     async def mark_as_read(self, message: BaseMessage) -> str:
         """Mark a conversation as read up to a message.
+
+        Args:
+            message: the newest message that was read.
 
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
@@ -60,6 +66,9 @@ class ReceiptCalls:
     async def mark_message_as_unread(self, message: BaseMessage) -> Conversation:
         """Mark a conversation as unread from a message on.
 
+        Args:
+            message: the oldest message that is to be unread.
+
         Returns:
             The conversation, with its count of unread messages.
 
@@ -82,6 +91,9 @@ class ReceiptCalls:
     async def mark_conversation_as_read(self, conversation: Conversation) -> str:
         """Mark all of a conversation as read. Needs no WebSocket.
 
+        Args:
+            conversation: of `conversations()`, for example.
+
         Raises:
             CometChatException: as the server refused it.
         """
@@ -89,6 +101,9 @@ class ReceiptCalls:
 
     async def mark_conversation_as_delivered(self, conversation: Conversation) -> str:
         """Mark all of a conversation as delivered. Needs no WebSocket.
+
+        Args:
+            conversation: of `conversations()`, for example.
 
         Raises:
             CometChatException: as the server refused it.
@@ -105,6 +120,9 @@ class ReceiptCalls:
 
     async def get_message_receipts(self, message_id: int) -> list[MessageReceipt]:
         """Return who has received and read a message of the logged-in user: one receipt per user, with both times.
+
+        Args:
+            message_id: the id of a message of the logged-in user.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
@@ -125,6 +143,9 @@ class ReceiptCalls:
     async def get_unread_message_count(self, hide_messages_from_blocked_users: bool = False) -> dict[str, Counts]:
         """Return the numbers of unread messages of all conversations.
 
+        Args:
+            hide_messages_from_blocked_users: leave out the messages of users whom the logged-in user has blocked.
+
         Returns:
             `{"user": {uid: count}, "group": {guid: count}}`; without the conversations that have none.
 
@@ -138,6 +159,10 @@ class ReceiptCalls:
     ) -> Counts:
         """Return the number of unread messages from a user: `{uid: count}`.
 
+        Args:
+            uid: of the user.
+            hide_messages_from_blocked_users: leave out the messages of users whom the logged-in user has blocked.
+
         Raises:
             CometChatException: as the server refused it.
         """
@@ -146,6 +171,9 @@ class ReceiptCalls:
 
     async def get_unread_message_count_for_group(self, guid: str) -> Counts:
         """Return the number of unread messages of a group: `{guid: count}`.
+
+        Args:
+            guid: of the group.
 
         Raises:
             CometChatException: as the server refused it.

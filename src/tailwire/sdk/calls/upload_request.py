@@ -42,7 +42,11 @@ class UploadFileRequest:
         self._batch_id = batch_id
 
     def set_concurrency(self, files: int) -> UploadFileRequest:
-        """Set how many files are uploaded at the same time (default: 1)."""
+        """Set how many files are uploaded at the same time (default: 1).
+
+        Args:
+            files: the number of files, at least 1.
+        """
         self._concurrency = max(1, files)
         return self
 
@@ -52,6 +56,7 @@ class UploadFileRequest:
         """Upload files. One that fails does not affect the others, and can be given again.
 
         Args:
+            attachments: the files, each with its `file_id`.
             listener: notified of the progress and the outcome of each file, and at the end with `on_complete`.
 
         Returns:

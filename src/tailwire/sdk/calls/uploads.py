@@ -84,6 +84,7 @@ class UploadCalls:
 
         Args:
             receiver_id: uid or guid.
+            receiver_type: `user` or `group`.
             files: paths, or `UploadFile`s.
             on_progress: called with the name of a file, the bytes sent so far, and its size in bytes. In a web page it
                 is called once per file, at the end: the browser does not report progress.
@@ -93,7 +94,8 @@ class UploadCalls:
 
         Raises:
             CometChatException: `ERR_INVALID_FILE_OBJECT`, also when a file cannot be read or changes meanwhile;
-                `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`; `NO_INTERNET_CONNECTION` after several attempts.
+                `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`, `ERR_BAD_ERROR_RESPONSE`; `NO_INTERNET_CONNECTION`
+                after several attempts.
         """
         checked_receiver(receiver_id, receiver_type)
         if isinstance(files, str | bytes | os.PathLike | UploadFile):

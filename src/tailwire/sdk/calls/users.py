@@ -42,6 +42,9 @@ class UserCalls:
     async def get_user(self, uid: str) -> User:
         """Return a user, with their status.
 
+        Args:
+            uid: of the user.
+
         Raises:
             CometChatException: `ERR_UID_NOT_FOUND`.
         """
@@ -101,22 +104,28 @@ class UserCalls:
     async def block_users(self, uids: Sequence[str]) -> dict[str, str]:
         """Block users: neither they nor the logged-in user can send messages to the other.
 
+        Args:
+            uids: of the users.
+
         Returns:
             By uid: `success` or `fail`.
 
         Raises:
-            CometChatException: `EMPTY_USERS_LIST`.
+            CometChatException: `EMPTY_USERS_LIST`, `ERR_BAD_ERROR_RESPONSE`, or as the server refused it.
         """
         return await self._block("POST", uids)
 
     async def unblock_users(self, uids: Sequence[str]) -> dict[str, str]:
         """Unblock users.
 
+        Args:
+            uids: of the users.
+
         Returns:
             By uid: `success` or `fail`.
 
         Raises:
-            CometChatException: `EMPTY_USERS_LIST`.
+            CometChatException: `EMPTY_USERS_LIST`, `ERR_BAD_ERROR_RESPONSE`, or as the server refused it.
         """
         return await self._block("DELETE", uids)
 

@@ -27,7 +27,10 @@ _MAX_ROUNDS = 32
 def settle(step: Step) -> None:
     """Apply the rules until none of them changes anything."""
     for _ in range(_MAX_ROUNDS):
-        if not any(rule(step) for rule in _RULES):
+        for rule in _RULES:
+            if rule(step):
+                break
+        else:
             return
     raise AssertionError(f"the rules do not settle: {step.state}")
 

@@ -228,8 +228,11 @@ def heartbeat_due(state: State) -> float | None:
 
 def next_deadline(state: State) -> float | None:
     """Return when the machine wants `TimerFired` next; None if time alone changes nothing (I6)."""
-    due = [t for t in (state.window_until, state.renew_at, state.poll_at, _phase_deadline(state)) if t is not None]
-    return min(due) if due else None
+    due = _phase_deadline(state)
+    for t in (state.window_until, state.renew_at, state.poll_at):
+        if t is not None and (due is None or t < due):
+            due = t
+    return due
 
 
 def _phase_deadline(state: State) -> float | None:

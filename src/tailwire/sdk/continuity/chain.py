@@ -60,7 +60,8 @@ def mended(m: CatchUp) -> list[Command]:
     m.holes = {number for number in m.holes if number not in held and not _known(m, number)}
     if m.holes:
         return []
-    pairs = sorted((pair for pair in m.behind if pair[0] > m.floor and pair[0] not in m.recent), key=lambda p: p[0])
+    held_once = dict(m.behind)  # a message may have come twice while it was held
+    pairs = [(n, held_once[n]) for n in sorted(held_once) if n > m.floor and n not in m.recent]
     m.behind, m.named = None, {}
     changed = fresh(m, m.changed)
     m.changed.clear()

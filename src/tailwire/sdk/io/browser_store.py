@@ -40,6 +40,9 @@ class LocalStorageSessionStore:
     def claim(self, app_id: str) -> Callable[[], None]:
         """Claim the session of an app within this page. Return the function that releases it.
 
+        Args:
+            app_id: the id of the app.
+
         Raises:
             CometChatException: `SESSION_IN_USE`.
         """
@@ -51,7 +54,11 @@ class LocalStorageSessionStore:
         return lambda: _claimed.discard(name)
 
     def load(self, app_id: str) -> Mapping[str, Any] | None:
-        """Return the saved session of an app, or None."""
+        """Return the saved session of an app, or None.
+
+        Args:
+            app_id: the id of the app.
+        """
         return self._read(self._name(app_id))
 
     def _read(self, name: str) -> Mapping[str, Any] | None:
@@ -69,7 +76,12 @@ class LocalStorageSessionStore:
             return None
 
     def save(self, app_id: str, session: Mapping[str, Any]) -> None:
-        """Save a session. If the storage is full, a warning is logged and the app continues."""
+        """Save a session. If the storage is full, a warning is logged and the app continues.
+
+        Args:
+            app_id: the id of the app.
+            session: a JSON-serialisable object.
+        """
         try:
             self._write(self._name(app_id), session)
         except OSError as e:
@@ -82,15 +94,29 @@ class LocalStorageSessionStore:
             raise OSError(f"{name!r} cannot be kept in localStorage: {e}") from e
 
     def clear(self, app_id: str) -> None:
-        """Remove the saved session of an app."""
+        """Remove the saved session of an app.
+
+        Args:
+            app_id: the id of the app.
+        """
         self._storage.removeItem(self._name(app_id))
 
     def load_outbox(self, app_id: str, uid: str) -> Mapping[str, Any] | None:
-        """Return the saved outbox of a user, or None."""
+        """Return the saved outbox of a user, or None.
+
+        Args:
+            app_id: the id of the app.
+            uid: of the user.
+        """
         return self._read(self._name(app_id, uid))
 
     def save_outbox(self, app_id: str, uid: str, outbox: Mapping[str, Any] | None) -> None:
         """Save the outbox of a user; None removes it.
+
+        Args:
+            app_id: the id of the app.
+            uid: of the user.
+            outbox: a JSON-serialisable object.
 
         Raises:
             OSError: if it cannot be saved.

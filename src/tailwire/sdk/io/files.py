@@ -18,7 +18,7 @@ log = logging.getLogger("tailwire")
 
 
 class FileSessionStore:
-    """Keep sessions in files.
+    """Stores sessions in files.
 
     A file that cannot be read is renamed to `*.damaged`, with a warning, and the app continues. Only one client at a
     time may use the session of an app: a second one, in this process or another, needs its own folder.
@@ -41,6 +41,9 @@ class FileSessionStore:
     def claim(self, app_id: str) -> Callable[[], None]:
         """Claim the session of an app, at most until the process ends. Return the function that releases it.
 
+        Args:
+            app_id: the id of the app.
+
         Raises:
             CometChatException: `SESSION_IN_USE`.
         """
@@ -55,7 +58,11 @@ class FileSessionStore:
             raise failure("SESSION_IN_USE", f"{words}session_store=FileSessionStore(folder).") from e
 
     def load(self, app_id: str) -> Mapping[str, Any] | None:
-        """Return the saved session of an app, or None."""
+        """Return the saved session of an app, or None.
+
+        Args:
+            app_id: the id of the app.
+        """
         return self._read(self._path(app_id))
 
     def _read(self, path: Path) -> Mapping[str, Any] | None:
@@ -79,7 +86,12 @@ class FileSessionStore:
             log.warning("it cannot be renamed: %s", e)
 
     def save(self, app_id: str, session: Mapping[str, Any]) -> None:
-        """Save a session. If it cannot be written, a warning is logged and the app continues."""
+        """Save a session. If it cannot be written, a warning is logged and the app continues.
+
+        Args:
+            app_id: the id of the app.
+            session: a JSON-serialisable object.
+        """
         path = self._path(app_id)
         try:
             self._write(path, session)
@@ -108,7 +120,11 @@ class FileSessionStore:
                 os.close(folder)
 
     def clear(self, app_id: str) -> None:
-        """Remove the saved session of an app."""
+        """Remove the saved session of an app.
+
+        Args:
+            app_id: the id of the app.
+        """
         self._remove(self._path(app_id))
 
     @staticmethod
@@ -119,11 +135,21 @@ class FileSessionStore:
             log.warning("%s cannot be removed: %s", path, e)
 
     def load_outbox(self, app_id: str, uid: str) -> Mapping[str, Any] | None:
-        """Return the saved outbox of a user, or None."""
+        """Return the saved outbox of a user, or None.
+
+        Args:
+            app_id: the id of the app.
+            uid: of the user.
+        """
         return self._read(self._path(f"{app_id} {uid}", "outbox"))
 
     def save_outbox(self, app_id: str, uid: str, outbox: Mapping[str, Any] | None) -> None:
         """Save the outbox of a user, durably; None removes it.
+
+        Args:
+            app_id: the id of the app.
+            uid: of the user.
+            outbox: a JSON-serialisable object.
 
         Raises:
             OSError: if it cannot be written.

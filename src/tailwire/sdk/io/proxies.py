@@ -57,7 +57,7 @@ class Proxy:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ConfiguredProxies:
     """The proxies of the environment variables, or of the system's settings if no variable is set.
 
     Attributes:
@@ -105,14 +105,14 @@ def check_library(proxy: Proxy) -> None:
         raise UnusableProxy(f'the proxy {proxy.name} needs SOCKS support: pip install "tailwire[socks]"')
 
 
-def surroundings() -> Surroundings:
+def configured_proxies() -> ConfiguredProxies:
     """Read the environment variables, or the system's settings if no variable is set."""
     from urllib.request import getproxies, getproxies_environment
 
     of_environment = getproxies_environment()
     if of_environment:
-        return Surroundings(of_environment)
-    return Surroundings(getproxies(), of_system=True)
+        return ConfiguredProxies(of_environment)
+    return ConfiguredProxies(getproxies(), of_system=True)
 
 
 async def proxy_for(url: str, setting: str | None) -> Proxy | None:
@@ -128,16 +128,16 @@ async def proxy_for(url: str, setting: str | None) -> Proxy | None:
     if setting is not None:
         proxy = parse_proxy(setting) if setting else None
     else:
-        around = surroundings()
-        proxy = chosen(url, around)
-        if proxy is not None and around.of_system and await _excepted_by_system(url):
+        configured = configured_proxies()
+        proxy = chosen(url, configured)
+        if proxy is not None and configured.of_system and await _excepted_by_system(url):
             proxy = None
     if proxy is not None:
         check_library(proxy)
     return proxy
 
 
-def chosen(url: str, around: Surroundings) -> Proxy | None:
+def chosen(url: str, configured: ConfiguredProxies) -> Proxy | None:
     """Return the proxy that the environment or the system names for a URL, or None for a direct connection.
 
     Raises:
@@ -147,16 +147,16 @@ def chosen(url: str, around: Surroundings) -> Proxy | None:
     host, port = (parts.hostname or "").rstrip("."), parts.port or _DEFAULT_PORT[parts.scheme]
     variable = _VARIABLE[parts.scheme]
     # A system's settings name their SOCKS proxy "socks", on macOS with the scheme http://.
-    for name in (variable, "all", "socks") if around.of_system else (variable, "all"):
-        text = around.proxies.get(name, "").strip()
+    for name in (variable, "all", "socks") if configured.of_system else (variable, "all"):
+        text = configured.proxies.get(name, "").strip()
         if not text:
             continue
-        if excepted(host, port, around.proxies.get("no", "")):
+        if excepted(host, port, configured.proxies.get("no", "")):
             return None
         try:
             return parse_proxy(f"socks5h://{text.rpartition('://')[2]}" if name == "socks" else text)
         except UnusableProxy as e:
-            where = "the system's settings" if around.of_system else f"{name.upper()}_PROXY"
+            where = "the system's settings" if configured.of_system else f"{name.upper()}_PROXY"
             raise UnusableProxy(f"{where}: {e}") from e
     return None
 

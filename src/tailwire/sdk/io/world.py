@@ -40,7 +40,11 @@ class Wire(Protocol):
     """An open WebSocket."""
 
     async def send(self, text: str) -> None:
-        """Send a text message."""
+        """Send a text message.
+
+        Args:
+            text: a whole frame.
+        """
 
     async def receive(self) -> str | bytes:
         """Return the next message.
@@ -53,10 +57,18 @@ class Wire(Protocol):
         """Return a function like `receive` for a reading loop. Pass what it raises to `cause_of_end`."""
 
     def cause_of_end(self, error: Exception) -> Cause | None:
-        """Return how the socket ended, from what the reader raised; None for any other error."""
+        """Return how the socket ended, from what the reader raised; None for any other error.
+
+        Args:
+            error: what `receive` raised.
+        """
 
     async def close(self, code: int) -> None:
-        """Close with a close frame, and wait up to 0.5 s for the peer's."""
+        """Close with a close frame, and wait up to 0.5 s for the peer's.
+
+        Args:
+            code: a close code of RFC 6455.
+        """
 
     def abort(self) -> None:
         """Drop the connection without a close frame."""
@@ -96,7 +108,12 @@ class World:
         return time.time()
 
     def timer(self, seconds: float, ring: Callable[[], None]) -> Timer:
-        """Call a function after `seconds` by the clock of `now()`."""
+        """Call a function after `seconds` by the clock of `now()`.
+
+        Args:
+            seconds: from now; at least 0.
+            ring: the function.
+        """
         return asyncio.get_running_loop().call_later(seconds, ring)
 
     def chance(self) -> float:
@@ -151,6 +168,8 @@ class World:
         """Open a WebSocket.
 
         Args:
+            url: `ws://` or `wss://`.
+            headers: to send with the upgrade request.
             tls: the app's own context, or None.
             proxy: the app's own proxy, "" for no proxy, or None to use the environment or the system's settings.
             moved: called whenever bytes are received.

@@ -51,7 +51,14 @@ class UploadFileListener:
     """Receives the progress and results of an upload request. `on_file_progress` must not be async."""
 
     def on_file_progress(self, file_id: str, loaded: int, total: int, percent: int) -> None:
-        """Called often, when `loaded` of `total` bytes have been sent."""
+        """Called often, when `loaded` of `total` bytes have been sent.
+
+        Args:
+            file_id: of the file, as it was given.
+            loaded: bytes that have been sent.
+            total: the size of the file in bytes.
+            percent: 0 to 100.
+        """
 
     def on_file_uploaded(self, file_id: str, attachment: Attachment) -> Hook:
         """Called when a file has been uploaded."""

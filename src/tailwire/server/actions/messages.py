@@ -304,7 +304,8 @@ class Messages:
                 # A new caption keeps the attachments.
                 new = msgspec.Raw(encode({**{k: data[k] for k in ("attachments", "url") if k in data}, **_object(new)}))
             content = await read_content(row.category, row.type, new, self._directory, self._max_data)
-            await self._describe(content.data)
+            if "attachments" in content.data:
+                await self._describe(content.data)
             edited, named = encode({**kept, **content.data}), named_files(new)
             await self._files.take_in(named)
         tags = msgspec.Raw(encode(self._lengths.check_tags(new_tags))) if new_tags is not None else None

@@ -10,6 +10,8 @@ from tailwire.server.ports.store import Store
 from tailwire.server.telemetry.metrics import Metrics
 
 RETRY_AFTER_SECONDS = 5.0
+TRY_SECONDS = 2.0
+"""How often a question about the health makes a store that could not write try again."""
 
 
 class HealthCheck:
@@ -26,7 +28,7 @@ class HealthCheck:
         self._store = store
         self._metrics = metrics
         self._clock = clock
-        self._started = clock()
+        self._started = self._tried = clock()
         self.draining = False
 
     def uptime(self) -> float:
@@ -50,9 +52,14 @@ class HealthCheck:
     def overall(self) -> dict[str, Any]:
         """Return the health.
 
+        If the store could not write, it tries again: a proxy may send no requests until the health is good again.
+
         Raises:
             Refused: ERR_UNAVAILABLE: the store cannot write.
         """
         if self._store.write_error:
+            if self._clock() >= self._tried + TRY_SECONDS:
+                self._tried = self._clock()
+                self._store.try_to_write()
             raise Refused("ERR_UNAVAILABLE", f"The store cannot write: {self._store.write_error}.")
         return {"status": "ok", "sockets": self._metrics.sockets, "uptime": round(self.uptime(), 1)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from tailwire.server.store.postgres.store import PostgresStore
 
 AnyStore: TypeAlias = "SqliteStore | PostgresStore"
+MAX_PORT = 65_535
+_PLACE = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:]*)(?::(?P<port>[0-9]{0,5}))?")
 
 
 def on_postgres(settings: Settings) -> bool:
@@ -26,8 +29,20 @@ def on_postgres(settings: Settings) -> bool:
 
 
 def postgres_url(settings: Settings) -> str:
-    """Return the URL of the PostgreSQL database."""
-    return settings.database.replace("postgres://", "postgresql://", 1)
+    """Return the URL of the PostgreSQL database.
+
+    Raises:
+        OSError: no addresses can be read from it. The message contains nothing of it: any part may be the password.
+    """
+    url = settings.database.replace("postgres://", "postgresql://", 1)
+    for place in re.split("[/?#]", url.partition("://")[2])[0].rpartition("@")[2].split(","):
+        parts = _PLACE.fullmatch(place)
+        if parts is None or int(parts["port"] or 0) > MAX_PORT:
+            raise OSError(
+                "database: write postgresql://USER:PASSWORD@HOST:PORT/NAME, and / : @ ? # , % in the user name and the"
+                " password as %2F %3A %40 %3F %23 %2C %25"
+            )
+    return url
 
 
 def database_path(settings: Settings) -> Path:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+import re
 import ssl
 from collections.abc import Sequence
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from tailwire.server.broker.codec import UnknownNews, decode, encode_publication, encode_record
 from tailwire.server.broker.nats_connection import Address, CannotConnect, NatsConnection
@@ -20,32 +21,39 @@ from tailwire.server.ports.broker import Publication, Receiver, Record
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 
-DEFAULT_PORT = 4222
+DEFAULT_PORT, MAX_PORT = 4222, 65_535
+_NEXT_URL = re.compile(r",(?=[a-z]+://)")
+_PLACE = re.compile(r"(?:\[(?P<ip>[0-9A-Fa-f:.]+)\]|(?P<name>[^\[\]:/?#@,\s]+))(?::(?P<port>[0-9]{1,5}))?")
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.05, 1.0
 
 
 def addresses(url: str) -> list[Address]:
     """Return the addresses in a URL: `nats://USER:PASSWORD@HOST:PORT,…`, `nats://TOKEN@HOST`, `tls://…`.
 
+    Several URLs may be separated by commas. One without credentials has those of the one before it.
+
     Raises:
-        ValueError: it is not such a URL.
+        ValueError: it is not such a URL. The message contains nothing of it, because any part may be a secret.
     """
-    scheme, separator, rest = url.partition("://")
-    if scheme not in ("nats", "tls") or not separator:
-        raise ValueError("use nats://HOST or tls://HOST")
-    found = []
-    who, _, hosts = rest.rpartition("@")
-    for host in hosts.split(","):
-        place = urlsplit(f"//{host.removeprefix(f'{scheme}://')}")
-        if not place.hostname or place.path or place.query:
-            raise ValueError(f"{host!r} is not HOST or HOST:PORT")
+    found: list[Address] = []
+    who = ""
+    for one in _NEXT_URL.split(url):
+        scheme, separator, rest = one.partition("://")
+        if scheme not in ("nats", "tls") or not separator:
+            raise ValueError("use nats://HOST or tls://HOST")
+        own, at, hosts = rest.rpartition("@")
+        if "@" in own:
+            raise ValueError("write @ in a user name, password or token as %40, and nats:// or tls:// before each URL")
+        who = own if at else who
         user, colon, password = who.partition(":")
-        found.append(
-            Address(
-                place.hostname, place.port or DEFAULT_PORT, scheme == "tls",
-                unquote(user) if colon else "", unquote(password), "" if colon else unquote(user),
-            )
-        )  # fmt: skip
+        token = "" if colon else unquote(user)
+        for place in hosts.split(","):
+            parts = _PLACE.fullmatch(place)
+            port = int(parts["port"] or DEFAULT_PORT) if parts else 0
+            if parts is None or not 0 < port <= MAX_PORT:
+                raise ValueError(f"address {len(found) + 1} is not HOST or HOST:PORT")
+            host = (parts["ip"] or parts["name"]).lower()
+            found.append(Address(host, port, scheme == "tls", unquote(user) if colon else "", unquote(password), token))
     return found
 
 

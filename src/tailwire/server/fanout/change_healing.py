@@ -34,9 +34,11 @@ class Members(Protocol):
 
     Attributes:
         on_joined: called with a user and a group that their sockets receive from now on.
+        on_left: called with a user and a group that their sockets receive no longer.
     """
 
     on_joined: Callable[[str, str], None]
+    on_left: Callable[[str, str], None]
 
     def members_here(self, guid: str) -> list[str]:
         """Return the users with a socket that receives a group."""
@@ -84,6 +86,7 @@ class ChangeHealing:
         """Set the sockets of this process, and what makes frames of entries."""
         self._members, self._frame = members, frame
         members.on_joined = lambda uid, guid: self.numbers.join(group_subject(guid), uid, self._held())
+        members.on_left = lambda uid, guid: self.numbers.leave(group_subject(guid), uid, self._held())
 
     def start(self, newest: int) -> None:
         """Begin behind the newest change: nobody is connected yet."""
@@ -122,7 +125,7 @@ class ChangeHealing:
             self._task = self._loop.create_task(self._heal(self._goal), name="tailwire change log reader")
 
     async def close(self) -> None:
-        """End."""
+        """Stop reading the change log."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])

@@ -87,6 +87,7 @@ class Hub:
         left: who has left the foreground lately.
         on_presence_delta: called with what processes publish of their users.
         on_joined: called with a user and a group that their sockets receive from now on.
+        on_left: called with a user and a group that their sockets receive no longer.
         on_deliveries: called when a process has queued deliveries for webhooks.
     """
 
@@ -109,6 +110,7 @@ class Hub:
         self.on_presence_delta: Callable[[PresenceDelta], None] = lambda delta: None
         self.on_deliveries: Callable[[DeliveriesQueued], None] = lambda queued: None
         self.on_joined: Callable[[str, str], None] = lambda uid, guid: None
+        self.on_left: Callable[[str, str], None] = lambda uid, guid: None
         self._pending: list[tuple[str, list[_EncodedFrame]]] = []
         self._choosing: set[str] = set()  # subjects with a pending frame that not every socket receives
         self._encoded: _EncodedFrame | None = None
@@ -264,6 +266,8 @@ class Hub:
         sockets = list(self._by_subject.get(subject, ()))
         if change.joined and any(change.guid not in socket.groups for socket in sockets):
             self.on_joined(sockets[0].uid, change.guid)
+        if not change.joined and any(change.guid in socket.groups for socket in sockets):
+            self.on_left(sockets[0].uid, change.guid)
         for socket in sockets:
             if change.joined:
                 self._join_group(socket, change.guid)

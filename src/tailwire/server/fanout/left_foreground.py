@@ -14,7 +14,7 @@ class LeftForeground:
         self._at: dict[str, float] = {}  # on the clock of the event loop
 
     def note(self, uid: str) -> None:
-        """Take notice that an app of a user has left the foreground."""
+        """Record that an app of a user has left the foreground."""
         now = asyncio.get_running_loop().time()
         self._at.pop(uid, None)
         self._at[uid] = now

@@ -30,9 +30,11 @@ class Sockets(Protocol):
 
     Attributes:
         on_joined: called with a user and a group that their sockets receive from now on.
+        on_left: called with a user and a group that their sockets receive no longer.
     """
 
     on_joined: Callable[[str, str], None]
+    on_left: Callable[[str, str], None]
 
     def in_group(self, uid: str, guid: str) -> bool:
         """Return whether a user has a socket that receives a group."""

@@ -35,6 +35,7 @@ class ChangeNumbers:
         self.arrived: set[str] = set()
         self._heard: dict[int, set[str]] = {}
         self._late: dict[int, dict[str, None]] = {}
+        self._had: dict[int, set[tuple[str, str]]] = {}  # subjects and users who have received it and left since
         self._forgotten = 0  # up to this number it is not known what was received
         # From which number on a subject was subscribed at the time of each change; `_NOT_SEEN` until a look that was
         # begun later, with the time of the subscription.
@@ -63,6 +64,7 @@ class ChangeNumbers:
         if len(self._heard) > MAX_HEARD:
             self._forgotten = max(self._heard)
             self._heard = {}
+            self._had = {}
         return True
 
     def join(self, subject: str, uid: str, held: Container[int]) -> None:
@@ -72,8 +74,18 @@ class ChangeNumbers:
             held: numbers that have come, but are not delivered yet.
         """
         for number, subjects in self._heard.items():
-            if subject in subjects and number not in held:
+            if subject in subjects and number not in held and (subject, uid) not in self._had.get(number, ()):
                 self._late.setdefault(number, {})[uid] = None
+
+    def leave(self, subject: str, uid: str, held: Container[int]) -> None:
+        """Take notice that a user does not receive a group any more. They may come back, and have received the others.
+
+        Args:
+            held: numbers that have come, but are not delivered yet.
+        """
+        for number, subjects in self._heard.items():
+            if subject in subjects and number not in held and uid not in self._late.get(number, ()):
+                self._had.setdefault(number, set()).add((subject, uid))
 
     def late_for(self, number: int) -> list[str]:
         """Return the users who received the group of a change only after it had come."""
@@ -89,6 +101,7 @@ class ChangeNumbers:
             self.end, self._forgotten = newest, 0
             self._heard.clear()
             self._late.clear()
+            self._had.clear()
         for subject in [subject for subject, at in self._new.items() if at < began]:
             del self._new[subject]
             self._since[subject] = newest
@@ -111,6 +124,7 @@ class ChangeNumbers:
         for heard in _up_to(number, self._heard):
             del self._heard[heard]
             self._late.pop(heard, None)
+            self._had.pop(heard, None)
         for subject, since in list(self._since.items()):
             if since <= number:
                 del self._since[subject]

@@ -5,33 +5,63 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+MIN_PAUSE_SECONDS = 0.001  # event loops have timers of a millisecond
+MAX_PAUSE_SECONDS = 0.01
+
 
 class Turns:
-    """Lets one caller pass in each turn of the event loop, in the order of arrival.
+    """Lets one caller pass in each turn of the event loop, in the order of arrival, and at most half of the time.
 
-    The uploads of many clients then delay others as little as the upload of one.
+    The uploads of many clients then delay others as little as the upload of one. After turns that took a millisecond or
+    more, the next caller waits for as long, so that other work finds the event loop free.
     """
 
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._taken = False
+        self._began = self._ended = 0.0
+        self._used = 0.0  # seconds that were used, and not followed by a pause yet
 
     async def wait(self) -> None:
-        """Return at once if nobody has passed in this turn of the event loop, else in a later turn."""
+        """Return at once if nobody has passed in this turn of the event loop and no pause is due, else later."""
         loop = asyncio.get_running_loop()
         if not self._taken:
             self._taken = True
-            loop.call_soon(self._pass_on)
-            return
+            now = loop.time()
+            self._used = max(0.0, self._used - (now - self._ended))
+            if self._used < MIN_PAUSE_SECONDS:
+                self._begin(loop)
+                return
+            self._pause(loop)
         turn = loop.create_future()
         self._waiting.append(turn)
         await turn
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        # Until the callback the event loop does what this turn allowed, and what else is due: the more, the longer is
+        # the pause. The clock of an event loop may stand still in a turn, so it is read at the beginnings of two.
+        self._began = loop.time()
+        loop.call_soon(self._end)
+
+    def _end(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._ended = loop.time()
+        self._used += self._ended - self._began
+        if self._waiting and self._used >= MIN_PAUSE_SECONDS:
+            self._pause(loop)
+        else:
+            self._pass_on()
+
+    def _pause(self, loop: asyncio.AbstractEventLoop) -> None:
+        pause, self._used = min(self._used, MAX_PAUSE_SECONDS), 0.0
+        loop.call_later(pause, self._pass_on)
 
     def _pass_on(self) -> None:
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():  # the caller was not cancelled
                 turn.set_result(None)
-                asyncio.get_running_loop().call_soon(self._pass_on)
+                self._begin(asyncio.get_running_loop())
                 return
+        self._ended = asyncio.get_running_loop().time()
         self._taken = False

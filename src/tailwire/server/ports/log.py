@@ -32,7 +32,7 @@ class LoggedChange:
     """A change that was read from the store.
 
     Attributes:
-        holds: for `member`: whether the user is a member since then.
+        holds: for `member`: whether the user was a member from then on, also if they have left since.
     """
 
     change: Change

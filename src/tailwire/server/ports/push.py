@@ -37,7 +37,7 @@ class Notification:
 
 
 class Result(StrEnum):
-    """How a try went."""
+    """How an attempt to send a notification ended."""
 
     SENT = "sent"
     GONE = "gone"  # the provider does not know the device any more
@@ -46,7 +46,7 @@ class Result(StrEnum):
 
 
 class Outcome(NamedTuple):
-    """The outcome of a try.
+    """The outcome of an attempt to send a notification.
 
     Attributes:
         problem: what went wrong; never a token.

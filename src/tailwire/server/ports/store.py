@@ -176,6 +176,9 @@ class Store(Protocol):
     def write_error(self) -> str:
         """Return why the store cannot write; "" when it can."""
 
+    def try_to_write(self) -> None:
+        """Write something that changes nothing, after which `write_error` tells the truth. Returns at once."""
+
     def on_write_failure(self, call: Callable[[], None]) -> None:
         """Call a function after each transaction that could not be written."""
 

@@ -8,15 +8,22 @@ import time
 
 
 class World:
-    """The real clock and random numbers."""
+    """The real clock and random numbers.
+
+    Attributes:
+        ahead: milliseconds by which this machine's clock is ahead of the one that counts, that of the database which
+            several servers share.
+    """
+
+    ahead = 0
 
     def seconds(self) -> int:
         """Return whole seconds since 1970."""
-        return int(time.time())
+        return self.milliseconds() // 1000
 
     def milliseconds(self) -> int:
         """Return milliseconds since 1970."""
-        return time.time_ns() // 1_000_000
+        return time.time_ns() // 1_000_000 - self.ahead
 
     def chance(self) -> float:
         """Return a random number in [0, 1)."""

@@ -29,7 +29,18 @@ from tailwire.server.ports.current_caller import current_caller
 from tailwire.server.ports.file_urls import address, with_address
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.request_numbers import current_number
-from tailwire.server.rest.asgi import CORS, Receive, Scope, Send, error_response, headers_of, read_body, respond, text
+from tailwire.server.rest.asgi import (
+    CORS,
+    PREFLIGHT,
+    Receive,
+    Scope,
+    Send,
+    error_response,
+    headers_of,
+    read_body,
+    respond,
+    text,
+)
 from tailwire.server.rest.compression import compressed
 from tailwire.server.rest.numbering import HEADER, number_of
 from tailwire.server.rest.operations import Access, Call, Operation, Streamed, parse, read_query
@@ -163,6 +174,7 @@ class Api:
     ) -> bytes | Streamed | None:
         path, method = strip_base(scope["path"]), scope["method"]
         if method == "OPTIONS":
+            headers += PREFLIGHT
             return None
         if self._hosts.limited and not (path.startswith("/health") or self._hosts.allows(text(given.get(b"host")))):
             raise Refused("ERR_HOST_NOT_ALLOWED")
@@ -180,8 +192,7 @@ class Api:
         caller = trace.caller = await self._authenticate(trace, operation, given, headers)
         # Reads of one caller wait for each other. A REST key acts for many users, so its reads are spread.
         current_caller.set(f"{caller.uid} {next(self._numbers) % MAX_KEY_READS}" if caller.system else caller.uid)
-        if HEADER in given:
-            trace.number = number_of(operation, path, caller, given[HEADER])
+        trace.number = number_of(operation, path, caller, given[HEADER]) if HEADER in given else None
         current_number.set(trace.number)
         if operation.acts_for_user and caller.key and caller.system:
             raise Refused("ERR_BAD_REQUEST", {"onBehalfOf": "Name the user for whom the key acts, in this header."})

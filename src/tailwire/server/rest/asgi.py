@@ -17,13 +17,13 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 INCOMPLETE_BODY = "The request ended before its body was complete."
-CORS = [
-    (b"access-control-allow-origin", b"*"),
+CORS = [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"*")]
+PREFLIGHT = [
     (b"access-control-allow-headers", b"*, authorization"),  # which "*" does not cover
     (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE, OPTIONS"),
     (b"access-control-max-age", b"86400"),
-    (b"access-control-expose-headers", b"*"),
 ]
+"""Browsers read these headers only in the answer to OPTIONS."""
 JSON = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), *CORS]
 
 

@@ -16,6 +16,7 @@ import msgspec
 
 from tailwire.server.ports.filters import Position
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.rules.decoding import decode
 
 START = "start"
 MAX_CHARACTERS = 1000
@@ -51,8 +52,9 @@ class Order:
         if cursor == START:
             return ()
         try:
-            found: Any = msgspec.json.decode(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
-        except (ValueError, binascii.Error, RecursionError):
+            text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
+            found: Any = decode(text, list, "cursor")
+        except (ValueError, binascii.Error, Refused):
             found = None
         if not isinstance(found, list) or not found or not isinstance(found[0], str):
             raise Refused("ERR_BAD_REQUEST", {"cursor": f"Use {START}, or meta.next.cursor of the page before."})

@@ -13,26 +13,36 @@ from tailwire.wire.frames import REQUEST_HEADER
 HEADER = REQUEST_HEADER.encode()
 MAX_ATTEMPTS = 100
 _NUMBER = re.compile(rb"(\d{1,12})\.(\d{1,2})")
+_NAMED = re.compile(rb"([A-Za-z0-9_-]{16,64})\.(\d{1,2})")
 _SETTING = frozenset({
     "/messages/{id}", "/messages/{id}/reactions/{reaction}", "/messages/{id}/pin", "/messages/{id}/save",
     "/messages/{id}/thread/subscription", "/users/{uid}/conversation", "/groups/{guid}/conversation",
     "/users/{uid}/conversation/pin", "/groups/{guid}/conversation/pin",
+    "/users/{uid}/conversation/read", "/groups/{guid}/conversation/read", "/me",
 })  # fmt: skip
 """Paths whose requests set one thing: of two, the one that the client made last counts, in whatever order they arrive.
 Of other requests each is carried out once."""
 
 
 def number_of(operation: Operation, path: str, caller: Caller, given: bytes | None) -> RequestNumber | None:
-    """Return the number of a request of a user's client; None if it has none.
+    """Return the number of a request; None if it has none.
+
+    A client of a user counts its requests. Processes of a backend share a key and do not know each other's numbers, so
+    they name each request instead, and only the number of the attempt counts.
 
     Args:
         path: of the request, below the base path.
         given: the header.
     """
-    found = _NUMBER.fullmatch(given or b"")
-    if found is None or not caller.device or operation.method == "GET":  # keys have no device
+    found = (_NAMED if caller.key_hash else _NUMBER).fullmatch(given or b"")
+    if found is None or operation.method == "GET" or not (caller.device or caller.key_hash):
         return None
-    call, attempt = map(int, found.groups())
-    about = path if operation.path in _SETTING else f"#{call}"
-    named = "\0".join((caller.uid, caller.device, about))
-    return RequestNumber(hashlib.blake2b(named.encode(), digest_size=16).hexdigest(), call * MAX_ATTEMPTS + attempt)
+    call, attempt = found[1].decode(), int(found[2])
+    if caller.key_hash:
+        return RequestNumber(_key("key", caller.key_hash, call), attempt)
+    about = path if operation.path in _SETTING else f"#{int(call)}"
+    return RequestNumber(_key(caller.uid, caller.device, about), int(call) * MAX_ATTEMPTS + attempt)
+
+
+def _key(*named: str) -> str:
+    return hashlib.blake2b("\0".join(named).encode(), digest_size=16).hexdigest()

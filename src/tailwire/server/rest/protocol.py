@@ -19,6 +19,7 @@ from tailwire.server.limits.acknowledged import acknowledged_bytes
 from tailwire.server.limits.forwarded import TrustedProxies
 from tailwire.server.limits.slots import Slot
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.rest.whole_responses import WholeResponses
 
 MAX_HEAD_BYTES = 64 * 1024
 CHUNK_BYTES = 1024
@@ -260,7 +261,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._head_bytes, self._body_bytes, self._request_began = 0, 0, True
 
-    def on_headers_complete(self) -> Any:
+    def on_headers_complete(self) -> None:
         """Handle a complete request head."""
         self._head_bytes = -1
         if self._behind_proxy and self.client is not None:
@@ -268,7 +269,10 @@ class HttpProtocol(HttpToolsProtocol):
             self.scope["client"] = (address, 0)
             if scheme:
                 self.scope["scheme"] = scheme
-        return super().on_headers_complete()
+        before = self.cycle
+        super().on_headers_complete()
+        if self.cycle is not before and self.cycle is not None:
+            self.cycle.__class__ = WholeResponses  # uvicorn does not ask which class to make
 
     def on_body(self, body: bytes) -> None:
         """Count and pass on a part of the body."""

@@ -33,7 +33,7 @@ _POINT = re.compile(r"B[A-Za-z0-9_-]{86}={0,1}")  # 65 bytes that begin with 4
 _SECRET = re.compile(r"[A-Za-z0-9_-]{22}={0,2}")  # 16 bytes
 
 
-class Keys(msgspec.Struct):
+class SubscriptionKeys(msgspec.Struct):
     """The keys of a subscription."""
 
     p256dh: str
@@ -44,7 +44,7 @@ class Subscription(msgspec.Struct):
     """The subscription of a browser, as its `toJSON()` returns it."""
 
     endpoint: str
-    keys: Keys
+    keys: SubscriptionKeys
 
 
 @dataclass(frozen=True, slots=True)

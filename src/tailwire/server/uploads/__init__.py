@@ -1,4 +1,4 @@
-"""Stores uploaded files in a folder, and makes thumbnails.
+"""Stores uploaded files in a folder or in a bucket of S3, and makes thumbnails.
 
 Who may import it: app.
 Read more: docs/server.md; the interface is `ports/uploads.py`.

@@ -22,6 +22,7 @@ from tailwire.server.ports.audit import CHANGE, AuditEntry
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.asgi import (
     CORS,
+    PREFLIGHT,
     Message,
     Receive,
     Scope,
@@ -43,7 +44,7 @@ _READS = ("GET", "HEAD")
 _IDENTITY = (b"apikey", b"authtoken", b"authorization", b"appid", b"onbehalfof", b"resource")
 _OWN = frozenset((*_IDENTITY, b"cookie", b"origin", TOKEN_HEADER))
 """Headers of the page that are not passed on to the API."""
-_CORS_NAMES = frozenset(name for name, _ in CORS)
+_CORS_NAMES = frozenset(name for name, _ in (*CORS, *PREFLIGHT))
 
 
 class SignIn(msgspec.Struct):

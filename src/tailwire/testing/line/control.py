@@ -41,7 +41,7 @@ class Control:
 
     async def _state(self, request: Request) -> JSONResponse:
         operations = {operation.shown(name): operation.text for name, operation in OPERATIONS.items()}
-        return JSONResponse({"line": self._proxy.url, **self._counts(), "deeds": operations})
+        return JSONResponse({"line": self._proxy.url, **self._counts(), "operations": operations})
 
     def _counts(self) -> dict[str, Any]:
         proxy = self._proxy

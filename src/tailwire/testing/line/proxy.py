@@ -14,7 +14,7 @@ from tailwire.testing.line.shape import Shape
 
 
 class FaultProxy:
-    """Forward to a server, with faults on request.
+    """A proxy that forwards to a server, with faults on request.
 
     ```python
     async with FaultProxy("127.0.0.1", server.port) as proxy:

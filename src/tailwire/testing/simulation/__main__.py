@@ -1,4 +1,7 @@
-"""`make simulate`: run seeds, shrink those that fail, and print each as a test."""
+"""`make simulate`: run seeds, shrink those that fail, and print each as a test.
+
+With `--servers` it runs the fan-out of several servers instead (see `servers`); a seed that fails there is only named.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 
+from tailwire.testing.simulation import servers
 from tailwire.testing.simulation.plan import make_plan
 from tailwire.testing.simulation.run import Failed, Report, simulate
 from tailwire.testing.simulation.shrink import as_test, shrink
@@ -26,6 +31,19 @@ def run_batch(seeds: list[int]) -> list[tuple[int, Report | None, str, str]]:
     return done
 
 
+def run_servers(count: int, seeds: list[int]) -> list[tuple[int, Report | None, str, str]]:
+    """Run seeds with several servers. Return the same as `run_batch`, without reports."""
+    done: list[tuple[int, Report | None, str, str]] = []
+    for seed in seeds:
+        try:
+            servers.play(seed, count)
+        except Exception as e:  # noqa: BLE001 - whatever it is, the seed has failed
+            done.append((seed, None, type(e).__name__, f"{type(e).__name__}: {e}"))
+        else:
+            done.append((seed, None, "", ""))
+    return done
+
+
 def main() -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="make simulate")
@@ -33,8 +51,11 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed (0)")
     parser.add_argument("--minutes", type=float, default=0.0, help="stop after this long; 0: after all seeds")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--servers", type=int, default=0, help="simulate the fan-out of so many servers instead")
     parser.add_argument("--trace", action="store_true", help="print the trace of the first seed")
     args = parser.parse_args()
+    if args.servers == 1 or args.servers < 0:
+        parser.error("--servers: several servers are two or more")
     if args.trace:
         return _trace(args.first)
     begin = time.monotonic()
@@ -43,24 +64,29 @@ def main() -> int:
         list(range(n, min(n + BATCH, args.first + args.seeds)))
         for n in range(args.first, args.first + args.seeds, BATCH)
     ]
+    run = partial(run_servers, args.servers) if args.servers else run_batch
     runs, hours, failures = 0, 0.0, []
     with ProcessPoolExecutor(args.jobs) as pool:
-        waiting = {pool.submit(run_batch, batch) for batch in batches}
+        waiting = {pool.submit(run, batch) for batch in batches}
         for future in as_completed(waiting):
             for seed, report, rule, what in future.result():
                 runs += 1
-                if report is None:
+                if rule:
                     failures.append((seed, rule))
                     print(f"\nseed {seed}: {what}", flush=True)
-                else:
+                elif report is not None:
                     hours += report.seconds / 3600
             minutes = (time.monotonic() - begin) / 60
-            print(f"\r{runs} runs, {hours:.0f} simulated hours in {minutes:.1f} min, {len(failures)} failed", end="")
+            length = "" if args.servers else f", {hours:.0f} simulated hours"
+            print(f"\r{runs} runs{length} in {minutes:.1f} min, {len(failures)} failed", end="")
             sys.stdout.flush()
             if time.monotonic() > end:
                 pool.shutdown(cancel_futures=True)
                 break
-    print(f"\n{hours / max((time.monotonic() - begin) / 60, 1e-9):.0f} simulated hours per minute")
+    print()
+    if args.servers:
+        return 1 if failures else 0
+    print(f"{hours / max((time.monotonic() - begin) / 60, 1e-9):.0f} simulated hours per minute")
     for seed, rule in failures[:3]:
         _explain(seed, rule)
     return 1 if failures else 0

@@ -16,12 +16,16 @@ class Backup:
 
     Args:
         database: of the server.
+
+    Attributes:
+        lost_muids: the muids of the messages that were lost, also of those whose senders have no answer.
     """
 
     def __init__(self, database: Path) -> None:
         self._database = database
         self._file = database.with_name("copy.db")
         self._lost: list[tuple[int, int]] = []
+        self.lost_muids: set[str] = set()
 
     def take(self, store: Any) -> None:
         """Back up the committed data."""
@@ -32,7 +36,12 @@ class Backup:
         """Replace the database of the stopped server with the backup. The separate file with the last id stays."""
         if not self._file.exists():
             return
-        self._lost.append((_last_id(self._file), _last_id(self._database)))
+        last = _last_id(self._file)
+        self._lost.append((last, _last_id(self._database)))
+        with closing(sqlite3.connect(self._database)) as c:
+            self.lost_muids |= {
+                muid for (muid,) in c.execute("SELECT muid FROM messages WHERE id > ?", (last,)) if muid
+            }
         for name in WAL_SUFFIXES:
             self._database.with_name(self._database.name + name).unlink(missing_ok=True)
         shutil.copy(self._file, self._database)

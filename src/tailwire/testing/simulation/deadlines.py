@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tailwire.sdk.calls.parts import made_parts
-from tailwire.sdk.connection.state import AppState, Phase, State
+from tailwire.sdk.connection.state import AppState, Network, Phase, State
 from tailwire.testing.simulation.device import Device
 from tailwire.testing.simulation.reasons import DETECTION_SECONDS, EXTRA_DETECTION_SECONDS
 from tailwire.testing.virtual.world import virtual_loop
@@ -40,7 +40,7 @@ class DeadLines:
             return
         loop = virtual_loop()
         watched = device.life, state.epoch, (device.world.slept, loop.frozen)
-        loop.call_later(DETECTION_SECONDS + MARGIN_SECONDS, self._look, device, watched, True)
+        loop.call_later(DETECTION_SECONDS + MARGIN_SECONDS, self._look, device, watched, loop.time())
 
     def _is_watched(self, device: Device, state: State) -> bool:
         # A device that does not read, or whose delays are unbounded, detects it later.
@@ -50,18 +50,30 @@ class DeadLines:
         behind = {device.name, ""} & {*network.lines, *network.holding}
         return state.phase is Phase.OPEN and state.app is AppState.FOREGROUND and not slow and not behind
 
-    def _look(self, device: Device, watched: tuple[int, int, tuple[float, float]], first: bool) -> None:
+    def _look(self, device: Device, watched: tuple[int, int, tuple[float, float]], since: float | None) -> None:
         loop, state = virtual_loop(), state_of(device)
         if state is None or (device.life, state.epoch, (device.world.slept, loop.frozen)) != watched:
             return
         if not self._is_watched(device, state):
             return
-        if first and any(not transport.half_open for transport in loop.network.of(device.name)):
-            # Bytes may move on another connection.
-            loop.call_later(EXTRA_DETECTION_SECONDS, self._look, device, watched, False)
-            return
+        if since is not None:
+            network = loop.network
+            others = any(not transport.half_open for transport in network.of(device.name))
+            if others or network.joined_at.get(device.name, 0.0) > since:
+                # Bytes may move on another connection, or have moved on one that was closed meanwhile.
+                loop.call_later(EXTRA_DETECTION_SECONDS, self._look, device, watched, None)
+                return
         self.checked += 1
         self.late.append(f"late: {device.name} has not detected that its line is dead")
+
+
+def is_trying(device: Device) -> bool:
+    """Return whether an attempt is in progress that a hint does not replace, so that it may last while bytes move (T7).
+
+    A hint replaces it only if the platform had reported that the network was gone (C20).
+    """
+    state = state_of(device)
+    return state is not None and state.phase is Phase.CONNECTING and state.network is not Network.OFFLINE
 
 
 async def returned(devices: list[Device]) -> list[str]:

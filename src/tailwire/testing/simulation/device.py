@@ -18,7 +18,7 @@ from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners import events as e
 from tailwire.sdk.listeners.interfaces import ConnectionListener, MessageListener
 from tailwire.sdk.session import MemorySessionStore
-from tailwire.testing.simulation.told import OtherEvents
+from tailwire.testing.simulation.told import OtherEvents, Stream
 from tailwire.testing.virtual.network import current_process
 from tailwire.testing.virtual.world import VirtualSdkWorld, VirtualServer, virtual_loop
 from tailwire.wire.entities import BaseMessage, TextMessage
@@ -134,6 +134,7 @@ class Device:
         expected: ranges of ids that it must receive.
         token_requests: pending calls of its token provider, by life.
         max_token_requests: the most pending calls at once in one life.
+        streams: what the events of each start of its app have shown.
         may_repeat: how many killed lives received an id before their position was saved; each may repeat it once (K1).
     """
 
@@ -153,6 +154,7 @@ class Device:
     ends: list[float] = field(default_factory=list)
     resources: set[str] = field(default_factory=set)
     expected: list[Expected] = field(default_factory=list)
+    streams: list[Stream] = field(default_factory=list)
     may_repeat: Counter[int] = field(default_factory=Counter)
     token_requests: Counter[int] = field(default_factory=Counter)
     max_token_requests: int = 0
@@ -256,6 +258,9 @@ class Device:
             chat.add_message_listener("others", others)
             chat.add_group_listener("others", others)
 
+        stream = Stream(self._tell)
+        self.streams.append(stream)
+        stream.task = virtual_loop().create_task(stream.follow(chat.events()), context=self.context)
         self.run(begin())
 
     def kill(self) -> None:

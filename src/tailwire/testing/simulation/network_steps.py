@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from tailwire.testing.virtual.middleboxes import busy, gateway, portal, refusing
 from tailwire.testing.virtual.repeating import Repeater
 from tailwire.testing.virtual.world import PORT, virtual_loop
 
+_MUID = re.compile(rb'"muid": ?"([^"]+)"')
 SERVER_NAME = "server"
 SERVER_ADDRESS, BAD_ADDRESS = "192.0.2.1", "2001:db8::1"
 
@@ -63,6 +65,7 @@ def _repeat(sim: Simulation, device: Device, _: Any) -> None:
         return
     kept, proxy.kept = proxy.kept[::-1], []
     for _, _, request in kept:
+        sim.repeated |= {muid.decode() for muid in _MUID.findall(request)}
         proxy.deliver(request)
 
 

@@ -55,6 +55,7 @@ async def check(sim: Simulation) -> int:
     for device in sim.devices.values():
         _ended(device)
         _legal(device)
+        _continuous(sim, device)
         _served(sim, device, rows, memberships[device.uid])
         _told(sim, device, parts.store.database.reader, memberships[device.uid])
     if not sim.backup.restored:
@@ -87,6 +88,8 @@ def _stored(sim: Simulation, rows: list[dict[str, Any]]) -> None:
     for send in sim.sends.values():
         if send.id and sim.backup.removed(send.id):
             send.outcome, send.kept = "taken away", False
+        if send.muid in sim.backup.lost_muids:
+            send.kept = False  # a later start of its app had sent it
         if sim.backend.has_removed(send):
             require(send.id not in by_id or send.id not in sim.backend.removed, f"removed: {send.id} is still stored")
             send.outcome, send.kept = "removed", False
@@ -100,8 +103,8 @@ def _stored(sim: Simulation, rows: list[dict[str, Any]]) -> None:
             key = (send.by, send.life, send.place)
             require(latest.get(key, 0) < send.id, f"K3: {send.muid} of {send.by} overtook another send")
             latest[key] = send.id
-    # Refused messages are not stored.
-    refused = {s.muid for s in sim.sends.values() if s.outcome == "refused"}
+    # Refused messages are not stored, unless a proxy has repeated the request when the reason was over.
+    refused = {s.muid for s in sim.sends.values() if s.outcome == "refused" and s.muid not in sim.repeated}
     require(not refused & set(muids), "refused: a refused message is stored")
 
 
@@ -139,6 +142,14 @@ def _legal(device: Device) -> None:
             ok = first or ConnectionStatus(status) in LEGAL_TRANSITIONS[last]
             require(ok, f"I8: {device.name} in life {life} received {last} and then {status}")
             last = ConnectionStatus(status)
+
+
+def _continuous(sim: Simulation, device: Device) -> None:
+    # The continuity of each connection agrees with the gaps that were reported.
+    for stream in device.streams:
+        require(not stream.wrong, f"continuity: {device.name}: {stream.wrong[:1]}")
+        unfounded = stream.unknown and not sim.backup.restored and device.expected
+        require(not unfounded, f"continuity: of {device.name} it was unknown, though no store was restored")
 
 
 def memberships_of(actions: list[tuple[int, dict[str, Any]]]) -> dict[str, list[Membership]]:

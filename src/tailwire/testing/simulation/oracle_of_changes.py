@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from tailwire.server.ports.change_log import ChangeKind
+from tailwire.server.ports.conversations import ConversationKey, other_in
 from tailwire.testing.simulation.device import Device
 
 Membership = tuple[int, int | None]
@@ -23,6 +24,9 @@ _FLAGS = {
 }  # fmt: skip
 _RECEIPTS = (ChangeKind.DELIVERED, ChangeKind.READ)
 _OF_ALL = (ChangeKind.DELIVERED_TO_ALL, ChangeKind.READ_BY_ALL)
+_LISTS = {
+    ChangeKind.CONVERSATION_PINNED: True, ChangeKind.CONVERSATION_UNPINNED: False, ChangeKind.LIST_CHANGED: True,
+}  # fmt: skip
 _ROW = "number, after_id, subject, kind, uid, device, to_uid, message_id, detail"
 
 
@@ -84,9 +88,19 @@ def _changes(reader: sqlite3.Connection, device: Device, memberships: list[Membe
             continue
         if row["to_uid"] not in ("", device.uid) and not (row["uid"] == device.uid and row["kind"] in _RECEIPTS):
             continue
+        if row["kind"] in _LISTS:
+            yield _of_list(row, device.uid)
+            continue
         there = reader.execute("SELECT deleted_at FROM messages WHERE id = ?", (row["message_id"],)).fetchone()
         if there is not None and (there[0] is None or row["kind"] not in _FLAGS):
             yield from _owed(row)
+
+
+def _of_list(row: dict[str, Any], uid: str) -> Owed:
+    # Plans do this with conversations of two users only.
+    other, kind = other_in(ConversationKey(row["detail"]), uid), row["kind"]
+    key = ("conversation", "changed", other) if kind == ChangeKind.LIST_CHANGED else ("conversation pin", other)
+    return Owed(key, _LISTS[kind], "conversation")
 
 
 def _owed(row: dict[str, Any]) -> Iterator[Owed]:

@@ -65,7 +65,7 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
     A third of the plans has membership changes and overload; a quarter loses messages on the server; a sixth restores
     older backups; in a fifth tokens expire. One in eighteen has slow lines and several addresses, another one portals
     and proxies; a ninth is long hours without faults. In a fifth the app's backend acts, in a tenth proxies repeat
-    requests; in one of 200 a device misses more than a thousand messages.
+    requests; in a quarter a user changes their conversations; in one of 200 a device misses more than 1,000 messages.
 
     Each plan leaves something out, because one fault may mask another.
     """
@@ -114,6 +114,8 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
         made = wider_world.with_backend(made, random.Random(-seed - 3))
     elif seed % 7 == 3:
         made = wider_world.with_repeats(made, random.Random(-seed - 3))
+    if seed % 8 == 5 or seed % 8 == 2:
+        made = wider_world.with_lists(made, random.Random(-seed - 5))
     if seed % 200 == 71:
         made = wider_world.with_a_flood(made, random.Random(-seed - 4))
     return Plan(seed, tuple(made))

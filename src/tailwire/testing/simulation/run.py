@@ -180,15 +180,19 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _rare_collections() -> Iterator[None]:
-    # What was there before the run is not looked at for garbage during it.
+    # What was there before the run is not looked at for garbage during it. Where the caller has frozen its objects
+    # already, few others are there, and to unfreeze them would unfreeze the caller's.
     thresholds = gc.get_threshold()
-    gc.freeze()
+    frozen = gc.get_freeze_count() > 0
+    if not frozen:
+        gc.freeze()
     gc.set_threshold(COLLECT_AFTER_OBJECTS, *thresholds[1:])
     try:
         yield
     finally:
         gc.set_threshold(*thresholds)
-        gc.unfreeze()
+        if not frozen:
+            gc.unfreeze()
 
 
 def _run(main: Callable[[], Coroutine[Any, Any, Report]]) -> Report:

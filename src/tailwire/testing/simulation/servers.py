@@ -126,10 +126,15 @@ class Phone:
 
 
 class Several:
-    """A run: servers, clients and what happens to them, from one seed."""
+    """A run: servers, clients and what happens to them, from one seed.
 
-    def __init__(self, seed: int) -> None:
+    Args:
+        count: how many servers; 0 for two or three, by the seed.
+    """
+
+    def __init__(self, seed: int, count: int = 0) -> None:
         self.chance = random.Random(seed)
+        self._count = self.chance.choice((2, 3)) if count == 0 else count
         self.store = SharedStore(self.chance)
         self.bus = Bus(self.chance, carries_messages=self.chance.random() < 0.5)
         self.store.announce = self.bus.announce
@@ -166,7 +171,7 @@ class Several:
         Raises:
             Wrong: a promise was broken.
         """
-        for number in range(self.chance.choice((2, 3))):
+        for number in range(self._count):
             await self._start_server(number)
         self.store.commit(99, [("g", "group")], joins="ann")
         for uid in USERS:
@@ -195,7 +200,7 @@ class Several:
     async def _step(self, step: int) -> None:
         chance, server = self.chance, self.any_server()
         what = chance.choices(
-            ["send", "change", "move", "break", "join", "kill", "fail"], [34, 34, 8, 8, 3, 3, 3]
+            ["send", "change", "move", "break", "join", "leave", "kill", "fail"], [34, 34, 8, 8, 5, 3, 3, 3]
         )[0]  # fmt: skip
         places = [*((uid, "user") for uid in USERS), (GUID, "group"), (GUID, "group")]
         if what == "send":
@@ -215,6 +220,10 @@ class Several:
             away = [uid for uid in USERS if uid not in self.store.joined]
             if away:
                 self.run(server.send([(GUID, "group")], joins=chance.choice(away)))
+        elif what == "leave":
+            here = [uid for uid in USERS[1:] if uid in self.store.joined]
+            if here:
+                self.run(server.send([(GUID, "group")], leaves=chance.choice(here)))
         elif what == "kill" and server.number:
             self.servers.remove(server)
             await server.kill()
@@ -253,10 +262,13 @@ def _each_once(what: str, found: list[int], wanted: list[int]) -> None:
         raise Wrong(f"{what}: missing {sorted(set(wanted) - set(found))}")
 
 
-def play(seed: int) -> None:
+def play(seed: int, count: int = 0) -> None:
     """Play a run.
+
+    Args:
+        count: how many servers; 0 for two or three, by the seed.
 
     Raises:
         Wrong: a promise was broken.
     """
-    virtual_run(Several(seed).play())
+    virtual_run(Several(seed, count).play())

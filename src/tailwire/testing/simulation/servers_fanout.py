@@ -64,13 +64,13 @@ class SimulatedServer:
     async def _pause(self) -> None:
         await asyncio.sleep(self._chance.choice((0.0005, 0.002, 0.02, 0.2)))
 
-    async def send(self, receivers: list[tuple[str, str]], joins: str = "") -> None:
+    async def send(self, receivers: list[tuple[str, str]], joins: str = "", leaves: str = "") -> None:
         """Store a batch of messages and publish them."""
         async with self._lane:
             await self._pause()
             if self.dead:
                 return
-            batch, ids = self._store.commit(self.number, receivers, joins)
+            batch, ids = self._store.commit(self.number, receivers, joins, leaves)
             await self._pause()
             if self.dead:
                 return
@@ -82,6 +82,8 @@ class SimulatedServer:
                 publication = _frame(message)
                 for subject in conversation_subjects(SYSTEM, message.row.receiver, message.row.receiver_type):
                     self.log.publish(subject, publication)
+                if leaves and batch.changes and number == batch.first:
+                    self.log.publish(user_subject(leaves), MembershipChange(GUID, joined=False, id=batch.first))
             self.log.answered()
 
     async def change(self, key: str, receiver: str, kind: str, to_uid: str) -> None:

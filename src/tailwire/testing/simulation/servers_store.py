@@ -45,6 +45,7 @@ class SharedStore:
         fails: whether reads fail.
         announce: called with the record of each commit and the server that made it, as the database announces it.
         joined: the members of the group, each with the id after which they receive its messages.
+        ended: former memberships: user, id after which it began, id of the message with which they left.
         entries: the change log, by number.
     """
 
@@ -53,6 +54,7 @@ class SharedStore:
         self.fails = False
         self.announce: Callable[[int, Record], None] = lambda server, record: None
         self.joined: dict[str, int] = {}
+        self.ended: list[tuple[str, int, int]] = []
         self.entries: dict[int, ChangeRow] = {}
         self._keys: dict[str, int] = {}
         self._messages: dict[int, LoggedMessage] = {}
@@ -61,8 +63,10 @@ class SharedStore:
 
     # Writes.
 
-    def commit(self, server: int, receivers: Sequence[tuple[str, str]], joins: str = "") -> tuple[Batch, list[int]]:
-        """Store messages; with the first one a user may join the group. Return the batch and the messages' ids."""
+    def commit(
+        self, server: int, receivers: Sequence[tuple[str, str]], joins: str = "", leaves: str = ""
+    ) -> tuple[Batch, list[int]]:
+        """Store messages; with the first one a user may join or leave. Return the batch and the messages' ids."""
         first, ids = self._highest + 1, []
         for receiver, kind in receivers:
             self._highest += 1
@@ -75,6 +79,10 @@ class SharedStore:
         if joins and joins not in self.joined:
             self.joined[joins] = first - 1
             changes = (Change(first, "member", f"{GUID}/{joins}"),)
+            self._memberships[first] = changes[0]
+        elif leaves in self.joined:
+            self.ended.append((leaves, self.joined.pop(leaves), first))
+            changes = (Change(first, "member", f"{GUID}/{leaves}"),)
             self._memberships[first] = changes[0]
         self._highest += self._chance.choice((0, 0, 1))  # an id that nothing has
         batch = Batch(first, self._highest, ids, changes)
@@ -119,10 +127,23 @@ class SharedStore:
         page = LogPage(
             up_to,
             [self._messages[n] for n in found if n in self._messages],
-            [LoggedChange(self._memberships[n]) for n in found if n in self._memberships],
+            [self._logged(self._memberships[n]) for n in found if n in self._memberships],
         )
         await self._answer()
         return page
+
+    def _logged(self, change: Change) -> LoggedChange:
+        uid = change.key.partition("/")[2]
+        return LoggedChange(change, self.was_member(uid, change.id) and not self._left_with(uid, change.id))
+
+    def _left_with(self, uid: str, number: int) -> bool:
+        return any(who == uid and until == number for who, _, until in self.ended)
+
+    def was_member(self, uid: str, number: int) -> bool:
+        """Return whether a user receives the message of the group with this id, with which they may have left."""
+        if uid in self.joined and self.joined[uid] < number:
+            return True
+        return any(who == uid and since < number <= until for who, since, until in self.ended)
 
     async def changes(self, after: int, up_to: int) -> tuple[list[ChangeRow], int]:
         """Return the first entries of the change log behind a number."""
@@ -159,7 +180,7 @@ class SharedStore:
 
     def _sees(self, uid: str, row: MessageRow) -> bool:
         if row.receiver_type == "group":
-            return uid in self.joined and row.id > self.joined[uid]
+            return self.was_member(uid, row.id)
         return row.receiver == uid
 
     def newest(self, uid: str) -> tuple[int, int]:

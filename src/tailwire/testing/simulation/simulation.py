@@ -17,7 +17,7 @@ from tailwire.server.actions.groups import NewGroup
 from tailwire.server.fanout.overload import Level
 from tailwire.testing.simulation.backend import Backend
 from tailwire.testing.simulation.backup import Backup
-from tailwire.testing.simulation.deadlines import DeadLines, returned
+from tailwire.testing.simulation.deadlines import DeadLines, is_trying, returned
 from tailwire.testing.simulation.device import Device, Send
 from tailwire.testing.simulation.intents import Intents
 from tailwire.testing.simulation.losses import Losses
@@ -61,6 +61,7 @@ class Simulation:
         self.backup = Backup(self.server.database)
         self.backend = Backend(self, self.plan.seed * 10 + len(DEVICES))
         self.repeaters: dict[str, Repeater] = {}
+        self.repeated: set[str] = set()  # muids in requests that a proxy has delivered again
         self._later: list[asyncio.Task[None]] = []
         self._starting = asyncio.Lock()
         self._numbers = 0
@@ -97,6 +98,7 @@ class Simulation:
             device.start()
         await asyncio.sleep(1)
         hints = self.chance.random() < 0.5
+        waiting = [device for device in self.devices.values() if not is_trying(device)]
         for device in self.devices.values():
             chat = device.chat
             assert chat is not None
@@ -112,7 +114,7 @@ class Simulation:
                 device.run(ignore_errors(chat.connect()))
         # No hint ends the wait for the next attempt.
         if hints:
-            self.broken += await returned(list(self.devices.values()))
+            self.broken += await returned(waiting)
         await asyncio.sleep(MAX_RETRY_SECONDS if self._reports_offline() else 60)
         for device in self.devices.values():
             chat = device.chat

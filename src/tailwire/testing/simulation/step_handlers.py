@@ -54,6 +54,12 @@ async def _read_group(chat: Any, _: Any, device: Device) -> None:
         await chat.mark_as_read(TextMessage(receiver=GROUP, receiver_type="group", id=received[-1]))
 
 
+async def _unread(chat: Any, _: Any, device: Device) -> None:
+    received = [one.id for one in device.received if one.conversation.count("_user_")]
+    if received:
+        await chat.mark_message_as_unread(await chat.get_message(received[-1]))
+
+
 async def _leave(chat: Any, _: Any, device: Device) -> None:
     await chat.leave_group(GROUP)
 
@@ -122,6 +128,9 @@ DEVICE_STEPS: dict[str, Any] = {
     "save": _wanted("save", "save_message", wanted=True),
     "unsave": _wanted("save", "unsave_message", wanted=False),
     "read group": _with_chat(_read_group),
+    "pin chat": _with_chat(lambda chat, uid, device: chat.pin_conversation(uid)),
+    "unpin chat": _with_chat(lambda chat, uid, device: chat.unpin_conversation(uid)),
+    "unread": _with_chat(_unread),
     "type": _with_chat(lambda chat, _, device: chat.start_typing(GROUP, "group")),
     "leave": _with_chat(_leave),
     "join": _with_chat(_join),

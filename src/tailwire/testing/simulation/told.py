@@ -1,10 +1,17 @@
-"""What a device receives beside new messages: edits, deletions, memberships, reactions, pins, saves and receipts."""
+"""What a device receives beside new messages: edits, deletions, memberships, reactions, pins, saves and receipts.
+
+What its user did with conversations on other devices, and the continuity of each connection, only streams report.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from tailwire.sdk.connection.state import ConnectionStatus
+from tailwire.sdk.continuity.state import ContinuityKind
+from tailwire.sdk.listeners import events as e
 from tailwire.sdk.listeners.interfaces import GroupListener, MessageListener
 from tailwire.wire.entities import Action, BaseMessage, MessageReceipt, ReactionEvent
 
@@ -88,3 +95,54 @@ class OtherEvents(MessageListener, GroupListener):
 
     def _member(self, action: Action) -> None:
         self._note(("member", action.id), action.action)
+
+
+class Stream:
+    """Follows the events of one start of an app.
+
+    Args:
+        note: called with the key of what changed in the list of conversations, and its new value.
+
+    Attributes:
+        task: follows the events.
+        wrong: what contradicts the continuity of a connection.
+        unknown: whether the continuity of a connection was unknown.
+    """
+
+    def __init__(self, note: Note) -> None:
+        self._note = note
+        self._gaps: list[tuple[int, int]] = []  # of this start
+        self._gaps_before = 0  # how many were reported before the current connection
+        self.task: asyncio.Task[None] | None = None
+        self.wrong: list[str] = []
+        self.unknown = False
+
+    async def follow(self, events: AsyncIterator[e.Event]) -> None:
+        """Record events until the stream ends."""
+        async for event in events:
+            if isinstance(event, e.ConversationPinned):
+                self._note(("conversation pin", _with(event.conversation.conversation_with)), event.pinned)
+            elif isinstance(event, e.ConversationListChanged):
+                self._note(("conversation", event.change, event.conversation_with), True)
+            elif isinstance(event, e.HistoryGap):
+                self._gaps.append((event.from_id, event.to_id))
+            elif isinstance(event, e.ConnectionChanged):
+                self._connection(event)
+
+    def _connection(self, event: e.ConnectionChanged) -> None:
+        continuity = event.continuity
+        if continuity is None:
+            if event.status in (ConnectionStatus.CONNECTING, ConnectionStatus.DISCONNECTED):
+                self._gaps_before = len(self._gaps)
+            return
+        new = self._gaps[self._gaps_before :]
+        if continuity.kind is ContinuityKind.UNKNOWN:
+            self.unknown = True
+        elif continuity.kind is ContinuityKind.EXACT and new:
+            self.wrong.append(f"the continuity is exact after the gaps {new}")
+        elif continuity.kind is ContinuityKind.GAP and not any(continuity.from_id <= begin for begin, _ in self._gaps):
+            self.wrong.append(f"{continuity} without a gap: {self._gaps}")
+
+
+def _with(other: Any) -> str:
+    return str(getattr(other, "uid", "") or getattr(other, "guid", ""))

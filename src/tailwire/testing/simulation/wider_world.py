@@ -1,4 +1,4 @@
-"""Steps of a wider world: the app's backend with a REST key, and proxies that repeat requests."""
+"""Steps of a wider world: the app's backend with a REST key, proxies that repeat requests, lists of conversations."""
 
 from __future__ import annotations
 
@@ -34,6 +34,18 @@ def with_repeats(steps: list[Step], chance: random.Random) -> list[Step]:
         if chance.random() < 0.5:
             what = chance.choice(("react", "unreact", "react", "unreact", "save", "unsave", "repeat", "repeat"))
             made.append(Step(round(chance.uniform(0.0, 0.3), 3), chance.choice(DEVICES), what))
+    return made
+
+
+def with_lists(steps: list[Step], chance: random.Random) -> list[Step]:
+    """Let users change their list of conversations: alice has a second device that is notified of it."""
+    made = []
+    for step in steps:
+        made.append(step)
+        if chance.random() < 0.3:
+            who = chance.choice([name for name in DEVICES if name.startswith(USERS[0])])
+            what = chance.choice(("pin chat", "pin chat", "unpin chat", "unread"))
+            made.append(Step(0.0, who, what, None if what == "unread" else chance.choice(USERS[1:])))
     return made
 
 

@@ -39,6 +39,7 @@ class Network:
         nameless: the server's name is not resolved.
         untrusted: TLS handshakes fail.
         connected: connections made so far.
+        joined_at: by device, when its last connection was made.
         names: the addresses of names.
         lines: access lines by device; see `set_line`.
         middleboxes: by device ("" for all), a function that wraps the server's protocol factory (None while the server
@@ -59,6 +60,7 @@ class Network:
         self.nameless = False
         self.untrusted = False
         self.connected = 0
+        self.joined_at: dict[str, float] = {}
         self.open: dict[MemoryTransport, None] = {}
         self.names = Names()
         self.lines: dict[str, Line] = {}
@@ -142,6 +144,7 @@ class Network:
         here.moved_at = there.moved_at = self.loop.time()
         self.open |= {here: None, there: None}
         self.connected += 1
+        self.joined_at[here.of] = self.loop.time()
         there.protocol = there.context.run(factory_there)
         there.context.run(there.protocol.connection_made, there)
         here.protocol = factory()

@@ -659,3 +659,22 @@ def test_catch_up_goes_on_above_the_limit_where_the_server_leaves_out_what_is_to
     told = catch_up.page(m, [(6, Message(6))], whole=True, listed=changes.Listed(7, more=True))
     assert isinstance(told[-1], catch_up.FetchAfter)
     assert told[-1].after_id == 6
+
+
+def test_edits_and_deletions_do_not_count_towards_the_limit():
+    m = CatchUp(position=Position(10, "store"), limit=3)
+    catch_up.connected(m, "store")
+    catch_up.page(m, [(11, "edit"), (12, "edit"), (13, "message")], whole=True, free=[11, 12])
+    assert m.counted == 1
+    assert catch_up.next_page(m).limit == 2
+
+
+def test_another_store_may_use_ids_that_were_received_from_the_last_one():
+    m = CatchUp(position=Position(10, "store"))
+    catch_up.connected(m, "store")
+    catch_up.page(m, [], whole=False)
+    assert catch_up.passes(m, 11)
+    catch_up.disconnected(m)
+    catch_up.connected(m, "another store")
+    catch_up.latest(m, 5, "another store")
+    assert catch_up.passes(m, 11)

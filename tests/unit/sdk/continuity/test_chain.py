@@ -50,6 +50,18 @@ def test_messages_after_a_hole_are_held_with_their_own_holes():
     assert chain.mended(m) == [HandOver(("eleven", "twelve", "thirteen", "fourteen", "fifteen"))]
 
 
+def test_messages_that_come_twice_while_one_is_missing_are_handed_over_once():
+    m = caught_up()
+    catch_up.passes(m, 11)
+    for _ in range(2):
+        chain.hold(m, 12, 13, "thirteen")
+        catch_up.live(m, 14, "fourteen", before=13)
+    catch_up.live(m, 11, "eleven")  # was handed over before
+    catch_up.live(m, 10, "ten")
+    catch_up.live(m, 12, "twelve")
+    assert chain.mended(m) == [HandOver(("twelve", "thirteen", "fourteen"))]
+
+
 def test_missing_message_is_fetched_from_history():
     m = caught_up()
     catch_up.passes(m, 11)

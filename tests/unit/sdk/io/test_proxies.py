@@ -7,7 +7,7 @@ import urllib.request
 import pytest
 
 from tailwire.sdk.io import proxies
-from tailwire.sdk.io.proxies import Proxy, Surroundings, UnusableProxy, chosen, excepted, parse_proxy, proxy_for
+from tailwire.sdk.io.proxies import ConfiguredProxies, Proxy, UnusableProxy, chosen, excepted, parse_proxy, proxy_for
 
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
@@ -91,12 +91,12 @@ def test_messages_contain_no_credentials():
     ],
 )
 def test_variable_for_a_url(url, variables, host):
-    proxy = chosen(url, Surroundings(variables))
+    proxy = chosen(url, ConfiguredProxies(variables))
     assert (proxy.host if proxy else None) == host
 
 
 def test_system_socks_proxy_is_used():
-    proxy = chosen("wss://s/", Surroundings({"socks": "http://p:1080"}, of_system=True))
+    proxy = chosen("wss://s/", ConfiguredProxies({"socks": "http://p:1080"}, of_system=True))
     assert proxy == Proxy("socks5h", "p", 1080)
 
 

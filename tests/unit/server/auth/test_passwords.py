@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -13,6 +14,7 @@ from tailwire.server.auth import passwords as module
 from tailwire.server.auth.passwords import MAX_PENDING, MAX_PENDING_PER_USER, Passwords
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
+from tailwire.server.thread_priority import lower_priority
 
 
 async def test_a_hashed_password_is_verified():
@@ -31,8 +33,23 @@ async def test_hashing_yields_to_the_event_loop(monkeypatch):
 
     monkeypatch.setattr(module, "same_password", niceness)
     passwords = Passwords(World())
-    assert await passwords.same("alice", "", "") > niceness()
+    assert await passwords.same("alice", "", "") == min(niceness() + 10, 19)
     passwords.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only on Linux do threads have a priority of their own")
+@pytest.mark.parametrize("more", [0, 15, 19])
+def test_a_thread_of_a_server_with_a_low_priority_has_a_lower_one(more):
+    def niceness() -> tuple[int, int]:
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, max(more, os.getpriority(os.PRIO_PROCESS, thread)))
+        before = os.getpriority(os.PRIO_PROCESS, thread)
+        lower_priority()  # a server that is not root's may not raise it
+        return before, os.getpriority(os.PRIO_PROCESS, thread)
+
+    with ThreadPoolExecutor(1) as executor:
+        before, after = executor.submit(niceness).result()
+    assert after == min(before + 10, 19)
 
 
 async def test_pending_hashes_are_limited(monkeypatch):

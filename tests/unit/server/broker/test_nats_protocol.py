@@ -100,13 +100,35 @@ def test_different_texts_are_different_parts():
         ("nats://secret@host", [Address("host", 4222, False, "", "", "secret")]),
         ("nats://u:p@a,b", [Address("a", 4222, False, "u", "p"), Address("b", 4222, False, "u", "p")]),
         ("nats://[::1]:5", [Address("::1", 5, secure=False)]),
+        ("nats://s@a:1,nats://t@b", [Address("a", 1, False, "", "", "s"), Address("b", 4222, False, "", "", "t")]),
+        ("nats://u:p@a,nats://b", [Address("a", 4222, False, "u", "p"), Address("b", 4222, False, "u", "p")]),
+        ("nats://u:p@a,tls://v:q@b", [Address("a", 4222, False, "u", "p"), Address("b", 4222, True, "v", "q")]),
     ],
 )
 def test_addresses(url: str, expected: list[Address]):
     assert addresses(url) == expected
 
 
-@pytest.mark.parametrize("url", ["redis://host", "host", "nats://", "nats://host:x", "nats://host/path", "nats://a,,b"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://host", "host", "nats://", "nats://host:x", "nats://host/path", "nats://a,,b", "nats://a:0",
+        "nats://a:65536", "nats://a,redis://b", "nats://[::1", "nats://[host]",
+    ],
+)  # fmt: skip
 def test_other_urls_are_refused(url: str):
     with pytest.raises(ValueError):
         addresses(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nats://user:pa55word", "nats://pa55word@a:1,pa55word@b", "nats://a:1,user:pa55word@b@c", "pa55word@host",
+        "nats://user:pa55word@host:pa55word", "nats://a,user:pa55word",
+    ],
+)  # fmt: skip
+def test_errors_about_an_address_have_no_secret(url: str):
+    with pytest.raises(ValueError, match=r"HOST|%40") as caught:
+        addresses(url)
+    assert "pa55word" not in str(caught.value)

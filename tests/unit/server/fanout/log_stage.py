@@ -166,6 +166,7 @@ class PlayedSockets:
     def __init__(self) -> None:
         self.left: list[str] = []
         self.on_joined = lambda uid, guid: None
+        self.on_left = lambda uid, guid: None
 
     def in_group(self, uid: str, guid: str) -> bool:
         return False

@@ -39,7 +39,7 @@ def live(number: int) -> FramePublication:
 
 
 async def play(plan, troubles, *, carries_messages: bool) -> LogStage:
-    """Play changes and their news; then let time pass until everything has been read."""
+    """Play changes and their notices; then let time pass until everything has been read."""
     loop = asyncio.get_running_loop()
     async with LogStage(carries_messages=carries_messages) as s:
         for at, fails in troubles:
@@ -63,9 +63,9 @@ async def play(plan, troubles, *, carries_messages: bool) -> LogStage:
 
 
 @carries
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=settings().max_examples * 3, deadline=None)
 @given(plan=plans, troubles=st.lists(st.tuples(st.floats(0, 4), st.booleans()), max_size=3))
-def test_each_subject_receives_what_holds_once_whatever_happens_to_the_news(carries_messages, plan, troubles):
+def test_each_subject_receives_the_current_changes_once_despite_lost_and_late_notices(carries_messages, plan, troubles):
     s = virtual_run(play(plan, troubles, carries_messages=carries_messages))
     for subject in (A, B):
         received = s.changed[subject]

@@ -88,7 +88,7 @@ async def play(plan, trouble, *, carries_messages: bool) -> LogStage:
 
 
 @carries
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=settings().max_examples * 3, deadline=None)
 @given(plan=batches, trouble=troubles)
 def test_each_message_once_and_in_order_whatever_happens_to_the_news(carries_messages, plan, trouble):
     s = virtual_run(play(plan, trouble, carries_messages=carries_messages))
@@ -356,7 +356,7 @@ def test_more_items_than_may_wait_are_read_from_the_store():
     assert not order.behind
 
 
-@settings(max_examples=300)
+@settings(max_examples=settings().max_examples * 3)
 @given(
     st.lists(st.tuples(st.integers(1, 40), st.integers(0, 5)), max_size=30),
     st.lists(st.integers(1, 40), max_size=10),

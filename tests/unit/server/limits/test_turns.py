@@ -1,6 +1,10 @@
 """Work that has many pieces takes turns."""
 
 import asyncio
+import time
+from itertools import pairwise
+
+import pytest
 
 from tailwire.server.limits.turns import Turns
 
@@ -48,3 +52,77 @@ async def test_cancelled_caller_gives_its_turn_to_the_next():
     await asyncio.wait_for(asyncio.gather(first, last), 1)
     assert gone.cancelled()
     await asyncio.wait_for(turns.wait(), 1)
+
+
+WORK_SECONDS = 0.005
+
+
+@pytest.fixture
+def work(monkeypatch):
+    """Return a function that makes the clock of the event loop go on, as work without an await would."""
+    spent = 0.0
+
+    def do(seconds: float = WORK_SECONDS) -> None:
+        nonlocal spent
+        spent += seconds
+
+    def start() -> asyncio.AbstractEventLoop:
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(loop, "time", lambda: time.monotonic() + spent)
+        return loop
+
+    do.start = start
+    return do
+
+
+async def test_callers_that_wait_leave_half_of_the_time_to_others(work):
+    turns, loop, began = Turns(), work.start(), []
+
+    async def upload():
+        for _ in range(5):
+            await turns.wait()
+            began.append(loop.time())
+            work()
+
+    await asyncio.gather(upload(), upload(), upload())
+    between = [later - earlier for earlier, later in pairwise(began)]
+    assert len(between) == 14
+    assert min(between) > 1.8 * WORK_SECONDS
+
+
+async def test_one_caller_that_comes_again_at_once_leaves_half_of_the_time_too(work):
+    turns, loop, began = Turns(), work.start(), []
+    for _ in range(10):
+        await turns.wait()
+        began.append(loop.time())
+        work()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert min(later - earlier for earlier, later in pairwise(began)) > 1.8 * WORK_SECONDS
+
+
+async def test_a_caller_that_comes_after_a_rest_does_not_wait(work):
+    turns, loop = Turns(), work.start()
+    await turns.wait()
+    work()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    work(1.0)  # of others
+    before = loop.time()
+    waiting = turns.wait()
+    with pytest.raises(StopIteration):
+        waiting.send(None)
+    assert loop.time() - before < 1.0
+
+
+async def test_a_pause_has_a_bound(work):
+    turns, loop = Turns(), work.start()
+
+    async def upload():
+        await turns.wait()
+        work(100.0)  # the process was stopped meanwhile
+
+    before = time.monotonic()
+    await asyncio.wait_for(asyncio.gather(upload(), upload()), 1000)
+    assert time.monotonic() - before < 50
+    assert loop.time() > 200

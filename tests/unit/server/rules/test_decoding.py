@@ -35,6 +35,12 @@ def test_bodies_and_frames_have_the_same_bounds(bad, said):
         assert said in advice
 
 
+@pytest.mark.parametrize("part", [b'"\xff"', b"[" * 200_000 + b"]" * 200_000], ids=["not UTF-8", "too deep to read"])
+def test_parts_that_are_kept_as_they_came_are_checked_too(part):
+    with pytest.raises(Refused, match="ERR_BAD_REQUEST"):
+        decode(b'{"data":%b}' % part, Shape)
+
+
 def test_nul_is_refused_wherever_it_stands():
     for text in (b'{"data":"a\\u0000b"}', b'{"data":{"\\u0000":1}}', b'{"data":["\\\\\\u0000"]}'):
         with pytest.raises(Refused, match="ERR_BAD_REQUEST") as caught:

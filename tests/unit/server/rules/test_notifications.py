@@ -203,3 +203,24 @@ def test_invalid_token_has_the_documented_code(platform, token, code):
     with pytest.raises(Refused) as refused:
         check_token(platform, token)
     assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("time", "valid"), [(0, True), (59, True), (60, False), (1759, True), (1760, False), (1799, False)]
+)
+@pytest.mark.parametrize("field", ["from", "to"])
+def test_minutes_of_a_schedule_end_at_59(field, time, valid):
+    change = {"mutePreferences": {"schedule": {"monday": {"from": 0, "to": 0, field: time}}}}
+    if valid:
+        schedule = read_preferences(changed_preferences("", change)).mute_preferences.schedule
+        assert getattr(schedule["monday"], "from_" if field == "from" else field) == time
+    else:
+        with pytest.raises(Refused, match="ERR_BAD_REQUEST"):
+            changed_preferences("", change)
+
+
+@pytest.mark.parametrize(("clock", "disturbs"), [(859, True), (900, False), (901, True)])
+def test_schedule_of_one_minute(clock, disturbs):
+    day = DaySchedule(from_=900, to=900)
+    preferences = Preferences(mute_preferences=MutePreferences(schedule={"monday": day}))
+    assert bool(why_not(Occasion(kind=MESSAGE), Facts(clock=clock), preferences)) is disturbs

@@ -21,6 +21,8 @@ from tailwire.server.uploads.s3_leftovers import remove_leftovers
 from tailwire.server.uploads.s3_settings import bucket_address
 from tailwire.server.uploads.s3_signing import encode_facts
 
+pytestmark = pytest.mark.slow  # starts a service
+
 DAY = 86_400
 
 

@@ -84,9 +84,9 @@ async def test_endless_body_is_refused():
 
 async def test_every_listed_operation_works_as_listed():
     async with controlled() as (proxy, http):
-        deeds = (await http.get("/")).json()["deeds"]
-        assert len(deeds) == len(OPERATIONS)
-        for shown in deeds:
+        operations = (await http.get("/")).json()["operations"]
+        assert len(operations) == len(OPERATIONS)
+        for shown in operations:
             method, _, path = shown.partition(" ")
             assert (await http.request(method, path)).status_code == 200, shown
         assert proxy.delay == 0

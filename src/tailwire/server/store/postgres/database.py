@@ -76,7 +76,7 @@ class Database:
     async def one(self, sql: str, parameters: Parameters = ()) -> Any:
         """Return the first row of a query that an index answers at once, or None."""
         text, values = call(sql, parameters)
-        return await self._read(lambda c: c.fetchrow(text, *values, timeout=self._patience))
+        return await self._read(lambda c: c.fetchrow(text, *values, timeout=self._patience), by_key=True)
 
     async def each(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
         """Return the first row of such a query, or None, for each of some parameters."""
@@ -85,7 +85,7 @@ class Database:
         async def read(c: Connection) -> list[Any]:
             return [await c.fetchrow(text, *values, timeout=self._patience) for text, values in calls]
 
-        return await self._read(read) if calls else []
+        return await self._read(read, by_key=True) if calls else []
 
     async def rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
         """Return all rows of a query that is nearly always short."""
@@ -160,8 +160,9 @@ class Database:
         finally:
             entry.taken = done
 
-    async def _read(self, job: Job[T]) -> T:
-        # A read whose connection is lost changed nothing: it is repeated on another one.
+    async def _read(self, job: Job[T], *, by_key: bool = False) -> T:
+        # A read whose connection is lost changed nothing: it is repeated on another one. If one by a key takes long,
+        # that is not due to what was asked, but to the database: clients shall try again.
         clock = asyncio.get_running_loop().time
         given_up_at = clock() + UNREACHABLE_SECONDS
         while True:
@@ -169,6 +170,8 @@ class Database:
                 return await self._on_connection(job)
             except Exception as e:
                 if isinstance(e, asyncpg.QueryCanceledError | TimeoutError):
+                    if by_key:
+                        raise Refused("ERR_UNAVAILABLE", retry_after=RETRY_AFTER_SECONDS) from e
                     raise Refused("ERR_QUERY_TOO_BROAD") from e
                 if isinstance(e, asyncpg.PostgresError) and e.sqlstate in MISSING:
                     raise Refused("ERR_UNAVAILABLE", retry_after=RETRY_AFTER_SECONDS) from e

@@ -26,6 +26,8 @@ _OLDEST = """UPDATE deliveries SET failed_at = :now::bigint, problem = :problem 
 WHERE webhook = :webhook AND failed_at IS NULL ORDER BY id OFFSET 0 LIMIT greatest(0, (SELECT count(*) FROM deliveries
 WHERE webhook = :webhook AND failed_at IS NULL) - :most::bigint))"""
 _OLD = "DELETE FROM deliveries WHERE webhook = :webhook AND failed_at IS NOT NULL AND failed_at <= :before::bigint"
+# Another process may have queued some before it learned that the webhook was removed.
+_FOR_NOBODY = "DELETE FROM deliveries WHERE NOT EXISTS (SELECT FROM webhooks w WHERE w.id = deliveries.webhook)"
 _BEYOND = """DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE webhook = :webhook
 AND failed_at IS NOT NULL ORDER BY failed_at DESC, id DESC OFFSET :most::bigint)"""
 
@@ -152,6 +154,7 @@ class Deliveries(DeliveryRows):
         unit = Unit()
         for webhook_id in list(self._failed):
             self._trim(unit, webhook_id, now)
+        unit.do(_FOR_NOBODY)
         await self._work.carry_out(unit)
         await self.load()
 

@@ -18,7 +18,7 @@ class PostgresDialect:
     def contains(self, text: str, part: str) -> str:
         return f"strpos({text}, {part}) > 0"
 
-    def any_of(self, column: str, wanted: Sequence[str], values: list[Any]) -> str:
+    def any_of(self, column: str, wanted: Sequence[str] | Sequence[int], values: list[Any]) -> str:
         values.append(list(wanted))
         return f"{column} = ANY(?)"
 

@@ -39,11 +39,12 @@ class Groups(GroupRows):
             unit.tell("member", f"{group.guid}/{group.owner}")
         if names := named_files(group.icon, group.metadata):
             use_files(unit, "group", group.guid, names, self._work.world.seconds())
-        self._webhooks.queue(unit, events)
+        wanted = await self._webhooks.wanted(events)
+        self._webhooks.queue(unit, wanted)
         unit.tell("group", group.guid)
         if (await self._work.carry_out(unit)).ended is not None:
             return False
-        self._webhooks.queued(events)
+        self._webhooks.queued(wanted)
         return True
 
     async def change(
@@ -63,7 +64,7 @@ class Groups(GroupRows):
                 unit.do(update("groups", columns, "guid = :guid"), row=as_row(columns), guid=act.guid)
             names = named_files(changed.icon, changed.metadata)
             use_files(unit, "group", act.guid, names, self._work.world.seconds())
-            reported = events(changed)
+            reported = await self._webhooks.wanted(events(changed))
             self._webhooks.queue(unit, reported)
             unit.tell("group", act.guid)
             await self._work.carry_out(unit)
@@ -84,7 +85,7 @@ class Groups(GroupRows):
             values = {"guid": act.guid, "owner": act.on}
             unit.do("UPDATE groups SET owner = :owner, updated_at = :now::bigint WHERE guid = :guid", now=now, **values)
             unit.do("UPDATE members SET scope = 'admin' WHERE guid = :guid AND uid = :owner", **values)
-            reported = events(standing)
+            reported = await self._webhooks.wanted(events(standing))
             self._webhooks.queue(unit, reported)
             unit.tell("group", act.guid)
             await self._work.carry_out(unit)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tailwire.server.ports.change_log import ChangeKind, ChangeRow
+from tailwire.server.ports.change_log import ChangeKind, ChangeRow, own_subject
 from tailwire.server.ports.changes import Change
 from tailwire.server.ports.conversations import GROUP_KEY
 from tailwire.server.ports.log import LoggedChange, LoggedMessage, LogPage, Look
@@ -27,19 +27,22 @@ coalesce((SELECT min(id) FROM changes), 0), (SELECT count(*) FROM processes WHER
 _MESSAGES = f"""SELECT {_COLUMNS}, coalesce((SELECT max(b.id) FROM messages b
 WHERE b.conversation_id = m.conversation_id AND b.id < m.id), 0)
 FROM messages m WHERE m.id > ? AND m.id <= ? ORDER BY m.id LIMIT ?"""
-# A user who left and came back later is not a member between.
-_CHANGES = """SELECT c.id, c.kind, c.key, c.kind <> 'member' OR EXISTS (
+# As it was then: a user may have left since. What was sent in between is for them.
+_CHANGES = f"""SELECT c.id, c.kind, c.key, c.kind <> 'member' OR EXISTS (
 SELECT FROM members m WHERE m.guid = split_part(c.key, '/', 1) AND m.uid = split_part(c.key, '/', 2)
-AND m.joined_after_id < c.id) FROM changes c WHERE c.id > ? AND c.id <= ? ORDER BY c.id LIMIT ?"""
-
+AND m.joined_after_id < c.id) OR EXISTS (
+SELECT FROM change_log e WHERE e.subject = '{own_subject("")}' || split_part(c.key, '/', 2)
+AND e.kind = '{ChangeKind.MEMBERSHIP_ENDED}' AND e.detail = split_part(c.key, '/', 1)
+AND e.since_id < c.id AND c.id < e.message_id) FROM changes c WHERE c.id > ? AND c.id <= ? ORDER BY c.id LIMIT ?"""
 
 _ENTRIES = f"""SELECT {_ENTRY}, NULL FROM change_log WHERE number > ? AND number <= ?
 ORDER BY number LIMIT {ENTRIES_PER_PAGE}"""
 # Members since before it happened; of a group that was removed, those who were members then.
 _RECEIVERS = f"""SELECT u.uid FROM change_log c, unnest(CAST(:uids AS text[])) AS u (uid)
 WHERE c.number = CAST(:number AS bigint) AND CASE
-WHEN c.kind = '{ChangeKind.GROUP_REMOVED}' THEN EXISTS (SELECT FROM change_log e WHERE e.subject = 'o/' || u.uid
-    AND e.number > c.number AND e.kind = '{ChangeKind.MEMBERSHIP_ENDED}' AND e.detail = c.detail)
+WHEN c.kind = '{ChangeKind.GROUP_REMOVED}' THEN EXISTS (SELECT FROM change_log e
+    WHERE e.subject = '{own_subject("")}' || u.uid AND e.number > c.number
+    AND e.kind = '{ChangeKind.MEMBERSHIP_ENDED}' AND e.detail = c.detail)
 WHEN starts_with(c.subject, '{GROUP_KEY}') THEN EXISTS (SELECT FROM members m
     WHERE m.guid = substr(c.subject, {len(GROUP_KEY) + 1}) AND m.uid = u.uid AND m.joined_after_id < c.after_id)
 ELSE true END"""

@@ -102,8 +102,9 @@ class Members(MemberRows):
             change(unit, standing)
             draft = announce(standing)
             unit.tell("member", f"{act.guid}/{act.on}", with_message=moves)
-            answer = await self._work.carry_out(unit, draft, self._webhooks.wanted(draft.events))
-            self._webhooks.queued(draft.events)
+            events = await self._webhooks.wanted(draft.events)
+            answer = await self._work.carry_out(unit, draft, events)
+            self._webhooks.queued(events)
             return stored(draft, answer), standing
 
         return await self._work.decide(("group", act.guid), attempt)

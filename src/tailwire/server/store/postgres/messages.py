@@ -17,6 +17,7 @@ from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work, new_row, stored, texts, use_files
 from tailwire.server.store.sql.messages import MessageRows
+from tailwire.server.store.sql.removed_sends import IS_REMOVED
 
 TABLES_OF_MESSAGES = ("reactions", "mentions", "saves", "flags", "interactions", "subscriptions", "edits")
 """Tables whose rows belong to a message."""
@@ -42,19 +43,21 @@ class Messages(MessageRows):
         self._webhooks = webhooks
 
     async def add(self, draft: Draft, act: GroupAct | None = None) -> Stored:
-        events = self._webhooks.wanted(draft.events)
+        events = await self._webhooks.wanted(draft.events)
         placed: Placed = await self._work.lane.submit(Entry(draft, by_member=act is not None, events=events))
         # No await for a new message, so that the callers go on in the order of the ids.
         if placed.new:
             if draft.traits & _SEARCHABLE:
                 self._index.update_soon()
             if events:
-                self._webhooks.queued(draft.events)
+                self._webhooks.queued(events)
             return Stored(new_row(draft, placed.id), new=True, before=placed.before)
         row = await self.get(placed.id) if placed.id else None
         if row is None:
             if act is not None:  # the sender left, was removed, or the group was deleted meanwhile
                 await self._standings.group(act)
+            if await self._db.one(IS_REMOVED, (draft.sender, draft.muid)) is not None:
+                raise Refused("ERR_MESSAGE_REMOVED")
             raise Refused("ERR_NOT_A_MEMBER")
         return Stored(row, new=False)
 
@@ -109,8 +112,9 @@ class Messages(MessageRows):
         return await self._work.decide(("message", act.message_id), attempt)
 
     async def _announce(self, unit: Unit, draft: Draft) -> Stored:
-        answer = await self._work.carry_out(unit, draft, self._webhooks.wanted(draft.events))
-        self._webhooks.queued(draft.events)
+        events = await self._webhooks.wanted(draft.events)
+        answer = await self._work.carry_out(unit, draft, events)
+        self._webhooks.queued(events)
         self._chores.added()
         return stored(draft, answer)
 

@@ -7,6 +7,7 @@ identity (see `lane`).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -18,6 +19,10 @@ from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.telemetry.logs import log
 
 MAX_CLOCK_OFFSET_SECONDS = 1.0
+MAX_ANSWER_SECONDS = 1.0
+"""An answer that took longer says too little about the clock."""
+KEYS_CHECK_SECONDS = 0.25
+"""How often a starting server looks whether one that has other keys still runs."""
 # A new row of this process is made by the lane only, which knows what must be forgotten with the old one.
 _RENEW = f"""WITH mine AS (UPDATE processes SET until = clock_timestamp() + interval '{LEASE_SECONDS} seconds'
 WHERE id = :mine RETURNING id)
@@ -32,8 +37,8 @@ RETURNING id, name, serving, until)
 SELECT g.id, g.name, g.serving, CAST(extract(epoch FROM g.until) AS bigint) AS until,
 (SELECT coalesce(jsonb_agg(p.uid), '[]') FROM presence p WHERE p.process = g.id AND NOT EXISTS
 (SELECT FROM presence o WHERE o.uid = p.uid AND o.process NOT IN (SELECT id FROM gone))) AS offline FROM gone g"""
-_OTHER_KEYS = """SELECT name FROM processes WHERE serving AND until > clock_timestamp() AND id <> :mine
-AND keys NOT IN ('', :keys) LIMIT 1"""
+_OTHER_KEYS = """SELECT id, name, CAST(extract(epoch FROM until) AS double precision) FROM processes
+WHERE serving AND until > clock_timestamp() AND id <> :mine AND keys NOT IN ('', :keys) ORDER BY id"""
 
 
 class Ended(NamedTuple):
@@ -57,20 +62,28 @@ class DifferentKeys(OSError):
 class Processes:
     """The lease of this process, and what it sees of the others.
 
+    Args:
+        now: the clock of this machine, in seconds since 1970.
+        correct: called with the seconds by which that is ahead of the clock of PostgreSQL, if it is off; 0 when it
+            is not off any more.
+
     Attributes:
         servers: how many servers run, this one included; at least 1.
         alive: the ids of all processes that have not been declared dead.
         clock_offset: seconds by which this machine's clock is ahead of that of PostgreSQL.
     """
 
-    def __init__(self, database: Database, lane: Lane, now: Callable[[], float]) -> None:
+    def __init__(
+        self, database: Database, lane: Lane, now: Callable[[], float], correct: Callable[[float], None]
+    ) -> None:
         self._database = database
         self._lane = lane
         self._now = now
+        self._correct = correct
+        self._corrected = 0.0
         self._ended: frozenset[int] = frozenset()  # as seen by the last renewal
         self._on_servers: list[Callable[[int], None]] = []
         self._on_ended: Callable[[Ended], None] | None = None
-        self._clock_is_off = False
         self.servers = 1
         self.alive: frozenset[int] = frozenset()
         self.clock_offset = 0.0
@@ -101,7 +114,9 @@ class Processes:
         asked = self._now()
         mine, servers, ended, alive, told = await self._database.one(_RENEW, {"mine": self._lane.process})
         self.alive = frozenset(alive)
-        self._check_clock((asked + self._now()) / 2 - told)
+        answered = self._now()
+        if answered - asked <= MAX_ANSWER_SECONDS:
+            self._check_clock((asked + answered) / 2 - told)
         if not mine:
             await self._lane.submit(Entry(unit=Unit()))  # is refused, so that the lane takes a new identity
         if max(1, servers) != self.servers:
@@ -124,11 +139,11 @@ class Processes:
 
     def _check_clock(self, offset: float) -> None:
         self.clock_offset = offset
-        off = abs(offset) > MAX_CLOCK_OFFSET_SECONDS
-        if off is self._clock_is_off:
+        if abs(offset - self._corrected) <= MAX_CLOCK_OFFSET_SECONDS:
             return
-        self._clock_is_off = off
-        if off:
+        self._corrected = offset if abs(offset) > MAX_CLOCK_OFFSET_SECONDS else 0.0
+        self._correct(self._corrected)
+        if self._corrected:
             log.warning("this machine's clock is %+.1f s off that of PostgreSQL: synchronize both (NTP)", offset)
         else:
             log.info("this machine's clock agrees with that of PostgreSQL again")
@@ -136,16 +151,24 @@ class Processes:
     async def agree_on(self, keys: str) -> None:
         """State the hash of this server's keys, unless a running server has others.
 
+        Waits while that is not known: a server that was killed has its row until its lease ends.
+
         Raises:
-            DifferentKeys: a running server has others.
+            DifferentKeys: a server that renews its lease has others.
+            Refused, or one of `connecting.UNUSABLE`: the database cannot be used.
         """
-        other = await self._database.one(_OTHER_KEYS, {"mine": self._lane.process, "keys": keys})
-        if other is not None:
-            raise DifferentKeys(
-                f"this server's keys differ from those of the running server {other[0]}: copy signing.key and"
-                " webhooks.key from that server's data folder into this one's"
-            )
+        first: dict[int, float] = {}  # other servers: until when their leases lasted when this one saw them first
+        values = {"mine": self._lane.process, "keys": keys}
+        while others := await self._database.rows(_OTHER_KEYS, values):
+            for number, name, until in others:
+                if number not in first:
+                    log.info("server %s had other keys: waiting until it renews its lease, or the lease ends", name)
+                    first[number] = until
+                elif until > first[number]:
+                    raise DifferentKeys(
+                        f"this server's keys differ from those of the running server {name}: copy signing.key and"
+                        " webhooks.key from that server's data folder into this one's"
+                    )
+            await asyncio.sleep(KEYS_CHECK_SECONDS)
         self._lane.keys = keys
-        await self._database.run(
-            "UPDATE processes SET keys = :keys WHERE id = :mine", {"keys": keys, "mine": self._lane.process}
-        )
+        await self._database.run("UPDATE processes SET keys = :keys WHERE id = :mine", values)

@@ -74,7 +74,7 @@ class Reactions(ReactionRows):
         return await self._work.decide(("message", act.message_id), attempt)
 
     async def _reported(self, unit: Unit, row: ReactionRow, events: Events | None) -> ReactionRow | None:
-        reported = events(row) if events else ()
+        reported = await self._webhooks.wanted(events(row) if events else ())
         self._webhooks.queue(unit, reported)
         answer = await self._work.carry_out(unit)
         if answer.ended is not None:

@@ -65,9 +65,10 @@ class ReadState(ReadStateRows):
         device: str = "",
         events: Sequence[Event] = (),
     ) -> ReadStateChange | None:
-        wanted = self._webhooks.wanted(events)
+        wanted = await self._webhooks.wanted(events)
         key = (conversation_id, reader, read, group, log)
+        await self._work.numbers.check()  # the lane of receipts takes none along
         changed = await self._receipts.submit(key, up_to, now, wanted, sender, device)
         if changed is not None:
-            self._webhooks.queued(events)
+            self._webhooks.queued(wanted)
         return changed

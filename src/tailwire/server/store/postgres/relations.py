@@ -56,10 +56,11 @@ class Blocks(BlockRows):
     async def _change(self, sql: str, uid: str, others: Sequence[str], now: int, events: Sequence[Event]) -> None:
         unit = Unit()
         unit.do(sql, uid=uid, others=list(others), now=now)
-        self._webhooks.queue(unit, events)
+        wanted = await self._webhooks.wanted(events)
+        self._webhooks.queue(unit, wanted)
         unit.tell("blocks", uid)
         await self._work.carry_out(unit)
-        self._webhooks.queued(events)
+        self._webhooks.queued(wanted)
 
 
 class Friends(FriendRows):

@@ -22,6 +22,7 @@ from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.postgres.work import Work, use_files
 from tailwire.server.store.sql.change_log import OF_USER
 from tailwire.server.store.sql.files import CONDEMNED
+from tailwire.server.store.sql.removed_sends import FORGET, KEPT_SECONDS, REMEMBER
 from tailwire.server.store.sql.users import TABLES_OF_USER
 
 MESSAGES_PER_STEP = 2_000
@@ -54,6 +55,7 @@ _RELEASE = (
     " WHERE f.name = g.name AND f.used < 2 AND NOT EXISTS (SELECT FROM file_uses u WHERE u.name = f.name"
     " AND NOT (u.place = 'message' AND u.key IN (SELECT key FROM gone)))"
 )
+_REMEMBER = REMEMBER.format(which="id IN (SELECT id FROM removed)", now=":now::bigint", since=":since::bigint")
 
 
 class Removal:
@@ -109,7 +111,7 @@ class Removal:
 
             await self._thin_out("conversation_id = :conversation", {"conversation": key}, allowed)
             unit = Unit()
-            reported = events(await self._standings.see_group(unit, act))
+            reported = await self._webhooks.wanted(events(await self._standings.see_group(unit, act)))
             unit.rows("SELECT uid FROM members WHERE guid = :guid ORDER BY uid", guid=act.guid)
             self._remove_conversation(unit, key)
             self._log.group_removed(unit, act.guid, act.by, act.device)
@@ -182,6 +184,9 @@ class Removal:
             unit.do(f"DELETE FROM {table} WHERE message_id IN (SELECT id FROM removed)")
         unit.do(_FORGET_WORDS)
         unit.do(_RELEASE, now=self._work.world.seconds())
+        now = self._work.world.seconds()
+        unit.do(_REMEMBER, now=now, since=now - KEPT_SECONDS)
+        unit.do(FORGET.format(since=":since::bigint"), since=now - KEPT_SECONDS)
         unit.do("DELETE FROM messages WHERE id IN (SELECT id FROM removed)")
         unit.do(_UPDATE_LAST)
         unit.do(_COUNT_REPLIES)

@@ -31,7 +31,7 @@ LOOK_SECONDS = 1.0
 RETRY_SECONDS = 5.0
 STEP_SECONDS = 10.0
 _LOCK = 7308897  # held by the process that indexes
-_TYPED = re.compile(r"\w+")
+_SEARCHED_WORD = re.compile(r"\w+")
 
 _UNTIL = "SELECT id FROM words_until"
 _NEXT = """SELECT m.id, m.conversation_id, m.body, m.traits, m.deleted_at FROM messages m
@@ -52,7 +52,7 @@ ON CONFLICT (message_id) DO UPDATE SET words = excluded.words
 
 
 def lexemes(conversation: ConversationKey, text: str) -> str:
-    """Return what is indexed of a message: its words and that of its conversation, separated by spaces."""
+    """Return what is indexed of a message, separated by spaces: a word for its conversation, and those of its text."""
     return " ".join([_word_of(conversation), *words_of(text)])
 
 
@@ -70,7 +70,7 @@ def query(words: Sequence[str], conversations: Sequence[ConversationKey]) -> str
 
 def typed_words(search: str) -> list[str]:
     """Return the words of a search, in order."""
-    return [word for typed in _TYPED.findall(search) for word in words_of(typed)]
+    return [word for typed in _SEARCHED_WORD.findall(search) for word in words_of(typed)]
 
 
 def has_words(text: str, words: Sequence[str]) -> bool:

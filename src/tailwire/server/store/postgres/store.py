@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from sqlalchemy.exc import DBAPIError
 
@@ -80,7 +81,11 @@ class PostgresStore:
         self.database = database
         self.lane = lane
         self.feed = ChangeFeed()
-        self.processes = Processes(database, lane, lambda: world.milliseconds() / 1000)
+
+        def correct(ahead: float) -> None:
+            world.ahead = round(ahead * 1000)
+
+        self.processes = Processes(database, lane, lambda: (world.milliseconds() + world.ahead) / 1000, correct)
         self.presence = PresenceRows(database, lane)
         self.leases = Leases(database, lane)
         self.upkeep = Upkeep(database, self.processes, lane)
@@ -220,6 +225,11 @@ class PostgresStore:
         """Return why the database cannot be written; "" when it can."""
         return self.lane.errors.current or self.database.problem
 
+    def try_to_write(self) -> None:
+        """Write something that changes nothing, after which `write_error` tells the truth. Returns at once."""
+        with suppress(Refused):  # many writes wait, and will tell
+            self.lane.submit(Entry(unit=Unit())).add_done_callback(_retrieve)
+
     def on_write_failure(self, call: Callable[[], None]) -> None:
         """Call a function after each batch that could not be written."""
         self.lane.errors.on_failure(call)
@@ -241,3 +251,8 @@ class PostgresStore:
         self._receipts.abandon()
         self.lane.abandon()
         self.database.abandon()
+
+
+def _retrieve(done: asyncio.Future[object]) -> None:
+    if not done.cancelled():
+        done.exception()  # reported by the lane

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
-from tailwire.server.ports.changes import Change
+from tailwire.server.ports.changes import TRUSTED_SECONDS, Change
 from tailwire.server.ports.records import Event
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.webhook_records import WebhookRow
@@ -30,6 +30,7 @@ class Webhooks(WebhookRows):
         self._by_trigger: dict[str, list[str]] = {}
         self._on_queued: Callable[[], None] | None = None
         self._changes = self._loaded = 0  # of webhooks: how many are known, and how many `_by_trigger` contains
+        self._loaded_at = 0.0
         self._loading: asyncio.Task[None] | None = None
         work.feed.listen(self._changed)
 
@@ -61,16 +62,22 @@ class Webhooks(WebhookRows):
 
     @property
     def enabled(self) -> bool:
-        return bool(self._by_trigger)
+        return bool(self._by_trigger) or not self._is_current()
+
+    def _is_current(self) -> bool:
+        # Whether the triggers in memory count as true, as everything that is kept in memory (see `ports.changes`).
+        now = asyncio.get_running_loop().time()
+        fresh = now - self._loaded_at <= TRUSTED_SECONDS or self._work.feed.is_current()
+        return fresh and self._loaded == self._changes
 
     async def load(self) -> None:
         """Read which webhooks want which events."""
-        changes = self._changes
+        changes, began = self._changes, asyncio.get_running_loop().time()
         found: dict[str, list[str]] = {}
         for number, triggers in await self._db.rows(f"{TRIGGERS} ORDER BY id"):
             for trigger in triggers.split(","):
                 found.setdefault(trigger, []).append(number)
-        self._by_trigger, self._loaded = found, changes
+        self._by_trigger, self._loaded, self._loaded_at = found, changes, began
 
     async def put(self, webhook: WebhookRow, *, new: bool = True) -> bool:
         unit = Unit()
@@ -99,15 +106,24 @@ class Webhooks(WebhookRows):
         return bool(answer.results[0])
 
     async def add_events(self, events: list[Event]) -> None:
-        if not self._by_trigger:
+        wanted = await self.wanted(events)
+        if not wanted:
             return
         unit = Unit()
-        self.queue(unit, events)
+        self.queue(unit, wanted)
         await self._work.carry_out(unit)
-        self.queued(events)
+        self.queued(wanted)
 
-    def wanted(self, events: Iterable[Event]) -> tuple[QueuedEvent, ...]:
-        """Return the events of a change, for each webhook that wants them."""
+    async def wanted(self, events: Sequence[Event]) -> tuple[QueuedEvent, ...]:
+        """Return the events of a change, for each webhook that wants them.
+
+        Reads which ones do, if what is in memory may be outdated. Otherwise it does not wait.
+
+        Raises:
+            Refused: they cannot be read.
+        """
+        if events and not self._is_current():
+            await self.load()
         if not self._by_trigger:
             return ()
         return tuple(
@@ -116,13 +132,12 @@ class Webhooks(WebhookRows):
             for webhook in self._by_trigger.get(event.trigger, ())
         )
 
-    def queue(self, unit: Unit, events: Iterable[Event]) -> None:
+    def queue(self, unit: Unit, wanted: Sequence[QueuedEvent]) -> None:
         """Add the events of a change that has no message to its unit."""
-        queue(unit, self.wanted(events), self._work.world.seconds())
+        queue(unit, wanted, self._work.world.seconds())
 
-    def queued(self, events: Iterable[Event]) -> None:
+    def queued(self, wanted: Sequence[QueuedEvent]) -> None:
         """After the commit of a change: count its events, and report them."""
-        wanted = self.wanted(events)
         for event in wanted:
             self._deliveries.added(event.webhook)
         if wanted and self._on_queued is not None:

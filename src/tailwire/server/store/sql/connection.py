@@ -26,7 +26,7 @@ class Dialect(Protocol):
     def greatest(self) -> str:
         """Return the name of the function that returns the greatest of some values that are not NULL."""
 
-    def any_of(self, column: str, wanted: Sequence[str], values: list[Any]) -> str:
+    def any_of(self, column: str, wanted: Sequence[str] | Sequence[int], values: list[Any]) -> str:
         """Return the condition that a column has one of any number of values, and append its value to those of `?`."""
 
     def texts(self, column: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from tailwire.server.ports.conversations import GROUP_KEY, ConversationKey
 from tailwire.server.ports.filters import MessageFilter
@@ -13,7 +14,9 @@ from tailwire.server.store.sql.statements import BY_MUID, MESSAGE
 
 MAX_SEARCHED_CONVERSATIONS = 200
 BOUNDARY_STEP = 8
+IDS_PER_STATEMENT = 100
 MAX_SHORT_PAGE = 100  # messages of a page that is nearly always a short range of an index
+_MESSAGES = MESSAGE.partition("WHERE")[0]
 _NEWEST = MessageFilter("any").shape()
 _CONVERSATIONS_OF = (
     "SELECT conversation_id FROM participants WHERE uid = :reader UNION ALL"
@@ -36,8 +39,15 @@ class MessageRows:
         return MessageRow._make(row) if row else None
 
     async def by_ids(self, ids: Iterable[int]) -> dict[int, MessageRow]:
-        rows = await self._db.each(MESSAGE, [{"key": number} for number in sorted(set(ids))])
-        return {row[0]: MessageRow._make(row) for row in rows if row}
+        # Not a statement for each: every one releases Python's lock, and has to wait for it beside reads in threads.
+        found: dict[int, MessageRow] = {}
+        left = sorted(set(ids))
+        while left:
+            some, left = left[:IDS_PER_STATEMENT], left[IDS_PER_STATEMENT:]
+            values: list[Any] = []
+            sql = f"{_MESSAGES} WHERE {self._db.dialect.any_of('messages.id', some, values)} ORDER BY messages.id"
+            found |= {row[0]: MessageRow._make(row) for row in await self._db.rows(sql, values)}
+        return found
 
     async def mentioned_in(self, message_id: int) -> tuple[str, ...]:
         rows = await self._db.rows("SELECT uid FROM mentions WHERE message_id = ? ORDER BY uid", (message_id,))

@@ -75,6 +75,11 @@ class ReadQueue:
                 self._leave(who, turn)
             raise
 
+    @property
+    def waiting(self) -> bool:
+        """Return whether reads wait."""
+        return self._count > 0
+
     def give(self, who: str, seconds: float, *, passed_on: bool = False) -> None:
         """Return a turn.
 

@@ -19,7 +19,7 @@ class SqliteDialect:
     def contains(self, text: str, part: str) -> str:
         return f"instr({text}, {part}) > 0"
 
-    def any_of(self, column: str, wanted: Sequence[str], values: list[Any]) -> str:
+    def any_of(self, column: str, wanted: Sequence[str] | Sequence[int], values: list[Any]) -> str:
         values.append(json.dumps(list(wanted)))
         return f"{column} IN (SELECT value FROM json_each(?))"
 

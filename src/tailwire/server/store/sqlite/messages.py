@@ -15,6 +15,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.store.sql.listing import list_messages, parameters
 from tailwire.server.store.sql.messages import MessageRows
+from tailwire.server.store.sql.removed_sends import IS_REMOVED
 from tailwire.server.store.sql.statements import (
     ADD_PARTICIPANT,
     BY_MUID,
@@ -56,6 +57,8 @@ class Messages(MessageRows):
         """Within an operation: store a message, as `add`."""
         if act is not None and c.execute(_IS_MEMBER, (act.guid, act.by)).fetchone() is None:
             return _stored_before(c, d, act)
+        if d.muid is not None and c.execute(IS_REMOVED, (d.sender, d.muid)).fetchone() is not None:
+            raise Refused("ERR_MESSAGE_REMOVED")
         message_id = self._db.last_id + 1
         inserted = c.execute(
             INSERT_MESSAGE,

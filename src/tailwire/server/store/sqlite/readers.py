@@ -10,6 +10,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from tailwire.server.ports.current_caller import current_caller
@@ -24,6 +25,7 @@ Job = Callable[[sqlite3.Connection], T]
 READ_TURNS = 1
 MAX_LONG_READS = 2
 LONG_SECONDS = 0.03
+MAX_PAUSE_SECONDS = 0.01
 MAX_WAITING_OF_ONE = 20
 MAX_WAITING = 5000
 STEPS_PER_CHECK = 20_000  # SQLite instructions between checks of the deadline: under a millisecond
@@ -74,12 +76,31 @@ class Readers:
             timer.cancel()
             self._idle.append(reader)
             self._long -= reader.long
-            self._queue.give(who, self._clock() - begun, passed_on=reader.long)
+            give = partial(self._queue.give, who, self._clock() - begun, passed_on=reader.long)
             reader.long = False
+            self._give_later(give)
 
         # A caller that is cancelled returns the turn only when the thread is done.
         future.add_done_callback(done)
         return await asyncio.shield(future)
+
+    def _give_later(self, give: Callable[[], None]) -> None:
+        # The next turn of the event loop handles what was read. The next read begins after that and a pause as long, so
+        # that lists take at most half of the event loop's time.
+        loop = asyncio.get_running_loop()
+        if not self._queue.waiting:
+            give()
+            return
+        begun = loop.time()
+
+        def handled() -> None:
+            pause = min(loop.time() - begun, MAX_PAUSE_SECONDS)
+            if pause > 0:
+                loop.call_later(pause, give)
+            else:
+                give()
+
+        loop.call_soon(loop.call_soon, handled)
 
     def _allow_another(self, reader: _Reader) -> None:
         if self._long < MAX_LONG_READS:

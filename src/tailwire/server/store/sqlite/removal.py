@@ -10,8 +10,10 @@ from tailwire.server.ports import change_log
 from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.records import Event, MessageRow, Trait
 from tailwire.server.ports.standing import GroupAct, GroupStanding
+from tailwire.server.ports.world import World
 from tailwire.server.store.sql.change_log import KEEP_HIGHEST, OF_USER
 from tailwire.server.store.sql.files import CONDEMNED
+from tailwire.server.store.sql.removed_sends import FORGET, KEPT_SECONDS, REMEMBER
 from tailwire.server.store.sql.users import TABLES_OF_USER
 from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.chores import USER, WORDS, Chores, add_chore
@@ -54,6 +56,7 @@ class Removal:
         chores: Chores,
         webhooks: Webhooks,
         log: ChangeLog,
+        world: World,
     ) -> None:
         self._db = database
         self._tokens = tokens
@@ -63,6 +66,7 @@ class Removal:
         self._chores = chores
         self._webhooks = webhooks
         self._log = log
+        self._world = world
 
     async def remove_user(
         self, uid: str, *, with_messages: bool, anonymous: bool = False
@@ -149,6 +153,9 @@ class Removal:
         sql = f"SELECT key FROM file_uses WHERE place = 'message' AND key IN ({gone})"
         for (key,) in c.execute(sql, values).fetchall():
             self._files.use(c, "message", key, ())
+        now = self._world.seconds()
+        c.execute(REMEMBER.format(which=which, now="?", since="?"), (now, *values, now - KEPT_SECONDS))
+        c.execute(FORGET.format(since="?"), (now - KEPT_SECONDS,))
         c.execute(f"DELETE FROM messages WHERE {which}", values)
         c.executemany(_UPDATE_LAST, [{"of": row[0]} for row in places])
         c.executemany(_COUNT_REPLIES, [{"of": row[0]} for row in threads])

@@ -107,6 +107,7 @@ class SqliteStore:
             chores=self.chores,
             webhooks=self.webhooks,
             log=log,
+            world=world,
         )
         self.pruning = Pruning(database, self.removal, self.chores)
         self._app_id, self._name, self._created = _identity(database.writing, world)
@@ -181,6 +182,10 @@ class SqliteStore:
         """Return why the file cannot be written; "" when it can."""
         return self.database.writer.errors.current
 
+    def try_to_write(self) -> None:
+        """Write something that changes nothing, after which `write_error` tells the truth. Returns at once."""
+        self.database.writer.submit(_write_again).add_done_callback(_retrieve)
+
     def on_write_failure(self, call: Callable[[], None]) -> None:
         """Call a function after each transaction that could not be written."""
         self.database.writer.errors.on_failure(call)
@@ -212,3 +217,12 @@ def _identity(c: sqlite3.Connection, world: World) -> tuple[str, str, bool]:
     sql = "INSERT INTO app (app_id, store_name, created_at) VALUES (?, ?, ?)"
     c.execute(sql, (app_id, name, world.seconds()))
     return app_id, name, True
+
+
+def _write_again(connection: sqlite3.Connection) -> None:
+    connection.execute("UPDATE app SET app_id = app_id")
+
+
+def _retrieve(done: asyncio.Future[None]) -> None:
+    if not done.cancelled():
+        done.exception()  # reported by the writer

@@ -1,0 +1,125 @@
+"""Pictures as half blocks: two pixels in each cell. They need Pillow; without it, names and sizes are shown."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
+
+from tailwire.tui.files import FileProblem
+from tailwire.tui.message_lines import Line
+from tailwire.wire.entities import Attachment, BaseMessage, MediaMessage
+
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
+MAX_BYTES = 2 * 1024 * 1024
+MAX_PIXELS = 12_000_000
+WIDE, NARROW = 36, 16
+"""Columns of a picture."""
+MAX_ROWS = 12
+MAX_KEPT = 60
+AT_ONCE = 2
+_HALF = "▀"  # the upper half in the first color, the lower half in the second
+
+
+def half_blocks(data: bytes, columns: int, rows: int = MAX_ROWS) -> list[Line] | None:
+    """Return a picture as lines of at most `columns` cells; None if it is not one, or too large to be decoded.
+
+    Each piece has the style `#RRGGBB#RRGGBB`: the colors of the upper and the lower pixel. An animation shows its first
+    picture. Only sizes and colors come from the file: no text of it reaches the terminal.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                return None
+            image.draft("RGB", (columns * 2, rows * 4))
+            image.thumbnail((columns, rows * 2))
+            small = image.convert("RGBA")
+        ground = Image.new("RGBA", small.size, "white")
+        ground.alpha_composite(small)
+        flat = ground.convert("RGB")
+    except Exception:  # noqa: BLE001 - a decoder of a hostile file may raise anything
+        return None
+    width, height = flat.size
+    raw = flat.tobytes()
+    rows_of = [[raw[3 * n : 3 * n + 3].hex() for n in range(y * width, (y + 1) * width)] for y in range(height)]
+    lines: list[Line] = []
+    for y in range(0, height, 2):
+        line: Line = []
+        for upper, lower in zip(rows_of[y], rows_of[min(y + 1, height - 1)], strict=True):
+            style = f"#{upper}#{lower}"
+            if line and line[-1][1] == style:
+                line[-1] = (line[-1][0] + _HALF, style)
+            else:
+                line.append((_HALF, style))
+        lines.append(line)
+    return lines
+
+
+def picture_of(message: BaseMessage) -> Attachment | None:
+    """Return the first picture of a message, if it has one."""
+    if not isinstance(message, MediaMessage) or message.deleted_at:
+        return None
+    return next(
+        (one for one in message.attachments if one.mime_type.startswith("image/") and one.mime_type != "image/svg+xml"),
+        None,
+    )
+
+
+class Pictures:
+    """Fetches and decodes pictures when they become visible, and keeps the last ones.
+
+    Args:
+        fetch: returns the content of a file, given its URL and a limit in bytes; raises if it cannot.
+        may_fetch: returns whether a URL may be fetched unasked.
+        changed: called when a picture can be drawn.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[str, int], Awaitable[bytes]],
+        may_fetch: Callable[[str], bool],
+        changed: Callable[[], None],
+    ) -> None:
+        self._fetch, self._may_fetch, self._changed = fetch, may_fetch, changed
+        self.enabled = find_spec("PIL") is not None
+        self._known: OrderedDict[tuple[str, int], list[Line]] = OrderedDict()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    def lines(self, message: BaseMessage, room: int) -> list[Line]:
+        """Return the lines of a message's picture; none as long as it is not there."""
+        file = picture_of(message) if self.enabled else None
+        url = file and (file.thumbnail or (file.url if file.size <= MAX_BYTES else ""))
+        if not url or room < NARROW or not self._may_fetch(url):
+            return []
+        key = (url, WIDE if room >= WIDE else NARROW)
+        if key in self._known:
+            self._known.move_to_end(key)
+            return self._known[key]
+        self._known[key] = []
+        if len(self._known) > MAX_KEPT:
+            self._known.popitem(last=False)
+        task = asyncio.get_running_loop().create_task(self._read(*key))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return []
+
+    async def _read(self, url: str, columns: int) -> None:
+        async with self._turns:
+            try:
+                data = await self._fetch(url, MAX_BYTES)
+            except FileProblem:
+                return  # its name and size are shown, and `s` says what is wrong
+            found = await asyncio.to_thread(half_blocks, data, columns)
+        if found and (url, columns) in self._known:
+            self._known[url, columns] = found
+            self._changed()
+
+    def close(self) -> None:
+        """Fetch nothing more."""
+        for task in self._tasks:
+            task.cancel()

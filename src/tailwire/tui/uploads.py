@@ -1,0 +1,103 @@
+"""The files that are being sent. They are sent on when the window that began them is closed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from tailwire.sdk.client import ChatClient
+from tailwire.sdk.exceptions import CometChatException
+from tailwire.tui.wording import error_text
+from tailwire.wire.entities import MediaMessage
+
+MAX_AT_ONCE = 5
+
+
+@dataclass(eq=False)
+class Upload:
+    """A file that is being sent.
+
+    Attributes:
+        sent, size: in bytes; 0 until the first of them are sent.
+        watched: whether a window shows it, and what becomes of it.
+        problem: why it was not sent; "" while it is being sent, and when it was.
+    """
+
+    name: str
+    sent: int = 0
+    size: int = 0
+    watched: bool = True
+    problem: str = ""
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+    @property
+    def percent(self) -> int:
+        """How much of it is sent."""
+        return 100 * self.sent // self.size if self.size else 0
+
+
+class Uploads:
+    """The uploads of a chat.
+
+    Args:
+        changed: called with each change.
+        say: shows what became of an upload that no window shows.
+    """
+
+    def __init__(self, chat: ChatClient, changed: Callable[[], None], say: Callable[[str, bool], None]) -> None:
+        self._chat, self._changed, self._say = chat, changed, say
+        self.running: list[Upload] = []
+
+    @property
+    def full(self) -> bool:
+        """Whether no further one may begin."""
+        return len(self.running) >= MAX_AT_ONCE
+
+    def begin(self, message: MediaMessage, name: str) -> Upload:
+        """Send a file."""
+        upload = Upload(name)
+        self.running.append(upload)
+        upload.task = asyncio.get_running_loop().create_task(self._send(upload, message), name="tailwire upload")
+        self._changed()
+        return upload
+
+    async def _send(self, upload: Upload, message: MediaMessage) -> None:
+        def progress(name: str, sent: int, size: int) -> None:
+            upload.sent, upload.size = sent, size
+            self._changed()
+
+        sending: Coroutine[Any, Any, Any] = self._chat.send_media_message(message, on_progress=progress)
+        try:
+            await sending
+        except CometChatException as e:
+            upload.problem = f"Not sent. {error_text(e)}"
+        except OSError as e:  # the file is gone, or cannot be read to its end
+            upload.problem = f"Not sent. {error_text(e)} Choose another file."
+        except asyncio.CancelledError:
+            upload.problem = "Cancelled."  # by the user, or because the chat ends
+        self.running.remove(upload)
+        upload.ended.set()
+        if not upload.watched:
+            self._say(f"{upload.name}: {upload.problem or 'sent.'}", bool(upload.problem))
+        self._changed()
+
+    def cancel(self, upload: Upload) -> None:
+        """Stop sending a file."""
+        if upload.task is not None:
+            upload.task.cancel()
+
+    def close(self) -> None:
+        """Stop sending all files."""
+        for upload in list(self.running):
+            self.cancel(upload)
+
+    def summary(self) -> str:
+        """Return a few words about what is being sent; "" for nothing."""
+        if not self.running:
+            return ""
+        first = self.running[0]
+        more = f" and {len(self.running) - 1} more" if len(self.running) > 1 else ""
+        return f"↑ {first.name} {first.percent} %{more}"

@@ -1,0 +1,272 @@
+"""The rights of all callers over HTTP, compared with a table that was written by hand from the documentation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from permission_table import (
+    GROUP_MESSAGES,
+    GROUPS,
+    MESSAGES_OF_TWO,
+    OF_A_PASS,
+    OF_ANY_KEY,
+    OF_ANYONE,
+    OF_THE_BACKEND,
+    OTHER,
+    YES,
+    cells,
+    listed,
+)
+
+from harness import Stage
+from rest import Rest
+
+SCOPES = ("participant", "moderator", "admin")
+MEMBERS = ("owner", "admin", "moderator", "participant", "author")
+TARGETS = {"participant": "other-participant", "moderator": "other-moderator", "admin": "other-admin", "owner": "owner"}
+"""On whom a caller acts, by their scope in the group."""
+GONE = ("kicked", "author_kicked")
+BANNED = ("banned", "author_banned")
+USERS = (
+    *MEMBERS, *GONE, *BANNED, "outsider", "hidden", "banned-before", "new", *[f"other-{scope}" for scope in SCOPES]
+)  # fmt: skip
+CHANGES_NOTHING = ("see", "read", "list", "mark read", "save", "flag", "follow")
+"""Operations, by their first words, that leave the group and its messages as they are for others."""
+
+Request = tuple[str, str, dict[str, Any]]
+
+
+def _in_group(guid: str) -> dict[str, Request]:
+    group = f"/groups/{guid}"
+    text = {"receiver": guid, "receiverType": "group", "data": {"text": "hello"}}
+    asked: dict[str, Request] = {
+        "see": ("GET", group, {}),
+        "list messages": ("GET", f"{group}/messages", {}),
+        "list members": ("GET", f"{group}/members", {}),
+        "list banned": ("GET", f"{group}/bannedusers", {}),
+        "send": ("POST", "/messages", {"json": text}),
+        "mark read": ("POST", f"{group}/conversation/read", {"json": {}}),
+        "join": ("POST", f"{group}/members", {"json": {}}),
+        "leave": ("DELETE", f"{group}/members", {}),
+        "update": ("PUT", group, {"json": {"name": "New"}}),
+        "delete": ("DELETE", group, {}),
+        "transfer": ("PATCH", f"{group}/owner", {"json": {"owner": "other-participant"}}),
+        "unban": ("DELETE", f"{group}/bannedusers/banned-before", {}),
+        "ban outsider": ("POST", f"{group}/bannedusers/new", {}),
+    }
+    for scope in SCOPES:
+        asked[f"add {scope}"] = ("PUT", f"{group}/members", {"json": {f"{scope}s": ["new"]}})
+    for scope, uid in TARGETS.items():
+        asked[f"kick {scope}"] = ("DELETE", f"{group}/members/{uid}", {})
+        asked[f"ban {scope}"] = ("POST", f"{group}/bannedusers/{uid}", {})
+        for to in SCOPES:
+            asked[f"{scope} to {to}"] = ("PUT", f"{group}/members/{uid}", {"json": {"scope": to}})
+    return asked
+
+
+def _on_message(number: str, receiver: str, kind: str) -> dict[str, Request]:
+    one = f"/messages/{number}"
+    text = {"receiver": receiver, "receiverType": kind, "data": {"text": "answer"}}
+    return {
+        "read": ("GET", one, {}),
+        "edit": ("PUT", one, {"json": {"data": {"text": "changed"}}}),
+        "delete": ("DELETE", one, {"json": {}}),
+        "react": ("POST", f"{one}/reactions/x", {}),
+        "take back": ("DELETE", f"{one}/reactions/y", {}),
+        "list reactions": ("GET", f"{one}/reactions", {}),
+        "pin": ("POST", f"{one}/pin", {}),
+        "unpin": ("DELETE", f"{one}/pin", {}),
+        "save": ("POST", f"{one}/save", {}),
+        "flag": ("POST", f"{one}/flagged", {"json": {"id": "spam"}}),
+        "reply": ("POST", "/messages", {"json": {**text, "parentId": number}}),
+        "quote": ("POST", "/messages", {"json": {**text, "quotedMessageId": number}}),
+        "list replies": ("GET", f"{one}/thread", {}),
+        "follow": ("POST", f"{one}/thread/subscription", {}),
+    }
+
+
+async def _make_group(rest: Rest, guid: str, kind: str) -> str:
+    """Make a group with a message of its author, and put out who is not a member. Return the message's id."""
+    members = {
+        "admins": ["admin", "other-admin"],
+        "moderators": ["moderator", "other-moderator"],
+        "participants": ["participant", "other-participant", "author", *GONE, "author_banned"],
+        "usersToBan": ["banned", "banned-before"],
+    }
+    body = {"guid": guid, "name": "G", "type": kind, "owner": "owner", "members": members}
+    await rest("POST", "/groups", json=body)
+    return guid
+
+
+async def _say(rest: Rest, author: str, receiver: str, kind: str) -> str:
+    body = {"receiver": receiver, "receiverType": kind, "data": {"text": "hello"}}
+    return (await rest("POST", "/messages", as_=author, json=body))["id"]
+
+
+async def _put_out(rest: Rest, guid: str) -> None:
+    for uid in GONE:
+        await rest("DELETE", f"/groups/{guid}/members/{uid}")
+    await rest("POST", f"/groups/{guid}/bannedusers/author_banned")
+
+
+async def _seen(rest: Rest, guid: str) -> Any:
+    # All that others can see of a group.
+    found = await rest.answer("GET", f"/groups/{guid}")
+    if found.status_code == 404:
+        return None
+    group = found.json()["data"]
+    members = {m["uid"]: m["scope"] for m in await rest("GET", f"/groups/{guid}/members")}
+    banned = {b["uid"] for b in await rest("GET", f"/groups/{guid}/bannedusers")}
+    messages = await rest("GET", f"/groups/{guid}/messages?limit=100")
+    return group["name"], group["owner"], members, banned, [_shown(m) for m in messages]
+
+
+def _shown(message: dict[str, Any]) -> Any:
+    kept = ("id", "editedAt", "deletedAt", "pinnedAt", "replyCount")
+    reactions = [(r["reaction"], r["count"]) for r in message.get("data", {}).get("reactions", ())]
+    return [message.get(k) for k in kept], message.get("data", {}).get("text"), reactions
+
+
+async def _ask(rest: Rest, who: str, request: Request, expected: str, what: str) -> None:
+    method, path, more = request
+    as_ = "" if who == "app" else who
+    if expected == YES:
+        answer = await rest.answer(method, path, as_=as_, **more)
+        assert answer.status_code == 200, (what, who, answer.text)
+        if what.startswith("add "):
+            [result] = answer.json()["data"][f"{what.removeprefix('add ')}s"].values()
+            assert result["success"], (what, who, result)
+    else:
+        answer = await rest.answer(method, path, as_=as_, **more)
+        assert answer.status_code >= 400, (what, who, answer.text)
+        assert answer.json()["error"]["code"] == expected, (what, who, answer.text)
+
+
+@pytest.mark.parametrize("what", cells(GROUPS))
+async def test_operations_on_groups(stage: Stage, what: str):
+    async with Rest(stage) as rest:
+        await rest.user(*USERS)
+        for who, expected in cells(GROUPS)[what].items():
+            if expected == OTHER:
+                continue
+            guid = await _make_group(rest, f"g-{who}", "private" if who == "hidden" else "public")
+            await _say(rest, "author", guid, "group")
+            await _put_out(rest, guid)
+            before = await _seen(rest, guid)
+            await _ask(rest, who, _in_group(guid)[what], expected, what)
+            changes = expected == YES and not what.startswith(CHANGES_NOTHING)
+            assert (await _seen(rest, guid) != before) is changes, (what, who)
+
+
+@pytest.mark.parametrize("what", cells(GROUPS))
+async def test_key_on_behalf_of_a_user_may_do_what_the_user_may(stage: Stage, what: str):
+    async with Rest(stage) as rest:
+        await rest.user(*USERS)
+        for who, expected in cells(GROUPS)[what].items():
+            # With a key, `POST /members` adds members, and private groups are known.
+            if who in ("app", "hidden") or (what == "join" and who in MEMBERS):
+                continue
+            guid = await _make_group(rest, f"g-{who}", "public")
+            await _say(rest, "author", guid, "group")
+            await _put_out(rest, guid)
+            before = await _seen(rest, guid)
+            method, path, more = _in_group(guid)[what]
+            answer = await rest.answer(method, path, behalf=who, **more)
+            code = YES if answer.status_code == 200 else answer.json()["error"]["code"]
+            assert code == expected, (what, who, answer.text)
+            if expected != YES:
+                assert await _seen(rest, guid) == before, (what, who)
+
+
+@pytest.mark.parametrize("what", cells(GROUP_MESSAGES))
+async def test_operations_on_messages_of_a_group(stage: Stage, what: str):
+    async with Rest(stage) as rest:
+        await rest.user(*USERS)
+        for who, expected in cells(GROUP_MESSAGES)[what].items():
+            guid = await _make_group(rest, f"g-{who}", "private" if who == "hidden" else "public")
+            author = who if who.startswith("author") else "author"
+            number = await _say(rest, author, guid, "group")
+            if what == "take back" and who in MEMBERS:
+                await rest("POST", f"/messages/{number}/reactions/y", as_=who)
+            if what == "unpin":
+                await rest("POST", f"/messages/{number}/pin")
+            await _put_out(rest, guid)
+            before = await _seen(rest, guid)
+            await _ask(rest, who, _on_message(number, guid, "group")[what], expected, what)
+            changes = expected == YES and not what.startswith(CHANGES_NOTHING)
+            assert (await _seen(rest, guid) != before) is changes, (what, who)
+
+
+@pytest.mark.parametrize("what", cells(MESSAGES_OF_TWO))
+async def test_operations_on_messages_of_two_users(stage: Stage, what: str):
+    async with Rest(stage) as rest:
+        for who, expected in cells(MESSAGES_OF_TWO)[what].items():
+            if expected == OTHER:
+                continue
+            one, two = f"{who}-from", f"{who}-to"
+            await rest.user(one, two, *(("third",) if who == "third" else ()))
+            caller = {"third": "third", "app": "app"}.get(who, two if who.endswith(("receiver", "_2")) else one)
+            other = one if caller == two else two
+            number = await _say(rest, one, two, "user")
+            if what == "take back" and caller not in ("app", "third"):
+                await rest("POST", f"/messages/{number}/reactions/y", as_=caller)
+            if what == "unpin":
+                await rest("POST", f"/messages/{number}/pin")
+            if who.startswith(("blocker", "blocked")):
+                by, on = (caller, other) if who.startswith("blocker") else (other, caller)
+                await rest("POST", f"/users/{by}/blockedusers", json={"blockedUids": [on]})
+            text = {"receiver": other, "receiverType": "user", "data": {"text": "hello"}}
+            asked = {
+                **_on_message(number, other, "user"),
+                "see the other": ("GET", f"/users/{other}", {}),
+                "send": ("POST", "/messages", {"json": text}),
+                "list messages": ("GET", f"/users/{other}/messages", {}),
+            }
+            before = _shown(await rest("GET", f"/messages/{number}"))
+            await _ask(rest, caller, asked[what], expected, what)
+            changes = expected == YES and not what.startswith((*CHANGES_NOTHING, "send"))
+            assert (_shown(await rest("GET", f"/messages/{number}")) != before) is changes, (what, who)
+
+
+async def test_nobody_is_added_to_a_group_by_a_user_with_a_block_between_them(stage: Stage):
+    async with Rest(stage) as rest:
+        await rest.user("ann", "ben")
+        await rest("POST", "/groups", as_="ann", json={"guid": "g", "name": "G", "type": "public"})
+        for by, on in (("ann", "ben"), ("ben", "ann")):
+            await rest("POST", f"/users/{by}/blockedusers", json={"blockedUids": [on]})
+            await rest.answer("PUT", "/groups/g/members", as_="ann", json={"participants": ["ben"]})
+            assert [m["uid"] for m in await rest("GET", "/groups/g/members")] == ["ann"]
+            await rest("DELETE", f"/users/{by}/blockedusers", json={"blockedUids": [on]})
+        await rest("PUT", "/groups/g/members", as_="ann", json={"participants": ["ben"]})
+        assert {m["uid"] for m in await rest("GET", "/groups/g/members")} == {"ann", "ben"}
+
+
+async def test_operations_need_the_documented_caller(stage: Stage):
+    """Each operation that the server has is asked without a caller, as a user, and with a key of each kind."""
+    anyone, backend, any_key = listed(OF_ANYONE), listed(OF_THE_BACKEND), listed(OF_ANY_KEY)
+    operations = {f"{o.method} {o.path}" for o in stage.server.parts.api.operations}
+    assert operations >= anyone | backend | any_key | {OF_A_PASS}
+    async with Rest(stage) as rest:
+        token = await rest.token("alice")
+        callers: dict[str, dict[str, str]] = {
+            "nobody": {"apikey": "", "resource": "device"},
+            "auth key": {"apikey": stage.server.auth_key},
+            "user": {"apikey": "", "authtoken": token, "resource": "device"},
+        }
+        for operation in sorted(operations - anyone - {"GET /stats/stream"}):
+            method, path = operation.split()
+            path = path.replace("{", "").replace("}", "")  # such as /users/uid, which does not exist
+            if operation == OF_A_PASS:
+                path = f"{stage.server.url}{path}"
+            for who, headers in callers.items():
+                if (who == "auth key" and operation in any_key) or (who == "user" and operation == "DELETE /me"):
+                    continue
+                answer = await rest.answer(method, path, headers=headers, json={})
+                code = answer.json()["error"]["code"] if answer.status_code >= 400 else ""
+                for_user = operation not in backend | any_key | {OF_A_PASS}
+                if who == "user" and for_user:
+                    assert not code.startswith("AUTH_"), (operation, who, answer.text)
+                else:
+                    assert code.startswith("AUTH_ERR_"), (operation, who, answer.text)
+                    assert answer.status_code in (401, 403), (operation, who, answer.text)

@@ -1,0 +1,35 @@
+"""URLs of PostgreSQL databases."""
+
+from __future__ import annotations
+
+import pytest
+
+from tailwire.server.app.opening import postgres_url
+from tailwire.server.config import Settings
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql:///tw?host=/run/postgresql", "postgresql://u:p@h/tw", "postgresql://u:p@h:5432/tw", "postgresql://h",
+        "postgresql://u:p@a:1,b:2/tw?target_session_attrs=read-write", "postgresql://u:p%40x@[::1]:5/tw",
+        "postgresql://u:p@h",
+    ],
+)  # fmt: skip
+def test_urls_are_passed_on(url: str):
+    assert postgres_url(Settings(database=url)) == url
+    assert postgres_url(Settings(database=url.replace("postgresql", "postgres", 1))) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:pa55word", "postgresql://u:pa55word/tw", "postgresql://u:pa55/word@h/tw",
+        "postgresql://u:pa55word@h:x/tw", "postgresql://u:pa55word@[::1/tw", "postgresql://u:pa55word@h:65536/tw",
+        "postgresql://u:pa55#word@h/tw", "postgresql://u:pa55?word@h/tw", "postgresql://u:pa55word@h:pa55word/tw",
+    ],
+)  # fmt: skip
+def test_errors_about_a_url_that_cannot_be_read_have_no_secret(url: str):
+    with pytest.raises(OSError, match="write postgresql://USER:PASSWORD@HOST:PORT/NAME") as caught:
+        postgres_url(Settings(database=url))
+    assert "pa55" not in str(caught.value)

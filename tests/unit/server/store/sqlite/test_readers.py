@@ -1,0 +1,51 @@
+"""Long reads in threads leave the event loop time for others."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from itertools import pairwise
+
+from tailwire.server.ports.current_caller import current_caller
+from tailwire.server.store.sqlite.readers import Readers
+
+HANDLING_SECONDS = 0.006
+
+
+async def test_after_a_list_was_handled_the_next_read_waits_as_long(monkeypatch):
+    loop, spent, began = asyncio.get_running_loop(), 0.0, []
+    monkeypatch.setattr(loop, "time", lambda: time.monotonic() + spent)
+    readers = Readers(lambda: sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False), 100.0)
+
+    def job(c: sqlite3.Connection) -> int:
+        began.append(loop.time())
+        return c.execute("SELECT 1").fetchone()[0]
+
+    async def listed(uid: str) -> None:
+        nonlocal spent
+        current_caller.set(uid)
+        assert await readers.read(job) == 1
+        spent += HANDLING_SECONDS  # as work without an await would
+
+    await asyncio.gather(*(asyncio.create_task(listed(f"u{n}")) for n in range(12)))
+    between = [later - earlier for earlier, later in pairwise(began)]
+    assert len(between) == 11
+    # Before the last, nobody waits any more.
+    assert min(between[:-1]) > 1.8 * HANDLING_SECONDS
+    await readers.close()
+    assert await asyncio.wait_for(asyncio.sleep(0, "done"), 10) == "done"
+
+
+async def test_reads_that_wait_end_when_the_readers_are_closed():
+    readers = Readers(lambda: sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False), 100.0)
+
+    async def listed(uid: str) -> object:
+        current_caller.set(uid)
+        return await readers.read(lambda c: c.execute("SELECT 1").fetchone()[0])
+
+    tasks = [asyncio.create_task(listed(f"u{n}")) for n in range(5)]
+    await asyncio.sleep(0)
+    await readers.close()
+    results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 30)
+    assert all(result == 1 or getattr(result, "code", "") == "ERR_UNAVAILABLE" for result in results)

@@ -1,0 +1,55 @@
+"""Tests with two sizes are found by `make thorough`, and each planted fault of the simulation has recorded seeds."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sim import fault_seeds, test_faults_are_found, test_servers
+
+TESTS = Path(__file__).parents[1]
+
+
+def test_modules_with_two_sizes_mark_their_tests():
+    both, marked = set(), set()
+    for path in TESTS.rglob("test_*.py"):
+        text = path.read_text()
+        if path == Path(__file__):
+            continue
+        if "from sizes import" in text or "from sim.fault_seeds import require_found" in text:
+            both.add(path.name)
+        if "pytest.mark.thorough" in text:
+            marked.add(path.name)
+    assert marked
+    assert both - marked == set()
+
+
+def test_make_thorough_runs_what_is_marked_in_full():
+    shown = subprocess.run(
+        ["make", "-n", "thorough"], cwd=TESTS.parent, capture_output=True, text=True, check=True
+    ).stdout
+    assert "TAILWIRE_THOROUGH=1" in shown
+    assert "-m thorough" in shown
+
+
+def test_every_planted_fault_has_recorded_seeds():
+    searches = [*test_faults_are_found.searches(), *test_servers.searches()]
+    names = {fault_seeds.name_of(plant) for plant, _ in searches}
+    assert names <= set(fault_seeds.recorded())
+    assert [name for name, seeds in fault_seeds.recorded().items() if not seeds] == []
+
+
+@pytest.mark.parametrize("thorough", [False, True])
+def test_fault_that_only_another_seed_finds_fails_the_thorough_run_and_names_it(monkeypatch, thorough):
+    monkeypatch.setattr(fault_seeds, "THOROUGH", thorough)
+    monkeypatch.setattr(fault_seeds, "recorded", lambda: {"a fault": [3]})
+    fault_seeds.require_found("a fault", lambda seed: seed == 3)
+    if thorough:
+        with pytest.raises(pytest.fail.Exception, match="17"):
+            fault_seeds.require_found("a fault", lambda seed: seed == 17)
+    else:
+        fault_seeds.require_found("a fault", lambda seed: seed == 17)
+    with pytest.raises(AssertionError, match="no seed below 200 finds it"):
+        fault_seeds.require_found("a fault", lambda seed: False)
