@@ -60,7 +60,7 @@ function NewKey({ onClose }) {
     return html`<${Dialog} title=${html`<${Text}>${made.name}<//>`} onClose=${onClose}>
       <p class="notice" role="status">${say("keyShownOnce")}</p>
       <pre class="json" ref=${shown} tabindex="0" dir="ltr">${made.apiKey}</pre>
-      <footer><button class="button" onClick=${copy}>${say(copied ? "copied" : "copy")}</button></footer>
+      <footer><button class="button" onClick=${copy}>${copied ? say("copied") : say("copy")}</button></footer>
     <//>`;
   }
   return html`<${Dialog} title=${say("newKey")} onClose=${onClose}>
