@@ -1,8 +1,8 @@
 """The seeds that are known to find each planted fault, in `fault_seeds.json`; run as a program, record them again.
 
 A test tries the recorded seeds first: to search for one may cost a minute. After a change of the plans or of what a
-fault breaks, other seeds find it; then `make thorough` fails, and `PYTHONPATH=tests python -m sim.fault_seeds` records them. Named
-faults are recorded alone.
+fault breaks, other seeds find it; then `make thorough` fails, and `PYTHONPATH=tests python -m sim.fault_seeds` records them: it keeps
+those that still find their fault, and searches where none does. Named faults are recorded alone.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from sizes import THOROUGH
 
 FILE = Path(__file__).with_suffix(".json")
 MAX_SEEDS = 200
-SEEDS_PER_FAULT = 3
-"""How many are recorded: the next one is tried when the first no longer finds the fault."""
 Finds = Callable[[int], bool]
 
 
@@ -68,7 +66,8 @@ def _record(names: list[str]) -> None:
             continue
         with pytest.MonkeyPatch.context() as patch:
             plant(Planter(patch))
-            seeds[name] = search(finds, range(MAX_SEEDS), SEEDS_PER_FAULT)
+            old = seeds.get(name, [])
+            seeds[name] = search(finds, old, len(old)) or search(finds, range(MAX_SEEDS))
         print(name, seeds[name], flush=True)
     rows = [f"  {json.dumps(name)}: {json.dumps(seeds[name])}" for name in sorted(known & seeds.keys())]
     FILE.write_text("{\n" + ",\n".join(rows) + "\n}\n")
