@@ -8,7 +8,7 @@ import { Table } from "../table.js";
 import { say } from "../words.js";
 
 const SCOPES = ["authOnly", "fullAccess"];
-const GRACES = [["0", "atOnce"], ["3600", "inAnHour"], ["86400", "inADay"], ["604800", "inAWeek"]];
+const GRACES = ["0", "3600", "86400", "604800"];
 
 const ends = ({ expiresAt }) => (!expiresAt ? say("never") : expiresAt * 1000 <= Date.now() ? html`<${Badge}>${say("ended")}<//>` : html`<${When} at=${expiresAt} />`);
 const COLUMNS = [
@@ -81,7 +81,7 @@ function EndKey({ one, onClose, onDone }) {
   return html`<${Dialog} title=${html`<${Text}>${one.name}<//>`} onClose=${onClose}>
     <p class="question">${say("endKeyQuestion")}</p>
     <form class="form" onSubmit=${send}>
-      <label><span>${say("expires")}</span><select name="grace">${GRACES.map(([seconds, name]) => html`<option key=${seconds} value=${seconds}>${say(name)}</option>`)}</select></label>
+      <label><span>${say("expires")}</span><select name="grace">${GRACES.map((seconds) => html`<option key=${seconds} value=${seconds}>${say(`grace_${seconds}`)}</option>`)}</select></label>
       ${error ? html`<${Failure} error=${error} />` : null}
       <footer><button class="button is-bad is-strong" disabled=${busy}>${say("endKey")}</button></footer>
     </form>
