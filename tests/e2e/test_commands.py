@@ -171,7 +171,7 @@ async def test_wire_injects_faults(live: LiveStage, tmp_path):
         control = (await process.stdout.readline()).split()[-1].decode()
         line = httpx2.AsyncClient(base_url=control)
         state = (await line.get("/")).json()
-        assert "POST /delay?seconds=0.2" in state["deeds"]
+        assert "POST /delay?seconds=0.2" in state["operations"]
         begin = time.monotonic()
         async with httpx2.AsyncClient(trust_env=False) as http:
             assert (await http.get(f"{state['line']}/health")).status_code == 200

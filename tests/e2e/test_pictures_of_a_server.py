@@ -73,5 +73,6 @@ async def test_the_process_ends_with_the_server_also_while_it_decodes(live: Live
             await ended
             while exists(child) or children(server):
                 await asyncio.sleep(0.01)
-        with pytest.raises((httpx2.HTTPError, AssertionError)):
-            await sending
+        (outcome,) = await asyncio.gather(sending, return_exceptions=True)
+        if end is signal.SIGKILL:  # a server that stops in order may finish the request, with another process
+            assert isinstance(outcome, httpx2.HTTPError)

@@ -113,6 +113,7 @@ GET /moderation/flagged-messages    GET /audit    GET /connections    GET /conne
 GET /processes    GET /configuration    GET /stats    GET /stats/stream    POST /console/links
 GET /notifications/push/v1/failed    POST /notifications/push/v1/failed/retry
 POST /notifications/push/v1/failed/{id}/retry
+GET /notifications/push/v1/devices    GET /notifications/push/v1/deliveries    GET /notifications/push/v1/deliveries/{id}
 """
 """Operations that need a REST key. All others need a user, or a REST key."""
 

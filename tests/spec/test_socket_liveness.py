@@ -99,6 +99,7 @@ async def test_silent_foreign_client_is_pinged_before_it_is_disconnected(stage: 
 
         listening = asyncio.create_task(listen())
         await lively(stage, alice, "bob", 300)
+        await stage.pass_time(1)
         assert sum("text" in text for text in heard) >= 60
         assert not listening.done()
         assert not stage.server.parts.metrics.closes

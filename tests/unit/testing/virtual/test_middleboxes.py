@@ -76,4 +76,5 @@ async def test_held_data_is_acknowledged_and_delivered_later(stage):
     assert alice.ears.texts == []
     await sending
     assert stage.now - begin > 2
+    await stage.pass_time(1)
     assert alice.ears.texts == ["hello"]
