@@ -42,7 +42,7 @@ async def violations(tab: Page) -> list:
 
 async def press(tab: Page, text: str, within: str = "document") -> None:
     """Press the button with a text."""
-    find = f"[...{within}.querySelectorAll('button, a.button')].find((b) => b.innerText.trim() === text)"
+    find = f"[...({within}?.querySelectorAll('button, a.button') ?? [])].find((b) => b.innerText.trim() === text)"
     await tab.wait_for(find, text=text)
     await tab.run(f"{find}.click()", text=text)
 
