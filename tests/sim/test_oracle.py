@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from planting import Planter
@@ -132,7 +130,7 @@ def test_reply_that_is_no_reply_is_found(monkeypatch: pytest.MonkeyPatch):
     honest = sqlite_messages.Messages.insert
 
     def insert(self, c, d, act=None):
-        return honest(self, c, replace(d, parent_id=None), act)
+        return honest(self, c, d._replace(parent_id=None), act)
 
     Planter(monkeypatch).setattr(sqlite_messages.Messages, "insert", insert)
     assert rule_of(A_THREAD) == "thread"

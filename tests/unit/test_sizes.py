@@ -51,5 +51,5 @@ def test_fault_that_only_another_seed_finds_fails_the_thorough_run_and_names_it(
             fault_seeds.require_found("a fault", lambda seed: seed == 17)
     else:
         fault_seeds.require_found("a fault", lambda seed: seed == 17)
-    with pytest.raises(AssertionError, match="no seed below 200 finds it"):
+    with pytest.raises(AssertionError, match=f"no seed below {fault_seeds.MAX_SEEDS} finds it"):
         fault_seeds.require_found("a fault", lambda seed: False)
