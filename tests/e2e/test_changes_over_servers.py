@@ -211,6 +211,7 @@ async def test_a_change_that_was_lost_before_many_others_is_handed_over(
             await bob.ears.until(lambda: len(bob.ears.all("reaction")) >= 81, SECONDS)
             heard = [event.reaction.reaction for _, event in bob.ears.all("reaction")]
             assert sorted(heard) == sorted(["lost", *map(str, range(80))])
+            await socket.until(lambda: any(f["body"]["reaction"] == "lost" for f in socket.of_type("reaction")))
             # Frames say up to where nothing is missing any more.
             lost = next(f["number"] for f in socket.of_type("reaction") if f["body"]["reaction"] == "lost")
             for n in itertools.count():
