@@ -21,7 +21,7 @@ from pathlib import Path
 from benchmarks import client, fanout, load, peers, sends
 
 ROOT = Path(__file__).resolve().parent.parent
-ROUNDS = 5
+ROUNDS = 3
 
 Figures = dict[str, float]
 
