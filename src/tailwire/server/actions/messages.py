@@ -77,8 +77,7 @@ class Messages:
         receiver, receiver_type = identifier(message.receiver or "", "receiver"), message.receiver_type or ""
         content = await read_content(message.category, message.type, message.data, self._directory, self._max_data)
         data = content.data
-        if "attachments" in data:
-            await self._describe(data)
+        await self._describe(data)
         if message.muid is not None and not 0 < len(message.muid) <= rules.MAX_MUID:
             raise Refused("ERR_BAD_REQUEST", {"muid": f"Use 1 to {rules.MAX_MUID} characters."})
         sender_entity = await self._directory.stored_entity(caller.uid)
@@ -95,9 +94,7 @@ class Messages:
             receiver_entity = msgspec.Raw(
                 with_field(bytes(receiver_entity), b"conversationId", encode(id_of(conversation)))
             )
-        references = NO_REFERENCES
-        if message.muid or message.tags or message.parent_id or message.quoted_message_id:
-            references = await self._references(caller, message, conversation)
+        references = await self._references(caller, message, conversation)
         data["entities"] = {
             "sender": entity(sender_entity, "user"),
             "receiver": entity(receiver_entity, receiver_type),
@@ -105,7 +102,7 @@ class Messages:
         data["resource"] = caller.device
         envelope = Envelope(caller.uid, receiver, receiver_type, conversation, message.category, message.type)
         new = self._draft(envelope, content, SENT, references)
-        if b"files" in bytes(message.data) and (files := named_files(message.data)):
+        if files := named_files(message.data):
             await self._files.take_in(files)
             new = new._replace(files=files)
         by_member = receiver_type == "group" and not caller.system
@@ -122,6 +119,8 @@ class Messages:
 
     async def _describe(self, data: dict[str, Any]) -> None:
         # Replaces attachments that are files of this server by their stored facts.
+        if "attachments" not in data:
+            return
         if len(data["attachments"]) > self._files.max_count:
             raise Refused(
                 "ERR_FILE_COUNT_EXCEEDED",
@@ -158,13 +157,14 @@ class Messages:
     async def _receiver(self, caller: Caller, receiver: str, receiver_type: str) -> Any:
         if receiver_type == "user":
             entity = await self._authorizer.existing_user(caller, receiver, "write")
-            if not self._roles.limit_nobody:
-                await self._roles.check_receiver(caller, receiver)
+            await self._roles.check_receiver(caller, receiver)
             return entity
         found, _ = await self._authorizer.group(caller, receiver, "write")
         return group_payload(GroupView(found))
 
     async def _references(self, caller: Caller, message: Outgoing, conversation: ConversationKey) -> References:
+        if not (message.muid or message.tags or message.parent_id or message.quoted_message_id):
+            return NO_REFERENCES
         fields: dict[str, Any] = {}
         parent = quoted = None
         if message.muid:
@@ -304,8 +304,7 @@ class Messages:
                 # A new caption keeps the attachments.
                 new = msgspec.Raw(encode({**{k: data[k] for k in ("attachments", "url") if k in data}, **_object(new)}))
             content = await read_content(row.category, row.type, new, self._directory, self._max_data)
-            if "attachments" in content.data:
-                await self._describe(content.data)
+            await self._describe(content.data)
             edited, named = encode({**kept, **content.data}), named_files(new)
             await self._files.take_in(named)
         tags = msgspec.Raw(encode(self._lengths.check_tags(new_tags))) if new_tags is not None else None

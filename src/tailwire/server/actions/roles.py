@@ -111,16 +111,6 @@ class Roles:
 
     # Checks of every request.
 
-    @property
-    def restrict_nothing(self) -> bool:
-        """Whether it is known that no role restricts a feature, so that none has to be checked."""
-        return not self._restricted and self._in_memory()
-
-    @property
-    def limit_nobody(self) -> bool:
-        """Whether it is known that no role is limited to friends."""
-        return not self._friends_only and self._in_memory()
-
     async def check_feature(self, caller: Caller, feature: str) -> None:
         """Check that the caller's role may use a feature.
 
@@ -129,7 +119,7 @@ class Roles:
         """
         if caller.system:
             return
-        in_memory = await self._counts_as_true()
+        in_memory = self._in_memory() or await self._counts_as_true()
         if in_memory and not self._restricted:
             return
         role = (await self._directory.user(caller.uid)).role
@@ -157,7 +147,7 @@ class Roles:
 
     async def _settings(self, caller: Caller) -> RoleSettings | None:
         # Those of the caller's role, if they limit anything.
-        in_memory = await self._counts_as_true()
+        in_memory = self._in_memory() or await self._counts_as_true()
         if in_memory and not self._friends_only:
             return None
         role = (await self._directory.user(caller.uid)).role

@@ -6,7 +6,7 @@ Addresses without failures take no memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from tailwire.server.limits.buckets import MAX_KEYS, Buckets
 from tailwire.server.limits.networks import counted_as
@@ -28,16 +28,11 @@ class GuessLimiter:
         self._suspects: dict[str, tuple[float, dict[int, None]]] = {}  # locked until; hashes of valid secrets
         self._unsuspected: tuple[float, dict[int, None]] = (0.0, {})
 
-    @property
-    def has_suspects(self) -> bool:
-        """Whether any address has sent a wrong secret. Without one, secrets need neither be checked nor recorded."""
-        return bool(self._suspects)
-
-    def wait(self, address: str, secret: str) -> float:
+    def wait(self, address: str, secret: Hashable) -> float:
         """Return for how many seconds a secret from an address must not be checked; 0.0 if it may be checked now.
 
         Args:
-            secret: the token or key. Only its hash is kept.
+            secret: the token or key, or several that are checked together. Only its hash is kept.
         """
         if not self._suspects:
             return 0.0
@@ -61,7 +56,7 @@ class GuessLimiter:
         """Undo `take` for an attempt that was right, or was not checked."""
         self._tries.give_back(address)
 
-    def record_success(self, address: str, secret: str) -> None:
+    def record_success(self, address: str, secret: Hashable) -> None:
         """Record that a secret from an address was valid."""
         if self._suspects and (suspect := self._suspects.get(counted_as(address))):
             known = suspect[1]

@@ -196,7 +196,7 @@ class Api:
         current_number.set(trace.number)
         if operation.acts_for_user and caller.key and caller.system:
             raise Refused("ERR_BAD_REQUEST", {"onBehalfOf": "Name the user for whom the key acts, in this header."})
-        if operation.feature and not self._roles.restrict_nothing:
+        if operation.feature:
             await self._roles.check_feature(caller, operation.feature)
         call = Call(scope, receive, params, caller)
         if operation.query is not None:
@@ -221,8 +221,7 @@ class Api:
             result = await handler(call)
         if trace.entry is not None:
             await self._records.audit.end(trace.entry)
-        if trace.number is not None:
-            await self._records.note_number(trace)
+        await self._records.note_number(trace)
         if result is None or isinstance(result, Streamed):
             return result
         body = with_address(_body(result, enveloped_already=operation.enveloped), base)
@@ -248,9 +247,8 @@ class Api:
             return ANONYMOUS
         address = trace.address
         # All secrets are checked together, so that a known one does not exempt guesses at others.
-        suspicious = self._guesses.has_suspects
-        secret = " ".join([text(given.get(name)) for name in SECRETS]) if suspicious else ""
-        if suspicious and (wait := self._guesses.wait(address, secret)):
+        secrets = tuple(map(given.get, SECRETS))
+        if wait := self._guesses.wait(address, secrets):
             self._records.too_many_guesses(trace)
             await asyncio.sleep(REFUSAL_DELAY_SECONDS)
             limit = "wrong_tokens_per_minute"
@@ -263,8 +261,7 @@ class Api:
             known = key_id(fingerprint(text(given.get(b"apikey")))) if e.code == "AUTH_ERR_NO_ACCESS" else ""
             self._records.not_authenticated(trace, e, given.get(b"authtoken"), known)
             raise
-        if suspicious:
-            self._guesses.record_success(address, secret)
+        self._guesses.record_success(address, secrets)
         return caller
 
     async def _caller(self, operation: Operation, given: dict[bytes, bytes], headers: Headers) -> Caller:
