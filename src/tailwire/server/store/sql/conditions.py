@@ -21,15 +21,28 @@ def tagged(dialect: Dialect, column: str, wanted: Sequence[str], values: list[An
     return f"EXISTS (SELECT 1 FROM {dialect.texts(column)} WHERE {dialect.any_of('value', wanted, values)})"
 
 
-def behind(columns: Sequence[str], position: Position, descending: bool, values: list[Any]) -> str:
-    """Return the condition that a row comes behind a position, in the order of some columns."""
-    values += position
-    return f"({', '.join(columns)}) {'<' if descending else '>'} ({', '.join('?' for _ in columns)})"
+def reading_on(
+    condition: str,
+    columns: Sequence[str],
+    position: Position,
+    limit: int,
+    values: list[Any],
+    *,
+    descending: bool = False,
+) -> str:
+    """Return the end of a query, from its WHERE: rows behind a position.
 
-
-def ordered(columns: Sequence[str], descending: bool) -> str:
-    """Return the order by some columns, all in the same direction, as `behind` compares them."""
-    return ", ".join(f"{column} DESC" if descending else column for column in columns)
+    Args:
+        condition: of the list.
+        columns: by which the list is ordered, all in the same direction; together they are unique.
+        values: those of the condition.
+    """
+    if position:
+        condition += f" AND ({', '.join(columns)}) {'<' if descending else '>'} ({', '.join('?' for _ in columns)})"
+        values += position
+    values.append(limit)
+    order = ", ".join(f"{column} DESC" if descending else column for column in columns)
+    return f"WHERE {condition} ORDER BY {order} LIMIT ?"
 
 
 def columns_of(names: Sequence[str], *, key: Sequence[str]) -> tuple[str, str, str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tailwire.server.ports.filters import Position
 from tailwire.server.ports.webhook_records import DeliveryRow
-from tailwire.server.store.sql.conditions import behind, ordered
+from tailwire.server.store.sql.conditions import reading_on
 from tailwire.server.store.sql.connection import Connection
 
 COLUMNS = ", ".join(DeliveryRow._fields)
@@ -55,10 +55,10 @@ class DeliveryRows:
         values: list[Any] = [webhook_id]
         columns = ("failed_at", "id") if failed else ("id",)
         condition = f"webhook = ? AND failed_at IS {'NOT ' if failed else ''}NULL"
-        if position:
-            condition += f" AND {behind(columns, position, failed, values)}"
-        sql = f"SELECT {COLUMNS} FROM deliveries WHERE {condition} ORDER BY {ordered(columns, failed)} LIMIT ?"
-        return [DeliveryRow._make(row) for row in await self._db.rows(sql, [*values, limit])]
+        end = reading_on(condition, columns, position, limit, values, descending=failed)
+        return [
+            DeliveryRow._make(row) for row in await self._db.rows(f"SELECT {COLUMNS} FROM deliveries {end}", values)
+        ]
 
     async def _listed(self, webhook_id: str, failed: bool, limit: int, offset: int) -> list[DeliveryRow]:
         if failed:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tailwire.server.ports.filters import GroupFilter, Position
 from tailwire.server.ports.records import BanRow, GroupRow, MemberRow
-from tailwire.server.store.sql.conditions import behind, ordered, starts_with, tagged
+from tailwire.server.store.sql.conditions import reading_on, starts_with, tagged
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import GROUP
 
@@ -54,10 +54,8 @@ class GroupRows:
         values: list[Any] = []
         condition = self._condition(wanted, values)
         columns = list(dict.fromkeys((_SORTS[wanted.sort_by], "guid")))
-        if position:
-            condition += f" AND {behind(columns, position, wanted.descending, values)}"
-        sql = f"SELECT {COLUMNS} FROM groups WHERE {condition} ORDER BY {ordered(columns, wanted.descending)} LIMIT ?"
-        return [GroupRow(*row) for row in await self._db.long_rows(sql, [*values, wanted.limit])]
+        end = reading_on(condition, columns, position, wanted.limit, values, descending=wanted.descending)
+        return [GroupRow(*row) for row in await self._db.long_rows(f"SELECT {COLUMNS} FROM groups {end}", values)]
 
     @property
     def _updated(self) -> str:

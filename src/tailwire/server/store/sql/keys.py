@@ -8,7 +8,7 @@ from typing import Any
 
 from tailwire.server.ports.filters import Position
 from tailwire.server.ports.records import KeyRow
-from tailwire.server.store.sql.conditions import behind
+from tailwire.server.store.sql.conditions import reading_on
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.folding import fold
 from tailwire.server.store.sql.statements import KEY_SCOPE
@@ -45,29 +45,28 @@ class KeyRows:
         return KeyRow(*row) if row else None
 
     async def find(self, scope: str, search: str, *, limit: int, offset: int) -> tuple[list[KeyRow], int]:
-        dialect = self._db.dialect
-        named = dialect.contains(dialect.lower("name"), ":search")
-        where = f"(:scope = '' OR scope = :scope) AND (:search = '' OR {named})"
-        values = {"scope": scope, "search": fold(search), "limit": limit, "offset": offset}
-        count = f"SELECT count(*) FROM api_keys WHERE {where}"
-        sql = f"SELECT {_COLUMNS} FROM api_keys WHERE {where} ORDER BY created_at, key_hash LIMIT :limit OFFSET :offset"
-        rows, total = await self._db.page(count, sql, values, values)
+        values: list[Any] = []
+        condition = self._condition(scope, search, values)
+        count = f"SELECT count(*) FROM api_keys WHERE {condition}"
+        sql = f"SELECT {_COLUMNS} FROM api_keys WHERE {condition} ORDER BY created_at, key_hash LIMIT ? OFFSET ?"
+        rows, total = await self._db.page(count, sql, values, [*values, limit, offset])
         return [KeyRow(*row) for row in rows], total
 
     async def read_on(self, scope: str, search: str, position: Position, limit: int) -> list[KeyRow]:
-        dialect, values = self._db.dialect, list[Any]()
-        where = ["TRUE"]
+        values: list[Any] = []
+        condition = self._condition(scope, search, values)
+        end = reading_on(condition, ("created_at", "key_hash"), position, limit, values)
+        return [KeyRow(*row) for row in await self._db.long_rows(f"SELECT {_COLUMNS} FROM api_keys {end}", values)]
+
+    def _condition(self, scope: str, search: str, values: list[Any]) -> str:
+        dialect, where = self._db.dialect, ["TRUE"]
         if scope:
             where.append("scope = ?")
             values.append(scope)
         if search:
             where.append(dialect.contains(dialect.lower("name"), "?"))
             values.append(fold(search))
-        if position:
-            where.append(behind(("created_at", "key_hash"), position, False, values))
-        condition = " AND ".join(where)
-        sql = f"SELECT {_COLUMNS} FROM api_keys WHERE {condition} ORDER BY created_at, key_hash LIMIT ?"
-        return [KeyRow(*row) for row in await self._db.long_rows(sql, [*values, limit])]
+        return " AND ".join(where)
 
     async def named(self, key_id: str) -> list[KeyRow]:
         sql = f"SELECT {_COLUMNS} FROM api_keys WHERE substr(key_hash, 1, length(?)) = ?"

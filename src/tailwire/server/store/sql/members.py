@@ -7,7 +7,7 @@ from typing import Any
 
 from tailwire.server.ports.filters import MemberFilter, Position
 from tailwire.server.ports.records import BanRow, MemberRow
-from tailwire.server.store.sql.conditions import behind, starts_with
+from tailwire.server.store.sql.conditions import reading_on, starts_with
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import GROUPS_OF, MEMBER
 
@@ -35,21 +35,20 @@ class MemberRows:
 
     async def find(self, wanted: MemberFilter) -> tuple[list[MemberRow], int]:
         values: list[Any] = []
-        source = self._source(wanted, values)
-        count, page = f"SELECT count(*) FROM {source}", [*values, wanted.limit, wanted.offset]
-        sql = f"SELECT {_MEMBER} FROM {source} ORDER BY m.uid LIMIT ? OFFSET ?"
+        source, condition = self._selected(wanted, values)
+        count, page = f"SELECT count(*) FROM {source} WHERE {condition}", [*values, wanted.limit, wanted.offset]
+        sql = f"SELECT {_MEMBER} FROM {source} WHERE {condition} ORDER BY m.uid LIMIT ? OFFSET ?"
         rows, total = await self._db.page(count, sql, values, page)
         return [MemberRow(*row) for row in rows], total
 
     async def read_on(self, wanted: MemberFilter, position: Position) -> list[MemberRow]:
         values: list[Any] = []
-        source = self._source(wanted, values)
-        if position:
-            source += f" AND {behind(('m.uid',), position, False, values)}"
-        sql = f"SELECT {_MEMBER} FROM {source} ORDER BY m.uid LIMIT ?"
-        return [MemberRow(*row) for row in await self._db.long_rows(sql, [*values, wanted.limit])]
+        source, condition = self._selected(wanted, values)
+        end = reading_on(condition, ("m.uid",), position, wanted.limit, values)
+        return [MemberRow(*row) for row in await self._db.long_rows(f"SELECT {_MEMBER} FROM {source} {end}", values)]
 
-    def _source(self, wanted: MemberFilter, values: list[Any]) -> str:
+    def _selected(self, wanted: MemberFilter, values: list[Any]) -> tuple[str, str]:
+        # The tables and the condition.
         dialect = self._db.dialect
         values.append(wanted.guid)
         where = ["m.guid = ?"]
@@ -61,7 +60,7 @@ class MemberRows:
             found = dialect.any_of("m.uid", wanted.status_of, values)
             where.append(found if wanted.online else f"NOT ({found})")
         source = "members m JOIN users u ON u.uid = m.uid" if wanted.search else "members m"
-        return f"{source} WHERE {' AND '.join(where)}"
+        return source, " AND ".join(where)
 
     async def groups_of(self, uid: str) -> list[str]:
         return [row[0] for row in await self._db.rows(GROUPS_OF, {"who": uid})]

@@ -16,7 +16,7 @@ from tailwire.server.ports.push_records import (
     Receiver,
 )
 from tailwire.server.ports.records import MessageRow
-from tailwire.server.store.sql.conditions import behind, ordered
+from tailwire.server.store.sql.conditions import reading_on
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import MESSAGE_COLUMNS
 
@@ -176,11 +176,9 @@ class NotificationRows:
         if uid:
             where.append("uid = ?")
             values.append(uid)
-        if position:
-            where.append(behind(columns, position, True, values))
-        condition = " AND ".join(where)
-        sql = f"SELECT {_COLUMNS} FROM notifications WHERE {condition} ORDER BY {ordered(columns, True)} LIMIT ?"
-        return [NotificationRow._make(row) for row in await self._db.long_rows(sql, [*values, limit])]
+        end = reading_on(" AND ".join(where), columns, position, limit, values, descending=True)
+        rows = await self._db.long_rows(f"SELECT {_COLUMNS} FROM notifications {end}", values)
+        return [NotificationRow._make(row) for row in rows]
 
     async def get(self, notification_id: int) -> NotificationRow | None:
         row = await self._db.one(f"SELECT {_COLUMNS} FROM notifications WHERE id = ?", (notification_id,))

@@ -6,7 +6,7 @@ from typing import Any
 
 from tailwire.server.ports.filters import Position
 from tailwire.server.ports.push_records import PushTokenRow
-from tailwire.server.store.sql.conditions import behind, ordered
+from tailwire.server.store.sql.conditions import reading_on
 from tailwire.server.store.sql.connection import Connection
 
 _COLUMNS = ", ".join(PushTokenRow._fields)
@@ -57,16 +57,10 @@ class PushTokenRows:
         return [PushTokenRow._make(row) for row in await self._db.rows(sql, (value,))]
 
     async def read_on(self, uid: str, position: Position, limit: int) -> list[PushTokenRow]:
-        where, values = ["TRUE"], list[Any]()
-        if uid:
-            where.append("uid = ?")
-            values.append(uid)
-        columns = ("updated_at", "token_hash")
-        if position:
-            where.append(behind(columns, position, True, values))
-        condition = " AND ".join(where)
-        sql = f"SELECT {_COLUMNS} FROM push_tokens WHERE {condition} ORDER BY {ordered(columns, True)} LIMIT ?"
-        return [PushTokenRow._make(row) for row in await self._db.long_rows(sql, [*values, limit])]
+        condition, values = ("uid = ?", list[Any]([uid])) if uid else ("TRUE", [])
+        end = reading_on(condition, ("updated_at", "token_hash"), position, limit, values, descending=True)
+        rows = await self._db.long_rows(f"SELECT {_COLUMNS} FROM push_tokens {end}", values)
+        return [PushTokenRow._make(row) for row in rows]
 
     async def remove_of(self, auth_token: str, token_hash: str = "") -> int:
         if token_hash:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tailwire.server.ports.filters import Position, UserFilter
 from tailwire.server.ports.records import UserRow
-from tailwire.server.store.sql.conditions import behind, ordered, starts_with, tagged
+from tailwire.server.store.sql.conditions import reading_on, starts_with, tagged
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.statements import USER
 
@@ -46,10 +46,8 @@ class UserRows:
         values: list[Any] = []
         condition = self._condition(wanted, values)
         columns = list(dict.fromkeys((_SORTS[wanted.sort_by], "uid")))
-        if position:
-            condition += f" AND {behind(columns, position, wanted.descending, values)}"
-        sql = f"SELECT {COLUMNS} FROM users WHERE {condition} ORDER BY {ordered(columns, wanted.descending)} LIMIT ?"
-        return [UserRow(*row) for row in await self._db.long_rows(sql, [*values, wanted.limit])]
+        end = reading_on(condition, columns, position, wanted.limit, values, descending=wanted.descending)
+        return [UserRow(*row) for row in await self._db.long_rows(f"SELECT {COLUMNS} FROM users {end}", values)]
 
     def _condition(self, wanted: UserFilter, values: list[Any]) -> str:
         dialect = self._db.dialect
