@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
+from tailwire.bot.pausing import paused
 from tailwire.bot.queues import Queues
-from tailwire.bot.running import paused, until_reached
+from tailwire.bot.running import until_reached
 from tailwire.bot.stream import MAX_STREAM_CHARACTERS, Draft, join_surrogates, split
 from tailwire.sdk.client import ChatClient
 from tailwire.sdk.exceptions import CometChatException

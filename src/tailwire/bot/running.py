@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
 
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.retry import RETRYABLE, TOKEN_REJECTED, RetryPolicy, Waits
@@ -75,38 +73,6 @@ async def _end(task: asyncio.Task[Any], coroutine: Coroutine[Any, Any, Any]) -> 
         await asyncio.wait([task], timeout=FORCED_END_SECONDS)
         if task.done() and not task.cancelled():
             task.exception()  # that its coroutine was closed
-
-
-@dataclass(slots=True)
-class _Pause:
-    # How many blocks pause a limit, and how many seconds are left of it.
-    blocks: int
-    left: float | None
-
-
-_pauses: WeakKeyDictionary[asyncio.Timeout, _Pause] = WeakKeyDictionary()
-
-
-@contextmanager
-def paused(limit: asyncio.Timeout) -> Iterator[None]:
-    """Do not count the time of the block, or of blocks that overlap, towards a limit."""
-    now = asyncio.get_running_loop().time
-    pause = _pauses.get(limit)
-    if pause is None:
-        until = limit.when()
-        pause = _pauses[limit] = _Pause(0, None if until is None else until - now())
-        with suppress(RuntimeError):  # the handler has ended, and another task of its goes on
-            limit.reschedule(None)
-    pause.blocks += 1
-    try:
-        yield
-    finally:
-        pause.blocks -= 1
-        if not pause.blocks:
-            del _pauses[limit]
-            if pause.left is not None:
-                with suppress(RuntimeError):
-                    limit.reschedule(now() + pause.left)
 
 
 async def until_reached(call: Callable[[], Awaitable[T]], retried: Collection[str] = RETRIED_CODES) -> T:

@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from tailwire.server.rest.protocol import HttpConnections
+from tailwire.server.rest.protocol import HttpConnections, HttpProtocol
 
 
 class Writes(asyncio.Transport):
@@ -37,6 +37,16 @@ class Writes(asyncio.Transport):
         self.closed = True
 
 
+def connected(app: Any) -> tuple[HttpProtocol, Writes]:
+    """Return a connection to an app, and what is written to its client."""
+    config = uvicorn.Config(app, interface="asgi3", lifespan="off", log_config=None, access_log=False)
+    config.load()
+    protocol = HttpConnections()(config=config, server_state=ServerState(), app_state={})
+    wire = Writes()
+    protocol.connection_made(wire)
+    return protocol, wire
+
+
 async def answered(request: bytes, headers: list[tuple[bytes, bytes]], *pieces: bytes) -> Writes:
     """Return what is written as the response to a request: these headers, and the body in these pieces."""
 
@@ -45,11 +55,7 @@ async def answered(request: bytes, headers: list[tuple[bytes, bytes]], *pieces: 
         for number, piece in enumerate(pieces, 1):
             await send({"type": "http.response.body", "body": piece, "more_body": number < len(pieces)})
 
-    config = uvicorn.Config(app, interface="asgi3", lifespan="off", log_config=None, access_log=False)
-    config.load()
-    protocol = HttpConnections()(config=config, server_state=ServerState(), app_state={})
-    wire = Writes()
-    protocol.connection_made(wire)
+    protocol, wire = connected(app)
     protocol.data_received(request)
     await asyncio.wait(protocol.tasks)
     ended = wire.closed
@@ -98,3 +104,21 @@ async def test_a_header_with_a_line_break_is_not_sent(value: bytes):
 
 async def test_the_connection_ends_after_a_length_that_differs_from_the_body():
     assert (await answered(GET, [FIVE], b"hi")).closed
+
+
+async def test_nothing_is_written_after_the_client_has_left():
+    left = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await left.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": [FIVE]})
+        await send({"type": "http.response.body", "body": b"hello"})
+
+    protocol, wire = connected(app)
+    protocol.data_received(GET)
+    answering = list(protocol.tasks)
+    await asyncio.sleep(0)
+    protocol.connection_lost(None)
+    left.set()
+    await asyncio.wait(answering)
+    assert wire.writes == []
