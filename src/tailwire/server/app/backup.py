@@ -142,14 +142,22 @@ def check(database: Path) -> None:
         raise OSError(f"{database} is damaged: {result}")
 
 
-def aside_in(folder: Path) -> Path:
-    """Return the path of a folder for what is there before a restore."""
-    return folder / time.strftime("before-restore-%Y%m%d-%H%M%S")
+def make_aside(folder: Path) -> Path:
+    """Make a folder for what is there before a restore, and return its path. Each restore has its own."""
+    name = time.strftime("before-restore-%Y%m%d-%H%M%S")
+    aside, number = folder / name, 1
+    while True:
+        try:
+            aside.mkdir(mode=0o700)
+        except FileExistsError:  # of another one in the same second
+            number += 1
+            aside = folder / f"{name}-{number}"
+        else:
+            return aside
 
 
 def _move_aside(files: list[Path], folder: Path) -> Path:
-    aside = aside_in(folder)
-    aside.mkdir(mode=0o700)
+    aside = make_aside(folder)
     for path in files:
         path.rename(aside / path.name)
     return aside

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tailwire.server import private_files
-from tailwire.server.app.backup import UPLOADS, BackupRefused, aside_in, copy_files, finish, new_partial
+from tailwire.server.app.backup import UPLOADS, BackupRefused, copy_files, finish, make_aside, new_partial
 from tailwire.server.ports.world import World
 from tailwire.server.store.postgres import dumps
 from tailwire.server.store.postgres.store import PostgresStore
@@ -69,8 +69,7 @@ def restore(source: Path, url: str, uploads: Path, *, replace: bool) -> Restored
                 raise BackupRefused(
                     "the database or the uploads have contents already: --replace backs them up to another folder first"
                 )
-            aside = aside_in(uploads.parent)
-            aside.mkdir(mode=0o700)
+            aside = make_aside(uploads.parent)
             if highest is not None:
                 private_files.create(aside / DUMP)
                 dumps.dump(url, aside / DUMP)

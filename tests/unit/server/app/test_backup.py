@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tailwire.server.app.backup import BackupRefused, backup, restore
+from tailwire.server.app.backup import BackupRefused, backup, make_aside, restore
 from tailwire.server.ports.records import Draft
 from tailwire.server.ports.world import World
 from tailwire.server.store.sqlite import SqliteStore
@@ -102,3 +102,9 @@ async def test_a_damaged_backup_is_not_restored(tmp_path):
     assert (data / "tailwire.db").read_bytes() == before
     with pytest.raises(BackupRefused, match="is not a backup"):
         restore(tmp_path, data / "tailwire.db", data / "uploads", replace=True)
+
+
+def test_restores_within_a_second_each_set_the_existing_files_aside(tmp_path):
+    made = [make_aside(tmp_path) for _ in range(3)]
+    assert len(set(made)) == 3
+    assert all(path.is_dir() and path.name.startswith("before-restore-") for path in made)
