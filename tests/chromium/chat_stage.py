@@ -4,45 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
 
-import httpx2
+from chromium.browser import Page
+from chromium.page_stage import PageStage
 
-from chromium.browser import Browser, Page
-from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
-from tailwire.testing.server import ServerProcess
-
-READY = "document.body.dataset.ready === 'yes'"
 CONNECTED = "document.querySelector('.status')?.dataset.status === 'connected'"
 WORDS = "[...document.querySelectorAll('#messages .message:not(.is-pending) .words')].map((e) => e.innerText)"
 LOG = "document.querySelector('#messages')"
 
 
-class ChatStage:
-    """The server, and pages with its web chat.
+class ChatStage(PageStage):
+    """The server with demo users, and pages with its web chat."""
 
-    Args:
-        rest: requests the API with the REST key.
-    """
-
-    def __init__(self, server: ServerProcess, rest: httpx2.AsyncClient, chromium: Browser) -> None:
-        self.server, self.rest, self._chromium = server, rest, chromium
-        self.pages: list[Page] = []
-
-    async def ask(self, method: str, path: str, body: Any = None, behalf: str = "") -> Any:
-        """Return the `data` of a successful response."""
-        headers = {"onBehalfOf": behalf} if behalf else {}
-        answer = await self.rest.request(method, path, json=body, headers=headers)
-        assert answer.status_code == 200, (method, path, answer.text)
-        return answer.json()["data"]
-
-    async def say(self, sender: str, receiver: str, text: str, kind: str = "user", **more: Any) -> Any:
-        """Send a message, as an app of the sender would."""
-        body = {"receiver": receiver, "receiverType": kind, "category": "message", "type": "text"}
-        return await self.ask("POST", "/messages", {**body, "data": {"text": text}, **more}, behalf=sender)
+    ARGUMENTS = ("--demo-users",)
 
     async def fill(self, sender: str, receiver: str, count: int, at_once: int = 100) -> None:
         """Send many messages, many requests at once on one connection."""
@@ -64,10 +38,7 @@ class ChatStage:
 
     async def blank(self, **size: int) -> Page:
         """Open the page where one logs in."""
-        tab = await self._chromium.open(f"chat {len(self.pages)}", f"{self.server.url}/chat/", **size)
-        self.pages.append(tab)
-        await tab.wait_for(READY)
-        return tab
+        return await self.opened("chat", f"{self.server.url}/chat/", **size)
 
     async def open(self, uid: str, partner: str = "", **size: int) -> Page:
         """Log a demo user in; open the conversation with a name."""
@@ -76,15 +47,6 @@ class ChatStage:
         if partner:
             await choose(tab, partner)
         return tab
-
-    @asynccontextmanager
-    async def client(self, uid: str) -> AsyncIterator[ChatClient]:
-        """Connect a user with the Python SDK."""
-        settings = AppSettingsBuilder().override_client_host(self.server.url).build()
-        async with ChatClient(self.server.app_id, settings, session_store=MemorySessionStore()) as chat:
-            await chat.login(uid, auth_key=self.server.auth_key)
-            await chat.wait_connected(timeout=20)
-            yield chat
 
 
 async def press(tab: Page, text: str, within: str = "document") -> None:
@@ -125,22 +87,4 @@ async def write(tab: Page, text: str, within: str = ".conversation") -> None:
     await tab.do("press", key="Enter")
 
 
-@asynccontextmanager
-async def chat_stage(
-    chromium: Browser, folder: Path, settings: Mapping[str, str] | None = None
-) -> AsyncIterator[ChatStage]:
-    """Start a server. At the end no page may have had an error or a violation of its policy."""
-    async with ServerProcess(folder, settings, "--demo-users") as server:
-        headers = {"apikey": server.api_key}
-        async with httpx2.AsyncClient(base_url=f"{server.url}/v3", headers=headers, timeout=30) as rest:
-            stage = ChatStage(server, rest, chromium)
-            try:
-                yield stage
-                for tab in stage.pages:
-                    # Those of code that the driver ran in the page (axe-core) are not the page's.
-                    problems = [one for one in tab.violations if not one["source"].startswith("pptr")]
-                    problems += tab.all("page error")
-                    assert problems == [], f"{tab.name}: {problems}"
-            finally:
-                for tab in stage.pages:
-                    await tab.close()
+chat_stage = ChatStage.started

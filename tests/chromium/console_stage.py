@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
-import httpx2
-
-from chromium.browser import Browser, Page
-from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
-from tailwire.testing.server import ServerProcess
-
-READY = "document.body.dataset.ready === 'yes'"
+from chromium.browser import Page
+from chromium.page_stage import PageStage
 
 
-class ConsoleStage:
-    """The server, and the console's pages in a browser.
-
-    Args:
-        rest: requests the API with the REST key.
-    """
-
-    def __init__(self, server: ServerProcess, rest: httpx2.AsyncClient, chromium: Browser) -> None:
-        self.server, self.rest, self._chromium = server, rest, chromium
-        self._opened = 0
-        self.pages: list[Page] = []
-
-    async def ask(self, method: str, path: str, body: Any = None, behalf: str = "") -> Any:
-        """Return the `data` of a successful response."""
-        headers = {"onBehalfOf": behalf} if behalf else {}
-        answer = await self.rest.request(method, path, json=body, headers=headers)
-        assert answer.status_code == 200, (method, path, answer.text)
-        return answer.json()["data"]
+class ConsoleStage(PageStage):
+    """The server, and the console's pages in a browser."""
 
     async def link(self) -> str:
         """Return the URL of a new link."""
@@ -43,11 +18,8 @@ class ConsoleStage:
 
     async def open(self, page: str = "overview", *, signed_in: bool = True, **size: int) -> Page:
         """Open the console at one of its pages."""
-        self._opened += 1
         at = await self.link() if signed_in else f"{self.server.url}/console/"
-        tab = await self._chromium.open(f"console {self._opened}", at, **size)
-        self.pages.append(tab)
-        await tab.wait_for(READY)
+        tab = await self.opened("console", at, **size)
         await self.go(tab, page)
         return tab
 
@@ -60,40 +32,8 @@ class ConsoleStage:
         """Wait until nothing on the page loads."""
         await tab.wait_for("!document.querySelector('.loading') && !document.querySelector('[aria-busy=true]')")
 
-    async def say(self, sender: str, receiver: str, text: str, kind: str = "user") -> Any:
-        """Send a message."""
-        body = {"receiver": receiver, "receiverType": kind, "category": "message", "type": "text"}
-        return await self.ask("POST", "/messages", {**body, "data": {"text": text}}, behalf=sender)
 
-    @asynccontextmanager
-    async def client(self, uid: str) -> AsyncIterator[ChatClient]:
-        """Connect a user."""
-        settings = AppSettingsBuilder().override_client_host(self.server.url).build()
-        async with ChatClient(self.server.app_id, settings, session_store=MemorySessionStore()) as chat:
-            await chat.login(uid, auth_key=self.server.auth_key)
-            await chat.wait_connected(timeout=20)
-            yield chat
-
-
-@asynccontextmanager
-async def console_stage(
-    chromium: Browser, folder: Path, settings: Mapping[str, str] | None = None
-) -> AsyncIterator[ConsoleStage]:
-    """Start a server. At the end no page may have had an error or a violation of its policy."""
-    async with ServerProcess(folder, settings) as server:
-        headers = {"apikey": server.api_key}
-        async with httpx2.AsyncClient(base_url=f"{server.url}/v3", headers=headers, timeout=30) as rest:
-            stage = ConsoleStage(server, rest, chromium)
-            try:
-                yield stage
-                for tab in stage.pages:
-                    # Those of code that the driver ran in the page (axe-core) are not the page's.
-                    problems = [one for one in tab.violations if not one["source"].startswith("pptr")]
-                    problems += tab.all("page error")
-                    assert problems == [], f"{tab.name}: {problems}"
-            finally:
-                for tab in stage.pages:
-                    await tab.close()
+console_stage = ConsoleStage.started
 
 
 async def fill(stage: ConsoleStage) -> None:
@@ -127,13 +67,3 @@ async def fill(stage: ConsoleStage) -> None:
 def text_of(value: Any) -> str:
     """Return a value as it is written in JavaScript."""
     return json.dumps(value)
-
-
-async def until(condition: Any, seconds: float = 10.0) -> Any:
-    """Wait until a coroutine function returns something true."""
-    async with asyncio.timeout(seconds):
-        while True:
-            value = await condition()
-            if value:
-                return value
-            await asyncio.sleep(0.02)

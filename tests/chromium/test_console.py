@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from chromium.browser import FOLDER, Browser, Page
-from chromium.console_stage import console_stage, fill, until
+from chromium.console_stage import console_stage, fill
+from chromium.page_stage import until
 
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(240)]
 
@@ -45,6 +46,21 @@ async def press(tab: Page, text: str, within: str = "document") -> None:
     find = f"[...({within}?.querySelectorAll('button, a.button') ?? [])].find((b) => b.innerText.trim() === text)"
     await tab.wait_for(find, text=text)
     await tab.run(f"{find}.click()", text=text)
+
+
+async def receiver(status: bytes) -> tuple[asyncio.Server, list[bytes], list[bytes]]:
+    """Start a server that receives requests. Return it, their bodies, and the status with which it answers, to change."""
+    received, answers = list[bytes](), [status]
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        size = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+        received.append(await reader.readexactly(size))
+        writer.write(b"HTTP/1.1 %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % answers[0])
+        await writer.drain()
+        writer.close()
+
+    return await asyncio.start_server(take, "127.0.0.1", 0), received, answers
 
 
 async def open_row(tab: Page, text: str) -> None:
@@ -218,18 +234,7 @@ async def test_reported_message_is_opened(chromium: Browser, tmp_path):
 
 
 async def test_failed_delivery_is_shown_with_its_body_and_sent_again(chromium: Browser, tmp_path):
-    received = []
-
-    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        size = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
-        received.append(await reader.readexactly(size))
-        writer.write(b"HTTP/1.1 %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % answers[0])
-        await writer.drain()
-        writer.close()
-
-    answers = [b"500 Broken"]
-    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    server, received, answers = await receiver(b"500 Broken")
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
     async with server, console_stage(chromium, tmp_path) as stage:
         for uid in ("mara", "jonas"):
@@ -305,18 +310,7 @@ async def test_console_cannot_end_the_key_that_it_is_signed_in_with(chromium: Br
 
 
 async def test_push_page_shows_devices_and_failures_and_sends_them_again(chromium: Browser, tmp_path):
-    received = []
-
-    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        size = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
-        received.append(await reader.readexactly(size))
-        writer.write(b"HTTP/1.1 %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % answers[0])
-        await writer.drain()
-        writer.close()
-
-    answers = [b"400 Broken"]
-    service = await asyncio.start_server(take, "127.0.0.1", 0)
+    service, received, answers = await receiver(b"400 Broken")
     endpoint = f"http://127.0.0.1:{service.sockets[0].getsockname()[1]}/mara"
     settings = {"TAILWIRE_PUSH_CONTACT": "mailto:admin@example.com", "TAILWIRE_PUSH_TARGETS": "127.0.0.1/32",
                 "TAILWIRE_PUSH_DELAY": "0.1"}  # fmt: skip

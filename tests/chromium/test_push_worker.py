@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from chromium.browser import Browser, Page
-from chromium.console_stage import console_stage, until
+from chromium.console_stage import console_stage
+from chromium.page_stage import until
 
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(240)]
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "push.md"

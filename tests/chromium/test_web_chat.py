@@ -8,7 +8,7 @@ import pytest
 
 from chromium.browser import Browser, Page
 from chromium.chat_stage import CONNECTED, LOG, WORDS, chat_stage, choose, log_in, press, write
-from chromium.console_stage import until
+from chromium.page_stage import until
 
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(240)]
 

@@ -11,7 +11,7 @@ import pytest
 
 from chromium.browser import Browser
 from chromium.chat_stage import WORDS, ChatStage, chat_stage, choose, press, write
-from chromium.console_stage import until
+from chromium.page_stage import until
 from tailwire import TransientMessage
 
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(240)]
