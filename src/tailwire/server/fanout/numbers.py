@@ -78,7 +78,7 @@ class ChangeNumbers:
                 self._late.setdefault(number, {})[uid] = None
 
     def leave(self, subject: str, uid: str, held: Container[int]) -> None:
-        """Take notice that a user does not receive a group any more. They may come back, and have received the others.
+        """Record that a user receives a group no longer. If they come back, they have received its changes until now.
 
         Args:
             held: numbers that have come, but are not delivered yet.
