@@ -1,4 +1,4 @@
-"""The programs of docs/apps.md, run as they are, except for the server's address and the user."""
+"""The programs of docs/apps.md and the README's app, run as they are, except for the server's address and the user."""
 
 from __future__ import annotations
 
@@ -17,14 +17,21 @@ from harness import LiveStage
 
 pytestmark = pytest.mark.gui
 ROOT = Path(__file__).parents[2]
-BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "apps.md").read_text(encoding="utf-8"), re.DOTALL)
+BLOCKS = [
+    block
+    for page in ("README.md", "docs/apps.md")
+    for block in re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+]
+MARKS = {"readme": ("with tailwire.watch(chat):  #",)}
+"""What only the program of a toolkit contains; else it imports the toolkit's function."""
 NEEDED = {"tk": ("tkinter", "_tkinter"), "qt": ("PySide6",), "kivy": ("kivy",), "toga": ("toga", "toga_qt")}
 TITLES = {"tk": "Chat with Tk", "qt": "Chat with Qt", "kivy": "Chat with Kivy", "toga": "Chat with Toga"}
 
 
 def program(toolkit: str, folder: Path, url: str, uid: str = "alice") -> Path:
-    """Write the page's program for a toolkit into a folder."""
-    code = next(block for block in BLOCKS if f"import watch_{toolkit}" in block or f", watch_{toolkit}\n" in block)
+    """Write the program for a toolkit into a folder."""
+    marks = MARKS.get(toolkit, (f"import watch_{toolkit}", f", watch_{toolkit}\n"))
+    code = next(block for block in BLOCKS if any(mark in block for mark in marks))
     assert "http://127.0.0.1:8480" in code
     assert 'login("alice", auth_key=os.environ["AUTH_KEY"])' in code
     file = folder / "app.py"
@@ -75,7 +82,7 @@ def test_documented_program_with_windows(screen: Screen, server: AppServer, tmp_
 
 @pytest.mark.slow
 @needs_a_terminal("textual")
-@pytest.mark.parametrize("toolkit", ["textual", "terminal"])
+@pytest.mark.parametrize("toolkit", ["textual", "terminal", "readme"])
 async def test_documented_program_in_a_terminal(live: LiveStage, tmp_path: Path, toolkit: str):
     bob, server = await live.enter("bob", presence=True), live.server
     file = program(toolkit, tmp_path, server.url)
