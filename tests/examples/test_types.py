@@ -47,9 +47,11 @@ async def right(chat: ChatClient, text: TextMessage) -> str:
 
 
 def test_type_checker_finds_invalid_literals(tmp_path):
-    pages = [(ROOT / page).read_text() for page in ("README.md", "docs/connection.md")]
-    (a_bot,), (an_app,) = [re.findall(r"```python\n(.*?)```", page, re.DOTALL) for page in pages]
-    files = {"a_bot": a_bot, "an_app": an_app, "right": RIGHT, "wrong": WRONG}
+    files = {"right": RIGHT, "wrong": WRONG}
+    for page in ("README.md", "docs/connection.md"):
+        programs = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+        assert programs
+        files |= {f"{Path(page).stem.lower()}_{number}": code for number, code in enumerate(programs)}
     for example in EXAMPLES:
         files[example] = (ROOT / "examples" / f"{example}.py").read_text()
     assert_errors(tmp_path, files, range(5, 17))
