@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import NoReturn
 
 from tailwire import __version__
 from tailwire.cli.chat import add_chat
@@ -210,5 +213,18 @@ def _run(given: argparse.Namespace) -> int:
     return replay(given.file)
 
 
+def run(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the `tailwire` command, and end the process with its result."""
+    code = main(arguments)
+    if "obstore" in sys.modules:
+        # Its threads may still let go of Python objects. Python up to 3.13 ends a thread that does so while the
+        # interpreter ends, which aborts the process where the thread runs Rust. So the interpreter is not ended.
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(BrokenPipeError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 
-from tailwire.cli.main import main as command
+from tailwire.cli.main import run
 
 PR_SET_PDEATHSIG = 1
 
@@ -37,11 +37,6 @@ def _watch(parent: int) -> None:
     os._exit(1)
 
 
-def main() -> int:
-    """Tie this process to its parent, then run the `tailwire` command."""
-    tie_to(int(sys.argv[1]))
-    return command(sys.argv[2:])
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    tie_to(int(sys.argv[1]))
+    run(sys.argv[2:])
