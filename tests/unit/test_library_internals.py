@@ -39,8 +39,6 @@ PARAMETERS: Mapping[tuple[str, type], Mapping[str, str]] = {
         "on_response_complete": "self",
     },
     (HTTP, FlowControl): {"__init__": "self transport", "pause_reading": "self", "resume_reading": "self"},
-    (WHOLE, FlowControl): {"drain": "self"},
-    (WHOLE, RequestResponseCycle): {"send": "self message"},
     (APP, uvicorn.Server): {
         "__init__": "self config",
         "capture_signals": "self",

@@ -329,14 +329,13 @@ def _http_server(
         ssl_certfile=certificate or None,
         ssl_keyfile=key or None,
         timeout_graceful_shutdown=5,
-        timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]  # a float works too
     )
     most = parts.gateway.admission.max_sockets = settings.max_connections or max_connections()
     clock = asyncio.get_running_loop().time
     http = parts.http
     housekeeping = Housekeeping(
         parts.overload, parts.metrics, http.waiting, http.idle, http.active, clock,
-        deadline=settings.request_deadline, min_rate=settings.least_rate, most=most,
+        deadline=settings.request_deadline, keep_alive=settings.keep_alive, min_rate=settings.least_rate, most=most,
     )  # fmt: skip
     pacer = Pacer(CONNECTIONS_PER_CLIENT * settings.upgrades_per_second, math.inf, clock)
     accept = partial(

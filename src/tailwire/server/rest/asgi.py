@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from tailwire.server.actions.raw_json import encode
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.rest.whole_responses import WholeResponses
 from tailwire.server.rules.decoding import NO_NUL
 
 Scope = MutableMapping[str, Any]
@@ -25,6 +26,7 @@ PREFLIGHT = [
 ]
 """Browsers read these headers only in the answer to OPTIONS."""
 JSON = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), *CORS]
+_JSON_LINES = b"".join([b"%b: %b\r\n" % header for header in JSON])
 
 
 def headers_of(scope: Scope) -> dict[bytes, bytes]:
@@ -81,12 +83,17 @@ def pairs_of(query: bytes) -> dict[str, str]:
     return {name.removesuffix("[]"): value for name, value in pairs}
 
 
-async def respond(send: Send, status: int, body: bytes, more: list[tuple[bytes, bytes]] | None = None) -> None:
-    """Send a response; as JSON unless `more` has a content type."""
-    headers = [(b"content-length", b"%d" % len(body)), *(more or ())]
-    headers += CORS if any(name == b"content-type" for name, _ in headers) else JSON
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+async def respond(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    """Send a JSON response in one piece.
+
+    Args:
+        headers: further headers, without the length and the type of the body.
+    """
+    request = getattr(send, "__self__", None)
+    if not (isinstance(request, WholeResponses) and request.respond(status, headers, _JSON_LINES, body)):
+        headers = [(b"content-length", b"%d" % len(body)), *headers, *JSON]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
 
 def error_response(refused: Refused) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:

@@ -80,7 +80,7 @@ class HttpProtocol(HttpToolsProtocol):
     Attributes:
         waiting: connections without a complete request head, and since when; longest first.
         active: connections with a request whose body or response is in progress, and since when; longest first.
-        idle: connections that have had all their responses and are kept alive; longest first.
+        idle: connections that have had all their responses and are kept open, and since when; longest first.
         proxies: the proxies whose forwarded addresses are trusted.
         proxied_address: the client address from the PROXY protocol; "" without it.
         slot: the slot of the client's address, freed with the connection.
@@ -247,6 +247,11 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             self.transport.abort()
 
+    def close_unused(self) -> None:
+        """Close a connection that waited too long for another request."""
+        self.idle.pop(self, None)
+        self.transport.close()
+
     @property
     def is_done(self) -> bool:
         """Whether all requests have responses, and all responses are sent."""
@@ -281,14 +286,22 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Finish a request. While pipelined requests wait, no further input is read."""
-        if self.pipeline and not self.flow.held:
-            self.flow.hold()
-        last = not self.pipeline
-        super().on_response_complete()
-        if self.flow.held and not self.pipeline:
+        if self.pipeline:
+            if not self.flow.held:
+                self.flow.hold()
+            super().on_response_complete()
+            if self.flow.held and not self.pipeline:
+                self.loop.call_soon(self._continue)
+            return
+        # uvicorn would start a timer here, for each response. What was idle for too long is found in `idle` instead.
+        self.server_state.total_requests += 1
+        closing = self.transport.is_closing()
+        if not closing:
+            self.flow.resume_reading()
+        if self.flow.held:
             self.loop.call_soon(self._continue)
-        if last and not self._unparsed and not self.transport.is_closing():
-            self.idle[self] = None
+        if not closing and not self._unparsed:
+            self.idle[self] = self.loop.time()
             if not self.transport.get_write_buffer_size():
                 self.active.pop(self, None)
 
@@ -307,7 +320,7 @@ class HttpConnections:
         self.proxies = proxies or TrustedProxies()
         self.waiting: dict[HttpProtocol, float] = {}
         self.active: dict[HttpProtocol, float] = {}
-        self.idle: dict[HttpProtocol, None] = {}
+        self.idle: dict[HttpProtocol, float] = {}
 
     def __call__(
         self,

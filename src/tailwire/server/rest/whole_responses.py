@@ -2,45 +2,41 @@
 
 from __future__ import annotations
 
-from uvicorn._types import ASGISendEvent, HTTPResponseStartEvent
+from collections.abc import Sequence
+
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 
 class WholeResponses(RequestResponseCycle):
     """A request and its response. A response in one piece is written by one call, head and body together.
 
-    uvicorn writes the head first, after it has looked at each header; for a short response that is a good part of the
-    work.
+    An ASGI application sends a response as messages, and uvicorn writes its head first, after it has looked at each
+    header; for a short response that is a good part of the work. `asgi.respond` calls `respond` instead.
     """
 
-    _start: HTTPResponseStartEvent | None = None
+    def respond(self, status: int, headers: Sequence[tuple[bytes, bytes]], fixed: bytes, body: bytes) -> bool:
+        """Write a response, unless it has to be sent as ASGI messages.
 
-    async def send(self, message: ASGISendEvent) -> None:
-        """Send a part of the response. The head is kept until the first part of the body comes."""
-        if message["type"] == "http.response.start":
-            self._start = message
-            return
-        start, self._start = self._start, None
-        if start is not None and message["type"] == "http.response.body":
-            body, headers = message.get("body", b""), list(start["headers"])
-            whole = headers[:1] == [(b"content-length", b"%d" % len(body))] and not message.get("more_body")
-            if whole and self.keep_alive and self.scope["method"] != "HEAD":
-                await self._send_whole(start["status"], headers, body)
-                return
-            await super().send(start)
-        await super().send(message)
+        Args:
+            headers: without the length of the body.
+            fixed: further headers, as they are written.
 
-    async def _send_whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
+        Returns:
+            False if nothing was written: the client has to read first, or wants the head only, or the end of the
+            connection.
+        """
         if self.disconnected:
-            return
-        headers = [*self.default_headers, *headers]
-        head = b"".join([b"%b: %b\r\n" % header for header in headers])
-        if head.count(b"\n") != len(headers) or head.count(b"\r") != len(headers):
+            return True
+        if self.flow.write_paused or not self.keep_alive or self.scope["method"] == "HEAD":
+            return False
+        head = b"".join([b"%b: %b\r\n" % header for header in (*self.default_headers, *headers)])
+        if head.count(b"\n") != len(self.default_headers) + len(headers) or head.count(b"\r") != head.count(b"\n"):
             raise RuntimeError("a header of the response contains a line break")
         self.response_started = self.response_complete = True
         self.waiting_for_100_continue = False
-        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[status], head, body))
+        self.transport.write(
+            b"%bcontent-length: %d\r\n%b%b\r\n%b" % (STATUS_LINE[status], len(body), head, fixed, body)
+        )
         self.message_event.set()
         self.on_response()
+        return True

@@ -200,7 +200,7 @@ async def test_connections_without_a_head_are_listed_longest_first():
     await asyncio.sleep(0.5)
     assert [server.made.index(p) for p in server.protocol.waiting] == [0, 1]
     assert list(server.protocol.waiting.values()) == sorted(server.protocol.waiting.values())
-    await asyncio.sleep(1)  # answered: uvicorn's own timer runs
+    await asyncio.sleep(1)  # answered
     assert len(server.protocol.waiting) == 2
     assert [server.made.index(p) for p in server.protocol.idle] == [2]
     asking.transport.write(b"PO")  # and does not run any more

@@ -1,4 +1,4 @@
-"""A response in one piece is sent by one write; every other response is sent as uvicorn sends it."""
+"""A response in one piece is one write; every other response is sent as uvicorn sends it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from tailwire.server.rest.asgi import respond
 from tailwire.server.rest.protocol import HttpConnections, HttpProtocol
 
 
@@ -47,14 +48,8 @@ def connected(app: Any) -> tuple[HttpProtocol, Writes]:
     return protocol, wire
 
 
-async def answered(request: bytes, headers: list[tuple[bytes, bytes]], *pieces: bytes) -> Writes:
-    """Return what is written as the response to a request: these headers, and the body in these pieces."""
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        for number, piece in enumerate(pieces, 1):
-            await send({"type": "http.response.body", "body": piece, "more_body": number < len(pieces)})
-
+async def wire_of(request: bytes, app: Any) -> Writes:
+    """Return what an app's response to a request writes."""
     protocol, wire = connected(app)
     protocol.data_received(request)
     await asyncio.wait(protocol.tasks)
@@ -64,46 +59,75 @@ async def answered(request: bytes, headers: list[tuple[bytes, bytes]], *pieces: 
     return wire
 
 
+async def answered(request: bytes, *headers: tuple[bytes, bytes]) -> Writes:
+    """Return what is written as the response `{}` to a request, with further headers."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await respond(send, 200, b"{}", list(headers))
+
+    return await wire_of(request, app)
+
+
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
-FIVE, PLAIN = (b"content-length", b"5"), (b"content-type", b"text/plain")
+NAMED = (b"x-name", b"a")
 
 
 async def test_a_whole_response_is_one_write():
-    wire = await answered(GET, [FIVE, PLAIN], b"hello")
-    assert wire.writes == [b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-type: text/plain\r\n\r\nhello"]
+    wire = await answered(GET, NAMED)
+    (written,) = wire.writes
+    head, body = written.split(b"\r\n\r\n")
+    first, *headers = head.split(b"\r\n")
+    assert (first, body) == (b"HTTP/1.1 200 OK", b"{}")
+    expected = [b"content-length: 2", b"content-type: application/json", b"x-name: a", b"cache-control: no-store"]
+    assert set(expected) < set(headers)
     assert not wire.closed
 
 
-async def test_a_response_in_pieces_is_complete():
-    wire = await answered(GET, [FIVE], b"he", b"llo")
-    assert b"".join(wire.writes) == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
+async def test_an_application_that_sends_messages_is_answered():
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+        await send({"type": "http.response.body", "body": b"he", "more_body": True})
+        await send({"type": "http.response.body", "body": b"llo"})
 
-
-async def test_a_response_of_unknown_length_is_chunked():
-    wire = await answered(GET, [PLAIN], b"hello")
-    assert b"".join(wire.writes).endswith(b"transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+    assert b"".join((await wire_of(GET, app)).writes) == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
 
 
 async def test_head_gets_no_body():
-    wire = await answered(b"HEAD / HTTP/1.1\r\nhost: x\r\n\r\n", [FIVE], b"hello")
-    assert b"".join(wire.writes) == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n"
+    written = b"".join((await answered(b"HEAD / HTTP/1.1\r\nhost: x\r\n\r\n", NAMED)).writes)
+    assert b"\r\nx-name: a\r\n" in written
+    assert written.endswith(b"\r\n\r\n")
 
 
 async def test_the_connection_ends_where_the_client_asks_for_it():
-    wire = await answered(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", [FIVE], b"hello")
+    wire = await answered(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
     assert b"connection: close\r\n" in b"".join(wire.writes)
     assert wire.closed
 
 
+async def test_a_response_waits_for_a_client_that_does_not_read():
+    waits = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        protocol.pause_writing()
+        asyncio.get_running_loop().call_soon(waits.set)
+        await respond(send, 200, b"{}", [])
+
+    protocol, wire = connected(app)
+    protocol.data_received(GET)
+    answering = list(protocol.tasks)
+    await waits.wait()
+    assert wire.writes == []
+    protocol.resume_writing()
+    await asyncio.wait(answering)
+    assert b"".join(wire.writes).endswith(b"\r\n\r\n{}")
+    protocol.connection_lost(None)
+
+
 @pytest.mark.parametrize("value", [b"x\r\nset-cookie: a=b", b"x\ny", b"x\ry"])
 async def test_a_header_with_a_line_break_is_not_sent(value: bytes):
-    wire = await answered(GET, [FIVE, (b"x-name", value)], b"hello")
+    wire = await answered(GET, (b"x-name", value))
     assert b"".join(wire.writes).startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
     assert b"x-name" not in b"".join(wire.writes)
-
-
-async def test_the_connection_ends_after_a_length_that_differs_from_the_body():
-    assert (await answered(GET, [FIVE], b"hi")).closed
 
 
 async def test_nothing_is_written_after_the_client_has_left():
@@ -111,8 +135,7 @@ async def test_nothing_is_written_after_the_client_has_left():
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await left.wait()
-        await send({"type": "http.response.start", "status": 200, "headers": [FIVE]})
-        await send({"type": "http.response.body", "body": b"hello"})
+        await respond(send, 200, b"{}", [])
 
     protocol, wire = connected(app)
     protocol.data_received(GET)
