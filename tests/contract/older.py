@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 
+ONE_INDEX_OF_CONVERSATIONS = (
+    "DROP INDEX messages_of_conversation",
+    "CREATE INDEX messages_by_conversation ON messages (conversation_id, id)",
+    "CREATE INDEX messages_unread ON messages (conversation_id, id, sender, category, deleted_at)"
+    " WHERE category <> 'action' AND deleted_at IS NULL",
+)
 REMOVED_SENDS = ("DROP TABLE removed_sends",)
 REQUEST_NUMBERS = ("DROP TABLE request_numbers",)
 LISTS_BY_CURSOR = tuple(

@@ -17,6 +17,7 @@ from contract.older import (
     FILES_IN_USE,
     LIFECYCLE,
     LISTS_BY_CURSOR,
+    ONE_INDEX_OF_CONVERSATIONS,
     PUSH,
     REMOVED_SENDS,
     REQUEST_NUMBERS,
@@ -127,7 +128,7 @@ async def test_unread_counts_match_a_naive_count_up_to_the_cap(open_store, monke
 async def test_counting_unread_messages_uses_a_covering_index(path):
     store = await SqliteStore.open(path, World())
     for sql in (conversations._UNREAD, conversations._MENTIONS):
-        counted = sql.format(by_index=store.database.dialect.by_index("messages_unread"))
+        counted = sql.format(by_index=store.database.dialect.by_index("messages_of_conversation"))
         page = "(SELECT 'g/g' AS conversation_id, 3 AS after, 'alice' AS uid) p"
         plan = await store.database.rows(
             f"EXPLAIN QUERY PLAN SELECT (SELECT count(*) FROM ({counted} LIMIT 10)) FROM {page}", ()
@@ -146,11 +147,11 @@ async def test_mentions_in_an_older_database_are_counted(path):
     await store.close()
     with sqlite3.connect(path) as c:  # as in the previous revision
         c.execute("DROP INDEX mentions_by_conversation")
-        c.execute("DROP INDEX messages_unread")
         c.execute("ALTER TABLE mentions DROP COLUMN conversation_id")
         c.execute("CREATE INDEX mentions_by_uid ON mentions (uid, message_id)")
         undo(
             c,
+            ONE_INDEX_OF_CONVERSATIONS,
             REMOVED_SENDS,
             LISTS_BY_CURSOR,
             PUSH,
@@ -161,6 +162,7 @@ async def test_mentions_in_an_older_database_are_counted(path):
             WEBHOOK_DELIVERIES,
             STARTS,
             FILES_IN_USE,
+            ("DROP INDEX messages_unread",),
             revision="0003",
         )
     c.close()

@@ -17,6 +17,7 @@ from contract.older import (
     FILES_IN_USE,
     LIFECYCLE,
     LISTS_BY_CURSOR,
+    ONE_INDEX_OF_CONVERSATIONS,
     PUSH,
     REMOVED_SENDS,
     REQUEST_NUMBERS,
@@ -270,7 +271,10 @@ async def test_migrations_produce_the_schema(path):
     upgrade(f"sqlite:///{path}")
     engine = create_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
-        own = {"include_name": lambda name, kind, _: kind != "table" or not str(name).startswith("messages_fts")}
+        own = {
+            "include_name": lambda name, kind, _: kind != "table" or not str(name).startswith("messages_fts"),
+            "include_object": lambda one, *_: one.info.get("only", "sqlite") == "sqlite",
+        }
         assert compare_metadata(MigrationContext.configure(connection, opts=own), metadata) == []
     engine.dispose()
 
@@ -283,7 +287,7 @@ async def test_catch_up_query_uses_its_index(path):
     plan = await store.database.rows(
         "EXPLAIN QUERY PLAN " + list_messages(wanted.shape(), "sqlite"), parameters(wanted)
     )
-    assert any("messages_by_conversation (conversation_id=? AND id>?)" in row[3] for row in plan), plan
+    assert any("messages_of_conversation (conversation_id=? AND id>?)" in row[3] for row in plan), plan
     wanted = MessageFilter("bob", newer=True, cursor=0, updated_after=5, only_updates=True)
     plan = await store.database.rows(
         "EXPLAIN QUERY PLAN " + list_messages(wanted.shape(), "sqlite"), parameters(wanted)
@@ -394,6 +398,7 @@ async def test_upgrade_finds_references_to_files(path):
     with contextlib.closing(sqlite3.connect(path)) as c:  # as in the earlier version
         undo(
             c,
+            ONE_INDEX_OF_CONVERSATIONS,
             REMOVED_SENDS,
             LISTS_BY_CURSOR,
             PUSH,

@@ -242,6 +242,11 @@ def test_migrations_produce_the_schema(postgres, postgres_url):
     def include(name, kind, parents):
         return (name if kind == "table" else parents.get("table_name")) not in own
 
+    options = {
+        "include_name": include,
+        "include_object": lambda one, *_: one.info.get("only", "postgresql") == "postgresql",
+    }
+
     async def compare() -> list[Any]:
         async def connect(*_: Any, **__: Any) -> Any:
             return await asyncpg.connect(postgres_url)
@@ -249,7 +254,7 @@ def test_migrations_produce_the_schema(postgres, postgres_url):
         engine = create_async_engine("postgresql+asyncpg://", async_creator=connect)
         async with engine.connect() as connection:
             found = await connection.run_sync(
-                lambda c: compare_metadata(MigrationContext.configure(c, opts={"include_name": include}), metadata)
+                lambda c: compare_metadata(MigrationContext.configure(c, opts=options), metadata)
             )
         await engine.dispose()
         return found

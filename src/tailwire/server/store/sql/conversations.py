@@ -74,7 +74,7 @@ class ConversationRows:
             of=union,
             order=f"{order}, conversation_id",
             greatest=dialect.greatest,
-            by_index=dialect.by_index("messages_unread"),
+            by_index=dialect.by_index("messages_of_conversation"),
         )
         return f"SELECT count(*) FROM ({union}) AS o", page, values | {"cap": MAX_COUNTED, "mentions": mentions}
 
@@ -102,7 +102,7 @@ class ConversationRows:
                 of="c.conversation_id",
                 after=f"{dialect.greatest}(coalesce(k.read_id, 0), coalesce(k.cleared_id, 0), {since})",
                 uid="s.uid",
-                by_index=dialect.by_index("messages_unread"),
+                by_index=dialect.by_index("messages_of_conversation"),
             )
             more += f" AND EXISTS ({unread})"
         for name, tags, column in (

@@ -87,7 +87,7 @@ def list_messages(shape: tuple[object, ...], dialect: str, part: str = "") -> st
         query = query.with_hint(messages, "INDEXED BY messages_by_update", "sqlite")
     elif not s.conversation_id and s.reader and s.newer and s.cursor and not s.sent_cursor:
         # Missed messages are a range at the end of each conversation that has new ones.
-        query = query.with_hint(messages, "INDEXED BY messages_by_conversation", "sqlite")
+        query = query.with_hint(messages, "INDEXED BY messages_of_conversation", "sqlite")
     return compiled(_ordered(query, s, indexed_id), dialect)
 
 
@@ -263,7 +263,7 @@ def missed_boundary(dialect: str) -> str:
     m = messages.c
     announced = and_(m.category == _ACTION, m.type == literal_column("'message'"))
     query: Query = select(m.id).where(_readable(newer=True, missed=True), m.id > bindparam("cursor"), ~announced)
-    query = query.with_hint(messages, "INDEXED BY messages_by_conversation", "sqlite")
+    query = query.with_hint(messages, "INDEXED BY messages_of_conversation", "sqlite")
     return compiled(query.order_by(m.id.desc()).suffix_with(text("LIMIT 1 OFFSET :most")), dialect)
 
 
