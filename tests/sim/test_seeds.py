@@ -146,6 +146,19 @@ def test_seed_2728_a_provided_token_that_expires_before_the_server_is_reached():
     )
 
 
+def test_seed_1967_a_message_that_was_edited_after_its_reader_had_left():
+    # gap: the oracle did not expect that the reader is told that they missed it
+    simulate(
+        Plan.from_json("""{"seed": 0, "steps": [
+[0.0, "bob-phone", "background", null],
+[1.0, "alice-desk", "say group", null],
+[1.0, "alice-desk", "kick", "bob"],
+[5.0, "alice-desk", "edit", null],
+[5.0, "bob-phone", "foreground", null]
+]}""")
+    )
+
+
 def test_seed_69_a_hint_during_an_attempt_that_bytes_of_a_send_extend():
     # return: the oracle expected that the hint replaces an attempt, though no hint had reported the network as gone
     for seed in (7, 9, 11):

@@ -1,4 +1,4 @@
-"""Whether reported gaps are due: more was missed than the limit, or an older store was restored."""
+"""Whether reported gaps are due: more was missed than the limit, or what was missed may not be shown any more."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from tailwire.testing.simulation.device import Device
 
 Membership = tuple[int, int | None]
-_COLUMNS = ("id", "sender", "receiver", "receiver_type")
+_COLUMNS = ("id", "sender", "receiver", "receiver_type", "edited_at")
 _AFTER = f"SELECT {', '.join(_COLUMNS)} FROM messages WHERE id > ? ORDER BY id"
 
 
@@ -23,8 +23,11 @@ def unfounded(reader: sqlite3.Connection, device: Device, memberships: list[Memb
         return f"{device.name} was notified that changes are missing, though the log has all: {device.change_gaps}"
     for begin, end in device.gaps:
         rows = [dict(zip(_COLUMNS, row, strict=True)) for row in reader.execute(_AFTER, (begin,)).fetchall()]
-        theirs = [row["id"] for row in rows if _concerns(row, device.uid, memberships)]
-        missing = sum(number <= end for number in theirs)
+        theirs = [row for row in rows if _concerns(row, device.uid, memberships)]
+        missed = [row for row in theirs if row["id"] <= end]
+        if missed and all(_edited_without(reader, row, memberships) for row in missed):
+            continue
+        missing = len(missed)
         if not missing or len(theirs) <= device.catch_up_limit:
             return (
                 f"{device.name} received a gap ({begin}, {end}] in which it misses {missing} messages; there are "
@@ -37,3 +40,13 @@ def _concerns(row: dict[str, Any], uid: str, memberships: list[Membership]) -> b
     if row["receiver_type"] == "user":
         return uid in (row["sender"], row["receiver"])
     return any(begin <= row["id"] and (end is None or row["id"] <= end) for begin, end in memberships)
+
+
+def _edited_without(reader: sqlite3.Connection, row: dict[str, Any], memberships: list[Membership]) -> bool:
+    # Whether a message of the group was edited after the user had left: they may see neither the edit nor, since it is
+    # gone, what was there before.
+    for begin, end in memberships:
+        if row["receiver_type"] == "group" and end is not None and begin <= row["id"] <= end:
+            (left_at,) = reader.execute("SELECT sent_at FROM messages WHERE id = ?", (end,)).fetchone()
+            return row["edited_at"] is not None and row["edited_at"] >= left_at
+    return False
