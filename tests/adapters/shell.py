@@ -88,6 +88,9 @@ class Shell:
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._master)
         os.close(self._slave)
-        os.close(self._master)  # hangup ends the programs in the terminal
-        self._process.kill()
-        self._process.wait(10)
+        os.close(self._master)  # the shell passes the hangup on to its jobs, and ends
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(10)

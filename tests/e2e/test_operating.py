@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import shutil
 import signal
 import socket
 import ssl
+import subprocess
 import sys
+import termios
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +83,21 @@ async def test_hangup_reads_certificate_and_level_again_and_sockets_stay(tmp_pat
             assert chat.get_connection_status() is CONNECTED
             assert ears.statuses.count(CONNECTED) == 1
         assert await server.stop() == 0
+
+
+async def test_server_stops_when_its_terminal_is_closed(tmp_path):
+    terminal, inside = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "tailwire", "serve", "--data", str(tmp_path), "--port", "0"],
+        stdin=inside, stdout=inside, stderr=inside, start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    ) as server:  # fmt: skip
+        os.close(inside)
+        shown = b""
+        while b"auth key" not in shown:
+            shown += await asyncio.to_thread(os.read, terminal, 4096)
+        os.close(terminal)
+        assert await asyncio.to_thread(server.wait, 20) == 0
 
 
 async def test_usr1_logs_the_state_and_quit_stops_in_order(tmp_path):

@@ -24,6 +24,8 @@ from tailwire.server.limits.slots import Slot
 from tailwire.server.rest.protocol import HttpProtocol
 from tailwire.server.telemetry.logs import log
 
+STDIN = 0
+
 
 class HttpServer(uvicorn.Server):
     """The HTTP server.
@@ -39,7 +41,7 @@ class HttpServer(uvicorn.Server):
         drain_seconds: how long it goes on serving after it was asked to stop.
 
     Attributes:
-        on_hangup: called on SIGHUP.
+        on_hangup: called on SIGHUP, unless the terminal was closed.
         listening: set once the server listens.
     """
 
@@ -63,15 +65,19 @@ class HttpServer(uvicorn.Server):
         self._housekeeping, self._accept = housekeeping, accept
         self.listening = asyncio.Event()
         self._signals = signals
+        self._in_terminal = False
         self._ready, self._ready_file = ready, ready_file
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on the signals that stop; with them, handle SIGHUP (reload) and SIGUSR1 (log the state).
+        """Stop on the signals that stop; with them, handle SIGHUP and SIGUSR1 (log the state).
+
+        SIGHUP reloads, but where it says that the terminal of this process was closed, it stops.
 
         uvicorn's own handlers end the process before the store is closed.
         """
         loop = asyncio.get_running_loop()
+        self._in_terminal = os.isatty(STDIN)
         for signum in self._signals:
             loop.add_signal_handler(signum, self.handle_exit, signum, None)
         for name, handler in (("SIGHUP", self._hang_up), ("SIGUSR1", self._observers.log_state)):
@@ -86,7 +92,10 @@ class HttpServer(uvicorn.Server):
                 loop.remove_signal_handler(signum)
 
     def _hang_up(self) -> None:
-        self.on_hangup()
+        if self._in_terminal and not os.isatty(STDIN):
+            self.handle_exit(signal.SIGHUP, None)
+        else:
+            self.on_hangup()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop: after `drain_seconds`, or at once when asked a second time."""
