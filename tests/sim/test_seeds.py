@@ -147,7 +147,7 @@ def test_seed_2728_a_provided_token_that_expires_before_the_server_is_reached():
 
 
 def test_seed_1967_a_message_that_was_edited_after_its_reader_had_left():
-    # gap: the oracle did not expect that the reader is told that they missed it
+    # gap: the oracle did not expect one
     simulate(
         Plan.from_json("""{"seed": 0, "steps": [
 [0.0, "bob-phone", "background", null],
