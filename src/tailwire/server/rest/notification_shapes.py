@@ -83,7 +83,7 @@ class MuteOne(msgspec.Struct):
 
     id: Annotated[str, Meta(description="A uid or guid.")]
     type: Annotated[str, Meta(extra_json_schema=one_of("oneOnOne", "group"))] = "oneOnOne"
-    until: Until = 0
+    until: Annotated[int, Meta(le=2**63 - 1)] = 0
 
 
 class MuteConversations(msgspec.Struct):

@@ -90,7 +90,7 @@ RESPONSE_FIELDS = {
     "threadSubscribed": "Whether the reader follows its thread; only if it was asked for with `withThreadSubscribed`.",
     "quotedMessageId": "The id of the message that it quotes; absent if it quotes none.",
     "quotedMessage": "The message that it quotes, as a message; absent if it quotes none or if that is gone.",
-    "before": "The id of the conversation's previous message, 0 for the first; only for clients that notice gaps with it.",
+    "before": "The id of the conversation's previous message, 0 for the first; only for clients that ask for it.",
     "receipts": (
         "Who received it, in the response with this message alone, for its sender or a REST key: `data` has an "
         "object for "
