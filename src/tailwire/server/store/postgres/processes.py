@@ -64,7 +64,7 @@ class Processes:
 
     Args:
         now: the clock of this machine, in seconds since 1970.
-        correct: called with the seconds by which that is ahead of the clock of PostgreSQL when the two differ, and with 0
+        correct: called with the seconds by which that is ahead of the clock of PostgreSQL when they differ, and with 0
             when they agree again.
 
     Attributes:
