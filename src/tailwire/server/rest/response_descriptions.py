@@ -69,10 +69,8 @@ RESPONSE_FIELDS = {
     "category": "`message`, `custom`, `interactive` or `action`.",
     "data": (
         "The content. `text` of a text message, `attachments` of a media message, `customData` of a custom one, "
-        "`action` "
-        "of an action; `entities` has the users and groups concerned as they were, `reactions` how often each was "
-        "added, "
-        "`mentions` the mentioned users by uid."
+        "`action` of an action; `entities` has the users and groups concerned as they were, `reactions` how often each "
+        "was added, `mentions` the mentioned users by uid."
     ),
     "sentAt": f"When it was sent, {_AT}.",
     "muid": "The sender's own id of the message; absent if they gave none.",
@@ -92,9 +90,8 @@ RESPONSE_FIELDS = {
     "quotedMessage": "The message that it quotes, as a message; absent if it quotes none or if that is gone.",
     "before": "The id of the conversation's previous message, 0 for the first; only for clients that ask for it.",
     "receipts": (
-        "Who received it, in the response with this message alone, for its sender or a REST key: `data` has an "
-        "object for "
-        f"each user with `recipient`, `deliveredAt` and `readAt`, {_AT}."
+        "Who received it, in the response with this message alone, for its sender or a REST key: `data` has an object "
+        f"for each user with `recipient`, `deliveredAt` and `readAt`, {_AT}."
     ),
     "Message.id": "The id: a number as text. Ids grow in the order in which messages are stored.",
     "Message.type": "`text`, `image`, `video`, `audio` or `file`; `groupMember` of an action; else a type of the app.",
@@ -207,8 +204,7 @@ RESPONSE_FIELDS = {
     "AuditEntry.at": f"When the request was made, {_AT}.",
     "AuditEntry.kind": (
         "`change`: the app changed something; `behalf`: it did so for a user; `use`: it read or sent, which is "
-        "recorded "
-        "once in a while for each key, user and operation."
+        "recorded once in a while for each key, user and operation."
     ),
     "actor": "The id of an API key, `command line`, or `server`.",
     "keyName": "The name that the key had at that time; absent without a key.",
