@@ -196,8 +196,7 @@ def operations() -> list[tuple[str, str, str]]:
     async def listed() -> list[tuple[str, str, str]]:
         with tempfile.TemporaryDirectory() as folder:
             parts = await assemble(Settings(data=folder), World())
-            api = parts.api
-            found = [*api._fixed.values(), *(o for group in api._varying.values() for _, o in group)]
+            found = parts.api.operations
             await parts.webhooks.close()
             await parts.store.close()
             return sorted((o.path, o.method, o.summary) for o in found)

@@ -84,7 +84,7 @@ def description() -> dict[str, Any]:
     async def made() -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             parts = await assemble(Settings(data=folder), World())
-            found = [*parts.api._fixed.values(), *(o for group in parts.api._varying.values() for _, o in group)]
+            found = list(parts.api.operations)
             await parts.webhooks.close()
             await parts.store.close()
             return document(found, "")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from documented_responses import Documented
 from harness import Stage
 from tailwire.testing.virtual.world import VirtualSdkWorld
 
 
 class Rest:
-    """Request the server of a stage: with the REST key, or as a user."""
+    """Request the server of a stage: with the REST key, or as a user. Each success is compared with its documentation."""
+
+    _document: Documented | None = None  # of all servers: settings change none of the types
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -41,7 +44,15 @@ class Rest:
         """Return the `data` of a successful response."""
         answer = await self.answer(method, path, **more)
         assert answer.status_code == 200, (method, path, answer.text)
-        return answer.json()["data"]
+        found = answer.json()
+        problems = self._documented().problems(method, path, found)
+        assert not problems, problems
+        return found["data"]
+
+    def _documented(self) -> Documented:
+        if Rest._document is None:
+            Rest._document = Documented(self._stage.server.parts.api.operations)
+        return Rest._document
 
     async def refused(self, code: str, method: str, path: str, **more: Any) -> Any:
         """Return the error of a request that must be refused with a code."""

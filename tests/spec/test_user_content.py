@@ -144,6 +144,8 @@ async def test_request_path_cannot_forge_a_log_line(stage: Stage, caplog, monkey
 
 def numbers_without_bounds(shape: Any, place: str, seen: tuple[Any, ...] = ()) -> list[str]:
     inspect = msgspec.inspect
+    if isinstance(shape, inspect.Metadata):
+        shape = shape.type
     if isinstance(shape, inspect.IntType):
         return [place] if shape.le is None else []
     if isinstance(shape, inspect.StructType):

@@ -93,7 +93,7 @@ class Picker(ModalScreen[Any]):
         self._search("")
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Find what is typed."""
+        """Search for the text that was typed."""
         self._search(event.value)
 
     def _search(self, typed: str) -> None:

@@ -81,7 +81,7 @@ class GroupChanged:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptReceived:
-    """A user received or read a conversation up to a message; in a group, perhaps all members did."""
+    """A user, or all members of a group, received or read a conversation up to a message."""
 
     receipt: MessageReceipt
 

@@ -174,7 +174,7 @@ class MessageListener:
         """Called when all members of a group have received its messages up to one."""
 
     def on_messages_read_by_all(self, receipt: MessageReceipt) -> Hook:
-        """Called when all members of a group have read its messages up to one."""
+        """Called when all members of a group have read the message of a receipt, and those before it."""
 
     def on_transient_message_received(self, message: TransientMessage) -> Hook:
         """Called when a transient message arrived; it is not stored."""

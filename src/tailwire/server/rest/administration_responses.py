@@ -10,12 +10,7 @@ from tailwire.server.rest.response_base import Shape, Timestamp
 
 
 class ApiKey(Shape, kw_only=True):
-    """An API key. Lists contain only its last characters. Logs contain its `id`.
-
-    Attributes:
-        expires_at: when it ends; absent if it lasts until it is deleted.
-        last_used_at: to the hour; absent if it was never used.
-    """
+    """An API key. Lists contain only its last characters. Logs contain its `id`."""
 
     id: str
     api_key: str
@@ -43,11 +38,7 @@ class AuditEntry(Shape, kw_only=True):
 
 
 class AuthToken(Shape, kw_only=True):
-    """An auth token. Lists contain only its last characters.
-
-    Attributes:
-        expires_at: when a JWT ends; absent for other tokens.
-    """
+    """An auth token. Lists contain only its last characters."""
 
     uid: str
     auth_token: str

@@ -160,16 +160,3 @@ BODY_FIELDS = {
     "WebhookBody.username": f"The user of basic authentication, at most {MAX_CREDENTIAL_CHARACTERS} characters.",
     "WebhookBody.webhookUrl": f"Where events are delivered to: {_URL}.",
 }  # fmt: skip
-
-
-def describe(name: str, properties: dict[str, dict[str, object]]) -> None:
-    """Give each field of a type the description that this module has for it.
-
-    Args:
-        name: of the type.
-        properties: the schemas of its fields.
-    """
-    for field, schema in properties.items():
-        text = BODY_FIELDS.get(f"{name}.{field}") or BODY_FIELDS.get(field)
-        if text:
-            schema["description"] = text

@@ -104,6 +104,12 @@ _PROBLEM = {
 _DONE = {"success": True, "message": "Group with guid team has been deleted successfully."}
 _OUTCOME = {"success": True, "data": _ACTION}
 _FAILED = {"success": False, "error": _PROBLEM}
+_ADDED: dict[str, Any] = {
+    "admins": {},
+    "moderators": {},
+    "participants": {"bob": _OUTCOME, "nobody": _FAILED},
+    "usersToBan": {},
+}
 _REASON = {"id": "spam", "name": "Spam", "description": "Unwanted, repeated or commercial content."}
 _STATE = {"waiting": 0, "failed": 1, "lastSuccessAt": NOW, "lastFailureAt": NOW, "lastFailure": "HTTP 503"}
 _PAGES = {"total": 30, "count": 30, "per_page": 30, "current_page": 1, "total_pages": 1}
@@ -112,6 +118,7 @@ EXAMPLES: dict[str, Any] = {
     "User": _ALICE,
     "Me": {**_ALICE, "authToken": "alice_1764288000_…", "wsChannel": {"identity": "alice"}, "jwt": "eyJhbGciOi…"},
     "Member": {**_ALICE, "scope": "admin", "joinedAt": NOW},
+    "BannedUser": {**_BOB, "scope": "participant", "bannedAt": NOW},
     "Group": _GROUP,
     "Message": _MESSAGE,
     "Reaction": {
@@ -137,12 +144,8 @@ EXAMPLES: dict[str, Any] = {
         "message": "The user with UID alice has blocked user with UID bob successfully.",
     },
     "MemberOutcome": _OUTCOME,
-    "MembersAdded": {
-        "admins": {},
-        "moderators": {},
-        "participants": {"bob": _OUTCOME, "nobody": _FAILED},
-        "usersToBan": {},
-    },
+    "MembersAdded": _ADDED,
+    "CreatedGroup": {**_GROUP, "members": _ADDED},
     "Membership": {"guid": "team", "uid": "bob", "scope": "moderator", "joinedAt": NOW},
     "Accepted": {
         "accepted": {"bob": {"success": True, "message": "Created relationship with status accepted."}},

@@ -36,8 +36,8 @@ class GroupRoutes:
         """Return the operations."""
         one, path = responses.Group, "/groups/{guid}"
         return [
-            Operation("POST", "/groups", "Create a group", self._create, body=requests.CreateGroup, response=one,
-                      feature="createGroup", rate=RequestKind.CORE),
+            Operation("POST", "/groups", "Create a group", self._create, body=requests.CreateGroup,
+                      response=responses.CreatedGroup, feature="createGroup", rate=RequestKind.CORE),
             Operation("GET", "/groups", "List groups", self._list, query=GroupQuery, response=list[responses.Group],
                       feature="listGroups", enveloped=True, compressed=True),
             Operation("GET", path, "Get a group", self._get, response=one, feature="getGroup"),
@@ -73,7 +73,7 @@ class GroupRoutes:
         user = path + "/{uid}"
         return [
             Operation("GET", path, "List the users who are banned from a group", self._list_banned, query=BanQuery,
-                      response=list[responses.User], feature="listBannedUsers", enveloped=True),
+                      response=list[responses.BannedUser], feature="listBannedUsers", enveloped=True),
             Operation("POST", user, "Ban a user from a group", self._ban, response=responses.Message,
                       alternative=responses.Done, feature="ban"),
             Operation("DELETE", user, "Lift a ban", self._unban, response=responses.Message,

@@ -61,8 +61,8 @@ class MessageRoutes:
         one, path, thread = responses.Message, "/messages/{id}", "/messages/{id}/thread"
         return [
             Operation("POST", "/messages", "Send a message", self._send, body=requests.SendMessage,
-                      form_handler=self._forms.send, response=one, feature="createMessage", rate=RequestKind.SEND,
-                      cost=lambda body: len(body.receivers())),
+                      form_handler=self._forms.send, response=one, alternative=list[responses.Message],
+                      feature="createMessage", rate=RequestKind.SEND, cost=lambda body: len(body.receivers())),
             self._list_operation("/messages", "List messages of all conversations, or count unread ones",
                                  self._list, "listMessages"),
             self._list_operation("/users/{uid}/messages", "List the messages with a user", self._list_with_user,

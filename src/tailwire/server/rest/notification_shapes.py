@@ -21,7 +21,8 @@ from tailwire.server.rules.preferences import (
 from tailwire.server.rules.push_tokens import PLATFORMS
 
 OfUser = Annotated[str, Meta(description="Only those of the user with this uid.")]
-Until = Annotated[int, Meta(description="Milliseconds since 1970.")]
+Until = int
+"""Milliseconds since 1970."""
 
 
 class RegisterPushToken(msgspec.Struct, rename="camel"):
@@ -82,7 +83,7 @@ class MuteOne(msgspec.Struct):
 
     id: Annotated[str, Meta(description="A uid or guid.")]
     type: Annotated[str, Meta(extra_json_schema=one_of("oneOnOne", "group"))] = "oneOnOne"
-    until: Until = 0
+    until: Annotated[int, Meta(le=2**63 - 1)] = 0
 
 
 class MuteConversations(msgspec.Struct):
@@ -201,15 +202,7 @@ class PushContent(Shape, kw_only=True):
 
 
 class PushDelivery(Shape, kw_only=True):
-    """A notification on its way to a device.
-
-    Attributes:
-        reaction_id: the reaction that it reports; absent if it reports the message.
-        device: the id of the device.
-        attempts: how often it was tried.
-        next_try_at: while it waits.
-        content: of a single one; absent if it is not wanted any more: the message was read, or is gone.
-    """
+    """A notification on its way to a device."""
 
     id: str
     status: Annotated[str, Meta(extra_json_schema=one_of(*NOTIFICATION_TIMES))]

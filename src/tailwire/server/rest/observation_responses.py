@@ -8,18 +8,13 @@ import msgspec
 
 from tailwire.server.rest.response_base import Shape, Timestamp
 
-Seconds = Annotated[float, msgspec.Meta(description="Seconds.")]
-Moment = Annotated[float, msgspec.Meta(description="Seconds since 1970, to the millisecond.")]
+Seconds = float
+Moment = float
+"""Seconds since 1970, to the millisecond."""
 
 
 class ConnectionEnd(Shape, kw_only=True):
-    """How a connection ended.
-
-    Attributes:
-        by: who ended it.
-        code: the close code of the WebSocket; absent if there was none.
-        cause: why, in words; "" if the code says it all.
-    """
+    """How a connection ended."""
 
     by: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["server", "client", "network"]})]
     code: int = 0
@@ -28,19 +23,7 @@ class ConnectionEnd(Shape, kw_only=True):
 
 
 class Connection(Shape, kw_only=True):
-    """A WebSocket of one process.
-
-    Attributes:
-        id: its number at this process.
-        uid: absent until it has authenticated.
-        device: as the client names it.
-        app_state: `foreground` or `background`; absent if the client does not report it.
-        last_heard_at: when bytes were last received.
-        life: seconds that it has been open, or was.
-        buffered: bytes that are written and not sent yet.
-        slow: whether so much is buffered that typing and presence are not sent to it.
-        end: how it ended; absent while it is open.
-    """
+    """A WebSocket of one process."""
 
     id: str
     uid: str = ""
@@ -73,12 +56,7 @@ class ConsoleLink(Shape, kw_only=True):
 
 
 class Process(Shape, kw_only=True):
-    """The process that answers: others on the same database have figures of their own.
-
-    Attributes:
-        uptime: seconds since it started.
-        servers: how many servers run on the database.
-    """
+    """The process that answers: others on the same database have figures of their own."""
 
     name: str
     version: str
@@ -87,13 +65,7 @@ class Process(Shape, kw_only=True):
 
 
 class ListedProcess(Shape, kw_only=True):
-    """A process on the database.
-
-    Attributes:
-        serving: whether it is a server, and not a command.
-        until: when its lease ends unless it renews it; absent on SQLite.
-        answers: whether it is the process that answers.
-    """
+    """A process on the database."""
 
     id: str
     name: str

@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 
 from tailwire.server.rest import responses
-from tailwire.server.rest.body_descriptions import describe
+from tailwire.server.rest.body_descriptions import BODY_FIELDS
 from tailwire.server.rest.descriptions import PATH_PARAMETERS, QUERY_PARAMETERS
 from tailwire.server.rest.examples import EXAMPLES
 from tailwire.server.rest.operations import Access, Operation, lists_of
+from tailwire.server.rest.response_base import Shape
+from tailwire.server.rest.response_descriptions import RESPONSE_FIELDS
 from tailwire.wire.catalogue import CATALOGUE
 
 REFERENCE = "#/components/schemas/{name}"
@@ -50,8 +52,9 @@ def document(operations: Iterable[Operation], version: str) -> dict[str, Any]:
     by_type = dict(zip(ordered, schemas, strict=True))
     for schema in components.values():
         _remove_defaults(schema)
-    for name in _named_in([by_type[o.body] for o in listed if o.body is not None], components):
-        describe(name, components[name].get("properties", {}))
+    of_bodies = _named_in([by_type[o.body] for o in listed if o.body is not None], components)
+    for name, schema in components.items():
+        _describe(name, schema, BODY_FIELDS if name in of_bodies else RESPONSE_FIELDS)
     for name, example in EXAMPLES.items():
         if name in components:
             components[name]["examples"] = [example]
@@ -76,6 +79,27 @@ def _remove_defaults(schema: dict[str, Any]) -> None:
     # A default only means that the field is optional.
     for name in schema.get("properties", {}):
         schema["properties"][name].pop("default", None)
+
+
+def _describe(name: str, schema: dict[str, Any], texts: dict[str, str]) -> None:
+    # A docstring describes attributes for readers of the code; in the document each field has its description itself.
+    if "description" in schema:
+        schema["description"] = re.split(r"\s+Attributes:", schema["description"])[0]
+    owners = _lineage(name, Shape) or [name]
+    for field, properties in schema.get("properties", {}).items():
+        own = [texts[f"{owner}.{field}"] for owner in owners if f"{owner}.{field}" in texts]
+        if own or field in texts:
+            properties["description"] = own[0] if own else texts[field]
+
+
+def _lineage(name: str, kind: type[Shape]) -> list[str]:
+    # The names of a type of responses and of those that it inherits from; [] if there is none of this name.
+    if kind.__name__ == name:
+        return [base.__name__ for base in kind.__mro__]
+    for heir in kind.__subclasses__():
+        if found := _lineage(name, heir):
+            return found
+    return []
 
 
 def _named_in(schemas: list[dict[str, Any]], components: dict[str, Any]) -> set[str]:

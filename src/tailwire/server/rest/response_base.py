@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
 
-Timestamp = Annotated[int, msgspec.Meta(description="Seconds since 1970.")]
+Timestamp = int
+"""Seconds since 1970."""
 
 
 class Shape(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):

@@ -1,6 +1,6 @@
 """The types of responses, for the documentation of the API. A test compares them with real responses.
 
-Optional keys are omitted, not null. Messages, users and groups may have keys that are not declared here.
+Optional keys are omitted, not null. `response_descriptions` says what each field means.
 """
 
 from __future__ import annotations
@@ -88,11 +88,14 @@ class User(Shape, kw_only=True):
     last_active_at: Timestamp = 0
     created_at: Timestamp = 0
     updated_at: Timestamp = 0
+    deactivated_at: Timestamp = 0
     tags: list[str] = []
     auth_token: str = ""
     conversation_id: str = ""
     blocked_by_me: bool = False
+    blocked_by_me_at: Timestamp = 0
     has_blocked_me: bool = False
+    blocked_at: Timestamp = 0
 
 
 class Me(User, kw_only=True):
@@ -109,6 +112,13 @@ class Member(User, kw_only=True):
     joined_at: Timestamp
 
 
+class BannedUser(User, kw_only=True):
+    """A user who is banned from a group."""
+
+    scope: Scope
+    banned_at: Timestamp
+
+
 class Group(Shape, kw_only=True):
     """A group, as the reader sees it."""
 
@@ -123,10 +133,12 @@ class Group(Shape, kw_only=True):
     members_count: int
     conversation_id: str
     has_joined: bool
+    is_banned: bool = False
     scope: Scope = ""
     joined_at: Timestamp = 0
     created_at: Timestamp
     updated_at: Timestamp = 0
+    updated_by: str = ""
 
 
 class Message(Shape, kw_only=True):
@@ -156,7 +168,9 @@ class Message(Shape, kw_only=True):
     pinned_by: str = ""
     saved_at: Timestamp = 0
     thread_subscribed: bool = False
+    quoted_message_id: str = ""
     quoted_message: dict[str, Any] = {}
+    before: int = 0
     receipts: dict[str, Any] = {}
 
 
@@ -212,11 +226,7 @@ class Done(Success, kw_only=True):
 
 
 class KeyEnded(Done, kw_only=True):
-    """An API key that was deleted, or ends at a time.
-
-    Attributes:
-        expires_at: when it ends; absent if it was deleted.
-    """
+    """An API key that was deleted, or ends at a time."""
 
     expires_at: Timestamp = 0
 
@@ -248,6 +258,12 @@ class MembersAdded(Shape, kw_only=True):
     moderators: dict[str, MemberOutcome]
     participants: dict[str, MemberOutcome]
     users_to_ban: dict[str, MemberOutcome]
+
+
+class CreatedGroup(Group, kw_only=True):
+    """A group that was created."""
+
+    members: MembersAdded | msgspec.UnsetType = msgspec.UNSET
 
 
 class Membership(Shape, kw_only=True):
@@ -367,3 +383,6 @@ class Meta(Shape, kw_only=True):
     current: dict[str, int] = {}
     next: dict[str, Any] = {}
     cursor: dict[str, Any] = {}
+    mark: str = ""
+    pruned: str = ""
+    changes: dict[str, Any] = {}

@@ -156,7 +156,7 @@ class Several:
             self._failures.append(error)
 
     def any_server(self) -> SimulatedServer:
-        """Return a server that lives."""
+        """Return a server that is running."""
         return self.chance.choice(self.servers)
 
     async def _start_server(self, number: int) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from websockets.frames import Opcode
 
+import tailwire.server
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.gateway.handlers import FrameHandlers
@@ -67,3 +70,11 @@ def test_the_server_sends_these_frames():
 
 def test_every_frame_type_is_received_or_sent():
     assert set(FrameType) == RECEIVED | SENT
+
+
+def test_each_method_that_publishes_is_called_by_the_server():
+    folder = Path(tailwire.server.__file__).parent
+    sources = "".join(path.read_text() for path in folder.rglob("*.py") if path.name != "delivery.py")
+    methods = [name for name, one in vars(Delivery).items() if callable(one) and not name.startswith("_")]
+    assert len(methods) > 10
+    assert [name for name in methods if not re.search(rf"delivery\.{name}\b", sources)] == []

@@ -14,12 +14,15 @@ from tailwire.server.rest import responses
 from tailwire.server.rest.body_descriptions import BODY_FIELDS
 from tailwire.server.rest.descriptions import PATH_PARAMETERS, QUERY_PARAMETERS
 from tailwire.server.rest.examples import EXAMPLES
+from tailwire.server.rest.openapi import document
+from tailwire.server.rest.operations import Operation
+from tailwire.server.rest.response_descriptions import RESPONSE_FIELDS
 
 WITHOUT_CONTENT = {("/files", "post"), ("/files/{name}", "head")}
 
 
-def operations(document):
-    for path, methods in document["paths"].items():
+def operations(described):
+    for path, methods in described["paths"].items():
         for method, operation in methods.items():
             yield path, method, operation
 
@@ -30,9 +33,9 @@ async def fetched(stage: Stage):
 
 
 async def test_every_operation_says_what_a_success_contains(stage: Stage):
-    document = await fetched(stage)
+    described = await fetched(stage)
     untyped = set()
-    for path, method, operation in operations(document):
+    for path, method, operation in operations(described):
         content = operation["responses"]["200"].get("content", {})
         data = content.get("application/json", {}).get("schema", {}).get("properties", {}).get("data")
         if data == {} or not content:
@@ -55,20 +58,20 @@ async def test_every_type_of_a_response_has_an_example_that_is_one(stage: Stage)
 
 
 async def test_names_and_descriptions_are_there_for_every_operation_and_parameter(stage: Stage):
-    document = await fetched(stage)
-    ids = [operation["operationId"] for _, _, operation in operations(document)]
+    described = await fetched(stage)
+    ids = [operation["operationId"] for _, _, operation in operations(described)]
     assert len(ids) == len(set(ids)) > 90
     assert all(name.isidentifier() for name in ids)
-    for path, method, operation in operations(document):
+    for path, method, operation in operations(described):
         assert operation["summary"], (path, method)
         for parameter in operation["parameters"]:
             assert parameter["description"].endswith("."), (path, parameter)
 
 
-def body_fields(document):
+def body_fields(described):
     """Return type, name and schema of each field that a body can contain."""
-    components = document["components"]["schemas"]
-    left = [operation["requestBody"] for _, _, operation in operations(document) if "requestBody" in operation]
+    components = described["components"]["schemas"]
+    left = [operation["requestBody"] for _, _, operation in operations(described) if "requestBody" in operation]
     seen = set()
     while left:
         one = left.pop()
@@ -88,6 +91,45 @@ async def test_each_field_of_a_body_says_what_it_means(stage: Stage):
     assert [(kind, name) for kind, name, schema in found if not schema.get("description", "").endswith(".")] == []
     used = {f"{kind}.{name}" for kind, name, _ in found} | {name for _, name, _ in found}
     assert set(BODY_FIELDS) <= used, "left over"
+
+
+def undescribed(described):
+    """Return the fields that have no description."""
+    return [
+        f"{kind}.{name}"
+        for kind, schema in described["components"]["schemas"].items()
+        for name, field in schema.get("properties", {}).items()
+        if not field.get("description", "").endswith(".")
+    ]
+
+
+async def test_each_field_of_a_response_says_what_it_means(stage: Stage):
+    described = await fetched(stage)
+    assert undescribed(described) == []
+    of_bodies = {kind for kind, _, _ in body_fields(described)}
+    fields = {
+        f"{kind}.{name}"
+        for kind, schema in described["components"]["schemas"].items()
+        if kind not in of_bodies
+        for name in schema.get("properties", {})
+    }
+    assert len(fields) > 300
+    assert set(RESPONSE_FIELDS) <= fields | {field.partition(".")[2] for field in fields}, "left over"
+
+
+def test_a_field_without_a_description_is_noticed():
+    class Forgotten(responses.Shape, kw_only=True):
+        plain: str
+        at: responses.Timestamp
+
+    described = document([Operation("GET", "/forgotten", "Get it", None, response=Forgotten)], "")
+    assert undescribed(described) == ["Forgotten.plain", "Forgotten.at"]
+
+
+async def test_descriptions_of_types_are_for_readers_of_the_api(stage: Stage):
+    schemas = (await fetched(stage))["components"]["schemas"]
+    assert [name for name, one in schemas.items() if not one.get("description", "").endswith(".")] == []
+    assert [name for name, one in schemas.items() if "Attributes:" in one["description"]] == []
 
 
 async def test_limits_in_descriptions_are_the_defaults_of_the_settings(stage: Stage):

@@ -64,8 +64,8 @@ class Processes:
 
     Args:
         now: the clock of this machine, in seconds since 1970.
-        correct: called with the seconds by which that is ahead of the clock of PostgreSQL, if it is off; 0 when it
-            is not off any more.
+        correct: called with the seconds by which that is ahead of the clock of PostgreSQL when they differ, and with 0
+            when they agree again.
 
     Attributes:
         servers: how many servers run, this one included; at least 1.
