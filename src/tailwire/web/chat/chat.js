@@ -6,7 +6,8 @@ import { CatchUp } from "./catch_up.js";
 import { Connection } from "./connection.js";
 import * as conversations from "./conversations.js";
 import { History } from "./history.js";
-import { changed, conversationOf, countsFor, keyOf, senderOf } from "./messages.js";
+import { changed, conversationOf, conversationWith, countsFor, keyOf, senderOf } from "./messages.js";
+import { Notifications } from "./notifications.js";
 import { Outbox } from "./outbox.js";
 import { Repeated } from "./retry.js";
 import * as timeline from "./timeline.js";
@@ -44,6 +45,8 @@ export class Chat {
       onState: () => this.#state(), onOpen: () => this.catchUp.begin(), onFrame: (frame) => this.catchUp.live(frame),
     });
     this.connection.pass = user.pass ?? "";
+    this.notifications = new Notifications(api, user, { onChange: () => this.changed(), onShow: (about) => this.showById(about) });
+    this.pushing = new Repeated(() => this.notifications.start(), (error) => this.say(error));
     this.visibility = () => this.seen();
     document.addEventListener("visibilitychange", this.visibility);
   }
@@ -51,12 +54,13 @@ export class Chat {
   start() {
     this.listing.run();
     this.connection.start();
+    this.pushing.run();
   }
 
   stop() {
     document.removeEventListener("visibilitychange", this.visibility);
     this.connection.close();
-    for (const one of [this.catchUp, this.outbox, this.listing, this.marking, this.open, this.thread]) one?.stop();
+    for (const one of [this.catchUp, this.outbox, this.listing, this.marking, this.pushing, this.notifications, this.open, this.thread]) one?.stop();
     this.writing.forget();
   }
 
@@ -127,6 +131,12 @@ export class Chat {
     this.bottom = true;
     this.open.load();
     this.changed();
+  }
+
+  /** Open the conversation of a notification. */
+  showById({ conversationId, receiverType }) {
+    const about = conversationWith(String(conversationId), receiverType, this.me);
+    if (about) this.show(about.kind, about.id);
   }
 
   /** Close the open conversation. */
