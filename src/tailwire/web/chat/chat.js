@@ -37,7 +37,7 @@ export class Chat {
     });
     this.outbox = new Outbox({
       send: (entry, progress, signal) => this.#send(entry, progress, signal),
-      onSent: (message) => this.#sent(message), onChange: () => this.changed(),
+      onSent: (message) => this.acted(message), onChange: () => this.changed(),
       store: sessionStorage, name: `tailwire-chat-outbox ${user.appId} ${user.uid}`,
     });
     const device = { platform: "web chat", deviceId: user.device };
@@ -331,9 +331,11 @@ export class Chat {
     return await this.api.upload(path, form, progress, signal);
   }
 
-  #sent(message) {
-    this.catchUp.sent(message.id);
-    this.#message(message);
+  /** Take the message with which the server answers what this page did, if it is one. */
+  acted(answer) {
+    if (!answer.id) return;
+    this.catchUp.sent(answer.id);
+    this.#message(answer);
   }
 
   edit(message, text) {
