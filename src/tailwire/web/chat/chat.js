@@ -31,6 +31,7 @@ export class Chat {
       onMessage: (message) => this.#message(message),
       onChange: (frame) => this.#frame(frame),
       onGap: () => this.#reload(),
+      onLost: () => this.#forget(),
       onDone: () => this.listing.run(),
       onBusy: (busy) => { this.catchingUp = busy; this.changed(); },
       onRefused: (error) => this.say(error),
@@ -178,6 +179,14 @@ export class Chat {
     this.listing.run();
     this.open?.latest();
     this.thread?.latest();
+  }
+
+  // What was shown and reported may be gone at the server; ids no longer tell what is newer.
+  #forget() {
+    this.list = [];
+    for (const known of [this.received, this.reported, this.reading]) known.clear();
+    this.hideThread();
+    this.open?.forget();
   }
 
   // What comes.
