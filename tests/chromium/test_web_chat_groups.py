@@ -158,6 +158,24 @@ async def test_pinned_message_is_marked_for_both_found_and_unpinned(chromium: Br
         await until(none_pinned)
 
 
+async def test_participants_of_a_group_see_its_pins_and_moderators_change_them(chromium: Browser, tmp_path):
+    async with chat_stage(chromium, tmp_path) as stage:
+        await create(stage, "trains", "Night trains")
+        await stage.ask("POST", "/groups/trains/members", {"participants": ["alice"], "moderators": ["carol"]})
+        said = await stage.say("bob", "trains", "platform 7", "group")
+        await stage.ask("POST", f"/messages/{said['id']}/pin", behalf="bob")
+        buttons = "[...document.querySelectorAll('#messages .menu button, dialog button')].map((b) => b.innerText)"
+        for uid, may in (("alice", False), ("carol", True)):
+            tab = await stage.open(uid, "Night trains")
+            await open_menu(tab, "platform 7")
+            assert ("Unpin" in await tab.evaluate(buttons)) is may
+            await press(tab, "Details")
+            await tab.wait_for("document.querySelector('dialog .pinned .entry')?.innerText.includes('platform 7')")
+            assert (
+                "Unpin" in await tab.evaluate("[...document.querySelectorAll('dialog button')].map((b) => b.innerText)")
+            ) is may
+
+
 async def test_pin_that_was_missed_is_caught_up(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         message = await stage.say("bob", "alice", "remember this")

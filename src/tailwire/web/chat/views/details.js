@@ -33,7 +33,7 @@ export function Details({ chat, onClose, onGo }) {
       <button class="entry is-text" onClick=${() => { onClose(); onGo(one.parentId ?? one.id); }}>
         <span class="entry-name"><${Text}>${chat.nameOf(one)}<//></span><time class="entry-at">${moment(one.sentAt)}</time>
         <span class="entry-last"><${Text}>${(textOf(one) || (filesOf(one).length ? say("aFile") : "")).slice(0, 300)}<//></span></button>
-      <button class="button is-quiet" onClick=${() => unpin(one)}>${say("unpin")}</button></li>`)}</ul>
+      ${chat.about.scope === "participant" ? null : html`<button class="button is-quiet" onClick=${() => unpin(one)}>${say("unpin")}</button>`}</li>`)}</ul>
     ${pinned && !pinned.length ? html`<p class="faint">${say("nothingPinned")}</p>` : null}
     ${kind === "group" ? html`<footer>${leaving ? html`<p class="question">${say("leaveQuestion")}</p>
         <button class="button is-bad is-strong" onClick=${() => attempt(() => leave(chat, id), onClose)}>${say("leave")}</button>`

@@ -44,7 +44,7 @@ function NotificationsButton({ chat }) {
       setProblem(say(error.message));
     }
   };
-  return html`<button class="button is-quiet notify" data-on=${on} disabled=${busy} onClick=${toggle}>${say(on ? "notificationsOn" : "notificationsOff")}</button>
+  return html`<button class="button notify" data-on=${on} disabled=${busy} onClick=${toggle}>${say(on ? "notificationsOn" : "notificationsOff")}</button>
     ${problem ? html`<p class="problem" role="alert">${problem}</p>` : null}`;
 }
 
