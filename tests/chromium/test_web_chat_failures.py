@@ -73,7 +73,7 @@ async def test_live_message_does_not_overtake_what_is_still_being_read(chromium:
         assert await tab.evaluate(WORDS) == ["missed 0", "missed 1", "missed 2", "live"]
 
 
-async def test_what_went_wrong_is_seen_on_a_phone_that_shows_the_conversations(chromium: Browser, tmp_path):
+async def test_error_is_seen_on_a_phone_that_shows_the_list_of_conversations(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         tab = await stage.open("alice", width=360, height=640)
         await stage.server.kill()
