@@ -9,7 +9,7 @@ const TOKENS = "/notifications/push/v1/tokens";
 /** Whose subscription it is, in the storage that all tabs share: {uid, device}. */
 export const OWNER = "tailwire-chat-notifications";
 
-/** Why notifications cannot be turned on here: a key of the page's texts. */
+/** Why notifications cannot be turned on here: what follows `push_` in the keys of the page's texts. */
 export class Unavailable extends Error {}
 
 // A page that demands trusted types runs a script by its address only through a policy: this one knows one address.
@@ -72,9 +72,9 @@ export class Notifications {
 
   /** Turn notifications on, and ask for the browser's permission if it has not been given. */
   async turnOn() {
-    if (!navigator.serviceWorker || !globalThis.PushManager || !globalThis.Notification) throw new Unavailable("pushUnsupported");
+    if (!navigator.serviceWorker || !globalThis.PushManager || !globalThis.Notification) throw new Unavailable("unsupported");
     await this.#while(async () => {
-      if (await Notification.requestPermission() !== "granted") throw new Unavailable("pushDenied");
+      if (await Notification.requestPermission() !== "granted") throw new Unavailable("denied");
       await this.#subscribe();
     });
   }
@@ -121,7 +121,7 @@ export class Notifications {
     try {
       subscription ??= await pushManager.subscribe({ userVisibleOnly: true, applicationServerKey });
     } catch (error) {
-      if (error instanceof DOMException) throw new Unavailable("pushNoService");
+      if (error instanceof DOMException) throw new Unavailable("noService");
       throw error;
     }
     const body = { platform: "web_push", subscription: subscription.toJSON() };

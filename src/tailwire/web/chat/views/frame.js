@@ -41,10 +41,10 @@ function NotificationsButton({ chat }) {
       await chat.attempt(() => (on ? chat.notifications.turnOff() : chat.notifications.turnOn()));
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;
-      setProblem(say(error.message));
+      setProblem(say(`push_${error.message}`));
     }
   };
-  return html`<button class="button notify" data-on=${on} disabled=${busy} onClick=${toggle}>${say(on ? "notificationsOn" : "notificationsOff")}</button>
+  return html`<button class="button notify" data-on=${on} disabled=${busy} onClick=${toggle}>${on ? say("notificationsOn") : say("notificationsOff")}</button>
     ${problem ? html`<p class="problem" role="alert">${problem}</p>` : null}`;
 }
 

@@ -21,10 +21,10 @@ function Group({ chat, group, onJoin, busy }) {
     event.preventDefault();
     if (password) onJoin(group, null, password);
   };
-  const kind = `${say(group.type === "password" ? "groupPassword" : "groupPublic")} · ${say("members", { n: group.membersCount ?? 0 })}`;
+  const kind = `${group.type === "password" ? say("groupPassword") : say("groupPublic")} · ${say("members", { n: group.membersCount ?? 0 })}`;
   return html`<li><div class="entry is-group"><${Face} name=${name} /><span class="entry-name"><${Text}>${name}<//></span>
       <button class="button" disabled=${busy} aria-expanded=${group.type === "password" && !group.hasJoined ? asking : undefined}
-        aria-label=${say(group.hasJoined ? "openGroup" : "joinGroup", { name })} onClick=${act}>${say(group.hasJoined ? "open" : "join")}</button>
+        aria-label=${group.hasJoined ? say("openGroup", { name }) : say("joinGroup", { name })} onClick=${act}>${group.hasJoined ? say("open") : say("join")}</button>
       <span class="entry-last">${kind}</span></div>
     ${asking && !group.hasJoined ? html`<form class="password" onSubmit=${submit}>
       <label><span>${say("groupPasswordLabel")}</span><input ref=${field} type="password" autocomplete="off" maxlength="1000" value=${password} onInput=${({ target }) => setPassword(target.value)} /></label>

@@ -68,7 +68,7 @@ function Menu({ chat, message, mine, inThread, onEdit, onRemove, onDone }) {
   return html`<div class="menu" ref=${menu} role="group" aria-label=${say("actions")}>
     ${PALETTE.map((reaction) => html`<button key=${reaction} class="emoji" aria-pressed=${own.has(reaction)} aria-label=${say("react", { reaction })} onClick=${then(() => chat.react(message, reaction, own.has(reaction)))}>${reaction}</button>`)}
     ${inThread ? null : html`<button class="button" onClick=${then(() => chat.showThread(message))}>${say("reply")}</button>`}
-    ${chat.about.scope === "participant" ? null : html`<button class="button" onClick=${then(() => chat.attempt(() => pin(chat, message, !message.pinnedAt)))}>${say(message.pinnedAt ? "unpin" : "pin")}</button>`}
+    ${chat.about.scope === "participant" ? null : html`<button class="button" onClick=${then(() => chat.attempt(() => pin(chat, message, !message.pinnedAt)))}>${message.pinnedAt ? say("unpin") : say("pin")}</button>`}
     ${textOf(message) && navigator.clipboard ? html`<button class="button" onClick=${then(() => navigator.clipboard.writeText(textOf(message)))}>${say("copy")}</button>` : null}
     ${mine && message.type === "text" ? html`<button class="button" onClick=${then(onEdit)}>${say("edit")}</button>` : null}
     ${mine ? html`<button class="button is-bad" onClick=${then(onRemove)}>${say("remove")}</button>` : null}
