@@ -11,6 +11,8 @@ from pathlib import Path
 
 from chromium.browser import Browser, Page
 from chromium.console_stage import ConsoleStage, console_stage, fill
+from chromium.page_stage import until
+from chromium.push_service import PushService
 
 Saved = Callable[[str, bytes], None]
 CONNECTED = ("mara", "tomas", "yuki", "amina", "jonas", "priya")
@@ -67,6 +69,36 @@ async def shown(
         browser.close()
 
 
+async def push_page(name: str, folder: Path, saved: Saved) -> None:
+    """Draw the page on push notifications: some were sent, one waits because its push service is not there."""
+    browser, service = Browser(), PushService()
+    listening = await asyncio.start_server(service.take, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    settings = {"TAILWIRE_PUSH_CONTACT": "mailto:admin@example.com", "TAILWIRE_PUSH_TARGETS": "127.0.0.1/32",
+                "TAILWIRE_PUSH_DELAY": "0.1"}  # fmt: skip
+    try:
+        async with listening, console_stage(browser, folder, settings) as stage:
+            await fill(stage)
+            for uid, at in (("leila", port), ("noam", port), ("tomas", 9)):
+                token = (await stage.ask("POST", f"/users/{uid}/auth_tokens", {}))["authToken"]
+                subscription = service.subscription(f"http://127.0.0.1:{at}/{uid}")
+                device = {"platform": "web_push", "authToken": token, "subscription": subscription}
+                await stage.ask("POST", "/notifications/push/v1/tokens", device, behalf=uid)
+            for n, uid in enumerate(("leila", "tomas", "noam", "leila", "noam", "leila")):
+                await stage.say("jonas", uid, f"Platform {n + 3}.")
+            await until(lambda: asyncio.sleep(0, len(service.requests) == 5), 30)
+            tab = await stage.open("push", **SIZE)
+            await tab.run(
+                "[...document.querySelectorAll('.choice button')].find((b) => b.innerText === 'Sent').click()"
+            )
+            await tab.wait_for("document.querySelectorAll('tbody tr').length === 5")
+            file = folder / f"{name}.png"
+            await tab.screenshot(file)
+            saved(name, file.read_bytes())
+    finally:
+        browser.close()
+
+
 async def open_first(stage: ConsoleStage, tab: Page) -> None:
     """Open the first row of the page."""
     await tab.run(OPEN_FIRST)
@@ -78,6 +110,7 @@ async def open_first(stage: ConsoleStage, tab: Page) -> None:
 DRAWN: dict[str, Callable[[Path, Saved], Awaitable[None]]] = {
     "console-overview": partial(shown, "console-overview", page="overview", traffic=True),
     "console-overview-dark": partial(shown, "console-overview-dark", page="overview", traffic=True, dark=True),
+    "console-push": partial(push_page, "console-push"),
     "console-phone": partial(shown, "console-phone", page="connections", phone=True),
     "console-connection": partial(shown, "console-connection", page="connections", opened=True),
     "console-message": partial(shown, "console-message", page="messages", opened=True),

@@ -32,7 +32,12 @@ async def fill(stage: ChatStage) -> None:
     await stage.say("tomas", "alice", "Where is the invoice?")
     await stage.say("tomas", "alice", "Found it.")
     for sender, text in (("mara", "Who has the keys of the depot?"), ("tomas", "The 22:40 leaves from platform 7.")):
-        await stage.say(sender, "trains", text, "group")
+        said = await stage.say(sender, "trains", text, "group")
+        await stage.ask("POST", f"/messages/{said['id']}/pin", behalf="alice")
+    more = {"harbour": ("Harbour office", {}), "depot": ("Depot", {"type": "password", "password": "seven keys"}),
+            "release": ("Release 2.4", {})}  # fmt: skip
+    for guid, (name, kind) in more.items():
+        await stage.ask("POST", "/groups", {"guid": guid, "name": name, "type": "public", "owner": "mara", **kind})
     last = ""
     for sender, text in HELLO:
         message = await stage.say(sender, "alice" if sender == "bob" else "bob", text)
@@ -46,7 +51,7 @@ async def shown(name: str, folder: Path, saved: Saved, *, view: str, dark: bool 
     """Draw a page."""
     browser = Browser()
     try:
-        async with chat_stage(browser, folder) as stage:
+        async with chat_stage(browser, folder, {"TAILWIRE_PUSH_CONTACT": "mailto:admin@example.com"}) as stage:
             await fill(stage)
             async with stage.client("bob") as bob:
                 size = PHONE if phone else SIZE
@@ -57,6 +62,15 @@ async def shown(name: str, folder: Path, saved: Saved, *, view: str, dark: bool 
                     await choose(tab, "Bob")
                     await tab.wait_for(f"{WORDS}.length === 4")
                     await tab.wait_for("document.querySelector('.head .who').innerText.includes('online')")
+                if view == "groups":
+                    await press(tab, "Groups")
+                    await tab.wait_for("document.querySelectorAll('dialog .found li').length === 4")
+                    await press(tab, "Join Depot")
+                    await tab.wait_for("document.querySelector('dialog .password input')")
+                if view == "details":
+                    await choose(tab, "Night trains")
+                    await press(tab, "Details")
+                    await tab.wait_for("document.querySelectorAll('dialog .pinned').length === 2")
                 if view == "thread":
                     await press(tab, "2 replies")
                     await tab.wait_for("document.querySelectorAll('.thread .log .words').length === 2")
@@ -77,5 +91,7 @@ DRAWN: dict[str, Callable[[Path, Saved], Awaitable[None]]] = {
     "chat-login": partial(shown, "chat-login", view="login"),
     "chat-conversation": partial(shown, "chat-conversation", view="conversation"),
     "chat-thread-dark": partial(shown, "chat-thread-dark", view="thread", dark=True),
+    "chat-groups": partial(shown, "chat-groups", view="groups"),
+    "chat-details-dark": partial(shown, "chat-details-dark", view="details", dark=True),
     "chat-phone": partial(shown, "chat-phone", view="conversation", phone=True),
 }

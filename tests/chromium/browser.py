@@ -112,7 +112,8 @@ class Browser:
 
         Args:
             name: of the page, for messages; must not be in use.
-            more: `width` and `height` of the viewport, 1280×800 by default; `languages` that the browser prefers.
+            more: `width` and `height` of the viewport, 1280×800 by default; `languages` that the browser prefers;
+                `before`: code to run in each document before its own.
         """
         page = self.pages[name] = Page(self, name)
         await asyncio.to_thread(self.ask, "open", name, at=at, **more)
@@ -170,6 +171,10 @@ class Page:
     async def evaluate(self, expression: str, /, **args: Any) -> Any:
         """Return the value of an expression, which may contain `await`."""
         return await self.run(f"return ({expression});", **args)
+
+    async def in_worker(self, code: str, /, **args: Any) -> Any:
+        """Run code in the service worker of the page's browser context, as `run` does in the page."""
+        return await self.do("in_worker", code=code, args=args)
 
     async def wait_for(self, condition: str, /, deadline: float = 10.0, **args: Any) -> Any:
         """Wait until an expression is true in the page; return its value.

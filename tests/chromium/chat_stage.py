@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 from chromium.browser import Page
 from chromium.page_stage import PageStage
@@ -36,13 +37,13 @@ class ChatStage(PageStage):
         writer.close()
         await writer.wait_closed()
 
-    async def blank(self, **size: int) -> Page:
+    async def blank(self, **more: Any) -> Page:
         """Open the page where one logs in."""
-        return await self.opened("chat", f"{self.server.url}/chat/", **size)
+        return await self.opened("chat", f"{self.server.url}/chat/", **more)
 
-    async def open(self, uid: str, partner: str = "", **size: int) -> Page:
+    async def open(self, uid: str, partner: str = "", **more: Any) -> Page:
         """Log a demo user in; open the conversation with a name."""
-        tab = await self.blank(**size)
+        tab = await self.blank(**more)
         await log_in(tab, uid)
         if partner:
             await choose(tab, partner)

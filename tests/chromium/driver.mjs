@@ -17,7 +17,7 @@ const expression = (code, args) => `((args) => {
     if (Array.isArray(v)) return v.map((x) => plain(x, depth + 1));
     return Object.fromEntries(Object.entries(v).map(([k, x]) => [k, plain(x, depth + 1)]));
   };
-  window.plain = plain;
+  globalThis.plain = plain;
   let {${Object.keys(args).join(", ")}} = args;
   return (async () => {
 ${code}
@@ -40,7 +40,7 @@ export async function drive({ puppeteer, chromium, address, args = [] }) {
 
   const commands = {
     async version() { return await browser.version(); },
-    async open({ page: name, at, width, height, languages }) {
+    async open({ page: name, at, width, height, languages, before }) {
       const context = await browser.createBrowserContext();
       const page = await context.newPage();
       pages.set(name, page);
@@ -48,6 +48,7 @@ export async function drive({ puppeteer, chromium, address, args = [] }) {
       await page.exposeFunction("heard", (what, value) => say({ page: name, heard: [what, value ?? null] }));
       await page.evaluateOnNewDocument(watchPolicy);
       if (languages) await page.evaluateOnNewDocument((all) => Object.defineProperty(navigator, "languages", { get: () => all }), languages);
+      if (before) await page.evaluateOnNewDocument(before);
       page.on("pageerror", (error) => say({ page: name, heard: ["page error", String(error?.stack || error)] }));
       page.on("console", (m) => {
         say({ page: name, heard: ["console", { type: m.type(), text: m.text() }] });
@@ -71,6 +72,10 @@ export async function drive({ puppeteer, chromium, address, args = [] }) {
         if (Date.now() > end) throw new Error(`not so within ${timeout / 1000} s: ${condition}`);
         await new Promise((done) => setTimeout(done, 25));
       }
+    },
+    async in_worker({ page, code, args }) {
+      const target = await pages.get(page).browserContext().waitForTarget((one) => one.type() === "service_worker", { timeout: 10000 });
+      return await (await target.worker()).evaluate(expression(code, args || {}));
     },
     async offline({ page, value }) { await pages.get(page).setOfflineMode(value); },
     async slow({ page, latency }) { await pages.get(page).emulateNetworkConditions({ latency, download: 5_000_000, upload: 500_000 }); },

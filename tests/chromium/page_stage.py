@@ -52,9 +52,9 @@ class PageStage:
                     for tab in stage.pages:
                         await tab.close()
 
-    async def opened(self, name: str, url: str, **size: int) -> Page:
+    async def opened(self, name: str, url: str, **more: Any) -> Page:
         """Open a page, and wait until it is drawn."""
-        tab = await self._chromium.open(f"{name} {len(self.pages) + 1}", url, **size)
+        tab = await self._chromium.open(f"{name} {len(self.pages) + 1}", url, **more)
         self.pages.append(tab)
         await tab.wait_for(READY)
         return tab

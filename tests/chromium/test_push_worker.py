@@ -8,23 +8,19 @@ recorded in place of the notification.
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
-import http_ece
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from chromium.browser import Browser, Page
 from chromium.console_stage import console_stage
 from chromium.page_stage import until
+from chromium.push_service import PushService
 
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(240)]
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "push.md"
@@ -97,39 +93,6 @@ def site() -> Iterator[str]:
     server.shutdown()
     thread.join()
     server.server_close()
-
-
-class PushService:
-    """A push service with one subscription."""
-
-    def __init__(self) -> None:
-        self.requests: list[tuple[dict[str, str], bytes]] = []
-        self._key, self._secret = ec.generate_private_key(ec.SECP256R1()), b"s" * 16
-
-    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one request."""
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in head.split("\r\n")[1:] if line)}
-        self.requests.append((headers, await reader.readexactly(int(headers["content-length"]))))
-        writer.write(b"HTTP/1.1 201 Created\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
-        await writer.drain()
-        writer.close()
-
-    def subscription(self, endpoint: str) -> dict[str, Any]:
-        """Return a subscription as browsers describe it."""
-        point = self._key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-        keys = {"p256dh": point, "auth": self._secret}
-        return {
-            "endpoint": endpoint,
-            "keys": {n: base64.urlsafe_b64encode(raw).rstrip(b"=").decode() for n, raw in keys.items()},
-        }
-
-    def received(self, number: int) -> str:
-        """Return what a request carried, decrypted."""
-        plain = http_ece.decrypt(
-            self.requests[number][1], private_key=self._key, auth_secret=self._secret, version="aes128gcm"
-        )
-        return bytes(plain).decode()
 
 
 async def registered(tab: Page) -> None:

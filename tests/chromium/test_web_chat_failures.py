@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chromium.browser import Browser
-from chromium.chat_stage import CONNECTED, WORDS, chat_stage, write
+from chromium.chat_stage import CONNECTED, WORDS, chat_stage, press, write
 
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(240)]
 
@@ -71,6 +71,22 @@ async def test_live_message_does_not_overtake_what_is_still_being_read(chromium:
         seen = f"{WORDS}.length"
         await tab.wait_for(f"[0, 4].includes({seen}) && {seen} === 4", deadline=30)
         assert await tab.evaluate(WORDS) == ["missed 0", "missed 1", "missed 2", "live"]
+
+
+async def test_error_is_seen_on_a_phone_that_shows_the_list_of_conversations(chromium: Browser, tmp_path):
+    async with chat_stage(chromium, tmp_path) as stage:
+        tab = await stage.open("alice", width=360, height=640)
+        await stage.server.kill()
+        await press(tab, "Log out")
+        notice = "document.querySelector('main .notice')"
+        await tab.wait_for(f"{notice}?.innerText.includes('The server was not reached.')")
+        shown = (
+            f"((box) => [box.top >= 0, box.bottom <= innerHeight, box.width > 200])({notice}.getBoundingClientRect())"
+        )
+        assert await tab.evaluate(shown) == [True, True, True]
+        assert await tab.evaluate(f"{notice}.checkVisibility()")
+        await press(tab, "Close", notice)
+        await tab.wait_for(f"!{notice}")
 
 
 async def test_frames_that_are_not_understood_change_nothing(chromium: Browser, tmp_path):

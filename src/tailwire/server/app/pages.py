@@ -13,7 +13,8 @@ from tailwire.server.web.page_files import read_page
 from tailwire.server.web.sessions import ConsoleSessions
 
 DEMO_USERS = {"alice": "Alice", "bob": "Bob", "carol": "Carol"}
-CHAT_POLICY = {"media-src": "'self'"}
+CHAT_POLICY = {"media-src": "'self'", "trusted-types": "chat-worker"}
+"""The chat plays files, and starts its service worker through a policy that knows one address."""
 
 
 def shows(page: str, settings: Settings) -> bool:

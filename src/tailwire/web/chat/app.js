@@ -19,7 +19,16 @@ async function begin(appId, token, onRejected) {
   sessionStorage.setItem(TOKEN, token);
   const chat = new Chat(api, { appId, device, uid: me.uid, name: me.name, pass: me.jwt });
   chat.start();
+  showNamed(chat);
   return chat;
+}
+
+// A click on a notification opened this page: its address names the conversation, once.
+function showNamed(chat) {
+  const named = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+  if (!named.conversationId) return;
+  history.replaceState(null, "", location.pathname);
+  chat.showById(named);
 }
 
 function App({ about }) {
@@ -45,9 +54,18 @@ function App({ about }) {
     }
   };
   const logOut = async () => {
-    if (await chat.attempt(() => chat.api.ask("DELETE", "/me"))) {
+    const revoke = async () => {
+      await chat.notifications.unregister();
+      await chat.api.ask("DELETE", "/me");
+    };
+    if (await chat.attempt(revoke)) {
       chat.outbox.forget();
-      end(null);
+      try {
+        await chat.notifications.forget();
+        end(null);
+      } catch (error) {
+        end(error);
+      }
     }
   };
   const restore = async () => {

@@ -16,6 +16,7 @@ export class CatchUp {
   /**
    * @param {(path: string) => Promise<object>} get request a page of history, with its `meta`
    * @param {object} told onMessage(message), onChange(frame), onGap(): too much was missed, so that all is to be read again;
+   *   onLost(): the server's store went back: messages may be gone, and others get their ids;
    *   onDone(): nothing is missing now; onBusy(busy); onRefused(error): it cannot be read
    */
   constructor(get, told) {
@@ -142,6 +143,7 @@ export class CatchUp {
     }
     this.position = null;  // the server's store went back: begin again where it is now
     this.seen.clear();
+    this.told.onLost();
     this.reading.run();
   }
 }

@@ -6,7 +6,8 @@ import { CatchUp } from "./catch_up.js";
 import { Connection } from "./connection.js";
 import * as conversations from "./conversations.js";
 import { History } from "./history.js";
-import { changed, conversationOf, countsFor, keyOf, senderOf } from "./messages.js";
+import { changed, conversationOf, conversationWith, countsFor, keyOf, senderOf } from "./messages.js";
+import { Notifications } from "./notifications.js";
 import { Outbox } from "./outbox.js";
 import { Repeated } from "./retry.js";
 import * as timeline from "./timeline.js";
@@ -30,13 +31,14 @@ export class Chat {
       onMessage: (message) => this.#message(message),
       onChange: (frame) => this.#frame(frame),
       onGap: () => this.#reload(),
+      onLost: () => this.#forget(),
       onDone: () => this.listing.run(),
       onBusy: (busy) => { this.catchingUp = busy; this.changed(); },
       onRefused: (error) => this.say(error),
     });
     this.outbox = new Outbox({
       send: (entry, progress, signal) => this.#send(entry, progress, signal),
-      onSent: (message) => this.#sent(message), onChange: () => this.changed(),
+      onSent: (message) => this.acted(message), onChange: () => this.changed(),
       store: sessionStorage, name: `tailwire-chat-outbox ${user.appId} ${user.uid}`,
     });
     const device = { platform: "web chat", deviceId: user.device };
@@ -44,6 +46,8 @@ export class Chat {
       onState: () => this.#state(), onOpen: () => this.catchUp.begin(), onFrame: (frame) => this.catchUp.live(frame),
     });
     this.connection.pass = user.pass ?? "";
+    this.notifications = new Notifications(api, user, { onChange: () => this.changed(), onShow: (about) => this.showById(about) });
+    this.pushing = new Repeated(() => this.notifications.start(), (error) => this.say(error));
     this.visibility = () => this.seen();
     document.addEventListener("visibilitychange", this.visibility);
   }
@@ -51,12 +55,13 @@ export class Chat {
   start() {
     this.listing.run();
     this.connection.start();
+    this.pushing.run();
   }
 
   stop() {
     document.removeEventListener("visibilitychange", this.visibility);
     this.connection.close();
-    for (const one of [this.catchUp, this.outbox, this.listing, this.marking, this.open, this.thread]) one?.stop();
+    for (const one of [this.catchUp, this.outbox, this.listing, this.marking, this.pushing, this.notifications, this.open, this.thread]) one?.stop();
     this.writing.forget();
   }
 
@@ -129,6 +134,12 @@ export class Chat {
     this.changed();
   }
 
+  /** Open the conversation of a notification. */
+  showById({ conversationId, receiverType }) {
+    const about = conversationWith(String(conversationId), receiverType, this.me);
+    if (about) this.show(about.kind, about.id);
+  }
+
   /** Close the open conversation. */
   hide() {
     this.open?.typing.stopped();
@@ -168,6 +179,14 @@ export class Chat {
     this.listing.run();
     this.open?.latest();
     this.thread?.latest();
+  }
+
+  // What was shown and reported may be gone at the server; ids no longer tell what is newer.
+  #forget() {
+    this.list = [];
+    for (const known of [this.received, this.reported, this.reading]) known.clear();
+    this.hideThread();
+    this.open?.forget();
   }
 
   // What comes.
@@ -321,9 +340,11 @@ export class Chat {
     return await this.api.upload(path, form, progress, signal);
   }
 
-  #sent(message) {
-    this.catchUp.sent(message.id);
-    this.#message(message);
+  /** Take the message with which the server answers what this page did, if it is one. */
+  acted(answer) {
+    if (!answer.id) return;
+    this.catchUp.sent(answer.id);
+    this.#message(answer);
   }
 
   edit(message, text) {

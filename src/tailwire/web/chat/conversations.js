@@ -7,7 +7,7 @@ export function entryOf(conversation) {
   const { conversationType: kind, conversationWith: other = {}, lastMessage, unreadMessageCount } = conversation;
   const id = String(kind === "group" ? other.guid : other.uid);
   return {
-    key: keyOf(kind, id), kind, id, name: other.name || id, members: other.membersCount ?? 0,
+    key: keyOf(kind, id), kind, id, name: other.name || id, members: other.membersCount ?? 0, scope: other.scope ?? "",
     online: kind === "user" && ["available", "online"].includes(other.status),
     unread: Number(unreadMessageCount) || 0, last: lastMessage?.id ? lastMessage : null,
     at: lastMessage?.sentAt ?? conversation.updatedAt ?? 0, newest: Number(conversation.latestMessageId) || 0,
@@ -22,7 +22,7 @@ export function withListed(list, entries) {
   for (const one of entries) {
     const known = byKey.get(one.key);
     if (!known || known.newest <= one.newest) byKey.set(one.key, one);
-    else byKey.set(one.key, { ...known, name: one.name, online: one.online, members: one.members });
+    else byKey.set(one.key, { ...known, name: one.name, online: one.online, members: one.members, scope: one.scope });
   }
   return sorted(byKey.values());
 }

@@ -60,6 +60,13 @@ export class History {
     this.change(timeline.withPage, [...before, ...after], "around", after.length >= timeline.PAGE);
   }
 
+  /** Drop all that was read. */
+  forget() {
+    this.line = timeline.empty(this.me);
+    this.stale.clear();
+    this.onChange();
+  }
+
   /** Return to the newest messages. */
   latest() {
     this.line = timeline.empty(this.me, { delivered: this.line.delivered, read: this.line.read });

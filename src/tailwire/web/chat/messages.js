@@ -9,6 +9,15 @@ export function conversationOf(message, me) {
   return keyOf("user", message.sender === me ? message.receiver : message.sender);
 }
 
+/** Return the kind and id of the conversation with an id, as `me` sees it; null if it is not theirs. `kind`: "" if unknown. */
+export function conversationWith(conversationId, kind, me) {
+  if (kind !== "group") {
+    if (conversationId.startsWith(`${me}_user_`)) return { kind: "user", id: conversationId.slice(me.length + 6) };
+    if (conversationId.endsWith(`_user_${me}`)) return { kind: "user", id: conversationId.slice(0, -me.length - 6) };
+  }
+  return kind !== "user" && conversationId.startsWith("group_") ? { kind: "group", id: conversationId.slice(6) } : null;
+}
+
 /** Return the user who sent a message: uid and name. */
 export function senderOf(message) {
   const entity = message.data?.entities?.sender?.entity;

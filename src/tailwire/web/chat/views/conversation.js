@@ -6,18 +6,22 @@ import { textOf } from "../messages.js";
 import { Dialog, Face, Failure, SearchField, Text, useSearch } from "../parts.js";
 import { say } from "../words.js";
 import { Composer } from "./composer.js";
+import { Details } from "./details.js";
 import { Log } from "./log.js";
+
+/** Show a message of the open conversation in its place. */
+const showMessage = (chat, id) => chat.attempt(async () => {
+  await chat.open.around(id);
+  chat.jump = id;
+  chat.changed();
+});
 
 function Search({ chat, onClose }) {
   const [text, setText] = useState("");
   const [found, error] = useSearch(async (asked) => (asked ? await chat.search(asked) : null), text);
   const go = (message) => {
     onClose();
-    chat.attempt(async () => {
-      await chat.open.around(message.id);
-      chat.jump = message.id;
-      chat.changed();
-    });
+    showMessage(chat, message.id);
   };
   return html`<${Dialog} title=${say("searchMessages")} onClose=${onClose}>
     <${SearchField} label=${say("searchMessages")} onSearch=${setText} />
@@ -43,6 +47,7 @@ function Writers({ chat }) {
 
 export function Conversation({ chat }) {
   const [searching, setSearching] = useState(false);
+  const [details, setDetails] = useState(false);
   const about = chat.about;
   const line = about.kind === "group" ? about.members ? say("members", { n: about.members }) : "" : about.online ? say("online") : say("offline");
   return html`<section class="conversation" aria-label=${about.name}>
@@ -51,9 +56,11 @@ export function Conversation({ chat }) {
       <${Face} name=${about.name} online=${about.online} />
       <div class="who"><h2><${Text}>${about.name}<//></h2><p class="faint">${line}</p></div>
       <button class="button is-quiet" onClick=${() => setSearching(true)}>${say("search")}</button>
+      <button class="button is-quiet" onClick=${() => setDetails(true)}>${say("details")}</button>
     </header>
     <${Log} chat=${chat} history=${chat.open} id="messages"><${Writers} chat=${chat} /><//>
     <${Composer} chat=${chat} label=${say("write")} />
     ${searching ? html`<${Search} chat=${chat} onClose=${() => setSearching(false)} />` : null}
+    ${details ? html`<${Details} chat=${chat} onClose=${() => setDetails(false)} onGo=${(id) => showMessage(chat, id)} />` : null}
   </section>`;
 }

@@ -5,6 +5,7 @@ import { brief } from "../format.js";
 import { filesOf, textOf } from "../messages.js";
 import { Dialog, Face, Failure, SearchField, Text, useSearch } from "../parts.js";
 import { say } from "../words.js";
+import { Groups } from "./groups.js";
 
 function lastLine(chat, entry) {
   const { last } = entry;
@@ -47,11 +48,14 @@ function NewConversation({ chat, onClose }) {
 
 export function Conversations({ chat }) {
   const [adding, setAdding] = useState(false);
+  const [groups, setGroups] = useState(false);
   return html`<nav aria-label=${say("conversations")}>
     <div class="nav-head"><h1>${say("conversations")}</h1>
-      <button class="button is-plain is-strong" onClick=${() => setAdding(true)}>${say("newConversation")}</button></div>
+      <div class="tools"><button class="button" onClick=${() => setGroups(true)}>${say("groups")}</button>
+      <button class="button is-plain is-strong" onClick=${() => setAdding(true)}>${say("newConversation")}</button></div></div>
     ${chat.list.length ? html`<ul class="entries">${chat.list.map((entry) => html`<${Entry} key=${entry.key} chat=${chat} entry=${entry} />`)}</ul>` : html`<p class="empty">${chat.listed ? say("noConversations") : say("loading")}</p>`}
     ${chat.listMore ? html`<button class="button" onClick=${() => chat.moreConversations()}>${say("moreConversations")}</button>` : null}
     ${adding ? html`<${NewConversation} chat=${chat} onClose=${() => setAdding(false)} />` : null}
+    ${groups ? html`<${Groups} chat=${chat} onClose=${() => setGroups(false)} />` : null}
   </nav>`;
 }

@@ -4,6 +4,7 @@ import { html, useEffect, useRef, useState } from "../shared/html.js";
 import { Theme } from "../shared/parts.js";
 import { Face, Failure, Text, useChat } from "../parts.js";
 import { filesOf, textOf } from "../messages.js";
+import { Unavailable } from "../notifications.js";
 import { say } from "../words.js";
 import { Conversation } from "./conversation.js";
 import { Conversations } from "./conversations.js";
@@ -27,6 +28,24 @@ function Status({ chat }) {
     <span aria-hidden="true">${say(`status_${name}`, { seconds: Math.max(0, Math.ceil((until - now) / 1000)) })}</span>
     <span class="visually-hidden" role="status">${say(`status_${name}`, { seconds: "…" })}</span>
     ${tone === "gone" ? html`<button class="button" onClick=${() => chat.connection.tryNow()}>${say("tryNow")}</button>` : null}</p>`;
+}
+
+/** Turns notifications on and off; nothing, if the server sends none. */
+function NotificationsButton({ chat }) {
+  const { offered, on, busy } = chat.notifications;
+  const [problem, setProblem] = useState("");
+  if (!offered) return null;
+  const toggle = async () => {
+    setProblem("");
+    try {
+      await chat.attempt(() => (on ? chat.notifications.turnOff() : chat.notifications.turnOn()));
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
+      setProblem(say(`push_${error.message}`));
+    }
+  };
+  return html`<button class="button notify" data-on=${on} disabled=${busy} onClick=${toggle}>${on ? say("notificationsOn") : say("notificationsOff")}</button>
+    ${problem ? html`<p class="problem" role="alert">${problem}</p>` : null}`;
 }
 
 /** What has just come, for those who listen. */
@@ -54,6 +73,7 @@ export function Frame({ chat, onLogOut }) {
           <div class="who"><strong><${Text}>${chat.user.name}<//></strong><${Status} chat=${chat} /></div>
           <${Theme} name=${THEME} say=${say} />
           <button class="button is-quiet" onClick=${onLogOut}>${say("logout")}</button>
+          <${NotificationsButton} chat=${chat} />
         </header>
         <${Conversations} chat=${chat} />
       </div>

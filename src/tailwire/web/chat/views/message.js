@@ -4,6 +4,7 @@ import { html, useEffect, useRef, useState } from "../shared/html.js";
 import { bytes, moment, percent, time } from "../format.js";
 import { filesOf, reactionsOf, textOf } from "../messages.js";
 import { Dialog, Text } from "../parts.js";
+import { pin } from "../pins.js";
 import { parts, shownFile } from "../safe.js";
 import { reached } from "../timeline.js";
 import { say } from "../words.js";
@@ -67,6 +68,7 @@ function Menu({ chat, message, mine, inThread, onEdit, onRemove, onDone }) {
   return html`<div class="menu" ref=${menu} role="group" aria-label=${say("actions")}>
     ${PALETTE.map((reaction) => html`<button key=${reaction} class="emoji" aria-pressed=${own.has(reaction)} aria-label=${say("react", { reaction })} onClick=${then(() => chat.react(message, reaction, own.has(reaction)))}>${reaction}</button>`)}
     ${inThread ? null : html`<button class="button" onClick=${then(() => chat.showThread(message))}>${say("reply")}</button>`}
+    ${chat.about.scope === "participant" ? null : html`<button class="button" onClick=${then(() => chat.attempt(() => pin(chat, message, !message.pinnedAt)))}>${message.pinnedAt ? say("unpin") : say("pin")}</button>`}
     ${textOf(message) && navigator.clipboard ? html`<button class="button" onClick=${then(() => navigator.clipboard.writeText(textOf(message)))}>${say("copy")}</button>` : null}
     ${mine && message.type === "text" ? html`<button class="button" onClick=${then(onEdit)}>${say("edit")}</button>` : null}
     ${mine ? html`<button class="button is-bad" onClick=${then(onRemove)}>${say("remove")}</button>` : null}
@@ -124,6 +126,7 @@ export function Message({ chat, history, message, together, active, still, onAct
     <footer>
       ${gone ? null : html`<${Reactions} chat=${chat} message=${message} />`}
       ${message.replyCount && !still ? html`<button class="link replies" onClick=${() => chat.showThread(message)}>${say("replies", { n: message.replyCount })}</button>` : null}
+      ${message.pinnedAt && !gone ? html`<span class="faint">${say("pinned")}</span>` : null}
       ${message.editedAt && !gone ? html`<span class="faint">${say("edited")}</span>` : null}
       ${mine && !gone ? html`<span class="faint reached" data-reached=${how}>${say(`reached_${how}`)}</span>` : null}
     </footer>
