@@ -88,6 +88,9 @@ class LocalDelivery:
     def _deliver_message(self, message: LoggedMessage) -> None:
         row = message.row
         concerned = conversation_subjects(row.sender, row.receiver, row.receiver_type)
+        if message.withheld and self._sockets is not None:
+            members = self._sockets.members_here(row.receiver)
+            concerned = tuple(user_subject(uid) for uid in members if uid not in message.withheld)
         subjects = [subject for subject in concerned if subject in self.subjects]
         also = user_subject(message.told) if message.told else ""
         if also in self.subjects and self._sockets and not self._sockets.in_group(message.told, row.receiver):

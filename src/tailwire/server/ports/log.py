@@ -19,12 +19,14 @@ class LoggedMessage:
         before: the id of the message before it in its conversation; 0 if there is none.
         quoted: the message that it quotes, if that is still there.
         told: the user who joined or left the group with it, who receives it too; "" for nobody.
+        withheld: users who may have left the group before what it contains now was written.
     """
 
     row: MessageRow
     before: int = 0
     quoted: MessageRow | None = None
     told: str = ""
+    withheld: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
