@@ -204,7 +204,9 @@ async def test_edit_made_after_a_member_was_put_out_is_not_shown_to_them_by_a_se
                 body = {**text, "data": {"text": said}}
                 sent = await one.http.post("/messages", headers=headers, json=body)
                 ids[said] = sent.json()["data"]["id"]
-            await act(one, "alice", "POST", "/messages", data={"text": "quoting"}, quotedMessageId=ids["quoted"], **text)
+            await act(
+                one, "alice", "POST", "/messages", data={"text": "quoting"}, quotedMessageId=ids["quoted"], **text
+            )
             await act(one, "alice", "DELETE", "/groups/g/members/bob")
             for said in ("quoted", "edited"):
                 await act(one, "alice", "PUT", f"/messages/{ids[said]}", data={"text": "secret"})
