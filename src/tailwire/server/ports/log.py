@@ -82,8 +82,11 @@ class LogReader(Protocol):
     async def changes(self, after: int, up_to: int) -> tuple[list[ChangeRow], int]:
         """Return the first entries of the change log behind a number, and up to which number they are all."""
 
-    async def receivers(self, number: int, uids: Sequence[str]) -> list[str]:
-        """Return those of some users who may receive an entry of the change log; none if it is not there any more."""
+    async def receivers(self, number: int, uids: Sequence[str]) -> list[tuple[str, int | None]]:
+        """Return those of some users who may receive an entry of the change log; none if it is not there any more.
+
+        With each comes None, or the end of their membership (`ChangeRow.until_id`).
+        """
 
 
 class Batch(NamedTuple):

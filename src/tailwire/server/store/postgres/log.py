@@ -43,15 +43,17 @@ WHERE m.receiver_type = 'group' AND """
 
 _ENTRIES = f"""SELECT {_ENTRY}, NULL FROM change_log WHERE number > ? AND number <= ?
 ORDER BY number LIMIT {ENTRIES_PER_PAGE}"""
-# Members since before it happened; of a group that was removed, those who were members then.
-_RECEIVERS = f"""SELECT u.uid FROM change_log c, unnest(CAST(:uids AS text[])) AS u (uid)
-WHERE c.number = CAST(:number AS bigint) AND CASE
-WHEN c.kind = '{ChangeKind.GROUP_REMOVED}' THEN EXISTS (SELECT FROM change_log e
-    WHERE e.subject = '{own_subject("")}' || u.uid AND e.number > c.number
-    AND e.kind = '{ChangeKind.MEMBERSHIP_ENDED}' AND e.detail = c.detail)
-WHEN starts_with(c.subject, '{GROUP_KEY}') THEN EXISTS (SELECT FROM members m
-    WHERE m.guid = substr(c.subject, {len(GROUP_KEY) + 1}) AND m.uid = u.uid AND m.joined_after_id < c.after_id)
-ELSE true END"""
+# Of a group: members since before it happened, and those who left it since, or were members until it was removed.
+_RECEIVERS = f"""SELECT uid, CASE WHEN NOT of_group OR member THEN NULL ELSE until END FROM (
+SELECT u.uid, starts_with(c.subject, '{GROUP_KEY}') AS of_group,
+c.kind <> '{ChangeKind.GROUP_REMOVED}' AND EXISTS (SELECT FROM members m
+    WHERE m.guid = substr(c.subject, {len(GROUP_KEY) + 1}) AND m.uid = u.uid
+    AND m.joined_after_id < c.after_id) AS member,
+(SELECT min(e.message_id) FROM change_log e WHERE e.subject = '{own_subject("")}' || u.uid AND e.number > c.number
+    AND e.kind = '{ChangeKind.MEMBERSHIP_ENDED}' AND e.detail = substr(c.subject, {len(GROUP_KEY) + 1})
+    AND (e.since_id < c.after_id OR c.kind = '{ChangeKind.GROUP_REMOVED}')) AS until
+FROM change_log c, unnest(CAST(:uids AS text[])) AS u (uid) WHERE c.number = CAST(:number AS bigint)) AS found
+WHERE NOT of_group OR member OR until IS NOT NULL"""
 
 
 class Log:
@@ -84,7 +86,7 @@ class Log:
         )
 
     async def _withholding(self, messages: list[LoggedMessage]) -> list[LoggedMessage]:
-        # What a message was before its last edit is not stored. Memberships are read after messages, so whoever was
+        # What a message was before its last edit is not stored. Memberships are read after messages, so a user who was
         # put out before an edit is found.
         edited = [m.row.id for m in messages if m.row.receiver_type == "group" and _is_edited(m)]
         if not edited:
@@ -102,8 +104,8 @@ class Log:
             up_to = rows[-1][0]
         return [ChangeRow._make(row) for row in rows if row[3] != ChangeKind.MEMBERSHIP_ENDED], up_to
 
-    async def receivers(self, number: int, uids: Sequence[str]) -> list[str]:
-        return [uid for (uid,) in await self._db.rows(_RECEIVERS, {"number": number, "uids": list(uids)})]
+    async def receivers(self, number: int, uids: Sequence[str]) -> list[tuple[str, int | None]]:
+        return [(uid, until) for uid, until in await self._db.rows(_RECEIVERS, {"number": number, "uids": list(uids)})]
 
 
 def _is_edited(message: LoggedMessage) -> bool:
