@@ -16,6 +16,8 @@ from tailwire.server.telemetry.metrics import Metrics
 
 BATCH_SIZE = 200
 AT_ONCE = 32
+TRY_SECONDS = 15.0
+"""After which a try has failed, whatever comes of the answer: users choose the services of Web Push."""
 INTERVAL_SECONDS = 0.01
 """Between the starts of two tries: what is computed for many notifications must not add up to a delay of others."""
 STORE_RETRY_SECONDS = 5
@@ -136,7 +138,11 @@ class Lane:
             notification: Notification | None = await self._composer.compose(one.row)
             if notification is None:
                 return None
-            return await self._provider.send(one.token, notification)
+            try:
+                async with asyncio.timeout(TRY_SECONDS):
+                    return await self._provider.send(one.token, notification)
+            except TimeoutError:
+                return Outcome(Result.LATER, f"no complete answer within {TRY_SECONDS:.0f} seconds")
 
     async def _turn(self) -> None:
         now = self._loop.time()
