@@ -108,8 +108,8 @@ class Lane:
         now = self._world.seconds()
         sent, dropped = [], []
         for one, outcome in zip(due, outcomes, strict=True):
-            if outcome is None:
-                dropped.append(one.row.id)
+            if outcome is None:  # what a device shows already may have to be withdrawn later
+                (sent if one.row.shown and one.token is not None else dropped).append(one.row.id)
             elif outcome.result is Result.SENT:
                 self._metrics.push_tried(self._provider.name, "sent")
                 self._troubled.pop(one.row.token_hash, None)
