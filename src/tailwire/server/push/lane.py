@@ -106,7 +106,8 @@ class Lane:
     async def _send_all(self, due: list[Due]) -> None:
         outcomes = await asyncio.gather(*(self._send(one) for one in due))
         now = self._world.seconds()
-        sent, dropped = [], []
+        sent: list[int] = []
+        dropped: list[int] = []
         for one, outcome in zip(due, outcomes, strict=True):
             if outcome is None:  # what a device shows already may have to be withdrawn later
                 (sent if one.row.shown and one.token is not None else dropped).append(one.row.id)
