@@ -27,6 +27,7 @@ from tailwire.server.ports.broker import (
     Publication,
     Record,
     RemoteBroker,
+    group_subject,
 )
 from tailwire.server.ports.changes import ChangeFeed
 from tailwire.server.ports.log import Batch, LoggedMessage, LogPage, LogReader, Look
@@ -177,6 +178,7 @@ class MessageLog:
                 self._hold(subject, publication)
         elif isinstance(publication, MembershipChange):  # which other processes learn from the log
             if publication.id:
+                self._subscribe_for(subject, publication)
                 self._pass(publication.id, subject, publication)
             else:  # of a group that was removed: its members receive the frame before that says so
                 self._hold(subject, publication)
@@ -184,6 +186,17 @@ class MessageLog:
         else:
             self._local.deliver(subject, publication)
         self._remote.publish(subject, publication)
+
+    def _subscribe_for(self, subject: str, change: MembershipChange) -> None:
+        # Records that follow this change come without the messages of a group that had no socket here, until the
+        # subscription is in effect.
+        group = group_subject(change.guid)
+        here = self._local.subjects
+        if change.joined and self._remote.carries_messages and subject in here and group not in here:
+            self._remote.subscribe(group)
+            self._early.add(group)
+            self._doubts += 1
+            self._order.doubt(change.id + 1)
 
     def _pass(self, number: int, subject: str, publication: Publication) -> None:
         if self._order.passes(number, (subject, publication)):

@@ -321,6 +321,24 @@ async def test_user_who_is_read_to_have_joined_a_group_receives_its_messages_tha
         assert (s.heard[A], s.heard[G]) == ([1, 2], [4])
 
 
+@pytest.mark.virtual
+async def test_user_who_joins_a_group_that_had_no_socket_here_receives_it_before_its_subscription_is_in_effect():
+    async with LogStage(carries_messages=True) as s:
+        s.log.unsubscribe(G)
+        s.broker.confirmed_at = asyncio.get_running_loop().time() + 0.01
+        first, last = s.store.commit([TO_USER])
+        s.log.committed(Batch(first, last, [first]))
+        s.log.publish(A, MembershipChange("g", joined=True, id=first))
+        s.log.subscribe(G)  # as the hub does
+        for publication in s.publications(first, last):
+            s.log.publish(*publication)
+        s.log.answered()
+        await asyncio.sleep(0.001)
+        s.theirs(*s.store.commit([TO_GROUP]), payloads=False)
+        await asyncio.sleep(0.1)
+        assert (s.heard[A], s.heard[G]) == ([1], [2])
+
+
 @carries
 @pytest.mark.virtual
 async def test_members_hear_that_their_group_was_removed_and_nothing_of_another_one_of_that_name(carries_messages):
