@@ -196,10 +196,8 @@ class ChangeHealing:
             return None
 
     def _send(self, row: ChangeRow, missing: _MissingAt, payloads: Mapping[str, bytes | None]) -> None:
-        if missing.left:
-            for uid in missing.uids:
-                self.numbers.delivered_to(row.number, missing.subject, uid)
-        else:
+        self.numbers.delivered_to(row.number, missing.subject, missing.uids)
+        if not missing.left:
             self.numbers.hear(row.number, missing.subject)
             self.numbers.delivered_late(row.number, missing.subject)
         # Clients that know numbers can tell whether they have received it.
@@ -218,22 +216,15 @@ class ChangeHealing:
         guid, uids = receivers_of(row)
         concerned = [(group_subject(guid), self._here(guid))] if guid else [(user_subject(uid), [uid]) for uid in uids]
         for subject, here in concerned:
-            if guid:
-                found += self._missing_of_former(row.number, subject)
+            left = self.numbers.left_without(row.number, subject) if guid else []
             if guid and (late := self.numbers.late_for(row.number)):
                 found.append(_MissingAt(subject, late, sure=True))
-                continue
-            missing = self.numbers.missing(row.number, subject) if self._subscribed(subject) else Missing.NO
-            if missing is not Missing.NO:
+            elif self._subscribed(subject) and (missing := self.numbers.missing(row.number, subject)) is not Missing.NO:
                 found.append(_MissingAt(subject, here, sure=missing is Missing.YES))
-        return found
-
-    def _missing_of_former(self, number: int, subject: str) -> list[_MissingAt]:
-        # Users who have left the group, and perhaps come back.
-        found = []
-        for uid in self.numbers.left_without(number, subject):
-            missing = self.numbers.missing(number, user_subject(uid))
-            found.append(_MissingAt(subject, [uid], sure=missing is Missing.YES, left=True))
+                left = [uid for uid in left if uid not in here]  # others have a new socket that knows they are back
+            for uid in left:
+                missing = self.numbers.missing(row.number, user_subject(uid))
+                found.append(_MissingAt(subject, [uid], sure=missing is Missing.YES, left=True))
         return found
 
     def _candidates(self, row: ChangeRow) -> list[str]:

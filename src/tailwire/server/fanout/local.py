@@ -142,6 +142,10 @@ class LocalDelivery:
         members = [entry.change.key.partition("/") for entry in page.changes if _is_joining(entry)]
         return {group_subject(guid) for guid, _, uid in members if user_subject(uid) in self.subjects} - self.subjects
 
+    def group_to_join(self, subject: str, change: MembershipChange) -> set[str]:
+        """Return the subject of the group that a user of this process joins with a change, if they are the first."""
+        return {group_subject(change.guid)} - self.subjects if change.joined and subject in self.subjects else set()
+
 
 def _is_joining(entry: LoggedChange) -> bool:
     return entry.change.kind == "member" and entry.holds

@@ -27,7 +27,6 @@ from tailwire.server.ports.broker import (
     Publication,
     Record,
     RemoteBroker,
-    group_subject,
 )
 from tailwire.server.ports.changes import ChangeFeed
 from tailwire.server.ports.log import Batch, LoggedMessage, LogPage, LogReader, Look
@@ -178,7 +177,7 @@ class MessageLog:
                 self._hold(subject, publication)
         elif isinstance(publication, MembershipChange):  # which other processes learn from the log
             if publication.id:
-                self._subscribe_for(subject, publication)
+                self._subscribe_early(self._local.group_to_join(subject, publication))
                 self._pass(publication.id, subject, publication)
             else:  # of a group that was removed: its members receive the frame before that says so
                 self._hold(subject, publication)
@@ -186,17 +185,6 @@ class MessageLog:
         else:
             self._local.deliver(subject, publication)
         self._remote.publish(subject, publication)
-
-    def _subscribe_for(self, subject: str, change: MembershipChange) -> None:
-        # Records that follow this change come without the messages of a group that had no socket here, until the
-        # subscription is in effect.
-        group = group_subject(change.guid)
-        here = self._local.subjects
-        if change.joined and self._remote.carries_messages and subject in here and group not in here:
-            self._remote.subscribe(group)
-            self._early.add(group)
-            self._doubts += 1
-            self._order.doubt(change.id + 1)
 
     def _pass(self, number: int, subject: str, publication: Publication) -> None:
         if self._order.passes(number, (subject, publication)):
@@ -332,7 +320,7 @@ class MessageLog:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_RETRY_SECONDS)
                 continue
-            if not self._subscribe_early(page):
+            if not self._subscribe_early(self._local.groups_to_join(page)):
                 self._take(page)
                 await asyncio.sleep(0)  # others have their turn between pages
         self._reading = None
@@ -353,12 +341,10 @@ class MessageLog:
         if confirmed and doubts == self._doubts:  # else the connection has changed again meanwhile
             self._order.believe()
 
-    def _subscribe_early(self, page: LogPage) -> bool:
-        # Before users of this process join groups, it subscribes to them, so that nothing is missed from then on. Then
-        # the page is read again.
-        if not self._remote.carries_messages:
-            return False
-        wanted = self._local.groups_to_join(page) - self._early
+    def _subscribe_early(self, groups: set[str]) -> bool:
+        # Before users of this process join groups that have no socket here, it subscribes to them. Until that is in
+        # effect, records come without their messages: these are read, and what was read is read again.
+        wanted = groups - self._early if self._remote.carries_messages else set()
         for subject in wanted:
             self._remote.subscribe(subject)
         self._early |= wanted

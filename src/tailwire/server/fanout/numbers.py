@@ -106,9 +106,10 @@ class ChangeNumbers:
             if left == subject and number <= until and (left, uid) not in had and uid not in late
         ]  # fmt: skip
 
-    def delivered_to(self, number: int, subject: str, uid: str) -> None:
-        """Take notice that a user who has left a group has received a change of it."""
-        self._had.setdefault(number, set()).add((subject, uid))
+    def delivered_to(self, number: int, subject: str, uids: Iterable[str]) -> None:
+        """Take notice of who has received a change of a group, in case that they have left it."""
+        if left := {(subject, uid) for uid in uids} & self._left.keys():
+            self._had.setdefault(number, set()).update(left)
 
     def late_for(self, number: int) -> list[str]:
         """Return the users who received the group of a change only after it had come."""
@@ -116,8 +117,7 @@ class ChangeNumbers:
 
     def delivered_late(self, number: int, subject: str) -> None:
         """Take notice that those users have received it."""
-        for uid in self._late.pop(number, ()):
-            self.delivered_to(number, subject, uid)
+        self.delivered_to(number, subject, self._late.pop(number, ()))
 
     def see(self, newest: int, began: float) -> None:
         """Take notice of the newest number in the store, which was read after the time `began`."""

@@ -178,6 +178,19 @@ async def test_user_who_comes_back_receives_what_they_lack_once():
         assert s.changed[B] == [number]
 
 
+@pytest.mark.virtual
+async def test_user_who_comes_back_with_a_new_socket_receives_what_they_lack_once():
+    """Its groups are read from the store, so it receives the group before the log has come to the change."""
+    async with LogStage(carries_messages=True) as s:
+        await asyncio.sleep(LOOK_SECONDS + 0.1)
+        number = s.store.change_made("x", subject="g/g")
+        s.store.ended = {"b": 7}
+        leave(s, "b")
+        s.sockets.here = ["a", "b"]
+        await asyncio.sleep(2 * SOON)
+        assert s.changed[B] == [number]
+
+
 def test_departures_that_are_remembered_are_bounded(monkeypatch):
     monkeypatch.setattr(numbers, "MAX_LEFT", 2)
     known = ChangeNumbers(0)
