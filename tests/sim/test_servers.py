@@ -28,7 +28,7 @@ def test_several_servers_keep_the_promises(seed):
     servers.play(seed)
 
 
-@pytest.mark.parametrize("seed", [979, 3466, 4662, 5961])
+@pytest.mark.parametrize("seed", [979, 3466, 4662, 5961, 6757])
 def test_user_who_connects_to_a_server_that_is_behind_receives_their_groups_and_no_former_ones(seed):
     servers.play(seed)
 

@@ -365,9 +365,9 @@ class MessageLog:
             if not change.holds:  # a user who has left receives the message that says so
                 items[change.change.id].append(change)
         if any(self._local.concerns_sockets(entry.change) for entry in page.changes):
-            # Records behind this page that came before these users had sockets here, or before a subscription, left out
-            # what concerns them: that they have left again, or messages.
-            self._order.doubt(page.up_to + 1, self._order.highest)
+            # Records that came before these users had sockets here, or before a subscription, left out what concerns
+            # them: that they have left again, or messages.
+            self._order.doubt(self._order.end + 1, self._order.highest)
         for item in self._order.fill(page.up_to, items):
             self._local.deliver_item(item)
         for subject in self._early - self._local.subjects:
