@@ -116,6 +116,20 @@ async def test_former_members_who_left_after_a_change_are_found(open_store):
     await store.close()
 
 
+async def test_former_member_who_came_back_only_after_a_change_was_none_at_it(open_store):
+    store = await open_store()
+    await store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
+    await join(store, "bob")
+    said = await say(store, "bob", "g")
+    await leave(store, "bob")
+    read = await store.read_state.mark(GROUP, "alice", said, 7, read=True, group="g", sender="bob", device="phone")
+    await join(store, "bob")
+    await leave(store, "bob")
+    assert await store.change_log.left_after("g", ["bob"], read.number) == []
+    assert await found(store, "bob", "-") == []  # catch-up says the same
+    await store.close()
+
+
 async def test_deleted_group_is_found_by_who_was_a_member_then(open_store):
     store = await open_store()
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))

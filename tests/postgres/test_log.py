@@ -11,6 +11,7 @@ from postgres.writing import draft, draft_entry
 from tailwire.server.ports.changes import GROUP_REMOVED, Change
 from tailwire.server.ports.log import Batch, LogPage
 from tailwire.server.ports.records import GroupRow
+from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.store.postgres.drafts import Entry
 from tailwire.server.store.postgres.log import ROWS_PER_PAGE
 from tailwire.server.store.postgres.unit import Unit
@@ -68,6 +69,31 @@ async def test_a_member_who_left_and_came_back_is_none_between(postgres_url):
         await one.removal.remove_group(anybody("g", "alice"), lambda standing: ())
         page = await other.log.read(0, (await other.log.look()).highest)
         assert page.changes[-1].change[1:] == (GROUP_REMOVED, "g")
+
+
+async def test_receivers_of_a_change_were_members_at_it_and_those_who_left_since_have_the_end_of_their_membership(
+    postgres_url,
+):
+    async with two_stores(postgres_url) as (one, other):
+        await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
+        for uid in ("bob", "carol", "dave"):
+            await one.members.add(anybody("g", uid), "participant", 1, told)
+        await one.members.remove(anybody("g", "dave"), told)
+        said = (await one.messages.add(draft(receiver="g", kind="group"))).message.id
+        await one.reactions.add(MessageAct(said, "alice", lambda standing: None), "x", 5, 10)
+        number = await other.change_log.newest()
+        left, _ = await one.members.remove(anybody("g", "bob"), told)
+        await one.members.add(anybody("g", "dave"), "participant", 1, told)
+        await one.members.remove(anybody("g", "dave"), told)
+        await one.members.add(anybody("g", "bob"), "participant", 1, told)
+        found = await other.log.receivers(number, ["alice", "bob", "carol", "dave", "nobody"])
+        assert sorted(found) == [("alice", None), ("bob", left.message.id), ("carol", None)]
+        await one.reactions.remove(MessageAct(said, "alice", lambda standing: None), "x", 5)
+        assert await other.log.receivers(number, ["alice", "bob"]) == []
+        await one.removal.remove_group(GroupAct("g", "alice", "", lambda standing: None, "desk"), lambda _: ())
+        removed = next(row for row in (await other.log.changes(0, await other.change_log.newest()))[0])
+        found = await other.log.receivers(removed.number, ["alice", "bob", "carol", "dave", "nobody"])
+        assert sorted(uid for uid, _ in found) == ["alice", "bob", "carol"]
 
 
 async def test_a_user_who_is_banned_without_being_a_member_is_none(postgres_url):

@@ -176,6 +176,50 @@ async def test_member_who_was_put_out_before_the_other_server_read_that_they_joi
             assert actions == ["joined", None, "kicked", None]
 
 
+async def test_edit_made_after_a_member_was_put_out_is_not_shown_to_them_by_a_server_that_reads_late(
+    postgres_url, tmp_path, broker, monkeypatch
+):
+    """What was sent before is read with its present content; who was put out before the edit may not know that."""
+    async with Together(tmp_path, postgres_url, broker=broker) as together:
+        one, other = await together.add(), await together.add()
+        await make_users(one, "alice", "bob", "carol")
+        await act(one, "alice", "POST", "/groups", guid="g", name="G", type="public")
+        place: Any = SimpleNamespace(url=other.url, app_id=other.store.app_id, auth_key=together.auth_key)
+        async with PlainSocket(place, "bob") as socket, PlainSocket(place, "carol") as member:
+            for uid in ("bob", "carol"):
+                await act(one, uid, "POST", "/groups/g/members")
+            text = {"receiver": "g", "receiverType": "group", "category": "message", "type": "text"}
+            headers = {"onBehalfOf": "alice"}
+            await act(one, "alice", "POST", "/messages", data={"text": "begin"}, **text)
+            await until(lambda: "begin" in socket.texts and "begin" in member.texts)
+            honest, may_read = other.store.log.read, asyncio.Event()
+
+            async def read(after: int, up_to: int) -> Any:
+                await may_read.wait()
+                return await honest(after, up_to)
+
+            monkeypatch.setattr(other.store.log, "read", read)
+            ids = {}
+            for said in ("plain", "quoted", "edited"):
+                body = {**text, "data": {"text": said}}
+                sent = await one.http.post("/messages", headers=headers, json=body)
+                ids[said] = sent.json()["data"]["id"]
+            await act(
+                one, "alice", "POST", "/messages", data={"text": "quoting"}, quotedMessageId=ids["quoted"], **text
+            )
+            await act(one, "alice", "DELETE", "/groups/g/members/bob")
+            for said in ("quoted", "edited"):
+                await act(one, "alice", "PUT", f"/messages/{ids[said]}", data={"text": "secret"})
+            await act(one, "alice", "POST", "/messages", data={"text": "later"}, parentMessageId=ids["plain"], **text)
+            may_read.set()
+            await say(one, "end")
+            await until(lambda: "end" in socket.texts)
+            assert not [word for word in ("secret", "later", "replyCount") if word in json.dumps(socket.frames)]
+            came = ["plain", "quoted", "edited", "quoting"] if broker else ["plain"]  # as sent, or read from the store
+            assert socket.texts == ["begin", *came, "end"]
+            await until(lambda: "secret" in json.dumps(member.frames))
+
+
 def holders(together: Together, name: str) -> list[ServerHere]:
     return [server for server in together.servers if server.store.leases.holds(name)]
 

@@ -28,6 +28,11 @@ def test_several_servers_keep_the_promises(seed):
     servers.play(seed)
 
 
+@pytest.mark.parametrize("seed", [979, 3466, 4662, 5961, 6757])
+def test_user_who_connects_to_a_server_that_is_behind_receives_their_groups_and_no_former_ones(seed):
+    servers.play(seed)
+
+
 def test_the_command_tells_which_seeds_fail(monkeypatch):
     assert run_servers(2, [0, 1]) == [(0, None, "", ""), (1, None, "", "")]
     _gaps_are_not_read(monkeypatch)
@@ -92,7 +97,11 @@ def _late_members_do_not_receive_what_came_before_them(patch):
 
 
 def _who_comes_back_counts_as_new(patch):
-    patch.setattr(numbers.ChangeNumbers, "leave", lambda self, subject, uid, held: None)
+    patch.setattr(numbers.ChangeNumbers, "leave", lambda self, subject, uid, held, now: None)
+
+
+def _who_has_left_lacks_what_was_lost_before(patch):
+    patch.setattr(numbers.ChangeNumbers, "left_without", lambda self, number, subject: [])
 
 
 def _new_sockets_join_groups_at_once(patch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 from datetime import datetime
@@ -294,6 +295,55 @@ async def test_notification_that_was_given_up_is_listed_and_sent_again(stage):
         assert await rest("GET", "/notifications/push/v1/failed") == []
         await rest.refused("ERR_NOTIFICATION_NOT_FOUND", "POST", f"/notifications/push/v1/failed/{failed['id']}/retry")
         assert await rest("POST", "/notifications/push/v1/failed/retry") == {"retried": 0}
+
+
+class Dripping(Browser):
+    """A push service whose answer does not end, before the test does: a byte arrives before each timeout."""
+
+    ended = False
+
+    async def __call__(self, scope, receive, send):
+        self.paths.append(scope["path"])
+        await send({"type": "http.response.start", "status": 201, "headers": []})
+        while not self.ended:
+            await send({"type": "http.response.body", "body": b".", "more_body": True})
+            await asyncio.sleep(3)
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def test_service_whose_answer_never_ends_does_not_hold_up_others(stage):
+    browser = await push_service(stage)
+    dripping = Dripping("dripping", 9101)
+    dripping.listen()
+    async with Rest(stage) as rest:
+        await register(rest, dripping, "carol")
+        await register(rest, browser, "bob")
+        await send(rest, "for Carol", to="carol")
+        await until(stage, lambda: dripping.paths)
+        await send(rest, "for Bob")
+        await stage.pass_time(30)
+        assert [one["body"] for one in browser.received] == ["for Bob"]
+        dripping.ended = True
+        await stage.pass_time(5)
+
+
+async def test_edit_by_a_user_who_was_blocked_since_replaces_no_notification(stage):
+    browser = await push_service(stage)
+    async with Rest(stage) as rest:
+        for uid in ("bob", "carol"):
+            await register(rest, browser, uid)
+        group = {"guid": "team", "name": "Team", "type": "public", "members": {"participants": ["bob", "carol"]}}
+        await rest("POST", "/groups", json=group, as_="alice")
+        sent = await send(rest, "harmless", to="team", kind="group")
+        await until(stage, lambda: len(browser.received) == 2)
+        await rest("POST", "/users/bob/blockedusers", json={"blockedUids": ["alice"]})
+        await rest("PUT", f"/messages/{sent['id']}", as_="alice", json={"data": {"text": "an insult"}})
+        await until(stage, lambda: len(browser.to("carol")) == 2)
+        await stage.pass_time(10)
+        assert [one["body"] for one in browser.to("bob")] == ["Alice: harmless"]
+        await rest("DELETE", f"/messages/{sent['id']}", as_="alice")
+        await until(stage, lambda: len(browser.to("bob")) == 2)
+        assert browser.to("bob")[1]["action"] == "deleted"
 
 
 async def test_notification_is_given_up_after_its_lifetime(stage):

@@ -195,6 +195,36 @@ async def test_oversized_file_is_refused_while_it_is_read(stage, tmp_path):
         await rest("POST", "/messages", as_="alice", data=fields, files={"files[]": ("a", b"x" * 1000)})
 
 
+async def test_pictures_of_one_user_do_not_hold_up_those_of_another(stage, monkeypatch):
+    """However many slow ones a user uploads, one of them at a time is in the queue of the decoder."""
+    decoding, go_on, honest = [], asyncio.Event(), PartFile.picture
+
+    async def slow(file):
+        decoding.append(file.size)
+        if file.size == len(slow_one):
+            await go_on.wait()
+        return await honest(file)
+
+    monkeypatch.setattr(PartFile, "picture", slow)
+    slow_one = picture((500, 300))
+    async with Rest(stage) as rest:
+
+        async def send(by, to, content):
+            fields = {"receiver": to, "receiverType": "user", "type": "image", "data": "{}"}
+            return await rest("POST", "/messages", as_=by, data=fields, files={"files[]": ("a.png", content)})
+
+        for uid in ("alice", "bob"):
+            await rest("GET", "/me", as_=uid)
+        slow_ones = [asyncio.create_task(send("alice", "bob", slow_one)) for _ in range(4)]
+        await stage.pass_time(1)
+        other = await send("bob", "alice", picture())
+        assert other["data"]["attachments"][0]["url"]
+        assert decoding == [len(slow_one), len(picture())]
+        go_on.set()
+        await asyncio.gather(*slow_ones)
+        assert len(decoding) == 5
+
+
 async def test_unrecorded_file_is_removed(stage, tmp_path):
     fields = {"receiver": "bob", "receiverType": "user", "type": "image", "data": "{}"}
     async with Rest(stage) as rest:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.changes import ChangeFrames
 from tailwire.server.actions.messages import Messages
-from tailwire.server.actions.rendering import Renderer
+from tailwire.server.actions.rendering import Renderer, without_later
 from tailwire.server.actions.services import Services
 from tailwire.server.ports.change_log import ChangeRow, EndedMembership, Forgotten
 from tailwire.server.ports.conversations import key_of
@@ -151,14 +151,10 @@ class CatchUp:
         return [await self._as_of_then(row, former[row.id]) if row.id in former else next(following) for row in rows]
 
     async def _as_of_then(self, row: ListedRow, membership: EndedMembership) -> bytes:
-        # Without replies, pins, receipts and reactions, which may be newer. Of a message that was edited afterwards
-        # nothing but its id: what it was before is not stored.
+        # Of a message that was edited afterwards nothing but its id: what it was before is not stored.
         if row.edited_at is not None and await self._store.change_log.last_edit(row.id) > membership.until_id:
             return b'{"id":"%d","data":"not available: it was edited after you left the group"}' % row.id
-        then = row.edited_at or row.deleted_at or row.sent_at
-        return row._replace(
-            updated_at=then, delivered_at=None, read_at=None, pinned_at=None, pinned_by=None, reply_count=0
-        ).json()
+        return without_later(row).json()
 
 
 def _lost(after: int | None, newest: int, forgotten: Forgotten, cursor: int) -> int:

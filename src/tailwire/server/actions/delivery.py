@@ -10,7 +10,7 @@ import msgspec
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.event_frames import EventFrames
 from tailwire.server.actions.raw_json import encode
-from tailwire.server.actions.rendering import with_quoted
+from tailwire.server.actions.rendering import with_quoted, without_later
 from tailwire.server.auth.revoked_tokens import RevokedTokens
 from tailwire.server.fanout.frames import with_before
 from tailwire.server.ports.broker import (
@@ -99,7 +99,9 @@ class Delivery:
     def logged(self, message: LoggedMessage) -> FramePublication:
         """Return the publication of a message that another process has stored."""
         row = message.row
-        json = row.json() if message.quoted is None else with_quoted(row.json(), message.quoted)
+        json = without_later(row).json()  # who has left the group since may not know the rest
+        if message.quoted is not None:
+            json = with_quoted(json, message.quoted)
         return self._message(row, json, device_in(row.body), message.before)
 
     def typing(self, caller: Caller, receiver: str, receiver_type: str, body: dict[str, Any]) -> None:

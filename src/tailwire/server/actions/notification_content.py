@@ -66,6 +66,8 @@ class NotificationContent:
             return await self._made(row, message, left, "", DELETED, "deleted") if row.shown else None
         if await self._store.notifications.read_up_to(message.conversation_id, row.uid) >= message.id:
             return None
+        if await self._store.blocks.between(row.uid, message.sender):  # since it was queued, or shown first
+            return None
         return await self._made(row, message, left, message.sender, await self._text(message), "message")
 
     async def _may_read(self, uid: str, message: MessageRow) -> bool:
@@ -76,6 +78,8 @@ class NotificationContent:
     async def _reaction(self, row: NotificationRow, message: MessageRow, left: int) -> Notification | None:
         reaction = await self._store.notifications.reaction(row.reaction_id)
         if reaction is None or message.deleted_at is not None:
+            return None
+        if await self._store.blocks.between(row.uid, reaction.uid):
             return None
         return await self._made(row, message, left, reaction.uid, f"Reacted with {reaction.reaction}", "reaction")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -15,6 +15,7 @@ from tailwire.server.telemetry.logs import log
 _DECORATED = int(Trait.REACTION | Trait.INTERACTED)
 
 Rows = Sequence[MessageRow | ListedRow]
+AnyRow = TypeVar("AnyRow", MessageRow, ListedRow)
 
 
 class Renderer:
@@ -93,3 +94,9 @@ def _with_more(row: MessageRow | ListedRow, shown: bytes, more: dict[str, Any]) 
 def with_quoted(shown: bytes, quoted: MessageRow) -> bytes:
     """Return an encoded message with the current version of the message that it quotes."""
     return with_field(shown, b"quotedMessage", quoted.json())
+
+
+def without_later(row: AnyRow) -> AnyRow:
+    """Return a message without replies, pins and receipts: they may be newer than what its reader may know."""
+    then = row.edited_at or row.deleted_at or row.sent_at
+    return row._replace(updated_at=then, delivered_at=None, read_at=None, pinned_at=None, pinned_by=None, reply_count=0)

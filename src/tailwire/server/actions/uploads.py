@@ -15,6 +15,7 @@ from tailwire.server.actions.content import Attachment
 from tailwire.server.actions.direct_uploads import DirectUploads
 from tailwire.server.actions.services import Services
 from tailwire.server.limits.issued_forms import IssuedForms
+from tailwire.server.limits.one_each import OneEach
 from tailwire.server.limits.turns import Turns
 from tailwire.server.limits.upload_quota import DAY_SECONDS, Reservation, UploadQuota
 from tailwire.server.ports.file_urls import stored_url
@@ -96,6 +97,7 @@ class Files:
         self._secret = secret.encode()
         self._room = room
         self.turns = Turns()
+        self._pictures = OneEach()
         self._direct: DirectUploads | None = None
         if issued is not None:
             self._direct = DirectUploads(
@@ -208,7 +210,8 @@ class Files:
         await self.turns.wait()
         await sink.finish()
         if row.mime_type.startswith("image/"):
-            picture = await sink.picture()
+            async with self._pictures.turn(uid):
+                picture = await sink.picture()
             if picture is not None:
                 small = f"{key.partition('.')[0]}-small.jpg" if picture.small else None
                 row = replace(row, width=picture.width, height=picture.height, thumbnail=small)

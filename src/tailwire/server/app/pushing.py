@@ -31,6 +31,9 @@ from tailwire.server.webhooks.checked_transport import CheckedTransport
 PUSH_LEASE = "push/"
 LOOKING = "messages"
 """The lease of the server that looks at messages. Those that send have the leases of their providers."""
+MAX_LOOKUPS = 2
+"""Names of push services that are looked up at the same time: users choose them, and webhooks need threads as well."""
+KNOWN_SECONDS = 30.0
 
 
 class Push:
@@ -115,7 +118,7 @@ class Pushing:
         return self
 
     def _transport(self) -> Any:
-        return CheckedTransport(self._targets.allows, "push_targets")
+        return CheckedTransport(self._targets.allows, "push_targets", lookups=MAX_LOOKUPS, known_for=KNOWN_SECONDS)
 
     def _apns(self) -> PushProvider:
         try:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Container, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from tailwire.server.fanout.numbers import ChangeNumbers, Missing
 from tailwire.server.ports.broker import FramePublication, group_subject, user_subject
@@ -42,6 +42,20 @@ class Members(Protocol):
 
     def members_here(self, guid: str) -> list[str]:
         """Return the users with a socket that receives a group."""
+
+
+class _MissingAt(NamedTuple):
+    """Who lacks a change.
+
+    Attributes:
+        sure: whether it is sure that they lack it.
+        left: whether they have left the group since.
+    """
+
+    subject: str
+    uids: Sequence[str]
+    sure: bool
+    left: bool = False
 
 
 class ChangeHealing:
@@ -86,7 +100,9 @@ class ChangeHealing:
         """Set the sockets of this process, and what makes frames of entries."""
         self._members, self._frame = members, frame
         members.on_joined = lambda uid, guid: self.numbers.join(group_subject(guid), uid, self._held())
-        members.on_left = lambda uid, guid: self.numbers.leave(group_subject(guid), uid, self._held())
+        members.on_left = lambda uid, guid: self.numbers.leave(
+            group_subject(guid), uid, self._held(), self._loop.time()
+        )
 
     def start(self, newest: int) -> None:
         """Begin behind the newest change: nobody is connected yet."""
@@ -150,55 +166,69 @@ class ChangeHealing:
         # Returns whether nothing is missing of this entry any more.
         if not self._missing(row):
             return True
-        try:
-            payload = await self._frame(row)
-        except Refused:
-            raise
-        except Exception:  # noqa: BLE001 - logged; one entry must not hold up the others
-            log.exception("a change that was lost between servers cannot be delivered: number %d", row.number)
-            return True
-        if payload is None:
+        # By the end of the membership of those who may receive it.
+        payloads: dict[int | None, bytes | None] = {None: await self._made(row)}
+        if payloads[None] is None:
             return True
         for _ in range(MAX_CHECKS):
             self.numbers.arrived.clear()
-            allowed = set(await self._reader.receivers(row.number, self._candidates(row)))
+            allowed = dict(await self._reader.receivers(row.number, self._candidates(row)))
+            ends = set(allowed.values()) - payloads.keys()
+            for until in ends:
+                payloads[until] = await self._made(row._replace(until_id=until))
             missing = self._missing(row)
-            if not any(subject in self.numbers.arrived for subject, _, _ in missing):
+            if not (ends or any(m.subject in self.numbers.arrived for m in missing)):
                 break
             # A newer change of the same thing may have come meanwhile, and replaced this one: ask again.
         else:
             return False
-        for subject, uids, sure in missing:
-            self._send(row, payload, subject, [uid for uid in uids if uid in allowed], sure=sure)
+        for one in missing:
+            self._send(row, one, {uid: payloads[allowed[uid]] for uid in one.uids if uid in allowed})
         return True
 
-    def _send(self, row: ChangeRow, payload: bytes, subject: str, uids: Sequence[str], *, sure: bool) -> None:
-        self.numbers.hear(row.number, subject)
-        self.numbers.delivered_late(row.number)
+    async def _made(self, row: ChangeRow) -> bytes | None:
+        try:
+            return await self._frame(row)
+        except Refused:
+            raise
+        except Exception:  # noqa: BLE001 - logged; one entry must not hold up the others
+            log.exception("a change that was lost between servers cannot be delivered: number %d", row.number)
+            return None
+
+    def _send(self, row: ChangeRow, missing: _MissingAt, payloads: Mapping[str, bytes | None]) -> None:
+        self.numbers.delivered_to(row.number, missing.subject, missing.uids)
+        if not missing.left:
+            self.numbers.hear(row.number, missing.subject)
+            self.numbers.delivered_late(row.number, missing.subject)
         # Clients that know numbers can tell whether they have received it.
-        feature = "lists" if row.kind in LIST_KINDS else "" if sure else "chain"
-        publication = FramePublication(payload, row.device, feature=feature, number=row.number)
-        for uid in uids:
-            self._deliver(user_subject(uid), publication)
-        if uids:
+        feature = "lists" if row.kind in LIST_KINDS else "" if missing.sure else "chain"
+        publications: dict[bytes, FramePublication] = {}
+        for uid, payload in payloads.items():
+            if payload is not None:
+                if payload not in publications:
+                    publications[payload] = FramePublication(payload, row.device, feature=feature, number=row.number)
+                self._deliver(user_subject(uid), publications[payload])
+        if publications:
             self._metrics.changes_healed += 1
 
-    def _missing(self, row: ChangeRow) -> list[tuple[str, list[str], bool]]:
-        # Subjects that lack the change, the users whom it concerns there, and whether it is sure that they lack it.
+    def _missing(self, row: ChangeRow) -> list[_MissingAt]:
         found = []
         guid, uids = receivers_of(row)
         concerned = [(group_subject(guid), self._here(guid))] if guid else [(user_subject(uid), [uid]) for uid in uids]
         for subject, here in concerned:
+            left = self.numbers.left_without(row.number, subject) if guid else []
             if guid and (late := self.numbers.late_for(row.number)):
-                found.append((subject, late, True))
-                continue
-            missing = self.numbers.missing(row.number, subject) if self._subscribed(subject) else Missing.NO
-            if missing is not Missing.NO:
-                found.append((subject, here, missing is Missing.YES))
+                found.append(_MissingAt(subject, late, sure=True))
+            elif self._subscribed(subject) and (missing := self.numbers.missing(row.number, subject)) is not Missing.NO:
+                found.append(_MissingAt(subject, here, sure=missing is Missing.YES))
+                left = [uid for uid in left if uid not in here]  # others have a new socket that knows they are back
+            for uid in left:
+                missing = self.numbers.missing(row.number, user_subject(uid))
+                found.append(_MissingAt(subject, [uid], sure=missing is Missing.YES, left=True))
         return found
 
     def _candidates(self, row: ChangeRow) -> list[str]:
-        return [uid for _, uids, _ in self._missing(row) for uid in uids]
+        return [uid for missing in self._missing(row) for uid in missing.uids]
 
     def _here(self, guid: str) -> list[str]:
         return self._members.members_here(guid) if self._members is not None else []

@@ -88,6 +88,9 @@ class LocalDelivery:
     def _deliver_message(self, message: LoggedMessage) -> None:
         row = message.row
         concerned = conversation_subjects(row.sender, row.receiver, row.receiver_type)
+        if message.withheld and self._sockets is not None:
+            members = self._sockets.members_here(row.receiver)
+            concerned = tuple(user_subject(uid) for uid in members if uid not in message.withheld)
         subjects = [subject for subject in concerned if subject in self.subjects]
         also = user_subject(message.told) if message.told else ""
         if also in self.subjects and self._sockets and not self._sockets.in_group(message.told, row.receiver):
@@ -138,6 +141,10 @@ class LocalDelivery:
         """Return the subjects of groups that users of this process join with a part of the log, and the first here."""
         members = [entry.change.key.partition("/") for entry in page.changes if _is_joining(entry)]
         return {group_subject(guid) for guid, _, uid in members if user_subject(uid) in self.subjects} - self.subjects
+
+    def group_to_join(self, subject: str, change: MembershipChange) -> set[str]:
+        """Return the subject of the group that a user of this process joins with a change, if they are the first."""
+        return {group_subject(change.guid)} - self.subjects if change.joined and subject in self.subjects else set()
 
 
 def _is_joining(entry: LoggedChange) -> bool:

@@ -177,6 +177,7 @@ class MessageLog:
                 self._hold(subject, publication)
         elif isinstance(publication, MembershipChange):  # which other processes learn from the log
             if publication.id:
+                self._subscribe_early(self._local.group_to_join(subject, publication))
                 self._pass(publication.id, subject, publication)
             else:  # of a group that was removed: its members receive the frame before that says so
                 self._hold(subject, publication)
@@ -319,7 +320,7 @@ class MessageLog:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_RETRY_SECONDS)
                 continue
-            if not self._subscribe_early(page):
+            if not self._subscribe_early(self._local.groups_to_join(page)):
                 self._take(page)
                 await asyncio.sleep(0)  # others have their turn between pages
         self._reading = None
@@ -340,12 +341,10 @@ class MessageLog:
         if confirmed and doubts == self._doubts:  # else the connection has changed again meanwhile
             self._order.believe()
 
-    def _subscribe_early(self, page: LogPage) -> bool:
-        # Before users of this process join groups, it subscribes to them, so that nothing is missed from then on. Then
-        # the page is read again.
-        if not self._remote.carries_messages:
-            return False
-        wanted = self._local.groups_to_join(page) - self._early
+    def _subscribe_early(self, groups: set[str]) -> bool:
+        # Before users of this process join groups that have no socket here, it subscribes to them. Until that is in
+        # effect, records come without their messages: these are read, and what was read is read again.
+        wanted = groups - self._early if self._remote.carries_messages else set()
         for subject in wanted:
             self._remote.subscribe(subject)
         self._early |= wanted
@@ -365,6 +364,10 @@ class MessageLog:
         for change in page.changes:
             if not change.holds:  # a user who has left receives the message that says so
                 items[change.change.id].append(change)
+        if any(self._local.concerns_sockets(entry.change) for entry in page.changes):
+            # Records that came before these users had sockets here, or before a subscription, left out what concerns
+            # them: that they have left again, or messages.
+            self._order.doubt(self._order.end + 1, self._order.highest)
         for item in self._order.fill(page.up_to, items):
             self._local.deliver_item(item)
         for subject in self._early - self._local.subjects:

@@ -8,6 +8,8 @@ from enum import Enum
 
 MAX_HEARD = 100_000
 """Numbers that are remembered. Beyond that nobody can say whether the lower ones were received."""
+MAX_LEFT = 10_000
+"""Departures that are remembered."""
 _NOT_SEEN = sys.maxsize
 
 
@@ -36,6 +38,8 @@ class ChangeNumbers:
         self._heard: dict[int, set[str]] = {}
         self._late: dict[int, dict[str, None]] = {}
         self._had: dict[int, set[tuple[str, str]]] = {}  # subjects and users who have received it and left since
+        # Users who have left a subject: when, and up to which number changes may concern them still.
+        self._left: dict[tuple[str, str], tuple[float, int]] = {}
         self._forgotten = 0  # up to this number it is not known what was received
         # From which number on a subject was subscribed at the time of each change; `_NOT_SEEN` until a look that was
         # begun later, with the time of the subscription.
@@ -76,9 +80,10 @@ class ChangeNumbers:
         for number, subjects in self._heard.items():
             if subject in subjects and number not in held and (subject, uid) not in self._had.get(number, ()):
                 self._late.setdefault(number, {})[uid] = None
+        self._left.pop((subject, uid), None)
 
-    def leave(self, subject: str, uid: str, held: Container[int]) -> None:
-        """Record that a user receives a group no longer. If they come back, they have received its changes until now.
+    def leave(self, subject: str, uid: str, held: Container[int], now: float) -> None:
+        """Record that a user receives a group no longer. They have received its changes until now, but those missing.
 
         Args:
             held: numbers that have come, but are not delivered yet.
@@ -86,14 +91,33 @@ class ChangeNumbers:
         for number, subjects in self._heard.items():
             if subject in subjects and number not in held and uid not in self._late.get(number, ()):
                 self._had.setdefault(number, set()).add((subject, uid))
+        self._left.pop((subject, uid), None)
+        if len(self._left) >= MAX_LEFT:
+            del self._left[next(iter(self._left))]
+        self._left[subject, uid] = now, _NOT_SEEN
+
+    def left_without(self, number: int, subject: str) -> list[str]:
+        """Return the users who have left a group lately and have not received a change of it."""
+        if not self._left:
+            return []
+        had, late = self._had.get(number, ()), self._late.get(number, ())
+        return [
+            uid for (left, uid), (_, until) in self._left.items()
+            if left == subject and number <= until and (left, uid) not in had and uid not in late
+        ]  # fmt: skip
+
+    def delivered_to(self, number: int, subject: str, uids: Iterable[str]) -> None:
+        """Take notice of who has received a change of a group, in case that they have left it."""
+        if left := {(subject, uid) for uid in uids} & self._left.keys():
+            self._had.setdefault(number, set()).update(left)
 
     def late_for(self, number: int) -> list[str]:
         """Return the users who received the group of a change only after it had come."""
         return list(self._late.get(number, ()))
 
-    def delivered_late(self, number: int) -> None:
+    def delivered_late(self, number: int, subject: str) -> None:
         """Take notice that those users have received it."""
-        self._late.pop(number, None)
+        self.delivered_to(number, subject, self._late.pop(number, ()))
 
     def see(self, newest: int, began: float) -> None:
         """Take notice of the newest number in the store, which was read after the time `began`."""
@@ -102,6 +126,10 @@ class ChangeNumbers:
             self._heard.clear()
             self._late.clear()
             self._had.clear()
+            self._left.clear()
+        for key, (at, until) in list(self._left.items()):
+            if at < began and until == _NOT_SEEN:
+                self._left[key] = at, newest
         for subject in [subject for subject, at in self._new.items() if at < began]:
             del self._new[subject]
             self._since[subject] = newest
@@ -124,7 +152,10 @@ class ChangeNumbers:
         for heard in _up_to(number, self._heard):
             del self._heard[heard]
             self._late.pop(heard, None)
-            self._had.pop(heard, None)
+        for had in _up_to(number, self._had):
+            del self._had[had]
+        for key in [key for key, (_, until) in self._left.items() if until <= number]:
+            del self._left[key]
         for subject, since in list(self._since.items()):
             if since <= number:
                 del self._since[subject]

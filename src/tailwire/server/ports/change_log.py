@@ -203,7 +203,10 @@ class ChangeLog(Protocol):
         """Return what is not in the log any more."""
 
     async def left_after(self, guid: str, uids: Sequence[str], number: int) -> list[str]:
-        """Return which of some users were members of a group at a change, and left it since (or it was deleted)."""
+        """Return which of some users were members of a group at a change, and left it since (or it was deleted).
+
+        Those who only joined after the change are not among them.
+        """
 
     async def ended_memberships(self, reader: str, after_id: int, limit: int) -> list[EndedMembership]:
         """Return the memberships of a user that ended after a message, the oldest first."""

@@ -19,12 +19,14 @@ class LoggedMessage:
         before: the id of the message before it in its conversation; 0 if there is none.
         quoted: the message that it quotes, if that is still there.
         told: the user who joined or left the group with it, who receives it too; "" for nobody.
+        withheld: users who may have left the group before what it contains now was written.
     """
 
     row: MessageRow
     before: int = 0
     quoted: MessageRow | None = None
     told: str = ""
+    withheld: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,11 @@ class LogReader(Protocol):
     async def changes(self, after: int, up_to: int) -> tuple[list[ChangeRow], int]:
         """Return the first entries of the change log behind a number, and up to which number they are all."""
 
-    async def receivers(self, number: int, uids: Sequence[str]) -> list[str]:
-        """Return those of some users who may receive an entry of the change log; none if it is not there any more."""
+    async def receivers(self, number: int, uids: Sequence[str]) -> list[tuple[str, int | None]]:
+        """Return those of some users who may receive an entry of the change log; none if it is not there any more.
+
+        With each comes None, or the end of their membership (`ChangeRow.until_id`).
+        """
 
 
 class Batch(NamedTuple):

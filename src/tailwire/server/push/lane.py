@@ -16,6 +16,8 @@ from tailwire.server.telemetry.metrics import Metrics
 
 BATCH_SIZE = 200
 AT_ONCE = 32
+TRY_SECONDS = 15.0
+"""After which a try has failed, whatever comes of the answer: users choose the services of Web Push."""
 INTERVAL_SECONDS = 0.01
 """Between the starts of two tries: what is computed for many notifications must not add up to a delay of others."""
 STORE_RETRY_SECONDS = 5
@@ -104,10 +106,11 @@ class Lane:
     async def _send_all(self, due: list[Due]) -> None:
         outcomes = await asyncio.gather(*(self._send(one) for one in due))
         now = self._world.seconds()
-        sent, dropped = [], []
+        sent: list[int] = []
+        dropped: list[int] = []
         for one, outcome in zip(due, outcomes, strict=True):
-            if outcome is None:
-                dropped.append(one.row.id)
+            if outcome is None:  # what a device shows already may have to be withdrawn later
+                (sent if one.row.shown and one.token is not None else dropped).append(one.row.id)
             elif outcome.result is Result.SENT:
                 self._metrics.push_tried(self._provider.name, "sent")
                 self._troubled.pop(one.row.token_hash, None)
@@ -136,7 +139,11 @@ class Lane:
             notification: Notification | None = await self._composer.compose(one.row)
             if notification is None:
                 return None
-            return await self._provider.send(one.token, notification)
+            try:
+                async with asyncio.timeout(TRY_SECONDS):
+                    return await self._provider.send(one.token, notification)
+            except TimeoutError:
+                return Outcome(Result.LATER, f"no complete answer within {TRY_SECONDS:.0f} seconds")
 
     async def _turn(self) -> None:
         now = self._loop.time()

@@ -17,6 +17,8 @@ MAX_BYTES = 32 * 1024 * 1024
 MAX_PIXELS = 12_000_000
 # A single-scan JPEG is decoded at an eighth of its size, line by line.
 MAX_PIXELS_REDUCED = 50_000_000
+# Each scan of a progressive JPEG passes over the whole picture: a small file may have thousands.
+MAX_PIXELS_SCANNED = 400_000_000
 
 _START, _SCAN = 0xD8, 0xDA
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -55,11 +57,18 @@ def make_thumbnail(source: Path, target: Path | None) -> Picture | None:
 def _is_affordable(image: Opened, source: Path) -> bool:
     width, height = image.size
     if width * height <= MAX_PIXELS:
-        return source.stat().st_size <= MAX_BYTES
+        if source.stat().st_size > MAX_BYTES:
+            return False
+        return image.format not in ("JPEG", "MPO") or width * height * _scans(source) <= MAX_PIXELS_SCANNED
     if image.format not in ("JPEG", "MPO") or width * height > MAX_PIXELS_REDUCED:
         return False
     with source.open("rb") as file:
         return _is_single_scan(file)
+
+
+def _scans(source: Path) -> int:
+    # The number of scans of a JPEG, or more: a thumbnail within it has some of its own.
+    return source.read_bytes().count(bytes((0xFF, _SCAN)))
 
 
 def _reduced(image: Opened) -> Opened:

@@ -151,9 +151,11 @@ def _until_ended(receive: Receive, session: Session) -> Receive:
     # A request in progress, such as a stream, ends with its session.
     async def receive_or_end() -> Message:
         waits = {asyncio.ensure_future(receive()), asyncio.ensure_future(session.ended.wait())}
-        done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for task in pending:
-            task.cancel()
+        try:
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:  # also when nobody waits any more: a session may last for hours
+            for task in waits:
+                task.cancel()
         result: Any = next((one.result() for one in done if one.result() is not True), None)
         return result or {"type": "http.disconnect"}
 

@@ -6,10 +6,12 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import httpx2
 
 MAX_HOSTS = 32
+MAX_LOOKUPS = 8
 HttpTransports = dict[tuple[str, str, int], httpx2.AsyncHTTPTransport]
 
 
@@ -23,12 +25,26 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
     Args:
         allows: returns whether an IP address may be connected to.
         setting: the name of the setting that allows more of them.
+        lookups: names that are looked up at the same time. A lookup takes a thread of the process until it ends, and
+            the owner of a name decides how long that is.
+        known_for: seconds for which the addresses of a host are used again, so that its requests do not wait for the
+            lookups of others.
     """
 
-    def __init__(self, allows: Callable[[str], bool], setting: str = "webhook_targets") -> None:
+    def __init__(
+        self,
+        allows: Callable[[str], bool],
+        setting: str = "webhook_targets",
+        *,
+        lookups: int = MAX_LOOKUPS,
+        known_for: float = 0.0,
+    ) -> None:
+        self._known_for = known_for
         self._allows = allows
         self._setting = setting
         self._tls = httpx2.create_ssl_context()
+        self._lookups = asyncio.Semaphore(lookups)
+        self._known: dict[str, tuple[float, list[str]]] = {}  # addresses of hosts, and until when
         self._by_host: HttpTransports = {}  # a pool may only be shared by requests to one host
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -41,7 +57,7 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
         host = request.url.host
         port = request.url.port or (443 if request.url.scheme == "https" else 80)
         transport = await self._transport(request.url.scheme, host, port)
-        addresses = await self._addresses(host, port, request)
+        addresses = self._allowed(await self._addresses(host, port, request), request)
         extensions = dict(request.extensions)
         if request.url.scheme == "https" and not _is_address(host):
             extensions["sni_hostname"] = host  # also the name in the certificate
@@ -54,19 +70,39 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
                 return await transport.handle_async_request(there)
             except (httpx2.ConnectError, httpx2.ConnectTimeout):
                 if n == len(addresses) - 1:
+                    self._known.pop(host, None)
                     raise
         raise RuntimeError("unreachable: there is at least one address")
 
     async def _addresses(self, host: str, port: int, request: httpx2.Request) -> list[str]:
+        loop = asyncio.get_running_loop()
+        known = self._known.get(host)
+        if known is not None and loop.time() < known[0]:
+            return known[1]
+        await self._lookups.acquire()
+        # A lookup cannot be ended: it counts until its thread has an answer, also without a request that waits.
+        lookup = asyncio.ensure_future(loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        lookup.add_done_callback(self._looked_up)
         try:
-            infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            infos = await asyncio.shield(lookup)
         except (OSError, UnicodeError) as e:
             raise httpx2.ConnectError(f"{host}: {e}", request=request) from e
         found = list(dict.fromkeys(str(info[4][0]) for info in infos))
+        if len(self._known) >= MAX_HOSTS:
+            del self._known[next(iter(self._known))]
+        self._known[host] = loop.time() + self._known_for, found
+        return found
+
+    def _looked_up(self, lookup: asyncio.Future[Any]) -> None:
+        self._lookups.release()
+        if not lookup.cancelled():
+            lookup.exception()  # mark as retrieved: nobody may wait for it any more
+
+    def _allowed(self, found: list[str], request: httpx2.Request) -> list[str]:
         allowed = [address for address in found if self._allows(address)]
         if not allowed:
             raise TargetNotAllowed(
-                f"{host} has no allowed address ({', '.join(found)}); see the setting {self._setting}",
+                f"{request.url.host} has no allowed address ({', '.join(found)}); see the setting {self._setting}",
                 request=request,
             )
         return allowed

@@ -45,7 +45,7 @@ class SharedStore:
         fails: whether reads fail.
         announce: called with the record of each commit and the server that made it, as the database announces it.
         joined: the members of the group, each with the id after which they receive its messages.
-        ended: former memberships: user, id after which it began, id of the message with which they left.
+        ended: former memberships: user, id after which it began, id of the message with which they left, number.
         entries: the change log, by number.
     """
 
@@ -54,7 +54,7 @@ class SharedStore:
         self.fails = False
         self.announce: Callable[[int, Record], None] = lambda server, record: None
         self.joined: dict[str, int] = {}
-        self.ended: list[tuple[str, int, int]] = []
+        self.ended: list[tuple[str, int, int, int]] = []
         self.entries: dict[int, ChangeRow] = {}
         self._keys: dict[str, int] = {}
         self._messages: dict[int, LoggedMessage] = {}
@@ -81,7 +81,8 @@ class SharedStore:
             changes = (Change(first, "member", f"{GUID}/{joins}"),)
             self._memberships[first] = changes[0]
         elif leaves in self.joined:
-            self.ended.append((leaves, self.joined.pop(leaves), first))
+            self._number += 1
+            self.ended.append((leaves, self.joined.pop(leaves), first, self._number))
             changes = (Change(first, "member", f"{GUID}/{leaves}"),)
             self._memberships[first] = changes[0]
         self._highest += self._chance.choice((0, 0, 1))  # an id that nothing has
@@ -137,13 +138,13 @@ class SharedStore:
         return LoggedChange(change, self.was_member(uid, change.id) and not self._left_with(uid, change.id))
 
     def _left_with(self, uid: str, number: int) -> bool:
-        return any(who == uid and until == number for who, _, until in self.ended)
+        return any(who == uid and until == number for who, _, until, _ in self.ended)
 
     def was_member(self, uid: str, number: int) -> bool:
         """Return whether a user receives the message of the group with this id, with which they may have left."""
         if uid in self.joined and self.joined[uid] < number:
             return True
-        return any(who == uid and since < number <= until for who, since, until in self.ended)
+        return any(who == uid and since < number <= until for who, since, until, _ in self.ended)
 
     async def changes(self, after: int, up_to: int) -> tuple[list[ChangeRow], int]:
         """Return the first entries of the change log behind a number."""
@@ -153,12 +154,17 @@ class SharedStore:
         await self._answer()
         return found, up_to
 
-    async def receivers(self, number: int, uids: Sequence[str]) -> list[str]:
-        """Return those of some users who may receive an entry."""
+    async def receivers(self, number: int, uids: Sequence[str]) -> list[tuple[str, int | None]]:
+        """Return those of some users who may receive an entry, with the end of their membership if it has ended."""
         row = self.entries.get(number)
-        found = [uid for uid in uids if row is not None and self.concerns(row, uid)]
+        found = [(uid, self._until(row, uid)) for uid in uids if row is not None and self.concerns(row, uid)]
         await self._answer()
         return found
+
+    def _until(self, row: ChangeRow, uid: str) -> int | None:
+        if not group_in(ConversationKey(row.subject)) or self.joined.get(uid, row.after_id) < row.after_id:
+            return None
+        return next(until for w, since, until, n in self.ended if w == uid and since < row.after_id and row.number < n)
 
     # Clients.
 
@@ -167,12 +173,13 @@ class SharedStore:
         return {GUID: self.joined[uid]} if uid in self.joined else {}
 
     def concerns(self, row: ChangeRow, uid: str) -> bool:
-        """Return whether a user receives an entry."""
+        """Return whether a user receives an entry; of a group, those who were members when it happened do."""
         guid, uids = receivers_of(row)
-        if group_in(ConversationKey(row.subject)):
-            since = self.joined.get(uid)
-            return since is not None and since < row.after_id and (bool(guid) or uid in uids)
-        return uid in uids
+        if not guid and uid not in uids:
+            return False
+        if not group_in(ConversationKey(row.subject)) or self.joined.get(uid, row.after_id) < row.after_id:
+            return True
+        return any(w == uid and since < row.after_id and row.number < n for w, since, _, n in self.ended)
 
     def visible(self, uid: str, after: int = 0) -> list[int]:
         """Return the ids of the messages of a user behind an id."""

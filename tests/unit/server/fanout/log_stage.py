@@ -42,7 +42,7 @@ def frame(message: LoggedMessage) -> FramePublication:
 
 async def change_frame(row: ChangeRow) -> bytes | None:
     await asyncio.sleep(0.001)
-    return b"%d" % row.number
+    return b"%d" % row.number if row.until_id is None else b"%d until %d" % (row.number, row.until_id)
 
 
 @dataclass
@@ -59,6 +59,7 @@ class PlayedStore:
     newest: int = 0
     changes_made: dict[int, tuple[ChangeRow, str]] = field(default_factory=dict)
     members: set[str] = field(default_factory=lambda: {"a", "b"})  # who may receive changes
+    ended: dict[str, int] = field(default_factory=dict)  # who may as well, and until which message they were members
 
     def commit(self, kinds: Sequence[str]) -> tuple[int, int]:
         """Commit a batch, and return its range of ids."""
@@ -90,8 +91,9 @@ class PlayedStore:
         await self._answer()
         return found, found[-1].number if len(found) == 3 else up_to
 
-    async def receivers(self, number: int, uids: Sequence[str]) -> list[str]:
-        found = [uid for uid in uids if uid in self.members] if number in self.changes_made else []
+    async def receivers(self, number: int, uids: Sequence[str]) -> list[tuple[str, int | None]]:
+        found = [(uid, None) for uid in uids if uid in self.members] if number in self.changes_made else []
+        found += [(uid, self.ended[uid]) for uid in uids if uid in self.ended and number in self.changes_made]
         await self._answer()
         return found
 
@@ -165,6 +167,7 @@ class PlayedBroker:
 class PlayedSockets:
     def __init__(self) -> None:
         self.left: list[str] = []
+        self.here = ["a", "b"]
         self.on_joined = lambda uid, guid: None
         self.on_left = lambda uid, guid: None
 
@@ -175,7 +178,7 @@ class PlayedSockets:
         self.left.append(guid)
 
     def members_here(self, guid: str) -> list[str]:
-        return ["a", "b"]
+        return self.here
 
 
 class LogStage:

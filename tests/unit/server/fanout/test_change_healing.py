@@ -125,6 +125,80 @@ async def test_a_change_of_a_group_reaches_only_those_who_were_members_then():
         assert s.changed[G] == []
 
 
+def leave(s: LogStage, uid: str) -> None:
+    """Play that a user's sockets receive the group no longer."""
+    s.sockets.here = [here for here in s.sockets.here if here != uid]
+    s.store.members.discard(uid)
+    s.sockets.on_left(uid, "g")
+
+
+@pytest.mark.virtual
+@pytest.mark.parametrize("late", [False, True], ids=["lost", "late"])
+async def test_user_who_has_left_a_group_receives_what_they_lack_from_before_and_nothing_from_after(late):
+    async with LogStage(carries_messages=True) as s:
+        await asyncio.sleep(LOOK_SECONDS + 0.1)
+        heard, lost = s.store.change_made("x", subject="g/g"), s.store.change_made("y", subject="g/g")
+        s.log.received(G, live(heard))
+        s.store.ended = {"b": 7}
+        leave(s, "b")
+        if late:
+            s.log.received(G, live(lost))
+        await asyncio.sleep(SOON)
+        sent = [p.payload for p in s.others if isinstance(p, FramePublication) and p.number == lost]
+        assert sorted(sent) == [b"2", b"2 until 7"], "to the members, and to whoever has left"
+        assert s.changed[B] == [lost]
+        s.store.change_made("z", subject="g/g")
+        await asyncio.sleep(SOON)
+        assert s.changed[B] == [lost]
+        assert not s.log._changes.numbers._left
+
+
+@pytest.mark.virtual
+async def test_user_who_has_left_and_may_not_know_a_change_does_not_receive_it():
+    async with LogStage(carries_messages=True) as s:
+        await asyncio.sleep(LOOK_SECONDS + 0.1)
+        number = s.store.change_made("x", subject="g/g")
+        leave(s, "b")
+        await asyncio.sleep(SOON)
+        assert (s.changed[A], s.changed[B]) == ([number], [])
+
+
+@pytest.mark.virtual
+async def test_user_who_comes_back_receives_what_they_lack_once():
+    async with LogStage(carries_messages=True) as s:
+        await asyncio.sleep(LOOK_SECONDS + 0.1)
+        number = s.store.change_made("x", subject="g/g")
+        s.store.ended = {"b": 7}
+        leave(s, "b")
+        s.log.received(G, live(number))
+        s.sockets.here = ["a", "b"]
+        s.sockets.on_joined("b", "g")
+        leave(s, "b")
+        await asyncio.sleep(2 * SOON)
+        assert s.changed[B] == [number]
+
+
+@pytest.mark.virtual
+async def test_user_who_comes_back_with_a_new_socket_receives_what_they_lack_once():
+    """Its groups are read from the store, so it receives the group before the log has come to the change."""
+    async with LogStage(carries_messages=True) as s:
+        await asyncio.sleep(LOOK_SECONDS + 0.1)
+        number = s.store.change_made("x", subject="g/g")
+        s.store.ended = {"b": 7}
+        leave(s, "b")
+        s.sockets.here = ["a", "b"]
+        await asyncio.sleep(2 * SOON)
+        assert s.changed[B] == [number]
+
+
+def test_departures_that_are_remembered_are_bounded(monkeypatch):
+    monkeypatch.setattr(numbers, "MAX_LEFT", 2)
+    known = ChangeNumbers(0)
+    for uid in "abc":
+        known.leave(G, uid, (), 1.0)
+    assert known.left_without(1, G) == ["b", "c"]
+
+
 @pytest.mark.virtual
 async def test_a_receipt_reaches_only_whom_it_concerns():
     async with LogStage(carries_messages=True) as s:

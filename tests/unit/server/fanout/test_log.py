@@ -293,6 +293,52 @@ async def test_a_membership_changes_in_its_place():
         assert s.heard[A] == [1, 2]
 
 
+@pytest.mark.virtual
+async def test_user_who_comes_while_the_log_is_behind_leaves_the_group_that_they_are_read_to_have_joined():
+    """A record completes ids without the changes of users who are elsewhere. One of them may come before their turn."""
+    async with LogStage(carries_messages=True) as s:
+        s.log.unsubscribe(A)
+        s.store.fails = True
+        s.store.kinds |= {3: ("member", "g/a"), 4: ("member", "g/a")}
+        s.store.commit([TO_USER, TO_USER, CHANGE])  # a page of the store; its news are lost
+        s.theirs(*s.store.commit([CHANGE]))
+        s.log.subscribe(A)
+        s.store.fails = False
+        await asyncio.sleep(0.2)
+        assert s.others == [MembershipChange("g", joined=True)] * 2
+        assert s.heard[A] == [1, 2]
+
+
+@pytest.mark.virtual
+async def test_user_who_is_read_to_have_joined_a_group_receives_its_messages_that_came_before_its_subscription():
+    async with LogStage(carries_messages=True) as s:
+        s.store.fails = True
+        s.store.kinds |= {3: ("member", "g/a")}
+        s.store.commit([TO_USER, TO_USER, CHANGE])
+        s.theirs(*s.store.commit([TO_GROUP]), payloads=False)
+        s.store.fails = False
+        await asyncio.sleep(0.2)
+        assert (s.heard[A], s.heard[G]) == ([1, 2], [4])
+
+
+@pytest.mark.virtual
+async def test_user_who_joins_a_group_that_had_no_socket_here_receives_it_before_its_subscription_is_in_effect():
+    async with LogStage(carries_messages=True) as s:
+        s.log.unsubscribe(G)
+        s.broker.confirmed_at = asyncio.get_running_loop().time() + 0.01
+        first, last = s.store.commit([TO_USER])
+        s.log.committed(Batch(first, last, [first]))
+        s.log.publish(A, MembershipChange("g", joined=True, id=first))
+        s.log.subscribe(G)  # as the hub does
+        for publication in s.publications(first, last):
+            s.log.publish(*publication)
+        s.log.answered()
+        await asyncio.sleep(0.001)
+        s.theirs(*s.store.commit([TO_GROUP]), payloads=False)
+        await asyncio.sleep(0.1)
+        assert (s.heard[A], s.heard[G]) == ([1], [2])
+
+
 @carries
 @pytest.mark.virtual
 async def test_members_hear_that_their_group_was_removed_and_nothing_of_another_one_of_that_name(carries_messages):

@@ -75,6 +75,14 @@ def test_single_scan_jpegs_have_a_larger_budget(copy):
     assert copy(jpeg_of(8001, 6250)) == Picture(8001, 6250, small=False)
 
 
+def test_small_jpegs_with_very_many_scans_are_measured_only(copy):
+    """Each scan costs as much as the whole picture: 70 KB would take twenty seconds."""
+    for size, repeats, small in ((3000, 20, True), (3000, 1000, False), (300, 1000, True)):
+        content = jpeg_of(size, size, progressive=True)
+        last = content.rindex(b"\xff\xda")
+        assert copy(content[:-2] + content[last:-2] * repeats + content[-2:]) == Picture(size, size, small=small)
+
+
 def test_jpegs_with_one_scan_per_component_are_recognized():
     start, frame = b"\xff\xd8\xff\xe0\0\4ab", b"\xff\xc0\0\x11\x08\0\x10\0\x10\3" + bytes(9)
     assert _is_single_scan(io.BytesIO(start + frame + b"\xff\xda\0\x0c\3"))

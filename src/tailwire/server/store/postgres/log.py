@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from tailwire.server.ports.change_log import ChangeKind, ChangeRow, own_subject
@@ -34,18 +36,24 @@ AND m.joined_after_id < c.id) OR EXISTS (
 SELECT FROM change_log e WHERE e.subject = '{own_subject("")}' || split_part(c.key, '/', 2)
 AND e.kind = '{ChangeKind.MEMBERSHIP_ENDED}' AND e.detail = split_part(c.key, '/', 1)
 AND e.since_id < c.id AND c.id < e.message_id) FROM changes c WHERE c.id > ? AND c.id <= ? ORDER BY c.id LIMIT ?"""
+# Whose membership has changed since a message.
+_MOVED = """SELECT m.id, split_part(c.key, '/', 2) FROM messages m JOIN changes c
+ON c.id > m.id AND c.kind = 'member' AND starts_with(c.key, m.receiver || '/')
+WHERE m.receiver_type = 'group' AND """
 
 _ENTRIES = f"""SELECT {_ENTRY}, NULL FROM change_log WHERE number > ? AND number <= ?
 ORDER BY number LIMIT {ENTRIES_PER_PAGE}"""
-# Members since before it happened; of a group that was removed, those who were members then.
-_RECEIVERS = f"""SELECT u.uid FROM change_log c, unnest(CAST(:uids AS text[])) AS u (uid)
-WHERE c.number = CAST(:number AS bigint) AND CASE
-WHEN c.kind = '{ChangeKind.GROUP_REMOVED}' THEN EXISTS (SELECT FROM change_log e
-    WHERE e.subject = '{own_subject("")}' || u.uid AND e.number > c.number
-    AND e.kind = '{ChangeKind.MEMBERSHIP_ENDED}' AND e.detail = c.detail)
-WHEN starts_with(c.subject, '{GROUP_KEY}') THEN EXISTS (SELECT FROM members m
-    WHERE m.guid = substr(c.subject, {len(GROUP_KEY) + 1}) AND m.uid = u.uid AND m.joined_after_id < c.after_id)
-ELSE true END"""
+# Of a group: members since before it happened, and those who left it since, or were members until it was removed.
+_RECEIVERS = f"""SELECT uid, CASE WHEN NOT of_group OR member THEN NULL ELSE until END FROM (
+SELECT u.uid, starts_with(c.subject, '{GROUP_KEY}') AS of_group,
+c.kind <> '{ChangeKind.GROUP_REMOVED}' AND EXISTS (SELECT FROM members m
+    WHERE m.guid = substr(c.subject, {len(GROUP_KEY) + 1}) AND m.uid = u.uid
+    AND m.joined_after_id < c.after_id) AS member,
+(SELECT min(e.message_id) FROM change_log e WHERE e.subject = '{own_subject("")}' || u.uid AND e.number > c.number
+    AND e.kind = '{ChangeKind.MEMBERSHIP_ENDED}' AND e.detail = substr(c.subject, {len(GROUP_KEY) + 1})
+    AND (e.since_id < c.after_id OR c.kind = '{ChangeKind.GROUP_REMOVED}')) AS until
+FROM change_log c, unnest(CAST(:uids AS text[])) AS u (uid) WHERE c.number = CAST(:number AS bigint)) AS found
+WHERE NOT of_group OR member OR until IS NOT NULL"""
 
 
 class Log:
@@ -64,15 +72,31 @@ class Log:
         for rows in (messages, changes):
             if len(rows) == ROWS_PER_PAGE:
                 up_to = min(up_to, rows[-1][0])
-        quoted_id = MessageRow._fields.index("quoted_id")
-        wanted = [row[quoted_id] for row in messages if row[quoted_id] is not None and row[0] <= up_to]
+        found = [(MessageRow._make(row[:-1]), row[-1]) for row in messages if row[0] <= up_to]
+        wanted = [row.quoted_id for row, _ in found if row.quoted_id is not None]
         quoted = await self._messages.by_ids(wanted) if wanted else {}
         told = {row[0]: row[2].partition("/")[2] for row in changes if row[1] == "member"}
+        logged = [
+            LoggedMessage(row, before, quoted.get(row.quoted_id or 0), told.get(row.id, "")) for row, before in found
+        ]
         return LogPage(
             up_to,
-            [_message(row, quoted.get, told.get(row[0], "")) for row in messages if row[0] <= up_to],
+            await self._withholding(logged),
             [LoggedChange(Change(*row[:3]), row[3]) for row in changes if row[0] <= up_to],
         )
+
+    async def _withholding(self, messages: list[LoggedMessage]) -> list[LoggedMessage]:
+        # What a message was before its last edit is not stored. Memberships are read after messages, so a user who was
+        # put out before an edit is found.
+        edited = [m.row.id for m in messages if m.row.receiver_type == "group" and _is_edited(m)]
+        if not edited:
+            return messages
+        values: list[Any] = []
+        which = self._db.dialect.any_of("m.id", edited, values)
+        moved: defaultdict[int, set[str]] = defaultdict(set)
+        for number, uid in await self._db.rows(_MOVED + which, values):
+            moved[number].add(uid)
+        return [replace(m, withheld=frozenset(moved[m.row.id])) if m.row.id in moved else m for m in messages]
 
     async def changes(self, after: int, up_to: int) -> tuple[list[ChangeRow], int]:
         rows = await self._db.rows(_ENTRIES, (after, up_to))
@@ -80,10 +104,9 @@ class Log:
             up_to = rows[-1][0]
         return [ChangeRow._make(row) for row in rows if row[3] != ChangeKind.MEMBERSHIP_ENDED], up_to
 
-    async def receivers(self, number: int, uids: Sequence[str]) -> list[str]:
-        return [uid for (uid,) in await self._db.rows(_RECEIVERS, {"number": number, "uids": list(uids)})]
+    async def receivers(self, number: int, uids: Sequence[str]) -> list[tuple[str, int | None]]:
+        return [(uid, until) for uid, until in await self._db.rows(_RECEIVERS, {"number": number, "uids": list(uids)})]
 
 
-def _message(row: Any, quoted: Callable[[int], MessageRow | None], told: str) -> LoggedMessage:
-    message = MessageRow._make(row[:-1])
-    return LoggedMessage(message, row[-1], quoted(message.quoted_id) if message.quoted_id is not None else None, told)
+def _is_edited(message: LoggedMessage) -> bool:
+    return bool(message.row.edited_at or (message.quoted is not None and message.quoted.edited_at))

@@ -47,6 +47,9 @@ WHERE highest < (SELECT max(number) FROM change_log)"""
 """Comes before entries are removed, so that their numbers are not given out again."""
 _ENDED = f"""SELECT detail, since_id, message_id FROM change_log WHERE subject = :own AND kind =
 '{ChangeKind.MEMBERSHIP_ENDED}' AND message_id > :after ORDER BY number LIMIT :limit"""
+# The entry itself may have gone with its group: the one before it happened after the same message or an earlier one.
+_LEFT_AFTER = f"""SELECT DISTINCT uid FROM change_log WHERE kind = {_ENDED_KIND} AND detail = ? AND number > ?
+AND since_id < (SELECT after_id FROM change_log WHERE number <= ? ORDER BY number DESC LIMIT 1)"""
 OLD = f"""SELECT max(number), max(after_id) FROM (SELECT number, after_id, at FROM change_log ORDER BY number
 LIMIT {ROWS_PER_CLEANUP}) AS first WHERE at < :before OR number <= :below"""
 
@@ -93,11 +96,9 @@ class ChangeLogRows:
         return list(map(EndedMembership._make, await self._db.rows(_ENDED, values)))
 
     async def left_after(self, guid: str, uids: Sequence[str], number: int) -> list[str]:
-        values: list[Any] = [guid, number]
+        values: list[Any] = [guid, number, number]
         whose = self._db.dialect.any_of("subject", [own_subject(uid) for uid in uids], values)
-        sql = f"SELECT DISTINCT uid FROM change_log WHERE kind = {_ENDED_KIND} AND detail = ? AND number > ?"
-        sql += f" AND {whose}"
-        return [row[0] for row in await self._db.rows(sql, values)]
+        return [row[0] for row in await self._db.rows(f"{_LEFT_AFTER} AND {whose}", values)]
 
     async def last_edit(self, message_id: int) -> int:
         row = await self._db.one("SELECT action_id FROM edits WHERE message_id = ?", (message_id,))
