@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from types import CodeType, ModuleType
 
+import hypothesis
 import pytest
 
 # `plain`, because pytest imports the modules of a plugin's package itself to rewrite their assertions.
 OPTIONS = (
-    "-x", "-q", "--assert=plain","-p", "no:cacheprovider", "-p", "no:schemathesis", "--hypothesis-profile", "fast",
+    "-x", "-q", "--assert=plain","-p", "no:cacheprovider", "-p", "no:schemathesis",
     "-m", "not slow", "--no-header", "--tb=no", "-W", "ignore",
 )  # fmt: skip
 SLACK_SECONDS, SLOWER = 10.0, 6.0
@@ -42,6 +43,22 @@ class _OneModule(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(self._code, module.__dict__)
 
 
+class _Quick:
+    """A plugin for pytest: a fault is to be found soon, the same way each time, and its smallest example matters not."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        """Try few examples of each property, the same ones in each run, and none smaller than one that failed."""
+        fast = hypothesis.settings.get_profile("fast")
+        phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+        hypothesis.settings.register_profile("mutants", fast, phases=phases, derandomize=True, database=None)
+        hypothesis.settings.load_profile("mutants")
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Run properties after all other tests: they take longer."""
+        items.sort(key=lambda item: getattr(getattr(item, "obj", None), "is_hypothesis_test", False))
+
+
 @dataclass
 class Trial:
     """A running process: tests on a mutant."""
@@ -63,7 +80,7 @@ def begin(number: int, module: str, path: str, source: str, tests: Sequence[str]
     code = 3
     try:
         sys.meta_path.insert(0, _OneModule(module, compile(source, path, "exec"), path))
-        code = int(pytest.main([*OPTIONS, *tests]))
+        code = int(pytest.main([*OPTIONS, *tests], plugins=[_Quick()]))
     finally:
         os._exit(code)
 
