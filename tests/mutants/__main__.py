@@ -50,12 +50,14 @@ def _digest(*texts: str) -> str:
 def candidates(part: str) -> list[Candidate]:
     """Return all mutants of a part but the equivalent ones."""
     tests = [
-        path.read_text(encoding="utf-8") for folder in PARTS[part] for path in sorted((ROOT / folder).rglob("*.py"))
+        path.read_text(encoding="utf-8")
+        for tests in PARTS[part]
+        for path in _python_files(ROOT / tests.partition("::")[0])
     ]
     of_tests = _digest(*tests)
     left_out = equivalents()
     found = []
-    for path in _sources(part):
+    for path in _python_files(PACKAGE / part):
         source, module = path.read_text(encoding="utf-8"), path.relative_to(PACKAGE).as_posix()
         for mutant in mutants(source):
             mutated = mutate(source, mutant)
@@ -64,8 +66,7 @@ def candidates(part: str) -> list[Candidate]:
     return found
 
 
-def _sources(part: str) -> list[Path]:
-    path = PACKAGE / part
+def _python_files(path: Path) -> list[Path]:
     return [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
