@@ -18,8 +18,10 @@ from tailwire.sdk.connection.commands import (
     ExpireSession,
     OpenSocket,
     ReadHistory,
+    RenewToken,
     Result,
     SendPing,
+    StopReadingHistory,
     TellError,
 )
 from tailwire.sdk.connection.explain import explain
@@ -423,3 +425,54 @@ def test_socket_that_is_not_wanted_any_more_is_closed_for_a_cause(left_by, cause
     client.open()
     assert CloseSocket(client.state.epoch) in client.take(left_by)
     assert client.state.cause is cause
+
+
+@spec("T8")
+def test_reading_of_history_stops_when_no_socket_is_wanted_any_more():
+    client = Client()
+    client.fail(Cause.WEBSOCKET_REFUSED)
+    client.run(next_deadline(client.state))
+    client.fail(Cause.WEBSOCKET_REFUSED)
+    assert client.state.poll_at is not None
+    assert StopReadingHistory() in client.take(i.DisconnectCalled(1))
+    assert next_deadline(client.state) is None
+
+
+@spec("T4")
+@pytest.mark.parametrize(("seconds", "attempts"), [(29.0, 1), (30.0, 0)])
+def test_connection_that_is_left_ends_the_count_of_failures_only_if_it_lasted_thirty_seconds(seconds, attempts):
+    client = Client()
+    client.fail(Cause.CONNECTION_RESET)
+    client.run(next_deadline(client.state))
+    client.open()
+    client.now += seconds
+    client.take(i.TimerFired(client.now, client.now))
+    client.take(i.DisconnectCalled(1))
+    assert client.state.attempts == attempts
+
+
+@spec("C22")
+def test_token_that_has_expired_is_renewed_before_the_attempt_and_only_by_a_provider():
+    for has_provider in (True, False):
+        client = Client()
+        client.state.has_provider = has_provider
+        client.open(left=5.0)
+        client.take(i.SocketLost(client.state.epoch, Cause.CONNECTION_RESET))
+        client.take(i.DisconnectCalled(1))
+        client.now = 10.0
+        commands = client.take(i.ConnectCalled(2))
+        assert (RenewToken(client.state.epoch) in commands) is has_provider
+        assert (OpenSocket(client.state.epoch) in commands) is not has_provider
+
+
+@spec("C22")
+def test_rejected_token_ends_the_session_without_a_provider():
+    client = Client()
+    assert ExpireSession() in client.fail(Cause.TOKEN_REJECTED)
+
+
+@spec("T3")
+def test_unknown_round_trip_leaves_the_announced_timeout():
+    client = Client()
+    client.open(interval=20.0, timeout=2.0)
+    assert next_deadline(client.state) == 20.0
