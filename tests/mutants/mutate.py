@@ -150,7 +150,7 @@ def _changes(node: ast.AST) -> Iterator[Callable[[], None]]:
 
 
 def _is_none_or_bool(node: ast.expr) -> bool:
-    # True and False are changed as constants; whoever asks for a bool takes None for False.
+    # True and False are changed as constants; a caller that asks for a bool takes None for False.
     return isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool))
 
 

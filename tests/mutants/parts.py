@@ -1,6 +1,6 @@
 """The parts of the code that are mutated, and the tests that must notice.
 
-A part is a package or a module. Its slow tests are left out, but for those that are named here one by one.
+A part is a package or a module. Its slow tests are left out, except those that are named here one by one.
 """
 
 from __future__ import annotations

@@ -740,7 +740,7 @@ def test_the_first_page_is_no_larger_than_the_limit():
     assert catch_up.connected(CatchUp(position=Position(5), limit=1), "") == [catch_up.FetchAfter(5, 1, 1)]
 
 
-def test_what_is_held_is_dropped_when_the_connection_ends():
+def test_held_messages_and_changes_are_dropped_when_the_connection_ends():
     m = caught_up(Position(5, changes=0))
     chain.hold(m, 6, 7, Message(7))
     changes.held(m, 1, "reaction")
@@ -787,7 +787,7 @@ def test_first_message_of_a_server_is_handed_over():
     assert catch_up.latest(m, 0, "s")[-1] == catch_up.HandOver(("one",))
 
 
-def test_what_exceeds_the_limit_is_a_gap_in_the_continuity_too():
+def test_messages_above_the_limit_are_a_gap_in_the_continuity_too():
     m = CatchUp(position=Position(5), limit=1)
     catch_up.connected(m, "")
     for number in (7, 9):
@@ -800,7 +800,7 @@ def test_what_exceeds_the_limit_is_a_gap_in_the_continuity_too():
     ]
 
 
-def test_what_was_served_before_is_not_handed_over_behind_a_gap():
+def test_message_that_was_served_before_is_not_handed_over_behind_a_gap():
     m = CatchUp(position=Position(10, done=((12, 14),)), limit=1)
     catch_up.connected(m, "")
     catch_up.live(m, 14, "fourteen")

@@ -1,4 +1,4 @@
-"""Gaps: what is told of messages that a page leaves out."""
+"""Gaps: how messages that a page leaves out are reported."""
 
 from __future__ import annotations
 

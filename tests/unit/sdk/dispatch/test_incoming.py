@@ -84,7 +84,7 @@ HAPPENS = pytest.mark.parametrize("what", [Setup.receipt, Setup.message, Setup.s
 
 
 @HAPPENS
-async def test_what_comes_while_missed_receipts_are_read_does_not_count_as_all_before_it(what):
+async def test_event_that_comes_while_missed_receipts_are_read_does_not_count(what):
     setup = Setup(KNOWN)
     assert (await setup.connect())[0] == KNOWN - MARGIN_SECONDS
     what(setup)
@@ -94,7 +94,7 @@ async def test_what_comes_while_missed_receipts_are_read_does_not_count_as_all_b
 
 
 @HAPPENS
-async def test_what_comes_when_all_receipts_were_read_counts(what):
+async def test_event_that_comes_when_all_receipts_were_read_counts(what):
     setup = Setup(KNOWN)
     await setup.caught_up()
     what(setup)

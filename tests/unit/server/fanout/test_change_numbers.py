@@ -19,7 +19,7 @@ def test_subject_lacks_what_it_has_not_heard_above_the_end():
     assert numbers.missing(12, "b") is Missing.YES
 
 
-def test_what_happened_before_a_subscription_is_not_surely_missing():
+def test_change_before_a_subscription_is_not_surely_missing():
     numbers = ChangeNumbers(10)
     numbers.subscribe("a", 100.0)
     assert numbers.missing(11, "a") is Missing.PERHAPS
@@ -44,7 +44,7 @@ def test_subject_without_a_socket_is_forgotten():
     assert numbers.missing(11, "a") is Missing.YES
 
 
-def test_change_is_late_for_whoever_joins_after_it_came():
+def test_change_is_late_for_a_user_who_joins_after_it_came():
     numbers = ChangeNumbers(10)
     numbers.hear(11, "g")
     numbers.hear(12, "g")
@@ -56,7 +56,7 @@ def test_change_is_late_for_whoever_joins_after_it_came():
     assert [numbers.late_for(n) for n in (11, 12)] == [[], ["eve"]]
 
 
-def test_whoever_leaves_and_returns_has_received_what_came_before():
+def test_user_who_leaves_and_returns_has_received_the_changes_before():
     numbers = ChangeNumbers(10)
     numbers.hear(11, "g")
     numbers.hear(12, "g")
@@ -65,7 +65,7 @@ def test_whoever_leaves_and_returns_has_received_what_came_before():
     assert [numbers.late_for(n) for n in (11, 12)] == [[], ["bob"]]
 
 
-def test_whoever_leaves_before_a_late_change_was_delivered_has_not_received_it():
+def test_user_who_leaves_before_a_late_change_was_delivered_has_not_received_it():
     numbers = ChangeNumbers(10)
     numbers.hear(11, "g")
     numbers.join("g", "bob", held=())

@@ -13,7 +13,7 @@ def test_frame_is_unmasked_text():
     assert text_frame(b"x" * 200)[:4] == b"\x81\x7e\x00\xc8"
 
 
-def test_what_precedes_a_frame_is_added():
+def test_frame_names_its_predecessor():
     assert json.loads(with_before(b'{"a":1}', 7)) == {"a": 1, "before": 7}
     assert json.loads(with_number(b'{"a":1}', 7, 0)) == {"a": 1, "number": 7}
     assert json.loads(with_number(b'{"a":1}', 7, 5)) == {"a": 1, "number": 7, "settled": 5}

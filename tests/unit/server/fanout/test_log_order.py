@@ -85,7 +85,7 @@ def test_only_the_store_is_believed_about_a_doubtful_range():
     assert (order.end, order.doubtful) == (14, False)
 
 
-def test_what_waits_is_preferred_to_what_was_read_where_there_is_no_doubt():
+def test_waiting_item_is_preferred_to_one_that_was_read_where_there_is_no_doubt():
     order = Order(10)
     order.add(11, "waits")
     assert order.fill(12, {10: ["passed"], 11: ["read"], 12: ["b"], 13: ["beyond"]}) == ["waits", "b"]
