@@ -322,3 +322,18 @@ def test_clients_are_told_not_to_report_to_analytics_and_the_scheme_of_the_serve
     for secure in (False, True):
         told = settings_to_wire(host="h", port=8480, secure=secure, app_id="a", region="us")
         assert (told["ANALYTICS_PING_DISABLED"], told["CHAT_USE_SSL"]) == (True, secure)
+
+
+def test_custom_message_may_have_the_type_text():
+    message = message_from_wire(text_message(category="custom"))
+    assert (type(message), message.type) == (CustomMessage, "text")
+    assert type(message_from_wire(text_message(type="file"))) is MediaMessage
+
+
+def test_invalid_parts_of_a_text_message_are_refused_or_left_out():
+    data = text_message()["data"]
+    assert message_from_wire(text_message(data={**data, "metadata": [1]})).metadata == {}
+    with pytest.raises(BadWire, match="text is not a string"):
+        message_from_wire(text_message(data={**data, "text": 7}))
+    with pytest.raises(BadWire, match="entities is not an object"):
+        message_from_wire(text_message(data={**data, "entities": [1]}))
