@@ -150,3 +150,11 @@ def test_numbers_have_at_most_64_digits(digits, advice):
     text = b"[" + b"7" * digits + b"]"
     assert [e.advice for e in bounds.excesses(text)] == advice
     assert bounds.within_bounds(text) is (not advice)
+
+
+@pytest.mark.parametrize(("names", "place"), [("abc", "a.b.c"), ("abcd", "a.b.c.d"), ("abcde", "a.b.c.d…")])
+def test_place_of_an_excess_has_four_names_at_most(names, place):
+    text = "7" * 65
+    for name in reversed(names):
+        text = f'{{"{name}":{text}}}'
+    assert bounds.first_excess(text.encode()).place == place
