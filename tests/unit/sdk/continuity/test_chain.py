@@ -119,6 +119,7 @@ def test_message_that_arrived_meanwhile_is_not_missing():
     catch_up.live(m, 12, "twelve", before=11)  # sent by this device
     catch_up.live(m, 13, "thirteen", before=12)
     assert catch_up.page(m, [(11, "mine")], whole=False, ours={11})[-1] == HandOver(("twelve", "thirteen"))
+    assert m.named == {}
 
 
 def test_own_messages_are_not_handed_over_from_history():
