@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tailwire.server.fanout import order as order_module
 from tailwire.server.fanout.order import Order
 from tailwire.server.ports.log import Batch
 
@@ -117,3 +118,22 @@ def test_doubt_about_what_was_passed_is_none():
     order.complete(11, 30)
     assert order.fill(22, {}) == []
     assert (order.end, order.doubtful) == (30, False)
+
+
+def test_pages_that_replace_doubtful_items_leave_as_much_room_as_before(monkeypatch):
+    monkeypatch.setattr(order_module, "MAX_WAITING", 2)
+    order = Order(10)
+    order.doubt(12, 13)
+    for number in (12, 13):
+        order.add(number, "doubtful")
+    assert order.fill(13, {12: ["b"], 13: ["c"]}) == ["b", "c"]
+    for number in (15, 16):
+        order.add(number, number)
+    order.complete(14, 16)
+    assert order.release() == [15, 16]
+    assert not order.doubtful
+    order.add(18, "x")
+    order.fill(17, {12: ["passed"], 17: ["one", "two", "three"]})
+    order.add(19, "y")
+    order.complete(18, 19)
+    assert order.release() == ["x", "y"]
