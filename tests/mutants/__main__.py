@@ -14,11 +14,13 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from mutants.mutate import Mutant, mutants, mutate
+from mutants.equivalents import equivalents, of
+from mutants.mutate import Mutated, mutants, mutate
 from mutants.parts import PARTS
 from mutants.running import SLACK_SECONDS, SLOWER, Trial, begin, ended, measure
 
 ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src/tailwire"
 KNOWN = ROOT / ".mutants.json"
 """The results of earlier runs, by what the module, the mutant and the tests contained."""
 IMPORTED = (
@@ -34,10 +36,10 @@ IMPORTED = (
 
 
 class Candidate(NamedTuple):
-    """A mutant of a file, and its key in the known results."""
+    """A mutant of a file, what it changes, and its key in the known results."""
 
     path: Path
-    mutant: Mutant
+    mutated: Mutated
     key: str
 
 
@@ -46,16 +48,26 @@ def _digest(*texts: str) -> str:
 
 
 def candidates(part: str) -> list[Candidate]:
-    """Return all mutants of a part."""
+    """Return all mutants of a part but the equivalent ones."""
     tests = [
-        path.read_text(encoding="utf-8") for folder in PARTS[part] for path in sorted((ROOT / folder).rglob("*.py"))
+        path.read_text(encoding="utf-8")
+        for tests in PARTS[part]
+        for path in _python_files(ROOT / tests.partition("::")[0])
     ]
     of_tests = _digest(*tests)
+    left_out = equivalents()
     found = []
-    for path in sorted((ROOT / "src/tailwire" / part).rglob("*.py")):
-        source = path.read_text(encoding="utf-8")
-        found += [Candidate(path, m, _digest(source, of_tests, f"{m.place} {m.change}")) for m in mutants(source)]
+    for path in _python_files(PACKAGE / part):
+        source, module = path.read_text(encoding="utf-8"), path.relative_to(PACKAGE).as_posix()
+        for mutant in mutants(source):
+            mutated = mutate(source, mutant)
+            if of(module, mutated) not in left_out:
+                found.append(Candidate(path, mutated, _digest(source, of_tests, f"{mutant.place} {mutant.change}")))
     return found
+
+
+def _python_files(path: Path) -> list[Path]:
+    return [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
 def _module(path: Path) -> str:
@@ -84,23 +96,24 @@ class Run:
         while running or (left and time.monotonic() < self._until):
             while left and len(running) < self._jobs and time.monotonic() < self._until:
                 number = left.pop(0)
-                path, mutant, _ = chosen[number]
-                source = mutate(path.read_text(encoding="utf-8"), mutant).source
-                running.append(begin(number, _module(path), str(path), source, tests, seconds))
+                path, mutated, _ = chosen[number]
+                running.append(begin(number, _module(path), str(path), mutated.source, tests, seconds))
             time.sleep(0.01)
             for trial in list(running):
                 if how := ended(trial):
                     running.remove(trial)
                     self.results[trial.number] = self.known[chosen[trial.number].key] = how
-                    self._show(chosen[trial.number], how, len(chosen))
+                    print(f"\r{self.part}: {len(self.results)} of {len(chosen)}", end="", flush=True)
         KNOWN.write_text(json.dumps(self.known, indent=0, sort_keys=True))
 
-    def _show(self, candidate: Candidate, how: str, count: int) -> None:
-        if how == "survived":
-            path = candidate.path
-            made = mutate(path.read_text(encoding="utf-8"), candidate.mutant)
-            print(f"\r{path.relative_to(ROOT)}:{made.line}: {made.before}  →  {made.after}")
-        print(f"\r{self.part}: {len(self.results)} of {count}", end="", flush=True)
+    def show(self, chosen: list[Candidate]) -> None:
+        """Print the mutants that survived, also those that did in an earlier run."""
+        print()
+        for number in sorted(self.results):
+            path, made, _ = chosen[number]
+            if self.results[number] == "survived":
+                print(f"{path.relative_to(ROOT)}:{made.line}: in {made.scope or 'the module'}")
+                print(f"    {made.before}\n    {made.after}")
 
 
 def main() -> int:
@@ -122,6 +135,7 @@ def main() -> int:
             chosen = random.Random(part).sample(chosen, given.sample)
         run = Run(part, given.jobs, time.monotonic() + given.minutes * 60)
         run.go(chosen)
+        run.show(chosen)
         found = Counter(run.results.values())
         tried = found.total()
         share = 100 * (tried - found["survived"]) / max(tried, 1)

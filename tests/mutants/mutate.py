@@ -37,12 +37,14 @@ class Mutated:
 
     Attributes:
         line: where the fault is.
-        before: the expression or statement.
-        after: what replaces it.
+        scope: the function or class around it, as `Class.method`; "" for the module itself.
+        before: the first line of the statement, without comments and as `ast.unparse` writes it.
+        after: the same line with the fault.
         source: the module with the fault.
     """
 
     line: int
+    scope: str
     before: str
     after: str
     source: str
@@ -59,16 +61,29 @@ def mutate(source: str, mutant: Mutant) -> Mutated:
     """Return a module with the fault of a mutant."""
     tree = ast.parse(source)
     node = list(ast.walk(tree))[mutant.place]
-    before = ast.unparse(node)
+    statement, scope = _around(tree, node)
+    before = _first_line(statement)
     list(_changes(node))[mutant.change]()
-    replaced = getattr(node, "replacement", node)
     changed = ast.fix_missing_locations(_Replacing().visit(tree))
-    line = getattr(node, "lineno", 0)
-    return Mutated(line, _first_line(before), _first_line(ast.unparse(replaced)), ast.unparse(changed))
+    after = _first_line(getattr(statement, "replacement", statement))
+    return Mutated(getattr(node, "lineno", 0), scope, before, after, ast.unparse(changed))
 
 
-def _first_line(code: str) -> str:
-    return code.partition("\n")[0][:100]
+def _around(tree: ast.AST, node: ast.AST) -> tuple[ast.AST, str]:
+    # The statement that contains a node, and the names of the functions and classes around it.
+    parents = {child: parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)}
+    statement = node
+    while not isinstance(statement, ast.stmt | ast.ExceptHandler | ast.match_case) and statement in parents:
+        statement = parents[statement]
+    names, outer = [], statement
+    while (outer := parents.get(outer)) is not None:
+        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.append(outer.name)
+    return statement, ".".join(reversed(names))
+
+
+def _first_line(code: ast.AST) -> str:
+    return ast.unparse(code).strip().partition("\n")[0]
 
 
 def _places(tree: ast.AST) -> list[int]:
@@ -124,7 +139,7 @@ def _changes(node: ast.AST) -> Iterator[Callable[[], None]]:
         node.test, ast.Name | ast.Attribute | ast.Call
     ):
         yield lambda: setattr(node, "test", ast.UnaryOp(ast.Not(), node.test))
-    elif isinstance(node, ast.Return) and node.value is not None and not _is_none(node.value):
+    elif isinstance(node, ast.Return) and node.value is not None and not _is_none_or_bool(node.value):
         yield lambda: setattr(node, "value", ast.Constant(None))
     elif (
         isinstance(node, ast.Raise | ast.Continue | ast.Break | ast.Delete)
@@ -134,8 +149,9 @@ def _changes(node: ast.AST) -> Iterator[Callable[[], None]]:
         yield lambda: _replace(node, ast.Pass())
 
 
-def _is_none(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+def _is_none_or_bool(node: ast.expr) -> bool:
+    # True and False are changed as constants; a caller that asks for a bool takes None for False.
+    return isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool))
 
 
 def _is_kept(node: ast.Assign | ast.AugAssign) -> bool:

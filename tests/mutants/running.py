@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from types import CodeType, ModuleType
 
+import hypothesis
 import pytest
 
 # `plain`, because pytest imports the modules of a plugin's package itself to rewrite their assertions.
 OPTIONS = (
-    "-x", "-q", "--assert=plain","-p", "no:cacheprovider", "-p", "no:schemathesis", "--hypothesis-profile", "fast",
-    "-m", "not slow", "--no-header", "--tb=no", "-W", "ignore",
+    "-x", "-q", "--assert=plain","-p", "no:cacheprovider", "-p", "no:schemathesis",
+    "--no-header", "--tb=no", "-W", "ignore",
 )  # fmt: skip
 SLACK_SECONDS, SLOWER = 10.0, 6.0
 """A mutant that takes this much longer than the code without a fault runs forever: it is caught."""
@@ -42,6 +43,36 @@ class _OneModule(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(self._code, module.__dict__)
 
 
+class _Quick:
+    """A plugin for pytest: a fault is to be found soon, the same way each time, and its smallest example matters not.
+
+    Args:
+        tests: as in the table of parts.
+    """
+
+    def __init__(self, tests: Sequence[str]) -> None:
+        self._tests = tests
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        """Try few examples of each property, the same ones in each run, and none smaller than one that failed."""
+        fast = hypothesis.settings.get_profile("fast")
+        phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+        hypothesis.settings.register_profile("mutants", fast, phases=phases, derandomize=True, database=None)
+        hypothesis.settings.load_profile("mutants")
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Run properties after all other tests, because they take longer, and slow tests last, if they are named."""
+        items[:] = [item for item in items if not _is_slow(item) or item.nodeid in self._tests]
+        items.sort(
+            key=lambda item: 2 * _is_slow(item) + getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+        )
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is not None
+
+
 @dataclass
 class Trial:
     """A running process: tests on a mutant."""
@@ -63,7 +94,7 @@ def begin(number: int, module: str, path: str, source: str, tests: Sequence[str]
     code = 3
     try:
         sys.meta_path.insert(0, _OneModule(module, compile(source, path, "exec"), path))
-        code = int(pytest.main([*OPTIONS, *tests]))
+        code = int(pytest.main([*OPTIONS, *tests], plugins=[_Quick(tests)]))
     finally:
         os._exit(code)
 

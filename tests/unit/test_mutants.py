@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mutants.equivalents import equivalents, stale
 from mutants.mutate import mutants, mutate
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +47,7 @@ def faults(source: str) -> list[str]:
         ("f(a)", ["pass"]),
         ("if a:\n    b()", ["if not a:\n    b()", "if a:\n    pass"]),
         ("def f():\n    return a", ["def f():\n    return None"]),
+        ("def f():\n    return True", ["def f():\n    return False"]),
         ("def __repr__(self):\n    return a + b", []),
         ("'text'\nx = 'text'", []),
     ],
@@ -68,3 +70,20 @@ def test_tests_see_the_source_of_the_mutant(tmp_path: Path, limit: str, how: str
     command = [sys.executable, "-c", TRY, *arguments, "30" if how != "endless" else "5", *tests]
     done = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": PATH}, capture_output=True, text=True)
     assert done.stdout.strip() == how, done.stderr
+
+
+@pytest.mark.slow
+def test_each_equivalent_mutant_exists_and_has_a_reason():
+    assert list(stale()) == []
+    assert all(equivalents().values())
+
+
+def test_mutant_is_named_by_its_statement_and_what_is_around_it():
+    source = "class C:\n    def f(self, a):\n        if a and self.b:\n            return (1,\n                    2)\n"
+    made = [(m.line, m.scope, m.before, m.after) for m in (mutate(source, mutant) for mutant in mutants(source))]
+    assert made == [
+        (3, "C.f", "if a and self.b:", "if a or self.b:"),
+        (4, "C.f", "return (1, 2)", "return None"),
+        (4, "C.f", "return (1, 2)", "return (2, 2)"),
+        (5, "C.f", "return (1, 2)", "return (1, 3)"),
+    ]

@@ -137,3 +137,24 @@ def test_a_bounded_search_ends_before_an_excess_far_behind():
 def test_many_brackets_beside_each_other_are_not_deep():
     assert bounds.within_bounds(b"[" + b"[{}]," * 500 + b"1]")
     assert bounds.within_bounds(b"[[" * 32 + b"]]" * 32 + b" " * 10)
+
+
+def test_first_value_that_nests_too_deep_is_the_excess():
+    for depth, found in ((64, []), (65, [(64, 66)]), (66, [(64, 68)])):
+        text = b"[" * depth + b"]" * depth
+        assert [(e.start, e.end) for e in bounds.excesses(text)] == found
+
+
+@pytest.mark.parametrize(("digits", "advice"), [(64, []), (65, [bounds.TOO_LONG])])
+def test_numbers_have_at_most_64_digits(digits, advice):
+    text = b"[" + b"7" * digits + b"]"
+    assert [e.advice for e in bounds.excesses(text)] == advice
+    assert bounds.within_bounds(text) is (not advice)
+
+
+@pytest.mark.parametrize(("names", "place"), [("abc", "a.b.c"), ("abcd", "a.b.c.d"), ("abcde", "a.b.c.d…")])
+def test_place_of_an_excess_has_four_names_at_most(names, place):
+    text = "7" * 65
+    for name in reversed(names):
+        text = f'{{"{name}":{text}}}'
+    assert bounds.first_excess(text.encode()).place == place

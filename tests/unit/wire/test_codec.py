@@ -222,3 +222,118 @@ def test_metadata_is_never_shared():
     first = user_from_wire(sent)
     first.metadata["k"] = 2
     assert user_from_wire(sent).metadata == {"k": 1}
+
+
+USER = {
+    "uid": "ann", "name": "Ann", "avatar": "https://a", "link": "https://l", "role": "support", "status": "available",
+    "statusMessage": "away at sea", "lastActiveAt": 11, "metadata": {"k": 1}, "createdAt": 12, "updatedAt": 13,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("metadata", [{"k": 1}, {}])
+@pytest.mark.parametrize("more", [{}, {"tags": []}], ids=["of the usual form", "of another form"])
+def test_every_field_of_a_user_is_decoded(more, metadata):
+    expected = User(
+        "ann", "Ann", "https://a", "https://l", "support", "online", "away at sea", 11, metadata, created_at=12,
+        updated_at=13,
+    )  # fmt: skip
+    for _ in range(2):  # the second time, an equal user is known
+        assert user_from_wire({**USER, "metadata": metadata, **more}) == expected
+
+
+@pytest.mark.parametrize("more", [{}, {"tags": []}], ids=["of the usual form", "of another form"])
+@pytest.mark.parametrize("given", [{}, {"status": "offline"}, {"status": "online"}])
+def test_user_without_anything_but_a_name_has_the_defaults(more, given):
+    expected = User("eve", status=given.get("status", "offline"))
+    for _ in range(2):
+        user = user_from_wire({"uid": "eve", **given, **more})
+        assert user == expected
+        assert (user.name, user.role, user.avatar, user.metadata, user.tags) == ("", "default", None, {}, [])
+        assert (user.last_active_at, user.created_at, user.updated_at) == (0, 0, 0)
+        assert (user.blocked_by_me, user.has_blocked_me) == (False, False)
+
+
+def test_user_who_blocked_the_reader_is_told_from_one_whom_the_reader_blocked():
+    user = user_from_wire({"uid": "ann", "hasBlockedMe": True})
+    assert (user.blocked_by_me, user.has_blocked_me) == (False, True)
+
+
+@pytest.mark.parametrize("more", [{}, {"tags": []}], ids=["of the usual form", "of another form"])
+def test_every_field_of_a_text_message_is_decoded(more):
+    data = text_message()["data"] | {"metadata": {"k": 1}}
+    given = text_message(
+        muid="m", conversationId="c", sentAt=1, updatedAt=2, deliveredAt=3, readAt=4, editedAt=5, editedBy="bob",
+        deletedAt=6, deletedBy="eve", data=data, **more,
+    )  # fmt: skip
+    message = message_from_wire(given)
+    assert message == TextMessage(
+        receiver="bob", text="hi", id=7, muid="m", conversation_id="c", sender=User("ann"), sent_at=1, updated_at=2,
+        delivered_at=3, read_at=4, edited_at=5, edited_by="bob", deleted_at=6, deleted_by="eve", metadata={"k": 1},
+    )  # fmt: skip
+    assert message.raw is given
+
+
+@pytest.mark.parametrize("number", [1, "1", 2**63 - 1, str(2**63 - 1)])
+@pytest.mark.parametrize("more", [{}, {"tags": []}], ids=["of the usual form", "of another form"])
+def test_ids_from_one_to_the_largest_of_63_bits_are_valid(number, more):
+    assert message_from_wire(text_message(id=number, **more)).id == int(number)
+
+
+def test_every_field_of_a_group_is_decoded():
+    group = group_from_wire({
+        "guid": "g", "name": "G", "type": "private", "icon": "i", "description": "d", "owner": "ann", "metadata":
+        {"k": 1}, "tags": ["t"], "membersCount": "3", "hasJoined": True, "scope": "admin", "joinedAt": 4,
+        "createdAt": 5, "updatedAt": 6, "isBanned": False, "conversationId": "group_g",
+    })  # fmt: skip
+    assert group == Group(
+        guid="g", name="G", type="private", icon="i", description="d", owner="ann", metadata={"k": 1}, tags=["t"],
+        members_count=3, has_joined=True, scope="admin", joined_at=4, created_at=5, updated_at=6,
+        is_banned_from_group=False, conversation_id="group_g",
+    )  # fmt: skip
+    bare = group_from_wire({"guid": "g", "isBanned": True})
+    assert (bare.members_count, bare.has_joined, bare.is_banned_from_group) == (0, False, True)
+
+
+def test_options_of_a_custom_message_are_on_unless_they_are_turned_off():
+    data = {"customData": {}, "updateConversation": False, "sendNotification": False}
+    message = message_from_wire(text_message(category="custom", type="poll", data=data))
+    assert (message.update_conversation, message.send_notification) == (False, False)
+
+
+def test_each_field_of_an_attachment_is_decoded():
+    listed = [{
+        "url": "u", "name": "n", "extension": "e", "mimeType": "m", "size": "3", "width": 4, "height": 5,
+        "thumbnail": "t",
+    }]  # fmt: skip
+    message = message_from_wire(text_message(type="image", data={"attachments": listed}))
+    assert message.attachments == [Attachment("u", "n", "e", "m", 3, 4, 5, "t")]
+
+
+def test_settings_name_the_port_for_the_scheme():
+    data = {"CHAT_HOST": "h", "CHAT_WS_PORT": "80", "CHAT_WSS_PORT": 443, "parameters": {"core": 1}}
+    assert ServerSettings.from_wire(data, secure=True) == ServerSettings("h", 443, {"core": 1})
+    assert ServerSettings.from_wire(data, secure=False) == ServerSettings("h", 80, {"core": 1})
+    assert ServerSettings.from_wire({**data, "parameters": [1]}, secure=True).parameters == {}
+    with pytest.raises(ValueError, match="CHAT_HOST"):
+        ServerSettings.from_wire({**data, "CHAT_HOST": ""}, secure=True)
+
+
+def test_clients_are_told_not_to_report_to_analytics_and_the_scheme_of_the_server():
+    for secure in (False, True):
+        told = settings_to_wire(host="h", port=8480, secure=secure, app_id="a", region="us")
+        assert (told["ANALYTICS_PING_DISABLED"], told["CHAT_USE_SSL"]) == (True, secure)
+
+
+def test_custom_message_may_have_the_type_text():
+    message = message_from_wire(text_message(category="custom"))
+    assert (type(message), message.type) == (CustomMessage, "text")
+    assert type(message_from_wire(text_message(type="file"))) is MediaMessage
+
+
+def test_invalid_parts_of_a_text_message_are_refused_or_left_out():
+    data = text_message()["data"]
+    assert message_from_wire(text_message(data={**data, "metadata": [1]})).metadata == {}
+    with pytest.raises(BadWire, match="text is not a string"):
+        message_from_wire(text_message(data={**data, "text": 7}))
+    with pytest.raises(BadWire, match="entities is not an object"):
+        message_from_wire(text_message(data={**data, "entities": [1]}))

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import pytest
+
+from tailwire.wire import entities
 from tailwire.wire.codec import message_from_wire
 from tailwire.wire.entities import Attachment, Group, MediaMessage, ReactionCount, TextMessage, User
 
@@ -74,3 +79,21 @@ def test_interactions_say_when_an_element_was_used():
     used = [{"elementId": "yes", "interactedAt": 9}, {"elementId": "no"}]
     message = came(category="interactive", type="form", data={"interactiveData": {}, "interactions": used})
     assert message.interactions == {"yes": 9, "no": 0}
+
+
+ON_UNLESS_TURNED_OFF = {("CustomMessage", "update_conversation"), ("CustomMessage", "send_notification")}
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in vars(entities).values() if isinstance(kind, type) and dataclasses.is_dataclass(kind)]
+)
+def test_unknown_values_are_zero_false_or_nothing(kind: type):
+    for field in dataclasses.fields(kind):
+        if isinstance(field.default, bool):
+            assert field.default is ((kind.__name__, field.name) in ON_UNLESS_TURNED_OFF)
+        elif isinstance(field.default, int):
+            assert field.default == 0
+        if field.name in ("password", "raw"):
+            assert not field.repr, "it is not shown in logs"
+        if field.name in ("files", "raw"):
+            assert not field.compare, "equal messages may have come in different ways"

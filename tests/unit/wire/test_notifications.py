@@ -18,6 +18,7 @@ from tailwire.wire.notifications import (
     NotificationPreferences,
     OneOnOnePreferences,
     ReactionsOptions,
+    RepliesOptions,
     muted_from_wire,
     preferences_from_wire,
     preferences_to_wire,
@@ -69,3 +70,23 @@ def test_muted_conversations():
     assert muted_from_wire({}) == []
     with pytest.raises(BadWire):
         muted_from_wire({"mutedConversations": [1]})
+
+
+def test_numbers_of_the_options_on_the_wire_stay_the_same():
+    all_or_mentions = {"DONT_SUBSCRIBE": 1, "SUBSCRIBE_TO_ALL": 2, "SUBSCRIBE_TO_MENTIONS": 3}
+    for kind, numbers in {
+        MessagesOptions: all_or_mentions,
+        RepliesOptions: all_or_mentions,
+        ReactionsOptions: {
+            "DONT_SUBSCRIBE": 1,
+            "SUBSCRIBE_TO_REACTIONS_ON_OWN_MESSAGES": 2,
+            "SUBSCRIBE_TO_REACTIONS_ON_ALL_MESSAGES": 3,
+        },
+        MemberActionsOptions: {"DONT_SUBSCRIBE": 1, "SUBSCRIBE": 2},
+        DNDOptions: {"DISABLED": 1, "ENABLED": 2},
+    }.items():
+        assert {option.name: option.value for option in kind} == numbers
+
+
+def test_day_without_times_is_a_whole_day():
+    assert (DaySchedule().from_, DaySchedule().to) == (0, 2359)

@@ -47,7 +47,6 @@ def connected(m: CatchUp, store: str, mark: str = "") -> list[Command]:
     """
     _begin(m)
     if not m.enabled:
-        m.behind = None
         return [TellContinuity(Continuity(ContinuityKind.UNKNOWN))]
     m.behind, m.overflowed = [], False
     position = m.position
@@ -56,11 +55,11 @@ def connected(m: CatchUp, store: str, mark: str = "") -> list[Command]:
         m.back = (0, 0) if position is not None else m.back
         return [_start_over(m)]
     m.position = position._replace(store=store or position.store)
-    return [_from_the_position(m)]
+    return [_from(m, position)]
 
 
 def _start_over(m: CatchUp) -> FetchLatest:
-    m.position, m.floor, m.asked_after = None, 0, 0
+    m.position = None
     m.recent.clear()
     return FetchLatest()
 
@@ -96,7 +95,7 @@ def poll(m: CatchUp) -> list[Command]:
         return []
     _begin(m)
     m.behind, m.overflowed, m.quiet = [], False, True
-    return [FetchLatest() if m.position is None else _from_the_position(m)]
+    return [FetchLatest() if m.position is None else _from(m, m.position)]
 
 
 def disconnected(m: CatchUp) -> None:
@@ -113,8 +112,8 @@ def _begin(m: CatchUp) -> None:
     m.size, m.pace = min(m.size, FIRST_PAGE_SIZE), inf
 
 
-def _from_the_position(m: CatchUp) -> FetchAfter:
-    m.floor = m.asked_after = m.position.last_id if m.position is not None else 0
+def _from(m: CatchUp, position: Position) -> FetchAfter:
+    m.floor = m.asked_after = position.last_id
     return next_page(m)
 
 
@@ -144,24 +143,23 @@ def latest(m: CatchUp, last_id: int, store: str, mark: str = "", known: int | No
     """
     if m.behind is None:
         return []
-    begin, quiet = 0, m.quiet
     if m.position is not None:
         # The limit has been handed over: the rest is a gap, whose bounds are known now.
         begin = m.asked_after
-        last_id = max(begin, last_id, m.gap[1] if m.gap else 0)
+        last_id = max(begin, last_id, *(m.gap or ()))
         left_out = [TellGap(begin, last_id)] if last_id > begin else []
         gaps.note(m, left_out)
         told = [*left_out, *gaps.at_end(m)]
         settled = last_id
     else:
         bounds = (0, last_id) if m.back is not None else (0, 0)
-        told = [] if quiet and m.back is None else gaps.report(Continuity(ContinuityKind.UNKNOWN, 0, *bounds))
+        told = [] if m.quiet and m.back is None else gaps.report(Continuity(ContinuityKind.UNKNOWN, 0, *bounds))
         settled = 0
     m.back = m.gap = None
     before = m.position or Position(changes=known)
     pairs = dict(m.behind)
-    held = sorted(p for p in pairs.items() if p[0] > settled and p[0] not in m.recent and not before.is_settled(p[0]))
-    m.behind, m.named, m.caught, m.counted, m.quiet = None, {}, 0, 0, False
+    held = sorted(p for p in pairs.items() if p[0] > settled and not before.is_settled(p[0]))
+    m.behind, m.named = None, {}
     m.floor = last_id
     m.position = before._replace(store=store or before.store, mark=mark or before.mark)
     _advance(m, last_id)
@@ -245,7 +243,7 @@ def _next(m: CatchUp, listed: Listed | None, *, whole: bool, more: bool) -> list
     if more:
         m.overflowed, m.named = False, {}  # one more page is enough for those: they are stored
         return [next_page(m)]
-    m.named, m.caught, m.counted, m.quiet = {}, 0, 0, False
+    m.named = {}
     return []
 
 
@@ -291,8 +289,7 @@ def live(m: CatchUp, message_id: int, message: Any, *, ours: bool = False, befor
                 m.named[message_id] = before
         return []
     if ours:
-        if message_id > m.floor and message_id not in m.recent:
-            sent(m, message_id)
+        sent(m, message_id)
         return []
     return [HandOver((message,))] if passes(m, message_id) else []
 

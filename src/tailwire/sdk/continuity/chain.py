@@ -47,7 +47,7 @@ def missing(m: CatchUp, before: int) -> list[Command | Wait]:
 def _begin(m: CatchUp, before: int) -> list[Command | Wait]:
     begun = m.behind is None
     if begun:
-        m.behind, m.caught, m.counted, m.overflowed = [], 0, 0, False
+        m.behind, m.counted, m.overflowed = [], 0, False
     m.holes.add(before)
     return [Wait(HOLE_TIMEOUT_SECONDS)] if begun else []
 

@@ -109,8 +109,8 @@ def in_order(messages: Sequence[tuple[int, Any]], changes: Sequence[tuple[int, i
     """Return messages and changes in the order in which they happened: a change follows the message that it names."""
     if not changes:
         return tuple(message for _, message in messages)
-    keyed = [((number, 0, 0), message) for number, message in messages]
-    keyed += [((after, 1, number), Change(number, event)) for number, after, event in changes]
+    keyed = [((number, 0), message) for number, message in messages]
+    keyed += [((after, number), Change(number, event)) for number, after, event in changes]
     return tuple(item for _, item in sorted(keyed, key=lambda pair: pair[0]))
 
 

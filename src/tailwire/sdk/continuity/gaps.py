@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tailwire.sdk.continuity.changes import Listed
 from tailwire.sdk.continuity.commands import Command, TellContinuity, TellGap
-from tailwire.sdk.continuity.state import CatchUp, Continuity, ContinuityKind
+from tailwire.sdk.continuity.state import CatchUp, Continuity, ContinuityKind, Position
 
 
 def on_page(m: CatchUp, listed: Listed | None, pruned: int) -> list[TellGap]:
@@ -19,10 +19,10 @@ def on_page(m: CatchUp, listed: Listed | None, pruned: int) -> list[TellGap]:
     if left_out is not None and left_out[1] > left_out[0]:
         told.append(TellGap(left_out[0], max(left_out[1], pruned)))
         m.asked_after = max(after, left_out[1])
-    elif pruned > max(after, m.gap[1] if m.gap is not None else 0):
+    elif pruned > max([after, *(m.gap or ())]):
         told.append(TellGap(after, pruned))
     if listed is not None and listed.lost:
-        begin = m.position.last_id if m.position is not None else 0
+        begin = (m.position or Position()).last_id
         told.append(TellGap(min(begin, listed.lost), listed.lost, only_changes=True))
     note(m, told)
     return told

@@ -5,7 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailwire.sdk.connection.backoff import asked_wait, rest_of_window, retry_delay
+from tailwire.sdk.connection.backoff import (
+    asked_wait,
+    longest_wait,
+    renewal_wait,
+    rest_of_window,
+    retry_delay,
+    waiting_time,
+)
 from tailwire.sdk.connection.causes import Cause, CauseKind, cause_of_close
 from tailwire.sdk.connection.state import Network
 from tailwire.sdk.connection.timings import Timings
@@ -72,3 +79,43 @@ def test_early_attempt_is_repeated_within_the_rest_of_the_window(rest, chance):
 def test_a_new_token_is_used_at_once():
     for network in Network:
         assert retry_delay(T, Cause.NEW_TOKEN, 5, network, 0.9, 1000.0) == 0.0
+
+
+def test_waits_are_even_between_a_quarter_and_the_whole_of_their_bound():
+    assert [waiting_time(T, n, 0.0) for n in (1, 2, 3, 4, 5, 6, 7)] == [0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
+    assert [waiting_time(T, n, 0.5) for n in (1, 2, 6)] == [0.625, 1.25, 12.5]
+    assert waiting_time(T, 9, 0.0, cap=4.0) == 1.0
+
+
+def test_the_longest_wait_grows_after_half_a_minute_and_after_five():
+    for failing, longest in ((29.9, 4.0), (30.0, 20.0), (299.9, 20.0), (300.0, 60.0)):
+        assert longest_wait(T, Network.UNKNOWN, failing) == longest
+    for failing, longest in ((59.9, 20.0), (60.0, 1200.0)):
+        assert longest_wait(T, Network.OFFLINE, failing) == longest
+
+
+def test_first_wait_after_a_loss_that_affects_all_is_spread_over_a_second():
+    assert retry_delay(T, Cause.SERVER_RESTARTING, 0, Network.ONLINE, 0.5) == 0.5
+    assert retry_delay(T, Cause.SLEPT, 0, Network.ONLINE, 0.5) == 0.0
+    assert retry_delay(T, Cause.SLEPT, 1, Network.ONLINE, 0.5) == 0.0
+    assert retry_delay(T, Cause.SLEPT, 2, Network.ONLINE, 0.5) == 1.25
+
+
+def test_waits_of_no_time_and_windows_of_no_time_are_obeyed():
+    assert asked_wait(T, 0.0, 9.0, 0.5) == 0.0
+    assert asked_wait(T, None, 0.0, 0.5) == 0.0
+    assert asked_wait(T, 0.5, None, 0.5) == 0.75
+    assert asked_wait(T, None, 9.0, 0.5) == 4.5
+
+
+def test_token_is_renewed_between_half_the_margin_and_the_whole_before_its_end():
+    assert renewal_wait(T, 600.0, 0.0) == 540.0
+    assert renewal_wait(T, 600.0, 0.5) == 555.0
+    assert renewal_wait(T, 40.0, 0.0) == 20.0
+    assert renewal_wait(T, 0.0, 0.5) == 0.0
+    assert renewal_wait(T, -5.0, 0.5) == 0.0
+
+
+def test_rest_of_a_window_is_used_evenly():
+    assert rest_of_window(T, 10.25, 0.0) == 0.25
+    assert rest_of_window(T, 10.25, 0.5) == 5.25

@@ -42,6 +42,12 @@ def waiting(**facts):
             {"mode": Mode.MANUAL, "app": AppState.BACKGROUND, "window_until": 112.0},
             "connected: for 60 s; in the background the socket closes in 12 s unless ping() is called",
         ),
+        ({"renewing": True}, "connected: for 60 s; a new token is requested, the old one expires in 0 s"),
+        (
+            {"renewals_failed": 1, "renew_at": 99.0},
+            "connected: for 60 s; the token could not be renewed, the next try is in 0 s",
+        ),
+        ({"probe_until": 99.0}, "connected: for 60 s; a probe was sent, its answer is due in 0.0 s"),
         ({"probe_until": 101.5}, "connected: for 60 s; a probe was sent, its answer is due in 1.5 s"),
     ],
 )
@@ -82,6 +88,19 @@ def test_sources_of_the_background_are_named_but_not_the_default_one():
         (
             {"phase": Phase.CONNECTING, "status": ConnectionStatus.CONNECTING, "attempt_until": 105.0},
             "connecting: attempt 1 is in progress, for 5.0 s more unless bytes move",
+        ),
+        (
+            {"phase": Phase.CONNECTING, "status": ConnectionStatus.CONNECTING, "attempt_until": 99.0},
+            "connecting: attempt 1 is in progress, for 0.0 s more unless bytes move",
+        ),
+        ({"retry_at": 99.0}, "disconnected: attempt 1 starts in 0.0 s"),
+        (
+            {"gave_up": True, "phase": Phase.IDLE},
+            "disconnected: too many attempts failed; connect(), the network or a return to the foreground starts again",
+        ),
+        (
+            {"barred": True, "phase": Phase.IDLE},
+            "disconnected: the server refused this client; fix the reason it gave, then call connect()",
         ),
         (
             {"phase": Phase.RENEWING, "status": ConnectionStatus.CONNECTING, "attempt_until": 105.0},

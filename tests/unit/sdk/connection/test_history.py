@@ -12,7 +12,7 @@ from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.explain import describe, explain
 from tailwire.sdk.connection.history import BadDump, History, load
 from tailwire.sdk.connection.machine import step
-from tailwire.sdk.connection.state import AppState, Mode, State, next_deadline
+from tailwire.sdk.connection.state import AppState, ConnectionStatus, Mode, Phase, State, next_deadline
 from tailwire.testing.explore import events, starts
 
 
@@ -112,3 +112,12 @@ def test_a_dump_with_a_value_of_another_type_is_refused_by_name(key, value, said
 def test_a_history_without_steps_is_loaded_with_its_first_state():
     state, recorded = load(json.loads(json.dumps(History(State(mode=Mode.MANUAL)).dump())))
     assert (state, recorded) == (State(mode=Mode.MANUAL), [])
+
+
+def test_only_steps_that_change_phase_status_or_epoch_are_transitions():
+    history, before = History(State()), State()
+    assert history.record(before, i.LoggedIn(), 1.0, 0.5, State(attempts=3)) is None
+    for after in (State(phase=Phase.WAITING), State(status=ConnectionStatus.CONNECTING), State(epoch=1)):
+        made = history.record(before, i.LoggedIn(), 1.0, 0.5, after)
+        assert (made.status, made.phase, made.epoch) == (after.status, after.phase, after.epoch)
+    assert len(history.transitions) == 3

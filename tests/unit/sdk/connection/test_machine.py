@@ -13,11 +13,16 @@ from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.commands import (
     AbandonSocket,
     Answer,
+    CloseSocket,
     DropConnections,
     ExpireSession,
     OpenSocket,
     ReadHistory,
+    RenewToken,
     Result,
+    SendPing,
+    StopReadingHistory,
+    TellError,
 )
 from tailwire.sdk.connection.explain import explain
 from tailwire.sdk.connection.machine import step
@@ -300,3 +305,174 @@ def test_each_ping_has_the_whole_time_for_its_answer():
     assert not times([(0.0, c) for c in client.take(i.TimerFired())], AbandonSocket)
     assert Answer(2, Result.PONG) in client.take(i.PongReceived(client.state.epoch))
     assert client.state.probe_until is None
+
+
+@spec("T3")
+@pytest.mark.parametrize(("round_trip", "timeout"), [(0.2, 3.0), (2.0, 6.0), (4.0, 12.0), (10.0, 12.0)])
+def test_ping_on_a_slow_line_has_three_round_trips_and_a_dead_line_is_detected_as_soon(round_trip, timeout):
+    client = Client()
+    client.open(round_trip=round_trip)
+    assert next_deadline(client.state) == 18.0 - timeout
+    client.now = next_deadline(client.state)
+    client.take(i.TimerFired())
+    assert next_deadline(client.state) == 18.0
+
+
+@spec("T3")
+def test_estimated_round_trip_rises_at_once_and_falls_slowly():
+    client = Client()
+    client.open(round_trip=4.0)
+    client.take(i.PingCalled(1))
+    client.take(i.PongReceived(client.state.epoch))
+    assert client.state.round_trip == 3.0
+    client.take(i.PingCalled(2))
+    client.now = 3.5
+    client.take(i.PongReceived(client.state.epoch))
+    assert client.state.round_trip == 3.5
+
+
+@spec("C4", "C6")
+def test_each_ping_is_sent_and_answered_in_order():
+    client = Client()
+    assert client.take(i.PingCalled(1)) == [Answer(1, Result.NO_SOCKET, None)]
+    client.open()
+    assert client.take(i.PingCalled(2)) == [SendPing(client.state.epoch)]
+    client.take(i.CallerGone(2))
+    client.take(i.PingCalled(3))
+    assert client.take(i.PongReceived(client.state.epoch)) == []
+    assert client.take(i.PongReceived(client.state.epoch)) == [Answer(3, Result.PONG)]
+
+
+def test_further_pings_than_can_wait_fail_at_once():
+    client = Client()
+    client.open()
+    for caller in range(1, machine.MAX_PENDING_PINGS + 1):
+        assert client.take(i.PingCalled(caller)) == [SendPing(client.state.epoch)]
+    assert client.take(i.PingCalled(100)) == [Answer(100, Result.NO_SOCKET, None)]
+
+
+@spec("T4")
+def test_client_gives_up_after_the_number_of_attempts_that_was_set():
+    client = Client(max_attempts=2)
+    assert TellError(Cause.GAVE_UP) not in client.fail(Cause.CONNECTION_REFUSED)
+    client.run(next_deadline(client.state))
+    assert TellError(Cause.GAVE_UP) in client.fail(Cause.CONNECTION_REFUSED)
+    assert next_deadline(client.state) is None
+    assert any(isinstance(c, OpenSocket) for c in client.take(i.ConnectCalled(1)))
+    assert TellError(Cause.GAVE_UP) not in client.fail(Cause.CONNECTION_REFUSED)
+
+
+@spec("T4")
+def test_stable_connection_ends_the_time_without_one():
+    client = Client()
+    client.run(600.0, cause=Cause.CONNECTION_REFUSED)
+    client.run(next_deadline(client.state))
+    client.open()
+    client.now += 30.0
+    lost_at = client.now
+    client.take(i.TimerFired(client.now, client.now))
+    client.take(i.SocketLost(client.state.epoch, Cause.CONNECTION_RESET))
+    attempts = times(client.run(lost_at + 25.0, cause=Cause.CONNECTION_RESET), OpenSocket)
+    assert max(b - a for a, b in itertools.pairwise(attempts)) <= 4.0
+
+
+@spec("T6")
+def test_window_of_the_server_does_not_shorten_the_usual_wait():
+    client = Client()
+    client.run(20.0, cause=Cause.CONNECTION_REFUSED)
+    client.run(next_deadline(client.state))
+    client.open()
+    client.take(i.SocketLost(client.state.epoch, Cause.SERVER_RESTARTING, 0.5))
+    assert next_deadline(client.state) - client.now >= 1.0
+
+
+@spec("T8")
+def test_refusals_count_anew_after_a_connection():
+    client = Client()
+    client.open()
+    client.take(i.SocketLost(client.state.epoch, Cause.SERVER_CLOSED))
+    client.run(1.0)
+    client.fail(Cause.WEBSOCKET_REFUSED)
+    assert client.state.poll_at is None
+    client.run(next_deadline(client.state))
+    client.fail(Cause.WEBSOCKET_REFUSED)
+    assert client.state.poll_at is not None
+
+
+@spec("C20")
+def test_repeated_report_of_the_platform_ends_only_a_long_wait():
+    client = Client()
+    client.take(i.NetworkChanged(Network.ONLINE))
+    for until, ends in ((25.0, False), (400.0, True)):
+        client.run(until, cause=Cause.CONNECTION_REFUSED)
+        if ends:
+            assert next_deadline(client.state) - client.now > 4.0
+        assert any(isinstance(c, OpenSocket) for c in client.take(i.NetworkChanged(Network.ONLINE))) is ends
+
+
+@spec("C3", "C12", "C23", "I10")
+@pytest.mark.parametrize(
+    ("left_by", "cause"),
+    [
+        (i.AppStateChanged(AppState.BACKGROUND), Cause.APP_IN_BACKGROUND),
+        (i.DisconnectCalled(1), Cause.DISCONNECT_CALLED),
+        (i.LoggedOut(), Cause.LOGGED_OUT),
+        (i.ClientClosed(), Cause.CLIENT_CLOSED),
+    ],
+)
+def test_socket_that_is_not_wanted_any_more_is_closed_for_a_cause(left_by, cause):
+    client = Client()
+    client.open()
+    assert CloseSocket(client.state.epoch) in client.take(left_by)
+    assert client.state.cause is cause
+
+
+@spec("T8")
+def test_reading_of_history_stops_when_no_socket_is_wanted_any_more():
+    client = Client()
+    client.fail(Cause.WEBSOCKET_REFUSED)
+    client.run(next_deadline(client.state))
+    client.fail(Cause.WEBSOCKET_REFUSED)
+    assert client.state.poll_at is not None
+    assert StopReadingHistory() in client.take(i.DisconnectCalled(1))
+    assert next_deadline(client.state) is None
+
+
+@spec("T4")
+@pytest.mark.parametrize(("seconds", "attempts"), [(29.0, 1), (30.0, 0)])
+def test_connection_that_is_left_ends_the_count_of_failures_only_if_it_lasted_thirty_seconds(seconds, attempts):
+    client = Client()
+    client.fail(Cause.CONNECTION_RESET)
+    client.run(next_deadline(client.state))
+    client.open()
+    client.now += seconds
+    client.take(i.TimerFired(client.now, client.now))
+    client.take(i.DisconnectCalled(1))
+    assert client.state.attempts == attempts
+
+
+@spec("C22")
+def test_token_that_has_expired_is_renewed_before_the_attempt_and_only_by_a_provider():
+    for has_provider in (True, False):
+        client = Client()
+        client.state.has_provider = has_provider
+        client.open(left=5.0)
+        client.take(i.SocketLost(client.state.epoch, Cause.CONNECTION_RESET))
+        client.take(i.DisconnectCalled(1))
+        client.now = 10.0
+        commands = client.take(i.ConnectCalled(2))
+        assert (RenewToken(client.state.epoch) in commands) is has_provider
+        assert (OpenSocket(client.state.epoch) in commands) is not has_provider
+
+
+@spec("C22")
+def test_rejected_token_ends_the_session_without_a_provider():
+    client = Client()
+    assert ExpireSession() in client.fail(Cause.TOKEN_REJECTED)
+
+
+@spec("T3")
+def test_unknown_round_trip_leaves_the_announced_timeout():
+    client = Client()
+    client.open(interval=20.0, timeout=2.0)
+    assert next_deadline(client.state) == 20.0

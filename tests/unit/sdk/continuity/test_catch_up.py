@@ -678,3 +678,269 @@ def test_another_store_may_use_ids_that_were_received_from_the_last_one():
     catch_up.connected(m, "another store")
     catch_up.latest(m, 5, "another store")
     assert catch_up.passes(m, 11)
+
+
+def caught_up(position):
+    m = CatchUp(position=position)
+    catch_up.connected(m, position.store)
+    catch_up.page(m, [], whole=False)
+    return m
+
+
+def full_page(m, took):
+    """Answer with a full page that took some seconds. Return the size of the next."""
+    size = min(m.size, m.limit - m.counted)
+    begin = m.asked_after
+    commands = catch_up.page(m, [(n, n) for n in range(begin + 1, begin + size + 1)], whole=True, took=took)
+    return commands[-1].limit
+
+
+def test_pages_double_when_they_take_at_most_a_second_and_halve_when_they_take_more_than_eight():
+    m = CatchUp(position=Position(0), limit=10**6)
+    catch_up.connected(m, "")
+    assert full_page(m, 1.0) == 40
+    assert full_page(m, 2.0) == 40  # 0.05 seconds per message, as before
+    assert full_page(m, 1.0) == 80
+    assert full_page(m, 8.5) == 40
+    assert full_page(m, 0.5) == 80
+    assert full_page(m, 8.0) == 80
+    assert full_page(m, 0.8) == 100
+    m = CatchUp(position=Position(0), limit=10**6)
+    catch_up.connected(m, "")
+    assert [full_page(m, took) for took in (0.5, 1.0)] == [40, 80]  # in spite of the same time per message
+
+
+def test_page_grows_when_the_time_per_message_is_at_most_four_fifths_of_the_last():
+    for took, size in ((5.0, 10), (5.1, 5)):
+        m = CatchUp(position=Position(0), limit=10**6, size=10)
+        catch_up.connected(m, "")
+        assert full_page(m, 12.5) == 5  # 1.25 seconds per message
+        assert full_page(m, took) == size
+
+
+def test_time_per_message_of_a_page_that_failed_counts_for_nothing():
+    m = CatchUp(position=Position(0), limit=10**6)
+    (asked,) = catch_up.connected(m, "")
+    assert full_page(m, 1.0) == 40
+    assert catch_up.failed(m, asked).limit == 10
+    assert full_page(m, 2.0) == 20
+
+
+def test_each_catch_up_begins_with_a_page_of_ordinary_size():
+    m = CatchUp(position=Position(0), limit=10**6)
+    catch_up.poll(m)
+    full_page(m, 0.1)
+    assert full_page(m, 0.1) == 80
+    catch_up.page(m, [], whole=False)
+    (asked,) = catch_up.poll(m)
+    assert asked.limit == 20
+
+
+def test_the_first_page_is_no_larger_than_the_limit():
+    assert catch_up.connected(CatchUp(position=Position(5), limit=1), "") == [catch_up.FetchAfter(5, 1, 1)]
+
+
+def test_held_messages_and_changes_are_dropped_when_the_connection_ends():
+    m = caught_up(Position(5, changes=0))
+    chain.hold(m, 6, 7, Message(7))
+    changes.held(m, 1, "reaction")
+    catch_up.disconnected(m)
+    assert (m.behind, m.changed, m.named, m.holes) == (None, [], {}, set())
+
+
+def test_restored_store_may_use_ids_that_were_received_from_it_before():
+    m = caught_up(Position(70, "s", mark="m1"))
+    assert catch_up.passes(m, 75)
+    catch_up.disconnected(m)
+    catch_up.connected(m, "s", "m2")
+    catch_up.went_back(m, 72)
+    assert catch_up.page(m, [(75, "another")], whole=False)[-1] == catch_up.HandOver(("another",))
+
+
+def test_position_is_valid_up_to_the_first_message():
+    m = CatchUp(position=Position(142, mark="m1"))
+    catch_up.connected(m, "", "m2")
+    assert catch_up.went_back(m, 1) == [catch_up.FetchAfter(1, at_most=1000)]
+
+
+def test_range_of_a_replaced_store_is_reported_once():
+    m = CatchUp(position=Position(500, "old"))
+    catch_up.connected(m, "new")
+    unknown = TellContinuity(Continuity(ContinuityKind.UNKNOWN, 0, 0, 3))
+    assert catch_up.latest(m, 3, "new") == [unknown, catch_up.TellGap(0, 3)]
+    catch_up.disconnected(m)
+    catch_up.connected(m, "new")
+    assert catch_up.page(m, [], whole=False) == [TellContinuity(Continuity(ContinuityKind.EXACT))]
+
+
+def test_first_connection_has_no_range():
+    m = CatchUp()
+    catch_up.connected(m, "s")
+    told = catch_up.latest(m, 7, "s")
+    assert told == [TellContinuity(Continuity(ContinuityKind.UNKNOWN, missed=0, from_id=0, to_id=0))]
+
+
+def test_first_message_of_a_server_is_handed_over():
+    m = CatchUp()
+    catch_up.connected(m, "s")
+    catch_up.live(m, 1, "one")
+    assert catch_up.latest(m, 0, "s")[-1] == catch_up.HandOver(("one",))
+
+
+def test_messages_above_the_limit_are_a_gap_in_the_continuity_too():
+    m = CatchUp(position=Position(5), limit=1)
+    catch_up.connected(m, "")
+    for number in (7, 9):
+        catch_up.live(m, number, Message(number))
+    assert catch_up.page(m, [(6, Message(6))], whole=True)[-1] == catch_up.FetchLatest()
+    assert catch_up.latest(m, 7, "") == [
+        catch_up.TellGap(6, 7),
+        TellContinuity(Continuity(ContinuityKind.GAP, 1, 6, 7)),
+        catch_up.HandOver((9,)),
+    ]
+
+
+def test_message_that_was_served_before_is_not_handed_over_behind_a_gap():
+    m = CatchUp(position=Position(10, done=((12, 14),)), limit=1)
+    catch_up.connected(m, "")
+    catch_up.live(m, 14, "fourteen")
+    catch_up.page(m, [(11, "eleven")], whole=True)
+    assert [c for c in catch_up.latest(m, 11, "") if isinstance(c, catch_up.HandOver)] == []
+
+
+def test_gap_ends_behind_the_last_message_that_was_removed():
+    m = CatchUp(position=Position(5), limit=1)
+    catch_up.connected(m, "")
+    catch_up.page(m, [(9, "nine")], whole=True, pruned=30)
+    told = catch_up.latest(m, 9, "")
+    assert told[-1] == TellContinuity(Continuity(ContinuityKind.GAP, 1, 5, 30))
+    assert m.position.last_id == 30
+
+
+def test_position_moves_behind_the_messages_that_were_removed():
+    m = CatchUp(position=Position(5))
+    catch_up.connected(m, "")
+    catch_up.page(m, [], whole=False, pruned=8)
+    assert m.position.last_id == 8
+
+
+def test_deleted_message_is_not_handed_over_when_it_comes_late():
+    m = CatchUp(position=Position(5))
+    catch_up.connected(m, "")
+    handed = catch_up.page(m, [(6, "six"), (7, "seven")], whole=False, gone={7})
+    assert handed[-1] == catch_up.HandOver(("six",))
+    assert catch_up.live(m, 7, "seven") == []
+
+
+def test_live_message_moves_the_position():
+    m = caught_up(Position(10, own=(11, 15), done=((12, 13), (13, 14))))
+    assert catch_up.passes(m, 11)
+    assert m.position == Position(11, own=(15,), done=((12, 13), (13, 14)))
+    assert catch_up.passes(m, 13)
+    assert m.position == Position(13, own=(15,), done=((13, 14),))
+
+
+def test_page_without_a_mark_leaves_that_of_the_position():
+    m = CatchUp(position=Position(5, mark="m1"))
+    catch_up.connected(m, "")
+    catch_up.page(m, [(6, "six")], whole=False)
+    assert m.position.mark == "m1"
+
+
+def test_hand_over_names_own_messages_that_only_the_page_knows():
+    m = CatchUp(position=Position(0))
+    catch_up.connected(m, "")
+    _, handed = catch_up.page(m, [(n, n) for n in (1, 2, 3, 4)], whole=False, ours={3})
+    assert handed == catch_up.HandOver((1, 2, 4), (3,))
+
+
+def test_limit_counts_anew_where_the_server_leaves_out_what_is_too_much():
+    m = CatchUp(position=Position(5, changes=3), limit=2)
+    catch_up.connected(m, "")
+    told = catch_up.page(m, [(6, Message(6)), (7, Message(7))], whole=True, listed=changes.Listed(7, more=True))
+    assert told[-1] == catch_up.FetchAfter(7, 2, 2)
+
+
+def test_own_message_that_a_held_one_follows_needs_no_page():
+    m = CatchUp(position=Position(10))
+    catch_up.connected(m, "")
+    catch_up.sent(m, 12)
+    catch_up.live(m, 13, "thirteen", before=12)
+    assert catch_up.page(m, [], whole=False)[-1] == catch_up.HandOver(("thirteen",))
+
+
+def test_unreadable_message_that_a_held_one_follows_needs_no_page():
+    m = CatchUp(position=Position(10))
+    catch_up.connected(m, "")
+    catch_up.live(m, 13, "thirteen", before=12)
+    assert catch_up.page(m, [], whole=False, end=12)[-1] == catch_up.HandOver(("thirteen",))
+
+
+def test_message_without_a_known_predecessor_needs_no_page():
+    m = CatchUp(position=Position(0))
+    catch_up.connected(m, "")
+    catch_up.live(m, 5, "five")
+    assert catch_up.page(m, [], whole=False)[-1] == catch_up.HandOver(("five",))
+
+
+def test_held_message_that_is_the_last_of_an_unreadable_page_is_handed_over_with_it():
+    m = CatchUp(position=Position(0))
+    catch_up.connected(m, "")
+    catch_up.live(m, 20, "twenty")
+    handed, asked = catch_up.page(m, [], whole=True, end=20)
+    assert (handed, asked.after_id) == (catch_up.HandOver(("twenty",)), 20)
+
+
+def test_message_at_the_position_that_comes_again_is_not_handed_over():
+    m = CatchUp(position=Position(10))
+    catch_up.connected(m, "")
+    catch_up.live(m, 10, "ten")
+    assert catch_up.page(m, [], whole=False) == [TellContinuity(Continuity(ContinuityKind.EXACT))]
+
+
+def test_held_change_waits_for_the_last_page():
+    m = CatchUp(position=Position(5, changes=0))
+    catch_up.connected(m, "")
+    assert changes.held(m, 8, "reaction")
+    first = catch_up.page(m, [(6, Message(6))], whole=True, listed=changes.Listed(7))
+    assert first[0].messages == (6,)
+    last = catch_up.page(m, [(7, Message(7))], whole=False, listed=changes.Listed(7))
+    assert last[-1].messages == (changes.Change(8, "reaction"), 7)
+    assert m.changed == []
+
+
+def test_sent_message_is_remembered_only_above_what_is_settled():
+    m = caught_up(Position(10))
+    for number in (9, 10):
+        catch_up.sent(m, number)
+    assert (list(m.recent), m.position.own) == ([], ())
+    catch_up.sent(m, 11)
+    assert (list(m.recent), m.position.own) == ([11], (11,))
+    unknown = CatchUp()
+    catch_up.sent(unknown, 11)
+    assert (list(unknown.recent), unknown.position) == ([], None)
+
+
+def test_no_more_messages_are_held_than_allowed(monkeypatch):
+    monkeypatch.setattr(catch_up, "MAX_HELD", 2)
+    m = CatchUp(position=Position(0))
+    catch_up.connected(m, "")
+    for number in range(2, 9):
+        catch_up.live(m, number, number, before=number - 1)
+        assert len(m.behind) <= 2
+        assert len(m.named) <= 2
+    assert m.overflowed
+
+
+@pytest.mark.parametrize("how", ["passes", "sent", "hand_over"])
+def test_late_message_is_handed_over_until_a_newer_one_is_forgotten(monkeypatch, how):
+    monkeypatch.setattr(catch_up, "MAX_REMEMBERED", 2)
+    for numbers, late, new in (((13, 14), 12, True), ((11, 13, 14), 12, True), ((13, 14, 15), 12, False)):
+        m = caught_up(Position(10))
+        if how == "hand_over":
+            catch_up.hand_over(m, [(n, n) for n in numbers])
+        else:
+            for number in numbers:
+                getattr(catch_up, how)(m, number)
+        assert len(m.recent) == 2
+        assert catch_up.passes(m, late) is new

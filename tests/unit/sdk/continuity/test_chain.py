@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailwire.sdk.continuity import catch_up, chain
+from tailwire.sdk.continuity import catch_up, chain, changes
 from tailwire.sdk.continuity.catch_up import FetchAfter, HandOver, TellContinuity
 from tailwire.sdk.continuity.state import CatchUp, Position
 
@@ -73,7 +73,7 @@ def test_missing_message_is_fetched_from_history():
     assert catch_up.page(m, [(11, "eleven"), (12, "twelve"), (13, "thirteen")], whole=False) == [
         HandOver(("twelve", "thirteen", "fourteen"))
     ]
-    assert (m.position.last_id, m.quiet) == (14, False)
+    assert m.position.last_id == 14
 
 
 def test_predecessor_of_an_own_message_is_fetched():
@@ -107,6 +107,9 @@ def test_nonexistent_predecessor_is_not_requested_forever():
     catch_up.live(m, 13, "thirteen", before=9_999)
     assert catch_up.page(m, [], whole=False) == [FetchAfter(10, at_most=1000)]
     assert catch_up.page(m, [], whole=False)[-1] == HandOver(("thirteen",))
+    chain.hold(m, 14, 15, "fifteen")
+    chain.waited(m)
+    assert catch_up.page(m, [(14, "fourteen")], whole=False) == [HandOver(("fourteen", "fifteen"))]
 
 
 def test_message_that_arrived_meanwhile_is_not_missing():
@@ -116,6 +119,7 @@ def test_message_that_arrived_meanwhile_is_not_missing():
     catch_up.live(m, 12, "twelve", before=11)  # sent by this device
     catch_up.live(m, 13, "thirteen", before=12)
     assert catch_up.page(m, [(11, "mine")], whole=False, ours={11})[-1] == HandOver(("twelve", "thirteen"))
+    assert m.named == {}
 
 
 def test_own_messages_are_not_handed_over_from_history():
@@ -219,3 +223,30 @@ def test_lost_messages_are_handed_over_once_in_order(lost, conversations):
         c: max((n for n in ids if n % conversations == c and not lost[n - 1]), default=0) for c in range(conversations)
     }
     assert {n for n in ids if n <= heard[n % conversations]} <= set(handed)
+
+
+def test_missing_message_is_waited_for_half_a_second():
+    assert chain.hold(caught_up(), 11, 12, "twelve") == [chain.Wait(0.5)]
+
+
+def test_wait_that_ends_during_a_catch_up_reads_nothing():
+    m = CatchUp(position=Position(10, "store"))
+    catch_up.connected(m, "store")
+    assert chain.waited(m) == []
+
+
+def test_predecessor_that_this_device_sent_before_a_restart_is_known():
+    m = CatchUp(position=Position(10, "store", own=(12,)))
+    catch_up.connected(m, "store")
+    catch_up.page(m, [], whole=False)
+    assert not chain.broken(m, 12)
+    assert chain.broken(m, 11)
+
+
+def test_changes_that_a_hole_held_are_held_no_longer():
+    m = CatchUp(position=Position(10, changes=0))
+    chain.hold(m, 11, 12, "twelve")
+    changes.held(m, 1, "reaction")
+    catch_up.live(m, 11, "eleven")
+    chain.mended(m)
+    assert m.changed == []

@@ -1,0 +1,89 @@
+"""Changes: which are known, where they stand between messages, and the position after each."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tailwire.sdk.continuity import catch_up, changes
+from tailwire.sdk.continuity.changes import Change, Listed
+from tailwire.sdk.continuity.commands import HandOver
+from tailwire.sdk.continuity.state import CatchUp, Position
+
+
+class Message(NamedTuple):
+    id: int
+
+
+def catching_up(position: Position | None) -> CatchUp:
+    m = CatchUp(position=position)
+    catch_up.connected(m, "")
+    return m
+
+
+def places(command: HandOver, after: Position) -> list[Position]:
+    return [place for _, place in changes.positions_after_each(command, after)]
+
+
+def test_new_position_is_before_the_first_message():
+    assert Position() == Position(last_id=0, store="", own=(), updated_at=0, mark="", done=(), changes=None, heard=())
+
+
+def test_the_settled_number_itself_is_known():
+    m = CatchUp(position=Position(5, changes=3, heard=(6,)))
+    assert [changes.is_known(m, n) for n in (2, 3, 4, 5, 6)] == [True, True, False, False, True]
+
+
+def test_settled_numbers_are_no_longer_listed_one_by_one():
+    m = CatchUp(position=Position(5, changes=3, heard=(5, 7, 9)))
+    changes.settled_live(m, 7)
+    assert m.position == Position(5, changes=7, heard=(9,))
+    m = CatchUp(position=Position(5, changes=3, heard=(5, 7, 9)))
+    changes.settle(m, Listed(7))
+    assert m.position == Position(5, changes=7, heard=(9,))
+
+
+def test_held_change_comes_after_the_newest_message_that_was_known():
+    m = catching_up(Position(5, changes=0))
+    changes.held(m, 1, "before seven")
+    catch_up.live(m, 7, Message(7))
+    changes.held(m, 2, "after seven")
+    catch_up.live(m, 9, Message(9))
+    handed = catch_up.page(m, [(6, Message(6))], whole=False, listed=Listed(0))[-1]
+    assert handed.messages == (
+        Change(1, "before seven"), Message(6), Message(7), Change(2, "after seven"), Message(9),
+    )  # fmt: skip
+
+
+def test_change_held_before_the_first_message_of_all_comes_before_it():
+    m = catching_up(None)
+    changes.held(m, 1, "joined")
+    catch_up.live(m, 1, Message(1))
+    handed = catch_up.latest(m, 0, "", known=0)[-1]
+    assert handed.messages == (Change(1, "joined"), Message(1))
+
+
+def test_position_after_a_message_reaches_to_the_next_one():
+    handed = HandOver((Message(6), Message(9)))
+    assert places(handed, Position(9)) == [Position(8), Position(9)]
+
+
+def test_position_after_a_message_names_only_what_was_served_behind_it():
+    handed = HandOver((Message(1), Message(2), Message(4)), own=(3,))
+    assert places(handed, Position(4)) == [Position(1, own=(3,)), Position(3), Position(4)]
+    handed = HandOver((Message(11), Message(16), Message(21)), done=((11, 15), (17, 20)))
+    assert places(handed, Position(21)) == [Position(15, done=((17, 20),)), Position(20), Position(21)]
+
+
+def test_position_after_the_last_change_is_that_of_the_page():
+    before, after = Position(5, changes=3), Position(6, changes=7)
+    handed = HandOver((Message(6), Change(5, "a"), Change(6, "b")), before=before)
+    assert places(handed, after) == [
+        Position(6, changes=3), Position(6, changes=5), after,
+    ]  # fmt: skip
+
+
+def test_changes_above_what_is_settled_are_listed_one_by_one():
+    handed = HandOver((Change(1, "a"), Change(2, "b")), before=Position(5, changes=0))
+    assert places(handed, Position(5, changes=0, heard=(1, 2))) == [
+        Position(5, changes=0, heard=(1,)), Position(5, changes=0, heard=(1, 2)),
+    ]  # fmt: skip

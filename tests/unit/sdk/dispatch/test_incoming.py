@@ -1,0 +1,119 @@
+"""From which time missed receipts are requested: from the last up to which none can be missing (K2)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tailwire.sdk.continuity.state import CatchUp, Position
+from tailwire.sdk.continuity.updates import MARGIN_SECONDS
+from tailwire.sdk.dispatch.incoming import Incoming
+from tailwire.sdk.dispatch.queue import EventQueue
+from tailwire.sdk.io.link import Granted
+from tailwire.wire.codec import message_from_wire
+from tailwire.wire.entities import MessageReceipt, User
+
+KNOWN, LATER = 1_000, 5_000
+pytestmark = pytest.mark.spec("K2")
+
+
+class Setup:
+    """What comes in, over a server that has no log of changes and answers when it is told to."""
+
+    def __init__(self, updated_at: int) -> None:
+        self.asked: asyncio.Queue = asyncio.Queue()
+        self.handed: list[object] = []
+        self.queue = EventQueue()
+        self.queue.start(self._handle, lambda: None)
+        self.incoming = Incoming(
+            self.queue,
+            self._fetch,
+            "device",
+            CatchUp(),
+            lambda: 0.5,
+            pong=lambda: None,
+            throttled=lambda on: None,
+            token_answered=lambda granted: None,
+        )
+        self.incoming.begin_session("alice", Position(5, updated_at=updated_at))
+
+    async def _fetch(self, query):
+        answer = asyncio.get_running_loop().create_future()
+        self.asked.put_nowait((query, answer))
+        return await answer
+
+    async def _handle(self, entry: object) -> None:
+        self.handed.append(entry)
+
+    async def close(self) -> None:
+        await self.incoming.close()
+        await self.queue.close()
+
+    async def connect(self) -> tuple[int, asyncio.Future]:
+        """Connect, and miss no messages. Return the time from which receipts are requested, and the open answer."""
+        self.incoming.link_opened(Granted())
+        query, answer = await asyncio.wait_for(self.asked.get(), 10.0)
+        assert query["id"] == self.incoming.machine.position.last_id
+        answer.set_result([])
+        query, answer = await asyncio.wait_for(self.asked.get(), 10.0)
+        return query["updatedAt"], answer
+
+    async def caught_up(self) -> None:
+        """Connect, and miss nothing."""
+        _, answer = await self.connect()
+        reading = self.incoming._updater
+        answer.set_result([])
+        await reading
+
+    def receipt(self) -> None:
+        self.incoming.take_receipt(MessageReceipt(5, User("bob"), "alice", "user", "read", LATER), None)
+
+    def message(self) -> None:
+        self.incoming.take_message(received(6), None)
+
+    def sent(self) -> None:
+        self.incoming.sent(received(6))
+
+
+def received(number: int):
+    return message_from_wire({"id": number, "category": "message", "type": "text", "updatedAt": LATER, "data": {}})
+
+
+HAPPENS = pytest.mark.parametrize("what", [Setup.receipt, Setup.message, Setup.sent], ids=lambda what: what.__name__)
+
+
+@HAPPENS
+async def test_event_that_comes_while_missed_receipts_are_read_does_not_count(what):
+    setup = Setup(KNOWN)
+    assert (await setup.connect())[0] == KNOWN - MARGIN_SECONDS
+    what(setup)
+    setup.incoming.link_ended()  # before the missed ones have come
+    assert (await setup.connect())[0] == KNOWN - MARGIN_SECONDS
+    await setup.close()
+
+
+@HAPPENS
+async def test_event_that_comes_when_all_receipts_were_read_counts(what):
+    setup = Setup(KNOWN)
+    await setup.caught_up()
+    what(setup)
+    setup.incoming.link_ended()
+    assert (await setup.connect())[0] == LATER - MARGIN_SECONDS
+    await setup.close()
+
+
+async def test_message_that_is_sent_without_a_socket_does_not_count():
+    setup = Setup(KNOWN)
+    await setup.caught_up()
+    setup.incoming.link_ended()
+    setup.sent()
+    assert (await setup.connect())[0] == KNOWN - MARGIN_SECONDS
+    await setup.close()
+
+
+async def test_first_own_message_counts_because_nothing_can_be_missing_before_it():
+    setup = Setup(0)
+    setup.sent()
+    assert (await setup.connect())[0] == LATER - MARGIN_SECONDS
+    await setup.close()

@@ -1,0 +1,103 @@
+"""Which changes a subject has received, and who has received them late."""
+
+from __future__ import annotations
+
+from tailwire.server.fanout.numbers import ChangeNumbers, Missing
+
+
+def test_change_is_heard_once_by_each_subject_and_not_at_or_below_the_end():
+    numbers = ChangeNumbers(10)
+    assert [numbers.hear(n, "a") for n in (9, 10, 11, 11, 13)] == [False, False, True, False, True]
+    assert numbers.hear(11, "b")
+    assert numbers.arrived == {"a", "b"}
+
+
+def test_subject_lacks_what_it_has_not_heard_above_the_end():
+    numbers = ChangeNumbers(10)
+    numbers.hear(12, "a")
+    assert [numbers.missing(n, "a") for n in (10, 11, 12, 13)] == [Missing.NO, Missing.YES, Missing.NO, Missing.YES]
+    assert numbers.missing(12, "b") is Missing.YES
+
+
+def test_change_before_a_subscription_is_not_surely_missing():
+    numbers = ChangeNumbers(10)
+    numbers.subscribe("a", 100.0)
+    assert numbers.missing(11, "a") is Missing.PERHAPS
+    numbers.see(15, 100.0)  # this look was not begun after the subscription
+    assert numbers.missing(16, "a") is Missing.PERHAPS
+    numbers.see(15, 100.1)
+    assert [numbers.missing(n, "a") for n in (15, 16)] == [Missing.PERHAPS, Missing.YES]
+    numbers.see(20, 200.0)  # only the first look counts
+    assert numbers.missing(16, "a") is Missing.YES
+    numbers.settle(14)
+    assert numbers.missing(15, "a") is Missing.PERHAPS
+    numbers.settle(15)
+    assert [numbers.missing(n, "a") for n in (15, 16)] == [Missing.NO, Missing.YES]
+
+
+def test_subject_without_a_socket_is_forgotten():
+    numbers = ChangeNumbers(10)
+    numbers.subscribe("a", 100.0)
+    numbers.unsubscribe("a")
+    assert numbers.missing(11, "a") is Missing.YES
+    numbers.see(15, 200.0)
+    assert numbers.missing(11, "a") is Missing.YES
+
+
+def test_change_is_late_for_a_user_who_joins_after_it_came():
+    numbers = ChangeNumbers(10)
+    numbers.hear(11, "g")
+    numbers.hear(12, "g")
+    numbers.hear(13, "other")
+    numbers.join("g", "bob", held={12})
+    numbers.join("g", "eve", held=())
+    assert [numbers.late_for(n) for n in (11, 12, 13)] == [["bob", "eve"], ["eve"], []]
+    numbers.delivered_late(11)
+    assert [numbers.late_for(n) for n in (11, 12)] == [[], ["eve"]]
+
+
+def test_user_who_leaves_and_returns_has_received_the_changes_before():
+    numbers = ChangeNumbers(10)
+    numbers.hear(11, "g")
+    numbers.hear(12, "g")
+    numbers.leave("g", "bob", held={12})
+    numbers.join("g", "bob", held=())
+    assert [numbers.late_for(n) for n in (11, 12)] == [[], ["bob"]]
+
+
+def test_user_who_leaves_before_a_late_change_was_delivered_has_not_received_it():
+    numbers = ChangeNumbers(10)
+    numbers.hear(11, "g")
+    numbers.join("g", "bob", held=())
+    numbers.leave("g", "bob", held=())
+    numbers.delivered_late(11)
+    numbers.join("g", "bob", held=())
+    assert numbers.late_for(11) == ["bob"]
+
+
+def test_settled_changes_are_forgotten_with_those_who_were_late():
+    numbers = ChangeNumbers(10)
+    for number in (11, 12):
+        numbers.hear(number, "g")
+    numbers.join("g", "bob", held=())
+    numbers.settle(11)
+    assert (numbers.end, numbers.late_for(11), numbers.late_for(12)) == (11, [], ["bob"])
+    numbers.settle(5)
+    assert numbers.end == 11
+    assert not numbers.hear(12, "g")
+
+
+def test_numbers_begin_anew_behind_a_database_that_was_taken_back():
+    numbers = ChangeNumbers(10)
+    for number in (6, 12):
+        numbers.hear(number, "g")
+    numbers.join("g", "bob", held=())
+    numbers.leave("g", "eve", held=())
+    numbers.see(10, 1.0)  # nothing was taken back
+    assert numbers.end == 10
+    numbers.see(5, 2.0)
+    assert numbers.end == 5
+    assert [numbers.late_for(12), numbers.missing(12, "g")] == [[], Missing.YES]
+    assert numbers.hear(12, "g")
+    numbers.join("g", "eve", held=())
+    assert numbers.late_for(12) == ["eve"]
