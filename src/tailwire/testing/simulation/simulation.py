@@ -19,10 +19,12 @@ from tailwire.testing.simulation.backend import Backend
 from tailwire.testing.simulation.backup import Backup
 from tailwire.testing.simulation.deadlines import DeadLines, is_trying, returned
 from tailwire.testing.simulation.device import Device, Send
+from tailwire.testing.simulation.device_store import ProcessFiles
 from tailwire.testing.simulation.intents import Intents
 from tailwire.testing.simulation.losses import Losses
 from tailwire.testing.simulation.plan import Plan
 from tailwire.testing.simulation.reasons import Reasons
+from tailwire.testing.simulation.second_process import SecondProcess
 from tailwire.testing.simulation.steps import DEVICES, USERS
 from tailwire.testing.virtual.repeating import Repeater
 from tailwire.testing.virtual.world import VirtualServer, virtual_loop
@@ -54,6 +56,9 @@ class Simulation:
         self.devices = {
             name: Device(name, self.server, self.plan.seed * 10 + n, self.trace) for n, name in enumerate(DEVICES)
         }
+        if self.plan.keeps_files:
+            for name, device in self.devices.items():
+                device.store = ProcessFiles(self.server.database.with_name(name))
         self.reasons = Reasons(virtual_loop().time)
         self.dead_lines = DeadLines()
         self.intents = Intents()
@@ -64,7 +69,7 @@ class Simulation:
         self.repeated: set[str] = set()  # muids in requests that a proxy has delivered again
         self._later: list[asyncio.Task[None]] = []
         self._starting = asyncio.Lock()
-        self._numbers = 0
+        self._numbers = self._numbers_of_processes = 0
 
     # The run.
 
@@ -144,10 +149,18 @@ class Simulation:
     async def end(self) -> None:
         """Close everything, and let pending work finish."""
         for device in self.devices.values():
+            if device.second is not None:
+                await device.second.close()
             await device.close()
         await self.backend.close()
         await self.server.stop()
         await asyncio.sleep(300)
+
+    def start_again(self, device: Device) -> None:
+        """Start a second process of an app, unless there is one."""
+        if device.second is None:
+            self._numbers_of_processes += 1
+            device.second = SecondProcess(self, device, self._numbers_of_processes)
 
     # Sending.
 
