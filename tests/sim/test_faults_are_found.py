@@ -407,6 +407,11 @@ def _sessions_are_not_claimed(patch):
     patch.setattr(locks, "_take", lambda descriptor: None)
 
 
+def _holes_are_filled_late(patch):
+    # The missing message arrives, but long after it was noticed, and holds up whatever follows.
+    patch.setattr(chain, "HOLE_TIMEOUT_SECONDS", 10.0)
+
+
 PLANTED_FAULTS: list[Plant] = [
     _two_sockets_at_once,
     _waits_never_end,
@@ -442,6 +447,7 @@ PLANTED_FAULTS: list[Plant] = [
     _missed_receipts_are_dropped,
     _former_members_are_not_told_that_they_left,
     _sessions_are_not_claimed,
+    _holes_are_filled_late,
 ]
 """Found by early seeds, which `fault_seeds.json` names."""
 

@@ -34,7 +34,7 @@ async def check(sim: Simulation) -> int:
     Raises:
         Violation: for the first promise that is broken.
     """
-    broken = [*sim.broken, *sim.dead_lines.late]
+    broken = [*sim.broken, *sim.dead_lines.late, *sim.holes.late]
     require(not broken, broken[0] if broken else "")
     parts = sim.server.parts
     assert parts is not None

@@ -20,6 +20,7 @@ from tailwire.testing.simulation.backup import Backup
 from tailwire.testing.simulation.deadlines import DeadLines, is_trying, returned
 from tailwire.testing.simulation.device import Device, Send
 from tailwire.testing.simulation.device_store import ProcessFiles
+from tailwire.testing.simulation.holes import Holes
 from tailwire.testing.simulation.intents import Intents
 from tailwire.testing.simulation.losses import Losses
 from tailwire.testing.simulation.plan import Plan
@@ -63,6 +64,8 @@ class Simulation:
         self.dead_lines = DeadLines()
         self.intents = Intents()
         self.losses = Losses(virtual_loop().time, self.chance.random)
+        self.holes = Holes(self)
+        self.losses.delivered = self.holes.delivered
         self.backup = Backup(self.server.database)
         self.backend = Backend(self, self.plan.seed * 10 + len(DEVICES))
         self.repeaters: dict[str, Repeater] = {}
