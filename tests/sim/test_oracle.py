@@ -84,8 +84,8 @@ def test_hole_that_is_not_filled_is_found(monkeypatch: pytest.MonkeyPatch):
     assert rule_of(A_HOLE) == "hole"
 
 
-def test_hole_that_is_told_as_a_gap_in_time_is_no_fault(monkeypatch: pytest.MonkeyPatch):
-    # The message is found to be missing, and the app is told so: that is in time, though no gap was due.
+def test_hole_in_whose_place_a_gap_is_reported_is_not_late(monkeypatch: pytest.MonkeyPatch):
+    # The app is notified of the missing message: that is in time, though no gap was due.
     honest = chain.waited
 
     def waited(m):

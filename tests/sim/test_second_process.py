@@ -49,7 +49,9 @@ def test_second_process_takes_over_when_the_first_has_ended(plan, monkeypatch):
     of_bob = sum((s.who, s.what) == ("bob-phone", "say") for s in plan.steps)
     of_alice = sum(s.what == "queue" for s in plan.steps)
     assert report.stored == of_bob + of_alice
-    assert report.received == 2 * of_bob + 2 * of_alice  # alice has two devices; her desk and bob receive hers
+    assert (
+        report.received == 2 * of_bob + 2 * of_alice
+    )  # alice has two devices; what the phone sends, the desk and bob receive
 
 
 @pytest.mark.parametrize("how", ["second close", "second kill"])

@@ -132,9 +132,11 @@ class Device:
     Attributes:
         store: what it keeps of its session.
         life: number of starts of its app.
-        starting, closing: whether its app claims the session in this moment, or still has it though it ends.
+        claimed: set unless its app claims the session in this moment.
+        closing: whether its app still has the session though it ends.
         process: the process of its app.
         second: another process of its app, which waits for the session.
+        second_processes: how many of them were started.
         received, gaps, statuses: of all starts of its app.
         change_gaps: where only changes were reported as missing.
         told: what else it received: what changed, and its new value.
@@ -170,13 +172,15 @@ class Device:
     max_token_requests: int = 0
     blocks: float = 0.0
     raises: bool = False
-    starting: bool = False
+    claimed: asyncio.Event = field(default_factory=asyncio.Event)
     closing: bool = False
     process: str = ""
     second: SecondProcess | None = None
+    second_processes: int = 0
     calls: list[asyncio.Task[Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.claimed.set()
         self.context = copy_context()
         self.world = VirtualSdkWorld(self.seed)
 
@@ -277,11 +281,11 @@ class Device:
         self.chat, self.process, self.context = chat, process, context
         self.resources.add(identity_of(chat).resource)
         listener, others = _Listener(self, self.life), OtherEvents(self._tell)
-        self.starting = True
+        self.claimed.clear()
 
         async def begin() -> None:
             await chat.init()
-            self.starting = False
+            self.claimed.set()
             chat.add_connection_listener("sim", listener)
             chat.add_message_listener("sim", listener)
             chat.add_message_listener("others", others)
@@ -297,7 +301,7 @@ class Device:
         if self.chat is None:
             return
         chat, self.chat = self.chat, None
-        self.starting = False
+        self.claimed.set()
         if isinstance(self.store, ProcessFiles):
             self.store.killed()
         self.store = for_next_process(self.store)

@@ -1,4 +1,4 @@
-"""The deadline of a hole: a missing message that a client notices is filled, or told as a gap, in time (docs/catch-up.md)."""
+"""The deadline of a hole: a message that a client notices to be missing comes in time, or a gap (docs/catch-up.md)."""
 
 from __future__ import annotations
 

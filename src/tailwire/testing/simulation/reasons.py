@@ -37,7 +37,7 @@ class Reasons:
         self._now = now
         self._until: dict[tuple[str, str], float] = {}
         self._intercepted_since: dict[str, float] = {}
-        self._slow_until = 0.0  # requests may be refused or take long, which is no reason to lose a connection
+        self._slow_until = 0.0  # requests may be refused or take long, which does not excuse the loss of a connection
 
     def note_step(self, who: str, what: str, value: Any) -> None:
         """Record a step of a plan."""

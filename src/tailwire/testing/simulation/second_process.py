@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tailwire.testing.simulation.simulation import Simulation
 
 AGAIN_SECONDS = 5.0
-MOMENT_SECONDS = 0.001
 NOT_READY = "COMETCHAT_INITIALIZATION_NOT_DONE"
 
 
@@ -49,8 +48,7 @@ class SecondProcess:
     async def _wait(self) -> None:
         device = self._device
         while True:
-            while device.starting:
-                await asyncio.sleep(MOMENT_SECONDS)
+            await device.claimed.wait()
             had = device.holds_session
             try:
                 await self._chat.init()

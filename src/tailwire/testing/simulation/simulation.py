@@ -25,7 +25,6 @@ from tailwire.testing.simulation.intents import Intents
 from tailwire.testing.simulation.losses import Losses
 from tailwire.testing.simulation.plan import Plan
 from tailwire.testing.simulation.reasons import Reasons
-from tailwire.testing.simulation.second_process import SecondProcess
 from tailwire.testing.simulation.steps import DEVICES, USERS
 from tailwire.testing.virtual.repeating import Repeater
 from tailwire.testing.virtual.world import VirtualServer, virtual_loop
@@ -72,7 +71,7 @@ class Simulation:
         self.repeated: set[str] = set()  # muids in requests that a proxy has delivered again
         self._later: list[asyncio.Task[None]] = []
         self._starting = asyncio.Lock()
-        self._numbers = self._numbers_of_processes = 0
+        self._numbers = 0
 
     # The run.
 
@@ -158,12 +157,6 @@ class Simulation:
         await self.backend.close()
         await self.server.stop()
         await asyncio.sleep(300)
-
-    def start_again(self, device: Device) -> None:
-        """Start a second process of an app, unless there is one."""
-        if device.second is None:
-            self._numbers_of_processes += 1
-            device.second = SecondProcess(self, device, self._numbers_of_processes)
 
     # Sending.
 

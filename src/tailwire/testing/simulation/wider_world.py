@@ -1,4 +1,6 @@
-"""Steps of a wider world: the app's backend with a REST key, proxies that repeat requests, lists, threads, apps that are started twice."""
+"""Steps of a wider world: the app's backend with a REST key, proxies that repeat requests, lists, threads, second
+processes.
+"""
 
 from __future__ import annotations
 
