@@ -19,7 +19,7 @@ from tailwire.sdk.connection.state import Phase
 from tailwire.sdk.continuity import catch_up, chain
 from tailwire.sdk.continuity.state import Continuity, ContinuityKind
 from tailwire.sdk.dispatch import incoming, missed, queue
-from tailwire.sdk.io import addresses, answers, driver, failures, http, link, progress_timeout
+from tailwire.sdk.io import addresses, answers, driver, failures, http, link, locks, progress_timeout
 from tailwire.sdk.listeners.events import MessagePinned, MessageSaved, ReactionChanged, ReceiptReceived
 from tailwire.server.actions import members as actions_members
 from tailwire.server.actions import messages as actions_messages
@@ -403,6 +403,15 @@ def _former_members_are_not_told_that_they_left(patch):
     patch.setattr(ChangeLogRows, "ended_memberships", ended_memberships)
 
 
+def _sessions_are_not_claimed(patch):
+    patch.setattr(locks, "_take", lambda descriptor: None)
+
+
+def _holes_are_filled_late(patch):
+    # The missing message arrives, but long after it was noticed, and holds up whatever follows.
+    patch.setattr(chain, "HOLE_TIMEOUT_SECONDS", 10.0)
+
+
 PLANTED_FAULTS: list[Plant] = [
     _two_sockets_at_once,
     _waits_never_end,
@@ -437,6 +446,8 @@ PLANTED_FAULTS: list[Plant] = [
     _missed_saves_are_dropped,
     _missed_receipts_are_dropped,
     _former_members_are_not_told_that_they_left,
+    _sessions_are_not_claimed,
+    _holes_are_filled_late,
 ]
 """Found by early seeds, which `fault_seeds.json` names."""
 

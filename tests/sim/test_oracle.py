@@ -7,7 +7,7 @@ import pytest
 from planting import Planter
 from tailwire.sdk.connection import machine, sockets
 from tailwire.sdk.connection.inputs import NetworkChanged
-from tailwire.sdk.continuity import catch_up, gaps
+from tailwire.sdk.continuity import catch_up, chain, gaps
 from tailwire.sdk.continuity.commands import TellContinuity, TellGap
 from tailwire.sdk.continuity.state import Continuity, ContinuityKind
 from tailwire.server.actions import groups as actions_groups
@@ -17,6 +17,7 @@ from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.rest import api
 from tailwire.server.store.sqlite import messages as sqlite_messages
 from tailwire.testing.simulation import Plan, Step, simulate
+from tailwire.testing.simulation.holes import Holes
 from tailwire.testing.simulation.shrink import fails
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -56,6 +57,56 @@ def test_hint_that_does_not_end_a_delay_is_found(monkeypatch: pytest.MonkeyPatch
 
 async def _nothing() -> None:
     return None
+
+
+A_HOLE = Plan(1, (
+    Step(1.0, "server", "lose", 1), *(Step(1.0, "alice-phone", "say group") for _ in range(6)),
+    Step(60.0, "bob-phone", "type"),
+))  # fmt: skip
+
+
+def test_hole_that_is_filled_late_is_found(monkeypatch: pytest.MonkeyPatch):
+    honest, made = Holes.__init__, []
+
+    def init(self, sim):
+        honest(self, sim)
+        made.append(self)
+
+    Planter(monkeypatch).setattr(Holes, "__init__", init)
+    simulate(A_HOLE)
+    assert [holes.checked for holes in made] == [3]  # of bob, carol, and alice's other device
+    Planter(monkeypatch).setattr(chain, "HOLE_TIMEOUT_SECONDS", 10.0)
+    assert rule_of(A_HOLE) == "hole"
+
+
+def test_hole_that_is_not_filled_is_found(monkeypatch: pytest.MonkeyPatch):
+    Planter(monkeypatch).setattr(chain, "waited", lambda m: [])
+    assert rule_of(A_HOLE) == "hole"
+
+
+def test_hole_in_whose_place_a_gap_is_reported_is_not_late(monkeypatch: pytest.MonkeyPatch):
+    # The app is notified of the missing message: that is in time, though no gap was due.
+    honest = chain.waited
+
+    def waited(m):
+        hole = min(m.holes, default=0)
+        m.recent[hole] = None  # counts as received
+        return [TellGap(hole - 1, hole), *chain.mended(m)] if hole else honest(m)
+
+    Planter(monkeypatch).setattr(chain, "waited", waited)
+    assert rule_of(A_HOLE) == "gap"
+
+
+@pytest.mark.parametrize(
+    "disturbance",
+    [
+        Step(0.1, "network", "jitter", 2.0), Step(0.1, "server", "slow work", 2.0), Step(0.1, "server", "busy", 60.0),
+        Step(0.1, "bob-phone", "proxy", ["hold", 5.0]),
+    ],
+    ids=lambda step: step.what,
+)  # fmt: skip
+def test_hole_has_no_deadline_while_something_holds_the_client_up(disturbance: Step):
+    simulate(Plan(1, (*A_HOLE.steps[:2], disturbance, *A_HOLE.steps[2:])))
 
 
 def test_gap_that_is_not_due_is_found(monkeypatch: pytest.MonkeyPatch):

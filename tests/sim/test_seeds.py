@@ -205,6 +205,20 @@ def test_seed_5292_bytes_that_moved_on_a_connection_that_a_hint_closed():
     )
 
 
+def test_seed_105_a_deletion_that_a_backup_undid():
+    # lost: the oracle expected a message that was deleted when the app came back, and which a restored copy has again
+    simulate(
+        Plan.from_json("""{"seed": 105, "steps": [
+[3071.0, "alice-phone", "close", null],
+[23.0, "alice-desk", "queue", "bob"],
+[15.0, "server", "copy", null],
+[0.0, "alice-desk", "delete", null],
+[28.0, "alice-phone", "start", null],
+[0.46689, "server", "put back", 0.0]
+]}""")
+    )
+
+
 def test_error_logged_by_the_sdk_fails_the_run(monkeypatch):
     honest, opened = Connector.open, []
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -31,6 +33,24 @@ def test_several_servers_keep_the_promises(seed):
 @pytest.mark.parametrize("seed", [979, 3466, 4662, 5961, 6757])
 def test_user_who_connects_to_a_server_that_is_behind_receives_their_groups_and_no_former_ones(seed):
     servers.play(seed)
+
+
+REPEATED = (0, 17, 20, 21, 25, 29, 34, 35, 38)
+"""Seeds that gave other runs in other processes, when the sockets of a server were in a set, and one that did not."""
+
+
+def test_equal_seeds_with_several_servers_give_equal_runs_in_every_process():
+    code = f"from tailwire.testing.simulation.servers import play; print(*(play(seed) for seed in {REPEATED}))"
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": salt}, stdout=subprocess.PIPE, text=True
+        )
+        for salt in ("1", "2", "3")
+    ]
+    told = [child.communicate()[0] for child in children]
+    assert [child.returncode for child in children] == [0, 0, 0]
+    assert told == [told[0]] * 3
+    assert len(set(told[0].split())) == len(REPEATED)
 
 
 def test_the_command_tells_which_seeds_fail(monkeypatch):

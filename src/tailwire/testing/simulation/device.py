@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Coroutine
-from contextvars import copy_context
-from copy import deepcopy
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tailwire.sdk.app_settings import AppSettingsBuilder
 from tailwire.sdk.calls.parts import identity_of, parts_of
@@ -18,10 +16,14 @@ from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners import events as e
 from tailwire.sdk.listeners.interfaces import ConnectionListener, MessageListener
 from tailwire.sdk.session import MemorySessionStore
+from tailwire.testing.simulation.device_store import Kept, ProcessFiles, for_next_process
 from tailwire.testing.simulation.told import OtherEvents, Stream
 from tailwire.testing.virtual.network import current_process
 from tailwire.testing.virtual.world import VirtualSdkWorld, VirtualServer, virtual_loop
 from tailwire.wire.entities import BaseMessage, TextMessage
+
+if TYPE_CHECKING:
+    from tailwire.testing.simulation.second_process import SecondProcess
 
 SMALL_CATCH_UP_LIMIT, CATCH_UP_LIMIT = 20, 1000
 
@@ -128,7 +130,13 @@ class Device:
     """A device.
 
     Attributes:
+        store: what it keeps of its session.
         life: number of starts of its app.
+        claimed: set unless its app claims the session in this moment.
+        closing: whether its app still has the session though it ends.
+        process: the process of its app.
+        second: another process of its app, which waits for the session.
+        second_processes: how many of them were started.
         received, gaps, statuses: of all starts of its app.
         change_gaps: where only changes were reported as missing.
         told: what else it received: what changed, and its new value.
@@ -146,7 +154,7 @@ class Device:
     server: VirtualServer
     seed: int
     trace: list[tuple[Any, ...]]
-    store: MemorySessionStore = field(default_factory=MemorySessionStore)
+    store: Kept = field(default_factory=MemorySessionStore)
     life: int = 0
     chat: ChatClient | None = None
     received: list[ReceivedMessage] = field(default_factory=list)
@@ -164,10 +172,15 @@ class Device:
     max_token_requests: int = 0
     blocks: float = 0.0
     raises: bool = False
+    claimed: asyncio.Event = field(default_factory=asyncio.Event)
     closing: bool = False
+    process: str = ""
+    second: SecondProcess | None = None
+    second_processes: int = 0
     calls: list[asyncio.Task[Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.claimed.set()
         self.context = copy_context()
         self.world = VirtualSdkWorld(self.seed)
 
@@ -231,32 +244,48 @@ class Device:
         """Start the app."""
         if self.chat is not None or self.closing:
             return
-        self.life += 1
-        self.context = copy_context()
-        self.context.run(current_process.set, f"{self.name}#{self.life}")
+        self.store = for_next_process(self.store)
+        context = copy_context()
+        process = f"{self.name}#{self.life + 1}"
+        context.run(current_process.set, process)
+        self._run_app(context.run(self.make_client, self.store), process, context)
+
+    def make_client(self, store: Kept) -> ChatClient:
+        """Return a client of its app."""
         builder = AppSettingsBuilder().override_client_host(self.server.url)
         builder.auto_establish_socket_connection(self.auto).subscribe_presence_for_all_users()
         builder.catch_up_after_reconnect(limit=self.catch_up_limit)
         if self.has_outbox:
             builder.keep_unsent_messages()
-        store = MemorySessionStore()
-        store.__dict__.update(deepcopy(self.store.__dict__))
-        self.store = store
-        self.chat = self.context.run(
-            partial(
-                ChatClient,
-                self.server.app_id,
-                builder.build(),
-                session_store=store,
-                auth_token_provider=self._provide if self.has_provider else None,
-                world=self.world,
-            )
+        return ChatClient(
+            self.server.app_id,
+            builder.build(),
+            session_store=store,
+            auth_token_provider=self._provide if self.has_provider else None,
+            world=self.world,
         )
-        self.resources.add(identity_of(self.chat).resource)
-        chat, listener, others = self.chat, _Listener(self, self.life), OtherEvents(self._tell)
+
+    @property
+    def holds_session(self) -> bool:
+        """Whether a process of its app has the session."""
+        return self.chat is not None or self.closing
+
+    def take_over(self, chat: ChatClient, store: Kept, process: str, context: Context) -> None:
+        """Let a second process, which has the session now, be its app."""
+        self.store = store
+        self._run_app(chat, process, context)
+        self.log("taken over")
+
+    def _run_app(self, chat: ChatClient, process: str, context: Context) -> None:
+        self.life += 1
+        self.chat, self.process, self.context = chat, process, context
+        self.resources.add(identity_of(chat).resource)
+        listener, others = _Listener(self, self.life), OtherEvents(self._tell)
+        self.claimed.clear()
 
         async def begin() -> None:
             await chat.init()
+            self.claimed.set()
             chat.add_connection_listener("sim", listener)
             chat.add_message_listener("sim", listener)
             chat.add_message_listener("others", others)
@@ -272,9 +301,10 @@ class Device:
         if self.chat is None:
             return
         chat, self.chat = self.chat, None
-        kept = self.store
-        self.store = MemorySessionStore()
-        self.store.__dict__.update(deepcopy(kept.__dict__))  # what the killed app saves from now on is lost
+        self.claimed.set()
+        if isinstance(self.store, ProcessFiles):
+            self.store.killed()
+        self.store = for_next_process(self.store)
         saved = (self.store.load(self.server.app_id) or {}).get("position") or {}
         last = int(saved.get("last_id", 0))
         self.may_repeat.update({h.id for h in self.received if h.life == self.life and h.id > last})
@@ -282,7 +312,7 @@ class Device:
             getattr(chat, f"remove_{kind}_listener")("sim")
         for kind in ("group", "message"):
             getattr(chat, f"remove_{kind}_listener")("others")
-        virtual_loop().kill(f"{self.name}#{self.life}")
+        virtual_loop().kill(self.process)
         self.ends.append(virtual_loop().time())
         self.log("killed")
 
@@ -291,9 +321,12 @@ class Device:
         chat, self.chat = self.chat, None
         if chat is not None:
             self.closing = True
-            await self.run(chat.aclose())
+            await self.run(self._close(chat))
             self.ends.append(virtual_loop().time())
-            self.closing = False
+
+    async def _close(self, chat: ChatClient) -> None:
+        await chat.aclose()
+        self.closing = False  # at once: another process may have the session from now on
 
     # Login.
 

@@ -34,6 +34,7 @@ class Losses:
 
     Attributes:
         left: number of messages still to be lost.
+        delivered: called with the id of each message that was delivered after a loss, and the resources of its devices.
         before: by message id, the id of its predecessor in the conversation as the server announced it; 0 for none.
     """
 
@@ -42,6 +43,7 @@ class Losses:
     left: int = 0
     lost: list[Loss] = field(default_factory=list)
     before: dict[int, int] = field(default_factory=dict)
+    delivered: Callable[[int, frozenset[str]], None] = lambda number, resources: None
 
     def intercept(self, hub: Any) -> None:
         """Intercept the publications of a server that has started."""
@@ -57,6 +59,9 @@ class Losses:
                     self.lost.append(Loss(self.now(), number, resources))
                     return
             honest(subject, publication)
+            if self.lost and isinstance(publication, FramePublication) and (number := publication.id):
+                resources = frozenset(socket.device for socket in hub._by_subject.get(subject, ()))
+                self.delivered(number, resources - {publication.not_to})
 
         broker.publish = publish
 
@@ -75,9 +80,10 @@ class Losses:
         later = [
             h.id for h in device.received if h.conversation == conversation and h.id > message and at <= h.at < end
         ]
-        return not any(self._leads_to(number, message) for number in later)
+        return not any(self.leads_to(number, message) for number in later)
 
-    def _leads_to(self, number: int, message: int) -> bool:
+    def leads_to(self, number: int, message: int) -> bool:
+        """Return whether the predecessors of a message, as the server announced them, lead back to another one."""
         while number > message:
             number = self.before.get(number, 0)
         return number == message

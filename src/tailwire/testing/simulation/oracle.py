@@ -34,7 +34,7 @@ async def check(sim: Simulation) -> int:
     Raises:
         Violation: for the first promise that is broken.
     """
-    broken = [*sim.broken, *sim.dead_lines.late]
+    broken = [*sim.broken, *sim.dead_lines.late, *sim.holes.late]
     require(not broken, broken[0] if broken else "")
     parts = sim.server.parts
     assert parts is not None
@@ -212,8 +212,12 @@ def _served(sim: Simulation, device: Device, rows: list[dict[str, Any]], members
     for number, count in times.items():
         most = 1 + device.may_repeat[number]
         require(count <= most, f"once: {device.name} received {number} {count} times, at most {most} are promised")
+    # A message that was deleted when it was missed is not handed over, though a restored backup has it again.
+    deleted = {key[1] for key, _ in device.told if key[0] == "deleted"} if sim.backup.restored else set()
     for row in rows:
         number, conversation = row["id"], row["conversation_id"]
+        if number in deleted:
+            continue
         if times[number] or row["deleted_at"] or not _is_expected(sim, device, row, memberships):
             continue
         if not sim.losses.unnoticed(device, number, conversation):

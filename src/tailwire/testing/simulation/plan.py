@@ -26,6 +26,11 @@ class Plan:
         """Seconds until tokens expire, in a fifth of the runs; otherwise 0.0."""
         return TOKEN_LIFETIME_SECONDS if self.seed % 5 == 3 else 0.0
 
+    @property
+    def keeps_files(self) -> bool:
+        """Whether apps keep their sessions in files, where a second process finds them."""
+        return any(step.what in wider_world.SECOND_PROCESS for step in self.steps)
+
     def to_json(self) -> str:
         """Return JSON that `from_json` reads, one step per line."""
         steps = ",\n".join(json.dumps([s.wait, s.who, s.what, s.value]) for s in self.steps)
@@ -65,8 +70,8 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
     A third of the plans has membership changes and overload; a quarter loses messages on the server; a sixth restores
     older backups; in a fifth tokens expire. One in eighteen has slow lines and several addresses, another one portals
     and proxies; a ninth is long hours without faults. In a fifth the app's backend acts, in a tenth proxies repeat
-    requests; in a quarter a user changes their conversations, in another one users reply in threads; in one of 200 a
-    device misses more than 1,000 messages.
+    requests; in a quarter a user changes their conversations, in another one users reply in threads; in an eleventh
+    apps are started twice; in one of 200 a device misses more than 1,000 messages.
 
     Each plan leaves something out, because one fault may mask another.
     """
@@ -124,6 +129,8 @@ def _in_a_wider_world(made: list[Step], seed: int) -> list[Step]:
         made = wider_world.with_lists(made, random.Random(-seed - 5))
     if seed % 8 == 7 or seed % 8 == 4:
         made = wider_world.with_threads(made, random.Random(-seed - 6))
+    if seed % 11 == 6:
+        made = wider_world.with_second_processes(made, random.Random(-seed - 7))
     if seed % 200 == 71:
         made = wider_world.with_a_flood(made, random.Random(-seed - 4))
     return made

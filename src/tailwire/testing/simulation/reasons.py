@@ -12,6 +12,8 @@ DETECTION_SECONDS = 18.0
 """Within this time a dead line is detected when no bytes arrive on it (T3)."""
 EXTRA_DETECTION_SECONDS = 30.0
 """Additional time for the detection while bytes move on another connection."""
+REFUSED_SECONDS = 60.0
+"""For so long clients may wait after the server has refused a request because it was overloaded."""
 LONG_DELAY_SECONDS = 1.0
 SLOW_LATENCY_SECONDS = 1.5
 """One way; the first ping on a line that suddenly becomes this slow is answered after its timeout."""
@@ -35,6 +37,7 @@ class Reasons:
         self._now = now
         self._until: dict[tuple[str, str], float] = {}
         self._intercepted_since: dict[str, float] = {}
+        self._slow_until = 0.0  # requests may be refused or take long, which does not excuse the loss of a connection
 
     def note_step(self, who: str, what: str, value: Any) -> None:
         """Record a step of a plan."""
@@ -51,6 +54,10 @@ class Reasons:
             self._until[name, what] = _INDEFINITELY  # detected at the next ping, which may be much later
         if what == "revoke":  # the server closes all sockets of that token
             self._until |= {(device, what): soon for device in DEVICES if device.startswith(f"{value}-")}
+        if what == "slow accept":
+            self._slow_until = _INDEFINITELY
+        elif what == "busy":
+            self._slow_until = max(self._slow_until, self._now() + value + REFUSED_SECONDS)
         for ended in _ENDS.get(what, ()):
             self._until[name, ended] = min(self._until.get((name, ended), 0.0), soon)
         if what == "portal" or (what == "proxy" and value[0] == "busy"):
@@ -65,6 +72,14 @@ class Reasons:
         soon = self._now() + DETECTION_SECONDS + EXTRA_DETECTION_SECONDS
         self._until = {k: until if k[1] in _UNTIL_RECOVERY else min(until, soon) for k, until in self._until.items()}
         self._intercepted_since.clear()
+        if self._slow_until == _INDEFINITELY:
+            self._slow_until = soon
+
+    def is_calm(self, name: str) -> bool:
+        """Return whether no fault affects a device or its requests, and none has lately."""
+        if self._now() <= self._slow_until:
+            return False
+        return all(self._now() > until for (who, _), until in self._until.items() if who in ("", name))
 
     def answered_by_middlebox(self, name: str, since: float) -> bool:
         """Return whether a middlebox has answered all requests of this device since then."""

@@ -7,6 +7,7 @@ models, so this shows nothing about SQL, leases or the protocol of a broker; the
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import random
 from typing import Any
 
@@ -61,6 +62,14 @@ class Phone:
                 self._epoch += 1
                 catch_up.disconnected(self.machine)
 
+    def _hand_over(self, number: int) -> None:
+        self.messages.append(number)
+        self._world.note(self.uid, "message", number)
+
+    def _hand_over_change(self, number: int) -> None:
+        self.changes.append(number)
+        self._world.note(self.uid, "change", number)
+
     def _take(self, frame: Any) -> None:
         if self.socket is None or not self.socket.open:
             return
@@ -70,7 +79,7 @@ class Phone:
             if before and chain.broken(m, before):
                 self._carry(chain.hold(m, before, number, number))
             elif catch_up.passes(m, number):
-                self.messages.append(number)
+                self._hand_over(number)
             else:
                 self._carry(catch_up.live(m, number, number, before=before))
                 self._carry(chain.mended(m))
@@ -79,7 +88,7 @@ class Phone:
         if not changes.is_known(m, number) and not changes.held(m, number, number):
             changes.record(m, number)
             changes.settled_live(m, frame.get("settled", 0))
-            self.changes.append(number)
+            self._hand_over_change(number)
             if changes.are_many(m):
                 self._carry(catch_up.poll(m))
 
@@ -89,9 +98,9 @@ class Phone:
             if isinstance(command, HandOver):
                 for item in command.messages:
                     if isinstance(item, changes.Change):
-                        self.changes.append(item.event)
+                        self._hand_over_change(item.event)
                     else:
-                        self.messages.append(item)
+                        self._hand_over(item)
             elif isinstance(command, FetchAfter | FetchLatest):
                 self._world.run(self._fetch(command, self._epoch))
             elif isinstance(command, chain.Wait):
@@ -130,6 +139,9 @@ class Several:
 
     Args:
         count: how many servers; 0 for two or three, by the seed.
+
+    Attributes:
+        trace: the time of each thing that happened, what it concerned, and what it was.
     """
 
     def __init__(self, seed: int, count: int = 0) -> None:
@@ -143,6 +155,11 @@ class Several:
         self.plain: list[tuple[str, list[Any]]] = []  # clients without features at the first server, which lives on
         self._tasks: set[asyncio.Task[Any]] = set()
         self._failures: list[BaseException] = []
+        self.trace: list[tuple[Any, ...]] = []
+
+    def note(self, *what: Any) -> None:
+        """Add an entry to the trace of the run."""
+        self.trace.append((asyncio.get_running_loop().time(), *what))
 
     def run(self, work: Any) -> None:
         """Run a coroutine beside everything else."""
@@ -202,6 +219,7 @@ class Several:
         what = chance.choices(
             ["send", "change", "move", "break", "join", "leave", "kill", "fail"], [34, 34, 8, 8, 5, 3, 3, 3]
         )[0]  # fmt: skip
+        self.note("step", what, server.number)
         places = [*((uid, "user") for uid in USERS), (GUID, "group"), (GUID, "group")]
         if what == "send":
             self.run(server.send(chance.choices(places, k=chance.choice((1, 1, 2, 4)))))
@@ -262,8 +280,8 @@ def _each_once(what: str, found: list[int], wanted: list[int]) -> None:
         raise Wrong(f"{what}: missing {sorted(set(wanted) - set(found))}")
 
 
-def play(seed: int, count: int = 0) -> None:
-    """Play a run.
+def play(seed: int, count: int = 0) -> str:
+    """Play a run. Return the digest of its trace: equal seeds give equal ones, in every process.
 
     Args:
         count: how many servers; 0 for two or three, by the seed.
@@ -271,4 +289,6 @@ def play(seed: int, count: int = 0) -> None:
     Raises:
         Wrong: a promise was broken.
     """
-    virtual_run(Several(seed, count).play())
+    several = Several(seed, count)
+    virtual_run(several.play())
+    return hashlib.sha256(repr(several.trace).encode()).hexdigest()[:16]

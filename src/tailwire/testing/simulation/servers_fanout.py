@@ -45,7 +45,7 @@ class SimulatedServer:
         self.remote = SimulatedRemote(bus, number)
         self.log = MessageLog(self.remote, store, ChangeFeed(), metrics, loop)
         self.hub = Hub(self.log, metrics, loop.call_soon, slow_close=1 << 30)
-        self.sockets: set[Socket] = set()
+        self.sockets: dict[Socket, None] = {}  # a set has another order in each process
         self.dead = False
         self._lane = asyncio.Lock()
 
@@ -134,7 +134,7 @@ class Socket:
         if server.dead:
             return False
         self.open = True
-        server.sockets.add(self)
+        server.sockets[self] = None
         server.hub.add(self)
         groups = store.groups_of(self.uid)
         await asyncio.sleep(0.001)
@@ -162,7 +162,7 @@ class Socket:
         """Lose the connection; what is on its way is gone."""
         if self.open:
             self.open = False
-            self._server.sockets.discard(self)
+            self._server.sockets.pop(self, None)
             self._server.hub.remove(self)
             self.on_lost()
 

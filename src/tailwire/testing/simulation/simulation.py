@@ -19,6 +19,8 @@ from tailwire.testing.simulation.backend import Backend
 from tailwire.testing.simulation.backup import Backup
 from tailwire.testing.simulation.deadlines import DeadLines, is_trying, returned
 from tailwire.testing.simulation.device import Device, Send
+from tailwire.testing.simulation.device_store import ProcessFiles
+from tailwire.testing.simulation.holes import Holes
 from tailwire.testing.simulation.intents import Intents
 from tailwire.testing.simulation.losses import Losses
 from tailwire.testing.simulation.plan import Plan
@@ -54,10 +56,15 @@ class Simulation:
         self.devices = {
             name: Device(name, self.server, self.plan.seed * 10 + n, self.trace) for n, name in enumerate(DEVICES)
         }
+        if self.plan.keeps_files:
+            for name, device in self.devices.items():
+                device.store = ProcessFiles(self.server.database.with_name(name))
         self.reasons = Reasons(virtual_loop().time)
         self.dead_lines = DeadLines()
         self.intents = Intents()
         self.losses = Losses(virtual_loop().time, self.chance.random)
+        self.holes = Holes(self)
+        self.losses.delivered = self.holes.delivered
         self.backup = Backup(self.server.database)
         self.backend = Backend(self, self.plan.seed * 10 + len(DEVICES))
         self.repeaters: dict[str, Repeater] = {}
@@ -144,6 +151,8 @@ class Simulation:
     async def end(self) -> None:
         """Close everything, and let pending work finish."""
         for device in self.devices.values():
+            if device.second is not None:
+                await device.second.close()
             await device.close()
         await self.backend.close()
         await self.server.stop()

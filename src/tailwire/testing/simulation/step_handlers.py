@@ -7,6 +7,7 @@ from typing import Any
 
 from tailwire.testing.simulation import network_steps
 from tailwire.testing.simulation.device import Device
+from tailwire.testing.simulation.second_process import SecondProcess
 from tailwire.testing.simulation.simulation import GROUP, Simulation, ignore_errors
 from tailwire.testing.virtual.world import virtual_loop
 from tailwire.wire.entities import GroupMember, TextMessage
@@ -120,6 +121,17 @@ def _sleep(sim: Simulation, device: Device, seconds: float) -> None:
         virtual_loop().network.half_open(device.name)
 
 
+def _start_second(sim: Simulation, device: Device) -> None:
+    if device.second is None:
+        device.second_processes += 1
+        device.second = SecondProcess(sim, device, device.second_processes)
+
+
+def _end_second(sim: Simulation, device: Device) -> None:
+    if device.second is not None:
+        sim._later.append(asyncio.ensure_future(device.second.close()))
+
+
 def _half_open(sim: Simulation, device: Device, _: Any) -> None:
     virtual_loop().network.half_open(device.name)
     sim.dead_lines.note(device)
@@ -163,6 +175,9 @@ DEVICE_STEPS: dict[str, Any] = {
     "close": lambda sim, device, _: sim._later.append(asyncio.ensure_future(device.close())),
     "kill": lambda sim, device, _: device.kill(),
     "start": lambda sim, device, _: device.start(),
+    "second": lambda sim, device, _: _start_second(sim, device),
+    "second close": lambda sim, device, _: _end_second(sim, device),
+    "second kill": lambda sim, device, _: device.second.kill() if device.second is not None else None,
     "sleep": _sleep,
     "clock": lambda sim, device, seconds: setattr(device.world, "wall_offset", seconds),
     "raise": _set("raises"),

@@ -1,4 +1,6 @@
-"""Steps of a wider world: the app's backend with a REST key, proxies that repeat requests, lists, threads."""
+"""Steps of a wider world: the app's backend with a REST key, proxies that repeat requests, lists, threads, second
+processes.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from tailwire.testing.simulation.steps import DEVICES, USERS, Step
 
 FLOOD_MESSAGES = 1_200
 GROUP = "team"
+SECOND_PROCESS = ("second", "second close", "second kill")
 
 
 def with_backend(steps: list[Step], chance: random.Random) -> list[Step]:
@@ -56,6 +59,20 @@ def with_threads(steps: list[Step], chance: random.Random) -> list[Step]:
         made.append(step)
         if chance.random() < 0.3:
             made.append(Step(0.0, chance.choice(DEVICES), "reply"))
+    return made
+
+
+def with_second_processes(steps: list[Step], chance: random.Random) -> list[Step]:
+    """Start apps a second time, and end one process or the other."""
+    made = []
+    for step in steps:
+        made.append(step)
+        if chance.random() < 0.35:
+            who = chance.choice(DEVICES)
+            made.append(Step(0.0, who, "second"))
+            if chance.random() < 0.8:
+                what = chance.choice(("close", "close", "kill", "kill", "start", *SECOND_PROCESS[1:]))
+                made.append(Step(round(chance.choice((0.0, 0.01, 3.0, 30.0)) * chance.random(), 5), who, what))
     return made
 
 

@@ -106,12 +106,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._now += seconds
         self.frozen += seconds
 
-    def kill(self, process: str) -> None:
+    def kill(self, process: str, *, connected: bool = True) -> None:
         """Kill a process (see `current_process`): reset its connections, cancel its timers and tasks.
 
         It cannot connect any more; what its tasks still send while they are cancelled is dropped.
+
+        Args:
+            connected: whether the connections of its device are its own; False beside another process that has them.
         """
-        self.network.drop(process.partition("#")[0])
+        if connected:
+            self.network.drop(process.partition("#")[0])
         self.network.dead.add(process)
         for handle in self._scheduled:  # type: ignore[attr-defined]
             self._cancel_if_dead(handle)

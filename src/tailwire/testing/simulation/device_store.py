@@ -1,0 +1,61 @@
+"""What a device keeps of its session: in memory, or in real files that a second process of its app finds too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from tailwire.sdk.io.files import FileSessionStore
+from tailwire.sdk.session import MemorySessionStore
+
+Kept = MemorySessionStore | FileSessionStore
+
+
+class ProcessFiles(FileSessionStore):
+    """The files of a device, as one process of its app uses them.
+
+    Args:
+        folder: of the device.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.folder = folder
+        self._alive = True
+        self._release: Callable[[], None] = lambda: None
+
+    def claim(self, app_id: str) -> Callable[[], None]:
+        """Claim the session, and remember how to release it."""
+        self._release = super().claim(app_id)
+        return self._release
+
+    def save(self, app_id: str, session: Mapping[str, Any]) -> None:
+        """Save a session, unless the process was killed."""
+        if self._alive:
+            super().save(app_id, session)
+
+    def clear(self, app_id: str) -> None:
+        """Remove a session, unless the process was killed."""
+        if self._alive:
+            super().clear(app_id)
+
+    def save_outbox(self, app_id: str, uid: str, outbox: Mapping[str, Any] | None) -> None:
+        """Save an outbox, unless the process was killed."""
+        if self._alive:
+            super().save_outbox(app_id, uid, outbox)
+
+    def killed(self) -> None:
+        """End the process: it writes nothing more, and the system releases its lock."""
+        self._alive = False
+        self._release()
+
+
+def for_next_process(store: Kept) -> Kept:
+    """Return the store for the next process of a device, with what is kept now."""
+    if isinstance(store, ProcessFiles):
+        return ProcessFiles(store.folder)
+    copy = MemorySessionStore()
+    copy.__dict__.update(deepcopy(store.__dict__))  # what a killed process saves from now on is lost
+    return copy

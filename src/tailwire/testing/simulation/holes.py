@@ -1,0 +1,84 @@
+"""The deadline of a hole: a message that a client notices to be missing comes in time, or a gap (docs/catch-up.md)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tailwire.sdk.calls.parts import identity_of
+from tailwire.sdk.connection.state import AppState, Phase
+from tailwire.testing.simulation.deadlines import state_of
+from tailwire.testing.virtual.world import virtual_loop
+
+if TYPE_CHECKING:
+    from tailwire.testing.simulation.device import Device
+    from tailwire.testing.simulation.simulation import Simulation
+
+HOLE_SECONDS = 2.0
+"""Within this time after it is noticed a hole is filled, where nothing disturbs the connection."""
+MARGIN_SECONDS = 0.5
+
+_Moment = tuple[int, int, float, float]
+"""The app's start, the connection's number, and how long the machine and the loop have been asleep."""
+
+
+class Holes:
+    """Looks whether devices fill the holes that they notice.
+
+    Attributes:
+        late: what was not filled in time.
+        checked: the number of holes that had to be filled.
+    """
+
+    def __init__(self, sim: Simulation) -> None:
+        self._sim = sim
+        self._watched: set[tuple[str, int]] = set()
+        self.late: list[str] = []
+        self.checked = 0
+
+    def delivered(self, number: int, resources: frozenset[str]) -> None:
+        """Begin to watch the devices that notice with a message which the server has sent them that one is missing."""
+        for device in self._sim.devices.values():
+            if device.chat is None or (resource := identity_of(device.chat).resource) not in resources:
+                continue
+            for loss in self._sim.losses.lost:
+                missing, key = loss.message, (resource, loss.message)
+                if missing >= number or resource not in loss.resources or key in self._watched:
+                    continue
+                if any(ended >= loss.at for ended in device.ends) or not self._sim.losses.leads_to(number, missing):
+                    continue  # only on the connection on which it was lost is a message known to be missing
+                moment = self._undisturbed(device)
+                if moment is not None:
+                    self._watched.add(key)
+                    virtual_loop().call_later(
+                        HOLE_SECONDS + MARGIN_SECONDS, self._look, device, missing, number, moment
+                    )
+
+    def _undisturbed(self, device: Device) -> _Moment | None:
+        # Where something may hold up the connection, its requests or the app, there is no deadline.
+        sim, loop, state = self._sim, virtual_loop(), state_of(device)
+        if state is None or state.phase is not Phase.OPEN or state.app is not AppState.FOREGROUND:
+            return None
+        network = loop.network
+        slow = network.jitter is not float or loop.work_takes is not float or bool(device.blocks)
+        between = {device.name, ""} & {*network.lines, *network.holding, *network.middleboxes}
+        if slow or between or sim.plan.token_lifetime or not sim.reasons.is_calm(device.name):
+            return None
+        return device.life, state.epoch, device.world.slept, loop.frozen
+
+    def _look(self, device: Device, missing: int, by: int, moment: _Moment) -> None:
+        if self._undisturbed(device) != moment or not self._is_owed(device, missing):
+            return
+        self.checked += 1
+        told = any(begin < missing <= end for begin, end in device.gaps)
+        if not told and not any(received.id == missing for received in device.received):
+            self.late.append(
+                f"hole: {device.name} has noticed with {by} that {missing} is missing, and has not received it "
+                f"{HOLE_SECONDS} s later"
+            )
+
+    def _is_owed(self, device: Device, missing: int) -> bool:
+        # Not its own message, and none that was deleted or removed meanwhile.
+        send = next((send for send in self._sim.sends.values() if send.id == missing), None)
+        if send is None or send.by == device.name or "" in send.texts:
+            return False
+        return not self._sim.backend.has_removed(send) and not self._sim.backup.removed(missing)
