@@ -15,9 +15,9 @@ from tailwire.server.store.migrate import NewerDatabase
 if TYPE_CHECKING:
     from tailwire.server.app.moving import Pass
 
-FEW_ROWS = 1000
-"""A pass with as many is near enough to the server."""
 SECONDS_BETWEEN_LINES = 60.0
+PASSES_LEFT = 3
+"""What is left once the server has stopped, in passes: the one in progress, the last one, and the verification."""
 
 
 def migrate(given: argparse.Namespace) -> int:
@@ -63,7 +63,6 @@ class _Passes:
     """Prints the passes of `--follow`: each until it is time to stop the server, then one a minute."""
 
     def __init__(self) -> None:
-        self._previous = math.inf
         self._near = False
         self._printed_at = -math.inf
 
@@ -76,7 +75,7 @@ class _Passes:
         if not self._near or now - self._printed_at >= SECONDS_BETWEEN_LINES:
             print(f"pass {done.number}: {done.rows:,} rows had changed, {done.seconds:.1f} s", flush=True)
             self._printed_at = now
-        if not self._near and (done.rows <= FEW_ROWS or done.seconds >= self._previous):
+        if done.near and not self._near:
             self._near = True
-            print(f"Stop the server when you like; the rest takes about {done.seconds:.1f} s.", flush=True)
-        self._previous = done.seconds
+            rest = math.ceil(done.seconds * PASSES_LEFT)
+            print(f"Stop the server when you like; what is left takes about {rest} s.", flush=True)

@@ -33,6 +33,8 @@ LOOK_SECONDS = 0.1
 """How often to look whether the server has stopped."""
 MIN_PAUSE_SECONDS, PAUSE_PER_PASS = 2.0, 4
 """Between two passes: several times as long as a pass, so that the server has most of the machine."""
+FEW_ROWS, SHORTER = 1000, 0.8
+"""A pass with so few rows, or that took more than this part of the one before, is as near to the server as it gets."""
 Report = Callable[[str, int], None]
 
 
@@ -43,12 +45,14 @@ class Pass(NamedTuple):
         number: 1 for the first one after the copy.
         rows: those that were new, different or gone.
         seconds: how long the pass took.
+        near: whether another pass would not be shorter, so that it is time to stop the server.
         last: whether the server is stopped, so that nothing comes after it.
     """
 
     number: int
     rows: int
     seconds: float
+    near: bool
     last: bool
 
 
@@ -125,17 +129,16 @@ async def _follow(database: Path, url: str, report: Report, passed: Callable[[Pa
                 for table in tables():
                     await target.copy(table, copy.rows(table))
                     report(table.name, copy.count(table))
-                number, pause = 1, 0.0
-                while (lock := await _stopped_within(database, pause)) is None:
-                    done = await _pass(copy, target, number)
+                done = None
+                while (lock := await _stopped_within(database, _pause_after(done))) is None:
+                    done = await _pass(copy, target, done)
                     passed(done)
-                    number, pause = number + 1, max(MIN_PAUSE_SECONDS, done.seconds * PAUSE_PER_PASS)
                 held.callback(lock.release)
                 lock.note("`tailwire migrate --follow`")
                 _check_schema(database)
                 source = held.enter_context(_locked(database))
                 last = _last_id(source, database)
-                passed(await _pass(copy, target, number, last=True))
+                passed(await _pass(copy, target, done, last=True))
             await _finish(source, database, target, last, lambda table, rows: None)
         return last
 
@@ -152,13 +155,19 @@ async def _stopped_within(database: Path, seconds: float) -> ServerLock | None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _pass(copy: SourceCopy, target: Target, number: int, *, last: bool = False) -> Pass:
+def _pause_after(done: Pass | None) -> float:
+    return max(MIN_PAUSE_SECONDS, done.seconds * PAUSE_PER_PASS) if done is not None and done.near else 0.0
+
+
+async def _pass(copy: SourceCopy, target: Target, before: Pass | None, *, last: bool = False) -> Pass:
     began = time.monotonic()
     found = copy.follow()
     for table in tables():
         if table.name in found:
             await target.replace(table, copy.outdated(table), copy.changed(table))
-    return Pass(number, sum(found.values()), time.monotonic() - began, last)
+    rows, seconds = sum(found.values()), time.monotonic() - began
+    near = rows <= FEW_ROWS or (before is not None and (before.near or seconds > before.seconds * SHORTER))
+    return Pass(before.number + 1 if before is not None else 1, rows, seconds, near, last)
 
 
 async def _finish(source: sqlite3.Connection, database: Path, target: Target, last: int, report: Report) -> None:
