@@ -29,7 +29,7 @@ class Move:
         self.lines: list[str] = []
 
     async def until(self, words: str, times: int = 1) -> str:
-        """Read until so many lines contain these words, and return the last of them."""
+        """Read until as many lines as `times` contain these words, and return the last of them."""
         assert self.process.stdout is not None
         while len(found := [line for line in self.lines if words in line]) < times:
             line = await self.process.stdout.readline()
