@@ -154,13 +154,14 @@ async def test_nothing_is_lost_doubled_or_reordered_while_all_write(live: LiveSt
     assert alice.status is bob.status is carol.status is CONNECTED
 
 
-async def test_server_that_starts_on_postgres_waits_for_the_last_pass(live: LiveStage, postgres_url: str):
+@pytest.mark.parametrize("end", ["stop", "kill"])
+async def test_server_that_starts_on_postgres_waits_for_the_last_pass(live: LiveStage, postgres_url: str, end: str):
     alice, bob = await live.enter("alice"), await live.enter("bob")
     await alice.say("bob", "on SQLite")
     async with following(live, postgres_url) as move:
         await move.until("Stop the server")
         await alice.say("bob", "after the copy")
-        await live.server.stop()
+        await getattr(live.server, end)()
         live.server._settings["TAILWIRE_DATABASE"] = postgres_url
         await live.server.start()  # without waiting for the command
         assert (await move.ended())[0] == 0
