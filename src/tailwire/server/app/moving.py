@@ -159,6 +159,16 @@ def _pause_after(done: Pass | None) -> float:
     return max(MIN_PAUSE_SECONDS, done.seconds * PAUSE_PER_PASS) if done is not None and done.near else 0.0
 
 
+def is_near(before: Pass | None, rows: int, seconds: float) -> bool:
+    """Return whether it is time to stop the server: a pass was small, or not much shorter than the one before.
+
+    Args:
+        rows: those that had changed.
+        seconds: how long it took.
+    """
+    return rows <= FEW_ROWS or (before is not None and (before.near or seconds > before.seconds * SHORTER))
+
+
 async def _pass(copy: SourceCopy, target: Target, before: Pass | None, *, last: bool = False) -> Pass:
     began = time.monotonic()
     found = copy.follow()
@@ -166,8 +176,7 @@ async def _pass(copy: SourceCopy, target: Target, before: Pass | None, *, last: 
         if table.name in found:
             await target.replace(table, copy.outdated(table), copy.changed(table))
     rows, seconds = sum(found.values()), time.monotonic() - began
-    near = rows <= FEW_ROWS or (before is not None and (before.near or seconds > before.seconds * SHORTER))
-    return Pass(before.number + 1 if before is not None else 1, rows, seconds, near, last)
+    return Pass(before.number + 1 if before else 1, rows, seconds, is_near(before, rows, seconds), last)
 
 
 async def _finish(source: sqlite3.Connection, database: Path, target: Target, last: int, report: Report) -> None:
