@@ -122,10 +122,11 @@ def _backups(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         command.add_argument("folder", metavar="DIR", help="folder of the backup")
         command.add_argument("--data", metavar="DIR", help=_DATA)
     restore.add_argument("--replace", action="store_true", help="move existing files to another folder first")
-    migrate = commands.add_parser("migrate", help="move the database from SQLite to PostgreSQL, while no server runs")
+    migrate = commands.add_parser("migrate", help="move the database from SQLite to PostgreSQL")
     migrate.add_argument("--data", metavar="DIR", help=_DATA)
     migrate.add_argument("--from", dest="source", metavar="URL", help="sqlite:///FILE (tailwire.db in the data folder)")
     migrate.add_argument("--to", metavar="URL", help="the PostgreSQL database; by default that in TAILWIRE_DATABASE")
+    migrate.add_argument("--follow", action="store_true", help="copy while the server runs, and end when it is stopped")
 
 
 def _examine(given: argparse.Namespace) -> int:

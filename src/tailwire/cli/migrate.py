@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
+import time
+from typing import TYPE_CHECKING
 
 from tailwire.server.app.opening import database_path, on_postgres, postgres_url
 from tailwire.server.config import BadSetting, load
 from tailwire.server.store.migrate import NewerDatabase
+
+if TYPE_CHECKING:
+    from tailwire.server.app.moving import Pass
+
+SECONDS_BETWEEN_LINES = 60.0
+PASSES_LEFT = 3
+"""What is left once the server has stopped, in passes: the one in progress, the last one, and the verification."""
 
 
 def migrate(given: argparse.Namespace) -> int:
@@ -21,9 +31,16 @@ def migrate(given: argparse.Namespace) -> int:
         if not on_postgres(target):
             raise BadSetting("name the PostgreSQL database with --to, or in TAILWIRE_DATABASE")
         source = database_path(load({"data": given.data, "database": given.source or ""}))
-        from tailwire.server.app.moving import move  # needs packages that only `tailwire[postgres]` installs
+        from tailwire.server.app import moving  # needs packages that only `tailwire[postgres]` installs
 
-        last = move(source, postgres_url(target), lambda table, rows: print(f"{rows:10,} {table}"))
+        def report(table: str, rows: int) -> None:
+            print(f"{rows:10,} {table}", flush=True)
+
+        url = postgres_url(target)
+        if given.follow:
+            last = moving.follow(source, url, report, _Passes().passed)
+        else:
+            last = moving.move(source, url, report)
     except BadSetting as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 2
@@ -33,7 +50,32 @@ def migrate(given: argparse.Namespace) -> int:
     except (NewerDatabase, OSError) as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("tailwire: interrupted; nothing is kept in the PostgreSQL database", file=sys.stderr)
+        return 1
     print(f"{source} is moved; ids continue after {last}.")
     print("Start the server with the same data folder, and with the PostgreSQL database as its `database`.")
-    print(f"Keep {source} until you are sure, and never start a server on it again.")
+    print(f"Keep {source} until you are sure. No server starts on it any more.")
     return 0
+
+
+class _Passes:
+    """Prints the passes of `--follow`: each until it is time to stop the server, then one a minute."""
+
+    def __init__(self) -> None:
+        self._near = False
+        self._printed_at = -math.inf
+
+    def passed(self, done: Pass) -> None:
+        """Print a pass."""
+        if done.last:
+            print(f"last pass: {done.rows:,} rows in {done.seconds:.1f} s", flush=True)
+            return
+        now = time.monotonic()
+        if not self._near or now - self._printed_at >= SECONDS_BETWEEN_LINES:
+            print(f"pass {done.number}: {done.rows:,} rows had changed, {done.seconds:.1f} s", flush=True)
+            self._printed_at = now
+        if done.near and not self._near:
+            self._near = True
+            rest = math.ceil(done.seconds * PASSES_LEFT)
+            print(f"Stop the server when you like; what is left takes about {rest} s.", flush=True)

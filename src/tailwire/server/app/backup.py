@@ -10,11 +10,12 @@ from contextlib import closing
 from pathlib import Path
 
 from tailwire.server import private_files
+from tailwire.server.store.sqlite import moved
 from tailwire.server.store.sqlite.lock import ServerLock
 
 DATABASE = "tailwire.db"
 UPLOADS = "uploads"
-DATABASE_SUFFIXES = ("", "-wal", "-shm")
+DATABASE_SUFFIXES = ("", "-wal", "-shm", moved.SUFFIX)
 
 
 class BackupRefused(OSError):

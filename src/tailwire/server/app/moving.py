@@ -1,43 +1,67 @@
-"""Moves the database of a stopped server from a SQLite file to PostgreSQL: same ids, names, keys and positions."""
+"""Moves a database from a SQLite file to PostgreSQL: same ids, names, keys and positions.
+
+`move` copies the file of a stopped server. `follow` copies it while the server goes on writing, brings the copy up to
+the file again and again, and ends with what changed since, once the server is stopped. Both write in one transaction,
+so that the result is there completely or not at all; and both end while the file is locked against every writer.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import asyncpg
-from sqlalchemy import LargeBinary, String, Table
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
-from tailwire.server.store.migrate import upgrade
-from tailwire.server.store.postgres.connecting import CONNECT_SECONDS, UNUSABLE, Connection
-from tailwire.server.store.sql.schema import metadata
-from tailwire.server.store.sqlite.lock import ServerLock
+from tailwire.server.app.move_target import MoveRefused, Target, filling
+from tailwire.server.app.source_copy import SourceCopy, columns_of, tables
+from tailwire.server.store.migrate import current_revision, revisions, upgrade
+from tailwire.server.store.sqlite.lock import InUse, ServerLock
+from tailwire.server.store.sqlite.moved import mark_moved, mark_path
 from tailwire.server.store.sqlite.starts import IdFile
 
 LAST_ID = "SELECT max((SELECT coalesce(max(id), 0) FROM messages), (SELECT coalesce(max(last_id), 0) FROM app))"
-SEQUENCES = """SELECT a.attname, pg_get_serial_sequence(c.oid::regclass::text, a.attname)
-FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-WHERE c.oid = $1::text::regclass AND a.attnum > 0 AND NOT a.attisdropped
-AND pg_get_serial_sequence(c.oid::regclass::text, a.attname) IS NOT NULL"""
-NUL = "\0"
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-"""For U+0000, which versions before PostgreSQL accepted in texts."""
+NUMBERED = "SELECT seq FROM sqlite_sequence WHERE name = ?"
+LOCK_SECONDS = 30.0
+"""How long a command that writes to the file may delay the end of the move."""
+LOOK_SECONDS = 0.1
+"""How often to look whether the server has stopped."""
+MIN_PAUSE_SECONDS, PAUSE_PER_PASS = 2.0, 4
+"""Between two passes: several times as long as a pass, so that the server has most of the machine."""
+FEW_ROWS, SHORTER = 1000, 0.8
+"""A pass with so few rows, or that took more than this part of the one before, is as near to the server as it gets."""
+Report = Callable[[str, int], None]
 
 
-class MoveRefused(OSError):
-    """The move was refused before it changed anything. The message says why, and what to do."""
+class Pass(NamedTuple):
+    """A pass over the differences.
+
+    Attributes:
+        number: 1 for the first one after the copy.
+        rows: those that were new, different or gone.
+        seconds: how long the pass took.
+        near: whether another pass would not be shorter, so that it is time to stop the server.
+        last: whether the server is stopped, so that nothing comes after it.
+    """
+
+    number: int
+    rows: int
+    seconds: float
+    near: bool
+    last: bool
 
 
-def move(database: Path, url: str, report: Callable[[str, int], None]) -> int:
-    """Copy everything from a SQLite file to an empty PostgreSQL database, in one transaction.
+def move(database: Path, url: str, report: Report) -> int:
+    """Copy everything from a SQLite file to an empty PostgreSQL database.
 
     The file is not changed, except that it is upgraded to this version's schema; no server may run on it. Ids,
     the store's name, keys, tokens and the starts are kept, so that clients continue as after a restart. The search
-    index is built by the server afterwards.
+    index is built by the server afterwards. Afterwards the file has a mark, with which no server starts on it.
 
     Args:
         url: the PostgreSQL database.
@@ -51,84 +75,179 @@ def move(database: Path, url: str, report: Callable[[str, int], None]) -> int:
         InUse: if a server runs on the file.
         OSError: if a database cannot be read or written.
     """
+    with _errors_of(database):
+        lock = ServerLock(_existing(database))
+        try:
+            lock.note("`tailwire migrate`")
+            upgrade(f"sqlite:///{database}")
+            upgrade(url)
+            return asyncio.run(_move(database, url, report))
+        finally:
+            lock.release()
+
+
+def follow(database: Path, url: str, report: Report, passed: Callable[[Pass], None]) -> int:
+    """Copy everything from a SQLite file on which a server runs, and end the move when the server has stopped.
+
+    Until then the file is not locked, and only read. It needs a free disk space of the size of its contents for a copy.
+
+    Args:
+        url: the PostgreSQL database.
+        report: called with each table and the number of its rows at first.
+        passed: called after each pass over what has changed since.
+
+    Returns:
+        The highest message id that was given out.
+
+    Raises:
+        MoveRefused: if there is no file, its schema is that of another version, the database has content, or the file
+            is an older copy.
+        OSError: if a database cannot be read or written.
+    """
+    with _errors_of(database):
+        _check_schema(_existing(database))
+        with closing(_connect(database)) as source:
+            _last_id(source, database)  # refuses what would be refused at the end
+        upgrade(url)
+        return asyncio.run(_follow(database, url, report, passed))
+
+
+async def _move(database: Path, url: str, report: Report) -> int:
+    with _locked(database) as source:  # until the commit
+        async with filling(url) as target:
+            last = _last_id(source, database)
+            for table in tables():
+                await target.copy(table, source.execute(f'SELECT {columns_of(table)} FROM "{table.name}"'))
+            await _finish(source, database, target, last, report)
+        return last
+
+
+async def _follow(database: Path, url: str, report: Report, passed: Callable[[Pass], None]) -> int:
+    with ExitStack() as held:  # until the commit
+        async with filling(url) as target:
+            with closing(SourceCopy(database)) as copy:
+                for table in tables():
+                    await target.copy(table, copy.rows(table))
+                    report(table.name, copy.count(table))
+                done = None
+                while (lock := await _stopped_within(database, _pause_after(done))) is None:
+                    done = await _pass(copy, target, done)
+                    passed(done)
+                held.callback(lock.release)
+                lock.note("`tailwire migrate --follow`")
+                _check_schema(database)
+                source = held.enter_context(_locked(database))
+                last = _last_id(source, database)
+                passed(await _pass(copy, target, done, last=True))
+            await _finish(source, database, target, last, lambda table, rows: None)
+        return last
+
+
+async def _stopped_within(database: Path, seconds: float) -> ServerLock | None:
+    # Return the lock of the database as soon as its server has released it; None if it runs for longer.
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return ServerLock(database)
+        except InUse:
+            if time.monotonic() >= end:
+                return None
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def _pause_after(done: Pass | None) -> float:
+    return max(MIN_PAUSE_SECONDS, done.seconds * PAUSE_PER_PASS) if done is not None and done.near else 0.0
+
+
+def is_near(before: Pass | None, rows: int, seconds: float) -> bool:
+    """Return whether it is time to stop the server: a pass was small, or not much shorter than the one before.
+
+    Args:
+        rows: those that had changed.
+        seconds: how long it took.
+    """
+    return rows <= FEW_ROWS or (before is not None and (before.near or seconds > before.seconds * SHORTER))
+
+
+async def _pass(copy: SourceCopy, target: Target, before: Pass | None, *, last: bool = False) -> Pass:
+    began = time.monotonic()
+    found = copy.follow()
+    for table in tables():
+        if table.name in found:
+            await target.replace(table, copy.outdated(table), copy.changed(table))
+    rows, seconds = sum(found.values()), time.monotonic() - began
+    return Pass(before.number + 1 if before else 1, rows, seconds, is_near(before, rows, seconds), last)
+
+
+async def _finish(source: sqlite3.Connection, database: Path, target: Target, last: int, report: Report) -> None:
+    for table in tables():
+        (rows,) = source.execute(f'SELECT count(*) FROM "{table.name}"').fetchone()
+        await target.verify(table, rows)
+        (highest,) = source.execute(NUMBERED, (table.name,)).fetchone() or (0,)
+        await target.set_sequences(table, highest)
+        report(table.name, rows)
+    await target.set_last_id(last)
+    mark_moved(database)  # before the commit: a mark without a move can be removed, a move without one loses messages
+
+
+@contextmanager
+def _errors_of(database: Path) -> Iterator[None]:
+    marked = mark_path(database).exists()
+    try:
+        yield
+    except sqlite3.Error as e:
+        raise OSError(f"{database} cannot be read, or copied beside itself: {e}") from e
+    except (OSError, KeyboardInterrupt) as e:
+        if marked or not mark_path(database).exists():
+            raise
+        raise OSError(
+            f"{e or 'interrupted'}. It is unknown whether the last step was done: if the PostgreSQL database is empty,"
+            f" remove {mark_path(database)}, and start the server on the file again; otherwise the move is complete"
+        ) from e
+
+
+def _existing(database: Path) -> Path:
     if not database.is_file():
         raise MoveRefused(f"there is no database at {database}: give the --data folder of the server")
-    lock = ServerLock(database)
+    return database
+
+
+def _check_schema(database: Path) -> None:
+    engine = create_engine(f"sqlite:///{database}", poolclass=NullPool)
     try:
-        lock.note("`tailwire migrate`")
-        upgrade(f"sqlite:///{database}")
-        upgrade(url)
-        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as source:
-            source.execute("BEGIN")
-            last = _last_id(source, database)
-            return asyncio.run(_copy(source, url, last, report))
-    except sqlite3.Error as e:
-        raise OSError(f"{database} cannot be read: {e}") from e
+        with engine.connect() as connection:
+            current = current_revision(connection)
     finally:
-        lock.release()
+        engine.dispose()
+    if current != revisions()[-1]:
+        raise MoveRefused(
+            f"{database} has schema version {current}, this version of tailwire has {revisions()[-1]}: run the server"
+            " in this version first, or move it with the command of its version"
+        )
+
+
+def _connect(database: Path) -> sqlite3.Connection:
+    uri = f"{database.absolute().as_uri()}?mode=rw"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=LOCK_SECONDS)
+
+
+@contextmanager
+def _locked(database: Path) -> Iterator[sqlite3.Connection]:
+    # Commands that run without a server write to the file too.
+    with closing(_connect(database)) as source:
+        source.execute("BEGIN IMMEDIATE")
+        yield source
 
 
 def _last_id(source: sqlite3.Connection, database: Path) -> int:
+    known = IdFile(database).read()  # first: a server that runs writes it after its commits
     (name,) = source.execute("SELECT store_name FROM app").fetchone() or ("",)
     if not name:
         raise MoveRefused(f"{database} is empty: start a server on the PostgreSQL database instead")
     last = int(source.execute(LAST_ID).fetchone()[0])
-    known = IdFile(database).read()
     if known is None or known.name != name or known.highest > last:
         raise MoveRefused(
             f"{database} is an older copy, or was moved here without its file {database.name}.ids: start and stop the"
             " server on it once, so that it continues as a new store, and try again"
         )
     return last
-
-
-async def _copy(source: sqlite3.Connection, url: str, last: int, report: Callable[[str, int], None]) -> int:
-    try:
-        target: Connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
-    except UNUSABLE as e:
-        raise OSError(f"the PostgreSQL database cannot be used: {e}") from e
-    try:
-        async with target.transaction():
-            await target.execute("SELECT pg_advisory_xact_lock(7308895)")
-            if await target.fetchval("SELECT EXISTS (SELECT FROM app) OR EXISTS (SELECT FROM messages)"):
-                raise MoveRefused("the PostgreSQL database has content already: create an empty one")
-            for table in metadata.sorted_tables:
-                report(table.name, await _copy_table(source, target, table))
-            await target.execute("SELECT setval('message_ids', $1)", last)
-        return last
-    except UNUSABLE as e:
-        if isinstance(e, MoveRefused):
-            raise
-        raise OSError(f"the PostgreSQL database cannot be written, and nothing was copied: {e}") from e
-    finally:
-        await target.close()
-
-
-async def _copy_table(source: sqlite3.Connection, target: Connection, table: Table) -> int:
-    columns = [column.name for column in table.columns]
-    quoted = ", ".join(f'"{name}"' for name in columns)
-    await target.execute(f'DELETE FROM "{table.name}"')  # migrations have put rows into some
-    rows = source.execute(f'SELECT {quoted} FROM "{table.name}"')
-    await target.copy_records_to_table(table.name, records=_converted(rows, table), columns=columns)
-    for column, sequence in await target.fetch(SEQUENCES, f'"{table.name}"'):
-        highest = f'SELECT setval($1::text::regclass, greatest(max("{column}"), 1), max("{column}") IS NOT NULL)'
-        await target.execute(f'{highest} FROM "{table.name}"', sequence)
-    copied = int(await target.fetchval(f'SELECT count(*) FROM "{table.name}"'))
-    (expected,) = source.execute(f'SELECT count(*) FROM "{table.name}"').fetchone()
-    if copied != expected:
-        raise OSError(f"{copied} of {expected} rows of {table.name} were copied; nothing is kept")
-    return copied
-
-
-def _converted(rows: Iterator[tuple[Any, ...]], table: Table) -> Iterator[tuple[Any, ...]]:
-    texts = [n for n, column in enumerate(table.columns) if isinstance(column.type, String)]
-    blobs = [n for n, column in enumerate(table.columns) if isinstance(column.type, LargeBinary)]
-    for row in rows:
-        values = list(row)
-        for n in texts:
-            if values[n] is not None and NUL in values[n]:
-                values[n] = values[n].replace(NUL, REPLACEMENT)
-        for n in blobs:
-            if isinstance(values[n], str):
-                values[n] = values[n].encode()
-        yield tuple(values)

@@ -10,6 +10,7 @@ import math
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
@@ -34,6 +35,7 @@ from tailwire.server.store.sqlite.lock import ServerLock
 from tailwire.server.store.sqlite.measures import Measures
 from tailwire.server.store.sqlite.members import Members
 from tailwire.server.store.sqlite.messages import Messages
+from tailwire.server.store.sqlite.moved import Moved, refuse_if_moved
 from tailwire.server.store.sqlite.pruning import Pruning
 from tailwire.server.store.sqlite.reactions import Reactions
 from tailwire.server.store.sqlite.read_state import ReadState
@@ -47,6 +49,7 @@ from tailwire.server.store.sqlite.starts import Starts
 from tailwire.server.store.sqlite.tokens import Tokens
 from tailwire.server.store.sqlite.users import Users
 from tailwire.server.store.sqlite.webhooks import Webhooks
+from tailwire.server.store.sqlite.writer import Operation
 
 READ_DEADLINE_SECONDS = 1.0
 FILE_SUFFIXES = ("", "-wal", "-shm", "-journal", ".ids", ".lock")
@@ -129,6 +132,7 @@ class SqliteStore:
         private_files.make_folder(path.parent)
         lock = ServerLock(path) if serving else None
         try:
+            refuse_if_moved(path)
             # SQLite gives the files beside it the mode of the database.
             private_files.create(path)
             private_files.tighten(path.with_name(path.name + suffix) for suffix in FILE_SUFFIXES)
@@ -137,11 +141,13 @@ class SqliteStore:
             if lock is not None:
                 store._begin(world)
                 store.lock = lock
+            else:
+                store._refuse_writes_after_move(path)
             return store
         except BaseException as e:
             if lock is not None:
                 lock.release()
-            if isinstance(e, DBAPIError | sqlite3.Error | OSError):
+            if isinstance(e, DBAPIError | sqlite3.Error | OSError) and not isinstance(e, Moved):
                 raise OSError(f"the database {path} cannot be used: {getattr(e, 'orig', e)}") from e
             raise
 
@@ -159,6 +165,17 @@ class SqliteStore:
         # A restored older copy, or a database from elsewhere, continues as a new store, above all ids given out.
         database = self.database
         self._name, database.last_id = self._starts.begin(database.writing, world, self._name, database.last_id)
+
+    def _refuse_writes_after_move(self, path: Path) -> None:
+        # A command may have opened the file before it was moved, and have waited for its turn to write.
+        def accompany(operation: Operation[Any], future: asyncio.Future[Any]) -> Operation[Any]:
+            def checked(c: sqlite3.Connection) -> Any:
+                refuse_if_moved(path)
+                return operation(c)
+
+            return checked
+
+        self.database.writer.accompany.append(accompany)
 
     async def known_until(self, start: str, message_id: int) -> int:
         """Return up to which id a client's position belongs to this store: -1 if no part of it does."""

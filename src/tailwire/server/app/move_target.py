@@ -1,0 +1,143 @@
+"""Writes the rows of another database into an empty PostgreSQL database, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from sqlalchemy import Column, LargeBinary, String, Table
+
+from tailwire.server.store.postgres.connecting import CONNECT_SECONDS, UNUSABLE, Connection
+from tailwire.server.store.postgres.starting import STARTING_LOCK
+
+Row = tuple[Any, ...]
+APP_LOCK = 7308895  # of the lane that gives out ids
+SEQUENCES = """SELECT a.attname, pg_get_serial_sequence(c.oid::regclass::text, a.attname)
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE c.oid = $1::text::regclass AND a.attnum > 0 AND NOT a.attisdropped
+AND pg_get_serial_sequence(c.oid::regclass::text, a.attname) IS NOT NULL"""
+# The transaction waits for the source as long as the move takes, whatever bounds the role has.
+_BOUNDS = {
+    "application_name": "tailwire migrate",
+    "idle_in_transaction_session_timeout": "0",
+    "statement_timeout": "0",
+    "lock_timeout": "10s",
+    "tcp_keepalives_idle": "5",
+}
+_NO_TRANSACTION_TIMEOUT = (  # there since PostgreSQL 17
+    "SELECT set_config('transaction_timeout', '0', false) WHERE current_setting('server_version_num')::int >= 170000"
+)
+NUL = "\0"
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+"""For U+0000, which versions before PostgreSQL accepted in texts."""
+
+
+class MoveRefused(OSError):
+    """The move was refused before it changed anything. The message says why, and what to do."""
+
+
+class Target:
+    """A PostgreSQL database that is being filled. Use `filling` to make one."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def copy(self, table: Table, rows: Iterator[Row]) -> None:
+        """Store all rows of a table."""
+        await self._connection.execute(f'DELETE FROM "{table.name}"')  # migrations have put rows into some
+        await self._insert(table, rows)
+        await self._connection.execute(f'ANALYZE "{table.name}"')
+
+    async def replace(self, table: Table, keys: Iterator[Row], rows: Iterator[Row]) -> None:
+        """Remove the rows with some keys, where they exist, and store others."""
+        names = [column.name for column in table.primary_key.columns]
+        quoted = ", ".join(f'"{name}"' for name in names)
+        await self._connection.execute(
+            f'CREATE TEMPORARY TABLE outdated ON COMMIT DROP AS SELECT {quoted} FROM "{table.name}" LIMIT 0'
+        )
+        records = _converted(keys, list(table.primary_key.columns))
+        await self._connection.copy_records_to_table("outdated", records=records, columns=names)
+        await self._connection.execute("ANALYZE outdated")
+        same = " AND ".join(f't."{name}" = o."{name}"' for name in names)
+        await self._connection.execute(f'DELETE FROM "{table.name}" t USING outdated o WHERE {same}')
+        await self._connection.execute("DROP TABLE outdated")
+        await self._insert(table, rows)
+
+    async def verify(self, table: Table, expected: int) -> None:
+        """Check the number of rows of a table.
+
+        Raises:
+            OSError: it differs.
+        """
+        copied = int(await self._connection.fetchval(f'SELECT count(*) FROM "{table.name}"'))
+        if copied != expected:
+            raise OSError(f"{copied} of {expected} rows of {table.name} were copied; nothing is kept")
+
+    async def set_sequences(self, table: Table, highest: int) -> None:
+        """Let the numbers of a table that numbers its rows continue after the highest that was given out.
+
+        Args:
+            highest: the highest that the source has given out; 0 if it does not count.
+        """
+        for column, sequence in await self._connection.fetch(SEQUENCES, f'"{table.name}"'):
+            of_rows = await self._connection.fetchval(f'SELECT coalesce(max("{column}"), 0) FROM "{table.name}"')
+            last = max(of_rows, highest)
+            await self._connection.execute(
+                "SELECT setval($1::text::regclass, $2, $3)", sequence, max(last, 1), last > 0
+            )
+
+    async def set_last_id(self, last: int) -> None:
+        """Let message ids continue after an id."""
+        await self._connection.execute("SELECT setval('message_ids', $1)", last)
+
+    async def _insert(self, table: Table, rows: Iterator[Row]) -> None:
+        columns = list(table.columns)
+        names = [column.name for column in columns]
+        await self._connection.copy_records_to_table(table.name, records=_converted(rows, columns), columns=names)
+
+
+@asynccontextmanager
+async def filling(url: str) -> AsyncIterator[Target]:
+    """Begin a transaction in an empty database; commit it at the end, or undo everything after an error.
+
+    Servers that start on the database wait for the end (see `starting_alone`).
+
+    Raises:
+        MoveRefused: the database has content, or a server is starting on it.
+        OSError: the database cannot be used. Nothing is kept.
+    """
+    try:
+        connection: Connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=_BOUNDS)
+    except UNUSABLE as e:
+        raise OSError(f"the PostgreSQL database cannot be used: {e}") from e
+    try:
+        await connection.execute(_NO_TRANSACTION_TIMEOUT)
+        async with connection.transaction():
+            if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", STARTING_LOCK):
+                raise MoveRefused("a server is starting on the PostgreSQL database, or another move is in progress")
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", APP_LOCK)
+            if await connection.fetchval("SELECT EXISTS (SELECT FROM app) OR EXISTS (SELECT FROM messages)"):
+                raise MoveRefused("the PostgreSQL database has content already: create an empty one")
+            yield Target(connection)
+    except UNUSABLE as e:
+        if isinstance(e, OSError):
+            raise
+        raise OSError(f"the PostgreSQL database cannot be written: {e}") from e
+    finally:
+        await connection.close(timeout=CONNECT_SECONDS)
+
+
+def _converted(rows: Iterable[Row], columns: list[Column[Any]]) -> Iterator[Row]:
+    texts = [n for n, column in enumerate(columns) if isinstance(column.type, String)]
+    blobs = [n for n, column in enumerate(columns) if isinstance(column.type, LargeBinary)]
+    for row in rows:
+        values = list(row)
+        for n in texts:
+            if values[n] is not None and NUL in values[n]:
+                values[n] = values[n].replace(NUL, REPLACEMENT)
+        for n in blobs:
+            if isinstance(values[n], str):
+                values[n] = values[n].encode()
+        yield tuple(values)

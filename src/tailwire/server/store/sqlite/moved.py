@@ -1,0 +1,41 @@
+"""The mark of a database that was moved to PostgreSQL, so that no server goes on with the file that stayed behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tailwire.server import private_files
+
+SUFFIX = ".moved"
+
+
+class Moved(OSError):
+    """The database was moved to PostgreSQL."""
+
+
+def mark_path(database: Path) -> Path:
+    """Return the path of the mark of a database."""
+    return database.with_name(database.name + SUFFIX)
+
+
+def mark_moved(database: Path) -> None:
+    """Make the mark.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    private_files.write_whole(mark_path(database), b"moved to PostgreSQL by `tailwire migrate`\n")
+
+
+def refuse_if_moved(database: Path) -> None:
+    """Raise an error if a database has the mark.
+
+    Raises:
+        Moved: it has.
+    """
+    mark = mark_path(database)
+    if mark.exists():
+        raise Moved(
+            f"{database} was moved to PostgreSQL: name that database in the setting `database`. To go back to the file,"
+            f" without what was written since the move, remove {mark}"
+        )

@@ -1,0 +1,39 @@
+"""What tests of `tailwire migrate` share."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import asyncpg
+
+from harness import LiveStage
+from tailwire.server.store.sql.schema import metadata
+
+
+async def command(live: LiveStage, *arguments: str) -> tuple[int, str]:
+    """Run a command on the server's folder. Return its exit code and output."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tailwire.cli.main", *arguments, "--data", str(live.server.data), stdout=-1,
+        stderr=asyncio.subprocess.STDOUT, env={**os.environ},
+    )  # fmt: skip
+    out, _ = await process.communicate()
+    return process.returncode or 0, out.decode()
+
+
+async def same_rows(file: Path, url: str) -> None:
+    """Check that each table has the same rows in both databases."""
+    there = await asyncpg.connect(url)
+    try:
+        with closing(sqlite3.connect(file)) as here:
+            for table in metadata.sorted_tables:
+                columns = ", ".join(f'"{column.name}"' for column in table.columns)
+                copied = [tuple(row) for row in await there.fetch(f'SELECT {columns} FROM "{table.name}"')]
+                rows = here.execute(f'SELECT {columns} FROM "{table.name}"').fetchall()
+                assert sorted(copied, key=repr) == sorted(rows, key=repr), table.name
+    finally:
+        await there.close()

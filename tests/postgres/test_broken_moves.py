@@ -1,0 +1,99 @@
+"""A move to PostgreSQL that breaks keeps nothing, or says what is unknown."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from servers.postgres import PostgresServer, name_of
+from tailwire.server.app import moving
+from tailwire.server.app.move_target import MoveRefused, filling
+from tailwire.server.ports.records import Draft
+from tailwire.server.ports.world import World
+from tailwire.server.store.postgres.starting import starting_alone
+from tailwire.server.store.sqlite import SqliteStore
+from tailwire.server.store.sqlite.moved import mark_moved, mark_path
+
+END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tailwire migrate'"
+DRAFT = Draft("alice_user_bob", "alice", "bob", "user", "message", "text", b'{"data":{}}', 1)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The file of a server that has stopped."""
+    path = tmp_path / "tailwire.db"
+
+    async def serve() -> None:
+        store = await SqliteStore.open(path, World(), serving=True)
+        await store.messages.add(DRAFT)
+        await store.close()
+
+    asyncio.run(serve())
+    return path
+
+
+def rows(url: str) -> int:
+    """Return the number of messages in a database."""
+
+    async def count() -> int:
+        connection = await asyncpg.connect(url)
+        try:
+            return int(await connection.fetchval("SELECT count(*) FROM messages"))
+        finally:
+            await connection.close()
+
+    return asyncio.run(count())
+
+
+@pytest.mark.parametrize("way", ["move", "follow"])
+def test_a_connection_that_ends_at_the_commit_leaves_the_mark_and_an_error_that_says_what_to_do(
+    file: Path, way: str, postgres: PostgresServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    def mark(database: Path) -> None:
+        mark_moved(database)
+        postgres.sql(END, name_of(postgres_url))
+
+    monkeypatch.setattr(moving, "mark_moved", mark)
+    arguments = (file, postgres_url, lambda table, number: None)
+    with pytest.raises(OSError, match=f"unknown whether.*remove {mark_path(file)}"):
+        moving.move(*arguments) if way == "move" else moving.follow(*arguments, lambda done: None)
+    assert mark_path(file).exists()
+    assert rows(postgres_url) == 0
+    mark_path(file).unlink()
+    monkeypatch.undo()
+    assert moving.move(*arguments) == 1
+    assert rows(postgres_url) == 1
+
+
+def test_a_connection_that_ends_before_the_end_leaves_no_mark(file: Path, postgres: PostgresServer, postgres_url: str):
+    def report(table: str, number: int) -> None:
+        if table == "messages":
+            postgres.sql(END, name_of(postgres_url))
+
+    with pytest.raises(OSError, match="cannot be written"):
+        moving.follow(file, postgres_url, report, lambda done: None)
+    assert not mark_path(file).exists()
+    assert rows(postgres_url) == 0
+
+
+def test_a_second_move_and_a_server_that_is_starting_are_noticed(file: Path, postgres_url: str):
+    async def beside_a_start() -> None:
+        async with starting_alone(postgres_url):
+            with pytest.raises(MoveRefused, match="starting"):
+                async with filling(postgres_url):
+                    pass
+
+    asyncio.run(beside_a_start())
+
+
+def test_a_file_of_another_version_is_refused_and_stays_as_it_is(
+    file: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    before = file.read_bytes()
+    monkeypatch.setattr(moving, "revisions", lambda: ["9999"])
+    with pytest.raises(MoveRefused, match="9999"):
+        moving.follow(file, postgres_url, lambda table, number: None, lambda done: None)
+    assert file.read_bytes() == before

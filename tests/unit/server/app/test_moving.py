@@ -1,0 +1,47 @@
+"""When `tailwire migrate --follow` says that it is time to stop the server."""
+
+from __future__ import annotations
+
+import pytest
+
+from tailwire.cli.migrate import _Passes
+from tailwire.server.app.moving import Pass, is_near
+
+
+def passes(*measured: tuple[int, float]) -> list[Pass]:
+    """Return passes with these numbers of rows and seconds."""
+    done: list[Pass] = []
+    for rows, seconds in measured:
+        before = done[-1] if done else None
+        done.append(Pass(len(done) + 1, rows, seconds, is_near(before, rows, seconds), False))
+    return done
+
+
+@pytest.mark.parametrize(
+    ("measured", "near"),
+    [
+        ([(5, 9.0)], [True]),
+        ([(90_000, 9.0)], [False]),
+        (
+            [(90_000, 9.0), (20_000, 3.0), (8_000, 2.9)],
+            [False, False, True],
+        ),  # a busy server, on which it gets no nearer
+        ([(90_000, 9.0), (200, 3.0), (5_000, 1.0)], [False, True, True]),  # it is not taken back
+    ],
+)
+def test_a_pass_is_near_when_another_one_would_not_be_shorter(measured: list[tuple[int, float]], near: list[bool]):
+    assert [done.near for done in passes(*measured)] == near
+
+
+def test_the_operator_is_told_once_and_how_long_the_rest_takes(capsys: pytest.CaptureFixture[str]):
+    printer = _Passes()
+    for done in passes((90_000, 9.0), (20_000, 1.2), (200, 1.2), (300, 1.2)):
+        printer.passed(done)
+    printer.passed(Pass(5, 7, 0.5, True, True))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "Stop the server" in line] == [
+        "Stop the server when you like; what is left takes about 4 s."
+    ]
+    assert lines[0] == "pass 1: 90,000 rows had changed, 9.0 s"
+    assert lines[-1] == "last pass: 7 rows in 0.5 s"
+    assert not any(line.startswith("pass 4") for line in lines)  # then one line a minute

@@ -1,0 +1,48 @@
+"""A file that was moved to PostgreSQL is not written to any more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tailwire.server.app.backup import backup, restore
+from tailwire.server.ports.records import Draft
+from tailwire.server.ports.world import World
+from tailwire.server.store.sqlite import SqliteStore
+from tailwire.server.store.sqlite.moved import Moved, mark_moved, mark_path
+
+DRAFT = Draft("alice_user_bob", "alice", "bob", "user", "message", "text", b'{"data":{}}', 1)
+
+
+async def test_no_server_and_no_command_opens_it_and_the_error_says_how_to_go_back(tmp_path: Path):
+    path = tmp_path / "tailwire.db"
+    await (await SqliteStore.open(path, World(), serving=True)).close()
+    mark_moved(path)
+    for serving in (True, False):
+        with pytest.raises(Moved, match=r"`database`.*remove"):
+            await SqliteStore.open(path, World(), serving=serving)
+    mark_path(path).unlink()
+    await (await SqliteStore.open(path, World(), serving=True)).close()
+
+
+async def test_a_command_that_opened_it_before_writes_nothing_after_the_move(tmp_path: Path):
+    path = tmp_path / "tailwire.db"
+    command = await SqliteStore.open(path, World())
+    try:
+        await command.messages.add(DRAFT)
+        mark_moved(path)
+        with pytest.raises(Moved):
+            await command.messages.add(DRAFT)
+        assert await command.database.rows("SELECT count(*) FROM messages") == [(1,)]
+    finally:
+        await command.close()
+
+
+async def test_a_backup_that_is_restored_over_it_can_be_used(tmp_path: Path):
+    path, uploads = tmp_path / "data" / "tailwire.db", tmp_path / "data" / "uploads"
+    await (await SqliteStore.open(path, World(), serving=True)).close()
+    backup(path, uploads, tmp_path / "backup")
+    mark_moved(path)
+    restore(tmp_path / "backup", path, uploads, replace=True)
+    await (await SqliteStore.open(path, World(), serving=True)).close()
