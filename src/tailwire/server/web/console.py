@@ -7,11 +7,9 @@ session's token in a header; and what the API answers is sent without its CORS h
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
 
 import msgspec
 
@@ -34,7 +32,7 @@ from tailwire.server.rest.asgi import (
 )
 from tailwire.server.rest.operations import parse
 from tailwire.server.web.front import SAFE, App
-from tailwire.server.web.page_requests import check_origin, send_json
+from tailwire.server.web.page_requests import check_origin, send_json, until_ended
 from tailwire.server.web.sessions import ConsoleSessions, Session
 
 MAX_BODY_BYTES = 1024
@@ -144,22 +142,7 @@ class ConsoleRequests:
                 message = {**message, "headers": [*kept, *SAFE]}
             await send(message)
 
-        await self._api(passed, _until_ended(receive, session), send_safely)
-
-
-def _until_ended(receive: Receive, session: Session) -> Receive:
-    # A request in progress, such as a stream, ends with its session.
-    async def receive_or_end() -> Message:
-        waits = {asyncio.ensure_future(receive()), asyncio.ensure_future(session.ended.wait())}
-        try:
-            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:  # also when nobody waits any more: a session may last for hours
-            for task in waits:
-                task.cancel()
-        result: Any = next((one.result() for one in done if one.result() is not True), None)
-        return result or {"type": "http.disconnect"}
-
-    return receive_or_end
+        await self._api(passed, until_ended(receive, session.ended), send_safely)
 
 
 def _cookie_name(scope: Scope) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.rest.asgi import Scope, Send, headers_of
+from tailwire.server.rest.asgi import Message, Receive, Scope, Send, headers_of
 from tailwire.server.web.front import SAFE, Headers
 
 
@@ -21,6 +24,22 @@ def check_origin(scope: Scope, code: str) -> None:
     here = headers.get(b"host", b"")
     if site not in (None, b"same-origin") or (origin is not None and origin.partition(b"://")[2] != here):
         raise Refused(code)
+
+
+def until_ended(receive: Receive, ended: asyncio.Event) -> Receive:
+    """Return the receiving side of a request that ends with its client or with an event, such as a stream."""
+
+    async def receive_or_end() -> Message:
+        waits = {asyncio.ensure_future(receive()), asyncio.ensure_future(ended.wait())}
+        try:
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:  # also when nobody waits any more: a session may last for hours
+            for task in waits:
+                task.cancel()
+        result: Any = next((one.result() for one in done if one.result() is not True), None)
+        return result or {"type": "http.disconnect"}
+
+    return receive_or_end
 
 
 async def send_json(send: Send, status: int, body: bytes, more: Headers) -> None:

@@ -52,7 +52,7 @@ def test_change_is_late_for_a_user_who_joins_after_it_came():
     numbers.join("g", "bob", held={12})
     numbers.join("g", "eve", held=())
     assert [numbers.late_for(n) for n in (11, 12, 13)] == [["bob", "eve"], ["eve"], []]
-    numbers.delivered_late(11)
+    numbers.delivered_late(11, "g")
     assert [numbers.late_for(n) for n in (11, 12)] == [[], ["eve"]]
 
 
@@ -60,19 +60,20 @@ def test_user_who_leaves_and_returns_has_received_the_changes_before():
     numbers = ChangeNumbers(10)
     numbers.hear(11, "g")
     numbers.hear(12, "g")
-    numbers.leave("g", "bob", held={12})
+    numbers.leave("g", "bob", held={12}, now=100.0)
     numbers.join("g", "bob", held=())
     assert [numbers.late_for(n) for n in (11, 12)] == [[], ["bob"]]
 
 
-def test_user_who_leaves_before_a_late_change_was_delivered_has_not_received_it():
+def test_late_change_is_delivered_once_to_a_user_who_leaves_before_that():
     numbers = ChangeNumbers(10)
     numbers.hear(11, "g")
     numbers.join("g", "bob", held=())
-    numbers.leave("g", "bob", held=())
-    numbers.delivered_late(11)
+    numbers.leave("g", "bob", held=(), now=100.0)
+    assert numbers.late_for(11) == ["bob"]  # it was said while they were a member
+    numbers.delivered_late(11, "g")
     numbers.join("g", "bob", held=())
-    assert numbers.late_for(11) == ["bob"]
+    assert numbers.late_for(11) == []
 
 
 def test_settled_changes_are_forgotten_with_those_who_were_late():
@@ -92,7 +93,7 @@ def test_numbers_begin_anew_behind_a_database_that_was_taken_back():
     for number in (6, 12):
         numbers.hear(number, "g")
     numbers.join("g", "bob", held=())
-    numbers.leave("g", "eve", held=())
+    numbers.leave("g", "eve", held=(), now=100.0)
     numbers.see(10, 1.0)  # nothing was taken back
     assert numbers.end == 10
     numbers.see(5, 2.0)

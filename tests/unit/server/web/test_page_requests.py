@@ -6,8 +6,7 @@ import asyncio
 
 import pytest
 
-from tailwire.server.web.console import _until_ended
-from tailwire.server.web.sessions import Session
+from tailwire.server.web.page_requests import until_ended
 
 pytestmark = pytest.mark.virtual
 
@@ -19,10 +18,10 @@ async def never() -> dict:
 
 @pytest.mark.parametrize("end", ["cancelled", "session"])
 async def test_request_that_is_cancelled_or_ends_with_its_session_leaves_no_task(end):
-    session = Session("key", "token", 100.0, 0.0)
-    waiting = asyncio.ensure_future(_until_ended(never, session)())
+    ended = asyncio.Event()
+    waiting = asyncio.ensure_future(until_ended(never, ended)())
     await asyncio.sleep(1)
-    waiting.cancel() if end == "cancelled" else session.ended.set()
+    waiting.cancel() if end == "cancelled" else ended.set()
     await asyncio.wait([waiting])
     await asyncio.sleep(1)
     assert waiting.cancelled() or waiting.result() == {"type": "http.disconnect"}
