@@ -213,8 +213,7 @@ class Scene:
             yield
 
     def uploads(self, content: bytes, kind: str, at_once: int) -> Iterator[None]:
-        """Send files in messages, several at once, repeatedly."""
-        token = self.api.login("flooder")[0]
+        """Send files in messages, repeatedly: several users at once, one each."""
         fields = {"receiver": "bob", "receiverType": "user", "type": kind, "data": "{}"}
         parts = [
             f'--x\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n'.encode() for k, v in fields.items()
@@ -222,15 +221,17 @@ class Scene:
         parts.append(
             b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n' + content + b"\r\n--x--\r\n"
         )
-        headers = {"appid": self.api.app_id, "authtoken": token, "content-type": "multipart/form-data; boundary=x"}
-        post = raw.request("POST", "/v3/messages", headers, b"".join(parts))
-        connections = [raw.tcp(self.server.port) for _ in range(at_once)]
-        left = {connection: memoryview(post) for connection in connections}
+        headers = {"appid": self.api.app_id, "content-type": "multipart/form-data; boundary=x"}
+        body = b"".join(parts)
+        tokens = [self.api.login(f"uploader{n}")[0] for n in range(at_once)]
+        posts = [raw.request("POST", "/v3/messages", {**headers, "authtoken": token}, body) for token in tokens]
+        connections = {raw.tcp(self.server.port): post for post in posts}
+        left = {connection: memoryview(post) for connection, post in connections.items()}
         answers = dict.fromkeys(connections, b"")
         for connection in connections:
             connection.setblocking(False)
         while True:
-            for connection in connections:
+            for connection, post in connections.items():
                 with suppress(BlockingIOError):
                     left[connection] = (
                         left[connection][connection.send(left[connection]) :] if left[connection] else left[connection]

@@ -136,11 +136,12 @@ def _uploads(scene: Scene) -> list[Load]:
     bomb, picture, file = _png(7000, 7000), _png(4000, 3000), os.urandom(10_000_000)
     return [
         QUIET,
-        Load(f"{BOMBS} concurrent pictures of 49 megapixels, repeatedly", lambda: scene.uploads(bomb, "image", BOMBS)),
+        Load(f"pictures of 49 megapixels of {BOMBS} users at once", lambda: scene.uploads(bomb, "image", BOMBS)),
         Load(
-            f"{BOMBS} pictures of 12 megapixels, which get thumbnails", lambda: scene.uploads(picture, "image", BOMBS)
+            f"pictures of 12 megapixels of {BOMBS} users at once, which get thumbnails",
+            lambda: scene.uploads(picture, "image", BOMBS),
         ),
-        Load(f"{UPLOADS} uploads of 10 MB at once", lambda: scene.uploads(file, "file", UPLOADS)),
+        Load(f"files of 10 MB of {UPLOADS} users at once", lambda: scene.uploads(file, "file", UPLOADS)),
     ]
 
 
