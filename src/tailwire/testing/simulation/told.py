@@ -135,7 +135,8 @@ class Stream:
             if event.status in (ConnectionStatus.CONNECTING, ConnectionStatus.DISCONNECTED):
                 self._gaps_before = len(self._gaps)
             return
-        new = self._gaps[self._gaps_before :]
+        # A gap of one message may stand for one that cannot be read, and does not concern the continuity.
+        new = [(begin, end) for begin, end in self._gaps[self._gaps_before :] if end - begin > 1]
         if continuity.kind is ContinuityKind.UNKNOWN:
             self.unknown = True
         elif continuity.kind is ContinuityKind.EXACT and new:

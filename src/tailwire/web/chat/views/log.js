@@ -25,6 +25,7 @@ export function Log({ chat, history, id, children }) {
   const isMain = history === chat.open;
 
   const scrolled = () => {
+    if (!log.current) return; // the event came after the list was removed
     const { scrollTop, scrollHeight, clientHeight } = log.current;
     const bottom = scrollHeight - scrollTop - clientHeight < NEAR;
     place.current.bottom = bottom;
