@@ -137,3 +137,14 @@ def test_pages_that_replace_doubtful_items_leave_as_much_room_as_before(monkeypa
     order.add(19, "y")
     order.complete(18, 19)
     assert order.release() == ["x", "y"]
+
+
+def test_what_was_read_and_passed_makes_no_room_for_more_than_the_most(monkeypatch):
+    monkeypatch.setattr(order_module, "MAX_WAITING", 2)
+    order = Order(10)
+    assert order.fill(13, {11: ["a", "b"], 13: ["c"]}) == ["a", "b", "c"]
+    for number in (15, 16, 17):
+        order.add(number, number)
+    order.complete(14, 17)
+    assert order.release() == [15, 16]
+    assert order.doubtful  # 17 was not kept: it is read from the store

@@ -149,3 +149,29 @@ def test_without_limits_nothing_is_shed():
         process.overload.sending.__enter__()
     process.pass_time(20, 0.9)
     assert process.overload.level == 0
+
+
+def test_retry_times_stay_short_while_few_of_many_sends_are_refused(process: Process):
+    overload = process.overload
+    assert {overload.retry_after() for _ in range(200)} == {1}  # before anything was refused
+    for _ in range(50):
+        for _ in range(99):
+            with overload.sending:
+                pass
+        overload.set(Level.NONE, sends=0)
+        assert overload.wait() > 0
+        overload.set(Level.NONE)
+        process.pass_time(TICK_SECONDS)
+    assert {overload.retry_after() for _ in range(200)} == {1}
+
+
+def test_the_begin_and_the_end_of_an_overload_are_logged_and_not_each_level(
+    process: Process, caplog: pytest.LogCaptureFixture
+):
+    process.pass_time(5, 0.15)
+    process.pass_time(20, 0.9)
+    process.pass_time(10)
+    assert len(process.changes) > 2
+    assert [" ".join(record.getMessage().split()[:2]) for record in caplog.records] == [
+        "overload begins", "overload is",
+    ]  # fmt: skip

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from tailwire.server.fanout.left_foreground import LeftForeground
 from tailwire.server.fanout.presence import AlonePresence, SharedPresence
 from tailwire.server.ports.broker import PresenceDelta
 from tailwire.server.ports.presence import Here, Noted, Roll, State, Transition
@@ -92,6 +93,7 @@ class Process:
     def __init__(self, table: Table, bus: Bus, number: int) -> None:
         self.away: set[str] = set()
         self.online: set[str] = set()
+        self.left = LeftForeground()
         self.table = TableOf(table, number)
         self.forgotten: list[str] = []
         self.bus = bus
@@ -107,6 +109,9 @@ class Process:
 
     def is_online(self, uid: str) -> bool:
         return uid in self.online
+
+    def sockets_of(self, uid: str) -> list[str]:
+        return ["a socket"] if uid in self.online else []
 
     def online_users(self) -> list[str]:
         return sorted(self.online)
@@ -137,6 +142,22 @@ async def test_each_process_knows_who_is_at_the_others():
     assert await other.goes("alice") == (ONLINE, OFFLINE)
     assert list(one.presence.elsewhere()) == list(other.presence.elsewhere()) == []
     assert one.forgotten == ["alice", "alice"]
+
+
+async def test_user_is_in_the_foreground_while_an_app_of_theirs_is_here_or_elsewhere():
+    _, (one, other) = several(2)
+
+    def foreground() -> tuple[bool, bool]:
+        return one.presence.is_foreground("alice"), other.presence.is_foreground("alice")
+
+    assert foreground() == (False, False)
+    await one.comes("alice")
+    assert foreground() == (True, True)
+    one.away.add("alice")
+    await one.presence.changed("alice")
+    assert foreground() == (False, False)
+    await other.comes("alice")
+    assert foreground() == (True, True)
 
 
 async def test_a_user_who_comes_and_goes_before_it_is_stored_was_never_online():

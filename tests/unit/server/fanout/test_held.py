@@ -1,0 +1,97 @@
+"""How long frames are held behind stored messages, on virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tailwire.server.fanout import held
+from tailwire.server.fanout.held import HELD_SECONDS, HeldFrames
+from tailwire.server.fanout.order import Order
+from tailwire.server.ports.broker import MembershipChange
+
+pytestmark = pytest.mark.virtual
+
+
+class Local:
+    """What is delivered to the sockets of this process."""
+
+    def __init__(self) -> None:
+        self.subjects = {"user.alice"}
+        self.delivered: list[str] = []
+
+    def deliver(self, subject: str, publication: MembershipChange) -> None:
+        self.delivered.append(publication.guid)
+
+
+class Stage:
+    """An order that waits for messages of another process, and frames that are held behind them."""
+
+    def __init__(self) -> None:
+        self.local = Local()
+        self.frames = HeldFrames(self.local, asyncio.get_running_loop())  # type: ignore[arg-type]
+        self.order: Order[str] = Order(10)
+
+    def wait_for(self, highest: int) -> None:
+        self.order.see(highest)
+
+    def take(self, guid: str, subject: str = "user.alice") -> None:
+        self.frames.take(self.order, subject, MembershipChange(guid, True))
+
+
+async def test_frame_is_delivered_at_once_if_nothing_is_missing():
+    stage = Stage()
+    stage.take("a")
+    assert stage.local.delivered == ["a"]
+    assert not stage.frames.any
+
+
+async def test_frame_waits_for_what_is_stored_and_keeps_its_place():
+    stage = Stage()
+    stage.wait_for(13)
+    stage.take("a")
+    stage.wait_for(15)
+    stage.take("b")
+    assert stage.local.delivered == []
+    stage.frames.release(12)
+    assert stage.local.delivered == []
+    stage.frames.release(13)
+    assert stage.local.delivered == ["a"]
+    stage.frames.release(20)
+    assert stage.local.delivered == ["a", "b"]
+
+
+async def test_frame_for_nobody_here_is_not_held():
+    stage = Stage()
+    stage.wait_for(13)
+    stage.take("a", subject="user.bob")
+    assert stage.local.delivered == ["a"]
+
+
+async def test_no_frame_is_held_for_long_also_after_others_were():
+    stage = Stage()
+    stage.wait_for(13)
+    for guid in ("a", "b"):
+        stage.take(guid)
+        await asyncio.sleep(HELD_SECONDS / 2)
+    assert stage.local.delivered == ["a"]
+    await asyncio.sleep(HELD_SECONDS / 2)
+    assert stage.local.delivered == ["a", "b"]
+    stage.take("c")
+    await asyncio.sleep(HELD_SECONDS * 0.9)
+    assert stage.local.delivered == ["a", "b"]
+    await asyncio.sleep(HELD_SECONDS * 0.2)
+    assert stage.local.delivered == ["a", "b", "c"]
+
+
+async def test_number_of_held_frames_is_bounded(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(held, "MAX_HELD", 2)
+    stage = Stage()
+    stage.wait_for(13)
+    for guid in ("a", "b", "c"):
+        stage.take(guid)
+    assert stage.local.delivered == ["a"]
+    stage.frames.close()
+    await asyncio.sleep(2 * HELD_SECONDS)
+    assert stage.local.delivered == ["a"]

@@ -1,0 +1,86 @@
+"""When the log is looked at, on virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tailwire.server.fanout.looking import LOOK_SECONDS, LOOK_SECONDS_DISCONNECTED, Looking
+from tailwire.server.ports.log import Look
+from tailwire.server.ports.refusal import Refused
+
+pytestmark = pytest.mark.virtual
+FOUND = Look(5, 0, 1, 2)
+
+
+class Stage:
+    """A reader of the log, a broker, and when the log was looked at."""
+
+    def __init__(self) -> None:
+        self.connected, self.error = True, None
+        self.times: list[float] = []
+        self.loop = asyncio.get_running_loop()
+        self.begin = self.loop.time()
+        self.looking = Looking(self, lambda: self.connected, self.looked, self.loop)  # type: ignore[arg-type]
+
+    async def look(self) -> Look:
+        if self.error is not None:
+            raise self.error
+        return FOUND
+
+    def looked(self, look: Look, began: float) -> None:
+        assert look is FOUND
+        self.times.append(round(began - self.begin, 3))
+
+
+async def test_log_is_looked_at_once_a_second_and_often_without_a_broker():
+    stage = Stage()
+    stage.looking.start()
+    await asyncio.sleep(3.5 * LOOK_SECONDS)
+    assert stage.times == [1.0, 2.0, 3.0]
+    stage.connected = False
+    await asyncio.sleep(LOOK_SECONDS)  # the pause that had begun ends first
+    stage.times.clear()
+    await asyncio.sleep(10.5 * LOOK_SECONDS_DISCONNECTED)
+    assert 10 <= len(stage.times) <= 11
+    await stage.looking.close()
+
+
+async def test_log_is_looked_at_when_it_is_asked_for():
+    stage = Stage()
+    stage.looking.start()
+    await asyncio.sleep(0.1)
+    stage.looking.soon()
+    await asyncio.sleep(0.1)
+    stage.looking.within(0.2)
+    stage.looking.within(0.1)  # the first one stays
+    await asyncio.sleep(0.3)
+    assert stage.times == [0.1, 0.4]
+    stage.looking.within(0.2)
+    await asyncio.sleep(0.3)
+    assert stage.times == [0.1, 0.4, 0.7]
+    await stage.looking.close()
+
+
+@pytest.mark.parametrize("error", [Refused("ERR_UNAVAILABLE"), ValueError("a defect")])
+async def test_looks_go_on_after_one_that_failed(error: Exception):
+    stage = Stage()
+    stage.looking.start()
+    stage.error = error
+    await asyncio.sleep(1.5 * LOOK_SECONDS)
+    stage.error = None
+    await asyncio.sleep(LOOK_SECONDS)
+    assert stage.times == [2.0]
+    await stage.looking.close()
+
+
+async def test_nothing_is_left_of_what_was_closed():
+    stage = Stage()
+    await stage.looking.close()  # was never started
+    stage.looking.start()
+    stage.looking.within(5.0)
+    await stage.looking.close()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    await asyncio.sleep(10)
+    assert stage.times == []
