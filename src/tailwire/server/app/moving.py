@@ -30,11 +30,11 @@ NUMBERED = "SELECT seq FROM sqlite_sequence WHERE name = ?"
 LOCK_SECONDS = 30.0
 """How long a command that writes to the file may delay the end of the move."""
 LOOK_SECONDS = 0.1
-"""How often to look whether the server has stopped."""
+"""Seconds between two looks whether the server has stopped."""
 MIN_PAUSE_SECONDS, PAUSE_PER_PASS = 2.0, 4
 """Between two passes: several times as long as a pass, so that the server has most of the machine."""
 FEW_ROWS, SHORTER = 1000, 0.8
-"""A pass with so few rows, or that took more than this part of the one before, is as near to the server as it gets."""
+"""Passes get no shorter once one has so few rows, or has taken more than this part of the time of the one before."""
 Report = Callable[[str, int], None]
 
 

@@ -107,7 +107,7 @@ class ChangeNumbers:
         ]  # fmt: skip
 
     def delivered_to(self, number: int, subject: str, uids: Iterable[str]) -> None:
-        """Take notice of who has received a change of a group, in case that they have left it."""
+        """Record who has received a change of a group, if they have left it."""
         if left := {(subject, uid) for uid in uids} & self._left.keys():
             self._had.setdefault(number, set()).update(left)
 

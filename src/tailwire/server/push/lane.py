@@ -17,7 +17,7 @@ from tailwire.server.telemetry.metrics import Metrics
 BATCH_SIZE = 200
 AT_ONCE = 32
 TRY_SECONDS = 15.0
-"""After which a try has failed, whatever comes of the answer: users choose the services of Web Push."""
+"""How long a try may take, even if a part of the answer has arrived: users choose the services of Web Push."""
 INTERVAL_SECONDS = 0.01
 """Between the starts of two tries: what is computed for many notifications must not add up to a delay of others."""
 STORE_RETRY_SECONDS = 5

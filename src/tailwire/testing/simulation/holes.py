@@ -36,7 +36,7 @@ class Holes:
         self.checked = 0
 
     def delivered(self, number: int, resources: frozenset[str]) -> None:
-        """Begin to watch the devices that notice with a message which the server has sent them that one is missing."""
+        """Begin to watch the devices to which the server has sent a message that shows them that one is missing."""
         for device in self._sim.devices.values():
             if device.chat is None or (resource := identity_of(device.chat).resource) not in resources:
                 continue

@@ -13,7 +13,7 @@ DETECTION_SECONDS = 18.0
 EXTRA_DETECTION_SECONDS = 30.0
 """Additional time for the detection while bytes move on another connection."""
 REFUSED_SECONDS = 60.0
-"""For so long clients may wait after the server has refused a request because it was overloaded."""
+"""How long clients may wait after an overloaded server has refused a request."""
 LONG_DELAY_SECONDS = 1.0
 SLOW_LATENCY_SECONDS = 1.5
 """One way; the first ping on a line that suddenly becomes this slow is answered after its timeout."""

@@ -95,6 +95,6 @@ class SecondProcess:
         await virtual_loop().create_task(self._chat.aclose(), context=self._context)
 
     def kill(self) -> None:
-        """Kill it, without what the first process has being affected."""
+        """Kill it. The session of the first process is not affected."""
         self._device.second = None
         virtual_loop().kill(self._process, connected=False)
