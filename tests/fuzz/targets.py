@@ -10,6 +10,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -246,7 +247,7 @@ def multipart(data: bytes) -> None:
                 lambda fields: _Sink(),
                 admit,
                 lambda size, whole: None,
-                Turns(),
+                partial(Turns().wait, "a"),
             )
         except Refused as e:
             json.dumps(e.as_error())

@@ -207,7 +207,7 @@ class Files:
 
     async def _keep(self, uid: str, key: str, name: str, sink: Sink) -> FileRow:
         row = FileRow(key, uid, name, type_of(sink.head, name), sink.size, self._world.seconds())
-        await self.turns.wait()
+        await self.turns.wait(uid)
         await sink.finish()
         if row.mime_type.startswith("image/"):
             async with self._pictures.turn(uid):
@@ -216,12 +216,12 @@ class Files:
                 small = f"{key.partition('.')[0]}-small.jpg" if picture.small else None
                 row = replace(row, width=picture.width, height=picture.height, thumbnail=small)
         quota = 0 if uid == SYSTEM_USER else self._room.per_day
-        await self.turns.wait()
+        await self.turns.wait(uid)
         # The row is stored before the file gets its name, so that a second upload with one form changes nothing.
         kept = await self._store.files.add(row, quota, self._world.seconds() - DAY_SECONDS)
         if kept is FileResult.STORED:
             try:
-                await self.turns.wait()
+                await self.turns.wait(uid)
                 await sink.keep(key, row.thumbnail)
             except BaseException:  # including cancellation, when the client disconnects
                 await self._store.files.discard([key])

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 
 MIN_PAUSE_SECONDS = 0.001  # event loops have timers of a millisecond
 MAX_PAUSE_SECONDS = 0.01
 
 
 class Turns:
-    """Lets one caller pass in each turn of the event loop, in the order of arrival, and at most half of the time.
+    """Lets one caller pass in each turn of the event loop, and at most half of the time.
 
     The uploads of many clients then delay others as little as the upload of one. After turns that took a millisecond or
-    more, the next caller waits for as long, so that other work finds the event loop free.
+    more, the next caller waits for as long, so that other work finds the event loop free. Users take turns too: one who
+    uploads much at once has the same share as the others.
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()  # by user, the next one first
         self._taken = False
         self._began = self._ended = 0.0
         self._used = 0.0  # seconds that were used, and not followed by a pause yet
 
-    async def wait(self) -> None:
-        """Return at once if nobody has passed in this turn of the event loop and no pause is due, else later."""
+    async def wait(self, user: str) -> None:
+        """Return at once if nobody has passed in this turn of the event loop and no pause is due, else later.
+
+        Args:
+            user: for whom the work is done; the callers of one user pass in the order of arrival.
+        """
         loop = asyncio.get_running_loop()
         if not self._taken:
             self._taken = True
@@ -34,7 +39,7 @@ class Turns:
                 return
             self._pause(loop)
         turn = loop.create_future()
-        self._waiting.append(turn)
+        self._waiting.setdefault(user, deque()).append(turn)
         await turn
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -58,7 +63,10 @@ class Turns:
 
     def _pass_on(self) -> None:
         while self._waiting:
-            turn = self._waiting.popleft()
+            user, turns = self._waiting.popitem(last=False)
+            turn = turns.popleft()
+            if turns:
+                self._waiting[user] = turns  # behind the other users
             if not turn.done():  # the caller was not cancelled
                 turn.set_result(None)
                 self._begin(asyncio.get_running_loop())

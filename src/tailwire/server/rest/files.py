@@ -91,9 +91,12 @@ class FileRoutes:
             if taken is not None:
                 taken.written(total)
 
+        async def turn() -> None:
+            await files.turns.wait(signed.get("uid", ""))
+
         try:
             content_type = headers_of(call.scope)[b"content-type"]
-            form = await read_form(call.receive, content_type, begin, admit, check, files.turns)
+            form = await read_form(call.receive, content_type, begin, admit, check, turn)
             if not form.files:
                 raise Refused("ERR_EMPTY_MESSAGE_FILE")
             ((_, sink),) = form.files

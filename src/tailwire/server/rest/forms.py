@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from tailwire.server.limits.turns import Turns
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Sink
 from tailwire.server.rest.asgi import INCOMPLETE_BODY, Receive
@@ -126,7 +125,7 @@ async def read_form(
     begin: Callable[[dict[str, str]], Sink],
     admit: Callable[[dict[str, str]], Awaitable[None]],
     check: Callable[[int, int], None],
-    turns: Turns,
+    turn: Callable[[], Awaitable[None]],
 ) -> Form:
     """Read a form.
 
@@ -135,7 +134,7 @@ async def read_form(
         admit: called once, after the start of the first file, with the fields before it. Reading waits for it.
         check: called with the size of the current file and of all files so far, before bytes are written, and again
             after `admit`. Refuses files that are too large.
-        turns: shared by all forms; each takes a turn for a piece.
+        turn: waits until the next piece may be read.
 
     Raises:
         Refused: ERR_BAD_REQUEST, ERR_TOO_LARGE, and the refusals of `begin`, `admit` and `check`. The files are then
@@ -155,7 +154,7 @@ async def read_form(
                 raise Refused("ERR_BAD_REQUEST", INCOMPLETE_BODY)
             body = message.get("body", b"")
             for at in range(0, len(body), CHUNK_BYTES):  # so that little is written before `admit`
-                await turns.wait()
+                await turn()
                 parser.write(body[at : at + CHUNK_BYTES])
                 if reader.begun and not admitted:
                     admitted = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -60,7 +61,7 @@ class FormSender:
                 listed = decode_part(data.get("attachments", b"[]"), list[msgspec.Raw], "data.attachments")
                 data["attachments"] = msgspec.Raw(encode([*listed, *stored]))
                 body.data = msgspec.Raw(encode(data))
-            await files.turns.wait()
+            await files.turns.wait(call.caller.uid)
             message = await messages.send(call.caller, body.to_message(call.params.get("id")))
         except BaseException:
             await files.forget(stored)
@@ -83,8 +84,8 @@ class _IncomingForm:
 
     async def read(self) -> Form:
         content_type = headers_of(self._call.scope)[b"content-type"]
-        turns = self._files.turns
-        return await read_form(self._call.receive, content_type, self._begin, self._admit, self._check, turns)
+        turn = partial(self._files.turns.wait, self._call.caller.uid)
+        return await read_form(self._call.receive, content_type, self._begin, self._admit, self._check, turn)
 
     def _begin(self, fields: dict[str, str]) -> Any:
         self._count += 1

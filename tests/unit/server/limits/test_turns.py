@@ -21,7 +21,7 @@ async def test_one_caller_passes_in_each_turn_of_the_loop_in_the_order_of_arriva
 
     async def work(name):
         for _ in range(10):
-            await turns.wait()
+            await turns.wait("a")
             passed.append((now, name))
 
     loop.call_soon(count)
@@ -32,10 +32,24 @@ async def test_one_caller_passes_in_each_turn_of_the_loop_in_the_order_of_arriva
     assert [name for _, name in passed[:7]] == ["a", "a", "b", "c", "a", "b", "c"]
 
 
+async def test_users_take_turns_however_many_callers_each_has():
+    turns, passed = Turns(), []
+
+    async def work(user, count):
+        for _ in range(count):
+            await turns.wait(user)
+            passed.append(user)
+
+    many = [work("a", 3) for _ in range(10)]
+    await asyncio.gather(*many, work("b", 5), work("c", 5))
+    assert [passed[1:16].count(user) for user in "abc"] == [5, 5, 5]
+    assert passed.count("a") == 30
+
+
 async def test_single_caller_passes_without_waiting_once_its_turn_is_over():
     turns = Turns()
     for _ in range(3):
-        waiting = turns.wait()
+        waiting = turns.wait("a")
         try:
             waiting.send(None)
         except StopIteration:
@@ -47,11 +61,11 @@ async def test_single_caller_passes_without_waiting_once_its_turn_is_over():
 
 async def test_cancelled_caller_gives_its_turn_to_the_next():
     turns = Turns()
-    first, gone, last = (asyncio.create_task(turns.wait()) for _ in range(3))
+    first, gone, last = (asyncio.create_task(turns.wait("a")) for _ in range(3))
     asyncio.get_running_loop().call_soon(gone.cancel)  # as soon as it waits
     await asyncio.wait_for(asyncio.gather(first, last), 1)
     assert gone.cancelled()
-    await asyncio.wait_for(turns.wait(), 1)
+    await asyncio.wait_for(turns.wait("a"), 1)
 
 
 WORK_SECONDS = 0.005
@@ -80,7 +94,7 @@ async def test_callers_that_wait_leave_half_of_the_time_to_others(work):
 
     async def upload():
         for _ in range(5):
-            await turns.wait()
+            await turns.wait("a")
             began.append(loop.time())
             work()
 
@@ -93,7 +107,7 @@ async def test_callers_that_wait_leave_half_of_the_time_to_others(work):
 async def test_one_caller_that_comes_again_at_once_leaves_half_of_the_time_too(work):
     turns, loop, began = Turns(), work.start(), []
     for _ in range(10):
-        await turns.wait()
+        await turns.wait("a")
         began.append(loop.time())
         work()
         await asyncio.sleep(0)
@@ -103,13 +117,13 @@ async def test_one_caller_that_comes_again_at_once_leaves_half_of_the_time_too(w
 
 async def test_a_caller_that_comes_after_a_rest_does_not_wait(work):
     turns, loop = Turns(), work.start()
-    await turns.wait()
+    await turns.wait("a")
     work()
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     work(1.0)  # of others
     before = loop.time()
-    waiting = turns.wait()
+    waiting = turns.wait("a")
     with pytest.raises(StopIteration):
         waiting.send(None)
     assert loop.time() - before < 1.0
@@ -119,7 +133,7 @@ async def test_a_pause_has_a_bound(work):
     turns, loop = Turns(), work.start()
 
     async def upload():
-        await turns.wait()
+        await turns.wait("a")
         work(100.0)  # the process was stopped meanwhile
 
     before = time.monotonic()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from tailwire.server.limits.turns import Turns
@@ -48,7 +50,12 @@ async def test_form_is_refused_by_its_fields_before_its_file_is_read():
 
     with pytest.raises(Refused, match="ERR_UID_NOT_FOUND"):
         await read_form(
-            body, b"multipart/form-data; boundary=x", lambda fields: kept, admit, lambda size, whole: None, Turns()
+            body,
+            b"multipart/form-data; boundary=x",
+            lambda fields: kept,
+            admit,
+            lambda size, whole: None,
+            partial(Turns().wait, "a"),
         )
     assert (body.asked, asked, kept.dropped) == (1, [{"receiver": "nobody"}], True)
 
@@ -62,7 +69,12 @@ async def test_nul_in_a_form_is_refused_and_its_file_is_dropped(head):
 
     with pytest.raises(Refused, match="ERR_BAD_REQUEST"):
         await read_form(
-            body, b"multipart/form-data; boundary=x", lambda fields: kept, admit, lambda size, whole: None, Turns()
+            body,
+            b"multipart/form-data; boundary=x",
+            lambda fields: kept,
+            admit,
+            lambda size, whole: None,
+            partial(Turns().wait, "a"),
         )
 
 
@@ -79,7 +91,7 @@ async def test_total_size_of_files_is_checked():
         lambda fields: Kept(),
         admit,
         lambda *sizes: told.append(sizes),
-        Turns(),
+        partial(Turns().wait, "a"),
     )
     assert told[0] == "admitted"
     assert told[-1] == (5, 15)
