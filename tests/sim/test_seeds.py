@@ -159,6 +159,18 @@ def test_seed_1967_a_message_that_was_edited_after_its_reader_had_left():
     )
 
 
+def test_seed_7482_a_message_that_is_read_marked_as_unread_and_read_again():
+    # once: the oracle did not expect that its sender is told of both
+    simulate(
+        Plan.from_json("""{"seed": 0, "steps": [
+[0.0, "bob-phone", "say", "alice"],
+[1.0, "alice-desk", "read", null],
+[1.0, "alice-desk", "unread", null],
+[1.0, "alice-desk", "read", null]
+]}""")
+    )
+
+
 def test_seed_69_a_hint_during_an_attempt_that_bytes_of_a_send_extend():
     # return: the oracle expected that the hint replaces an attempt, though no hint had reported the network as gone
     for seed in (7, 9, 11):

@@ -237,7 +237,8 @@ def _told(sim: Simulation, device: Device, reader: Any, memberships: list[Member
 
     unfounded = "" if sim.backend.has_acted else oracle_of_gaps.unfounded(reader, device, memberships)
     require(not unfounded, f"gap: {unfounded}")
-    again = oracle_of_changes.told_again(device)
+    marked_unread = {sim.devices[step.who].uid for step in sim.plan.steps if step.what == "unread"}
+    again = oracle_of_changes.told_again(device, marked_unread)
     require(not again, f"once: {device.name} was told {again} again")
     owed = oracle_of_changes.missing(reader, device, memberships, is_expected, GROUP)
     if owed is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, NamedTuple
 
 from tailwire.server.ports.change_log import ChangeKind
@@ -52,10 +52,17 @@ def missing(
     return next((one for one in owed if last.get(one.key) != one.value), None)
 
 
-def told_again(device: Device) -> list[tuple[Any, ...]]:
-    """Return what one life of a device received twice, although it happens only once."""
+def told_again(device: Device, marked_unread: Collection[str]) -> list[tuple[Any, ...]]:
+    """Return what one life of a device received twice, although it happens only once.
+
+    Args:
+        marked_unread: the users who have marked messages as unread, and may have read them again.
+    """
     once = ("member", *_RECEIPTS)
-    return [key for (_, key), count in device.times.items() if count > 1 and key[0] in once]
+    return [
+        key for (_, key), count in device.times.items()
+        if count > 1 and key[0] in once and not (key[0] == "read" and key[2] in marked_unread)
+    ]  # fmt: skip
 
 
 def _actions(reader: sqlite3.Connection, device: Device, is_expected: IsExpected) -> Iterator[Owed]:
