@@ -160,7 +160,7 @@ def test_seed_1967_a_message_that_was_edited_after_its_reader_had_left():
 
 
 def test_seed_7482_a_message_that_is_read_marked_as_unread_and_read_again():
-    # once: the oracle did not expect that its sender is told of both
+    # once: the oracle did not expect two receipts
     simulate(
         Plan.from_json("""{"seed": 0, "steps": [
 [0.0, "bob-phone", "say", "alice"],
