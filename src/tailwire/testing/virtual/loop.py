@@ -120,8 +120,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         for handle in self._scheduled:  # type: ignore[attr-defined]
             self._cancel_if_dead(handle)
         for task, of in list(self._processes.items()):
-            if of == process and not task.done():
-                task.cancel()
+            if of == process:
+                self._end(task)
+
+    def _end(self, task: asyncio.Task[Any], attempts: int = 10) -> None:
+        # What a task awaits in its own cleanup may have been cancelled too, and would never come.
+        if attempts and not task.done():
+            task.cancel()
+            self.call_soon(self._end, task, attempts - 1)
 
     def _cancel_if_dead(self, handle: asyncio.TimerHandle) -> None:
         context = handle._context  # type: ignore[attr-defined]

@@ -1,0 +1,31 @@
+"""Processes on the virtual loop."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import copy_context
+
+import pytest
+
+from tailwire.testing.virtual.network import current_process
+from tailwire.testing.virtual.world import virtual_loop
+
+pytestmark = pytest.mark.virtual
+
+
+async def test_tasks_of_a_killed_process_end_also_if_their_cleanup_waits_for_another():
+    loop = virtual_loop()
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await loop.create_future()  # as a write whose writer was killed too
+
+    context = copy_context()
+    context.run(current_process.set, "a process")
+    task = loop.create_task(work(), context=context)
+    await asyncio.sleep(1)
+    loop.kill("a process")
+    await asyncio.sleep(1)
+    assert task.cancelled()
