@@ -27,7 +27,6 @@ class Housekeeping:
         active: connections with a request in progress, and since when; longest first.
         clock: seconds, monotonic.
         deadline: seconds within which a connection must send the head of a request.
-        keep_alive: seconds that a connection is kept open for another request.
         min_rate: see `StallDetector`.
         most: maximum number of open connections (file descriptor limit); 0 for unlimited.
     """
@@ -42,7 +41,6 @@ class Housekeeping:
         clock: Callable[[], float],
         *,
         deadline: float,
-        keep_alive: float,
         min_rate: int,
         most: int,
     ) -> None:
@@ -55,7 +53,6 @@ class Housekeeping:
         self._next_check = 0.0
         self._clock = clock
         self._deadline = deadline
-        self._keep_alive = keep_alive
         self._most = most
         self._full = False
         self._reported: Counter[str] = Counter()
@@ -77,7 +74,6 @@ class Housekeeping:
             self._next_check = now + MOVEMENT_CHECK_SECONDS
             await self._close(self._stalls.stalled(now), self._active, "too slow", HttpProtocol.close_slow)
         await self._close_stalled(now, connections - self._most if full else 0)
-        await self._close_unused(now)
         if now >= self._next_report:
             self._next_report = now + REPORT_SECONDS
             self._report()
@@ -99,15 +95,6 @@ class Housekeeping:
         await self._close(idle, self._idle, "idle", _abort)
         slowest = self._stalls.slowest(too_many - len(idle), now)
         await self._close(slowest, self._active, "slowest", _abort)
-
-    async def _close_unused(self, now: float) -> None:
-        # In the order in which they fell idle, and as few in each turn as in `_close`.
-        closed = 0
-        while (longest := next(iter(self._idle.items()), None)) and longest[1] <= now - self._keep_alive:
-            longest[0].close_unused()
-            closed += 1
-            if closed % CLOSES_PER_TURN == 0:
-                await asyncio.sleep(0)
 
     async def _close(
         self,

@@ -170,7 +170,8 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     api, internal_api, front = _apis(
         settings, store, world, actions, observers, gateway, overload, guesses, hosts, rates, sources
     )
-    http = HttpConnections(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
+    proxies = TrustedProxies(settings.trusted_proxies, settings.forwarded_header)
+    http = HttpConnections(proxies, settings.keep_alive)
     message_log = await start_broker(broker, store, hub, actions.delivery, actions.catch_up.frames)
     several = None
     if isinstance(store, SqliteStore) or isinstance(presence, AlonePresence):
@@ -335,7 +336,7 @@ def _http_server(
     http = parts.http
     housekeeping = Housekeeping(
         parts.overload, parts.metrics, http.waiting, http.idle, http.active, clock,
-        deadline=settings.request_deadline, keep_alive=settings.keep_alive, min_rate=settings.least_rate, most=most,
+        deadline=settings.request_deadline, min_rate=settings.least_rate, most=most,
     )  # fmt: skip
     pacer = Pacer(CONNECTIONS_PER_CLIENT * settings.upgrades_per_second, math.inf, clock)
     accept = partial(

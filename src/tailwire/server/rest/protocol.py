@@ -7,6 +7,7 @@ connections that have had a response.
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 from typing import Any
 
 from uvicorn.config import Config
@@ -26,6 +27,9 @@ CHUNK_BYTES = 1024
 """Input that is parsed in one iteration of the event loop, unless it is a body."""
 BODY_CHUNK_BYTES = 4 * 1024
 """The same for a body of unknown length."""
+KEEP_ALIVE_SECONDS = 75.0
+CLOSES_PER_TURN = 8
+"""Unused connections that are closed in one iteration of the event loop."""
 
 
 def _response(status: bytes, refused: Refused) -> bytes:
@@ -105,6 +109,7 @@ class HttpProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self._tracked = tracked
         self.waiting, self.active, self.idle = tracked.waiting, tracked.active, tracked.idle
         self.proxies = tracked.proxies
 
@@ -121,9 +126,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self.waiting.pop(self, None)
-        self.active.pop(self, None)
-        self.idle.pop(self, None)
+        self._tracked.lost(self)
         self._unparsed = _EMPTY
         if self.slot is not None:
             self.slot.free()
@@ -193,8 +196,7 @@ class HttpProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         """Pass the transport to the WebSocket protocol."""
         self._upgraded = True
-        self.waiting.pop(self, None)
-        self.active.pop(self, None)
+        self._tracked.lost(self)
         self._unparsed = _EMPTY  # a client must not send after an upgrade request before its response
         self.flow.release()
         self.connections.discard(self)
@@ -247,11 +249,6 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             self.transport.abort()
 
-    def close_unused(self) -> None:
-        """Close a connection that waited too long for another request."""
-        self.idle.pop(self, None)
-        self.transport.close()
-
     @property
     def is_done(self) -> bool:
         """Whether all requests have responses, and all responses are sent."""
@@ -293,7 +290,7 @@ class HttpProtocol(HttpToolsProtocol):
             if self.flow.held and not self.pipeline:
                 self.loop.call_soon(self._continue)
             return
-        # uvicorn would start a timer here, for each response. What was idle for too long is found in `idle` instead.
+        # uvicorn would start a timer here, for each response.
         self.server_state.total_requests += 1
         closing = self.transport.is_closing()
         if not closing:
@@ -301,7 +298,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.flow.held:
             self.loop.call_soon(self._continue)
         if not closing and not self._unparsed:
-            self.idle[self] = self.loop.time()
+            self._tracked.is_idle(self)
             if not self.transport.get_write_buffer_size():
                 self.active.pop(self, None)
 
@@ -311,16 +308,46 @@ class HttpConnections:
 
     Args:
         proxies: the proxies whose statements about a client's address are trusted.
+        keep_alive: seconds that a connection is kept open for another request.
 
     Attributes:
         waiting, active, idle: see `HttpProtocol`.
     """
 
-    def __init__(self, proxies: TrustedProxies | None = None) -> None:
+    def __init__(self, proxies: TrustedProxies | None = None, keep_alive: float = KEEP_ALIVE_SECONDS) -> None:
         self.proxies = proxies or TrustedProxies()
         self.waiting: dict[HttpProtocol, float] = {}
         self.active: dict[HttpProtocol, float] = {}
         self.idle: dict[HttpProtocol, float] = {}
+        self._keep_alive = keep_alive
+        self._timer: asyncio.TimerHandle | None = None  # for the connection that is idle for longest, or was
+
+    def is_idle(self, connection: HttpProtocol) -> None:
+        """Take notice that a connection waits for another request. It is closed when it has waited for too long."""
+        loop = connection.loop
+        self.idle[connection] = loop.time()
+        if self._timer is None:
+            self._timer = loop.call_later(self._keep_alive, self._close_unused, loop)
+
+    def lost(self, connection: HttpProtocol) -> None:
+        """Forget a connection that has ended, or is a WebSocket now."""
+        for connections in (self.waiting, self.active, self.idle):
+            connections.pop(connection, None)
+        if self._timer is not None and not self.idle:
+            self._timer.cancel()
+            self._timer = None
+
+    def _close_unused(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        now = loop.time()
+        for connection, since in list(islice(self.idle.items(), CLOSES_PER_TURN)):
+            if since + self._keep_alive > now:
+                break
+            del self.idle[connection]
+            connection.transport.close()
+        if self.idle:  # the others: those that are due in the next turn of the event loop
+            since = next(iter(self.idle.values()))
+            self._timer = loop.call_later(max(0.0, since + self._keep_alive - now), self._close_unused, loop)
 
     def __call__(
         self,

@@ -163,10 +163,7 @@ class VirtualServer:
         self.auth_key = parts.keys.auth_key or self.auth_key
         self.api_key = parts.keys.api_key or self.api_key
         ws: Any = partial(SocketProtocol, parts.gateway)
-        idle = int(self._settings.keep_alive)
-        config = uvicorn.Config(
-            parts.front, ws=ws, lifespan="off", log_config=None, access_log=False, timeout_keep_alive=idle
-        )
+        config = uvicorn.Config(parts.front, ws=ws, lifespan="off", log_config=None, access_log=False)
         config.load()
         state = self._state = ServerState()
         state.connections = _InOrder()  # type: ignore[assignment]

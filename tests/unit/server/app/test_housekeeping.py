@@ -51,7 +51,7 @@ class Server:
         overload = Overload(self.metrics, self.loop.time, lambda: 0.5, lag=0, most_sends=0)
         self.watch = Housekeeping(
             overload, self.metrics, self.http.waiting, self.http.idle, self.http.active, self.loop.time,
-            deadline=10.0, keep_alive=75.0, min_rate=MIN_RATE, most=most,
+            deadline=10.0, min_rate=MIN_RATE, most=most,
         )  # fmt: skip
         self.clients: list[socket.socket] = []
 

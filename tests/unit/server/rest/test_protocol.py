@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
-from tailwire.server.rest.protocol import CHUNK_BYTES, MAX_HEAD_BYTES, HttpConnections, HttpProtocol
+from tailwire.server.rest.protocol import CHUNK_BYTES, KEEP_ALIVE_SECONDS, MAX_HEAD_BYTES, HttpConnections, HttpProtocol
 from tailwire.testing.virtual.loop import virtual_run
 from tailwire.testing.virtual.world import virtual_loop
 
@@ -210,3 +210,37 @@ async def test_connections_without_a_head_are_listed_longest_first():
         client.transport.abort()
     await asyncio.sleep(1)
     assert server.protocol.waiting == server.protocol.idle == {}
+
+
+@pytest.mark.virtual
+async def test_each_connection_is_closed_when_it_was_not_used_for_too_long():
+    server = Server()
+    unused = [await connected() for _ in range(30)]
+    for client in unused:
+        client.transport.write(request(1, None, False))
+    await asyncio.sleep(KEEP_ALIVE_SECONDS / 2)
+    used = unused.pop(7)
+    used.transport.write(request(2, None, False))
+    await asyncio.sleep(KEEP_ALIVE_SECONDS / 2 - 1)
+    assert not any(client.ended.is_set() for client in (*unused, used))
+    await asyncio.sleep(2)
+    assert all(client.ended.is_set() for client in unused)
+    assert not used.ended.is_set()
+    await asyncio.sleep(KEEP_ALIVE_SECONDS / 2)
+    assert used.ended.is_set()
+    assert server.protocol.idle == {}
+    assert virtual_loop().pending() == []
+
+
+@pytest.mark.virtual
+async def test_connection_is_not_closed_while_its_response_is_made():
+    server, client = Server(takes=3 * KEEP_ALIVE_SECONDS), await connected()
+    client.transport.write(request(1, None, False))
+    await asyncio.sleep(3 * KEEP_ALIVE_SECONDS + 1)
+    assert client.bodies() == [b"/1 0"]
+    client.transport.write(request(2, None, False))
+    await asyncio.sleep(3 * KEEP_ALIVE_SECONDS - 1)
+    assert server.begun == 2
+    assert not client.ended.is_set()
+    client.transport.abort()
+    await asyncio.sleep(1)
