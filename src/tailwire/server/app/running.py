@@ -170,8 +170,7 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     api, internal_api, front = _apis(
         settings, store, world, actions, observers, gateway, overload, guesses, hosts, rates, sources
     )
-    proxies = TrustedProxies(settings.trusted_proxies, settings.forwarded_header)
-    http = HttpConnections(proxies, settings.keep_alive)
+    http = HttpConnections(TrustedProxies(settings.trusted_proxies, settings.forwarded_header), settings.keep_alive)
     message_log = await start_broker(broker, store, hub, actions.delivery, actions.catch_up.frames)
     several = None
     if isinstance(store, SqliteStore) or isinstance(presence, AlonePresence):

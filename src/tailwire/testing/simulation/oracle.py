@@ -56,7 +56,7 @@ async def check(sim: Simulation) -> int:
     for device in sim.devices.values():
         _ended(device)
         _legal(device)
-        _continuous(sim, device)
+        _continuous(sim, device, parts.store.database.reader, memberships[device.uid])
         _served(sim, device, rows, memberships[device.uid])
         _told(sim, device, parts.store.database.reader, memberships[device.uid])
     if not sim.backup.restored:
@@ -157,10 +157,14 @@ def _legal(device: Device) -> None:
             last = ConnectionStatus(status)
 
 
-def _continuous(sim: Simulation, device: Device) -> None:
+def _continuous(sim: Simulation, device: Device, reader: Any, memberships: list[Membership]) -> None:
     # The continuity of each connection agrees with the gaps that were reported.
     for stream in device.streams:
         require(not stream.wrong, f"continuity: {device.name}: {stream.wrong[:1]}")
+        for begin, end in stream.exact_after:
+            hidden = oracle_of_gaps.cannot_be_shown(reader, device, memberships, begin, end)
+            due = hidden or (end == begin + 1 and (sim.backup.restored or sim.backend.has_acted))
+            require(due, f"continuity: {device.name}: it is exact after the gap ({begin}, {end}]")
         unfounded = stream.unknown and not sim.backup.restored and device.expected
         require(not unfounded, f"continuity: of {device.name} it was unknown, though no store was restored")
 
@@ -237,7 +241,7 @@ def _told(sim: Simulation, device: Device, reader: Any, memberships: list[Member
 
     unfounded = "" if sim.backend.has_acted else oracle_of_gaps.unfounded(reader, device, memberships)
     require(not unfounded, f"gap: {unfounded}")
-    marked_unread = {sim.devices[step.who].uid for step in sim.plan.steps if step.what == "unread"}
+    marked_unread = Counter(sim.devices[step.who].uid for step in sim.plan.steps if step.what == "unread")
     again = oracle_of_changes.told_again(device, marked_unread)
     require(not again, f"once: {device.name} was told {again} again")
     owed = oracle_of_changes.missing(reader, device, memberships, is_expected, GROUP)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tailwire.server.ports.change_log import ChangeKind
@@ -52,17 +52,15 @@ def missing(
     return next((one for one in owed if last.get(one.key) != one.value), None)
 
 
-def told_again(device: Device, marked_unread: Collection[str]) -> list[tuple[Any, ...]]:
-    """Return what one life of a device received twice, although it happens only once.
+def told_again(device: Device, marked_unread: Mapping[str, int]) -> list[tuple[Any, ...]]:
+    """Return what one life of a device received again, although it happened only once.
 
     Args:
-        marked_unread: the users who have marked messages as unread, and may have read them again.
+        marked_unread: how often each user has marked messages as unread. They may have read them again as often.
     """
     once = ("member", *_RECEIPTS)
-    return [
-        key for (_, key), count in device.times.items()
-        if count > 1 and key[0] in once and not (key[0] == "read" and key[2] in marked_unread)
-    ]  # fmt: skip
+    again = {key: marked_unread.get(key[2], 0) for _, key in device.times if key[0] == "read"}
+    return [key for (_, key), count in device.times.items() if key[0] in once and count > 1 + again.get(key, 0)]
 
 
 def _actions(reader: sqlite3.Connection, device: Device, is_expected: IsExpected) -> Iterator[Owed]:

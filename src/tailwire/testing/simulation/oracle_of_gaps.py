@@ -22,18 +22,31 @@ def unfounded(reader: sqlite3.Connection, device: Device, memberships: list[Memb
     if device.change_gaps:
         return f"{device.name} was notified that changes are missing, though the log has all: {device.change_gaps}"
     for begin, end in device.gaps:
-        rows = [dict(zip(_COLUMNS, row, strict=True)) for row in reader.execute(_AFTER, (begin,)).fetchall()]
-        theirs = [row for row in rows if _concerns(row, device.uid, memberships)]
-        missed = [row for row in theirs if row["id"] <= end]
-        if missed and all(_edited_without(reader, row, memberships) for row in missed):
+        if cannot_be_shown(reader, device, memberships, begin, end):
             continue
-        missing = len(missed)
+        theirs = _theirs(reader, device, memberships, begin)
+        missing = sum(row["id"] <= end for row in theirs)
         if not missing or len(theirs) <= device.catch_up_limit:
             return (
                 f"{device.name} received a gap ({begin}, {end}] in which it misses {missing} messages; there are "
                 f"{len(theirs)} after {begin}, and {device.catch_up_limit} may be handed over at once"
             )
     return ""
+
+
+def cannot_be_shown(
+    reader: sqlite3.Connection, device: Device, memberships: list[Membership], begin: int, end: int
+) -> bool:
+    """Return whether a gap stands for messages of a group that were edited after the user had left it."""
+    missed = [row for row in _theirs(reader, device, memberships, begin) if row["id"] <= end]
+    return bool(missed) and all(_edited_without(reader, row, memberships) for row in missed)
+
+
+def _theirs(
+    reader: sqlite3.Connection, device: Device, memberships: list[Membership], begin: int
+) -> list[dict[str, Any]]:
+    rows = [dict(zip(_COLUMNS, row, strict=True)) for row in reader.execute(_AFTER, (begin,)).fetchall()]
+    return [row for row in rows if _concerns(row, device.uid, memberships)]
 
 
 def _concerns(row: dict[str, Any], uid: str, memberships: list[Membership]) -> bool:

@@ -106,6 +106,7 @@ class Stream:
     Attributes:
         task: follows the events.
         wrong: what contradicts the continuity of a connection.
+        exact_after: gaps on connections whose continuity was exact: of messages that cannot be read.
         unknown: whether the continuity of a connection was unknown.
     """
 
@@ -115,6 +116,7 @@ class Stream:
         self._gaps_before = 0  # how many were reported before the current connection
         self.task: asyncio.Task[None] | None = None
         self.wrong: list[str] = []
+        self.exact_after: list[tuple[int, int]] = []
         self.unknown = False
 
     async def follow(self, events: AsyncIterator[e.Event]) -> None:
@@ -135,12 +137,10 @@ class Stream:
             if event.status in (ConnectionStatus.CONNECTING, ConnectionStatus.DISCONNECTED):
                 self._gaps_before = len(self._gaps)
             return
-        # A gap of one message may stand for one that cannot be read, and does not concern the continuity.
-        new = [(begin, end) for begin, end in self._gaps[self._gaps_before :] if end - begin > 1]
         if continuity.kind is ContinuityKind.UNKNOWN:
             self.unknown = True
-        elif continuity.kind is ContinuityKind.EXACT and new:
-            self.wrong.append(f"the continuity is exact after the gaps {new}")
+        elif continuity.kind is ContinuityKind.EXACT:
+            self.exact_after += self._gaps[self._gaps_before :]
         elif continuity.kind is ContinuityKind.GAP and not any(continuity.from_id <= begin for begin, _ in self._gaps):
             self.wrong.append(f"{continuity} without a gap: {self._gaps}")
 
