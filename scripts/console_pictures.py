@@ -62,11 +62,16 @@ async def shown(
                 chats[-1].connection.dump(folder / "dump.json")
                 await tab.do("choose_file", text="Open a dump() of the client", path=str(folder / "dump.json"))
                 await tab.wait_for("document.querySelectorAll('.steps').length === 2")
-            file = folder / f"{name}.png"
-            await tab.screenshot(file)
-            saved(name, file.read_bytes())
+            await draw(tab, name, folder, saved)
     finally:
         browser.close()
+
+
+async def draw(tab: Page, name: str, folder: Path, saved: Saved) -> None:
+    """Save a screenshot."""
+    file = folder / f"{name}.png"
+    await tab.screenshot(file)
+    saved(name, file.read_bytes())
 
 
 async def push_page(name: str, folder: Path, saved: Saved) -> None:
@@ -92,9 +97,7 @@ async def push_page(name: str, folder: Path, saved: Saved) -> None:
                 "[...document.querySelectorAll('.choice button')].find((b) => b.innerText === 'Sent').click()"
             )
             await tab.wait_for("document.querySelectorAll('tbody tr').length === 5")
-            file = folder / f"{name}.png"
-            await tab.screenshot(file)
-            saved(name, file.read_bytes())
+            await draw(tab, name, folder, saved)
     finally:
         browser.close()
 

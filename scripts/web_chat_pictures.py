@@ -8,9 +8,9 @@ from pathlib import Path
 
 from chromium.browser import Browser
 from chromium.chat_stage import WORDS, ChatStage, chat_stage, choose, press, write
+from console_pictures import Saved, draw
 from tailwire import TransientMessage
 
-Saved = Callable[[str, bytes], None]
 SIZE = {"width": 1280, "height": 720}
 PHONE = {"width": 360, "height": 640}
 HELLO = [
@@ -80,9 +80,7 @@ async def shown(name: str, folder: Path, saved: Saved, *, view: str, dark: bool 
                     await tab.wait_for("document.querySelector('.is-draft')")
                     await tab.wait_for("document.querySelectorAll('.thread .log .words').length === 3")
                 await tab.run("document.activeElement.blur()")
-                file = folder / f"{name}.png"
-                await tab.screenshot(file)
-                saved(name, file.read_bytes())
+                await draw(tab, name, folder, saved)
     finally:
         browser.close()
 

@@ -41,6 +41,11 @@ HEAD = (
 )
 
 
+def read(body, begin, admit, check=lambda size, whole: None):
+    """Read a form whose boundary is `x`."""
+    return read_form(body, b"multipart/form-data; boundary=x", begin, admit, check, partial(Turns().wait, "a"))
+
+
 async def test_form_is_refused_by_its_fields_before_its_file_is_read():
     body, kept, asked = Body([HEAD, *[b"y" * 65536] * 100, b"\r\n--x--\r\n"]), Kept(), []
 
@@ -49,14 +54,7 @@ async def test_form_is_refused_by_its_fields_before_its_file_is_read():
         raise Refused("ERR_UID_NOT_FOUND")
 
     with pytest.raises(Refused, match="ERR_UID_NOT_FOUND"):
-        await read_form(
-            body,
-            b"multipart/form-data; boundary=x",
-            lambda fields: kept,
-            admit,
-            lambda size, whole: None,
-            partial(Turns().wait, "a"),
-        )
+        await read(body, lambda fields: kept, admit)
     assert (body.asked, asked, kept.dropped) == (1, [{"receiver": "nobody"}], True)
 
 
@@ -68,14 +66,7 @@ async def test_nul_in_a_form_is_refused_and_its_file_is_dropped(head):
         pass
 
     with pytest.raises(Refused, match="ERR_BAD_REQUEST"):
-        await read_form(
-            body,
-            b"multipart/form-data; boundary=x",
-            lambda fields: kept,
-            admit,
-            lambda size, whole: None,
-            partial(Turns().wait, "a"),
-        )
+        await read(body, lambda fields: kept, admit)
 
 
 async def test_total_size_of_files_is_checked():
@@ -85,14 +76,7 @@ async def test_total_size_of_files_is_checked():
     async def admit(fields):
         told.append("admitted")
 
-    form = await read_form(
-        body,
-        b"multipart/form-data; boundary=x",
-        lambda fields: Kept(),
-        admit,
-        lambda *sizes: told.append(sizes),
-        partial(Turns().wait, "a"),
-    )
+    form = await read(body, lambda fields: Kept(), admit, lambda *sizes: told.append(sizes))
     assert told[0] == "admitted"
     assert told[-1] == (5, 15)
     assert [sink.size for _, sink in form.files] == [10, 5]
