@@ -8,6 +8,8 @@ import json
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from push_receivers import Browser
 from receiver import until
 from rest import Rest
@@ -344,6 +346,19 @@ async def test_edit_by_a_user_who_was_blocked_since_replaces_no_notification(sta
         await rest("DELETE", f"/messages/{sent['id']}", as_="alice")
         await until(stage, lambda: len(browser.to("bob")) == 2)
         assert browser.to("bob")[1]["action"] == "deleted"
+
+
+@pytest.mark.parametrize("blocked", [False, True])
+async def test_reaction_of_a_user_who_was_blocked_since_notifies_nobody(stage, blocked):
+    browser = await push_service(stage)
+    async with Rest(stage) as rest:
+        await register(rest, browser, "bob")
+        mine = await send(rest, "mine", to="alice", by="bob")
+        await rest("POST", f"/messages/{mine['id']}/reactions/👍", as_="alice")
+        if blocked:
+            await rest("POST", "/users/bob/blockedusers", json={"blockedUids": ["alice"]})
+        await stage.pass_time(10)
+        assert [one["body"] for one in browser.to("bob")] == ([] if blocked else ["Reacted with 👍"])
 
 
 async def test_notification_is_given_up_after_its_lifetime(stage):

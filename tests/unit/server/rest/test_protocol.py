@@ -244,3 +244,16 @@ async def test_connection_is_not_closed_while_its_response_is_made():
     assert not client.ended.is_set()
     client.transport.abort()
     await asyncio.sleep(1)
+
+
+@pytest.mark.virtual
+async def test_nothing_waits_for_connections_that_have_ended():
+    server, clients = Server(), [await connected() for _ in range(3)]
+    for client in clients:
+        client.transport.write(request(1, None, False))
+    await asyncio.sleep(1)
+    assert len(server.protocol.idle) == 3
+    for client in clients:
+        client.transport.abort()
+    await asyncio.sleep(1)
+    assert virtual_loop().pending() == []

@@ -1,0 +1,31 @@
+"""What the oracle calls told again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tailwire.testing.simulation.oracle_of_changes import told_again
+
+READ, JOINED, REACTED = ("read", 5, "alice"), ("member", 7), ("reaction", 5, "x", "alice")
+
+
+@pytest.mark.parametrize(
+    ("key", "count", "marked_unread", "again"),
+    [
+        (READ, 1, {}, False),
+        (READ, 2, {}, True),
+        (READ, 2, {"bob": 1}, True),
+        (READ, 2, {"alice": 1}, False),
+        (READ, 3, {"alice": 1}, True),
+        (("delivered", 5, "alice"), 2, {"alice": 1}, True),
+        (JOINED, 2, {"alice": 1}, True),
+        (REACTED, 2, {}, False),
+    ],
+)
+def test_receipt_or_membership_counts_as_told_again_beyond_its_times(key: Any, count: int, marked_unread: dict[str, int], again: bool):
+    device: Any = SimpleNamespace(times=Counter({(1, key): count}))
+    assert told_again(device, marked_unread) == ([key] if again else [])
