@@ -67,6 +67,13 @@ class End(asyncio.BufferedProtocol):
         self._transport = cast(asyncio.Transport, transport)
         if self._reasons:
             self._transport.pause_reading()
+            # A transport of Python 3.11.2 begins to read after this call, although it is paused.
+            asyncio.get_running_loop().call_soon(self._pause_again)
+
+    def _pause_again(self) -> None:
+        if self._reasons and self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._transport.pause_reading()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._buffer[: self._pipe.piece]
