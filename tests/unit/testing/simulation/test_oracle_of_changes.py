@@ -26,6 +26,8 @@ READ, JOINED, REACTED = ("read", 5, "alice"), ("member", 7), ("reaction", 5, "x"
         (REACTED, 2, {}, False),
     ],
 )
-def test_receipt_or_membership_counts_as_told_again_beyond_its_times(key: Any, count: int, marked_unread: dict[str, int], again: bool):
+def test_receipt_or_membership_counts_as_told_again_beyond_its_times(
+    key: Any, count: int, marked_unread: dict[str, int], again: bool
+):
     device: Any = SimpleNamespace(times=Counter({(1, key): count}))
     assert told_again(device, marked_unread) == ([key] if again else [])
