@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from tailwire.sdk.continuity.state import Position, of_another_store
 from tailwire.sdk.listeners.events import HistoryGap, MessagePinned, MessageSaved
@@ -26,13 +25,6 @@ class _Open:
     before: Position | None  # the position when it was opened
 
 
-class _Alone(NamedTuple):
-    # The only open event, while nothing but the dispatcher holds it. Nearly every event is never more than that.
-    event: object
-    until: Position | None
-    before: Position | None
-
-
 class Served:
     """The position of one client, and the events that are handed over but not done.
 
@@ -41,7 +33,6 @@ class Served:
 
     def __init__(self) -> None:
         self._reached: Position | None = None  # the position once all open events are done
-        self._alone: _Alone | None = None
         self._open: OrderedDict[int, _Open] = OrderedDict()  # in the order in which they were handed over
         self._keys: dict[int, int] = {}  # by the `id()` of the event
         self._next = 0
@@ -50,7 +41,6 @@ class Served:
     @property
     def position(self) -> Position | None:
         """The position: everything up to it has been served."""
-        self._list_alone()
         reached = self._reached
         if not self._open:
             return reached
@@ -73,7 +63,6 @@ class Served:
         Args:
             same: whether the user is the same, so that open events stay open.
         """
-        self._list_alone()
         if not same:
             self._open.clear()
             self._keys.clear()
@@ -87,31 +76,18 @@ class Served:
         Args:
             until: the position after it.
         """
+        number = _number(event) or (until.last_id if until is not None else 0)
+        self._next += 1
+        self._keys[id(event)] = self._next
+        self._open[self._next] = _Open(event, number, 1, self._reached)
         reached = self._reached
-        if self._open or self._alone is not None:
-            self._list_alone()
-            self._list(event, until, reached)
-        else:
-            self._alone = _Alone(event, until, reached)
         if until is not None and (
             reached is None or until.last_id >= reached.last_id or of_another_store(until, reached)
         ):
             self._reached = until
 
-    def _list_alone(self) -> None:
-        if self._alone is not None:
-            alone, self._alone = self._alone, None
-            self._list(*alone)
-
-    def _list(self, event: object, until: Position | None, before: Position | None) -> None:
-        number = _number(event) or (until.last_id if until is not None else 0)
-        self._next += 1
-        self._keys[id(event)] = self._next
-        self._open[self._next] = _Open(event, number, 1, before)
-
     def hold(self, event: object) -> bool:
         """Hold an open event one more time. Return whether it has a position."""
-        self._list_alone()
         entry = self._open.get(self._keys.get(id(event), 0))
         if entry is not None:
             entry.holds += 1
@@ -119,10 +95,6 @@ class Served:
 
     def let_go(self, event: object) -> bool:
         """Release an event once. Return whether it is done, and the position may have moved."""
-        if self._alone is not None and self._alone.event is event:
-            self._alone = None
-            self._ahead.clear()
-            return True
         key = self._keys.get(id(event), 0)
         entry = self._open.get(key)
         if entry is None:
@@ -137,7 +109,6 @@ class Served:
 
     def keep_as(self, event: object, name: object) -> None:
         """Hold another object in the place of an event, so that the event can be freed."""
-        self._list_alone()
         key = self._keys.pop(id(event), 0)
         if key:
             self._keys[id(name)] = key
@@ -145,7 +116,7 @@ class Served:
 
     def ahead(self, message_id: int) -> None:
         """Record a message that this device sent while older events are open."""
-        if self._open or self._alone is not None:
+        if self._open:
             self._ahead[message_id] = None
             if len(self._ahead) > MAX_AHEAD:
                 self._ahead.popitem(last=False)
