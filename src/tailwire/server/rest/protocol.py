@@ -126,7 +126,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self._tracked.lost(self)
+        self._tracked.forget(self)
         self._unparsed = _EMPTY
         if self.slot is not None:
             self.slot.free()
@@ -196,7 +196,7 @@ class HttpProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         """Pass the transport to the WebSocket protocol."""
         self._upgraded = True
-        self._tracked.lost(self)
+        self._tracked.forget(self)
         self._unparsed = _EMPTY  # a client must not send after an upgrade request before its response
         self.flow.release()
         self.connections.discard(self)
@@ -298,7 +298,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.flow.held:
             self.loop.call_soon(self._continue)
         if not closing and not self._unparsed:
-            self._tracked.is_idle(self)
+            self._tracked.mark_idle(self)
             if not self.transport.get_write_buffer_size():
                 self.active.pop(self, None)
 
@@ -322,14 +322,14 @@ class HttpConnections:
         self._keep_alive = keep_alive
         self._timer: asyncio.TimerHandle | None = None  # for the connection that is idle for longest, or was
 
-    def is_idle(self, connection: HttpProtocol) -> None:
-        """Take notice that a connection waits for another request. It is closed when it has waited for too long."""
+    def mark_idle(self, connection: HttpProtocol) -> None:
+        """Record that a connection waits for another request. It is closed when it has waited for too long."""
         loop = connection.loop
         self.idle[connection] = loop.time()
         if self._timer is None:
             self._timer = loop.call_later(self._keep_alive, self._close_unused, loop)
 
-    def lost(self, connection: HttpProtocol) -> None:
+    def forget(self, connection: HttpProtocol) -> None:
         """Forget a connection that has ended, or is a WebSocket now."""
         for connections in (self.waiting, self.active, self.idle):
             connections.pop(connection, None)
