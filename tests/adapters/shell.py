@@ -37,7 +37,7 @@ class Shell:
             ["bash", "--norc", "--noprofile", "-i"],
             stdin=self._slave, stdout=self._slave, stderr=self._slave, start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-            env={**os.environ, "TERM": "xterm-256color", "PS1": "shell> ", **environment},
+            env={**os.environ, **environment, "TERM": "xterm-256color", "PS1": "shell> "},
         )  # fmt: skip
         asyncio.get_running_loop().add_reader(self._master, self._read)
 

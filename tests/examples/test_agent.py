@@ -38,6 +38,7 @@ class Program:
             "CHAT_URL": url or live.server.url,
             "XDG_DATA_HOME": str(folder),
             "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent",
+            "PYTHONUNBUFFERED": "1",  # an app prints to a terminal
         }
         self.printed = ""
 

@@ -123,12 +123,14 @@ def test_ctrl_c_cancels_the_pending_call_only(harness: SyncHarness, tmp_path: Pa
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
+            assert process.stderr is not None
             said = []
             for _ in range(2):
                 assert process.stdout.readline() == "waits\n"
                 process.send_signal(signal.SIGINT)
                 said.append(process.stdout.readline())
-            printed, errors = process.communicate(timeout=30)
+            printed, errors = process.stdout.read(), process.stderr.read()
+            process.wait(30)
         finally:
             process.kill()
     assert (errors, process.returncode) == ("", 0)

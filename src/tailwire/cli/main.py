@@ -6,8 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from tailwire import __version__
 from tailwire.cli.chat import add_chat
@@ -217,14 +216,24 @@ def _run(given: argparse.Namespace) -> int:
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the `tailwire` command, and end the process with its result."""
     code = main(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        _flush(stream)
     if "obstore" in sys.modules:
         # Its threads may still let go of Python objects. Python up to 3.13 ends a thread that does so while the
         # interpreter ends, which aborts the process where the thread runs Rust. So the interpreter is not ended.
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(BrokenPipeError):
-                stream.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _flush(stream: TextIO) -> None:
+    # Nobody may read the output any more: the terminal was closed, or the other end of the pipe. Python would try
+    # again as it ends, and replace the exit code.
+    try:
+        stream.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 if __name__ == "__main__":

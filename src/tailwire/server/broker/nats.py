@@ -66,9 +66,6 @@ class NatsBroker:
         app_id: separates apps on one NATS server.
         name: of this process, for administrators.
         version: of this server.
-
-    Attributes:
-        alone: see `RemoteBroker`. It makes no difference here, where sending costs little.
     """
 
     carries_messages = True
@@ -94,7 +91,6 @@ class NatsBroker:
         self._connection: NatsConnection | None = None
         self._lost = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self.alone = False
 
     @property
     def connected(self) -> bool:
@@ -181,6 +177,9 @@ class NatsBroker:
     def _where(self, subject: str) -> str:
         kind, _, which = subject.partition(".")
         return f"{self._prefix}.{kind}.{token(which)}" if which else f"{self._prefix}.{kind}"
+
+    def looked(self, *, alone: bool, began: float) -> None:
+        """Do nothing: sending costs little here."""
 
     def subscribe(self, subject: str) -> None:
         """Start receiving the publications of a subject."""

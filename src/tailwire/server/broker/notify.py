@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 else:
     Connection = asyncpg.Connection
 
-RECORDS, PUBLICATIONS = "tailwire", "tailwire_publications"
+RECORDS, PUBLICATIONS, ARRIVALS = "tailwire", "tailwire_publications", "tailwire_arrivals"
 CALL_SECONDS = 5.0
 CHECK_SECONDS = 2.0
 CLOSE_SECONDS = 1.0
@@ -45,8 +46,7 @@ class NotifyBroker:
         own_backend: returns the id of the database's process that writes this process's batches, whose records are
             known here already.
 
-    Attributes:
-        alone: see `RemoteBroker`. Nothing is sent while it is True.
+    A process that connects announces itself, so that the others know at once that they are not alone.
     """
 
     carries_messages = False
@@ -71,12 +71,17 @@ class NotifyBroker:
         self._calling = asyncio.Lock()  # a connection carries out one call at a time
         self._lost = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self.alone = False
+        self._alone = False
+        self._arrived_at = -math.inf  # when another process announced itself last
 
     @property
     def connected(self) -> bool:
         """Return whether news of other processes arrive."""
         return self._connection is not None
+
+    def looked(self, *, alone: bool, began: float) -> None:
+        """Send nothing if nobody else was there, until another process arrives."""
+        self._alone = alone and began > self._arrived_at
 
     async def start(self, receiver: Receiver) -> None:
         """Connect, and stay connected. Without a connection, go on trying."""
@@ -107,6 +112,8 @@ class NotifyBroker:
         try:
             await connection.add_listener(RECORDS, self._take_record)
             await connection.add_listener(PUBLICATIONS, self._take_publication)
+            await connection.add_listener(ARRIVALS, self._take_arrival)
+            await connection.execute("SELECT pg_notify($1, $2)", ARRIVALS, self._name, timeout=CALL_SECONDS)
         except BaseException:
             connection.terminate()
             raise
@@ -174,6 +181,10 @@ class NotifyBroker:
         else:
             self._metrics.broker_unknown += 1
 
+    def _take_arrival(self, connection: Any, backend: int, channel: str, payload: object) -> None:
+        if payload != self._name:
+            self._alone, self._arrived_at = False, asyncio.get_running_loop().time()
+
     def _take_publication(self, connection: Any, backend: int, channel: str, payload: object) -> None:
         if connection is not self._connection or self._receiver is None:
             return
@@ -202,7 +213,7 @@ class NotifyBroker:
 
     def publish(self, subject: str, publication: Publication) -> None:
         """Send a publication that may be lost."""
-        if self.alone:
+        if self._alone:
             return
         data = encode_publication(subject, publication)
         self._number += 1

@@ -257,7 +257,7 @@ class MessageLog:
         missed_changes = look.highest > order.end and look.oldest_change > order.end + 1
         if missed_changes or began - self._feed.complete_at > UNHEARD_SECONDS:
             self._feed.tell(None)
-        self._remote.alone = look.processes <= 1
+        self._remote.looked(alone=look.processes <= 1, began=began)
         self._changes.looked(look, began, order.end, held=self._held.any)
         self.settled = self._changes.settled
         order.see(look.highest)

@@ -194,11 +194,9 @@ class RemoteBroker(Protocol):
     Attributes:
         carries_messages: whether publications of stored messages reach other processes. Otherwise these read each
             recorded message from the store.
-        alone: whether nobody else is there; it may be known later than it is so.
     """
 
     carries_messages: bool
-    alone: bool
 
     @property
     def connected(self) -> bool:
@@ -206,6 +204,14 @@ class RemoteBroker(Protocol):
 
     async def start(self, receiver: Receiver) -> None:
         """Connect, and stay connected. Without a connection, go on trying."""
+
+    def looked(self, *, alone: bool, began: float) -> None:
+        """Take notice of which processes share the store: a broker may send nothing while there is one.
+
+        Args:
+            alone: whether this process was the only one.
+            began: when that was looked up, by the clock of the event loop.
+        """
 
     def subscribe(self, subject: str) -> None:
         """Start receiving the publications of a subject."""

@@ -63,7 +63,6 @@ class SimulatedRemote:
         self._bus = bus
         self._server = server
         self.carries_messages = bus.carries_messages
-        self.alone = False
         self.connected = True
         self.generation = 0
         self.effective: set[str] = set()
@@ -76,6 +75,9 @@ class SimulatedRemote:
         """Connect."""
         self.receiver = receiver
         self._bus.remotes[self._server] = self
+
+    def looked(self, *, alone: bool, began: float) -> None:
+        """Do nothing: everything is sent."""
 
     def subscribe(self, subject: str) -> None:
         """Start receiving a subject, a moment later."""

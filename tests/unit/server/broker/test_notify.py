@@ -29,9 +29,10 @@ class PlayedConnection:
     async def fetchval(self, sql, timeout):
         await self._call()
 
-    async def execute(self, sql, payloads, timeout):
+    async def execute(self, sql, *arguments, timeout):
         await self._call()
-        self.sent += payloads
+        if isinstance(arguments[0], list):
+            self.sent += arguments[0]
 
     async def add_listener(self, channel, call):
         pass

@@ -124,7 +124,6 @@ class PlayedBroker:
 
     def __init__(self, *, carries_messages: bool) -> None:
         self.carries_messages = carries_messages
-        self.alone = False
         self.connected = self.effective = True
         self.confirmed_at = 0.0
         self.subscribed: list[str] = []
@@ -133,6 +132,9 @@ class PlayedBroker:
 
     async def start(self, receiver: MessageLog) -> None:
         self.receiver = receiver
+
+    def looked(self, *, alone: bool, began: float) -> None:
+        pass
 
     def subscribe(self, subject: str) -> None:
         self.subscribed.append(subject)

@@ -46,6 +46,7 @@ async def test_users_take_turns_however_many_callers_each_has():
     assert passed.count("a") == 30
 
 
+@pytest.mark.virtual
 async def test_single_caller_passes_without_waiting_once_its_turn_is_over():
     turns = Turns()
     for _ in range(3):
