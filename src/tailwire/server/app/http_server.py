@@ -42,6 +42,7 @@ class HttpServer(uvicorn.Server):
 
     Attributes:
         on_hangup: called on SIGHUP, unless the terminal was closed.
+        in_terminal: whether this process was started in a terminal.
         listening: set once the server listens.
     """
 
@@ -65,7 +66,7 @@ class HttpServer(uvicorn.Server):
         self._housekeeping, self._accept = housekeeping, accept
         self.listening = asyncio.Event()
         self._signals = signals
-        self._in_terminal = False
+        self.in_terminal = False
         self._ready, self._ready_file = ready, ready_file
 
     @contextmanager
@@ -77,7 +78,6 @@ class HttpServer(uvicorn.Server):
         uvicorn's own handlers end the process before the store is closed.
         """
         loop = asyncio.get_running_loop()
-        self._in_terminal = os.isatty(STDIN)
         for signum in self._signals:
             loop.add_signal_handler(signum, self.handle_exit, signum, None)
         for name, handler in (("SIGHUP", self._hang_up), ("SIGUSR1", self._observers.log_state)):
@@ -92,10 +92,14 @@ class HttpServer(uvicorn.Server):
                 loop.remove_signal_handler(signum)
 
     def _hang_up(self) -> None:
-        if self._in_terminal and not os.isatty(STDIN):
-            self.handle_exit(signal.SIGHUP, None)
-        else:
+        if not self._stop_without_terminal():
             self.on_hangup()
+
+    def _stop_without_terminal(self) -> bool:
+        closed = self.in_terminal and not os.isatty(STDIN)
+        if closed:
+            self.handle_exit(signal.SIGHUP, None)
+        return closed
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop: after `drain_seconds`, or at once when asked a second time."""
@@ -123,6 +127,8 @@ class HttpServer(uvicorn.Server):
         if self._ready_file:
             await asyncio.get_running_loop().run_in_executor(None, self._write_ready_file)
             log.info("ready file written file=%s", self._ready_file)
+        # SIGHUP is ignored until its handler is there.
+        asyncio.get_running_loop().call_soon(self._stop_without_terminal)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close all connections; the internal server's last."""
