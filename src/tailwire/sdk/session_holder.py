@@ -96,7 +96,7 @@ class SessionHolder:
 
     def save_soon(self) -> None:
         """Save the position within `SAVE_DELAY_SECONDS`, if it has moved."""
-        if self._gate.closed or self._timer is not None or self.current is None:
+        if self._timer is not None or self.current is None or self._gate.closed:
             return
         if self.served.position != self.current.position:
             self._timer = asyncio.get_running_loop().call_later(SAVE_DELAY_SECONDS, self.save_position)

@@ -304,7 +304,7 @@ def _quick_text(v: list[Any], raw: Any) -> TextMessage | None:
         conversation_id=v[6] or "", sender=sender,
         sent_at=v[8] or 0, updated_at=v[9] or 0, delivered_at=v[10] or 0, read_at=v[11] or 0, edited_at=v[12] or 0,
         edited_by=v[13] or "", deleted_at=v[14] or 0, deleted_by=v[15] or "",
-        metadata=dict(metadata) if metadata else {}, raw=raw, text=text,
+        metadata=dict(metadata) if metadata else {}, tags=[], raw=raw, text=text,
     )  # fmt: skip
 
 

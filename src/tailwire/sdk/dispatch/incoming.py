@@ -33,11 +33,13 @@ log = logging.getLogger("tailwire")
 
 def _before(message: BaseMessage | history.Unreadable, said: object, uid: str) -> int:
     # The predecessor that the server names; 0 for a user who has just joined, and never received it.
+    if not isinstance(said, int):
+        return 0
     if isinstance(message, Action) and message.action in ("joined", "added"):
         came = message.action_on
         if isinstance(came, User) and came.uid == uid:
             return 0
-    return said if isinstance(said, int) else 0
+    return said
 
 
 def _event_of(message: BaseMessage | history.Unreadable, drafts: Drafts) -> e.Event:

@@ -8,7 +8,6 @@ ranges of ids, at most one per held event.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 
 from tailwire.sdk.continuity.state import Position, of_another_store
 from tailwire.sdk.listeners.events import HistoryGap, MessagePinned, MessageSaved
@@ -17,12 +16,22 @@ MAX_AHEAD = 2000
 """Maximum number of ids kept of messages that this device sent while older events are held."""
 
 
-@dataclass(slots=True)
 class _Open:
-    event: object  # referenced, so that its `id()` stays unique
-    number: int
-    holds: int
-    before: Position | None  # the position when it was opened
+    __slots__ = ("before", "event", "holds", "number", "order", "until")
+
+    def __init__(self, event: object, order: int, until: Position | None, before: Position | None) -> None:
+        self.event = event  # referenced, so that its `id()` stays unique
+        self.order = order
+        self.until = until
+        self.before = before  # the position when it was opened
+        self.holds = 1
+        self.number = 0  # once it is known
+
+    def numbered(self) -> int:
+        # Nearly all events are done before their number is needed.
+        if not self.number:
+            self.number = _number(self.event) or (self.until.last_id if self.until is not None else 0)
+        return self.number
 
 
 class Served:
@@ -33,9 +42,8 @@ class Served:
 
     def __init__(self) -> None:
         self._reached: Position | None = None  # the position once all open events are done
-        self._open: OrderedDict[int, _Open] = OrderedDict()  # in the order in which they were handed over
-        self._keys: dict[int, int] = {}  # by the `id()` of the event
-        self._next = 0
+        self._open: dict[int, _Open] = {}  # by the `id()` of the event
+        self._opened = 0  # how many were opened so far
         self._ahead: OrderedDict[int, None] = OrderedDict()
 
     @property
@@ -44,10 +52,10 @@ class Served:
         reached = self._reached
         if not self._open:
             return reached
-        place = next(iter(self._open.values())).before
+        place = min(self._open.values(), key=lambda entry: entry.order).before
         if place is None or reached is None:
             return place
-        numbers = sorted(entry.number for entry in self._open.values())
+        numbers = sorted([entry.numbered() for entry in self._open.values()])
         last_id = min(place.last_id, numbers[0] - 1)
         own = {*place.own, *self._ahead}
         if of_another_store(place, reached):
@@ -65,7 +73,6 @@ class Served:
         """
         if not same:
             self._open.clear()
-            self._keys.clear()
             self._ahead.clear()
         if not self._open:
             self._reached = position
@@ -76,11 +83,9 @@ class Served:
         Args:
             until: the position after it.
         """
-        number = _number(event) or (until.last_id if until is not None else 0)
-        self._next += 1
-        self._keys[id(event)] = self._next
-        self._open[self._next] = _Open(event, number, 1, self._reached)
         reached = self._reached
+        self._opened += 1
+        self._open[id(event)] = _Open(event, self._opened, until, reached)
         if until is not None and (
             reached is None or until.last_id >= reached.last_id or of_another_store(until, reached)
         ):
@@ -88,31 +93,31 @@ class Served:
 
     def hold(self, event: object) -> bool:
         """Hold an open event one more time. Return whether it has a position."""
-        entry = self._open.get(self._keys.get(id(event), 0))
+        entry = self._open.get(id(event))
         if entry is not None:
             entry.holds += 1
         return entry is not None
 
     def let_go(self, event: object) -> bool:
         """Release an event once. Return whether it is done, and the position may have moved."""
-        key = self._keys.get(id(event), 0)
-        entry = self._open.get(key)
+        entry = self._open.get(id(event))
         if entry is None:
             return False
         entry.holds -= 1
         if entry.holds:
             return False
-        del self._open[key], self._keys[id(event)]
+        del self._open[id(event)]
         if not self._open:
             self._ahead.clear()
         return True
 
     def keep_as(self, event: object, name: object) -> None:
         """Hold another object in the place of an event, so that the event can be freed."""
-        key = self._keys.pop(id(event), 0)
-        if key:
-            self._keys[id(name)] = key
-            self._open[key].event = name
+        entry = self._open.pop(id(event), None)
+        if entry is not None:
+            entry.numbered()
+            entry.event = name
+            self._open[id(name)] = entry
 
     def ahead(self, message_id: int) -> None:
         """Record a message that this device sent while older events are open."""
