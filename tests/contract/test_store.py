@@ -285,12 +285,12 @@ async def test_catch_up_query_uses_its_index(path):
     store = await SqliteStore.open(path, World())
     wanted = MessageFilter("bob", newer=True, cursor=5)
     plan = await store.database.rows(
-        "EXPLAIN QUERY PLAN " + list_messages(wanted.shape(), "sqlite"), parameters(wanted)
+        "EXPLAIN QUERY PLAN " + list_messages(wanted.shape(), "sqlite"), parameters(wanted, wanted.shape())
     )
     assert any("messages_of_conversation (conversation_id=? AND id>?)" in row[3] for row in plan), plan
     wanted = MessageFilter("bob", newer=True, cursor=0, updated_after=5, only_updates=True)
     plan = await store.database.rows(
-        "EXPLAIN QUERY PLAN " + list_messages(wanted.shape(), "sqlite"), parameters(wanted)
+        "EXPLAIN QUERY PLAN " + list_messages(wanted.shape(), "sqlite"), parameters(wanted, wanted.shape())
     )
     assert any("messages_by_update (conversation_id=? AND updated_at>?)" in row[3] for row in plan), plan
     await store.close()

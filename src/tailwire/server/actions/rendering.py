@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import attrgetter, or_
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,6 +14,7 @@ from tailwire.server.ports.records import ListedRow, MessageRow, Trait
 from tailwire.server.ports.store import Store
 from tailwire.server.telemetry.logs import log
 
+_traits, _quoted_id = attrgetter("traits"), attrgetter("quoted_id")
 _DECORATED = int(Trait.REACTION | Trait.INTERACTED)
 
 Rows = Sequence[MessageRow | ListedRow]
@@ -40,9 +43,9 @@ class Renderer:
         shown = [row.json() for row in rows]
         if reader:
             await self._add_own(rows, shown, reader, following=following)
-        if any(row.traits & _DECORATED for row in rows):
+        if reduce(or_, map(_traits, rows)) & _DECORATED:
             await self._decorate(rows, shown, reader)
-        quoted = [row.quoted_id for row in rows if row.quoted_id is not None]
+        quoted = [number for number in map(_quoted_id, rows) if number is not None]
         if quoted:
             found = await self._store.messages.by_ids(quoted)
             for n, row in enumerate(rows):

@@ -30,6 +30,7 @@ def with_address(json: bytes, base: Callable[[], str]) -> bytes:
     Args:
         base: returns the server's URL; called only if there is a stored URL.
     """
-    if _MARK not in json:
+    # Most JSON has no slash, and a single byte is found several times as fast.
+    if b"/" not in json or _MARK not in json:
         return json
     return json.replace(_MARK, b'"%b/files/' % base().encode())

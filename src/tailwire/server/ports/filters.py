@@ -75,13 +75,14 @@ class MessageFilter:
         )  # fmt: skip
         return (
             common
-            if self.is_common()
+            if _rare(self) == _USUAL
             else (*common, *[rule(value) for rule, value in zip(_RARE, _rare(self), strict=True)])
         )
 
-    def is_common(self) -> bool:
-        """Return whether no rarely used field is set."""
-        return bool(_rare(self) == _USUAL)
+
+def is_common(shape: tuple[Any, ...]) -> bool:
+    """Return whether no rarely used field is set in a filter of this shape."""
+    return len(shape) == len(_COMMON)
 
 
 def _is_given(value: Any) -> bool:

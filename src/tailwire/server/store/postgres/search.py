@@ -188,12 +188,14 @@ class SearchIndex:
     async def _indexed(self, wanted: MessageFilter, asked: str, until: int) -> list[ListedRow]:
         # The first matches up to an id, without the offset.
         first = replace(wanted, offset=0, limit=wanted.offset + wanted.limit)
-        values = parameters(first) | {"search": asked, "indexed": until}
-        rows = await self._db.long_rows(list_messages(first.shape(), "postgresql", "indexed"), values)
+        shape = first.shape()
+        values = parameters(first, shape) | {"search": asked, "indexed": until}
+        rows = await self._db.long_rows(list_messages(shape, "postgresql", "indexed"), values)
         return list(map(ListedRow._make, rows))
 
     async def _tail(self, wanted: MessageFilter, words: Sequence[str], until: int) -> list[ListedRow]:
         asked = replace(wanted, search="", offset=0, limit=2 * MAX_TAIL, traits=wanted.traits | Trait.SEARCHABLE)
-        sql = list_messages(asked.shape(), "postgresql", "tail")
-        rows = await self._db.long_rows(sql, parameters(asked) | {"indexed": until})
+        shape = asked.shape()
+        values = parameters(asked, shape) | {"indexed": until}
+        rows = await self._db.long_rows(list_messages(shape, "postgresql", "tail"), values)
         return [row for row in map(ListedRow._make, rows) if has_words(text_of(row.body), words)]

@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 from tailwire.server.ports.conversations import GROUP_KEY
-from tailwire.server.ports.filters import MessageFilter, read_shape
+from tailwire.server.ports.filters import MessageFilter, is_common, read_shape
 from tailwire.server.ports.records import ListedRow
 from tailwire.server.store.sql.schema import (
     blocks,
@@ -267,8 +267,12 @@ def missed_boundary(dialect: str) -> str:
     return compiled(query.order_by(m.id.desc()).suffix_with(text("LIMIT 1 OFFSET :most")), dialect)
 
 
-def parameters(wanted: MessageFilter) -> dict[str, object]:
-    """Return the parameters of a filter for the query of `list_messages`."""
+def parameters(wanted: MessageFilter, shape: tuple[object, ...]) -> dict[str, object]:
+    """Return the parameters of a filter for the query of `list_messages`.
+
+    Args:
+        shape: the filter's.
+    """
     values: dict[str, object] = {
         "reader": wanted.reader,
         "conversation_id": wanted.conversation_id,
@@ -279,7 +283,7 @@ def parameters(wanted: MessageFilter) -> dict[str, object]:
     for name, listed in (("categories", wanted.categories), ("types", wanted.types)):
         for n, value in enumerate(listed):
             values[f"{name}{n}"] = value
-    if wanted.is_common():
+    if is_common(shape):
         return values
     for name in _RARE_VALUES:
         values[name] = getattr(wanted, name)

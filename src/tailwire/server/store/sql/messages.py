@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, cast
 
 from tailwire.server.ports.conversations import GROUP_KEY, ConversationKey
-from tailwire.server.ports.filters import MessageFilter
+from tailwire.server.ports.filters import MessageFilter, is_common
 from tailwire.server.ports.records import ListedRow, MessageRow
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.listing import LATEST_OF, list_messages, missed_boundary, parameters
@@ -17,6 +18,8 @@ BOUNDARY_STEP = 8
 IDS_PER_STATEMENT = 100
 MAX_SHORT_PAGE = 100  # messages of a page that is nearly always a short range of an index
 _MESSAGES = MESSAGE.partition("WHERE")[0]
+_listed_row = cast("Callable[[Iterable[Any]], ListedRow]", partial(tuple.__new__, ListedRow))
+"""`ListedRow._make`, without its check: it is called for each message of each page."""
 _NEWEST = MessageFilter("any").shape()
 _CONVERSATIONS_OF = (
     "SELECT conversation_id FROM participants WHERE uid = :reader UNION ALL"
@@ -56,14 +59,15 @@ class MessageRows:
     async def find(self, wanted: MessageFilter) -> list[ListedRow]:
         if wanted.search:
             return await self._search(wanted)
-        if wanted.limit == 1 and wanted.reader and wanted.shape() == _NEWEST:
+        shape = wanted.shape()
+        if wanted.limit == 1 and wanted.reader and shape == _NEWEST:
             # The newest message that a reader may see, without a walk through other people's messages.
             ((latest,),) = await self._db.rows(LATEST_OF, {"reader": wanted.reader})
             newest = await self.get(latest)
             return [ListedRow(*[getattr(newest, name) for name in ListedRow._fields])] if newest is not None else []
-        read = self._db.rows if wanted.limit <= MAX_SHORT_PAGE and wanted.is_common() else self._db.long_rows
-        rows = await read(list_messages(wanted.shape(), self._db.dialect.name), parameters(wanted))
-        return list(map(ListedRow._make, rows))
+        read = self._db.rows if wanted.limit <= MAX_SHORT_PAGE and is_common(shape) else self._db.long_rows
+        rows = await read(list_messages(shape, self._db.dialect.name), parameters(wanted, shape))
+        return list(map(_listed_row, rows))
 
     async def missed_boundary(self, reader: str, after: int, most: int) -> int:
         # Looks back from the newest message in growing steps: what was missed may be much more than `most`.

@@ -110,8 +110,9 @@ class Messages(MessageRows):
         asked = match(wanted.search, await self._searched(wanted))
         if not asked:
             return []
-        values = parameters(wanted) | {"search": asked}
-        rows = await self._db.long_rows(list_messages(wanted.shape(), self._db.dialect.name), values)
+        shape = wanted.shape()
+        values = parameters(wanted, shape) | {"search": asked}
+        rows = await self._db.long_rows(list_messages(shape, self._db.dialect.name), values)
         return list(map(ListedRow._make, rows))
 
     async def edit(
