@@ -234,7 +234,7 @@ def test_former_members_that_hear_a_group_made_again_are_found(monkeypatch: pyte
     async def delete(self, caller, guid):
         act = self._authorizer.group_act(caller, guid, "delete")
         _, number = await self._store.removal.remove_group(act, lambda standing: ())
-        self._delivery.group_changed(caller, act.guid, None, number)
+        self._tell_members(caller, act.guid, "groupRemoved", None, number)
         return act.guid
 
     Planter(monkeypatch).setattr(actions_groups.Groups, "delete", delete)

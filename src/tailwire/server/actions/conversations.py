@@ -209,7 +209,8 @@ class Conversations:
         kind = ChangeKind.CONVERSATION_PINNED if pinned else ChangeKind.CONVERSATION_UNPINNED
         number = await self._log(caller, kind, conversation)
         action = "pinned" if pinned else "unpinned"
-        self._delivery.conversation_pin(caller, action, encode(conversation_payload(shown)), number)
+        frame = self._delivery.frames.conversation_pin(caller, action, encode(conversation_payload(shown)))
+        self._delivery.to_own_devices(caller, frame, number)
         return shown
 
     async def _log(self, caller: Caller, kind: ChangeKind, conversation: ConversationKey) -> int:

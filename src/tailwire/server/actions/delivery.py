@@ -157,18 +157,25 @@ class Delivery:
         publication = FramePublication(self.frames.reaction(caller, row, body), caller.device, number=number)
         self._to_conversation(row.sender, row.receiver, row.receiver_type, publication)
 
-    def pin(self, caller: Caller, row: MessageRow, action: str, json: bytes, number: int) -> None:
-        """Publish that a message was pinned or unpinned."""
-        publication = FramePublication(self.frames.pin(caller, row, action, json), caller.device, number=number)
+    def to_conversation(self, caller: Caller, row: MessageRow, frame: bytes, number: int) -> None:
+        """Publish a frame to the participants of a message's conversation."""
+        publication = FramePublication(frame, caller.device, number=number)
         self._to_conversation(row.sender, row.receiver, row.receiver_type, publication)
 
-    def save(self, caller: Caller, action: str, json: bytes, number: int) -> None:
-        """Publish to the caller's other devices that they saved or unsaved a message."""
-        self._to_own_devices(caller, self.frames.save(caller, action, json), number)
+    def to_members(self, caller: Caller, guid: str, frame: bytes, number: int, *, feature: str = "") -> None:
+        """Publish a frame to the members of a group.
 
-    def conversation_pin(self, caller: Caller, action: str, json: bytes, number: int) -> None:
-        """Publish to the caller's other devices that they pinned or unpinned a conversation."""
-        self._to_own_devices(caller, self.frames.conversation_pin(caller, action, json), number)
+        Args:
+            feature: restricts it to sockets with this feature, as in all that follow.
+        """
+        self._publish(caller, group_subject(guid), frame, number, feature)
+
+    def to_own_devices(self, caller: Caller, frame: bytes, number: int, *, feature: str = "") -> None:
+        """Publish a frame to the caller's other devices."""
+        self._publish(caller, user_subject(caller.uid), frame, number, feature)
+
+    def _publish(self, caller: Caller, subject: str, frame: bytes, number: int, feature: str) -> None:
+        self._broker.publish(subject, FramePublication(frame, caller.device, feature=feature, number=number))
 
     def own_list(self, caller: Caller, action: str, number: int, conversation: ConversationKey | None = None) -> None:
         """Publish to the caller's other devices a change of their conversations that no other frame reports.
@@ -178,7 +185,7 @@ class Delivery:
             conversation: its key.
         """
         frame = self.frames.list_change(caller, action, *named(conversation, caller.uid))
-        self._list_change(caller, user_subject(caller.uid), frame, number)
+        self.to_own_devices(caller, frame, number, feature="lists")
 
     def conversation_removed(self, caller: Caller, conversation: ConversationKey, numbers: Mapping[str, int]) -> None:
         """Publish to all participants that a conversation was removed with its messages.
@@ -189,23 +196,11 @@ class Delivery:
         guid = group_in(conversation)
         if guid:
             frame = self.frames.list_change(caller, "removed", "group", guid)
-            self._list_change(caller, group_subject(guid), frame, numbers[""])
+            self.to_members(caller, guid, frame, numbers[""], feature="lists")
             return
         for uid, number in numbers.items():
             frame = self.frames.list_change(caller, "removed", *named(conversation, uid))
-            self._list_change(caller, user_subject(uid), frame, number)
-
-    def group_changed(self, caller: Caller, guid: str, group: dict[str, Any] | None, number: int) -> None:
-        """Publish to the members of a group its new state without memberships, or None: the group was deleted."""
-        action = "groupRemoved" if group is None else "group"
-        frame = self.frames.list_change(caller, action, "group", guid, group=group)
-        self._list_change(caller, group_subject(guid), frame, number)
-
-    def _list_change(self, caller: Caller, subject: str, frame: bytes, number: int) -> None:
-        self._broker.publish(subject, FramePublication(frame, caller.device, feature="lists", number=number))
-
-    def _to_own_devices(self, caller: Caller, frame: bytes, number: int) -> None:
-        self._broker.publish(user_subject(caller.uid), FramePublication(frame, caller.device, number=number))
+            self._publish(caller, user_subject(uid), frame, number, "lists")
 
     def presence(
         self,

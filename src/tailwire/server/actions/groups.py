@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.members import MemberLists, Members
@@ -224,7 +225,7 @@ class Groups:
             return (Event("group_deleted", encode({"group": group_payload(GroupView(standing.group))})),)
 
         members, number = await self._store.removal.remove_group(act, events)
-        self._delivery.group_changed(caller, act.guid, None, number)
+        self._tell_members(caller, act.guid, "groupRemoved", None, number)
         for uid in members:
             self._delivery.membership(uid, act.guid, joined=False)
         return act.guid
@@ -259,4 +260,8 @@ class Groups:
     async def _publish(self, caller: Caller, row: GroupRow) -> None:
         change = change_log.group_changed(row.guid, caller.uid, caller.device)
         number = await self._store.change_log.add(change)
-        self._delivery.group_changed(caller, row.guid, group_payload(GroupView(row)), number)
+        self._tell_members(caller, row.guid, "group", group_payload(GroupView(row)), number)
+
+    def _tell_members(self, caller: Caller, guid: str, action: str, group: dict[str, Any] | None, number: int) -> None:
+        frame = self._delivery.frames.list_change(caller, action, "group", guid, group=group)
+        self._delivery.to_members(caller, guid, frame, number, feature="lists")

@@ -112,7 +112,9 @@ class Reactions:
         number = await self._store.annotations.pin(act, self._world.seconds(), self._max_pins, pinned=pinned)
         if not number:
             raise Refused("ERR_PINNED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._max_pins})
-        self._delivery.pin(caller, row, "pinned" if pinned else "unpinned", await self._render(row, ""), number)
+        action = "pinned" if pinned else "unpinned"
+        frame = self._delivery.frames.pin(caller, row, action, await self._render(row, ""))
+        self._delivery.to_conversation(caller, row, frame, number)
         return await self._render(row, caller.reader)
 
     async def save(self, caller: Caller, wanted: str, *, saved: bool) -> bytes:
@@ -132,7 +134,8 @@ class Reactions:
         if not number:
             raise Refused("ERR_SAVED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._max_saves})
         shown = await self._render(row, caller.reader)
-        self._delivery.save(caller, "saved" if saved else "unsaved", shown, number)
+        frame = self._delivery.frames.save(caller, "saved" if saved else "unsaved", shown)
+        self._delivery.to_own_devices(caller, frame, number)
         return shown
 
     # Threads, reports, interactions.
