@@ -206,7 +206,7 @@ class RemoteBroker(Protocol):
         """Connect, and stay connected. Without a connection, go on trying."""
 
     def looked(self, *, alone: bool, began: float) -> None:
-        """Take notice of which processes share the store: a broker may send nothing while there is one.
+        """Take notice whether others share the store: a broker may send nothing while nobody does.
 
         Args:
             alone: whether this process was the only one.
