@@ -141,7 +141,7 @@ async def test_the_network_of_a_device_is_reported(chromium: Browser, device: We
         raise AssertionError(device.said)
 
     def network() -> str:
-        return [line for line in device.said if line.startswith("network ")][-1]
+        return next((line for line in reversed(device.said) if line.startswith("network ")), "")
 
     await tell("offline")
     await tell("online")
