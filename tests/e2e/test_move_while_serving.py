@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 from moves import command, same_rows
 
-from harness import CONNECTED, Actor, LiveStage
+from harness import Actor, LiveStage
 from tailwire import CometChatException, Group, TextMessage
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]

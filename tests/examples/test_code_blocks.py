@@ -43,7 +43,7 @@ RUN = {
     "docs/push.md": "spec/test_push_calls.py::test_documented_calls_run",
     "docs/sdk.md": "examples/test_examples.py::test_documented_blocks_run_in_order",
     "docs/sync.md": "examples/test_sync_page.py::test_documented_script",
-    "docs/testing.md": "plugin/test_plugin.py::test_docs_example_passes",
+    "docs/testing.md": "plugin/test_plugin.py::test_docs_examples_pass",
     "docs/tutorials/agent.md": "examples/test_tutorials.py::test_agent",
     "docs/tutorials/bot.md": "examples/test_tutorials.py::test_bot",
     "docs/tutorials/desktop-app.md": "examples/test_tutorials.py::test_desktop_app",

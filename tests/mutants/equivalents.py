@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from mutants.mutate import Mutated, mutants, mutate
+from mutants.mutate import Mutated, mutate, statements
 
 ROOT = Path(__file__).parents[2]
 FILE = Path(__file__).with_name("equivalents.toml")
@@ -48,5 +48,7 @@ def stale() -> Iterator[Equivalent]:
     for module in {entry.module for entry in table}:
         path = ROOT / "src/tailwire" / module
         source = path.read_text(encoding="utf-8") if path.exists() else ""
-        there = {of(module, mutate(source, mutant)) for mutant in mutants(source)}
-        yield from (entry for entry in table if entry.module == module and entry not in there)
+        entries = [entry for entry in table if entry.module == module]
+        asked = {(entry.scope, entry.before) for entry in entries}
+        there = {of(module, mutate(source, mutant)) for mutant, *place in statements(source) if tuple(place) in asked}
+        yield from (entry for entry in entries if entry not in there)

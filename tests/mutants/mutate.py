@@ -61,7 +61,7 @@ def mutate(source: str, mutant: Mutant) -> Mutated:
     """Return a module with the fault of a mutant."""
     tree = ast.parse(source)
     node = list(ast.walk(tree))[mutant.place]
-    statement, scope = _around(tree, node)
+    statement, scope = _around(node, _parents(tree))
     before = _first_line(statement)
     list(_changes(node))[mutant.change]()
     changed = ast.fix_missing_locations(_Replacing().visit(tree))
@@ -69,14 +69,29 @@ def mutate(source: str, mutant: Mutant) -> Mutated:
     return Mutated(getattr(node, "lineno", 0), scope, before, after, ast.unparse(changed))
 
 
-def _around(tree: ast.AST, node: ast.AST) -> tuple[ast.AST, str]:
+def statements(source: str) -> list[tuple[Mutant, str, str]]:
+    """Return all mutants of a module, each with `scope` and `before` of what `mutate` returns."""
+    tree = ast.parse(source)
+    nodes, parents = list(ast.walk(tree)), _parents(tree)
+    found = []
+    for mutant in mutants(source):
+        statement, scope = _around(nodes[mutant.place], parents)
+        found.append((mutant, scope, _first_line(statement)))
+    return found
+
+
+def _parents(tree: ast.AST) -> dict[ast.AST, ast.AST]:
+    return {child: parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)}
+
+
+def _around(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> tuple[ast.AST, str]:
     # The statement that contains a node, and the names of the functions and classes around it.
-    parents = {child: parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)}
     statement = node
     while not isinstance(statement, ast.stmt | ast.ExceptHandler | ast.match_case) and statement in parents:
         statement = parents[statement]
-    names, outer = [], statement
-    while (outer := parents.get(outer)) is not None:
+    names: list[str] = []
+    outer: ast.AST | None = statement
+    while outer is not None and (outer := parents.get(outer)) is not None:
         if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.append(outer.name)
     return statement, ".".join(reversed(names))

@@ -30,12 +30,12 @@ def test_seeds(first):
 
 
 def test_equal_seeds_give_equal_runs_in_another_process():
-    code = "from tailwire.testing.simulation import *; print(*(simulate(make_plan(s)).digest for s in (1, 3, 11)))"
+    code = "from tailwire.testing.simulation import *; print(*(simulate(make_plan(s)).digest for s in (1, 11)))"
     salt = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"  # not that of this process
     told = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": salt}, capture_output=True, text=True
     ).stdout
-    assert told == " ".join(simulate(make_plan(s)).digest for s in (1, 3, 11)) + "\n"
+    assert told == " ".join(simulate(make_plan(s)).digest for s in (1, 11)) + "\n"
 
 
 def test_unexpected_exception_fails_the_seed(monkeypatch):
@@ -47,10 +47,11 @@ def test_unexpected_exception_fails_the_seed(monkeypatch):
         simulate(Plan(1, ()))
 
 
+@pytest.mark.thorough
 def test_plan_survives_json_and_removal_of_any_step():
     plan = make_plan(5)
     assert Plan.from_json(plan.to_json()) == plan
-    for n in range(0, len(plan.steps), 7):
+    for n in range(0, len(plan.steps), size(21, 1)):
         simulate(Plan(plan.seed, (*plan.steps[:n], *plan.steps[n + 1 :])))
 
 
