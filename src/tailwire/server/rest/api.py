@@ -59,6 +59,7 @@ MAX_KEY_READS = 50  # concurrent reads of lists, of all REST keys together
 SECRETS = (b"authtoken", b"apikey", b"authorization")
 CHAINED = CLIENT_HEADER.encode()
 REFUSAL_DELAY_SECONDS = 0.05  # so that clients that retry in a loop do not keep the server busy
+_PARAMETER = "{}"  # stands for the last part of a path that is a parameter
 BUSY = "The server is overloaded, and nothing was stored. Wait for the seconds in Retry-After."
 
 
@@ -120,16 +121,19 @@ class Api:
         self._max_body = max_body
         self._chains = chains
         self._rates = rates
-        # Fixed paths are looked up by method and path, paths with parameters by method, length and first part.
+        # Fixed paths are looked up by method and path, paths with parameters by method, length, first and last part.
         self._fixed: dict[tuple[str, str], Operation] = {}
-        self._varying: dict[tuple[str, int, str], list[tuple[Pattern[str], Operation]]] = {}
+        self._varying: dict[tuple[str, int, str, str], list[tuple[Pattern[str], Operation]]] = {}
         self.operations = list(operations)
         for operation in self.operations:
             if "{" not in operation.path:
                 self._fixed[operation.method, operation.path] = operation
                 continue
             pattern, _, _ = compile_path(operation.path)
-            self._varying.setdefault(_route_key(operation.method, operation.path), []).append((pattern, operation))
+            parts = operation.path.split("/")
+            last = _PARAMETER if parts[-1].startswith("{") else parts[-1]
+            key = operation.method, len(parts), parts[1], last
+            self._varying.setdefault(key, []).append((pattern, operation))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request, as ASGI defines it."""
@@ -230,12 +234,14 @@ class Api:
         return await compressed(body, given.get(b"accept-encoding"), headers)
 
     def _find(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
-        for pattern, operation in self._varying.get(_route_key(method, path), ()):
-            match = pattern.match(path)
-            if match is not None:
-                params = {name: unquote(value) for name, value in match.groupdict().items()}
-                without_nul(params.values(), "path")
-                return operation, params
+        parts = path.split("/")
+        for last in (parts[-1], _PARAMETER):
+            for pattern, operation in self._varying.get((method, len(parts), parts[min(1, len(parts) - 1)], last), ()):
+                match = pattern.match(path)
+                if match is not None:
+                    params = {name: unquote(value) for name, value in match.groupdict().items()}
+                    without_nul(params.values(), "path")
+                    return operation, params
         raise Refused("ERR_API_NOT_FOUND", f"{method} {path[:200]}")
 
     # Authentication.
@@ -308,11 +314,6 @@ class Api:
 def _over(trace: Trace) -> None:
     if trace.entry is not None:
         trace.entry.over = True
-
-
-def _route_key(method: str, path: str) -> tuple[str, int, str]:
-    parts = path.split("/")
-    return method, len(parts), parts[1] if len(parts) > 1 else ""
 
 
 def _body(result: Any, *, enveloped_already: bool) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -17,6 +18,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+MAX_CACHED_QUERY = 100  # bytes
 INCOMPLETE_BODY = "The request ended before its body was complete."
 CORS = [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"*")]
 PREFLIGHT = [
@@ -74,13 +76,21 @@ def pairs_of(query: bytes) -> dict[str, str]:
     """
     if not query:
         return {}
+    return dict(_recent_pairs(query) if len(query) <= MAX_CACHED_QUERY else _pairs(query))
+
+
+def _pairs(query: bytes) -> tuple[tuple[str, str], ...]:
     try:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=False, max_num_fields=100)
     except (UnicodeDecodeError, ValueError) as e:
         raise Refused("ERR_BAD_REQUEST", {"query": "The query string is invalid."}) from e
     if b"%00" in query or b"\0" in query:
         raise Refused("ERR_BAD_REQUEST", {"query": NO_NUL})
-    return {name.removesuffix("[]"): value for name, value in pairs}
+    return tuple([(name.removesuffix("[]"), value) for name, value in pairs])
+
+
+_recent_pairs = lru_cache(maxsize=500)(_pairs)
+"""Many clients ask for the first page of a list with the same few words."""
 
 
 async def respond(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
