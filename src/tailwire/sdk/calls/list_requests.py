@@ -53,7 +53,7 @@ class ListRequest(Generic[T]):
         """Return the next page; an empty list at the end.
 
         Raises:
-            CometChatException: `REQUEST_IN_PROGRESS`, or as the server refused it; `ERR_BAD_ERROR_RESPONSE` after 100
+            CometChatException: `REQUEST_IN_PROGRESS`, or another code of the server; `ERR_BAD_ERROR_RESPONSE` after 100
                 pages in sequence in which nothing can be read. The next call continues after them.
         """
         if self._in_progress:

@@ -53,7 +53,7 @@ class MessagesRequest:
         """Return the page before those fetched before, oldest first. The first call returns the newest page.
 
         Raises:
-            CometChatException: `REQUEST_IN_PROGRESS`, or as the server refused it.
+            CometChatException: `REQUEST_IN_PROGRESS`, or another code of the server.
         """
         return await self._fetch(newer=False)
 
@@ -63,7 +63,7 @@ class MessagesRequest:
         The first call needs a message id, a timestamp or `set_updated_after` to begin with.
 
         Raises:
-            CometChatException: `NOT_ENOUGH_PARAMETERS`, `REQUEST_IN_PROGRESS`, or as the server refused it.
+            CometChatException: `NOT_ENOUGH_PARAMETERS`, `REQUEST_IN_PROGRESS`, or another code of the server.
         """
         w = self._filters
         if not (self._last or w.timestamp or w.updated_after):

@@ -56,8 +56,8 @@ class MessageCalls:
 
         Raises:
             CometChatException: `USER_NOT_LOGGED_IN`, `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`;
-                `NO_INTERNET_CONNECTION` when the server was not reached in several attempts; or as the server refused
-                it.
+                `NO_INTERNET_CONNECTION` when the server was not reached in several attempts; or another code of the
+                server.
         """
         return await self._send(message, TextMessage)
 
@@ -133,7 +133,7 @@ class MessageCalls:
             The changed message, with `edited_at` and `edited_by`.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
         """
         wire = message_to_wire(message)
         body = {"data": wire["data"], **({"tags": message.tags} if message.tags else {})}
@@ -152,7 +152,7 @@ class MessageCalls:
             The message without its content, with `deleted_at` and `deleted_by`.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
         """
         return self._changed(await self._parts.requests.ask("DELETE", f"/messages/{checked_id(message_id)}"))
 
@@ -170,7 +170,7 @@ class MessageCalls:
             message_id: the id of a stored message.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, or as the server refused it.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, or another code of the server.
         """
         return await self._parts.requests.fetch(message_from_wire, "GET", f"/messages/{checked_id(message_id)}")
 
@@ -193,8 +193,8 @@ class MessageCalls:
             actions: whether to include the messages about edits, deletions and membership (`Action`).
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as the
-                server refused it.
+            CometChatException: `ERR_INVALID_ARGUMENT`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or another
+                code of the server.
         """
         if uid and guid:
             raise failure("ERR_INVALID_ARGUMENT", "Give uid or guid, not both.")

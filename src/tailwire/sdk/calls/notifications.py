@@ -60,7 +60,7 @@ class NotificationCalls:
         """End the push notifications to this device. `logout()` does so as well.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return text_of(await self._parts.requests.ask("DELETE", TOKENS))
 
@@ -81,7 +81,7 @@ class NotificationCalls:
         """Return what the logged-in user wants to be notified of.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return await self._parts.requests.fetch(preferences_from_wire, "GET", PREFERENCES)
 
@@ -107,7 +107,7 @@ class NotificationCalls:
             The defaults.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return await self._parts.requests.fetch(preferences_from_wire, "DELETE", PREFERENCES)
 
@@ -115,7 +115,7 @@ class NotificationCalls:
         """Return the conversations that the logged-in user has muted.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return await self._parts.requests.fetch(muted_from_wire, "GET", PREFERENCES + "/mute")
 
@@ -149,7 +149,7 @@ class NotificationCalls:
         """Return the logged-in user's time zone; "" if it is unknown.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return _timezone(await self._parts.requests.ask("GET", TIMEZONE))
 

@@ -35,7 +35,7 @@ class ReactionsRequest:
         """Return the page after those fetched before, oldest first; an empty list at the end.
 
         Raises:
-            CometChatException: `REQUEST_IN_PROGRESS`, or as the server refused it.
+            CometChatException: `REQUEST_IN_PROGRESS`, or another code of the server.
         """
         return await self._fetch("append", self._last)
 
