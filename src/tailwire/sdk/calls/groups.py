@@ -108,7 +108,7 @@ class GroupCalls:
         """Change the name, icon, description, metadata and tags of a group. Its guid, type and password stay.
 
         Args:
-            group: with `guid`, and what is to be changed.
+            group: with `guid` and the new values.
 
         Returns:
             The changed group.

@@ -111,7 +111,7 @@ class MemberCalls:
         return await self._change("POST", path, f"{uid} banned successfully")
 
     async def unban_group_member(self, guid: str, uid: str) -> str:
-        """Lift the ban of a user. They do not become a member by it.
+        """Lift the ban of a user. This does not make them a member.
 
         Args:
             guid: of the group.

@@ -84,7 +84,7 @@ class MessageCalls:
         return await self._send(message, MediaMessage)
 
     async def send_custom_message(self, message: CustomMessage) -> CustomMessage:
-        """Send data of the app's own.
+        """Send a message with data that the app defines.
 
         Args:
             message: with `receiver`, `receiver_type`, `type` and `custom_data`.
@@ -186,7 +186,7 @@ class MessageCalls:
 
         Args:
             uid: the conversation with this user; or
-            guid: the conversation of this group. Neither: all conversations of the user.
+            guid: the conversation of this group. Neither: all conversations of the logged-in user.
             before: newest first, beginning before this message id; 0 begins with the newest.
             after: oldest first, beginning after this message id.
             limit: messages per page, 1 to 100.
@@ -284,7 +284,7 @@ class MessageCalls:
         """Ask the writer of a draft to stop. The text so far usually arrives as a message.
 
         Args:
-            draft: as `on_draft_changed` or `events()` gave it.
+            draft: the `DraftChanged` from `on_draft_changed` or `events()`.
 
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`; `ERR_INVALID_ARGUMENT` when it is not a `DraftChanged`.

@@ -65,7 +65,7 @@ class NotificationCalls:
         return text_of(await self._parts.requests.ask("DELETE", TOKENS))
 
     async def get_web_push_key(self) -> str:
-        """Return the server's public key, which a page subscribes with (`applicationServerKey`).
+        """Return the server's public key, with which a page subscribes (`applicationServerKey`).
 
         Raises:
             CometChatException: `ERR_PROVIDER_NOT_FOUND` when the server is not set up for Web Push;
@@ -89,7 +89,7 @@ class NotificationCalls:
         """Change what the logged-in user wants to be notified of.
 
         Args:
-            preferences: those to change; others are None.
+            preferences: the preferences to change; the others are None.
 
         Returns:
             All preferences.
@@ -101,7 +101,7 @@ class NotificationCalls:
         return await self._parts.requests.fetch(preferences_from_wire, "PUT", PREFERENCES, body=body)
 
     async def reset_notification_preferences(self) -> NotificationPreferences:
-        """Give all preferences of the logged-in user their defaults.
+        """Reset all preferences of the logged-in user to their defaults.
 
         Returns:
             The defaults.
@@ -120,7 +120,7 @@ class NotificationCalls:
         return await self._parts.requests.fetch(muted_from_wire, "GET", PREFERENCES + "/mute")
 
     async def mute_conversations(self, conversations: Sequence[MutedConversation]) -> str:
-        """Mute conversations, each until its time.
+        """Mute conversations, each until the time that it names.
 
         Args:
             conversations: at most 100, each with the time until which it is muted.
@@ -154,7 +154,7 @@ class NotificationCalls:
         return _timezone(await self._parts.requests.ask("GET", TIMEZONE))
 
     async def update_timezone(self, timezone: str) -> str:
-        """Store the logged-in user's time zone, in which the schedule of their preferences is read.
+        """Store the logged-in user's time zone, in which the schedule of their preferences applies.
 
         Args:
             timezone: a name such as `Europe/Berlin`.

@@ -136,7 +136,7 @@ class ReactionCalls:
         """Follow the thread of a message. Users who reply in a thread follow it automatically.
 
         Args:
-            message_id: the id of the message under which the thread is.
+            message_id: the id of the parent message of the thread.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.
@@ -147,7 +147,7 @@ class ReactionCalls:
         """Stop following the thread of a message.
 
         Args:
-            message_id: the id of the message under which the thread is.
+            message_id: the id of the parent message of the thread.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.

@@ -89,10 +89,10 @@ class ReceiptCalls:
         return (message.receiver if sender == self._parts.sessions.require().uid else sender), "user"
 
     async def mark_conversation_as_read(self, conversation: Conversation) -> str:
-        """Mark all of a conversation as read. Needs no WebSocket.
+        """Mark a whole conversation as read. Needs no WebSocket.
 
         Args:
-            conversation: of `conversations()`, for example.
+            conversation: for example from `conversations()`.
 
         Raises:
             CometChatException: the server refused it.
@@ -100,10 +100,10 @@ class ReceiptCalls:
         return await self._mark_conversation(conversation, "read")
 
     async def mark_conversation_as_delivered(self, conversation: Conversation) -> str:
-        """Mark all of a conversation as delivered. Needs no WebSocket.
+        """Mark a whole conversation as delivered. Needs no WebSocket.
 
         Args:
-            conversation: of `conversations()`, for example.
+            conversation: for example from `conversations()`.
 
         Raises:
             CometChatException: the server refused it.

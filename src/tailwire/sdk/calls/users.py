@@ -67,7 +67,7 @@ class UserCalls:
         """Change a user with a REST API key, which must not be part of an app that you give away. Needs no login.
 
         Args:
-            user: with `uid`, and what is to be changed.
+            user: with `uid` and the new values.
             auth_key: the REST API key.
 
         Raises:
