@@ -188,9 +188,9 @@ class Groups:
     async def ban(self, guid: str, uid: str) -> None:
         """Remove a user from a group, and keep them out until `unban`.
 
-            Args:
-                guid: of the group.
-                uid: of the user.
+        Args:
+            guid: of the group.
+            uid: of the user.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_UID_NOT_FOUND`.

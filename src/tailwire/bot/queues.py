@@ -17,7 +17,7 @@ Work = Sequence[Callable[[], Awaitable[object]]]
 SHUTDOWN_SECONDS = 10.0
 """How long running handlers may take to finish when the bot shuts down."""
 MAX_QUEUED = 10_000
-"""The maximum number of events that wait in all queues together. One conversation may use half of the remaining capacity."""
+"""The maximum number of events that wait in all queues together. One conversation may use half of the rest."""
 MIN_QUEUED_PER_CONVERSATION = 10
 
 

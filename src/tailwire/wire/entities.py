@@ -363,7 +363,7 @@ class Conversation(SetFieldsRepr):
         last_message: the message to show; None if the conversation is empty or the user deleted it.
         unread_message_count: at most 1,000.
         tags: the tags that the user set.
-        latest_message_id: the id of the newest message, even one that is not shown as `last_message`, such as an edit or a reply.
+        latest_message_id: the id of the newest message, even of one that `last_message` does not show, such as a reply.
     """
 
     conversation_id: str
