@@ -83,7 +83,7 @@ def settled_live(m: CatchUp, number: int) -> None:
 
 
 def are_many(m: CatchUp) -> bool:
-    """Return whether so many numbers are unsettled that history has to be read.
+    """Return whether enough numbers are unsettled that history has to be read.
 
     A server that sends no settled numbers leaves it open whether a missing one will still come.
     """

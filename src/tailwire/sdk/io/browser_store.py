@@ -16,8 +16,8 @@ _claimed: set[str] = set()
 class LocalStorageSessionStore:
     """Keeps sessions in the `localStorage` of the page's origin.
 
-    The tabs of a browser share it, and so the logged-in user; each tab has its own client and socket. Two clients in one page
-    need different prefixes.
+    The tabs of a browser share it, and so the logged-in user; each tab has its own client and socket. Two clients in
+    one page need different prefixes.
 
     Args:
         prefix: of the keys in the storage.

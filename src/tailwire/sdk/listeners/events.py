@@ -175,9 +175,9 @@ class ConversationListChanged:
     """The user's list of conversations changed in a way that no other event reports. Live lists follow it.
 
     Attributes:
-        change: `group`: another user changed the group, or it has another owner; `groupRemoved`: another user deleted it.
-`changed`: another device of the user marked the conversation as unread, or tagged it; `removed`: such a
-            device deleted the conversation for the user, or the app's backend removed it for all; `blocks`: such a
+        change: `group`: another user changed the group, or it has another owner; `groupRemoved`: another user deleted
+            it. `changed`: another device of the user marked the conversation as unread, or tagged it; `removed`: such
+            a device deleted the conversation for the user, or the app's backend removed it for all; `blocks`: such a
             device blocked or unblocked users.
         conversation_type: `user` or `group`; "" for `blocks`.
         conversation_with: the uid or guid; "" for `blocks`.
@@ -194,10 +194,10 @@ class ConversationListChanged:
 class HistoryGap:
     """Some missed messages with ids in (`from_id`, `to_id`] are not handed over.
 
-    They are only in history, because there are more than the limit; or the server has removed them because of their age.
+    They are only in history, because there are more than the limit; or the server has removed them as too old.
 
     Attributes:
-        only_changes: the messages are handed over, but not all changes since then to messages (reactions, pins,
+        only_changes: the messages are handed over, but not all changes of that time to messages (reactions, pins,
             receipts) and conversations: the server's change log does not reach back so far.
     """
 

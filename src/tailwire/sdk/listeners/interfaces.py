@@ -204,4 +204,4 @@ class MessageListener:
         """Called when a message in the outbox was queued, sent, refused, cancelled or queued again (Tailwire's own)."""
 
     def on_history_gap(self, gap: HistoryGap) -> Hook:
-        """Called when some missed messages are not handed over: they are only in history, or removed because of their age."""
+        """Called when some missed messages are not handed over: they are only in history, or removed as too old."""

@@ -24,8 +24,8 @@ MIN_INTERVAL_SECONDS = 1.0
 OVERLAP_SECONDS = 1.0
 """For this many seconds after a response, an event may already be included in it."""
 MAX_DOUBT_SECONDS = 30.0
-"""The maximum time between two requests because of such events. Each request doubles it, from `MIN_INTERVAL_SECONDS` on,
-because under a stream of events every response is in doubt again."""
+"""The maximum time between two requests because of such events. Each request doubles it, from
+`MIN_INTERVAL_SECONDS` on, because under a stream of events every response is in doubt again."""
 LIST_RETRY = RetryPolicy(first=2.0, longest=60.0)
 MAX_QUEUED_CHANGES = 1000
 MAX_REPLAYED_EVENTS = 5000
