@@ -59,8 +59,8 @@ class Admin:
 
         Args:
             app_id: the id of the app.
-            settings: made by `AppSettingsBuilder`. Used are the host (`override_admin_host`, else
-                `override_client_host`), the proxy and the certificate authority.
+            settings: made by `AppSettingsBuilder`. Only the host (`override_admin_host`, else
+                `override_client_host`), the proxy and the certificate authority are used.
             api_key: a REST API key of scope `fullAccess`. Keep it on your servers.
             tls: an SSL context, for a server with a self-signed certificate.
             world: clock, randomness and sockets; for tests.

@@ -130,7 +130,7 @@ class Groups:
         """Return the matching groups by name, including private ones.
 
         Args:
-            search: a part of the guid or the name.
+            search: only groups whose guid or name begins with this text.
             types: only groups of these types.
             tags: only groups with one of these tags. An empty list matches nothing.
         """
@@ -150,7 +150,7 @@ class Groups:
 
         Args:
             guid: the group.
-            search: a part of the uid or the name.
+            search: only members whose uid or name begins with this text.
             scopes: only members with one of these scopes.
         """
         return self._requester.listing(
@@ -190,7 +190,7 @@ class Groups:
 
         Args:
             guid: of the group.
-            uid: of the member.
+            uid: of the user.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_UID_NOT_FOUND`.

@@ -60,8 +60,8 @@ class Role:
         name: at most 100 characters.
         description: for people.
         metadata: free data of the app.
-        lists_users: which users its users find in lists: `all` or `friendsOnly`.
-        sends_to: which users its users may write to: `all` or `friendsOnly`.
+        lists_users: whom users with this role find in lists: `all` or `friendsOnly`.
+        sends_to: whom users with this role may write to: `all` or `friendsOnly`.
         created_at: when it was created.
         updated_at: when it was last changed.
     """

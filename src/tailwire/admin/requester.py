@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Requester:
-    """Send requests with an API key of scope `fullAccess`.
+    """Sends requests with an API key of scope `fullAccess`.
 
     Args:
         http: the HTTP client.
@@ -78,7 +78,7 @@ class Requester:
             return await repeat(attempt, self._world.chance, safe=is_safe(method, path))
 
     async def fetch(self, decode: Callable[[Any], T], method: str, path: str, **more: Any) -> T:
-        """Send a request, and return the decoded response. Arguments and errors as `ask`."""
+        """Send a request, and return the decoded response. Arguments and errors are those of `ask`."""
         return decoded(decode, await self.ask(method, path, **more))
 
     async def send(self, conversation: str, body: Mapping[str, Any], on_behalf_of: str) -> Any:

@@ -36,8 +36,8 @@ class Roles:
             name: at most 100 characters.
             description: for people.
             metadata: free data of the app, at most 5 KiB of JSON.
-            lists_users: which users its users find in lists: `all` or `friendsOnly`.
-            sends_to: which users its users may write to: `all` or `friendsOnly`.
+            lists_users: whom users with this role find in lists: `all` or `friendsOnly`.
+            sends_to: whom users with this role may write to: `all` or `friendsOnly`.
 
         Raises:
             CometChatException: `ERR_ROLE_ALREADY_EXISTS`, `ERR_BAD_REQUEST`.

@@ -146,7 +146,7 @@ class Users:
         """Return the matching users, by name.
 
         Args:
-            search: a part of the uid or the name.
+            search: only users whose uid or name begins with this text.
             roles: only users with one of these roles. Give one of `roles`, `tags` and `uids`; an empty list matches
                 nothing.
             tags: only users with one of these tags.

@@ -248,6 +248,7 @@ class Bot:
         Raises:
             RuntimeError: the bot is running already, or this is called in an event loop.
             CometChatException: the login was refused.
+            ValueError: the provided token belongs to another user.
         """
         try:
             asyncio.get_running_loop()
@@ -262,7 +263,7 @@ class Bot:
         Raises:
             RuntimeError: the bot is running already.
             CometChatException: the login was refused.
-            ValueError: the provided token is of another user.
+            ValueError: the provided token belongs to another user.
         """
         await self._serve(
             ChatClient(

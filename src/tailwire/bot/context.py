@@ -87,7 +87,7 @@ class Context:
         While the server is not reachable, or the bot has to log in again, this waits and retries.
 
         A handler that was interrupted and runs again does not reply twice: its first reply, its second reply and so on
-        are stored once each. Replies from other tasks than the handler's own (`asyncio.gather`, a `TaskGroup`) have no
+        are stored once each. Replies from tasks other than the handler's own (`asyncio.gather`, a `TaskGroup`) have no
         fixed order, so they are identified by their text instead: the same text is stored once.
 
         Args:

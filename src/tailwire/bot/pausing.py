@@ -27,7 +27,7 @@ def paused(limit: asyncio.Timeout) -> Iterator[None]:
     if pause is None:
         until = limit.when()
         pause = _pauses[limit] = _Pause(0, None if until is None else until - now())
-        with suppress(RuntimeError):  # the handler has ended, and another task of its goes on
+        with suppress(RuntimeError):  # the handler has ended, and another task that it started continues
             limit.reschedule(None)
     pause.blocks += 1
     try:

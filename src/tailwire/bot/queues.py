@@ -13,11 +13,11 @@ from tailwire.sdk.listeners.registry import AcknowledgedStream, PutOff
 log = logging.getLogger("tailwire.bot")
 
 Work = Sequence[Callable[[], Awaitable[object]]]
-"""What is to be done for one event, in this order."""
+"""The work for one event, in this order."""
 SHUTDOWN_SECONDS = 10.0
 """How long running handlers may take to finish when the bot shuts down."""
 MAX_QUEUED = 10_000
-"""Events that wait in all queues. One conversation may use half of the remaining capacity."""
+"""The maximum number of events that wait in all queues together. One conversation may use half of the rest."""
 MIN_QUEUED_PER_CONVERSATION = 10
 
 
@@ -29,7 +29,7 @@ class Queues:
         concurrency: the maximum number of conversations that are handled at the same time.
 
     Attributes:
-        interrupted: the bot has shut down; what is still running is run again at the next start.
+        interrupted: whether the bot has shut down; handlers that are still running are run again at the next start.
     """
 
     def __init__(self, events: AcknowledgedStream, concurrency: int) -> None:

@@ -30,11 +30,11 @@ async def run_handler(
 
     Args:
         work: calls the handler.
-        limit: of `seconds` from now; the handler may pause it.
+        limit: the time limit, `seconds` from now; the handler may pause it.
         seconds: None without a limit.
 
     Returns:
-        What it raised; None if it returned, or a reader stopped its streamed reply.
+        The exception that the handler raised; None if it returned, or a reader stopped its streamed reply.
     """
     coroutine = _contained(work)
     task = asyncio.create_task(coroutine, name="tailwire bot handler")
@@ -72,7 +72,7 @@ async def _end(task: asyncio.Task[Any], coroutine: Coroutine[Any, Any, Any]) -> 
         task.cancel()
         await asyncio.wait([task], timeout=FORCED_END_SECONDS)
         if task.done() and not task.cancelled():
-            task.exception()  # that its coroutine was closed
+            task.exception()  # marks it as retrieved: it only says that the coroutine was closed
 
 
 async def until_reached(call: Callable[[], Awaitable[T]], retried: Collection[str] = RETRIED_CODES) -> T:

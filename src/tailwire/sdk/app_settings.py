@@ -60,7 +60,7 @@ class AppSettings:
         """Return the URL of the client API, without a trailing slash.
 
         Args:
-            app_id: is part of the URL, unless a host is set.
+            app_id: the id of the app; part of the URL unless a host is set.
 
         Raises:
             ValueError: when neither a region nor a valid host is set.
@@ -83,7 +83,7 @@ class AppSettings:
         """Check `proxy_address`, and that the library that it needs is installed.
 
         Raises:
-            UnusableProxy: saying what to correct or to install.
+            UnusableProxy: the proxy cannot be used; the message says what to correct or to install.
         """
         if self.proxy_address:
             check_library(parse_proxy(self.proxy_address))
@@ -102,10 +102,10 @@ class AppSettings:
             raise ValueError(f"{self.ca_file} contains no readable certificates in PEM format: {e}") from e
 
     def timings(self, others: Timings) -> Timings:
-        """Return durations of the connection: those of these settings, and all others as given.
+        """Return the durations of the connection: those that these settings name, and the others as given.
 
         Args:
-            others: the durations that settings do not name.
+            others: supplies the durations that settings do not name.
         """
         return replace(
             others,
@@ -203,10 +203,10 @@ class AppSettingsBuilder:
         return self._with(web_socket_port=int(port))
 
     def set_web_socket_timeout(self, seconds: float) -> AppSettingsBuilder:
-        """Set after how many seconds without traffic an attempt to connect fails (default: 10). The total is 60.
+        """Set after how many seconds without traffic an attempt to connect fails (default: 10; 60 in any case).
 
         Args:
-            seconds: without a received or sent byte.
+            seconds: the time without a received or sent byte.
         """
         return self._with(connect_timeout=float(seconds))
 
@@ -223,7 +223,7 @@ class AppSettingsBuilder:
 
         Args:
             on: False leaves them in history.
-            limit: the maximum number of messages that is handed over: the newest. `on_history_gap` reports the others.
+            limit: the maximum number of messages that are handed over, the newest. `on_history_gap` reports the rest.
         """
         return self._with(catch_up=bool(on), catch_up_limit=int(limit))
 
@@ -239,7 +239,7 @@ class AppSettingsBuilder:
         return self._with(poll_interval=float(every) if on else None)
 
     def keep_unsent_messages(self, on: bool = True, *, limit: int = 1000) -> AppSettingsBuilder:
-        """Enable the outbox: `queue_message` keeps messages until they are sent, also over a restart of the process.
+        """Enable the outbox: `queue_message` keeps messages until they are sent, even over a restart of the process.
 
         Args:
             on: False disables the outbox, as by default.

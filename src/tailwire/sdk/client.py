@@ -187,7 +187,7 @@ class ChatClient(ClientMethods):
     ) -> None:
         await self.aclose()
 
-    # What can be asked before `init()` too.
+    # Properties and simple queries, some of them possible before `init()`.
 
     @property
     def connection(self) -> Connection:

@@ -1,4 +1,4 @@
-"""The outbox: messages that are sent when there is a network, also after a restart of the process (K5).
+"""The outbox: messages that are sent when there is a network, even after a restart of the process (K5).
 
 Rules: a message is saved on the device before `put()` returns; messages are sent in the order in which they were
 queued, and stored once (by their muid); one that the server refuses does not delay the others; no task runs while no
@@ -94,7 +94,7 @@ class OutboxEntry:
 
 
 class OutboxStore(Protocol):
-    """Stores queued messages. A session store that has these methods as well keeps them over a restart."""
+    """Stores queued messages. A session store that also has these methods keeps queued messages over a restart."""
 
     def load_outbox(self, app_id: str, uid: str) -> Mapping[str, Any] | None: ...
     def save_outbox(self, app_id: str, uid: str, outbox: Mapping[str, Any] | None) -> None: ...
@@ -308,7 +308,7 @@ class Outbox:
         return entry.error
 
     async def _pause(self, seconds: float) -> None:
-        # The success of another request cuts the wait short, but not below the first wait: requests of others may
+        # The success of another request cuts the wait short, but not below the first wait: other requests may
         # succeed while this one keeps failing.
         self._other_succeeded = self._waited_once = False
         try:

@@ -1,4 +1,4 @@
-"""What this client changed itself: its listeners are not called for it, but the position and the live lists follow."""
+"""Changes that this client made itself: its listeners are not called, but its position and its live lists follow."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class OwnChanges:
         self.tell(MessageStored(message))
 
     def note_position(self) -> None:
-        """When nothing waits to be handed over, the app has been served up to the position of the catch-up."""
+        """Move the served position to that of the catch-up, if nothing waits to be handed over."""
         if self._queue.empty:
             self._sessions.served.all_handed_over(self._incoming.machine.position)
             self._sessions.save_soon()

@@ -46,7 +46,7 @@ class Waits:
     Each wait is drawn from the upper half of its length, so that clients that failed together do not retry together.
 
     Args:
-        chance: a random number in [0, 1).
+        chance: returns a random number in [0, 1).
     """
 
     def __init__(self, policy: RetryPolicy, chance: Callable[[], float]) -> None:
@@ -62,7 +62,7 @@ class Waits:
         """Return the next wait in seconds.
 
         Args:
-            asked: the least number of seconds, as the server asked (`Retry-After`). Up to one second is added, because
+            asked: the minimum that the server asked for (`Retry-After`), in seconds. Up to one second is added, because
                 other clients were asked the same.
         """
         wait = self._length * (0.5 + self._chance() / 2)
@@ -78,11 +78,11 @@ REQUEST_RETRY = RetryPolicy(first=0.25, longest=5.0, factor=3.0)
 
 
 async def repeat(attempt: Callable[[], Awaitable[T]], chance: Callable[[], float], *, safe: bool) -> T:
-    """Try a request up to `MAX_ATTEMPTS` times, with growing waits between.
+    """Try a request up to `MAX_ATTEMPTS` times, with growing waits in between.
 
     Args:
         attempt: one attempt.
-        chance: a random number in [0, 1).
+        chance: returns a random number in [0, 1).
         safe: whether an attempt whose answer was lost may be repeated. If not, it is repeated only when the server has
             certainly done nothing: it was not reached at all, or it refused for now.
 
@@ -122,7 +122,7 @@ _NOT_NUMBERED = re.compile("POST (/messages|/files/upload-url|.*/conversation/de
 def is_numbered(method: str, path: str) -> bool:
     """Return whether a request gets a number, so that it changes nothing when a proxy delivers it late or again.
 
-    Messages have their `muid` instead, and that something was delivered is never taken back.
+    Messages have their `muid` instead, and a delivery receipt is never taken back.
     """
     return method != "GET" and _NOT_NUMBERED.fullmatch(f"{method} {path}") is None
 

@@ -22,7 +22,7 @@ class Sending:
     """Sends the messages of a conversation one after the other. Conversations do not wait for each other.
 
     Args:
-        chance: a random number in [0, 1), for the jitter of the waits.
+        chance: returns a random number in [0, 1), for the jitter of the waits.
     """
 
     def __init__(self, chance: Callable[[], float]) -> None:

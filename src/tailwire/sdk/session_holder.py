@@ -23,7 +23,7 @@ class SessionHolder:
 
     Attributes:
         current: the session, or None when no user is logged in.
-        ended: the last session, where the server has rejected its token: the next login of its user resumes from its
+        ended: the last session, if the server has rejected its token: the next login of its user resumes from its
             position.
         served: how far the app has been served.
     """
@@ -87,7 +87,7 @@ class SessionHolder:
         self.store.clear(self._app_id)
 
     def save(self) -> None:
-        """Save the session. A store that fails is logged, and tried again with the next change."""
+        """Save the session. A failure of the store is logged; the next change saves the session again."""
         if self.current is not None:
             try:
                 self.store.save(self._app_id, self.current.to_saved())

@@ -147,14 +147,14 @@ class Tokens:
             log.warning("the rejected token could not be renewed: %r", e)
         return self._sessions.require().auth_token != old
 
-    # For both.
+    # For the connection and for requests.
 
     async def renew(self, old: str) -> None:
         """Replace the token `old` of the session, unless that has happened already.
 
         Raises:
             Exception: whatever the provider raises; `TypeError` when it does not return a token.
-            CometChatException: as the server rejects the token; `USER_NOT_AUTHORISED` for the token of another user.
+            CometChatException: the server rejected the token; `USER_NOT_AUTHORISED` for the token of another user.
         """
         async with self._lock:
             if self._sessions.require().auth_token != old:

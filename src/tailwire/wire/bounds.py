@@ -1,7 +1,7 @@
 """Bounds on the depth of JSON and on its numbers, so that every common parser can read it.
 
 The input is known to be valid JSON. Every request and frame is checked, so the check is a few passes over the bytes;
-the position of an excess is searched only if there is one.
+the position of an excess is searched for only if there is one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TOO_DEEP = f"Nest objects and lists at most {MAX_DEPTH} deep."
 TOO_LONG = f"Use numbers of at most {MAX_DIGITS} digits; write longer ones as text."
 TOO_LARGE = "Use numbers that 64 bits of floating point can hold; write larger ones as text."
 NOT_LOCATED = f"{TOO_DEEP} {TOO_LONG} {TOO_LARGE}"
-"""The advice on an excess that `first_excess` does not find, because it stands far behind in a long text."""
+"""The advice on an excess that `first_excess` does not find, because it is too far into a long text."""
 
 _MAX_TOKENS = 20_000
 _ROUNDS = 6

@@ -125,12 +125,12 @@ CATALOGUE: dict[str, Entry] = {
     "ERR_NOT_A_BANNED_USER": Entry(404, "The user is not banned from this group.", "Check the uid."),
     "ERR_MESSAGE_REMOVED": Entry(
         410,
-        "This message was stored, and has been removed for good since.",
+        "This message was stored once, and has since been removed for good.",
         "It is not stored again. To send its content once more, use a new muid.",
     ),
     "ERR_REQUEST_OUTDATED": Entry(
         409,
-        "This request, or a newer one of this client about the same, was carried out already.",
+        "This request, or a newer one of this client about the same thing, was carried out already.",
         "Nothing was done; read the present state.",
     ),
     "ERR_SAME_SCOPE": Entry(409, "The member has this scope already.", "Nothing needs to be done."),

@@ -87,7 +87,7 @@ def text_at(d: Mapping[str, Any], key: str, default: str = "") -> str:
 
 
 def receiver_type_at(d: Mapping[str, Any]) -> ReceiverTypeName:
-    """Return the receiver type as it is, even if it is unknown."""
+    """Return the receiver type, even an unknown one; `user` if it is missing."""
     return cast("ReceiverTypeName", text_at(d, "receiverType", ReceiverType.USER))
 
 

@@ -31,7 +31,7 @@ def user_to_wire(user: User) -> dict[str, Any]:
 
 
 def group_to_wire(group: Group) -> dict[str, Any]:
-    """Return the body that creates a group."""
+    """Return the body that creates or changes a group."""
     pairs = {
         "guid": group.guid,
         "name": group.name,
@@ -46,7 +46,7 @@ def group_to_wire(group: Group) -> dict[str, Any]:
 
 
 def message_to_wire(message: BaseMessage) -> dict[str, Any]:
-    """Return the body that sends a message."""
+    """Return the body that sends a message, and whose `data` and `tags` edit one."""
     data: dict[str, Any] = {}
     if isinstance(message, TextMessage):
         data["text"] = message.text

@@ -21,7 +21,7 @@ class User(SetFieldsRepr):
     """A user (documented class `User`).
 
     Attributes:
-        status: `online` or `offline`.
+        status: `online` or `offline`; in presence events also `away`.
         last_active_at: when they were last online.
         conversation_id: the id of the conversation with them, where the server sends it.
     """
@@ -132,7 +132,7 @@ class BaseMessage(SetFieldsRepr):
 
     @property
     def receiver_entity(self) -> User | Group | None:
-        """Return the user or group that received the message, as the server sent it."""
+        """The user or group that received the message, as the server sent it."""
         from tailwire.wire.codec import receiver_of  # the codec imports this module
 
         return receiver_of(self.raw)
@@ -141,44 +141,44 @@ class BaseMessage(SetFieldsRepr):
 
     @property
     def reply_count(self) -> int:
-        """Return the number of replies in its thread."""
+        """The number of replies in its thread."""
         return int(self.raw.get("replyCount") or 0)
 
     @property
     def pinned_at(self) -> int:
-        """Return when it was pinned in its conversation; 0 if it is not."""
+        """When it was pinned in its conversation; 0 if it is not pinned."""
         return int(self.raw.get("pinnedAt") or 0)
 
     @property
     def pinned_by(self) -> str:
-        """Return the uid of the user who pinned it; `app_system` for the app."""
+        """The uid of the user who pinned it; `app_system` for the app."""
         return str(self.raw.get("pinnedBy") or "")
 
     @property
     def saved_at(self) -> int:
-        """Return when the logged-in user saved it; 0 if they have not."""
+        """When the logged-in user saved it; 0 if they have not."""
         return int(self.raw.get("savedAt") or 0)
 
     @property
     def thread_subscribed(self) -> bool:
-        """Return whether the logged-in user follows its thread, if the request asked for it."""
+        """Whether the logged-in user follows its thread, if the request asked for it."""
         return bool(self.raw.get("threadSubscribed"))
 
     @property
     def moderation_status(self) -> str:
-        """Return the result of moderation; `unmoderated` by default."""
+        """The result of moderation; `unmoderated` by default."""
         moderation = (self.raw.get("data") or {}).get("moderation") or {}
         return str(moderation.get("status") or ModerationStatus.UNMODERATED)
 
     @property
     def reactions(self) -> list[ReactionCount]:
-        """Return the reactions to the message, each with its count."""
+        """The reactions to the message, each with its count."""
         listed = (self.raw.get("data") or {}).get("reactions") or []
         return [ReactionCount(r["reaction"], int(r.get("count") or 0), bool(r.get("reactedByMe"))) for r in listed]
 
     @property
     def mentioned_users(self) -> list[User]:
-        """Return the users that the text mentions."""
+        """The users whom the text mentions."""
         mentions = (self.raw.get("data") or {}).get("mentions") or {}
         return [User(uid, (user or {}).get("name", "")) for uid, user in mentions.items()]
 
@@ -188,7 +188,7 @@ class BaseMessage(SetFieldsRepr):
 
     @property
     def quoted_message(self) -> BaseMessage | None:
-        """Return the quoted message, as it was when the server sent this one."""
+        """The quoted message, as it was when the server sent this one."""
         from tailwire.wire.codec import quoted_of  # the codec imports this module
 
         return quoted_of(self.raw)
@@ -218,7 +218,7 @@ class MediaMessage(BaseMessage):
 
     @property
     def attachment(self) -> Attachment | None:
-        """Return the first attachment, or None."""
+        """The first attachment, or None."""
         return self.attachments[0] if self.attachments else None
 
 
@@ -230,7 +230,7 @@ class CustomMessage(BaseMessage):
         sub_type: a type that the app defines.
         conversation_text: what a list of conversations shows for it.
         update_conversation: whether it becomes the last message of its conversation.
-        send_notification: whether to send push notifications; stored for push services, the server sends none.
+        send_notification: whether the server sends push notifications for it.
     """
 
     custom_data: dict[str, Any] = field(default_factory=dict)
@@ -260,7 +260,7 @@ class InteractiveMessage(BaseMessage):
 
     @property
     def interactions(self) -> dict[str, int]:
-        """Return the elements that the logged-in user has used, and when."""
+        """The elements that the logged-in user has used, with the time of the use."""
         listed = (self.raw.get("data") or {}).get("interactions") or []
         return {str(i["elementId"]): int(i.get("interactedAt") or 0) for i in listed}
 
@@ -363,7 +363,7 @@ class Conversation(SetFieldsRepr):
         last_message: the message to show; None if the conversation is empty or the user deleted it.
         unread_message_count: at most 1,000.
         tags: the tags that the user set.
-        latest_message_id: the id of the newest message, even if it is not shown as `last_message`: an edit, a reply.
+        latest_message_id: the id of the newest message, even of one that `last_message` does not show, such as a reply.
     """
 
     conversation_id: str

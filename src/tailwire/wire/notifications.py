@@ -22,7 +22,7 @@ class PushPlatforms(StrEnum):
 
 
 class MessagesOptions(IntEnum):
-    """Of which messages to be notified."""
+    """The messages to be notified of."""
 
     DONT_SUBSCRIBE = 1
     SUBSCRIBE_TO_ALL = 2
@@ -30,7 +30,7 @@ class MessagesOptions(IntEnum):
 
 
 class RepliesOptions(IntEnum):
-    """Of which replies in threads to be notified."""
+    """The replies in threads to be notified of."""
 
     DONT_SUBSCRIBE = 1
     SUBSCRIBE_TO_ALL = 2
@@ -38,7 +38,7 @@ class RepliesOptions(IntEnum):
 
 
 class ReactionsOptions(IntEnum):
-    """Of which reactions to be notified."""
+    """The reactions to be notified of."""
 
     DONT_SUBSCRIBE = 1
     SUBSCRIBE_TO_REACTIONS_ON_OWN_MESSAGES = 2
@@ -119,7 +119,7 @@ class OneOnOnePreferences(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class MutePreferences(SetFieldsRepr):
-    """Do not disturb, always or by a schedule. None, and a day that is missing, keep what is set."""
+    """Do not disturb, always or by a schedule. None keeps the setting, and a missing day keeps its schedule."""
 
     dnd: DNDOptions | None = None
     schedule: dict[DayOfWeek, DaySchedule] = field(default_factory=dict)
@@ -130,7 +130,7 @@ class NotificationPreferences(SetFieldsRepr):
     """What a user wants to be notified of (documented class `NotificationPreferences`).
 
     Attributes:
-        use_privacy_template: leave the text of messages out of notifications. None keeps it.
+        use_privacy_template: whether to leave the text of messages out of notifications. None keeps the setting.
     """
 
     group_preferences: GroupPreferences = field(default_factory=GroupPreferences)
@@ -181,7 +181,7 @@ _ONE_ON_ONE: dict[str, tuple[str, type[IntEnum]]] = {
 
 
 def preferences_from_wire(value: Any) -> NotificationPreferences:
-    """Decode preferences. What is missing or unknown is None."""
+    """Decode preferences. Missing and unknown values become None."""
     d = object_of(value, "preferences")
     mute = _object(d.get("mutePreferences"))
     schedule = {}

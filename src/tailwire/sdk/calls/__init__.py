@@ -1,4 +1,4 @@
-"""What an app can ask for, by resource: a class per resource, whose public methods `ChatClient` forwards to.
+"""The calls of the API by resource: a class for each, to whose public methods `ChatClient` forwards.
 
 Who may import it: live, all_calls, assembly, methods, client, cometchat; admin for its checks and pages.
 Read more: docs/sdk.md.

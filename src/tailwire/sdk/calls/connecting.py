@@ -17,7 +17,7 @@ MAX_REASON_CHARACTERS = 100
 
 
 def checked_reason(reason: str) -> str:
-    """Return the name of a source of `set_app_state()`.
+    """Return the reason that was given to `set_app_state()`.
 
     Raises:
         TypeError, ValueError: when it is not a short printable text.
@@ -85,7 +85,7 @@ class ConnectionCalls:
             timeout: seconds; None sets no limit.
 
         Raises:
-            TimeoutError: with what `connection.explain()` says.
+            TimeoutError: the timeout has passed; its text is that of `connection.explain()`.
         """
         try:
             async with asyncio.timeout(timeout):
@@ -96,14 +96,14 @@ class ConnectionCalls:
     async def wait_disconnected(self, timeout: float | None = None) -> None:
         """Wait until no socket is open, and the closing handshake of the last one is over.
 
-        For code that must not run before, such as a device going to sleep. This closes nothing: call `disconnect()`,
+        For code that must run only then, such as putting the device to sleep. This closes nothing: call `disconnect()`,
         `logout()` or `set_app_state("background")` first.
 
         Args:
             timeout: seconds; None sets no limit.
 
         Raises:
-            TimeoutError: with what `connection.explain()` says.
+            TimeoutError: the timeout has passed; its text is that of `connection.explain()`.
         """
         try:
             async with asyncio.timeout(timeout):
@@ -149,6 +149,6 @@ class ConnectionCalls:
             network: after `offline` the client rarely tries to connect; `online` makes it try at once.
 
         Raises:
-            ValueError: for another word.
+            ValueError: for another state.
         """
         self._parts.driver.feed(i.NetworkChanged(Network(network)))

@@ -33,7 +33,7 @@ class ConversationsRequestBuilder(_Builder[Conversation]):
         return self._with("conversationType", str(kind))
 
     def set_search_keyword(self, keyword: str) -> Self:
-        """Fetch only conversations with this text in the name of the user or group.
+        """Fetch only conversations with this text in the name or the id (uid or guid) of the user or group.
 
         Args:
             keyword: the text; case does not matter.

@@ -28,7 +28,7 @@ class GroupCalls:
             group: with `guid`, `name` and `type`; with `password` if the type is `password`.
 
         Raises:
-            CometChatException: as the server refused it (`ERR_GUID_ALREADY_EXISTS` …).
+            CometChatException: the server refused it (`ERR_GUID_ALREADY_EXISTS` …).
         """
         return await self._parts.requests.fetch(group_from_wire, "POST", "/groups", body=group_to_wire(group))
 
@@ -39,7 +39,7 @@ class GroupCalls:
             guid: of the group.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, or as the server refused it.
+            CometChatException: `ERR_GUID_NOT_FOUND`, or another code of the server.
         """
         return await self._parts.requests.fetch(group_from_wire, "GET", f"/groups/{quoted(guid)}")
 
@@ -55,7 +55,7 @@ class GroupCalls:
             The group, with `has_joined` set.
 
         Raises:
-            CometChatException: `ERR_EMPTY_GROUP_PASS`, or as the server refused it (`ERR_ALREADY_JOINED`,
+            CometChatException: `ERR_EMPTY_GROUP_PASS`, or another code of the server (`ERR_ALREADY_JOINED`,
                 `ERR_WRONG_GROUP_PASS` …).
         """
         if group_type == GroupType.PASSWORD and not password:
@@ -76,7 +76,7 @@ class GroupCalls:
             guid: of the group.
 
         Raises:
-            CometChatException: as the server refused it (`ERR_NOT_A_MEMBER`, `ERR_OWNER_EXIT_FORBIDDEN` …).
+            CometChatException: the server refused it (`ERR_NOT_A_MEMBER`, `ERR_OWNER_EXIT_FORBIDDEN` …).
         """
         action = await self._parts.requests.fetch(message_from_wire, "DELETE", f"/groups/{quoted(guid)}/members")
         self._parts.own.message_stored(action)
@@ -108,13 +108,13 @@ class GroupCalls:
         """Change the name, icon, description, metadata and tags of a group. Its guid, type and password stay.
 
         Args:
-            group: with `guid`, and what is to be changed.
+            group: with `guid` and the new values.
 
         Returns:
             The changed group.
 
         Raises:
-            CometChatException: as the server refused it (`ERR_GROUP_NO_MODERATOR_SCOPE` …).
+            CometChatException: the server refused it (`ERR_GROUP_NO_MODERATOR_SCOPE` …).
         """
         fixed = ("guid", "type", "password")
         body = {k: v for k, v in group_to_wire(group).items() if k not in fixed}
@@ -130,7 +130,7 @@ class GroupCalls:
             guid: of the group.
 
         Raises:
-            CometChatException: as the server refused it (`ERR_GUID_NOT_FOUND` …).
+            CometChatException: the server refused it (`ERR_GUID_NOT_FOUND` …).
         """
         answer = text_of(await self._parts.requests.ask("DELETE", f"/groups/{quoted(guid)}"))
         self._parts.own.tell(ConversationGone("group", guid))
@@ -144,7 +144,7 @@ class GroupCalls:
             uid: of the member who becomes its owner.
 
         Raises:
-            CometChatException: as the server refused it (`ERR_NOT_A_MEMBER` …).
+            CometChatException: the server refused it (`ERR_NOT_A_MEMBER` …).
         """
         body = {"owner": uid}
         answer = text_of(await self._parts.requests.ask("PATCH", f"/groups/{quoted(guid)}/owner", body=body))

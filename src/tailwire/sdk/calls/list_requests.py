@@ -1,4 +1,4 @@
-"""The documented request builders for lists of users, groups and members, and what those of conversations share.
+"""The documented request builders for lists of users, groups and members, and the base of all list builders.
 
 A request keeps its position: each `fetch_next()` returns the next page, and an empty list at the end. `async for`
 iterates over all pages.
@@ -53,8 +53,8 @@ class ListRequest(Generic[T]):
         """Return the next page; an empty list at the end.
 
         Raises:
-            CometChatException: `REQUEST_IN_PROGRESS`, or as the server refused it; `ERR_BAD_ERROR_RESPONSE` after 100
-                pages in sequence in which nothing can be read. The next call continues after them.
+            CometChatException: `REQUEST_IN_PROGRESS`, or another code of the server; `ERR_BAD_ERROR_RESPONSE` after 100
+                consecutive pages in which nothing can be read. The next call continues after them.
         """
         if self._in_progress:
             raise failure("REQUEST_IN_PROGRESS")
@@ -117,7 +117,7 @@ class _Builder(Generic[T]):
         """Begin with this page; the first is 1 (default).
 
         Args:
-            page: the number of the page; below 1 it is 1.
+            page: the number of the page; numbers below 1 count as 1.
         """
         self._page = max(1, page)
         return self

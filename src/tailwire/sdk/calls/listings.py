@@ -62,7 +62,7 @@ class ListingCalls:
             limit: users per page, 1 to 100.
 
         Raises:
-            CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as the server refused it. After
+            CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or another code of the server. After
                 a failed request, the next step of the iterator repeats it.
         """
         builder = UsersRequestBuilder().set_search_keyword(search).friends_only(friends_only).set_limit(limit)

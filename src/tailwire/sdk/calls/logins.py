@@ -45,7 +45,7 @@ class LoginCalls:
         ```
 
         Args:
-            uid: of the user; they exist already.
+            uid: of the user, who must exist already.
             auth_key: the app's auth key.
 
         Returns:
@@ -151,7 +151,7 @@ class LoginCalls:
         return user
 
     def _has_position(self, uid: str) -> bool:
-        # From which a new session of this user resumes.
+        # Whether there is a position from which a new session of this user resumes.
         known = (self._parts.sessions.current, self._parts.sessions.ended)
         return any(s is not None and s.uid == uid and s.position is not None for s in known)
 

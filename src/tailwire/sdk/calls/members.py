@@ -77,7 +77,7 @@ class MemberCalls:
             By uid: `success`, or the text of the error.
 
         Raises:
-            CometChatException: `INVALID_SCOPE_VALUE`, or as the server refused the whole request
+            CometChatException: `INVALID_SCOPE_VALUE`, or another code of the server for the whole request
                 (`ERR_GUID_NOT_FOUND` …).
         """
         body = add_body(members, banned)
@@ -92,7 +92,7 @@ class MemberCalls:
             uid: of the member.
 
         Raises:
-            CometChatException: `ERR_NOT_A_MEMBER`, or as the server refused it.
+            CometChatException: `ERR_NOT_A_MEMBER`, or another code of the server.
         """
         path = f"/groups/{quoted(guid)}/members/{quoted(uid)}"
         return await self._change("DELETE", path, f"{uid} kicked successfully")
@@ -105,20 +105,20 @@ class MemberCalls:
             uid: of the member.
 
         Raises:
-            CometChatException: as the server refused it (`ERR_GROUP_NO_MODERATOR_SCOPE` …).
+            CometChatException: the server refused it (`ERR_GROUP_NO_MODERATOR_SCOPE` …).
         """
         path = f"/groups/{quoted(guid)}/bannedusers/{quoted(uid)}"
         return await self._change("POST", path, f"{uid} banned successfully")
 
     async def unban_group_member(self, guid: str, uid: str) -> str:
-        """Lift the ban of a user. They do not become a member by it.
+        """Lift the ban of a user. This does not make them a member.
 
         Args:
             guid: of the group.
             uid: of the banned user.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         path = f"/groups/{quoted(guid)}/bannedusers/{quoted(uid)}"
         return await self._change("DELETE", path, f"{uid} unbanned successfully")
@@ -134,7 +134,7 @@ class MemberCalls:
             scope: `admin`, `moderator` or `participant`.
 
         Raises:
-            CometChatException: `INVALID_SCOPE_VALUE`, `ERR_NOT_A_MEMBER`, or as the server refused it.
+            CometChatException: `INVALID_SCOPE_VALUE`, `ERR_NOT_A_MEMBER`, or another code of the server.
         """
         if scope not in tuple(_LISTS):
             raise failure("INVALID_SCOPE_VALUE")
@@ -153,7 +153,7 @@ class MemberCalls:
             guids: groups of the logged-in user.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection, or as the server refused it.
+            CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection, or another code of the server.
         """
         answer = await online_counts(self._parts, {"groups": list(guids)})
         return decoded(lambda counts: {str(g): int(n) for g, n in (counts.get("groups") or {}).items()}, answer)

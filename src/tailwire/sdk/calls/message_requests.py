@@ -50,20 +50,20 @@ class MessagesRequest:
         self._in_progress = False
 
     async def fetch_previous(self) -> list[BaseMessage]:
-        """Return the page before those fetched before, oldest first. The first call returns the newest page.
+        """Return the page before those already fetched, oldest first. The first call returns the newest page.
 
         Raises:
-            CometChatException: `REQUEST_IN_PROGRESS`, or as the server refused it.
+            CometChatException: `REQUEST_IN_PROGRESS`, or another code of the server.
         """
         return await self._fetch(newer=False)
 
     async def fetch_next(self) -> list[BaseMessage]:
-        """Return the page after those fetched before, oldest first.
+        """Return the page after those already fetched, oldest first.
 
         The first call needs a message id, a timestamp or `set_updated_after` to begin with.
 
         Raises:
-            CometChatException: `NOT_ENOUGH_PARAMETERS`, `REQUEST_IN_PROGRESS`, or as the server refused it.
+            CometChatException: `NOT_ENOUGH_PARAMETERS`, `REQUEST_IN_PROGRESS`, or another code of the server.
         """
         w = self._filters
         if not (self._last or w.timestamp or w.updated_after):
@@ -234,7 +234,7 @@ class _Filters:
         return self._more("pinned", 1 if only else None)
 
     def set_saved(self, only: bool = True) -> Self:
-        """Fetch only messages that the logged-in user saved, newest first, of all conversations.
+        """Fetch only messages that the logged-in user saved, newest first, from all conversations.
 
         Fetch them with `fetch_previous()`, without uid and guid.
 
@@ -302,7 +302,7 @@ class MessagesRequestBuilder(_Filters):
         return self._with(updated_after=timestamp)
 
     def updates_only(self, only: bool = True) -> MessagesRequestBuilder:
-        """With `set_updated_after`: only changed messages, no new ones.
+        """Fetch only changed messages, no new ones. Used with `set_updated_after`.
 
         Args:
             only: False fetches new ones too, as by default.
@@ -345,7 +345,7 @@ class MessagesRequestBuilder(_Filters):
         """Fetch only the replies in the thread of this message.
 
         Args:
-            message_id: the id of the message under which the thread is.
+            message_id: the id of the parent message of the thread.
         """
         return self._with(parent_message_id=message_id)
 

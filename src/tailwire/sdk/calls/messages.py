@@ -56,8 +56,8 @@ class MessageCalls:
 
         Raises:
             CometChatException: `USER_NOT_LOGGED_IN`, `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`;
-                `NO_INTERNET_CONNECTION` when the server was not reached in several attempts; or as the server refused
-                it.
+                `NO_INTERNET_CONNECTION` when the server was not reached in several attempts; or another code of the
+                server.
         """
         return await self._send(message, TextMessage)
 
@@ -84,7 +84,7 @@ class MessageCalls:
         return await self._send(message, MediaMessage)
 
     async def send_custom_message(self, message: CustomMessage) -> CustomMessage:
-        """Send data of the app's own.
+        """Send a message with data that the app defines.
 
         Args:
             message: with `receiver`, `receiver_type`, `type` and `custom_data`.
@@ -133,7 +133,7 @@ class MessageCalls:
             The changed message, with `edited_at` and `edited_by`.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
         """
         wire = message_to_wire(message)
         body = {"data": wire["data"], **({"tags": message.tags} if message.tags else {})}
@@ -152,7 +152,7 @@ class MessageCalls:
             The message without its content, with `deleted_at` and `deleted_by`.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
         """
         return self._changed(await self._parts.requests.ask("DELETE", f"/messages/{checked_id(message_id)}"))
 
@@ -170,7 +170,7 @@ class MessageCalls:
             message_id: the id of a stored message.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, or as the server refused it.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, or another code of the server.
         """
         return await self._parts.requests.fetch(message_from_wire, "GET", f"/messages/{checked_id(message_id)}")
 
@@ -186,15 +186,15 @@ class MessageCalls:
 
         Args:
             uid: the conversation with this user; or
-            guid: the conversation of this group. Neither: all conversations of the user.
+            guid: the conversation of this group. Neither: all conversations of the logged-in user.
             before: newest first, beginning before this message id; 0 begins with the newest.
             after: oldest first, beginning after this message id.
             limit: messages per page, 1 to 100.
             actions: whether to include the messages about edits, deletions and membership (`Action`).
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as the
-                server refused it.
+            CometChatException: `ERR_INVALID_ARGUMENT`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or another
+                code of the server.
         """
         if uid and guid:
             raise failure("ERR_INVALID_ARGUMENT", "Give uid or guid, not both.")
@@ -284,7 +284,7 @@ class MessageCalls:
         """Ask the writer of a draft to stop. The text so far usually arrives as a message.
 
         Args:
-            draft: as `on_draft_changed` or `events()` gave it.
+            draft: the `DraftChanged` from `on_draft_changed` or `events()`.
 
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`; `ERR_INVALID_ARGUMENT` when it is not a `DraftChanged`.

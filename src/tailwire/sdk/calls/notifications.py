@@ -60,12 +60,12 @@ class NotificationCalls:
         """End the push notifications to this device. `logout()` does so as well.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return text_of(await self._parts.requests.ask("DELETE", TOKENS))
 
     async def get_web_push_key(self) -> str:
-        """Return the server's public key, which a page subscribes with (`applicationServerKey`).
+        """Return the server's public key, with which a page subscribes (`applicationServerKey`).
 
         Raises:
             CometChatException: `ERR_PROVIDER_NOT_FOUND` when the server is not set up for Web Push;
@@ -81,7 +81,7 @@ class NotificationCalls:
         """Return what the logged-in user wants to be notified of.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return await self._parts.requests.fetch(preferences_from_wire, "GET", PREFERENCES)
 
@@ -89,7 +89,7 @@ class NotificationCalls:
         """Change what the logged-in user wants to be notified of.
 
         Args:
-            preferences: those to change; others are None.
+            preferences: the preferences to change; the others are None.
 
         Returns:
             All preferences.
@@ -101,13 +101,13 @@ class NotificationCalls:
         return await self._parts.requests.fetch(preferences_from_wire, "PUT", PREFERENCES, body=body)
 
     async def reset_notification_preferences(self) -> NotificationPreferences:
-        """Give all preferences of the logged-in user their defaults.
+        """Reset all preferences of the logged-in user to their defaults.
 
         Returns:
             The defaults.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return await self._parts.requests.fetch(preferences_from_wire, "DELETE", PREFERENCES)
 
@@ -115,12 +115,12 @@ class NotificationCalls:
         """Return the conversations that the logged-in user has muted.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return await self._parts.requests.fetch(muted_from_wire, "GET", PREFERENCES + "/mute")
 
     async def mute_conversations(self, conversations: Sequence[MutedConversation]) -> str:
-        """Mute conversations, each until its time.
+        """Mute conversations, each until the time that it names.
 
         Args:
             conversations: at most 100, each with the time until which it is muted.
@@ -149,12 +149,12 @@ class NotificationCalls:
         """Return the logged-in user's time zone; "" if it is unknown.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return _timezone(await self._parts.requests.ask("GET", TIMEZONE))
 
     async def update_timezone(self, timezone: str) -> str:
-        """Store the logged-in user's time zone, in which the schedule of their preferences is read.
+        """Store the logged-in user's time zone, in which the schedule of their preferences applies.
 
         Args:
             timezone: a name such as `Europe/Berlin`.

@@ -20,7 +20,7 @@ async def with_callbacks(call: Callable[[], Awaitable[T]], on_success: OnSuccess
         The result; None after `on_error` was called.
 
     Raises:
-        CometChatException: as the call, without `on_error`.
+        CometChatException: the exception of the call, if there is no `on_error`.
     """
     try:
         result = await call()

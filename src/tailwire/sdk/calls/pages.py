@@ -24,11 +24,11 @@ Ask = Callable[[Mapping[str, Any]], Awaitable[list[Any]]]
 _ID = re.compile(rb'"id"\s*:\s*"?([0-9]{1,19})\b')
 TOO_LARGE = "it is too large to be read"
 MAX_UNREADABLE_PAGES = 100
-"""Pages in sequence without a readable entry after which a list fails: something answers every page the same."""
+"""Consecutive pages without a readable entry after which a list fails: it may have no end."""
 
 
 class UnreadablePages:
-    """Count pages in sequence in which nothing can be read.
+    """A counter of consecutive pages in which nothing can be read.
 
     Args:
         path: of the list, for the error.
@@ -100,7 +100,7 @@ def _with_changes(
     known: dict[str, Any] | None, more: Mapping[str, Any] | None, rest: dict[str, Any]
 ) -> dict[str, Any] | None:
     # Join what two parts of a page say about the change log. The next part continues where this one ends.
-    rest.pop("atMost", None)  # the first part has left out what is too much
+    rest.pop("atMost", None)  # the first part has left out what exceeds the limit
     if more is None:
         return known
     if isinstance(more.get("known"), int):

@@ -32,15 +32,15 @@ class ReactionsRequest:
         self._in_progress = False
 
     async def fetch_next(self) -> list[Reaction]:
-        """Return the page after those fetched before, oldest first; an empty list at the end.
+        """Return the page after those already fetched, oldest first; an empty list at the end.
 
         Raises:
-            CometChatException: `REQUEST_IN_PROGRESS`, or as the server refused it.
+            CometChatException: `REQUEST_IN_PROGRESS`, or another code of the server.
         """
         return await self._fetch("append", self._last)
 
     async def fetch_previous(self) -> list[Reaction]:
-        """Return the page before those fetched before, oldest first. The first call returns the newest page.
+        """Return the page before those already fetched, oldest first. The first call returns the newest page.
 
         Raises:
             CometChatException: as `fetch_next`.
@@ -48,7 +48,7 @@ class ReactionsRequest:
         return await self._fetch("prepend", self._first)
 
     def __aiter__(self) -> Entries[Reaction]:
-        """Iterate over the reactions after those fetched before, oldest first.
+        """Iterate over the reactions after those already fetched, oldest first.
 
         Raises:
             CometChatException: as `fetch_next`.

@@ -31,7 +31,8 @@ class ReactionCalls:
             The message, with its `reactions`.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it (`ERR_MESSAGE_ID_NOT_FOUND` …).
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server (such as
+                `ERR_MESSAGE_ID_NOT_FOUND`).
         """
         return await self._react(message_id, reaction, added=True)
 
@@ -135,7 +136,7 @@ class ReactionCalls:
         """Follow the thread of a message. Users who reply in a thread follow it automatically.
 
         Args:
-            message_id: the id of the message under which the thread is.
+            message_id: the id of the parent message of the thread.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.
@@ -146,7 +147,7 @@ class ReactionCalls:
         """Stop following the thread of a message.
 
         Args:
-            message_id: the id of the message under which the thread is.
+            message_id: the id of the parent message of the thread.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.
@@ -161,7 +162,7 @@ class ReactionCalls:
         """Return the reasons for which a message can be reported.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return await self._parts.requests.fetch(reasons_from_wire, "GET", "/moderation/reasons")
 
@@ -173,7 +174,7 @@ class ReactionCalls:
             detail: the id of a reason of `get_flag_reasons`, and optionally a remark.
 
         Raises:
-            CometChatException: `INVALID_REASON_ID`, `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
+            CometChatException: `INVALID_REASON_ID`, `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
         """
         body = {"id": detail.reason_id, **({"remark": detail.remark} if detail.remark else {})}
         path = f"/messages/{checked_id(message_id)}/flagged"
@@ -192,7 +193,7 @@ class ReactionCalls:
             elements: ids of the elements.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
         """
         body = {"interactions": [str(e) for e in elements]}
         path = f"/messages/{checked_id(message_id)}/interacted"

@@ -73,7 +73,7 @@ class ReceiptCalls:
             The conversation, with its count of unread messages.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
         """
         body = {"messageId": str(checked_id(message.id))}
         path = conversation_path(*self._other(message)) + "/read"
@@ -89,24 +89,24 @@ class ReceiptCalls:
         return (message.receiver if sender == self._parts.sessions.require().uid else sender), "user"
 
     async def mark_conversation_as_read(self, conversation: Conversation) -> str:
-        """Mark all of a conversation as read. Needs no WebSocket.
+        """Mark a whole conversation as read. Needs no WebSocket.
 
         Args:
-            conversation: of `conversations()`, for example.
+            conversation: for example from `conversations()`.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return await self._mark_conversation(conversation, "read")
 
     async def mark_conversation_as_delivered(self, conversation: Conversation) -> str:
-        """Mark all of a conversation as delivered. Needs no WebSocket.
+        """Mark a whole conversation as delivered. Needs no WebSocket.
 
         Args:
-            conversation: of `conversations()`, for example.
+            conversation: for example from `conversations()`.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return await self._mark_conversation(conversation, "delivered")
 
@@ -125,7 +125,7 @@ class ReceiptCalls:
             message_id: the id of a message of the logged-in user.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
         """
         return await self._parts.requests.fetch(receipts_from_wire, "GET", f"/messages/{checked_id(message_id)}")
 
@@ -150,7 +150,7 @@ class ReceiptCalls:
             `{"user": {uid: count}, "group": {guid: count}}`; without the conversations that have none.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return await self._counts(hide_messages_from_blocked_users)
 
@@ -164,7 +164,7 @@ class ReceiptCalls:
             hide_messages_from_blocked_users: leave out the messages of users whom the logged-in user has blocked.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         counts = await self._counts(hide_messages_from_blocked_users, f"/users/{quoted(uid)}/messages")
         return {uid: counts["user"].get(uid, 0)}
@@ -176,7 +176,7 @@ class ReceiptCalls:
             guid: of the group.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         counts = await self._counts(False, f"/groups/{quoted(guid)}/messages")
         return {guid: counts["group"].get(guid, 0)}
@@ -185,7 +185,7 @@ class ReceiptCalls:
         """Return the numbers of unread messages from users, by uid.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return (await self._counts(False, kind="user"))["user"]
 
@@ -193,7 +193,7 @@ class ReceiptCalls:
         """Return the numbers of unread messages of groups, by guid.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return (await self._counts(False, kind="group"))["group"]
 

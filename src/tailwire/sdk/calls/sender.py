@@ -50,7 +50,7 @@ class Sender:
             body: with `muid`, `receiver` and `receiverType`.
 
         Raises:
-            CometChatException: as the server refused it; `NO_INTERNET_CONNECTION` when it is not known to be stored.
+            CometChatException: the server refused it; `NO_INTERNET_CONNECTION` when it is not known to be stored.
         """
         within, uid = self._http.progress_timeout(), self._sessions.require().uid
 

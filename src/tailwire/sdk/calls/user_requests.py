@@ -26,7 +26,7 @@ class UserRequests:
     """Sends requests as the logged-in user.
 
     Args:
-        chance: a random number in [0, 1), for the jitter of the waits.
+        chance: returns a random number in [0, 1), for the jitter of the waits.
     """
 
     def __init__(
@@ -54,13 +54,13 @@ class UserRequests:
 
         Args:
             within: the time limit of a caller that repeats the request itself.
-            uid: the user who began what this request is a part of: it is not sent as another user. The logged-in user
+            uid: the user for whom the whole call began: the request is not sent as another user. The logged-in user
                 by default.
-            once: whether to leave repeating to the caller.
+            once: whether to make only one attempt, because the caller repeats it.
 
         Raises:
-            CometChatException: `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`, `USER_NOT_LOGGED_IN`, or as the request
-                failed.
+            CometChatException: `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`, `USER_NOT_LOGGED_IN`, or the code
+                with which the request failed.
         """
         self._gate.check_usable()  # requests of builders do not come through a method of the client
         uid = uid or self._sessions.require().uid

@@ -58,7 +58,7 @@ class UserCalls:
             auth_key: the app's auth key.
 
         Raises:
-            CometChatException: as the server refused it (`ERR_UID_ALREADY_EXISTS` …).
+            CometChatException: the server refused it (`ERR_UID_ALREADY_EXISTS` …).
         """
         answer = await self._parts.http.ask("POST", "/users", key=auth_key, body=user_to_wire(user))
         return decoded(user_from_wire, answer)
@@ -67,11 +67,11 @@ class UserCalls:
         """Change a user with a REST API key, which must not be part of an app that you give away. Needs no login.
 
         Args:
-            user: with `uid`, and what is to be changed.
+            user: with `uid` and the new values.
             auth_key: the REST API key.
 
         Raises:
-            CometChatException: as the server refused it (`AUTH_ERR_NO_ACCESS` with an auth key).
+            CometChatException: the server refused it (`AUTH_ERR_NO_ACCESS` with an auth key).
         """
         body = {k: v for k, v in user_to_wire(user).items() if k != "uid"}
         answer = await self._parts.http.ask("PUT", f"/users/{quoted(user.uid)}", key=auth_key, body=body)
@@ -87,7 +87,7 @@ class UserCalls:
             The changed user.
 
         Raises:
-            CometChatException: `USER_NOT_LOGGED_IN`, or as the server refused it.
+            CometChatException: `USER_NOT_LOGGED_IN`, or another code of the server.
         """
         body = {k: v for k, v in user_to_wire(user).items() if k not in ("uid", "role")}
         return await self._parts.requests.fetch(user_from_wire, "PUT", "/me", body=body)
@@ -96,7 +96,7 @@ class UserCalls:
         """Return the number of users who are online.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection, or as the server refused it.
+            CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection, or another code of the server.
         """
         answer = await online_counts(self._parts, {})
         return decoded(lambda counts: int(counts.get("onlineUsersCount") or 0), answer)
@@ -111,7 +111,7 @@ class UserCalls:
             By uid: `success` or `fail`.
 
         Raises:
-            CometChatException: `EMPTY_USERS_LIST`, `ERR_BAD_ERROR_RESPONSE`, or as the server refused it.
+            CometChatException: `EMPTY_USERS_LIST`, `ERR_BAD_ERROR_RESPONSE`, or another code of the server.
         """
         return await self._block("POST", uids)
 
@@ -125,7 +125,7 @@ class UserCalls:
             By uid: `success` or `fail`.
 
         Raises:
-            CometChatException: `EMPTY_USERS_LIST`, `ERR_BAD_ERROR_RESPONSE`, or as the server refused it.
+            CometChatException: `EMPTY_USERS_LIST`, `ERR_BAD_ERROR_RESPONSE`, or another code of the server.
         """
         return await self._block("DELETE", uids)
 

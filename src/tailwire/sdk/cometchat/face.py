@@ -58,7 +58,7 @@ class CometChat(StaticMethods):
         on_error: OnError = None,
         **options: Any,
     ) -> str | None:
-        """Make the current client, and close the one before. With the same app id and settings, keep it.
+        """Create the current client, and close the previous one. With the same app id and settings, keep that one.
 
         Args:
             app_id: the id of the app.

@@ -104,7 +104,7 @@ class CometChatNotifications(CurrentClient):
     async def reset_preferences(
         cls, *, on_success: OnSuccess[NotificationPreferences] = None, on_error: OnError = None
     ) -> NotificationPreferences | None:
-        """Give all preferences of the logged-in user their defaults.
+        """Reset all preferences of the logged-in user to their defaults.
 
         See `ChatClient.reset_notification_preferences`.
         """
@@ -128,7 +128,7 @@ class CometChatNotifications(CurrentClient):
         on_success: OnSuccess[str] = None,
         on_error: OnError = None,
     ) -> str | None:
-        """Mute conversations, each until its time.
+        """Mute conversations, each until the time that it names.
 
         See `ChatClient.mute_conversations`.
         """

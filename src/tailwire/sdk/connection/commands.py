@@ -1,4 +1,4 @@
-"""What the machine tells the driver to do. The driver carries commands out unconditionally, in order."""
+"""The commands that the machine gives the driver, which carries them out unconditionally and in order."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class SendPing:
 
 @dataclass(frozen=True, slots=True)
 class SendAppState:
-    """Tell the server the app's state, and for how many seconds it may be silent in the background."""
+    """Tell the server the app's state, and for how many seconds the client may be silent in the background."""
 
     epoch: int
     app: AppState

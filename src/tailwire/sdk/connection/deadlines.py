@@ -1,4 +1,4 @@
-"""What follows when a deadline has passed: of the background window, a probe, an attempt, a token, a poll.
+"""The consequences of a passed deadline: that of the background window, a probe, an attempt, a token or a poll.
 
 A passed deadline is handled once, before the input that found it. Whether bytes have moved is known only from the
 driver's `TimerFired`, which the driver feeds before any other input that finds a deadline passed.
@@ -28,7 +28,7 @@ def pass_deadlines(step: Step, fired: TimerFired) -> None:
     """Handle the deadlines that have passed, and settle.
 
     Args:
-        fired: the traffic; without any if another input found the deadlines passed.
+        fired: the driver's report of its traffic; an empty one if another input found the deadlines passed.
     """
     s, now = step.state, step.now
     due = next_deadline(s)

@@ -88,7 +88,7 @@ class History:
 
 
 class BadDump(ValueError):
-    """Not a dump, or one of another format. The message says where."""
+    """A dump is invalid, or has another format. The message says what is wrong."""
 
 
 def load(dump: Mapping[str, Any]) -> tuple[State, list[Recorded]]:

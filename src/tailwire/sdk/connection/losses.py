@@ -1,7 +1,7 @@
-"""What follows when an attempt fails or a socket ends: whether, when and with which token this client reconnects.
+"""The consequences of a failed attempt or a lost socket: whether, when and with which token this client reconnects.
 
 The wait depends on the kind of the cause, on the wait that the server requested, and on the time without a
-connection. Later, only a response of the server changes `retry_at`, and only to an earlier time.
+connection. A later response of the server can only make `retry_at` earlier (`reached`).
 
 `TellError` and `ExpireSession` are emitted here and not by a rule of `settle`: they report a single event, which
 the state does not keep.

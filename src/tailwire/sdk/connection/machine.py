@@ -2,8 +2,9 @@
 
 A handler records the facts that an input brings; what follows for the socket, the timers and the status is derived by
 `settle`. A handler emits only what belongs to its input: the result of a call, a ping, the error of a failure, and
-the end of a socket that is dead or replaced (`sockets` says why at once). An input that names an epoch is ignored
-unless that epoch is the current one (I7). Deadlines that have passed are handled before the input that found them.
+the end of a socket that is dead or replaced (`sockets` explains why that is not left to `settle`). An input that names
+an epoch is ignored unless that epoch is the current one (I7). Deadlines that have passed are handled before the input
+that found them.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ def _connect_called(step: Step, happened: i.ConnectCalled) -> None:
         s.connects = (*s.connects, caller)
         if s.phase is Phase.OPEN and s.window_until is not None:
             s.window_until = step.now + s.timings.background_window
-            s.said_app = AppState.FOREGROUND  # makes `settle` tell the server again, which counts the window too
+            s.said_app = AppState.FOREGROUND  # so that `settle` tells the server again, which times the window too
 
 
 def _disconnect_called(step: Step, happened: i.DisconnectCalled) -> None:
@@ -326,4 +327,4 @@ HANDLERS: dict[type, Callable[[Step, Any], None]] = {
     i.TokenTaken: _token_taken,
     i.TokenRenewalFailed: _token_renewal_failed,
 }
-"""One handler for each input but `TimerFired`, for which passed deadlines are handled."""
+"""One handler for each input except `TimerFired`, which `step` handles itself."""

@@ -1,6 +1,6 @@
 """Derive what follows from the facts: rules that are applied until none of them changes anything.
 
-A rule depends on the state and the time alone, and stands here once, whichever input made it apply. Each rule either
+A rule depends on the state and the time alone, and is written once, whichever input makes it apply. Each rule either
 changes the state so that it no longer applies, or leaves it alone; so a fixpoint is reached.
 """
 

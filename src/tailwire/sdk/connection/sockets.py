@@ -1,4 +1,4 @@
-"""Begin an attempt, ping the open socket, and abandon either.
+"""Begin an attempt, ping the open socket, and abandon an attempt or a socket.
 
 These functions emit their command at once, because its place among the commands of a step matters: a socket is
 abandoned before its loss is reported, and an attempt that is replaced by another one is not reported at all.

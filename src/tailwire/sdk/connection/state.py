@@ -1,7 +1,7 @@
 """The state of the connection machine, and its next deadline.
 
 Only a step changes a state, and only its own copy. Deadlines are fields, and `next_deadline` is a function of them. A
-field that lasts for one socket or one session says so where it is declared, and is reset with the others of its kind.
+field that lasts for one socket or one session is marked where it is declared, and reset with the others so marked.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class State:
         poll_at: next time to read history, while WebSockets are refused (T8).
         renew_next: the next attempt asks the token provider first.
         renewal_tried: the provider was asked since the last connection; a second rejection ends the session (C22).
-        token_until: when the token expires, as far as the server said so.
+        token_until: when the token expires, if the server said so.
         renew_at: when to renew the token on the open socket; during a renewal, its deadline.
         renewing: a renewal on the open socket is in progress.
         renewals_failed: its failures in a row.

@@ -1,4 +1,4 @@
-"""The durations of the machine. All of its numbers of seconds are here."""
+"""All durations of the connection machine."""
 
 from __future__ import annotations
 

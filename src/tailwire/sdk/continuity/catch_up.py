@@ -32,7 +32,7 @@ FAST_PAGE_SECONDS = 1.0
 SLOW_PAGE_SECONDS = 8.0
 """A page that took longer is followed by one of half the size."""
 GROWTH_RATIO = 0.8
-"""Between the two, the size grows while the time per message is at most this part of that of the page before."""
+"""Between the two, the size grows while the time per message is at most this fraction of the previous page's."""
 MAX_REMEMBERED = 2000
 MAX_HELD = 5000
 
@@ -42,8 +42,8 @@ def connected(m: CatchUp, store: str, mark: str = "") -> list[Command]:
 
     Args:
         store: name of the server's store; "" if the server does not send it (feature `epoch`).
-        mark: of the server's start, likewise. A server with marks recognises every position that has one, whatever
-            the name of its store.
+        mark: mark of the server's start; "" likewise. A server with marks recognises every position that has one,
+            whatever the name of its store.
     """
     _begin(m)
     if not m.enabled:
@@ -138,8 +138,8 @@ def latest(m: CatchUp, last_id: int, store: str, mark: str = "", known: int | No
     Args:
         last_id: the latest message's id; 0 without messages.
         store: name of the server's store, as for `connected`.
-        mark: that came with the result.
-        known: number of the newest change, likewise.
+        mark: the mark that came with the result.
+        known: the number of the newest change, which came with it too.
     """
     if m.behind is None:
         return []
@@ -186,9 +186,9 @@ def page(
         messages: id and message, in the server's order, all after the requested id.
         whole: whether the page was full, so that there may be more.
         ours: ids among them that this device sent.
-        end: the last id that the page covers, also if the message cannot be read.
+        end: the last id that the page covers, even if its message cannot be read.
         took: seconds that the request took.
-        mark: that came with it: the server recognised the position.
+        mark: the mark that came with the page: the server recognised the position.
         free: ids of action messages for edits and deletions among them: they do not count towards the limit.
         gone: ids of messages among them that were deleted meanwhile: they are not handed over.
         listed: what the page says about changes; None if the server has no log of them.
@@ -235,13 +235,13 @@ def _with_changes(m: CatchUp, pairs: Sequence[tuple[int, Any]], listed: Listed |
 
 
 def _next(m: CatchUp, listed: Listed | None, *, whole: bool, more: bool) -> list[Command]:
-    # What follows a page.
+    # Return the commands that follow a page.
     if whole and m.counted >= m.limit:
         if listed is None:
             return [FetchLatest()]
-        m.counted = 0  # the server leaves out what is too much
+        m.counted = 0  # the server leaves out what exceeds the limit
     if more:
-        m.overflowed, m.named = False, {}  # one more page is enough for those: they are stored
+        m.overflowed, m.named = False, {}  # one more page is enough: the dropped live messages are stored
         return [next_page(m)]
     m.named = {}
     return []
@@ -329,7 +329,7 @@ def hand_over(
 
     Args:
         changed: number, id of the message before it, and event of each change.
-        before: the position before them; None for that of now.
+        before: the position before them; None for the current one.
     """
     if not pairs and not changed:
         return []

@@ -1,8 +1,8 @@
 """Detect a missing message by its successor (feature `chain`).
 
 Each live message names its predecessor in the conversation, and so does the response to a message that this device
-sends. A message whose predecessor is unknown is held with all that follow; if the missing one does not arrive within
-`HOLE_TIMEOUT_SECONDS`, it is fetched from history.
+sends. A message whose predecessor is unknown is held, as are all that follow it; if the missing one does not arrive
+within `HOLE_TIMEOUT_SECONDS`, it is fetched from history.
 """
 
 from __future__ import annotations

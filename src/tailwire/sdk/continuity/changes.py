@@ -1,8 +1,8 @@
 """Events that are not messages, with numbers from the server's change log: each is handed over once, in order (K2).
 
-A position has the number up to which all are settled, and some above it that were handed over: numbers may arrive out
-of order, because the server delays some events. A page of history has the events that happened before its end. Live
-events are held while messages are.
+A position has the number up to which all are settled, and the higher numbers that were already handed over: numbers
+may arrive out of order, because the server delays some events. A page of history has the events that happened before
+its end. Live events are held while live messages are.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class Change(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """What a page of history says about changes.
+    """The part of a page of history that concerns changes.
 
     Attributes:
         known: the number up to which all changes are settled once the page is handed over.
         changes: number, the id of the message after which it happened, and event of each, in order.
-        more: whether there is more, also if the page is not full of messages.
+        more: whether there is more, even if the page is not full of messages.
         lost: a message id: changes that happened up to it may be missing; 0 for none.
         gap: the messages with ids in (from, to] were left out, because more was missed than the limit.
     """
@@ -83,9 +83,9 @@ def settled_live(m: CatchUp, number: int) -> None:
 
 
 def are_many(m: CatchUp) -> bool:
-    """Return whether that many numbers are not settled that history has to be read.
+    """Return whether enough numbers are unsettled that history has to be read.
 
-    A server that sends no settled numbers leaves it open whether one that is missing will still come.
+    A server that sends no settled numbers leaves it open whether a missing one will still come.
     """
     return m.position is not None and bool(m.position.heard) and len(m.position.heard) % MANY_HEARD == 0
 
@@ -115,9 +115,9 @@ def in_order(messages: Sequence[tuple[int, Any]], changes: Sequence[tuple[int, i
 
 
 def positions_after_each(command: HandOver, after: Position) -> list[tuple[Any, Position]]:
-    """Return what is handed over, each with how far the app has been served by it.
+    """Return each item that is handed over, with the position that the app has then reached.
 
-    After a message that is up to the next message that the app has not received.
+    After a message, that is the position just before the next message that the app has not received.
 
     Args:
         after: the position after the last.

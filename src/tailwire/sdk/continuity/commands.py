@@ -1,4 +1,4 @@
-"""What the continuity machine asks its caller to do."""
+"""The commands that the continuity machine gives its caller."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class HandOver(NamedTuple):
     Attributes:
         messages: messages, and `Change` objects between them.
         own: ids of messages between them that this device sent, for the position while only some are handed over.
-        done: likewise, ranges that had been served before.
+        done: ranges of ids that had been served before, for the same purpose.
     """
 
     messages: tuple[Any, ...]
     own: tuple[int, ...] = ()
     done: tuple[tuple[int, int], ...] = ()
     before: Position | None = None
-    """The position before the first, if there are changes among them."""
+    """The position before the first of them; None if there are no changes among them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Gaps: what a catch-up leaves out, because of the limit, of its age, or of a restored store."""
+"""Gaps: what a catch-up leaves out because of the limit, the age of messages, or a restored store."""
 
 from __future__ import annotations
 

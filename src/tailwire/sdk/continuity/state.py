@@ -22,7 +22,7 @@ class Position(NamedTuple):
         done: ordered ranges of ids above `last_id`, each as (exclusive start, inclusive end): served before an older
             message was, so that a catch-up does not hand them over.
         changes: number up to which the changes of the server's log are settled; None if it is not known.
-        heard: numbers of changes above it that were handed over.
+        heard: numbers above `changes` that were handed over.
     """
 
     last_id: int = 0
@@ -60,12 +60,11 @@ class Continuity:
     """What became of the messages that were missed; part of the `connected` event (K1).
 
     Attributes:
-        kind: `exact`: nothing was missed, or all of it is handed over. `gap`: more was missed than the limit: that many
-            are handed over, the newest, and those with ids in (`from_id`, `to_id`] are only in history; or the server
-            has removed some of those because of their age; or changes that happened then are not handed over (see
-            `HistoryGap`). `unknown`: there is no
-            position yet, or catch-up is disabled, or the server's store was replaced or restored: what has ids in
-            (`from_id`, `to_id`] has to be read again from history.
+        kind: `exact`: nothing was missed, or everything missed is handed over. `gap`: more was missed than the limit,
+            so that only the newest messages are handed over, and those with ids in (`from_id`, `to_id`] are only in
+            history; or the server has removed some of those because of their age; or changes from that time are not
+            handed over (see `HistoryGap`). `unknown`: there is no position yet, catch-up is disabled, or the server's
+            store was replaced or restored: what has ids in (`from_id`, `to_id`] has to be read again from history.
         missed: number of messages from history that are handed over.
         from_id: exclusive start of the range; 0 without one.
         to_id: inclusive end of the range; 0 without one.
@@ -79,7 +78,7 @@ class Continuity:
 
 @dataclass(slots=True)
 class CatchUp:
-    """State of catch-up. Only the functions of `catch_up`, `chain` and `updates` change it.
+    """State of catch-up. Only the functions of this package change it.
 
     Attributes:
         position: how far the app has been served; None before the first message id is known.
@@ -90,11 +89,11 @@ class CatchUp:
         behind: live messages held by the catch-up that is in progress; None without one.
         named: for each held message, the id of its predecessor.
         caught: number of messages that this catch-up has handed over.
-        counted: number of messages that count towards the limit: not action messages for edits and deletions.
+        counted: number of them that count towards the limit: all but action messages for edits and deletions.
         changed: live changes held like `behind`: number, newest message id known when it came, and event.
-        gap: the range of ids of what this catch-up leaves out; None if it is nothing.
+        gap: the range of ids that this catch-up leaves out; None if it leaves out none.
         size: number of messages requested per page.
-        pace: seconds per message in the page before.
+        pace: seconds per message in the previous page.
         asked_after: the id after which the catch-up reads on; everything up to it is settled.
         told: the receipts that were handed over: conversation, reader and kind, to the highest message id.
         holes: ids of missing messages, which others named as predecessors; what follows them is held.

@@ -211,7 +211,7 @@ CALLS: dict[type, Callable[[Registries, Any], Call | None]] = {
     e.HistoryGap: lambda r, event: (r.message, "on_history_gap", (event,)),
     e.OutboxChanged: lambda r, event: (r.message, "on_queued_message_changed", (event.entry,)),
 }  # fmt: skip
-"""For each entry of the queue, the callback that it leads to. `MessageReceived` and `LateListener` come first."""
+"""The callback for each entry of the queue. `MessageReceived` and `LateListener` are handled without this table."""
 
 
 def event_of(message: BaseMessage) -> e.Event:

@@ -1,6 +1,6 @@
 """Dispatch the entries of the event queue to live lists, listeners and streams, and record how far the app was served.
 
-An event with a position counts as served when it has been handed over, also if a listener raised. If closing the
+An event with a position counts as served when it has been handed over, even if a listener raised. If closing the
 client interrupts the hand-over, it does not count, and the next start hands it over again.
 """
 

@@ -18,7 +18,7 @@ from tailwire.wire.entities import BaseMessage, TransientMessage
 TIMEOUT_SECONDS = 15.0
 """A draft without an update for this long has ended."""
 MAX_DRAFTS = 1000
-"""At the limit, the draft ends whose last update is the oldest."""
+"""At the limit, the draft that was not updated for the longest time ends."""
 MAX_DRAFTS_PER_SENDER = 50
 """Further drafts of a sender are ignored."""
 MAX_TEXT = 8192

@@ -1,6 +1,6 @@
 """Decode the frames of a socket by their type, and pass them on.
 
-Frames that this device caused itself are dropped (S27). A frame that cannot be read is logged and dropped; a type that
+Frames that this device itself caused are dropped (S27). A frame that cannot be read is logged and dropped; a type that
 this version does not know is ignored.
 """
 
@@ -59,10 +59,10 @@ class FrameDecoder:
 
     Args:
         device: this client's resource.
-        pong, throttled, token_answered: called for the connection.
+        pong, throttled, token_answered: called for a pong, for features turned off or on, and for an offered token.
 
     Attributes:
-        receipts_blocked: the server asked for no receipts, because of its load.
+        receipts_blocked: whether the server accepts no receipts at present, because of its load.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class FrameDecoder:
         self._throttled(True)
 
     def _ignore(self, frame: Frame) -> None:
-        """Only clients send it."""
+        """Ignore a frame that only clients send."""
 
 
 def _reaction(frame: Frame) -> e.Event:
@@ -196,7 +196,7 @@ EVENTS: dict[str, Callable[[Frame], e.Event]] = {
     FrameType.CONVERSATION_PIN: _conversation_pin,
     FrameType.CONVERSATION_LIST: _conversation_list,
 }
-"""The frames that become an event without further ado."""
+"""The frames that become an event directly."""
 
 
 def event_of_change(frame: Any) -> e.Event | None:

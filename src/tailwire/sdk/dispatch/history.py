@@ -23,7 +23,7 @@ CATCH_UP_RETRY = RetryPolicy(first=0.5, longest=10.0)
 MAX_WAIT_SECONDS = 60.0
 """Maximum Retry-After: live messages are held meanwhile."""
 NO_MARK = "none"
-"""Requests the server's mark if none is known yet."""
+"""The value that requests the server's mark, or its newest change, while none is known."""
 
 
 class Abandoned(Exception):
@@ -40,7 +40,7 @@ async def wait_for_capacity(queue: EventQueue) -> None:
 async def retry_until_answered(
     ask: Callable[[], Awaitable[T]], chance: Callable[[], float], failed: Callable[[], None] = lambda: None
 ) -> T:
-    """Repeat a request until it succeeds, with growing waits: nothing live is handed over before it (K1).
+    """Repeat a request until it succeeds, with growing waits: until then, nothing live is handed over (K1).
 
     An unexpected error is retried too, else the app would never catch up; it is logged once with its traceback.
 
@@ -54,11 +54,11 @@ async def retry_until_answered(
             return await ask()
         except CometChatException as error:
             pause = min(waits.next(error.retry_after), MAX_WAIT_SECONDS)
-            log.info("catching up failed, again in %.1f s: %s", pause, error.code)
+            log.info("catching up failed; retrying in %.1f s: %s", pause, error.code)
         except Exception as error:
             pause = waits.next()
             level = logging.INFO if unforeseen else logging.ERROR
-            log.log(level, "catching up failed, again in %.1f s: %r", pause, error, exc_info=not unforeseen)
+            log.log(level, "catching up failed; retrying in %.1f s: %r", pause, error, exc_info=not unforeseen)
             unforeseen = True
         failed()
         await asyncio.sleep(pause)

@@ -59,7 +59,7 @@ class Incoming:
         device: this client's resource: what it caused itself is not handed over (S27).
         machine: state of catch-up; its limit and whether it is enabled hold for later sessions too.
         chance: returns a random number in [0, 1), for the jitter of the waits.
-        pong, throttled, token_answered: called for the connection.
+        pong, throttled, token_answered: as for `FrameDecoder`.
     """
 
     def __init__(
@@ -306,7 +306,7 @@ class Incoming:
         """Hand a live message over, or hold it until what precedes it has been read.
 
         Args:
-            said: the id of the message before it in its conversation, as far as the frame names one.
+            said: the id of the message before it in its conversation, if the frame names one.
         """
         before = _before(message, said, self._uid)
         if before and chain.broken(self._machine, before):
@@ -319,11 +319,11 @@ class Incoming:
             self._carry_out(chain.mended(self._machine))
 
     def take_change(self, event: e.Event, number: object, settled: object = None) -> None:
-        """Hand an event over that is not a message, or hold it until what precedes it has been read.
+        """Hand over an event that is not a message, or hold it until what precedes it has been read.
 
         Args:
-            number: of the change in the server's log, as far as the frame names one.
-            settled: the server has sent all changes up to this number; likewise.
+            number: of the change in the server's log, if the frame names one.
+            settled: the number up to which the server has sent all changes, if the frame names one.
         """
         if not isinstance(number, int) or number <= 0:
             self._queue.put(event)

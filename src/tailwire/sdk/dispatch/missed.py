@@ -1,4 +1,4 @@
-"""The server's log of changes that are not messages, as requests and pages of history speak about it."""
+"""The server's change log, in requests for history and in their responses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def query(position: Position | None, at_most: int) -> dict[str, Any]:
 
 
 def changes_in(listed: list[Any]) -> Listed | None:
-    """Return what a page of history says about changes; None if its server has no log of them."""
+    """Return the part of a page of history that concerns changes; None if the server has no change log."""
     said = changes_of(listed)
     known = _number(said.get("known")) if said is not None else None
     if said is None or known is None:

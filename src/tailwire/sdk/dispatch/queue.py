@@ -19,7 +19,7 @@ CLOSE_TIMEOUT_SECONDS = 5.0
 
 
 class EventQueue:
-    """What is still to be handed over to the app."""
+    """The entries that are still to be handed over to the app."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()

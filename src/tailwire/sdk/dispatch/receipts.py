@@ -26,7 +26,7 @@ async def read(
 
     Args:
         machine: records which receipts were handed over.
-        uid: the user, for whose own messages there are receipts.
+        uid: the logged-in user; receipts of other users' messages are left out.
         begin: server time, in seconds.
         chance, failed: the arguments of `history.retry_until_answered`.
 

@@ -13,7 +13,7 @@ from tailwire.sdk.continuity.state import Position, of_another_store
 from tailwire.sdk.listeners.events import HistoryGap, MessagePinned, MessageSaved
 
 MAX_AHEAD = 2000
-"""Maximum number of ids kept of messages that this device sent while older events are held."""
+"""The maximum number of remembered ids of messages that this device sent while older events were held."""
 
 
 class _Open:
@@ -37,7 +37,7 @@ class _Open:
 class Served:
     """The position of one client, and the events that are handed over but not done.
 
-    Each acknowledged stream holds an event until the app has done it, and the dispatcher while it hands it over.
+    An event is held by the dispatcher during the hand-over, and by each acknowledged stream until the app has done it.
     """
 
     def __init__(self) -> None:

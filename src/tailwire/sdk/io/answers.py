@@ -23,7 +23,7 @@ from tailwire.wire.codec import MAX_ID
 
 MAX_BYTES = 4 * 1024 * 1024
 """Maximum bytes of a decompressed response. Parsing that many blocks the app's event loop for up to 0.1 s. A page of a
-hundred usual messages has a fiftieth of it; larger pages are requested in parts (`calls.pages`)."""
+hundred typical messages has a fiftieth of that; larger pages are requested in parts (`calls.pages`)."""
 MAX_HEAD_BYTES = 64 * 1024
 """Bytes that are kept of a response that is too large."""
 MAX_WAIT_SECONDS = 60.0
@@ -135,8 +135,8 @@ class Listed(list[Any]):
     """A list from the server, with its metadata.
 
     Attributes:
-        mark: of the server's start, for positions; "" if it sent none.
-        changes: what it says about the server's change log; None if it says nothing.
+        mark: of the server's start, for positions; "" if the server sent none.
+        changes: the part of the response about the server's change log; None if there is none.
         pruned: the highest id of a missed message that the server has removed because of its age; 0 if none.
     """
 
@@ -156,18 +156,18 @@ def changes_of(listed: list[Any]) -> Mapping[str, Any] | None:
 
 
 def until_of(listed: list[Any]) -> int:
-    """Return up to which id the user was a member of groups that they have left, or 0."""
+    """Return the last id at which the user was a member of groups that they have left, or 0."""
     until = (changes_of(listed) or {}).get("until")
     return until if isinstance(until, int) and 0 < until <= MAX_ID else 0
 
 
 def pruned_of(listed: list[Any]) -> int:
-    """Return the id of `Listed.pruned` that came with a list, or 0."""
+    """Return `Listed.pruned` of a list, or 0."""
     return listed.pruned if isinstance(listed, Listed) else 0
 
 
 def with_meta(data: list[Any], mark: str, changes: Mapping[str, Any] | None, pruned: int = 0) -> Listed:
-    """Return a list with what came with it."""
+    """Return a list with its metadata, as `Listed`."""
     listed = Listed(data)
     listed.mark, listed.changes, listed.pruned = mark, changes, pruned
     return listed
@@ -209,7 +209,7 @@ class Answer:
 
         Raises:
             CometChatException: with the server's code; `NO_INTERNET_CONNECTION` if the response is not the server's;
-                `ERR_ANSWER_TOO_LARGE` if it may be, but is too large to read.
+                `ERR_ANSWER_TOO_LARGE` if it may be the server's, but is too large to read.
         """
         try:
             envelope = read_json(self.content)
@@ -224,7 +224,7 @@ class Answer:
         raise self.not_ours()
 
     def check_upload(self) -> None:
-        """Return if an upload was accepted. A file store need not use the envelope.
+        """Check that an upload was accepted. A file store need not use the envelope.
 
         Raises:
             CometChatException: as `data`; `ERR_BAD_ERROR_RESPONSE` if a file store refuses with an error in XML.

@@ -14,10 +14,10 @@ _claimed: set[str] = set()
 
 
 class LocalStorageSessionStore:
-    """Keep sessions in the `localStorage` of the page's origin.
+    """Keeps sessions in the `localStorage` of the page's origin.
 
-    The tabs of a browser share it, and so the user; each tab has its own client and socket. Two clients in one page
-    need different prefixes.
+    The tabs of a browser share it, and so the logged-in user; each tab has its own client and socket. Two clients in
+    one page need different prefixes.
 
     Args:
         prefix: of the keys in the storage.
@@ -134,7 +134,7 @@ def _local_storage() -> Any:
 
         storage = js.localStorage
     except (ImportError, AttributeError) as e:
-        words = "there is no localStorage here (only web pages have it, workers have not)"
+        words = "there is no localStorage here (only web pages have it, workers do not)"
         raise RuntimeError(f"{words}: give session_store=MemorySessionStore()") from e
     except Exception as e:  # a JsException: the user forbids it
         raise RuntimeError(f"the browser refuses localStorage ({e}): give session_store=MemorySessionStore()") from e

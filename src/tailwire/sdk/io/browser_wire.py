@@ -167,7 +167,7 @@ async def open_browser_wire(url: str, moved: Callable[[], None]) -> BrowserWire:
     """Open a WebSocket of the browser.
 
     Raises:
-        AttemptError: if it cannot be opened. The browser does not tell why.
+        AttemptError: if it cannot be opened. The browser does not say why.
     """
     import js
     from pyodide.ffi import JsException, create_proxy

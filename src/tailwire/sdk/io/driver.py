@@ -58,7 +58,7 @@ class Callers:
 
 
 class ConnectionStats:
-    """How long the last socket lasted, and the attempts since: sent to servers with the feature `cause`."""
+    """How long the last socket lasted, and the attempts since: for the auth frame (feature `cause`)."""
 
     def __init__(self) -> None:
         self._opened_at = self._lived = 0.0
@@ -137,7 +137,7 @@ class Driver:
         self.connected: asyncio.Event = asyncio.Event()
 
     def start(self, owner: Owner) -> None:
-        """Start to process inputs, for this client."""
+        """Start processing inputs for this client."""
         self._owner = owner
 
     @property
@@ -279,7 +279,7 @@ class Driver:
         self.feed(i.PongReceived(self._state.epoch))
 
     def token_answered(self, granted: Granted | None) -> None:
-        """The owner saw the server's answer to an offered token among the frames; None: the server rejected it."""
+        """Report the server's answer to an offered token; None if the server rejected the token."""
         self._owner.tokens.answered(self, granted)
 
     def server_answered(self) -> None:

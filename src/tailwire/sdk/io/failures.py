@@ -63,7 +63,7 @@ def seconds_of(retry_after: str | None) -> float | None:
 
 
 def cause_of_error(error: BaseException) -> Cause:
-    """Return the cause for a network error, also from what it was raised from."""
+    """Return the cause of a network error, from the error itself or from those that led to it."""
     seen: BaseException | None = error
     while seen is not None:
         meaning = _meaning(seen)

@@ -33,7 +33,7 @@ log = logging.getLogger("tailwire")
 FIRST_BYTE_SECONDS = 5.0
 """Seconds that a reused connection has for the first byte of a response."""
 MAX_UNSENT_BYTES = 16 * 1024
-"""Bytes that the system buffers unsent for a connection, and the chunk size of uploads. A line of 10 kbit/s sends them
+"""Unsent bytes that the system buffers for a connection, and the chunk size of uploads. A line of 10 kbit/s sends them
 within the time after which an upload counts as stalled."""
 
 
@@ -48,7 +48,7 @@ class Http:
         base_url: without a trailing slash.
         tls: the app's own TLS context, or None.
         traffic: records when bytes move; consulted before a request is abandoned.
-        proxy: as `World.http_client` takes it.
+        proxy: the argument of `World.http_client`.
 
     Attributes:
         answered: called for each response of the server, also for an error.

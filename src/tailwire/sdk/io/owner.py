@@ -1,4 +1,4 @@
-"""What the driver of a connection needs from the client that owns it."""
+"""The interfaces between the driver of a connection, the client that owns it, and token renewal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tailwire.sdk.io.world import Wire
 
 
 class Runner(Protocol):
-    """What token renewal needs from the driver."""
+    """The part of the driver that token renewal uses."""
 
     def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a task that ends with the driver."""
@@ -36,11 +36,11 @@ class Renewal(Protocol):
 
 
 class Owner(Protocol):
-    """What the driver asks the client for, and reports to it."""
+    """The client that owns the driver: it opens sockets, makes frames, and receives the driver's reports."""
 
     @property
     def tokens(self) -> Renewal:
-        """Renews the token."""
+        """The renewal of the token."""
 
     async def open_link(self, last: Mapping[str, Any] | None) -> Link:
         """Open and authenticate a socket.
@@ -49,14 +49,14 @@ class Owner(Protocol):
             last: how the last socket ended, or None.
 
         Raises:
-            AttemptError: if there is none; says why.
+            AttemptError: if none can be opened; says why.
         """
 
     def link_opened(self, granted: Granted) -> None:
-        """The socket is authenticated; frames follow."""
+        """Take note that the socket is authenticated; its frames follow."""
 
     def link_ended(self) -> None:
-        """The socket has ended; no frame of it follows."""
+        """Take note that the socket has ended; no frame of it follows."""
 
     frame_came: Callable[[str | bytes], float | None]
     """Handle a frame. Return the window in seconds if it announces a restart of the server, else None."""
@@ -71,7 +71,7 @@ class Owner(Protocol):
         """Notify listeners of a failed attempt; `details` is what was seen, or ""."""
 
     def session_expired(self) -> None:
-        """The server rejected the token, and there is no other."""
+        """Take note that the server rejected the token, and that there is no other."""
 
     def drop_connections(self) -> None:
         """Reuse no existing HTTP connection for new requests."""

@@ -33,7 +33,7 @@ class ProgressTimeout:
     Args:
         stalled: seconds without a byte on any connection of the client, after which the body is cancelled.
         own_stalled: the same, counting only bytes of this call.
-        total: seconds in any case.
+        total: seconds after which the body is cancelled in any case.
         started: False to wait for `start()`.
 
     Attributes:

@@ -99,7 +99,7 @@ def check_library(proxy: Proxy) -> None:
     """Check that the libraries that a proxy needs are installed.
 
     Raises:
-        UnusableProxy: if not.
+        UnusableProxy: if one is missing.
     """
     if proxy.socks and any(find_spec(library) is None for library in SOCKS_LIBRARIES):
         raise UnusableProxy(f'the proxy {proxy.name} needs SOCKS support: pip install "tailwire[socks]"')
@@ -116,7 +116,7 @@ def configured_proxies() -> ConfiguredProxies:
 
 
 async def proxy_for(url: str, setting: str | None) -> Proxy | None:
-    """Return the proxy for a URL at present, or None for a direct connection.
+    """Return the current proxy for a URL, or None for a direct connection.
 
     Args:
         url: with the scheme `http`, `https`, `ws` or `wss`.

@@ -27,7 +27,7 @@ def read_frame(text: str | bytes) -> Any:
     if not isinstance(text, str):
         text = text.decode()
     try:
-        frame, end = _decode(text)  # which is faster than `json.loads`, and takes no space before the value
+        frame, end = _decode(text)  # which is faster than `json.loads`, and accepts no whitespace before the value
     except (RecursionError, ValueError):
         return read_json(text)
     if end != len(text) and text[end:].strip():

@@ -92,7 +92,7 @@ def with_resumption(context: ssl.SSLContext) -> ssl.SSLContext:
     """Make the connections of a context resume sessions. Return the context.
 
     A subclass of `ssl.SSLContext`, or a context with its own connection class, is not changed: those of Windows and
-    macOS verify certificates after the handshake, so they must be sent.
+    macOS verify certificates after the handshake, so the server must send its own.
     """
     if type(context) is ssl.SSLContext and context.sslobject_class is ssl.SSLObject:
         context.sslobject_class = type("ResumingSSLObject", (ResumingSSLObject,), {"sessions": OrderedDict()})

@@ -1,4 +1,4 @@
-"""Read JSON files from untrusted sources, such as dumps that users attach to bug reports. Rule: bounded."""
+"""Read JSON files from untrusted sources, such as dumps that users attach to bug reports, within bounds."""
 
 from __future__ import annotations
 

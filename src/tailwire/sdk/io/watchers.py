@@ -1,4 +1,4 @@
-"""Subscribers to the transitions of a connection. What one of them raises is logged, and affects nothing else."""
+"""Subscribers to the transitions of a connection. An exception of one is logged, and affects nothing else."""
 
 from __future__ import annotations
 

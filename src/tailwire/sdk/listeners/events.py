@@ -51,7 +51,7 @@ class ConnectionFailed:
 
 @dataclass(slots=True, unsafe_hash=True)
 class MessageReceived:
-    """A message arrived: a `TextMessage`, `MediaMessage`, `CustomMessage`, or a `BaseMessage` of another category."""
+    """A message arrived: a `TextMessage`, `MediaMessage`, `CustomMessage`, `InteractiveMessage` or `BaseMessage`."""
 
     message: BaseMessage
 
@@ -95,7 +95,7 @@ class TypingChanged:
 
 @dataclass(frozen=True, slots=True)
 class PresenceChanged:
-    """A user came online or went offline; `user.status` says which."""
+    """A user came online, went offline, or is `away`; `user.status` says which."""
 
     user: User
 
@@ -175,10 +175,10 @@ class ConversationListChanged:
     """The user's list of conversations changed in a way that no other event reports. Live lists follow it.
 
     Attributes:
-        change: `group`: another user changed the group, or it has another owner; `groupRemoved`: they deleted it.
-            `changed`: another device of the user marked the conversation as unread, or tagged it; `removed`: it deleted
-            the conversation for the user, or the app's backend removed it for all; `blocks`: it blocked or unblocked
-            users.
+        change: `group`: another user changed the group, or it has another owner; `groupRemoved`: another user deleted
+            it. `changed`: another device of the user marked the conversation as unread, or tagged it; `removed`: such
+            a device deleted the conversation for the user, or the app's backend removed it for all; `blocks`: such a
+            device blocked or unblocked users.
         conversation_type: `user` or `group`; "" for `blocks`.
         conversation_with: the uid or guid; "" for `blocks`.
         group: the new state of the group without the user's membership, for `group`; otherwise None.
@@ -194,11 +194,11 @@ class ConversationListChanged:
 class HistoryGap:
     """Some missed messages with ids in (`from_id`, `to_id`] are not handed over.
 
-    They are only in history, because there are more than the limit, or the server has removed them for their age.
+    They are only in history, because there are more than the limit; or the server has removed them as too old.
 
     Attributes:
-        only_changes: the messages are handed over, but what happened meanwhile to messages (reactions, pins, receipts)
-            and conversations is not all: the server's log of it does not reach back so far.
+        only_changes: the messages are handed over, but not all changes of that time to messages (reactions, pins,
+            receipts) and conversations: the server's change log does not reach back so far.
     """
 
     from_id: int

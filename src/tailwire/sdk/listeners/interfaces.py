@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     )
 
 Hook = Any
-"""What a callback returns: None, or an awaitable, which is awaited before the next callback."""
+"""The result of a callback: None, or an awaitable, which is awaited before the next callback."""
 
 
 class ConnectionListener:
@@ -134,7 +134,7 @@ class GroupListener:
         """Called when the scope of a member changed."""
 
     def on_member_added_to_group(self, action: Action, added_by: User, user_added: User, added_to: Group) -> Hook:
-        """Called when a user was added to a group by another one."""
+        """Called when a user was added to a group by another user."""
 
 
 class MessageListener:
@@ -171,7 +171,7 @@ class MessageListener:
         """Called when a user read a conversation up to a message."""
 
     def on_messages_delivered_to_all(self, receipt: MessageReceipt) -> Hook:
-        """Called when all members of a group have received its messages up to one."""
+        """Called when all members of a group have received the message of a receipt, and those before it."""
 
     def on_messages_read_by_all(self, receipt: MessageReceipt) -> Hook:
         """Called when all members of a group have read the message of a receipt, and those before it."""
@@ -204,4 +204,4 @@ class MessageListener:
         """Called when a message in the outbox was queued, sent, refused, cancelled or queued again (Tailwire's own)."""
 
     def on_history_gap(self, gap: HistoryGap) -> Hook:
-        """Called when some missed messages are not handed over: they are only in history, or too old and removed."""
+        """Called when some missed messages are not handed over: they are only in history, or removed as too old."""

@@ -1,4 +1,4 @@
-"""What this device did itself: listeners do not receive it, but live lists have to be updated."""
+"""Changes that this device made itself: listeners do not receive them, but live lists have to be updated."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Reacted:
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """The user received or read a conversation up to a message; the receipt may be sent later.
+    """The user received or read a conversation up to a message; the server may process the receipt later.
 
     Attributes:
         kind: `user` or `group`.

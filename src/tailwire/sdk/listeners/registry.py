@@ -31,8 +31,8 @@ def check_listener(kind: type, listener: object) -> None:
     """Check that a listener can be called.
 
     Raises:
-        CometChatException: `ERR_INVALID_ARGUMENT` if it is not derived from its class, overrides no callback or one
-            with other parameters, or has a method with almost the name of a callback.
+        CometChatException: `ERR_INVALID_ARGUMENT` if it is not an instance of the class, overrides no callback,
+            overrides one with other parameters, or has a method whose name is almost that of a callback.
     """
     if not isinstance(listener, kind):
         given = listener.__name__ if isinstance(listener, type) else type(listener).__name__

@@ -334,7 +334,7 @@ class ConversationList:
             _set(self, row, typing=tuple(user for user in row.item.typing if user.uid != uid))
 
     def group(self, group: Group, *, by_me: bool = True) -> None:
-        """Apply a change of a group. One by another user does not contain this user's membership."""
+        """Apply a change of a group. A change by another user does not contain this user's membership."""
         row = self._rows.get(key_of("group", group.guid))
         if row is not None:
             known = row.item.conversation.conversation_with

@@ -1,4 +1,4 @@
-"""What both live lists share: their readers, and when the server is queried again."""
+"""The base of both live lists: their readers, and the decision when to query the server again."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ K = TypeVar("K", bound=Keyed)
 MIN_INTERVAL_SECONDS = 1.0
 """The minimum time between two background requests of a list."""
 OVERLAP_SECONDS = 1.0
-"""For this time after a response, an event may be included in the response already."""
+"""For this many seconds after a response, an event may already be included in it."""
 MAX_DOUBT_SECONDS = 30.0
-"""The maximum time between two requests because of such events. Each one doubles it, from `MIN_INTERVAL_SECONDS` on,
-because under a stream of events every response is in doubt again."""
+"""The maximum time between two requests because of such events. Each request doubles it, from
+`MIN_INTERVAL_SECONDS` on, because under a stream of events every response is in doubt again."""
 LIST_RETRY = RetryPolicy(first=2.0, longest=60.0)
 MAX_QUEUED_CHANGES = 1000
 MAX_REPLAYED_EVENTS = 5000

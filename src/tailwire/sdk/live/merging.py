@@ -93,14 +93,14 @@ def with_reply(message: M) -> M:
 
 
 def with_pin(message: M, now: BaseMessage) -> M:
-    """Return a message with the pin of another copy of it."""
+    """Return a message with the pin from another copy of it."""
     raw = {k: v for k, v in message.raw.items() if k not in ("pinnedAt", "pinnedBy")}
     raw |= {k: now.raw[k] for k in ("pinnedAt", "pinnedBy") if now.raw.get(k)}
     return _with_raw(message, raw)
 
 
 def with_save(message: M, now: BaseMessage) -> M:
-    """Return a message with the user's saved mark of another copy of it."""
+    """Return a message with the user's saved mark from another copy of it."""
     raw = {k: v for k, v in message.raw.items() if k != "savedAt"}
     raw |= {k: now.raw[k] for k in ("savedAt",) if now.raw.get(k)}
     return _with_raw(message, raw)
