@@ -22,7 +22,7 @@ SYSTEM = UserRow(SYSTEM_USER, "System")
 
 
 class Directory:
-    """Looks up users, and says who is online.
+    """Looks up users, and knows who is online.
 
     Args:
         online: returns whether a user has a socket.

@@ -151,7 +151,7 @@ class Groups:
         return await self._shown(caller, rows), total
 
     async def read_on(self, caller: Caller, wanted: GroupFilter, position: Position) -> list[GroupView]:
-        """Return groups behind a position that the caller may see."""
+        """Return groups that the caller may see, after a position."""
         return await self._shown(caller, await self._store.groups.read_on(wanted, position))
 
     async def _shown(self, caller: Caller, rows: list[GroupRow]) -> list[GroupView]:

@@ -90,7 +90,7 @@ class Members:
         return [MemberView(member, await self._view(caller, member.uid)) for member in rows], total
 
     async def read_on(self, caller: Caller, wanted: MemberFilter, position: Position) -> list[MemberView]:
-        """Return members of a group behind a position.
+        """Return members of a group after a position.
 
         Raises:
             Refused: ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER.

@@ -40,7 +40,7 @@ class RoleSettings(msgspec.Struct, rename="camel"):
 
 @dataclass(frozen=True, slots=True)
 class RoleFields:
-    """The fields of a role; None keeps a field.
+    """The fields of a role; None keeps a field, as does "" for the name.
 
     Attributes:
         metadata: an encoded JSON object.

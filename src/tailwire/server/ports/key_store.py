@@ -39,7 +39,7 @@ class KeyStore(Protocol):
         """
 
     async def read_on(self, scope: str, search: str, position: Position, limit: int) -> list[KeyRow]:
-        """Return API keys behind a position, oldest first, by their time of creation and hash.
+        """Return API keys after a position, oldest first, by their time of creation and hash.
 
         Args:
             scope, search: as for `find`.

@@ -77,10 +77,10 @@ class LogReader(Protocol):
         """Return the state of the log now."""
 
     async def read(self, after: int, up_to: int) -> LogPage:
-        """Return the beginning of the log behind an id, up to an id that is known to be committed."""
+        """Return the beginning of the log after an id, up to an id that is known to be committed."""
 
     async def changes(self, after: int, up_to: int) -> tuple[list[ChangeRow], int]:
-        """Return the first entries of the change log behind a number, and up to which number they are all."""
+        """Return the first entries of the change log after a number, and up to which number they are all."""
 
     async def receivers(self, number: int, uids: Sequence[str]) -> list[tuple[str, int | None]]:
         """Return those of some users who may receive an entry of the change log; none if it is not there any more.

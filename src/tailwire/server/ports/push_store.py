@@ -1,6 +1,6 @@
 """Push notifications in the store: devices, preferences, and the outbox.
 
-Nothing is written when a message is sent. What is to be notified is read from the messages themselves, behind the
+Nothing is written when a message is sent. What is to be notified is read from the messages themselves, after the
 stored progress: a message that was acknowledged is found there after a crash.
 """
 
@@ -43,7 +43,7 @@ class PushTokenStore(Protocol):
         """Return the devices of a user whose auth tokens still exist."""
 
     async def read_on(self, uid: str, position: Position, limit: int) -> list[PushTokenRow]:
-        """Return devices behind a position, newest registration first, by `updated_at` and `token_hash`.
+        """Return devices after a position, newest registration first, by `updated_at` and `token_hash`.
 
         Args:
             uid: only those of this user; "" for all.
@@ -94,17 +94,17 @@ class NotificationStore(Protocol):
         """Store the progress. It never goes back."""
 
     async def messages(self, after: int, up_to: int, limit: int) -> list[MessageRow]:
-        """Return messages behind an id, in their order."""
+        """Return messages after an id, in their order."""
 
     async def reactions(self, after: int, limit: int) -> list[ReactionSeen]:
-        """Return reactions behind an id, in their order."""
+        """Return reactions after an id, in their order."""
 
     async def members(self, message: MessageRow, actor: str, after: str, limit: int) -> list[Receiver]:
         """Return members of the group of a message, by their uids.
 
         Args:
             actor: who caused the notification.
-            after: the uid behind which to begin.
+            after: the uid after which to begin.
         """
 
     async def user(self, message: MessageRow, uid: str, actor: str) -> Receiver | None:
@@ -147,7 +147,7 @@ class NotificationStore(Protocol):
         """Return a page of the notifications that were given up, newest first, and their number."""
 
     async def read_on(self, status: str, uid: str, position: Position, limit: int) -> list[NotificationRow]:
-        """Return notifications behind a position, newest first, by the time of their status and their id.
+        """Return notifications after a position, newest first, by the time of their status and their id.
 
         Args:
             status: `waiting`, `sent` or `failed`.

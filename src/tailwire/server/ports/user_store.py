@@ -19,7 +19,7 @@ class UserStore(Protocol):
         """Return a page of the users that match a filter, and how many match."""
 
     async def read_on(self, wanted: UserFilter, position: Position) -> list[UserRow]:
-        """Return the users behind a position: by the field that the filter sorts by, and their uid."""
+        """Return the users after a position: by the field that the filter sorts by, and their uid."""
 
     async def add(self, user: UserRow) -> bool:
         """Store a new user. Return False if the uid is taken."""
