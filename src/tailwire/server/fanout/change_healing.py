@@ -109,16 +109,16 @@ class ChangeHealing:
         self.numbers = ChangeNumbers(newest)
 
     def subscribe(self, subject: str) -> None:
-        """Take notice that a subject has its first socket here."""
+        """Note that a subject has its first socket here."""
         self.numbers.subscribe(subject, self._loop.time())
 
     def is_new(self, subject: str, publication: FramePublication) -> bool:
-        """Take notice of a live frame. Return False if the subject has received its change already."""
+        """Note a live frame. Return False if the subject has received its change already."""
         number = publication.number
         return not number or not self._subscribed(subject) or self.numbers.hear(number, subject)
 
     def looked(self, look: Look, began: float, passed: int, *, held: bool) -> None:
-        """Take notice of a look at the store that was begun at a time, and read what is missing for too long.
+        """Note a look at the store that was begun at a time, and read what is missing for too long.
 
         Args:
             passed: all messages and memberships up to this id have been delivered.

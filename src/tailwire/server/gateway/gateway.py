@@ -314,7 +314,7 @@ class Gateway:
         elif socket.background_until and now > socket.background_until:
             self._end(socket, "background window", CloseCode.WINDOW_EXPIRED, "the background window is over")
         elif socket.token_until and now > socket.token_until:
-            self._end(socket, "token expired", CloseCode.TOKEN_REJECTED, "the token has expired: connect with a new one")
+            self._end(socket, "token expired", CloseCode.TOKEN_REJECTED, "the token has expired: get a new one")
         else:
             return False
         return True

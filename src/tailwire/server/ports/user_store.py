@@ -57,10 +57,10 @@ class RoleStore(Protocol):
         """Remove a role; its users get the default one."""
 
     async def restrict(self, role: str, features: Sequence[str], now: int) -> None:
-        """Forbid features to a role."""
+        """Restrict features for a role."""
 
     async def allow(self, role: str, features: Sequence[str]) -> None:
-        """Allow features to a role again."""
+        """Allow a role to use features again."""
 
     async def restrictions(self, role: str) -> dict[str, int]:
         """Return the features that a role may not use, and since when."""

@@ -15,7 +15,7 @@ class WebhookStore(Protocol):
 
     @property
     def enabled(self) -> bool:
-        """Return whether any webhook may be enabled, so that its events are worth making."""
+        """Whether any webhook may be enabled, so that its events are worth making."""
 
     def on_queued(self, call: Callable[[], None]) -> None:
         """Call a function after each commit that queued a delivery."""
