@@ -98,7 +98,7 @@ class Notifications:
     async def register(
         self, caller: Caller, platform: str, token: str, provider_id: str = "", auth_token: str = ""
     ) -> PushTokenRow:
-        """Register the caller's device for their auth token. Its push token is taken from whoever had it before.
+        """Register the caller's device for their auth token. Its push token is taken from any user who had it before.
 
         Args:
             auth_token: with a REST key: the auth token of the user.

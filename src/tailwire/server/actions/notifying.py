@@ -93,7 +93,7 @@ class Notifier:
         delay: seconds after which a message is looked at.
         lifetime: seconds after which nobody is notified of a message.
         is_foreground: returns whether an app of a user is in the foreground.
-        left_within: returns whether an app of a user properly left the foreground within the last so many seconds.
+        left_within: returns whether an app of a user properly left the foreground within some seconds.
         queued: called when notifications were queued.
         polls: whether other servers store messages too.
         is_mine: returns whether this server looks at messages.

@@ -101,7 +101,7 @@ class MessageLog:
     def attach(
         self, sockets: Sockets, frame: Callable[[LoggedMessage], FramePublication], change_frame: ChangeFrame
     ) -> None:
-        """Set the sockets of this process, and the functions that make frames of messages and changes that were read."""
+        """Set the sockets of this process, and the functions that make frames of messages and changes read."""
         self._local.attach(sockets, frame)
         self._changes.attach(sockets, change_frame)
 
@@ -205,8 +205,8 @@ class MessageLog:
         self._loop.call_soon(self._settle)
 
     def _settle(self) -> None:
-        # Everybody who waited for the commit has continued. What they have not published is read from the store: by this
-        # process at once, and by others because no record covers it.
+        # Everybody who waited for the commit has continued. What they have not published is read from the store: by
+        # this process at once, and by others because no record covers it.
         batch, self._batch = self._batch, None
         if batch is None:
             return

@@ -37,7 +37,7 @@ class ChangeNumbers:
         self.arrived: set[str] = set()
         self._heard: dict[int, set[str]] = {}
         self._late: dict[int, dict[str, None]] = {}
-        self._had: dict[int, set[tuple[str, str]]] = {}  # by number: subjects and users who received it and have left since
+        self._had: dict[int, set[tuple[str, str]]] = {}  # subjects and users who received it and have left
         # Users who have left a subject: when, and up to which number changes may concern them still.
         self._left: dict[tuple[str, str], tuple[float, int]] = {}
         self._forgotten = 0  # up to this number it is not known what was received
@@ -72,7 +72,7 @@ class ChangeNumbers:
         return True
 
     def join(self, subject: str, uid: str, held: Container[int]) -> None:
-        """Note that a user receives a group from now on. Changes that its sockets here have received come late for them.
+        """Note that a user receives a group from now on. Changes that others have received already are late for them.
 
         Args:
             held: numbers that have come, but are not delivered yet.

@@ -11,7 +11,7 @@ from tailwire.server.ports.log import Batch
 
 T = TypeVar("T")
 MAX_WAITING = 20_000
-"""How many items may wait for lower ids. Further items are not kept: they are read from the store when their turn comes."""
+"""How many items may wait for lower ids. Further ones are not kept, but read from the store when their turn comes."""
 _UNTIL_BELIEVED = sys.maxsize
 
 
@@ -137,7 +137,7 @@ class Order(Generic[T]):
         return self._pass(end)
 
     def fill(self, up_to: int, items: Mapping[int, Sequence[T]]) -> list[T]:
-        """Pass all ids up to one, with items from the store. Return the items in order, with any that are then complete.
+        """Pass all ids up to one, with items from the store. Return them in order, with those that are then complete.
 
         Items that wait already are preferred to those that were read, unless their ids are doubtful.
         """

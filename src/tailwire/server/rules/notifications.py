@@ -28,7 +28,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Occasion:
-    """An event of which users may be notified.
+    """An event that users may be notified of.
 
     Attributes:
         in_group: whether it is in a group.
