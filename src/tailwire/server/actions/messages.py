@@ -212,7 +212,7 @@ class Messages:
         return await self._authorizer.message(caller, wanted, "read")
 
     async def get(self, caller: Caller, wanted: str | int, *, following: bool = False) -> bytes:
-        """Return a message that the caller may read, encoded; with its receipts if the caller is its sender.
+        """Return a message that the caller may read, encoded; with its receipts for its sender or a REST key.
 
         Args:
             following: add whether the caller follows its thread.

@@ -150,6 +150,9 @@ class Notifications:
         Args:
             token: as it was registered; "" for all.
             auth_token: with a REST key: the auth token of the user.
+
+        Raises:
+            Refused: ERR_BAD_REQUEST, a REST key was used without an auth token.
         """
         owner = self._auth_token(caller, auth_token)
         if not token:

@@ -15,7 +15,7 @@ class Notification:
     """A notification, as a provider sends it.
 
     Attributes:
-        title, body: what the device shows; both "" when it is withdrawn.
+        title, body: what the device shows; the body of a withdrawn one says that the message was deleted.
         tag: names what it is about; a later one with the same tag replaces it.
         thread: names its conversation.
         badge: how many messages the user has not read.

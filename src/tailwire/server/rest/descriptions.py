@@ -36,7 +36,9 @@ QUERY_PARAMETERS = {
     "hasReactions": "Only messages with reactions.",
     "hideBlockedUsers": "Omit users with a block between them and the caller.",
     "hideDeleted": "Omit deleted messages.",
-    "hideMessagesFromBlockedUsers": "Omit messages of users whom the caller has blocked.",
+    "hideMessagesFromBlockedUsers": (
+        "Omit messages of users whom the caller has blocked; with `count`, also of those who blocked the caller."
+    ),
     "hideQuotedMessages": "Omit messages that quote others.",
     "hideReplies": "Omit replies in threads.",
     "id": "The id after or before which to read on.",
