@@ -118,7 +118,7 @@ class ChangeHealing:
         return not number or not self._subscribed(subject) or self.numbers.hear(number, subject)
 
     def looked(self, look: Look, began: float, passed: int, *, held: bool) -> None:
-        """Note a look at the store that was begun at a time, and read what has been missing for too long.
+        """Note a look at the store that began at a given time, and read what has been missing for too long.
 
         Args:
             passed: all messages and memberships up to this id have been delivered.

@@ -101,7 +101,7 @@ class MessageLog:
     def attach(
         self, sockets: Sockets, frame: Callable[[LoggedMessage], FramePublication], change_frame: ChangeFrame
     ) -> None:
-        """Set the sockets of this process, and the functions that make frames of messages and changes read."""
+        """Set the sockets of this process, and the functions that make frames of what was read from the store."""
         self._local.attach(sockets, frame)
         self._changes.attach(sockets, change_frame)
 

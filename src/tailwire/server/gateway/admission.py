@@ -17,7 +17,7 @@ class Admission:
         known_pacer: paces sockets with the proof of a pass.
         unauthenticated: limits how many sockets of an address may be open without having authenticated.
         sessions: verifies proofs.
-        overload: no socket is admitted while it sheds receipts, or more than these.
+        overload: no socket is admitted while it sheds receipts or more.
         hosts: the host names that an upgrade may name.
 
     Attributes:

@@ -46,7 +46,7 @@ class KeyStore(Protocol):
         """
 
     async def named(self, key_id: str) -> list[KeyRow]:
-        """Return the API keys with an id, which is how their hash begins."""
+        """Return the API keys with an id, that is, whose hash begins with it."""
 
     async def end(self, key_hash: str, at: int) -> None:
         """End an API key at a time, unless it ends earlier."""

@@ -54,7 +54,7 @@ RESPONSE_FIELDS = {
     "isBanned": "True if the reader is banned from the group; else absent.",
     "updatedBy": "The uid of the user who changed it last, `app_system` for the app; absent if it was never changed.",
     "Group.type": (
-        "Who may join: everybody (`public`), users who are added (`private`), or who know the password (`password`)."
+        "Who may join: everybody (`public`), added users (`private`), or those who know the password (`password`)."
     ),
     "Group.description": "A text about the group; absent if there is none.",
     "Group.conversationId": "The id of the group's conversation: `group_` and the guid.",
@@ -180,7 +180,7 @@ RESPONSE_FIELDS = {
     ),
     # Keys, tokens, roles.
     "ApiKey.id": "The id by which logs name the key: it does not reveal the key.",
-    "apiKey": "The key in full if it was just created or the request names it so; else `…` and its last characters.",
+    "apiKey": "The key in full if it was just created or is named in full; else `…` and its last characters.",
     "ApiKey.scope": "What the key may do: log users in (`authOnly`), or everything (`fullAccess`).",
     "ApiKey.expiresAt": f"When the key ends, {_AT}; absent if it lasts until it is deleted.",
     "lastUsedAt": f"When the key was last used, {_AT}, to the hour; absent if it never was.",
