@@ -90,7 +90,7 @@ BODY_FIELDS = {
         "keys."
     ),
     "ApiKeyFields.scope": "What the key may do: only log users in (`authOnly`, if it is absent), or everything.",
-    "ChangePreferences.groupPreferences": "For groups, as in `NotificationPreferences`; absent fields keep their value.",
+    "ChangePreferences.groupPreferences": "For groups, as in `NotificationPreferences`; absent ones keep their value.",
     "ChangePreferences.mutePreferences": (
         "When not to disturb, as in `NotificationPreferences`; hours and minutes as a number, 930 is 9:30."
     ),
