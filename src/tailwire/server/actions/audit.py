@@ -1,7 +1,7 @@
 """The audit log: what API keys and commands do.
 
-Changes are all recorded, in the transaction that makes them. Reads and sends of a key are recorded once in ten minutes
-for each user and operation: a backend may make thousands of them each second. Values are not recorded.
+All changes are recorded, in the transaction that makes them. Reads and sends with a key are recorded once every ten
+minutes per user and operation, because a backend may make thousands a second. Values are not recorded.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class AuditLog:
     def begin(
         self, caller: Caller, operation: Recorded, params: Mapping[str, str], body: Any, address: str, request_id: str
     ) -> AuditEntry | None:
-        """Return the entry of a request with a key, for its first write to store; None if it needs none."""
+        """Return the entry of a request with a key, which the request's first write stores; None if none is needed."""
         if operation.path in UNRECORDED_PATHS:
             return None
         action = f"{operation.method} {operation.path}"
@@ -107,7 +107,7 @@ class AuditLog:
         """Record settings that differ from their defaults, unless the newest entry has the same.
 
         Args:
-            values: names and values.
+            values: the names and values of the settings, as one text.
         """
         before = await self._store.last(SETTINGS_ACTION)
         if before is None or before.details != values:
@@ -120,7 +120,7 @@ class AuditLog:
 
 
 def begin_command(action: str, target: str = "") -> AuditEntry:
-    """Return the entry of a command, for its first write to store."""
+    """Return the entry of a command, which the command's first write stores."""
     entry = AuditEntry(CHANGE, "command line", action, target)
     current_entry.set(entry)
     return entry
@@ -139,7 +139,7 @@ def _id_of(name: str, value: str) -> str:
 
 
 def _target(params: Mapping[str, str], body: Any) -> str:
-    # The parameters of the path, else what the body names. A key is named by its id, and a token alike.
+    # The parameters of the path, or else the target that the body names. Keys and tokens are named by their ids.
     named = [_id_of(name, value) if name in _SECRET_PARAMETERS else value for name, value in params.items()]
     if not named and body is not None:
         for name in _TARGET_FIELDS:
@@ -151,7 +151,7 @@ def _target(params: Mapping[str, str], body: Any) -> str:
 
 
 def _details(body: Any) -> str:
-    # The names of the fields that were set, which are those of a type.
+    # The JSON names of the fields that were set, never their values.
     if not isinstance(body, msgspec.Struct):
         return ""
     return ", ".join(shown for name, shown, default in _fields(type(body)) if getattr(body, name) != default)

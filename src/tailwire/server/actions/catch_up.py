@@ -1,8 +1,8 @@
 """What a client has missed: messages and other events of all its conversations, in the order in which they happened.
 
 A page has messages, and those entries of the change log that happened before its last message. So a client can hand
-a page over as it comes. A user who was a member of a group until they left it, or until the group was deleted,
-receives what they would have received live: up to their departure, and not as it was changed afterwards.
+over a page as it arrives. A user who was a member of a group until they left it, or until the group was deleted,
+receives what they would have received live: everything up to their departure, without later changes.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ MAX_ENDED = 100
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a client asks for beside the messages.
+    """What a client asks for besides the messages.
 
     Attributes:
-        after: the number up to which it knows the change log; None if it does not know it yet.
-        heard: numbers above that it knows.
-        at_most: messages that it wants at most in all: the newest. 0 for all.
+        after: the number up to which the client knows the change log; None if it does not know the log yet.
+        heard: numbers above `after` that the client knows, too.
+        at_most: how many messages the client wants at most, the newest ones; 0 for all.
     """
 
     after: int | None
@@ -50,7 +50,7 @@ class MissedPage:
         changes: frames of other events.
         known: the number up to which the client knows the change log after this page.
         more: whether there is more, also if the page is not full of messages.
-        lost: a message id: what happened up to it, and is not a message, may be missing; 0 for nothing.
+        lost: the id of a message up to which changes may be missing; 0 if none are.
         gap: the messages with ids in (from, to] were left out.
     """
 
@@ -79,7 +79,7 @@ class CatchUp:
     async def newest(self, caller: Caller, newest_id: int) -> tuple[int, int]:
         """Return where a client begins: the number of the newest change, and the end of the last ended membership.
 
-        What was said until then in a group that the user has left is older than what the client asks for from now on.
+        Messages up to that end, in a group that the user has left, are older than what the client asks for from now on.
 
         Args:
             newest_id: the id of the newest message that the user may see now.
@@ -94,9 +94,10 @@ class CatchUp:
 
         Args:
             wanted: messages of all conversations after a cursor.
+            asked: what the client asks for besides these messages.
         """
         log, cursor = self._store.change_log, wanted.cursor or 0
-        # The log comes first: what happened after a message of this page that is newer than that is on the next page.
+        # The log is read first: a change that is logged while the page is read will be on the next page.
         newest, forgotten = await log.newest(), await log.forgotten()
         found: list[ChangeRow] = []
         if asked.after is not None:
@@ -151,7 +152,7 @@ class CatchUp:
         return [await self._as_of_then(row, former[row.id]) if row.id in former else next(following) for row in rows]
 
     async def _as_of_then(self, row: ListedRow, membership: EndedMembership) -> bytes:
-        # Of a message that was edited afterwards nothing but its id: what it was before is not stored.
+        # A message that was edited afterwards is reduced to its id: its earlier content is not stored.
         if row.edited_at is not None and await self._store.change_log.last_edit(row.id) > membership.until_id:
             return b'{"id":"%d","data":"not available: it was edited after you left the group"}' % row.id
         return without_later(row).json()

@@ -28,7 +28,7 @@ _LISTS = {ChangeKind.LIST_CHANGED: "changed", ChangeKind.LIST_REMOVED: "removed"
 
 
 class ChangeFrames:
-    """Makes frames of entries. What cannot be read any more, or not by the reader, has none."""
+    """Encodes entries as frames. An entry that can no longer be read, or not by this reader, has no frame."""
 
     def __init__(self, services: Services, renderer: Renderer, conversations: Conversations) -> None:
         self._store = services.store

@@ -27,7 +27,7 @@ class Cleanup:
         unused_after: seconds until a file is removed that nothing has ever referred to; 0 keeps such files.
 
     Attributes:
-        is_mine: returns whether this server removes what is due by time; of several, one does.
+        is_mine: returns whether this server removes what is due by time; of several servers, one does.
     """
 
     def __init__(

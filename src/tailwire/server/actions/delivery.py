@@ -30,7 +30,7 @@ from tailwire.wire.frames import FrameType
 
 
 def for_sender(caller: Caller, json: bytes, before: int) -> bytes:
-    """Return an encoded message for its sender: with the id before it, if their client has the feature `chain`."""
+    """Return an encoded message for its sender; with the id of the message before it if their client has `chain`."""
     return with_before(json, before) if before and caller.chained else json
 
 
@@ -99,7 +99,7 @@ class Delivery:
     def logged(self, message: LoggedMessage) -> FramePublication:
         """Return the publication of a message that another process has stored."""
         row = message.row
-        json = without_later(row).json()  # who has left the group since may not know the rest
+        json = without_later(row).json()  # a user who has left the group since may not know the rest
         if message.quoted is not None:
             json = with_quoted(json, message.quoted)
         return self._message(row, json, device_in(row.body), message.before)
@@ -140,7 +140,7 @@ class Delivery:
 
         Args:
             to: the message's sender if they may be notified, else the caller.
-            number: of the change, as in all that follow.
+            number: the number of the change, as in all methods below.
         """
         frame = self.frames.receipt(caller, receiver, receiver_type, message_sender, body)
         for uid in dict.fromkeys((to, caller.uid)):
@@ -166,7 +166,7 @@ class Delivery:
         """Publish a frame to the members of a group.
 
         Args:
-            feature: restricts it to sockets with this feature, as in all that follow.
+            feature: restricts the frame to sockets with this feature, as in the methods below.
         """
         self._publish(caller, group_subject(guid), frame, number, feature)
 
@@ -191,7 +191,7 @@ class Delivery:
         """Publish to all participants that a conversation was removed with its messages.
 
         Args:
-            numbers: of the change, by the uids of the participants; by "" for a group.
+            numbers: the numbers of the change, by the uids of the participants; by "" for a group.
         """
         guid = group_in(conversation)
         if guid:
@@ -228,7 +228,7 @@ class Delivery:
         """Subscribe a user's sockets to a group, or unsubscribe them.
 
         Args:
-            message_id: the id of the message that announces it; 0 if there is none.
+            message_id: the id of the message that announces the change; 0 if there is none.
         """
         self._broker.publish(user_subject(uid), MembershipChange(guid, joined, message_id))
 

@@ -66,10 +66,10 @@ class DirectUploads:
     async def take_in(self, key: str) -> FileRow | None:
         """Return the record of a file that may have been uploaded to the bucket; None if there is none.
 
-        The file is copied first, to a name that the form does not permit to write, and looked at afterwards.
+        The file is first copied to a name that the form cannot write to, and only then examined.
 
         Raises:
-            Refused: ERR_FILE_SIZE_EXCEEDED, ERR_UPLOAD_QUOTA_EXCEEDED: it is removed then; ERR_UNAVAILABLE.
+            Refused: ERR_FILE_SIZE_EXCEEDED, ERR_UPLOAD_QUOTA_EXCEEDED (the file is then removed), ERR_UNAVAILABLE.
         """
         if named_files(f"/files/{key}") != (key,):
             return None

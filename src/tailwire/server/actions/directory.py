@@ -22,11 +22,11 @@ SYSTEM = UserRow(SYSTEM_USER, "System")
 
 
 class Directory:
-    """Looks up users, and says who is online.
+    """Looks up users, and knows who is online.
 
     Args:
-        online: returns whether a user has a socket.
-        everyone_online: returns the uids of all users who have one.
+        online: returns whether a user is online, over all processes.
+        everyone_online: returns the uids of all users who are.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Directory:
         return await self._encoded.get(key, encoded)
 
     def is_online(self, uid: str) -> bool:
-        """Return whether a user has a socket."""
+        """Return whether a user is online."""
         return self._online(uid)
 
     def forget(self, uid: str) -> None:
@@ -103,7 +103,7 @@ class Directory:
         self._encoded.clear()
 
     def online_uids(self) -> tuple[str, ...]:
-        """Return the uids of all users who have a socket here."""
+        """Return the uids of all users who are online."""
         return tuple(self._everyone_online())
 
     async def online_to(self, reader: str) -> tuple[str, ...]:

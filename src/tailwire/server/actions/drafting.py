@@ -37,7 +37,7 @@ class Outgoing(NamedTuple):
 
 
 class Envelope(NamedTuple):
-    """Where a message goes, and of what category and type it is."""
+    """The sender, receiver, conversation, category and type of a message."""
 
     sender: str
     receiver: str

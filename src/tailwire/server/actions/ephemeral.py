@@ -29,8 +29,8 @@ class Ephemeral:
 
     Args:
         overload: decides which frames are shed under load.
-        max_typing: members of a group up to which typing indicators are published.
-        publishes_presence: returns whether presence is published; it is not with too many users online.
+        max_typing: the largest number of members with which typing indicators of a group are published.
+        publishes_presence: returns whether presence is published; it is not while too many users are online.
         presence: who is online over all processes.
     """
 
@@ -105,7 +105,11 @@ class Ephemeral:
         return found.guid, found.members_count
 
     async def came(self, uid: str, platform: str = "") -> None:
-        """Publish that a user is online: their first socket here opened, on a platform as the client names it."""
+        """Publish that a user is online, because their first socket here opened.
+
+        Args:
+            platform: the platform, as the client names it.
+        """
         self._platforms[uid] = platform
         before, after = await self._everywhere.changed(uid)
         if before is State.OFFLINE is not after:
@@ -114,7 +118,7 @@ class Ephemeral:
             await self._presence(uid, "online", "appState")
 
     async def went(self, uid: str) -> None:
-        """Store when a user was last seen, and publish that they are offline: their last socket here closed."""
+        """Store when a user was last seen, and publish that they are offline, because their last socket here closed."""
         await self._store.users.seen(uid, self._world.seconds())
         before, after = await self._everywhere.changed(uid)
         platform = "" if self._directory.is_online(uid) else self._platforms.pop(uid, "")
@@ -130,10 +134,10 @@ class Ephemeral:
             await self._presence(uid, "away" if after is State.AWAY else "online", "appState")
 
     async def ended(self, uids: Sequence[str], at: int) -> None:
-        """Publish that users are offline who were online at a process that has ended.
+        """Publish that the users of a process that has ended are offline.
 
         Args:
-            at: when they were last seen.
+            at: when they were last seen, in seconds since 1970.
         """
         for number, uid in enumerate(uids):
             if not self._directory.is_online(uid):
@@ -143,7 +147,7 @@ class Ephemeral:
                 await asyncio.sleep(0)
 
     async def returned(self, uids: Sequence[str]) -> None:
-        """Publish that users are online whom another process has reported as offline, because this one was paused."""
+        """Publish that users are still online whom another process reported as offline while this one was paused."""
         for number, uid in enumerate(uids):
             if self._directory.is_online(uid):
                 await self._presence(uid, "online", platform=self._platforms.get(uid, ""))

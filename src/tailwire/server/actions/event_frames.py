@@ -72,6 +72,6 @@ class EventFrames:
         return self.frame(FrameType.CONVERSATION_PIN, caller.uid, caller.device, caller.uid, "user", body)
 
     def list_change(self, caller: Caller, action: str, kind: str, other: str, **more: Any) -> bytes:
-        """Return the frame of a change of lists of conversations, with the kind and the name of the conversation."""
+        """Return the frame of a changed conversation list, with the conversation's kind and uid or guid."""
         body = encode({"action": action, "conversationType": kind, "conversationWith": other, **more})
         return self.frame(FrameType.CONVERSATION_LIST, caller.uid, caller.device, other, kind, body)

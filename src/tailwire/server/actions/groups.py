@@ -85,10 +85,11 @@ class Groups:
         self._max_groups = max_groups
 
     async def create(self, caller: Caller, new: NewGroup) -> GroupView:
-        """Create a group with the caller as owner and first admin, and return it.
+        """Create a group, and return it. The caller (or `new.owner`, for the app itself) is its owner and first admin.
 
         Raises:
-            Refused: ERR_BAD_REQUEST, ERR_EMPTY_GROUP_PASS, ERR_GUID_ALREADY_EXISTS, ERR_LIMIT_EXCEEDED.
+            Refused: ERR_BAD_REQUEST, ERR_EMPTY_GROUP_PASS, ERR_GUID_ALREADY_EXISTS, ERR_LIMIT_EXCEEDED,
+                ERR_FEATURE_RESTRICTED, ERR_UID_NOT_FOUND, ERR_TOO_MANY_REQUESTS.
         """
         rules.check_new(new.type, new.password)
         self._lengths.check_group(new.password, new.description)
@@ -151,7 +152,7 @@ class Groups:
         return await self._shown(caller, rows), total
 
     async def read_on(self, caller: Caller, wanted: GroupFilter, position: Position) -> list[GroupView]:
-        """Return groups behind a position that the caller may see."""
+        """Return groups that the caller may see, after a position."""
         return await self._shown(caller, await self._store.groups.read_on(wanted, position))
 
     async def _shown(self, caller: Caller, rows: list[GroupRow]) -> list[GroupView]:
@@ -162,7 +163,8 @@ class Groups:
         """Change a group, and return it.
 
         Raises:
-            Refused: ERR_GUID_NOT_FOUND, the code in the permission table, ERR_BAD_REQUEST, ERR_EMPTY_GROUP_PASS.
+            Refused: ERR_GUID_NOT_FOUND, the code in the permission table, ERR_BAD_REQUEST, ERR_EMPTY_GROUP_PASS,
+                ERR_NOT_A_MEMBER, ERR_TOO_MANY_REQUESTS.
         """
         act = self._authorizer.group_act(caller, guid, "update")
         before = await self._store.standings.group(act)

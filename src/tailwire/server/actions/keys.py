@@ -68,7 +68,7 @@ class Keys:
         return await self._store.keys.find(scope, search, limit=limit, offset=offset)
 
     async def read_on(self, *, scope: str, search: str, position: Position, limit: int) -> list[KeyRow]:
-        """Return API keys behind a position."""
+        """Return API keys after a position."""
         return await self._store.keys.read_on(scope, search, position, limit)
 
     async def get(self, key: str) -> KeyRow:
@@ -105,7 +105,7 @@ class Keys:
         return row
 
     async def delete(self, key: str, used: str, grace: int = 0) -> KeyRow | None:
-        """Delete an API key, or let it end later. Return what is left of it.
+        """Delete an API key, or let it end later. Return the key if it remains, else None.
 
         Args:
             used: the key that authorizes the request, which cannot end itself.

@@ -90,7 +90,7 @@ class Members:
         return [MemberView(member, await self._view(caller, member.uid)) for member in rows], total
 
     async def read_on(self, caller: Caller, wanted: MemberFilter, position: Position) -> list[MemberView]:
-        """Return members of a group behind a position.
+        """Return members of a group after a position.
 
         Raises:
             Refused: ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER.
@@ -123,7 +123,7 @@ class Members:
         """Join a group. Return the action message.
 
         Raises:
-            Refused: ERR_GUID_NOT_FOUND, ERR_ALREADY_JOINED, ERR_TOO_MANY_REQUESTS, and as `rules.groups.check_join`.
+            Refused: the code in the permission table, ERR_LIMIT_EXCEEDED, ERR_TOO_MANY_REQUESTS, or as `check_join`.
         """
         found, _ = await self._authorizer.group(caller, guid, "join")
         matching_hash = ""  # the stored hash that the given password matches
@@ -216,7 +216,7 @@ class Members:
             present: without them the JavaScript SDK never completes its call.
 
         Raises:
-            Refused: ERR_GUID_NOT_FOUND, the code in the permission table, ERR_BAD_REQUEST if there are too many users.
+            Refused: ERR_GUID_NOT_FOUND, the code in the permission table, ERR_FEATURE_RESTRICTED, ERR_BAD_REQUEST.
         """
         found, member = await self._authorizer.group(caller, guid, "add_member")
         by_scope: dict[Scope, list[str]] = {

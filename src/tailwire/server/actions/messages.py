@@ -212,7 +212,7 @@ class Messages:
         return await self._authorizer.message(caller, wanted, "read")
 
     async def get(self, caller: Caller, wanted: str | int, *, following: bool = False) -> bytes:
-        """Return a message that the caller may read, encoded; with its receipts if the caller is its sender.
+        """Return a message that the caller may read, encoded; with its receipts for its sender or a REST key.
 
         Args:
             following: add whether the caller follows its thread.
@@ -249,8 +249,8 @@ class Messages:
             if cleared:
                 wanted = replace(wanted, since=cleared)
         if wanted.cursor is not None and wanted.sent_cursor is not None:
-            # Both belong to one message, which may be deleted since. Its id decides where the list continues, even if
-            # the clock was set back.
+            # Both cursors belong to one message, which may have been deleted since. Its id decides where the list
+            # continues, even if the clock was set back.
             border = await self._store.messages.get(wanted.cursor)
             if border is None or border.sent_at == wanted.sent_cursor:
                 wanted = replace(wanted, sent_cursor=None)

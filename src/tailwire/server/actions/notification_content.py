@@ -1,4 +1,4 @@
-"""The content of push notifications, made from the message as it is when one is sent."""
+"""The content of push notifications, made from the message as it is at the time of sending."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tailwire.server.rules.preferences import read_preferences
 
 FULL, TITLE, NONE = "full", "title", "none"
 CONTENTS = (FULL, TITLE, NONE)
-"""What a notification contains: who wrote and the text, only who wrote, or neither."""
+"""What a notification contains: the sender and the text, only the sender, or neither."""
 NEW_MESSAGE, NEW_MESSAGES = "New message", "New messages"
 DELETED = "This message was deleted"
 MAX_TITLE_CHARACTERS = 100
@@ -41,7 +41,7 @@ _decode = msgspec.json.Decoder(_Body).decode
 
 
 class NotificationContent:
-    """`ports.push.Composer`.
+    """Composes notifications: the implementation of `ports.push.Composer`.
 
     Args:
         content: one of `CONTENTS`.
@@ -55,7 +55,7 @@ class NotificationContent:
         self._lifetime = lifetime
 
     async def compose(self, row: NotificationRow) -> Notification | None:
-        """Return the notification as the message is now; None if it is not wanted any more."""
+        """Return the notification for the message as it is now; None if it is not wanted any more."""
         message = await self._store.messages.get(row.message_id)
         left = row.queued_at + self._lifetime - self._world.seconds()
         if message is None or left <= 0 or not await self._may_read(row.uid, message):
@@ -146,7 +146,7 @@ class NotificationContent:
 
 
 def _tag(row: NotificationRow) -> str:
-    # At most 32 characters of A-Z, a-z, 0-9, - and _, as the topics of Web Push.
+    # At most 32 characters of A-Z, a-z, 0-9, - and _, as topics of Web Push require.
     return f"m{row.message_id}" + (f"-r{row.reaction_id}" if row.reaction_id else "")
 
 

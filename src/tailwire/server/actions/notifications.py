@@ -1,4 +1,4 @@
-"""Push notifications, as users and administrators control them: devices, preferences, mutes, what was given up."""
+"""Push notifications, as users and administrators control them: devices, preferences, mutes, deliveries."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KINDS = {"oneOnOne": "user", "group": "group", "user": "user"}
 
 @dataclass(frozen=True, slots=True)
 class PushSetup:
-    """What the server can send.
+    """The configuration of push notifications.
 
     Attributes:
         providers: the senders that are configured.
@@ -98,7 +98,7 @@ class Notifications:
     async def register(
         self, caller: Caller, platform: str, token: str, provider_id: str = "", auth_token: str = ""
     ) -> PushTokenRow:
-        """Register the caller's device for their auth token. Its token belongs to nobody else from now on.
+        """Register the caller's device for their auth token. Its push token is taken from any user who had it before.
 
         Args:
             auth_token: with a REST key: the auth token of the user.
@@ -150,6 +150,9 @@ class Notifications:
         Args:
             token: as it was registered; "" for all.
             auth_token: with a REST key: the auth token of the user.
+
+        Raises:
+            Refused: ERR_BAD_REQUEST, a REST key was used without an auth token.
         """
         owner = self._auth_token(caller, auth_token)
         if not token:
@@ -189,7 +192,7 @@ class Notifications:
         return (await self._store.push_preferences.get(caller.uid))[1]
 
     async def change_timezone(self, caller: Caller, name: str) -> str:
-        """Store the caller's time zone, which their schedule is read in.
+        """Store the caller's time zone, in which their schedule is read.
 
         Raises:
             Refused: ERR_BAD_REQUEST.
@@ -238,10 +241,10 @@ class Notifications:
             raise Refused("ERR_UID_NOT_FOUND", {"uid": one.id})
         return conversation
 
-    # What waits, was sent, or was given up.
+    # Notifications that are waiting, were sent, or were given up.
 
     async def all_devices(self, uid: str, position: Position, limit: int) -> list[PushTokenRow]:
-        """Return the devices of all users behind a position, newest registration first.
+        """Return the devices of all users after a position, newest registration first.
 
         Args:
             uid: only those of this user; "" for all.
@@ -249,7 +252,7 @@ class Notifications:
         return await self._store.push_tokens.read_on(uid, position, limit)
 
     async def deliveries(self, status: str, uid: str, position: Position, limit: int) -> list[NotificationRow]:
-        """Return notifications behind a position, newest first.
+        """Return notifications after a position, newest first.
 
         Args:
             status: `waiting`, `sent` or `failed`.
@@ -278,7 +281,7 @@ class Notifications:
         return await self._store.notifications.failed(limit=limit, offset=offset)
 
     async def send_again(self, notification_id: str) -> None:
-        """Send a notification that was given up once more.
+        """Retry a notification that was given up.
 
         Raises:
             Refused: ERR_NOTIFICATION_NOT_FOUND.
@@ -289,7 +292,7 @@ class Notifications:
         self._wake()
 
     async def send_all_again(self) -> int:
-        """Send all notifications that were given up once more. Return how many there are."""
+        """Retry all notifications that were given up. Return how many there are."""
         count = await self._store.notifications.send_all_again(self._world.seconds())
         self._wake()
         return count

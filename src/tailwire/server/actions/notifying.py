@@ -1,4 +1,4 @@
-"""Queues push notifications: reads messages behind the stored progress, and asks the rules whom to notify.
+"""Queues push notifications: reads messages after the stored progress, and asks the rules whom to notify.
 
 Nothing is written when a message is sent, so that a send costs the same with and without notifications. Messages are
 looked at a moment later, when it is known whether their receivers have read them.
@@ -24,14 +24,14 @@ from tailwire.server.rules.preferences import read_preferences
 from tailwire.server.telemetry.logs import log
 
 BUCKET_SECONDS = 0.25
-"""Messages of this time are looked at together, so that each waits for the delay and at most this long."""
+"""Messages of one such interval are looked at together; each waits for the delay and at most this much longer."""
 POLL_SECONDS = 1.0
-"""With several servers: how often the one that looks at messages asks for those of the others."""
+"""With several servers: how often the one that looks at messages asks for those that the others have stored."""
 RETRY_SECONDS = 5.0
 MESSAGES_AT_ONCE = 100
 MEMBERS_AT_ONCE = 200
 MAX_WAITING = 50_000
-"""Notifications that may wait; messages behind them are looked at later."""
+"""How many notifications may wait; while that many do, messages are not looked at."""
 SWEEP_SECONDS = 600.0
 KEPT_SENT_SECONDS = 86_400
 KEPT_FAILED_SECONDS = 7 * 86_400
@@ -69,7 +69,7 @@ _decode_entities = msgspec.json.Decoder(_Entities).decode
 
 
 def data_of(row: MessageRow) -> _Data:
-    """Return what matters of the content of a message."""
+    """Return the parts of a message's content that matter for notifications."""
     try:
         return _decode_body(row.body).data
     except (msgspec.DecodeError, RecursionError):
@@ -77,7 +77,7 @@ def data_of(row: MessageRow) -> _Data:
 
 
 def changed_message(row: MessageRow) -> int:
-    """Return the id of the message that an action message says was edited or deleted; 0 for other messages."""
+    """Return the id of the message that an action message reports as edited or deleted; 0 for other messages."""
     if row.category != "action" or row.type != "message":
         return 0
     try:
@@ -93,7 +93,7 @@ class Notifier:
         delay: seconds after which a message is looked at.
         lifetime: seconds after which nobody is notified of a message.
         is_foreground: returns whether an app of a user is in the foreground.
-        left_within: returns whether an app of a user left the foreground in order within some seconds.
+        left_within: returns whether an app of a user properly left the foreground within some seconds.
         queued: called when notifications were queued.
         polls: whether other servers store messages too.
         is_mine: returns whether this server looks at messages.
@@ -128,7 +128,7 @@ class Notifier:
         self.is_mine: Callable[[], bool] = lambda: True
 
     async def start(self) -> None:
-        """Begin to look at messages: first at those of before, if some were left."""
+        """Begin to look at messages, first at any that were left from before."""
         self.note(await self._store.notifications.highest())
         self._tasks = [
             self._loop.create_task(self._run(), name="tailwire push"),
@@ -136,12 +136,12 @@ class Notifier:
         ]
 
     def began(self) -> None:
-        """Take notice that a device was registered."""
+        """Note that a device was registered."""
         self._active = True
         self._begun += 1
 
     def note(self, message_id: int) -> None:
-        """Take notice of a stored message, or of a reaction (0). Costs nothing while no device is registered."""
+        """Note a stored message, or a reaction (0). Costs nothing while no device is registered."""
         if not self._active:
             return
         now = self._loop.time()
@@ -164,7 +164,7 @@ class Notifier:
             try:
                 if self.is_mine():
                     await self._look(up_to)
-            except Refused as e:  # the store cannot be used, and logs that
+            except Refused as e:  # the store cannot be used, which it logs itself
                 log.warning("push notifications are queued later: %s", e)
                 await asyncio.sleep(RETRY_SECONDS)
                 self.note(up_to)
@@ -193,7 +193,7 @@ class Notifier:
         notifications = self._store.notifications
         begun = self._begun
         if not await self._store.push_tokens.any():
-            self._active = begun != self._begun  # otherwise one was registered meanwhile
+            self._active = begun != self._begun  # if they differ, a device was registered meanwhile
             return
         progress = await notifications.progress()
         while progress.message_id < up_to:

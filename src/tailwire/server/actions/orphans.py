@@ -1,4 +1,4 @@
-"""Finds files that belong to nothing: without a record, without a reference, and records without a file."""
+"""Finds orphans: files without a record or without a reference, and records without a file."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from tailwire.server.ports.pruning import PruningStore
 from tailwire.server.ports.uploads import StoredFile, Uploads
 
 SETTLED_SECONDS = 86_400
-"""Younger ones are left alone: a message may still refer to them, or they are just being stored."""
+"""Younger files are left alone: a message may still refer to them, or they are just being stored."""
 NAMES_PER_STEP = 500
 SMALL = "-small"
 
 
 @dataclass(slots=True)
 class Orphans:
-    """What was found.
+    """The numbers of orphans that were found.
 
     Attributes:
         unused: uploads that nothing has ever referred to.

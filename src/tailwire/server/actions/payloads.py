@@ -36,7 +36,7 @@ def without_none(pairs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def user_payload(shown: UserView) -> dict[str, Any]:
-    """Return a user."""
+    """Return the JSON form of a user."""
     u = shown.row
     fields = without_none(
         {
@@ -76,7 +76,7 @@ def block_flags(blocks: Blocks) -> dict[str, Any]:
 
 
 def group_payload(shown: GroupView) -> dict[str, Any]:
-    """Return a group."""
+    """Return the JSON form of a group."""
     g, member = shown.row, shown.member
     pairs: dict[str, Any] = {
         "guid": g.guid,
@@ -102,7 +102,7 @@ def group_payload(shown: GroupView) -> dict[str, Any]:
 
 
 def conversation_payload(shown: ConversationView) -> dict[str, Any]:
-    """Return a conversation."""
+    """Return the JSON form of a conversation."""
     row = shown.row
     return without_none(
         {
@@ -137,7 +137,7 @@ def _partner(shown: ConversationView) -> Any:
 
 
 def reaction_payload(shown: ReactionView) -> dict[str, Any]:
-    """Return a reaction."""
+    """Return the JSON form of a reaction."""
     r = shown.row
     return {
         "id": str(r.id),

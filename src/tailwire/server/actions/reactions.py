@@ -51,7 +51,8 @@ class Reactions:
         """Add a reaction to a message, or remove it. Return the message.
 
         Raises:
-            Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_MESSAGE_ACTION_NOT_ALLOWED, ERR_BAD_REQUEST.
+            Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_MESSAGE_ACTION_NOT_ALLOWED, ERR_BLOCKED_RECEIVER, ERR_BLOCKED_SENDER,
+                ERR_BAD_REQUEST.
         """
         act = self._authorizer.message_act(caller, wanted, "react", rules.check_changeable)
         row = (await self._store.standings.message(act)).message
@@ -105,7 +106,8 @@ class Reactions:
         """Pin a message in its conversation, or unpin it. Return the message.
 
         Raises:
-            Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_PERMISSION_DENIED, ERR_PINNED_MESSAGES_LIMIT_EXCEEDED.
+            Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_MESSAGE_ACTION_NOT_ALLOWED, ERR_BLOCKED_RECEIVER, ERR_BLOCKED_SENDER,
+                ERR_PERMISSION_DENIED, ERR_PINNED_MESSAGES_LIMIT_EXCEEDED.
         """
         act = self._authorizer.message_act(caller, wanted, "pin", rules.check_changeable)
         row = (await self._store.standings.message(act)).message
@@ -121,7 +123,7 @@ class Reactions:
         """Save a message for the caller, or remove it from their saved messages. Return the message.
 
         Raises:
-            Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_SAVED_MESSAGES_LIMIT_EXCEEDED.
+            Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_MESSAGE_ACTION_NOT_ALLOWED, ERR_SAVED_MESSAGES_LIMIT_EXCEEDED.
         """
         act = self._authorizer.message_act(caller, wanted, "save", rules.check_changeable)
         row = (await self._store.standings.message(act)).message

@@ -27,7 +27,7 @@ class Receipts:
         call_later: calls a function after a delay in seconds.
         delay: seconds for which receipts are held back and merged: the JavaScript SDK drops a receipt that arrives
             before the response to the send of its message.
-        max_members: members of a group up to which each receipt is stored and published.
+        max_members: the largest number of members with which each receipt in a group is logged and published.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Receipts:
             )
 
     async def _members_then(self, guid: str, senders: list[str], number: int) -> list[str]:
-        # Senders who had left the group before are not notified. Those who have left it since are, as by catch-up.
+        # Senders who had left the group before are not notified. Those who left it afterwards are, as in a catch-up.
         members = await self._store.members.among(guid, senders)
         others = [uid for uid in senders if uid not in members]
         return members + (await self._store.change_log.left_after(guid, others, number) if others else [])
@@ -136,6 +136,7 @@ class Receipts:
         Args:
             kind: `user` or `group`.
             other: the uid or guid.
+            up_to: the id of the message; None for the whole conversation.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER, ERR_CONVERSATION_NOT_ACCESSIBLE,

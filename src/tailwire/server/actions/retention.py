@@ -27,7 +27,7 @@ async def prune(
     store: PruningStore, clock: Callable[[], float], *, messages: int | None, files: int | None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[int, int]:  # fmt: skip
-    """Remove what is older than some times. Return the numbers of removed messages and of files.
+    """Remove messages and files older than given times. Return how many messages and files were removed.
 
     Args:
         clock: seconds, monotonic.
@@ -75,7 +75,7 @@ class Retention:
         self._closed = False
 
     def start(self) -> None:
-        """Remove what is too old now, and from then on."""
+        """Remove what is too old, now and at intervals from now on."""
         self._timer = None
         if (self._messages or self._files) and self._task is None and not self._closed:
             self._task = self._loop.create_task(self._run(), name="tailwire retention")

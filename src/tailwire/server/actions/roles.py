@@ -40,7 +40,7 @@ class RoleSettings(msgspec.Struct, rename="camel"):
 
 @dataclass(frozen=True, slots=True)
 class RoleFields:
-    """The fields of a role; None keeps a field.
+    """The fields of a role; None keeps a field, as does "" for the name.
 
     Attributes:
         metadata: an encoded JSON object.
@@ -234,7 +234,7 @@ class Roles:
         self._directory.forget_all()
 
     async def restrict(self, role: str, features: list[str]) -> Mapping[str, Refused | None]:
-        """Forbid features to a role.
+        """Restrict features for a role.
 
         Returns:
             By feature: None if it is restricted, else the refusal.
@@ -251,7 +251,7 @@ class Roles:
         return _outcomes(features)
 
     async def allow(self, role: str, features: list[str], *, everything: bool) -> Mapping[str, Refused | None]:
-        """Allow features to a role again.
+        """Allow a role to use features again.
 
         Args:
             everything: allow all features; `features` is ignored.

@@ -14,7 +14,7 @@ from tailwire.server.rules.lengths import Lengths
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The store and what stands on it; built once, in `app.assembly`.
+    """The store and what is built on it; made once, in `app.assembly`.
 
     Attributes:
         directory: users as messages carry them, cached.

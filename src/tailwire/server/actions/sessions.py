@@ -45,7 +45,7 @@ class Sessions:
     """Checks keys, auth tokens and passes, and issues tokens and passes.
 
     Args:
-        logins: limits how often a token of one uid may be created.
+        logins: limits how often a token may be created for one uid.
         pass_lifetime: seconds that the pass for a WebSocket is valid.
         token_lifetime: seconds that an auth token is valid; 0 for no expiry.
         max_tokens: auth tokens of one user; the oldest are revoked.
@@ -188,7 +188,7 @@ class Sessions:
         return self._world.seconds()
 
     async def groups_of(self, uid: str) -> dict[str, int]:
-        """Return the groups whose messages a user's sockets receive, each with the id behind which it begins."""
+        """Return the guids of a user's groups, each with the id of the message after which they receive messages."""
         return await self._store.members.memberships_of(uid)
 
     async def pass_caller(self, signed: str) -> Caller:

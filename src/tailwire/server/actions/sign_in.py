@@ -108,7 +108,7 @@ class SignIn:
             try:
                 await self._users.create(NewUser(uid=identity.uid, name=name, role=identity.role or None))
             except Refused as e:
-                if e.code != "ERR_UID_ALREADY_EXISTS":  # created by another request in this moment
+                if e.code != "ERR_UID_ALREADY_EXISTS":  # created by another request at the same moment
                     raise
         elif known is not None and identity.role and identity.role != known.role:
             await self._users.update(identity.uid, UserChange(role=identity.role))

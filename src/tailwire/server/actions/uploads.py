@@ -251,7 +251,7 @@ class Files:
         return attachment if row is None else _described(row)
 
     async def take_in(self, names: Sequence[str]) -> None:
-        """Take in those of some files that were uploaded to the bucket, before a message refers to them.
+        """Take in those of the named files that were uploaded to the bucket, before a message refers to them.
 
         Raises:
             Refused: as `DirectUploads.take_in`.

@@ -99,7 +99,7 @@ class Users:
         """Return a user, with the blocks between them and the caller.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND, also for a user whom the caller's role does not show.
+            Refused: ERR_UID_NOT_FOUND, also for a user whom the caller's role may not see.
         """
         row = await self._directory.user(names.identifier(uid, "uid"))
         only_friends = row.uid != caller.uid and await self._roles.lists_friends_only(caller)
@@ -128,7 +128,7 @@ class Users:
         return await self._shown(caller, rows), total
 
     async def read_on(self, caller: Caller, wanted: UserFilter, position: Position, *, status: str) -> list[UserView]:
-        """Return users behind a position.
+        """Return users after a position.
 
         Args:
             status: as for `listed`.
@@ -162,7 +162,7 @@ class Users:
         """Change a user, and return them.
 
         Args:
-            own: whether users change themselves; they cannot change their role.
+            own: whether the user makes the change, which then cannot include the role.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND, ERR_BAD_REQUEST, ERR_ROLE_NOT_FOUND.

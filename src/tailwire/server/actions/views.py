@@ -29,7 +29,7 @@ class UserView(NamedTuple):
     """A user. A tuple, because one is made for each entry of a list.
 
     Attributes:
-        online: whether they have a socket; False if the reader may not know.
+        online: whether they are online; False if the reader may not know.
         blocks: the blocks between them and the reader, if those were requested.
         conversation_id: the id of the conversation with the reader, if it was requested.
     """

@@ -79,7 +79,7 @@ class WebhookAdministration:
 
         Args:
             webhook_id: "" for a random id.
-            fields: without a secret, one is made.
+            fields: its fields; a secret is made if there is none.
 
         Raises:
             Refused: ERR_BAD_REQUEST, ERR_TRIGGER_NOT_FOUND, ERR_LIMIT_EXCEEDED.
@@ -158,7 +158,7 @@ class WebhookAdministration:
     async def deliveries_behind(
         self, webhook_id: str, *, failed: bool, position: Position, limit: int
     ) -> list[DeliveryRow]:
-        """Return deliveries behind a position, in the order of `deliveries`.
+        """Return deliveries after a position, in the order of `deliveries`.
 
         Raises:
             Refused: ERR_WEBHOOK_NOT_FOUND.

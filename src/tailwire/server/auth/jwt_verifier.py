@@ -27,7 +27,7 @@ class Identity(NamedTuple):
     """What a valid JWT says.
 
     Attributes:
-        name, role: "" if it does not say.
+        name, role: "" if the JWT does not contain it.
         expires_at: seconds since 1970.
     """
 
@@ -50,7 +50,7 @@ class JwtPolicy:
 
     @classmethod
     def of(cls, s: Settings) -> JwtPolicy:
-        """Return the policy of settings."""
+        """Return the policy that settings describe."""
         audiences, algorithms = tuple(listed(s.auth_jwt_audience)), tuple(listed(s.auth_jwt_algorithms))
         return cls(s.auth_jwt_issuer, audiences, algorithms, s.auth_jwt_uid, s.auth_jwt_name, s.auth_jwt_role)
 
@@ -73,7 +73,7 @@ class JwtVerifier:
         self._world = world
 
     async def verify(self, token: str) -> Identity:
-        """Return what a JWT says.
+        """Verify a JWT. Return what it says.
 
         Raises:
             NotAuthenticated: AUTH_ERR_AUTH_TOKEN_NOT_FOUND, ERR_AUTH_TOKEN_EXPIRED.

@@ -12,14 +12,14 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.telemetry.logs import log
 
 REFRESH_SECONDS = 600.0
-"""Keys that are older are fetched again before they are used, so that a withdrawn key soon is no longer accepted."""
+"""Keys that are older are fetched again before they are used, so that a withdrawn key is soon no longer accepted."""
 UNKNOWN_KEY_SECONDS = 60.0
 """Seconds between two fetches because of keys that are not known: anybody can name such keys."""
 RETRY_SECONDS = 10.0
 """Seconds between two fetches while they fail."""
 FETCH_SECONDS = 5.0
 MAX_CONTENT_BYTES = 256 * 1024
-UNAVAILABLE = "The keys of the identity provider cannot be fetched. Nothing is wrong with the token: try it again."
+UNAVAILABLE = "The keys of the identity provider cannot be fetched. Nothing is wrong with the token: try again."
 
 Fetch = Callable[[], Awaitable[bytes]]
 
@@ -85,7 +85,7 @@ class KeySource:
     async def _refresh(self) -> None:
         self._begin()
         if self._task is not None:
-            await asyncio.shield(self._task)  # a client that gives up ends nothing for the others
+            await asyncio.shield(self._task)  # a client that gives up does not end the fetch for others
 
     def _begin(self) -> None:
         # Unless a fetch is in progress, or the last one was only a moment ago.
@@ -110,7 +110,7 @@ class KeySource:
     def _failed(self, problem: str) -> None:
         # One line for each outage, not for each attempt.
         if not self._problem:
-            kept = "the keys of before are used meanwhile" if self._keys else "JWTs are refused with status 503"
+            kept = "the previous keys are used meanwhile" if self._keys else "JWTs are refused with status 503"
             log.error("auth_jwt_keys: %s cannot be read, %s: %s", self._place, kept, problem[:500])
         self._problem = problem or "unknown"
 
@@ -127,7 +127,7 @@ async def _get(url: str) -> bytes:
     verify: ssl.SSLContext | bool = False
     if url.startswith("https"):  # reading the certificates of the system takes a while
         verify = await asyncio.get_running_loop().run_in_executor(None, httpx2.create_ssl_context)
-    # No redirect: it could lead to keys of others. No compression: the bound holds for what is transferred.
+    # No redirect: it could lead to someone else's keys. No compression: the bound holds for what is transferred.
     headers = {"accept": "application/json", "accept-encoding": "identity"}
     async with (
         httpx2.AsyncClient(verify=verify, timeout=FETCH_SECONDS, follow_redirects=False, headers=headers) as client,

@@ -32,7 +32,7 @@ class PublicKey:
 
     Attributes:
         kid: its id; "" if it has none.
-        algorithm: the only algorithm that it may be used with; "" for each that fits it.
+        algorithm: the only algorithm that it may be used with; "" for any that fits it.
     """
 
     key: Key
@@ -40,7 +40,7 @@ class PublicKey:
     algorithm: str = ""
 
     def fits(self, algorithm: str) -> bool:
-        """Return whether it can verify signatures of an algorithm."""
+        """Return whether the key can verify signatures of an algorithm."""
         if self.algorithm and self.algorithm != algorithm:
             return False
         if isinstance(self.key, RSAPublicKey):
@@ -90,7 +90,7 @@ def _from_jwks(content: bytes) -> list[PublicKey]:
     jwks = json.loads(content)
     listed = jwks.get("keys") if isinstance(jwks, dict) else None
     if not isinstance(listed, list):
-        raise ValueError('it is no JWKS: it has no list "keys"')
+        raise ValueError('it is not a JWKS: it has no list "keys"')
     return [key for key in map(_from_jwk, listed[:MAX_KEYS]) if key is not None]
 
 

@@ -13,7 +13,7 @@ PREFIX = "sealed:"
 
 
 class CannotUnseal(ValueError):
-    """The text was sealed with another key, or is damaged."""
+    """The error for a text that was sealed with another key, or is damaged."""
 
 
 class Sealer:

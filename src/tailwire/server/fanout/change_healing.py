@@ -1,6 +1,6 @@
 """Reads changes that the broker has lost, such as reactions, receipts and pins, from the change log.
 
-Another process publishes a change soon after its commit. One that has not come `HEAL_SECONDS` later is read from the
+Another process publishes a change soon after its commit. If it has not come `HEAL_SECONDS` later, it is read from the
 store and delivered to the sockets concerned. Whichever comes first is delivered: each change once.
 """
 
@@ -30,7 +30,7 @@ Deliver = Callable[[str, FramePublication], None]
 
 
 class Members(Protocol):
-    """Who is in a group, of the users with sockets of this process (see `Hub`).
+    """The users with sockets of this process who are in a group (see `Hub`).
 
     Attributes:
         on_joined: called with a user and a group that their sockets receive from now on.
@@ -59,7 +59,7 @@ class _MissingAt(NamedTuple):
 
 
 class ChangeHealing:
-    """Delivers what is missing of the change log.
+    """Delivers changes that sockets of this process have missed.
 
     Args:
         reader: reads the change log.
@@ -68,7 +68,7 @@ class ChangeHealing:
         held: returns the numbers of changes that have come, but wait for their turn.
 
     Attributes:
-        numbers: what was received.
+        numbers: which changes were received.
         settled: all changes up to this number have been written to the sockets concerned.
     """
 
@@ -97,7 +97,7 @@ class ChangeHealing:
         self._task: asyncio.Task[None] | None = None
 
     def attach(self, members: Members, frame: ChangeFrame) -> None:
-        """Set the sockets of this process, and what makes frames of entries."""
+        """Set the sockets of this process, and the function that makes frames of entries."""
         self._members, self._frame = members, frame
         members.on_joined = lambda uid, guid: self.numbers.join(group_subject(guid), uid, self._held())
         members.on_left = lambda uid, guid: self.numbers.leave(
@@ -105,20 +105,20 @@ class ChangeHealing:
         )
 
     def start(self, newest: int) -> None:
-        """Begin behind the newest change: nobody is connected yet."""
+        """Begin after the newest change, because nobody is connected yet."""
         self.numbers = ChangeNumbers(newest)
 
     def subscribe(self, subject: str) -> None:
-        """Take notice that a subject has its first socket here."""
+        """Note that a subject has its first socket here."""
         self.numbers.subscribe(subject, self._loop.time())
 
     def is_new(self, subject: str, publication: FramePublication) -> bool:
-        """Take notice of a live frame. Return False if the subject has received its change already."""
+        """Note a live frame. Return False if the subject has received its change already."""
         number = publication.number
         return not number or not self._subscribed(subject) or self.numbers.hear(number, subject)
 
     def looked(self, look: Look, began: float, passed: int, *, held: bool) -> None:
-        """Take notice of a look at the store that was begun at a time, and read what is missing for too long.
+        """Note a look at the store that began at a given time, and read what has been missing for too long.
 
         Args:
             passed: all messages and memberships up to this id have been delivered.
@@ -134,7 +134,7 @@ class ChangeHealing:
             self.settled, self._delivered = self._delivered, self.numbers.end
         self._looks.append((newest, began, look.highest))
         old = self._loop.time() - HEAL_SECONDS
-        # Who has joined a group before a change receives the group before the change is read.
+        # A user who joined a group before a change receives the group before the change is read.
         while self._looks and self._looks[0][1] <= old and self._looks[0][2] <= passed:
             self._goal = self._looks.popleft()[0]
         if self._goal > self.numbers.end and self._task is None:
@@ -166,7 +166,7 @@ class ChangeHealing:
         # Returns whether nothing is missing of this entry any more.
         if not self._missing(row):
             return True
-        # By the end of the membership of those who may receive it.
+        # The frames, by the end of the membership of those who may receive them.
         payloads: dict[int | None, bytes | None] = {None: await self._made(row)}
         if payloads[None] is None:
             return True
@@ -200,7 +200,7 @@ class ChangeHealing:
         if not missing.left:
             self.numbers.hear(row.number, missing.subject)
             self.numbers.delivered_late(row.number, missing.subject)
-        # Clients that know numbers can tell whether they have received it.
+        # Clients that know numbers can tell whether they have received the change.
         feature = "lists" if row.kind in LIST_KINDS else "" if missing.sure else "chain"
         publications: dict[bytes, FramePublication] = {}
         for uid, payload in payloads.items():

@@ -17,7 +17,7 @@ HELD_SECONDS = 1.0
 class HeldFrames:
     """Frames such as reactions and receipts, which may refer to a message that comes soon, and what follows them.
 
-    None is held for longer than `HELD_SECONDS`: when the store does not answer, they go on without it.
+    None is held for longer than `HELD_SECONDS`: if the store does not answer, they are delivered without it.
 
     Args:
         local: delivers the frames whose turn has come.
@@ -26,12 +26,12 @@ class HeldFrames:
     def __init__(self, local: LocalDelivery, loop: asyncio.AbstractEventLoop) -> None:
         self._local = local
         self._loop = loop
-        # Until which id of the log each one is held, until when, and the frame with its subject.
+        # For each frame: the id of the log and the time until which it is held, its subject, and the frame.
         self._held: deque[tuple[int, float, str, FramePublication | MembershipChange]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     def take(self, order: Order[Any], subject: str, publication: FramePublication | MembershipChange) -> None:
-        """Deliver a publication at once, or when all that is known to be stored now has been passed."""
+        """Deliver a publication at once, or as soon as all that is known to be stored now has been passed."""
         behind = order.behind or bool(self._held)
         droppable = isinstance(publication, FramePublication) and publication.droppable
         if not behind or droppable or subject not in self._local.subjects:
@@ -70,7 +70,7 @@ class HeldFrames:
             self._timer = self._loop.call_at(self._held[0][1], self._release_old)
 
     def close(self) -> None:
-        """Give up what is held."""
+        """Drop what is held."""
         self._held.clear()
         if self._timer is not None:
             self._timer.cancel()

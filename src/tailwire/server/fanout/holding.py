@@ -1,7 +1,7 @@
 """When the hub writes: at the end of a turn of the event loop, or when the sends that are in progress have ended.
 
-To write to a thousand sockets costs more than to store a message. While one such write follows another, the messages
-that are being stored are therefore waited for, so that each socket gets them with one write.
+Writing to a thousand sockets costs more than storing a message. While one such write follows another, the hub
+therefore waits for the messages that are being stored, so that each socket gets them with one write.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tailwire.server.telemetry.metrics import Metrics
 
 MAX_HOLD_SECONDS = 0.004
 LARGE_DELIVERIES = 200
-"""What the write before must have delivered, for the next one to be held."""
+"""How many frames a write must have delivered for the next one to be held."""
 
 
 class FlushHolding:

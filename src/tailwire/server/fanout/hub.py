@@ -83,9 +83,9 @@ class Hub:
 
     Attributes:
         users_online: the number of users who are online at this process.
-        away: those of them whose apps are all in the background.
-        left: who has left the foreground lately.
-        on_presence_delta: called with what processes publish of their users.
+        away: the users among these whose apps are all in the background.
+        left: the users who have left the foreground lately.
+        on_presence_delta: called with the reports of processes on their users.
         on_joined: called with a user and a group that their sockets receive from now on.
         on_left: called with a user and a group that their sockets receive no longer.
         on_deliveries: called when a process has queued deliveries for webhooks.
@@ -137,7 +137,7 @@ class Hub:
     def add(self, socket: Subscriber) -> bool:
         """Subscribe an authenticated socket to its user. Return True if the user was offline before.
 
-        `join_groups` follows when the user's groups were read.
+        `join_groups` follows once the user's groups have been read.
         """
         first = not self.is_online(socket.uid)
         self._lingering.pop(socket.uid, None)
@@ -183,7 +183,7 @@ class Hub:
 
     @property
     def has_lingering(self) -> bool:
-        """True while any user without a socket still counts as online."""
+        """Whether any user without a socket still counts as online."""
         return bool(self._lingering)
 
     def expire_lingering(self, now: float) -> list[str]:

@@ -8,7 +8,7 @@ LEFT_KEPT_SECONDS = 10.0
 
 
 class LeftForeground:
-    """Users with an app that went to the background or closed its socket in order. A broken socket does not count."""
+    """Users with an app that went to the background or closed its socket properly. A broken socket does not count."""
 
     def __init__(self) -> None:
         self._at: dict[str, float] = {}  # on the clock of the event loop
@@ -22,6 +22,6 @@ class LeftForeground:
             del self._at[next(iter(self._at))]
 
     def within(self, uid: str, seconds: float) -> bool:
-        """Return whether a user left the foreground within some seconds, at most those that are kept."""
+        """Return whether a user left the foreground within some seconds, up to `LEFT_KEPT_SECONDS`."""
         at = self._at.get(uid)
         return at is not None and asyncio.get_running_loop().time() - at <= seconds

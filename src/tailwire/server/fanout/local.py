@@ -20,9 +20,9 @@ from tailwire.server.ports.log import LoggedChange, LoggedMessage, LogPage
 from tailwire.server.telemetry.logs import log
 
 LEAVE_SECONDS = 5.0
-"""How long sockets stay with a group that was removed: until the frame that says so has come, or was read."""
+"""How long sockets stay with a group that was removed, so that the frame that reports the removal can reach them."""
 Item = tuple[str, Publication] | LoggedMessage | LoggedChange
-"""What has a place in the log: a publication for a subject, or what was read from the store."""
+"""An item with a place in the log: a publication for a subject, or an entry that was read from the store."""
 
 
 class Sockets(Protocol):
@@ -50,7 +50,7 @@ class LocalDelivery:
     """Passes publications of subscribed subjects to the hub.
 
     Attributes:
-        subjects: those of the sockets of this process.
+        subjects: the subjects that sockets of this process receive.
         listener: takes the publications.
     """
 
@@ -63,7 +63,7 @@ class LocalDelivery:
         self._sockets: Sockets | None = None
 
     def attach(self, sockets: Sockets, frame: Callable[[LoggedMessage], FramePublication]) -> None:
-        """Set the sockets of this process, and what makes frames of messages that were read."""
+        """Set the sockets of this process, and the function that makes frames of messages that were read."""
         self._sockets, self._frame = sockets, frame
 
     def deliver(self, subject: str, publication: Publication) -> None:
@@ -72,7 +72,7 @@ class LocalDelivery:
             self.listener(subject, publication)
 
     def deliver_item(self, item: Item) -> None:
-        """Deliver something whose turn in the log has come. One that cannot be delivered does not stop the log."""
+        """Deliver an item whose turn in the log has come. One that cannot be delivered does not stop the log."""
         try:
             if self._leaving:
                 self._leave_before(item)
@@ -106,7 +106,7 @@ class LocalDelivery:
             guid, _, uid = key.partition("/")
             self.deliver(user_subject(uid), MembershipChange(guid, entry.holds))
         elif kind == GROUP_REMOVED and group_subject(key) in self.subjects and key not in self._leaving:
-            # The frame that says so is not in the log, and comes soon.
+            # The frame that reports the removal is not in the log, and comes soon.
             self._leaving[key] = self._loop.call_later(LEAVE_SECONDS, self._leave, key)
 
     def _leave(self, guid: str) -> None:
@@ -115,7 +115,7 @@ class LocalDelivery:
             self._sockets.leave_group(guid)
 
     def _leave_before(self, item: Item) -> None:
-        # Whatever concerns a group of that name from now on belongs to another one.
+        # Whatever names the guid from now on concerns another group.
         if isinstance(item, LoggedMessage):
             guid = item.row.receiver if item.row.receiver_type == "group" else ""
         elif isinstance(item, LoggedChange):
@@ -126,7 +126,7 @@ class LocalDelivery:
             self._leave(guid)
 
     def close(self) -> None:
-        """Give up what was to be done later."""
+        """Cancel what was to be done later."""
         for timer in self._leaving.values():
             timer.cancel()
         self._leaving.clear()

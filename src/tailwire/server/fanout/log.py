@@ -1,9 +1,9 @@
-"""The log before the hub: with several processes, frames of stored messages reach sockets in the order of their ids.
+"""The log in front of the hub: with several processes, frames of messages reach sockets in the order of their ids.
 
 The store is the truth; a broker makes it fast. A process passes an id when it knows that everything below has been
-passed: its own commits and the records of others say what is complete. What they do not say is read from the store.
+passed: its own commits and the records of others tell what is complete. The rest is read from the store.
 So a lost publication, a broken connection or a process that dies between commit and publication costs milliseconds,
-and nothing is doubled or out of order.
+and nothing arrives twice or out of order.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ UNHEARD_SECONDS = 1800.0  # well below the hour for which changes are kept
 
 
 class MessageLog:
-    """`Broker` of a process that shares its store with others.
+    """The `Broker` of a process that shares its store with others.
 
     Args:
         remote: reaches the other processes.
@@ -89,7 +89,7 @@ class MessageLog:
         self._order: Order[Item] = Order(sys.maxsize)  # until `start` every id counts as passed
         self._early: set[str] = set()  # groups that are subscribed before a user joins them
         self._batch: Batch | None = None  # of this process, while its publications come
-        self._published: list[tuple[str, Publication]] = []  # those of `_batch`, for the others
+        self._published: list[tuple[str, Publication]] = []  # the publications of `_batch`, for the other processes
         self._recorded = 0  # the highest id that others have recorded
         self._doubts = 0
         self._read_now = False
@@ -101,7 +101,7 @@ class MessageLog:
     def attach(
         self, sockets: Sockets, frame: Callable[[LoggedMessage], FramePublication], change_frame: ChangeFrame
     ) -> None:
-        """Set the sockets of this process, and what makes frames of messages and of changes that were read."""
+        """Set the sockets of this process, and the functions that make frames of what was read from the store."""
         self._local.attach(sockets, frame)
         self._changes.attach(sockets, change_frame)
 
@@ -179,7 +179,7 @@ class MessageLog:
             if publication.id:
                 self._subscribe_early(self._local.group_to_join(subject, publication))
                 self._pass(publication.id, subject, publication)
-            else:  # of a group that was removed: its members receive the frame before that says so
+            else:  # of a removed group: its members first receive the frame that reports the removal
                 self._hold(subject, publication)
             return
         else:
@@ -195,18 +195,18 @@ class MessageLog:
     # `BatchObserver`: the commits of this process.
 
     def committed(self, batch: Batch) -> None:
-        """Take notice of a commit, before those who wait for it go on."""
+        """Note a commit, before those who wait for it continue."""
         self._settle()
         self._batch = batch
         self._order.begin(batch)
 
     def answered(self) -> None:
-        """Take notice that those who waited for the commit go on in this turn of the event loop."""
+        """Note that those who waited for the commit continue in this turn of the event loop."""
         self._loop.call_soon(self._settle)
 
     def _settle(self) -> None:
-        # Everybody who waited for the commit has gone on. What they have not published is read from the store: by this
-        # process at once, and by others because no record covers it.
+        # Everybody who waited for the commit has continued. What they have not published is read from the store: by
+        # this process at once, and by others because no record covers it.
         batch, self._batch = self._batch, None
         if batch is None:
             return
@@ -219,7 +219,7 @@ class MessageLog:
             self._remote.record(Record(first, last, changes), part)
         self._advance()
 
-    # `Receiver`: news of other processes.
+    # `Receiver`: news from other processes.
 
     def received(self, subject: str, publication: Publication) -> None:
         """Take a publication of another process."""
@@ -245,7 +245,7 @@ class MessageLog:
         self._advance()
 
     def connection_changed(self) -> None:
-        """Take notice that the connection to the broker was lost, or made again."""
+        """Note that the connection to the broker was lost or restored."""
         self._read_now = True
         if self._remote.carries_messages:
             self._doubt()
@@ -362,7 +362,7 @@ class MessageLog:
         for message in page.messages:
             items[message.row.id].append(message)
         for change in page.changes:
-            if not change.holds:  # a user who has left receives the message that says so
+            if not change.holds:  # a user who has left receives the message that announces it
                 items[change.change.id].append(change)
         if any(self._local.concerns_sockets(entry.change) for entry in page.changes):
             # Records that came before these users had sockets here, or before a subscription, left out what concerns

@@ -1,4 +1,4 @@
-"""Looks at the log again and again, so that what the broker has lost is noticed."""
+"""Looks at the log regularly, so that what the broker has lost is noticed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOOK_SECONDS_DISCONNECTED = 0.05
 
 
 class Looking:
-    """Looks once a second, and twenty times a second without a broker.
+    """The regular looks at the log: one a second, and twenty a second without a broker.
 
     Args:
         connected: returns whether the broker is connected.
@@ -37,15 +37,15 @@ class Looking:
         self._now = asyncio.Event()
 
     def start(self) -> None:
-        """Begin."""
+        """Begin to look."""
         self._task = self._loop.create_task(self._run(), name="tailwire log look")
 
     def soon(self) -> None:
-        """Look now, rather than when it is time."""
+        """Look now, rather than at the next regular time."""
         self._now.set()
 
     def within(self, seconds: float) -> None:
-        """Look after at most some seconds."""
+        """Look within some seconds."""
         if self._timer is None:
             self._timer = self._loop.call_later(seconds, self._it_is_time)
 
@@ -73,7 +73,7 @@ class Looking:
             self._looked(look, began)
 
     async def close(self) -> None:
-        """End."""
+        """Stop looking."""
         if self._timer is not None:
             self._timer.cancel()
         if self._task is not None:

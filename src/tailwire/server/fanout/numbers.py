@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable
 from enum import Enum
 
 MAX_HEARD = 100_000
-"""Numbers that are remembered. Beyond that nobody can say whether the lower ones were received."""
+"""How many numbers are remembered. Beyond that, it is not known whether lower ones were received."""
 MAX_LEFT = 10_000
 """Departures that are remembered."""
 _NOT_SEEN = sys.maxsize
@@ -29,7 +29,7 @@ class ChangeNumbers:
 
     Attributes:
         end: all changes up to this number have been received, or were read from the store.
-        arrived: subjects that have received a change since this set was emptied last.
+        arrived: subjects that have received a change since this set was last emptied.
     """
 
     def __init__(self, end: int) -> None:
@@ -37,27 +37,27 @@ class ChangeNumbers:
         self.arrived: set[str] = set()
         self._heard: dict[int, set[str]] = {}
         self._late: dict[int, dict[str, None]] = {}
-        self._had: dict[int, set[tuple[str, str]]] = {}  # subjects and users who have received it and left since
+        self._had: dict[int, set[tuple[str, str]]] = {}  # subjects and users who received it and have left
         # Users who have left a subject: when, and up to which number changes may concern them still.
         self._left: dict[tuple[str, str], tuple[float, int]] = {}
         self._forgotten = 0  # up to this number it is not known what was received
-        # From which number on a subject was subscribed at the time of each change; `_NOT_SEEN` until a look that was
-        # begun later, with the time of the subscription.
+        # The number after which a subject was subscribed at the time of each change; `_NOT_SEEN` until a look that
+        # begins after the subscription, whose time is in `_new`.
         self._since: dict[str, int] = {}
         self._new: dict[str, float] = {}
 
     def subscribe(self, subject: str, now: float) -> None:
-        """Take notice that a subject has its first socket here."""
+        """Note that a subject has its first socket here."""
         self._since[subject] = _NOT_SEEN
         self._new[subject] = now
 
     def unsubscribe(self, subject: str) -> None:
-        """Take notice that a subject has no socket here any more."""
+        """Note that a subject has no socket here any more."""
         self._since.pop(subject, None)
         self._new.pop(subject, None)
 
     def hear(self, number: int, subject: str) -> bool:
-        """Take notice of a change for a subject. Return False if the subject has received it already."""
+        """Note a change for a subject. Return False if the subject has received it already."""
         self.arrived.add(subject)
         if number <= self.end:
             return False
@@ -72,7 +72,7 @@ class ChangeNumbers:
         return True
 
     def join(self, subject: str, uid: str, held: Container[int]) -> None:
-        """Take notice that a user receives a group from now on. What the others have received already is late for them.
+        """Note that a user receives a group from now on. Changes that others have received already are late for them.
 
         Args:
             held: numbers that have come, but are not delivered yet.
@@ -83,7 +83,7 @@ class ChangeNumbers:
         self._left.pop((subject, uid), None)
 
     def leave(self, subject: str, uid: str, held: Container[int], now: float) -> None:
-        """Record that a user receives a group no longer. They have received its changes until now, but those missing.
+        """Record that a user no longer receives a group. They have received its changes so far, except missing ones.
 
         Args:
             held: numbers that have come, but are not delivered yet.
@@ -112,15 +112,15 @@ class ChangeNumbers:
             self._had.setdefault(number, set()).update(left)
 
     def late_for(self, number: int) -> list[str]:
-        """Return the users who received the group of a change only after it had come."""
+        """Return the users who began to receive the group of a change only after the change had come."""
         return list(self._late.get(number, ()))
 
     def delivered_late(self, number: int, subject: str) -> None:
-        """Take notice that those users have received it."""
+        """Note that the users of `late_for` have received a change."""
         self.delivered_to(number, subject, self._late.pop(number, ()))
 
     def see(self, newest: int, began: float) -> None:
-        """Take notice of the newest number in the store, which was read after the time `began`."""
+        """Note the newest number in the store, which was read after the time `began`."""
         if newest < self.end:  # the contents of the database were taken back
             self.end, self._forgotten = newest, 0
             self._heard.clear()
@@ -137,7 +137,7 @@ class ChangeNumbers:
     def missing(self, number: int, subject: str) -> Missing:
         """Return whether the sockets of a subject lack a change that is in the store.
 
-        `PERHAPS`: it may have happened before they were there, or what they have received was too much to remember.
+        `PERHAPS`: it may have happened before the subscription, or they have received more than is remembered.
         """
         if number <= self.end or subject in self._heard.get(number, ()):
             return Missing.NO
@@ -145,7 +145,7 @@ class ChangeNumbers:
         return Missing.YES if sure else Missing.PERHAPS
 
     def settle(self, number: int) -> None:
-        """Take notice that nothing is missing up to a number."""
+        """Note that nothing is missing up to a number."""
         if number <= self.end:
             return
         self.end = number

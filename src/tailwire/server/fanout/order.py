@@ -11,14 +11,14 @@ from tailwire.server.ports.log import Batch
 
 T = TypeVar("T")
 MAX_WAITING = 20_000
-"""Items that wait for lower ids. Further ones are not kept: they are read from the store when their turn comes."""
+"""How many items may wait for lower ids. Further ones are not kept, but read from the store when their turn comes."""
 _UNTIL_BELIEVED = sys.maxsize
 
 
 class Order(Generic[T]):
     """Releases items in the order of their ids, each id once.
 
-    An id is passed when a record or the store has told that nothing else has it, and all lower ones are passed.
+    An id is passed once a record or the store has shown that no further item has it, and all lower ids are passed.
 
     Attributes:
         end: the last id that was passed.
@@ -44,7 +44,7 @@ class Order(Generic[T]):
         self.highest = max(self.highest, batch.last)
 
     def finish(self) -> list[tuple[int, int]]:
-        """End the commit of this process. Return the parts of it whose items are all there."""
+        """End the commit of this process. Return the ranges of its ids whose items are all there."""
         batch, missing = self._batch, self._expected
         self._batch, self._expected, self._current = None, deque(), 0
         if batch is None:
@@ -79,7 +79,7 @@ class Order(Generic[T]):
         return False
 
     def add(self, number: int, item: T) -> None:
-        """Keep an item of another process until its id is passed; one that is there already is kept once."""
+        """Keep an item of another process until its id is passed, unless it is kept already."""
         if number > self.end and item not in self._waiting.get(number, ()):
             self._keep(number, item)
 
@@ -93,11 +93,11 @@ class Order(Generic[T]):
     # What is known.
 
     def see(self, highest: int) -> None:
-        """Take notice that an id is committed, without knowing what has it."""
+        """Note that an id is committed, without knowing its items."""
         self.highest = max(self.highest, highest)
 
     def complete(self, first: int, last: int) -> None:
-        """Take notice that all items of a range of ids are there."""
+        """Note that all items of a range of ids are there."""
         self.highest = max(self.highest, last)
         if last <= self.end:
             return
@@ -110,14 +110,14 @@ class Order(Generic[T]):
         self._ranges = sorted([*kept, (first, last)])
 
     def doubt(self, first: int, last: int = _UNTIL_BELIEVED) -> None:
-        """Believe only the store about a range of ids; by default about all, until `believe`."""
+        """Believe only the store about a range of ids; by default about all from `first` on, until `believe`."""
         first = max(first, self.end + 1)
         if last >= first:
             self._doubtful_from = min(self._doubtful_from or first, first)
             self._doubtful_to = max(self._doubtful_to, last)
 
     def believe(self) -> None:
-        """Believe records again about ids beyond all that are known to be committed now."""
+        """Believe records again about ids above the highest that is known to be committed now."""
         if self._doubtful_from:
             self._doubtful_to = self.highest
             self._forget_passed()
@@ -137,9 +137,9 @@ class Order(Generic[T]):
         return self._pass(end)
 
     def fill(self, up_to: int, items: Mapping[int, Sequence[T]]) -> list[T]:
-        """Take all items up to an id from the store, pass them, and return them in order with what is complete then.
+        """Pass all ids up to one, with items from the store. Return them in order, with those that are then complete.
 
-        What waits already is preferred to what was read, unless it was doubtful.
+        Items that wait already are preferred to those that were read, unless their ids are doubtful.
         """
         doubtful = self._doubtful_from
         for number, read in items.items():
@@ -176,15 +176,15 @@ class Order(Generic[T]):
 
     @property
     def behind(self) -> bool:
-        """Return whether ids are known to be committed that were not passed."""
+        """Whether ids are known to be committed that were not passed."""
         return self.end < self.highest
 
     @property
     def doubtful(self) -> bool:
-        """Return whether only the store is believed about some ids."""
+        """Whether only the store is believed about some ids."""
         return bool(self._doubtful_from)
 
     @property
     def unconfirmed(self) -> bool:
-        """Return whether that lasts until `believe`."""
+        """Whether the doubt lasts until `believe`."""
         return self._doubtful_to == _UNTIL_BELIEVED

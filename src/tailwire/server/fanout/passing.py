@@ -11,11 +11,11 @@ WAIT_SECONDS = 5.0
 
 
 class Passing:
-    """Those who wait for ids.
+    """The callers that wait for ids.
 
     Args:
         end: returns the last id that was passed.
-        want: takes notice that an id is committed, and reads up to it.
+        want: notes that an id is committed, and reads up to it.
     """
 
     def __init__(self, end: Callable[[], int], want: Callable[[int], None]) -> None:
@@ -27,7 +27,7 @@ class Passing:
         """Return when everything up to an id that is committed has been delivered.
 
         Raises:
-            Refused: ERR_UNAVAILABLE, the store cannot be read for too long.
+            Refused: ERR_UNAVAILABLE, the store could not be read in time.
         """
         if number <= self._end():
             return
@@ -43,7 +43,7 @@ class Passing:
             del self._waiting[future]
 
     def moved(self) -> None:
-        """Take notice that ids were passed."""
+        """Note that ids were passed."""
         end = self._end()
         for future, number in self._waiting.items():
             if number <= end and not future.done():

@@ -1,8 +1,8 @@
-"""Who is online over all processes: this one's sockets, and what the others say of theirs.
+"""Who is online over all processes: the sockets of this one, and what the others report about theirs.
 
 A process stores its users in a table, whose lock decides who came or went, and publishes each change to the others. A
 process that has missed one notices by its number, and reads the table. The grace period of a user stays with the
-process of their last socket: who comes back at another one within it was never offline.
+process of their last socket: a user who comes back at another one within it was never offline.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ def _is_foreground(hub: Hub, uid: str) -> bool:
 
 
 class AlonePresence:
-    """`ports.presence.Presence` of a process that is alone on its store."""
+    """The `ports.presence.Presence` of a process that is alone on its store."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._states: dict[str, State] = {}  # of those who are not offline
 
     async def changed(self, uid: str) -> Transition:
-        """Return what a change of a user means."""
+        """Return the state of a user before and after a change."""
         before, after = self._states.get(uid, State.OFFLINE), _state(_here(self._hub, uid))
         if after is State.OFFLINE:
             self._states.pop(uid, None)
@@ -63,11 +63,11 @@ class AlonePresence:
 
 
 class SharedPresence:
-    """`ports.presence.Presence` of a process that shares its store with others.
+    """The `ports.presence.Presence` of a process that shares its store with others.
 
     Args:
         hub: knows who is online here, and receives what other processes publish.
-        forget: called with users who came or went elsewhere: what is kept in memory of them is outdated.
+        forget: called with users who came or went elsewhere: what is kept in memory about them is outdated.
 
     Attributes:
         on_returned: called with users of this process whom others have reported as offline, because it was paused.
@@ -78,7 +78,7 @@ class SharedPresence:
         self._table = table
         self._forget = forget
         self._waiting: dict[str, list[asyncio.Future[Transition]]] = {}  # changes that are not stored yet
-        self._again: set[str] = set()  # those of them who are stored under a new identity
+        self._again: set[str] = set()  # users who are stored again, under this process's new id
         self._task: asyncio.Task[None] | None = None
         self._process = self._version = 0  # of the last change that was stored
         self._elsewhere: dict[str, dict[int, bool]] = {}  # uid: away, by process
@@ -102,7 +102,7 @@ class SharedPresence:
     # This process's users.
 
     async def changed(self, uid: str) -> Transition:
-        """Store a change of a user, and return what it means."""
+        """Store a change of a user. Return their state over all processes before and after it."""
         future: asyncio.Future[Transition] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(uid, []).append(future)
         self._store_soon()
@@ -126,7 +126,7 @@ class SharedPresence:
         try:
             noted = await self._table.note(users)
         except Exception as e:  # noqa: BLE001 - those who wait for it must go on, whatever it is
-            # They go on with what is known here, and the table gets it later.
+            # They continue with what is known here, which is stored in the table later.
             if isinstance(e, Refused):
                 log.debug("who is online is stored later: %s", e)
             else:
@@ -262,7 +262,7 @@ class SharedPresence:
         self._forget([*gone, *roll.away])
 
     async def close(self) -> None:
-        """Store nothing more. What is not stored is noticed by others when this process is gone."""
+        """Stop storing. Other processes notice what is not stored once this one is gone."""
         if self._task is not None:
             task = self._task
             task.cancel()

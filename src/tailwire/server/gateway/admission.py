@@ -17,7 +17,7 @@ class Admission:
         known_pacer: paces sockets with the proof of a pass.
         unauthenticated: limits how many sockets of an address may be open without having authenticated.
         sessions: verifies proofs.
-        overload: no socket is admitted while receipts are shed, or more.
+        overload: no socket is admitted while it sheds receipts or more.
         hosts: the host names that an upgrade may name.
 
     Attributes:
@@ -48,7 +48,7 @@ class Admission:
         """Return the seconds after which a new socket may open; None if it is refused and the client must retry.
 
         Args:
-            known: the client has proved that it holds a pass; clients without a proof, however many, cannot delay it.
+            known: whether the client has proved that it holds a pass; it is never delayed by clients without a proof.
         """
         if self._overload.level >= Level.RECEIPTS or 0 < self.max_sockets <= open_sockets:
             return None

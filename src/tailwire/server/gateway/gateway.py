@@ -244,12 +244,12 @@ class Gateway:
 
     async def _authenticate(self, socket: Socket, auth: Auth) -> None:
         if not await self._authenticator.admit(socket, auth) or socket not in self._sockets:
-            return  # it may have closed meanwhile; nothing would remove it from the hub again
+            return  # the socket may have closed meanwhile, and nothing would remove it from the hub
         first = self._hub.add(socket)
         groups = await self._sessions.groups_of(socket.uid)
         if socket not in self._sockets:
             return
-        # What a group was sent before this user joined may still be on its way from another server.
+        # Messages that a group was sent before this user joined may still be on their way from another server.
         try:
             await self._hub.broker.passed(max(groups.values(), default=0))
         except Refused:
@@ -314,7 +314,7 @@ class Gateway:
         elif socket.background_until and now > socket.background_until:
             self._end(socket, "background window", CloseCode.WINDOW_EXPIRED, "the background window is over")
         elif socket.token_until and now > socket.token_until:
-            self._end(socket, "token expired", CloseCode.TOKEN_REJECTED, "the token has expired: bring a new one")
+            self._end(socket, "token expired", CloseCode.TOKEN_REJECTED, "the token has expired: get a new one")
         else:
             return False
         return True

@@ -74,7 +74,7 @@ class SocketProtocol(asyncio.Protocol):
     """A WebSocket of the server.
 
     Args:
-        gateway: bound by the app; the other arguments are those with which uvicorn makes protocols.
+        gateway: bound by the app; the other arguments are those that uvicorn passes to a protocol.
     """
 
     __slots__ = (
@@ -201,7 +201,7 @@ class SocketProtocol(asyncio.Protocol):
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is closed."""
+        """Clean up after the connection was closed."""
         self._connections.discard(self)
         self._transport = None
         for slot in (self.slot, self.unauthenticated_slot):
@@ -215,12 +215,12 @@ class SocketProtocol(asyncio.Protocol):
         self.gateway.ended(self)
 
     def pause_writing(self) -> None:
-        """More than `slow_drop` bytes are buffered."""
+        """Mark the socket as slow: more than `slow_drop` bytes are buffered."""
         self.slow = True
         record(self.history, self.gateway.loop.time(), "slow")
 
     def resume_writing(self) -> None:
-        """The peer has received enough of the buffered bytes."""
+        """Mark the socket as no longer slow: the peer has received enough of the buffered bytes."""
         self.slow = False
         record(self.history, self.gateway.loop.time(), "no longer slow")
 

@@ -1,4 +1,4 @@
-"""Closes the sockets of auth tokens that were revoked, at whichever process."""
+"""Closes the sockets of auth tokens that were revoked at any process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RETRY_SECONDS = 1.0
 
 
 class Revocation:
-    """Follows the log of changes. A socket whose token may be gone is closed once the store says that it is."""
+    """Follows the feed. A socket whose token may be gone is closed once the store confirms that it is."""
 
     def __init__(self, store: Store, hub: Hub) -> None:
         self._store = store
@@ -29,7 +29,7 @@ class Revocation:
             self._to_check.update(dict.fromkeys(self._hub.users_with_sockets()))
         for number, kind, key in changes or ():
             if not number:
-                continue  # of this process, which has published the revocation itself
+                continue  # a change by this process, which has published the revocation itself
             if kind == "token":
                 uid, _, token = key.rpartition("/")
                 self._hub.revoke(uid, token)
@@ -49,13 +49,13 @@ class Revocation:
                             self._hub.revoke(uid, token)
                 except Refused as e:
                     self._to_check[uid] = None
-                    log.warning("whether tokens were revoked is looked up later: %s", e)
+                    log.warning("the check for revoked tokens is repeated later: %s", e)
                     await asyncio.sleep(RETRY_SECONDS)
         finally:
             self._task = None
 
     async def close(self) -> None:
-        """Check nothing more."""
+        """Stop checking."""
         if self._task is not None:
             task = self._task
             task.cancel()

@@ -39,9 +39,9 @@ class Socket(Protocol):
     slow: bool  # more is buffered than a droppable frame is worth
     probe: Probe | None  # the ping that it was sent because it is silent
     write: Callable[[bytes], object]
-    number: int  # of the connection, at this process; 0 until its handshake is complete
+    number: int  # the connection's number at this process; 0 until its handshake is complete
     platform: str  # as the client names it
-    history: list[ConnectionEvent]  # its history
+    history: list[ConnectionEvent]  # what has happened to it, oldest first
 
     @property
     def transport(self) -> asyncio.Transport | None: ...

@@ -27,8 +27,8 @@ class Buckets:
         """Take tokens from the bucket of a key, all or none.
 
         Args:
-            count: how many tokens. More than the capacity are granted when at most one token is missing; it
-                then takes as long to refill as they are worth.
+            count: how many tokens. More than the capacity are granted when at most one token is missing;
+                the bucket then takes as long to refill as they are worth.
 
         Returns:
             0.0 if they were taken, else the seconds until there are enough.

@@ -2,7 +2,7 @@
 
 A header is used only if the connection itself comes from a trusted proxy. Its last hop that is not a trusted proxy is
 the client; hops before that may be forged by the client. Only the header that the proxies write is read, because they
-pass another one on as the client sent it. A header that cannot be parsed is ignored.
+pass on any other as the client sent it. A header that cannot be parsed is ignored.
 """
 
 from __future__ import annotations

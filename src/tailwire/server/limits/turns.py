@@ -43,8 +43,9 @@ class Turns:
         await turn
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        # Until the callback the event loop does what this turn allowed, and what else is due: the more, the longer is
-        # the pause. The clock of an event loop may stand still in a turn, so it is read at the beginnings of two.
+        # Until the callback, the event loop does the work that this turn allowed and whatever else is due: the longer
+        # that takes, the longer is the pause. The clock of an event loop may stand still in a turn, so it is read at
+        # the beginnings of two.
         self._began = loop.time()
         loop.call_soon(self._end)
 

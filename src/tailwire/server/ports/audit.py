@@ -25,7 +25,7 @@ class AuditEntry:
         target: what it was done to.
         details: which fields were set, without their values.
         taken: whether a write has it, or has written it.
-        over: whether its request has failed, so that what it has begun in the background does not write the entry.
+        over: whether its request has failed, so that work that it began in the background does not write the entry.
     """
 
     kind: str

@@ -44,7 +44,7 @@ class FramePublication(NamedTuple):
         audience: for presence only: which subscribers receive it.
         feature: the feature that a socket needs to receive the frame; "" for none.
         id: the id of the stored message that the frame carries; 0 for other frames.
-        number: of the change that the frame reports, in the change log (feature `chain`); 0 if it is not there.
+        number: the number, in the change log, of the change that the frame reports (feature `chain`); 0 if none.
     """
 
     payload: bytes
@@ -83,7 +83,7 @@ class TokenRevoked:
 
 @dataclass(frozen=True, slots=True)
 class PresenceDelta:
-    """A process says which of its users came, went, or are away.
+    """The report of a process on which of its users came, went, or are away.
 
     Attributes:
         process: its id.
@@ -110,7 +110,7 @@ PRESENCE = "presence"
 """The subject of all presence frames."""
 
 PRESENCE_DELTAS = "presence.deltas"
-"""The subject of what processes say of their users."""
+"""The subject of the reports of processes on their users."""
 
 DELIVERIES = "deliveries"
 """The subject of queued deliveries to webhooks."""
@@ -141,7 +141,7 @@ class Broker(Protocol):
 
     @property
     def settled(self) -> int:
-        """Return the number up to which all changes were written to their sockets; 0 if that is not known."""
+        """The number up to which all changes were written to their sockets; 0 if that is not known."""
 
     def listen(self, listener: Listener) -> None:
         """Set the function that receives each publication of a subscribed subject."""
@@ -160,14 +160,14 @@ class Broker(Protocol):
 
     @property
     def passed(self) -> Callable[[int], Awaitable[None]]:
-        """Return a coroutine function that ends when everything up to a committed id has been delivered."""
+        """A coroutine function that ends when everything up to a committed id has been delivered."""
 
 
 class Record(NamedTuple):
     """The ids of a batch that one process has committed, and its changes.
 
     Attributes:
-        first, last: the lowest and the highest id, with those that no message has.
+        first, last: the lowest and the highest id, including ids that no message has.
     """
 
     first: int
@@ -176,7 +176,7 @@ class Record(NamedTuple):
 
 
 class Receiver(Protocol):
-    """What takes the news of other processes."""
+    """The receiver of news from other processes."""
 
     def received(self, subject: str, publication: Publication) -> None:
         """Take a publication of another process."""
@@ -185,7 +185,7 @@ class Receiver(Protocol):
         """Take the record of a batch of another process. Its publications have been received before."""
 
     def connection_changed(self) -> None:
-        """Take notice that the connection to the broker was lost, or made again."""
+        """Note that the connection to the broker was lost or restored."""
 
 
 class RemoteBroker(Protocol):
@@ -200,13 +200,13 @@ class RemoteBroker(Protocol):
 
     @property
     def connected(self) -> bool:
-        """Return whether news of other processes arrive."""
+        """Whether news from other processes arrives."""
 
     async def start(self, receiver: Receiver) -> None:
         """Connect, and stay connected. Without a connection, go on trying."""
 
     def looked(self, *, alone: bool, began: float) -> None:
-        """Take notice whether others share the store: a broker may send nothing while nobody does.
+        """Note whether others share the store: a broker may send nothing while no other process does.
 
         Args:
             alone: whether this process was the only one.

@@ -18,7 +18,7 @@ MAX_AGE_SECONDS = 14 * 86_400
 
 
 class ChangeKind(StrEnum):
-    """What happened."""
+    """The kind of a change."""
 
     REACTION_ADDED = "reaction added"
     REACTION_REMOVED = "reaction removed"
@@ -60,7 +60,7 @@ class Change(NamedTuple):
         key: identifies what changed within the subject.
         uid: who caused it.
         device: the device that caused it, which does not receive it.
-        to_uid: in a conversation, the only user who receives it beside the other devices of `uid`; "" for all.
+        to_uid: in a conversation, the only user who receives it besides the other devices of `uid`; "" for all.
         message_id: the message concerned; 0 for none.
         detail: id, time and text of the reaction; the conversation key; or the guid.
     """
@@ -108,9 +108,9 @@ def receivers_of(row: ChangeRow) -> tuple[str, Sequence[str]]:
 
 
 class EndedMembership(NamedTuple):
-    """A reader was a member of a group for its messages with ids in (`since_id`, `until_id`].
+    """A membership that has ended: the reader was a member for messages with ids in (`since_id`, `until_id`].
 
-    Of a user who was banned without being a member, that is the message that says so.
+    For a user who was banned without being a member, that is only the message that announces the ban.
     """
 
     guid: str

@@ -23,7 +23,7 @@ GROUP_REMOVED = "group removed"
 
 
 class Change(NamedTuple):
-    """Something that processes may keep in memory has changed.
+    """A change of something that processes may keep in memory.
 
     Attributes:
         id: its place in the log; 0 if it was made by this process, and is not in the log yet.

@@ -35,7 +35,7 @@ class ConversationStore(Protocol):
     async def unread_counts(
         self, uid: str, kind: str = "", of: ConversationKey | None = None, hide_blocked: bool = False
     ) -> list[tuple[ConversationKey, int]]:
-        """Return a user's conversations with unread messages, and their numbers, each counted up to 1000."""
+        """Return a user's conversations with unread messages, each with their number, counted up to 1000."""
 
 
 class ReadStateStore(Protocol):
@@ -61,13 +61,13 @@ class ReadStateStore(Protocol):
         device: str = "",
         events: Sequence[Event] = (),
     ) -> ReadStateChange | None:
-        """Store that a reader has received or read a conversation up to a message. Return None if that is known.
+        """Store that a reader has received or read a conversation up to a message. Return None if it is stored already.
 
         Args:
             group: the guid of a group's conversation.
             log: in a group, store receipts for single messages, and find those that all members received or read.
-            sender: of the message, who receives the receipt.
-            device: with which the reader received or read it.
+            sender: the sender of the message, who receives the receipt.
+            device: the device on which the reader received or read it.
             events: webhook events.
         """
 

@@ -125,7 +125,7 @@ class UserFilter:
     Attributes:
         reader: the uid of the caller; "" for a REST key.
         search: a prefix of one of the fields in `search_in`.
-        status_of: used with `online`: the uids that have a socket.
+        status_of: used with `online`: the uids of the users who are online.
         online: only users in `status_of` (True), only the others (False), or all (None).
     """
 

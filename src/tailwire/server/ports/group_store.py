@@ -26,7 +26,7 @@ class GroupStore(Protocol):
         """
 
     async def read_on(self, wanted: GroupFilter, position: Position) -> list[GroupRow]:
-        """Return the groups behind a position: by the field that the filter sorts by, and their guid."""
+        """Return the groups after a position: by the field that the filter sorts by, and their guid."""
 
     async def add(self, group: GroupRow, *, owner_is_member: bool = True, events: Sequence[Event] = ()) -> bool:
         """Store a new group, with its owner as first member. Return False if the guid is taken."""
@@ -70,7 +70,7 @@ class MemberStore(Protocol):
         """Return a page of the members that match a filter, by uid, and how many match."""
 
     async def read_on(self, wanted: MemberFilter, position: Position) -> list[MemberRow]:
-        """Return the members behind a position, by uid."""
+        """Return the members after a position, by uid."""
 
     async def groups_of(self, uid: str) -> list[str]:
         """Return the guids of the groups that a user is a member of."""

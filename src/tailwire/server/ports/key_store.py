@@ -19,7 +19,7 @@ class KeyStore(Protocol):
         """Store that an API key was used."""
 
     async def end_others(self, kept: Sequence[str], at: int, now: int) -> int:
-        """End all API keys but some at a time, unless they end earlier, and remove those that have ended.
+        """End all API keys except some at a given time, unless they end earlier, and remove those that have ended.
 
         Args:
             kept: the hashes of the keys that stay as they are.
@@ -39,14 +39,14 @@ class KeyStore(Protocol):
         """
 
     async def read_on(self, scope: str, search: str, position: Position, limit: int) -> list[KeyRow]:
-        """Return API keys behind a position, oldest first, by their time of creation and hash.
+        """Return API keys after a position, oldest first, by their time of creation and hash.
 
         Args:
             scope, search: as for `find`.
         """
 
     async def named(self, key_id: str) -> list[KeyRow]:
-        """Return the API keys whose hash begins with this."""
+        """Return the API keys with an id, that is, whose hash begins with it."""
 
     async def end(self, key_hash: str, at: int) -> None:
         """End an API key at a time, unless it ends earlier."""

@@ -19,7 +19,7 @@ class LoggedMessage:
         before: the id of the message before it in its conversation; 0 if there is none.
         quoted: the message that it quotes, if that is still there.
         told: the user who joined or left the group with it, who receives it too; "" for nobody.
-        withheld: users who may have left the group before what it contains now was written.
+        withheld: users who may have left the group before its present content was written.
     """
 
     row: MessageRow
@@ -77,15 +77,15 @@ class LogReader(Protocol):
         """Return the state of the log now."""
 
     async def read(self, after: int, up_to: int) -> LogPage:
-        """Return the beginning of the log behind an id, up to an id that is known to be committed."""
+        """Return the beginning of the log after an id, up to an id that is known to be committed."""
 
     async def changes(self, after: int, up_to: int) -> tuple[list[ChangeRow], int]:
-        """Return the first entries of the change log behind a number, and up to which number they are all."""
+        """Return the first entries of the change log after a number, and the number up to which they are complete."""
 
     async def receivers(self, number: int, uids: Sequence[str]) -> list[tuple[str, int | None]]:
         """Return those of some users who may receive an entry of the change log; none if it is not there any more.
 
-        With each comes None, or the end of their membership (`ChangeRow.until_id`).
+        Each comes with None, or with the end of their membership (`ChangeRow.until_id`).
         """
 
 
@@ -93,7 +93,7 @@ class Batch(NamedTuple):
     """What a process has committed in one transaction.
 
     Attributes:
-        first, last: the lowest and the highest id, with those that no message has.
+        first, last: the lowest and the highest id, including ids that no message has.
         ids: the ids of its new messages. Their publications follow in this turn of the event loop.
     """
 
@@ -104,10 +104,10 @@ class Batch(NamedTuple):
 
 
 class BatchObserver(Protocol):
-    """What learns of the commits of this process."""
+    """The observer of the commits of this process."""
 
     def committed(self, batch: Batch) -> None:
-        """Take notice of a commit, before those who wait for it go on."""
+        """Note a commit, before those who wait for it continue."""
 
     def answered(self) -> None:
-        """Take notice that those who waited for the commit go on in this turn of the event loop."""
+        """Note that those who waited for the commit continue in this turn of the event loop."""

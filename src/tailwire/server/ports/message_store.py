@@ -114,7 +114,7 @@ class ReactionStore(Protocol):
 
 
 class AnnotationStore(Protocol):
-    """Pins, saves, followed threads, reports and interactions: what users attach to messages beside reactions."""
+    """Pins, saves, followed threads, reports and interactions: what users attach to messages besides reactions."""
 
     async def pin(self, act: MessageAct, now: int, limit: int, *, pinned: bool) -> int:
         """Pin a message in its conversation, or unpin it. Return the number of the change in the change log.

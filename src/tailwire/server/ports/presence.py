@@ -47,7 +47,7 @@ class Here(NamedTuple):
 
 
 class Noted(NamedTuple):
-    """What was stored.
+    """The result of storing users of this process.
 
     Attributes:
         process: the id of this process.

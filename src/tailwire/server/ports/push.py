@@ -1,4 +1,4 @@
-"""What carries notifications to devices, and what it carries."""
+"""The providers that send notifications to devices, and what they send."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Notification:
     """A notification, as a provider sends it.
 
     Attributes:
-        title, body: what the device shows; both "" when it is withdrawn.
+        title, body: what the device shows; the body of a withdrawn one says that the message was deleted.
         tag: names what it is about; a later one with the same tag replaces it.
         thread: names its conversation.
         badge: how many messages the user has not read.
@@ -76,4 +76,4 @@ class Composer(Protocol):
     """Makes the content of a notification when it is about to be sent."""
 
     async def compose(self, row: NotificationRow) -> Notification | None:
-        """Return the notification as the message is now; None if it is not wanted any more."""
+        """Return the notification for the message as it is now; None if it is not wanted any more."""

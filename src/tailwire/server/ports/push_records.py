@@ -1,4 +1,4 @@
-"""Rows of push notifications. Times are seconds since 1970, unless they are named otherwise."""
+"""Rows of push notifications. Times are seconds since 1970, unless stated otherwise."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Receiver(NamedTuple):
         timezone: the name of a time zone; "" if unknown.
         muted_until: milliseconds since 1970; 0 if the conversation is not muted.
         read_id: the newest message of the conversation that they have read or deleted for themselves.
-        blocked: whether there is a block between them and who caused the notification.
+        blocked: whether there is a block between them and the user who caused the notification.
         mentioned: whether the message mentions them.
     """
 
@@ -77,11 +77,11 @@ class ReactionSeen(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """Up to where notifications were queued.
+    """How far notifications have been queued.
 
     Attributes:
         message_id: all messages up to this one.
-        after_uid: of the message behind it, all receivers up to this one.
+        after_uid: of the next message, all receivers up to this one.
         reaction_id: all reactions up to this one.
     """
 

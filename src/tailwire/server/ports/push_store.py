@@ -1,7 +1,7 @@
 """Push notifications in the store: devices, preferences, and the outbox.
 
-Nothing is written when a message is sent. What is to be notified is read from the messages themselves, behind the
-stored progress: a message that was acknowledged is found there after a crash.
+Nothing is written when a message is sent. What users are notified of is read from the messages themselves,
+after the stored progress: a message that was acknowledged is found there after a crash.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class PushTokenStore(Protocol):
         """Return the devices of a user whose auth tokens still exist."""
 
     async def read_on(self, uid: str, position: Position, limit: int) -> list[PushTokenRow]:
-        """Return devices behind a position, newest registration first, by `updated_at` and `token_hash`.
+        """Return devices after a position, newest registration first, by `updated_at` and `token_hash`.
 
         Args:
             uid: only those of this user; "" for all.
@@ -88,23 +88,23 @@ class NotificationStore(Protocol):
         """Return the id of the newest message; 0 if there is none."""
 
     async def progress(self) -> Progress:
-        """Return up to where notifications were queued."""
+        """Return how far notifications have been queued."""
 
     async def advance(self, progress: Progress) -> None:
         """Store the progress. It never goes back."""
 
     async def messages(self, after: int, up_to: int, limit: int) -> list[MessageRow]:
-        """Return messages behind an id, in their order."""
+        """Return messages after an id, in their order."""
 
     async def reactions(self, after: int, limit: int) -> list[ReactionSeen]:
-        """Return reactions behind an id, in their order."""
+        """Return reactions after an id, in their order."""
 
     async def members(self, message: MessageRow, actor: str, after: str, limit: int) -> list[Receiver]:
         """Return members of the group of a message, by their uids.
 
         Args:
             actor: who caused the notification.
-            after: the uid behind which to begin.
+            after: the uid after which to begin.
         """
 
     async def user(self, message: MessageRow, uid: str, actor: str) -> Receiver | None:
@@ -114,13 +114,13 @@ class NotificationStore(Protocol):
         """Queue a notification for each device of some users that was registered before a time, once."""
 
     async def queue_again(self, message_id: int, now: int) -> None:
-        """Queue what was sent about a message again: it was edited or deleted."""
+        """Queue again what was sent about a message, because it was edited or deleted."""
 
     async def waiting(self) -> int:
         """Return how many notifications wait, counted up to 100,000."""
 
     async def due(self, provider: str, now: int, limit: int) -> list[Due]:
-        """Return notifications to be sent now, the longest due first."""
+        """Return notifications to be sent now, those due longest first."""
 
     async def next_due(self, provider: str) -> int | None:
         """Return when the next notification is due, or None if none waits."""
@@ -147,7 +147,7 @@ class NotificationStore(Protocol):
         """Return a page of the notifications that were given up, newest first, and their number."""
 
     async def read_on(self, status: str, uid: str, position: Position, limit: int) -> list[NotificationRow]:
-        """Return notifications behind a position, newest first, by the time of their status and their id.
+        """Return notifications after a position, newest first, by the time of their status and their id.
 
         Args:
             status: `waiting`, `sent` or `failed`.
@@ -158,10 +158,10 @@ class NotificationStore(Protocol):
         """Return a notification, or None."""
 
     async def send_again(self, notification_id: int, now: int) -> bool:
-        """Make a notification that was given up due now. Return False if there is none."""
+        """Make due now a notification that was given up. Return False if there is none."""
 
     async def send_all_again(self, now: int) -> int:
-        """Make all notifications that were given up due now, and return their number."""
+        """Make due now all notifications that were given up, and return their number."""
 
     async def forget(self, sent_before: int, failed_before: int) -> None:
         """Delete notifications that were sent or given up before some times."""

@@ -169,7 +169,7 @@ class MessageRow(NamedTuple):
     traits: int = 0
 
     def json(self) -> bytes:
-        """The message in REST form, without reactions and reader-dependent fields (`actions.rendering` adds them)."""
+        """Return the message in REST form; `actions.rendering` adds reactions and reader-dependent fields."""
         return _as_json(self)
 
 
@@ -238,7 +238,7 @@ class ReactionRow:
     """One user's reaction to a message.
 
     Attributes:
-        number: in the change log, of a reaction that was added or removed now; else 0.
+        number: the number in the change log, if the reaction was added or removed now; else 0.
         message: as it is afterwards, if the store has read it in the transaction; else None.
     """
 
@@ -277,7 +277,7 @@ class ReadStateChange:
     Attributes:
         by_all: in groups: sender, message id, whether all other members have now read (else received) it, and its
             number in the change log.
-        number: of the receipt in the change log; 0 if it is not told to anyone.
+        number: the number of the receipt in the change log; 0 if nobody is notified of it.
     """
 
     by_all: tuple[tuple[str, int, bool, int], ...] = ()

@@ -9,7 +9,7 @@ from tailwire.wire.catalogue import entry
 
 
 class Refused(Exception):
-    """A request was refused. Converted to a response once, at the edge.
+    """The refusal of a request. Converted to a response once, at the edge.
 
     Args:
         code: a code of the catalogue.
@@ -39,16 +39,16 @@ class Refused(Exception):
 
     @property
     def status(self) -> int:
-        """Return the HTTP status of the response."""
+        """The HTTP status of the response."""
         return self.entry.status
 
 
 class NotAuthenticated(Refused):
-    """A token or key was refused.
+    """The refusal of a token or key.
 
     Args:
         reason: why, for the log and the metrics; one of a few.
-        uid: the user whom it belongs to, or belonged to; "" if that is unknown.
+        uid: the user to whom it belongs, or belonged; "" if that is unknown.
         details: what to do; by default the details of the catalogue.
     """
 

@@ -1,4 +1,4 @@
-"""A bounded memory of what was read from the store, kept true by the log of changes."""
+"""A bounded memory of what was read from the store, kept true by the feed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Remembered(Generic[V]):
         """Return what is remembered, or read it.
 
         Args:
-            groups: with which `forget_group` a value is forgotten too.
+            groups: returns the groups of a value: `forget_group` forgets it with any of them.
         """
         known = self.peek(key)
         if known is not None:

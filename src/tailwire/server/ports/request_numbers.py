@@ -1,4 +1,4 @@
-"""The numbers that clients give to their requests: one that a proxy repeats or delivers late changes nothing."""
+"""The numbers that clients give to their requests: a request that a proxy repeats or delivers late changes nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class RequestNumber:
 
     Attributes:
         key: stands for the client and for what the request changes.
-        number: higher than that of any request that this client sent before about the same.
+        number: higher than that of any earlier request of this client about the same thing.
         taken: whether a write has it, or has written it.
     """
 

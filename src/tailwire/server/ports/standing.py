@@ -2,7 +2,7 @@
 
 A decision made on earlier facts may no longer hold when the change is written: the user was banned, the group became
 private, the message was deleted. So every change of a group, a membership or a message passes an act to the store,
-which checks the act's condition in the transaction that writes. `Store.standings` checks it against the facts of now.
+which checks the act's condition in the transaction that writes. `Store.standings` checks it against the present facts.
 """
 
 from __future__ import annotations

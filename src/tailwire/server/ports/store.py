@@ -32,7 +32,7 @@ from tailwire.server.ports.webhook_store import DeliveryStore, WebhookStore
 
 
 class Standings(Protocol):
-    """Checks an act against the facts of now, so that an act which is refused never reaches the writer."""
+    """Checks an act against the present facts, so that an act which is refused never reaches the writer."""
 
     async def group(self, act: GroupAct) -> GroupStanding:
         """Return the standing for an act in a group.
@@ -144,11 +144,11 @@ class Store(Protocol):
 
     @property
     def name(self) -> str:
-        """Return the store's name. A message id is meaningful only together with it."""
+        """The store's name. A message id is meaningful only together with it."""
 
     @property
     def start(self) -> str:
-        """Return the trail of this server start, which clients keep with their positions for `known_until`."""
+        """The mark of this start, which clients keep with their positions for `known_until`."""
 
     async def known_until(self, start: str, message_id: int) -> int:
         """Return up to which id a client's position belongs to this store: -1 when no part of it does.
@@ -166,18 +166,18 @@ class Store(Protocol):
 
     @property
     def app_id(self) -> str:
-        """Return the id of the app that this store belongs to."""
+        """The id of the app that this store belongs to."""
 
     @property
     def created(self) -> bool:
-        """Return whether the store was created by this start."""
+        """Whether the store was created by this start."""
 
     @property
     def write_error(self) -> str:
-        """Return why the store cannot write; "" when it can."""
+        """Why the store cannot write; "" when it can."""
 
     def try_to_write(self) -> None:
-        """Write something that changes nothing, after which `write_error` tells the truth. Returns at once."""
+        """Start a write that changes nothing, after which `write_error` is up to date. Return at once."""
 
     def on_write_failure(self, call: Callable[[], None]) -> None:
         """Call a function after each transaction that could not be written."""

@@ -23,7 +23,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class DirectFile:
-    """A file that a client uploads to the bucket itself, as the form says it.
+    """A file that a client uploads to the bucket itself, as its form describes it.
 
     Attributes:
         size: bytes that it may have.
@@ -66,11 +66,11 @@ class Sink(Protocol):
 
     @property
     def head(self) -> bytes:
-        """Return the first bytes, which tell the file's type."""
+        """The first bytes, which tell the file's type."""
 
     @property
     def size(self) -> int:
-        """Return the number of bytes written so far."""
+        """The number of bytes written so far."""
 
     def write(self, data: bytes) -> None:
         """Write the next bytes.

@@ -19,7 +19,7 @@ class UserStore(Protocol):
         """Return a page of the users that match a filter, and how many match."""
 
     async def read_on(self, wanted: UserFilter, position: Position) -> list[UserRow]:
-        """Return the users behind a position: by the field that the filter sorts by, and their uid."""
+        """Return the users after a position: by the field that the filter sorts by, and their uid."""
 
     async def add(self, user: UserRow) -> bool:
         """Store a new user. Return False if the uid is taken."""
@@ -57,10 +57,10 @@ class RoleStore(Protocol):
         """Remove a role; its users get the default one."""
 
     async def restrict(self, role: str, features: Sequence[str], now: int) -> None:
-        """Forbid features to a role."""
+        """Restrict features for a role."""
 
     async def allow(self, role: str, features: Sequence[str]) -> None:
-        """Allow features to a role again."""
+        """Allow a role to use features again."""
 
     async def restrictions(self, role: str) -> dict[str, int]:
         """Return the features that a role may not use, and since when."""

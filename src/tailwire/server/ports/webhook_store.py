@@ -15,7 +15,7 @@ class WebhookStore(Protocol):
 
     @property
     def enabled(self) -> bool:
-        """Return whether any webhook may be enabled, so that its events are worth making."""
+        """Whether any webhook may be enabled, so that its events are worth making."""
 
     def on_queued(self, call: Callable[[], None]) -> None:
         """Call a function after each commit that queued a delivery."""
@@ -76,7 +76,7 @@ class DeliveryStore(Protocol):
         """Return a page of the failed (newest first) or waiting (oldest first) deliveries, and their number."""
 
     async def read_on(self, webhook_id: str, *, failed: bool, position: Position, limit: int) -> list[DeliveryRow]:
-        """Return failed (newest first, by `failed_at` and `id`) or waiting (by `id`) deliveries behind a position."""
+        """Return failed (newest first, by `failed_at` and `id`) or waiting (by `id`) deliveries after a position."""
 
     async def get(self, webhook_id: str, delivery_id: int) -> DeliveryRow | None:
         """Return a delivery of a webhook, or None."""

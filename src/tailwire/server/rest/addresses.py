@@ -11,7 +11,7 @@ from tailwire.wire.server_settings import settings_to_wire
 
 
 class Addresses:
-    """Returns host and port as the setting `public_url` has them, else as the request does.
+    """The host and port under which clients reach this server: from the setting `public_url`, else from the request.
 
     Args:
         offers: features and limits, for the response of `GET /settings`.

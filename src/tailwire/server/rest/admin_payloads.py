@@ -47,7 +47,7 @@ def token_payload(row: TokenRow, token: str = "") -> dict[str, Any]:
 
 
 def role_payload(row: RoleRow) -> dict[str, Any]:
-    """Return a role."""
+    """Return a role as administrators receive it."""
     return without_none(
         {
             "role": row.role,

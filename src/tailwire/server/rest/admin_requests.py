@@ -54,13 +54,13 @@ Features = Annotated[
 
 
 class RestrictFeatures(msgspec.Struct, rename="camel"):
-    """The features to forbid to a role."""
+    """The features to restrict for a role."""
 
     features_to_restrict: Features = []
 
 
 class AllowFeatures(msgspec.Struct, rename="camel"):
-    """The features to allow to a role again."""
+    """The features that a role may use again."""
 
     features_to_allow: Features = []
     allow_all: bool = False

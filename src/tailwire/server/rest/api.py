@@ -80,7 +80,7 @@ class Api:
         rates: limits requests.
         overload: refuses sends under load.
         guesses: limits wrong tokens and keys, by address.
-        chains: whether sends return the id of the message before (feature `chain`).
+        chains: whether sends return the id of the preceding message (feature `chain`).
         base: returns the URL under which a client reached the server.
         compress: whether responses may be compressed.
         hosts: the host names that a request may name.

@@ -90,11 +90,11 @@ BODY_FIELDS = {
         "keys."
     ),
     "ApiKeyFields.scope": "What the key may do: only log users in (`authOnly`, if it is absent), or everything.",
-    "ChangePreferences.groupPreferences": "Of groups, as in `NotificationPreferences`; absent fields keep their value.",
+    "ChangePreferences.groupPreferences": "For groups, as in `NotificationPreferences`; absent ones keep their value.",
     "ChangePreferences.mutePreferences": (
         "When not to disturb, as in `NotificationPreferences`; hours and minutes as a number, 930 is 9:30."
     ),
-    "ChangePreferences.oneOnOnePreferences": "Of conversations with one user, as in `NotificationPreferences`.",
+    "ChangePreferences.oneOnOnePreferences": "For conversations with one user, as in `NotificationPreferences`.",
     "ChangeScope.scope": "The new scope of the member; `participant` if it is absent.",
     "CreateAuthToken.deviceId": "Accepted and ignored.",
     "CreateAuthToken.force": "Accepted and ignored: each call creates a token.",
@@ -102,7 +102,7 @@ BODY_FIELDS = {
     "CreateGroup.members": "Users who are added at once.",
     "CreateGroup.owner": "The uid of the owner (REST keys); a user owns what they create.",
     "CreateGroup.password": f"For the type `password`: what users join with, {_PASSWORD}.",
-    "CreateGroup.type": "Who may join: everybody, who is added, or who knows the password; `public` if it is absent.",
+    "CreateGroup.type": "Who may join: everybody (the default), added users, or those who know the password.",
     "DeleteConversation.conversationWith": "Accepted and ignored: the path names the conversation.",
     "FileToUpload.fileId": "Accepted and ignored: the key in `files` is the id.",
     "FileToUpload.name": f"The name of the file; its last {MAX_NAME_CHARACTERS} characters are kept, without folders.",
@@ -141,7 +141,7 @@ BODY_FIELDS = {
     "UpdateGroup.description": f"A text about the group, {_GROUP_TEXT}.",
     "UpdateGroup.owner": "The uid of the new owner, who must be a member.",
     "UpdateGroup.password": f"For the type `password`: what users join with, {_PASSWORD}.",
-    "UpdateGroup.type": "Who may join: everybody, who is added, or who knows the password.",
+    "UpdateGroup.type": "Who may join: everybody, added users, or those who know the password.",
     "UpdateMe.deviceId": "Accepted and ignored.",
     "WebhookBody.id": f"The id of a new webhook: {_ID}; made if it is absent. An app has at most {MAX_WEBHOOKS}.",
     "WebhookBody.name": f"The name of the webhook: {_NAME}.",

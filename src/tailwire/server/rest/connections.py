@@ -15,7 +15,7 @@ from tailwire.server.telemetry.connections import ConnectionEvent, ConnectionRow
 
 Size = Annotated[int, msgspec.Meta(ge=1, le=1000, description="The number of connections on a page.")]
 Cursor = Annotated[
-    int, msgspec.Meta(ge=1, le=2**63 - 1, description="Only connections behind the one with this id in the list.")
+    int, msgspec.Meta(ge=1, le=2**63 - 1, description="Only connections after the one with this id in the list.")
 ]
 
 

@@ -1,6 +1,6 @@
 """Cursors of lists: where a page ended, as a text that clients give back as they received it.
 
-A page behind a cursor is found by an index, however far down the list it is, and is not shifted by what is added or
+A page after a cursor is found by an index, however far down the list it is, and is not shifted by what is added or
 removed meanwhile. It has no total, because counting reads the whole list.
 """
 
@@ -26,7 +26,7 @@ Cursor = Annotated[
     str,
     msgspec.Meta(
         max_length=MAX_CHARACTERS,
-        description=f"`{START}`, then `meta.next.cursor` of the page before: reads on from there, without a total.",
+        description=f"`{START}`, then `meta.next.cursor` of the previous page: reads on from there, without a total.",
     ),
 ]
 
@@ -36,7 +36,7 @@ class Order:
     """The order of a list that is read by cursor.
 
     Attributes:
-        name: of the order; a cursor that was made in another one is refused.
+        name: the name of the order; a cursor that was made in another one is refused.
         columns: the attributes of a row by which the list is ordered, with their types. Together they are unique.
     """
 
@@ -74,9 +74,9 @@ class Order:
         """Return a page of the list.
 
         Args:
-            rows: of the page, and one more if there is one.
+            rows: the rows of the page, and one more if there is one.
             shown: returns a row as clients receive it.
-            stored: returns what has the attributes of `columns`.
+            stored: returns the part of a row that has the attributes in `columns`.
         """
         kept, following = rows[:size], {}
         if len(rows) > size:

@@ -36,7 +36,9 @@ QUERY_PARAMETERS = {
     "hasReactions": "Only messages with reactions.",
     "hideBlockedUsers": "Omit users with a block between them and the caller.",
     "hideDeleted": "Omit deleted messages.",
-    "hideMessagesFromBlockedUsers": "Omit messages of users with a block between them and the caller.",
+    "hideMessagesFromBlockedUsers": (
+        "Omit messages of users whom the caller has blocked; with `count`, also of those who blocked the caller."
+    ),
     "hideQuotedMessages": "Omit messages that quote others.",
     "hideReplies": "Omit replies in threads.",
     "id": "The id after or before which to read on.",
@@ -64,7 +66,7 @@ QUERY_PARAMETERS = {
     "sortOrder": "Whether the list is ascending or descending.",
     "status": "Which deliveries: failed or waiting.",
     "tags": "Only entries with one of these tags.",
-    "target": "Only entries of what was done to this: a uid, a guid, the id of a key.",
+    "target": "Only entries of what was done to one target: a uid, a guid, the id of a key.",
     "thumbnail": "Return the thumbnail of a picture.",
     "type": "As `types`.",
     "types": "Only entries of these types.",

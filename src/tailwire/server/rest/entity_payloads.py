@@ -1,4 +1,4 @@
-"""What only responses contain: members, bans, blocked users, tokens, counts, reports, forms for uploads."""
+"""The JSON form of what only responses contain: members, bans, blocked users, tokens, counts, reports, upload forms."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tailwire.server.actions.views import BanView, MemberView, ReportView, Token
 
 
 def member_payload(shown: MemberView) -> dict[str, Any]:
-    """Return a member of a group."""
+    """Return the JSON form of a member of a group."""
     member = shown.member
     return {**_user(shown.user, member.uid), "scope": member.scope, "joinedAt": member.joined_at}
 
 
 def ban_payload(shown: BanView) -> dict[str, Any]:
-    """Return a banned user."""
+    """Return the JSON form of a banned user."""
     ban = shown.ban
     return {**_user(shown.user, ban.uid), "scope": ban.scope, "bannedAt": ban.banned_at}
 
@@ -47,7 +47,7 @@ def unread_payload(shown: UnreadView) -> dict[str, Any]:
 
 
 def report_payload(shown: ReportView) -> dict[str, Any]:
-    """Return a report of a message."""
+    """Return the JSON form of a report of a message."""
     return {
         "message": msgspec.Raw(shown.message) if shown.message is not None else None,
         "messageId": str(shown.message_id),

@@ -1,4 +1,4 @@
-"""The number of a request, from its header: which requests of a client are about the same, and which is the newest."""
+"""The number of a request, from its header: which requests of a client concern the same thing, and which is newest."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _SETTING = frozenset({
     "/users/{uid}/conversation/pin", "/groups/{guid}/conversation/pin",
     "/users/{uid}/conversation/read", "/groups/{guid}/conversation/read", "/me",
 })  # fmt: skip
-"""Paths whose requests set one thing: of two, the one that the client made last counts, in whatever order they arrive.
-Of other requests each is carried out once."""
+"""Paths whose requests set one thing: the one that the client made last counts, in whatever order they arrive.
+Each other request is carried out once."""
 
 
 def number_of(operation: Operation, path: str, caller: Caller, given: bytes | None) -> RequestNumber | None:
@@ -31,7 +31,7 @@ def number_of(operation: Operation, path: str, caller: Caller, given: bytes | No
     they name each request instead, and only the number of the attempt counts.
 
     Args:
-        path: of the request, below the base path.
+        path: the path of the request, without the base path.
         given: the header.
     """
     found = (_NAMED if caller.key_hash else _NUMBER).fullmatch(given or b"")

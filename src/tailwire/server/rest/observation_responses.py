@@ -49,7 +49,7 @@ class ConnectionEvent(Shape, kw_only=True):
 
 
 class ConsoleLink(Shape, kw_only=True):
-    """A link to the console: the path behind the URL of the server, and for how many seconds it is valid."""
+    """A link to the console: the path to append to the URL of the server, and for how many seconds it is valid."""
 
     path: str
     seconds: int
@@ -85,7 +85,7 @@ class Setting(Shape, kw_only=True):
 
 
 class Sample(Shape, kw_only=True):
-    """Figures of two seconds; rates are per second. `send…` and `loopLag` are seconds, absent without sends."""
+    """Figures of two seconds; rates are per second. `loopLag` and `send…` are seconds, `send…` absent without sends."""
 
     at: Timestamp
     connections: int

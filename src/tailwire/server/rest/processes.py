@@ -18,7 +18,7 @@ class ProcessRoutes:
     """The resources `processes` and `configuration`.
 
     Args:
-        sources: where the values of settings came from, of those that are set.
+        sources: where the values of settings came from, for those that are set.
     """
 
     def __init__(self, processes: ListProcesses, settings: Settings, sources: Mapping[str, str]) -> None:

@@ -117,8 +117,8 @@ class MessageQuery(Paged, rename="camel", kw_only=True):
         affix: `append` reads on after the cursor (`id`, `sentAt`), `prepend` before it.
         mark: the mark that the client received with its position, or `none`; the response has a new one.
         changes: the number up to which the client knows the change log, or `none`; the response has a new one, and
-            with `affix=append` what is not a message and happened since.
-        heard: numbers above that it knows.
+            with `affix=append` the changes since.
+        heard: numbers above `changes` that the client knows, too.
         at_most: with `affix=append`, the messages that the client wants in all: older ones are left out.
     """
 

@@ -48,7 +48,7 @@ class Records:
     """Records requests.
 
     Attributes:
-        metrics: counts requests. The API does it itself, because it is done for each of them.
+        metrics: counts requests. The API uses it directly, because it counts each of them.
         access: the access log.
         audit: the audit log.
     """

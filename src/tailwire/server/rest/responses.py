@@ -336,7 +336,7 @@ class Health(Shape, kw_only=True):
 
 
 class Alive(Shape, kw_only=True):
-    """Says that the process serves requests."""
+    """The sign that the process serves requests."""
 
     status: str
 

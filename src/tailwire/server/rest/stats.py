@@ -18,11 +18,11 @@ from tailwire.server.telemetry.metrics import Metrics, Sizes
 from tailwire.server.telemetry.stats import WINDOW_SECONDS, Sample, Stats
 
 MAX_STREAMS = 50
-"""Streams at the same time, of all keys."""
+"""How many streams may be open at the same time, for all keys together."""
 SIZES_EVERY = 15
 """The sizes on disk are sent with each of this many samples."""
 MAX_STREAMED = 300
-"""Samples of one stream; its client then comes again, and its key is checked again."""
+"""Samples of one stream. Its client then connects again, and its key is checked again."""
 _UNITS = {"s": 1, "m": 60}
 _HEADERS = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
 
@@ -40,7 +40,7 @@ class StatsQuery(msgspec.Struct, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class ProcessFacts:
-    """What the process tells about itself.
+    """What the process reports about itself.
 
     Attributes:
         uptime: returns seconds.
@@ -53,7 +53,7 @@ class ProcessFacts:
     servers: Callable[[], int]
 
     def payload(self) -> dict[str, Any]:
-        """Return it as JSON."""
+        """Return the facts as JSON."""
         told = {"name": self.name, "version": self.version}
         return {**told, "uptime": round(self.uptime(), 1), "servers": self.servers()}
 
@@ -96,7 +96,7 @@ class StatsRoutes:
         return Streamed(200, _HEADERS, self._events(call))
 
     async def _events(self, call: Call) -> AsyncIterator[bytes]:
-        # Nothing is sent to a client that has gone: uvicorn discards it silently, so its end is waited for as well.
+        # uvicorn silently discards what is sent to a client that has gone, so the disconnect is awaited as well.
         gone = asyncio.ensure_future(_disconnected(call))
         self._streams += 1
         try:

@@ -22,8 +22,8 @@ class WholeResponses(RequestResponseCycle):
             fixed: further headers, as they are written.
 
         Returns:
-            False if nothing was written: the client has to read first, or wants the head only, or the end of the
-            connection.
+            False if nothing was written: the client has to read first, asked for the head only, or asked for the
+            connection to be closed.
         """
         if self.disconnected:
             return True

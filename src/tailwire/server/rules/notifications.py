@@ -28,7 +28,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Occasion:
-    """What has happened.
+    """An event that users may be notified of.
 
     Attributes:
         in_group: whether it is in a group.
@@ -48,7 +48,7 @@ class Occasion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is known of a possible receiver.
+    """What is known about a possible receiver.
 
     Attributes:
         own: they caused it themselves.
@@ -124,7 +124,7 @@ TABLE: tuple[tuple[str, Rule], ...] = (
     ("do not disturb", _disturbs),
     ("unwanted", _unwanted),
 )
-"""The reasons not to notify a receiver, in the order in which they are asked."""
+"""The reasons not to notify a receiver, in the order in which they are checked."""
 
 
 def why_not(occasion: Occasion, facts: Facts, preferences: Preferences) -> str:

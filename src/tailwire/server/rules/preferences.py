@@ -77,7 +77,7 @@ _decode = msgspec.json.Decoder(Preferences).decode
 
 
 def read_preferences(stored: str) -> Preferences:
-    """Return stored preferences; those that are missing or were stored by another version have their defaults."""
+    """Return stored preferences. Missing ones have their defaults, and all do if the stored text cannot be decoded."""
     try:
         return _decode(stored or "{}")
     except msgspec.DecodeError:

@@ -63,7 +63,7 @@ class CheckedToken:
 
 
 def check_token(platform: str, token: str) -> CheckedToken:
-    """Return a token for a platform.
+    """Return a token, checked for a platform.
 
     Raises:
         Refused: INVALID_PUSH_PLATFORM, INVALID_FCM_TOKEN, INVALID_APNS_DEVICE_TOKEN, INVALID_APNS_VOIP_TOKEN,
