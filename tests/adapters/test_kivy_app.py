@@ -30,11 +30,11 @@ def app(start: Start, environment: dict[str, str]) -> App:
 
 
 @pytest.mark.parametrize("happens", rows("kivy"))
-def test_window_events(app: App, happens: str):
+def test_each_window_event_is_reported_as_in_the_matrix(app: App, happens: str):
     play("kivy", happens, app)
 
 
-def test_minimised_by_the_window_manager(app: App, screen: Screen):
+def test_message_arrives_once_after_the_window_manager_had_minimised_the_window(app: App, screen: Screen):
     window = screen.xdotool("search", "--pid", str(app._process.pid)).split()[-1]
     scenarios.message_while_minimised(
         app, lambda: screen.xdotool("windowminimize", window), lambda: screen.xdotool("windowactivate", window)

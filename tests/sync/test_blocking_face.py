@@ -1,4 +1,4 @@
-"""The blocking client, its types and `ChatClient` send_texts the same."""
+"""The blocking client, its types and `ChatClient` offer the same."""
 
 from __future__ import annotations
 

@@ -283,7 +283,7 @@ class Bridge(FactoryCalls, Closable):
             network: `online`, `offline` or `unknown`.
 
         Raises:
-            ValueError: `network` is none of these.
+            ValueError: `network` is another value.
             CometChatException: `ERR_CLIENT_CLOSED`.
         """
         said = Network(network)

@@ -1,4 +1,4 @@
-"""The deadline of a hole: the missing message, or a gap, follows in time once a client notices it (docs/catch-up.md)."""
+"""The deadline of a hole: the missing message or a gap follows in time once a client notices it (docs/catch-up.md)."""
 
 from __future__ import annotations
 
