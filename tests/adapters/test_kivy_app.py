@@ -59,7 +59,7 @@ def test_minimising_twenty_times_loses_nothing(app: App):
     scenarios.minimised_twenty_times(app)
 
 
-def test_restored_to_a_maximised_window(app: App):
+def test_window_that_is_restored_to_maximised_is_visible(app: App):
     app.do("maximise")
     app.do("minimise")
     app.until_gone()
@@ -92,7 +92,7 @@ def test_manual_mode_keeps_the_socket_for_the_background_window(once: Start, env
     scenarios.background_window(once("kivy_program", environment, auto=False, background_window=1.0))
 
 
-def test_blocking_client_with_kivys_main_loop(once: Start, environment: dict[str, str]):
+def test_blocking_client_follows_the_window_in_kivys_main_loop(once: Start, environment: dict[str, str]):
     app = once("kivy_program", environment, blocking=True)
     for happens in ("minimise", "dialog", "pause"):
         play("kivy", happens, app)

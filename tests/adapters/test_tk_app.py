@@ -99,7 +99,7 @@ def test_cases_without_a_server(screen: Screen):
     assert done.stderr == ""
 
 
-def test_screenshot(app, screen: Screen, tmp_path: Path):
+def test_screenshot_shows_the_frame_of_the_app(app, screen: Screen, tmp_path: Path):
     from PIL import Image
 
     screen.window("tk main")

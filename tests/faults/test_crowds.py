@@ -65,9 +65,9 @@ async def test_sockets_that_never_read_are_closed_and_others_receive_everything(
 
 
 async def test_a_flooding_socket_is_closed_and_delays_nobody_else(live: LiveStage):
-    """Its socket is closed, and its requests are refused with a time to retry. Other senders are not delayed.
+    """The sender's socket is closed, and their requests are refused with a time to retry. Others are not delayed.
 
-    Requests that it sends without reading the responses take no memory.
+    Requests that they send without reading the responses take no memory.
     """
     await with_settings(live, sends_per_minute="1200")
     async with Crowd(live.server) as crowd, Traffic(live) as traffic:

@@ -154,7 +154,7 @@ async def test_postgres_restarted_under_a_server_loses_nothing_acknowledged(
 async def test_writes_are_refused_while_postgres_is_away_and_go_on_afterwards(
     live: LiveStage, on_own_postgres: PostgresServer
 ):
-    """Writes are refused with 503 while it is away, the server says so, and goes on by itself afterwards."""
+    """Writes are refused with 503 while PostgreSQL is away; the server logs it, and goes on by itself afterwards."""
     async with Traffic(live) as traffic, Crowd(live.server) as crowd:
         await traffic.until(10)
         await asyncio.to_thread(on_own_postgres.stop, "immediate")
