@@ -23,9 +23,7 @@ class TogaApp(toga.App):
     async def on_running(self) -> None:
         self.test_commands.client = self.program.make_client()
         await self.program.enter(self.test_commands.client)
-        self.test_commands.watch = self.program.watch(
-            self.test_commands.client, watch_toga, self
-        )
+        self.test_commands.watch = self.program.watch(self.test_commands.client, watch_toga, self)
         self.loop.add_reader(0, self.readable)
         self.program.tell(ready=True)
 

@@ -26,7 +26,7 @@ class DeadLines:
 
     Attributes:
         late: descriptions of the dead lines that were not detected in time.
-        checked: the number of dead lines that should have been detected by their deadline.
+        checked: the number of dead lines that were undetected at their deadline.
     """
 
     def __init__(self) -> None:
