@@ -1,4 +1,4 @@
-"""Keeps compiled modules, also where PYTHONDONTWRITEBYTECODE is set: tests start hundreds of Python processes."""
+"""Keeps compiled modules, even where PYTHONDONTWRITEBYTECODE is set: tests start hundreds of Python processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `mypy --strict` says of programs that use the package."""
+"""The errors that `mypy --strict` finds in programs that use the package."""
 
 from __future__ import annotations
 

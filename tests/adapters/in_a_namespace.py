@@ -1,6 +1,6 @@
-"""Watches the network of its own namespace: prints what is reported; reads commands for `ip`, one a line.
+"""Watches the network of its own namespace: prints what is reported; reads commands for `ip`, one per line.
 
-Run by `unshare -rn`. `do` is answered with `done` when all that the kernel said has been looked at.
+Run by `unshare -rn`. `do` is answered with `done` when everything that the kernel reported has been processed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A NiceGUI app with one client for each user, however many tabs they have open: run by test_nicegui.py as a process.
 
-From "# recipe" to "# end" it stands in the docs.
+The docs contain the part from "# recipe" to "# end".
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The app's side: what every test program shares, whatever its toolkit.
 
 A program is started with its options (JSON) as its only argument. It reads commands from standard input, one JSON
-object a line, and prints what happens: each response, each reported state, each message, and the toolkit's own events.
+object per line, and prints what happens: each response, each reported state, each message, and the toolkit's own events.
 The toolkit's main loop watches standard input and calls `feed()`.
 """
 

@@ -1,6 +1,6 @@
 """Cases of `watch_qt` and the network, in a network namespace of their own (`unshare -rn`), without a display.
 
-Linux stands in for a system without netlink, where Qt is asked: `is_for_apps` says so.
+Linux stands in for a system without netlink, where Qt is asked: `is_for_apps` is replaced.
 """
 
 from __future__ import annotations

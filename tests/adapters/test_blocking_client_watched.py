@@ -15,7 +15,7 @@ from tailwire import AppSettingsBuilder, MemorySessionStore, watch, watch_termin
 pytestmark = [pytest.mark.gui, needs_a_bus()]
 
 
-async def test_sleep_and_ctrl_z(live: LiveStage, monkeypatch):
+async def test_sleep_and_ctrl_z_disconnect_a_blocking_client_until_they_end(live: LiveStage, monkeypatch):
     from tailwire.sync import Client
 
     async with private_bus(monkeypatch) as bus:

@@ -30,11 +30,11 @@ def app(start: Start, environment: dict[str, str]) -> App:
 
 
 @pytest.mark.parametrize("happens", rows("kivy"))
-def test_window_events(app: App, happens: str):
+def test_each_window_event_is_reported_as_in_the_matrix(app: App, happens: str):
     play("kivy", happens, app)
 
 
-def test_minimised_by_the_window_manager(app: App, screen: Screen):
+def test_message_arrives_once_after_the_window_manager_had_minimised_the_window(app: App, screen: Screen):
     window = screen.xdotool("search", "--pid", str(app._process.pid)).split()[-1]
     scenarios.message_while_minimised(
         app, lambda: screen.xdotool("windowminimize", window), lambda: screen.xdotool("windowactivate", window)
@@ -59,7 +59,7 @@ def test_minimising_twenty_times_loses_nothing(app: App):
     scenarios.minimised_twenty_times(app)
 
 
-def test_restored_to_a_maximised_window(app: App):
+def test_window_that_is_restored_to_maximised_is_visible(app: App):
     app.do("maximise")
     app.do("minimise")
     app.until_gone()
@@ -92,7 +92,7 @@ def test_manual_mode_keeps_the_socket_for_the_background_window(once: Start, env
     scenarios.background_window(once("kivy_program", environment, auto=False, background_window=1.0))
 
 
-def test_blocking_client_with_kivys_main_loop(once: Start, environment: dict[str, str]):
+def test_blocking_client_follows_the_window_in_kivys_main_loop(once: Start, environment: dict[str, str]):
     app = once("kivy_program", environment, blocking=True)
     for happens in ("minimise", "dialog", "pause"):
         play("kivy", happens, app)

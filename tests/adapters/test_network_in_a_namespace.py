@@ -141,7 +141,7 @@ async def test_network_manager_does_not_overrule_the_kernel(monkeypatch, kernel)
 
 
 @needs_a_bus()
-async def test_bus_without_network_manager(monkeypatch, kernel):
+async def test_network_is_known_on_a_bus_without_network_manager(monkeypatch, kernel):
     async with private_bus(monkeypatch):
         with watch_network(RecordingLoopClient()) as watch:
             assert await watch.settled() == {"network"}

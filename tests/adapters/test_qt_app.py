@@ -35,28 +35,28 @@ def app_on_x(start: Start, screen: Screen):
 
 
 @pytest.mark.parametrize("happens", rows("qt-offscreen"))
-def test_window_events(app, happens: str):
+def test_each_window_event_is_reported_as_in_the_matrix(app, happens: str):
     play("qt-offscreen", happens, app)
 
 
 @pytest.mark.parametrize("happens", rows("qt-xcb"))
-def test_window_events_under_a_window_manager(app_on_x, happens: str):
+def test_each_window_event_under_a_window_manager_is_reported_as_in_the_matrix(app_on_x, happens: str):
     play("qt-xcb", happens, app_on_x)
 
 
-def test_minimised_by_the_window_manager(app_on_x, screen: Screen):
+def test_message_arrives_once_after_the_window_manager_had_minimised_the_window(app_on_x, screen: Screen):
     scenarios.minimised_by_its_user(app_on_x, screen, "qt main")
 
 
-def test_rapid_changes(app):
+def test_rapid_changes_lose_nothing_and_end_connected(app):
     scenarios.rapid_changes(app)
 
 
-def test_rapid_changes_under_a_window_manager(app_on_x):
+def test_rapid_changes_under_a_window_manager_lose_nothing_and_end_connected(app_on_x):
     scenarios.rapid_changes(app_on_x)
 
 
-def test_other_background_reasons_while_hidden(app):
+def test_app_reconnects_only_when_it_is_visible_and_no_other_reason_holds(app):
     scenarios.sleep_while_hidden(app)
     scenarios.wake_up_while_hidden(app)
 
@@ -109,7 +109,7 @@ def test_closed_watch_withdraws_its_reports(once: Start):
     assert "Traceback" not in app.printed
 
 
-def test_app_that_starts_hidden(once: Start):
+def test_app_that_starts_hidden_is_in_the_background_until_it_has_a_window(once: Start):
     scenarios.hidden_at_first(once("qt_program", OFFSCREEN, withdrawn=True))
 
 
@@ -134,7 +134,7 @@ def test_network_as_qt_reports_it():
     cases("unshare", "-rn", sys.executable, str(HERE / "qt_network_cases.py"))
 
 
-def test_async_client_in_qts_thread_with_qasync(once: Start):
+def test_async_client_in_qts_thread_with_qasync_follows_the_window(once: Start):
     need("qasync")
     app = once("qasync_program", OFFSCREEN)
     for happens in ("minimise", "withdraw"):

@@ -29,19 +29,19 @@ def app(start: Start, screen: Screen):
 
 
 @pytest.mark.parametrize("happens", rows("tk"))
-def test_window_events(app, happens: str):
+def test_each_window_event_is_reported_as_in_the_matrix(app, happens: str):
     play("tk", happens, app)
 
 
-def test_minimised_by_the_window_manager(app, screen: Screen):
+def test_message_arrives_once_after_the_window_manager_had_minimised_the_window(app, screen: Screen):
     scenarios.minimised_by_its_user(app, screen, "tk main")
 
 
-def test_rapid_changes(app):
+def test_rapid_changes_lose_nothing_and_end_connected(app):
     scenarios.rapid_changes(app)
 
 
-def test_other_background_reasons_while_hidden(app):
+def test_app_reconnects_only_when_it_is_visible_and_no_other_reason_holds(app):
     scenarios.sleep_while_hidden(app)
     scenarios.wake_up_while_hidden(app)
 
@@ -84,7 +84,7 @@ def test_closed_watch_withdraws_its_reports(once: Start, screen: Screen):
     assert app.printed == ""
 
 
-def test_app_that_starts_hidden(once: Start, screen: Screen):
+def test_app_that_starts_hidden_is_in_the_background_until_it_has_a_window(once: Start, screen: Screen):
     scenarios.hidden_at_first(once("tk_program", screen.environment, withdrawn=True))
 
 
@@ -99,7 +99,7 @@ def test_cases_without_a_server(screen: Screen):
     assert done.stderr == ""
 
 
-def test_screenshot(app, screen: Screen, tmp_path: Path):
+def test_screenshot_shows_the_frame_of_the_app(app, screen: Screen, tmp_path: Path):
     from PIL import Image
 
     screen.window("tk main")

@@ -25,11 +25,11 @@ def app(start: Start, environment: dict[str, str]) -> App:
 
 
 @pytest.mark.parametrize("happens", rows("toga"))
-def test_window_events(app: App, happens: str):
+def test_each_window_event_is_reported_as_in_the_matrix(app: App, happens: str):
     play("toga", happens, app)
 
 
-def test_minimised_by_the_window_manager(app: App, screen: Screen):
+def test_message_arrives_once_after_the_window_manager_had_minimised_the_window(app: App, screen: Screen):
     scenarios.message_while_minimised(app, lambda: screen.minimise("toga main"), lambda: screen.activate("toga main"))
 
 

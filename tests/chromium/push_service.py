@@ -1,4 +1,4 @@
-"""A push service of the tests, to which the server sends instead of to those of the browsers."""
+"""A push service for tests, to which the server sends instead of to those of the browsers."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ async def test_code_runs_under_a_strict_policy_and_violations_are_reported(chrom
     assert page.violations[0]["blocked"] == "inline"
 
 
-async def test_wait_for_conditions(chromium: Browser, strict: str):
+async def test_conditions_are_waited_for_until_a_deadline(chromium: Browser, strict: str):
     page = await chromium.open("waiting", strict)
     await page.run("setTimeout(() => { document.title = 'late'; console.warn('changed'); }, 100)")
     assert await page.wait_for("document.title === wanted && document.title", wanted="late") == "late"
@@ -73,7 +73,7 @@ async def test_page_is_notified_of_visibility_and_network(chromium: Browser, str
     assert page.all("network") == [False, True]
 
 
-async def test_screenshots_and_recordings(chromium: Browser, strict: str, tmp_path):
+async def test_screenshots_and_recordings_are_pictures(chromium: Browser, strict: str, tmp_path):
     page = await chromium.open("drawn", strict, width=200, height=100)
     await page.screenshot(tmp_path / "page.png")
     assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")

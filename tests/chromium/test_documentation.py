@@ -1,4 +1,4 @@
-"""The built documentation site in a real browser, opened from the disk: it loads nothing from elsewhere, and finds."""
+"""The built documentation site in a real browser, opened from the disk: it loads nothing from elsewhere, and its search works."""
 
 from __future__ import annotations
 

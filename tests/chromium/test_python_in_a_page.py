@@ -254,7 +254,7 @@ async def test_left_or_frozen_page_has_no_socket(scene: Scene):
     await scene.python("watch.close()\njson.dumps(None)")
 
 
-async def test_network_loss_and_return(scene: Scene):
+async def test_client_in_a_page_returns_after_a_loss_of_the_network(scene: Scene):
     await scene.python(BOTH + "watch = watch_browser(alice)\njson.dumps(sorted(watch.knows))")
     await scene.page.set_online(False)
     assert await scene.python("json.dumps(alice._parts.driver.state.network)") == "offline"
@@ -342,7 +342,7 @@ json.dumps([attachments[0].size, progress, refused])
     assert "UploadFile(content=…, name=…)" in details
 
 
-async def test_unreachable_server(scene: Scene):
+async def test_unreachable_server_is_reported_in_a_page(scene: Scene):
     told = await scene.python(
         """
 settings = AppSettingsBuilder().override_client_host("http://127.0.0.1:9").build()
@@ -387,7 +387,7 @@ json.dumps([heard["polling"], chat.connection.explain()])
     assert "meanwhile messages are read from history" in texts[1]
 
 
-async def test_server_restart(scene: Scene):
+async def test_clients_in_a_page_return_after_a_restart_of_the_server(scene: Scene):
     await scene.python(BOTH + "json.dumps(None)")
     await asyncio.to_thread(scene.server.restart)
     texts = await scene.python(

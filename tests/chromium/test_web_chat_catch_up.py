@@ -1,4 +1,4 @@
-"""The web chat when the stream is not whole: a lost frame, far too much missed, a store that went back; a cancelled upload."""
+"""The web chat after losses: a lost frame, too many missed messages, a restored backup; and a cancelled upload."""
 
 from __future__ import annotations
 

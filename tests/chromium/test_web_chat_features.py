@@ -1,4 +1,4 @@
-"""What one does in the web chat besides writing: reactions, threads, edits, files, drafts; receipts, typing, presence."""
+"""What users do in the web chat besides writing: reactions, threads, edits, files, drafts; receipts, typing, presence."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def entry(target: str, **more) -> AuditEntry:
     return AuditEntry(**{"kind": "change", "actor": "k1", "action": "PUT /x", "target": target, **more})
 
 
-async def test_an_entry_is_stored_with_all_it_says(open_store):
+async def test_an_entry_is_stored_with_all_its_fields(open_store):
     store = await opened(open_store)
     await store.keys.add(KEY)
     said = AuditEntry(
@@ -170,7 +170,7 @@ async def test_old_entries_are_not_shown_and_are_removed(open_store):
     await store.close()
 
 
-async def test_each_kind_has_a_limit_of_its_own(open_store):
+async def test_each_kind_of_entry_has_its_own_limit(open_store):
     store = await opened(open_store)
     store.audit.set_limits(seconds=3600, entries=3)
     for n in range(5):

@@ -116,7 +116,7 @@ async def test_former_members_who_left_after_a_change_are_found(open_store):
     await store.close()
 
 
-async def test_former_member_who_came_back_only_after_a_change_was_none_at_it(open_store):
+async def test_former_member_who_returned_after_a_change_was_not_a_member_at_the_change(open_store):
     store = await open_store()
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
     await join(store, "bob")

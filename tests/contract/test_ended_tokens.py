@@ -57,7 +57,7 @@ async def test_revoked_token_is_not_stored_again_until_it_has_ended(open_store):
     await store.close()
 
 
-async def test_oldest_token_that_makes_room_does_not_return(open_store):
+async def test_token_that_was_removed_to_make_room_is_not_stored_again(open_store):
     store = await open_store()
     await store.users.add(UserRow("alice", "Alice", created_at=1))
     for n in range(3):

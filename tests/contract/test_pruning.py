@@ -115,7 +115,7 @@ async def test_nothing_refers_to_removed_messages(open_store):
     await store.close()
 
 
-async def test_conversations_and_threads_stay_right(open_store):
+async def test_conversations_and_threads_are_consistent_after_pruning(open_store):
     store, _, new = await filled(open_store)
     reply = await say(
         store, "late reply", NEW, sender="bob", receiver="alice", parent_id=(await ids(store, "messages", "id"))[1]
@@ -139,7 +139,7 @@ async def test_conversations_and_threads_stay_right(open_store):
     await store.close()
 
 
-async def test_files_go_with_their_last_message(open_store):
+async def test_files_are_removed_with_their_last_message(open_store):
     store, _, _ = await filled(open_store)
     await pruned(store)
     found = {row.name for row in await store.files.condemn(never_before=-1, no_more_before=1 << 40, limit=50)}
@@ -147,7 +147,7 @@ async def test_files_go_with_their_last_message(open_store):
     await store.close()
 
 
-async def test_old_files_go_but_not_the_pictures_of_users(open_store):
+async def test_old_files_are_removed_but_not_the_pictures_of_users(open_store):
     store, _, _ = await filled(open_store)
     assert await store.pruning.count(0, BETWEEN) == Old(0, 2, 14)
     assert await store.pruning.condemn_files(BETWEEN, 1) == 1
@@ -219,7 +219,7 @@ async def test_former_members_who_missed_a_removed_message_are_known(open_store)
     await store.close()
 
 
-async def test_message_with_a_time_in_the_future_holds_up_nothing(open_store):
+async def test_message_with_a_time_in_the_future_does_not_hold_up_pruning(open_store):
     store = await open_store()
     for uid in ("alice", "bob"):
         await store.users.add(UserRow(uid, uid, created_at=1))

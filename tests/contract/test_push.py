@@ -77,7 +77,7 @@ async def test_first_device_begins_with_the_messages_that_come_after_it(open_sto
     await store.close()
 
 
-async def test_facts_about_receivers(open_store):
+async def test_facts_about_a_receiver_are_found_with_their_message(open_store):
     store = await populated(open_store)
     assert await store.groups.add(GroupRow("team", "Team", "public", owner="alice", created_at=1))
     await store.push_tokens.put(device("bob", "phone"), 10)
@@ -108,7 +108,7 @@ async def test_facts_about_receivers(open_store):
     await store.close()
 
 
-async def test_outbox_from_the_queue_to_the_end(open_store):
+async def test_notification_is_queued_put_off_sent_replaced_and_given_up(open_store):
     store = await populated(open_store)
     box = store.notifications
     for name in ("phone", "laptop"):

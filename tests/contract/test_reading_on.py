@@ -26,7 +26,7 @@ async def every_page(read_on, position_of, first=()):
 @pytest.mark.parametrize(
     ("sort_by", "columns"), [("name", ("name", "uid")), ("uid", ("uid",)), ("createdAt", ("created_at", "uid"))]
 )
-async def test_users_are_read_on_once_and_in_order(open_store, sort_by, columns, descending):
+async def test_users_are_read_by_position_once_and_in_order(open_store, sort_by, columns, descending):
     store = await open_store()
     for n in range(23):
         await store.users.add(UserRow(f"user-{n:02}", f"Name {n % 3}", created_at=n % 5 + 1))
@@ -56,7 +56,7 @@ async def test_rows_that_come_and_go_shift_no_page(open_store):
     await store.close()
 
 
-async def test_members_and_keys_are_read_on(open_store):
+async def test_members_and_keys_are_read_by_position(open_store):
     store = await open_store()
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
     (only,) = await store.members.read_on(MemberFilter("g"), ())
@@ -85,7 +85,7 @@ async def test_key_ends_at_its_time_and_never_later_than_before(open_store):
     await store.close()
 
 
-async def test_failed_and_waiting_deliveries_are_read_on(open_store):
+async def test_failed_and_waiting_deliveries_are_read_by_position(open_store):
     store = await open_store()
     await store.webhooks.put(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
     store.deliveries.set_limits(waiting=100, failed=100, seconds=1000)
@@ -104,7 +104,7 @@ async def test_failed_and_waiting_deliveries_are_read_on(open_store):
     await store.close()
 
 
-async def test_devices_and_notifications_are_read_on(open_store):
+async def test_devices_and_notifications_are_read_by_position(open_store):
     store = await open_store()
     for uid in ("bob", "carol"):
         await store.users.add(UserRow(uid, uid, created_at=1))

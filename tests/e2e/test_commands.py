@@ -95,7 +95,7 @@ async def test_replaced_keys_are_valid_for_the_time_of_grace(live: LiveStage):
     assert (await run("keys", "--list", "--replace", "--data", data))[0] == 2
 
 
-async def test_doctor(live: LiveStage):
+async def test_doctor_succeeds_on_a_running_server_and_fails_without_one(live: LiveStage):
     code, said = await run("doctor", live.server.url)
     assert (code, said.count("ok ")) == (0, 4), said
     given = ("--app-id", live.server.app_id, "--auth-key", live.server.auth_key)
@@ -124,7 +124,7 @@ async def test_serve_reports_errors(tmp_path, live: LiveStage):
         await server.start()
 
 
-async def test_self_signed_tls(tmp_path):
+async def test_clients_that_trust_the_self_signed_certificate_connect(tmp_path):
     async with ServerProcess(tmp_path, None, "--demo-users", "--tls-self-signed") as server:
         assert server.url.startswith("https://")
         tls = ssl.create_default_context(cafile=str(tmp_path / "data" / "development-cert.pem"))

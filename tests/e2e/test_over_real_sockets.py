@@ -19,7 +19,7 @@ spec = pytest.mark.spec
 
 
 @spec("S1", "S2", "S3", "S5", "S6", "S9", "S27", "C1", "C2", "C3", "C9")
-async def test_auto_mode(live: LiveStage, tmp_path):
+async def test_auto_mode_follows_the_app_state_and_loses_nothing(live: LiveStage, tmp_path):
     store = FileSessionStore(tmp_path / "sessions")
     alice, bob = await live.enter("alice"), await live.enter("bob", store=store)
     await alice.say("bob", "live")
@@ -38,7 +38,7 @@ async def test_auto_mode(live: LiveStage, tmp_path):
 
 
 @spec("S8", "S9", "S14", "S17", "S18", "S19", "C4", "C7")
-async def test_manual_mode(live: LiveStage):
+async def test_manual_mode_connects_and_disconnects_on_request(live: LiveStage):
     alice = await live.enter("alice", auto=False)
     assert await alice.chat.connect() == "Web socket connection successful"
     assert await alice.chat.ping() == "ping successful"
@@ -47,7 +47,7 @@ async def test_manual_mode(live: LiveStage):
 
 
 @spec("S7", "C10", "C20", "C21", "K1")
-async def test_network_interruptions(live: LiveStage):
+async def test_messages_survive_network_interruptions(live: LiveStage):
     async with FaultProxy("127.0.0.1", live.server.port) as proxy:
         alice, bob = await live.enter("alice"), await live.enter("bob", url=proxy.url)
         for n in range(5):
@@ -141,7 +141,7 @@ async def test_server_killed_during_an_upload_keeps_no_partial_file(live: LiveSt
     assert bob.ears.all("media")[0].attachment.size == 3_000_000
 
 
-async def test_graceful_stop(live: LiveStage):
+async def test_graceful_stop_is_announced_and_the_client_returns(live: LiveStage):
     alice = await live.enter("alice")
     assert await live.server.stop() == 0
     await alice.ears.until(lambda: alice.status is not CONNECTED)
@@ -151,7 +151,7 @@ async def test_graceful_stop(live: LiveStage):
     await alice.connected()
 
 
-async def test_ctrl_z_and_fg(live: LiveStage):
+async def test_ctrl_z_disconnects_and_fg_connects_again(live: LiveStage):
     """Ctrl+Z puts the app into the background; the state after waking is correct."""
     alice = await live.enter("alice")
     stopped = asyncio.Event()
@@ -227,7 +227,7 @@ async def test_ctrl_z_without_a_shell_is_ignored(live: LiveStage):
         await app.communicate()
 
 
-async def test_dump_and_replay(live: LiveStage, tmp_path, capsys):
+async def test_dump_has_no_secrets_and_is_replayed(live: LiveStage, tmp_path, capsys):
     from tailwire.cli.main import main
 
     alice = await live.enter("alice")

@@ -1,4 +1,4 @@
-"""Each of several servers answers for its own process, says which, and knows the others."""
+"""Each of several servers reports on its own process by name, and knows the other processes."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ async def test_files_and_orphans_are_removed_on_a_stopped_server(tmp_path):
         (("--older-than", "-1d"), ""),
     ],
 )
-async def test_prune_does_nothing_unless_it_is_said_what(tmp_path, arguments, said):
+async def test_prune_without_valid_arguments_removes_nothing(tmp_path, arguments, said):
     (tmp_path / "tailwire.db").touch()
     code, out = await run("prune", "--data", str(tmp_path), *arguments)
     assert (code, said in out) == (2, True), out

@@ -84,7 +84,7 @@ async def test_other_proxies_are_not_used(server, monkeypatch, variables):
         assert proxy.connections == 0
 
 
-async def test_app_setting_takes_precedence(server, monkeypatch):
+async def test_proxy_of_the_app_settings_takes_precedence(server, monkeypatch):
     async with HttpProxy() as own, HttpProxy() as other:
         monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{other.port}")
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -106,7 +106,7 @@ async def test_socks_proxy_is_used(server, scheme, user, password):
 
 
 @pytest.mark.parametrize("kind", [HttpProxy, SocksProxy])
-async def test_tls_through_a_proxy(server, tmp_path, kind):
+async def test_tls_passes_through_a_proxy(server, tmp_path, kind):
     authority = Authority(tmp_path)
     async with TlsFront(server.port, authority.server_context()) as front, kind() as proxy:
         scheme = "http" if kind is HttpProxy else "socks5"

@@ -131,7 +131,9 @@ class Load:
             assert not socket.closed
 
 
-async def test_nats_is_killed_and_started_again_and_again(postgres_url: str, tmp_path: Path, nats: NatsServer):
+async def test_nothing_is_lost_or_doubled_while_nats_is_killed_and_started_repeatedly(
+    postgres_url: str, tmp_path: Path, nats: NatsServer
+):
     chance = random.Random(1)
     async with SeveralServers(tmp_path, postgres_url, settings={"TAILWIRE_BROKER": nats.url}) as several:
         async with Load(several.servers) as load:
@@ -145,7 +147,7 @@ async def test_nats_is_killed_and_started_again_and_again(postgres_url: str, tmp
     assert several.tracebacks == []
 
 
-async def test_nats_is_paused(postgres_url: str, tmp_path: Path, nats: NatsServer):
+async def test_nothing_is_lost_or_doubled_while_nats_is_paused(postgres_url: str, tmp_path: Path, nats: NatsServer):
     """Its connections stay open and nothing comes back: the servers give them up, and go by the database."""
     async with SeveralServers(tmp_path, postgres_url, settings={"TAILWIRE_BROKER": nats.url}) as several:
         async with Load(several.servers) as load:
@@ -163,7 +165,7 @@ async def test_nats_is_paused(postgres_url: str, tmp_path: Path, nats: NatsServe
     assert several.tracebacks == []
 
 
-async def test_clocks_that_are_an_hour_apart(
+async def test_clocks_an_hour_apart_change_neither_order_nor_leases(
     postgres: PostgresServer, postgres_url: str, tmp_path: Path, nats: NatsServer
 ):
     """Neither the order nor leases depend on them, and messages have the time of the database."""
@@ -193,7 +195,7 @@ async def test_clocks_that_are_an_hour_apart(
     assert several.tracebacks == []
 
 
-async def test_connections_for_listen_are_ended_again_and_again(
+async def test_nothing_is_lost_or_doubled_while_connections_for_listen_are_ended(
     postgres: PostgresServer, postgres_url: str, tmp_path: Path
 ):
     end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'tailwire listener'"
@@ -208,7 +210,9 @@ async def test_connections_for_listen_are_ended_again_and_again(
     assert several.tracebacks == []
 
 
-async def test_a_line_to_nats_that_holds_and_cuts(postgres_url: str, tmp_path: Path, nats: NatsServer):
+async def test_clients_notice_nothing_of_a_line_to_nats_that_holds_and_cuts(
+    postgres_url: str, tmp_path: Path, nats: NatsServer
+):
     """One server is cut off from the others: it goes by the database, and its clients notice nothing."""
     async with CutLine(nats.port) as line:
         several = SeveralServers(tmp_path, postgres_url, count=1, settings={"TAILWIRE_BROKER": nats.url})
@@ -235,7 +239,7 @@ async def test_a_line_to_nats_that_holds_and_cuts(postgres_url: str, tmp_path: P
 
 
 @pytest.mark.parametrize("broker", ["database", "nats"])
-async def test_a_server_is_killed_between_its_commit_and_its_publication(
+async def test_message_of_a_server_killed_between_commit_and_publication_is_delivered(
     broker: str, postgres: PostgresServer, postgres_url: str, tmp_path: Path, nats: NatsServer
 ):
     """The answer to its batch is held until it is killed. The message is delivered at the other server nevertheless."""

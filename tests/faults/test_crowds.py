@@ -30,7 +30,7 @@ async def with_settings(live: LiveStage, **settings: str) -> None:
     await live.server.start()
 
 
-async def test_sockets_that_never_read(live: LiveStage):
+async def test_sockets_that_never_read_are_closed_and_others_receive_everything(live: LiveStage):
     """A twentieth of all sockets stop reading: they are closed, and the others receive everything."""
     count = size.max_sockets(size.full_or_short(2000, 200))
     await with_settings(live, slow_close="262144", slow_drop="65536")
@@ -64,10 +64,10 @@ async def test_sockets_that_never_read(live: LiveStage):
         await live.server.until_logged("closed connections reason='slow'")
 
 
-async def test_a_flooding_socket(live: LiveStage):
-    """Its socket is closed, and its requests are refused with a time to retry. Other senders are not delayed.
+async def test_a_flooding_socket_is_closed_and_delays_nobody_else(live: LiveStage):
+    """The sender's socket is closed, and their requests are refused with a time to retry. Others are not delayed.
 
-    Requests that it sends without reading the responses take no memory.
+    Requests that they send without reading the responses take no memory.
     """
     await with_settings(live, sends_per_minute="1200")
     async with Crowd(live.server) as crowd, Traffic(live) as traffic:
@@ -118,7 +118,7 @@ async def test_a_flooding_socket(live: LiveStage):
     assert traffic.failures == []
 
 
-async def test_thousands_of_silent_connections(live: LiveStage):
+async def test_thousands_of_silent_connections_are_closed_after_their_deadline(live: LiveStage):
     """Connections without a request, with half a request, and sockets without a login: closed after their deadline."""
     count = size.max_sockets(size.full_or_short(5000, 600))
     await with_settings(live, auth_deadline="3", request_deadline="3")
@@ -143,7 +143,7 @@ async def test_thousands_of_silent_connections(live: LiveStage):
     assert traffic.failures == []
 
 
-async def test_more_connections_than_the_limit(live: LiveStage):
+async def test_silent_connections_beyond_the_limit_are_closed_and_new_requests_served(live: LiveStage):
     """Silent connections are closed immediately. Open sockets stay, and new requests are served."""
     await with_settings(live, max_connections="60", request_deadline="60")
     async with Crowd(live.server) as crowd, Traffic(live) as traffic:
@@ -179,7 +179,7 @@ async def all_receive(clients: list[Actor], text: str) -> None:
     assert {tuple(one.ears.texts) for one in clients} == {(text,)}
 
 
-async def test_mass_reconnect_after_a_kill(live: LiveStage):
+async def test_mass_reconnect_after_a_kill_is_admitted_evenly_and_loses_nothing(live: LiveStage):
     """All clients reconnect at once after a kill: they are admitted evenly, and no message is lost."""
     async with Crowd(live.server) as crowd, Traffic(live) as traffic:
         clients = await reconnecting_clients(live, crowd, size.max_sockets(size.full_or_short(2000, 150)))
@@ -195,7 +195,7 @@ async def test_mass_reconnect_after_a_kill(live: LiveStage):
         await all_receive(clients, "to all of you")
 
 
-async def test_mass_reconnect_after_a_graceful_restart(live: LiveStage):
+async def test_mass_reconnect_after_a_graceful_restart_is_spread_and_loses_nothing(live: LiveStage):
     """Clients spread their reconnects over the announced time, and receive what was sent meanwhile."""
     count = size.max_sockets(size.full_or_short(2000, 200))
     # With few clients, chance and a late event loop may put more of them into one second.

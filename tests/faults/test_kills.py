@@ -19,7 +19,7 @@ from harness import CONNECTED, LiveStage
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
-async def test_killed_at_random_under_load(live: LiveStage):
+async def test_server_killed_at_random_under_load_loses_nothing_acknowledged(live: LiveStage):
     """Repeated kill -9 amid eight senders: acknowledged messages are delivered once and in order."""
     chance, kills = random.Random(7), size.full_or_short(200, 4)
     async with Traffic(live) as traffic:
@@ -63,7 +63,7 @@ def open_descriptors(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
-async def test_no_descriptors_left(live: LiveStage):
+async def test_server_without_descriptors_serves_open_connections_and_recovers(live: LiveStage):
     """Open connections are served, new ones are closed at once, and with descriptors free again all are served."""
     async with Traffic(live) as traffic:
         await traffic.until(20)
@@ -82,7 +82,7 @@ async def test_no_descriptors_left(live: LiveStage):
     assert not [line for line in live.server.log if "Traceback" in line]
 
 
-async def test_no_memory_left(live: LiveStage):
+async def test_server_without_memory_loses_no_acknowledged_message(live: LiveStage):
     """With almost no memory left, large requests fail, but no acknowledged message is lost."""
     async with Traffic(live) as traffic, Crowd(live.server) as crowd:
         await traffic.until(20)
@@ -111,7 +111,9 @@ async def test_no_memory_left(live: LiveStage):
 
 
 @pytest.mark.parametrize("seconds", [-90_000, 90_000])
-async def test_a_clock_that_jumps(live: LiveStage, tmp_path: Path, seconds: int):
+async def test_a_clock_that_jumps_changes_neither_order_nor_sockets_nor_tokens(
+    live: LiveStage, tmp_path: Path, seconds: int
+):
     """A jump of the wall clock changes neither the order of messages nor sockets or tokens."""
     await live.server.stop()
     machine = Machine(live, tmp_path)

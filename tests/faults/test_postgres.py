@@ -34,7 +34,7 @@ def own_postgres() -> Iterator[tuple[PostgresServer, str]]:
         server.close()
 
 
-async def test_killed_and_paused_writers(postgres_url: str):
+async def test_killed_and_paused_writers_lose_and_double_nothing(postgres_url: str):
     """Four writers, killed with -9 and paused in the middle of batches, and two readers of the log."""
     url = postgres_url
     chance, rounds = random.Random(5), size.full_or_short(200, 12)
@@ -69,7 +69,9 @@ async def test_killed_and_paused_writers(postgres_url: str):
 
 
 @pytest.mark.parametrize("muids", [False, True], ids=["without muids", "with muids"])
-async def test_postgres_that_stops_and_loses_connections(own_postgres: tuple[PostgresServer, str], muids: bool):
+async def test_postgres_that_stops_and_loses_connections_only_delays_writers(
+    own_postgres: tuple[PostgresServer, str], muids: bool
+):
     """Stopped `immediate` and `fast`, killed with -9, and its backends ended: no writer notices more than a delay."""
     server, url = own_postgres
     chance = random.Random(6)
@@ -131,7 +133,9 @@ def on_own_postgres(live: LiveStage, own_postgres: tuple[PostgresServer, str]) -
     return server
 
 
-async def test_postgres_restarted_under_a_server(live: LiveStage, on_own_postgres: PostgresServer):
+async def test_postgres_restarted_under_a_server_loses_nothing_acknowledged(
+    live: LiveStage, on_own_postgres: PostgresServer
+):
     """Sends wait or are refused, sockets stay, and nothing acknowledged is lost or doubled."""
     async with Traffic(live) as traffic:
         await traffic.until(20)
@@ -147,8 +151,10 @@ async def test_postgres_restarted_under_a_server(live: LiveStage, on_own_postgre
     assert not [line for line in live.server.log if "Traceback" in line]
 
 
-async def test_postgres_that_is_away_for_long(live: LiveStage, on_own_postgres: PostgresServer):
-    """Writes are refused with 503 while it is away, the server says so, and goes on by itself afterwards."""
+async def test_writes_are_refused_while_postgres_is_away_and_go_on_afterwards(
+    live: LiveStage, on_own_postgres: PostgresServer
+):
+    """Writes are refused with 503 while PostgreSQL is away; the server logs it, and goes on by itself afterwards."""
     async with Traffic(live) as traffic, Crowd(live.server) as crowd:
         await traffic.until(10)
         await asyncio.to_thread(on_own_postgres.stop, "immediate")
@@ -204,7 +210,7 @@ def small_disk(live: LiveStage, own_postgres: tuple[PostgresServer, str]) -> Ite
         disk.close()
 
 
-async def test_a_full_disk_of_the_database(
+async def test_a_full_disk_of_the_database_refuses_writes_until_there_is_room(
     live: LiveStage, own_postgres: tuple[PostgresServer, str], small_disk: tuple[SmallDisk, str]
 ):
     """Writes are refused while there is no room, and go on by themselves when there is; reads go on all the time."""
@@ -222,7 +228,7 @@ async def test_a_full_disk_of_the_database(
     assert not [line for line in live.server.log if "Traceback" in line]
 
 
-async def test_a_database_that_becomes_read_only(
+async def test_a_database_that_becomes_read_only_refuses_writes_and_sockets_stay(
     live: LiveStage, own_postgres: tuple[PostgresServer, str], on_own_postgres: PostgresServer
 ):
     url = own_postgres[1]

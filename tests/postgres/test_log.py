@@ -55,7 +55,7 @@ async def test_a_page_has_messages_and_changes_in_their_places_and_ends_where_it
         assert await other.log.read(look.highest, look.highest) == LogPage(look.highest, [], [])
 
 
-async def test_a_member_who_left_and_came_back_is_none_between(postgres_url):
+async def test_a_member_who_left_and_came_back_is_not_a_member_in_between(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
         act = anybody("g", "bob")
@@ -96,7 +96,7 @@ async def test_receivers_of_a_change_were_members_at_it_and_those_who_left_since
         assert sorted(uid for uid, _ in found) == ["alice", "bob", "carol"]
 
 
-async def test_a_user_who_is_banned_without_being_a_member_is_none(postgres_url):
+async def test_a_user_who_is_banned_without_being_a_member_is_logged_as_no_member(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
         await one.members.remove(anybody("g", "bob"), told, banned_at=1)
@@ -104,7 +104,7 @@ async def test_a_user_who_is_banned_without_being_a_member_is_none(postgres_url)
         assert [c.holds for c in page.changes if c.change[1:] == ("member", "g/bob")] == [False]
 
 
-async def test_a_member_of_a_group_that_was_removed_was_one_until_then(postgres_url):
+async def test_a_member_of_a_removed_group_was_a_member_until_its_removal(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
         joined = await one.members.add(anybody("g", "bob"), "participant", 1, told)

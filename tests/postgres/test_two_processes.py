@@ -42,7 +42,7 @@ def told(standing: object) -> object:
     return draft(receiver="g", kind="group")
 
 
-async def test_one_creates_the_app_and_both_have_its_name(postgres_url):
+async def test_one_of_two_stores_creates_the_app_and_both_have_its_name(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         assert (one.created, other.created) == (True, False)
         assert (one.app_id, one.name, one.start) == (other.app_id, other.name, other.start)
@@ -180,7 +180,7 @@ async def test_a_deleted_user_is_erased_from_messages_that_stay(postgres_url):
         assert await one.users.get("alice") is None
 
 
-async def test_only_so_many_deliveries_wait(postgres_url):
+async def test_number_of_waiting_deliveries_is_bounded(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         await one.webhooks.put(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
         one.deliveries.set_limits(waiting=5, failed=3, seconds=1000)

@@ -19,7 +19,7 @@ BOSS, ACTOR, OTHER, STRANGER = "alice", "tom", "smith", "group_admin"
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_random_plans(seed):
+def test_random_plans_agree_with_the_model(seed):
     report = simulate(make_plan(seed))
     assert report.accepted >= 15  # else there is little to tell, and to look at
     assert report.looks > 1000
@@ -125,7 +125,7 @@ def _cases(rank: str) -> list[tuple[str, list[Step]]]:
 @pytest.mark.parametrize(
     ("rank", "kind"), [("", "public"), ("", "private"), *((rank, "public") for rank in permissions.RANKS)]
 )
-def test_every_role(rank, kind):
+def test_every_role_has_its_rights_towards_every_other(rank, kind):
     steps: list[Step] = []
     for other, tried in _cases(rank):
         steps += _group(kind, {ACTOR: rank, OTHER: other})

@@ -47,7 +47,7 @@ async def refused(code, call):
     assert caught.value.code == code, caught.value
 
 
-async def test_reactions(stage):
+async def test_reactions_are_added_listed_removed_and_heard(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     sent = await alice.say("bob", "nice")
     reacted = await bob.chat.add_reaction(sent.id, "😀")
@@ -90,7 +90,7 @@ async def test_reaction_helper_updates_messages_kept_by_the_app(stage):
     assert count(kept, Reaction(0, kept.id, "x", "bob"), "NOTHING").reactions == []
 
 
-async def test_threads_quotes_and_mentions(stage):
+async def test_threads_quotes_and_mentions_work_as_documented(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     parent = await alice.say("bob", "parent")
     reply = await bob.say("alice", "reply", parent_message_id=parent.id)
@@ -118,7 +118,7 @@ async def test_threads_quotes_and_mentions(stage):
     assert quote.id not in [m.id for m in await without.fetch_previous()]
 
 
-async def test_receipts_and_counts(stage):
+async def test_receipts_change_the_unread_counts_and_are_heard(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     sent = [await alice.say("bob", f"text {n}") for n in range(3)]
     await bob.ears.until(lambda: len(bob.ears.texts) == 3)
@@ -142,7 +142,7 @@ async def test_receipts_and_counts(stage):
     assert bob.chat.get_last_delivered_message_id() <= sent[2].id
 
 
-async def test_receipts_of_a_group(stage):
+async def test_receipts_of_a_group_are_counted_and_heard(stage):
     alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     await alice.chat.create_group(Group("team", "Team"))
     await bob.chat.join_group("team")
@@ -241,7 +241,7 @@ async def test_conversations_are_filtered_by_participant(stage):
     assert {first.conversation_with.uid, last.conversation_with.uid} == {"bob", "vera"}
 
 
-async def test_users_and_blocks(stage):
+async def test_users_are_listed_changed_and_blocked(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     changed = await bob.chat.update_current_user_details(User("bob", "Bobby", metadata={"k": 1}, tags=["t"]))
     assert (changed.name, changed.metadata, changed.tags) == ("Bobby", {"k": 1}, ["t"])
@@ -307,7 +307,7 @@ async def test_users_and_blocks(stage):
     await refused("AUTH_ERR_NO_ACCESS", alice.chat.update_user(User("dave", "D"), stage.server.auth_key))
 
 
-async def test_groups_and_members(stage):
+async def test_groups_and_their_members_are_created_listed_and_changed(stage):
     alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     group, failed = await alice.chat.create_group_with_members(
         Group("club", "Club", "private"), [GroupMember("bob", scope="moderator"), GroupMember("nobody")]
@@ -362,7 +362,7 @@ async def test_groups_and_members(stage):
     await refused("ERR_GUID_NOT_FOUND", bob.chat.get_group("club"))
 
 
-async def test_pins_saves_and_reports(stage):
+async def test_messages_are_pinned_saved_and_reported(stage):
     alice, bob, tablet = await stage.enter("alice"), await stage.enter("bob"), await stage.enter("alice")
     sent = await bob.say("alice", "keep this")
     assert (alice.chat.is_pin_message_enabled(), alice.chat.is_save_message_enabled()) == (True, True)
@@ -390,7 +390,7 @@ async def test_pins_saves_and_reports(stage):
     await refused("INVALID_REASON_ID", alice.chat.flag_message(sent.id, FlagDetail("because")))
 
 
-async def test_messages_of_every_kind(stage):
+async def test_messages_of_every_kind_keep_their_content(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     custom = CustomMessage(
         receiver="bob", type="place", custom_data={"lat": 1}, sub_type="s", conversation_text="c",
@@ -420,7 +420,7 @@ async def test_messages_of_every_kind(stage):
     await refused("ERR_EMPTY_MESSAGE_FILE", alice.chat.send_media_message(MediaMessage(receiver="bob")))
 
 
-async def test_uploads_with_progress(stage, tmp_path):
+async def test_uploads_report_progress_and_arrive_as_attachments(stage, tmp_path):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     picture = io.BytesIO()
     Image.new("RGB", (640, 480), "teal").save(picture, "PNG")

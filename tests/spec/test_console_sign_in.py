@@ -79,7 +79,7 @@ async def test_link_needs_a_key_of_full_scope(stage: Stage):
 
 
 @pytest.mark.parametrize("cookie", ["", "tailwire_console_8480=", "tailwire_console_8480=guess", "a=b; =;", "x" * 4000])
-async def test_no_session_no_data(stage: Stage, cookie: str):
+async def test_request_without_a_valid_session_is_refused(stage: Stage, cookie: str):
     async with Rest(stage) as rest:
         await Browser(stage, rest).sign_in()
         browser = Browser(stage, rest)
@@ -116,7 +116,7 @@ async def test_change_needs_the_token_of_the_session(stage: Stage):
         {"origin": "http://server.evil.example", "sec-fetch-site": ""},
     ],
 )
-async def test_other_pages_get_nothing(stage: Stage, foreign: dict[str, str]):
+async def test_requests_of_other_pages_are_refused(stage: Stage, foreign: dict[str, str]):
     async with Rest(stage) as rest:
         browser = Browser(stage, rest)
         await browser.sign_in()

@@ -221,7 +221,7 @@ async def test_a_cancelled_send_does_not_hold_up_the_next(stage: Stage):
     await bob.ears.until(lambda: bob.ears.texts == ["0", "2"])
 
 
-async def test_custom_and_media_messages(stage: Stage):
+async def test_custom_and_media_messages_arrive_with_their_content(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await alice.chat.send_custom_message(CustomMessage(receiver="bob", type="location", custom_data={"lat": 1.5}))
     photo = Attachment("https://example.org/a.png", "a.png", "png", "image/png", 1234)
@@ -261,7 +261,7 @@ async def test_history_is_read_by_builder_and_by_iterator(stage: Stage):
     assert [getattr(r, "code", "") for r in await both] == ["", "REQUEST_IN_PROGRESS"]
 
 
-async def test_receipts_and_typing(stage: Stage):
+async def test_receipts_and_typing_reach_the_sender(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     sent = await alice.say("bob", "read me")
     await bob.ears.until(lambda: bool(bob.ears.texts))

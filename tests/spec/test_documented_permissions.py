@@ -144,7 +144,7 @@ async def _ask(rest: Rest, who: str, request: Request, expected: str, what: str)
 
 
 @pytest.mark.parametrize("what", cells(GROUPS))
-async def test_operations_on_groups(stage: Stage, what: str):
+async def test_operations_on_groups_need_the_documented_rights(stage: Stage, what: str):
     async with Rest(stage) as rest:
         await rest.user(*USERS)
         for who, expected in cells(GROUPS)[what].items():
@@ -180,7 +180,7 @@ async def test_key_on_behalf_of_a_user_may_do_what_the_user_may(stage: Stage, wh
 
 
 @pytest.mark.parametrize("what", cells(GROUP_MESSAGES))
-async def test_operations_on_messages_of_a_group(stage: Stage, what: str):
+async def test_operations_on_messages_of_a_group_need_the_documented_rights(stage: Stage, what: str):
     async with Rest(stage) as rest:
         await rest.user(*USERS)
         for who, expected in cells(GROUP_MESSAGES)[what].items():
@@ -199,7 +199,7 @@ async def test_operations_on_messages_of_a_group(stage: Stage, what: str):
 
 
 @pytest.mark.parametrize("what", cells(MESSAGES_OF_TWO))
-async def test_operations_on_messages_of_two_users(stage: Stage, what: str):
+async def test_operations_on_messages_of_two_users_need_the_documented_rights(stage: Stage, what: str):
     async with Rest(stage) as rest:
         for who, expected in cells(MESSAGES_OF_TWO)[what].items():
             if expected == OTHER:

@@ -238,7 +238,7 @@ async def test_get_logged_in_user_shows_the_session(stage: Stage):
     assert alice.chat.get_logged_in_user().name == "Alice"
 
 
-async def test_the_documented_face(stage: Stage):
+async def test_static_class_logs_in_receives_and_reads_history_as_documented(stage: Stage):
     settings = stage.settings()
     world = stage.actor().chat._world
     options = {"session_store": MemorySessionStore(), "world": world}
@@ -286,7 +286,7 @@ async def test_static_methods_call_on_success_and_on_error(stage: Stage):
     assert errors[-1].code == "COMETCHAT_INITIALIZATION_NOT_DONE"
 
 
-async def test_wait_connected(stage: Stage):
+async def test_wait_connected_returns_at_once_or_times_out_with_the_reason(stage: Stage):
     alice = await stage.enter("alice")
     await alice.chat.wait_connected(1)
     await alice.chat.disconnect()
@@ -294,7 +294,7 @@ async def test_wait_connected(stage: Stage):
         await alice.chat.wait_connected(2)
 
 
-async def test_wait_disconnected(stage: Stage):
+async def test_wait_disconnected_returns_when_the_socket_is_closed_or_times_out(stage: Stage):
     alice, bob = await stage.enter("alice", presence=True), await stage.enter("bob")
     with pytest.raises(TimeoutError, match="connected"):
         await bob.chat.wait_disconnected(2)

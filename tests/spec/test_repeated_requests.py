@@ -152,7 +152,7 @@ async def test_deleted_group_is_not_made_again_by_a_repeated_request(stage: Stag
         await alice.chat.get_group(GUID)
 
 
-async def test_numbers_are_kept_over_a_restart_of_the_server(stage: Stage):
+async def test_request_numbers_are_kept_over_a_restart_of_the_server(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     number = (await alice.say("bob", "hello")).id
     await alice.chat.add_reaction(number, "👍")
@@ -166,7 +166,7 @@ async def test_numbers_are_kept_over_a_restart_of_the_server(stage: Stage):
     assert (await state(alice.chat, number))["reactions"] == [("👍", 1)]
 
 
-async def test_numbers_count_for_users_and_not_for_keys(stage: Stage):
+async def test_request_numbers_count_for_users_and_not_for_keys(stage: Stage):
     """Processes of a backend share a key, and do not know each other's numbers."""
     alice = await stage.enter("alice", auto=False)
     number = (await alice.say("bob", "hello")).id

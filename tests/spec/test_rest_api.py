@@ -7,7 +7,7 @@ import pytest
 from rest import Rest
 
 
-async def test_api_keys(stage):
+async def test_api_keys_are_created_listed_changed_and_deleted(stage):
     async with Rest(stage) as rest:
         made = await rest("POST", "/apikeys", json={"name": "K", "scope": "fullAccess"})
         key = made["apiKey"]
@@ -28,7 +28,7 @@ async def test_api_keys(stage):
         await rest.refused("ERR_BAD_REQUEST", "POST", "/apikeys", json={"name": "K", "scope": "all"})
 
 
-async def test_users(stage):
+async def test_users_are_created_listed_changed_and_deleted(stage):
     async with Rest(stage) as rest:
         user = {
             "uid": "U6",
@@ -80,7 +80,7 @@ async def test_deleting_a_user_keeps_messages_and_closes_sockets(stage):
         assert conversation["conversationWith"]["uid"] == "bob"
 
 
-async def test_auth_tokens(stage):
+async def test_auth_tokens_are_created_listed_changed_and_deleted(stage):
     async with Rest(stage) as rest:
         token = (await rest("POST", "/users/alice/auth_tokens", json={"force": True}))["authToken"]
         (listed,) = await rest("GET", "/users/alice/auth_tokens")
@@ -133,7 +133,7 @@ async def test_messages_of_the_app_and_on_behalf_of_users(stage):
         await rest.refused("ERR_MESSAGE_ID_NOT_FOUND", "GET", f"/messages/{behalf['id']}")
 
 
-async def test_groups_members_and_bans(stage):
+async def test_groups_members_and_bans_are_managed_with_a_key(stage):
     carol = await stage.enter("carol")
     async with Rest(stage) as rest:
         members = {"admins": ["alice"], "participants": ["alice", "bob", "nobody"], "usersToBan": ["carol"]}
@@ -252,7 +252,7 @@ async def test_the_app_sees_the_conversations_of_all_users(stage):
         assert [c["conversationId"] for c in await rest("GET", "/conversations", behalf="carol")] == ["bob_user_carol"]
 
 
-async def test_the_conversation_of_a_group(stage):
+async def test_the_conversation_of_a_group_is_returned_and_changed(stage):
     async with Rest(stage) as rest:
         await rest(
             "POST", "/groups", behalf="alice", json={"guid": "g", "name": "G", "members": {"participants": ["bob"]}}
@@ -340,7 +340,7 @@ async def test_reactions_pins_saves_and_threads(stage):
         assert [u["uid"] for u in await rest("GET", "/friends", as_="alice")] == ["bob"]
 
 
-async def test_friends_and_blocks(stage):
+async def test_friends_and_blocks_are_managed_with_a_key(stage):
     async with Rest(stage) as rest:
         done = await rest(
             "POST", "/users/alice/friends", json={"accepted": ["bob", "nobody"], "addToConversations": True}
@@ -364,7 +364,7 @@ async def test_friends_and_blocks(stage):
         assert (await rest("DELETE", "/users/alice/blockedusers", json={"blockedUids": ["bob"]}))["bob"]["success"]
 
 
-async def test_roles_and_restricted_features(stage):
+async def test_roles_restrict_features_and_whom_users_see(stage):
     async with Rest(stage) as rest:
         settings = {"listUsers": "friendsOnly", "sendMessagesTo": "friendsOnly"}
         made = await rest("POST", "/roles", json={"role": "child", "name": "Child", "settings": settings})
@@ -394,7 +394,7 @@ async def test_roles_and_restricted_features(stage):
         await rest.refused("ERR_ROLE_NOT_FOUND", "GET", "/roles/child")
 
 
-async def test_reports(stage):
+async def test_messages_are_reported_and_reports_listed(stage):
     async with Rest(stage) as rest:
         made = await rest(
             "POST", "/messages", behalf="bob", json={"receiver": "alice", "receiverType": "user", "data": {"text": "x"}}

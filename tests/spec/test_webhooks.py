@@ -58,7 +58,7 @@ async def tell_everything(stage, rest, receiver):
     return made, told, sent
 
 
-async def test_webhook_envelopes(stage):
+async def test_webhook_envelopes_are_as_documented(stage):
     receiver = Receiver()
     async with Rest(stage) as rest:
         made, told, sent = await tell_everything(stage, rest, receiver)

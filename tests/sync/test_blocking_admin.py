@@ -97,7 +97,7 @@ async def wrong(admin: Admin) -> None:
 """
 
 
-def test_type_checking(tmp_path: Path):
+def test_type_checker_accepts_correct_calls_and_finds_wrong_ones(tmp_path: Path):
     assert_errors(tmp_path, {"right": RIGHT, "wrong": WRONG}, range(5, 10))
 
 

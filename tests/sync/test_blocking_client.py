@@ -166,7 +166,7 @@ def test_uploads_report_to_a_listener(harness: SyncHarness):
     assert seen == [1]
 
 
-def test_queued_messages(harness: SyncHarness):
+def test_queued_message_is_sent_and_leaves_the_queue(harness: SyncHarness):
     bob_uid = harness.user()
     alice = harness.enter(builder=harness.settings().keep_unsent_messages())
     entry = alice.queue_message(TextMessage(receiver=bob_uid, receiver_type="user", text="later"))

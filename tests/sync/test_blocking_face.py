@@ -1,4 +1,4 @@
-"""The blocking client, its types and `ChatClient` send_texts the same."""
+"""The blocking client, its types and `ChatClient` offer the same."""
 
 from __future__ import annotations
 
@@ -145,5 +145,5 @@ async def wrong(chat: Client) -> None:
 """
 
 
-def test_type_checking(tmp_path: Path):
+def test_type_checker_accepts_correct_calls_and_finds_wrong_ones(tmp_path: Path):
     assert_errors(tmp_path, {"right": RIGHT, "wrong": WRONG}, range(6, 15))

@@ -267,14 +267,14 @@ def run_window(harness: SyncHarness, code: str, way: str, environment: dict[str,
 
 @pytest.mark.gui
 @pytest.mark.parametrize("way", ["watched", "polled"])
-def test_tk(harness: SyncHarness, display: str, way: str):
+def test_callbacks_run_in_the_thread_of_a_tk_window(harness: SyncHarness, display: str, way: str):
     pytest.importorskip("tkinter")
     run_window(harness, TK, way, {"DISPLAY": display})
 
 
 @pytest.mark.gui
 @pytest.mark.parametrize("way", ["widgets", "core"])
-def test_qt(harness: SyncHarness, way: str):
+def test_callbacks_run_in_the_thread_of_a_qt_app(harness: SyncHarness, way: str):
     pytest.importorskip("PySide6")
     run_window(harness, QT, way, {"QT_QPA_PLATFORM": "offscreen"})
 

@@ -70,7 +70,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_picture_is_none(name):
+def test_hostile_picture_is_not_decoded(name):
     assert half_blocks(HOSTILE[name], WIDE) is None
 
 

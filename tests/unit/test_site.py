@@ -59,7 +59,7 @@ def test_links_in_code_are_left_alone():
         ('<a href="https://example.com">x</a>', ""),
     ],
 )
-def test_the_check_of_the_site_finds(tmp_path: Path, body: str, said: str):
+def test_the_check_of_the_site_finds_missing_targets_and_foreign_files(tmp_path: Path, body: str, said: str):
     (tmp_path / "index.html").write_text(f"<html><body>{body}</body></html>")
     assert check_site.problems(tmp_path) == ([f"index.html: {said}"] if said else [])
 

@@ -122,7 +122,7 @@ def watch(chat: LoopClient, app: Any = None, *, hidden: Hidden = "background") -
             the tray and shows notifications.
 
     Returns:
-        One watch for all sources. `knows` contains what any of them knows; `seen` is that of the toolkit.
+        One watch for all sources. `knows` contains what any of them knows; `seen` is the state of the toolkit.
 
     Raises:
         TypeError: `app` belongs to no toolkit with an adapter, or `chat` is not a client.

@@ -27,7 +27,7 @@ def watch_flet(chat: WatchedClient, page: Any, *, hidden: Hidden = "background")
     connection is in the background until Flet has connected it again.
 
     Handlers that the app has set are still called. Set `page.on_app_lifecycle_state_change`, `page.on_connect` and
-    `page.on_disconnect` before: a handler that is set later replaces the watch's.
+    `page.on_disconnect` before this call: a handler that is set later replaces the watch's.
 
     ```python
     async def main(page: ft.Page):

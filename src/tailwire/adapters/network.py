@@ -31,8 +31,8 @@ def watch_network(chat: LoopClient) -> LoopWatch:
     ```
 
     The reports are hints: they make the client check its connection earlier. The network is `offline` only if no
-    interface except the loopback has an address and a default route. Every other change of these is reported as
-    `online`: the client then tries its socket at once, because a socket of the old address may be dead.
+    interface except the loopback has an address and a default route. Every other change of addresses or default routes
+    is reported as `online`: the client then tries its socket at once, because a socket of the old address may be dead.
 
     On Linux the kernel reports changes over netlink, which needs no package and no privileges. If NetworkManager is
     running and dbus-fast is installed, it also reports when the internet becomes reachable, such as after a captive

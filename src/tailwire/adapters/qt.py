@@ -28,7 +28,7 @@ _ON_PHONES: dict[str, Lifecycle] = {
     "ApplicationSuspended": "paused",
 }
 _NETWORKS: dict[str, Network] = {"Disconnected": "offline", "Online": "online"}
-"""By the names of `QNetworkInformation.Reachability`. Nothing follows from the others: the server may be on the
+"""By the names of `QNetworkInformation.Reachability`. Nothing follows from its other values: the server may be on the
 local network."""
 
 
@@ -113,7 +113,7 @@ def _watch_system(watch: Watch, app: Any) -> None:
 
 
 def _watch_network(watch: Watch, core: ModuleType) -> bool:
-    # Return whether Qt can tell. The object is Qt's own, one for the process.
+    # Return whether Qt can report the network. Its `QNetworkInformation` belongs to Qt, and there is one per process.
     try:
         kind = importlib.import_module(f"{core.__name__.partition('.')[0]}.QtNetwork").QNetworkInformation
     except (ImportError, AttributeError):  # QtNetwork is not installed, or Qt is older than 6.1

@@ -24,7 +24,7 @@ def app_state(lifecycle: Lifecycle, before: State, *, hidden: Hidden = "backgrou
             shows notifications, `hidden` changes nothing.
 
     Raises:
-        ValueError: `lifecycle` or `hidden` is another lifecycle.
+        ValueError: `lifecycle` is not a lifecycle state, or `hidden` is neither `"background"` nor `"foreground"`.
     """
     if lifecycle not in LIFECYCLES:
         raise ValueError(f"{lifecycle!r} is not a lifecycle state: give one of {', '.join(LIFECYCLES)}")

@@ -158,7 +158,7 @@ def _listen(
     before: Callable[..., object] | None = None,
     after: Callable[..., object] | None = None,
 ) -> Callable[[], None]:
-    """Call a function with each call of an object's method. Return a function that ends this."""
+    """Call a function before or after each call of an object's method. Return a function that ends this."""
     method = getattr(owner, name)
     heard = method if isinstance(method, _HookedMethod) else _HookedMethod(method, method)
     setattr(owner, name, heard)

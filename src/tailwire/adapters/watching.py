@@ -103,8 +103,9 @@ class Watch(AbstractContextManager["Watch"]):
     def call(self, told: Callable[[], object]) -> None:
         """Call a function in the client's thread (for adapters; from any thread).
 
-        That is the event loop on which the watch was started: it is called directly if it is running in this thread,
-        otherwise soon and in order. A `tailwire.sync.Client` may be used in any thread, so it is called directly.
+        A `ChatClient` belongs to the event loop on which the watch was started: if that loop is running in this thread,
+        the function is called directly, otherwise soon and in order. A `tailwire.sync.Client` may be used in any
+        thread, so the function is called directly.
 
         Args:
             told: the function.
@@ -178,7 +179,7 @@ class Watch(AbstractContextManager["Watch"]):
 
 
 def checked_client(chat: Any) -> Any:
-    """Return the client.
+    """Return the object if it is a client.
 
     Raises:
         TypeError: it is not a client.

@@ -25,7 +25,7 @@ class EventLog:
     """The events of a lab.
 
     Attributes:
-        begin: when it began, on the event loop's clock; `at` is relative to it.
+        begin: when the lab began, on the event loop's clock; `at` of an event is relative to it.
     """
 
     def __init__(self) -> None:

@@ -67,7 +67,7 @@ class Phone(MessageListener, LoginListener):
     # Start and end.
 
     async def start(self) -> None:
-        """Start it: log in and connect."""
+        """Start the phone: log in and connect."""
         self.line.aim(self._server.port)
         await self.line.start()
         await self._open()

@@ -1,4 +1,4 @@
-"""Write and read the file of a lab; read also the dump of a single connection.
+"""Write and read the file of a lab, and read the dump of a single connection.
 
 Rule: files are untrusted. Everything is checked before it is used, and invalid files are refused.
 """
@@ -113,7 +113,7 @@ def _lab(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_number(dumps: list[Any]) -> None:
-    # Before any dump is replayed. Entries that are not dumps are found then.
+    # Check this before any dump is replayed. Entries that are not dumps are found by the replay.
     listed = [dump.get("inputs") for dump in dumps if isinstance(dump, Mapping)]
     if len(dumps) + sum(len(inputs) for inputs in listed if isinstance(inputs, list)) > MAX_EVENTS:
         raise BadRecording(f"it has more than {MAX_EVENTS:,} inputs of a connection")

@@ -52,7 +52,7 @@ async def page(
         lab: the lab to show, or None.
         replay: the recording to show if there is no lab.
         once: see `Guard`.
-        slow: as the lab was started.
+        slow: the factor with which the lab was started (see `Lab`).
     """
     token, port = secrets.token_urlsafe(16), sock.getsockname()[1]
     config = uvicorn.Config(

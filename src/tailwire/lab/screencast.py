@@ -38,7 +38,7 @@ SCENE: list[tuple[float, str, str, str]] = [
     (0.6, "server", "restart", ""),
     (0.6, "alice", "send", "Nothing gets lost here."),
 ]
-"""Pause before it in seconds, phone or server, switch, text."""
+"""The steps: pause before the step in seconds, phone or server, switch, text."""
 
 
 class ScreencastFailed(Exception):

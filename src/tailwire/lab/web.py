@@ -208,7 +208,7 @@ def web_app(
         token: the secret, the first part of every path.
         port: of the page.
         once: the single-use secret; "" for none.
-        slow: as the lab was started.
+        slow: the factor with which the lab was started (see `Lab`).
     """
     pages = Pages(lab, replay, slow)
     routes = [

@@ -62,7 +62,7 @@ class Admin(AdminBridge):
 
     Args:
         app_id: the id of the app.
-        settings: made by `AppSettingsBuilder`. Used are the host, the proxy and the certificate authority.
+        settings: made by `AppSettingsBuilder`. Only the host, the proxy and the certificate authority are used.
         api_key: a REST API key of scope `fullAccess`. Keep it on your servers.
         timeout: seconds after which a call raises `TimeoutError`; None for no limit. See `with_timeout`.
         tls: an SSL context, for a server with a self-signed certificate.

@@ -1,4 +1,4 @@
-"""Call the app back: in the thread that `post` leads to, or in the client's own."""
+"""Call the app back: in the thread in which `post` has functions called, or in the client's own."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class AppCallbacks:
         return told
 
     def close(self) -> None:
-        """Call nothing any more; tasks that wait for a callback are cancelled."""
+        """Stop calling the app; tasks that wait for a callback are cancelled."""
         self._closed = True
         for task in list(self._waiting):
             task.cancel()

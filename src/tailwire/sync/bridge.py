@@ -119,9 +119,9 @@ class Bridge(FactoryCalls, Closable):
         """Call a function with every event from now on, one at a time.
 
         It is called in the app's thread if the client has a `post`, else in the client's own thread. An event is
-        acknowledged when the function has returned, or has raised, which is logged. Messages that are not acknowledged
-        when the client is closed are delivered again at the next start: no message is lost, but one that is being
-        handled then comes twice.
+        acknowledged when the function has returned, or has raised an exception, which is logged. Messages that are not
+        acknowledged when the client is closed are delivered again at the next start: no message is lost, but one that
+        is being handled at that moment arrives twice.
 
         While the function runs, up to 2,000 events are buffered; then the client stops reading, and fetches the rest
         later.
@@ -268,7 +268,8 @@ class Bridge(FactoryCalls, Closable):
             reason: the source of the report. The client is in the background while any source says so.
 
         Raises:
-            ValueError: `state` is another word.
+            TypeError: `reason` is not a text.
+            ValueError: `state` is neither `foreground` nor `background`, or `reason` is empty, too long or unprintable.
             CometChatException: `ERR_CLIENT_CLOSED`.
         """
         app = AppState(state)
@@ -282,7 +283,7 @@ class Bridge(FactoryCalls, Closable):
             network: `online`, `offline` or `unknown`.
 
         Raises:
-            ValueError: `network` is another word.
+            ValueError: `network` is another value.
             CometChatException: `ERR_CLIENT_CLOSED`.
         """
         said = Network(network)

@@ -110,7 +110,7 @@ class OutboxEntry(BlockingProxy):
 
     @property
     def error(self) -> CometChatException | None:
-        """Why it failed; while it is pending, why the last attempt failed."""
+        """Why the message failed; while it is pending, why the last attempt failed."""
         return cast("CometChatException | None", self._target.error)
 
     @property
@@ -119,15 +119,15 @@ class OutboxEntry(BlockingProxy):
         return cast(str, self._target.muid)
 
     def cancel(self) -> bool:
-        """Remove it from the queue. Return False if it is already being sent, or has ended."""
+        """Remove the message from the queue. Return False if it is already being sent, or is no longer pending."""
         return cast(bool, self._do("cancel", self._target.cancel))
 
     def retry(self) -> bool:
-        """Queue it again, behind the others. Return False unless it has failed."""
+        """Queue the message again, behind the others. Return False unless it has failed."""
         return cast(bool, self._do("retry", self._target.retry))
 
     def result(self) -> BaseMessage:
-        """Wait until it was sent, and return the message as the server stored it.
+        """Wait until the message is sent, and return it as the server stored it.
 
         Raises:
             CometChatException: why it failed; `OUTBOX_CANCELLED`; `ERR_CLIENT_CLOSED` if it is still queued on the

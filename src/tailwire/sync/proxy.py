@@ -52,7 +52,7 @@ def limit_beyond(seconds: float | None) -> float | None:
     """Return the timeout for a call that has its own `timeout` argument; None for no limit.
 
     Args:
-        seconds: that argument; 0 or less ends the call immediately.
+        seconds: the value of that argument; 0 or less ends the call immediately.
 
     Raises:
         TypeError: it is not a number.

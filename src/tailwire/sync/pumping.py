@@ -28,11 +28,12 @@ def pump(
         client_thread: the thread of the client.
         name: the name of the task.
         close: closes the source; None if cancelling the task is enough.
-        done: called in the client's thread when the function has returned, and for items that are dropped when this is
-            stopped. It is not called for items that are pending when the client is closed.
+        done: called in the client's thread when the function has returned, and for items that are dropped because the
+            calls were stopped. It is not called for items that are pending when the client is closed.
 
     Returns:
-        A function that stops it, from any thread. Called in the thread of the function, no further call follows.
+        A function that stops the calls, from any thread. If it is used in the thread in which `told` is called, no
+        further call follows.
     """
     stopped = False
 

@@ -12,7 +12,7 @@ from tailwire.sdk.io.traffic import not_counted
 from tailwire.sdk.io.world import Timer, Wire, World
 
 MAX_RESPONSE_SECONDS = 0.5
-"""Real time that a server's response may take; later the line counts as dead."""
+"""Real time that a server's response may take; after that, the line counts as dead."""
 _REQUEST_MARKERS = ('"action":"ping"', '"type": "auth"')
 
 
@@ -169,7 +169,7 @@ class AppClock(World):
             self.answered(1)
 
     def answered(self, count: int) -> None:
-        """Record that pending responses arrived, or will not arrive (for the parts of this clock)."""
+        """Record that pending responses arrived, or will not arrive (called by the parts of this clock)."""
         self.pending_responses = max(0, self.pending_responses - count)
         if not self.pending_responses:
             self._quiet.set()

@@ -162,7 +162,7 @@ class BotTest:
         """Start the bot again, with its saved session.
 
         Raises:
-            RuntimeError: the bot has stopped at once.
+            RuntimeError: the bot stopped at once.
         """
         self._run(self._start_bot())
 

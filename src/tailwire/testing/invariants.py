@@ -60,7 +60,7 @@ def check_step(before: State, event: i.Input, now: float, after: State, commands
 
 
 def check_change(before: State, event: i.Input, now: float, after: State, commands: Sequence[Command]) -> None:
-    """Check one step of the machine, without what `check_state` says about the state after it.
+    """Check one step of the machine, but not the state after it, which `check_state` checks.
 
     An input about a socket may arrive after a deadline that has closed the socket (a process that slept): then the
     deadline is handled first.

@@ -1,4 +1,4 @@
-"""Puts a new database where a server of a test looks for one: migrations run once in a process, not at each start."""
+"""Put a new database where a test's server looks for one: migrations run once per process, not at each start."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _migrated() -> bytes:
 def put_new_database(path: Path) -> None:
     """Write an empty database of this version's schema, unless there is a file.
 
-    A server that opens it makes its identity and its keys, as it does in a database that it has created.
+    A server that opens it creates its identity and its keys, as in a database that it has created itself.
     """
     if path.exists():
         return

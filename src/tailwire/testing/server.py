@@ -81,7 +81,7 @@ class ServerProcess:
         """Start, and wait until it listens.
 
         Raises:
-            RuntimeError: if it ended instead; with its output.
+            RuntimeError: if it ended instead; the message contains its output.
         """
         ready = self.folder / "ready.json"
         command = [*self.program, "serve", "--data", str(self.data)]

@@ -34,7 +34,7 @@ class ChatApp(App[None]):
 
     Args:
         profiles: the saved profiles.
-        profile: what to log in with at once, if it is complete; otherwise what the login screen contains.
+        profile: used to log in at once if it is complete; otherwise the login screen begins with it.
         secret: an auth token or auth key for it; a saved session needs none.
         now: the time, in seconds since 1970.
     """

@@ -1,4 +1,4 @@
-"""The chat: conversations at the left, the open one, and a thread at the right."""
+"""The chat: conversations on the left, the open one, and a thread on the right."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class ChatScreen(Screen[None]):
             self.query_one("#main .head", Static).update("No conversation yet: ctrl+k finds people and groups")
 
     def on_unmount(self) -> None:
-        """Follow nothing any more."""
+        """Stop following the conversations and the connection, sending files and fetching pictures."""
         for stop in self._stops:
             stop()
         self.uploads.close()

@@ -1,4 +1,4 @@
-"""The conversations at the left: presence, name, unread count, and the last line."""
+"""The conversations on the left: presence, name, unread count, and the last line."""
 
 from __future__ import annotations
 

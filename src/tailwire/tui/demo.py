@@ -38,7 +38,7 @@ class DemoFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """A demo server that runs.
+    """A running demo server.
 
     Attributes:
         profile: the user of this terminal.
@@ -110,7 +110,7 @@ async def _furnish(url: str, keys: dict[str, str]) -> None:
 
 
 async def _welcome(admin: Admin, uid: str) -> None:
-    # The muid stores it once, however often the demo starts.
+    # Because of its muid the message is stored once, however often the demo starts.
     await admin.messages.send(TextMessage(receiver=uid, text=WELCOME, muid=f"welcome-{uid}"), on_behalf_of=BOT_UID)
 
 

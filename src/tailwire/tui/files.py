@@ -17,7 +17,7 @@ MAX_SAVED_BYTES = 2 * 1024**3
 MAX_NAME_CHARACTERS = 120
 MAX_COPIES = 100
 _UNCLEAN = re.compile(r"[^\w .,()+=@&!~#-]")
-"""What a name of a file does not contain: separators, control characters, and what shells or systems give a meaning."""
+"""Characters that are replaced in file names: separators, control characters, and those that shells or systems use."""
 
 
 class FileProblem(Exception):
@@ -47,7 +47,7 @@ def is_of(url: str, server: str) -> bool:
 
 
 def clean_name(name: str) -> str:
-    """Return a name for a file that a stranger has named: without folders, never hidden, of letters that all see."""
+    """Return a safe name for a file that a stranger has named: no folders, never hidden, visible characters only."""
     last = name.replace("\\", "/").rpartition("/")[2]
     clean = _UNCLEAN.sub("_", safe_line(last)).strip(" .")
     stem, dot, ending = clean.rpartition(".")
@@ -57,7 +57,7 @@ def clean_name(name: str) -> str:
 
 
 def free_path(folder: Path, name: str) -> Path:
-    """Create an empty file that nobody else may read, with a name that no file has: `a.txt`, then `a (2).txt`.
+    """Create an empty file that only the user may read, with a free name (`a.txt`, `a (2).txt` …); return its path.
 
     Raises:
         OSError: if it cannot be created.
@@ -112,7 +112,7 @@ async def saved(url: str, name: str, folder: Path) -> Path:
     """Save a file to a folder under a name that is free, and return its path.
 
     Raises:
-        FileProblem, OSError: if that fails; then nothing is left.
+        FileProblem, OSError: if that fails; no partial file is left.
     """
     path: Path | None = None
     try:
@@ -129,6 +129,6 @@ async def saved(url: str, name: str, folder: Path) -> Path:
 
 
 def downloads() -> Path:
-    """Return the folder for files that are saved: that for downloads, or the current one where there is none."""
+    """Return the folder for saved files: the downloads folder, or the current folder if there is none."""
     folder = Path.home() / "Downloads"
     return folder if folder.is_dir() else Path.cwd()

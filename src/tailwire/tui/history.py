@@ -1,7 +1,7 @@
 """The history of a conversation: one widget that renders the lines of what is visible.
 
-Only visible messages are measured. The position is a message and a line within it, so that older pages, new messages
-and a new width leave what is read in its place.
+Only visible messages are measured. The position is a message and a line within it, so that the lines being read keep
+their place when older pages or new messages arrive, or the width changes.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class History(Widget, can_focus=True):
         self.select(self.items[min(max(wanted, 0), len(self.items) - 1)].key)
 
     def draw_again(self) -> None:
-        """Draw all messages again: a picture has come."""
+        """Draw all messages again: a picture has arrived."""
         self._lines.clear()
         self._again()
 
@@ -158,7 +158,7 @@ class History(Widget, can_focus=True):
         self.refresh()
 
     def notify_style_update(self) -> None:
-        """Forget what was drawn in other colors."""
+        """Discard the lines that were drawn in other colors."""
         super().notify_style_update()
         self._styles.clear()
         self._lines.clear()

@@ -27,7 +27,7 @@ class Secret(NamedTuple):
 
 
 def secret_from_environment() -> Secret:
-    """Return the secret that the environment contains."""
+    """Return the secret from `TAILWIRE_TOKEN` and `TAILWIRE_AUTH_KEY`."""
     return Secret(os.environ.get(TOKEN_VARIABLE, ""), os.environ.get(KEY_VARIABLE, ""))
 
 
@@ -85,13 +85,13 @@ class LoginScreen(Screen[None]):
             yield Button("Log in", variant="primary", compact=True)
 
     def on_mount(self) -> None:
-        """Begin where something is missing."""
+        """Focus the saved profiles, or the first field that is empty."""
         self.query_one("#said").display = bool(self._said)
         first = next((n for n in ("server", "app_id", "uid") if not getattr(self._draft, n)), "token")
         self.query_one(OptionList if self._profiles and not self._said else f"#{first}").focus()
 
     def wait(self) -> None:
-        """Show that the login takes place."""
+        """Show that the login is in progress."""
         button = self.query_one(Button)
         button.label, button.disabled = "Logging in …", True
 

@@ -25,7 +25,7 @@ NAME_COLORS = 6
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """What a message's lines depend on of the message before it."""
+    """The facts about a message on which the lines of the next message depend."""
 
     uid: str
     at: int
@@ -43,7 +43,7 @@ def color_of(uid: str) -> str:
 
 
 def neighbour_of(item: LiveMessage, me: str, now: int) -> Neighbour:
-    """Return what the next message must know of this one."""
+    """Return the facts about a message on which the lines of the next message depend."""
     message = item.message
     at = message.sent_at or now
     uid = "" if isinstance(message, Action) else message.sender.uid or me

@@ -24,7 +24,7 @@ from tailwire.tui.wording import Place, error_text, name_of, preview_of
 from tailwire.wire.entities import BaseMessage, TextMessage
 
 TYPING_SECONDS = 8.0
-"""How often the others learn that the user is still typing."""
+"""Interval at which it is reported again that the user is typing."""
 MAX_SEARCHED_PAGES = 10
 """Pages that are read to show an old message."""
 OLDER_PAGE = 50
@@ -100,7 +100,7 @@ class Pane(Vertical):
         """Open a conversation.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the messages cannot be read.
         """
         me = client.get_logged_in_user()
         other: dict[str, Any] = {"guid" if place.kind == "group" else "uid": place.id}
@@ -121,7 +121,7 @@ class Pane(Vertical):
         self._draw()
 
     def close(self) -> None:
-        """Follow the conversation no longer."""
+        """Stop following the conversation."""
         if self.live is not None:
             self.live.close()
         self.live = self.place = None
@@ -166,7 +166,7 @@ class Pane(Vertical):
         self.run_worker(self._quietly(self._client.mark_as_read(last)), group="read")
 
     async def _quietly(self, call: Any) -> None:
-        # What nobody waits for: without a network it happens with the next message.
+        # Nobody waits for these reports: if one fails, the next message causes another.
         try:
             await call
         except CometChatException as e:
@@ -261,7 +261,7 @@ class Pane(Vertical):
         self.query_one(".about").display = False
 
     def edit(self, item: LiveMessage) -> bool:
-        """Put the text of an own message into the field. Return False if it cannot be edited."""
+        """Put the text of the user's own message into the field. Return False if it cannot be edited."""
         message = item.message
         mine = message.sender.uid == self.history.me
         if not mine or not message.id or message.deleted_at or not isinstance(message, TextMessage):

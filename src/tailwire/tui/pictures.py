@@ -91,7 +91,7 @@ class Pictures:
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     def lines(self, message: BaseMessage, room: int) -> list[Line]:
-        """Return the lines of a message's picture; none as long as it is not there."""
+        """Return the lines of a message's picture; none until it has been fetched and decoded."""
         file = picture_of(message) if self.enabled else None
         url = file and (file.thumbnail or (file.url if file.size <= MAX_BYTES else ""))
         if not url or room < NARROW or not self._may_fetch(url):
@@ -120,6 +120,6 @@ class Pictures:
             self._changed()
 
     def close(self) -> None:
-        """Fetch nothing more."""
+        """Stop fetching."""
         for task in self._tasks:
             task.cancel()

@@ -26,7 +26,7 @@ class Profile:
 
     @property
     def title(self) -> str:
-        """How lists name it."""
+        """The name shown in lists."""
         return f"{self.uid} on {self.server.removeprefix('https://').removeprefix('http://')}"
 
 

@@ -26,7 +26,7 @@ SHOWN_COMPLETIONS = 8
 
 
 def completions(typed: str) -> list[str]:
-    """Return the paths that begin with what is typed; folders end with a separator. Hidden files need their dot."""
+    """Return the paths that begin with what is typed; folders end with a separator. Hidden files need a typed dot."""
     path = os.path.expanduser(typed)
     folder, name = os.path.split(path)
     found = []
@@ -114,7 +114,7 @@ class UploadScreen(ModalScreen[None]):
         self.set_interval(0.1, self._draw)
 
     def on_unmount(self) -> None:
-        """Leave the upload to the chat."""
+        """Let the upload continue; the chat then shows how it ends."""
         if self._upload is not None:
             self._upload.watched = False
 
@@ -128,7 +128,7 @@ class UploadScreen(ModalScreen[None]):
             self.query_one("#paths", Static).update(f"{sent}\nesc closes this window, ctrl+x cancels")
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """List what continues the path."""
+        """List the paths that continue the typed one."""
         self.run_worker(self._list(event.value), exclusive=True, group="paths")
 
     def action_complete(self) -> None:
@@ -172,7 +172,7 @@ class UploadScreen(ModalScreen[None]):
         said.display = bool(text)
 
     def action_leave(self) -> None:
-        """Close the window. A file that is being sent is sent on."""
+        """Close the window. A file that is being sent continues to be sent."""
         self.dismiss(None)
 
     def action_cancel(self) -> None:

@@ -1,4 +1,4 @@
-"""The files that are being sent. They are sent on when the window that began them is closed."""
+"""The files that are being sent. They continue to be sent when the window that began them is closed."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Upload:
     """A file that is being sent.
 
     Attributes:
-        sent, size: in bytes; 0 until the first of them are sent.
-        watched: whether a window shows it, and what becomes of it.
-        problem: why it was not sent; "" while it is being sent, and when it was.
+        sent, size: in bytes; both 0 until the first bytes are sent.
+        watched: whether a window shows the upload and how it ends.
+        problem: why the file was not sent; "" while it is being sent, and if it was.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Upload:
 
     @property
     def percent(self) -> int:
-        """How much of it is sent."""
+        """The percentage that has been sent."""
         return 100 * self.sent // self.size if self.size else 0
 
 
@@ -43,8 +43,8 @@ class Uploads:
     """The uploads of a chat.
 
     Args:
-        changed: called with each change.
-        say: shows what became of an upload that no window shows.
+        changed: called after each change.
+        say: shows how an upload ended that no window shows.
     """
 
     def __init__(self, chat: ChatClient, changed: Callable[[], None], say: Callable[[str, bool], None]) -> None:
@@ -53,11 +53,11 @@ class Uploads:
 
     @property
     def full(self) -> bool:
-        """Whether no further one may begin."""
+        """Whether no further upload may begin."""
         return len(self.running) >= MAX_AT_ONCE
 
     def begin(self, message: MediaMessage, name: str) -> Upload:
-        """Send a file."""
+        """Begin to send a file, and return its upload."""
         upload = Upload(name)
         self.running.append(upload)
         upload.task = asyncio.get_running_loop().create_task(self._send(upload, message), name="tailwire upload")
@@ -95,7 +95,7 @@ class Uploads:
             self.cancel(upload)
 
     def summary(self) -> str:
-        """Return a few words about what is being sent; "" for nothing."""
+        """Return a few words about the running uploads; "" if there are none."""
         if not self.running:
             return ""
         first = self.running[0]

@@ -1,6 +1,7 @@
 """Which lines of the messages are visible. The position is a message and a line of it, not a number of lines.
 
-So older pages, new messages and a new width leave what is read in its place, and only what is visible is measured.
+So the lines being read keep their place when older pages or new messages arrive or the width changes, and only visible
+messages are measured.
 """
 
 from __future__ import annotations

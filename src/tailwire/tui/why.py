@@ -60,7 +60,7 @@ class WhyScreen(ModalScreen[None]):
             yield Static("d  write a dump for `tailwire replay`      esc  close", id="why_keys", markup=False)
 
     def on_mount(self) -> None:
-        """Show it, and keep it current while it is open."""
+        """Show the connection, and keep the screen current while it is open."""
         self._draw()
         self.set_interval(REFRESH_SECONDS, self._draw)
 

@@ -42,7 +42,7 @@ class Place:
 
     @property
     def key(self) -> str:
-        """Identifies the conversation, without the thread."""
+        """The identity of the conversation, without the thread."""
         return f"{self.kind}:{self.id}"
 
     @property

@@ -41,7 +41,7 @@ def page(state="visible", online=True):
     return Target(document=Target(visibilityState=state), navigator=SimpleNamespace(onLine=online))
 
 
-def test_page_events():
+def test_page_events_are_reported_until_the_watch_is_closed():
     client, window, proxies = RecordingClient(), page(), []
 
     def proxied(told):
@@ -72,7 +72,7 @@ def test_page_events():
     assert [proxy.destroyed for proxy in proxies] == [1] * 7
 
 
-def test_page_that_starts_hidden_and_offline():
+def test_page_that_starts_hidden_and_offline_is_reported_as_such():
     client = RecordingClient()
     watch_page(client, page("hidden", online=False), Proxy)
     assert client.reported == ["background", "offline"]
@@ -83,7 +83,7 @@ def test_outside_of_a_page_is_refused():
         watch_browser(RecordingClient())
 
 
-async def test_uninitialised_and_closed_clients():
+async def test_uninitialised_and_closed_clients_are_refused():
     settings = AppSettingsBuilder().override_client_host("http://127.0.0.1:1").build()
     chat = ChatClient("app", settings, session_store=MemorySessionStore())
     with pytest.raises(CometChatException) as e:

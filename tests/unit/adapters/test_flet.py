@@ -122,7 +122,7 @@ def test_invalid_page_is_refused():
         watch_flet(RecordingClient(), Page(), hidden="away")
 
 
-def test_the_network_of_a_device(monkeypatch):
+def test_the_network_of_a_device_is_reported_to_its_client(monkeypatch):
     Kind = Enum("Kind", "NONE WIFI MOBILE")
     page, made = Page(), []
     page.web = False
@@ -147,7 +147,7 @@ def test_the_network_of_a_device(monkeypatch):
     assert "network" not in watch_flet(client, page).knows
 
 
-async def test_uninitialised_and_closed_clients():
+async def test_uninitialised_and_closed_clients_are_refused():
     settings = AppSettingsBuilder().override_client_host("http://127.0.0.1:1").build()
     chat = ChatClient("app", settings, session_store=MemorySessionStore())
     with pytest.raises(CometChatException) as e:

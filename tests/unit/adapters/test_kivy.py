@@ -117,7 +117,7 @@ def test_hide_and_show_in_pairs_are_not_reported(desktop):
     assert watch.knows == {"hidden"}
 
 
-def test_window_that_blocks_the_loop_while_minimised(desktop):
+def test_window_that_blocks_the_loop_while_minimised_is_visible_afterwards(desktop):
     chat = RecordingClient()  # with Kivy's `pause_on_minimize`, the window's restore event is lost
     watch_kivy(chat, desktop.app)
     desktop.window.dispatch("on_minimize")
@@ -147,7 +147,7 @@ def test_closing_unbinds_everything(desktop):
     assert chat.states == ["foreground"]
 
 
-async def test_client_on_a_loop_in_another_thread(desktop):
+async def test_client_on_a_loop_in_another_thread_is_told_in_order(desktop):
     chat, app, window = RecordingClient(), desktop.app, desktop.window
     watch = watch_kivy(chat, app)
 

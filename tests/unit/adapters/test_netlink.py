@@ -93,11 +93,11 @@ def test_interface_with_address_and_default_route_is_reachable(kernel):
         ([], [route(2)]),
     ],
 )
-def test_unreachable_configurations(kernel, addresses, routes):
+def test_interface_without_address_or_default_route_is_unreachable(kernel, addresses, routes):
     assert not ways(kernel, addresses, routes).any
 
 
-def test_other_reachable_configurations(kernel):
+def test_ipv6_multipath_and_split_default_routes_are_reachable(kernel):
     assert ways(kernel, [address(2, "2001:db8::2")], [route(2, family=V6)]).any
     assert ways(kernel, [address(2, "192.0.2.2")], [route(0)]).any  # multipath
     assert ways(kernel, [address(5, "198.51.100.9")], [route(5, bits=1)]).any  # a VPN's two halves

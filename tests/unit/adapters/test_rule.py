@@ -14,7 +14,7 @@ from tailwire.adapters.rule import LIFECYCLES, app_state
     ("word", "after"),
     [("resumed", "foreground"), ("hidden", "background"), ("paused", "background"), ("detached", "background")],
 )
-def test_lifecycle_states(word, after, before):
+def test_each_lifecycle_state_but_inactive_decides_the_app_state(word, after, before):
     assert app_state(word, before) == after
 
 

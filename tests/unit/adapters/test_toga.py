@@ -117,7 +117,7 @@ def desktop(monkeypatch):
     imitate(monkeypatch, "linux")
 
 
-async def test_backend_that_reports_focus_only(desktop):
+async def test_minimised_window_is_noticed_by_its_loss_of_focus(desktop):
     app, chat = App(), RecordingClient()
     window = Window(app)
     watch_toga(chat, app)
@@ -180,7 +180,7 @@ async def test_repeated_watches_leave_nothing_behind(desktop):
     assert set(vars(app.windows)) == {"elements"}
 
 
-async def test_two_watches_closed_in_order(desktop):
+async def test_second_watch_works_after_the_first_was_closed(desktop):
     app, first, second = App(), RecordingClient(), RecordingClient()
     window = Window(app)
     one, two = watch_toga(first, app), watch_toga(second, app)
@@ -217,7 +217,7 @@ async def test_overlapping_watches_leave_nothing_behind(desktop):
     assert set(vars(app.windows)) == {"elements"}
 
 
-async def test_window_closed_in_the_turn_of_its_opening(desktop):
+async def test_window_closed_in_the_turn_of_its_opening_is_not_watched(desktop):
     app, chat = App(), RecordingClient()
     Window(app)
     watch_toga(chat, app)
@@ -242,7 +242,7 @@ async def test_exiting_app_is_detached_before_its_windows_close(desktop):
     assert chat.states == ["foreground", "background"], "what was said stays: the window is gone for good"
 
 
-async def test_exit_from_another_thread(desktop):
+async def test_exit_from_another_thread_is_reported(desktop):
     app, chat = App(), RecordingClient()
     watch = watch_toga(chat, app)
     await asyncio.to_thread(app.exit)

@@ -113,7 +113,7 @@ def test_failed_handler_is_reported_and_not_retried(caplog):
     assert runs == ["one", "two", "three"]
 
 
-def test_event_handlers():
+def test_event_handlers_receive_their_events():
     bot, heard = a_bot(), []
 
     @bot.on_event(ReactionChanged)

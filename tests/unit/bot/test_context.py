@@ -39,7 +39,7 @@ def test_long_reply_is_split_and_empty_reply_is_refused():
     assert errors == [ValueError, TypeError, ValueError]
 
 
-def test_history_and_threads():
+def test_history_returns_the_last_messages_of_the_conversation():
     bot, seen = a_bot(), []
 
     @bot.on_message

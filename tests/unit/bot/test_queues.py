@@ -197,7 +197,7 @@ def test_number_of_queued_messages_is_limited(monkeypatch, caplog):
     assert caplog.text.count("too many messages are waiting in conversation") == 1
 
 
-def test_default_catch_up_limit():
+def test_bot_has_its_own_default_catch_up_limit():
     assert a_bot()._settings.catch_up_limit == MAX_MISSED_MESSAGES
     told = AppSettingsBuilder().catch_up_after_reconnect(limit=50).build()
     assert Bot("app", told, uid="bob", auth_key="a key")._settings.catch_up_limit == 50

@@ -196,5 +196,5 @@ def test_split_loses_only_whitespace(text: str, longest: int):
         ("", []),
     ],
 )
-def test_split_boundaries(text: str, parts: list[str]):
+def test_text_is_split_at_paragraphs_and_words(text: str, parts: list[str]):
     assert list(split(text, 10)) == parts

@@ -113,12 +113,12 @@ def test_an_id_out_of_range_is_refused(number):
 
 @pytest.mark.parametrize("key", ["deletedAt", "readAt", "parentId", "quotedMessageId"])
 @pytest.mark.parametrize("value", [True, [], {}, "x", float("inf"), float("nan")])
-def test_a_number_that_is_none_is_refused_by_name(key, value):
+def test_a_value_that_is_not_a_number_is_refused_by_name(key, value):
     with pytest.raises(BadWire, match=f"{key} is not a number"):
         message_from_wire(text_message(**{key: value}))
 
 
-def test_a_text_that_is_none_is_refused_by_name():
+def test_a_value_that_is_not_a_text_is_refused_by_name():
     with pytest.raises(BadWire, match="muid is not a string"):
         message_from_wire(text_message(muid=7))
     with pytest.raises(BadWire, match="data is not an object"):

@@ -56,6 +56,6 @@ def test_a_proof_does_not_contain_the_signature():
     assert proof == "head.claims." + hashlib.sha256(b"signature").hexdigest()
 
 
-def test_there_is_no_proof_of_what_is_not_a_pass():
+def test_a_text_that_is_not_a_pass_has_no_proof():
     for other in ("", "secret", "ä.signature"):
         assert proof_of(other) == ""

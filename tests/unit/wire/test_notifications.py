@@ -45,7 +45,7 @@ def test_preferences_survive_the_wire():
     }  # fmt: skip
 
 
-def test_unknown_values_are_none():
+def test_unknown_values_of_preferences_are_left_out():
     found = preferences_from_wire(
         {
             "groupPreferences": {"groupMessages": 9, "groupReplies": True, "groupReactions": "2"},
@@ -61,7 +61,7 @@ def test_unknown_values_are_none():
         preferences_from_wire([])
 
 
-def test_muted_conversations():
+def test_muted_conversations_are_decoded():
     rows = [{"id": "alice", "type": "oneOnOne", "until": 5}, {"id": "team", "type": "group", "until": 6}]
     assert muted_from_wire({"mutedConversations": rows}) == [
         MutedConversation("alice", until=5),

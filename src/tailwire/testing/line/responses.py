@@ -33,7 +33,7 @@ class CannedResponse:
             raise ValueError(f"body: at most {MAX_BODY_BYTES} bytes")
         for name, value in self.headers.items():
             if not name or not (name + value).isascii() or not (name + value).isprintable() or ":" in name:
-                raise ValueError(f"header {name!r}: give a name and a value of printable ASCII letters")
+                raise ValueError(f"header {name!r}: give a name and a value of printable ASCII characters")
 
     def to_bytes(self) -> bytes:
         """Return the encoded response."""

@@ -1,6 +1,6 @@
 """`make simulate`: run seeds, shrink those that fail, and print each as a test.
 
-With `--servers` it runs the fan-out of several servers instead (see `servers`); a seed that fails there is only named.
+With `--servers` it runs the fan-out of several servers instead (see `servers`); failed seeds are then not shrunk.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed (0)")
     parser.add_argument("--minutes", type=float, default=0.0, help="stop after this long; 0: after all seeds")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--servers", type=int, default=0, help="simulate the fan-out of so many servers instead")
+    parser.add_argument("--servers", type=int, default=0, help="simulate the fan-out of this many servers instead")
     parser.add_argument("--trace", action="store_true", help="print the trace of the first seed")
     args = parser.parse_args()
     if args.servers == 1 or args.servers < 0:
-        parser.error("--servers: several servers are two or more")
+        parser.error("--servers: give at least 2")
     if args.trace:
         return _trace(args.first)
     begin = time.monotonic()

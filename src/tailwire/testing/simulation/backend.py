@@ -27,7 +27,7 @@ class Backend:
 
     Attributes:
         removed: ids of messages that were removed for good, as the server has confirmed.
-        doubtful: ids of messages that may have been.
+        doubtful: ids of messages that may have been removed, because the server was asked to remove them.
         group_removed_until: up to this id, the messages of the group were removed with it.
     """
 
@@ -67,7 +67,7 @@ class Backend:
 
     @property
     def has_acted(self) -> bool:
-        """Return whether messages may have been removed."""
+        """Whether messages may have been removed."""
         return bool(self.doubtful or self.group_removed_until)
 
     def has_removed_id(self, message_id: int, conversation: str) -> bool:
@@ -97,7 +97,7 @@ class Backend:
         self._sim.note(NAME, "sent", text, send.outcome, send.id)
 
     async def _flood(self, count: int) -> None:
-        # More than devices hand over at once.
+        # Send more messages than a device hands over at once.
         for _ in range(count):
             await self._say([USERS[0], self._sim.group])
 
@@ -138,7 +138,7 @@ class Backend:
             "ERR_GUID_ALREADY_EXISTS",
         )
         parts: Any = self._sim.server.parts
-        if parts is not None:  # also messages whose senders have no answer
+        if parts is not None:  # including messages whose senders have received no response
             self.group_removed_until = parts.store.database.last_id
         self._sim.note(NAME, "disbanded", self.group_removed_until)
 

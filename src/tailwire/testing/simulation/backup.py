@@ -18,7 +18,7 @@ class Backup:
         database: of the server.
 
     Attributes:
-        lost_muids: the muids of the messages that were lost, also of those whose senders have no answer.
+        lost_muids: the muids of the lost messages, including those whose senders have received no response.
     """
 
     def __init__(self, database: Path) -> None:
@@ -48,7 +48,7 @@ class Backup:
 
     @property
     def restored(self) -> bool:
-        """Return whether a backup was restored."""
+        """Whether a backup was restored."""
         return bool(self._lost)
 
     def removed(self, message_id: int) -> bool:

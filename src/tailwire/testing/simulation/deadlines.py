@@ -22,11 +22,11 @@ def state_of(device: Device) -> State | None:
 
 
 class DeadLines:
-    """Looks whether devices detect that their line is dead.
+    """Checks that devices detect in time that their line is dead.
 
     Attributes:
-        late: what was not detected in time.
-        checked: the number of dead lines that had to be detected.
+        late: descriptions of the dead lines that were not detected in time.
+        checked: the number of dead lines that were undetected at their deadline.
     """
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ async def returned(devices: list[Device]) -> list[str]:
 
 
 def is_back(device: Device) -> str:
-    """Return why a device is not connected after a hint that the network is back; "" if it is or may not be."""
+    """Return why a device is not connected after a hint that the network is back; "" if it is, or need not be."""
     state = state_of(device)
     if state is None or state.phase is Phase.OPEN:
         return ""

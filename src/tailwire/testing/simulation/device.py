@@ -38,7 +38,7 @@ class Send:
         place: the receiver, and whether it went through the outbox; order is kept within a place.
         kept: whether it is in the outbox, and so must be stored in the end.
         texts: the texts it may have: edits add to them; "" once it was deleted.
-        parent: the message of whose thread it is a reply; 0 for none.
+        parent: id of the message in whose thread it is a reply; 0 for none.
     """
 
     by: str
@@ -130,18 +130,18 @@ class Device:
     """A device.
 
     Attributes:
-        store: what it keeps of its session.
+        store: keeps its session.
         life: number of starts of its app.
-        claimed: set unless its app claims the session in this moment.
-        closing: whether its app still has the session though it ends.
+        claimed: set, except while its app is claiming the session.
+        closing: whether its app is closing and still has the session.
         process: the process of its app.
         second: another process of its app, which waits for the session.
-        second_processes: how many of them were started.
+        second_processes: number of second processes that were started.
         received, gaps, statuses: of all starts of its app.
-        change_gaps: where only changes were reported as missing.
-        told: what else it received: what changed, and its new value.
-        times: how often it received each, by life.
-        ends: times at which a connection of it ended.
+        change_gaps: reported gaps in which only changes are missing.
+        told: the changes that it received: what changed, and its new value.
+        times: how often it received each change, by life.
+        ends: times at which one of its connections ended.
         resources: the resources of all starts.
         expected: ranges of ids that it must receive.
         token_requests: pending calls of its token provider, by life.
@@ -186,12 +186,12 @@ class Device:
 
     @property
     def uid(self) -> str:
-        """The user."""
+        """The uid of the device's user."""
         return self.name.partition("-")[0]
 
     @property
     def catch_up_limit(self) -> int:
-        """The number of missed messages that are handed over at once."""
+        """The maximum number of missed messages that are handed over at once."""
         return SMALL_CATCH_UP_LIMIT if self.uid == "bob" else CATCH_UP_LIMIT
 
     @property
@@ -271,7 +271,7 @@ class Device:
         return self.chat is not None or self.closing
 
     def take_over(self, chat: ChatClient, store: Kept, process: str, context: Context) -> None:
-        """Let a second process, which has the session now, be its app."""
+        """Make a second process, which has the session now, the device's app."""
         self.store = store
         self._run_app(chat, process, context)
         self.log("taken over")
@@ -359,7 +359,7 @@ class Device:
         self.log("told", *key, value)
 
     def end_expected_changes(self) -> None:
-        """Expect no change that is not a message any more until the next login."""
+        """Expect no more changes until the next login."""
         if self.expected:
             self.expected[-1].changes = None
 

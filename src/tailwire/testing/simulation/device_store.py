@@ -1,4 +1,4 @@
-"""What a device keeps of its session: in memory, or in real files that a second process of its app finds too."""
+"""Where a device keeps its session: in memory, or in real files that a second process of its app finds too."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class ProcessFiles(FileSessionStore):
 
 
 def for_next_process(store: Kept) -> Kept:
-    """Return the store for the next process of a device, with what is kept now."""
+    """Return the store for the next process of a device, with the current contents."""
     if isinstance(store, ProcessFiles):
         return ProcessFiles(store.folder)
     copy = MemorySessionStore()

@@ -1,4 +1,4 @@
-"""The deadline of a hole: a message that a client notices to be missing comes in time, or a gap (docs/catch-up.md)."""
+"""The deadline of a hole: the missing message or a gap follows in time once a client notices it (docs/catch-up.md)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tailwire.testing.simulation.simulation import Simulation
 
 HOLE_SECONDS = 2.0
-"""Within this time after it is noticed a hole is filled, where nothing disturbs the connection."""
+"""A noticed hole is filled within this time, if nothing disturbs the connection."""
 MARGIN_SECONDS = 0.5
 
 _Moment = tuple[int, int, float, float]
@@ -22,10 +22,10 @@ _Moment = tuple[int, int, float, float]
 
 
 class Holes:
-    """Looks whether devices fill the holes that they notice.
+    """Checks that devices fill the holes that they notice in time.
 
     Attributes:
-        late: what was not filled in time.
+        late: descriptions of the holes that were not filled in time.
         checked: the number of holes that had to be filled.
     """
 
@@ -36,7 +36,7 @@ class Holes:
         self.checked = 0
 
     def delivered(self, number: int, resources: frozenset[str]) -> None:
-        """Begin to watch the devices to which the server has sent a message that shows them that one is missing."""
+        """Begin to watch the devices to which the server has sent a message that reveals a missing one."""
         for device in self._sim.devices.values():
             if device.chat is None or (resource := identity_of(device.chat).resource) not in resources:
                 continue
@@ -45,7 +45,7 @@ class Holes:
                 if missing >= number or resource not in loss.resources or key in self._watched:
                     continue
                 if any(ended >= loss.at for ended in device.ends) or not self._sim.losses.leads_to(number, missing):
-                    continue  # only on the connection on which it was lost is a message known to be missing
+                    continue  # a message is known to be missing only on the connection on which it was lost
                 moment = self._undisturbed(device)
                 if moment is not None:
                     self._watched.add(key)

@@ -1,4 +1,4 @@
-"""What users wanted last: of what they set and take back, the last confirmed call decides, whatever proxies do."""
+"""What users wanted last: when they set something and take it back, the last confirmed call decides despite proxies."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Intents:
 
     def __init__(self) -> None:
         self._calls: dict[tuple[str, str, int], list[_Call]] = {}
-        self._clear: set[tuple[str, str, int]] = set()  # the last call began when all before it had ended
+        self._clear: set[tuple[str, str, int]] = set()  # the last call began after all earlier ones had ended
 
     async def note(self, kind: str, uid: str, message_id: int, wanted: bool, work: Awaitable[Any]) -> None:
         """Carry out a call, and record it."""
@@ -47,7 +47,7 @@ class Intents:
             call.ended = virtual_loop().time()
 
     def broken(self, reader: sqlite3.Connection) -> str:
-        """Return what is not as its user wanted it last; "" if all is."""
+        """Return a reaction or save that is not as its user wanted it last; "" if there is none."""
         for (kind, uid, message_id), calls in self._calls.items():
             last = calls[-1]
             doubtful = any(not call.confirmed for call in calls)

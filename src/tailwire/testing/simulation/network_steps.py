@@ -59,7 +59,7 @@ def _proxy(sim: Simulation, device: Device, value: Any) -> None:
 
 
 def _repeat(sim: Simulation, device: Device, _: Any) -> None:
-    # The proxy delivers all requests again that it has passed so far, latest first.
+    # The proxy delivers all requests that it has passed so far again, latest first.
     proxy = sim.repeaters.get(device.name)
     if proxy is None or sim.server.parts is None:
         return

@@ -23,7 +23,7 @@ LINE_SHAPES: tuple[tuple[float, ...], ...] = (
 )
 """Up and down in bytes per second, queue in seconds, latency each way in seconds.
 
-A fifth number: a proxy acknowledges what waits in the queue."""
+With a fifth number, a proxy acknowledges data that waits in the queue."""
 PORTALS = ("redirect", "page", "511", "broken gzip", "json")
 PROXIES: tuple[list[Any], ...] = (
     ["refuse", 426], ["refuse", 403], ["refuse", 200], ["busy"], ["hold", 1.0], ["hold", 5.0],

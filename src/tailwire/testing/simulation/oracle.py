@@ -107,7 +107,7 @@ def _stored(sim: Simulation, rows: list[dict[str, Any]]) -> None:
             key = (send.by, send.life, send.place)
             require(latest.get(key, 0) < send.id, f"K3: {send.muid} of {send.by} overtook another send")
             latest[key] = send.id
-    # Refused messages are not stored, unless a proxy has repeated the request when the reason was over.
+    # Refused messages are not stored, unless a proxy repeated the request after the reason had gone.
     refused = {s.muid for s in sim.sends.values() if s.outcome == "refused" and s.muid not in sim.repeated}
     require(not refused & set(muids), "refused: a refused message is stored")
 
@@ -166,7 +166,7 @@ def _continuous(sim: Simulation, device: Device, reader: Any, memberships: list[
             due = hidden or (end == begin + 1 and (sim.backup.restored or sim.backend.has_acted))
             require(due, f"continuity: {device.name}: it is exact after the gap ({begin}, {end}]")
         unfounded = stream.unknown and not sim.backup.restored and device.expected
-        require(not unfounded, f"continuity: of {device.name} it was unknown, though no store was restored")
+        require(not unfounded, f"continuity: of {device.name} it was unknown, although no store was restored")
 
 
 def memberships_of(actions: list[tuple[int, dict[str, Any]]]) -> dict[str, list[Membership]]:
@@ -250,7 +250,7 @@ def _told(sim: Simulation, device: Device, reader: Any, memberships: list[Member
 
 
 def _is_expected(sim: Simulation, device: Device, row: dict[str, Any], memberships: list[Membership]) -> bool:
-    # Group messages are expected by those who were members when they were sent, also if they have left since.
+    # Group messages are expected by those who were members when they were sent, even if they have left since.
     then = any(begin <= row["id"] and (end is None or row["id"] <= end) for begin, end in memberships)
     theirs = device.uid in (row["sender"], row["receiver"]) if row["receiver_type"] == "user" else then
     if not theirs or ("muid" in row and sim.sends[row["muid"]].by == device.name):

@@ -1,6 +1,6 @@
 """What devices must have received beside new messages: nothing that happened while they were away is missing.
 
-Of a thing that changed several times, the last change must have come last.
+If something changed several times, its last change must have arrived last.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def missing(
         reader: reads the server's database.
         memberships: of the device's user in the group, as ids of actions.
     """
-    last = dict(device.told)  # the later ones replace the earlier ones
+    last = dict(device.told)  # later values replace earlier ones
     owed = [*_actions(reader, device, is_expected), *_changes(reader, device, memberships, group)]
     return next((one for one in owed if last.get(one.key) != one.value), None)
 

@@ -1,4 +1,4 @@
-"""Whether reported gaps are due: more was missed than the limit, or what was missed may not be shown any more."""
+"""Whether reported gaps are due: more was missed than the limit, or the missed messages may no longer be shown."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def _concerns(row: dict[str, Any], uid: str, memberships: list[Membership]) -> b
 
 
 def _edited_without(reader: sqlite3.Connection, row: dict[str, Any], memberships: list[Membership]) -> bool:
-    # Whether a message of the group was edited after the user had left: they may see neither the edit nor, since it is
-    # gone, what was there before.
+    # Whether a message of the group was edited after the user had left: they may not see the edit, and the earlier
+    # text is gone.
     for begin, end in memberships:
         if row["receiver_type"] == "group" and end is not None and begin <= row["id"] <= end:
             (left_at,) = reader.execute("SELECT sent_at FROM messages WHERE id = ?", (end,)).fetchone()

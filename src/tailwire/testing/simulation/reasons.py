@@ -76,13 +76,13 @@ class Reasons:
             self._slow_until = soon
 
     def is_calm(self, name: str) -> bool:
-        """Return whether no fault affects a device or its requests, and none has lately."""
+        """Return whether no fault affects a device or its requests, or has affected them lately."""
         if self._now() <= self._slow_until:
             return False
         return all(self._now() > until for (who, _), until in self._until.items() if who in ("", name))
 
     def answered_by_middlebox(self, name: str, since: float) -> bool:
-        """Return whether a middlebox has answered all requests of this device since then."""
+        """Return whether a middlebox has answered all requests of a device since a time."""
         return self._intercepted_since.get(name, _INDEFINITELY) < since
 
     def is_excused(self, name: str, cause: Cause | None) -> bool:

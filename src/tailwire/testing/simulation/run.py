@@ -33,9 +33,12 @@ from tailwire.testing.virtual.network import current_process
 from tailwire.testing.virtual.world import VirtualServer, virtual_loop
 
 MEMORY_FOLDER = Path("/dev/shm")
-"""Where a run keeps its files, if the system has it. A simulated disk loses nothing; syncing a real one takes time."""
+"""Where a run keeps its files, if this folder exists. A simulated disk loses nothing; syncing a real one takes time."""
 COLLECT_AFTER_OBJECTS = 50_000
-"""New objects until the garbage collector looks at the youngest ones; with Python's default of 700 it takes a tenth."""
+"""New objects until the garbage collector examines the youngest ones.
+
+With Python's default of 700 it takes a tenth of a run's time.
+"""
 
 MAX_RUN_SECONDS = 100 * 24 * 3600.0
 """Virtual time; longer than all waits of a plan together."""
@@ -123,8 +126,8 @@ def _checked(sim: Simulation) -> Iterator[None]:
 
 
 class _Errors(logging.Handler):
-    # Errors that the SDK logs, and exceptions that no task retrieved. Not after a process was killed, which causes
-    # thousands of them, and not when a listener of the app raises.
+    # Records errors that the SDK logs, and exceptions that no task retrieved; but not after a process was killed, which
+    # causes thousands of them, nor in plans in which listeners of the app raise.
     def __init__(self, sim: Simulation) -> None:
         super().__init__(logging.ERROR)
         self._sim = sim
@@ -180,8 +183,8 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _rare_collections() -> Iterator[None]:
-    # What was there before the run is not looked at for garbage during it. Where the caller has frozen its objects
-    # already, few others are there, and to unfreeze them would unfreeze the caller's.
+    # Objects that existed before the run are not examined for garbage during it. If the caller has already frozen its
+    # objects, there are few others, and unfreezing those would also unfreeze the caller's.
     thresholds = gc.get_threshold()
     frozen = gc.get_freeze_count() > 0
     if not frozen:

@@ -30,8 +30,8 @@ class SecondProcess:
     """A process that waits for the session of a device.
 
     Args:
-        sim: the run, whose `broken` receives what should not be.
-        device: its `second` is this process until it has the session or ends.
+        sim: the run, whose `broken` receives violations.
+        device: its `second` is this process until the process has the session or ends.
         number: of the process, among those of the device.
     """
 
@@ -66,7 +66,7 @@ class SecondProcess:
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def _must_do_nothing(self) -> None:
-        # What a refused client is asked for must not touch the session of the first.
+        # Calls of a refused client must not touch the session of the first process.
         chat, message = self._chat, TextMessage(receiver=self._device.uid, text="of a refused client")
         calls: list[Any] = [
             chat.connect, chat.logout, lambda: chat.login(self._device.uid, auth_key=self._device.server.auth_key),
@@ -88,13 +88,13 @@ class SecondProcess:
         self._sim.broken.append(f"second: {what}")
 
     async def close(self) -> None:
-        """End it: it closes its client, which has no session."""
+        """End the process: close its client, which has no session."""
         self._device.second = None
         self._work.cancel()
         await asyncio.wait([self._work])
         await virtual_loop().create_task(self._chat.aclose(), context=self._context)
 
     def kill(self) -> None:
-        """Kill it. The session of the first process is not affected."""
+        """Kill the process. The session of the first process is not affected."""
         self._device.second = None
         virtual_loop().kill(self._process, connected=False)

@@ -1,7 +1,7 @@
 """Several servers over one store on virtual time: real fan-out and the real continuity of clients, between models.
 
-Of a server its log, its healing of changes and its hub run; of a client its continuity machine. Store and broker are
-models, so this shows nothing about SQL, leases or the protocol of a broker; the tests on real servers do.
+Each server runs its real log, healing of changes and hub; each client runs its real continuity machine. Store and
+broker are models, so this shows nothing about SQL, leases or the protocol of a broker; the tests on real servers do.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tailwire.testing.virtual.loop import virtual_run
 USERS = ("ann", "ben", "cleo")
 STEPS = 70
 QUIET_SECONDS = 12.0
-"""How long everything works at the end before it is judged."""
+"""How long everything works at the end of a run before the run is judged."""
 
 
 class Wrong(AssertionError):
@@ -34,7 +34,7 @@ class Phone:
 
     Attributes:
         messages, changes: what the app has received, in order.
-        start: the newest message and the newest number at the login.
+        start: the id of the newest message and the number of the newest change at the login.
     """
 
     def __init__(self, uid: str, world: Several) -> None:
@@ -141,7 +141,7 @@ class Several:
         count: how many servers; 0 for two or three, by the seed.
 
     Attributes:
-        trace: the time of each thing that happened, what it concerned, and what it was.
+        trace: what happened, in order; each entry begins with its time.
     """
 
     def __init__(self, seed: int, count: int = 0) -> None:

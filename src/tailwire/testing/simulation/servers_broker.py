@@ -1,7 +1,7 @@
 """A broker between the servers of a simulation: it loses, doubles and delays, and its connections break.
 
 A batch with its record keeps its order and arrives whole or not at all, as a connection guarantees. Everything else may
-be lost. Between different senders nothing has an order.
+be lost. There is no order between different senders.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ DELAYS = (0.0005, 0.001, 0.004, 0.05, 0.3, 1.2)
 
 
 class Bus:
-    """What connects the servers of a simulation.
+    """The broker that connects the servers of a simulation.
 
     Args:
-        carries_messages: whether messages cross; otherwise only records, which the database announces.
+        carries_messages: whether it carries messages; otherwise only records, which the database announces.
     """
 
     def __init__(self, chance: random.Random, *, carries_messages: bool) -> None:
@@ -133,7 +133,7 @@ class SimulatedRemote:
         self._bus.pass_on(self._server, call, "", may_be_lost=True)
 
     def take(self, generation: int, call: Callable[[SimulatedRemote], object]) -> None:
-        """Take news that were sent over the connection of that time."""
+        """Take news that was sent over the connection with this generation number."""
         if generation == self.generation and self.connected:
             call(self)
 
@@ -144,7 +144,7 @@ class SimulatedRemote:
             asyncio.get_running_loop().call_later(seconds, self.connect)
 
     def connect(self) -> None:
-        """Make the connection again; subscriptions take effect a moment later."""
+        """Connect again; subscriptions take effect a moment later."""
         if not self.connected:
             self._change(connected=True)
 

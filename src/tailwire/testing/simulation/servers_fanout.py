@@ -45,17 +45,17 @@ class SimulatedServer:
         self.remote = SimulatedRemote(bus, number)
         self.log = MessageLog(self.remote, store, ChangeFeed(), metrics, loop)
         self.hub = Hub(self.log, metrics, loop.call_soon, slow_close=1 << 30)
-        self.sockets: dict[Socket, None] = {}  # a set has another order in each process
+        self.sockets: dict[Socket, None] = {}  # a set would have a different order in each process
         self.dead = False
         self._lane = asyncio.Lock()
 
     async def start(self) -> None:
-        """Start it."""
+        """Start the server."""
         self.log.attach(self.hub, _frame, _change_frame)
         await self.log.start()
 
     async def kill(self) -> None:
-        """Kill it: what it has committed and not published is published by nobody."""
+        """Kill the server: commits that it has not published yet are published by nobody."""
         self.dead = True
         for socket in list(self.sockets):
             socket.lost()
@@ -125,7 +125,7 @@ class Socket:
         return 0
 
     def close(self, code: int, reason: str) -> None:
-        """Close it."""
+        """Close the connection."""
         self.lost()
 
     async def connect(self, store: SharedStore) -> bool:
@@ -159,7 +159,7 @@ class Socket:
                 self._take(frame)
 
     def lost(self) -> None:
-        """Lose the connection; what is on its way is gone."""
+        """Lose the connection and all data in flight."""
         if self.open:
             self.open = False
             self._server.sockets.pop(self, None)

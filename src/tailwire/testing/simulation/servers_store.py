@@ -24,7 +24,7 @@ MAX_CHANGES = 4
 
 
 class Page(NamedTuple):
-    """What a client reads: ids of messages, what it says about changes, and whether it is full."""
+    """A page that a client reads: ids of messages, what it says about changes, and whether it is full."""
 
     ids: list[int]
     listed: Listed
@@ -85,7 +85,7 @@ class SharedStore:
             self.ended.append((leaves, self.joined.pop(leaves), first, self._number))
             changes = (Change(first, "member", f"{GUID}/{leaves}"),)
             self._memberships[first] = changes[0]
-        self._highest += self._chance.choice((0, 0, 1))  # an id that nothing has
+        self._highest += self._chance.choice((0, 0, 1))  # an id that is never used
         batch = Batch(first, self._highest, ids, changes)
         self.announce(server, Record(batch.first, batch.last))
         return batch, ids
@@ -121,7 +121,7 @@ class SharedStore:
         return look
 
     async def read(self, after: int, up_to: int) -> LogPage:
-        """Return the beginning of the log behind an id."""
+        """Return the beginning of the log after an id."""
         found = sorted(n for n in {*self._messages, *self._memberships} if after < n <= up_to)
         if len(found) > ROWS_PER_PAGE:
             found, up_to = found[:ROWS_PER_PAGE], found[ROWS_PER_PAGE - 1]
@@ -147,7 +147,7 @@ class SharedStore:
         return any(who == uid and since < number <= until for who, since, until, _ in self.ended)
 
     async def changes(self, after: int, up_to: int) -> tuple[list[ChangeRow], int]:
-        """Return the first entries of the change log behind a number."""
+        """Return the first entries of the change log after a number."""
         found = [row for n, row in sorted(self.entries.items()) if after < n <= up_to]
         if len(found) > ROWS_PER_PAGE:
             found, up_to = found[:ROWS_PER_PAGE], found[ROWS_PER_PAGE - 1].number
@@ -155,7 +155,7 @@ class SharedStore:
         return found, up_to
 
     async def receivers(self, number: int, uids: Sequence[str]) -> list[tuple[str, int | None]]:
-        """Return those of some users who may receive an entry, with the end of their membership if it has ended."""
+        """Return which users may receive an entry, with the end of their membership if it has ended."""
         row = self.entries.get(number)
         found = [(uid, self._until(row, uid)) for uid in uids if row is not None and self.concerns(row, uid)]
         await self._answer()
@@ -169,11 +169,11 @@ class SharedStore:
     # Clients.
 
     def groups_of(self, uid: str) -> dict[str, int]:
-        """Return the groups of a user, each with the id behind which it begins."""
+        """Return the groups of a user, each with the id after which they receive its messages."""
         return {GUID: self.joined[uid]} if uid in self.joined else {}
 
     def concerns(self, row: ChangeRow, uid: str) -> bool:
-        """Return whether a user receives an entry; of a group, those who were members when it happened do."""
+        """Return whether a user receives an entry; that of a group goes to those who were members when it happened."""
         guid, uids = receivers_of(row)
         if not guid and uid not in uids:
             return False
@@ -182,7 +182,7 @@ class SharedStore:
         return any(w == uid and since < row.after_id and row.number < n for w, since, _, n in self.ended)
 
     def visible(self, uid: str, after: int = 0) -> list[int]:
-        """Return the ids of the messages of a user behind an id."""
+        """Return the ids of the messages of a user after an id."""
         return [n for n, m in self._messages.items() if n > after and self._sees(uid, m.row)]
 
     def _sees(self, uid: str, row: MessageRow) -> bool:

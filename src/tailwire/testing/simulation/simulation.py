@@ -179,7 +179,7 @@ class Simulation:
         more: str = "",
         parent: int = 0,
     ) -> None:
-        """Send a message. `more` is appended to its text; `parent` is the message of whose thread it is a reply."""
+        """Send a message. `more` is appended to its text; `parent` is the message in whose thread it is a reply."""
         chat = device.chat
         if chat is None or chat.get_logged_in_user() is None:
             return

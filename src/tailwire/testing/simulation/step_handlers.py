@@ -62,7 +62,7 @@ async def _unread(chat: Any, _: Any, device: Device) -> None:
 
 
 def _reply(sim: Simulation, device: Device, _: Any) -> None:
-    # In the thread of the last message that the device has received, which may be gone, or of a group left since.
+    # Reply in the thread of the last message that the device has received. The message may be gone, or the group left.
     if not device.received:
         return
     last = device.received[-1]

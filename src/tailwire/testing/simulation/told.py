@@ -1,6 +1,6 @@
 """What a device receives beside new messages: edits, deletions, memberships, reactions, pins, saves and receipts.
 
-What its user did with conversations on other devices, and the continuity of each connection, only streams report.
+Only streams report what its user did with conversations on other devices, and the continuity of each connection.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ class Line:
         up, down: bytes per second.
         queue: seconds of data, at that rate, that are queued before a sender has to wait.
         latency: seconds each way, in addition to the network's own.
-        acknowledges: as `Network.set_line` takes it.
+        acknowledges: see `Network.set_line`.
     """
 
     def __init__(

@@ -62,7 +62,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         network: where `create_server` listens and `create_connection` connects.
         work_takes: returns the virtual seconds until executor work is reported as done.
         frozen: seconds for which the process was suspended.
-        outside: requests to real servers that are in progress. Virtual time stands still until they are answered.
+        outside: number of requests to real servers in progress. Virtual time stands still until they are answered.
     """
 
     def __init__(self) -> None:
@@ -109,10 +109,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def kill(self, process: str, *, connected: bool = True) -> None:
         """Kill a process (see `current_process`): reset its connections, cancel its timers and tasks.
 
-        It cannot connect any more; what its tasks still send while they are cancelled is dropped.
+        It can no longer connect, and data that its tasks send while they are cancelled is dropped.
 
         Args:
-            connected: whether the connections of its device are its own; False beside another process that has them.
+            connected: whether it has the connections of its device; False if another process of the device has them.
         """
         if connected:
             self.network.drop(process.partition("#")[0])
@@ -124,7 +124,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 self._end(task)
 
     def _end(self, task: asyncio.Task[Any], attempts: int = 10) -> None:
-        # What a task awaits in its own cleanup may have been cancelled too, and would never come.
+        # A task's cleanup may await something that was cancelled too and never completes, so cancel the task again.
         if attempts and not task.done():
             task.cancel()
             self.call_soon(self._end, task, attempts - 1)

@@ -19,9 +19,9 @@ DELAY_SECONDS = 0.005
 CONNECT_TIMEOUT_SECONDS = 130.0
 
 current_process: ContextVar[str] = ContextVar("current_process", default="")
-"""The process that runs: connections, tasks and timers belong to the process that is set when they are made.
+"""The running process: connections, tasks and timers belong to the process that is set when they are made.
 
-A device or server name, and after `#` the number of its process.
+It is the name of a device or server, followed by `#` and the number of its process.
 """
 
 
@@ -250,8 +250,8 @@ class Network:
             up, down: bytes per second.
             queue: seconds of data, at that rate, that are queued before a sender has to wait.
             latency: seconds each way.
-            acknowledges: whether a proxy before the line acknowledges what waits for it, so that senders cannot see
-                that it moves.
+            acknowledges: whether a proxy in front of the line acknowledges data that still waits for the line, so that
+                senders cannot see that the data moves.
         """
         self.lift_line(name)
         self.lines[name] = Line(self, up, down, queue, latency, acknowledges=acknowledges)

@@ -1,4 +1,4 @@
-"""A proxy that keeps copies of the requests that pass it, and delivers them to the server again, later."""
+"""A proxy that keeps copies of the requests that pass through it, and later delivers them to the server again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from tailwire.testing.virtual.middleboxes import Factory, headers_of
 
 MAX_REQUEST_BYTES = 64 * 1024
-"""Of longer ones, such as uploads, no copy is kept."""
+"""No copy is kept of longer requests, such as uploads."""
 
 
 class Repeater:
@@ -20,8 +20,8 @@ class Repeater:
         listener: returns the factory of the server's protocols, and the context of its process.
 
     Attributes:
-        kept: the requests that change something, in their order: method, path, and all bytes.
-        holding: whether requests that change something are only kept; they get no answer.
+        kept: the requests that change something, in order: method, path, and all bytes.
+        holding: whether requests that change something are kept and not passed on; they get no response.
     """
 
     def __init__(self, listener: Callable[[], tuple[Factory, Context]]) -> None:
@@ -34,7 +34,7 @@ class Repeater:
         return None if behind is None else lambda: _Passing(self, behind())
 
     def deliver(self, request: bytes) -> asyncio.Future[bytes]:
-        """Deliver a request to the server again. The result is the first line of its answer.
+        """Deliver a request to the server again. The result is the first line of the response.
 
         Raises:
             ConnectionRefusedError: the server does not listen.
@@ -44,7 +44,7 @@ class Repeater:
 
 
 class _Passing(asyncio.Protocol):
-    # Passes everything to the server, except for what is held.
+    # Passes everything to the server, except for requests that are held back.
     def __init__(self, proxy: Repeater, server: Any) -> None:
         self._proxy = proxy
         self._server = server
@@ -89,7 +89,7 @@ class _Passing(asyncio.Protocol):
 
 
 def _size(read: bytes) -> int:
-    # Of the first request; 0 until it is complete, and for an upgrade.
+    # Return the size of the first request; 0 until it is complete, and for an upgrade.
     head, end, _ = read.partition(b"\r\n\r\n")
     fields = {name: value for name, _, value in headers_of(head)}
     size = len(head) + 4 + int(fields.get(b"content-length", 0))
@@ -138,13 +138,13 @@ class _Delivery(asyncio.Transport):
         return 0
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Do nothing: what is written is taken at once."""
+        """Do nothing: written data is accepted at once."""
 
     def pause_reading(self) -> None:
-        """Do nothing: all was delivered at once."""
+        """Do nothing: the whole request was delivered at once."""
 
     def resume_reading(self) -> None:
-        """Do nothing: all was delivered at once."""
+        """Do nothing: the whole request was delivered at once."""
 
     def is_reading(self) -> bool:
         return True

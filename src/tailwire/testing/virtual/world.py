@@ -236,4 +236,4 @@ class VirtualServer:
         self._authenticated += parts.metrics.authenticated
         await parts.webhooks.close()
         await parts.push.close()
-        parts.store.abandon()  # as a killed process: its file is closed, and nothing is finished
+        parts.store.abandon()  # as in a killed process: its file is closed, and nothing is finished

@@ -59,7 +59,7 @@ def test_wait_of_the_server_is_capped_at_an_hour(wait, within, chance):
         assert asked is None
 
 
-def test_close_codes():
+def test_each_close_code_has_its_cause():
     for code in (1000, 1001, 1011, 1013, 4000, 4499):
         assert cause_of_close(code).kind is CauseKind.SHARED
     assert cause_of_close(1012) is Cause.SERVER_RESTARTING

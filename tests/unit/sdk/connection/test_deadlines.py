@@ -149,7 +149,7 @@ def test_window_that_ends_withdraws_the_request():
 
 @spec("C5", "C18")
 @pytest.mark.parametrize("call", [i.PingCalled(2), i.ConnectCalled(2)])
-def test_window_starts_again_with(call):
+def test_ping_and_connect_start_the_background_window_again(call):
     client = Client(State(mode=Mode.MANUAL))
     client.at(1.0, i.AppStateChanged(AppState.BACKGROUND))
     client.at(11.0, call)

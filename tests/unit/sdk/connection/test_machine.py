@@ -79,7 +79,7 @@ LIFTS = {
 
 @spec("T6")
 @pytest.mark.parametrize("lift", LIFTS)
-def test_wait_of_an_intermediary_is_ended_by(lift):
+def test_wait_of_an_intermediary_is_ended_by_each_input_that_lifts_it(lift):
     client = Client()
     client.fail(Cause.PROXY_REFUSED, HOUR)
     assert client.state.phase is Phase.WAITING

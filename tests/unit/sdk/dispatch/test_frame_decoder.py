@@ -117,7 +117,7 @@ def test_unreadable_frames_are_logged_and_dropped(frame, caplog):
     assert "a frame cannot be read" in caplog.text
 
 
-def test_notices_of_the_server():
+def test_notices_of_the_server_announce_restarts_and_throttling():
     taken = Taken()
     assert taken.take(type="server", body={"action": "restarting", "within": 3}) == 3.0
     taken.take(type="server", body={"action": "throttled", "shed": ["typing"]})

@@ -42,7 +42,7 @@ def environment(monkeypatch):
         ("http://[::1]:3128", Proxy("http", "::1", 3128)),
     ],
 )
-def test_addresses_of_proxies(text, proxy):
+def test_address_of_a_proxy_is_parsed(text, proxy):
     assert parse_proxy(text) == proxy
     assert parse_proxy(proxy.url) == proxy
 
@@ -90,7 +90,7 @@ def test_messages_contain_no_credentials():
         ("wss://s/", {}, None),
     ],
 )
-def test_variable_for_a_url(url, variables, host):
+def test_scheme_of_a_url_decides_which_variable_is_used(url, variables, host):
     proxy = chosen(url, ConfiguredProxies(variables))
     assert (proxy.host if proxy else None) == host
 
@@ -134,7 +134,7 @@ def test_system_socks_proxy_is_used():
         ("name", 80, " , .", False),
     ],
 )
-def test_exceptions(host, port, no_proxy, is_excepted):
+def test_no_proxy_lists_the_hosts_without_a_proxy(host, port, no_proxy, is_excepted):
     assert excepted(host, port, no_proxy) is is_excepted
 
 

@@ -69,7 +69,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("said", "cause", "wait", "ours", "details"), REFUSALS)
-async def test_cause_of_a_refusal(said, cause, wait, ours, details, caplog):
+async def test_each_refusal_has_its_cause_and_is_logged(said, cause, wait, ours, details, caplog):
     async with Answering(said) as server:
         with caplog.at_level(logging.INFO):
             error = await failure_of(server.port)
@@ -101,7 +101,7 @@ async def test_refusing_proxy_is_named(scheme):
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks5"])
-async def test_peer_that_is_not_a_proxy(scheme):
+async def test_peer_that_is_not_a_proxy_is_named_as_the_cause(scheme):
     async def speaks_otherwise(reader, writer):
         await reader.read(3)
         writer.write(b"nonsense\r\n\r\n")
@@ -123,7 +123,7 @@ async def test_unreachable_proxy_is_named():
             assert f"{scheme}://{address}" in error.details
 
 
-async def test_refusing_socks_proxy():
+async def test_refusal_of_a_socks_proxy_is_reported():
     async with SocksProxy(reply=2) as proxy:
         error = await failure_of(80, f"socks5://127.0.0.1:{proxy.port}", "server.test")
         assert proxy.asked == ["server.test:80"]
@@ -131,7 +131,7 @@ async def test_refusing_socks_proxy():
     assert "not allowed" in error.details
 
 
-async def test_invalid_host_name():
+async def test_invalid_host_name_is_a_failed_name_lookup():
     assert (await failure_of(80, "", "a..b")).cause is Cause.NAME_LOOKUP_FAILED
     assert (await failure_of(80, "", "x" * 70)).cause is Cause.NAME_LOOKUP_FAILED
 
@@ -223,7 +223,7 @@ def test_cancelled_attempt_leaves_nothing(monkeypatch, loop):
 
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("addresses", [["127.0.0.2"], ["::1", "127.0.0.1"]])
-def test_all_addresses_refuse(monkeypatch, loop, addresses):
+def test_refusal_by_all_addresses_is_a_refused_connection(monkeypatch, loop, addresses):
     async def main():
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
@@ -235,7 +235,7 @@ def test_all_addresses_refuse(monkeypatch, loop, addresses):
         runner.run(main())
 
 
-async def test_connection_that_ends_before_the_response():
+async def test_connection_that_ends_before_the_response_counts_as_reset():
     async def hangs_up(reader, writer):
         await reader.readline()
 

@@ -107,7 +107,7 @@ def test_requeued_message_moves_to_the_end():
     assert [i.key for i in live.items()] == ["queued/b"]
 
 
-def test_maximum_size_and_gaps():
+def test_list_keeps_its_maximum_size_and_starts_over_after_a_gap():
     live = messages(*(text(n) for n in range(1, 11)))
     live.message(text(11))
     assert ([i.message.id for i in live.items()], live.complete) == (list(range(2, 12)), False)

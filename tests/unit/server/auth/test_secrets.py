@@ -54,7 +54,7 @@ def test_a_changed_pass_is_refused(place):
     assert read_pass(changed, SECRET, World()) is None
 
 
-def test_tokens_and_passwords():
+def test_tokens_differ_and_passwords_are_stored_as_hashes():
     assert new_token("alice", World()) != new_token("alice", World())
     assert len(new_token("alice", World()).split("_")[-1]) == 40
     assert fingerprint("a") != fingerprint("b")

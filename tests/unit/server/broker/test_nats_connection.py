@@ -115,7 +115,7 @@ async def test_news_that_are_larger_than_the_server_takes_are_not_sent_and_neith
     [(("--user", "tw", "--pass", "p@ss"), "tw:p%40ss@"), (("--auth", "secret"), "secret@")],
     ids=["user and password", "token"],
 )
-async def test_only_those_who_may_connect_do(arguments: tuple[str, ...], who: str):
+async def test_connection_with_wrong_or_no_credentials_is_refused(arguments: tuple[str, ...], who: str):
     with nats(*arguments) as server:
         good, wrong = (addresses(server.url.replace("//", f"//{w}"))[0] for w in (who, "wrong:wrong@"))
         connection = NatsConnection(lambda data: None, lambda: None)

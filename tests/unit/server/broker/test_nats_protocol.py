@@ -70,7 +70,7 @@ def test_bytes_that_are_not_of_the_protocol_are_refused(data: bytes):
         list(Parser().feed(data))
 
 
-def test_commands():
+def test_commands_are_encoded_as_documented():
     assert connect({"verbose": False}) == b'CONNECT {"verbose":false}\r\n'
     assert sub("a.b", 7) == b"SUB a.b 7\r\n"
     assert unsub(7) == b"UNSUB 7\r\n"
@@ -105,7 +105,7 @@ def test_different_texts_are_different_parts():
         ("nats://u:p@a,tls://v:q@b", [Address("a", 4222, False, "u", "p"), Address("b", 4222, True, "v", "q")]),
     ],
 )
-def test_addresses(url: str, expected: list[Address]):
+def test_addresses_are_parsed_from_urls(url: str, expected: list[Address]):
     assert addresses(url) == expected
 
 

@@ -1,4 +1,4 @@
-"""The broker over LISTEN and NOTIFY, with a connection that is played."""
+"""The broker over LISTEN and NOTIFY, with a simulated connection."""
 
 from __future__ import annotations
 

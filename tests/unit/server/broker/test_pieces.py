@@ -43,7 +43,7 @@ def test_news_without_a_piece_are_given_up():
     assert [pieces.take(piece) for piece in (second, third)] == [None, None]
 
 
-def test_only_so_many_are_incomplete_at_a_time():
+def test_number_of_incomplete_news_is_bounded():
     pieces = Pieces("other")
     begun = [cut("me", number, b"x" * (PIECE_BYTES + 1)) for number in range(MAX_INCOMPLETE + 1)]
     for first, _ in begun:

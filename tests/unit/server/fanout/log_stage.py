@@ -1,4 +1,4 @@
-"""A `MessageLog` on virtual time, with a store and other processes that are played."""
+"""A `MessageLog` on virtual time, with a simulated store and simulated other processes."""
 
 from __future__ import annotations
 

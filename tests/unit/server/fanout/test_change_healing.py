@@ -273,7 +273,7 @@ async def test_an_entry_that_cannot_be_delivered_does_not_hold_up_the_next(caplo
         assert "cannot be delivered: number 1" in caplog.text
 
 
-def test_the_memory_is_bounded_and_beyond_it_nobody_is_sure(monkeypatch):
+def test_heard_numbers_are_bounded_and_forgotten_ones_may_be_missing(monkeypatch):
     monkeypatch.setattr(numbers, "MAX_HEARD", 3)
     known = ChangeNumbers(0)
     assert all(known.hear(number, A) for number in range(1, 4))

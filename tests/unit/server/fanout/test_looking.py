@@ -75,7 +75,7 @@ async def test_looks_go_on_after_one_that_failed(error: Exception):
     await stage.looking.close()
 
 
-async def test_nothing_is_left_of_what_was_closed():
+async def test_closed_looking_leaves_no_task():
     stage = Stage()
     await stage.looking.close()  # was never started
     stage.looking.start()

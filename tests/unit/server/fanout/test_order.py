@@ -108,7 +108,7 @@ def test_doubt_without_an_end_lasts_until_records_are_believed_again():
     assert not order.doubtful
 
 
-def test_doubt_about_what_was_passed_is_none():
+def test_doubt_about_ids_that_were_passed_is_ignored():
     order = Order(10)
     order.doubt(5, 10)
     assert not order.doubtful

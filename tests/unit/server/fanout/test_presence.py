@@ -267,7 +267,7 @@ async def test_all_agree_in_the_end_whatever_notices_are_lost_late_or_doubled(se
     looking.cancel()
 
 
-async def test_alone_every_change_is_what_it_says():
+async def test_process_that_is_alone_reports_each_change_of_presence_itself():
     _, (hub,) = several(1)
     presence = AlonePresence(hub)  # type: ignore[arg-type]
     hub.online.add("alice")

@@ -24,7 +24,7 @@ def by_forwarded(*values: str) -> tuple[str, str]:
     return TrustedProxies("10.0.0.0/8, ::1", "forwarded").client(PROXY, headers)
 
 
-def test_trusted_addresses():
+def test_only_addresses_in_the_list_are_trusted():
     proxies = TrustedProxies("10.0.0.0/8, ::1")
     assert proxies.trusts("10.9.9.9")
     assert proxies.trusts("::ffff:10.1.1.1")
@@ -79,7 +79,7 @@ def test_the_client_is_the_last_untrusted_hop(said, client):
         (["for=192.0.2.1;proto=gopher"], "192.0.2.1", ""),
     ],
 )
-def test_forwarded_client_and_scheme(said, client, scheme):
+def test_client_and_scheme_are_read_from_the_forwarded_header(said, client, scheme):
     assert by_forwarded(*said) == (client, scheme)
 
 

@@ -24,7 +24,7 @@ def test_ipv6_addresses_count_by_their_64_bit_prefix(address, key):
     assert counted_as(address) == key
 
 
-def test_lists_of_networks():
+def test_lists_of_networks_are_parsed():
     assert [str(n) for n in networks(" 10.0.0.0/8, ::1 ,192.0.2.1,")] == ["10.0.0.0/8", "::1/128", "192.0.2.1/32"]
     with pytest.raises(ValueError):
         networks("10.0.0.1/8")  # host bits are set

@@ -27,7 +27,7 @@ async def test_tasks_of_one_user_follow_each_other_and_those_of_others_do_not_wa
     assert happened == ["a1 begins", "b1 begins", "a1 ends", "b1 ends", "a2 begins", "a2 ends"]
 
 
-async def test_turn_that_fails_or_is_cancelled_is_given_on():
+async def test_task_that_fails_or_is_cancelled_gives_its_turn_to_the_next():
     each = OneEach()
 
     async def fail() -> None:

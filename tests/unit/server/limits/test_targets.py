@@ -43,7 +43,7 @@ def test_named_networks_are_allowed():
     ]  # fmt: skip
 
 
-def test_urls():
+def test_urls_with_credentials_or_private_addresses_are_refused():
     targets = Targets()
     assert targets.problem("https://hook.example.com/in") == ""
     assert targets.problem("https://8.8.8.8/in") == ""

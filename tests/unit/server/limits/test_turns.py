@@ -130,7 +130,7 @@ async def test_a_caller_that_comes_after_a_rest_does_not_wait(work):
     assert loop.time() - before < 1.0
 
 
-async def test_a_pause_has_a_bound(work):
+async def test_pause_between_callers_is_bounded(work):
     turns, loop = Turns(), work.start()
 
     async def upload():

@@ -75,7 +75,7 @@ async def test_replacement_makes_no_sound(fake):
     assert "sound" not in body["aps"]
 
 
-async def test_many_share_one_connection(fake):
+async def test_many_notifications_share_one_connection(fake):
     async with fake:
         sender = apns(fake)
         await sender.send(DEVICE, notification())
@@ -110,7 +110,7 @@ async def test_token_is_renewed_after_fifty_minutes_and_not_before(fake):
         (503, "Shutdown", Result.LATER, True),
     ],
 )
-async def test_answers_decide_what_becomes_of_it(fake, status, reason, result, paused):
+async def test_answer_decides_what_becomes_of_a_notification(fake, status, reason, result, paused):
     fake.answers = [(status, reason, {"retry-after": "30"})]
     async with fake:
         sender = apns(fake)

@@ -27,7 +27,7 @@ def test_example_of_the_standard():
 
 
 @pytest.mark.parametrize("size", [0, 1, 100, MAX_CONTENT_BYTES])
-def test_another_implementation_decrypts_it(size):
+def test_another_implementation_decrypts_the_message(size):
     key, secret, content = ec.generate_private_key(ec.SECP256R1()), os.urandom(16), os.urandom(size)
     sealed = encrypt(content, point(key.public_key()), secret)
     assert len(sealed) == size + 103

@@ -164,7 +164,7 @@ async def test_access_token_is_renewed_before_it_ends_and_after_it_was_refused(t
         (500, "INTERNAL", Result.LATER, True, 40),
     ],
 )
-async def test_answers_decide_what_becomes_of_it(tmp_path, status, code, result, paused, wait):
+async def test_answer_decides_what_becomes_of_a_notification(tmp_path, status, code, result, paused, wait):
     error = {
         "error": {
             "code": status,

@@ -42,7 +42,7 @@ from tailwire.server.rest.compression import accepts_gzip, compressed
         (b"\xff\xfe", False),
     ],
 )
-def test_accept_encoding(accept, wants):
+def test_accept_encoding_decides_about_compression(accept, wants):
     assert accepts_gzip(accept) is wants
 
 

@@ -20,19 +20,19 @@ from tailwire.server.rules.push_tokens import check_token
 MESSAGE, REPLY, REACTION, MEMBERS = Kind.MESSAGE, Kind.REPLY, Kind.REACTION, Kind.MEMBERS
 
 
-def test_nothing_speaks_against_a_message_by_default():
+def test_receiver_is_notified_of_a_message_by_default():
     for kind in (MESSAGE, REPLY):
         for in_group in (False, True):
             assert why_not(Occasion(kind=kind, in_group=in_group), Facts(), Preferences()) == ""
 
 
 @pytest.mark.parametrize("reason", ["own", "blocked", "present", "read", "muted"])
-def test_each_fact_alone_is_a_reason(reason):
+def test_each_fact_alone_prevents_a_notification(reason):
     assert why_not(Occasion(kind=MESSAGE), Facts(**{reason: True}), Preferences()) == reason
 
 
 @pytest.mark.parametrize("reason", ["expired", "deleted", "silent"])
-def test_each_property_of_the_message_alone_is_a_reason(reason):
+def test_each_property_of_the_message_alone_prevents_a_notification(reason):
     assert why_not(Occasion(kind=MESSAGE, **{reason: True}), Facts(), Preferences()) == reason
 
 
@@ -58,7 +58,7 @@ def test_reaction_to_a_message_that_was_read_is_news():
         (REPLY, False, 2, False, True),
     ],
 )
-def test_preferences_for_messages_and_replies(kind, in_group, wanted, mentioned, told):
+def test_preferences_decide_about_messages_and_replies(kind, in_group, wanted, mentioned, told):
     group = GroupPreferences(**{"group_messages" if kind is MESSAGE else "group_replies": wanted})
     user = OneOnOnePreferences(**{"one_on_one_messages" if kind is MESSAGE else "one_on_one_replies": wanted})
     preferences = Preferences(group_preferences=group) if in_group else Preferences(one_on_one_preferences=user)
@@ -71,7 +71,7 @@ def test_preferences_for_messages_and_replies(kind, in_group, wanted, mentioned,
     [(1, True, False), (1, False, False), (2, True, True), (2, False, False), (3, True, True), (3, False, True)],
 )
 @pytest.mark.parametrize("in_group", [False, True])
-def test_preferences_for_reactions(wanted, own_message, told, in_group):
+def test_preferences_decide_about_reactions(wanted, own_message, told, in_group):
     preferences = Preferences(
         group_preferences=GroupPreferences(group_reactions=wanted if in_group else 4 - wanted),
         one_on_one_preferences=OneOnOnePreferences(one_on_one_reactions=4 - wanted if in_group else wanted),
@@ -106,7 +106,7 @@ def test_actions_on_members_are_news_only_to_those_who_want_them():
         ({"sunday": DaySchedule(dnd=True)}, 6, 1200, False),
     ],
 )
-def test_schedule_of_the_week(schedule, weekday, clock, told):
+def test_schedule_of_the_week_decides_by_day_and_time(schedule, weekday, clock, told):
     preferences = Preferences(mute_preferences=MutePreferences(schedule=schedule))
     found = why_not(Occasion(kind=MESSAGE), Facts(weekday=weekday, clock=clock), preferences)
     assert found == ("" if told else "do not disturb")
@@ -121,7 +121,7 @@ def test_reasons_have_different_names():
     assert len({name for name, _ in TABLE}) == len(TABLE)
 
 
-def test_documented_defaults():
+def test_preferences_have_the_documented_defaults():
     assert read_preferences("{}") == read_preferences("") == read_preferences("broken") == Preferences()
     group, user = GroupPreferences(), OneOnOnePreferences()
     assert (group.group_messages, group.group_replies, group.group_reactions, group.group_member_left) == (2, 2, 2, 1)
@@ -165,7 +165,7 @@ def test_invalid_change_is_refused(change):
     assert refused.value.code == "ERR_BAD_REQUEST"
 
 
-def test_platforms_and_their_tokens():
+def test_token_is_checked_for_its_platform():
     assert check_token("FCM_FLUTTER_ANDROID", "abc:DEF-1_2").provider == "fcm"
     assert check_token("apns_flutter_device", "ab" * 32).provider == "apns"
     assert check_token("apns_flutter_voip", "ab" * 32).provider == "voip"
@@ -220,7 +220,7 @@ def test_minutes_of_a_schedule_end_at_59(field, time, valid):
 
 
 @pytest.mark.parametrize(("clock", "disturbs"), [(859, True), (900, False), (901, True)])
-def test_schedule_of_one_minute(clock, disturbs):
+def test_schedule_of_one_minute_allows_that_minute_only(clock, disturbs):
     day = DaySchedule(from_=900, to=900)
     preferences = Preferences(mute_preferences=MutePreferences(schedule={"monday": day}))
     assert bool(why_not(Occasion(kind=MESSAGE), Facts(clock=clock), preferences)) is disturbs

@@ -313,7 +313,7 @@ async def test_tls_is_not_inspected():
         assert echo.opened == 1
 
 
-async def test_unreachable_server():
+async def test_connection_to_an_unreachable_server_is_closed():
     async with line(Shape(latency=0.05)) as (proxy, _):
         proxy.aim(1)
         reader, _ = await connect(proxy)
