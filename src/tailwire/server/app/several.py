@@ -173,7 +173,7 @@ class Several:
             log.warning("a change at another server was not followed: %s", e)
 
     async def close(self) -> None:
-        """Stop following the others."""
+        """Stop following the other servers."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:
