@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 AnyPresence = AlonePresence | SharedPresence
 CLEANUP_LEASE, WEBHOOK_LEASE = "cleanup", "webhook/"
 QUEUED_SECONDS = 0.05
-"""For how long queued deliveries are collected before the server that sends them is notified."""
+"""How long queued deliveries are collected before the server that sends them is notified."""
 TURNS_PER_CHECK = 5
 """Renewals of leases until queues are checked for deliveries whose notice was lost."""
 
