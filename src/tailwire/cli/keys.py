@@ -29,7 +29,7 @@ def check_keys(given: argparse.Namespace) -> None:
 
 
 async def run_keys(given: argparse.Namespace, store: AnyStore, world: World, data: str) -> None:
-    """Print the keys, or create new ones, and end the others if that is wanted."""
+    """List the valid keys, or create new ones and, if asked to, end all other keys."""
     if given.list:
         await _list(store, world)
         return

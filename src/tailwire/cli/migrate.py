@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_LINES = 60.0
 PASSES_LEFT = 3
-"""What is left once the server has stopped, in passes: the one in progress, the last one, and the verification."""
+"""The passes that remain once the server has stopped: the one in progress, the last one, and the verification."""
 
 
 def migrate(given: argparse.Namespace) -> int:

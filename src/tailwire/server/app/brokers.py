@@ -60,7 +60,7 @@ def _over_the_database(settings: Settings, store: PostgresStore, metrics: Metric
 async def start_broker(
     broker: MemoryBroker | MessageLog, store: AnyStore, hub: Hub, delivery: Delivery, frames: ChangeFrames
 ) -> MessageLog | None:
-    """Connect a server with the others that share its store. Return its log; None for a server that is alone."""
+    """Connect a server with the other servers that share its store. Return its log; None for a server that is alone."""
     if isinstance(broker, MemoryBroker) or isinstance(store, SqliteStore):
         return None
     broker.attach(hub, delivery.logged, frames.shared)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 AnyPresence = AlonePresence | SharedPresence
 CLEANUP_LEASE, WEBHOOK_LEASE = "cleanup", "webhook/"
 QUEUED_SECONDS = 0.05
-"""For how long queued deliveries are collected before the server that sends them is notified."""
+"""How long queued deliveries are collected before the server that sends them is notified."""
 TURNS_PER_CHECK = 5
 """Renewals of leases until queues are checked for deliveries whose notice was lost."""
 
@@ -173,7 +173,7 @@ class Several:
             log.warning("a change at another server was not followed: %s", e)
 
     async def close(self) -> None:
-        """Stop following the others."""
+        """Stop following the other servers."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:

@@ -82,7 +82,7 @@ _STRUCTS: dict[type[Publication], Callable[[str, Any], msgspec.Struct]] = {
     DeliveriesQueued: lambda subject, p: _Deliveries(subject, p.webhooks),
     PresenceDelta: lambda subject, p: _Presence(subject, p.process, p.version, p.users),
 }
-"""What crosses. Changes of memberships do not: other processes read them from the log, in their place."""
+"""The publications that cross. Changes of memberships do not: other processes read them from the log."""
 
 
 def encode_publication(subject: str, publication: Publication) -> bytes:

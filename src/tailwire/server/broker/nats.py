@@ -94,7 +94,7 @@ class NatsBroker:
 
     @property
     def connected(self) -> bool:
-        """Return whether news of other processes arrive."""
+        """Return whether news of other processes arrives."""
         return self._connection is not None
 
     async def start(self, receiver: Receiver) -> None:

@@ -76,7 +76,7 @@ class NotifyBroker:
 
     @property
     def connected(self) -> bool:
-        """Return whether news of other processes arrive."""
+        """Return whether news of other processes arrives."""
         return self._connection is not None
 
     def looked(self, *, alone: bool, began: float) -> None:

@@ -22,7 +22,7 @@ class Outgoing(Generic[T]):
         self._empty.set()
 
     def put(self, item: T, size: int) -> bool:
-        """Add news. Return False if there is no room for them."""
+        """Add news. Return False if there is no room for it."""
         if len(self._items) >= MAX_WAITING or self._bytes + size > MAX_WAITING_BYTES:
             return False
         self._items.append((item, size))
@@ -32,7 +32,7 @@ class Outgoing(Generic[T]):
         return True
 
     async def take(self, most: int) -> list[T]:
-        """Return the oldest news, when there are any."""
+        """Wait until there is news, and return the oldest items, at most `most`."""
         while not self._items:
             self._filled.clear()
             await self._filled.wait()
@@ -44,7 +44,7 @@ class Outgoing(Generic[T]):
         return taken
 
     def done(self) -> None:
-        """Take notice that what was taken last has been sent, or given up."""
+        """Note that the items taken last have been sent or given up."""
         if not self._items:
             self._empty.set()
 
@@ -53,7 +53,7 @@ class Outgoing(Generic[T]):
         await self._empty.wait()
 
     def clear(self) -> int:
-        """Drop everything. Return how many there were."""
+        """Drop all items. Return how many there were."""
         count = len(self._items)
         self._items.clear()
         self._bytes = 0

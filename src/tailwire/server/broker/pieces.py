@@ -1,4 +1,4 @@
-"""Payloads of NOTIFY: text of at most 8,000 bytes, so that larger news come in pieces."""
+"""Payloads of NOTIFY: text of at most 8,000 bytes, so that larger news comes in pieces."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ AT_ONCE = 32
 TRY_SECONDS = 15.0
 """How long a try may take, even if a part of the answer has arrived: users choose the services of Web Push."""
 INTERVAL_SECONDS = 0.01
-"""Between the starts of two tries: what is computed for many notifications must not add up to a delay of others."""
+"""The time between the starts of two tries: the work for many notifications must not delay other work."""
 STORE_RETRY_SECONDS = 5
 LONGEST_DELAY_SECONDS = 3600
 MAX_TROUBLED = 10_000
@@ -60,7 +60,7 @@ class Lane:
         self._more = False
         self._closed = False
         self._paused_until = 0
-        self._troubled: dict[str, tuple[int, int]] = {}  # devices: failed tries in a row, and until when to wait
+        self._troubled: dict[str, tuple[int, int]] = {}  # devices: failed tries in a row, and when the wait ends
         self._logged_at: int | None = None
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._next_start = 0.0

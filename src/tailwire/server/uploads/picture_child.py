@@ -21,7 +21,7 @@ from tailwire.server.uploads.thumbnails import make_thumbnail
 JOB = struct.Struct("!HH")
 """Bytes of the two paths that follow: of the picture, and of the thumbnail (0 to measure only)."""
 ANSWER = struct.Struct("!BII")
-"""What it is, width and height."""
+"""The outcome (one of the constants below), the width and the height."""
 NO_PICTURE, MEASURED, WITH_THUMBNAIL = range(3)
 
 IDLE, LOW = "idle", "low"

@@ -16,7 +16,7 @@ MAX_LISTING_BYTES = 16 * 1024 * 1024
 
 
 def remove_leftovers(address: BucketAddress, credentials: Credentials, now: int, min_age: int) -> int:
-    """Remove the parts of uploads below the prefix that were begun long ago. Return how many uploads they were of.
+    """Remove the parts of uploads below the prefix that were begun long ago. Return how many uploads they belonged to.
 
     Blocks, and removes at most a thousand. An upload of a running server takes minutes, so none is affected.
 

@@ -44,7 +44,7 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
         self._setting = setting
         self._tls = httpx2.create_ssl_context()
         self._lookups = asyncio.Semaphore(lookups)
-        self._known: dict[str, tuple[float, list[str]]] = {}  # addresses of hosts, and until when
+        self._known: dict[str, tuple[float, list[str]]] = {}  # by host: when its addresses expire; its addresses
         self._by_host: HttpTransports = {}  # a pool may only be shared by requests to one host
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:

@@ -1,4 +1,4 @@
-"""Adds the entry of the audit log to the first write of a request, so that no noun of the store knows the log."""
+"""Adds the entry of the audit log to the first write of a request, so that no other class needs code for it."""
 
 from __future__ import annotations
 

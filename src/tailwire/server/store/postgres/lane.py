@@ -44,7 +44,7 @@ _HAS_USERS = "EXISTS (SELECT FROM presence p WHERE p.process = $1)"
 LEASE = f"""INSERT INTO processes (name, serving, keys, until)
 VALUES ($1, $2, $3, clock_timestamp() + interval '{LEASE_SECONDS} seconds') RETURNING id"""
 
-# A process whose users are still stored is left to the others, who report those who have not come back by then.
+# A process whose users are still stored is left to the other processes, which report users not back by then.
 LEAVE = f"""WITH free AS (DELETE FROM leases WHERE process = $1),
 kept AS (UPDATE processes SET serving = false, keys = '', until = clock_timestamp() + make_interval(secs => $2)
 WHERE id = $1 AND {_HAS_USERS}) DELETE FROM processes WHERE id = $1 AND NOT {_HAS_USERS}"""

@@ -157,7 +157,7 @@ class Processes:
             DifferentKeys: a server that renews its lease has others.
             Refused, or one of `connecting.UNUSABLE`: the database cannot be used.
         """
-        first: dict[int, float] = {}  # other servers: until when their leases lasted when this one saw them first
+        first: dict[int, float] = {}  # other servers: when their leases were to end, as first seen here
         values = {"mine": self._lane.process, "keys": keys}
         while others := await self._database.rows(_OTHER_KEYS, values):
             for number, name, until in others:

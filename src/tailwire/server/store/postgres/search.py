@@ -52,7 +52,7 @@ ON CONFLICT (message_id) DO UPDATE SET words = excluded.words
 
 
 def lexemes(conversation: ConversationKey, text: str) -> str:
-    """Return what is indexed of a message, separated by spaces: a word for its conversation, and those of its text."""
+    """Return the words indexed for a message, separated by spaces: one for its conversation, and those of its text."""
     return " ".join([_word_of(conversation), *words_of(text)])
 
 

@@ -49,7 +49,7 @@ class Starts:
         self._on_new.append(call)
 
     async def check(self, connection: Connection) -> None:
-        """Read the current start, and begin a new one before if it is needed.
+        """Read the current start, after beginning a new one if one is needed.
 
         Raises:
             One of `connecting.UNUSABLE`: the database cannot be used or written.

@@ -27,7 +27,7 @@ other processes and sends can be faster."""
 
 
 class OvertakenError(Exception):
-    """What a decision was based on has changed before it was written. Nothing was done."""
+    """The data on which a decision was based changed before the decision was written. Nothing was written."""
 
 
 class Turns:

@@ -19,7 +19,7 @@ OLD_FILE = (
 )
 _KNOWN = "SELECT 1 FROM files WHERE name >= :stem AND name < :end LIMIT 1"
 # A member of a group receives what was sent after they joined, and a former member what was sent until they left. The
-# message that says so is one of it: if a newer one was removed, that one was removed as well.
+# message that announces the departure counts too: if a newer message was removed, so was that one.
 _PRUNED = f"""SELECT coalesce(max(CASE WHEN c.pruned_id < mine.until_id THEN c.pruned_id ELSE mine.until_id END), 0)
 FROM (
 SELECT conversation_id, 0 AS joined_id, {2**63 - 1} AS until_id FROM participants WHERE uid = :reader

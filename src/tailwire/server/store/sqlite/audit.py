@@ -23,7 +23,8 @@ _EXPIRED = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ? ORD
 class Audit(AuditRows):
     """`AuditStore` on SQLite.
 
-    Each write of the database asks `accompany` whether an entry belongs to it. So no noun of the store knows the log.
+    Each write of the database asks `accompany` whether an entry belongs to it, so the store's other classes need no
+    code for the audit log.
     """
 
     def __init__(self, database: Database, world: World) -> None:
