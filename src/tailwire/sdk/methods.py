@@ -213,21 +213,21 @@ class ClientMethods(CallingClient):
             timeout: seconds; None sets no limit.
 
         Raises:
-            TimeoutError: with what `connection.explain()` says.
+            TimeoutError: the timeout has passed; its text is that of `connection.explain()`.
         """
         await self._calls.connection.wait_connected(timeout)
 
     async def wait_disconnected(self, timeout: float | None = None) -> None:
         """Wait until no socket is open, and the closing handshake of the last one is over.
 
-        For code that must not run before, such as a device going to sleep. This closes nothing: call `disconnect()`,
+        For code that must run only then, such as putting the device to sleep. This closes nothing: call `disconnect()`,
         `logout()` or `set_app_state("background")` first.
 
         Args:
             timeout: seconds; None sets no limit.
 
         Raises:
-            TimeoutError: with what `connection.explain()` says.
+            TimeoutError: the timeout has passed; its text is that of `connection.explain()`.
         """
         await self._calls.connection.wait_disconnected(timeout)
 
@@ -263,7 +263,7 @@ class ClientMethods(CallingClient):
             network: after `offline` the client rarely tries to connect; `online` makes it try at once.
 
         Raises:
-            ValueError: for another word.
+            ValueError: for another state.
         """
         self._calls.connection.set_network(network)
 
@@ -279,7 +279,7 @@ class ClientMethods(CallingClient):
         ```
 
         Args:
-            uid: of the user; they exist already.
+            uid: of the user, who must exist already.
             auth_key: the app's auth key.
 
         Returns:
@@ -338,8 +338,8 @@ class ClientMethods(CallingClient):
 
         Raises:
             CometChatException: `USER_NOT_LOGGED_IN`, `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`;
-                `NO_INTERNET_CONNECTION` when the server was not reached in several attempts; or as the server refused
-                it.
+                `NO_INTERNET_CONNECTION` when the server was not reached in several attempts; or another code of the
+                server.
         """
         return await self._calls.messages.send_message(message)
 
@@ -360,7 +360,7 @@ class ClientMethods(CallingClient):
         return await self._calls.messages.send_media_message(message, on_progress=on_progress)
 
     async def send_custom_message(self, message: CustomMessage) -> CustomMessage:
-        """Send data of the app's own.
+        """Send a message with data that the app defines.
 
         Args:
             message: with `receiver`, `receiver_type`, `type` and `custom_data`.
@@ -397,7 +397,7 @@ class ClientMethods(CallingClient):
             The changed message, with `edited_at` and `edited_by`.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
         """
         return await self._calls.messages.edit_message(message)
 
@@ -411,7 +411,7 @@ class ClientMethods(CallingClient):
             The message without its content, with `deleted_at` and `deleted_by`.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
         """
         return await self._calls.messages.delete_message(message_id)
 
@@ -422,7 +422,7 @@ class ClientMethods(CallingClient):
             message_id: the id of a stored message.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, or as the server refused it.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, or another code of the server.
         """
         return await self._calls.messages.get_message(message_id)
 
@@ -438,15 +438,15 @@ class ClientMethods(CallingClient):
 
         Args:
             uid: the conversation with this user; or
-            guid: the conversation of this group. Neither: all conversations of the user.
+            guid: the conversation of this group. Neither: all conversations of the logged-in user.
             before: newest first, beginning before this message id; 0 begins with the newest.
             after: oldest first, beginning after this message id.
             limit: messages per page, 1 to 100.
             actions: whether to include the messages about edits, deletions and membership (`Action`).
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as the
-                server refused it.
+            CometChatException: `ERR_INVALID_ARGUMENT`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or another
+                code of the server.
         """
         return self._calls.messages.messages(
             uid=uid, guid=guid, before=before, after=after, limit=limit, actions=actions
@@ -505,7 +505,7 @@ class ClientMethods(CallingClient):
         """Ask the writer of a draft to stop. The text so far usually arrives as a message.
 
         Args:
-            draft: as `on_draft_changed` or `events()` gave it.
+            draft: the `DraftChanged` from `on_draft_changed` or `events()`.
 
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`; `ERR_INVALID_ARGUMENT` when it is not a `DraftChanged`.
@@ -582,7 +582,8 @@ class ClientMethods(CallingClient):
             The message, with its `reactions`.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it (`ERR_MESSAGE_ID_NOT_FOUND` …).
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server (such as
+                `ERR_MESSAGE_ID_NOT_FOUND`).
         """
         return await self._calls.reactions.add_reaction(message_id, reaction)
 
@@ -663,7 +664,7 @@ class ClientMethods(CallingClient):
         """Follow the thread of a message. Users who reply in a thread follow it automatically.
 
         Args:
-            message_id: the id of the message under which the thread is.
+            message_id: the id of the parent message of the thread.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.
@@ -674,7 +675,7 @@ class ClientMethods(CallingClient):
         """Stop following the thread of a message.
 
         Args:
-            message_id: the id of the message under which the thread is.
+            message_id: the id of the parent message of the thread.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.
@@ -685,7 +686,7 @@ class ClientMethods(CallingClient):
         """Return the reasons for which a message can be reported.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return await self._calls.reactions.get_flag_reasons()
 
@@ -697,7 +698,7 @@ class ClientMethods(CallingClient):
             detail: the id of a reason of `get_flag_reasons`, and optionally a remark.
 
         Raises:
-            CometChatException: `INVALID_REASON_ID`, `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
+            CometChatException: `INVALID_REASON_ID`, `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
         """
         return await self._calls.reactions.flag_message(message_id, detail)
 
@@ -709,7 +710,7 @@ class ClientMethods(CallingClient):
             elements: ids of the elements.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
         """
         return await self._calls.reactions.mark_as_interacted(message_id, elements)
 
@@ -747,29 +748,29 @@ class ClientMethods(CallingClient):
             The conversation, with its count of unread messages.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
         """
         return await self._calls.receipts.mark_message_as_unread(message)
 
     async def mark_conversation_as_read(self, conversation: Conversation) -> str:
-        """Mark all of a conversation as read. Needs no WebSocket.
+        """Mark a whole conversation as read. Needs no WebSocket.
 
         Args:
-            conversation: of `conversations()`, for example.
+            conversation: for example from `conversations()`.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return await self._calls.receipts.mark_conversation_as_read(conversation)
 
     async def mark_conversation_as_delivered(self, conversation: Conversation) -> str:
-        """Mark all of a conversation as delivered. Needs no WebSocket.
+        """Mark a whole conversation as delivered. Needs no WebSocket.
 
         Args:
-            conversation: of `conversations()`, for example.
+            conversation: for example from `conversations()`.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return await self._calls.receipts.mark_conversation_as_delivered(conversation)
 
@@ -780,7 +781,7 @@ class ClientMethods(CallingClient):
             message_id: the id of a message of the logged-in user.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
         """
         return await self._calls.receipts.get_message_receipts(message_id)
 
@@ -802,7 +803,7 @@ class ClientMethods(CallingClient):
             `{"user": {uid: count}, "group": {guid: count}}`; without the conversations that have none.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return await self._calls.receipts.get_unread_message_count(hide_messages_from_blocked_users)
 
@@ -816,7 +817,7 @@ class ClientMethods(CallingClient):
             hide_messages_from_blocked_users: leave out the messages of users whom the logged-in user has blocked.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return await self._calls.receipts.get_unread_message_count_for_user(uid, hide_messages_from_blocked_users)
 
@@ -827,7 +828,7 @@ class ClientMethods(CallingClient):
             guid: of the group.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return await self._calls.receipts.get_unread_message_count_for_group(guid)
 
@@ -835,7 +836,7 @@ class ClientMethods(CallingClient):
         """Return the numbers of unread messages from users, by uid.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return await self._calls.receipts.get_unread_message_count_for_all_users()
 
@@ -843,7 +844,7 @@ class ClientMethods(CallingClient):
         """Return the numbers of unread messages of groups, by guid.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return await self._calls.receipts.get_unread_message_count_for_all_groups()
 
@@ -952,7 +953,7 @@ class ClientMethods(CallingClient):
             auth_key: the app's auth key.
 
         Raises:
-            CometChatException: as the server refused it (`ERR_UID_ALREADY_EXISTS` …).
+            CometChatException: the server refused it (`ERR_UID_ALREADY_EXISTS` …).
         """
         return await self._calls.users.create_user(user, auth_key)
 
@@ -960,11 +961,11 @@ class ClientMethods(CallingClient):
         """Change a user with a REST API key, which must not be part of an app that you give away. Needs no login.
 
         Args:
-            user: with `uid`, and what is to be changed.
+            user: with `uid` and the new values.
             auth_key: the REST API key.
 
         Raises:
-            CometChatException: as the server refused it (`AUTH_ERR_NO_ACCESS` with an auth key).
+            CometChatException: the server refused it (`AUTH_ERR_NO_ACCESS` with an auth key).
         """
         return await self._calls.users.update_user(user, auth_key)
 
@@ -978,7 +979,7 @@ class ClientMethods(CallingClient):
             The changed user.
 
         Raises:
-            CometChatException: `USER_NOT_LOGGED_IN`, or as the server refused it.
+            CometChatException: `USER_NOT_LOGGED_IN`, or another code of the server.
         """
         return await self._calls.users.update_current_user_details(user)
 
@@ -986,7 +987,7 @@ class ClientMethods(CallingClient):
         """Return the number of users who are online.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection, or as the server refused it.
+            CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection, or another code of the server.
         """
         return await self._calls.users.get_online_user_count()
 
@@ -1000,7 +1001,7 @@ class ClientMethods(CallingClient):
             By uid: `success` or `fail`.
 
         Raises:
-            CometChatException: `EMPTY_USERS_LIST`, `ERR_BAD_ERROR_RESPONSE`, or as the server refused it.
+            CometChatException: `EMPTY_USERS_LIST`, `ERR_BAD_ERROR_RESPONSE`, or another code of the server.
         """
         return await self._calls.users.block_users(uids)
 
@@ -1014,7 +1015,7 @@ class ClientMethods(CallingClient):
             By uid: `success` or `fail`.
 
         Raises:
-            CometChatException: `EMPTY_USERS_LIST`, `ERR_BAD_ERROR_RESPONSE`, or as the server refused it.
+            CometChatException: `EMPTY_USERS_LIST`, `ERR_BAD_ERROR_RESPONSE`, or another code of the server.
         """
         return await self._calls.users.unblock_users(uids)
 
@@ -1025,7 +1026,7 @@ class ClientMethods(CallingClient):
             group: with `guid`, `name` and `type`; with `password` if the type is `password`.
 
         Raises:
-            CometChatException: as the server refused it (`ERR_GUID_ALREADY_EXISTS` …).
+            CometChatException: the server refused it (`ERR_GUID_ALREADY_EXISTS` …).
         """
         return await self._calls.groups.create_group(group)
 
@@ -1036,7 +1037,7 @@ class ClientMethods(CallingClient):
             guid: of the group.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`, or as the server refused it.
+            CometChatException: `ERR_GUID_NOT_FOUND`, or another code of the server.
         """
         return await self._calls.groups.get_group(guid)
 
@@ -1052,7 +1053,7 @@ class ClientMethods(CallingClient):
             The group, with `has_joined` set.
 
         Raises:
-            CometChatException: `ERR_EMPTY_GROUP_PASS`, or as the server refused it (`ERR_ALREADY_JOINED`,
+            CometChatException: `ERR_EMPTY_GROUP_PASS`, or another code of the server (`ERR_ALREADY_JOINED`,
                 `ERR_WRONG_GROUP_PASS` …).
         """
         return await self._calls.groups.join_group(guid, group_type, password)
@@ -1064,7 +1065,7 @@ class ClientMethods(CallingClient):
             guid: of the group.
 
         Raises:
-            CometChatException: as the server refused it (`ERR_NOT_A_MEMBER`, `ERR_OWNER_EXIT_FORBIDDEN` …).
+            CometChatException: the server refused it (`ERR_NOT_A_MEMBER`, `ERR_OWNER_EXIT_FORBIDDEN` …).
         """
         return await self._calls.groups.leave_group(guid)
 
@@ -1090,13 +1091,13 @@ class ClientMethods(CallingClient):
         """Change the name, icon, description, metadata and tags of a group. Its guid, type and password stay.
 
         Args:
-            group: with `guid`, and what is to be changed.
+            group: with `guid` and the new values.
 
         Returns:
             The changed group.
 
         Raises:
-            CometChatException: as the server refused it (`ERR_GROUP_NO_MODERATOR_SCOPE` …).
+            CometChatException: the server refused it (`ERR_GROUP_NO_MODERATOR_SCOPE` …).
         """
         return await self._calls.groups.update_group(group)
 
@@ -1107,7 +1108,7 @@ class ClientMethods(CallingClient):
             guid: of the group.
 
         Raises:
-            CometChatException: as the server refused it (`ERR_GUID_NOT_FOUND` …).
+            CometChatException: the server refused it (`ERR_GUID_NOT_FOUND` …).
         """
         return await self._calls.groups.delete_group(guid)
 
@@ -1119,7 +1120,7 @@ class ClientMethods(CallingClient):
             uid: of the member who becomes its owner.
 
         Raises:
-            CometChatException: as the server refused it (`ERR_NOT_A_MEMBER` …).
+            CometChatException: the server refused it (`ERR_NOT_A_MEMBER` …).
         """
         return await self._calls.groups.transfer_group_ownership(guid, uid)
 
@@ -1137,7 +1138,7 @@ class ClientMethods(CallingClient):
             By uid: `success`, or the text of the error.
 
         Raises:
-            CometChatException: `INVALID_SCOPE_VALUE`, or as the server refused the whole request
+            CometChatException: `INVALID_SCOPE_VALUE`, or another code of the server for the whole request
                 (`ERR_GUID_NOT_FOUND` …).
         """
         return await self._calls.members.add_members_to_group(guid, members, banned)
@@ -1150,7 +1151,7 @@ class ClientMethods(CallingClient):
             uid: of the member.
 
         Raises:
-            CometChatException: `ERR_NOT_A_MEMBER`, or as the server refused it.
+            CometChatException: `ERR_NOT_A_MEMBER`, or another code of the server.
         """
         return await self._calls.members.kick_group_member(guid, uid)
 
@@ -1162,19 +1163,19 @@ class ClientMethods(CallingClient):
             uid: of the member.
 
         Raises:
-            CometChatException: as the server refused it (`ERR_GROUP_NO_MODERATOR_SCOPE` …).
+            CometChatException: the server refused it (`ERR_GROUP_NO_MODERATOR_SCOPE` …).
         """
         return await self._calls.members.ban_group_member(guid, uid)
 
     async def unban_group_member(self, guid: str, uid: str) -> str:
-        """Lift the ban of a user. They do not become a member by it.
+        """Lift the ban of a user. This does not make them a member.
 
         Args:
             guid: of the group.
             uid: of the banned user.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return await self._calls.members.unban_group_member(guid, uid)
 
@@ -1189,7 +1190,7 @@ class ClientMethods(CallingClient):
             scope: `admin`, `moderator` or `participant`.
 
         Raises:
-            CometChatException: `INVALID_SCOPE_VALUE`, `ERR_NOT_A_MEMBER`, or as the server refused it.
+            CometChatException: `INVALID_SCOPE_VALUE`, `ERR_NOT_A_MEMBER`, or another code of the server.
         """
         return await self._calls.members.update_group_member_scope(guid, uid, scope)
 
@@ -1200,7 +1201,7 @@ class ClientMethods(CallingClient):
             guids: groups of the logged-in user.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection, or as the server refused it.
+            CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection, or another code of the server.
         """
         return await self._calls.members.get_online_group_member_count(guids)
 
@@ -1234,7 +1235,7 @@ class ClientMethods(CallingClient):
             limit: users per page, 1 to 100.
 
         Raises:
-            CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as the server refused it. After
+            CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or another code of the server. After
                 a failed request, the next step of the iterator repeats it.
         """
         return self._calls.listings.users(search=search, friends_only=friends_only, limit=limit)
@@ -1330,12 +1331,12 @@ class ClientMethods(CallingClient):
         """End the push notifications to this device. `logout()` does so as well.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return await self._calls.notifications.unregister_push_token()
 
     async def get_web_push_key(self) -> str:
-        """Return the server's public key, which a page subscribes with (`applicationServerKey`).
+        """Return the server's public key, with which a page subscribes (`applicationServerKey`).
 
         Raises:
             CometChatException: `ERR_PROVIDER_NOT_FOUND` when the server is not set up for Web Push;
@@ -1347,7 +1348,7 @@ class ClientMethods(CallingClient):
         """Return what the logged-in user wants to be notified of.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return await self._calls.notifications.fetch_notification_preferences()
 
@@ -1355,7 +1356,7 @@ class ClientMethods(CallingClient):
         """Change what the logged-in user wants to be notified of.
 
         Args:
-            preferences: those to change; others are None.
+            preferences: the preferences to change; the others are None.
 
         Returns:
             All preferences.
@@ -1366,13 +1367,13 @@ class ClientMethods(CallingClient):
         return await self._calls.notifications.update_notification_preferences(preferences)
 
     async def reset_notification_preferences(self) -> NotificationPreferences:
-        """Give all preferences of the logged-in user their defaults.
+        """Reset all preferences of the logged-in user to their defaults.
 
         Returns:
             The defaults.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return await self._calls.notifications.reset_notification_preferences()
 
@@ -1380,12 +1381,12 @@ class ClientMethods(CallingClient):
         """Return the conversations that the logged-in user has muted.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return await self._calls.notifications.get_muted_conversations()
 
     async def mute_conversations(self, conversations: Sequence[MutedConversation]) -> str:
-        """Mute conversations, each until its time.
+        """Mute conversations, each until the time that it names.
 
         Args:
             conversations: at most 100, each with the time until which it is muted.
@@ -1410,12 +1411,12 @@ class ClientMethods(CallingClient):
         """Return the logged-in user's time zone; "" if it is unknown.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: the server refused it.
         """
         return await self._calls.notifications.get_timezone()
 
     async def update_timezone(self, timezone: str) -> str:
-        """Store the logged-in user's time zone, in which the schedule of their preferences is read.
+        """Store the logged-in user's time zone, in which the schedule of their preferences applies.
 
         Args:
             timezone: a name such as `Europe/Berlin`.

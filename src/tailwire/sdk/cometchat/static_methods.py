@@ -324,7 +324,7 @@ class StaticMethods(CurrentClient):
     async def send_custom_message(
         cls, message: CustomMessage, *, on_success: OnSuccess[CustomMessage] = None, on_error: OnError = None
     ) -> CustomMessage | None:
-        """Send data of the app's own.
+        """Send a message with data that the app defines.
 
         See `ChatClient.send_custom_message`.
         """
@@ -787,7 +787,7 @@ class StaticMethods(CurrentClient):
     async def mark_conversation_as_read(
         cls, conversation: Conversation, *, on_success: OnSuccess[str] = None, on_error: OnError = None
     ) -> str | None:
-        """Mark all of a conversation as read. Needs no WebSocket.
+        """Mark a whole conversation as read. Needs no WebSocket.
 
         See `ChatClient.mark_conversation_as_read`.
         """
@@ -809,7 +809,7 @@ class StaticMethods(CurrentClient):
     async def mark_conversation_as_delivered(
         cls, conversation: Conversation, *, on_success: OnSuccess[str] = None, on_error: OnError = None
     ) -> str | None:
-        """Mark all of a conversation as delivered. Needs no WebSocket.
+        """Mark a whole conversation as delivered. Needs no WebSocket.
 
         See `ChatClient.mark_conversation_as_delivered`.
         """
@@ -1596,7 +1596,7 @@ class StaticMethods(CurrentClient):
     async def unban_group_member(
         cls, guid: str, uid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
     ) -> str | None:
-        """Lift the ban of a user. They do not become a member by it.
+        """Lift the ban of a user. This does not make them a member.
 
         See `ChatClient.unban_group_member`.
         """
