@@ -24,6 +24,7 @@ MAIN = "document.querySelector('main').innerText"
 DIALOG = "document.querySelector('dialog[open]')"
 NO_DIALOG = "!document.querySelector('dialog')"
 SIGN_IN = "document.querySelector('.sign-in')"
+SESSION_REQUESTS = "performance.getEntriesByType('resource').filter((one) => one.name.endsWith('/console/session')).length"
 OVERFLOW = "document.scrollingElement.scrollWidth - innerWidth"
 AXE = FOLDER / "node_modules" / "axe-core" / "axe.min.js"
 RUN_AXE = """
@@ -373,7 +374,37 @@ async def test_server_that_is_gone_is_reported_until_it_is_back(chromium: Browse
         assert await violations(tab) == []
         await stage.server.start()
         await tab.wait_for(SIGN_IN, deadline=30)  # the sessions ended with the process
-        assert "tailwire console" in await tab.evaluate("document.body.innerText")
+        text = await tab.evaluate("document.body.innerText")
+        assert "tailwire console" in text
+        assert "The session has ended" in text
+        assert "the server was started again" in text
+
+
+async def test_link_signs_in_in_the_tab_that_asks_for_it(chromium: Browser, tmp_path):
+    async with console_stage(chromium, tmp_path) as stage:
+        tab = await stage.opened("asks", f"{stage.server.url}/console/")
+        await tab.wait_for(SIGN_IN)
+        assert "--data" in await tab.evaluate("document.body.innerText")
+        assert str(tmp_path) not in await tab.evaluate("document.documentElement.outerHTML")
+        await tab.run("location.href = link", link=await stage.link())
+        await tab.wait_for(f"!{SIGN_IN} && document.querySelector('.status.is-live')")
+        assert await tab.evaluate("location.hash") == ""
+        asked = await tab.evaluate(SESSION_REQUESTS)
+        await tab.run("location.hash = '#used-up'")
+        await tab.wait_for(f"location.hash === '' && {SESSION_REQUESTS} === asked + 2", asked=asked)
+        assert not await tab.evaluate(f"Boolean({SIGN_IN})")
+
+
+async def test_link_signs_in_again_in_the_tab_whose_session_has_ended(chromium: Browser, tmp_path):
+    async with console_stage(chromium, tmp_path) as stage:
+        tab = await stage.open("users")
+        await tab.wait_for("document.querySelector('.status.is-live')")
+        await stage.server.kill()
+        await stage.server.start()
+        await tab.wait_for(SIGN_IN, deadline=30)
+        await tab.run("location.href = link", link=await stage.link())
+        await tab.wait_for(f"!{SIGN_IN} && document.querySelector('.status.is-live')")
+        assert "has ended" not in await tab.evaluate("document.body.innerText")
 
 
 async def test_page_returns_to_signing_in_when_its_key_is_revoked(chromium: Browser, tmp_path):
