@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import shutil
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+import tailwire
 from chromium.browser import FOLDER, Browser, Page
 from chromium.console_stage import console_stage, fill
 from chromium.page_stage import until
@@ -24,13 +30,23 @@ MAIN = "document.querySelector('main').innerText"
 DIALOG = "document.querySelector('dialog[open]')"
 NO_DIALOG = "!document.querySelector('dialog')"
 SIGN_IN = "document.querySelector('.sign-in')"
-SESSION_REQUESTS = "performance.getEntriesByType('resource').filter((one) => one.name.endsWith('/console/session')).length"
+SESSION_REQUESTS = (
+    "performance.getEntriesByType('resource').filter((one) => one.name.endsWith('/console/session')).length"
+)
 OVERFLOW = "document.scrollingElement.scrollWidth - innerWidth"
+WEB = Path(tailwire.__file__).parent / "web"
 AXE = FOLDER / "node_modules" / "axe-core" / "axe.min.js"
 RUN_AXE = """
 const found = await axe.run(document, { resultTypes: ["violations"] });
 return found.violations.map(({ id, nodes }) => [id, nodes.slice(0, 3).map((one) => one.html.slice(0, 200) + " " + one.failureSummary)]);
 """
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves files, and logs nothing."""
+
+    def log_message(self, *said: object) -> None:
+        """Log nothing."""
 
 
 async def violations(tab: Page) -> list:
@@ -378,6 +394,47 @@ async def test_server_that_is_gone_is_reported_until_it_is_back(chromium: Browse
         assert "tailwire console" in text
         assert "The session has ended" in text
         assert "the server was started again" in text
+
+
+async def test_console_starts_where_the_language_of_the_browser_is_no_valid_tag(chromium: Browser, tmp_path):
+    language = (
+        "Object.defineProperty(Navigator.prototype, 'language', { get: () => 'en-US@posix', configurable: true });"
+    )
+    async with console_stage(chromium, tmp_path) as stage:
+        tab = await stage.opened("posix", await stage.link(), before=language, languages=["en-US@posix"])
+        await tab.wait_for("document.querySelectorAll('.chart canvas').length === 6")
+
+
+@pytest.mark.parametrize("page", ["console", "chat"])
+@pytest.mark.parametrize(
+    ("before", "why"),
+    [
+        ("delete Intl.PluralRules", "PluralRules is not a constructor"),
+        ("delete globalThis.Intl", "Intl is not defined"),
+    ],
+)
+async def test_page_says_that_its_script_could_not_start(chromium: Browser, tmp_path, page, before, why):
+    async with console_stage(chromium, tmp_path) as stage:
+        tab = await chromium.open(page, f"{stage.server.url}/{page}/", before=before)
+        text = await tab.wait_for("document.querySelector('#app > [role=alert]')?.innerText")
+        assert text.startswith("This page could not start: ")
+        assert why in text
+        assert await tab.evaluate("document.querySelectorAll('#app > [role=alert]').length") == 1
+        assert tab.violations == []
+
+
+async def test_page_says_that_a_file_of_its_script_was_not_loaded(chromium: Browser, tmp_path):
+    shutil.copytree(WEB / "console", tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("api.js"))
+    for folder in ("shared", "vendor"):
+        shutil.copytree(WEB / folder, tmp_path / folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(tmp_path))) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            tab = await chromium.open("incomplete", f"http://127.0.0.1:{server.server_port}/")
+            text = await tab.wait_for("document.querySelector('#app > [role=alert]')?.innerText")
+        finally:
+            await asyncio.to_thread(server.shutdown)
+    assert "app.js was not loaded" in text
 
 
 async def test_link_signs_in_in_the_tab_that_asks_for_it(chromium: Browser, tmp_path):
