@@ -377,6 +377,27 @@ async def test_settings_are_shown_with_where_they_came_from(chromium: Browser, t
         await tab.wait_for(f"{ROWS} === 1")
 
 
+@pytest.mark.parametrize("width", [768, 1280])
+async def test_source_of_a_setting_is_on_one_line(chromium: Browser, tmp_path, width):
+    settings = {"TAILWIRE_REGION": "eu", "TAILWIRE_DELETED_FILES_AFTER": "60"}
+    async with console_stage(chromium, tmp_path, settings) as stage:
+        tab = await stage.open("settings", width=width)
+        badges = await tab.evaluate(
+            "[...document.querySelectorAll('.source .badge')].map((e) => [e.innerText, e.offsetHeight < 1.9 *"
+            " parseFloat(getComputedStyle(e).lineHeight)])"
+        )
+        assert dict(badges)["TAILWIRE_DELETED_FILES_AFTER"] is True
+        assert [text for text, one_line in badges if not one_line] == []
+
+
+async def test_pages_say_how_a_user_is_created_and_how_exact_the_last_use_of_a_key_is(chromium: Browser, tmp_path):
+    async with console_stage(chromium, tmp_path) as stage:
+        tab = await stage.open("users")
+        assert "tailwire user create" in await tab.evaluate(MAIN)
+        await stage.go(tab, "keys")
+        assert "to the hour" in await tab.evaluate(MAIN)
+
+
 async def test_server_that_is_gone_is_reported_until_it_is_back(chromium: Browser, tmp_path):
     async with console_stage(chromium, tmp_path) as stage:
         tab = await stage.open("users")
