@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import shutil
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+import tailwire
 from chromium.browser import FOLDER, Browser, Page
 from chromium.console_stage import console_stage, fill
 from chromium.page_stage import until
@@ -24,12 +30,23 @@ MAIN = "document.querySelector('main').innerText"
 DIALOG = "document.querySelector('dialog[open]')"
 NO_DIALOG = "!document.querySelector('dialog')"
 SIGN_IN = "document.querySelector('.sign-in')"
+SESSION_REQUESTS = (
+    "performance.getEntriesByType('resource').filter((one) => one.name.endsWith('/console/session')).length"
+)
 OVERFLOW = "document.scrollingElement.scrollWidth - innerWidth"
+WEB = Path(tailwire.__file__).parent / "web"
 AXE = FOLDER / "node_modules" / "axe-core" / "axe.min.js"
 RUN_AXE = """
 const found = await axe.run(document, { resultTypes: ["violations"] });
 return found.violations.map(({ id, nodes }) => [id, nodes.slice(0, 3).map((one) => one.html.slice(0, 200) + " " + one.failureSummary)]);
 """
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves files, and logs nothing."""
+
+    def log_message(self, *said: object) -> None:
+        """Log nothing."""
 
 
 async def violations(tab: Page) -> list:
@@ -360,6 +377,27 @@ async def test_settings_are_shown_with_where_they_came_from(chromium: Browser, t
         await tab.wait_for(f"{ROWS} === 1")
 
 
+@pytest.mark.parametrize("width", [768, 1280])
+async def test_source_of_a_setting_is_on_one_line(chromium: Browser, tmp_path, width):
+    settings = {"TAILWIRE_REGION": "eu", "TAILWIRE_DELETED_FILES_AFTER": "60"}
+    async with console_stage(chromium, tmp_path, settings) as stage:
+        tab = await stage.open("settings", width=width)
+        badges = await tab.evaluate(
+            "[...document.querySelectorAll('.source .badge')].map((e) => [e.innerText, e.offsetHeight < 1.9 *"
+            " parseFloat(getComputedStyle(e).lineHeight)])"
+        )
+        assert dict(badges)["TAILWIRE_DELETED_FILES_AFTER"] is True
+        assert [text for text, one_line in badges if not one_line] == []
+
+
+async def test_pages_say_how_a_user_is_created_and_how_exact_the_last_use_of_a_key_is(chromium: Browser, tmp_path):
+    async with console_stage(chromium, tmp_path) as stage:
+        tab = await stage.open("users")
+        assert "tailwire user create" in await tab.evaluate(MAIN)
+        await stage.go(tab, "keys")
+        assert "to the hour" in await tab.evaluate(MAIN)
+
+
 async def test_server_that_is_gone_is_reported_until_it_is_back(chromium: Browser, tmp_path):
     async with console_stage(chromium, tmp_path) as stage:
         tab = await stage.open("users")
@@ -373,7 +411,78 @@ async def test_server_that_is_gone_is_reported_until_it_is_back(chromium: Browse
         assert await violations(tab) == []
         await stage.server.start()
         await tab.wait_for(SIGN_IN, deadline=30)  # the sessions ended with the process
-        assert "tailwire console" in await tab.evaluate("document.body.innerText")
+        text = await tab.evaluate("document.body.innerText")
+        assert "tailwire console" in text
+        assert "The session has ended" in text
+        assert "the server was started again" in text
+
+
+async def test_console_starts_where_the_language_of_the_browser_is_no_valid_tag(chromium: Browser, tmp_path):
+    language = (
+        "Object.defineProperty(Navigator.prototype, 'language', { get: () => 'en-US@posix', configurable: true });"
+    )
+    async with console_stage(chromium, tmp_path) as stage:
+        tab = await stage.opened("posix", await stage.link(), before=language, languages=["en-US@posix"])
+        await tab.wait_for("document.querySelectorAll('.chart canvas').length === 6")
+
+
+@pytest.mark.parametrize("page", ["console", "chat"])
+@pytest.mark.parametrize(
+    ("before", "why"),
+    [
+        ("delete Intl.PluralRules", "PluralRules is not a constructor"),
+        ("delete globalThis.Intl", "Intl is not defined"),
+    ],
+)
+async def test_page_says_that_its_script_could_not_start(chromium: Browser, tmp_path, page, before, why):
+    async with console_stage(chromium, tmp_path) as stage:
+        tab = await chromium.open(page, f"{stage.server.url}/{page}/", before=before)
+        text = await tab.wait_for("document.querySelector('#app > [role=alert]')?.innerText")
+        assert text.startswith("This page could not start: ")
+        assert why in text
+        assert await tab.evaluate("document.querySelectorAll('#app > [role=alert]').length") == 1
+        assert tab.violations == []
+
+
+async def test_page_says_that_a_file_of_its_script_was_not_loaded(chromium: Browser, tmp_path):
+    shutil.copytree(WEB / "console", tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("api.js"))
+    for folder in ("shared", "vendor"):
+        shutil.copytree(WEB / folder, tmp_path / folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(tmp_path))) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            tab = await chromium.open("incomplete", f"http://127.0.0.1:{server.server_port}/")
+            text = await tab.wait_for("document.querySelector('#app > [role=alert]')?.innerText")
+        finally:
+            await asyncio.to_thread(server.shutdown)
+    assert "app.js was not loaded" in text
+
+
+async def test_link_signs_in_in_the_tab_that_asks_for_it(chromium: Browser, tmp_path):
+    async with console_stage(chromium, tmp_path) as stage:
+        tab = await stage.opened("asks", f"{stage.server.url}/console/")
+        await tab.wait_for(SIGN_IN)
+        assert "--data" in await tab.evaluate("document.body.innerText")
+        assert str(tmp_path) not in await tab.evaluate("document.documentElement.outerHTML")
+        await tab.run("location.href = link", link=await stage.link())
+        await tab.wait_for(f"!{SIGN_IN} && document.querySelector('.status.is-live')")
+        assert await tab.evaluate("location.hash") == ""
+        asked = await tab.evaluate(SESSION_REQUESTS)
+        await tab.run("location.hash = '#used-up'")
+        await tab.wait_for(f"location.hash === '' && {SESSION_REQUESTS} === asked + 2", asked=asked)
+        assert not await tab.evaluate(f"Boolean({SIGN_IN})")
+
+
+async def test_link_signs_in_again_in_the_tab_whose_session_has_ended(chromium: Browser, tmp_path):
+    async with console_stage(chromium, tmp_path) as stage:
+        tab = await stage.open("users")
+        await tab.wait_for("document.querySelector('.status.is-live')")
+        await stage.server.kill()
+        await stage.server.start()
+        await tab.wait_for(SIGN_IN, deadline=30)
+        await tab.run("location.href = link", link=await stage.link())
+        await tab.wait_for(f"!{SIGN_IN} && document.querySelector('.status.is-live')")
+        assert "has ended" not in await tab.evaluate("document.body.innerText")
 
 
 async def test_page_returns_to_signing_in_when_its_key_is_revoked(chromium: Browser, tmp_path):

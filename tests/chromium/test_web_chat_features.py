@@ -61,7 +61,11 @@ async def test_messages_are_edited_and_deleted_for_both(chromium: Browser, tmp_p
         for tab in (alice, bob):
             await tab.wait_for(f"{WORDS}.length === 1")
             await tab.wait_for("document.querySelector('#messages').innerText.includes('This message was deleted.')")
+            await tab.wait_for("document.querySelector('.entry-last').innerText.includes('This message was deleted.')")
         assert await bob.evaluate(f"{ACTIONS} === null")
+        await bob.do("reload")
+        await bob.wait_for("document.querySelector('.entry-last')")
+        assert await bob.evaluate("document.querySelector('.entry-last').innerText") == "No message to show"
 
 
 async def test_reactions_are_added_and_removed_live(chromium: Browser, tmp_path):

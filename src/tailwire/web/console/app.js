@@ -11,17 +11,30 @@ import { say } from "./words.js";
 const THEME = "tailwire-console-theme";
 
 // A link is everything behind the #, unless that names a page. It leaves the address before anything else happens.
-function linkInAddress() {
-  const behind = location.hash.slice(1);
-  if (!behind || behind.startsWith("/")) return "";
+const hasLink = () => /^#[^/]/.test(location.hash);
+
+function takeLink() {
+  if (!hasLink()) return "";
+  const link = location.hash.slice(1);
   history.replaceState(null, "", location.pathname);
-  return behind;
+  return link;
 }
 
 const pageInAddress = () => {
   const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
   return { name: PAGES.some((page) => page.name === name) ? name : PAGES[0].name, rest: rest.map(decodeURIComponent) };
 };
+
+/** Return the session of the browser, and why there is none; with a link in the address, it opens one. */
+async function signIn() {
+  try {
+    return { found: await session(takeLink()), problem: null };
+  } catch (problem) {
+    // A link that is used up does no harm to those who are signed in already.
+    const found = problem.code === "ERR_CONSOLE_LINK" ? await session().catch(() => null) : null;
+    return { found, problem: found ? null : problem };
+  }
+}
 
 function SignIn({ problem }) {
   return html`<main class="sign-in"><div class="card">
@@ -30,6 +43,7 @@ function SignIn({ problem }) {
     ${problem ? html`<${Failure} error=${problem} />` : null}
     <p>${say("howToSignIn")}</p>
     <pre tabindex="0" dir="ltr">tailwire console</pre>
+    <p class="faint">${say("dataFolder")}</p>
     <p class="faint">${say("linkWorksOnce")}</p>
   </div></main>`;
 }
@@ -84,11 +98,24 @@ function App({ first, problem: firstProblem }) {
   const [signedIn, setSignedIn] = useState(Boolean(first));
   const [problem, setProblem] = useState(firstProblem);
   useEffect(() => {
-    whenSignedOut(() => {
+    const ended = () => {
       setProblem(new Refused("ERR_CONSOLE_SESSION", say("sessionEnded")));
       setSignedIn(false);
-    });
-    return subscribe(({ state }) => state === "ended" && setSignedIn(false));
+    };
+    // A link that is opened in this tab changes only what stands behind the #, so the page is not loaded again.
+    const changed = async () => {
+      if (!hasLink()) return;
+      const { found, problem: why } = await signIn();
+      setProblem(why);
+      if (why?.code !== "") setSignedIn(Boolean(found));  // no answer says nothing about the session
+    };
+    whenSignedOut(ended);
+    addEventListener("hashchange", changed);
+    const unsubscribe = subscribe(({ state }) => state === "ended" && ended());
+    return () => {
+      removeEventListener("hashchange", changed);
+      unsubscribe();
+    };
   }, []);
   const leave = async () => {
     try {
@@ -104,18 +131,10 @@ function App({ first, problem: firstProblem }) {
 }
 
 async function begin() {
-  const link = linkInAddress();
-  let problem = null;
-  let first = null;
-  try {
-    first = await session(link);
-  } catch (error) {
-    problem = error;
-    if (error.code === "ERR_CONSOLE_LINK") first = await session().catch(() => null);  // signed in already
-  }
+  const { found, problem } = await signIn();
   const root = document.querySelector("#app");
   root.replaceChildren();
-  render(html`<${App} first=${first} problem=${first ? null : problem} />`, root);
+  render(html`<${App} first=${found} problem=${problem} />`, root);
   document.body.dataset.ready = "yes";
 }
 

@@ -1,5 +1,6 @@
 // Charts of the last fifteen minutes.
 
+import "./shared/valid_language.js";  // before uPlot
 import uPlot from "./vendor/uplot.mjs";
 import { html, useEffect, useLayoutEffect, useRef } from "./shared/html.js";
 import { minute, second } from "./format.js";

@@ -34,6 +34,7 @@ async function fill() {
 /** Begin to listen. A stream that ends, or whose server is gone, is opened again by the browser. */
 export function start() {
   stop();
+  if (live.state === "ended") tell({ state: "connecting" });  // signed in again
   source = new EventSource("api/stats/stream");
   source.addEventListener("about", (event) => {
     tell({ state: "live", about: JSON.parse(event.data) });

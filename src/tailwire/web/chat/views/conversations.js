@@ -9,7 +9,7 @@ import { Groups } from "./groups.js";
 
 function lastLine(chat, entry) {
   const { last } = entry;
-  if (!last) return "";
+  if (!last) return entry.newest ? say("noPreview") : "";  // the server leaves out one that was deleted
   if (last.deletedAt) return say("deleted");
   const text = textOf(last) || (filesOf(last).length ? say("aFile") : last.category === "message" ? "" : say("fromApp", { type: last.type }));
   if (last.category === "action") return say("note_other");

@@ -52,6 +52,7 @@ export function Users() {
   const [turn, setTurn] = useState(0);
   const changed = () => { setOpened(null); setTurn(turn + 1); };
   return html`<${Head} title=${say("users")}><${Search} label=${say("searchUsers")} value=${search} onSearch=${setSearch} /><//>
+    <p class="hint">${say("usersHint")} <code dir="ltr">tailwire user create [--data DIR] UID NAME</code></p>
     <${Table} label=${say("users")} columns=${COLUMNS} load=${byCursor("/users", { searchKey: search, withDeactivated: "true" })} changes=${[search]} refresh=${turn}
       keyOf=${(one) => one.uid} onOpen=${setOpened} empty=${say("noUsers")} />
     ${opened ? html`<${Opened} key=${opened.uid} one=${opened} onClose=${() => setOpened(null)} onChanged=${changed} />` : null}`;
