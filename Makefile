@@ -59,8 +59,8 @@ lab: $(DEMO)  ## a page with two clients, a server and the lines between them, t
 chat: $(CHAT)  ## chat in the terminal, with a demo server and a bot that answers; again in another terminal for a second user: ARGS="--user carol"
 	@$(BIN)/tailwire chat --demo $(ARGS)
 
-serve: $(DEMO)  ## a server on http://127.0.0.1:8480 with demo users, who chat in a browser at /chat/
-	@$(BIN)/tailwire serve --data .tailwire --demo-users
+serve: $(DEMO)  ## a server on http://127.0.0.1:8480 with demo users, who chat in a browser at /chat/; another port: ARGS="--port 8481"
+	@$(BIN)/tailwire serve --data .tailwire --demo-users $(ARGS)
 
 console: $(DEMO)  ## prints a link to the web console of the server that runs
 	@$(BIN)/tailwire console --data .tailwire

@@ -14,7 +14,7 @@ import random
 import re
 from collections.abc import AsyncIterator
 
-from tailwire import AppSettingsBuilder, BaseMessage, TextMessage
+from tailwire import AppSettingsBuilder, BaseMessage, ConnectionChanged, TextMessage
 from tailwire.bot import Bot, Context
 
 UID = os.environ.get("CHAT_USER", "bob")
@@ -55,6 +55,11 @@ def prompt_of(history: list[BaseMessage]) -> list[dict[str, str]]:
             role = "assistant" if message.sender.uid == UID else "user"
             turns.append({"role": role, "content": message.text.strip()})
     return turns
+
+
+@bot.on_event(ConnectionChanged)
+async def tell(event: ConnectionChanged) -> None:
+    print(f"{UID} is {event.status}; Ctrl+C ends it", flush=True)
 
 
 @bot.command("new")

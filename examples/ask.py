@@ -88,6 +88,8 @@ async def main(other: str) -> None:
             async for event in events:
                 conversation.show(event)
 
+        if sys.stdin.isatty():
+            print(f"  Write to {other}; Enter sends, Ctrl+D quits.", flush=True)
         with tailwire.watch(chat):  # Ctrl+Z closes the socket, fg opens it again
             following = asyncio.create_task(follow())
             threading.Thread(target=read, daemon=True).start()

@@ -60,8 +60,8 @@ HEAD = """# REST API
 Made by `make reference` from the description that each server has at `/openapi.json`; at `/docs` you can try it.
 
 - **Address.** Paths are under `/v3`: `http://127.0.0.1:8480/v3/users`. `/v3.0` is the same.
-- **Caller.** Header `authtoken` for a user; `apikey` for a backend, with `onBehalfOf` to act for a user. The table of
-  [callers and rights](../server.md#callers-and-rights) says what each may do.
+- **Caller.** Headers `authtoken` and `appid` (the id of the app) for a user; `apikey` for a backend, with `onBehalfOf` to
+  act for a user. The table of [callers and rights](../server.md#callers-and-rights) says what each may do.
 - **Body.** JSON, with `content-type: application/json`.
 - **Answer.** `{"data": …}`, for lists with `meta` (`meta.pagination`, or `meta.next` to read on).
 - **Refusal.** `{"error": {"code", "message", "details"}}`; [all codes](errors.md). Any operation may be refused with

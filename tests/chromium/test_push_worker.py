@@ -66,6 +66,13 @@ def worker_of_the_documentation() -> str:
     return str(worker)
 
 
+def page_of_the_documentation() -> str:
+    """Return the function of a page that the page on push shows."""
+    blocks = re.findall(r"```js\n(.*?)```", DOCUMENTATION.read_text(encoding="utf-8"), re.S)
+    (page,) = [block for block in blocks if "pushManager.subscribe" in block]
+    return str(page)
+
+
 class _Site(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         script = self.path == "/push-worker.js"
@@ -153,3 +160,24 @@ async def test_browser_takes_the_key_and_the_options_of_a_subscription(chromium:
         # The key passes the checks; then there is no service, or no permission.
         assert await tab.run(subscribe, options=options) in ("AbortError", "NotAllowedError")
         assert await tab.run(subscribe, options={**options, "applicationServerKey": key[:-8]}) == "InvalidAccessError"
+
+
+async def test_documented_page_registers_its_subscription(chromium: Browser, tmp_path, site: str):
+    subscription = PushService().subscription("https://push.example.com/mara")
+    asked = """
+    const given = [];
+    Notification.requestPermission = async () => "granted";
+    PushManager.prototype.subscribe = async (options) => { given.push(options); return subscription; };
+    await new Function("SERVER", "APP_ID", "authToken", `${page}; return notifyMe(authToken)`)(server, app, token);
+    return given;
+    """
+    async with console_stage(chromium, tmp_path, {"TAILWIRE_PUSH_CONTACT": "mailto:admin@example.com"}) as stage:
+        await stage.ask("POST", "/users", {"uid": "mara", "name": "Mara"})
+        key = (await stage.ask("GET", "/notifications/push/v1/web", behalf="mara"))["publicKey"]
+        token = (await stage.ask("POST", "/users/mara/auth_tokens", {}))["authToken"]
+        tab = await chromium.open("notify", site)
+        given = await tab.run(asked, page=page_of_the_documentation(), subscription=subscription, token=token,
+                              server=stage.server.url, app=stage.server.app_id)  # fmt: skip
+        assert given == [{"userVisibleOnly": True, "applicationServerKey": key}]
+        (device,) = await stage.ask("GET", "/notifications/push/v1/devices?uid=mara")
+        assert device["platform"] == "web_push"

@@ -73,14 +73,18 @@ class Bot:
 
     async def start(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, str(self._file), env=self._environment, stderr=asyncio.subprocess.PIPE
+            sys.executable,
+            str(self._file),
+            env=self._environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
         )
 
-    async def end(self, number: signal.Signals) -> tuple[int, str]:
-        """Send a signal, and return the exit code and the output."""
+    async def end(self, number: signal.Signals) -> tuple[int, str, str]:
+        """Send a signal, and return the exit code, the output and the errors."""
         self._process.send_signal(number)
-        _, printed = await self._process.communicate()
-        return self._process.returncode or 0, printed.decode()
+        printed, errors = await self._process.communicate()
+        return self._process.returncode or 0, printed.decode(), errors.decode()
 
     def saved(self) -> dict[str, Any]:
         (file,) = (self._folder / "tailwire" / "bots").glob("*/session-*.json")
@@ -112,9 +116,10 @@ async def test_killed_bot_answers_every_message_once(live: LiveStage, tmp_path, 
         last = await say(f"live before {number.name}")
         await answered()
         await bot.until_saved(last)
-        ended, printed = await bot.end(number)
+        ended, printed, errors = await bot.end(number)
+        assert printed.splitlines()[-1] == "bob is connected; Ctrl+C ends it"
         if number is not signal.SIGKILL:
-            assert (ended, printed) == (0, "")
+            assert (ended, errors) == (0, "")
         for n in range(3):
             await say(f"missed {n} after {number.name}")
         await bot.start()

@@ -191,6 +191,9 @@ async def test_hosting(tmp_path: Path):
         await terminal.until(
             lambda: re.search(r"^dora_[0-9a-f]{40}", terminal.text, re.MULTILINE) is not None, "a token"
         )
+        terminal.type(reader.command("console"))
+        await terminal.until_shown("/console/")
+        await terminal.until_asked()
         terminal.type(reader.command("backup"))
         await terminal.until(lambda: (folder / "backup-1").is_dir(), "the backup is there")
         await terminal.until_asked()

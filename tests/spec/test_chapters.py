@@ -142,6 +142,29 @@ async def test_receipts_change_the_unread_counts_and_are_heard(stage):
     assert bob.chat.get_last_delivered_message_id() <= sent[2].id
 
 
+async def test_one_mark_covers_the_conversation_and_its_threads(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+
+    async def unread() -> int:
+        return (await bob.chat.get_conversation("alice")).unread_message_count
+
+    root = await alice.say("bob", "root")
+    for text, parent in (("reply 1", root.id), ("last", None), ("reply 2", root.id)):
+        await alice.chat.send_message(TextMessage(receiver="bob", text=text, parent_message_id=parent))
+    await bob.ears.until(lambda: len(bob.ears.texts) == 4)
+    heard = {message.text: message for message in bob.ears.all("text")}
+    assert await unread() == 4
+    for text, left in (("last", 1), ("reply 2", 0), ("root", 0)):  # the mark does not go back
+        await bob.chat.mark_as_read(heard[text])
+        await alice.ears.until(lambda: bool(alice.ears.all("read")))
+        await stage.pass_time(2)
+        assert await unread() == left, text
+    await bob.chat.mark_message_as_unread(heard["reply 1"])
+    assert await unread() == 3
+    await bob.chat.mark_conversation_as_read(await bob.chat.get_conversation("alice"))
+    assert await unread() == 0
+
+
 async def test_receipts_of_a_group_are_counted_and_heard(stage):
     alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     await alice.chat.create_group(Group("team", "Team"))

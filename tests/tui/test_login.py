@@ -53,6 +53,35 @@ async def test_a_saved_profile_logs_in_without_a_token(table: Table):
         await shown.until("● Alice")
 
 
+async def test_a_token_can_be_pasted_at_once_where_the_user_was_named_and_others_are_saved(table: Table):
+    async with table.chat():
+        pass
+    app = table.app(uid="bob", token="")
+    async with app.run_test(size=(80, 30), notifications=True) as pilot:
+        shown = Shown(app, pilot)
+        await shown.until("Saved profiles", "There is no saved session of bob")
+        await shown.type(table.tokens["bob"])
+        await shown.press("enter")
+        await shown.until("● Bob")
+
+
+async def test_a_saved_profile_without_a_session_asks_for_its_token(table: Table):
+    async with table.chat():
+        pass
+    for session in (table.folder / "profiles").rglob("session-*"):
+        session.unlink()
+    app = table.app(token="")
+    app._profile = type(app._profile)("", "", "")
+    async with app.run_test(size=(80, 30), notifications=True) as pilot:
+        shown = Shown(app, pilot)
+        await shown.until("Saved profiles", "alice on 127.0.0.1")
+        await shown.press("enter")
+        await shown.until("There is no saved session of alice")
+        await shown.type(table.tokens["alice"])
+        await shown.press("enter")
+        await shown.until("● Alice")
+
+
 async def test_profiles_contain_no_token_and_sessions_are_readable_only_by_the_user(table: Table):
     async with table.chat():
         pass

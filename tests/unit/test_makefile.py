@@ -85,3 +85,13 @@ def test_each_supported_python_is_taken(machine, version, named):
     machine.install("python3.11", (3, 11), venv=False)  # is passed over
     machine.install(name, version)
     assert f"{name} -m venv .venv" in machine.make("demo").stdout
+
+
+@pytest.mark.parametrize("target", ["serve", "lab", "chat"])
+def test_arguments_reach_the_command(machine, target):
+    assert " --port 8481" in machine.make("--dry-run", target, "ARGS=--port 8481").stdout
+
+
+def test_the_list_of_commands_says_how_to_take_another_port(machine):
+    (row,) = [row for row in machine.make().stdout.splitlines() if row.startswith("serve")]
+    assert 'ARGS="--port 8481"' in row

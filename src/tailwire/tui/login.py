@@ -85,10 +85,17 @@ class LoginScreen(Screen[None]):
             yield Button("Log in", variant="primary", compact=True)
 
     def on_mount(self) -> None:
-        """Focus the saved profiles, or the first field that is empty."""
+        """Focus the saved profiles; or the first empty field, if some are filled or a login failed."""
         self.query_one("#said").display = bool(self._said)
-        first = next((n for n in ("server", "app_id", "uid") if not getattr(self._draft, n)), "token")
-        self.query_one(OptionList if self._profiles and not self._said else f"#{first}").focus()
+        draft = self._draft
+        if self._profiles and not (self._said or draft.server or draft.app_id or draft.uid):
+            self.query_one(OptionList).focus()
+        else:
+            self._focus_first_empty()
+
+    def _focus_first_empty(self) -> None:
+        fields = (self.query_one(f"#{name}", Input) for name in ("server", "app_id", "uid"))
+        next((field for field in fields if not field.value), self.query_one("#token", Input)).focus()
 
     def wait(self) -> None:
         """Show that the login is in progress."""
@@ -102,6 +109,8 @@ class LoginScreen(Screen[None]):
         said.display = bool(text)
         button = self.query_one(Button)
         button.label, button.disabled = "Log in", False
+        if text and isinstance(self.focused, OptionList):  # there, Enter would open a saved profile
+            self._focus_first_empty()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Log in with a saved profile."""
