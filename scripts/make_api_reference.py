@@ -157,6 +157,8 @@ def prose(thing: griffe.Object) -> list[str]:
                 name = getattr(item, "name", "") if kind in ("parameters", "attributes") else ""
                 if kind == "raises":
                     name = str(item.annotation)
+                if name.endswith(","):  # several names with one description: griffe takes the others for a type
+                    name = "`, `".join(f"{name} {item.annotation}".split(", "))
                 text = " ".join(str(item.description).split())
                 lines.append(f"- `{name}`: {text}" if name else f"- {text}")
             lines.append("")

@@ -133,6 +133,7 @@ def test_the_api_reference_has_every_field_of_every_public_dataclass():
     assert checked > 40
     assert "requires `receiver`; it takes all fields by keyword only" in sections["TextMessage"]
     assert "requires `message_id`, `sender`, `receiver_id`" in sections["MessageReceipt"]
+    assert "- `timestamp`, `delivered_at`, `read_at`: " in sections["MessageReceipt"]
 
 
 def test_the_api_reference_is_current_and_has_every_public_name():
