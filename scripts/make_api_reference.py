@@ -158,7 +158,7 @@ def prose(thing: griffe.Object) -> list[str]:
                 if kind == "raises":
                     name = str(item.annotation)
                 if name.endswith(","):  # several names with one description: griffe takes the others for a type
-                    name = "`, `".join(f"{name} {item.annotation}".split(", "))
+                    name = "`, `".join([name[:-1], *str(item.annotation).strip("()").split(", ")])
                 text = " ".join(str(item.description).split())
                 lines.append(f"- `{name}`: {text}" if name else f"- {text}")
             lines.append("")
