@@ -110,13 +110,13 @@ table: $(STAMP)  ## write the connection machine's transition table and its page
 	@$(BIN)/python scripts/make_connection_table.py
 
 reference: $(STAMP)  ## write the pages of the API, REST, commands, settings, metrics, errors and compatibility, and the types of the blocking client
+	@$(BIN)/python scripts/make_client.py
+	@$(BIN)/python scripts/make_sync_face.py
 	@$(BIN)/python scripts/make_reference.py
 	@$(BIN)/python scripts/make_api_reference.py
 	@$(BIN)/python scripts/make_operator_reference.py
 	@$(BIN)/python scripts/make_rest_reference.py
 	@$(BIN)/python scripts/diagrams.py
-	@$(BIN)/python scripts/make_client.py
-	@$(BIN)/python scripts/make_sync_face.py
 
 docs: $(SITE)/.ready  ## build the documentation site into site/, without a warning; ARGS=serve shows it
 	@$(SITE)/bin/python scripts/make_site.py $(ARGS)

@@ -157,6 +157,8 @@ def prose(thing: griffe.Object) -> list[str]:
                 name = getattr(item, "name", "") if kind in ("parameters", "attributes") else ""
                 if kind == "raises":
                     name = str(item.annotation)
+                if name.endswith(","):  # several names with one description: griffe takes the others for a type
+                    name = "`, `".join([name[:-1], *str(item.annotation).strip("()").split(", ")])
                 text = " ".join(str(item.description).split())
                 lines.append(f"- `{name}`: {text}" if name else f"- {text}")
             lines.append("")
@@ -178,6 +180,27 @@ def method(owner: str, thing: griffe.Object) -> list[str]:
     return [f"#### {owner}.{thing.name}", "", "```python", f"{thing.name}{typed}", "```", "", *prose(thing)]
 
 
+def is_field(thing: griffe.Attribute) -> bool:
+    """Return True for an attribute that the body of a class declares: a value, or a field with or without a default."""
+    if "class-attribute" in thing.labels:
+        return thing.annotation is not None or thing.value is not None
+    return thing.annotation is not None and "dataclass" in (thing.parent.labels if thing.parent else ())
+
+
+def required(owner: griffe.Class) -> list[str]:
+    """Return a sentence on the arguments that the constructor of a dataclass requires, if it requires any."""
+    constructor = owner.all_members.get("__init__")
+    if "dataclass" not in owner.labels or owner.name in public_face.HANDED_OUT:
+        return []
+    assert isinstance(constructor, griffe.Function)
+    needed = [one for one in constructor.parameters if one.name != "self" and one.default is None]
+    if not needed:
+        return []
+    keywords = all(one.kind is griffe.ParameterKind.keyword_only for one in needed)
+    listed = ", ".join(f"`{one.name}`" for one in needed)
+    return [f"The constructor requires {listed}{'; it takes all fields by keyword only' if keywords else ''}.", ""]
+
+
 def class_lines(public: str, owner: griffe.Class) -> list[str]:
     """Return what the page says about a class: its fields or values, then its methods."""
     name = public.rpartition(".")[2]
@@ -186,7 +209,7 @@ def class_lines(public: str, owner: griffe.Class) -> list[str]:
         if isinstance(thing, griffe.Attribute) and "property" not in thing.labels:
             if thing.docstring is not None:
                 later.append(thing)
-            elif "class-attribute" in thing.labels and (thing.annotation is not None or thing.value is not None):
+            elif is_field(thing):
                 typed = f": {thing.annotation}" if thing.annotation is not None else ""
                 fields.append(f"{thing.name}{typed}" + (f" = {thing.value}" if thing.value is not None else ""))
         elif thing.name == "__init__" and public_face.written_out(thing):
@@ -194,7 +217,7 @@ def class_lines(public: str, owner: griffe.Class) -> list[str]:
         elif not thing.name.startswith("_"):
             later.append(thing)
     if fields:
-        lines += ["```python", *fields, "```", ""]
+        lines += ["```python", *fields, "```", "", *required(owner)]
     for thing in later:
         lines += method(name, thing)
     return lines

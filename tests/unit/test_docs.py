@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import re
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +18,7 @@ import make_operator_reference
 import make_reference
 import make_rest_reference
 import page_links
+import public_face
 import tailwire
 from tailwire.cli.main import parser_for
 from tailwire.sdk.connection.causes import Cause, CauseKind
@@ -113,6 +115,27 @@ def test_the_reference_is_current_and_each_row_has_its_test():
 
 
 @pytest.mark.slow
+def test_the_api_reference_has_every_field_of_every_public_dataclass():
+    sections = {}
+    for page in make_api_reference.pages().values():
+        for section in page.split("\n### ")[1:]:
+            sections[section.partition("\n")[0]] = section
+    checked = 0
+    for public in public_face.public_names():
+        module, _, name = public.rpartition(".")
+        thing = getattr(importlib.import_module(module), name)
+        section = sections[public.removeprefix("tailwire.")]
+        if dataclasses.is_dataclass(thing) and "Another name of" not in section:
+            checked += 1
+            for field in dataclasses.fields(thing):
+                shown = re.search(rf"^{field.name}: ", section, re.MULTILINE)
+                assert shown or field.name.startswith("_"), f"{public}.{field.name}"
+    assert checked > 40
+    assert "requires `receiver`; it takes all fields by keyword only" in sections["TextMessage"]
+    assert "requires `message_id`, `sender`, `receiver_id`" in sections["MessageReceipt"]
+    assert "- `timestamp`, `delivered_at`, `read_at`: " in sections["MessageReceipt"]
+
+
 def test_the_api_reference_is_current_and_has_every_public_name():
     pages = make_api_reference.pages()
     for path, text in pages.items():

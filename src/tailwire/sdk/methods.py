@@ -315,6 +315,9 @@ class ClientMethods(CallingClient):
         The session also ends here if the server cannot be reached; its token then stays valid on the server until it
         is revoked there.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
             CometChatException: `USER_NOT_LOGGED_IN`.
         """
@@ -331,13 +334,16 @@ class ClientMethods(CallingClient):
         ```
 
         Args:
-            message: with `receiver`, `receiver_type` and `text`. A `muid` is set if it has none.
+            message: with `receiver`, `receiver_type` and `text`. A `muid` is set if it has none. The server limits
+                the size of its content in JSON (setting `max_data`, by default 10 KiB).
 
         Returns:
             The message as the server stored it, with its id.
 
         Raises:
             CometChatException: `USER_NOT_LOGGED_IN`, `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`;
+                `ERR_EMPTY_MESSAGE_TEXT`; `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`;
+                `ERR_INVALID_MESSAGE_DATA` when it is too large;
                 `NO_INTERNET_CONNECTION` when the server was not reached in several attempts; or another code of the
                 server.
         """
@@ -347,7 +353,8 @@ class ClientMethods(CallingClient):
         """Send an image, video, audio or file, by URL (`attachments`) or from this device (`files`, uploaded first).
 
         Args:
-            message: with `receiver`, `receiver_type`, and `attachments` or `files`.
+            message: with `receiver`, `receiver_type`, and `attachments` or `files`. The server limits the size of
+                a file (setting `max_file`, by default 100 MiB) and their number (`max_files`, by default 10).
             on_progress: called with the name of a file, the bytes sent so far, and its size in bytes.
 
         Returns:
@@ -390,6 +397,8 @@ class ClientMethods(CallingClient):
     async def edit_message(self, message: M) -> M:
         """Change a text or custom message.
 
+        The sender may change a message; in a group its moderators, admins and owner may change any.
+
         Args:
             message: with the `id` of the message to change, and its new content.
 
@@ -397,12 +406,15 @@ class ClientMethods(CallingClient):
             The changed message, with `edited_at` and `edited_by`.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`,
+                `ERR_MESSAGE_NOT_A_SENDER`, or another code of the server.
         """
         return await self._calls.messages.edit_message(message)
 
     async def delete_message(self, message_id: int) -> BaseMessage:
         """Delete a message.
+
+        The sender may delete a message; in a group its moderators, admins and owner may delete any.
 
         Args:
             message_id: the id of a stored message.
@@ -411,7 +423,8 @@ class ClientMethods(CallingClient):
             The message without its content, with `deleted_at` and `deleted_by`.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`,
+                `ERR_MESSAGE_NOT_A_SENDER`, or another code of the server.
         """
         return await self._calls.messages.delete_message(message_id)
 
@@ -576,7 +589,7 @@ class ClientMethods(CallingClient):
 
         Args:
             message_id: the id of a stored message.
-            reaction: an emoji, or a short word.
+            reaction: an emoji, or a word of at most 100 characters.
 
         Returns:
             The message, with its `reactions`.
@@ -666,6 +679,9 @@ class ClientMethods(CallingClient):
         Args:
             message_id: the id of the parent message of the thread.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.
         """
@@ -676,6 +692,9 @@ class ClientMethods(CallingClient):
 
         Args:
             message_id: the id of the parent message of the thread.
+
+        Returns:
+            A text for people, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.
@@ -697,6 +716,9 @@ class ClientMethods(CallingClient):
             message_id: the id of a stored message.
             detail: the id of a reason of `get_flag_reasons`, and optionally a remark.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
             CometChatException: `INVALID_REASON_ID`, `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
         """
@@ -709,6 +731,9 @@ class ClientMethods(CallingClient):
             message_id: the id of an interactive message.
             elements: ids of the elements.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
         """
@@ -719,6 +744,9 @@ class ClientMethods(CallingClient):
 
         Args:
             message: the newest message that was received.
+
+        Returns:
+            A text for people, which may change: do not compare it.
 
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
@@ -731,6 +759,9 @@ class ClientMethods(CallingClient):
 
         Args:
             message: the newest message that was read.
+
+        Returns:
+            A text for people, which may change: do not compare it.
 
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
@@ -758,6 +789,9 @@ class ClientMethods(CallingClient):
         Args:
             conversation: for example from `conversations()`.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
             CometChatException: the server refused it.
         """
@@ -768,6 +802,9 @@ class ClientMethods(CallingClient):
 
         Args:
             conversation: for example from `conversations()`.
+
+        Returns:
+            A text for people, which may change: do not compare it.
 
         Raises:
             CometChatException: the server refused it.
@@ -803,7 +840,7 @@ class ClientMethods(CallingClient):
             `{"user": {uid: count}, "group": {guid: count}}`; without the conversations that have none.
 
         Raises:
-            CometChatException: the server refused it.
+            CometChatException: `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read, or another code of the server.
         """
         return await self._calls.receipts.get_unread_message_count(hide_messages_from_blocked_users)
 
@@ -817,7 +854,7 @@ class ClientMethods(CallingClient):
             hide_messages_from_blocked_users: leave out the messages of users whom the logged-in user has blocked.
 
         Raises:
-            CometChatException: the server refused it.
+            CometChatException: `ERR_UID_NOT_FOUND`; `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read.
         """
         return await self._calls.receipts.get_unread_message_count_for_user(uid, hide_messages_from_blocked_users)
 
@@ -828,7 +865,8 @@ class ClientMethods(CallingClient):
             guid: of the group.
 
         Raises:
-            CometChatException: the server refused it.
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; `ERR_BAD_ERROR_RESPONSE` when the counts
+                cannot be read.
         """
         return await self._calls.receipts.get_unread_message_count_for_group(guid)
 
@@ -836,7 +874,7 @@ class ClientMethods(CallingClient):
         """Return the numbers of unread messages from users, by uid.
 
         Raises:
-            CometChatException: the server refused it.
+            CometChatException: `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read, or another code of the server.
         """
         return await self._calls.receipts.get_unread_message_count_for_all_users()
 
@@ -844,7 +882,7 @@ class ClientMethods(CallingClient):
         """Return the numbers of unread messages of groups, by guid.
 
         Raises:
-            CometChatException: the server refused it.
+            CometChatException: `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read, or another code of the server.
         """
         return await self._calls.receipts.get_unread_message_count_for_all_groups()
 
@@ -890,6 +928,9 @@ class ClientMethods(CallingClient):
             conversation_with: the uid or guid.
             conversation_type: `user` or `group`.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
             CometChatException: as `get_conversation`.
         """
@@ -904,6 +945,9 @@ class ClientMethods(CallingClient):
             conversation_with: the uid or guid.
             conversation_type: `user` or `group`.
 
+        Returns:
+            The conversation, with `pinned_at`.
+
         Raises:
             CometChatException: `ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED`; and as `get_conversation`.
         """
@@ -917,6 +961,9 @@ class ClientMethods(CallingClient):
         Args:
             conversation_with: the uid or guid.
             conversation_type: `user` or `group`.
+
+        Returns:
+            The conversation, with `pinned_at` 0.
 
         Raises:
             CometChatException: as `get_conversation`.
@@ -952,6 +999,9 @@ class ClientMethods(CallingClient):
             user: with `uid` and `name`.
             auth_key: the app's auth key.
 
+        Returns:
+            The user as the server stored them.
+
         Raises:
             CometChatException: the server refused it (`ERR_UID_ALREADY_EXISTS` …).
         """
@@ -963,6 +1013,9 @@ class ClientMethods(CallingClient):
         Args:
             user: with `uid` and the new values.
             auth_key: the REST API key.
+
+        Returns:
+            The changed user.
 
         Raises:
             CometChatException: the server refused it (`AUTH_ERR_NO_ACCESS` with an auth key).
@@ -1025,6 +1078,9 @@ class ClientMethods(CallingClient):
         Args:
             group: with `guid`, `name` and `type`; with `password` if the type is `password`.
 
+        Returns:
+            The group as the server stored it.
+
         Raises:
             CometChatException: the server refused it (`ERR_GUID_ALREADY_EXISTS` …).
         """
@@ -1063,6 +1119,9 @@ class ClientMethods(CallingClient):
 
         Args:
             guid: of the group.
+
+        Returns:
+            A text for people, which may change: do not compare it.
 
         Raises:
             CometChatException: the server refused it (`ERR_NOT_A_MEMBER`, `ERR_OWNER_EXIT_FORBIDDEN` …).
@@ -1107,6 +1166,9 @@ class ClientMethods(CallingClient):
         Args:
             guid: of the group.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
             CometChatException: the server refused it (`ERR_GUID_NOT_FOUND` …).
         """
@@ -1118,6 +1180,9 @@ class ClientMethods(CallingClient):
         Args:
             guid: of the group.
             uid: of the member who becomes its owner.
+
+        Returns:
+            A text for people, which may change: do not compare it.
 
         Raises:
             CometChatException: the server refused it (`ERR_NOT_A_MEMBER` …).
@@ -1146,36 +1211,53 @@ class ClientMethods(CallingClient):
     async def kick_group_member(self, guid: str, uid: str) -> str:
         """Remove a member from a group. They may join again.
 
+        Moderators, admins and the owner may do so to participants; admins and the owner to moderators; only the owner
+        to admins.
+
         Args:
             guid: of the group.
             uid: of the member.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
-            CometChatException: `ERR_NOT_A_MEMBER`, or another code of the server.
+            CometChatException: `ERR_NOT_A_MEMBER`, `ERR_GROUP_NO_MODERATOR_SCOPE`,
+                `ERR_GROUP_NO_SCOPE_CLEARANCE`, or another code of the server.
         """
         return await self._calls.members.kick_group_member(guid, uid)
 
     async def ban_group_member(self, guid: str, uid: str) -> str:
         """Remove a member from a group, and keep them from joining again until they are unbanned.
 
+        Moderators, admins and the owner may do so to participants; admins and the owner to moderators; only the owner
+        to admins.
+
         Args:
             guid: of the group.
             uid: of the member.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
-            CometChatException: the server refused it (`ERR_GROUP_NO_MODERATOR_SCOPE` …).
+            CometChatException: the server refused it (`ERR_GROUP_NO_MODERATOR_SCOPE`,
+                `ERR_GROUP_NO_SCOPE_CLEARANCE`, `ERR_ALREADY_BANNED` …).
         """
         return await self._calls.members.ban_group_member(guid, uid)
 
     async def unban_group_member(self, guid: str, uid: str) -> str:
-        """Lift the ban of a user. This does not make them a member.
+        """Lift the ban of a user. This does not make them a member. Moderators, admins and the owner may do so.
 
         Args:
             guid: of the group.
             uid: of the banned user.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
-            CometChatException: the server refused it.
+            CometChatException: `ERR_NOT_A_BANNED_USER`, `ERR_GROUP_NO_MODERATOR_SCOPE`, or another code of the server.
         """
         return await self._calls.members.unban_group_member(guid, uid)
 
@@ -1184,13 +1266,20 @@ class ClientMethods(CallingClient):
     ) -> str:
         """Change the scope of a member.
 
+        Moderators, admins and the owner may change participants; admins and the owner moderators; only the owner
+        admins. Moderators may not make a member an admin.
+
         Args:
             guid: of the group.
             uid: of the member.
             scope: `admin`, `moderator` or `participant`.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
-            CometChatException: `INVALID_SCOPE_VALUE`, `ERR_NOT_A_MEMBER`, or another code of the server.
+            CometChatException: `INVALID_SCOPE_VALUE`, `ERR_NOT_A_MEMBER`, `ERR_SAME_SCOPE`,
+                `ERR_GROUP_NO_MODERATOR_SCOPE`, `ERR_GROUP_NO_SCOPE_CLEARANCE`, or another code of the server.
         """
         return await self._calls.members.update_group_member_scope(guid, uid, scope)
 
@@ -1320,6 +1409,9 @@ class ClientMethods(CallingClient):
             token: of FCM or APNs; for `web_push` the browser's subscription, as JSON or as its object.
             provider_id: an id of your own, which the server stores.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
             CometChatException: `INVALID_PUSH_PLATFORM`, `INVALID_FCM_TOKEN`, `INVALID_APNS_DEVICE_TOKEN`,
                 `INVALID_APNS_VOIP_TOKEN`, `INVALID_WEB_PUSH_SUBSCRIPTION`; `ERR_PROVIDER_NOT_FOUND` when the server
@@ -1329,6 +1421,9 @@ class ClientMethods(CallingClient):
 
     async def unregister_push_token(self) -> str:
         """End the push notifications to this device. `logout()` does so as well.
+
+        Returns:
+            A text for people, which may change: do not compare it.
 
         Raises:
             CometChatException: the server refused it.
@@ -1391,6 +1486,9 @@ class ClientMethods(CallingClient):
         Args:
             conversations: at most 100, each with the time until which it is muted.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
             CometChatException: `ERR_BAD_REQUEST`, `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`.
         """
@@ -1401,6 +1499,9 @@ class ClientMethods(CallingClient):
 
         Args:
             conversations: at most 100.
+
+        Returns:
+            A text for people, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERR_BAD_REQUEST`.
@@ -1420,6 +1521,9 @@ class ClientMethods(CallingClient):
 
         Args:
             timezone: a name such as `Europe/Berlin`.
+
+        Returns:
+            The time zone that the server stored.
 
         Raises:
             CometChatException: `ERR_BAD_REQUEST` when it is unknown.

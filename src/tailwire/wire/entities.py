@@ -1,4 +1,4 @@
-"""The entities of chat: users, groups, messages, receipts, typing indicators. Times are whole seconds since 1970."""
+"""The entities of chat: messages, receipts, conversations, and those of `people`. Times are seconds since 1970."""
 
 from __future__ import annotations
 
@@ -13,74 +13,19 @@ from tailwire.wire.constants import (
     ReceiverTypeName,
     TypingStatus,
 )
+from tailwire.wire.people import Group as Group
+from tailwire.wire.people import GroupMember as GroupMember
+from tailwire.wire.people import User as User
 from tailwire.wire.set_fields import SetFieldsRepr
 
 
 @dataclass(slots=True, repr=False)
-class User(SetFieldsRepr):
-    """A user (documented class `User`).
-
-    Attributes:
-        status: `online` or `offline`; in presence events also `away`.
-        last_active_at: when they were last online.
-        conversation_id: the id of the conversation with them, where the server sends it.
-    """
-
-    uid: str
-    name: str = ""
-    avatar: str | None = None
-    link: str | None = None
-    role: str = "default"
-    status: str = "offline"
-    status_message: str | None = None
-    last_active_at: int = 0
-    metadata: dict[str, Any] = field(default_factory=dict)
-    tags: list[str] = field(default_factory=list)
-    created_at: int = 0
-    updated_at: int = 0
-    blocked_by_me: bool = False
-    has_blocked_me: bool = False
-    conversation_id: str = ""
-
-
-@dataclass(slots=True, repr=False)
-class GroupMember(User):
-    """A member of a group (documented class `GroupMember`); to add one, `uid` and `scope` suffice."""
-
-    scope: str = "participant"
-    joined_at: int = 0
-
-
-@dataclass(slots=True, repr=False)
-class Group(SetFieldsRepr):
-    """A group (documented class `Group`). `scope`, `has_joined` and `joined_at` are the logged-in user's.
-
-    Attributes:
-        password: needed to create and to join a group of type `password`; the server never returns it.
-    """
-
-    guid: str
-    name: str = ""
-    type: str = "public"
-    password: str | None = field(default=None, repr=False)
-    icon: str | None = None
-    description: str | None = None
-    owner: str | None = None
-    metadata: dict[str, Any] = field(default_factory=dict)
-    tags: list[str] = field(default_factory=list)
-    members_count: int = 0
-    has_joined: bool = False
-    scope: str | None = None
-    joined_at: int = 0
-    created_at: int = 0
-    updated_at: int = 0
-    is_banned_from_group: bool = False
-    conversation_id: str = ""
-
-
-@dataclass(slots=True, repr=False)
 class Attachment(SetFieldsRepr):
-    """A file of a media message, by URL. `size` is in bytes, `width` and `height` of an image are in pixels."""
+    """A file of a media message, by URL. `size` is in bytes, `width` and `height` of an image are in pixels.
+
+    Attributes:
+        url: where the file is.
+    """
 
     url: str
     name: str = ""
@@ -96,8 +41,8 @@ class Attachment(SetFieldsRepr):
 class BaseMessage(SetFieldsRepr):
     """The fields of every message (documented class `BaseMessage`).
 
-    The server sets `id`, `sent_at` and `sender`: until a message is sent they are 0, 0 and `User("")`. A time of
-    something that has not happened is 0.
+    The server sets `id`, `sent_at` and `sender`: until a message is sent they are 0, 0 and `User("")`. Times are in
+    seconds since 1970; that of something that has not happened is 0. Subclasses have these fields too.
 
     Attributes:
         receiver: a uid or guid.
@@ -196,7 +141,11 @@ class BaseMessage(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False, kw_only=True)
 class TextMessage(BaseMessage):
-    """A text message (documented class `TextMessage`)."""
+    """A text message (documented class `TextMessage`).
+
+    Attributes:
+        text: the text.
+    """
 
     text: str = ""
     type: str = MessageType.TEXT
@@ -208,6 +157,7 @@ class MediaMessage(BaseMessage):
 
     Attributes:
         attachments: uploaded files, by URL.
+        caption: a text that is shown with the files.
         files: paths or `UploadFile`s, which are uploaded when the message is sent, and become attachments.
     """
 
@@ -227,6 +177,7 @@ class CustomMessage(BaseMessage):
     """A message with data that the app defines (documented class `CustomMessage`).
 
     Attributes:
+        custom_data: the data, any JSON object.
         sub_type: a type that the app defines.
         conversation_text: what a list of conversations shows for it.
         update_conversation: whether it becomes the last message of its conversation.
@@ -285,7 +236,16 @@ class Action(BaseMessage):
 
 @dataclass(slots=True, repr=False)
 class MessageReceipt(SetFieldsRepr):
-    """A user received or read all messages of a conversation up to `message_id` (documented class `MessageReceipt`)."""
+    """A user received or read all messages of a conversation up to `message_id` (documented class `MessageReceipt`).
+
+    Attributes:
+        message_id: the id of the newest message that they received or read.
+        sender: the user who received or read it; with `deliveredToAll` or `readByAll` the last of the members.
+        receiver_id: in an event, the author of the message, or the guid; from `get_message_receipts`, its receiver.
+        receiver_type: `user` or `group`.
+        receipt_type: `delivered` or `read`; for all members of a group `deliveredToAll` or `readByAll`.
+        timestamp, delivered_at, read_at: times in seconds since 1970; 0 for what has not happened or is not reported.
+    """
 
     message_id: int
     sender: User
@@ -299,7 +259,14 @@ class MessageReceipt(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class TypingIndicator(SetFieldsRepr):
-    """A user started or stopped typing (documented class `TypingIndicator`)."""
+    """A user started or stopped typing (documented class `TypingIndicator`).
+
+    Attributes:
+        sender: the user who types.
+        receiver_id, receiver_type: to whom they write: a uid and `user`, or a guid and `group`.
+        typing_status: `started` or `ended`.
+        metadata: what the sender passed to `start_typing` or `end_typing`.
+    """
 
     sender: User
     receiver_id: str
@@ -313,6 +280,8 @@ class TransientMessage(SetFieldsRepr):
     """A message that is not stored: only connected users receive it (documented class `TransientMessage`).
 
     Attributes:
+        receiver_id, receiver_type: a uid and `user`, or a guid and `group`.
+        data: any JSON object.
         sender: the sender; its uid is "" in a message to send.
     """
 
@@ -324,7 +293,13 @@ class TransientMessage(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class ReactionCount(SetFieldsRepr):
-    """The number of equal reactions to a message (documented class `ReactionCount`)."""
+    """The number of equal reactions to a message (documented class `ReactionCount`).
+
+    Attributes:
+        reaction: an emoji or a short word.
+        count: the number of users who reacted with it.
+        reacted_by_me: whether the logged-in user is one of them.
+    """
 
     reaction: str
     count: int
@@ -333,7 +308,16 @@ class ReactionCount(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class Reaction(SetFieldsRepr):
-    """One user's reaction to a message (documented class `Reaction`)."""
+    """One user's reaction to a message (documented class `Reaction`).
+
+    Attributes:
+        id: the id of the reaction.
+        message_id: the id of the message.
+        reaction: an emoji or a short word.
+        uid: the uid of the user who reacted.
+        reacted_at: when, in seconds since 1970.
+        reacted_by: the user, if the server sends more than their uid.
+    """
 
     id: int
     message_id: int
@@ -345,7 +329,14 @@ class Reaction(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class ReactionEvent(SetFieldsRepr):
-    """A reaction was added or removed (documented class `ReactionEvent`)."""
+    """A reaction was added or removed (documented class `ReactionEvent`).
+
+    Attributes:
+        reaction: the reaction, with the id of the message and the user.
+        receiver_id, receiver_type: the receiver of the event: a uid and `user`, or a guid and `group`.
+        conversation_id: the conversation of the message.
+        parent_message_id: the thread of the message, or 0.
+    """
 
     reaction: Reaction
     receiver_id: str
@@ -359,10 +350,12 @@ class Conversation(SetFieldsRepr):
     """A conversation as the logged-in user sees it (documented class `Conversation`).
 
     Attributes:
+        conversation_id, conversation_type: its id, and `user` or `group`.
         conversation_with: the other user, or the group.
         last_message: the message to show; None if the conversation is empty or the user deleted it.
         unread_message_count: at most 1,000.
         tags: the tags that the user set.
+        pinned_at, created_at, updated_at: times in seconds since 1970; `pinned_at` is 0 if it is not pinned.
         latest_message_id: the id of the newest message, even of one that `last_message` does not show, such as a reply.
     """
 
@@ -382,7 +375,12 @@ class Conversation(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class FlagReason(SetFieldsRepr):
-    """A reason for reporting a message (documented class `FlagReason`)."""
+    """A reason for reporting a message (documented class `FlagReason`).
+
+    Attributes:
+        id: for `FlagDetail`.
+        name, description: texts for people.
+    """
 
     id: str
     name: str
@@ -391,7 +389,12 @@ class FlagReason(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class FlagDetail(SetFieldsRepr):
-    """A report of a message (documented class `FlagDetail`)."""
+    """A report of a message (documented class `FlagDetail`).
+
+    Attributes:
+        reason_id: the `id` of a `FlagReason`.
+        remark: more about it, at most 1,000 characters.
+    """
 
     reason_id: str
     remark: str = ""

@@ -74,6 +74,9 @@ class ConversationCalls:
             conversation_with: the uid or guid.
             conversation_type: `user` or `group`.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
             CometChatException: as `get_conversation`.
         """
@@ -91,6 +94,9 @@ class ConversationCalls:
             conversation_with: the uid or guid.
             conversation_type: `user` or `group`.
 
+        Returns:
+            The conversation, with `pinned_at`.
+
         Raises:
             CometChatException: `ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED`; and as `get_conversation`.
         """
@@ -104,6 +110,9 @@ class ConversationCalls:
         Args:
             conversation_with: the uid or guid.
             conversation_type: `user` or `group`.
+
+        Returns:
+            The conversation, with `pinned_at` 0.
 
         Raises:
             CometChatException: as `get_conversation`.

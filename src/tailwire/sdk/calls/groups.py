@@ -27,6 +27,9 @@ class GroupCalls:
         Args:
             group: with `guid`, `name` and `type`; with `password` if the type is `password`.
 
+        Returns:
+            The group as the server stored it.
+
         Raises:
             CometChatException: the server refused it (`ERR_GUID_ALREADY_EXISTS` …).
         """
@@ -74,6 +77,9 @@ class GroupCalls:
 
         Args:
             guid: of the group.
+
+        Returns:
+            A text for people, which may change: do not compare it.
 
         Raises:
             CometChatException: the server refused it (`ERR_NOT_A_MEMBER`, `ERR_OWNER_EXIT_FORBIDDEN` …).
@@ -129,6 +135,9 @@ class GroupCalls:
         Args:
             guid: of the group.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
             CometChatException: the server refused it (`ERR_GUID_NOT_FOUND` …).
         """
@@ -142,6 +151,9 @@ class GroupCalls:
         Args:
             guid: of the group.
             uid: of the member who becomes its owner.
+
+        Returns:
+            A text for people, which may change: do not compare it.
 
         Raises:
             CometChatException: the server refused it (`ERR_NOT_A_MEMBER` …).

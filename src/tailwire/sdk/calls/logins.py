@@ -202,6 +202,9 @@ class LoginCalls:
         The session also ends here if the server cannot be reached; its token then stays valid on the server until it
         is revoked there.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
             CometChatException: `USER_NOT_LOGGED_IN`.
         """

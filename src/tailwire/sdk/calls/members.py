@@ -87,12 +87,19 @@ class MemberCalls:
     async def kick_group_member(self, guid: str, uid: str) -> str:
         """Remove a member from a group. They may join again.
 
+        Moderators, admins and the owner may do so to participants; admins and the owner to moderators; only the owner
+        to admins.
+
         Args:
             guid: of the group.
             uid: of the member.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
-            CometChatException: `ERR_NOT_A_MEMBER`, or another code of the server.
+            CometChatException: `ERR_NOT_A_MEMBER`, `ERR_GROUP_NO_MODERATOR_SCOPE`,
+                `ERR_GROUP_NO_SCOPE_CLEARANCE`, or another code of the server.
         """
         path = f"/groups/{quoted(guid)}/members/{quoted(uid)}"
         return await self._change("DELETE", path, f"{uid} kicked successfully")
@@ -100,25 +107,35 @@ class MemberCalls:
     async def ban_group_member(self, guid: str, uid: str) -> str:
         """Remove a member from a group, and keep them from joining again until they are unbanned.
 
+        Moderators, admins and the owner may do so to participants; admins and the owner to moderators; only the owner
+        to admins.
+
         Args:
             guid: of the group.
             uid: of the member.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
-            CometChatException: the server refused it (`ERR_GROUP_NO_MODERATOR_SCOPE` …).
+            CometChatException: the server refused it (`ERR_GROUP_NO_MODERATOR_SCOPE`,
+                `ERR_GROUP_NO_SCOPE_CLEARANCE`, `ERR_ALREADY_BANNED` …).
         """
         path = f"/groups/{quoted(guid)}/bannedusers/{quoted(uid)}"
         return await self._change("POST", path, f"{uid} banned successfully")
 
     async def unban_group_member(self, guid: str, uid: str) -> str:
-        """Lift the ban of a user. This does not make them a member.
+        """Lift the ban of a user. This does not make them a member. Moderators, admins and the owner may do so.
 
         Args:
             guid: of the group.
             uid: of the banned user.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
-            CometChatException: the server refused it.
+            CometChatException: `ERR_NOT_A_BANNED_USER`, `ERR_GROUP_NO_MODERATOR_SCOPE`, or another code of the server.
         """
         path = f"/groups/{quoted(guid)}/bannedusers/{quoted(uid)}"
         return await self._change("DELETE", path, f"{uid} unbanned successfully")
@@ -128,13 +145,20 @@ class MemberCalls:
     ) -> str:
         """Change the scope of a member.
 
+        Moderators, admins and the owner may change participants; admins and the owner moderators; only the owner
+        admins. Moderators may not make a member an admin.
+
         Args:
             guid: of the group.
             uid: of the member.
             scope: `admin`, `moderator` or `participant`.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
-            CometChatException: `INVALID_SCOPE_VALUE`, `ERR_NOT_A_MEMBER`, or another code of the server.
+            CometChatException: `INVALID_SCOPE_VALUE`, `ERR_NOT_A_MEMBER`, `ERR_SAME_SCOPE`,
+                `ERR_GROUP_NO_MODERATOR_SCOPE`, `ERR_GROUP_NO_SCOPE_CLEARANCE`, or another code of the server.
         """
         if scope not in tuple(_LISTS):
             raise failure("INVALID_SCOPE_VALUE")

@@ -52,13 +52,15 @@ class MessagesRequest:
     async def fetch_previous(self) -> list[BaseMessage]:
         """Return the page before those already fetched, oldest first. The first call returns the newest page.
 
+        At the end the list is empty.
+
         Raises:
             CometChatException: `REQUEST_IN_PROGRESS`, or another code of the server.
         """
         return await self._fetch(newer=False)
 
     async def fetch_next(self) -> list[BaseMessage]:
-        """Return the page after those already fetched, oldest first.
+        """Return the page after those already fetched, oldest first; an empty list at the end.
 
         The first call needs a message id, a timestamp or `set_updated_after` to begin with.
 

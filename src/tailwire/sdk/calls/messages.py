@@ -49,13 +49,16 @@ class MessageCalls:
         ```
 
         Args:
-            message: with `receiver`, `receiver_type` and `text`. A `muid` is set if it has none.
+            message: with `receiver`, `receiver_type` and `text`. A `muid` is set if it has none. The server limits
+                the size of its content in JSON (setting `max_data`, by default 10 KiB).
 
         Returns:
             The message as the server stored it, with its id.
 
         Raises:
             CometChatException: `USER_NOT_LOGGED_IN`, `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`;
+                `ERR_EMPTY_MESSAGE_TEXT`; `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`;
+                `ERR_INVALID_MESSAGE_DATA` when it is too large;
                 `NO_INTERNET_CONNECTION` when the server was not reached in several attempts; or another code of the
                 server.
         """
@@ -65,7 +68,8 @@ class MessageCalls:
         """Send an image, video, audio or file, by URL (`attachments`) or from this device (`files`, uploaded first).
 
         Args:
-            message: with `receiver`, `receiver_type`, and `attachments` or `files`.
+            message: with `receiver`, `receiver_type`, and `attachments` or `files`. The server limits the size of
+                a file (setting `max_file`, by default 100 MiB) and their number (`max_files`, by default 10).
             on_progress: called with the name of a file, the bytes sent so far, and its size in bytes.
 
         Returns:
@@ -126,6 +130,8 @@ class MessageCalls:
     async def edit_message(self, message: M) -> M:
         """Change a text or custom message.
 
+        The sender may change a message; in a group its moderators, admins and owner may change any.
+
         Args:
             message: with the `id` of the message to change, and its new content.
 
@@ -133,7 +139,8 @@ class MessageCalls:
             The changed message, with `edited_at` and `edited_by`.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`,
+                `ERR_MESSAGE_NOT_A_SENDER`, or another code of the server.
         """
         wire = message_to_wire(message)
         body = {"data": wire["data"], **({"tags": message.tags} if message.tags else {})}
@@ -145,6 +152,8 @@ class MessageCalls:
     async def delete_message(self, message_id: int) -> BaseMessage:
         """Delete a message.
 
+        The sender may delete a message; in a group its moderators, admins and owner may delete any.
+
         Args:
             message_id: the id of a stored message.
 
@@ -152,7 +161,8 @@ class MessageCalls:
             The message without its content, with `deleted_at` and `deleted_by`.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`,
+                `ERR_MESSAGE_NOT_A_SENDER`, or another code of the server.
         """
         return self._changed(await self._parts.requests.ask("DELETE", f"/messages/{checked_id(message_id)}"))
 

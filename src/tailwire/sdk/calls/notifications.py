@@ -44,6 +44,9 @@ class NotificationCalls:
             token: of FCM or APNs; for `web_push` the browser's subscription, as JSON or as its object.
             provider_id: an id of your own, which the server stores.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
             CometChatException: `INVALID_PUSH_PLATFORM`, `INVALID_FCM_TOKEN`, `INVALID_APNS_DEVICE_TOKEN`,
                 `INVALID_APNS_VOIP_TOKEN`, `INVALID_WEB_PUSH_SUBSCRIPTION`; `ERR_PROVIDER_NOT_FOUND` when the server
@@ -58,6 +61,9 @@ class NotificationCalls:
 
     async def unregister_push_token(self) -> str:
         """End the push notifications to this device. `logout()` does so as well.
+
+        Returns:
+            A text for people, which may change: do not compare it.
 
         Raises:
             CometChatException: the server refused it.
@@ -125,6 +131,9 @@ class NotificationCalls:
         Args:
             conversations: at most 100, each with the time until which it is muted.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
             CometChatException: `ERR_BAD_REQUEST`, `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`.
         """
@@ -137,6 +146,9 @@ class NotificationCalls:
 
         Args:
             conversations: at most 100.
+
+        Returns:
+            A text for people, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERR_BAD_REQUEST`.
@@ -158,6 +170,9 @@ class NotificationCalls:
 
         Args:
             timezone: a name such as `Europe/Berlin`.
+
+        Returns:
+            The time zone that the server stored.
 
         Raises:
             CometChatException: `ERR_BAD_REQUEST` when it is unknown.

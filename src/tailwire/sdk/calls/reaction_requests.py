@@ -42,6 +42,8 @@ class ReactionsRequest:
     async def fetch_previous(self) -> list[Reaction]:
         """Return the page before those already fetched, oldest first. The first call returns the newest page.
 
+        At the end the list is empty.
+
         Raises:
             CometChatException: as `fetch_next`.
         """

@@ -25,7 +25,7 @@ class ReactionCalls:
 
         Args:
             message_id: the id of a stored message.
-            reaction: an emoji, or a short word.
+            reaction: an emoji, or a word of at most 100 characters.
 
         Returns:
             The message, with its `reactions`.
@@ -138,6 +138,9 @@ class ReactionCalls:
         Args:
             message_id: the id of the parent message of the thread.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.
         """
@@ -148,6 +151,9 @@ class ReactionCalls:
 
         Args:
             message_id: the id of the parent message of the thread.
+
+        Returns:
+            A text for people, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`.
@@ -173,6 +179,9 @@ class ReactionCalls:
             message_id: the id of a stored message.
             detail: the id of a reason of `get_flag_reasons`, and optionally a remark.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
             CometChatException: `INVALID_REASON_ID`, `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
         """
@@ -191,6 +200,9 @@ class ReactionCalls:
         Args:
             message_id: the id of an interactive message.
             elements: ids of the elements.
+
+        Returns:
+            A text for people, which may change: do not compare it.
 
         Raises:
             CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server.

@@ -30,6 +30,9 @@ class ReceiptCalls:
         Args:
             message: the newest message that was received.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
                 `featureThrottled`; `ERROR_INVALID_MESSAGE_ID` when the message was not sent.
@@ -41,6 +44,9 @@ class ReceiptCalls:
 
         Args:
             message: the newest message that was read.
+
+        Returns:
+            A text for people, which may change: do not compare it.
 
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
@@ -94,6 +100,9 @@ class ReceiptCalls:
         Args:
             conversation: for example from `conversations()`.
 
+        Returns:
+            A text for people, which may change: do not compare it.
+
         Raises:
             CometChatException: the server refused it.
         """
@@ -104,6 +113,9 @@ class ReceiptCalls:
 
         Args:
             conversation: for example from `conversations()`.
+
+        Returns:
+            A text for people, which may change: do not compare it.
 
         Raises:
             CometChatException: the server refused it.
@@ -150,7 +162,7 @@ class ReceiptCalls:
             `{"user": {uid: count}, "group": {guid: count}}`; without the conversations that have none.
 
         Raises:
-            CometChatException: the server refused it.
+            CometChatException: `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read, or another code of the server.
         """
         return await self._counts(hide_messages_from_blocked_users)
 
@@ -164,7 +176,7 @@ class ReceiptCalls:
             hide_messages_from_blocked_users: leave out the messages of users whom the logged-in user has blocked.
 
         Raises:
-            CometChatException: the server refused it.
+            CometChatException: `ERR_UID_NOT_FOUND`; `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read.
         """
         counts = await self._counts(hide_messages_from_blocked_users, f"/users/{quoted(uid)}/messages")
         return {uid: counts["user"].get(uid, 0)}
@@ -176,7 +188,8 @@ class ReceiptCalls:
             guid: of the group.
 
         Raises:
-            CometChatException: the server refused it.
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; `ERR_BAD_ERROR_RESPONSE` when the counts
+                cannot be read.
         """
         counts = await self._counts(False, f"/groups/{quoted(guid)}/messages")
         return {guid: counts["group"].get(guid, 0)}
@@ -185,7 +198,7 @@ class ReceiptCalls:
         """Return the numbers of unread messages from users, by uid.
 
         Raises:
-            CometChatException: the server refused it.
+            CometChatException: `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read, or another code of the server.
         """
         return (await self._counts(False, kind="user"))["user"]
 
@@ -193,7 +206,7 @@ class ReceiptCalls:
         """Return the numbers of unread messages of groups, by guid.
 
         Raises:
-            CometChatException: the server refused it.
+            CometChatException: `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read, or another code of the server.
         """
         return (await self._counts(False, kind="group"))["group"]
 

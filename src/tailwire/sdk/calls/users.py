@@ -57,6 +57,9 @@ class UserCalls:
             user: with `uid` and `name`.
             auth_key: the app's auth key.
 
+        Returns:
+            The user as the server stored them.
+
         Raises:
             CometChatException: the server refused it (`ERR_UID_ALREADY_EXISTS` …).
         """
@@ -69,6 +72,9 @@ class UserCalls:
         Args:
             user: with `uid` and the new values.
             auth_key: the REST API key.
+
+        Returns:
+            The changed user.
 
         Raises:
             CometChatException: the server refused it (`AUTH_ERR_NO_ACCESS` with an auth key).

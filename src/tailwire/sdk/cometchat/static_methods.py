@@ -1596,7 +1596,7 @@ class StaticMethods(CurrentClient):
     async def unban_group_member(
         cls, guid: str, uid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
     ) -> str | None:
-        """Lift the ban of a user. This does not make them a member.
+        """Lift the ban of a user. This does not make them a member. Moderators, admins and the owner may do so.
 
         See `ChatClient.unban_group_member`.
         """

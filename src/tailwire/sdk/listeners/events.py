@@ -44,21 +44,34 @@ class ConnectionChanged:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionFailed:
-    """An attempt to connect failed, or the server refused the token."""
+    """An attempt to connect failed, or the server refused the token.
+
+    Attributes:
+        error: the exception; its `code` says why.
+    """
 
     error: CometChatException
 
 
 @dataclass(slots=True, unsafe_hash=True)
 class MessageReceived:
-    """A message arrived: a `TextMessage`, `MediaMessage`, `CustomMessage`, `InteractiveMessage` or `BaseMessage`."""
+    """A message arrived: a `TextMessage`, `MediaMessage`, `CustomMessage`, `InteractiveMessage` or `BaseMessage`.
+
+    Attributes:
+        message: the message.
+    """
 
     message: BaseMessage
 
 
 @dataclass(frozen=True, slots=True)
 class MessageEdited:
-    """A message was edited; `message` is its new version."""
+    """A message was edited; `message` is its new version.
+
+    Attributes:
+        message: the message with its new content.
+        action: the change; its `action_by` is the user who edited it.
+    """
 
     message: BaseMessage
     action: Action
@@ -66,7 +79,12 @@ class MessageEdited:
 
 @dataclass(frozen=True, slots=True)
 class MessageDeleted:
-    """A message was deleted."""
+    """A message was deleted.
+
+    Attributes:
+        message: the message without its content, with `deleted_at` and `deleted_by`.
+        action: the change; its `action_by` is the user who deleted it.
+    """
 
     message: BaseMessage
     action: Action
@@ -74,35 +92,55 @@ class MessageDeleted:
 
 @dataclass(frozen=True, slots=True)
 class GroupChanged:
-    """The membership of a group changed; `action.action` says how."""
+    """The membership of a group changed; `action.action` says how.
+
+    Attributes:
+        action: the change: `action_by` made it, `action_on` is the member, `action_for` the group.
+    """
 
     action: Action
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiptReceived:
-    """A user, or all members of a group, received or read a conversation up to a message."""
+    """A user, or all members of a group, received or read a conversation up to a message.
+
+    Attributes:
+        receipt: who did so (`sender`), up to which message, and when.
+    """
 
     receipt: MessageReceipt
 
 
 @dataclass(frozen=True, slots=True)
 class TypingChanged:
-    """A user started or stopped typing."""
+    """A user started or stopped typing.
+
+    Attributes:
+        indicator: who types, to whom, and whether they started or ended.
+    """
 
     indicator: TypingIndicator
 
 
 @dataclass(frozen=True, slots=True)
 class PresenceChanged:
-    """A user came online, went offline, or is `away`; `user.status` says which."""
+    """A user came online, went offline, or is `away`; `user.status` says which.
+
+    Attributes:
+        user: the user with their new status.
+    """
 
     user: User
 
 
 @dataclass(frozen=True, slots=True)
 class TransientReceived:
-    """A transient message arrived; it is not stored."""
+    """A transient message arrived; it is not stored.
+
+    Attributes:
+        message: its data, sender and receiver.
+    """
 
     message: TransientMessage
 
@@ -137,7 +175,12 @@ class DraftChanged:
 
 @dataclass(frozen=True, slots=True)
 class ReactionChanged:
-    """A user reacted to a message (`added`), or removed the reaction."""
+    """A user reacted to a message (`added`), or removed the reaction.
+
+    Attributes:
+        event: the reaction, and the conversation of the message.
+        added: False if the reaction was removed.
+    """
 
     event: ReactionEvent
     added: bool
@@ -145,7 +188,12 @@ class ReactionChanged:
 
 @dataclass(frozen=True, slots=True)
 class MessagePinned:
-    """A message was pinned in its conversation, or unpinned."""
+    """A message was pinned in its conversation, or unpinned.
+
+    Attributes:
+        message: the message.
+        pinned: False if it was unpinned.
+    """
 
     message: BaseMessage
     pinned: bool
@@ -153,7 +201,12 @@ class MessagePinned:
 
 @dataclass(frozen=True, slots=True)
 class MessageSaved:
-    """The user saved a message on one of their devices, or removed it from the saved ones."""
+    """The user saved a message on one of their devices, or removed it from the saved ones.
+
+    Attributes:
+        message: the message.
+        saved: False if it was removed.
+    """
 
     message: BaseMessage
     saved: bool
@@ -161,7 +214,12 @@ class MessageSaved:
 
 @dataclass(frozen=True, slots=True)
 class ConversationPinned:
-    """The user pinned a conversation on another of their devices, or unpinned it."""
+    """The user pinned a conversation on another of their devices, or unpinned it.
+
+    Attributes:
+        conversation: the conversation.
+        pinned: False if it was unpinned.
+    """
 
     conversation: Conversation
     pinned: bool
@@ -197,6 +255,8 @@ class HistoryGap:
     They are only in history, because there are more than the limit; or the server has removed them as too old.
 
     Attributes:
+        from_id: the id of the last message before the gap.
+        to_id: the id of the last message in the gap.
         only_changes: the messages are handed over, but not all changes of that time to messages (reactions, pins,
             receipts) and conversations: the server's change log does not reach back so far.
     """
@@ -208,7 +268,11 @@ class HistoryGap:
 
 @dataclass(frozen=True, slots=True)
 class OutboxChanged:
-    """A message in the outbox was queued, sent, refused, cancelled or queued again."""
+    """A message in the outbox was queued, sent, refused, cancelled or queued again.
+
+    Attributes:
+        entry: the message, its state, and the error of the last attempt.
+    """
 
     entry: OutboxEntry
 
@@ -240,6 +304,7 @@ class UploadResult:
     """The results of one upload request, by file id.
 
     Attributes:
+        batch_id: the id of the upload request.
         successful: the attachments to send in a `MediaMessage`.
         rejected: files that were refused; a retry fails too.
         failed: files whose upload may be retried.
