@@ -10,6 +10,7 @@ import struct
 import subprocess
 import termios
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
 
 import pytest
@@ -73,7 +74,8 @@ class Shell:
         try:
             async with asyncio.timeout(40):
                 while not holds():
-                    await self._changed.wait()
+                    with suppress(TimeoutError):  # the condition may be about something else than the screen
+                        await asyncio.wait_for(self._changed.wait(), 0.1)
         except TimeoutError:
             raise AssertionError(f"not {what} on this screen:\n{self.text}") from None
 

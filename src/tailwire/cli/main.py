@@ -215,9 +215,11 @@ def _run(given: argparse.Namespace) -> int:
 
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the `tailwire` command, and end the process with its result."""
-    code = main(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        _flush(stream)
+    try:
+        code = main(arguments)
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            _flush(stream)
     if "obstore" in sys.modules:
         # Its threads may still let go of Python objects. Python up to 3.13 ends a thread that does so while the
         # interpreter ends, which aborts the process where the thread runs Rust. So the interpreter is not ended.

@@ -7,6 +7,7 @@ import asyncio
 import dataclasses
 import shlex
 import sys
+from contextlib import suppress
 from typing import Any, get_type_hints
 
 from tailwire.server.app import CannotStart, Running, key_file
@@ -71,7 +72,7 @@ def serve(given: argparse.Namespace) -> int:
             runner.run(
                 serve_until_stopped(
                     settings,
-                    lambda server: _print_keys(server, settings),
+                    lambda server: _show_keys(server, settings),
                     lambda: load(arguments, file=given.config),
                     sources(arguments, given.config),
                 )
@@ -82,6 +83,11 @@ def serve(given: argparse.Namespace) -> int:
     finally:
         handler.close()
     return 0
+
+
+def _show_keys(server: Running, settings: Settings) -> None:
+    with suppress(OSError):  # the terminal was closed: the server stops as soon as it handles signals
+        _print_keys(server, settings)
 
 
 def _print_keys(server: Running, settings: Settings) -> None:
