@@ -219,7 +219,8 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
         code = main(arguments)
     finally:
         for stream in (sys.stdout, sys.stderr):
-            _flush(stream)
+            if stream is not None and not stream.closed:
+                _flush(stream)
     if "obstore" in sys.modules:
         # Its threads may still let go of Python objects. Python up to 3.13 ends a thread that does so while the
         # interpreter ends, which aborts the process where the thread runs Rust. So the interpreter is not ended.

@@ -1,4 +1,4 @@
-"""Users, members and groups, which `entities` hands on with the other entities. Times are whole seconds since 1970."""
+"""Users, members and groups; `entities` exports them too. Times are whole seconds since 1970."""
 
 from __future__ import annotations
 

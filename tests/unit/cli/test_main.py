@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
+import shlex
 import subprocess
 import sys
 
@@ -112,3 +114,19 @@ def test_doctor_says_what_to_do(capsys, url, said):
     shown = capsys.readouterr().out
     assert said in shown
     assert "Traceback" not in shown
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closes descriptors by a shell")
+def test_command_without_an_output_ends_with_its_result():
+    done = subprocess.run(f"{shlex.quote(sys.executable)} -m tailwire --version >&- 2>&-", shell=True, check=False)
+    assert done.returncode == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full")
+def test_output_that_nobody_takes_does_not_replace_the_result():
+    code = "import sys; from tailwire.cli.main import run; sys.stdout.write('x'); run(['replay', 'missing.json'])"
+    with open("/dev/full", "w") as full:
+        environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.DEVNULL, env=environment, check=False)
+    assert done.returncode == 1

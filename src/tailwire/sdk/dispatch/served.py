@@ -10,28 +10,21 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from tailwire.sdk.continuity.state import Position, of_another_store
-from tailwire.sdk.listeners.events import HistoryGap, MessagePinned, MessageSaved
+from tailwire.sdk.listeners.events import HistoryGap, MessagePinned, MessageReceived, MessageSaved
 
 MAX_AHEAD = 2000
 """The maximum number of remembered ids of messages that this device sent while older events were held."""
 
 
 class _Open:
-    __slots__ = ("before", "event", "holds", "number", "order", "until")
+    __slots__ = ("before", "event", "holds", "number", "order")
 
-    def __init__(self, event: object, order: int, until: Position | None, before: Position | None) -> None:
+    def __init__(self, event: object, order: int, number: int, before: Position | None) -> None:
         self.event = event  # referenced, so that its `id()` stays unique
         self.order = order
-        self.until = until
+        self.number = number  # as it was then: the app may change the message
         self.before = before  # the position when it was opened
         self.holds = 1
-        self.number = 0  # once it is known
-
-    def numbered(self) -> int:
-        # Nearly all events are done before their number is needed.
-        if not self.number:
-            self.number = _number(self.event) or (self.until.last_id if self.until is not None else 0)
-        return self.number
 
 
 class Served:
@@ -55,7 +48,7 @@ class Served:
         place = min(self._open.values(), key=lambda entry: entry.order).before
         if place is None or reached is None:
             return place
-        numbers = sorted([entry.numbered() for entry in self._open.values()])
+        numbers = sorted([entry.number for entry in self._open.values()])
         last_id = min(place.last_id, numbers[0] - 1)
         own = {*place.own, *self._ahead}
         if of_another_store(place, reached):
@@ -85,7 +78,8 @@ class Served:
         """
         reached = self._reached
         self._opened += 1
-        self._open[id(event)] = _Open(event, self._opened, until, reached)
+        number = _number(event) or (until.last_id if until is not None else 0)
+        self._open[id(event)] = _Open(event, self._opened, number, reached)
         if until is not None and (
             reached is None or until.last_id >= reached.last_id or of_another_store(until, reached)
         ):
@@ -115,7 +109,6 @@ class Served:
         """Hold another object in the place of an event, so that the event can be freed."""
         entry = self._open.pop(id(event), None)
         if entry is not None:
-            entry.numbered()
             entry.event = name
             self._open[id(name)] = entry
 
@@ -138,6 +131,8 @@ def _newest(own: set[int], above: int) -> tuple[int, ...]:
 
 def _number(event: object) -> int:
     # The id of the event in history: that of the action message, if there is one.
+    if type(event) is MessageReceived:  # nearly all events
+        return event.message.id
     if isinstance(event, HistoryGap):  # stands for an unreadable message
         return event.to_id
     if isinstance(event, MessagePinned | MessageSaved):

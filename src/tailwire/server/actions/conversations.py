@@ -233,7 +233,7 @@ class Conversations:
         Args:
             kind: `user`, `group`, or "" for both.
             other: the uid or guid of one conversation, or "" for all.
-            hide_blocked: omit conversations with users with a block between them and the caller.
+            hide_blocked: omit conversations with users whom the caller blocked, or who blocked the caller.
         """
         wanted = await self._authorizer.conversation(caller, kind, other) if other else None
         listed: list[UnreadView] = []

@@ -130,9 +130,8 @@ class Api:
                 self._fixed[operation.method, operation.path] = operation
                 continue
             pattern, _, _ = compile_path(operation.path)
-            parts = operation.path.split("/")
-            last = _PARAMETER if parts[-1].startswith("{") else parts[-1]
-            key = operation.method, len(parts), parts[1], last
+            last = operation.path.rpartition("/")[2]
+            key = _route_key(operation.method, operation.path, _PARAMETER if last.startswith("{") else last)
             self._varying.setdefault(key, []).append((pattern, operation))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -234,9 +233,8 @@ class Api:
         return await compressed(body, given.get(b"accept-encoding"), headers)
 
     def _find(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
-        parts = path.split("/")
-        for last in (parts[-1], _PARAMETER):
-            for pattern, operation in self._varying.get((method, len(parts), parts[min(1, len(parts) - 1)], last), ()):
+        for last in (path.rpartition("/")[2], _PARAMETER):
+            for pattern, operation in self._varying.get(_route_key(method, path, last), ()):
                 match = pattern.match(path)
                 if match is not None:
                     params = {name: unquote(value) for name, value in match.groupdict().items()}
@@ -314,6 +312,11 @@ class Api:
 def _over(trace: Trace) -> None:
     if trace.entry is not None:
         trace.entry.over = True
+
+
+def _route_key(method: str, path: str, last: str) -> tuple[str, int, str, str]:
+    parts = path.split("/", 2)
+    return method, path.count("/"), parts[1] if len(parts) > 1 else "", last
 
 
 def _body(result: Any, *, enveloped_already: bool) -> bytes:

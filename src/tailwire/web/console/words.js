@@ -29,7 +29,7 @@ export const TEXTS = {
     howToSignIn: "On the server, run this command, and open the link that it prints:",
     dataFolder: "If the data folder of the server is not .tailwire, add --data and its path.",
     linkWorksOnce: "The link works once, within 60 seconds.",
-    sessionEnded: "The session has ended. Reasons are: the server was started again, you signed out in another tab, the key was revoked, no page was open for an hour, or twelve hours have passed.",
+    sessionEnded: "The session has ended. Possible reasons: the server was restarted, you signed out in another tab, the key was revoked, no page was open for an hour, or twelve hours have passed.",
     serverGone: "The server does not answer.",
     state_connecting: "Connecting",
     state_live: "Live",

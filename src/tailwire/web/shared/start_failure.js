@@ -1,5 +1,5 @@
-// Says so if the page's script cannot start, instead of leaving the page empty. Not a module, so that it runs before
-// those, and uses nothing of them; therefore in English only.
+// Shows a line of text where the page's script cannot start, which would leave the page empty. It is not a module, so that
+// it runs before the modules, and it uses none of them: its text is in English only.
 
 function tellStartFailure(why) {
   const root = document.querySelector("#app");

@@ -45,6 +45,24 @@ def test_exactly_what_is_not_done_is_handed_over_again(order: list[int], done: i
     assert missed(served, 8) == [n for n in range(1, 9) if n not in unheld and n not in order[:done]]
 
 
+def test_message_that_the_app_has_changed_is_handed_over_again():
+    served = begun()
+    handed = hand_over(served, 1, held=True)
+    hand_over(served, 2, held=False)
+    handed.message.id = 7
+    assert missed(served, 2) == [1]
+
+
+def test_event_that_was_put_off_keeps_its_place():
+    served, name = begun(), object()
+    handed = hand_over(served, 1, held=True)
+    hand_over(served, 2, held=True)
+    served.keep_as(handed, name)
+    assert missed(served, 2) == [1, 2]
+    served.let_go(name)
+    assert missed(served, 2) == [2]
+
+
 def test_event_without_a_position_is_not_held():
     served = begun(3)
     assert not served.hold(event(0))
