@@ -269,6 +269,7 @@ async def test_the_owner_of_a_new_group_hears_it_everywhere_and_nobody_hears_a_r
         await socket.until(lambda: "end" in socket.texts)
         await other_app.until(lambda: "end" in other_app.texts)
         await other_app.until(lambda: other_app.of_type("conversation_list"))
+        assert not socket.of_type("conversation_list")  # without the feature `lists`, as official clients
         assert socket.texts == ["first", "end"]
         assert other_app.texts == ["first", "end"]
         lists = [frame["body"]["action"] for frame in other_app.of_type("conversation_list")]

@@ -85,19 +85,43 @@ async def test_hangup_reads_certificate_and_level_again_and_sockets_stay(tmp_pat
         assert await server.stop() == 0
 
 
-async def test_server_stops_when_its_terminal_is_closed(tmp_path):
-    terminal, inside = os.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-m", "tailwire", "serve", "--data", str(tmp_path), "--port", "0"],
-        stdin=inside, stdout=inside, stderr=inside, start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-    ) as server:  # fmt: skip
+class InTerminal:
+    """A server in a terminal of its own."""
+
+    def __init__(self, data: Path) -> None:
+        self.terminal, inside = os.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tailwire", "serve", "--data", str(data), "--port", "0"],
+            stdin=inside, stdout=inside, stderr=inside, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )  # fmt: skip
         os.close(inside)
-        shown = b""
-        while b"auth key" not in shown:
-            shown += await asyncio.to_thread(os.read, terminal, 4096)
-        os.close(terminal)
-        assert await asyncio.to_thread(server.wait, 20) == 0
+
+    async def ended(self) -> int:
+        """Close the terminal, and return the result of the server."""
+        os.close(self.terminal)
+        try:
+            return await asyncio.to_thread(self.process.wait, 20)
+        finally:
+            self.process.kill()
+
+
+async def test_server_stops_when_its_terminal_is_closed(tmp_path):
+    server = InTerminal(tmp_path)
+    shown = b""
+    while b"auth key" not in shown:
+        shown += await asyncio.to_thread(os.read, server.terminal, 4096)
+    assert await server.ended() == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_server_stops_when_its_terminal_is_closed_while_it_starts(tmp_path):
+    server = InTerminal(tmp_path)
+    ignored, status = 0, Path(f"/proc/{server.process.pid}/status")
+    while not ignored & 1 << (signal.SIGHUP - 1):  # ignored until its handler is there
+        ignored = int(status.read_text().partition("SigIgn:")[2].split()[0], 16)
+        assert server.process.poll() is None
+    assert await server.ended() == 0
 
 
 async def test_usr1_logs_the_state_and_quit_stops_in_order(tmp_path):

@@ -54,11 +54,15 @@ def test_message_that_the_app_has_changed_is_handed_over_again():
 
 
 def test_event_that_was_put_off_keeps_its_place():
-    served, name = begun(), object()
-    handed = hand_over(served, 1, held=True)
-    hand_over(served, 2, held=True)
-    served.keep_as(handed, name)
-    assert missed(served, 2) == [1, 2]
+    served, name = Served(), object()
+    served.begin(Position(0, changes=1))
+    handed = [event(1), event(2)]
+    for one, until in zip(handed, (Position(1, changes=3), Position(2, changes=3)), strict=True):
+        served.open(one, until)
+    place = served.position
+    served.keep_as(handed[0], name)
+    assert served.position == place
+    assert place.changes == 1
     served.let_go(name)
     assert missed(served, 2) == [2]
 

@@ -7,7 +7,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from tailwire.server.broker.notify import CHECK_SECONDS, NotifyBroker
+from tailwire.server.broker.notify import ARRIVALS, CHECK_SECONDS, NotifyBroker
 from tailwire.server.ports.broker import FramePublication
 from tailwire.server.telemetry.metrics import Metrics
 
@@ -17,6 +17,7 @@ class PlayedConnection:
 
     def __init__(self) -> None:
         self.sent: list[str] = []
+        self.listeners = {}
         self._busy = False
 
     async def _call(self) -> None:
@@ -35,7 +36,7 @@ class PlayedConnection:
             self.sent += arguments[0]
 
     async def add_listener(self, channel, call):
-        pass
+        self.listeners[channel] = call
 
     def add_termination_listener(self, call):
         pass
@@ -68,4 +69,33 @@ async def test_publications_are_not_lost_while_the_connection_is_checked():
     await asyncio.sleep(CHECK_SECONDS)
     assert (metrics.broker_connections_lost, metrics.broker_dropped) == (0, 0)
     assert len(connection.sent) == 20
+    await broker.close()
+
+
+@pytest.mark.virtual
+async def test_look_that_began_before_another_process_arrived_does_not_silence_a_process():
+    connection, loop = PlayedConnection(), asyncio.get_running_loop()
+
+    async def connect():
+        return connection
+
+    async def sent() -> int:
+        before = len(connection.sent)
+        broker.publish("user.bob", FramePublication(b"{}"))
+        await asyncio.sleep(1)
+        return len(connection.sent) - before
+
+    broker = NotifyBroker(connect, "me", lambda: 0, Metrics())
+    await broker.start(Nobody())
+    began = loop.time()
+    broker.looked(alone=True, began=began)
+    assert await sent() == 0
+    connection.listeners[ARRIVALS](connection, 1, ARRIVALS, "me")  # its own announcement
+    assert await sent() == 0
+    connection.listeners[ARRIVALS](connection, 2, ARRIVALS, "another")
+    assert await sent() == 1
+    broker.looked(alone=True, began=began)
+    assert await sent() == 1
+    broker.looked(alone=True, began=loop.time())
+    assert await sent() == 0
     await broker.close()
