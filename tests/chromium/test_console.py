@@ -414,7 +414,7 @@ async def test_server_that_is_gone_is_reported_until_it_is_back(chromium: Browse
         text = await tab.evaluate("document.body.innerText")
         assert "tailwire console" in text
         assert "The session has ended" in text
-        assert "the server was started again" in text
+        assert "the server was restarted" in text
 
 
 async def test_console_starts_where_the_language_of_the_browser_is_no_valid_tag(chromium: Browser, tmp_path):

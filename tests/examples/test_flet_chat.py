@@ -28,10 +28,11 @@ class Shown:
 
     async def write(self, field: str, text: str) -> None:
         selector = f"input[aria-label='{field}']:enabled"
-        await self.page.wait_for("!!document.querySelector(selector)", selector=selector)
         for _ in range(5):  # Flutter does not report when the field is ready for input
+            # While the field holds text it has no label, and Flutter takes a moment to put the label back.
+            await self.page.wait_for("!!document.querySelector(selector)", selector=selector)
             await self.page.do("type", selector=selector, text=text, delay=15)
-            typed = await self.page.evaluate("document.activeElement.value ?? ''")  # a field with text has no label
+            typed = await self.page.evaluate("document.activeElement.value ?? ''")
             if typed == text:
                 break
             for _ in typed:
