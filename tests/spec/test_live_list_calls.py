@@ -382,7 +382,7 @@ async def test_invalid_list_arguments_are_explained(stage: Stage, monkeypatch):
         with pytest.raises(CometChatException) as caught:
             await call
         assert caught.value.code == code
-    assert not chat._lists, "what could not begin is not kept"
+    assert not chat._lists.opened, "what could not begin is not kept"
     live = await chat.live_conversations()
     for call, code in ((live.more(51), "ERROR_LIMIT_EXCEEDED"), (live.more(-1), "ERROR_NON_POSITIVE_LIMIT")):
         with pytest.raises(CometChatException) as caught:
