@@ -65,5 +65,5 @@ class Chores:
 
 
 def add_chore(unit: Unit, uid: str) -> None:
-    """With a deletion: add the chore to erase a user from the messages of now. One that exists already starts again."""
+    """With a deletion: add the chore to erase a user from the messages that exist now. An earlier one starts again."""
     unit.do(_ADD, kind=USER, key=uid)

@@ -16,7 +16,7 @@ ALL_KEYS = "*"
 
 
 class Keys(KeyRows):
-    """`KeyStore` on PostgreSQL. A key that is added concerns nobody's memory: only scopes that exist are remembered."""
+    """`KeyStore` on PostgreSQL. Processes remember no missing keys, so an added key is not announced."""
 
     def __init__(self, work: Work) -> None:
         super().__init__(work.reads)

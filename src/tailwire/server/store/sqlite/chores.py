@@ -58,7 +58,7 @@ class Chores:
         return True
 
     def _truncate_log(self) -> bool:
-        # Return False while a reader needs the log. A backup may need it for long, and writes must not wait for that.
+        # Return False while a reader needs the log. A backup may need it for a long time, and writes must not wait.
         c = self._db.writing
         (timeout,) = c.execute("PRAGMA busy_timeout").fetchone()
         c.execute("PRAGMA busy_timeout = 0")
