@@ -51,7 +51,7 @@ def make_apis(
     addresses = Addresses(
         public_url=settings.public_url, app_id=store.app_id, region=settings.region, offers=public_settings(settings)
     )
-    log = a.catch_up if "chain" in offered(settings) else None  # without numbers in frames, clients would receive changes twice
+    log = a.catch_up if "chain" in offered(settings) else None  # without numbers, changes would come twice
     operations = [
         *MessageRoutes(a.messages, a.conversations, a.renderer, a.files, log).operations(),
         *ReactionRoutes(a.reactions).operations(),
