@@ -90,7 +90,7 @@ class PictureProcess:
         try:
             return _picture(self._ask(job, IDLE))
         except _TooSlow:
-            # The child has a limit on processor time as well. So it did not compute for long: it had to wait for others.
+            # The child has a limit on processor time as well. So it did not compute for long, but waited for others.
             self._busy_until = time.monotonic() + BUSY_SECONDS
             return _picture(self._ask(job, LOW))
 

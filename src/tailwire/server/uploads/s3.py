@@ -55,7 +55,7 @@ class _Upload(PartFile):
         try:
             await asyncio.shield(sending)
         except asyncio.CancelledError:
-            # A cancelled upload would leave its parts in the bucket. So it is completed, and then its object is removed.
+            # A cancelled upload would leave its parts in the bucket. So it is completed, and its object is removed.
             self._abandoned = True
             raise
 
@@ -100,7 +100,7 @@ class S3Uploads:
         self._timer: asyncio.TimerHandle | None = None
 
     async def sweep(self) -> None:
-        """Remove what ended servers have left: on the disk now; in the bucket in the background, and then once a day."""
+        """Remove what ended servers have left: on the disk now, in the bucket in the background, then once a day."""
         self._parts.sweep()
         self._sweep_bucket()
 
@@ -233,7 +233,7 @@ class S3Uploads:
         return upload_form(address, address.credentials, key, file.size, metadata, self._seconds(), lifetime)
 
     async def take_in(self, name: str) -> Arrived | None:
-        """Copy an upload to its final name, to which its form cannot write. Return what it is; None without an upload."""
+        """Copy an upload to its final name, to which its form cannot write. Return what it is, or None without one."""
         final = Path(name).name
         if not self._direct:
             return None
