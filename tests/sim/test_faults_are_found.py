@@ -331,7 +331,7 @@ def _dead_connections_are_reused(patch):
 
 
 def _acknowledged_uploads_count_as_done(patch):
-    # The answer to a heartbeat gets no more time while a proxy still holds what it has acknowledged.
+    # The deadline of a heartbeat is not extended while a proxy still holds what it has acknowledged.
     patch.setattr(driver.Driver, "_timer_fired", _timer_fired_without_requests)
 
 
