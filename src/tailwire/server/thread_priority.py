@@ -13,8 +13,8 @@ LOWEST = 19  # the greatest niceness on Linux
 def lower_priority() -> None:
     """Let other threads go before the calling one. Linux only: other systems have one priority for the process.
 
-    Suits threads that compute without the GIL: one that has to wait for the processor while it holds the GIL would delay
-    the event loop.
+    Suits threads that compute without the GIL: one that waits for the processor while it holds the GIL would delay the
+    event loop.
     """
     if sys.platform == "linux":
         thread = threading.get_native_id()
