@@ -34,7 +34,7 @@ LOOK_SECONDS = 0.1
 MIN_PAUSE_SECONDS, PAUSE_PER_PASS = 2.0, 4
 """Between two passes: several times as long as a pass, so that the server has most of the machine."""
 FEW_ROWS, SHORTER = 1000, 0.8
-"""A pass with this few rows, or of more than this part of the time of the one before, is as short as they get."""
+"""Passes are short enough when one has this few rows, or takes more than this part of the time of the one before."""
 Report = Callable[[str, int], None]
 
 

@@ -233,7 +233,11 @@ class S3Uploads:
         return upload_form(address, address.credentials, key, file.size, metadata, self._seconds(), lifetime)
 
     async def take_in(self, name: str) -> Arrived | None:
-        """Copy an upload to its final name, to which its form cannot write. Return what it is, or None without one."""
+        """Copy an upload to its final name, to which its form cannot write, and describe the copy.
+
+        Returns:
+            None if there is no such upload.
+        """
         final = Path(name).name
         if not self._direct:
             return None
