@@ -179,7 +179,7 @@ async def test_member_who_was_put_out_before_the_other_server_read_that_they_joi
 async def test_edit_made_after_a_member_was_put_out_is_not_shown_to_them_by_a_server_that_reads_late(
     postgres_url, tmp_path, broker, monkeypatch
 ):
-    """Earlier messages are read with their present content, which a user who was removed before the edit may not see."""
+    """Earlier messages are read with their present content, which a user removed before the edit may not see."""
     async with Together(tmp_path, postgres_url, broker=broker) as together:
         one, other = await together.add(), await together.add()
         await make_users(one, "alice", "bob", "carol")

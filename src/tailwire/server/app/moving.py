@@ -61,7 +61,7 @@ def move(database: Path, url: str, report: Report) -> int:
 
     The file is not changed, except that it is upgraded to this version's schema; no server may run on it. Ids,
     the store's name, keys, tokens and the starts are kept, so that clients continue as after a restart. The search
-    index is built by the server afterwards. Afterwards the file has a mark, with which no server starts on it.
+    index is built by the server afterwards. From then on the file has a mark, with which no server starts on it.
 
     Args:
         url: the PostgreSQL database.

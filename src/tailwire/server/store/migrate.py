@@ -1,7 +1,7 @@
 """Upgrades a database to the schema of this version, or refuses one of a newer version.
 
-One history of migrations serves both databases. PostgreSQL begins with 0008, which creates the whole schema: what the
-earlier ones repair has never been there.
+One history of migrations serves both databases. PostgreSQL begins with 0008, which creates the whole schema: the data
+that earlier ones repair has never existed there.
 
 Alembic is imported only where there is something to upgrade: its import takes a tenth of a server's start.
 """

@@ -1,6 +1,6 @@
 """Formats log lines: as text for people, as JSON for programs.
 
-A line can contain text from strangers, so no character of a line may begin a new one or control a terminal.
+Text from strangers can be part of a line, so none of its characters may begin a new line or control a terminal.
 """
 
 from __future__ import annotations

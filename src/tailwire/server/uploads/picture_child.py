@@ -78,7 +78,7 @@ def limit_time() -> None:
 
 
 def end_with(parent: int) -> None:
-    """End with the server, even in the middle of a picture. On other systems than Linux, end with the input."""
+    """End with the server, even in the middle of a picture. On systems other than Linux, end with the input."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.name == "posix":

@@ -1,4 +1,4 @@
-"""Decodes pictures in a child process, so that a decoder that fails, hangs or is attacked takes no server with it.
+"""Decodes pictures in a child process, so that a decoder that fails, hangs or is attacked does not end the server.
 
 The child also computes without the server's GIL, and only when the processor is free.
 """

@@ -12,7 +12,7 @@ from tailwire.server.store.sql.keys import KeyRows
 
 MAX_REMEMBERED = 1_000
 ALL_KEYS = "*"
-"""The key of a change that may concern each API key; hashes are hexadecimal."""
+"""The key of a change that may concern any API key; hashes are hexadecimal."""
 
 
 class Keys(KeyRows):

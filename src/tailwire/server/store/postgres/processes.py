@@ -22,7 +22,7 @@ MAX_CLOCK_OFFSET_SECONDS = 1.0
 MAX_ANSWER_SECONDS = 1.0
 """An answer that took longer says too little about the clock."""
 KEYS_CHECK_SECONDS = 0.25
-"""How often a starting server looks whether one that has other keys still runs."""
+"""How often a starting server checks whether one that has other keys still runs."""
 # A new row of this process is made by the lane only, which knows what must be forgotten with the old one.
 _RENEW = f"""WITH mine AS (UPDATE processes SET until = clock_timestamp() + interval '{LEASE_SECONDS} seconds'
 WHERE id = :mine RETURNING id)
@@ -151,7 +151,7 @@ class Processes:
     async def agree_on(self, keys: str) -> None:
         """State the hash of this server's keys, unless a running server has others.
 
-        Waits while that is not known: a server that was killed has its row until its lease ends.
+        Waits while that is not known: a server that was killed keeps its row until its lease ends.
 
         Raises:
             DifferentKeys: a server that renews its lease has others.

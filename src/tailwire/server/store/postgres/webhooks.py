@@ -53,7 +53,7 @@ class Webhooks(WebhookRows):
             self._loading = None
 
     def stop(self) -> None:
-        """Stop reading webhooks again."""
+        """Stop reading the webhooks."""
         if self._loading is not None:
             self._loading.cancel()
 

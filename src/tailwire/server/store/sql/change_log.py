@@ -44,7 +44,7 @@ NEWEST = """SELECT CASE WHEN n > highest THEN n ELSE highest END FROM forgotten_
 (SELECT coalesce(max(number), 0) AS n FROM change_log) AS newest"""
 KEEP_HIGHEST = """UPDATE forgotten_changes SET highest = (SELECT max(number) FROM change_log)
 WHERE highest < (SELECT max(number) FROM change_log)"""
-"""Comes before entries are removed, so that their numbers are not given out again."""
+"""Run before entries are removed, so that their numbers are not given out again."""
 _ENDED = f"""SELECT detail, since_id, message_id FROM change_log WHERE subject = :own AND kind =
 '{ChangeKind.MEMBERSHIP_ENDED}' AND message_id > :after ORDER BY number LIMIT :limit"""
 # The entry itself may have been removed with its group. Then the one before it counts, which happened after the same

@@ -1,4 +1,4 @@
-"""Messages: reads. The full-text index is a matter of each database."""
+"""Messages: reads. Each database has a full-text index of its own."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Erases what is left of deleted users and messages, in small steps between other writes.
 
-A chore is stored in the transaction of the deletion, so it is also done after a crash.
+A chore is stored in the transaction of the deletion, so it is done even after a crash.
 """
 
 from __future__ import annotations
