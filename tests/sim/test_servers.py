@@ -171,7 +171,7 @@ def _finds(seed):
 
 
 def searches():
-    """Return each fault with what says whether a seed finds it."""
+    """Return each fault with the function that says whether a seed finds it."""
     return [(plant, _finds) for plant in FAULTS]
 
 

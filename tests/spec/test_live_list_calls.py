@@ -65,7 +65,7 @@ async def test_events_update_live_lists_without_requests(stage: Stage):
     assert paths == []
 
 
-async def test_new_conversation_and_a_burst_cost_at_most_two_requests(stage: Stage):
+async def test_new_conversation_and_a_burst_cost_at_most_three_requests(stage: Stage):
     alice, bob = await pair(stage)
     carol = await stage.enter("carol")
     live = await alice.chat.live_conversations()

@@ -1,4 +1,4 @@
-"""The operations of the API, and the API on them."""
+"""Collects the operations of the actions, and makes the APIs that serve them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def make_apis(
     addresses = Addresses(
         public_url=settings.public_url, app_id=store.app_id, region=settings.region, offers=public_settings(settings)
     )
-    log = a.catch_up if "chain" in offered(settings) else None  # without numbers in frames, clients receive twice
+    log = a.catch_up if "chain" in offered(settings) else None  # without numbers, changes would come twice
     operations = [
         *MessageRoutes(a.messages, a.conversations, a.renderer, a.files, log).operations(),
         *ReactionRoutes(a.reactions).operations(),

@@ -35,7 +35,7 @@ MAX_BATCH = 500
 MAX_WAITING = 5_000
 MAX_WAITING_BYTES = 32 * 1024 * 1024
 CALL_SECONDS = 5.0
-"""An answer that takes longer is lost. The database gives up on the lock before that."""
+"""An answer that takes longer counts as lost. The database gives up on the lock before that."""
 UNREACHABLE_SECONDS = 5.0
 """How long writes wait for a database that does not answer, before they are refused."""
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.02, 0.5
@@ -44,7 +44,8 @@ _HAS_USERS = "EXISTS (SELECT FROM presence p WHERE p.process = $1)"
 LEASE = f"""INSERT INTO processes (name, serving, keys, until)
 VALUES ($1, $2, $3, clock_timestamp() + interval '{LEASE_SECONDS} seconds') RETURNING id"""
 
-# A process whose users are still stored is left to the other processes, which report users not back by then.
+# If users of the process are still stored, its row is kept for the grace period. Then other processes take the process
+# for dead, and report the users who are not back.
 LEAVE = f"""WITH free AS (DELETE FROM leases WHERE process = $1),
 kept AS (UPDATE processes SET serving = false, keys = '', until = clock_timestamp() + make_interval(secs => $2)
 WHERE id = $1 AND {_HAS_USERS}) DELETE FROM processes WHERE id = $1 AND NOT {_HAS_USERS}"""
@@ -84,7 +85,7 @@ class Lane:
 
     Attributes:
         errors: failures of the database.
-        process: this process's id in the database; another one after others have declared it dead.
+        process: this process's id in the database; a new one after others have declared it dead.
         starts: the starts of the store, which each new connection is checked against.
         keys: a hash of the keys that all servers share; "" if it is not known yet.
         grace: how long the users of this process count as online after it has ended, in seconds.
@@ -172,7 +173,7 @@ class Lane:
             if len(batch) == 1:
                 _fail(batch[0].future, e)
                 return
-            half = len(batch) // 2  # one entry is at fault: it shall fail alone
+            half = len(batch) // 2  # one entry is at fault: only that one may fail
             await self._write(batch[:half])
             await self._write(batch[half:])
         else:
@@ -229,7 +230,7 @@ class Lane:
         return self._connection
 
     def distrust(self) -> None:
-        """Look again which start the database is at, with a write that does nothing."""
+        """Check again which start the database is at, with a write that does nothing."""
         self._distrusted = True
         self.submit(Entry(unit=Unit())).add_done_callback(_report)
 
@@ -289,7 +290,7 @@ def _report(done: asyncio.Future[object]) -> None:
 
 
 def _described(batch: list[_Pending], row: Any) -> Batch:
-    # The changes of units that were carried out have the ids behind those of the drafts, in their order.
+    # The changes of units that were carried out have the ids after those of the drafts, in the order of the units.
     ids, answers = row["ids"], iter(msgspec.json.decode(row["answers"]) if row["answers"] else ())
     next_id, position = row["first"] + len(ids), 0
     changes: list[Change] = []

@@ -33,11 +33,11 @@ class Leases:
         self._on_taken.append(call)
 
     def holds(self, name: str) -> bool:
-        """Return whether this process holds a lease, certainly."""
+        """Return whether this process certainly holds a lease."""
         return name in self._held and asyncio.get_running_loop().time() < self._until
 
     async def take(self, names: Collection[str]) -> None:
-        """Take those of some leases that nobody has, and give up others. Called after each renewal.
+        """Take those of some leases that no process has, and give up all others. Called after each renewal.
 
         Raises:
             Refused, or one of `connecting.UNUSABLE`: the database cannot be used.
