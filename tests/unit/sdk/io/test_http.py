@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import socket
 import ssl
+import time
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -418,3 +419,17 @@ def test_connections_can_be_dropped_after_the_event_loop_has_ended():
     http.drop()
     asyncio.run(http.close())
     assert pool.client.is_closed
+
+
+async def test_idle_connection_is_not_used_after_a_minute(monkeypatch):
+    """The server keeps idle connections for longer (75 s), so that it never closes one while a request uses it."""
+    honest, slept = time.monotonic, 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: honest() + slept)  # the HTTP library's clock
+    async with asking(fine) as (http, peer):
+        await http.ask("GET", "/me")
+        for idle, made in ((55, 1), (55, 1), (61, 2), (55, 2), (74, 3)):
+            slept += idle
+            await http.ask("GET", "/me")
+            assert peer.made == made
+        await asyncio.wait_for(asyncio.gather(peer.ended[1].wait(), peer.ended[2].wait()), 5)
+        assert not peer.ended[3].is_set()
