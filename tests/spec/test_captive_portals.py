@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from harness import Stage
+from harness import CONNECTED, Stage
 from spec.strangers import ANSWERS, in_its_place
 from tailwire import CometChatException, FileSessionStore, OutboxStatus, TextMessage, UploadFile
 from tailwire.sdk.connection.causes import Cause
@@ -174,3 +174,40 @@ async def test_metadata_that_is_not_json_is_an_invalid_argument(stage: Stage):
     with pytest.raises(CometChatException) as caught:
         await alice.chat.send_message(TextMessage(receiver="bob", text="x", metadata={"a": {1, 2}}))
     assert caught.value.code == "ERR_INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+async def test_connect_behind_a_stranger_raises_with_its_cause(stage: Stage, kind: str):
+    answers, cause = ANSWERS[kind]
+    alice = await stage.enter("alice", auto=False)
+    with in_its_place(stage, answers), pytest.raises(CometChatException) as caught:
+        await alice.chat.connect()
+    assert (caught.value.code, caught.value.cause) == ("WS_CONNECTION_FAIL", cause)
+    await alice.ears.until(lambda: alice.status is CONNECTED, 90)  # the client keeps trying
+
+
+def to_the_foreground(alice):
+    alice.chat.set_app_state("background")
+    alice.chat.set_app_state("foreground")
+
+
+def to_another_network(alice):
+    alice.chat.set_network("offline")
+    alice.chat.set_network("online")
+
+
+@pytest.mark.parametrize("does", [to_the_foreground, to_another_network, None])
+async def test_wait_that_a_proxy_asked_for_is_ended_by_the_foreground_and_the_network(stage: Stage, does):
+    alice = await stage.enter("alice")
+    with in_its_place(stage, ANSWERS["maintenance"][0]):  # its Retry-After is an hour
+        await stage.pass_time(6)
+    back = stage.now
+    await stage.pass_time(5)
+    assert alice.status is not CONNECTED
+    if does is not None:
+        does(alice)
+    await alice.ears.until(lambda: alice.status is CONNECTED, 120)
+    if does is not None:
+        assert stage.now - back < 5 + 2
+    else:
+        assert 30 < stage.now - back < 75  # nothing ended the wait early: an hour counts as a minute

@@ -46,7 +46,7 @@ def answer_of(result: Result, cause: Cause | None) -> str:
         raise failure("ERR_CLIENT_CLOSED")
     if result in (Result.NO_SOCKET, Result.NO_ANSWER):
         raise failure("NO_WEBSOCKET_CONNECTION")
-    raise failure("WS_CONNECTION_FAIL", f"The attempt failed: {describe(cause)}.")
+    raise failure("WS_CONNECTION_FAIL", f"The attempt failed: {describe(cause)}.", cause=cause)
 
 
 def error_of(cause: Cause, seen: str = "") -> CometChatException:
