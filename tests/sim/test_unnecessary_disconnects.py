@@ -24,6 +24,12 @@ A_CATCH_UP_OVER_CUTS = Plan(22, (
 ))  # fmt: skip
 
 
+A_LISTENING_CLIENT = Plan(8, (
+    Step(1.0, "carol-phone", "chatter", [300.0, 5.0]),
+    Step(400.0, "network", "restore"),
+))  # fmt: skip
+
+
 A_PING_BEHIND_AN_UPLOAD = Plan(22, (
     Step(1.0, "alice-phone", "chatter", [90.0, 12.0]),
     Step(1.0, "carol-phone", "line", [64_000, 64_000, 5.0, 0.05, 1]),
@@ -33,7 +39,7 @@ A_PING_BEHIND_AN_UPLOAD = Plan(22, (
 
 
 def test_listening_clients_in_a_busy_chat_stay_connected():
-    simulate(Plan(8, (Step(1.0, "carol-phone", "chatter", [300.0, 5.0]), Step(400.0, "network", "restore"))))
+    simulate(A_LISTENING_CLIENT)
 
 
 def test_catch_up_over_a_slow_line_does_not_cut_the_connection():
