@@ -1,11 +1,14 @@
-"""Every call of the client raises `CometChatException` and nothing else, whatever answers in the server's place."""
+"""Every call of the client raises `CometChatException` and nothing else, whatever answers in the server's place.
+
+`wait_connected()` and `wait_disconnected()` raise the documented `TimeoutError` instead.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
@@ -13,10 +16,12 @@ import pytest
 from harness import Actor, Stage
 from spec.strangers import ANSWERS, JSON, answer, in_its_place
 from tailwire import (
+    Cause,
     ChatClient,
     CometChatException,
     Conversation,
     CustomMessage,
+    DraftChanged,
     FlagDetail,
     Group,
     GroupMember,
@@ -35,7 +40,8 @@ from tailwire import (
 WITHOUT_THE_SERVER = frozenset({
     "aclose", "init", "disconnect", "ping", "logout", "wait_connected", "wait_disconnected",
     "connect", "start_typing", "end_typing", "send_transient_message", "stop_draft"})  # fmt: skip
-"""Calls of the connection and over it, which do not ask the server by HTTP, and those that end the client."""
+"""Calls of the connection and over it, which do not ask the server by HTTP, and those that begin and end the client. They
+have a test of their own, because most of them change what the next call finds."""
 OVER_THE_SOCKET = frozenset({"mark_as_delivered", "mark_as_read"})
 MAY_SUCCEED = frozenset({"live_messages", "live_conversations"})
 """A live list begins without a network."""
@@ -127,6 +133,61 @@ async def test_every_call_reports_a_stranger_as_not_reached(stage: Stage, kind: 
         elif error is not None or name not in MAY_SUCCEED:
             other[name] = error
     assert other == {}
+
+
+OF_THE_SOCKET = {Cause.NOT_OUR_SERVER: Cause.WEBSOCKET_REFUSED, Cause.CONNECTION_RESET: Cause.NOT_OUR_SERVER}
+"""The causes of `connect()`, where they differ from those of a request: what has no page but refuses the socket may pass
+requests, and what does not speak HTTP has answered."""
+DRAFT = DraftChanged("a", User("bob", "Bob"), "alice", "user", "text", 0, 0, False)
+
+
+async def outcome_of(call: Awaitable[Any]) -> Any:
+    """Return the code and the cause of what a call raises, the class of another exception, or "done"."""
+    try:
+        await call
+    except CometChatException as error:
+        return error.code, error.cause
+    except Exception as error:
+        return type(error)
+    return "done"
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+async def test_every_call_of_the_connection_behind_a_stranger_ends_as_documented(stage: Stage, kind: str):
+    answers, cause = ANSWERS[kind]
+    alice = await once_connected(stage)
+    chat, started = alice.chat, stage.actor().chat
+    over_the_socket = ("NO_WEBSOCKET_CONNECTION", None)
+    made: list[tuple[str, Callable[[], Awaitable[Any]], Any]] = [
+        ("init", started.init, "done"),
+        ("ping", chat.ping, over_the_socket),
+        ("start_typing", lambda: chat.start_typing("bob"), "done"),
+        ("end_typing", lambda: chat.end_typing("bob"), "done"),
+        (
+            "send_transient_message",
+            lambda: chat.send_transient_message(MESSAGES["send_transient_message"]),
+            over_the_socket,
+        ),
+        ("stop_draft", lambda: chat.stop_draft(DRAFT), over_the_socket),
+        ("connect", chat.connect, ("WS_CONNECTION_FAIL", OF_THE_SOCKET.get(cause, cause))),
+        ("wait_connected", lambda: chat.wait_connected(5), TimeoutError),
+        ("disconnect", chat.disconnect, "done"),
+        ("wait_disconnected", lambda: chat.wait_disconnected(5), "done"),
+        ("logout", chat.logout, "done"),
+        ("aclose", chat.aclose, "done"),
+    ]
+    assert {name for name, _, _ in made} == WITHOUT_THE_SERVER
+    with in_its_place(stage, answers):
+        begin = stage.now
+        ended = {name: await outcome_of(call()) for name, call, _ in made}
+        assert stage.now - begin < 5 + 15 + 15  # the wait, the attempt, and the logout on the server
+    assert ended == {name: expected for name, _, expected in made}
+
+
+async def test_a_wait_for_the_end_of_a_connection_raises_what_is_documented(stage: Stage):
+    alice = await stage.enter("alice")
+    with pytest.raises(TimeoutError, match="connected"):
+        await alice.chat.wait_disconnected(5)
 
 
 DATA: Mapping[str, Any] = {
