@@ -23,15 +23,16 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 class Listener:
     """Listens on a free port for the duration of the block, and closes all connections at the end."""
 
-    def __init__(self, handler: Handler, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, handler: Handler, tls: ssl.SSLContext | None = None, *, host: str = "127.0.0.1") -> None:
         self._handler = handler
         self._tls = tls
+        self._host = host
         self._serving: set[asyncio.Task[None]] = set()
         self.port = 0
         self.connections = 0
 
     async def __aenter__(self) -> Listener:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
+        self._server = await asyncio.start_server(self._serve, self._host, 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -57,14 +58,20 @@ class Listener:
 
 
 async def pipe(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, port: int, first: bytes = b""
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    host: str,
+    port: int,
+    first: bytes = b"",
+    moved: Callable[[bool], None] = lambda up: None,
 ) -> None:
-    """Forward bytes in both directions until one side ends."""
+    """Forward bytes in both directions until one side ends. Each piece is reported to `moved`: whether it goes up."""
     far_reader, far_writer = await asyncio.open_connection(host, port)
     far_writer.write(first)
 
     async def one_way(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         while data := await source.read(65536):
+            moved(source is reader)
             sink.write(data)
             await sink.drain()
 
@@ -188,16 +195,25 @@ class TlsFront(Listener):
 
     Attributes:
         resumed: for each connection, in order, whether it resumed a session.
+        round_trips: how often a client has sent something after it had heard something, or at first.
     """
 
     def __init__(self, port: int, tls: ssl.SSLContext) -> None:
         super().__init__(self._handle, tls)
         self._to = port
         self.resumed: list[bool] = []
+        self.round_trips = 0
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.resumed.append(bool(writer.get_extra_info("ssl_object").session_reused))
-        await pipe(reader, writer, "127.0.0.1", self._to)
+        went_up = False
+
+        def moved(up: bool) -> None:
+            nonlocal went_up
+            self.round_trips += up and not went_up
+            went_up = up
+
+        await pipe(reader, writer, "127.0.0.1", self._to, moved=moved)
 
 
 class Authority:

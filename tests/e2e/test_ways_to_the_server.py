@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -14,6 +17,7 @@ from tailwire.admin import Admin
 from tailwire.cli.main import main
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.io.tls import default_context
+from tailwire.sdk.io.world import Timer, World
 from tailwire.testing.embedded import EmbeddedServer
 
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -73,6 +77,17 @@ async def test_environment_proxy_is_used(server, monkeypatch, variable):
         await talks_and_ends(server, client_of(server))
         assert any(asked.startswith("POST http://") for asked in proxy.asked)
         assert websockets_asked(proxy) == 1
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy"])
+async def test_environment_proxy_for_https_is_used(server, tmp_path, monkeypatch, variable):
+    authority = Authority(tmp_path)
+    async with TlsFront(server.port, authority.server_context()) as front, HttpProxy("us@er:p/w") as proxy:
+        monkeypatch.setenv(variable, f"http://us%40er:p%2Fw@127.0.0.1:{proxy.port}")
+        await talks_and_ends(server, client_of(server, port=front.port, tls=authority.client_context()))
+        assert set(proxy.asked) == {f"CONNECT localhost:{front.port}"}
+        assert len(proxy.asked) >= 2  # the requests, and the WebSocket
+        assert front.connections <= proxy.connections
 
 
 @pytest.mark.parametrize("variables", [{"HTTPS_PROXY": "p"}, {"ALL_PROXY": "p", "NO_PROXY": "127.0.0.0/8"}])
@@ -147,6 +162,81 @@ async def test_invalid_environment_proxy_does_not_fail_init(server, monkeypatch)
         with pytest.raises(CometChatException, match=r"ALL_PROXY: .*'gopher' is unknown; use") as caught:
             await chat.login("alice", auth_key="key")
     assert (caught.value.code, caught.value.cause) == ("NO_INTERNET_CONNECTION", Cause.PROXY_REFUSED)
+
+
+# Addresses and names.
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not _has_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize("host", ["[::1]", "six.test"])
+async def test_server_is_reached_over_ipv6(server, monkeypatch, host):
+    """By its address, and by a name that has no other address."""
+    honest = socket.getaddrinfo
+
+    def resolve(name, port, *args, **more):
+        return honest("::1" if name in ("six.test", b"six.test") else name, port, *args, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+
+    async def forward(reader, writer):
+        await pipe(reader, writer, "127.0.0.1", server.port)
+
+    async with Listener(forward, host="::1") as six:
+        builder = AppSettingsBuilder().override_client_host(f"http://{host}:{six.port}")
+        chat = ChatClient(server.app_id, builder.build(), session_store=MemorySessionStore())
+        await talks_and_ends(server, chat)
+        assert six.connections >= 2  # the requests, and the WebSocket
+
+
+class QuickWorld(World):
+    """The real world, with a clock that runs five times as fast."""
+
+    def now(self) -> float:
+        return super().now() * 5
+
+    def timer(self, seconds: float, ring: Callable[[], None]) -> Timer:
+        return super().timer(seconds / 5, ring)
+
+
+async def test_name_lookup_that_hangs_delays_nothing_but_its_calls(server, monkeypatch):
+    """A login ends at its deadline, `aclose()` does not wait, and the same client logs in when names are found again."""
+    honest, found = socket.getaddrinfo, threading.Event()
+
+    def resolve(name, port, *args, **more):
+        if name in ("hangs.test", b"hangs.test"):
+            found.wait(60)
+            name = "127.0.0.1"
+        return honest(name, port, *args, **more)
+
+    def client() -> ChatClient:
+        return ChatClient(server.app_id, settings, session_store=MemorySessionStore(), world=QuickWorld())
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    settings = AppSettingsBuilder().override_client_host(f"http://hangs.test:{server.port}").build()
+    try:
+        async with client() as chat, client() as closed:
+            begin = time.monotonic()
+            waiting = asyncio.create_task(closed.login("bob", auth_key=server.auth_key))
+            await asyncio.sleep(0.1)
+            await closed.aclose()
+            assert time.monotonic() - begin < 1.5  # half of the deadline
+            for call in (waiting, chat.login("alice", auth_key=server.auth_key)):
+                with pytest.raises(CometChatException) as caught:
+                    await call
+                assert (caught.value.code, caught.value.cause) == ("NO_INTERNET_CONNECTION", Cause.ATTEMPT_TIMEOUT)
+            assert 2.5 < time.monotonic() - begin < 3 + 3 + 3  # 15 s of its clock each, and as much for a busy machine
+            found.set()
+            await talks(server, chat)
+    finally:
+        found.set()
 
 
 # Intermediaries without support for WebSockets.
