@@ -10,6 +10,7 @@ from pathlib import Path
 
 from between import Authority, Listener, TlsFront
 from harness import CONNECTED
+from networks.losses import Witness
 from networks.scene import Scene
 from networks.situations import situation
 from tailwire import CometChatException, TextMessage
@@ -121,10 +122,12 @@ async def a_day(s: Scene, *, auto: bool) -> None:
     clocks = JumpingClocks()
     await s.enter(auto=auto, outbox=True, world=clocks)
     chat, chance = s.phone.chat, random.Random(11)
+    witness = Witness(chat)
     sent = []
 
     async def live() -> None:
         for _ in range(60):
+            witness.does("background")
             chat.set_app_state("background")
             await asyncio.sleep(chance.uniform(0, 1))
             chat.set_app_state("foreground")
@@ -138,6 +141,7 @@ async def a_day(s: Scene, *, auto: bool) -> None:
         for n in range(40):
             await asyncio.sleep(chance.uniform(1, 4))
             kind = CUTS[n % 4]
+            witness.begins("cut")
             if kind == "drop":
                 s.proxy.drop()
             elif kind == "cut":
@@ -150,10 +154,13 @@ async def a_day(s: Scene, *, auto: bool) -> None:
                 s.proxy.cut_mid_frame(7)
                 continue
             s.proxy.restore()
+            witness.ends("cut")  # also one that waited for a frame
 
     async def jump() -> None:
         for slept, corrected in ((600.0, 0.0), (20.0, 0.0), (0.0, -7200.0), (0.0, 9000.0), (3600.0, 0.0)):
             await asyncio.sleep(18)
+            if slept:
+                witness.does("sleep")
             clocks.slept += slept
             clocks.corrected += corrected
 
@@ -175,6 +182,7 @@ async def a_day(s: Scene, *, auto: bool) -> None:
             pinging.cancel()
             await asyncio.wait([pinging])
     s.proxy.restore()
+    witness.ends("cut")
     if not auto:
         await chat.connect()
     await s.all_heard(60)
@@ -184,6 +192,8 @@ async def a_day(s: Scene, *, auto: bool) -> None:
     stored = [m["data"]["text"] for m in answer.json()["data"] if m["data"].get("text", "").startswith("out ")]
     assert sorted(stored) == sorted(f"out {n}" for n in range(40)), stored
     s.said["in"], s.said["out"] = len(s.heard()), len(stored)
+    assert len(witness.losses) >= 20, "little was lost"
+    witness.require_reasons()
 
 
 @situation("a day in two minutes, auto mode: background, cuts, clocks that jump", 300)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import itertools
+import random
 import ssl
 import time
 from collections.abc import Callable
@@ -19,7 +21,24 @@ from tailwire.testing.line.proxy import FaultProxy
 from tailwire.testing.line.shape import Shape, kbit
 from tailwire.testing.server import ServerProcess
 
-TEXT = "x" * 190  # about 200 characters with its number
+TEXT_CHARACTERS = 190  # about 200 with the number
+
+
+def _words(count: int) -> list[str]:
+    chance = random.Random(20)
+    lengths = (chance.choice((2, 3, 3, 4, 4, 5, 5, 6, 7, 8, 9, 11)) for _ in range(count))
+    return ["".join(chance.choices("etaoinshrdlucmfwygpbvk", range(22, 0, -1), k=n)) for n in lengths]
+
+
+WORDS = _words(3000)
+"""Invented words: a text of them compresses about as well as what people write, and not to almost nothing."""
+
+
+def text_of(number: int) -> str:
+    """Return the text of a message: its number, and words, always the same ones for a number."""
+    chance, ranks = random.Random(number), len(WORDS)
+    chosen = (WORDS[int(ranks ** chance.random()) - 1] for _ in range(TEXT_CHARACTERS // 2))
+    return f"{number:05d} {' '.join(chosen)[:TEXT_CHARACTERS]}"
 
 
 def slow(rate: float, queue: float, latency: float = 0.0) -> Shape:
@@ -144,7 +163,7 @@ class Scene:
         """Send messages from the desk to a client behind the line."""
         for _ in range(count):
             body = {"receiver": self.uid(to), "receiverType": "user", "category": "message", "type": "text",
-                    "data": {"text": f"{next(self._numbers):05d} {TEXT}"}}  # fmt: skip
+                    "data": {"text": text_of(next(self._numbers))}}  # fmt: skip
             await self.ask("POST", "/messages", headers={"onBehalfOf": self.uid("desk")}, json=body)
             self._begun += 1
 
@@ -181,6 +200,16 @@ class Scene:
         await self.until(lambda: len(self.heard()) >= self._begun, seconds, f"all {self._begun} messages")
         self.in_order()
         return self.seconds
+
+    def read_once(self, most: float) -> None:
+        """Check how much came down the line: as much as the messages compress to, and not a second time.
+
+        Args:
+            most: kilobytes. A reading of 300 messages takes some 30, with the heads of the responses.
+        """
+        packed = len(gzip.compress("".join(text_of(n + 1) for n in range(self._begun)).encode())) / 1000
+        down = self.kilobytes[1]
+        assert packed < down < most, f"{down:.0f} KB were read for {packed:.0f} KB of texts"
 
     def in_order(self) -> None:
         """Check that the phone received all messages up to the last one, each once and in order."""

@@ -7,6 +7,7 @@ docs/reliability.md. `make test` plays those that take seconds.
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
 from pathlib import Path
 
@@ -15,9 +16,11 @@ import pytest
 
 from networks import days as days  # registers its situations
 from networks import table
-from networks.scene import Scene
+from networks.losses import Loss, Reason, unexplained
+from networks.scene import Scene, text_of
 from networks.situations import SITUATIONS, Situation
 from networks.ways import own_names
+from tailwire import Cause
 from tailwire.testing.server import ServerProcess
 
 WANTED = os.environ.get("TAILWIRE_NETWORKS", "")
@@ -75,6 +78,36 @@ def test_situation(results: dict[str, table.Result], situation: Situation):
     result = results[situation.name]
     assert not result.problem, result.line()
     assert result.connections >= 1 or result.kilobytes[1] > 0, "its line carried nothing"
+
+
+@pytest.mark.parametrize(
+    ("loss", "explained"),
+    [
+        (Loss(0, 10.1, Cause.CONNECTION_RESET), True),
+        (Loss(0, 30, Cause.CONNECTION_RESET), False),  # long after the cut
+        (Loss(10.5, 11, Cause.CONNECTION_RESET), False),  # of a connection that the cut did not meet
+        (Loss(0, 9, Cause.CONNECTION_RESET), False),  # before the cut
+        (Loss(0, 10.1, Cause.SERVER_RESTARTING), False),  # nothing restarted
+        (Loss(0, 20.1, Cause.APP_IN_BACKGROUND), True),
+        (Loss(0, 20.1, Cause.HEARTBEAT_TIMEOUT), False),  # the background stops no heartbeat
+    ],
+)
+def test_each_loss_needs_a_reason(loss: Loss, explained: bool):
+    reasons = [Reason("cut", 10, 10), Reason("background", 20, 20)]
+    assert unexplained([loss], reasons) == ([] if explained else [loss])
+
+
+def test_a_reason_explains_one_loss():
+    twice = [Loss(0, 10.1, Cause.CONNECTION_RESET), Loss(0, 10.2, Cause.CONNECTION_RESET)]
+    assert unexplained(twice, [Reason("cut", 10, 11)]) == twice[1:]
+
+
+def test_texts_do_not_compress_to_almost_nothing():
+    texts = [text_of(n) for n in range(1, 301)]
+    assert len(set(texts)) == 300
+    assert {len(text) for text in texts} == {196}
+    packed = len(gzip.compress("".join(texts).encode()))
+    assert 1 / 4 < packed / (300 * 196) < 1 / 2, "unlike what people write"
 
 
 def test_table_replaces_the_previous_one(tmp_path: Path):

@@ -148,12 +148,16 @@ async def tls_return(s: Scene) -> None:
             s.proxy.aim(front.port)
             await s.enter(host="localhost", tls=authority.client_context())
             s.proxy.shape(Shape(latency=0.3))
-            before = len(front.resumed)
+            resumed, turns = len(front.resumed), front.round_trips
             await s.away_while(20)
             s.said["all after"] = await s.all_heard(30)
-            assert front.resumed[before:]
-            assert all(front.resumed[before:])
-            assert s.said["all after"] < 4.3
+            # Counted, because the machine may be busy. One new connection: history is read over the one that the
+            # requests have kept. Its session is resumed, so that no certificate is sent again. With TCP and TLS these
+            # are seven round trips of 0.6 s.
+            assert (s.connections, front.resumed[resumed:]) == (1, [True])
+            s.said["round trips"] = 2 + front.round_trips - turns
+            assert s.said["round trips"] <= 7
+            assert s.said["all after"] < 10
 
 
 @situation("a client of another maker only listens and never pings, a message each 5 s", 200)

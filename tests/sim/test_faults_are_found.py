@@ -460,7 +460,7 @@ PLANTED_FAULTS: list[Plant] = [
 FINDING_RULES: dict[Plant, str] = {
     _listening_clients_are_closed: "cut",
     _slow_lines_count_as_dead: "cut",
-    _dead_connections_are_reused: "outbox",  # a queued message waits on a dead connection for ever
+    _dead_connections_are_reused: "outbox",  # a queued message waits on a dead connection without end
 }
 """The rule that finds a fault, where it is known; for the other faults, any rule counts."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 from functools import partial
 from typing import Any
@@ -95,9 +96,9 @@ def _chatter(sim: Simulation, device: Device, value: Any) -> None:
 
 
 def _letter(sim: Simulation, device: Device, count: int) -> None:
-    # Long texts, so that catch-up fills a slow line.
-    for _ in range(count):
-        sim.send_text(device, GROUP, "group", more=" and so on" * 20)
+    # Long texts that compress to half, so that catch-up fills a slow line.
+    for n in range(count):
+        sim.send_text(device, GROUP, "group", more=f" {random.Random(n).randbytes(100).hex()}")
 
 
 def _must_be_connected(sim: Simulation, device: Device, _: Any) -> None:
