@@ -55,6 +55,7 @@ async def queued_until_back(s: Scene, heal: Any, seconds: float) -> None:
     await s.write(5)
     await asyncio.sleep(20)
     assert (str(entry.status), s.phone.status is CONNECTED) == ("pending", False)
+    assert s.connections <= 48, s.state()  # of the socket, the queue and the app's calls
     heal()
     ended = s.seconds
     s.said["back after"] = await s.until(lambda: s.phone.status is CONNECTED, seconds, "connected") - ended
