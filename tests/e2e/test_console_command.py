@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx2
 
-from tailwire.testing.server import ServerProcess
+from servers.prepared import PreparedServer
 
 
 async def console(folder: Path, *arguments: str, **variables: str) -> tuple[int, str, str]:
@@ -32,7 +32,7 @@ async def opens(link: str) -> int:
 
 
 async def test_command_prints_a_link_to_the_server_on_the_folder(tmp_path):
-    async with ServerProcess(tmp_path) as server:
+    async with PreparedServer(tmp_path) as server:
         code, out, error = await console(server.data)
         assert code == 0, error
         assert out.startswith(f"{server.url}/console/#")
@@ -45,7 +45,7 @@ async def test_command_prints_a_link_to_the_server_on_the_folder(tmp_path):
 
 
 async def test_command_says_what_is_missing(tmp_path):
-    async with ServerProcess(tmp_path, None, "--no-console") as server:
+    async with PreparedServer(tmp_path, None, "--no-console") as server:
         code, out, error = await console(server.data)
         assert (code, out) == (1, "")
         assert "console=on" in error
@@ -65,7 +65,7 @@ async def test_command_says_what_is_missing(tmp_path):
 
 
 async def test_key_is_not_sent_to_another_program_at_the_address_of_a_server_that_ended(tmp_path):
-    async with ServerProcess(tmp_path) as server:
+    async with PreparedServer(tmp_path) as server:
         port = server.port
         await server.kill()
         with socket.create_server(("127.0.0.1", port)) as other:
@@ -81,7 +81,7 @@ async def test_key_is_not_sent_to_another_program_at_the_address_of_a_server_tha
 
 
 async def test_stream_does_not_hold_up_the_end_of_the_server(tmp_path):
-    async with ServerProcess(tmp_path) as server, httpx2.AsyncClient(timeout=30) as client:
+    async with PreparedServer(tmp_path) as server, httpx2.AsyncClient(timeout=30) as client:
         url, headers = f"{server.url}/v3/stats/stream", {"apikey": server.api_key}
         async with client.stream("GET", url, headers=headers) as answer:
             lines = answer.aiter_lines()
