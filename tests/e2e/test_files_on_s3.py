@@ -10,7 +10,6 @@ import os
 import re
 import socket
 import sqlite3
-import sys
 import time
 from urllib.parse import urlsplit
 
@@ -19,7 +18,7 @@ import pytest
 from PIL import Image
 
 from harness import LiveStage
-from servers.prepared import PreparedServer
+from servers.prepared import PreparedServer, run
 from servers.s3 import S3Server
 from tailwire import MediaMessage, UploadFile
 from tailwire.cli.main import main
@@ -31,15 +30,6 @@ SECRETS = ("an-access-key", "a-secret-key")
 
 def variables(place, **more) -> dict[str, str]:
     return {f"TAILWIRE_{name.upper()}": str(value) for name, value in place.settings(**more).items()}
-
-
-async def run(*arguments: str, **variables: str) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tailwire.cli.main", *arguments, stdout=-1, stderr=asyncio.subprocess.STDOUT,
-        env={**os.environ, **variables},
-    )  # fmt: skip
-    out, _ = await process.communicate()
-    return process.returncode or 0, out.decode()
 
 
 def jpeg() -> bytes:

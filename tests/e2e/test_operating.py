@@ -21,7 +21,7 @@ import pytest
 
 from between import Authority
 from harness import CONNECTED, Ears
-from servers.prepared import PreparedServer
+from servers.prepared import PreparedServer, run
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals")
@@ -189,11 +189,7 @@ async def test_commands_have_entries_in_the_audit_log(tmp_path):
             ("user", "export", "dora"),
             ("keys",),
         ):
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tailwire.cli.main", *words, "--data", str(server.data), stdout=-1, stderr=-1
-            )
-            await process.communicate()
-            assert process.returncode == 0
+            assert (await run(*words, "--data", str(server.data)))[0] == 0
         answer = await get(f"{server.url}/audit?actor=command line", headers={"apikey": server.api_key})
         found = [(entry["action"], entry.get("target")) for entry in reversed(answer.json()["data"])]
         assert found == [

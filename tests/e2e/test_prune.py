@@ -14,10 +14,9 @@ import httpx2
 import jwt
 import pytest
 
-from e2e.test_commands import run
 from harness import LiveStage
 from identity import EC, jwk
-from servers.prepared import PreparedServer
+from servers.prepared import PreparedServer, run
 from tailwire import MemorySessionStore
 from tailwire.testing.server import ServerProcess
 

@@ -1,4 +1,4 @@
-"""Imports the server once, and forks a process for each request of `prepared.py`, in which it runs.
+"""Imports `tailwire` once, and forks a process for each request of `prepared.py`, in which it runs.
 
 It has neither threads nor an event loop, so that a fork is in the state of a process that has just imported the same.
 """
@@ -19,15 +19,15 @@ import threading
 from typing import Any
 
 MOST_BYTES = 1 << 20
-DESCRIPTORS = 2
+DESCRIPTORS = 3
 
 
 def main() -> None:
-    """Fork servers until the suite's process has ended. In a fork, return when everything is as in a new process."""
+    """Fork until the suite's process has ended. In a fork, return when everything is as in a new process."""
     requests = socket.socket(fileno=int(sys.argv[1]))
     watched = selectors.DefaultSelector()
     watched.register(requests, selectors.EVENT_READ)
-    ends: dict[int, tuple[int, int]] = {}  # by its pidfd: a server's process id, and where its end is reported
+    ends: dict[int, tuple[int, int]] = {}  # by its pidfd: a fork's process id, and where its end is reported
     while True:
         for key, _ in watched.select():
             if key.fd != requests.fileno():
@@ -40,12 +40,14 @@ def main() -> None:
             wanted, descriptors = _received(requests)
             if not wanted:
                 sys.exit()
-            stderr, status = descriptors
+            stdout, stderr, status = descriptors
             pid = os.fork()
             if not pid:
+                os.dup2(stdout, 1)
                 os.dup2(stderr, 2)
                 _become(wanted)
                 return
+            os.close(stdout)
             os.close(stderr)
             _report(status, pid)
             pidfd = os.pidfd_open(pid)
@@ -78,7 +80,7 @@ def _become(wanted: dict[str, Any]) -> None:
 if __name__ == "__main__":
     sys.path[0] = os.getcwd()  # as with `python -m`, not this folder
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the suite, which ends this process
-    from tailwire.cli import serve  # noqa: F401
+    from tailwire.cli import administer, backup, migrate, serve  # noqa: F401
     from tailwire.cli.main import run
     from tailwire.server.store.postgres import store  # noqa: F401
 

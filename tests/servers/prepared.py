@@ -1,9 +1,9 @@
-"""A server process that has nothing left to import when it starts.
+"""Servers and commands, in processes of their own that have nothing left to import when they start.
 
 Half a second of processor time of each start is Python's, for a thousand modules, and the suite starts hundreds of
-servers. So one process per process of the suite imports them once, and each server is a fork of it: `fork_server.py`.
-A server that a test runs in another way, with another program or environment, is started as usual, and so are all
-where Linux's `pidfd` is missing. How users start servers is shown by `e2e/test_commands.py` and the tests of `deploy`.
+processes. So one process per process of the suite imports them once, and the others are its forks: `fork_server.py`.
+What a test runs in another way, with another program or environment, is started as usual, and so is everything where
+Linux's `pidfd` is missing. How users start servers and commands is shown by `e2e/test_commands.py`.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class ForkServer:
             return False
         return _foreign(environment) == _foreign(self.environment)
 
-    def request(self, arguments: list[str], environment: dict[str, str], stderr: int, status: int) -> None:
-        """Ask for a server.
+    def request(self, arguments: list[str], environment: dict[str, str], stdout: int, stderr: int, status: int) -> None:
+        """Ask for a process that runs `tailwire`.
 
         Args:
             status: a descriptor to which the process id is written, and later the exit code.
@@ -59,7 +59,7 @@ class ForkServer:
             "folder": os.getcwd(),
             "files": resource.getrlimit(resource.RLIMIT_NOFILE),
         }
-        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [stderr, status]))
+        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [stdout, stderr, status]))
         self._requests.sendmsg([json.dumps(wanted).encode()], [rights])
 
 
@@ -109,14 +109,34 @@ class PreparedServer(ServerProcess):
         usual = arguments[: len(PROGRAM)] == PROGRAM and hasattr(os, "pidfd_open")
         if not usual or not _fork_server().forks(environment):
             return await super()._spawned(arguments, environment)
-        (errors, their_errors), (status, their_status) = os.pipe(), os.pipe()
-        try:
-            _fork_server().request(arguments[len(PROGRAM) :], environment, their_errors, their_status)
-        finally:
-            os.close(their_errors)
-            os.close(their_status)
-        states = await _reader(status)
-        return ForkedProcess(int(await states.readline()), await _reader(errors), states)
+        return await _forked(arguments[len(PROGRAM) :], environment)
+
+
+async def run(*arguments: str, **variables: str) -> tuple[int, str]:
+    """Run a `tailwire` command, with variables beside those of this process. Return its exit code and its output."""
+    environment = {**os.environ, **variables}
+    if hasattr(os, "pidfd_open") and _fork_server().forks(environment):
+        process: Any = await _forked([*arguments], environment, with_stdout=True)
+        out = await process.stderr.read()
+        return await process.wait(), out.decode()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *PROGRAM, *arguments, stdout=-1, stderr=asyncio.subprocess.STDOUT, env=environment
+    )
+    out, _ = await process.communicate()
+    return process.returncode or 0, out.decode()
+
+
+async def _forked(arguments: list[str], environment: dict[str, str], *, with_stdout: bool = False) -> ForkedProcess:
+    (errors, their_errors), (status, their_status) = os.pipe(), os.pipe()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        stdout = their_errors if with_stdout else nowhere
+        _fork_server().request(arguments, environment, stdout, their_errors, their_status)
+    finally:
+        for descriptor in (their_errors, their_status, nowhere):
+            os.close(descriptor)
+    states = await _reader(status)
+    return ForkedProcess(int(await states.readline()), await _reader(errors), states)
 
 
 async def _reader(descriptor: int) -> asyncio.StreamReader:
