@@ -8,14 +8,14 @@ import jwt
 import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from identity import RSA as KEY
 from tailwire.server.ports.push import Notification, Result
 from tailwire.server.ports.world import World
 from tailwire.server.push.fcm import Fcm
 from tailwire.server.push.keys import apns_key, service_account, web_push_key
 
-KEY = rsa.generate_private_key(65537, 2048)
 PEM = KEY.private_bytes(
     serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
 ).decode()
