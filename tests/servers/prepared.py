@@ -64,7 +64,7 @@ class ForkServer:
 
 
 def _foreign(environment: dict[str, str]) -> dict[str, str]:
-    # pytest sets its variable anew for each test.
+    # pytest sets its variable in each test.
     return {k: v for k, v in environment.items() if not k.startswith(OURS) and k != "PYTEST_CURRENT_TEST"}
 
 
