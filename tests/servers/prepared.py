@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import atexit
 import functools
 import json
 import os
@@ -62,6 +63,11 @@ class ForkServer:
         rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [stdout, stderr, status]))
         self._requests.sendmsg([json.dumps(wanted).encode()], [rights])
 
+    def close(self) -> None:
+        """End the process. Its forks stay."""
+        self._requests.close()
+        self._process.wait()
+
 
 def _foreign(environment: dict[str, str]) -> dict[str, str]:
     # pytest sets its variable in each test.
@@ -70,7 +76,9 @@ def _foreign(environment: dict[str, str]) -> dict[str, str]:
 
 @functools.cache
 def _fork_server() -> ForkServer:
-    return ForkServer()
+    server = ForkServer()
+    atexit.register(server.close)
+    return server
 
 
 class ForkedProcess:
