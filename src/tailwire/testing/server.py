@@ -111,6 +111,7 @@ class ServerProcess:
                 self._read_ready_file(ready)
                 listening.set_result(None)
         if not listening.done():
+            await process.wait()
             listening.set_exception(RuntimeError("the server did not start:\n" + "\n".join(self.log[-20:])))
 
     def _read_ready_file(self, file: Path) -> None:
