@@ -51,16 +51,17 @@ ARGUMENTS: Mapping[str, Any] = {
 
 def message_of(call: str, given: Mapping[str, Any]) -> Any:
     """Return the message that a call takes, new each time, because a client puts an id into it."""
-    to, number = given["receiver"], given["message_id"]
+    number = given["message_id"]
+    to = {"receiver": given["receiver"], "receiver_type": given["receiver_type"]}
     kinds = {
-        "send_message": lambda: TextMessage(receiver=to, text="hello"),
-        "send_media_message": lambda: MediaMessage(receiver=to, type="file", files=[FILE]),
-        "send_custom_message": lambda: CustomMessage(receiver=to, type="place", custom_data={"a": 1}),
+        "send_message": lambda: TextMessage(**to, text="hello"),
+        "send_media_message": lambda: MediaMessage(**to, type="file", files=[FILE]),
+        "send_custom_message": lambda: CustomMessage(**to, type="place", custom_data={"a": 1}),
         "send_interactive_message": lambda: InteractiveMessage(
-            receiver=to, type="form", interactive_data={"title": "a"}
+            **to, type="form", interactive_data={"title": "a"}
         ),
-        "send_transient_message": lambda: TransientMessage(to, "user", {"a": 1}),
-        "edit_message": lambda: TextMessage(id=number, receiver=to, text="changed"),
+        "send_transient_message": lambda: TransientMessage(*to.values(), {"a": 1}),
+        "edit_message": lambda: TextMessage(id=number, **to, text="changed"),
     }
     return kinds[call]() if call in kinds else given["message"]
 
