@@ -57,9 +57,7 @@ def message_of(call: str, given: Mapping[str, Any]) -> Any:
         "send_message": lambda: TextMessage(**to, text="hello"),
         "send_media_message": lambda: MediaMessage(**to, type="file", files=[FILE]),
         "send_custom_message": lambda: CustomMessage(**to, type="place", custom_data={"a": 1}),
-        "send_interactive_message": lambda: InteractiveMessage(
-            **to, type="form", interactive_data={"title": "a"}
-        ),
+        "send_interactive_message": lambda: InteractiveMessage(**to, type="form", interactive_data={"title": "a"}),
         "send_transient_message": lambda: TransientMessage(*to.values(), {"a": 1}),
         "edit_message": lambda: TextMessage(id=number, **to, text="changed"),
     }

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tailwire.sdk.calls.checks import checked_id, quoted, text_of
 from tailwire.sdk.calls.parts import Parts
-from tailwire.sdk.exceptions import CometChatException, failure
+from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners.events import MessagePinned, MessageSaved
 from tailwire.sdk.listeners.own import Reacted
 from tailwire.wire.catalogue import CATALOGUE
