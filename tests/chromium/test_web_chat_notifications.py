@@ -196,7 +196,9 @@ async def test_notification_without_a_receiver_opens_a_group(chromium: Browser, 
         await tab.wait_for(f"{HEAD} === 'Trains'")
 
 
-async def test_click_on_a_notification_of_another_user_opens_a_page_and_leaves_the_open_one(chromium: Browser, tmp_path):
+async def test_click_on_a_notification_of_another_user_opens_a_page_and_leaves_the_open_one(
+    chromium: Browser, tmp_path
+):
     async with pushing(chromium, tmp_path) as (stage, _, before):
         tab = await stage.open("alice", before=before)
         await turn_on(tab)
