@@ -276,7 +276,10 @@ class ChatScreen(Screen[None]):
             return
         if self.thread.place is not None:
             self._threads.opened(self.thread.place)
-        self.main.history.mark_threads(self._threads.of(self.main.place))
+        history, unread = self.main.history, self._threads.of(self.main.place)
+        if unread != history.unread_threads:
+            history.unread_threads = unread
+            history.draw_again()
 
     def close_thread(self) -> None:
         """Close the thread."""

@@ -137,15 +137,9 @@ class History(Widget, can_focus=True):
         self.select(self.items[min(max(wanted, 0), len(self.items) - 1)].key)
 
     def draw_again(self) -> None:
-        """Draw all messages again: a picture has arrived."""
+        """Draw all messages again: a picture has arrived, or other threads are unread."""
         self._lines.clear()
         self._again()
-
-    def mark_threads(self, unread: frozenset[int]) -> None:
-        """Mark the messages with unread replies in their thread."""
-        if unread != self.unread_threads:
-            self.unread_threads = unread
-            self._again()
 
     def to_end(self) -> None:
         """Follow the newest message again."""
