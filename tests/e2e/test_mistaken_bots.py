@@ -47,6 +47,17 @@ async def test_bot_that_cannot_log_in_prints_two_lines_and_ends(live: LiveStage,
     assert what_to_do in second
 
 
+async def test_error_of_a_token_provider_is_shown_with_the_lines_of_the_author(live: LiveStage, tmp_path):
+    provider = "async def my_provider():\n    return {}['token']\n\n\nsettings ="
+    source = ECHO.read_text(encoding="utf-8").replace("settings =", provider, 1)
+    source = source.replace('auth_key=os.environ["AUTH_KEY"]', "auth_token_provider=my_provider")
+    code, lines = await run(live, tmp_path, source)
+    assert code == 1
+    assert lines[-1] == "KeyError: 'token'"
+    assert sum("in my_provider" in line for line in lines) == 1
+    assert len(lines) < 15, lines
+
+
 async def test_traceback_of_a_refused_login_is_in_the_log_at_debug(live: LiveStage, tmp_path):
     source = ECHO.read_text(encoding="utf-8")
     source = source.replace("import os\n", "import logging\nimport os\n\nlogging.basicConfig(level=logging.DEBUG)\n")

@@ -149,6 +149,17 @@ async def test_provided_token_must_belong_to_the_bot(stage: Stage):
             await asyncio.wait([task])
 
 
+@pytest.mark.parametrize("returned", [5, "", None])
+async def test_provider_that_returns_no_token_ends_the_bot(stage: Stage, returned):
+    async def provider():
+        return returned
+
+    bot = a_bot(stage, auth_key="", auth_token_provider=provider)
+    with pytest.raises(ValueError, match=f"auth_token_provider= returned {returned!r}"):
+        async with serving(stage, bot, MemorySessionStore()) as task:
+            await asyncio.wait([task])
+
+
 async def test_refused_login_ends_the_bot(stage: Stage):
     bot = a_bot(stage, auth_key="wrong")
     with pytest.raises(CometChatException, match="AUTH_ERR"):

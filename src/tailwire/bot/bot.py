@@ -14,9 +14,9 @@ from typing import Any, overload
 from tailwire.adapters import main_loop
 from tailwire.bot.context import Context
 from tailwire.bot.matching import F, Handler, Matches, checked_handler, command_matcher
-from tailwire.bot.mistakes import WrongUser, cannot_run, in_lines_of_the_author
+from tailwire.bot.mistakes import WrongToken, cannot_run, in_lines_of_the_author
 from tailwire.bot.queues import Queues, Work
-from tailwire.bot.running import run_handler, until_reached
+from tailwire.bot.running import in_a_loop, run_handler, token_of, until_reached
 from tailwire.bot.stream import Draft
 from tailwire.sdk.app_settings import AppSettings, AppSettingsBuilder
 from tailwire.sdk.client import ChatClient
@@ -90,8 +90,8 @@ class Bot:
         handler_timeout: float | None = HANDLER_TIMEOUT_SECONDS,
         ignored_roles: Collection[str] = ("bot",),
     ) -> None:
-        if not uid:
-            raise ValueError("uid is empty: give the uid of the bot's user")
+        if not uid or not isinstance(uid, str):
+            raise ValueError(f"uid={uid!r}: give the uid of the bot's user, a str")
         if bool(auth_key) == (auth_token_provider is not None):
             raise ValueError("give exactly one of auth_key= and auth_token_provider=")
         if not 1 <= concurrency <= MAX_CONCURRENCY:
@@ -255,13 +255,16 @@ class Bot:
             RuntimeError: the bot is running already, or this is called in an event loop.
             SystemExit: the bot cannot run, or a handler has raised it.
         """
-        if _in_a_loop():
+        if in_a_loop():
             raise RuntimeError("an event loop is running in this thread: use await bot.serve()")
         try:
             main_loop.run(self.serve())
-        except (CometChatException, WrongUser) as e:
+        except (CometChatException, WrongToken) as e:
             log.debug("the bot cannot run", exc_info=e)
             raise SystemExit(cannot_run(self.uid, e)) from e
+        except Exception as e:  # of the author's token provider
+            e.__traceback__ = in_lines_of_the_author(e, complete=True)[2]
+            raise
 
     async def serve(self) -> None:
         """Run in an existing event loop until cancelled. Handlers that are running then have 10 seconds to finish.
@@ -271,7 +274,7 @@ class Bot:
             CometChatException: `SESSION_IN_USE` when another process runs the bot on this machine; or the login was
                 refused, with the codes of `ChatClient.login`, except that the bot waits for a server that is not
                 reached.
-            ValueError: the provided token belongs to another user.
+            ValueError: the provided token belongs to another user, or is none.
         """
         await self._serve(
             ChatClient(
@@ -318,9 +321,9 @@ class Bot:
             if auth_key:
                 await chat.login(self.uid, auth_key=auth_key)
             elif self._provider is not None:
-                user = await chat.login_with_auth_token(await self._provider())
+                user = await chat.login_with_auth_token(await token_of(self._provider))
                 if user.uid != self.uid:
-                    raise WrongUser(f"the token is {user.uid}'s, and the bot is {self.uid}")
+                    raise WrongToken(f"the token is {user.uid}'s, and the bot is {self.uid}")
 
         await until_reached(log_in, retried=RETRYABLE)
 
@@ -377,14 +380,6 @@ def _catching_up(settings: AppSettings) -> AppSettings:
     if isinstance(settings, AppSettings) and settings.catch_up_limit == AppSettingsBuilder().build().catch_up_limit:
         return replace(settings, catch_up_limit=MAX_MISSED_MESSAGES)
     return settings  # invalid settings are reported by ChatClient
-
-
-def _in_a_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _store_of(uid: str) -> FileSessionStore:

@@ -15,13 +15,13 @@ _ADVICE = {
 }
 
 
-class WrongUser(ValueError):
-    """The provided token belongs to another user."""
+class WrongToken(ValueError):
+    """The provided token belongs to another user, or is not a token."""
 
 
-def cannot_run(uid: str, error: CometChatException | WrongUser) -> str:
+def cannot_run(uid: str, error: CometChatException | WrongToken) -> str:
     """Return two lines: why a bot cannot run, and what to do."""
-    if isinstance(error, WrongUser):
+    if isinstance(error, WrongToken):
         return f"The bot {uid} cannot run: {error}.\nCheck auth_token_provider=: it must return a token of {uid}."
     advice = _ADVICE.get(error.code, "").replace("{uid}", uid)
     if not advice and isinstance(error.details, str):
@@ -34,7 +34,7 @@ def cannot_run(uid: str, error: CometChatException | WrongUser) -> str:
 def in_lines_of_the_author(
     error: BaseException, *, complete: bool
 ) -> tuple[type[BaseException], BaseException, TracebackType | None]:
-    """Return what to log of an error of a handler: its traceback, from the first line of the author's own.
+    """Return what to log of an error in the author's code: its traceback, from the first line of their own.
 
     Args:
         complete: keep the lines of this library behind the author's; else they are left out of an error that a call
@@ -56,4 +56,5 @@ def in_lines_of_the_author(
 
 
 def _is_ours(frame: TracebackType) -> bool:
-    return str(frame.tb_frame.f_globals.get("__name__")).startswith("tailwire.")
+    # The event loop stands between two frames of ours, or between ours and the author's.
+    return str(frame.tb_frame.f_globals.get("__name__")).startswith(("tailwire.", "asyncio."))

@@ -163,6 +163,7 @@ def test_messages_are_answered_after_a_restart():
     "given",
     [
         {"uid": ""},
+        {"uid": 5},
         {"auth_key": ""},
         {"auth_token_provider": asyncio.sleep},
         {"concurrency": 0},

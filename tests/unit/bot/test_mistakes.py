@@ -7,7 +7,7 @@ import traceback
 import pytest
 
 from tailwire import CometChatException
-from tailwire.bot.mistakes import WrongUser, cannot_run, in_lines_of_the_author
+from tailwire.bot.mistakes import WrongToken, cannot_run, in_lines_of_the_author
 from tailwire.sdk.calls.checks import checked_id
 from tailwire.sdk.exceptions import failure
 
@@ -19,7 +19,7 @@ from tailwire.sdk.exceptions import failure
         (failure("ERR_UID_NOT_FOUND", {"uid": "bob"}), "The user does not exist.", "tailwire user create bob"),
         (failure("SESSION_IN_USE", "Process 7 uses it."), "uses the saved session", "Process 7 uses it."),
         (failure("ERR_FEATURE_RESTRICTED", {"feature": "x"}), "may not use this feature", "Allow the feature"),
-        (WrongUser("the token is carol's, and the bot is bob"), "the token is carol's", "must return a token of bob"),
+        (WrongToken("the token is carol's, and the bot is bob"), "the token is carol's", "must return a token of bob"),
     ],
 )
 def test_refused_login_is_explained_in_two_lines(error, why, what_to_do):
