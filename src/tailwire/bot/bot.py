@@ -274,7 +274,7 @@ class Bot:
             CometChatException: `SESSION_IN_USE` when another process runs the bot on this machine; or the login was
                 refused, with the codes of `ChatClient.login`, except that the bot waits for a server that is not
                 reached.
-            ValueError: the provided token belongs to another user, or is none.
+            ValueError: the provided token belongs to another user, or is not a token.
         """
         await self._serve(
             ChatClient(
