@@ -116,6 +116,12 @@ class FixedClient:
         """Return the fixed messages."""
         return FixedList(THREAD) if parent_message_id else FixedList(MESSAGES, (BOB,))
 
+    def add_message_listener(self, listener_id: str, listener: Any) -> None:
+        """Do nothing."""
+
+    def remove_message_listener(self, listener_id: str) -> None:
+        """Do nothing."""
+
     async def mark_as_read(self, message: Any) -> str:
         """Do nothing."""
         return ""
