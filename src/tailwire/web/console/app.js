@@ -36,6 +36,9 @@ async function signIn() {
   }
 }
 
+/** A sentence of ours: what stands between backticks is code, which no line breaks. */
+const Coded = ({ children }) => children.split("`").map((part, at) => (at % 2 ? html`<code dir="ltr">${part}</code>` : part));
+
 function SignIn({ problem }) {
   return html`<main class="sign-in"><div class="card">
     <img src="shared/icon.svg" alt="" width="40" height="40" />
@@ -43,7 +46,7 @@ function SignIn({ problem }) {
     ${problem ? html`<${Failure} error=${problem} />` : null}
     <p>${say("howToSignIn")}</p>
     <pre tabindex="0" dir="ltr">tailwire console</pre>
-    <p class="faint">${say("dataFolder")}</p>
+    <p class="faint"><${Coded}>${say("dataFolder")}<//></p>
     <p class="faint">${say("linkWorksOnce")}</p>
   </div></main>`;
 }
