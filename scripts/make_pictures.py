@@ -45,7 +45,7 @@ def saved(name: str, png: bytes) -> None:
         ValueError: if it is still too large.
     """
     small = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(128).save(small, "PNG", optimize=True)
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(128, kmeans=1).save(small, "PNG", optimize=True)
     if small.tell() > MAX_BYTES:
         raise ValueError(f"{name}.png has {small.tell()} bytes: at most {MAX_BYTES} are wanted")
     (PICTURES / f"{name}.png").write_bytes(small.getvalue())
