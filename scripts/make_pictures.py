@@ -16,6 +16,7 @@ from PIL import Image
 import chat_pictures
 import console_pictures
 import loop_pictures
+import recorded_pictures
 import site_pictures
 import terminal_pictures
 import toolkit_pictures
@@ -35,6 +36,7 @@ DRAWN = {
     **chat_pictures.DRAWN,
     **web_chat_pictures.DRAWN,
     **site_pictures.DRAWN,
+    **recorded_pictures.DRAWN,
 }
 
 
