@@ -162,7 +162,9 @@ async def from_right_to_left(scene: Scene) -> None:
 
 
 @asynccontextmanager
-async def running(folder: Path, hello: tuple[tuple[str, str], ...] = HELLO) -> AsyncIterator[tuple[ChatStage, FaultProxy]]:
+async def running(
+    folder: Path, hello: tuple[tuple[str, str], ...] = HELLO
+) -> AsyncIterator[tuple[ChatStage, FaultProxy]]:
     """Start a server in which people have talked, a browser, and a line between both."""
     browser = Browser()
     try:

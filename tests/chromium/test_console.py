@@ -398,6 +398,23 @@ async def test_pages_say_how_a_user_is_created_and_how_exact_the_last_use_of_a_k
         assert "to the hour" in await tab.evaluate(MAIN)
 
 
+@pytest.mark.parametrize("languages", [["en"], ["de"]])
+async def test_page_that_asks_for_a_link_does_not_break_what_one_types(
+    chromium: Browser, tmp_path, languages: list[str]
+):
+    async with console_stage(chromium, tmp_path) as stage:
+        for width in (320, 390, 640):
+            tab = await stage.opened(
+                "console", f"{stage.server.url}/console/", width=width, height=640, languages=languages
+            )
+            await tab.wait_for("document.querySelectorAll('.sign-in code').length === 2")
+            said = await tab.evaluate(
+                "[...document.querySelectorAll('.sign-in code')].map((one) => [one.innerText, one.getClientRects().length])"
+            )
+            assert said == [[".tailwire", 1], ["--data", 1]], width
+            assert "`" not in await tab.evaluate("document.body.innerText")
+
+
 async def test_server_that_is_gone_is_reported_until_it_is_back(chromium: Browser, tmp_path):
     async with console_stage(chromium, tmp_path) as stage:
         tab = await stage.open("users")
