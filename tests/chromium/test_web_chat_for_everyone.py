@@ -101,6 +101,16 @@ async def test_each_view_fits(chromium: Browser, tmp_path, direction: str):
                 assert (box[0] > box[1]) is (direction == "ltr")  # own messages at the end of the line
 
 
+async def test_command_for_a_token_is_in_one_piece_where_one_logs_in(chromium: Browser, tmp_path):
+    async with chat_stage(chromium, tmp_path) as stage:
+        for width in (320, 1280):
+            tab = await stage.blank(width=width, height=640)
+            said = "[...document.querySelectorAll('#token-hint code')].map((one) => [one.innerText, one.getClientRects().length])"
+            await tab.wait_for("document.querySelector('#token-hint code')")
+            assert await tab.evaluate(said) == [["tailwire token create UID", 1]]
+            assert await tab.evaluate(OVERFLOW) <= 0, width
+
+
 @pytest.mark.parametrize("direction", ["ltr", "rtl"])
 async def test_line_of_the_list_is_cut_where_its_text_ends(chromium: Browser, tmp_path, direction: str):
     async with chat_stage(chromium, tmp_path) as stage:

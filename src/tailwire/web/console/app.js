@@ -1,7 +1,7 @@
 // The console: signing in, the frame around the pages, and which page is shown.
 
 import { html, render, useEffect, useState } from "./shared/html.js";
-import { applyTheme, Theme } from "./shared/parts.js";
+import { applyTheme, Coded, Theme } from "./shared/parts.js";
 import { Refused, session, signOut, whenSignedOut } from "./api.js";
 import { live, start, stop, subscribe } from "./live.js";
 import { PAGES } from "./pages.js";
@@ -35,9 +35,6 @@ async function signIn() {
     return { found, problem: found ? null : problem };
   }
 }
-
-/** A sentence of ours: what stands between backticks is code, which no line breaks. */
-const Coded = ({ children }) => children.split("`").map((part, at) => (at % 2 ? html`<code dir="ltr">${part}</code>` : part));
 
 function SignIn({ problem }) {
   return html`<main class="sign-in"><div class="card">
