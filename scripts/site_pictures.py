@@ -21,7 +21,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 async def docs_site(folder: Path, saved: Saved) -> None:
-    """Draw the first page of the site, and what its search finds."""
+    """Draw the first page of the site."""
     if not (make_site.SITE / "index.html").is_file():
         sys.exit("the site is not built: run `make docs`, then `make pictures` again")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(make_site.SITE)))
@@ -30,6 +30,7 @@ async def docs_site(folder: Path, saved: Saved) -> None:
     try:
         tab = await browser.open("reader", f"http://127.0.0.1:{server.server_address[1]}/", **SIZE)
         await tab.wait_for("document.readyState === 'complete' && [...document.images].every((one) => one.complete)")
+        await tab.wait_for("document.getAnimations().every((one) => one.playState !== 'running')")
         await draw(tab, "docs-site", folder, saved)
     finally:
         browser.close()

@@ -388,6 +388,10 @@ async def test_source_of_a_setting_is_on_one_line(chromium: Browser, tmp_path, w
         )
         assert dict(badges)["TAILWIRE_DELETED_FILES_AFTER"] is True
         assert [text for text, one_line in badges if not one_line] == []
+        lines = "[...document.querySelectorAll('.value')].map((e) => [e.innerText, e.offsetHeight / parseFloat(getComputedStyle(e).lineHeight)])"
+        for value, height in await tab.evaluate(lines):
+            assert height < 1.9 or len(value) > 15, f"a short value is not broken: {value}"
+        assert await tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 async def test_pages_say_how_a_user_is_created_and_how_exact_the_last_use_of_a_key_is(chromium: Browser, tmp_path):
