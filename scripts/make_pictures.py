@@ -35,8 +35,8 @@ DRAWN = {
     **console_pictures.DRAWN,
     **chat_pictures.DRAWN,
     **web_chat_pictures.DRAWN,
-    **site_pictures.DRAWN,
     **recorded_pictures.DRAWN,
+    **site_pictures.DRAWN,
 }
 
 
