@@ -163,7 +163,7 @@ $(GUI): $(STAMP)
 	@rm -f $(VENV)/.gui-*; touch $@
 	@echo "Ready."
 
-pictures: $(GUI) $(CHROMIUM)/node_modules/.ready  ## draw the pictures of the examples anew (needs a Chromium: TAILWIRE_CHROMIUM=FILE): ARGS="tk_chat"
+pictures: $(GUI) $(CHROMIUM)/node_modules/.ready  ## draw the pictures of the docs anew (needs a Chromium: TAILWIRE_CHROMIUM=FILE; and `make docs`, for that of the site): ARGS="tk_chat"
 	@PYTHONPATH=tests:tests/examples $(BIN)/python scripts/make_pictures.py $(ARGS)
 
 simulate: $(STAMP)  ## the whole system on seeds: SEEDS=1000 MINUTES=0 FIRST=0; the fan-out of several servers instead: SERVERS=2

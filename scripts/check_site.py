@@ -62,7 +62,7 @@ def problems(site: Path) -> list[str]:
         for link in page.links:
             if not outside(link) and not link.startswith("mailto:") and path.name != "404.html":
                 found += _problem_of(link, path, pages, name)
-    for path in sorted(site.rglob("*.css")):
+    for path in sorted([*site.rglob("*.css"), *site.rglob("*.svg")]):
         if _STYLE.search(path.read_text(encoding="utf-8")):
             found.append(f"{path.relative_to(site)}: loads something from elsewhere")
     return found

@@ -101,6 +101,49 @@ async def test_each_view_fits(chromium: Browser, tmp_path, direction: str):
                 assert (box[0] > box[1]) is (direction == "ltr")  # own messages at the end of the line
 
 
+async def test_command_for_a_token_is_in_one_piece_where_one_logs_in(chromium: Browser, tmp_path):
+    async with chat_stage(chromium, tmp_path) as stage:
+        for width in (320, 1280):
+            tab = await stage.blank(width=width, height=640)
+            said = "[...document.querySelectorAll('#token-hint code')].map((one) => [one.innerText, one.getClientRects().length])"
+            await tab.wait_for("document.querySelector('#token-hint code')")
+            assert await tab.evaluate(said) == [["tailwire token create UID", 1]]
+            assert await tab.evaluate(OVERFLOW) <= 0, width
+
+
+@pytest.mark.parametrize("direction", ["ltr", "rtl"])
+async def test_line_of_the_list_is_cut_where_its_text_ends(chromium: Browser, tmp_path, direction: str):
+    async with chat_stage(chromium, tmp_path) as stage:
+        people = {
+            "latin": ("Tomás Herrera", "From left to right. " * 9),
+            "arabic": ("ليلى حداد", "من اليمين إلى اليسار. " * 9),
+        }
+        for uid, (name, text) in people.items():
+            await stage.ask("POST", "/users", {"uid": uid, "name": name})
+            await stage.say(uid, "alice", text)
+        tab = await stage.open("alice")
+        await tab.run("document.documentElement.dir = direction", direction=direction)
+        await tab.wait_for("document.querySelectorAll('.entries .entry').length === 2")
+        lines = await tab.evaluate("""[...document.querySelectorAll('.entries .entry')].map((entry) => {
+            const [name, text] = ['.entry-name', '.entry-last'].map((one) => entry.querySelector(`${one} > .text`));
+            const [place, box] = [entry.querySelector('.entry-name'), name].map((one) => one.getBoundingClientRect());
+            return { whose: name.innerText, way: getComputedStyle(text).direction, cut: text.scrollWidth > text.clientWidth,
+                     begins: document.documentElement.dir === 'rtl' ? place.right - box.right : box.left - place.left };
+        })""")
+        assert {one["whose"]: one["way"] for one in lines} == {"Tomás Herrera": "ltr", "ليلى حداد": "rtl"}
+        assert all(one["cut"] for one in lines)
+        assert [round(one["begins"]) for one in lines] == [0, 0], "names stand where the page begins its lines"
+
+
+async def test_own_answer_in_the_list_keeps_its_direction_behind_the_word_for_its_writer(chromium: Browser, tmp_path):
+    async with chat_stage(chromium, tmp_path) as stage:
+        await stage.say("alice", "bob", "إلى اللقاء!")
+        tab = await stage.open("alice")
+        await tab.wait_for("document.querySelector('.entry-last')?.innerText === 'You: إلى اللقاء!'")
+        ways = "[...document.querySelectorAll('.entry-last .text')].map((one) => getComputedStyle(one).direction)"
+        assert await tab.evaluate(ways) == ["ltr", "rtl"]
+
+
 async def test_hostile_names_and_texts_do_nothing_and_fit(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         for n, text in enumerate(HOSTILE):

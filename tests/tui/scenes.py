@@ -15,6 +15,7 @@ from PIL import Image
 from textual.app import App
 
 from tailwire import Conversation, Group, MediaMessage, TextMessage, User
+from tailwire.cli.demo import without_web_fonts
 from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.exceptions import failure
 from tailwire.sdk.live.conversation_list import LiveConversation
@@ -238,4 +239,4 @@ async def drawn(name: str) -> str:
             field.cursor_blink = False  # type: ignore[attr-defined]
         await pilot.pause()
         svg = app.export_screenshot(title="tailwire chat")
-    return re.sub(r"terminal-\d+", "terminal", svg)
+    return re.sub(r"terminal-\d+", "terminal", without_web_fonts(svg))

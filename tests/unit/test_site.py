@@ -64,9 +64,10 @@ def test_the_check_of_the_site_finds_missing_targets_and_foreign_files(tmp_path:
     assert check_site.problems(tmp_path) == ([f"index.html: {said}"] if said else [])
 
 
-def test_the_check_of_the_site_finds_styles_that_load_from_elsewhere(tmp_path: Path):
-    (tmp_path / "a.css").write_text("@font-face { src: url('https://example.com/font.woff2') }")
-    assert check_site.problems(tmp_path) == ["a.css: loads something from elsewhere"]
+@pytest.mark.parametrize("name", ["a.css", "a.svg"])
+def test_the_check_of_the_site_finds_styles_that_load_from_elsewhere(tmp_path: Path, name: str):
+    (tmp_path / name).write_text("@font-face { src: url('https://example.com/font.woff2') }")
+    assert check_site.problems(tmp_path) == [f"{name}: loads something from elsewhere"]
 
 
 def test_the_list_for_models_names_every_page():

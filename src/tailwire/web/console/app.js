@@ -1,7 +1,7 @@
 // The console: signing in, the frame around the pages, and which page is shown.
 
 import { html, render, useEffect, useState } from "./shared/html.js";
-import { applyTheme, Theme } from "./shared/parts.js";
+import { applyTheme, Coded, Theme } from "./shared/parts.js";
 import { Refused, session, signOut, whenSignedOut } from "./api.js";
 import { live, start, stop, subscribe } from "./live.js";
 import { PAGES } from "./pages.js";
@@ -43,7 +43,7 @@ function SignIn({ problem }) {
     ${problem ? html`<${Failure} error=${problem} />` : null}
     <p>${say("howToSignIn")}</p>
     <pre tabindex="0" dir="ltr">tailwire console</pre>
-    <p class="faint">${say("dataFolder")}</p>
+    <p class="faint"><${Coded}>${say("dataFolder")}<//></p>
     <p class="faint">${say("linkWorksOnce")}</p>
   </div></main>`;
 }
