@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from tailwire.testing.server import ServerProcess
 
@@ -62,6 +63,31 @@ async def test_command_says_what_is_missing(tmp_path):
         code, _, error = await console(tmp_path / "nothing", url, TAILWIRE_API_KEY="key")
         assert code == 1, url
         assert "https" in error
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments", "shown"),
+    [
+        ({}, (), True),
+        ({}, ("--no-console",), False),
+        ({}, ("--host", "0.0.0.0"), False),
+        ({"TAILWIRE_CONSOLE": "on"}, ("--host", "0.0.0.0"), True),
+    ],
+)
+async def test_server_that_others_reach_shows_no_console_unless_asked_to(tmp_path, settings, arguments, shown):
+    async with ServerProcess(tmp_path, settings, *arguments) as server:
+        here = f"http://127.0.0.1:{server.port}"
+        async with httpx2.AsyncClient(base_url=here, headers={"apikey": server.api_key}) as client:
+            for method, path, code in (
+                ("GET", "/console/", 200),
+                ("GET", "/console/app.js", 200),
+                ("POST", "/console/session", 400),
+                ("GET", "/console/api/users", 401),
+                ("POST", "/v3/console/links", 200),
+            ):
+                answer = await client.request(method, path)
+                assert answer.status_code == (code if shown else 404), (method, path)
+                assert shown or answer.json()["error"]["code"] == "ERR_API_NOT_FOUND"
 
 
 async def test_key_is_not_sent_to_another_program_at_the_address_of_a_server_that_ended(tmp_path):
