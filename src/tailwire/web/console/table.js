@@ -1,6 +1,6 @@
 // The table of all pages: reads its rows page by page, sorts those that it has, and opens one by its first cell.
 
-import { html, useEffect, useState } from "./shared/html.js";
+import { html, useEffect, useRef, useState } from "./shared/html.js";
 import { Failure } from "./parts.js";
 import { say } from "./words.js";
 
@@ -19,27 +19,31 @@ export function Table({ label, columns, load, changes = [], keyOf, onOpen, onMor
   const [busy, setBusy] = useState(false);
   const [order, setOrder] = useState(null);
   const [turn, setTurn] = useState(0);
+  const reading = useRef(0);  // counts the lists that were begun: a page that comes later belongs to an older one
 
   useEffect(() => {
-    let current = true;
+    const list = ++reading.current;
     setBusy(true);
     load(null).then(
-      (page) => { if (current) { setRows(page.rows); setNext(page.next ?? null); setError(null); setBusy(false); } },
-      (refused) => { if (current) { setError(refused); setBusy(false); } },
+      (page) => { if (list === reading.current) { setRows(page.rows); setNext(page.next ?? null); setError(null); setBusy(false); } },
+      (refused) => { if (list === reading.current) { setError(refused); setBusy(false); } },
     );
-    return () => { current = false; };
+    return () => { reading.current += 1; };
   }, [turn, refresh, ...changes]);
 
   const more = async () => {
+    const list = reading.current;
     setBusy(true);
     onMore?.();
     try {
       const page = await load(next);
+      if (list !== reading.current) return;
       const known = new Set(rows.map(keyOf));
       setRows([...rows, ...page.rows.filter((row) => !known.has(keyOf(row)))]);
       setNext(page.next ?? null);
       setError(null);
     } catch (refused) {
+      if (list !== reading.current) return;
       setError(refused);
     }
     setBusy(false);
