@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 
 import pytest
 
 from chromium.browser import Browser
 from chromium.console_stage import console_stage, fill
-from chromium.test_console import DIALOG, MAIN, PAGES, ROWS, SIGN_IN, press, search, violations
+from chromium.test_console import DIALOG, PAGES, ROWS, SIGN_IN, press, search, violations
 
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(300)]
 
