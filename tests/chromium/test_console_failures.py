@@ -8,7 +8,20 @@ import pytest
 
 from chromium.browser import Browser
 from chromium.console_stage import console_stage, fill
-from chromium.test_console import DIALOG, PAGES, ROWS, SIGN_IN, press, search, violations
+from chromium.page_stage import until
+from chromium.push_service import PushService
+from chromium.test_console import (
+    DIALOG,
+    HOSTILE,
+    OVERFLOW,
+    PAGES,
+    ROWS,
+    SIGN_IN,
+    press,
+    receiver,
+    search,
+    violations,
+)
 
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(300)]
 
@@ -141,3 +154,47 @@ async def test_requests_of_the_pages_are_documented_operations(chromium: Browser
         known = [re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))) for path in described]
         assert len(set(asked)) > 14
         assert [path for path in asked if not any(one.fullmatch(path) for one in known)] == []
+
+
+async def test_hostile_answers_of_receivers_and_texts_of_notifications_do_nothing(chromium: Browser, tmp_path):
+    server, _, _ = await receiver(b"400 " + HOSTILE[0].encode())
+    origin = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    settings = {"TAILWIRE_PUSH_CONTACT": "mailto:admin@example.com", "TAILWIRE_PUSH_TARGETS": "127.0.0.1/32",
+                "TAILWIRE_PUSH_DELAY": "0.1"}  # fmt: skip
+    async with server, console_stage(chromium, tmp_path, settings) as stage:
+        for n, text in enumerate(HOSTILE):
+            await stage.ask("POST", "/users", {"uid": f"user{n}", "name": text[:100]})
+        token = (await stage.ask("POST", "/users/user0/auth_tokens", {}))["authToken"]
+        device = {"platform": "web_push", "authToken": token, "providerId": "<b onclick=heard('ran')>"[:20]}
+        device["subscription"] = PushService().subscription(f"{origin}/<script>heard('ran')</script>")
+        await stage.rest.post("/notifications/push/v1/tokens", json=device, headers={"onBehalfOf": "user0"})
+        hook = {"id": "crm", "name": HOSTILE[0], "webhookUrl": f"{origin}/hook", "triggers": ["message_sent"],
+                "enabled": True, "retryOnFailure": False}  # fmt: skip
+        await stage.ask("POST", "/webhooks", hook)
+        for n, text in enumerate(HOSTILE[1:], 1):
+            await stage.say(f"user{n}", "user0", text)
+        push, failed = "/notifications/push/v1/deliveries", "/webhooks/crm/deliveries?status=failed"
+        await until(lambda: stage.ask("GET", failed), 30)
+        await until(lambda: stage.ask("GET", push), 30)
+        for width in (1280, 380):
+            tab = await stage.open("push", width=width)
+            await tab.wait_for(f"{ROWS} > 0")
+            assert await tab.evaluate(OVERFLOW) <= 0
+            await tab.run("document.querySelector('tbody .link').click()")
+            await tab.wait_for(f"{DIALOG}?.querySelector('.json')")
+            assert await tab.evaluate(f"{DIALOG}.scrollWidth - {DIALOG}.clientWidth") <= 0
+            await tab.do("press", key="Escape")
+            await press(tab, "Devices")
+            await tab.wait_for(f"{ROWS} > 0 && document.querySelector('main').innerText.includes('web_push')")
+            assert await tab.evaluate(OVERFLOW) <= 0
+            await stage.go(tab, "webhooks")
+            await tab.run("document.querySelector('tbody .link').click()")
+            await tab.wait_for(f"{DIALOG}?.querySelectorAll('tbody .link').length > 0")
+            assert "<img src=x" in await tab.evaluate(f"{DIALOG}.innerText")
+            await tab.run(f"{DIALOG}.querySelector('tbody .link').click()")
+            await tab.wait_for(f"{DIALOG}.querySelector('.json')")
+            assert await tab.evaluate(f"{DIALOG}.scrollWidth - {DIALOG}.clientWidth") <= 0
+            await tab.do("press", key="Escape")
+            await stage.go(tab, "overview")
+            assert await tab.evaluate("document.querySelectorAll('main img, main script, main [onerror]').length") == 0
+            assert tab.all("ran") == []

@@ -67,6 +67,12 @@ export function Table({ label, columns, load, changes = [], keyOf, onOpen, onMor
     const content = n === 0 && onOpen ? html`<button class="link" onClick=${() => onOpen(row)}>${cell(row)}</button>` : cell(row);
     return html`<td key=${name} class=${`${numeric ? "numeric" : ""} ${wide ? "wide" : ""}`}>${content}</td>`;
   });
+  // A row is drawn once: reading a page must not draw all rows before it again.
+  const drawn = useRef(new WeakMap());
+  const line = (row) => {
+    if (!drawn.current.has(row)) drawn.current.set(row, html`<tr key=${keyOf(row)} class=${onOpen ? "opens" : ""} onClick=${(event) => open(event, row)}>${cells(row)}</tr>`);
+    return drawn.current.get(row);
+  };
   const open = (event, row) => { if (onOpen && !event.target.closest("button, a, input") && !getSelection().toString()) onOpen(row); };
 
   if (rows === null) return error ? html`<${Failure} error=${error} again=${() => setTurn(turn + 1)} />` : html`<p class="loading" role="status">${say("loading")}</p>`;
@@ -75,7 +81,7 @@ export function Table({ label, columns, load, changes = [], keyOf, onOpen, onMor
     <div class="table-scroll" role="region" aria-label=${label} tabindex="0">
       <table><caption class="visually-hidden">${label}</caption>
         <thead><tr>${columns.map(head)}</tr></thead>
-        <tbody>${sorted().map((row) => html`<tr key=${keyOf(row)} class=${onOpen ? "opens" : ""} onClick=${(event) => open(event, row)}>${cells(row)}</tr>`)}</tbody>
+        <tbody>${sorted().map(line)}</tbody>
       </table>
       ${rows.length ? null : html`<p class="empty">${empty ?? say("nothing")}</p>`}
     </div>
