@@ -82,7 +82,9 @@ async def test_another_theme_is_chosen_from_the_commands_and_draws_all_in_its_co
         await shown.type("textual-light")
         await shown.until("textual-light", gone="monokai")
         await shown.press("enter")
-        await shown.until("hello", holds=lambda: shown.app.theme == "textual-light" and len(shown.app.screen_stack) == 2)
+        await shown.until(
+            "hello", holds=lambda: shown.app.theme == "textual-light" and len(shown.app.screen_stack) == 2
+        )
         await shown.until(holds=lambda: min(brightness(shown)) > 150)
 
 
