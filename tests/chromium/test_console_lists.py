@@ -1,8 +1,10 @@
-"""The console's lists with ten thousand rows, and what the overview says of the load."""
+"""The console's lists with ten thousand rows, the overview, the connections, and what is done to rows."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
 import shutil
 import sqlite3
 import time
@@ -12,7 +14,20 @@ import pytest
 from chromium.browser import Browser, Page
 from chromium.chat_stage import ChatStage
 from chromium.console_stage import ConsoleStage, console_stage
-from chromium.test_console import DIALOG, OVERFLOW, ROWS, open_row, press, search
+from chromium.console_stage import fill as fill_a_little
+from chromium.page_stage import until
+from chromium.test_console import (
+    DIALOG,
+    NO_DIALOG,
+    OVERFLOW,
+    ROWS,
+    confirm,
+    open_row,
+    press,
+    receiver,
+    search,
+)
+from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
 
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(400)]
 
@@ -146,3 +161,82 @@ async def test_overview_shows_the_load_and_what_was_before_the_page_by_one_strea
             later = await stage.open()
             await later.wait_for(f"((found) => before.every((at) => found.includes(at)))({samples})", before=before)
             await later.wait_for(f"{tiles}['Messages per second'] !== '–'")
+
+
+async def test_connections_show_who_is_there_in_which_state_and_why_others_ended(chromium: Browser, tmp_path):
+    async with console_stage(chromium, tmp_path) as stage:
+        for uid in ("mara", "jonas"):
+            await stage.ask("POST", "/users", {"uid": uid, "name": uid.title()})
+        settings = AppSettingsBuilder().override_client_host(stage.server.url)
+        manual = settings.auto_establish_socket_connection(False).build()
+        row = "[...document.querySelectorAll('tbody tr')].find((tr) => tr.innerText.startsWith(uid))?.innerText"
+        async with (
+            stage.client("jonas"),
+            ChatClient(stage.server.app_id, manual, session_store=MemorySessionStore()) as mara,
+        ):
+            await mara.login("mara", auth_key=stage.server.auth_key)
+            await mara.connect()
+            await mara.wait_connected(timeout=20)
+            tab = await stage.open("connections")
+            shown = await tab.wait_for(row, uid="jonas")
+            assert "127.0.0.1" in shown
+            assert "foreground" in shown
+            assert shown.rstrip().endswith(" B")  # the queue
+            mara.set_app_state("background")
+            await tab.wait_for(f"{row}?.includes('background')", uid="mara", deadline=20)  # it is read again by itself
+            await stage.ask("DELETE", "/users/jonas/auth_tokens")
+            await tab.wait_for(f"!{row}", uid="jonas", deadline=20)
+            await press(tab, "Ended")
+            ended = await tab.wait_for(row, uid="jonas")
+            assert "server" in ended
+            await search(tab, "nobody")
+            await tab.wait_for(f"{ROWS} === 0")
+            await search(tab, "jonas")
+            await tab.wait_for(f"{ROWS} === 1")
+
+
+async def test_group_is_deleted_and_reported_message_too(chromium: Browser, tmp_path):
+    async with console_stage(chromium, tmp_path) as stage:
+        await fill_a_little(stage)
+        tab = await stage.open("groups")
+        await open_row(tab, "Night trains")
+        await confirm(tab, "Delete the group")
+        await tab.wait_for(f"{NO_DIALOG} && !document.querySelector('main').innerText.includes('Night trains')")
+        assert (await stage.rest.get("/groups/night-trains")).status_code == 404
+        reported = await stage.say("jonas", "mara", "An advertisement")
+        flag = {"reasonId": "spam", "remark": "Again"}
+        await stage.ask("POST", f"/messages/{reported['id']}/flagged", flag, behalf="mara")
+        await stage.go(tab, "flags")
+        await open_row(tab, "An advertisement")
+        await confirm(tab, "Delete the message")
+        await tab.wait_for(f"{NO_DIALOG} && !document.querySelector('main').innerText.includes('An advertisement')")
+        assert (await stage.ask("GET", f"/messages/{reported['id']}"))["deletedAt"]
+
+
+async def test_all_failed_deliveries_of_a_webhook_are_sent_again(chromium: Browser, tmp_path):
+    server, received, answers = await receiver(b"500 Broken")
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, console_stage(chromium, tmp_path) as stage:
+        for uid in ("mara", "jonas"):
+            await stage.ask("POST", "/users", {"uid": uid, "name": uid.title()})
+        hook = {"id": "crm", "name": "Records", "webhookUrl": f"{url}/hook", "triggers": ["message_sent"]}
+        await stage.ask("POST", "/webhooks", {**hook, "enabled": True, "retryOnFailure": False})
+        for n in range(3):
+            await stage.say("mara", "jonas", f"line {n}")
+        failed = "/webhooks/crm/deliveries?status=failed"
+
+        async def all_failed() -> bool:
+            return len(await stage.ask("GET", failed)) == 3
+
+        await until(all_failed)
+        answers[0] = b"200 OK"
+        before = len(received)
+        tab = await stage.open("webhooks")
+        await open_row(tab, "Records")
+        await tab.wait_for(f"{DIALOG}.querySelectorAll('tbody .link').length === 3")
+        await confirm(tab, "Send all again")
+        await tab.wait_for(f"{DIALOG}.innerText.includes('No deliveries.')")
+        await until(lambda: asyncio.sleep(0, len(received) >= before + 3))
+        assert {f"line {n}" for n in range(3)} == {
+            json.loads(body)["data"]["message"]["data"]["text"] for body in received[before:]
+        }
