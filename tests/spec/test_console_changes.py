@@ -12,7 +12,7 @@ from harness import Stage
 from push_receivers import Browser as PushBrowser
 from rest import Rest
 from spec.test_console_sign_in import Browser, refused
-from spec.test_push_notifications import push_service
+from spec.test_push_notifications import push_service, register
 from tailwire.server.web.page_files import read_page
 
 CHANGES = {
@@ -40,8 +40,7 @@ def test_these_are_all_changes_that_the_pages_make():
 
 async def things(stage: Stage, rest: Rest, browser: PushBrowser) -> dict[str, Any]:
     """Create what the changes need; return the parts of their paths."""
-    body = {"platform": "web_push", "pushToken": browser.subscription("bob")}
-    await rest("POST", "/notifications/push/v1/tokens", as_="bob", json=body)
+    await register(rest, browser, "bob")
     await rest("POST", "/groups", json={"guid": "team", "name": "Team", "type": "public", "owner": "alice"})
     key = await rest("POST", "/apikeys", json={"name": "Other", "scope": "authOnly"})
     hook = {"id": "crm", "name": "Records", "webhookUrl": "https://nobody.example/", "triggers": ["message_sent"]}
