@@ -16,6 +16,7 @@ from chromium.chat_stage import ChatStage
 from chromium.console_stage import ConsoleStage, console_stage
 from chromium.console_stage import fill as fill_a_little
 from chromium.page_stage import until
+from chromium.push_service import PushService
 from chromium.test_console import (
     DIALOG,
     NO_DIALOG,
@@ -240,3 +241,33 @@ async def test_all_failed_deliveries_of_a_webhook_are_sent_again(chromium: Brows
         assert {f"line {n}" for n in range(3)} == {
             json.loads(body)["data"]["message"]["data"]["text"] for body in received[before:]
         }
+
+
+async def test_all_failed_notifications_are_sent_again(chromium: Browser, tmp_path):
+    server, received, answers = await receiver(b"400 Broken")
+    origin = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    settings = {"TAILWIRE_PUSH_CONTACT": "mailto:admin@example.com", "TAILWIRE_PUSH_TARGETS": "127.0.0.1/32",
+                "TAILWIRE_PUSH_DELAY": "0.1"}  # fmt: skip
+    async with server, console_stage(chromium, tmp_path, settings) as stage:
+        await fill_a_little(stage)
+        token = (await stage.ask("POST", "/users/priya/auth_tokens", {}))["authToken"]
+        device = {"platform": "web_push", "authToken": token}
+        device["subscription"] = PushService().subscription(f"{origin}/priya")
+        await stage.ask("POST", "/notifications/push/v1/tokens", device, behalf="priya")
+        for n in range(3):
+            await stage.say("mara", "priya", f"line {n}")
+
+        async def all_failed() -> bool:
+            return len(await stage.ask("GET", "/notifications/push/v1/deliveries?status=failed")) == 3
+
+        await until(all_failed)
+        answers[0], before = b"201 Created", len(received)
+        tab = await stage.open("push")
+        await tab.wait_for(f"{ROWS} === 3")
+        await press(tab, "Send all again")
+        await tab.wait_for(DIALOG)
+        await press(tab, "Send all again", DIALOG)
+        await tab.wait_for(f"{NO_DIALOG} && {ROWS} === 0")
+        await until(lambda: asyncio.sleep(0, len(received) == before + 3))
+        await press(tab, "Sent")
+        await tab.wait_for(f"{ROWS} === 3")
