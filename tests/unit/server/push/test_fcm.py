@@ -161,6 +161,7 @@ async def test_access_token_is_renewed_before_it_ends_and_after_it_was_refused(t
     [
         (404, "UNREGISTERED", Result.GONE, False, 0),
         (403, "SENDER_ID_MISMATCH", Result.GONE, False, 0),
+        (404, "NOT_FOUND", Result.REFUSED, False, 0),
         (400, "INVALID_ARGUMENT", Result.REFUSED, False, 0),
         (429, "QUOTA_EXCEEDED", Result.LATER, True, 40),
         (503, "UNAVAILABLE", Result.LATER, True, 40),
@@ -191,9 +192,9 @@ async def test_no_access_token_pauses_the_provider(tmp_path):
 
 async def test_answers_that_are_not_json_or_endless_are_refused_or_tried_later(tmp_path):
     async with FakeFcm() as fake:
-        fake.answers = [(400, ["x"], {}), (500, "y" * 200_000, {})]
-        refused, later = await sent(fake, tmp_path, notification(), notification())
-    assert (refused.result, later.result) == (Result.REFUSED, Result.LATER)
+        fake.answers = [(400, ["x"], {}), (500, "y" * 200_000, {}), (404, "no such page", {})]
+        refused, later, lost = await sent(fake, tmp_path, *[notification()] * 3)
+    assert (refused.result, later.result, lost.result) == (Result.REFUSED, Result.LATER, Result.REFUSED)
 
 
 async def test_nothing_is_sent_to_a_service_whose_certificate_is_not_trusted(tmp_path):
