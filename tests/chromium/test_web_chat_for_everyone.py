@@ -7,6 +7,7 @@ import pytest
 from chromium.browser import Browser, Page
 from chromium.chat_stage import LOG, WORDS, ChatStage, chat_stage, choose, press, write
 from chromium.test_console import violations
+from tailwire import TransientMessage
 
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(240)]
 
@@ -183,6 +184,65 @@ async def test_hostile_names_and_texts_do_nothing_and_fit(chromium: Browser, tmp
             assert tab.all("ran") == []
             loaded = await tab.evaluate("performance.getEntriesByType('resource').map((one) => new URL(one.name).host)")
             assert set(loaded) == {stage.server.url.removeprefix("http://")}
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+async def test_hostile_texts_do_nothing_in_threads_dialogs_notes_and_drafts(chromium: Browser, tmp_path, width: int):
+    async with chat_stage(chromium, tmp_path) as stage:
+        for n, text in enumerate(HOSTILE):
+            await stage.ask("POST", "/users", {"uid": f"user{n}", "name": text[:100]})
+            guid = {"guid": f"group{n}", "name": text[:100], "type": "public", "owner": f"user{n}"}
+            await stage.ask("POST", "/groups", guid)
+        await stage.ask("POST", "/groups", {"guid": "all", "name": "All of them", "type": "public", "owner": "alice"})
+        everybody = [f"user{n}" for n in range(len(HOSTILE))]
+        await stage.ask("POST", "/groups/all/members", {"participants": everybody}, behalf="alice")
+        first = await stage.say("alice", "all", "the first one", "group")
+        for n, text in enumerate(HOSTILE):
+            await stage.say(f"user{n}", "all", text, "group", parentId=first["id"])
+            said = await stage.say(f"user{n}", "all", f"needle {text}", "group", quotedMessageId=first["id"])
+            await stage.ask("POST", f"/messages/{said['id']}/pin", behalf="alice")
+            await stage.ask("DELETE", f"/groups/all/members/user{n}", behalf="alice")
+            await stage.ask("POST", "/groups/all/members", {"participants": [f"user{n}"]}, behalf="alice")
+
+        tab = await stage.open("alice", "All of them", width=width, height=740)
+
+        async def harmless(view: str) -> None:
+            assert await tab.evaluate(WIDER) == [], view
+            assert await tab.evaluate(OVERFLOW) <= 0, view
+            elements = (
+                "document.querySelectorAll('#app script, #app iframe, #app [onerror], #app [onclick], .log img').length"
+            )
+            assert await tab.evaluate(elements) == 0, view
+            assert tab.all("ran") == [], view
+
+        notes = "[...document.querySelectorAll('#messages .note')].map((e) => e.innerText).join()"
+        await tab.wait_for(f"{notes}.includes('<img src=x')")
+        await harmless("notes")
+        async with stage.client("user0") as writer, stage.client("user1") as one, stage.client("user2") as other:
+            for seq, chat in enumerate((one, other)):
+                data = {"draft": HOSTILE[0], "seq": seq, "text": HOSTILE[seq] * 9}
+                await chat.send_transient_message(TransientMessage("all", "group", data))
+            await writer.start_typing("all", "group")
+            await tab.wait_for("document.querySelectorAll('.is-draft').length === 2")
+            await tab.wait_for("document.querySelector('.typing').innerText.includes('<img src=x')")
+            await harmless("drafts")
+        await press(tab, "8 replies")
+        await tab.wait_for("document.querySelectorAll('.thread .log .words').length >= 8")
+        await harmless("a thread")
+        await press(tab, "Close", "document.querySelector('.thread')")
+        await press(tab, "Search")
+        await tab.do("type", selector="dialog input", text="needle")
+        await tab.wait_for("document.querySelectorAll('dialog .found .entry').length === 8")
+        await harmless("search")
+        await press(tab, "Close", "document.querySelector('dialog')")
+        for button, entry in (("Details", ".pinned"), ("Groups", ".is-group"), ("New conversation", ".entry")):
+            if width == 360 and button == "Groups":
+                await press(tab, "Back to the conversations")
+            await tab.wait_for("!document.querySelector('dialog')")
+            await press(tab, button)
+            await tab.wait_for("document.querySelectorAll(`dialog .found ${entry}`).length >= 8", entry=entry)
+            await harmless(button)
+            await press(tab, "Close", "document.querySelector('dialog')")
 
 
 async def test_chat_is_usable_by_keyboard(chromium: Browser, tmp_path):

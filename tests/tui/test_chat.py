@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tailwire import Group, TextMessage
@@ -277,6 +279,26 @@ async def test_f2_explains_the_connection_and_d_writes_a_dump(table: Table, tmp_
         await shown.until("Written:", holds=lambda: bool(list(tmp_path.glob("tailwire-connection-*.json"))))
         await shown.press("escape")
         await shown.until(gone="tailwire replay")
+
+
+async def test_banner_says_why_there_is_no_connection_counts_down_and_goes_when_it_is_back(table: Table):
+    await talk(table, "hello")
+    async with table.chat() as shown:
+        await shown.until("hello", "● Alice")
+        assert not shown.app.screen.query_one("#banner").display
+        table.server.stop()
+        said: set[str] = set()
+
+        def counted() -> bool:
+            banner = shown.app.screen.query_one("#banner")
+            if banner.display:
+                said.add(str(banner.content))
+            counts = len(said) - len({re.sub(r"\d+", "", one) for one in said})
+            return counts > 0 and str(banner.content) == shown.app.chat.connection.explain()
+
+        await shown.until("○ Alice", holds=counted)
+        table.server.start()
+        await shown.until("● Alice", holds=lambda: not shown.app.screen.query_one("#banner").display)
 
 
 async def test_f1_shows_the_keys(table: Table):

@@ -53,6 +53,8 @@ def test_links_in_code_are_left_alone():
     [
         ('<script src="https://example.com/a.js"></script>', "loads https://example.com/a.js from elsewhere"),
         ('<img src="//example.com/a.png">', "loads //example.com/a.png from elsewhere"),
+        ('<img src="pictures/missing.png">', "pictures/missing.png, which it loads, is missing"),
+        ('<img src="data:image/png;base64,AA=="><img src="index.html?1">', ""),
         ('<a href="missing.html">x</a>', "missing.html leads to no page"),
         ('<a href="#nowhere">x</a>', "#nowhere leads to no heading"),
         ('<a href="index.html#here">x</a><h1 id="here">y</h1>', ""),

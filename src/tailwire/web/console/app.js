@@ -20,9 +20,18 @@ function takeLink() {
   return link;
 }
 
+// An address that somebody has typed may contain a % that is not part of an escaped character.
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 const pageInAddress = () => {
   const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
-  return { name: PAGES.some((page) => page.name === name) ? name : PAGES[0].name, rest: rest.map(decodeURIComponent) };
+  return { name: PAGES.some((page) => page.name === name) ? name : PAGES[0].name, rest: rest.map(decoded) };
 };
 
 /** Return the session of the browser, and why there is none; with a link in the address, it opens one. */
