@@ -1,0 +1,70 @@
+"""Notes what simulated servers do, for the judge; what must never happen at any moment is judged at once."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import NamedTuple
+
+import msgspec
+
+from tailwire.server.app.several import WEBHOOK_LEASE
+from tailwire.server.ports.webhook_records import DeliveryRow
+from tailwire.testing.simulation.servers_connection import Gate
+
+
+class Wrong(AssertionError):
+    """A promise was broken."""
+
+
+class Post(NamedTuple):
+    """A delivery on its way to its receiver.
+
+    Attributes:
+        process: the identity of the server that sends it.
+        at: when it began.
+        failed_at: when a statement of the server had failed last.
+        message: the id of the message that it reports.
+    """
+
+    delivery: int
+    process: int
+    at: float
+    failed_at: float
+    message: int
+
+
+class Observations:
+    """What happened.
+
+    Attributes:
+        acknowledged: the id with which each send was acknowledged, by the tag in its body.
+        posts: what was sent to the webhook, in order.
+        failures: what tasks of servers raised.
+    """
+
+    def __init__(self) -> None:
+        self._tags = itertools.count(1)
+        self.acknowledged: dict[int, int] = {}
+        self.posts: list[Post] = []
+        self.failures: list[BaseException] = []
+
+    def tag(self) -> int:
+        """Return a number that no other send has."""
+        return next(self._tags)
+
+    def acknowledge(self, tag: int, number: int) -> None:
+        """Note that a send was acknowledged with an id."""
+        if tag in self.acknowledged:
+            self.failures.append(Wrong(f"send {tag} was acknowledged twice"))
+        self.acknowledged[tag] = number
+
+    def posting(self, gate: Gate, process: int, row: DeliveryRow) -> None:
+        """Note that a server sends a delivery to a webhook; it must have the lease at this moment."""
+        holder = gate.database.leases.get(WEBHOOK_LEASE + row.webhook)
+        if holder != process:
+            self.failures.append(
+                Wrong(f"process {process} sends delivery {row.id} of a webhook whose lease process {holder} has")
+            )
+        message = int(msgspec.json.decode(row.body)["message"]["id"])
+        self.posts.append(Post(row.id, process, asyncio.get_running_loop().time(), gate.failed_at, message))
