@@ -32,7 +32,7 @@ GUESTS = ("dora", "emil")
 STEPS = 70
 QUIET_SECONDS = 45.0
 """How long everything works at the end of a run before the run is judged: leases end, and queues are looked at."""
-WATCH_SECONDS = 0.05
+WATCH_SECONDS = 0.1
 WEIGHTS = {
     "send": 34, "change": 30, "move": 8, "break": 8, "join": 5, "leave": 3, "kill": 3, "fail": 3, "stop": 5, "guest": 6,
 }  # fmt: skip

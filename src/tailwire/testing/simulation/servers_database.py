@@ -233,8 +233,7 @@ class SimulatedDatabase:
         known = self._batches.get((process, number))
         if known is not None:
             return known
-        if not self.is_alive(process):
-            raise DeclaredDeadError(f"process {process} was declared dead")
+        self._refuse_the_dead(process)
         receivers, kinds, bodies = values[7], values[8], values[15]
         events, encoded, changes = list(zip(*(v or () for v in values[23:27]), strict=True)), values[27], values[28]
         if changes:
@@ -267,6 +266,10 @@ class SimulatedDatabase:
         if n:
             self.announce(server, Record(last + 1, last + n))
         return row
+
+    def _refuse_the_dead(self, process: int) -> None:
+        if not self.is_alive(process):
+            raise DeclaredDeadError(f"process {process} was declared dead")
 
     def _unit(self, steps: Sequence[Any], given: dict[str, int]) -> dict[str, Any]:
         results: list[Any] = []

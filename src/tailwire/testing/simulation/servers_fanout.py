@@ -112,6 +112,7 @@ class SimulatedServer:
         task = self._loop.create_task(self._may_be_refused(work), context=self.context)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        task.add_done_callback(lambda _: work.close())  # if it was killed before it began
         return task
 
     async def _may_be_refused(self, work: Coroutine[Any, Any, Any]) -> Any:

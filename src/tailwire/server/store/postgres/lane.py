@@ -85,6 +85,8 @@ class Lane:
     Attributes:
         errors: failures of the database.
         process: this process's id in the database; another one after others have declared it dead.
+        renewed_at: when it asked for its lease, or for the last renewal that was granted, by the clock of the event loop.
+            The lease lasts at least `LEASE_SECONDS` from then, whenever the answer arrives.
         starts: the starts of the store, which each new connection is checked against.
         keys: a hash of the keys that all servers share; "" if it is not known yet.
         grace: how long the users of this process count as online after it has ended, in seconds.
@@ -108,6 +110,7 @@ class Lane:
         self._number = 0
         self._on_new_identity: list[Callable[[], None]] = []
         self.process = 0
+        self.renewed_at = 0.0
         self._distrusted = False
         self.starts = Starts(world)
         self.keys = ""
@@ -127,7 +130,10 @@ class Lane:
         self.process = await self._registered(connection)
 
     async def _registered(self, connection: Connection) -> int:
-        return int(await connection.fetchval(LEASE, self._name, self._serving, self.keys, timeout=CALL_SECONDS))
+        asked = asyncio.get_running_loop().time()
+        number = int(await connection.fetchval(LEASE, self._name, self._serving, self.keys, timeout=CALL_SECONDS))
+        self.renewed_at = asked
+        return number
 
     def on_new_identity(self, call: Callable[[], None]) -> None:
         """Call a function after others have declared this process dead: what it keeps in memory may be outdated."""
