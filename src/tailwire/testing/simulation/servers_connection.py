@@ -28,6 +28,7 @@ class Gate:
         number: of the server.
         fails: returns whether the database does not answer.
         dead: returns whether the server was killed.
+        report: called with an error of the model itself, such as a statement that it does not know.
 
     Attributes:
         failed_at: when a statement failed last, or was answered too late.
@@ -40,12 +41,14 @@ class Gate:
         chance: random.Random,
         fails: Callable[[], bool],
         dead: Callable[[], bool],
+        report: Callable[[BaseException], None],
     ) -> None:
         self.number = number
         self.database = database
         self.chance = chance
         self.fails = fails
         self.dead = dead
+        self.report = report
         self.failed_at = 0.0
 
     async def connect(self) -> Any:
@@ -93,6 +96,9 @@ class SimulatedConnection:
             try:
                 found = gate.database.execute(gate.number, text, values)
             except asyncpg.PostgresError as e:
+                found = e
+            except Exception as e:  # noqa: BLE001 - whatever it is, the run has failed
+                gate.report(e)
                 found = e
             if 0.015 <= fate < 0.025:
                 found = ConnectionResetError("the answer was lost")

@@ -25,8 +25,12 @@ from tailwire.testing.simulation.servers_queue import WebhookQueue
 from tailwire.testing.simulation.servers_store import SharedStore
 from tailwire.testing.virtual.world import EPOCH
 
-JOIN, LEAVE = "simulated: join :uid", "simulated: leave :uid"
-CHANGE = "simulated: change :key, :receiver, :kind, :to_uid"
+# What users do here, as steps of units that PostgreSQL can carry out too: `tests/sim/test_servers_on_postgres.py` does.
+JOIN = "INSERT INTO simulated_members (uid) VALUES (:uid) ON CONFLICT DO NOTHING"
+LEAVE = """WITH gone AS (DELETE FROM simulated_members WHERE uid = :uid RETURNING uid)
+INSERT INTO simulated_changes (key) SELECT uid FROM gone"""
+CHANGE = """INSERT INTO simulated_changes (key) VALUES (concat_ws(' ', :key, :receiver, :kind, :to_uid))
+RETURNING number"""
 MARK = "start"
 
 
@@ -211,7 +215,7 @@ class SimulatedDatabase:
     ) -> list[Any]:  # fmt: skip
         if not self.is_alive(process):
             raise asyncpg.ForeignKeyViolationError("presence_versions_process_fkey")
-        self._versions[process] = self._versions.get(process, int(self.clock() * 1000) - 1) + 1
+        self._versions[process] = self._versions.get(process, round(self.clock() * 1000) - 1) + 1
         befores = [self._state(uid) for uid in uids]
         for uid, is_here, is_away in zip(uids, here, away, strict=True):
             if is_here:
@@ -239,7 +243,8 @@ class SimulatedDatabase:
         if changes:
             raise NotImplementedError("a change without a message is not simulated")
         store = self._store
-        store.highest += self._chance.random() < 0.1  # the id of a batch that was rolled back
+        if self._chance.random() < 0.1:
+            self.roll_back_an_id()
         last, n = store.highest, len(receivers)
         store.highest += n
         keep, answers = [True] * n, []
@@ -266,6 +271,14 @@ class SimulatedDatabase:
         if n:
             self.announce(server, Record(last + 1, last + n))
         return row
+
+    def roll_back_an_id(self) -> None:
+        """Give out an id that is never used, as a batch does that is rolled back."""
+        self._store.highest += 1
+
+    def close(self) -> None:
+        """Close the database."""
+        self.queue.close()
 
     def _refuse_the_dead(self, process: int) -> None:
         if not self.is_alive(process):

@@ -88,7 +88,7 @@ class Parts:
         self, number: int, database: SimulatedDatabase, chance: random.Random, fails: Callable[[], bool],
         dead: Callable[[], bool], observed: Observations, metrics: Metrics,
     ) -> None:  # fmt: skip
-        self.gate = Gate(number, database, chance, fails, dead)
+        self.gate = Gate(number, database, chance, fails, dead, observed.failures.append)
         self.world = ServerClock(number)
         self.world.wall_offset = chance.choice(CLOCK_ERRORS)
         lane = Lane(self.gate.connect, self.world, f"server {number}", serving=True)

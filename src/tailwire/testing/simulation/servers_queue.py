@@ -35,7 +35,9 @@ def _numbered(text: str) -> str:
 
 @lru_cache(maxsize=256)
 def _named(statement: str) -> str:
-    return _VALUE.sub(r":\1", statement).replace("SELECT FROM", "SELECT 1 FROM")
+    text = _VALUE.sub(r":\1", statement).replace("SELECT FROM", "SELECT 1 FROM")
+    # SQLite 3.40 returns that NULL is not NULL, of the row that it has deleted.
+    return text.replace("RETURNING failed_at IS NULL", "RETURNING coalesce(failed_at, 0) = 0")
 
 
 class WebhookQueue:
