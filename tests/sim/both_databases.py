@@ -136,5 +136,6 @@ def _sorted(answers: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    # Of a process without users PostgreSQL returns lists of one NULL.
-    return [one for one in value if one is not None] if isinstance(value, (list, tuple)) else float(value) if isinstance(value, Decimal) else value
+    if isinstance(value, (list, tuple)):  # of a process without users PostgreSQL returns lists of one NULL
+        return [one for one in value if one is not None]
+    return float(value) if isinstance(value, Decimal) else value

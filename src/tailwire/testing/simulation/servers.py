@@ -20,12 +20,14 @@ from tailwire.testing.simulation.servers_broker import Bus
 from tailwire.testing.simulation.servers_database import SimulatedDatabase
 from tailwire.testing.simulation.servers_fanout import SimulatedServer
 from tailwire.testing.simulation.servers_judge import judge, judge_leases
-from tailwire.testing.simulation.servers_observed import Observations
+from tailwire.testing.simulation.servers_observed import Observations, Wrong
 from tailwire.testing.simulation.servers_phone import Phone
 from tailwire.testing.simulation.servers_socket import Socket
 from tailwire.testing.simulation.servers_store import GUID, SharedStore
 from tailwire.testing.virtual.loop import virtual_run
 from tailwire.testing.virtual.stopping import StoppingLoop
+
+__all__ = ["MakeDatabase", "Several", "Wrong", "play"]
 
 USERS = ("ann", "ben", "cleo")
 GUESTS = ("dora", "emil")
