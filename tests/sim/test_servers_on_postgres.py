@@ -47,7 +47,7 @@ def maker(real: tuple[Elsewhere, Any], made: list[BothDatabases]) -> servers.Mak
 def test_several_servers_on_postgres_keep_the_promises_and_do_what_they_do_on_the_model(real, seed):
     made: list[BothDatabases] = []
     assert servers.play(seed, database=maker(real, made)) == servers.play(seed)
-    assert made[0].compared > 500
+    assert made[0].compared > 100
 
 
 BATCH = "'public.tailwire_batch_1'::regproc"

@@ -38,6 +38,7 @@ QUIET_SECONDS = 45.0
 WATCH_SECONDS = 0.1
 WEIGHTS = {
     "send": 34, "change": 30, "move": 8, "break": 8, "join": 5, "leave": 3, "kill": 3, "fail": 3, "stop": 5, "guest": 6,
+    "restart": 2, "receiver": 3,
 }  # fmt: skip
 
 
@@ -56,6 +57,7 @@ class Several:
         first: the server that is not killed.
         plain: clients without features at the first server, with what they have received.
         guests: the sockets of the guests.
+        left: the identities of servers that were stopped in order.
         begin: the newest change, and the newest message of the group, before the first step.
         trace: what happened, in order; each entry begins with its time.
     """
@@ -70,6 +72,7 @@ class Several:
         self.phones = [Phone(uid, self) for uid in USERS]
         self.plain: list[tuple[str, list[Any]]] = []
         self.guests: dict[str, Socket] = {}
+        self.left: set[int] = set()
         self.begin = 0, 0
         self.trace: list[tuple[Any, ...]] = []
         self._started = 0
@@ -150,7 +153,7 @@ class Several:
         for step in range(STEPS):
             await asyncio.sleep(self.chance.choice((0.0, 0.001, 0.02, 0.2, 0.7, 0.7, 3.0)))
             await self._step(step)
-        self.store.fails, self.database.calm = False, True
+        self.store.fails, self.database.calm, self.observed.refuses_until = False, True, 0.0
         self._loop.continue_all()
         for server in self.servers:
             server.do(server.remote.connect)
@@ -208,6 +211,13 @@ class Several:
             self.store.fails = not self.store.fails
         elif what == "stop":
             self._stop(server)
+        elif what == "restart" and server is not self.first and not server.stopped:
+            self.servers.remove(server)
+            self.left.add(server.parts.store.lane.process)
+            self.run(server.close())
+            await self._start_server()
+        elif what == "receiver":
+            self.observed.refuses_until = self._loop.time() + chance.choice((0.5, 2.0, 6.0))
         elif what == "guest":
             await self._guest(chance.choice(GUESTS), server)
 

@@ -183,7 +183,7 @@ class SimulatedDatabase:
             others = {uid for uid, of in self.presence if of not in gone}
             offline = [uid for uid, of in self.presence if of == number and uid not in others]
             rows.append(
-                {"id": number, "name": entry.name, "serving": entry.serving, "until": int(entry.until),
+                {"id": number, "name": entry.name, "serving": entry.serving, "until": round(entry.until),
                  "offline": offline}
             )  # fmt: skip
         for number in gone:

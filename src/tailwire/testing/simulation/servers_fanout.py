@@ -25,6 +25,7 @@ from tailwire.server.ports.log import LoggedMessage
 from tailwire.server.ports.records import Draft, Event
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.postgres.drafts import Entry
+from tailwire.server.store.postgres.lane import LaneClosed
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.telemetry.metrics import Metrics
 from tailwire.testing.simulation.servers_broker import Bus, SimulatedRemote
@@ -55,6 +56,7 @@ class SimulatedServer:
     Attributes:
         sockets: those that are registered.
         dead: whether it was killed.
+        leaving: whether it stops in order.
         process: its name, by which the loop stops it.
     """
 
@@ -63,7 +65,7 @@ class SimulatedServer:
     ) -> None:
         self.number = number
         self.process = f"server {number}"
-        self.dead = False
+        self.dead = self.leaving = False
         self.sockets: dict[Any, None] = {}  # a set would have a different order in each process
         self._store = store
         self._chance = bus.chance
@@ -118,7 +120,7 @@ class SimulatedServer:
     async def _may_be_refused(self, work: Coroutine[Any, Any, Any]) -> Any:
         try:
             return await work
-        except Refused:
+        except (Refused, LaneClosed):
             return None  # its client receives the error
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
@@ -130,6 +132,14 @@ class SimulatedServer:
         """Call a function in this server soon."""
         if not self.dead:
             self._loop.call_soon(call, context=self.context)
+
+    async def close(self) -> None:
+        """Stop in order, as with SIGTERM. Its users have the grace period to come back at another server."""
+        self.leaving = True
+        for socket in list(self.sockets):
+            socket.lost()
+        await self._loop.create_task(self.parts.close(self.log), context=self.context)
+        self.kill()
 
     def kill(self) -> None:
         """Kill the server without a word: what it has not published yet is published by nobody."""
@@ -199,7 +209,7 @@ class SimulatedServer:
         return self.run(self._register(socket))
 
     async def _register(self, socket: Any) -> None:
-        if not socket.open:
+        if not socket.open or self.leaving:
             return
         self.sockets[socket] = None
         if self.hub.add(socket):
@@ -226,5 +236,5 @@ class SimulatedServer:
     def _remove(self, socket: Any) -> None:
         if socket in self.sockets:
             del self.sockets[socket]
-            if self.hub.remove(socket):
+            if self.hub.remove(socket) and not self.leaving:
                 self.run(self.parts.notices.went(socket.uid))

@@ -6,12 +6,12 @@ And what one server does for all is done by one: a delivery is not sent by two, 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tailwire.server.app.several import CLEANUP_LEASE, WEBHOOK_LEASE
-from tailwire.testing.simulation.servers_observed import Wrong
+from tailwire.testing.simulation.servers_observed import Outcome, Post, Wrong
 from tailwire.testing.simulation.servers_queue import WEBHOOK
 
 if TYPE_CHECKING:
@@ -99,11 +99,19 @@ def _judge_deliveries(run: Several) -> None:
     posts, dead = run.observed.posts, run.database.declared_dead
     if run.database.queue.waiting:
         raise Wrong(f"deliveries {run.database.queue.waiting} still wait")
-    first: dict[int, Any] = {}
+    first: dict[int, Post] = {}
+    sent: dict[int, Post] = {}
     for post in posts:
-        earlier = first.setdefault(post.delivery, post)
-        if earlier is post or (earlier.process in dead and dead[earlier.process] <= post.at):
-            continue  # of its sender nobody knows whether it was sent
+        first.setdefault(post.delivery, post)
+        earlier = sent.setdefault(post.delivery, post)
+        if earlier is post:
+            if post.outcome is Outcome.REFUSED:
+                del sent[post.delivery]
+            continue
+        if earlier.process in dead and dead[earlier.process] <= post.at:
+            continue  # nobody else knows whether it was sent
+        if earlier.outcome is Outcome.UNKNOWN and earlier.process in run.left:
+            continue
         if post.process != earlier.process or post.failed_at < earlier.at:
             raise Wrong(f"delivery {post.delivery} is sent twice: {earlier}, {post}")
     if list(first) != sorted(first):

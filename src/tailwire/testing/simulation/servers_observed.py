@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import NamedTuple
+from dataclasses import dataclass
+from enum import Enum
 
 import msgspec
 
@@ -17,10 +18,20 @@ class Wrong(AssertionError):
     """A promise was broken."""
 
 
-class Post(NamedTuple):
+class Outcome(Enum):
+    """What its sender knows of a delivery."""
+
+    UNKNOWN = "unknown"
+    SENT = "sent"
+    REFUSED = "refused"
+
+
+@dataclass(slots=True)
+class Post:
     """A delivery on its way to its receiver.
 
     Attributes:
+        delivery: its id.
         process: the identity of the server that sends it.
         at: when it began.
         failed_at: when a statement of the server had failed last.
@@ -32,6 +43,7 @@ class Post(NamedTuple):
     at: float
     failed_at: float
     message: int
+    outcome: Outcome = Outcome.UNKNOWN
 
 
 class Observations:
@@ -41,6 +53,7 @@ class Observations:
         acknowledged: the id with which each send was acknowledged, by the tag in its body.
         posts: what was sent to the webhook, in order.
         failures: what tasks of servers raised.
+        refuses_until: until when the receiver of the webhook refuses deliveries.
     """
 
     def __init__(self) -> None:
@@ -48,6 +61,7 @@ class Observations:
         self.acknowledged: dict[int, int] = {}
         self.posts: list[Post] = []
         self.failures: list[BaseException] = []
+        self.refuses_until = 0.0
 
     def tag(self) -> int:
         """Return a number that no other send has."""
@@ -59,7 +73,7 @@ class Observations:
             self.failures.append(Wrong(f"send {tag} was acknowledged twice"))
         self.acknowledged[tag] = number
 
-    def posting(self, gate: Gate, process: int, row: DeliveryRow) -> None:
+    def posting(self, gate: Gate, process: int, row: DeliveryRow) -> Post:
         """Note that a server sends a delivery to a webhook; it must have the lease at this moment."""
         holder = gate.database.leases.get(WEBHOOK_LEASE + row.webhook)
         if holder != process:
@@ -68,3 +82,4 @@ class Observations:
             )
         message = int(msgspec.json.decode(row.body)["message"]["id"])
         self.posts.append(Post(row.id, process, asyncio.get_running_loop().time(), gate.failed_at, message))
+        return self.posts[-1]

@@ -16,6 +16,7 @@ from tailwire.server.fanout.log import MessageLog
 from tailwire.server.fanout.presence import SharedPresence
 from tailwire.server.ports.presence import Presence
 from tailwire.server.ports.webhook_records import DeliveryRow, WebhookRow
+from tailwire.server.shutdown import finish
 from tailwire.server.store.postgres.database import Database
 from tailwire.server.store.postgres.lane import Lane
 from tailwire.server.store.postgres.store import PostgresStore
@@ -25,10 +26,11 @@ from tailwire.server.webhooks.post import Poster
 from tailwire.server.webhooks.sender import WebhookSender
 from tailwire.testing.simulation.servers_connection import Gate
 from tailwire.testing.simulation.servers_database import SimulatedDatabase
-from tailwire.testing.simulation.servers_observed import Observations
+from tailwire.testing.simulation.servers_observed import Observations, Outcome
 from tailwire.testing.virtual.world import VirtualServerWorld
 
 CLOCK_ERRORS = (0.0, 0.0, 0.4, 300.0, -3600.0)
+LONGEST_GAP_SECONDS = 30.0
 RECEIVER_SECONDS = (0.005, 0.1, 1.0)
 
 
@@ -54,8 +56,12 @@ class Receiver:
 
     async def post(self, webhook: WebhookRow, row: DeliveryRow, now: int) -> str:
         """Take a delivery."""
-        self._observed.posting(self._gate, self._store.lane.process, row)
+        post = self._observed.posting(self._gate, self._store.lane.process, row)
         await asyncio.sleep(self._gate.chance.choice(RECEIVER_SECONDS))
+        if asyncio.get_running_loop().time() < self._observed.refuses_until:
+            post.outcome = Outcome.REFUSED
+            return "HTTP 503"
+        post.outcome = Outcome.SENT
         return ""
 
     async def close(self) -> None:
@@ -94,7 +100,7 @@ class Parts:
         lane = Lane(self.gate.connect, self.world, f"server {number}", serving=True)
         self.store = PostgresStore(Database("", connect=self.gate.connect), lane, self.world)
         poster = cast(Poster, Receiver(self.gate, self.store, observed))
-        retries = RetryPolicy(86_400.0, 3600.0)
+        retries = RetryPolicy(86_400.0, LONGEST_GAP_SECONDS)
         self.webhooks = WebhookSender(cast(Any, self.store), self.world, metrics, poster, retries)
         self.store.webhooks.on_queued(self.webhooks.wake)
 
@@ -137,3 +143,9 @@ class Parts:
         await self.several.start()
         self.store.upkeep.cleans = lambda: False  # nothing gets old here
         self.webhooks.wake()
+
+    async def close(self, log: MessageLog) -> None:
+        """Stop in order, as the server does."""
+        await self.several.close()
+        gateway, passwords = SimpleNamespace(close=_nothing), SimpleNamespace(close=lambda: None)
+        await finish(cast(Any, gateway), self.webhooks, [], cast(Any, passwords), cast(Any, self.store), log)
