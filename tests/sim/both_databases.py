@@ -83,7 +83,9 @@ class BothDatabases(SimulatedDatabase):
         if text not in OF_STARTS:
             told, model = _comparable(text, found), _comparable(text, expected)
             if told != model:
-                raise AssertionError(f"PostgreSQL answers {told}, and its model {model}, to {text[:60]} … with {values}")
+                raise AssertionError(
+                    f"PostgreSQL answers {told}, and its model {model}, to {text[:60]} … with {values}"
+                )
             self.compared += 1
         if isinstance(found, Exception):
             raise found

@@ -7,6 +7,7 @@ no time, so none sees another one half done; what locks and snapshots of Postgre
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -32,6 +33,11 @@ INSERT INTO simulated_changes (key) SELECT uid FROM gone"""
 CHANGE = """INSERT INTO simulated_changes (key) VALUES (concat_ws(' ', :key, :receiver, :kind, :to_uid))
 RETURNING number"""
 MARK = "start"
+
+
+def _rounded(number: float) -> int:
+    # As PostgreSQL rounds a decimal.
+    return math.floor(round(number, 3) + 0.5)
 
 
 class DeclaredDeadError(asyncpg.PostgresError):
@@ -183,7 +189,7 @@ class SimulatedDatabase:
             others = {uid for uid, of in self.presence if of not in gone}
             offline = [uid for uid, of in self.presence if of == number and uid not in others]
             rows.append(
-                {"id": number, "name": entry.name, "serving": entry.serving, "until": round(entry.until),
+                {"id": number, "name": entry.name, "serving": entry.serving, "until": _rounded(entry.until),
                  "offline": offline}
             )  # fmt: skip
         for number in gone:
@@ -215,7 +221,7 @@ class SimulatedDatabase:
     ) -> list[Any]:  # fmt: skip
         if not self.is_alive(process):
             raise asyncpg.ForeignKeyViolationError("presence_versions_process_fkey")
-        self._versions[process] = self._versions.get(process, round(self.clock() * 1000) - 1) + 1
+        self._versions[process] = self._versions.get(process, _rounded(self.clock() * 1000) - 1) + 1
         befores = [self._state(uid) for uid in uids]
         for uid, is_here, is_away in zip(uids, here, away, strict=True):
             if is_here:

@@ -85,8 +85,8 @@ class Lane:
     Attributes:
         errors: failures of the database.
         process: this process's id in the database; another one after others have declared it dead.
-        renewed_at: when it asked for its lease, or for the last renewal that was granted, by the clock of the event loop.
-            The lease lasts at least `LEASE_SECONDS` from then, whenever the answer arrives.
+        renewed_at: when it asked for its lease, or for the last renewal that was granted, by the clock of the event
+            loop. The lease lasts at least `LEASE_SECONDS` from then, whenever the answer arrives.
         starts: the starts of the store, which each new connection is checked against.
         keys: a hash of the keys that all servers share; "" if it is not known yet.
         grace: how long the users of this process count as online after it has ended, in seconds.
