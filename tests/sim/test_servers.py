@@ -173,7 +173,7 @@ def _batches_of_dead_processes_are_carried_out(patch):
 
 def _stopped_servers_keep_their_identity(patch):
     async def take_new_identity(self):
-        return None
+        return False
 
     patch.setattr(Lane, "_take_new_identity", take_new_identity)
 

@@ -214,8 +214,8 @@ class Lane:
                     self._throw_away()  # an unable server may have become a standby: another one may be found
                 if failure is Failure.UNABLE:
                     raise self.errors.failed(e) from e
-                if failure is Failure.DEAD:
-                    await self._take_new_identity()
+                if failure is Failure.DEAD and await self._take_new_identity():
+                    continue  # however long ago it was submitted: while this process was paused, nothing was tried
                 if failure is Failure.ANOTHER and not looked:
                     looked = self._distrusted = True
                     continue
@@ -248,17 +248,18 @@ class Lane:
             self._connection.terminate()
             self._connection = None
 
-    async def _take_new_identity(self) -> None:
-        # The refused batch was not carried out, and never will be under the old identity.
+    async def _take_new_identity(self) -> bool:
+        # The refused batch was not carried out, and never will be under the old identity. Returns whether there is one.
         log.warning("other servers have declared this one dead: it goes on under a new identity")
         try:
             self.process = await self._registered(await self._connected())
         except UNUSABLE as e:
             log.warning("no new identity yet: %s", e)
             self._throw_away()
-            return
+            return False
         for call in self._on_new_identity:
             call()
+        return True
 
     @property
     def busy(self) -> bool:
