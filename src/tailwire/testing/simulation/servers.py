@@ -18,6 +18,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.postgres.connecting import UNUSABLE
 from tailwire.testing.simulation.servers_broker import Bus
 from tailwire.testing.simulation.servers_database import SimulatedDatabase
+from tailwire.testing.simulation.servers_errors import noted_errors
 from tailwire.testing.simulation.servers_fanout import SimulatedServer
 from tailwire.testing.simulation.servers_judge import judge, judge_leases
 from tailwire.testing.simulation.servers_observed import Observations, Wrong
@@ -129,7 +130,8 @@ class Several:
         self.database.announce = self.bus.announce
         self.store.servers = lambda: sum(entry.serving for entry in self.database.processes.values())
         try:
-            await self._play()
+            with noted_errors(self.observed.failures):
+                await self._play()
         finally:
             self._loop.continue_all()
             self.database.close()

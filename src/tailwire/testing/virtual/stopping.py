@@ -57,6 +57,10 @@ class StoppingLoop(VirtualLoop):
             handle._scheduled = False  # type: ignore[attr-defined]
         self._stopped[process].append(handle)
 
+    def process_of(self, task: asyncio.Future[Any] | None) -> str:
+        """Return the process of a task; "" if it is not known."""
+        return self._processes.get(task, "") if isinstance(task, asyncio.Task) else ""
+
     def is_stopped(self, process: str) -> bool:
         """Return whether a process is stopped."""
         return process in self._stopped
