@@ -77,6 +77,7 @@ class Several:
         self.begin = 0, 0
         self.trace: list[tuple[Any, ...]] = []
         self._started = 0
+        self._stops_soon: dict[int, SimulatedServer] = {}
         self.first: SimulatedServer
         self._tasks: set[asyncio.Task[Any]] = set()
         self._make_database = database
@@ -128,6 +129,7 @@ class Several:
         """
         self.database = self._make_database(self.store, self.chance, self._loop.time)
         self.database.announce = self.bus.announce
+        self.database.executed = self._executed
         self.store.servers = lambda: sum(entry.serving for entry in self.database.processes.values())
         try:
             with noted_errors(self.observed.failures):
@@ -211,8 +213,10 @@ class Several:
             await self._start_server()
         elif what == "fail":
             self.store.fails = not self.store.fails
-        elif what == "stop":
+        elif what == "stop" and chance.random() < 0.5:
             self._stop(server)
+        elif what == "stop":
+            self._stops_soon[server.number] = server
         elif what == "restart" and server is not self.first and not server.stopped:
             self.servers.remove(server)
             self.left.add(server.parts.store.lane.process)
@@ -233,6 +237,12 @@ class Several:
             if socket.chained:
                 loop.call_later(chance.uniform(3.0, 18.0), self._give_up, socket)
         loop.call_later(chance.choice((0.5, 4.0, 9.9, 12.0, 15.0, 30.0)), self._continue, server)
+
+    def _executed(self, number: int) -> None:
+        # Stops a server between a statement and its answer: there a stop matters most.
+        server = self._stops_soon.pop(number, None)
+        if server is not None and server in self.servers and not self.database.calm:
+            self._stop(server)
 
     def _give_up(self, socket: Socket) -> None:
         if socket.server.stopped:

@@ -100,6 +100,7 @@ class SimulatedConnection:
             except Exception as e:  # noqa: BLE001 - whatever it is, the run has failed
                 gate.report(e)
                 found = e
+            gate.database.executed(gate.number)
             if 0.015 <= fate < 0.025:
                 found = ConnectionResetError("the answer was lost")
         back = gate.chance.choice(DELAYS)

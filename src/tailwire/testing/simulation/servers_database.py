@@ -81,6 +81,7 @@ class SimulatedDatabase:
         declared_dead: when each process was declared dead.
         queue: the webhooks and their deliveries.
         calm: whether no statement and no answer is lost or late.
+        executed: called with the number of a server after each of its statements.
         announce: called with the record of each commit and the server that made it, as the database announces it.
     """
 
@@ -98,6 +99,7 @@ class SimulatedDatabase:
         self.declared_dead: dict[int, float] = {}
         self.queue = WebhookQueue()
         self.calm = False
+        self.executed: Callable[[int], None] = lambda server: None
         self.announce: Callable[[int, Record], None] = lambda server, record: None
         self._statements: dict[str, tuple[tuple[str, ...], Callable[..., list[Any]]]] = {
             lane.LEASE: ((), self._register),
