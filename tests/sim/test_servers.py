@@ -28,7 +28,7 @@ from tailwire.testing.simulation.servers_database import SimulatedDatabase
 from tailwire.testing.simulation.servers_store import SharedStore
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-SEEDS = int(os.environ.get("SEEDS", size(60, 200)))
+SEEDS = int(os.environ.get("SEEDS", size(20, 200)))
 
 
 @pytest.mark.slow

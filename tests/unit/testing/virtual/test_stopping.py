@@ -50,7 +50,7 @@ def test_a_stopped_process_does_nothing_while_another_one_goes_on():
     virtual_run(main(), StoppingLoop)
 
 
-def test_what_others_make_ready_waits_and_comes_before_timers_that_have_passed():
+def test_callbacks_that_others_make_ready_wait_and_come_before_timers_that_have_passed():
     async def main() -> None:
         came: list[str] = []
         answer: asyncio.Future[None] = loop().create_future()
@@ -76,7 +76,7 @@ def test_what_others_make_ready_waits_and_comes_before_timers_that_have_passed()
     virtual_run(main(), StoppingLoop)
 
 
-def test_what_is_cancelled_while_its_process_is_stopped_does_not_come():
+def test_callbacks_that_are_cancelled_while_their_process_is_stopped_do_not_come():
     async def main() -> None:
         came: list[str] = []
         context = process("a")
