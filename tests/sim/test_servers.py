@@ -63,11 +63,11 @@ def test_equal_seeds_with_several_servers_give_equal_runs_in_every_process():
 
 def test_the_command_tells_which_seeds_fail(monkeypatch):
     assert run_servers(2, [0, 1]) == [(0, None, "", ""), (1, None, "", "")]
-    _gaps_are_not_read(monkeypatch)
+    _late_changes_are_delivered_again(monkeypatch)
     found = run_servers(3, list(range(4)))
     assert [seed for seed, *_ in found] == [0, 1, 2, 3]
     assert {rule for _, _, rule, _ in found} == {"Wrong"}
-    assert all("missing" in said for *_, said in found)
+    assert all("twice" in said for *_, said in found)
 
 
 def _no_order(patch):
