@@ -31,7 +31,7 @@ class Gate:
         report: called with an error of the model itself, such as a statement that it does not know.
 
     Attributes:
-        failed_at: when a statement failed last, or was answered too late.
+        failures: when statements failed, or were answered too late.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Gate:
         self.fails = fails
         self.dead = dead
         self.report = report
-        self.failed_at = 0.0
+        self.failures: list[float] = []
 
     async def connect(self) -> Any:
         """Return a new connection.
@@ -84,7 +84,7 @@ class SimulatedConnection:
             async with asyncio.timeout(timeout):
                 return await answer
         except Exception:
-            gate.failed_at = loop.time()
+            gate.failures.append(loop.time())
             raise
 
     def _arrive(self, answer: asyncio.Future[list[Any]], text: str, values: tuple[Any, ...], fate: float) -> None:

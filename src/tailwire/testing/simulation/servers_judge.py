@@ -112,7 +112,7 @@ def _judge_deliveries(run: Several) -> None:
             continue  # nobody else knows whether it was sent
         if earlier.outcome is Outcome.UNKNOWN and earlier.process in run.left:
             continue
-        if post.process != earlier.process or post.failed_at < earlier.at:
+        if not any(earlier.at <= at <= post.at for at in earlier.failures):
             raise Wrong(f"delivery {post.delivery} is sent twice: {earlier}, {post}")
     if list(first) != sorted(first):
         raise Wrong(f"deliveries are out of order: {list(first)}")

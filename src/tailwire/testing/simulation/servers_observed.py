@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 import msgspec
@@ -34,14 +34,14 @@ class Post:
         delivery: its id.
         process: the identity of the server that sends it.
         at: when it began.
-        failed_at: when a statement of the server had failed last.
+        failures: when statements of the server failed.
         message: the id of the message that it reports.
     """
 
     delivery: int
     process: int
     at: float
-    failed_at: float
+    failures: list[float] = field(repr=False)
     message: int
     outcome: Outcome = Outcome.UNKNOWN
 
@@ -81,5 +81,5 @@ class Observations:
                 Wrong(f"process {process} sends delivery {row.id} of a webhook whose lease process {holder} has")
             )
         message = int(msgspec.json.decode(row.body)["message"]["id"])
-        self.posts.append(Post(row.id, process, asyncio.get_running_loop().time(), gate.failed_at, message))
+        self.posts.append(Post(row.id, process, asyncio.get_running_loop().time(), gate.failures, message))
         return self.posts[-1]
