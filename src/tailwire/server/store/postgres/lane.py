@@ -85,14 +85,14 @@ class Lane:
     Attributes:
         errors: failures of the database.
         process: this process's id in the database; another one after others have declared it dead.
-        renewed_at: when it asked for its lease, or for the last renewal that was granted, by the clock of the event
-            loop. The lease lasts at least `LEASE_SECONDS` from then, whenever the answer arrives.
         starts: the starts of the store, which each new connection is checked against.
         keys: a hash of the keys that all servers share; "" if it is not known yet.
         grace: how long the users of this process count as online after it has ended, in seconds.
         timed: called with the seconds until each batch was answered.
         observer: learns of each batch, before and after those who wait for it go on; None for nobody.
         backend: the id of the database's process that carries out the batches; 0 while there is none.
+        renewed_at: when this process asked for its lease, or for the last renewal that was granted, by the clock of the
+            event loop. The lease lasts at least `LEASE_SECONDS` from then, whenever the answer arrives.
     """
 
     def __init__(
