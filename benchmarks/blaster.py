@@ -15,10 +15,8 @@ COUNT = 20_000
 FRAMES_PER_WRITE = 200
 
 
-def frames() -> list[bytes]:
-    """Return the frames as the server itself encodes them."""
-    from tailwire.server.fanout.frames import text_frame
-
+def texts(count: int) -> list[str]:
+    """Return the texts of message frames as the server itself encodes them."""
     user = '{"uid":"%s","name":"%s","role":"default","status":"available","createdAt":1700000000}'
     entity = '{"entity":%s,"entityType":"user"}'
     alice, bob = entity % (user % ("alice", "Alice")), entity % (user % ("bob", "Bob"))
@@ -30,15 +28,15 @@ def frames() -> list[bytes]:
     head = (
         '{"appId":"a","receiver":"bob","receiverType":"user","deviceId":"x","type":"message","sender":"alice","body":'
     )
-    made = []
-    for start in range(0, COUNT, FRAMES_PER_WRITE):
-        made.append(
-            b"".join(
-                text_frame((head + body % (n, n, n) + "}").encode())
-                for n in range(start + 1, start + FRAMES_PER_WRITE + 1)
-            )
-        )
-    return made
+    return [head + body % (n, n, n) + "}" for n in range(1, count + 1)]
+
+
+def frames() -> list[bytes]:
+    """Return the frames, several for each write."""
+    from tailwire.server.fanout.frames import text_frame
+
+    made = [text_frame(text.encode()) for text in texts(COUNT)]
+    return [b"".join(made[start : start + FRAMES_PER_WRITE]) for start in range(0, COUNT, FRAMES_PER_WRITE)]
 
 
 async def main() -> None:

@@ -62,7 +62,8 @@ def _measured(scene: str, source: Path) -> Figures:
     return figures
 
 
-def _extract(commit: str, folder: Path) -> None:
+def extract(commit: str, folder: Path) -> None:
+    """Write the sources of an earlier commit to a folder."""
     archive = subprocess.run(["git", "archive", commit, "src"], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
     subprocess.run(["tar", "-x", "-C", str(folder)], input=archive, check=True)
 
@@ -76,7 +77,7 @@ def main() -> int:
     commit, scenes = sys.argv[1], sys.argv[2:] or list(SCENES)
     with tempfile.TemporaryDirectory(prefix="tailwire-earlier-") as folder:
         earlier = Path(folder)
-        _extract(commit, earlier)
+        extract(commit, earlier)
         print(
             f"| this code beside {commit[:8]}, {ROUNDS} turns each | earlier | now | ratio of medians | ratios of turns |"
         )

@@ -21,7 +21,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 class Listener:
-    """Listen on a free port for the duration of the block; close all connections at the end."""
+    """Listens on a free port for the duration of the block, and closes all connections at the end."""
 
     def __init__(self, handler: Handler, tls: ssl.SSLContext | None = None) -> None:
         self._handler = handler
@@ -164,7 +164,7 @@ class SocksProxy(Listener):
 
 
 class Answering(Listener):
-    """Give every request the same response."""
+    """Gives every request the same response."""
 
     def __init__(self, answer: bytes, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(self._handle, tls)
@@ -184,7 +184,7 @@ def answer(status: str, body: bytes = b"", **headers: str) -> bytes:
 
 
 class TlsFront(Listener):
-    """Terminate TLS before a server.
+    """Terminates TLS in front of a server.
 
     Attributes:
         resumed: for each connection, in order, whether it resumed a session.
@@ -201,7 +201,7 @@ class TlsFront(Listener):
 
 
 class Authority:
-    """Issue certificates.
+    """Issues certificates.
 
     Attributes:
         file: its own certificate, for `cafile=` or `SSL_CERT_FILE`.

@@ -23,7 +23,7 @@ from servers.s3 import S3Server
 from servers.schema import prepare
 from tailwire.testing.virtual.loop import VirtualLoop
 
-# Modules, tests and fixtures stay until the end: to look for garbage among them takes a third of the collection's time,
+# Modules, tests and fixtures stay until the end: looking for garbage among them takes a third of the collection's time,
 # and half a second in each test that collects garbage. `pytest_collection_finish` sets them aside.
 THRESHOLDS = gc.get_threshold()
 gc.set_threshold(100_000, 20, 100)
@@ -40,8 +40,8 @@ ROOM_BYTES = 2 * 1024**3  # several times what the tests have there at once
 def pytest_configure() -> None:
     """Keep temporary files in memory where there is room: on a disk, each store of a test waits for it many times.
 
-    The first variable is pytest's own; a folder named with it or with `--basetemp` is used instead. The second is
-    everyone's: PostgreSQL, browsers and the servers that tests start have their files there too.
+    The first variable is pytest's own; a folder named with it or with `--basetemp` is used instead. The second is for
+    all programs: PostgreSQL, browsers and the servers that tests start have their files there too.
     """
     if not MEMORY.is_dir() or os.statvfs(MEMORY).f_flag & os.ST_NOEXEC or shutil.disk_usage(MEMORY).free < ROOM_BYTES:
         return
@@ -53,7 +53,7 @@ def pytest_configure() -> None:
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Return one worker more than there are cores: many tests wait for processes, timers and the disk.
 
-    Those that are not slow compute: for them, one more would only collect the tests once more.
+    The tests that are not slow compute: one more worker for them would only collect the tests once more.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return cores if config.getoption("markexpr") == "not slow" else cores + 1
@@ -156,7 +156,7 @@ def pytest_collection_finish() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Sort the tests: fast ones first, so that a failure is seen soon.
 
-    With several workers the slow ones come first: at the end, one worker would run them while the others have nothing.
+    With several workers the slow ones come first: at the end, one worker would run them while the others are idle.
     """
     order = [
         "unit",

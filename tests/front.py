@@ -105,7 +105,7 @@ class Front:
         return self.authority.client_context()
 
     def http(self, address: str) -> httpx2.AsyncClient:
-        """A client at an address of this machine."""
+        """Return a client at an address of this machine."""
         transport = httpx2.AsyncHTTPTransport(verify=self.tls, local_address=address, trust_env=False)
         return httpx2.AsyncClient(transport=transport, base_url=f"{self.url}/v3", headers={"appid": self.server.app_id})
 

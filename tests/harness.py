@@ -34,7 +34,7 @@ CONNECTED, CONNECTING, DISCONNECTED = (
 
 
 class Ears(ConnectionListener, LoginListener, UserListener, GroupListener, MessageListener):
-    """Record what listeners receive, in order, with the loop's time."""
+    """Records what listeners receive, in order, with the loop's time."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[float, str, Any]] = []
@@ -264,7 +264,7 @@ class Stage(Cast):
         self.postgres.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
 
     async def clean_up(self) -> None:
-        """Let the store remove what is too old or too much, as PostgreSQL's does every 30 s; SQLite's does as it writes."""
+        """Remove what is too old or too much: on PostgreSQL the store does so every 30 s, on SQLite as it writes."""
         if self.postgres is not None:
             await self.server.parts.store.upkeep.clean()
 

@@ -30,7 +30,7 @@ def jwk(key: Any, kid: str | None, **more: Any) -> dict[str, Any]:
 
 
 class IdentityProvider:
-    """Sign with the key `kid`. Connections are refused before it listens and after `stop`."""
+    """Signs with the key `kid`. Connections are refused before it listens and after `stop`."""
 
     def __init__(self) -> None:
         self.keys: list[dict[str, Any]] = [jwk(RSA, "rsa-1"), jwk(EC, "ec-1")]

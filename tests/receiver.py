@@ -13,7 +13,7 @@ from tailwire.testing.virtual.world import virtual_loop
 
 
 class Receiver:
-    """Respond with a status after some seconds. Connections are refused before it listens and after it has stopped."""
+    """Responds with a status after some seconds. Connections are refused before it listens and after it has stopped."""
 
     def __init__(self, port: int = 9000) -> None:
         self.port = port

@@ -10,7 +10,7 @@ from tailwire.testing.virtual.world import VirtualSdkWorld
 
 
 class Rest:
-    """Request the server of a stage: with the REST key, or as a user. Each success is compared with its documentation."""
+    """Makes requests to a stage's server, with the REST key or as a user, and checks successes against the document."""
 
     _document: Documented | None = None  # of all servers: settings change none of the types
 

@@ -1,4 +1,4 @@
-"""The sizes of tests that are long because they try much: `make test` runs the usual size, `make thorough` the full one.
+"""The sizes of tests that take long because they try a lot: `make test` runs the usual, `make thorough` the full one.
 
 A test that has two sizes is marked `thorough`, so that `make thorough` finds it.
 """

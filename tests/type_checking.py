@@ -16,9 +16,9 @@ def assert_errors(folder: Path, programs: Mapping[str, str], wrong: range) -> No
     """Check programs, and assert that mypy finds an error in each of some lines of `wrong`, and nowhere else.
 
     Args:
-        folder: an empty one, for the programs.
-        programs: their code, by name; one is `wrong`.
-        wrong: the lines.
+        folder: an empty folder, for the programs.
+        programs: the code of the programs, by name; one is `wrong`.
+        wrong: the numbers of these lines.
     """
     for name, code in programs.items():
         (folder / f"{name}.py").write_text(code)

@@ -389,6 +389,10 @@ async def test_source_of_a_setting_is_on_one_line(chromium: Browser, tmp_path, w
         )
         assert dict(badges)["TAILWIRE_DELETED_FILES_AFTER"] is True
         assert [text for text, one_line in badges if not one_line] == []
+        lines = "[...document.querySelectorAll('.value')].map((e) => [e.innerText, e.offsetHeight / parseFloat(getComputedStyle(e).lineHeight)])"
+        for value, height in await tab.evaluate(lines):
+            assert height < 1.9 or len(value) > 15, f"a short value is not broken: {value}"
+        assert await tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 async def test_pages_say_how_a_user_is_created_and_how_exact_the_last_use_of_a_key_is(chromium: Browser, tmp_path):
@@ -397,6 +401,23 @@ async def test_pages_say_how_a_user_is_created_and_how_exact_the_last_use_of_a_k
         assert "tailwire user create" in await tab.evaluate(MAIN)
         await stage.go(tab, "keys")
         assert "to the hour" in await tab.evaluate(MAIN)
+
+
+@pytest.mark.parametrize("languages", [["en"], ["de"]])
+async def test_page_that_asks_for_a_link_does_not_break_what_one_types(
+    chromium: Browser, tmp_path, languages: list[str]
+):
+    async with console_stage(chromium, tmp_path) as stage:
+        for width in (320, 390, 640):
+            tab = await stage.opened(
+                "console", f"{stage.server.url}/console/", width=width, height=640, languages=languages
+            )
+            await tab.wait_for("document.querySelectorAll('.sign-in code').length === 2")
+            said = await tab.evaluate(
+                "[...document.querySelectorAll('.sign-in code')].map((one) => [one.innerText, one.getClientRects().length])"
+            )
+            assert said == [[".tailwire", 1], ["--data", 1]], width
+            assert "`" not in await tab.evaluate("document.body.innerText")
 
 
 async def test_server_that_is_gone_is_reported_until_it_is_back(chromium: Browser, tmp_path):

@@ -243,7 +243,7 @@ async def test_invalid_frames_are_refused(live: LiveStage):
 
 
 async def half_frames(port: int) -> None:
-    """Return connections with a partial request, body, upgrade or frame, or garbage."""
+    """Open connections that send a part of a request, body, upgrade or frame, or garbage, and wait for their ends."""
     upgrade = (
         b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"

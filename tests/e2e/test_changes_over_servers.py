@@ -24,7 +24,7 @@ from tailwire.testing.server import ServerProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 SECONDS = 8.0
-"""How soon a lost change has to be there: it counts as lost after one second, and servers look once a second."""
+"""How soon a lost change has to arrive: it counts as lost after one second, and servers look once a second."""
 
 
 @pytest.fixture(params=["database", "nats"])
@@ -69,7 +69,7 @@ class Lossy:
 async def lossy(
     postgres: PostgresServer, url: str, folder: Path, nats: NatsServer | None, *, grace: float = 0.0
 ) -> AsyncIterator[Lossy]:
-    """Start PostgreSQL's two servers, the second one behind a line."""
+    """Start two servers on PostgreSQL, the second one behind a line."""
     name = url.rpartition("?")[0].rpartition("/")[2]
     line = (
         LosingLine(nats.port, nats=True)
@@ -187,7 +187,7 @@ async def test_a_lost_change_is_not_told_to_those_who_join_after_it(
 async def test_a_change_that_was_lost_before_many_others_is_handed_over(
     postgres: PostgresServer, postgres_url: str, tmp_path: Path, nats: NatsServer | None
 ):
-    """The client stays connected, hears more later changes than it remembers, and is handed each over once."""
+    """The client stays connected, receives more later changes than it remembers, and hands each over once."""
     async with lossy(postgres, postgres_url, tmp_path, nats) as servers:
         alice = await servers.act("alice")
         settings = AppSettingsBuilder().override_client_host(servers.other.url).build()
@@ -212,7 +212,7 @@ async def test_a_change_that_was_lost_before_many_others_is_handed_over(
             heard = [event.reaction.reaction for _, event in bob.ears.all("reaction")]
             assert sorted(heard) == sorted(["lost", *map(str, range(80))])
             await socket.until(lambda: any(f["body"]["reaction"] == "lost" for f in socket.of_type("reaction")))
-            # Frames say up to where nothing is missing any more.
+            # Frames say up to which number nothing is missing any more.
             lost = next(f["number"] for f in socket.of_type("reaction") if f["body"]["reaction"] == "lost")
             for n in itertools.count():
                 await ask(alice, "POST", f"/messages/{number}/reactions/{n % 2}")

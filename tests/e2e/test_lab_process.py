@@ -32,7 +32,7 @@ async def gone(pid: int) -> None:
 
 
 class Started:
-    """Start `tailwire lab`, and wait until it has printed its URL."""
+    """A process of `tailwire lab`, which has printed its URL when it is entered."""
 
     def __init__(self, *arguments: str, **environment: str) -> None:
         self._arguments = arguments

@@ -1,6 +1,6 @@
 """Two server processes on one PostgreSQL database: what happens at one reaches the sockets at the other.
 
-One server on SQLite, which has the part of both, must show the same.
+One server on SQLite, which plays the part of both, must show the same.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Setting:
 
     @asynccontextmanager
     async def started(self) -> AsyncIterator[Two]:
-        """Start them. Two may be the same one, which then has the part of both."""
+        """Start the servers. If there is only one, it plays the part of both."""
         several = SeveralServers(self.folder, self.database, self.count, self.settings)
         async with several, AsyncExitStack() as stack:
             yield Two(several, stack)
@@ -230,7 +230,7 @@ async def test_frames_that_are_not_stored_reach_the_other_server(setting: Settin
 
 
 async def test_memberships_change_at_the_other_server_between_messages(setting: Setting):
-    """A member hears what is sent to the group from their joining until they are put out, and what puts them out."""
+    """A member receives what is sent to the group while they belong to it, and the message that removes them."""
     async with setting.started() as two:
         alice, bob = await two.act(two.one, "alice"), await two.act(two.one, "bob")
         socket = await two.socket(two.other, "bob")

@@ -25,7 +25,7 @@ def on_postgres(live: LiveStage, postgres_url: str) -> LiveStage:
 
 
 async def test_two_clients_chat_and_lose_nothing_when_the_server_is_killed(live: LiveStage, on_postgres: LiveStage):
-    """Killed with -9 amid sends, and started again, three times."""
+    """The server is killed with -9 amid sends, and started again, three times."""
     async with Traffic(live) as traffic:
         for _ in range(3):
             await traffic.until(30)

@@ -96,7 +96,7 @@ async def test_a_killed_server_of_two_loses_nothing(postgres_url: str, tmp_path:
 
 
 async def test_a_paused_server_of_two_loses_nothing(postgres_url: str, tmp_path: Path):
-    """For longer than its lease: it is taken for dead, and goes on when it wakes."""
+    """It is paused for longer than its lease, so it is taken for dead; it goes on when it wakes."""
     async with SeveralServers(tmp_path, postgres_url) as several, Balancer(several) as balancer:
         async with BalancedStage(several, balancer) as stage, Traffic(stage) as traffic:  # type: ignore[arg-type]
             await traffic.until(20)

@@ -90,7 +90,7 @@ async def test_a_server_whose_data_folder_has_other_keys_does_not_start(postgres
 
 
 async def test_a_killed_server_that_lost_its_keys_starts_with_new_ones(postgres_url: str, tmp_path: Path):
-    """It waits until the lease of the killed process ends, which had the old keys."""
+    """It waits until the lease of the killed process, which had the old keys, has ended."""
     async with SeveralServers(tmp_path, postgres_url, count=1) as several:
         (server,) = several.servers
         key = server.auth_key
@@ -196,7 +196,7 @@ async def online_at(server: ServerProcess, api_key: str) -> set[str]:
 
 
 async def until_online(servers: Iterable[ServerProcess], api_key: str, uids: set[str]) -> None:
-    """Wait until each server says that just these users are online: it learns of others' users a moment later."""
+    """Wait until each server says that just these users are online: it learns of users elsewhere a moment later."""
     for server in servers:
         found: set[str] = set()
         try:

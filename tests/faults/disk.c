@@ -6,8 +6,8 @@
      s  a file or folder was synced                  c  a file was created
      u  a file was removed                           r  a file was renamed; the data is the new path
      a  data is about to be sent through a socket
-   What changes a file is recorded after it was done, what is sent before: a message counts as acknowledged from the
-   moment at which its answer may have left. A lock makes the call and its entry one step. */
+   Changes of files are recorded after they were made, and data that is sent before it is: a message counts as
+   acknowledged from the moment at which its answer may have left. A lock makes the call and its entry one step. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

@@ -186,7 +186,7 @@ async def test_clocks_an_hour_apart_change_neither_order_nor_leases(
             await load.until(100)
             assert await ask(agree + "0") == "t"
             machine.set_clock(-3600)
-            await ahead.until_logged("this machine's clock is -3", 60)  # seconds later, by then the time was wrong
+            await ahead.until_logged("this machine's clock is -3", 60)  # until it notices, times are wrong
             last = await ask("SELECT max(id) + 100 FROM messages")
             await load.until(300)
             assert await ask(agree + last) == "t"

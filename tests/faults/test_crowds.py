@@ -19,7 +19,7 @@ TYPING = b'{"type":"typing_indicator","receiver":"bob","receiverType":"user","bo
 
 
 def memory(pid: int) -> int:
-    """Resident bytes of a process."""
+    """Return the resident bytes of a process."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
 
 

@@ -72,7 +72,7 @@ async def test_killed_and_paused_writers_lose_and_double_nothing(postgres_url: s
 async def test_postgres_that_stops_and_loses_connections_only_delays_writers(
     own_postgres: tuple[PostgresServer, str], muids: bool
 ):
-    """Stopped `immediate` and `fast`, killed with -9, and its backends ended: no writer notices more than a delay."""
+    """It is stopped `immediate` and `fast`, killed with -9, and its backends are ended: writers only notice a delay."""
     server, url = own_postgres
     chance = random.Random(6)
     faults = ["terminate", "immediate", "terminate", "kill", "terminate", "fast"] * size.full_or_short(8, 1)

@@ -59,7 +59,7 @@ def losses(recorder: Recorder, entries: list[Entry], folder: Path, chance: rando
         lost = lost_at(database, acknowledged)
         if lost:
             found.append(f"{moment} of {len(entries)}: {sorted(lost)}")
-    assert len(acknowledged) == SENDS, "the record has not all answers"
+    assert len(acknowledged) == SENDS, "the record lacks answers"
     return found
 
 

@@ -78,7 +78,7 @@ async def test_clients_receive_each_new_message_after_a_dump_was_put_back(
 async def test_two_servers_notice_together_that_a_dump_was_put_back(
     postgres: PostgresServer, postgres_url: str, tmp_path
 ):
-    """Alice is at one server and bob at the other: he receives each new message once, and one gap."""
+    """Alice is at one server and bob at the other: bob receives each new message once, and one gap."""
     async with SeveralServers(tmp_path, postgres_url) as several:
         one, _ = several.servers
         actors = []

@@ -1,4 +1,4 @@
-"""A process that shares a database with others is heard by them from the moment at which it connects."""
+"""A process that shares a database with others receives what they send from the moment at which it connects."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_a_process_that_was_alone_sends_to_one_that_has_just_started(postg
     first.looked(alone=True, began=began)
     try:
         await second.start(heard)
-        first.looked(alone=True, began=began)  # a look at the processes that was begun before, and took long
+        first.looked(alone=True, began=began)  # from a look at the processes that began earlier
         async with asyncio.timeout(10):
             while not heard.received_subjects:
                 first.publish(SUBJECT, FramePublication(b"{}"))

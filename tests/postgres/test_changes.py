@@ -46,7 +46,7 @@ NOT_KEPT: dict[tuple[str, str], set[str] | None] = {
     ("api_keys", "UPDATE"): {"used_at"},
     ("auth_tokens", "UPDATE"): {"platform", "user_agent", "app_info"},
     ("users", "UPDATE"): {"last_active_at"},  # told with the presence of the user
-    ("marks", "INSERT"): None,  # see below
+    ("marks", "INSERT"): None,  # `WATCH` notices one that clears as CLEAR
     ("marks", "UPDATE"): {"delivered_id", "read_id", "tags", "pinned_at"},
     ("saves", "DELETE"): None,  # only that a user has saved something once is remembered
 }
@@ -121,7 +121,7 @@ async def set_up(store: PostgresStore) -> None:
 
 
 async def every_other_write(store: PostgresStore) -> None:
-    """The writes to `KEPT` that are not among the random ones."""
+    """Make the writes to `KEPT` that are not among the random ones."""
     await store.users.add(UserRow("zoe", "Zoe", created_at=1))
     for number in range(4):
         await store.tokens.add(TokenRow(f"z{number}", "zoe", 1), 2)
@@ -141,7 +141,7 @@ async def every_other_write(store: PostgresStore) -> None:
 
 
 async def one_write_of_each_other_table(store: PostgresStore) -> None:
-    """A write to each table that may get none from the random ones."""
+    """Make a write to each table that may get none from the random ones."""
     role = RoleRow("zrole", "Z", created_at=1)
     assert await store.roles.put(role, new=True)
     await store.roles.restrict("zrole", ["createMessage"], 1)

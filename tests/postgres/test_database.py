@@ -32,7 +32,7 @@ def of(who: str, call: Awaitable[Any]) -> asyncio.Task[Any]:
 
 
 async def until(condition) -> None:
-    """Wait for a condition that becomes true in the database, by asking for it."""
+    """Poll until a condition has become true in the database."""
     async with asyncio.timeout(20):
         while not await condition():
             pass
@@ -48,7 +48,7 @@ async def test_read_beyond_the_deadline_is_refused_with_advice_and_the_connectio
         for read in (database.one, database.rows, database.long_rows):
             with pytest.raises(Refused) as caught:
                 await read(SLEEP, {"seconds": 5.0})
-            # Not due to a query by a key, so that clients try again.
+            # A query by a key is not the cause, so clients try it again.
             assert caught.value.code == ("ERR_UNAVAILABLE" if read == database.one else "ERR_QUERY_TOO_BROAD")
     with pytest.raises(Refused, match="ERR_QUERY_TOO_BROAD"):
         await database.page("SELECT count(*) FROM pg_sleep(5)", "SELECT 1", (), ())

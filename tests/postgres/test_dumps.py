@@ -135,7 +135,7 @@ async def test_a_damaged_backup_changes_nothing(folder, postgres, postgres_url):
         file.write_bytes(damaged)
         code, said = in_thread(folder.run, "restore", str(folder.backup), "--replace")
         assert (code, "pg_restore" in said) == (1, True), said
-        with pytest.raises(dumps.ProgramFailed):  # also if it was damaged after it was checked
+        with pytest.raises(dumps.ProgramFailed):  # even if it was damaged after it was checked
             dumps.load(postgres_url, file)
     assert texts(postgres, postgres_url) == [*(f"text {n}" for n in range(50)), "new"]
     assert (folder.uploads / "photo").read_bytes() == b"a photo"

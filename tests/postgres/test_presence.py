@@ -38,7 +38,7 @@ async def test_a_user_is_online_until_they_have_gone_everywhere_and_away_while_a
 
 
 async def test_processes_that_store_the_same_users_at_once_agree_on_who_came_and_went(postgres_url):
-    """Each coming is followed by one going: their answers add up to who is online in the end."""
+    """Each change is counted by one process alone: the answers add up to who is online in the end."""
     everyone = await stores(postgres_url, 3)
     came: Counter[str] = Counter()
     here: dict[int, set[str]] = {}

@@ -1,4 +1,4 @@
-"""The lane of receipts: beside the lock of messages, merged, and without a deadlock or a lost answer."""
+"""The lane of receipts: it takes no lock of messages, merges receipts, never deadlocks and loses no answer."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ async def _now(connection: asyncpg.Connection, sql: str) -> Any:
 
 @pytest.mark.parametrize("write", ["reaction", "receipt"])
 async def test_numbers_of_the_change_log_are_in_the_order_of_commits(postgres_url, write):
-    """Else a client that has read up to the higher number would never see the lower one."""
+    """Otherwise a client that has read up to the higher number would never see the lower one."""
     async with opened(postgres_url) as (store,):
         number = await send(store)
         other = await asyncpg.connect(postgres_url)
@@ -208,7 +208,7 @@ async def test_a_locked_message_holds_up_its_receipt_and_nothing_else(postgres_u
 
 
 async def test_a_write_that_locks_messages_in_the_other_order_is_not_held_up(postgres, postgres_url):
-    """It has the second message, and the receipt of both comes; then it takes the first."""
+    """The write holds the second message when a receipt of both comes, and then takes the first."""
     logged = len(postgres.log)
     async with opened(postgres_url) as (store,):
         first, second = await send(store), await send(store)

@@ -73,7 +73,7 @@ async def test_changes_are_found_before_and_after_they_are_indexed(postgres_url)
     read = store.database.rows
 
     async def overtaken(sql, parameters=()):
-        # The messages change after they were read to be indexed, and before that is stored.
+        # The messages change after they were read to be indexed, and before their words are stored.
         rows = await read(sql, parameters)
         if sql == search._NEXT and rows:
             store.database.rows = read

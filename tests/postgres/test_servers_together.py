@@ -99,7 +99,7 @@ class PushService(Browser):
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[dict[str, str]]:
-        """Serve. Yields the settings with which a server sends to it."""
+        """Run the service, and yield the settings with which a server sends to it."""
         with socket.create_server(("127.0.0.1", 0)) as listening:
             self.host, self.port = listening.getsockname()
             config = uvicorn.Config(self, lifespan="off", log_config=None, access_log=False)
@@ -179,7 +179,7 @@ async def test_member_who_was_put_out_before_the_other_server_read_that_they_joi
 async def test_edit_made_after_a_member_was_put_out_is_not_shown_to_them_by_a_server_that_reads_late(
     postgres_url, tmp_path, broker, monkeypatch
 ):
-    """What was sent before is read with its present content; who was put out before the edit may not know that."""
+    """Earlier messages are read with their present content, which a user removed before the edit may not see."""
     async with Together(tmp_path, postgres_url, broker=broker) as together:
         one, other = await together.add(), await together.add()
         await make_users(one, "alice", "bob", "carol")
@@ -249,7 +249,7 @@ async def test_one_server_sends_for_a_webhook_in_order_whichever_queued_it(
 
 
 async def test_a_server_that_was_taken_for_dead_stops_sending_for_a_webhook(postgres_url: str, tmp_path: Path):
-    """It holds the lease no longer, and cannot settle what it was sending: the other sends that again."""
+    """It no longer holds the lease, and cannot settle what it was sending: the other server sends that again."""
     hook = Hook()
     async with hook.listen() as url, Together(tmp_path, postgres_url) as together:
         one, other = await together.add(), await together.add()
@@ -297,7 +297,7 @@ async def test_one_server_notifies_of_each_message_once_whichever_stored_it(post
 
 
 async def test_a_server_that_was_taken_for_dead_stops_sending_notifications(postgres_url: str, tmp_path: Path):
-    """It holds the lease no longer: what it was sending may come twice, nothing else does, and nothing is lost."""
+    """It no longer holds the lease: what it was sending may come twice, nothing else does, and nothing is lost."""
     service = PushService()
     async with service.serve() as settings, Together(tmp_path, postgres_url, **settings) as together:
         one, other = await together.add(), await together.add()
@@ -404,7 +404,7 @@ async def client(server: ServerHere, uid: str, auth_key: str, **settings: Any) -
 
 
 async def test_the_table_of_presence_is_filled_again_after_it_was_emptied(postgres_url: str, tmp_path: Path):
-    """As by a crash of the database. Nobody hears that anybody came or went."""
+    """A crash of the database empties it. No user is notified that others came or went."""
     async with Together(tmp_path, postgres_url) as together:
         one, other = await together.add(), await together.add()
         await make_users(one, "alice", "bob")
@@ -485,7 +485,7 @@ async def test_users_of_a_server_that_stops_go_offline_once_unless_they_come_bac
 
 
 async def test_messages_of_each_server_are_found_at_the_other(postgres_url: str, tmp_path: Path):
-    """Also after the server that indexes them has ended: the lock ends with its connection."""
+    """Even after the server that indexes them has ended: the lock ends with its connection."""
     async with Together(tmp_path, postgres_url) as together:
         one, other = await together.add(), await together.add()
         await make_users(one, "alice", "bob")

@@ -1,4 +1,4 @@
-"""Contents of the database that were taken back: recognised at the start and under a running store, by each way."""
+"""Contents of the database that were taken back, in whichever way: recognised at the start and while a store runs."""
 
 from __future__ import annotations
 

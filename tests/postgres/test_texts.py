@@ -1,4 +1,4 @@
-"""Texts are folded, sorted and taken apart as SQLite does it."""
+"""Texts are folded, sorted and split into words as on SQLite."""
 
 from __future__ import annotations
 

@@ -185,7 +185,7 @@ async def test_number_of_waiting_deliveries_is_bounded(postgres_url):
         await one.webhooks.put(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
         one.deliveries.set_limits(waiting=5, failed=3, seconds=1000)
         sent = [(await one.messages.add(draft(events=(Event("message_sent"),)))).message.id for _ in range(12)]
-        await one.messages.add(draft())  # behind what gives up the oldest
+        await one.messages.add(draft())  # after the unit that gives up the oldest
         state = await other.deliveries.state("w")
         assert (state.waiting, state.failed) == (5, 3)
         rows = await other.deliveries.due("w", 2**40, 100)
@@ -193,7 +193,7 @@ async def test_number_of_waiting_deliveries_is_bounded(postgres_url):
 
 
 async def test_a_webhook_of_another_process_receives_events_although_the_news_of_it_was_lost(postgres_url, monkeypatch):
-    """What is kept in memory counts for three seconds; then it is read which webhooks there are."""
+    """What is kept in memory counts for three seconds; then the webhooks are read again."""
     async with two_stores(postgres_url) as (one, other):
         assert not other.webhooks.enabled
         await one.webhooks.put(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))

@@ -1,6 +1,6 @@
 """A lane for tests, drafts, and a process that writes until it is ended: `python writing.py URL NAME SENDERS MUIDS`.
 
-The process prints a line for each acknowledged message, `id text`, and `slowest milliseconds` once a second.
+The process prints a line for each acknowledged message, `id text`, and `slowest milliseconds` four times a second.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The seeds that are known to find each planted fault, in `fault_seeds.json`; run as a program, record them again.
+"""The seeds that are known to find each planted fault, in `fault_seeds.json`. As a program, it records them again.
 
 A test tries the recorded seeds first, because searching for one may take a minute. After a change of the plans or of what a
 fault breaks, other seeds find it; then `make thorough` fails, and `PYTHONPATH=tests python -m sim.fault_seeds` records them: it keeps

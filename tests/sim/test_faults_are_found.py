@@ -331,7 +331,7 @@ def _dead_connections_are_reused(patch):
 
 
 def _acknowledged_uploads_count_as_done(patch):
-    # A heartbeat's answer is not awaited behind what a proxy still holds.
+    # The deadline of a heartbeat is not extended while a proxy still holds what it has acknowledged.
     patch.setattr(driver.Driver, "_timer_fired", _timer_fired_without_requests)
 
 
@@ -495,7 +495,7 @@ def _finds(seed: int) -> bool:
 
 
 def searches() -> list[tuple[Plant, Callable[[int], bool]]]:
-    """Return each fault with what says whether a seed finds it."""
+    """Return each fault with the function that says whether a seed finds it."""
     return [(plant, _finds) for plant in PLANTED_FAULTS]
 
 

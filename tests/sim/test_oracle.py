@@ -1,4 +1,4 @@
-"""What the oracle requires beside the contents: deadlines, gaps that are due, a bounded number of repetitions."""
+"""What the oracle requires besides the contents: deadlines, gaps that are due, a bounded number of repetitions."""
 
 from __future__ import annotations
 

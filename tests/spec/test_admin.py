@@ -102,7 +102,7 @@ async def test_messages_on_behalf_of_a_user_are_theirs(stage: Stage):
     await bob.ears.until(lambda: len(bob.ears.all("deleted")) == 1)
 
 
-async def test_on_behalf_of_a_user_has_their_permissions(stage: Stage):
+async def test_requests_on_behalf_of_a_user_have_their_permissions(stage: Stage):
     admin = stage.admin()
     await admin.groups.create(Group("g", "G", "private"), members=[GroupMember("bob")])
     message = TextMessage(receiver="g", receiver_type="group", text="let me in")

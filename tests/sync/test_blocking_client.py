@@ -444,7 +444,7 @@ def test_dropped_iterator_does_not_block_events(harness: SyncHarness):
     assert alice._target._registries.streams
     del events
     gc.collect()
-    until(lambda: not alice._target._registries.streams)
+    until(lambda: not alice._target._registries.streams.references)
     until(lambda: not alice._client_thread._begun)
 
 

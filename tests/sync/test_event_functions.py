@@ -145,7 +145,7 @@ def test_failed_function_does_not_block_other_listeners(harness: SyncHarness):
     bob.on_event(told)
     send_texts(alice, uid, "one")
     until(lambda: not bob._client_thread._kept)
-    until(lambda: all(stream()._ended for stream in bob._target._registries.streams._streams.values()))  # type: ignore[union-attr]
+    until(lambda: all(stream()._ended for stream in bob._target._registries.streams.references.values()))  # type: ignore[union-attr]
 
 
 def test_waiting_for_a_future_in_the_clients_thread_is_refused(harness: SyncHarness):

@@ -72,7 +72,7 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
     except BaseException:
         await store.close()
         raise
-    # After the store has begun what it does all the time, which does not belong to the command.
+    # Only now: what the store does in the background has started, and does not belong to the command.
     entry = begin_command(f"tailwire {given.command} {getattr(given, 'verb', '')}".rstrip(), getattr(given, "uid", ""))
     try:
         if given.command == "keys":

@@ -13,7 +13,7 @@ def seconds(value: str) -> int:
     """Return a duration in seconds.
 
     Raises:
-        argparse.ArgumentTypeError: it is not one.
+        argparse.ArgumentTypeError: the text is not a duration.
     """
     found = _DURATION.fullmatch(value)
     if found is None:

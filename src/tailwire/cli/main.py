@@ -90,11 +90,11 @@ def _console(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def _prune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    prune = commands.add_parser("prune", help="remove old messages and files, also while a server runs")
+    prune = commands.add_parser("prune", help="remove old messages and files, even while a server runs")
     prune.add_argument("--older-than", type=seconds, metavar="AGE", help="remove messages of this age: 90d, 12h")
     prune.add_argument("--files", action="store_true", help="also remove files of that age")
     prune.add_argument("--orphans", action="store_true", help="remove files that belong to nothing, a day old or older")
-    prune.add_argument("--dry-run", action="store_true", help="remove nothing, and print how much it is")
+    prune.add_argument("--dry-run", action="store_true", help="remove nothing, and print how much would be removed")
     prune.add_argument("--data", metavar="DIR", default=None, help=_DATA)
     prune.add_argument("--config", metavar="FILE", default="", help="the TOML file of the server's settings")
 
@@ -115,7 +115,7 @@ def _wire(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def _backups(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    backup = commands.add_parser("backup", help="copy the database and the uploads, also while a server runs")
+    backup = commands.add_parser("backup", help="copy the database and the uploads, even while a server runs")
     restore = commands.add_parser("restore", help="restore a backup, while no server runs")
     for command in (backup, restore):
         command.add_argument("folder", metavar="DIR", help="folder of the backup")
@@ -229,7 +229,7 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _flush(stream: TextIO) -> None:
-    # Nobody may read the output any more: the terminal was closed, or the other end of the pipe. Python would try
+    # Perhaps nobody reads the output any more: the terminal was closed, or the other end of the pipe. Python would try
     # again as it ends, and replace the exit code.
     try:
         stream.flush()

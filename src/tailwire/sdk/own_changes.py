@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from tailwire.sdk.dispatch.incoming import Incoming
 from tailwire.sdk.dispatch.queue import EventQueue
@@ -14,8 +15,9 @@ from tailwire.wire.entities import BaseMessage
 class EventSink(Protocol):
     """Something that follows all events of a client: its live lists."""
 
+    @property
+    def opened(self) -> Mapping[Any, None]: ...
     def tell(self, event: object, uid: str) -> None: ...
-    def __bool__(self) -> bool: ...
 
 
 class OwnChanges:
@@ -29,7 +31,7 @@ class OwnChanges:
 
     def tell(self, event: object) -> None:
         """Pass an event of the server, or a change of this client (see `listeners.own`), to the live lists."""
-        if self._lists:
+        if self._lists.opened:
             self._lists.tell(event, self._sessions.uid)
 
     def message_stored(self, message: BaseMessage) -> None:

@@ -7,13 +7,14 @@ import sys
 import threading
 
 LESS_BY = 10
-LOWEST = 19  # the niceness of Linux ends here
+LOWEST = 19  # the greatest niceness on Linux
 
 
 def lower_priority() -> None:
     """Let other threads go before the calling one. Linux only: other systems have one priority for the process.
 
-    Suits threads that compute without Python's lock. One that holds it while others run would delay the event loop.
+    Suits threads that compute without the GIL: one that waits for the processor while it holds the GIL would delay the
+    event loop.
     """
     if sys.platform == "linux":
         thread = threading.get_native_id()

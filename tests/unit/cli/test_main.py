@@ -85,7 +85,7 @@ def test_serve_names_the_address_that_it_cannot_listen_at(tmp_path, capsys):
     assert "cannot listen at no-such-name.invalid:0: the name is unknown" in capsys.readouterr().err
 
 
-def test_serve_names_the_file_of_the_certificate_that_is_missing(tmp_path, capsys):
+def test_serve_names_a_certificate_file_that_is_missing_or_invalid(tmp_path, capsys):
     there = tmp_path / "cert.pem"
     there.write_text("nonsense")
     assert serve(tmp_path, "--tls-cert", str(tmp_path / "no.pem"), "--tls-key", str(there)) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import UserDict
+from dataclasses import fields
 
 import pytest
 from hypothesis import given
@@ -34,6 +35,28 @@ keys = st.sampled_from(
 likely = st.recursive(
     json_values, lambda inner: st.dictionaries(keys, inner, max_size=8) | st.lists(inner, max_size=3), max_leaves=30
 )
+
+
+def test_text_message_of_the_usual_form_has_every_field():
+    # The decoder sets the fields of such a message itself, without the constructor.
+    wire = {
+        "id": "7", "muid": "m", "conversationId": "a_user_b", "sender": "alice", "receiver": "bob", "receiverType": "user",
+        "category": "message", "type": "text", "sentAt": 1, "updatedAt": 2, "deliveredAt": 3, "readAt": 4, "editedAt": 5,
+        "editedBy": "alice", "deletedAt": 6, "deletedBy": "bob",
+        "data": {
+            "text": "hello", "metadata": {"k": 1},
+            "entities": {"sender": {"entityType": "user", "entity": {"uid": "alice", "name": "Alice"}}},
+        },
+    }  # fmt: skip
+    message = message_from_wire(wire)
+    assert message == TextMessage(
+        receiver="bob", receiver_type="user", category="message", type="text", id=7, muid="m", conversation_id="a_user_b",
+        sender=User("alice", "Alice"), sent_at=1, updated_at=2, delivered_at=3, read_at=4, edited_at=5, edited_by="alice",
+        deleted_at=6, deleted_by="bob", metadata={"k": 1}, text="hello",
+    )  # fmt: skip
+    assert type(message) is TextMessage
+    assert all(hasattr(message, f.name) for f in fields(TextMessage))
+    assert message.raw is wire
 
 
 @given(likely)

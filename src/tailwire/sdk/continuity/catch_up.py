@@ -354,12 +354,13 @@ def hand_over(
 
 def _forget_oldest(m: CatchUp) -> None:
     oldest, _ = m.recent.popitem(last=False)
-    m.floor = max(m.floor, oldest)
+    if oldest > m.floor:
+        m.floor = oldest
 
 
 def _advance(m: CatchUp, message_id: int) -> None:
     position = m.position or Position()
-    last_id = max(position.last_id, message_id)
+    last_id = message_id if message_id > position.last_id else position.last_id
     own = tuple([n for n in position.own if n > last_id]) if position.own else ()
     done = tuple([r for r in position.done if r[1] > last_id]) if position.done else ()
     m.position = Position(

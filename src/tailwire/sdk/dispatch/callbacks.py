@@ -124,7 +124,7 @@ class Callbacks:
                     log_cancellation("listener", type(listener).__qualname__)
                 except Exception:
                     log.exception("listener %s raised", type(listener).__qualname__)
-        if self._r.streams:
+        if self._r.streams.references:
             await self._r.streams.put(entry)
 
     async def _other(self, entry: object) -> None:
@@ -136,7 +136,7 @@ class Callbacks:
         call = CALLS[type(entry)](self._r, entry)
         if call is not None:
             await self._call(*call)
-        if self._r.streams and isinstance(entry, e.Event):
+        if self._r.streams.references and isinstance(entry, e.Event):
             await self._r.streams.put(entry)
 
     async def _call(self, listeners: Listeners[Any], name: str, arguments: tuple[Any, ...]) -> None:

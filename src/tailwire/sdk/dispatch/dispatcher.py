@@ -77,10 +77,11 @@ class Dispatcher:
             self._observe(event)
             await self._callbacks.handle(event)
         except BaseException:
-            if not self._closing():
-                self._done(event)
+            if not self._closing() and self._served.let_go(event):
+                self._moved()
             raise
-        self._done(event)
+        if self._served.let_go(event):  # false if a stream holds it, or another login has replaced the position
+            self._moved()
 
     async def _streams_too(self, status: ConnectionStatus) -> None:
         was_throttled, self._throttled = self._throttled, status is ConnectionStatus.FEATURE_THROTTLED
@@ -91,7 +92,3 @@ class Dispatcher:
             return  # a new socket: `Incoming` queues the event with its continuity
         # The same socket is no longer throttled: nothing was missed, and live lists act on `StatusChanged`.
         await self._callbacks.handle(event)
-
-    def _done(self, event: Event) -> None:
-        if self._served.let_go(event):  # false if another login has replaced the position meanwhile
-            self._moved()

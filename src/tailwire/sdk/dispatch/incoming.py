@@ -43,10 +43,10 @@ def _before(message: BaseMessage | history.Unreadable, said: object, uid: str) -
 
 
 def _event_of(message: BaseMessage | history.Unreadable, drafts: Drafts) -> e.Event:
-    # The draft ends before the message that it became is handed over.
     if isinstance(message, history.Unreadable):
         return e.HistoryGap(message.id - 1, message.id)
-    drafts.message_came(message)
+    if message.metadata:  # the draft ends before the message that it became is handed over
+        drafts.message_came(message)
     return event_of(message)
 
 

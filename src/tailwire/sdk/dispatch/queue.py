@@ -58,7 +58,8 @@ class EventQueue:
         if self._closed:
             return
         self._entries.append(entry)
-        self._start()
+        if self._task is None:
+            self._start()
 
     def _start(self) -> None:
         if self._task is None and self._entries and not self._held and not self._closed:

@@ -17,14 +17,14 @@ MAX_AHEAD = 2000
 
 
 class _Open:
+    # An event that is handed over but not done. `Served.open` sets the attributes itself: one is made for each event.
     __slots__ = ("before", "event", "holds", "number", "order")
 
-    def __init__(self, event: object, order: int, number: int, before: Position | None) -> None:
-        self.event = event  # referenced, so that its `id()` stays unique
-        self.order = order
-        self.number = number  # as it was then: the app may change the message
-        self.before = before  # the position when it was opened
-        self.holds = 1
+    before: Position | None  # the position when the event was opened
+    event: object  # referenced, so that its `id()` stays unique
+    holds: int
+    number: int  # as it was then: the app may change the message
+    order: int
 
 
 class Served:
@@ -78,8 +78,16 @@ class Served:
         """
         reached = self._reached
         self._opened += 1
-        number = _number(event) or (until.last_id if until is not None else 0)
-        self._open[id(event)] = _Open(event, self._opened, number, reached)
+        if type(event) is MessageReceived:  # nearly all events
+            number = event.message.id
+        else:
+            number = _number(event) or (until.last_id if until is not None else 0)
+        self._open[id(event)] = opened = _Open()
+        opened.event = event
+        opened.order = self._opened
+        opened.number = number
+        opened.before = reached
+        opened.holds = 1
         if until is not None and (
             reached is None or until.last_id >= reached.last_id or of_another_store(until, reached)
         ):
@@ -131,8 +139,6 @@ def _newest(own: set[int], above: int) -> tuple[int, ...]:
 
 def _number(event: object) -> int:
     # The id of the event in history: that of the action message, if there is one.
-    if type(event) is MessageReceived:  # nearly all events
-        return event.message.id
     if isinstance(event, HistoryGap):  # stands for an unreadable message
         return event.to_id
     if isinstance(event, MessagePinned | MessageSaved):

@@ -88,6 +88,7 @@ class Listeners(Generic[L]):
     def __init__(self, kind: type[L]) -> None:
         self._kind = kind
         self._by_id: dict[str, L] = {}
+        self._all: tuple[tuple[str, L], ...] = ()
 
     def add(self, listener_id: str, listener: L) -> None:
         """Add a listener, or replace the one of this id.
@@ -97,14 +98,16 @@ class Listeners(Generic[L]):
         """
         check_listener(self._kind, listener)
         self._by_id[listener_id] = listener
+        self._all = tuple(self._by_id.items())
 
     def remove(self, listener_id: str) -> None:
         """Remove a listener; it is not called again."""
         self._by_id.pop(listener_id, None)
+        self._all = tuple(self._by_id.items())
 
     def __iter__(self) -> Iterator[L]:
         # A listener that is removed during the iteration is left out.
-        for listener_id, listener in list(self._by_id.items()):
+        for listener_id, listener in self._all:
             if self._by_id.get(listener_id) is listener:
                 yield listener
 
@@ -273,10 +276,13 @@ class Streams:
     Args:
         places: tracks what the app has done; None if streams cannot be acknowledged.
         moved: called when the position may have moved.
+
+    Attributes:
+        references: the weak references of the open streams; empty if none is open.
     """
 
     def __init__(self, places: Places | None = None, moved: Callable[[], None] = lambda: None) -> None:
-        self._streams: dict[int, weakref.ref[EventStream]] = {}
+        self.references: dict[int, weakref.ref[EventStream]] = {}
         self._places = places
         self._moved = moved
 
@@ -291,18 +297,18 @@ class Streams:
         return self._keep(AcknowledgedStream(self._places, self._moved))
 
     def _keep(self, stream: S) -> S:
-        key, room, streams = id(stream), stream._room, self._streams
+        key, room, streams = id(stream), stream._room, self.references
 
         def gone(_: object) -> None:
             streams.pop(key, None)
             room.set()
 
-        self._streams[key] = weakref.ref(stream, gone)
+        self.references[key] = weakref.ref(stream, gone)
         return stream
 
     async def put(self, event: Event) -> None:
         """Add an event to each stream, and wait while one of them is full."""
-        for reference in list(self._streams.values()):
+        for reference in list(self.references.values()):
             stream = reference()
             room = stream._put(event) if stream is not None else None
             del stream
@@ -311,11 +317,8 @@ class Streams:
 
     def close(self) -> None:
         """End all streams."""
-        for reference in list(self._streams.values()):
+        for reference in list(self.references.values()):
             stream = reference()
             if stream is not None:
                 stream.close()
-        self._streams.clear()
-
-    def __bool__(self) -> bool:
-        return bool(self._streams)
+        self.references.clear()

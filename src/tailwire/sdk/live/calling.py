@@ -22,10 +22,14 @@ MAX_CONVERSATIONS, MAX_MESSAGES = 200, 1000
 
 
 class LiveLists:
-    """The open live lists of a client."""
+    """The open live lists of a client.
+
+    Attributes:
+        opened: the lists, in the order in which they were opened.
+    """
 
     def __init__(self) -> None:
-        self._lists: dict[LiveList[Any], None] = {}
+        self.opened: dict[LiveList[Any], None] = {}
 
     def add(self, live: LiveList[Any]) -> None:
         """Pass events to a list from now on.
@@ -33,16 +37,13 @@ class LiveLists:
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` if 100 lists are open.
         """
-        if len(self._lists) >= MAX_LISTS:
+        if len(self.opened) >= MAX_LISTS:
             raise failure("ERR_INVALID_ARGUMENT", f"{MAX_LISTS} live lists are open. Close those that are not shown.")
-        self._lists[live] = None
+        self.opened[live] = None
 
     def discard(self, live: LiveList[Any]) -> None:
         """Pass no further events to a list."""
-        self._lists.pop(live, None)
-
-    def __bool__(self) -> bool:
-        return bool(self._lists)
+        self.opened.pop(live, None)
 
     def tell(self, event: object, uid: str) -> None:
         """Pass an event to the lists of a user. Lists of other users are closed.
@@ -51,7 +52,7 @@ class LiveLists:
             event: the event.
             uid: the user who is logged in; "" for none.
         """
-        for live in list(self._lists):
+        for live in list(self.opened):
             if live.uid != uid:
                 live.close()
                 continue
@@ -64,7 +65,7 @@ class LiveLists:
 
     async def close(self) -> None:
         """Close all lists, and wait until their tasks have ended."""
-        for live in list(self._lists):
+        for live in list(self.opened):
             await live._end()
 
 
@@ -133,7 +134,8 @@ class LiveCalls:
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` unless exactly one of `uid` and `guid` is given, or if 100 lists
                 are open; `ERROR_INVALID_MESSAGE_ID`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`,
-                `USER_NOT_LOGGED_IN`, or another code of the server.
+                `USER_NOT_LOGGED_IN`, `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, or another code of
+                the server.
         """
         me = self._parts.sessions.require().uid
         if bool(uid) == bool(guid) or not isinstance(uid or guid, str):

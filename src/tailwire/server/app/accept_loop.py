@@ -39,7 +39,7 @@ class AcceptLoop:
         handshake: seconds for the TLS handshake, and for the header of the PROXY protocol.
         slots: limits connections by address. Connections of trusted proxies only count for the client that they name.
         proxies: the trusted proxies.
-        proxy_protocol: trusted proxies start each connection with a header of the PROXY protocol.
+        proxy_protocol: whether trusted proxies start each connection with a header of the PROXY protocol.
 
     Raises:
         NotImplementedError: if the event loop cannot watch a socket (the default one on Windows).

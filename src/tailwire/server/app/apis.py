@@ -1,4 +1,4 @@
-"""The operations of the API, and the API on them."""
+"""Collects the operations of the actions, and makes the APIs that serve them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import partial
 
 from tailwire import __version__
 from tailwire.server.actions.export import Export
+from tailwire.server.actions.sessions import Sessions
 from tailwire.server.app.assembly import Actions
 from tailwire.server.app.observing import Observers
 from tailwire.server.app.opening import AnyStore
@@ -51,7 +52,7 @@ def make_apis(
     addresses = Addresses(
         public_url=settings.public_url, app_id=store.app_id, region=settings.region, offers=public_settings(settings)
     )
-    log = a.catch_up if "chain" in offered(settings) else None  # without numbers in frames, clients receive twice
+    log = a.catch_up if "chain" in offered(settings) else None  # without numbers, changes would come twice
     operations = [
         *MessageRoutes(a.messages, a.conversations, a.renderer, a.files, log).operations(),
         *ReactionRoutes(a.reactions).operations(),
@@ -90,6 +91,7 @@ def observing_operations(
     settings: Settings,
     processes: ListProcesses,
     sources: Mapping[str, str],
+    sessions: Sessions,
 ) -> list[Operation]:
     """Return the operations on the connections and the load of this process.
 
@@ -98,11 +100,12 @@ def observing_operations(
         milliseconds: returns milliseconds since 1970.
         processes: lists the processes on the database.
         sources: where the values of settings came from.
+        sessions: checks the keys of streams while they last.
     """
     return [
         *ConnectionRoutes(connections, clock, milliseconds).operations(),
         *ProcessRoutes(processes, settings, sources).operations(),
-        *StatsRoutes(observers.stats, observers.metrics, observers.sizes, process).operations(),
+        *StatsRoutes(observers.stats, observers.metrics, observers.sizes, process, sessions.check_key).operations(),
     ]
 
 

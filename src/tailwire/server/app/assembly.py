@@ -100,7 +100,7 @@ class Actions:
 
 
 def fixed_base(settings: Settings) -> str:
-    """Return the server's URL where no request tells it (frames, webhooks)."""
+    """Return the server's URL for use where no request names it (frames, webhooks)."""
     if settings.public_url:
         return Addresses(public_url=settings.public_url, app_id="", region="", offers={}).base({})
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -114,7 +114,7 @@ def webhook_targets(settings: Settings) -> Targets:
 
 
 def is_local(settings: Settings) -> bool:
-    """Return whether only this machine can reach the server, also not through a proxy."""
+    """Return whether only this machine can reach the server, whether directly or through a proxy."""
     try:
         local = settings.host == "localhost" or ip_address(settings.host).is_loopback
     except ValueError:

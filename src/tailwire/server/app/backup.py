@@ -1,4 +1,4 @@
-"""Backups: copies the database and the uploads, also while a server runs, and restores a copy."""
+"""Backups: copies the database and the uploads, even while a server runs, and restores a copy."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def make_aside(folder: Path) -> Path:
     while True:
         try:
             aside.mkdir(mode=0o700)
-        except FileExistsError:  # of another one in the same second
+        except FileExistsError:  # that of another restore in the same second
             number += 1
             aside = folder / f"{name}-{number}"
         else:

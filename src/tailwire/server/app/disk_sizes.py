@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 2.0
 
 
 class Measures(Protocol):
-    """What a store tells about its sizes."""
+    """What a store measures of itself."""
 
     def database(self) -> Awaitable[tuple[int, int | None]]: ...
     def uploads(self) -> Awaitable[int]: ...
@@ -41,7 +41,7 @@ class DiskSizes:
         self._next = 0.0
 
     async def __call__(self) -> Sizes:
-        """Return the sizes. What the store is too busy to tell is returned as it was before."""
+        """Return the sizes. If the store is too busy to measure one, its last value is returned."""
         with contextlib.suppress(Refused, TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
                 self._database = await self._measures.database()

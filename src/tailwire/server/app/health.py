@@ -11,7 +11,7 @@ from tailwire.server.telemetry.metrics import Metrics
 
 RETRY_AFTER_SECONDS = 5.0
 TRY_SECONDS = 2.0
-"""How often a question about the health makes a store that could not write try again."""
+"""How often, at most, a health request makes a store that could not write try again."""
 
 
 class HealthCheck:

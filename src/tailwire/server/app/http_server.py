@@ -71,11 +71,11 @@ class HttpServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on the signals that stop; with them, handle SIGHUP and SIGUSR1 (log the state).
+        """Stop on `signals`. If there are any, also handle SIGHUP and SIGUSR1 (log the state).
 
-        SIGHUP reloads, but where it says that the terminal of this process was closed, it stops.
+        SIGHUP reloads, unless it was sent because the terminal of this process was closed: then it stops the server.
 
-        uvicorn's own handlers end the process before the store is closed.
+        uvicorn's own handlers are not used: they end the process before the store is closed.
         """
         loop = asyncio.get_running_loop()
         for signum in self._signals:
@@ -127,7 +127,7 @@ class HttpServer(uvicorn.Server):
         if self._ready_file:
             await asyncio.get_running_loop().run_in_executor(None, self._write_ready_file)
             log.info("ready file written file=%s", self._ready_file)
-        # SIGHUP is ignored until its handler is there.
+        # SIGHUP was ignored until its handler was set: the terminal may have been closed meanwhile.
         asyncio.get_running_loop().call_soon(self._stop_without_terminal)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -31,7 +31,7 @@ _NO_TRANSACTION_TIMEOUT = (  # there since PostgreSQL 17
 )
 NUL = "\0"
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-"""For U+0000, which versions before PostgreSQL accepted in texts."""
+"""Replaces U+0000, which PostgreSQL cannot store: versions of this server that had only SQLite accepted it in texts."""
 
 
 class MoveRefused(OSError):
@@ -69,7 +69,7 @@ class Target:
         """Check the number of rows of a table.
 
         Raises:
-            OSError: it differs.
+            OSError: the number differs.
         """
         copied = int(await self._connection.fetchval(f'SELECT count(*) FROM "{table.name}"'))
         if copied != expected:
@@ -79,7 +79,7 @@ class Target:
         """Let the numbers of a table that numbers its rows continue after the highest that was given out.
 
         Args:
-            highest: the highest that the source has given out; 0 if it does not count.
+            highest: the highest that the source has given out; 0 if the source keeps no count of it.
         """
         for column, sequence in await self._connection.fetch(SEQUENCES, f'"{table.name}"'):
             of_rows = await self._connection.fetchval(f'SELECT coalesce(max("{column}"), 0) FROM "{table.name}"')

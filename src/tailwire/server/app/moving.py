@@ -30,11 +30,11 @@ NUMBERED = "SELECT seq FROM sqlite_sequence WHERE name = ?"
 LOCK_SECONDS = 30.0
 """How long a command that writes to the file may delay the end of the move."""
 LOOK_SECONDS = 0.1
-"""Seconds between two looks whether the server has stopped."""
+"""Seconds between two checks whether the server has stopped."""
 MIN_PAUSE_SECONDS, PAUSE_PER_PASS = 2.0, 4
 """Between two passes: several times as long as a pass, so that the server has most of the machine."""
 FEW_ROWS, SHORTER = 1000, 0.8
-"""Passes get no shorter once one has so few rows, or has taken more than this part of the time of the one before."""
+"""Passes are short enough when one has this few rows, or takes more than this part of the time of the one before."""
 Report = Callable[[str, int], None]
 
 
@@ -61,7 +61,7 @@ def move(database: Path, url: str, report: Report) -> int:
 
     The file is not changed, except that it is upgraded to this version's schema; no server may run on it. Ids,
     the store's name, keys, tokens and the starts are kept, so that clients continue as after a restart. The search
-    index is built by the server afterwards. Afterwards the file has a mark, with which no server starts on it.
+    index is built by the server afterwards. From then on the file has a mark, with which no server starts on it.
 
     Args:
         url: the PostgreSQL database.
@@ -89,7 +89,7 @@ def move(database: Path, url: str, report: Report) -> int:
 def follow(database: Path, url: str, report: Report, passed: Callable[[Pass], None]) -> int:
     """Copy everything from a SQLite file on which a server runs, and end the move when the server has stopped.
 
-    Until then the file is not locked, and only read. It needs a free disk space of the size of its contents for a copy.
+    Until then the file is only read, and is not locked. The move needs disk space for a copy of the file's contents.
 
     Args:
         url: the PostgreSQL database.
@@ -163,8 +163,9 @@ def is_near(before: Pass | None, rows: int, seconds: float) -> bool:
     """Return whether it is time to stop the server: a pass was small, or not much shorter than the one before.
 
     Args:
-        rows: those that had changed.
-        seconds: how long it took.
+        before: the pass before; None for the first one.
+        rows: the number of rows that had changed.
+        seconds: how long the pass took.
     """
     return rows <= FEW_ROWS or (before is not None and (before.near or seconds > before.seconds * SHORTER))
 

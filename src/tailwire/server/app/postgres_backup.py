@@ -29,7 +29,7 @@ class Restored(NamedTuple):
 
 
 def back_up(url: str, uploads: Path, target: Path) -> tuple[int, int]:
-    """Dump a database with `pg_dump`, and copy the uploads, into a new folder, also while servers run.
+    """Dump a database with `pg_dump`, and copy the uploads, into a new folder, even while servers run.
 
     Returns:
         The size of the dump in bytes, and the number of uploaded files.
@@ -48,7 +48,7 @@ def restore(source: Path, url: str, uploads: Path, *, replace: bool) -> Restored
     """Restore a backup to a database and the uploads. No server may use them.
 
     The contents of the database are replaced in one transaction. The store continues as a new one, and gives out ids
-    far behind all that it has given out before.
+    far above all that it has given out before.
 
     Args:
         replace: back up what is there to another folder, and replace it; by default it is an error.

@@ -30,7 +30,7 @@ from tailwire.server.webhooks.checked_transport import CheckedTransport
 
 PUSH_LEASE = "push/"
 LOOKING = "messages"
-"""The lease of the server that looks at messages. Those that send have the leases of their providers."""
+"""The lease of the server that looks at messages. The servers that send have the leases of the providers."""
 MAX_LOOKUPS = 2
 """Names of push services that are looked up at the same time: users choose them, and webhooks need threads as well."""
 KNOWN_SECONDS = 30.0
@@ -99,10 +99,10 @@ class Pushing:
         self._content = NotificationContent(store, world, settings.push_content, lifetime)
 
     async def open(self) -> Self:
-        """Read the keys of the providers that are set up, and return this.
+        """Read the keys of the providers that are set up, and return this object.
 
         Raises:
-            OSError: if one cannot be used.
+            OSError: if a key cannot be used.
         """
         s, run = self._settings, asyncio.get_running_loop().run_in_executor
         if s.push_contact:

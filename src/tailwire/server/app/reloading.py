@@ -1,4 +1,4 @@
-"""Reads the certificate and the level of the log again while the server runs. Connections stay open."""
+"""Reads the certificate and the log level again while the server runs. Connections stay open."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ CLEANUP_LEASE, WEBHOOK_LEASE = "cleanup", "webhook/"
 QUEUED_SECONDS = 0.05
 """How long queued deliveries are collected before the server that sends them is notified."""
 TURNS_PER_CHECK = 5
-"""Renewals of leases until queues are checked for deliveries whose notice was lost."""
+"""How many renewals of leases pass until the queues are checked for deliveries whose notice was lost."""
 
 
 class Limit(Protocol):

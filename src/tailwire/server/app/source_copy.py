@@ -1,6 +1,6 @@
 """A copy of a SQLite database, and the rows by which the database differs from it later.
 
-The change log and the ids do not tell everything that changes: marks, pins, profiles and deleted rows have neither. So
+The change log and the ids do not cover everything that changes: marks, pins, profiles and deleted rows have neither. So
 each row of each table is compared with the copy. SQLite does that itself, in a fraction of the time that PostgreSQL
 needs to store the rows.
 """
@@ -33,9 +33,9 @@ def tables() -> list[Table]:
 
 
 class SourceCopy:
-    """A copy of a SQLite database beside it, which is removed with this object.
+    """A copy of a SQLite database, in a file beside it that is removed with this object.
 
-    The database may be written to meanwhile; it is only read. Rows are those of one moment for all tables.
+    The database may be written to meanwhile; it is only read here. The rows of all tables are those of one moment.
 
     Args:
         database: the file, with the schema of this version.
@@ -75,8 +75,8 @@ class SourceCopy:
         """Bring the copy up to the database as it is now.
 
         Returns:
-            The number of rows that are new, different or gone, of each table that has any. `changed` and `gone`
-            return them until the next call.
+            The number of rows that are new, different or gone, of each table that has any. `changed` and `outdated`
+            return these rows and their keys until the next call.
         """
         found: dict[str, int] = {}
         self._db.execute("BEGIN")
@@ -123,7 +123,7 @@ class SourceCopy:
 
 
 def columns_of(table: Table, of: str = "") -> str:
-    """Return the quoted names of a table's columns, each behind a prefix."""
+    """Return the quoted names of a table's columns, each with a prefix."""
     return ", ".join(f'{of}"{column.name}"' for column in table.columns)
 
 

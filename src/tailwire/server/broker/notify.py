@@ -80,7 +80,12 @@ class NotifyBroker:
         return self._connection is not None
 
     def looked(self, *, alone: bool, began: float) -> None:
-        """Send nothing if nobody else was there, until another process arrives."""
+        """Note whether others share the store: a process that was alone sends nothing until another one arrives.
+
+        Args:
+            alone: whether this process was the only one.
+            began: when that was looked up, by the clock of the event loop.
+        """
         self._alone = alone and began > self._arrived_at
 
     async def start(self, receiver: Receiver) -> None:

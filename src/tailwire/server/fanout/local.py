@@ -30,7 +30,7 @@ class Sockets(Protocol):
 
     Attributes:
         on_joined: called with a user and a group that their sockets receive from now on.
-        on_left: called with a user and a group that their sockets receive no longer.
+        on_left: called with a user and a group that their sockets no longer receive.
     """
 
     on_joined: Callable[[str, str], None]

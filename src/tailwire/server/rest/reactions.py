@@ -16,7 +16,7 @@ from tailwire.server.rules.reasons import listed_reasons
 
 
 class ReactionRoutes:
-    """Sub-resources of `messages`, and the resources `threads` and `moderation`."""
+    """The routes below `/messages/{id}` (reactions, pins, saves …), and those of `/threads` and `/moderation`."""
 
     def __init__(self, reactions: Reactions) -> None:
         self._reactions = reactions

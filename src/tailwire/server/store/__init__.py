@@ -2,6 +2,6 @@
 
 `sql` holds what does not depend on the database, `sqlite` and `postgres` the two stores, `migrations` their schema.
 
-Who may import it: app only.
+Who may import it: app, commands, and testing.
 Read more: docs/project/architecture.md.
 """

@@ -1,7 +1,7 @@
 """Upgrades a database to the schema of this version, or refuses one of a newer version.
 
-One history of migrations serves both databases. PostgreSQL begins with 0008, which creates the whole schema: what the
-earlier ones repair has never been there.
+One history of migrations serves both databases. PostgreSQL begins with 0008, which creates the whole schema: the data
+that earlier ones repair has never existed there.
 
 Alembic is imported only where there is something to upgrade: its import takes a tenth of a server's start.
 """
@@ -35,7 +35,7 @@ def upgrade(url: str) -> None:
     """Upgrade the database at a URL to this version's schema. Blocks; not to be called in an event loop's thread.
 
     Raises:
-        NewerDatabase: its schema version is unknown to this version.
+        NewerDatabase: the database has a schema version that this version does not know.
         UnsuitableDatabase: a PostgreSQL database cannot give the same answers as SQLite.
     """
     if url.startswith("postgresql://"):
@@ -50,14 +50,14 @@ def upgrade(url: str) -> None:
 
 
 class UnsuitableDatabase(OSError):
-    """The database sorts or folds texts differently, or is too old. Nothing was changed."""
+    """The PostgreSQL database sorts or folds texts unlike SQLite, or is too old. Nothing was changed."""
 
 
 async def _upgrade_postgres(url: str) -> None:
     import asyncpg
     from sqlalchemy.ext.asyncio import create_async_engine  # needs greenlet, which only `tailwire[postgres]` installs
 
-    def connect(*_: Any, **__: Any) -> Any:  # with this URL, in which the driver understands more than SQLAlchemy
+    def connect(*_: Any, **__: Any) -> Any:  # the driver reads the URL itself: it accepts more than SQLAlchemy
         return asyncpg.connect(url)
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)

@@ -1,5 +1,5 @@
 """Metrics and logs.
 
-Who may import it: every package of the server but config.
+Who may import it: the packages above it in import-contracts.ini, commands, and testing.
 Read more: docs/server.md.
 """

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 MAX_ENDED = 1000
-"""Ended connections that are kept, the newest."""
+"""How many of the connections that ended last are kept."""
 MAX_EVENTS = 50
 FIRST_EVENTS = 5
 """The first events of a connection, which are kept when later ones are dropped."""

@@ -1,4 +1,4 @@
-"""Histograms as plain integers: to count a value costs a bisection and two additions."""
+"""Histograms as plain integers: counting a value costs a bisection and two additions."""
 
 from __future__ import annotations
 

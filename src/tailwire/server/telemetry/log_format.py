@@ -1,6 +1,6 @@
 """Formats log lines: as text for people, as JSON for programs.
 
-What strangers send can be part of a line, so that no character of it may begin a new line or control a terminal.
+Text from strangers can be part of a line, so none of its characters may begin a new line or control a terminal.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _NEEDS_QUOTES = re.compile(r'[\s"=\\]|[^\x20-\x7e]|^$')
 
 
 def iso_time(seconds: float) -> str:
-    """Return a time in ISO 8601, local, in milliseconds, with the offset from UTC."""
+    """Return a time, given in seconds since 1970, in ISO 8601: local, with milliseconds and the offset from UTC."""
     return datetime.fromtimestamp(seconds, UTC).astimezone().isoformat(timespec="milliseconds")
 
 

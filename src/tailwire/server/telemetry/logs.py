@@ -18,7 +18,7 @@ FORMATS: dict[str, type[logging.Formatter]] = {"text": TextFormatter, "json": Js
 
 
 class Direct:
-    """Takes finished lines, for the access log, whose lines are too many for the way through `logging`.
+    """Takes finished lines of the access log, which has too many for each to go through `logging`.
 
     Attributes:
         write: None while the log is not configured, as in a server within a test.

@@ -1,6 +1,6 @@
 """What this process counts, as plain integers; `exposition` formats it for `/metrics`.
 
-What strangers send never becomes a label as it is, so that the number of series stays bounded.
+Text from strangers never becomes a label unchecked, so that the number of series stays bounded.
 """
 
 from __future__ import annotations

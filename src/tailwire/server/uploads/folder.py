@@ -19,7 +19,7 @@ from tailwire.server.uploads.threads import Threads
 CHUNK_BYTES = 256 * 1024
 FILES_PER_BATCH = 500
 FILE_NAME = re.compile(r"[0-9a-f]{40}(-small\.jpg|\.[a-z0-9]{1,10})?")
-"""Names of files and thumbnails. What is named otherwise was not stored by a server."""
+"""Names of files and thumbnails. A file with another name was not stored by a server."""
 READ_THREADS = 4
 
 

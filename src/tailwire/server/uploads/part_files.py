@@ -36,7 +36,7 @@ def unavailable() -> Refused:
 def unavailable_on_error() -> Iterator[None]:
     """Refuse with ERR_UNAVAILABLE if the disk fails or too many calls wait.
 
-    A full or read-only disk, or no file descriptors: a failure of the server, not of the request.
+    A full or read-only disk, or a lack of file descriptors, is a failure of the server and not of the request.
     """
     try:
         yield
@@ -48,7 +48,7 @@ def unavailable_on_error() -> Iterator[None]:
 
 
 def _try_lock(descriptor: int) -> bool:
-    # Whether the lock was free. It is released when the descriptor is closed, also by the end of the process.
+    # Whether the lock was free. It is released when the descriptor is closed, even if that is when the process ends.
     if sys.platform == "win32":
         return True  # an open file cannot be removed there
     import fcntl
@@ -71,7 +71,7 @@ class PartFolder:
         self.path = folder
         self.writers = Threads("uploads", WRITE_THREADS, MAX_PENDING_WRITES)
         self.pictures = _Pictures("pictures", MAX_PENDING_THUMBNAILS)
-        self.measures = _Pictures("measures", MAX_PENDING_MEASURES)  # for those that wait for no thumbnail
+        self.measures = _Pictures("measures", MAX_PENDING_MEASURES)  # if too many wait for thumbnails
         self._number = self._open = 0
         self._name = ""
         self._unlock: Callable[[], object] | None = None
@@ -150,7 +150,7 @@ class _Pictures:
 
 
 def _remove_lock(path: Path) -> bool:
-    # Remove the lock file of a process that has ended. Return whether it had.
+    # Remove the lock file of a process if the process has ended. Return whether it has.
     try:
         descriptor = os.open(path, os.O_RDWR)
     except FileNotFoundError:

@@ -35,7 +35,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def lower_priority(priority: str) -> None:
-    """Let everyone else go first.
+    """Let all other processes go first.
 
     With `IDLE`, Linux interrupts this process at once when another thread becomes ready. A thread of the same kind as
     the server's, however nice, may keep the processor for milliseconds.
@@ -78,7 +78,7 @@ def limit_time() -> None:
 
 
 def end_with(parent: int) -> None:
-    """End with the server, also in the middle of a picture. Elsewhere than on Linux, the end of the input ends it."""
+    """End with the server, even in the middle of a picture. On systems other than Linux, end with the input."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.name == "posix":

@@ -1,6 +1,6 @@
-"""Decodes pictures in a child process, so that a decoder that fails, hangs or is attacked takes no server with it.
+"""Decodes pictures in a child process, so that a decoder that fails, hangs or is attacked does not end the server.
 
-The child also computes without Python's lock of the server, and only when the processor is free.
+The child also computes without the server's GIL, and only when the processor is free.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class _TooSlow(Exception):
 
 
 class PictureProcess:
-    """Asks a child process about one picture at a time. It is started for the first, and again after it has ended.
+    """Asks a child process about one picture at a time. The child is started for the first, and again after it ended.
 
     Args:
         module: what the child runs.
-        idle_seconds, low_seconds: see above.
+        idle_seconds, low_seconds: see `IDLE_SECONDS`.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class PictureProcess:
         try:
             return _picture(self._ask(job, IDLE))
         except _TooSlow:
-            # The child has a limit on processor time as well. So it was not a long computation: others used it all.
+            # The child has a limit on processor time as well. So it did not compute for long, but waited for others.
             self._busy_until = time.monotonic() + BUSY_SECONDS
             return _picture(self._ask(job, LOW))
 
@@ -149,14 +149,14 @@ class PictureProcess:
         if child is None:
             return
         child.kill()
-        with suppress(subprocess.TimeoutExpired):  # it is killed, but the kernel has not come to it
+        with suppress(subprocess.TimeoutExpired):  # it was killed, but has not ended yet
             child.wait(END_SECONDS)
         for pipe in (child.stdin, child.stdout):
             if pipe is not None:
                 pipe.close()
 
     def close(self) -> None:
-        """End the child, also in the middle of a picture. Blocks until it has ended."""
+        """End the child, even in the middle of a picture. Blocks until it has ended."""
         self._closed = True
         child = self._child
         if child is not None:

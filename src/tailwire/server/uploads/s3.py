@@ -55,7 +55,7 @@ class _Upload(PartFile):
         try:
             await asyncio.shield(sending)
         except asyncio.CancelledError:
-            # A request that is cancelled leaves its parts in the bucket. It is completed, and its object removed.
+            # A cancelled upload would leave its parts in the bucket. So it is completed, and its object is removed.
             self._abandoned = True
             raise
 
@@ -79,7 +79,8 @@ class S3Uploads:
 
     Args:
         folder: for files that are arriving; of this server alone or shared with others.
-        seconds: returns the time since 1970.
+        bucket: where complete files are stored.
+        seconds: returns seconds since 1970.
         redirect: whether clients get files from the bucket itself.
         direct: whether clients upload files to the bucket itself.
     """
@@ -99,7 +100,7 @@ class S3Uploads:
         self._timer: asyncio.TimerHandle | None = None
 
     async def sweep(self) -> None:
-        """Remove what ended servers have left on the disk now, and in the bucket in the background, then once a day."""
+        """Remove what ended servers have left: on the disk now, in the bucket in the background, then once a day."""
         self._parts.sweep()
         self._sweep_bucket()
 
@@ -232,7 +233,11 @@ class S3Uploads:
         return upload_form(address, address.credentials, key, file.size, metadata, self._seconds(), lifetime)
 
     async def take_in(self, name: str) -> Arrived | None:
-        """Copy an upload to its final name, which its form does not permit to write. Then look at it."""
+        """Copy an upload to its final name, to which its form cannot write, and describe the copy.
+
+        Returns:
+            None if there is no such upload.
+        """
         final = Path(name).name
         if not self._direct:
             return None

@@ -25,7 +25,7 @@ PUT_SECONDS = 30.0
 LEAST_PUT_RATE = 500_000
 """Bytes per second; a slower upload to the bucket fails."""
 STREAM_SECONDS = 24 * 3600
-"""How long one download may take: as long as its client does, whose slowness the server limits itself."""
+"""How long one download may take. It takes as long as its client does, and the server has limits for slow clients."""
 
 
 class BucketError(OSError):
@@ -53,7 +53,7 @@ class Bucket:
         Must not be cancelled: the parts would remain.
 
         Args:
-            size: bytes, for which it is given time.
+            size: the bytes of the file, from which the deadline follows.
 
         Raises:
             BucketError.
@@ -199,7 +199,7 @@ class Bucket:
         return BucketError(f"{what}: {advice}", temporary=False)
 
     async def _answer(self, request: Awaitable[T], seconds: float = REQUEST_SECONDS) -> T:
-        # The answer of a request of obstore; its errors as ours.
+        # Return the answer to a request of obstore, whose errors become errors of this module.
         from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
 
         where = self.address
@@ -261,7 +261,7 @@ def _open(address: BucketAddress) -> S3Store:
         prefix=address.prefix or None,
         config={
             "endpoint": address.endpoint,
-            "aws_endpoint_url_s3": address.endpoint,  # precedes the other, and would be read from the environment
+            "aws_endpoint_url_s3": address.endpoint,  # overrides the other, and would be read from the environment
             "region": address.region,
             "virtual_hosted_style_request": False,
             "copy_if_not_exists": "multipart",

@@ -25,7 +25,7 @@ def remove_leftovers(address: BucketAddress, credentials: Credentials, now: int,
         min_age: seconds since the beginning of an upload, after which it counts as left behind.
 
     Raises:
-        OSError: if the service does not answer, or refuses it.
+        OSError: if the service does not answer, or refuses a request.
         ValueError: if its answer is not a listing.
     """
     query = {"uploads": "", **({"prefix": f"{address.prefix}/"} if address.prefix else {})}

@@ -29,7 +29,7 @@ class Counts:
 
 @dataclass
 class Meter:
-    """Count by device name. Set as `Network.meter`."""
+    """Counts connection attempts, bytes, timers and wake-ups by device name. Set it as `Network.meter`."""
 
     devices: dict[str, Counts] = field(default_factory=dict)
 

@@ -31,7 +31,7 @@ def test_an_empty_address_is_none():
     assert LENGTHS.check_url("", "avatar") is None
 
 
-def test_an_address_is_bounded_and_is_not_a_script():
+def test_a_url_is_bounded_and_is_not_a_script():
     longest = "https://example.com/" + "a" * 10
     assert LENGTHS.check_url(longest, "link") == longest
     assert field_of(LENGTHS.check_url, longest + "a", "link") == "link"

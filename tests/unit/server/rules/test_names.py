@@ -14,7 +14,7 @@ def test_identifiers_are_stored_in_lower_case():
 
 
 @pytest.mark.parametrize("value", ["", "a" * 101, "a b", "ann\n", "a/b", "..", "é", "ann@example.com"])
-def test_other_identifiers_are_refused_with_the_field(value):
+def test_invalid_identifiers_are_refused_and_the_field_is_named(value):
     with pytest.raises(Refused, match="ERR_BAD_REQUEST") as caught:
         identifier(value, "guid")
     assert list(caught.value.details) == ["guid"]

@@ -18,7 +18,7 @@ class Accompaniment:
     """Hands the entry of the current request to a write.
 
     Entries of reads and sends are not handed over: their requests store them when they have succeeded. So sends, which
-    are most of all writes, are not made longer.
+    are by far most writes, do not take longer.
 
     Attributes:
         keeps: whether entries are stored.
@@ -42,7 +42,7 @@ class Accompaniment:
         return entry
 
     def end_unit(self, unit: Unit, entry: AuditEntry) -> None:
-        """Store the entry as the last step of a unit, so only if the unit is carried out to its end."""
+        """Store the entry as the last step of a unit: only if the unit is carried out to its end."""
         if self.keeps:
             self.written += 1
             unit.do(_STEP, **entry_values(entry, self._world.seconds()))
@@ -50,7 +50,8 @@ class Accompaniment:
     def extended(self, text: str, values: list[Any], entry: AuditEntry, condition: str) -> tuple[str, list[Any]]:
         """Return a statement that also stores the entry if a condition holds, and its values.
 
-        It returns the number of rows that the given statement changed, which are the table `changed` in the condition.
+        The statement returns the number of rows that the given one changed. In the condition, the table `changed` has
+        one row for each of them.
         """
         if not self.keeps:
             return f"WITH changed AS ({text} RETURNING 1) SELECT count(*) FROM changed", values

@@ -1,4 +1,4 @@
-"""What users attach to messages beside reactions: pins, saves, followed threads, reports and interactions."""
+"""What users attach to messages besides reactions: pins, saves, followed threads, reports and interactions."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class ChangeLog(ChangeLogRows):
     """`ChangeLog` on PostgreSQL.
 
     Attributes:
-        max_entries: numbers that are kept.
+        max_entries: how many of the latest numbers are kept.
         max_age: seconds for which entries are kept.
     """
 
@@ -79,7 +79,7 @@ class ChangeLog(ChangeLogRows):
         unit.do(_MEMBERSHIPS_ENDED, **_values(change_log.membership_ended(guid, ""), now))
 
     def forget(self, unit: Unit, which: str, **values: Value) -> None:
-        """Remove entries in a unit, not because of their age or number."""
+        """Remove entries in a unit for another reason than their age or number."""
         unit.do("SELECT pg_advisory_xact_lock(7308901)")  # no receipt is given a number from here on
         unit.do(KEEP_HIGHEST)
         unit.do(f"DELETE FROM change_log WHERE {which}", **values)

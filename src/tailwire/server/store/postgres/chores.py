@@ -1,6 +1,6 @@
 """Erases what is left of deleted users, in small steps between other writes.
 
-A chore is stored in the transaction of the deletion, so it is also done after a crash.
+A chore is stored in the transaction of the deletion, so it is done even after a crash.
 """
 
 from __future__ import annotations
@@ -65,5 +65,5 @@ class Chores:
 
 
 def add_chore(unit: Unit, uid: str) -> None:
-    """With a deletion: add the chore to erase a user from the messages of now. One that exists already starts again."""
+    """With a deletion: add the chore to erase a user from the messages that exist now. An earlier one starts again."""
     unit.do(_ADD, kind=USER, key=uid)

@@ -44,20 +44,26 @@ class Database:
     Args:
         url: `postgresql://…`.
         read_deadline: seconds that one statement may take.
+        connect: makes a connection; by default to the database of the URL.
 
     Attributes:
-        accompaniment: what a write writes besides, in its transaction; None for nothing.
+        accompaniment: what a write stores in addition, in its transaction; None for nothing.
         numbers: checks the number of the request before a write; None for no check.
     """
 
     dialect = PostgresDialect()
 
-    def __init__(self, url: str, read_deadline: float = READ_DEADLINE_SECONDS) -> None:
+    def __init__(
+        self,
+        url: str,
+        read_deadline: float = READ_DEADLINE_SECONDS,
+        connect: Callable[[], Awaitable[Connection]] | None = None,
+    ) -> None:
         self.url = url
         self.accompaniment: Accompaniment | None = None
         self.numbers: RequestNumbers | None = None
         self._patience = read_deadline + MARGIN_SECONDS
-        self._pool = Pool(lambda: connect_reader(url, read_deadline), CONNECTIONS, MAX_WAITING)
+        self._pool = Pool(connect or (lambda: connect_reader(url, read_deadline)), CONNECTIONS, MAX_WAITING)
         self._queue = ReadQueue(LONG_READS, MAX_WAITING_OF_ONE, MAX_WAITING, perf_counter)
         self._reading: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -79,7 +85,7 @@ class Database:
         return await self._read(lambda c: c.fetchrow(text, *values, timeout=self._patience), by_key=True)
 
     async def each(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
-        """Return the first row of such a query, or None, for each of some parameters."""
+        """Return the first row of a query as for `one`, or None, for each of some sets of parameters."""
         calls = [call(sql, key) for key in keys]
 
         async def read(c: Connection) -> list[Any]:
@@ -148,7 +154,7 @@ class Database:
         if entry is None or self.accompaniment is None:
             await self._write(lambda c: c.executemany(text, calls, timeout=self._patience))
             return
-        # The first of them stores the entry, whatever it changes itself.
+        # The first statement stores the entry, whatever it changes itself.
         flagged = [[*row, number == 0] for number, row in enumerate(calls)]
         flag = f"CAST(${len(calls[0]) + 1} AS boolean)"
         both, values = self.accompaniment.extended(text, flagged[0], entry, flag)
@@ -161,8 +167,8 @@ class Database:
             entry.taken = done
 
     async def _read(self, job: Job[T], *, by_key: bool = False) -> T:
-        # A read whose connection is lost changed nothing: it is repeated on another one. If one by a key takes long,
-        # that is not due to what was asked, but to the database: clients shall try again.
+        # A read whose connection is lost changed nothing: it is repeated on another one. If a read by a key takes too
+        # long, the database is the cause and not the request: clients should try again.
         clock = asyncio.get_running_loop().time
         given_up_at = clock() + UNREACHABLE_SECONDS
         while True:
@@ -182,8 +188,8 @@ class Database:
             await asyncio.sleep(FIRST_RETRY_SECONDS)
 
     async def _read_long(self, job: Job[T]) -> T:
-        # When it is the turn of the user whose request this is. It goes on if the caller is cancelled: throwing its
-        # connection away each time would cost more than the read.
+        # The read waits for the turn of the user whose request this is. It continues if the caller is cancelled:
+        # throwing its connection away each time would cost more than the read.
         who = current_caller.get()
         await self._queue.take(who)
         begun = perf_counter()

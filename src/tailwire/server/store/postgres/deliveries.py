@@ -1,4 +1,4 @@
-"""The queue of deliveries to webhooks, and those that were given up: writes, and their numbers in memory."""
+"""The queue of deliveries to webhooks, and those that were given up: writes, and counts in memory."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ AND failed_at IS NOT NULL ORDER BY failed_at DESC, id DESC OFFSET :most::bigint)
 
 
 class Deliveries(DeliveryRows):
-    """`DeliveryStore` on PostgreSQL. The numbers in memory are those of this process; `load` reads them."""
+    """`DeliveryStore` on PostgreSQL. Each process keeps its own counts in memory; `load` reads them again."""
 
     def __init__(self, work: Work) -> None:
         super().__init__(work.reads)
@@ -49,7 +49,7 @@ class Deliveries(DeliveryRows):
         self._max_waiting, self._max_failed, self._failed_seconds = waiting, failed, seconds
 
     async def load(self) -> None:
-        """Read the numbers of deliveries."""
+        """Count the deliveries of each webhook."""
         waiting: Counter[str] = Counter()
         failed: Counter[str] = Counter()
         since = {}
@@ -159,7 +159,7 @@ class Deliveries(DeliveryRows):
         await self.load()
 
     def forget(self, webhook_id: str) -> None:
-        """After the commit that removed a webhook and its deliveries: forget their numbers."""
+        """After the commit that removed a webhook and its deliveries: forget its counts."""
         self._waiting.pop(webhook_id, None)
         self._failed.pop(webhook_id, None)
         self._since.pop(webhook_id, None)

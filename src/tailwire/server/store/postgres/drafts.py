@@ -50,7 +50,7 @@ class Entry:
 
 
 def end_of_message(draft: Draft) -> bytes:
-    """Return the JSON of a message that is stored now, from behind its id, with the brace that closes its envelope."""
+    """Return the JSON of a message that is being stored: all that follows its id, and the end of its envelope."""
     return b'",' + harmless(draft.body)[1:-1] + b',"updatedAt":%d}}' % draft.sent_at
 
 

@@ -51,10 +51,10 @@ class ProgramFailed(OSError):
 
 
 def dump(url: str, file: Path) -> None:
-    """Write the contents of a database to a file, in one snapshot, also while servers write, and verify the file.
+    """Write the contents of a database to a file, in one snapshot, even while servers write, and verify the file.
 
     Raises:
-        ProgramFailed: the database cannot be read, or the file not written.
+        ProgramFailed: the database cannot be read, or the file cannot be written.
     """
     excluded = [f"--exclude-table-data={table}" for table in _OF_RUNNING_PROCESSES]
     _run(url, "pg_dump", "--format=custom", "--no-owner", "--no-privileges", *excluded, f"--file={file}")
@@ -107,10 +107,10 @@ async def _contents(connection: Connection) -> int | None:
 
 
 def load(url: str, file: Path) -> None:
-    """Replace the contents of a database by those of a dump, in one transaction: wholly, or not at all.
+    """Replace the contents of a database with those of a dump, in one transaction: wholly, or not at all.
 
     Raises:
-        ProgramFailed: it was not done; nothing has changed.
+        ProgramFailed: a program is missing or failed; nothing has changed.
     """
     arguments, environment = _connection(url)
     read = [_found("pg_restore"), "--no-owner", "--no-privileges", "--file=-", str(file)]

@@ -9,7 +9,7 @@ import asyncpg
 DECLARED_DEAD = "TW001"
 """Raised by `tailwire_batch_1` for a process that others have declared dead."""
 ANOTHER_DATABASE = "TW002"
-"""Raised by `tailwire_batch_1` when the start of the store is another one than the process knows."""
+"""Raised by `tailwire_batch_1` when the start of the store is not the one that the process knows."""
 
 
 class Failure(Enum):

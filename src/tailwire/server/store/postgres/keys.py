@@ -12,11 +12,11 @@ from tailwire.server.store.sql.keys import KeyRows
 
 MAX_REMEMBERED = 1_000
 ALL_KEYS = "*"
-"""The key of a change that may concern each API key; hashes are hexadecimal."""
+"""The key of a change that may concern any API key; hashes are hexadecimal."""
 
 
 class Keys(KeyRows):
-    """`KeyStore` on PostgreSQL. A key that is added concerns nobody's memory: only scopes that exist are remembered."""
+    """`KeyStore` on PostgreSQL. Processes remember no missing keys, so an added key is not announced."""
 
     def __init__(self, work: Work) -> None:
         super().__init__(work.reads)

@@ -35,7 +35,7 @@ MAX_BATCH = 500
 MAX_WAITING = 5_000
 MAX_WAITING_BYTES = 32 * 1024 * 1024
 CALL_SECONDS = 5.0
-"""An answer that takes longer is lost. The database gives up on the lock before that."""
+"""An answer that takes longer counts as lost. The database gives up on the lock before that."""
 UNREACHABLE_SECONDS = 5.0
 """How long writes wait for a database that does not answer, before they are refused."""
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.02, 0.5
@@ -44,7 +44,8 @@ _HAS_USERS = "EXISTS (SELECT FROM presence p WHERE p.process = $1)"
 LEASE = f"""INSERT INTO processes (name, serving, keys, until)
 VALUES ($1, $2, $3, clock_timestamp() + interval '{LEASE_SECONDS} seconds') RETURNING id"""
 
-# A process whose users are still stored is left to the other processes, which report users not back by then.
+# If users of the process are still stored, its row is kept for the grace period. Then other processes take the process
+# for dead, and report the users who are not back.
 LEAVE = f"""WITH free AS (DELETE FROM leases WHERE process = $1),
 kept AS (UPDATE processes SET serving = false, keys = '', until = clock_timestamp() + make_interval(secs => $2)
 WHERE id = $1 AND {_HAS_USERS}) DELETE FROM processes WHERE id = $1 AND NOT {_HAS_USERS}"""
@@ -84,13 +85,15 @@ class Lane:
 
     Attributes:
         errors: failures of the database.
-        process: this process's id in the database; another one after others have declared it dead.
+        process: this process's id in the database; a new one after others have declared it dead.
         starts: the starts of the store, which each new connection is checked against.
         keys: a hash of the keys that all servers share; "" if it is not known yet.
         grace: how long the users of this process count as online after it has ended, in seconds.
         timed: called with the seconds until each batch was answered.
         observer: learns of each batch, before and after those who wait for it go on; None for nobody.
         backend: the id of the database's process that carries out the batches; 0 while there is none.
+        renewed_at: when this process asked for its lease, or for the last renewal that was granted, by the clock of the
+            event loop. The lease lasts at least `LEASE_SECONDS` from then, whenever the answer arrives.
     """
 
     def __init__(
@@ -108,6 +111,7 @@ class Lane:
         self._number = 0
         self._on_new_identity: list[Callable[[], None]] = []
         self.process = 0
+        self.renewed_at = 0.0
         self._distrusted = False
         self.starts = Starts(world)
         self.keys = ""
@@ -127,7 +131,10 @@ class Lane:
         self.process = await self._registered(connection)
 
     async def _registered(self, connection: Connection) -> int:
-        return int(await connection.fetchval(LEASE, self._name, self._serving, self.keys, timeout=CALL_SECONDS))
+        asked = asyncio.get_running_loop().time()
+        number = int(await connection.fetchval(LEASE, self._name, self._serving, self.keys, timeout=CALL_SECONDS))
+        self.renewed_at = asked
+        return number
 
     def on_new_identity(self, call: Callable[[], None]) -> None:
         """Call a function after others have declared this process dead: what it keeps in memory may be outdated."""
@@ -172,7 +179,7 @@ class Lane:
             if len(batch) == 1:
                 _fail(batch[0].future, e)
                 return
-            half = len(batch) // 2  # one entry is at fault: it shall fail alone
+            half = len(batch) // 2  # one entry is at fault: only that one may fail
             await self._write(batch[:half])
             await self._write(batch[half:])
         else:
@@ -208,8 +215,8 @@ class Lane:
                     self._throw_away()  # an unable server may have become a standby: another one may be found
                 if failure is Failure.UNABLE:
                     raise self.errors.failed(e) from e
-                if failure is Failure.DEAD:
-                    await self._take_new_identity()
+                if failure is Failure.DEAD and await self._take_new_identity():
+                    continue  # however long ago it was submitted: while this process was paused, nothing was tried
                 if failure is Failure.ANOTHER and not looked:
                     looked = self._distrusted = True
                     continue
@@ -229,7 +236,7 @@ class Lane:
         return self._connection
 
     def distrust(self) -> None:
-        """Look again which start the database is at, with a write that does nothing."""
+        """Check again which start the database is at, with a write that does nothing."""
         self._distrusted = True
         self.submit(Entry(unit=Unit())).add_done_callback(_report)
 
@@ -242,17 +249,18 @@ class Lane:
             self._connection.terminate()
             self._connection = None
 
-    async def _take_new_identity(self) -> None:
-        # The refused batch was not carried out, and never will be under the old identity.
+    async def _take_new_identity(self) -> bool:
+        # The refused batch was not carried out, and never will be under the old identity. Returns whether there is one.
         log.warning("other servers have declared this one dead: it goes on under a new identity")
         try:
             self.process = await self._registered(await self._connected())
         except UNUSABLE as e:
             log.warning("no new identity yet: %s", e)
             self._throw_away()
-            return
+            return False
         for call in self._on_new_identity:
             call()
+        return True
 
     @property
     def busy(self) -> bool:
@@ -289,7 +297,7 @@ def _report(done: asyncio.Future[object]) -> None:
 
 
 def _described(batch: list[_Pending], row: Any) -> Batch:
-    # The changes of units that were carried out have the ids behind those of the drafts, in their order.
+    # The changes of units that were carried out have the ids after those of the drafts, in the order of the units.
     ids, answers = row["ids"], iter(msgspec.json.decode(row["answers"]) if row["answers"] else ())
     next_id, position = row["first"] + len(ids), 0
     changes: list[Change] = []

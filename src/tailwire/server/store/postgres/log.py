@@ -29,7 +29,7 @@ coalesce((SELECT min(id) FROM changes), 0), (SELECT count(*) FROM processes WHER
 _MESSAGES = f"""SELECT {_COLUMNS}, coalesce((SELECT max(b.id) FROM messages b
 WHERE b.conversation_id = m.conversation_id AND b.id < m.id), 0)
 FROM messages m WHERE m.id > ? AND m.id <= ? ORDER BY m.id LIMIT ?"""
-# As it was then: a user may have left since. What was sent in between is for them.
+# Whether the user was a member after the change: they may have left since, but what was sent in between is for them.
 _CHANGES = f"""SELECT c.id, c.kind, c.key, c.kind <> 'member' OR EXISTS (
 SELECT FROM members m WHERE m.guid = split_part(c.key, '/', 1) AND m.uid = split_part(c.key, '/', 2)
 AND m.joined_after_id < c.id) OR EXISTS (
@@ -43,7 +43,8 @@ WHERE m.receiver_type = 'group' AND """
 
 _ENTRIES = f"""SELECT {_ENTRY}, NULL FROM change_log WHERE number > ? AND number <= ?
 ORDER BY number LIMIT {ENTRIES_PER_PAGE}"""
-# Of a group: members since before it happened, and those who left it since, or were members until it was removed.
+# For a change in a group: those who were members before the change and still are, those who have left since, and those
+# who were members until the group was removed.
 _RECEIVERS = f"""SELECT uid, CASE WHEN NOT of_group OR member THEN NULL ELSE until END FROM (
 SELECT u.uid, starts_with(c.subject, '{GROUP_KEY}') AS of_group,
 c.kind <> '{ChangeKind.GROUP_REMOVED}' AND EXISTS (SELECT FROM members m
@@ -86,8 +87,8 @@ class Log:
         )
 
     async def _withholding(self, messages: list[LoggedMessage]) -> list[LoggedMessage]:
-        # What a message was before its last edit is not stored. Memberships are read after messages, so a user who was
-        # put out before an edit is found.
+        # The content of a message before its last edit is not stored. Memberships are read after messages, so a user
+        # who was removed before an edit is found.
         edited = [m.row.id for m in messages if m.row.receiver_type == "group" and _is_edited(m)]
         if not edited:
             return messages

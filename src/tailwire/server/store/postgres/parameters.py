@@ -15,7 +15,7 @@ _TOKEN = re.compile(r"'(?:[^']|'')*'|::|:([A-Za-z_][A-Za-z_0-9]*)|\?")
 
 @lru_cache(maxsize=4096)
 def translated(sql: str) -> tuple[str, tuple[str, ...]]:
-    """Return a statement for PostgreSQL, and the names of its parameters in order; none if it has `?` or none."""
+    """Return a statement for PostgreSQL, and the names of its parameters in order; no names if it uses `?`."""
     names: dict[str, int] = {}
     marks = 0
 

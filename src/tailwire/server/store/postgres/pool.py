@@ -94,7 +94,7 @@ class Pool:
             raise
 
     def _free(self) -> None:
-        # Pass a place on to who waits longest.
+        # Pass a place on to the request that has waited longest.
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():

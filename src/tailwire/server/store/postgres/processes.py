@@ -22,15 +22,15 @@ MAX_CLOCK_OFFSET_SECONDS = 1.0
 MAX_ANSWER_SECONDS = 1.0
 """An answer that took longer says too little about the clock."""
 KEYS_CHECK_SECONDS = 0.25
-"""How often a starting server looks whether one that has other keys still runs."""
+"""How often a starting server checks whether one that has other keys still runs."""
 # A new row of this process is made by the lane only, which knows what must be forgotten with the old one.
 _RENEW = f"""WITH mine AS (UPDATE processes SET until = clock_timestamp() + interval '{LEASE_SECONDS} seconds'
 WHERE id = :mine RETURNING id)
 SELECT EXISTS (SELECT FROM mine), (SELECT count(*) FROM processes WHERE serving AND until > clock_timestamp()),
 array(SELECT id FROM processes WHERE until < clock_timestamp() AND id <> :mine), array(SELECT id FROM processes),
 CAST(extract(epoch FROM clock_timestamp()) AS double precision)"""
-# The rows of `presence` that go with those of `processes` are still there for the other parts of the statement.
 _ALL = """SELECT id, name, serving, CAST(extract(epoch FROM until) AS bigint), id = :mine FROM processes ORDER BY id"""
+# The rows of `presence` that go with those of `processes` are still there for the other parts of the statement.
 _TAKE_OVER = """WITH gone AS (DELETE FROM processes WHERE until < clock_timestamp() AND id IN
 (SELECT CAST(value AS bigint) FROM jsonb_array_elements_text(:ids::jsonb) AS t (value))
 RETURNING id, name, serving, until)
@@ -64,8 +64,8 @@ class Processes:
 
     Args:
         now: the clock of this machine, in seconds since 1970.
-        correct: called with the seconds by which that is ahead of the clock of PostgreSQL when they differ, and with 0
-            when they agree again.
+        correct: called with the seconds by which the clock of this machine is ahead of that of PostgreSQL when the two
+            differ, and with 0 when they agree again.
 
     Attributes:
         servers: how many servers run, this one included; at least 1.
@@ -111,8 +111,10 @@ class Processes:
         Raises:
             Refused, or one of `connecting.UNUSABLE`: the database cannot be used.
         """
-        asked = self._now()
-        mine, servers, ended, alive, told = await self._database.one(_RENEW, {"mine": self._lane.process})
+        asked, process, began = self._now(), self._lane.process, asyncio.get_running_loop().time()
+        mine, servers, ended, alive, told = await self._database.one(_RENEW, {"mine": process})
+        if mine and process == self._lane.process:
+            self._lane.renewed_at = began
         self.alive = frozenset(alive)
         answered = self._now()
         if answered - asked <= MAX_ANSWER_SECONDS:
@@ -151,7 +153,7 @@ class Processes:
     async def agree_on(self, keys: str) -> None:
         """State the hash of this server's keys, unless a running server has others.
 
-        Waits while that is not known: a server that was killed has its row until its lease ends.
+        Waits while that is not known: a server that was killed keeps its row until its lease ends.
 
         Raises:
             DifferentKeys: a server that renews its lease has others.

@@ -15,7 +15,7 @@ _OLD = "id <= :until::bigint AND sent_at <= :before::bigint"
 _NOTE = f"""UPDATE conversations c SET pruned_id = greatest(c.pruned_id, old.id)
 FROM (SELECT conversation_id, max(id) AS id FROM messages WHERE {_OLD} GROUP BY conversation_id) AS old
 WHERE c.conversation_id = old.conversation_id"""
-# A receipt says up to which message a user has read. One before the oldest message says nothing.
+# A receipt says up to which message a user has read. If all of these were removed, it is of no use.
 _FORGET_RECEIPTS = """DELETE FROM receipts x USING (SELECT DISTINCT conversation_id FROM removed) AS r
 WHERE x.conversation_id = r.conversation_id AND x.up_to < coalesce(
 (SELECT min(m.id) FROM messages m WHERE m.conversation_id = r.conversation_id), 1::bigint << 62)"""
@@ -51,7 +51,8 @@ class Pruning(PruningRows):
         return int(answer.results[0][0]["count"])
 
     async def end(self) -> None:
-        # The words of a message are erased with it. What keeps them out of the index is not needed for old messages.
+        # The words of a message are erased with it. The empty rows that keep them out of the index are not needed for
+        # old messages.
         removed = ROWS_PER_STEP
         while removed == ROWS_PER_STEP:
             unit = Unit()
@@ -67,7 +68,7 @@ class Pruning(PruningRows):
         if not names:
             return 0
         unit = Unit()
-        # A user or group may show one of them since.
+        # Since the names were read, a user or group may have come to refer to one of the files.
         unit.do(
             f"UPDATE files SET used = {CONDEMNED}, unused_since = 0 WHERE name IN {texts('names')} AND"
             f" {OLD_FILE.format(before=':before::bigint')}",

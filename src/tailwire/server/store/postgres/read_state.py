@@ -67,7 +67,7 @@ class ReadState(ReadStateRows):
     ) -> ReadStateChange | None:
         wanted = await self._webhooks.wanted(events)
         key = (conversation_id, reader, read, group, log)
-        await self._work.numbers.check()  # the lane of receipts takes none along
+        await self._work.numbers.check()  # the lane of receipts does not check any
         changed = await self._receipts.submit(key, up_to, now, wanted, sender, device)
         if changed is not None:
             self._webhooks.queued(wanted)

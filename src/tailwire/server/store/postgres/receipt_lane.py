@@ -1,9 +1,9 @@
 """Receipts on PostgreSQL: a lane of their own, without the app's lock, so that they never hold up messages.
 
-Receipts that come while others are written are the next batch, and of one reader of a conversation only the highest is
-written. After a batch of many, more are collected for a while: then merging saves most. Batches are numbered below 0;
-when the answer to one is lost, the same batch is sent again, and is answered with what it has done if it was committed
-already.
+Receipts that come while a batch is written form the next one, in which only the highest receipt of a reader in a
+conversation is written. After a large batch, more are collected for a while: then merging saves most. Batches are
+numbered below 0; when the answer to one is lost, the same batch is sent again, and is answered with what it has done if
+it was committed already.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ CALL = f"SELECT answers FROM tailwire_receipts_1({', '.join(f'${n}' for n in ran
 
 
 class _Key(NamedTuple):
-    # Receipts with the same key are merged. In this order they are written.
+    # Receipts with the same key are merged. They are written in the order of their keys.
     conversation: ConversationKey
     reader: str
     read: bool
@@ -50,8 +50,8 @@ class _Key(NamedTuple):
 
 @dataclass(slots=True)
 class _Receipt:
-    # Of one key: the highest id, and all who wait for it. `notes` are for the change log: of each sender the device and
-    # the highest id.
+    # The receipts of one key: the highest id, and all who wait for it. `notes` are for the change log: for each sender,
+    # the reader's device and the highest id.
     key: _Key
     up_to: int
     now: int
@@ -149,7 +149,7 @@ class ReceiptLane:
             if len(batch) == 1:
                 _fail(batch[0], e)
                 return
-            half = len(batch) // 2  # one receipt is at fault: it shall fail alone
+            half = len(batch) // 2  # one receipt is at fault: only that one may fail
             await self._write(batch[:half])
             await self._write(batch[half:])
         else:
@@ -237,8 +237,8 @@ def _fail(receipt: _Receipt, error: Exception) -> None:
 
 
 def _answer(receipt: _Receipt, answer: dict[str, Any], numbers: Iterator[int]) -> None:
-    # As if they had been written one after the other: only those that moved the mark report, and the highest one what
-    # all have received.
+    # The results are as if the receipts had been written one after the other: only those that moved the mark report a
+    # change, and only the highest one reports what all members have received.
     before = answer["before"]
     noted, by_all = dict[tuple[str, int], int](), tuple[tuple[str, int, bool, int], ...]()
     if before is not None:

@@ -1,6 +1,7 @@
 """Permanent removal of users, groups, conversations and messages, with all that belongs to them. Ids are not reused.
 
-What has many messages is emptied in several steps before it is removed, so that no step holds up other writes for long.
+Users, groups and conversations with many messages lose those in several steps before they are removed themselves, so
+that no step holds up other writes for long.
 """
 
 from __future__ import annotations
@@ -166,7 +167,14 @@ class Removal:
         self._log.forget(unit, "subject = :conversation", conversation=conversation_id)
 
     def remove_messages(self, unit: Unit, which: str, values: dict[str, Value], most: int | None) -> None:
-        """Remove messages in a unit, with all that belongs to them. Until its end, the table `removed` names them."""
+        """Remove messages in a unit, with all that belongs to them. Until the unit ends, the table `removed` has them.
+
+        Args:
+            unit: the unit.
+            which: the condition on a message, with `values`.
+            values: the values of the condition.
+            most: how many messages to remove; None for all.
+        """
         limit = f"LIMIT {most}" if most is not None else ""
         unit.do("DROP TABLE IF EXISTS removed")
         unit.do(
@@ -174,7 +182,7 @@ class Removal:
             f" SELECT id, conversation_id, parent_id FROM messages WHERE {which} {limit}",
             **values,
         )
-        # The action message of an edit has the content, and may be of another sender.
+        # The action message of an edit has the content, and may be from another sender.
         unit.do(
             "INSERT INTO removed SELECT m.id, m.conversation_id, m.parent_id FROM messages m WHERE m.id IN"
             " (SELECT action_id FROM edits WHERE message_id IN (SELECT id FROM removed))"

@@ -38,7 +38,7 @@ class RequestNumbers:
         return number
 
     def begin_unit(self, unit: Unit, number: RequestNumber) -> int:
-        """Let a unit end before its first change unless the number is new. Return the place of that step."""
+        """Add a step that ends a unit before its first change unless the number is new. Return the step's place."""
         return unit.need_first(_STORE, key=number.key, number=number.number, now=self._world.seconds())
 
     async def note(self, number: RequestNumber) -> None:

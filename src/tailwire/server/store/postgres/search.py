@@ -1,7 +1,8 @@
 """Full-text search: words of messages in an index, and a look through those that are not in it yet.
 
-One process at a time indexes, behind the writes: no send waits for it. A search looks up the messages up to the id in
-`words_until` in the index, and reads those after it. A search that finds too many left indexes them first.
+One process at a time indexes messages after they were stored: no send waits for it. A search looks up the messages up
+to the id in `words_until` in the index, and reads those after it. If too many are not indexed yet, it first indexes
+them.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def lexemes(conversation: ConversationKey, text: str) -> str:
 
 
 def _word_of(conversation: ConversationKey) -> str:
-    return "/" + place(conversation)  # no word of a text begins so
+    return "/" + place(conversation)  # no word of a text begins with a slash
 
 
 def query(words: Sequence[str], conversations: Sequence[ConversationKey]) -> str:
@@ -97,9 +98,10 @@ class SearchIndex:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire search index")
 
     def replace(self, unit: Unit, before: MessageRow, after: bytes | None) -> None:
-        """Add to the unit that changes or deletes (`after` is None) a message: change what is indexed of it.
+        """Replace the indexed words of a message, in the unit that changes or deletes (`after` is None) it.
 
-        Also if it is not indexed yet: then a process that has read the earlier text cannot store that afterwards.
+        Words are stored even if the message is not indexed yet: then a process that has read the earlier text cannot
+        store that afterwards.
         """
         text = text_of(after) if after is not None else ""
         words = lexemes(before.conversation_id, text) if text else ""
@@ -110,7 +112,7 @@ class SearchIndex:
         return int((await self._db.one(_UNTIL))[0])
 
     async def update(self, left: int = 0) -> None:
-        """Index messages until at most some are left."""
+        """Index messages until at most `left` are not indexed."""
         while True:
             (waiting,) = await self._db.one(_LEFT, (left + 1,))
             if waiting <= left or not await self._step():

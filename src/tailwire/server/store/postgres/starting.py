@@ -19,7 +19,7 @@ class StartedElsewhere(OSError):
 
 @asynccontextmanager
 async def starting_alone(url: str) -> AsyncIterator[None]:
-    """Hold the lock with which servers start. The lock ends with its connection, so also with a killed server.
+    """Hold the lock with which servers start. It ends with its connection, so a killed server does not keep it.
 
     Raises:
         StartedElsewhere: another server has held it for `WAIT_SECONDS`.

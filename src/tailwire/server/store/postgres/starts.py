@@ -1,6 +1,6 @@
 """The starts of the store as this process knows them, and what follows when its contents were taken back.
 
-An older copy may be put back at any time, also under a running server: a dump, a standby that takes over and lacks the
+An older copy may be put back at any time, even under a running server: a dump, a standby that takes over and lacks the
 last commits, a recovery to a point in time. `starts_1.sql` recognises each of them. It begins a new start, and skips
 ids, so that none is given out twice.
 """
@@ -45,7 +45,7 @@ class Starts:
         self.known = KnownStarts()
 
     def on_new(self, call: Callable[[], None]) -> None:
-        """Call a function when a new start was begun while this process runs."""
+        """Call a function when a new start begins while this process runs."""
         self._on_new.append(call)
 
     async def check(self, connection: Connection) -> None:
@@ -76,6 +76,6 @@ class Starts:
             self.is_another()
 
     def is_another(self) -> None:
-        """Call those who asked for it (see `on_new`)."""
+        """Call the functions that were passed to `on_new`."""
         for call in self._on_new:
             call()

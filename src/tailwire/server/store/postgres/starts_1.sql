@@ -25,8 +25,8 @@ CREATE FUNCTION tailwire_known_1(p_start text, p_highest bigint) RETURNS boolean
         WHERE o.mark = p_start AND o.timeline = tailwire_timeline_1() AND o.place = tailwire_place_1())
 $$;
 
--- Return the mark of the current start, and begin a new one before if the contents were taken back, or if a server begins and no
--- other process is alive.
+-- Return the mark of the current start. Before that, begin a new one if the contents were taken back, or if a server
+-- begins and no other process is alive.
 --
 -- why: '' if no new start was begun; otherwise 'begun', 'copied' (restored from a dump), 'promoted' (a new timeline),
 -- or 'older' (the process has seen a higher id). Except for 'begun', ids are skipped, so that none is given out twice:

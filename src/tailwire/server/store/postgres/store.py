@@ -182,7 +182,7 @@ class PostgresStore:
         await self.deliveries.load()
 
     def _see_starts(self, changes: Sequence[Change] | None) -> None:
-        # Another process has begun a new start. Clients must not receive its ids together with the trail of this one.
+        # Another process has begun a new start. Clients must not receive its ids with the trail of the earlier one.
         starts = self.lane.starts
         if any(kind == "start" and key != starts.mark for _, kind, key in changes or ()):
             starts.is_another()
@@ -207,7 +207,7 @@ class PostgresStore:
         return starts.known.known_until(start, message_id, starts.highest)
 
     def on_new_start(self, call: Callable[[], None]) -> None:
-        """Call a function when the contents of the database were taken back while this process runs."""
+        """Call a function when the contents of the database are taken back while this process runs."""
         self.lane.starts.on_new(call)
 
     @property
@@ -222,12 +222,12 @@ class PostgresStore:
 
     @property
     def write_error(self) -> str:
-        """Return why the database cannot be written; "" when it can."""
+        """Return why the database cannot be written to; "" when it can."""
         return self.lane.errors.current or self.database.problem
 
     def try_to_write(self) -> None:
-        """Write something that changes nothing, after which `write_error` tells the truth. Returns at once."""
-        with suppress(Refused):  # many writes wait, and will tell
+        """Submit a write that changes nothing, after which `write_error` is up to date. Return at once."""
+        with suppress(Refused):  # many writes wait already: `write_error` follows from those
             self.lane.submit(Entry(unit=Unit())).add_done_callback(_retrieve)
 
     def on_write_failure(self, call: Callable[[], None]) -> None:

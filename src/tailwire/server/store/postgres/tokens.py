@@ -27,7 +27,7 @@ NO_USER, ENDED = 1, 2  # the steps of a unit
 
 
 def end_tokens(unit: Unit, which: str, **values: Value) -> None:
-    """Delete tokens in a unit. It has two results: a number, and the rows with `uid` and `token_hash`."""
+    """Delete tokens in a unit. This adds two results: a number, and rows with `uid` and `token_hash`."""
     unit.do(KEEP_ENDED.format(which=which), **values)
     unit.rows(f"DELETE FROM auth_tokens WHERE {which} RETURNING uid, token_hash", **values)
 

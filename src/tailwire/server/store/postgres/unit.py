@@ -55,7 +55,10 @@ class Unit:
         self.with_message: list[tuple[str, str]] = []
 
     def seen(self, condition: str, **values: Value) -> None:
-        """Do nothing unless a condition holds that was true when it was read. Comes before all changes."""
+        """Carry out nothing of the unit unless a condition that held when it was read still holds.
+
+        Comes before all changes.
+        """
         self._step("seen", condition, values)
 
     def until(self, condition: str, **values: Value) -> None:
@@ -110,5 +113,5 @@ class Unit:
 
 @lru_cache(maxsize=1024)
 def positional(statement: str) -> str:
-    """Return a statement with named values as the database's function runs it."""
+    """Return a statement with named values in the form in which the function `tailwire_unit_1` runs it."""
     return _NAMED.sub(r"($1 ->> '\1')", statement)

@@ -40,7 +40,7 @@ class Upkeep:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin."""
+        """Start the task that renews the lease and removes old records."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire store upkeep")
 
     def on_cleanup(self, call: Callable[[], Awaitable[None]]) -> None:

@@ -29,7 +29,7 @@ class Webhooks(WebhookRows):
         self._deliveries = deliveries
         self._by_trigger: dict[str, list[str]] = {}
         self._on_queued: Callable[[], None] | None = None
-        self._changes = self._loaded = 0  # of webhooks: how many are known, and how many `_by_trigger` contains
+        self._changes = self._loaded = 0  # changes of webhooks: how many are known, and how many `_by_trigger` has
         self._loaded_at = 0.0
         self._loading: asyncio.Task[None] | None = None
         work.feed.listen(self._changed)
@@ -47,13 +47,13 @@ class Webhooks(WebhookRows):
                     await self.load()
                     await self._deliveries.load()
                 except Refused as e:
-                    log.warning("which webhooks there are is read again later: %s", e)
+                    log.warning("the webhooks cannot be read now, and are read again later: %s", e)
                     await asyncio.sleep(RELOAD_SECONDS)
         finally:
             self._loading = None
 
     def stop(self) -> None:
-        """Read nothing more."""
+        """Stop reading the webhooks."""
         if self._loading is not None:
             self._loading.cancel()
 
@@ -65,7 +65,7 @@ class Webhooks(WebhookRows):
         return bool(self._by_trigger) or not self._is_current()
 
     def _is_current(self) -> bool:
-        # Whether the triggers in memory count as true, as everything that is kept in memory (see `ports.changes`).
+        # Whether the triggers in memory count as true, by the rule for all that is kept there (see `ports.changes`).
         now = asyncio.get_running_loop().time()
         fresh = now - self._loaded_at <= TRUSTED_SECONDS or self._work.feed.is_current()
         return fresh and self._loaded == self._changes
@@ -117,10 +117,10 @@ class Webhooks(WebhookRows):
     async def wanted(self, events: Sequence[Event]) -> tuple[QueuedEvent, ...]:
         """Return the events of a change, for each webhook that wants them.
 
-        Reads which ones do, if what is in memory may be outdated. Otherwise it does not wait.
+        The webhooks are read again if those in memory may be outdated. Otherwise nothing is waited for.
 
         Raises:
-            Refused: they cannot be read.
+            Refused: the webhooks cannot be read.
         """
         if events and not self._is_current():
             await self.load()

@@ -58,7 +58,7 @@ class Work:
     Attributes:
         reads: the connections for reads.
         lane: carries the writes.
-        accompaniment: what a unit writes besides.
+        accompaniment: what a unit stores in addition.
         numbers: the numbers of requests.
         feed: receives what a unit has changed, before its write is acknowledged; other processes read it in the log.
     """
@@ -133,7 +133,7 @@ def stored(draft: Draft, answer: Answer) -> Stored:
 
 
 def new_row(d: Draft, message_id: int) -> MessageRow:
-    """Return the row of a draft that was stored now."""
+    """Return the row of a draft that was stored just now."""
     return MessageRow(
         message_id, d.conversation_id, d.sender, d.receiver, d.receiver_type, d.category, d.type,
         d.sent_at, d.sent_at, None, None, None, None, None, None, d.body,
@@ -160,7 +160,7 @@ def as_row(columns: Mapping[str, object]) -> str:
 
 
 def texts(name: str) -> str:
-    """Return the expression for the texts of a list that is a value of that name."""
+    """Return the SQL expression for the texts of the list that is the value `name`."""
     return f"(SELECT jsonb_array_elements_text(:{name}::jsonb))"
 
 

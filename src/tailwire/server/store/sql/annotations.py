@@ -1,4 +1,4 @@
-"""What users attach to messages beside reactions: reads, and writes of one statement."""
+"""What users attach to messages besides reactions: reads, and writes of one statement."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def insert(at: str) -> str:
     """Return the statement that stores an entry, with the values of `entry_values`.
 
     Args:
-        at: the expression for the time, of the value `:at`.
+        at: the SQL expression for the time, which uses the value `:at`.
     """
     return (
         f"INSERT INTO audit ({', '.join(AuditRow._fields[1:])}) SELECT"

@@ -39,7 +39,7 @@ def write_body(message: Any) -> bytes:
 def scrubbed(body: bytes, uid: str) -> bytes | None:
     """Return a stored message without the copies of a deleted user that it has; None if it has none.
 
-    A message that stays has them as sender, receiver, mention, or subject of an action message.
+    A message that is kept has them as its sender, its receiver, a mention, or the subject of an action message.
     """
     if b'"uid":"%b"' % uid.encode() not in body:
         return None

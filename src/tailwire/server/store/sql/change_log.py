@@ -14,7 +14,7 @@ COLUMNS = (
 )  # fmt: skip
 ROWS_PER_CLEANUP = 1000
 NOTES_PER_CLEANUP = 256
-"""Changes after which what is old is looked for again."""
+"""How many changes are stored before old entries are looked for again."""
 
 _ROW = (
     "c.number, c.after_id, c.subject, c.kind, c.uid, c.device, c.to_uid, c.message_id, c.detail, c.at,"
@@ -44,10 +44,11 @@ NEWEST = """SELECT CASE WHEN n > highest THEN n ELSE highest END FROM forgotten_
 (SELECT coalesce(max(number), 0) AS n FROM change_log) AS newest"""
 KEEP_HIGHEST = """UPDATE forgotten_changes SET highest = (SELECT max(number) FROM change_log)
 WHERE highest < (SELECT max(number) FROM change_log)"""
-"""Comes before entries are removed, so that their numbers are not given out again."""
+"""Run before entries are removed, so that their numbers are not given out again."""
 _ENDED = f"""SELECT detail, since_id, message_id FROM change_log WHERE subject = :own AND kind =
 '{ChangeKind.MEMBERSHIP_ENDED}' AND message_id > :after ORDER BY number LIMIT :limit"""
-# The entry itself may have gone with its group: the one before it happened after the same message or an earlier one.
+# The entry itself may have been removed with its group. Then the one before it counts, which happened after the same
+# message or an earlier one.
 _LEFT_AFTER = f"""SELECT DISTINCT uid FROM change_log WHERE kind = {_ENDED_KIND} AND detail = ? AND number > ?
 AND since_id < (SELECT after_id FROM change_log WHERE number <= ? ORDER BY number DESC LIMIT 1)"""
 OLD = f"""SELECT max(number), max(after_id) FROM (SELECT number, after_id, at FROM change_log ORDER BY number

@@ -30,7 +30,7 @@ change_log = Table(
     Index("change_log_by_subject", "subject", "number"),
 )
 
-# What was removed from the log because of its age or number: all up to `number`, which happened up to `after_id`.
+# Which entries were removed because they were too old or too many: all up to `number`; `after_id` is their highest one.
 # `highest` is the highest number that was given out when entries were last removed for another reason.
 forgotten_changes = Table(
     "forgotten_changes",

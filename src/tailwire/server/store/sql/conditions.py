@@ -11,7 +11,7 @@ from tailwire.server.store.sql.folding import fold
 
 
 def starts_with(dialect: Dialect, columns: Sequence[str], prefix: str, values: list[Any]) -> str:
-    """Return the condition that one of some columns starts with a prefix, ignoring case."""
+    """Return the condition that at least one of some columns starts with a prefix, ignoring case."""
     values += [fold(prefix)] * (2 * len(columns))
     return "(" + " OR ".join(f"substr({dialect.lower(c)}, 1, length(?)) = ?" for c in columns) + ")"
 
@@ -30,12 +30,15 @@ def reading_on(
     *,
     descending: bool = False,
 ) -> str:
-    """Return the end of a query, from its WHERE: rows behind a position.
+    """Return the end of a query, from its WHERE on, for the rows after a position.
 
     Args:
-        condition: of the list.
-        columns: by which the list is ordered, all in the same direction; together they are unique.
-        values: those of the condition.
+        condition: which rows the list has.
+        columns: the columns by which the list is ordered, all in the same direction; together they are unique.
+        position: the values of these columns in the last row that was read; empty to begin.
+        limit: the highest number of rows.
+        values: the values of the condition; those of the position and the limit are appended.
+        descending: whether the list is in descending order.
     """
     if position:
         condition += f" AND ({', '.join(columns)}) {'<' if descending else '>'} ({', '.join('?' for _ in columns)})"

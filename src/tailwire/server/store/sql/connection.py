@@ -27,7 +27,7 @@ class Dialect(Protocol):
         """Return the name of the function that returns the greatest of some values that are not NULL."""
 
     def any_of(self, column: str, wanted: Sequence[str] | Sequence[int], values: list[Any]) -> str:
-        """Return the condition that a column has one of any number of values, and append its value to those of `?`."""
+        """Return the condition that a column has one of some values, and append its parameter to those of `?`."""
 
     def texts(self, column: str) -> str:
         """Return a table with the column `value`: the texts of a JSON list in a text column, none for NULL."""
@@ -47,7 +47,7 @@ class Connection(Protocol):
         """Return the first row of a query that an index answers at once, or None."""
 
     async def each(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
-        """Return the first row of such a query, or None, for each of some parameters."""
+        """Return the first row of a query as for `one`, or None, for each of some sets of parameters."""
 
     async def rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
         """Return all rows of a query that is nearly always short."""

@@ -16,7 +16,7 @@ _WAITING = f"SELECT {COLUMNS} FROM deliveries WHERE webhook = ? AND failed_at IS
 
 
 class DeliveryRows:
-    """`DeliveryStore`, without its writes and numbers."""
+    """`DeliveryStore`, without its writes and counts."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection

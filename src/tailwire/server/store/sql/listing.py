@@ -63,8 +63,9 @@ def list_messages(shape: tuple[object, ...], dialect: str, part: str = "") -> st
     """Return the query for filters of this shape.
 
     Args:
-        dialect: of SQLAlchemy.
-        part: of a search, `indexed` for messages up to the id `:indexed`, and `tail` for those after it.
+        shape: the shape of the filters.
+        dialect: the name of the dialect in SQLAlchemy.
+        part: of a search, `indexed` for messages up to the id `:indexed`, and `tail` for those after it; "" for all.
     """
     s = read_shape(shape)
     m = messages.c
@@ -271,7 +272,7 @@ def parameters(wanted: MessageFilter, shape: tuple[object, ...]) -> dict[str, ob
     """Return the parameters of a filter for the query of `list_messages`.
 
     Args:
-        shape: the filter's.
+        shape: the filter's shape.
     """
     values: dict[str, object] = {
         "reader": wanted.reader,

@@ -1,4 +1,4 @@
-"""Messages: reads. The full-text index is a matter of each database."""
+"""Messages: reads. Each database has a full-text index of its own."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class MessageRows:
         return MessageRow._make(row) if row else None
 
     async def by_ids(self, ids: Iterable[int]) -> dict[int, MessageRow]:
-        # Not a statement for each: every one releases Python's lock, and has to wait for it beside reads in threads.
+        # Not one statement for each id: each releases the GIL, and then waits for it while reads run in threads.
         found: dict[int, MessageRow] = {}
         left = sorted(set(ids))
         while left:

@@ -11,7 +11,7 @@ from tailwire.server.store.sql.connection import Connection
 
 _COLUMNS = ", ".join(PushTokenRow._fields)
 _CHANGED = ", ".join(f"{name} = excluded.{name}" for name in PushTokenRow._fields[1:])
-# Without any device nobody looks at messages: the first one begins with the messages that come after it.
+# While no device is registered, no messages are looked at. So the first device begins with those sent after it came.
 _BEGIN = """UPDATE push_progress SET message_id = (SELECT coalesce(max(id), 0) FROM messages), after_uid = '',
 reaction_id = (SELECT coalesce(max(id), 0) FROM reactions) WHERE NOT EXISTS (SELECT 1 FROM push_tokens)"""
 

@@ -1,4 +1,4 @@
-"""The order of long reads: one read of a user at a time, and next the waiting user who has used the least time."""
+"""The order of long reads: one read per user at a time; the waiting user who has used the least time comes next."""
 
 from __future__ import annotations
 
@@ -84,8 +84,9 @@ class ReadQueue:
         """Return a turn.
 
         Args:
-            seconds: how long it was used.
-            passed_on: whether it was passed on before.
+            who: the user who had the turn.
+            seconds: how long the turn was used.
+            passed_on: whether another turn was granted in its place before (see `pass_on`).
         """
         self._free += not passed_on
         self._reading.discard(who)

@@ -1,6 +1,6 @@
-"""Which sends must not be stored any more, although their muids are free: their messages were removed for good.
+"""Which sends must not be stored again, although their muids are free: their messages were removed for good.
 
-A proxy may deliver a send again, and a client repeats one whose answer it has not seen, also after days.
+A proxy may deliver a send again, and a client repeats one whose answer it has not seen, even after days.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ auth_tokens = Table(
     Column("platform", short(100)),
     Column("user_agent", Text),
     Column("app_info", Text),
-    # When the token ends by itself: that of a JWT, which is its own auth token. None if it lasts until it is revoked.
+    # When the token ends by itself, as a JWT does, which is its own auth token. None if it lasts until it is revoked.
     Column("expires_at", BigInteger),
     Index("auth_tokens_by_uid", "uid", "number"),
 )
@@ -191,7 +191,7 @@ messages = Table(
         sqlite_where=text("pinned_at IS NOT NULL"),
         postgresql_where=text("pinned_at IS NOT NULL"),
     ),
-    # Only messages that changed after they were sent, so that an insert does not touch it.
+    # Only messages that changed after they were sent, so that an insert does not touch this index.
     Index(
         "messages_by_update",
         "conversation_id",
@@ -255,7 +255,8 @@ marks = Table(
     Index("marks_by_uid", "uid"),
 )
 
-# When members of a group received and read it, up to which message. The receipts of one message are derived from it.
+# When members of a group received and read its messages, and up to which one. The receipts of a message are derived
+# from this.
 receipts = Table(
     "receipts",
     metadata,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 MAX_STARTS = 10_000
 TRAIL_STARTS = 8
-"""Starts in a trail. A position that is more starts older than the restored copy is not recognised."""
+"""Starts in a trail. If a position is older than the restored copy by more starts than this, it is not recognised."""
 _DIGITS = 20
 
 
@@ -36,7 +36,8 @@ class KnownStarts:
 
         Args:
             trail: the trail of the start that served this id to the client.
-            last: the highest id of now.
+            message_id: the id of the position.
+            last: the highest id given out so far.
         """
         for one in trail.split(".", TRAIL_STARTS)[:TRAIL_STARTS]:
             mark, _, after = one.partition("-")

@@ -61,7 +61,7 @@ webhooks = Table(
     Column("url", Text, nullable=False),
     Column("triggers", Text, nullable=False),
     Column("username", short(100)),
-    Column("password", Text),  # encrypted, like the secret; the key is not in this file
+    Column("password", Text),  # encrypted, like the secret; the key is not in the database
     Column("retry", Integer, nullable=False),
     Column("enabled", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),

@@ -66,7 +66,7 @@ def words_of(text: str) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def _folded(character: str) -> str:
-    # What a character is in a word: folded, nothing for an accent that stands for itself, a space between words.
+    # The character as words have it: folded; nothing if it is an accent of its own; a space if it separates words.
     if _is_accent(character):
         return ""
     kind = category(character)

@@ -13,10 +13,10 @@ LONG_RETRY_AFTER_SECONDS = 10.0
 
 
 class WriteErrors:
-    """Whether the database can be written. Logs when that changes.
+    """Whether the database can be written to. Logs when that changes.
 
     Attributes:
-        current: why it cannot be written; "" when it can.
+        current: why it cannot be written to; "" when it can.
     """
 
     def __init__(self) -> None:

@@ -2,7 +2,7 @@
 
 Methods that belong to an interface of `ports` are documented there.
 
-Who may import it: app, and commands.
+Who may import it: app, commands, and testing.
 Read more: docs/project/architecture.md.
 """
 

@@ -1,4 +1,4 @@
-"""What users attach to messages beside reactions: the writes that check an act."""
+"""What users attach to messages besides reactions: the writes that check an act."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class ChangeLog(ChangeLogRows):
     """`ChangeLog` on SQLite.
 
     Attributes:
-        max_entries: numbers that are kept.
+        max_entries: how many of the latest numbers are kept.
         max_age: seconds for which entries are kept.
     """
 

@@ -1,6 +1,6 @@
 """Erases what is left of deleted users and messages, in small steps between other writes.
 
-A chore is stored in the transaction of the deletion, so it is also done after a crash.
+A chore is stored in the transaction of the deletion, so it is done even after a crash.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Chores:
         return True
 
     def _truncate_log(self) -> bool:
-        # Return False while a reader needs the log. A backup may need it for long, and writes must not wait for that.
+        # Return False while a reader needs the log. A backup may need it for a long time, and writes must not wait.
         c = self._db.writing
         (timeout,) = c.execute("PRAGMA busy_timeout").fetchone()
         c.execute("PRAGMA busy_timeout = 0")

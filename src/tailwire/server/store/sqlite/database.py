@@ -55,7 +55,7 @@ class Database:
         return self.reader.execute(sql, parameters).fetchone()
 
     async def each(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
-        """Return the first row of such a query, or None, for each of some parameters."""
+        """Return the first row of a query as for `one`, or None, for each of some sets of parameters."""
         execute = self.reader.execute
         return [execute(sql, key).fetchone() for key in keys]
 

@@ -1,4 +1,4 @@
-"""The queue of deliveries to webhooks, and those that were given up: writes, and their numbers in memory."""
+"""The queue of deliveries to webhooks, and those that were given up: writes, and counts in memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ failing_since = coalesce(failing_since, excluded.failing_since)"""
 
 
 class Deliveries(DeliveryRows):
-    """`DeliveryStore` on SQLite. The numbers of waiting and failed deliveries are kept in memory."""
+    """`DeliveryStore` on SQLite. The counts of waiting and failed deliveries are kept in memory."""
 
     def __init__(self, database: Database, world: World) -> None:
         super().__init__(database)

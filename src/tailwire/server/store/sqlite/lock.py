@@ -1,4 +1,4 @@
-"""A lock that allows one server for each database. The system releases it when the process ends in any way."""
+"""A lock that allows one server for each database. The system releases it when the process ends, however it ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ except ModuleNotFoundError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 MAX_HOLDER_BYTES = 300
-_LOCKED_BYTE = 1 << 30  # Windows hides a locked range from other processes: lock a byte far behind the text
+_LOCKED_BYTE = 1 << 30  # Windows hides a locked range from other processes: lock a byte far after the text
 
 
 class InUse(OSError):
@@ -59,7 +59,7 @@ class ServerLock:
         self.note(f"pid {os.getpid()}")
 
     def note(self, holder: str) -> None:
-        """Write the holder into the file, for the error of other servers."""
+        """Write the holder into the file, which the error message of another server names."""
         if self._descriptor is not None:
             os.ftruncate(self._descriptor, 0)
             os.lseek(self._descriptor, 0, os.SEEK_SET)

@@ -1,4 +1,4 @@
-"""The mark of a database that was moved to PostgreSQL, so that no server goes on with the file that stayed behind."""
+"""The mark of a database that was moved to PostgreSQL, so that no server continues with the file left behind."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def mark_path(database: Path) -> Path:
 
 
 def mark_moved(database: Path) -> None:
-    """Make the mark.
+    """Create the mark of a database.
 
     Raises:
         OSError: it cannot be written.
@@ -31,7 +31,7 @@ def refuse_if_moved(database: Path) -> None:
     """Raise an error if a database has the mark.
 
     Raises:
-        Moved: it has.
+        Moved: the database has the mark.
     """
     mark = mark_path(database)
     if mark.exists():

@@ -17,7 +17,7 @@ _NOTE = (
     " FROM messages WHERE id <= :until AND sent_at <= :before GROUP BY conversation_id) AS old"
     " WHERE conversations.conversation_id = old.conversation_id"
 )
-# A receipt says up to which message a user has read. One before the oldest message says nothing.
+# A receipt says up to which message a user has read. If all of these were removed, it is of no use.
 _FORGET_RECEIPTS = (
     "DELETE FROM receipts WHERE conversation_id = :of AND up_to < coalesce("
     "(SELECT min(id) FROM messages WHERE conversation_id = :of), :all)"

@@ -46,7 +46,7 @@ class Readers:
     """
 
     def __init__(self, connect: Callable[[], sqlite3.Connection], deadline: float) -> None:
-        # Not the processor's clock: on a virtual loop a run would depend on how busy the machine is.
+        # The loop's clock: with the machine's, a run on a virtual loop would depend on how busy the machine is.
         self._clock = clock = asyncio.get_running_loop().time
         self._deadline = deadline
         self._executor = ThreadPoolExecutor(READ_TURNS + MAX_LONG_READS, thread_name_prefix="tailwire-reader")
@@ -80,13 +80,13 @@ class Readers:
             reader.long = False
             self._give_later(give)
 
-        # A caller that is cancelled returns the turn only when the thread is done.
+        # If the caller is cancelled, the turn is given back only when the thread is done.
         future.add_done_callback(done)
         return await asyncio.shield(future)
 
     def _give_later(self, give: Callable[[], None]) -> None:
-        # The next turn of the event loop handles what was read. The next read begins after that and a pause as long, so
-        # that lists take at most half of the event loop's time.
+        # The next turn of the event loop handles what was read. The next read begins after that and an equally long
+        # pause, so that lists take at most half of the event loop's time.
         loop = asyncio.get_running_loop()
         if not self._queue.waiting:
             give()

@@ -146,7 +146,7 @@ class Removal:
         )
         edited = f"SELECT message_id FROM edits WHERE message_id IN (SELECT id FROM messages WHERE {which})"
         for (number,) in c.execute(edited, values).fetchall():
-            forget_last_edit(c, number)  # its action message has the content, and may be of another sender
+            forget_last_edit(c, number)  # its action message has the content, and may be from another sender
         for table in TABLES_OF_MESSAGES:
             c.execute(f"DELETE FROM {table} WHERE message_id IN (SELECT id FROM messages WHERE {which})", values)
         gone = f"SELECT CAST(id AS TEXT) FROM messages WHERE {which}"

@@ -31,7 +31,7 @@ class RequestNumbers:
         database.writer.accompany.append(self.accompany)
 
     def accompany(self, operation: Operation[T], future: asyncio.Future[T]) -> Operation[T]:
-        """Return an operation that is refused if the number of the current request is not new, and else stores it.
+        """Return an operation that also stores the number of the current request, and is refused if it is not new.
 
         Args:
             future: the result of the operation. If it fails, the next write of the request takes the number.

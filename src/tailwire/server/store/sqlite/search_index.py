@@ -90,7 +90,7 @@ class SearchIndex:
     def update(
         self, c: sqlite3.Connection, number: int, conversation: ConversationKey, before: bytes, after: bytes | None
     ) -> None:
-        """Within an operation that changed or deleted (`after` is None) a message: change what is indexed of it."""
+        """Within an operation that changed or deleted (`after` is None) a message: update its words in the index."""
         if number > self._indexed_id:
             return
         words, where = text_of(before), place(conversation)

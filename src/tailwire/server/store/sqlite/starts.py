@@ -105,7 +105,7 @@ class Starts:
     """The starts of a store, and its id file.
 
     Attributes:
-        known: those in the database; none before `begin`, and in a command beside the server.
+        known: the starts in the database; none before `begin`, nor in a command beside the server.
     """
 
     def __init__(self, database: Path) -> None:
@@ -117,6 +117,8 @@ class Starts:
 
         Args:
             c: the writing connection.
+            world: the clock, and the source of new names and marks.
+            name: the store's name in the database.
             last: the highest id in the database.
 
         Returns:

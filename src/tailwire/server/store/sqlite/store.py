@@ -63,7 +63,7 @@ class SqliteStore:
 
     Attributes:
         database: what the nouns share.
-        feed: tells nothing, because no other process changes the file's data.
+        feed: reports nothing, because no other process changes the file's data.
         index: the full-text index.
         lock: held while a server uses this store.
     """
@@ -133,7 +133,7 @@ class SqliteStore:
         lock = ServerLock(path) if serving else None
         try:
             refuse_if_moved(path)
-            # SQLite gives the files beside it the mode of the database.
+            # SQLite gives the files beside the database the same mode.
             private_files.create(path)
             private_files.tighten(path.with_name(path.name + suffix) for suffix in FILE_SUFFIXES)
             await asyncio.get_running_loop().run_in_executor(None, upgrade, f"sqlite:///{path}")
@@ -196,11 +196,11 @@ class SqliteStore:
 
     @property
     def write_error(self) -> str:
-        """Return why the file cannot be written; "" when it can."""
+        """Return why the file cannot be written to; "" when it can."""
         return self.database.writer.errors.current
 
     def try_to_write(self) -> None:
-        """Write something that changes nothing, after which `write_error` tells the truth. Returns at once."""
+        """Submit a write that changes nothing, after which `write_error` is up to date. Return at once."""
         self.database.writer.submit(_write_again).add_done_callback(_retrieve)
 
     def on_write_failure(self, call: Callable[[], None]) -> None:
@@ -226,7 +226,7 @@ class SqliteStore:
 
 
 def _identity(c: sqlite3.Connection, world: World) -> tuple[str, str, bool]:
-    # Return the app's id, the store's name, and whether they were created now.
+    # Return the app's id, the store's name, and whether they were created just now.
     row = c.execute("SELECT app_id, store_name FROM app").fetchone()
     if row:
         return row[0], row[1], False

@@ -68,7 +68,7 @@ class Tokens(TokenRows):
 
 
 def _is_known(c: sqlite3.Connection, token: TokenRow) -> bool:
-    # Whether a JWT is stored already. Removes what has ended by itself.
+    # Whether a JWT is stored already. Removes the tokens that have ended by themselves.
     c.execute("DELETE FROM ended_tokens WHERE expires_at <= ?", (token.created_at,))
     c.execute("DELETE FROM auth_tokens WHERE uid = ? AND expires_at <= ?", (token.uid, token.created_at))
     if c.execute("SELECT 1 FROM ended_tokens WHERE token_hash = ?", (token.token_hash,)).fetchone():

@@ -42,7 +42,7 @@ class Writer:
 
     Attributes:
         errors: failures of the file.
-        accompany: each adds to an operation what has to be written in its transaction.
+        accompany: functions that each add to an operation what has to be written in its transaction.
         timed: called in the executor with the seconds that each transaction took.
     """
 
@@ -122,7 +122,7 @@ class Writer:
             return self._transaction(operations)
         except Exception as e:
             if is_file_error(e):
-                raise  # each of them would fail alike
+                raise  # each operation would fail in the same way
             if len(operations) == 1:
                 return [(False, e)]
             # One failed after it had changed something: run each in its own transaction, so that it fails alone.

@@ -31,7 +31,7 @@ async def test_after_a_list_was_handled_the_next_read_waits_as_long(monkeypatch)
     await asyncio.gather(*(asyncio.create_task(listed(f"u{n}")) for n in range(12)))
     between = [later - earlier for earlier, later in pairwise(began)]
     assert len(between) == 11
-    # Before the last, nobody waits any more.
+    # The last read begins without a pause, because nobody else waits any more.
     assert min(between[:-1]) > 1.8 * HANDLING_SECONDS
     await readers.close()
     assert await asyncio.wait_for(asyncio.sleep(0, "done"), 10) == "done"

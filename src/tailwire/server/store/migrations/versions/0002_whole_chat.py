@@ -26,7 +26,7 @@ down_revision = "0001"
 
 _id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
-# The tables of this version: 0007 changes them.
+# `webhooks` and `deliveries` as this version has them: 0007 changes both.
 _then = sa.MetaData()
 webhooks = sa.Table(
     "webhooks",

@@ -1,4 +1,4 @@
-"""References to files, URLs of attachments without an address, and no secret of the socket passes in the database."""
+"""References to files. URLs of attachments lose the server's address, and the app loses the secret of socket passes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ends of keys and tokens, the last use of a key, and up to where messages were removed because of their age."""
+"""When keys and tokens end, when a key was last used, and up to which id messages were removed because of their age."""
 
 from __future__ import annotations
 

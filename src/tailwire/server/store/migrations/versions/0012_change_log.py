@@ -1,4 +1,4 @@
-"""The change log, from which clients catch up with what is not a message."""
+"""The change log, with which clients catch up on everything that is not a message."""
 
 from __future__ import annotations
 

@@ -19,5 +19,5 @@ def upgrade() -> None:
     """Add the indexes; two of them get a further column."""
     bind = op.get_bind()
     for name, table in _NEW.items():
-        op.drop_index(name, table.name, if_exists=True)  # 0007 and 0014 create theirs in a new file as they are now
+        op.drop_index(name, table.name, if_exists=True)  # a new file has those of 0014 already, as they are now
         next(index for index in table.indexes if index.name == name).create(bind)

@@ -9,7 +9,7 @@ down_revision = "0016"
 
 
 def upgrade() -> None:
-    """Replace the two indexes. PostgreSQL keeps both, because it writes records of them instead of whole pages."""
+    """Replace the two indexes. PostgreSQL keeps both, because it logs a record of each change, not a whole page."""
     if op.get_bind().dialect.name != "sqlite":
         return
     op.drop_index("messages_unread", "messages")
