@@ -20,6 +20,7 @@ from networks.losses import Loss, Reason, unexplained
 from networks.scene import Scene, text_of
 from networks.situations import SITUATIONS, Situation
 from networks.ways import own_names
+from servers.prepared import PreparedServer
 from tailwire import Cause
 from tailwire.testing.server import ServerProcess
 
@@ -59,7 +60,7 @@ def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     asked = {item.callspec.params["situation"] for item in request.session.items if "situation" in _parameters(item)}
     situations = [s for s in PLAYED if s in asked]
     print()
-    played = asyncio.run(_play_all(situations, ServerProcess(tmp_path_factory.mktemp("networks"))))
+    played = asyncio.run(_play_all(situations, PreparedServer(tmp_path_factory.mktemp("networks"))))
     if WANTED:
         print(table.table(list(played.values())))
     if WANTED == "write" and len(played) == len(SITUATIONS):

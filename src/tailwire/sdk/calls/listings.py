@@ -45,8 +45,8 @@ class ListingCalls:
             limit: conversations per page, 1 to 50.
 
         Raises:
-            CometChatException: `INVALID_CONVERSATION_TYPE`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as
-                the server refused it. After a failed request, the next step of the iterator repeats it.
+            CometChatException: `INVALID_CONVERSATION_TYPE`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or
+                another code of the server. After a failed request, the next step of the iterator repeats it.
         """
         builder = ConversationsRequestBuilder().set_unread(unread).set_limit(limit)
         if conversation_type:
@@ -107,7 +107,7 @@ class ListingCalls:
             limit: members per page, 1 to 100.
 
         Raises:
-            CometChatException: as `users`.
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; and as `users`.
         """
         builder = GroupMembersRequestBuilder(guid).set_search_keyword(search).set_scopes(scopes).set_limit(limit)
         return entries_of(builder, self._parts.requests)
@@ -121,7 +121,7 @@ class ListingCalls:
             limit: users per page, 1 to 100.
 
         Raises:
-            CometChatException: as `users`.
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; and as `users`.
         """
         builder = BannedGroupMembersRequestBuilder(guid).set_search_keyword(search).set_limit(limit)
         return entries_of(builder, self._parts.requests)
@@ -135,7 +135,7 @@ class ListingCalls:
             limit: reactions per page, 1 to 100.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`; as `users`.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`; and as `users`.
         """
         builder = ReactionsRequestBuilder(checked_id(message_id)).set_reaction(reaction).set_limit(limit)
         return reaction_requests.entries_of(builder, self._parts.requests)
