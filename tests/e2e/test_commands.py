@@ -112,7 +112,7 @@ async def test_serve_reports_errors(tmp_path, live: LiveStage):
     code, said = await run("serve", "--port", "99999")
     assert (code, "port must be from 0 to 65535" in said) == (2, True)
     code, said = await run("serve", "--data", str(tmp_path / "other"), "--port", str(live.server.port))
-    assert (code, f"cannot listen at 127.0.0.1:{live.server.port}: another program listens there" in said) == (1, True)
+    assert (code, f"cannot listen on 127.0.0.1:{live.server.port}: another program listens there" in said) == (1, True)
     newer = tmp_path / "newer"
     server = ServerProcess(newer)
     async with server:

@@ -208,7 +208,7 @@ async def test_taken_address_for_metrics_is_named(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         server = ServerProcess(tmp_path, {"TAILWIRE_METRICS_LISTEN": address})
-        with pytest.raises(RuntimeError, match=f"cannot listen at {address}.*--metrics-listen"):
+        with pytest.raises(RuntimeError, match=f"cannot listen on {address}.*--metrics-listen"):
             await server.start()
         await server.kill()
 

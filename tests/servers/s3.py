@@ -23,7 +23,7 @@ KEYS = {"aws_access_key_id": "an-access-key", "aws_secret_access_key": "a-secret
 
 
 def free_port() -> int:
-    """Return a port of this machine that nothing listens at."""
+    """Return a port of this machine that nothing listens on."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])

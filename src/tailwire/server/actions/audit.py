@@ -104,7 +104,7 @@ class AuditLog:
         _log(entry)
 
     async def settings(self, values: str) -> None:
-        """Record settings that differ from their defaults, unless the newest entry has the same.
+        """Record settings that differ from their defaults, unless the newest such entry records the same values.
 
         Args:
             values: the names and values of the settings, as one text.

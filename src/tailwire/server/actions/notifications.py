@@ -139,13 +139,13 @@ class Notifications:
         return fingerprint(auth_token)
 
     async def devices(self, caller: Caller) -> list[PushTokenRow]:
-        """Return the caller's devices: those of their auth token; with a REST key those of the user."""
+        """Return the caller's devices: those registered with their auth token, or with a REST key all of the user's."""
         if caller.key:
             return await self._store.push_tokens.of_user(caller.uid)
         return await self._store.push_tokens.of_auth_token(caller.token)
 
     async def unregister(self, caller: Caller, token: str = "", auth_token: str = "") -> int:
-        """Remove a device of an auth token, or all of them. Return how many there were.
+        """Remove one device of an auth token, or all of them. Return how many were removed.
 
         Args:
             token: as it was registered; "" for all.
@@ -183,7 +183,7 @@ class Notifications:
         return read_preferences(changed)
 
     async def reset_preferences(self, caller: Caller) -> Preferences:
-        """Give the caller's preferences their defaults, and return them."""
+        """Reset the caller's preferences to the defaults, and return them."""
         await self._store.push_preferences.put(caller.uid, "{}")
         return Preferences()
 
@@ -266,7 +266,7 @@ class Notifications:
         return await self._store.notifications.read_on(status, uid, position, limit)
 
     async def delivery(self, notification_id: str) -> tuple[NotificationRow, Notification | None]:
-        """Return a notification, and what it would say if it were sent now; None if it is not wanted any more.
+        """Return a notification, and its content if it were sent now; None instead if it is no longer wanted.
 
         Raises:
             Refused: ERR_NOTIFICATION_NOT_FOUND.
@@ -277,7 +277,7 @@ class Notifications:
         return row, await self._composer.compose(row._replace(queued_at=self._world.seconds()))
 
     async def failed(self, *, limit: int, offset: int) -> tuple[list[NotificationRow], int]:
-        """Return a page of the notifications that were given up, newest first, and their number."""
+        """Return a page of the notifications that were given up, newest first, and how many there are."""
         return await self._store.notifications.failed(limit=limit, offset=offset)
 
     async def send_again(self, notification_id: str) -> None:
@@ -308,7 +308,7 @@ def zone_of(name: str) -> ZoneInfo | None:
     """Return a time zone by its name, or None."""
     try:
         return ZoneInfo(name) if name and len(name) <= 64 else None
-    except (KeyError, ValueError, OSError):  # unknown, not a name, a folder of the database of zones
+    except (KeyError, ValueError, OSError):  # unknown, not a name, or a folder of the time zone database
         return None
 
 

@@ -91,7 +91,7 @@ class Reactions:
         Args:
             reaction: "" for all.
             newer: read on after the cursor rather than before it.
-            cursor: the id of a reaction, or None for an end of the list.
+            cursor: the id of a reaction, or None to begin at an end of the list.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND.

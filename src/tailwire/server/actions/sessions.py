@@ -48,7 +48,7 @@ class Sessions:
         logins: limits how often a token may be created for one uid.
         pass_lifetime: seconds that the pass for a WebSocket is valid.
         token_lifetime: seconds that an auth token is valid; 0 for no expiry.
-        max_tokens: auth tokens of one user; the oldest are revoked.
+        max_tokens: how many auth tokens a user may have; beyond that the oldest are revoked.
         secret: the key that signs passes.
         sign_in: accepts JWTs of the app's identity provider; None without one.
     """
@@ -95,7 +95,7 @@ class Sessions:
             self._keys_used[key_hash] = now
             try:
                 await self._store.keys.used(key_hash, now)
-            except (OSError, Refused) as e:  # the request itself may only read
+            except (OSError, Refused) as e:  # the request itself may need no write
                 log.info("the last use of an API key could not be stored: %s", e)
         return scope
 

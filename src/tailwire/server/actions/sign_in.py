@@ -101,7 +101,7 @@ class SignIn:
         return TokenOwner(identity.uid, now, identity.expires_at)
 
     async def _prepare_user(self, identity: Identity) -> None:
-        # Whether they are active is checked in the transaction that stores the token.
+        # Whether the user is active is checked in the transaction that stores the token.
         known = await self._store.users.get(identity.uid)
         if known is None and self._create_users:
             name = identity.name[: self._longest_name] or identity.uid

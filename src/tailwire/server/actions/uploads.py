@@ -128,7 +128,7 @@ class Files:
             else:
                 await self._authorizer.user(caller, receiver, "write")
         for file in wanted.values():
-            self.check_size(file.size)  # before the quota, which says nothing about one file
+            self.check_size(file.size)  # before the quota, whose refusal would not say that one file is too large
         total = sum(max(0, file.size) for file in wanted.values())
         direct = self._direct if receiver else None
         used = await self._used(caller.uid) + (direct.outstanding(caller.uid, len(wanted)) if direct else 0)
@@ -296,7 +296,7 @@ def clean_name(name: str) -> str:
 
 
 def extension_of(name: str) -> str:
-    """Return the extension in lower case, or "" if it has other characters than letters and digits."""
+    """Return the extension in lower case, or "" if it contains anything but letters and digits."""
     found = name.rpartition(".")
     return found[2].lower() if found[1] and found[2].isalnum() and len(found[2]) <= 10 and found[2].isascii() else ""
 
