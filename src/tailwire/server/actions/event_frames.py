@@ -38,7 +38,7 @@ class EventFrames:
     def receipt(
         self, caller: Caller, receiver: str, receiver_type: str, message_sender: str, body: dict[str, Any]
     ) -> bytes:
-        """Return the frame for a receipt of the caller, or of all members of a group, of whom the caller is the last."""
+        """Return the frame for a receipt of the caller, or of all members of a group, the caller being the last."""
         frame = self.frame(FrameType.RECEIPTS, caller.uid, caller.device, receiver, receiver_type, encode(body))
         return with_field(frame, b"messageSender", encode(message_sender))
 

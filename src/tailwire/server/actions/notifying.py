@@ -165,7 +165,7 @@ class Notifier:
                 if self.is_mine():
                     await self._look(up_to)
             except Refused as e:  # the store cannot be used, which it logs itself
-                log.warning("push notifications cannot be queued now, which is retried: %s", e)
+                log.warning("push notifications could not be queued; trying again later: %s", e)
                 await asyncio.sleep(RETRY_SECONDS)
                 self.note(up_to)
 
@@ -186,7 +186,7 @@ class Notifier:
                 self._active = True
                 self.note(highest)
         except Refused as e:
-            log.warning("messages of other servers cannot be looked at now, which is retried: %s", e)
+            log.warning("messages of other servers could not be looked at; trying again later: %s", e)
         return bool(self._noted)
 
     async def _look(self, up_to: int) -> None:
@@ -300,7 +300,7 @@ class Notifier:
                     await self._store.push_tokens.sweep(now)
                     await self._store.notifications.forget(now - KEPT_SENT_SECONDS, now - KEPT_FAILED_SECONDS)
             except Refused as e:
-                log.warning("old push notifications cannot be removed now, which is retried: %s", e)
+                log.warning("old push notifications could not be removed; trying again later: %s", e)
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def close(self) -> None:

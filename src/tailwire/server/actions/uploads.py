@@ -114,7 +114,7 @@ class Files:
         Args:
             wanted: files, by an id of the client.
             receiver: the uid or guid to which the files will be sent; "" if it is unknown.
-            base: the URL under which the caller reached the server.
+            base: the URL at which the caller reached the server.
 
         Raises:
             Refused: ERR_FILE_COUNT_EXCEEDED, ERR_FILE_SIZE_EXCEEDED, ERR_INVALID_FILE_OBJECT,

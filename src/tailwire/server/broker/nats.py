@@ -61,11 +61,11 @@ class NatsBroker:
     """`RemoteBroker` over NATS.
 
     Args:
-        servers: any of them will do; they are tried in turn.
+        servers: the addresses of equivalent NATS servers, which are tried in turn.
         context: for encrypted connections.
         app_id: separates apps on one NATS server.
-        name: of this process, for administrators.
-        version: of this server.
+        name: the name of this process, for the administrators of NATS.
+        version: the version of this server.
     """
 
     carries_messages = True
@@ -94,7 +94,7 @@ class NatsBroker:
 
     @property
     def connected(self) -> bool:
-        """Return whether news of other processes arrives."""
+        """Return whether news from other processes arrives."""
         return self._connection is not None
 
     async def start(self, receiver: Receiver) -> None:
@@ -107,7 +107,7 @@ class NatsBroker:
         self._task = asyncio.get_running_loop().create_task(self._stay_connected(), name="tailwire broker")
 
     async def close(self) -> None:
-        """Send what waits, and disconnect."""
+        """Send what is queued, and disconnect."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -156,7 +156,7 @@ class NatsBroker:
         if self._receiver is not None:
             self._receiver.connection_changed()
 
-    # News of others.
+    # News from other processes.
 
     def _take(self, data: bytes) -> None:
         if self._receiver is None:
@@ -165,14 +165,14 @@ class NatsBroker:
             news = decode(data)
         except UnknownNews as e:
             self._metrics.broker_unknown += 1
-            log.debug("news of another server are not understood: %s", e)
+            log.debug("news from another server is not understood: %s", e)
             return
         if isinstance(news, Record):
             self._receiver.recorded(news)
         else:
             self._receiver.received(*news)
 
-    # News for others.
+    # News for other processes.
 
     def _where(self, subject: str) -> str:
         kind, _, which = subject.partition(".")
@@ -195,7 +195,7 @@ class NatsBroker:
             self._command_server(unsub(number))
 
     def _command_server(self, command: bytes) -> None:
-        # On a connection that is too slow for it, it would be missing: a new one begins with all subscriptions.
+        # A connection that is too slow would miss the command. It is replaced by a new one, with all subscriptions.
         if self._connection is not None and not self._connection.send(command):
             self._connection.abort()
 
@@ -213,7 +213,7 @@ class NatsBroker:
     def record(self, record: Record, publications: Sequence[tuple[str, Publication]]) -> None:
         """Send the publications of a batch and then its record: all over one connection, or nothing."""
         if self._connection is None:
-            return  # others see the ids in the store
+            return  # other processes see the ids in the store
         commands = [self._command(subject, publication) for subject, publication in publications]
         commands.append(pub(f"{self._prefix}.log", encode_record(record)))
         if not (all(commands) and self._connection.send(*commands)):

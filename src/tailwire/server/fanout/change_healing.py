@@ -21,7 +21,7 @@ from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 
 HEAL_SECONDS = 1.0
-"""How long after its commit a change counts as lost. Receipts are published a moment after theirs."""
+"""How long after its commit a change counts as lost. Receipts are published a moment after their commit."""
 MAX_CHECKS = 10
 
 ChangeFrame = Callable[[ChangeRow], Awaitable[bytes | None]]
@@ -45,7 +45,7 @@ class Members(Protocol):
 
 
 class _MissingAt(NamedTuple):
-    """Who lacks a change.
+    """Users who lack a change.
 
     Attributes:
         sure: whether it is sure that they lack it.
@@ -92,7 +92,7 @@ class ChangeHealing:
         self._delivered = 0  # all up to this number had been delivered at the last look
         self._frame: ChangeFrame = _no_frame
         self._members: Members | None = None
-        self._looks: deque[tuple[int, float, int]] = deque()  # the newest number, when, and the highest id
+        self._looks: deque[tuple[int, float, int]] = deque()  # the newest number, the time, and the highest id
         self._goal = 0  # the newest number that is old enough
         self._task: asyncio.Task[None] | None = None
 
@@ -158,7 +158,7 @@ class ChangeHealing:
                 self.numbers.settle(up_to)
         except Exception as e:  # noqa: BLE001 - logged; later changes have to be read
             level = logging.DEBUG if isinstance(e, Refused) else logging.ERROR
-            log.log(level, "the change log is read later: %r", e)
+            log.log(level, "the change log could not be read; trying again later: %r", e)
         finally:
             self._task = None
 

@@ -65,7 +65,7 @@ class Looking:
             try:
                 look = await self._reader.look()
             except Refused as e:
-                log.debug("the log is looked at later: %s", e)
+                log.debug("the log could not be looked at; trying again later: %s", e)
                 continue
             except Exception:  # noqa: BLE001 - logged; without looks, lost messages would not be noticed
                 log.exception("the log cannot be looked at")

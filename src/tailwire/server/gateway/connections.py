@@ -74,7 +74,7 @@ class OpenConnections:
         return found
 
     def get(self, number: int) -> ConnectionRow | None:
-        """Return a connection, also one that ended; None if there is none, or none any longer."""
+        """Return a connection, open or ended; None if it never existed or is no longer kept."""
         if number in self._sockets:
             return _row(self._sockets[number])
         return next((row for row in self._ended.newest() if row.id == number), None)

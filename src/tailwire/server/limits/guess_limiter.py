@@ -44,7 +44,7 @@ class GuessLimiter:
         """Count an attempt before a slow check. Call `give_back` afterwards if the secret was right.
 
         Returns:
-            0.0 if it may be checked, else the seconds to wait.
+            0.0 if the secret may be checked, else the seconds to wait.
         """
         return self._tries.take(address)
 

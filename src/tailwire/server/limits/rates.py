@@ -63,7 +63,7 @@ class Rates:
         }
 
     def take(self, kind: RequestKind, who: str, *, key: bool = False, count: int = 1) -> RateResult:
-        """Count a request, whether it succeeds or not. Return the result for the limit that is nearer.
+        """Count a request, whether it succeeds or not. Return the result for the limit that leaves less room.
 
         Args:
             who: the token or key; "" for an anonymous request.

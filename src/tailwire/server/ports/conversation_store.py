@@ -61,7 +61,7 @@ class ReadStateStore(Protocol):
         device: str = "",
         events: Sequence[Event] = (),
     ) -> ReadStateChange | None:
-        """Store that a reader has received or read a conversation up to a message. Return None if it is stored already.
+        """Store that a reader has received or read a conversation up to a message. Return None if it already was.
 
         Args:
             group: the guid of a group's conversation.

@@ -28,7 +28,7 @@ class Presence(Protocol):
     async def changed(self, uid: str) -> Transition:
         """Report that a user came, went or is away at this process. Return what it means over all processes.
 
-        Changes that came together have one transition.
+        Changes of a user that are stored together have one transition.
         """
 
     def is_elsewhere(self, uid: str) -> bool:
@@ -64,7 +64,7 @@ class Roll(NamedTuple):
     """The users who are online at a process.
 
     Attributes:
-        away: whether they are away there, by uid.
+        away: whether each user is away there, by uid.
     """
 
     version: int

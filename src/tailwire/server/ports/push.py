@@ -37,7 +37,7 @@ class Notification:
 
 
 class Result(StrEnum):
-    """How an attempt to send a notification ended."""
+    """The kind of result of an attempt to send a notification."""
 
     SENT = "sent"
     GONE = "gone"  # the provider does not know the device any more
@@ -76,4 +76,4 @@ class Composer(Protocol):
     """Makes the content of a notification when it is about to be sent."""
 
     async def compose(self, row: NotificationRow) -> Notification | None:
-        """Return the notification for the message as it is now; None if it is not wanted any more."""
+        """Return the notification for the message as it is now; None if it is no longer wanted."""

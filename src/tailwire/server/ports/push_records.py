@@ -80,9 +80,9 @@ class Progress(NamedTuple):
     """How far notifications have been queued.
 
     Attributes:
-        message_id: all messages up to this one.
-        after_uid: of the next message, all receivers up to this one.
-        reaction_id: all reactions up to this one.
+        message_id: the id up to which all messages are done.
+        after_uid: the uid up to which the receivers of the next message are done.
+        reaction_id: the id up to which all reactions are done.
     """
 
     message_id: int
@@ -122,7 +122,7 @@ NOTIFICATION_TIMES = {"waiting": "queued_at", "sent": "sent_at", "failed": "fail
 
 
 class Due(NamedTuple):
-    """A notification to be sent now, with what reaches its device.
+    """A notification to be sent now, with the platform and push token of its device.
 
     Attributes:
         token: None if the device is not registered any more.

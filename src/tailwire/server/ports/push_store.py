@@ -50,7 +50,7 @@ class PushTokenStore(Protocol):
         """
 
     async def remove_of(self, auth_token: str, token_hash: str = "") -> int:
-        """Remove the devices of an auth token, or one of them, and return how many there were."""
+        """Remove the devices of an auth token, or one of them, and return how many were removed."""
 
     async def remove(self, token_hash: str, token: str) -> None:
         """Remove a device that the provider does not know any more, unless it was registered again meanwhile."""
@@ -60,7 +60,7 @@ class PushTokenStore(Protocol):
 
 
 class PushPreferenceStore(Protocol):
-    """What users want to be notified of."""
+    """The preferences of users for notifications, their time zones, and the conversations that they have muted."""
 
     async def get(self, uid: str) -> tuple[str, str]:
         """Return a user's preferences (JSON; `{}` for the defaults), and the name of their time zone, or ""."""
@@ -72,7 +72,7 @@ class PushPreferenceStore(Protocol):
         """Store the name of a user's time zone."""
 
     async def mutes(self, uid: str, now: int) -> list[MuteRow]:
-        """Return the conversations that a user has muted beyond a time in milliseconds."""
+        """Return the conversations that a user has muted until later than `now`, in milliseconds."""
 
     async def mute(self, uid: str, rows: Sequence[MuteRow], limit: int) -> None:
         """Mute conversations. Beyond the limit, those that end first are removed."""
@@ -144,7 +144,7 @@ class NotificationStore(Protocol):
         """Remove notifications that are not wanted any more."""
 
     async def failed(self, *, limit: int, offset: int) -> tuple[list[NotificationRow], int]:
-        """Return a page of the notifications that were given up, newest first, and their number."""
+        """Return a page of the notifications that were given up, newest first, and how many there are."""
 
     async def read_on(self, status: str, uid: str, position: Position, limit: int) -> list[NotificationRow]:
         """Return notifications after a position, newest first, by the time of their status and their id.
@@ -158,10 +158,10 @@ class NotificationStore(Protocol):
         """Return a notification, or None."""
 
     async def send_again(self, notification_id: int, now: int) -> bool:
-        """Make due now a notification that was given up. Return False if there is none."""
+        """Let a notification that was given up be due now. Return False if there is none."""
 
     async def send_all_again(self, now: int) -> int:
-        """Make due now all notifications that were given up, and return their number."""
+        """Let all notifications that were given up be due now, and return how many there are."""
 
     async def forget(self, sent_before: int, failed_before: int) -> None:
         """Delete notifications that were sent or given up before some times."""

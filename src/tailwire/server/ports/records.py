@@ -272,7 +272,7 @@ class ReadStateRow:
 
 @dataclass(frozen=True, slots=True)
 class ReadStateChange:
-    """What a change of a read state has caused.
+    """The consequences of a change of a read state.
 
     Attributes:
         by_all: in groups: sender, message id, whether all other members have now read (else received) it, and its

@@ -120,7 +120,7 @@ class Uploads(Protocol):
         """Yield all files and thumbnails, some at a time, in any order."""
 
     async def missing(self, names: list[str]) -> list[str]:
-        """Return the names that no file has."""
+        """Return those of the names under which there is no file."""
 
     async def sweep(self) -> None:
         """Remove incomplete files that were left by servers that have ended. Other servers may be running."""
@@ -157,7 +157,7 @@ class Uploads(Protocol):
         """
 
     async def take_in(self, name: str) -> Arrived | None:
-        """Copy what was uploaded with a direct form to its final name; None if there is nothing.
+        """Copy a file that was uploaded with a direct form to its final name. Return None if there is no such file.
 
         Raises:
             Refused: ERR_UNAVAILABLE.

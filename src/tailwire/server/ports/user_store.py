@@ -81,7 +81,7 @@ class BlockStore(Protocol):
     async def find(
         self, uid: str, direction: str, *, search: str = "", limit: int = 30, offset: int = 0
     ) -> tuple[list[tuple[str, int | None, int | None]], int]:
-        """Return a page of a user's blocks, and how many match: uid, when they were blocked, when they blocked.
+        """Return a page of a user's blocks, and how many match: uid, when blocked by the user, when they blocked them.
 
         Args:
             direction: `blockedByMe`, `hasBlockedMe` or `both`.

@@ -28,7 +28,7 @@ def decoded(text: str) -> bytes:
     """Return the bytes of a text in Base64 for URLs, with or without padding.
 
     Raises:
-        ValueError: if it is not.
+        ValueError: if the text is not Base64 for URLs.
     """
     try:
         return base64.b64decode(text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4), b"-_", validate=True)

@@ -38,7 +38,7 @@ class AuditRoutes:
         self._audit = audit
 
     def operations(self) -> list[Operation]:
-        """Return the operations."""
+        """Return the operations, each with its route and its handler."""
         return [
             Operation("GET", "/audit", "Read the audit log, newest entries first", self._list, access=Access.ADMIN,
                       query=AuditQuery, response=list[responses.AuditEntry], enveloped=True),

@@ -1,7 +1,7 @@
 """Meaning, unit and limit of the fields of request bodies, for the OpenAPI document.
 
-By the name of the field, or of its type and the field where the same name means different things. A limit that is a
-setting is written as its name and, in brackets, its default; a test compares that with the settings.
+Each is listed by the name of its field; where that name means different things, by the type and the field. A limit
+that is a setting is written as its name and, in brackets, its default; a test compares that with the settings.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BODY_FIELDS = {
     "appInfo": f"A JSON object about the app, at most {MAX_APP_INFO_BYTES} bytes.",
     "avatar": f"The URL of a picture: {_URL}.",
     "blockedUids": f"The uids of users to block or unblock, at most {_AT_ONCE}.",
-    "category": "What kind of message it is: `message` if it is absent.",
+    "category": "The category of the message; `message` if it is absent.",
     "deviceToken": f"For APNs: the device token in hexadecimal digits, at most {MAX_TOKEN_CHARACTERS} characters.",
     "enabled": "Whether events are delivered.",
     "featuresToAllow": "Keys of features, with or without the prefix `u.`.",

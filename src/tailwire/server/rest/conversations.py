@@ -25,7 +25,7 @@ class ConversationRoutes:
         self._receipts = receipts
 
     def operations(self) -> list[Operation]:
-        """Return the operations."""
+        """Return the operations, each with its route and its handler."""
         one, by_id = responses.Conversation, "/conversations/{id}"
         return [
             Operation("GET", "/conversations", "List conversations", self._list, query=ConversationQuery,

@@ -92,12 +92,12 @@ class MuteConversations(msgspec.Struct):
     conversations: list[MuteOne] = []
 
     def to_mutes(self) -> list[Mute]:
-        """Return the conversations."""
+        """Return the conversations to mute or unmute."""
         return [Mute(one.id, one.type, one.until) for one in self.conversations]
 
 
 class ChangeTimezone(msgspec.Struct):
-    """A time zone."""
+    """The new time zone of a user."""
 
     timezone: Annotated[str, Meta(examples=["Europe/Berlin"])] = ""
 

@@ -56,7 +56,7 @@ class ConsoleLink(Shape, kw_only=True):
 
 
 class Process(Shape, kw_only=True):
-    """The process that answers: others on the same database have figures of their own."""
+    """The process that answers. Other processes on the same database have figures of their own."""
 
     name: str
     version: str

@@ -1,4 +1,4 @@
-"""The types of JSON request bodies. Each validates a body, documents it, and converts it to what the actions take."""
+"""The types of JSON request bodies. Each validates a body, documents it, and converts it for the actions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def one_of(*values: str) -> dict[str, Any]:
 
 
 def list_of(*values: str) -> dict[str, Any]:
-    """Return the schema of a list of an enumeration, as `one_of`."""
+    """Return the schema of a list of values from an enumeration. Like `one_of`, it only documents."""
     return {"items": {"type": "string", "enum": list(values)}}
 
 

@@ -1,7 +1,7 @@
 """Meaning and unit of the fields of responses, for the OpenAPI document.
 
-By the name of the field, or of its type and the field where the same name means different things. A type has the
-descriptions of those that it inherits from.
+Each is listed by the name of its field; where that name means different things, by the type and the field. A type has
+the descriptions of the types that it inherits from.
 """
 
 from __future__ import annotations

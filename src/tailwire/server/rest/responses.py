@@ -226,7 +226,7 @@ class Done(Success, kw_only=True):
 
 
 class KeyEnded(Done, kw_only=True):
-    """An API key that was deleted, or ends at a time."""
+    """An API key that was deleted, or will end at a given time."""
 
     expires_at: Timestamp = 0
 

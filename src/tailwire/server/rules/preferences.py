@@ -1,4 +1,4 @@
-"""What users want to be notified of: the documented preferences with their defaults. PURE."""
+"""The preferences of users for notifications, as documented, with their defaults. PURE."""
 
 from __future__ import annotations
 
