@@ -156,8 +156,7 @@ class Settings:
         auth_jwt_keys: where the public keys of your identity provider are, to accept its JWTs as auth tokens: the
             `https://` URL of a JWKS, or a file with a JWKS or with one public key (PEM); empty to accept none.
         auth_jwt_issuer: the issuer (`iss`) that a JWT must have.
-        auth_jwt_audience: the audience (`aud`) that a JWT must have, or several, comma-separated, of which it must have
-            one.
+        auth_jwt_audience: the audience (`aud`) that a JWT must have; of several, comma-separated, it must have one.
         auth_jwt_algorithms: algorithms with which a JWT may be signed, comma-separated: RS256, RS384, RS512, PS256,
             PS384, PS512, ES256, ES384, ES512, EdDSA.
         auth_jwt_uid: the claim with the uid.

@@ -17,7 +17,7 @@ HELD_SECONDS = 1.0
 class HeldFrames:
     """Frames such as reactions and receipts, which may refer to a message that comes soon, and those that follow them.
 
-    No frame is held for longer than `HELD_SECONDS`: if the store does not answer, it is delivered all the same.
+    No frame is held for longer than `HELD_SECONDS`: if the store does not answer, it is delivered nevertheless.
 
     Args:
         local: delivers the frames whose turn has come.

@@ -83,7 +83,7 @@ class TokenRevoked:
 
 @dataclass(frozen=True, slots=True)
 class PresenceDelta:
-    """A process's report of which of its users came, went, or are away.
+    """A process's report of the users who came, went, or are away there.
 
     Attributes:
         process: its id.

@@ -1,4 +1,4 @@
-"""Changes of rows that processes keep in memory, and of which they are therefore notified.
+"""Changes of rows that processes keep in memory, which is why they are notified of them.
 
 The store writes a change in the transaction that makes it, with an id from the same sequence as messages. A process
 learns of the changes of all processes, its own included, in the order of their ids, and before it writes a frame of a

@@ -52,7 +52,7 @@ class Facts:
 
     Attributes:
         own: they caused it themselves.
-        blocked: there is a block between them and whoever caused it.
+        blocked: there is a block between them and the user who caused it.
         present: an app of theirs is in the foreground, or was when it received the message.
         read: they have read the message, or deleted the conversation for themselves.
         muted: they have muted the conversation.
