@@ -67,7 +67,7 @@ async def test_keys_survive_a_restart_until_replaced(tmp_path):
         assert again["auth_key"] not in ("", first["auth_key"])
 
 
-async def test_replaced_keys_are_valid_for_the_time_of_grace(live: LiveStage):
+async def test_replaced_keys_are_valid_during_the_grace_period(live: LiveStage):
     data, old = str(live.folder / "data"), live.server.auth_key
     alice = await live.enter("alice")
     code, said = await run("keys", "--list", "--data", data)
@@ -215,7 +215,7 @@ def test_wire_reports_invalid_arguments(capsys):
         assert value in capsys.readouterr().err
 
 
-async def test_backup_restore_and_one_server_per_folder(live: LiveStage):
+async def test_folder_in_use_can_be_backed_up_but_neither_restored_nor_served_twice(live: LiveStage):
     data, target = str(live.folder / "data"), str(live.folder / "backup")
     code, said = await run("serve", "--data", data, "--port", "0")
     assert (code, said.count("\n")) == (1, 1)

@@ -69,7 +69,7 @@ class Sender:
         await self.http.aclose()
 
 
-async def test_clients_are_sent_to_the_bucket_for_files(s3: S3Server, tmp_path):
+async def test_clients_are_redirected_to_the_bucket_for_files(s3: S3Server, tmp_path):
     place = s3.bucket()
     more = {"redirect_downloads": True, "s3_public_endpoint": f"http://localhost:{s3.port}"}
     async with ServerProcess(tmp_path, variables(place, **more), "--demo-users") as server, Sender(server) as alice:
@@ -96,7 +96,7 @@ async def test_clients_are_sent_to_the_bucket_for_files(s3: S3Server, tmp_path):
         assert secret not in "\n".join(server.log)
 
 
-async def test_messages_go_on_while_the_service_is_away(tmp_path):
+async def test_messages_can_be_sent_while_the_service_cannot_be_reached(tmp_path):
     own = S3Server()
     own.start()
     place = own.bucket()
@@ -243,7 +243,7 @@ def final(form) -> str:
     return f"chat/files/{form['attachment']['url'].rpartition('/')[2]}"
 
 
-async def test_files_that_clients_upload_to_the_bucket_are_looked_at_when_they_are_sent(s3: S3Server, tmp_path):
+async def test_files_that_clients_upload_to_the_bucket_are_examined_when_they_are_sent(s3: S3Server, tmp_path):
     place = s3.bucket()
     given = variables(place, uploads_direct=True)
     async with ServerProcess(tmp_path, given, "--demo-users") as server, Uploader(server) as alice:

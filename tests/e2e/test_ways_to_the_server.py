@@ -62,7 +62,7 @@ async def talks_and_ends(server, chat: ChatClient) -> None:
 
 
 def websockets_asked(proxy: HttpProxy) -> int:
-    """Return the number of WebSockets through a proxy. They use CONNECT even without TLS."""
+    """Return how many WebSockets were requested through a proxy. They use CONNECT even without TLS."""
     return sum(asked.startswith("CONNECT") for asked in proxy.asked)
 
 

@@ -1,4 +1,4 @@
-"""What other processes keep in memory: each write to it puts a row into `changes`, and they forget it by that row."""
+"""Each write to rows that other processes keep in memory puts a row into `changes`, so that they forget the rows."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def test_every_write_to_what_processes_keep_in_memory_puts_a_row_into_changes(po
     assert {"CLEAR", "UPDATE"} <= noticed["marks"]
 
 
-def test_a_process_remembers_what_is_true_after_it_has_read_the_changes_of_another(postgres):
+def test_memory_of_a_process_is_current_after_it_has_read_the_changes_of_another(postgres):
     url = postgres.create_database(prepare)
 
     @FEW

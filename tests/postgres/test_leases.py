@@ -1,4 +1,4 @@
-"""Leases: what one server does for all."""
+"""Leases, which decide which server does for all what one has to do."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ async def test_a_process_that_was_declared_dead_holds_nothing_and_takes_nothing(
     await other.close()
 
 
-async def test_a_process_that_cannot_renew_believes_in_no_lease_after_a_while(postgres_url, monkeypatch):
+async def test_a_process_that_has_not_renewed_a_lease_in_time_does_not_hold_it(postgres_url, monkeypatch):
     one, other = await two(postgres_url)
-    monkeypatch.setattr(leases, "LEASE_SECONDS", 0)  # so that it is over as soon as it was taken
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 0)  # so that a lease ends as soon as it was taken
     await one.leases.take(["a"])
     assert not one.leases.holds("a")
     await other.leases.take(["a"])

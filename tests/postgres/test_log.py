@@ -71,7 +71,7 @@ async def test_a_member_who_left_and_came_back_is_not_a_member_in_between(postgr
         assert page.changes[-1].change[1:] == (GROUP_REMOVED, "g")
 
 
-async def test_receivers_of_a_change_were_members_at_it_and_those_who_left_since_have_the_end_of_their_membership(
+async def test_receivers_of_a_change_were_members_then_and_those_who_left_since_have_an_end_of_membership(
     postgres_url,
 ):
     async with two_stores(postgres_url) as (one, other):

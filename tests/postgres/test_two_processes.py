@@ -193,7 +193,7 @@ async def test_number_of_waiting_deliveries_is_bounded(postgres_url):
 
 
 async def test_a_webhook_of_another_process_receives_events_although_the_news_of_it_was_lost(postgres_url, monkeypatch):
-    """What is kept in memory counts for three seconds; then the webhooks are read again."""
+    """Webhooks in memory count as current for three seconds; then they are read again."""
     async with two_stores(postgres_url) as (one, other):
         assert not other.webhooks.enabled
         await one.webhooks.put(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))

@@ -13,7 +13,7 @@ from rights.state import State
 
 DEVICE = "away"
 MOST_PAGES = 200
-# The model's sockets have no features: it says nothing about these frames.
+# The model's sockets have no features, so the model says nothing about these frames.
 UNKNOWN_TO_THE_MODEL = ("conversation_list", "conversation_pin")
 
 
@@ -36,7 +36,7 @@ class Missed:
                     self._due[uid].add(one.key)
 
     async def wrong(self, state: State, uid: str) -> tuple[str, str] | None:
-        """Catch up as a user. Return what they received and may not know, or did not receive, as (rule, text)."""
+        """Catch up as a user. Return what they may not see but received, or did not receive, as (rule, text)."""
         got: list[Key] = []
         after, known = self._places.get(uid, (0, 0))
         for _ in range(MOST_PAGES):

@@ -50,7 +50,7 @@ class Answer:
 
 @dataclass(eq=False)
 class Client:
-    """A socket of a user, and the frames since the last call."""
+    """A socket of a user, and the frames that it received since the last `take`."""
 
     uid: str
     device: str

@@ -74,11 +74,11 @@ class Group:
 
     @property
     def place(self) -> Place:
-        """Return its conversation."""
+        """Return the group's conversation."""
         return ("group", self.number)
 
     def rank(self, uid: str) -> str:
-        """Return the role of a user in it; "" if they are not a member."""
+        """Return the role of a user in the group; "" if they are not a member."""
         if uid not in self.members:
             return ""
         return "owner" if self.owner == uid else self.members[uid].scope

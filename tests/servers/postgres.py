@@ -51,12 +51,12 @@ class PostgresServer:
     """One PostgreSQL server in a folder of its own, reached over a Unix socket.
 
     Args:
-        options: settings of the server beside `OPTIONS`.
-        folder: where to make the server's folder; by default that for temporary files.
+        options: settings of the server besides `OPTIONS`.
+        folder: where to make the server's folder; by default the folder for temporary files.
 
     Attributes:
         log: the lines that the server has logged.
-        user: the user of the system that the server runs as; "" for that of this process.
+        user: the system's user that the server runs as; "" for the user of this process.
     """
 
     def __init__(self, options: dict[str, str] | None = None, folder: Path | None = None) -> None:

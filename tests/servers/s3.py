@@ -61,7 +61,7 @@ class S3Server:
     """The service. It keeps its objects in memory, so they are gone when it ends.
 
     Args:
-        auth: whether it refuses access keys that it does not know, which are all.
+        auth: whether it refuses unknown access keys; it knows none.
     """
 
     def __init__(self, *, auth: bool = False) -> None:

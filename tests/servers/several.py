@@ -13,10 +13,10 @@ class SeveralServers:
     """Servers that share a database and the data folder with their keys.
 
     Args:
-        url: of the database.
+        url: the URL of the database.
         count: how many to start.
-        settings: `TAILWIRE_*` variables of all of them.
-        program: the arguments of Python that run a server, if it is not this version's.
+        settings: `TAILWIRE_*` variables of all servers.
+        program: the arguments of Python that run a server, if it is not of this version.
 
     Attributes:
         servers: the processes, in the order of their start.
