@@ -1,4 +1,4 @@
-"""The audit log: what API keys and commands do.
+"""The audit log, a record of what API keys and commands do.
 
 All changes are recorded, in the transaction that makes them. Reads and sends with a key are recorded once every ten
 minutes per user and operation, because a backend may make thousands a second. Values are not recorded.
@@ -37,7 +37,7 @@ _SECRET_PARAMETERS = frozenset({"key", "token"})
 
 
 class Recorded(Protocol):
-    """What the log needs to know about an operation of the API."""
+    """The facts about an operation of the API that the log needs."""
 
     @property
     def method(self) -> str: ...

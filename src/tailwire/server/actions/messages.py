@@ -144,7 +144,7 @@ class Messages:
             receivers: id and type of each.
 
         Raises:
-            Refused: as `send`, for the first receiver that is refused. The receivers before it have the message.
+            Refused: as for `send`, for the first receiver that is refused. The receivers before it have the message.
         """
         if not 0 < len(receivers) <= MAX_RECEIVERS:
             raise Refused("ERR_EMPTY_RECEIVER", {"multipleReceivers": f"Name 1 to {MAX_RECEIVERS} uids and guids."})
@@ -198,7 +198,7 @@ class Messages:
         """Check that the caller may send to a receiver, before files for it are stored.
 
         Raises:
-            Refused: as `send`.
+            Refused: as for `send`.
         """
         rules.check_receiver(receiver, receiver_type)
         await self._receiver(caller, identifier(receiver or "", "receiver"), receiver_type or "")

@@ -247,7 +247,7 @@ class Notifications:
         """Return the devices of all users after a position, newest registration first.
 
         Args:
-            uid: only those of this user; "" for all.
+            uid: the user whose devices to return; "" for all users.
         """
         return await self._store.push_tokens.read_on(uid, position, limit)
 
@@ -256,7 +256,7 @@ class Notifications:
 
         Args:
             status: `waiting`, `sent` or `failed`.
-            uid: only those for this user; "" for all.
+            uid: the user whose notifications to return; "" for all users.
 
         Raises:
             Refused: ERR_BAD_REQUEST.

@@ -103,7 +103,7 @@ class Sessions:
         """Return the caller of a request with a REST key: the user it acts for, or the app itself.
 
         Raises:
-            Refused: as `check_key`; ERR_UID_NOT_FOUND.
+            Refused: as for `check_key`; ERR_UID_NOT_FOUND.
         """
         await self.check_key(key, "administer")
         if not on_behalf_of:

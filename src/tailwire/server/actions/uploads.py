@@ -254,7 +254,7 @@ class Files:
         """Take in those of the named files that were uploaded to the bucket, before a message refers to them.
 
         Raises:
-            Refused: as `DirectUploads.take_in`.
+            Refused: as for `DirectUploads.take_in`.
         """
         if self._direct is not None:
             for name in names:

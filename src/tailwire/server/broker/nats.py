@@ -30,7 +30,7 @@ FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.05, 1.0
 def addresses(url: str) -> list[Address]:
     """Return the addresses in a URL: `nats://USER:PASSWORD@HOST:PORT,…`, `nats://TOKEN@HOST`, `tls://…`.
 
-    Several URLs may be separated by commas. One without credentials has those of the one before it.
+    Several URLs may be separated by commas. A URL without credentials uses those of the URL before it.
 
     Raises:
         ValueError: it is not such a URL. The message contains nothing of it, because any part may be a secret.
@@ -62,7 +62,7 @@ class NatsBroker:
 
     Args:
         servers: the addresses of equivalent NATS servers, which are tried in turn.
-        context: for encrypted connections.
+        context: the TLS context for encrypted connections.
         app_id: separates apps on one NATS server.
         name: the name of this process, for the administrators of NATS.
         version: the version of this server.

@@ -21,7 +21,7 @@ class ProtocolError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What the server says about itself."""
+    """The facts that the server reports about itself."""
 
     fields: dict[str, Any]
 

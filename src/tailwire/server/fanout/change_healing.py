@@ -147,7 +147,7 @@ class ChangeHealing:
             await asyncio.wait([self._task])
 
     async def _heal(self, goal: int) -> None:
-        # What cannot be read now is read after the next look.
+        # Changes that cannot be read now are read after the next look.
         try:
             while self.numbers.end < goal:
                 rows, up_to = await self._reader.changes(self.numbers.end, goal)

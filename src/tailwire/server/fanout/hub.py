@@ -48,7 +48,7 @@ FRIENDS = frozenset({"friends only"})  # cannot be a role: roles have no spaces
 class _EncodedFrame:
     """A frame, encoded at most twice: as it is, and with its place in the stream for sockets with `chain`.
 
-    The place of a message is the id of the preceding one; that of another event is its number in the change log.
+    The place of a message is the id of the preceding one; the place of another event is its number in the change log.
     """
 
     __slots__ = ("_linked", "_settled", "data", "publication")

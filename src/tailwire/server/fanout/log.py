@@ -48,7 +48,7 @@ class MessageLog:
     Args:
         remote: reaches the other processes.
         reader: reads the log from the store.
-        feed: receives the changes of other processes; the store reports those of this one.
+        feed: receives the changes of other processes; the store reports this process's own changes to it.
 
     Attributes:
         settled: see `Broker`.

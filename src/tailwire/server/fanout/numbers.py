@@ -24,7 +24,7 @@ class Missing(Enum):
 class ChangeNumbers:
     """Passes each change to each subject once, and knows which subjects lack one.
 
-    Numbers increase in the order of commits, but a process receives only those of its subjects, in any order. So only
+    Numbers increase in the order of commits, but a process receives only those for its subjects, in any order. So only
     the store can say which are missing.
 
     Attributes:

@@ -90,7 +90,7 @@ class Order(Generic[T]):
         self._waiting.setdefault(number, []).append(item)
         self._count += 1
 
-    # What is known.
+    # Known ids.
 
     def see(self, highest: int) -> None:
         """Note that an id is committed, without knowing its items."""

@@ -65,7 +65,7 @@ class Overload:
         most_sends: maximum number of sends in progress in a burst; a tenth of it when sustained; 0 for unlimited.
 
     Attributes:
-        level: what is shed now.
+        level: the current level.
         sending: counts a send as in progress.
     """
 

@@ -42,7 +42,7 @@ class OpenConnections:
             self.note(socket, "ended", socket.ended_by)
             self._ended.add(_row(socket, self._clock()))
 
-    # What an operator sees.
+    # Lists for operators.
 
     def live(self, *, uid: str, before: int | None, limit: int) -> list[ConnectionRow]:
         """Return open connections, newest first.

@@ -22,7 +22,7 @@ class AuditEntry:
         key_hash: the fingerprint of the key, by which the store finds its name; "" without a key.
         on_behalf_of: the user for whom a key acted; "" for the app itself.
         action: the operation.
-        target: what it was done to.
+        target: the object on which it was performed.
         details: which fields were set, without their values.
         taken: whether a write is about to store it, or has stored it.
         over: whether its request has failed, so that work that it began in the background does not write the entry.

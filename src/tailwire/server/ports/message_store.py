@@ -47,7 +47,7 @@ class MessageStore(Protocol):
     async def edit(
         self, act: MessageAct, now: int, change: Callable[[MessageRow], Edited], announce: Callable[[MessageRow], Draft]
     ) -> Stored:
-        """Change a message, and store the action message that announces it in place of that of an earlier edit.
+        """Change a message, and store the action message that announces it, which replaces that of an earlier edit.
 
         Args:
             change: makes the new content from the stored message.

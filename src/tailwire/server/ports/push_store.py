@@ -46,7 +46,7 @@ class PushTokenStore(Protocol):
         """Return devices after a position, newest registration first, by `updated_at` and `token_hash`.
 
         Args:
-            uid: only those of this user; "" for all.
+            uid: the user whose devices to return; "" for all users.
         """
 
     async def remove_of(self, auth_token: str, token_hash: str = "") -> int:
@@ -151,7 +151,7 @@ class NotificationStore(Protocol):
 
         Args:
             status: `waiting`, `sent` or `failed`.
-            uid: only those for this user; "" for all.
+            uid: the user whose notifications to return; "" for all users.
         """
 
     async def get(self, notification_id: int) -> NotificationRow | None:

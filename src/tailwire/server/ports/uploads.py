@@ -39,7 +39,7 @@ class Arrived:
     """A file that was uploaded to the bucket.
 
     Attributes:
-        file: what its form said.
+        file: the file as its form described it.
         size: bytes that it has.
         head: its first bytes, which tell its type.
     """
@@ -120,7 +120,7 @@ class Uploads(Protocol):
         """Yield all files and thumbnails, some at a time, in any order."""
 
     async def missing(self, names: list[str]) -> list[str]:
-        """Return those of the names under which there is no file."""
+        """Return which of the names have no file."""
 
     async def sweep(self) -> None:
         """Remove incomplete files that were left by servers that have ended. Other servers may be running."""

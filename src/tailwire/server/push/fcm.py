@@ -138,7 +138,7 @@ def _code(error: dict[str, Any]) -> str:
 
 
 def _message(token: str, n: Notification) -> bytes:
-    # The bound is that of the data and the notification, as FCM counts them.
+    # The bound applies to the data and the notification, as FCM counts them.
     data = {name: str(value) for name, value in n.data.items()} | {"unreadMessageCount": str(n.badge)}
 
     def payload(body: str) -> dict[str, Any]:

@@ -116,7 +116,7 @@ RESPONSE_FIELDS = {
     "entityType": "`user` or `group`.",
     "entityId": "The uid of the other user, or the guid.",
     "UnreadCount.count": "How many messages are unread.",
-    # What an operation did.
+    # Results of operations.
     "success": "Whether it succeeded.",
     "message": "What was done, in words.",
     "Message": "As `message`: the response to marking a conversation with a user spells it with a capital letter.",

@@ -353,7 +353,7 @@ class ServerSettings(Shape, kw_only=True):
 
 
 class Problem(Shape, kw_only=True):
-    """What went wrong, and what to do about it."""
+    """The reason for a refusal, and what to do about it."""
 
     code: str
     message: str

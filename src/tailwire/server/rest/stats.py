@@ -40,7 +40,7 @@ class StatsQuery(msgspec.Struct, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class ProcessFacts:
-    """What the process reports about itself.
+    """The facts that the process reports about itself.
 
     Attributes:
         uptime: returns the seconds since the process started.

@@ -52,7 +52,7 @@ class CheckedToken:
     """A valid token.
 
     Attributes:
-        identity: what makes it the same token when it is registered again.
+        identity: a text by which the token is recognised when it is registered again.
         endpoint: the URL of the push service that a browser named; "" for other tokens.
     """
 

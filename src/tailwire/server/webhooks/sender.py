@@ -18,7 +18,7 @@ from tailwire.server.webhooks.delivery_lane import Lane, RetryPolicy
 from tailwire.server.webhooks.post import Poster
 
 CLEANUP_INTERVAL_SECONDS = 3600.0
-MAX_LANES = 50  # twice the webhooks of an app; idle lanes, as those of deleted webhooks, are removed
+MAX_LANES = 50  # twice the webhooks of an app; idle lanes, such as those of deleted webhooks, are removed
 
 
 class WebhookSender:
