@@ -29,7 +29,7 @@ SECONDS = 8.0
 
 @pytest.fixture(params=["database", "nats"])
 def nats(request: pytest.FixtureRequest) -> Iterator[NatsServer | None]:
-    """A NATS server; None when the database carries publications."""
+    """Yield a NATS server; None when the database carries publications."""
     if request.param == "database":
         yield None
         return

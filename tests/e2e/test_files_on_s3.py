@@ -314,7 +314,7 @@ async def test_custom_message_that_names_a_file_in_the_bucket_keeps_it(s3: S3Ser
 
 @contextlib.asynccontextmanager
 async def answering_in_xml(port: int):
-    """A proxy that corrects one header: `moto` declares the answer to a form as HTML, S3 as XML. Yields its URL."""
+    """Run a proxy that corrects one header (`moto` declares the answer to a form as HTML, S3 as XML); yield its URL."""
 
     async def copy(reader, writer):
         while data := await reader.read(65536):

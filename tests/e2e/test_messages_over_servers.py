@@ -46,7 +46,7 @@ class Setting:
 
 @pytest.fixture(params=["memory", "database", "nats"])
 def setting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setting]:
-    """One server on SQLite; and two on PostgreSQL with each broker."""
+    """Yield the setting of a test: one server on SQLite, or two on PostgreSQL with each broker."""
     if request.param == "memory":
         yield Setting(tmp_path, "", {}, count=1)
         return

@@ -21,7 +21,7 @@ VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory) -> Iterator[EmbeddedServer]:
-    """A server with two users, for all tests of this module."""
+    """Yield a server with two users, for all tests of this module."""
     server = EmbeddedServer(tmp_path_factory.mktemp("server"))
     server.start()
     for uid in ("alice", "bob"):

@@ -23,7 +23,7 @@ DRAFT = Draft("alice_user_bob", "alice", "bob", "user", "message", "text", b'{"d
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """The database file of a server that has stopped."""
+    """Return the database file of a server that has stopped."""
     path = tmp_path / "tailwire.db"
 
     async def serve() -> None:

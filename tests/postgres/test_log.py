@@ -18,7 +18,7 @@ from tailwire.server.store.postgres.unit import Unit
 
 
 class Observed:
-    """What the observer of a lane was notified of, with the results that had been set by then."""
+    """Records the notifications to the observer of a lane, with the results that had been set by then."""
 
     def __init__(self) -> None:
         self.batches: list[Batch] = []

@@ -38,7 +38,7 @@ def quick_renewals(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=["", "nats"])
 def broker(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The setting `broker`: empty for the database, or the URL of a NATS server."""
+    """Yield the setting `broker`: empty for the database, or the URL of a NATS server."""
     if not request.param:
         yield ""
         return

@@ -163,7 +163,7 @@ async def test_a_position_beyond_the_newest_id_does_not_move_the_ids(postgres_ur
 
 @pytest.fixture
 def pair() -> Iterator[tuple[PostgresServer, PostgresServer, str]]:
-    """A server, a standby that follows it, and the URL of a database on both."""
+    """Yield a server, a standby that follows it, and the URL of a database on both."""
     primary = PostgresServer({"wal_level": "replica", "max_wal_senders": "4"})
     standby = None
     try:

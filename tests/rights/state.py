@@ -74,7 +74,7 @@ class Group:
 
     @property
     def place(self) -> Place:
-        """Return the group's conversation."""
+        """The group's conversation."""
         return ("group", self.number)
 
     def rank(self, uid: str) -> str:

@@ -160,7 +160,7 @@ class PostgresServer:
 
     @property
     def backends(self) -> list[int]:
-        """Return the process ids of the server's own children."""
+        """The process ids of the server's own children."""
         pid = self._process.pid
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 

@@ -49,7 +49,7 @@ class SeveralServers:
 
     @property
     def tracebacks(self) -> list[str]:
-        """Return the log lines of all servers that report an error of the program."""
+        """The lines in the logs of all servers that begin a traceback."""
         return [line for server in self.servers for line in server.log if "Traceback" in line]
 
     async def __aenter__(self) -> SeveralServers:

@@ -49,7 +49,7 @@ class MissedPage:
         shown: the same messages, encoded.
         changes: frames of other events.
         known: the number up to which the client knows the change log after this page.
-        more: whether the client has missed more than the pages so far contain, even if this page has few messages.
+        more: whether changes were left for another page, which follows even if this one is not full of messages.
         lost: the id of a message up to which changes may be missing; 0 if none are.
         gap: the ids (from, to]: messages with an id in this range were left out; None if none were.
     """
@@ -79,7 +79,7 @@ class CatchUp:
     async def newest(self, caller: Caller, newest_id: int) -> tuple[int, int]:
         """Return where a client begins: the number of the newest change, and the end of the last ended membership.
 
-        From now on the client asks only for what came later, not for messages of groups that the user has left.
+        A client that begins there does not ask for messages of groups that the user has left: they came before.
 
         Args:
             newest_id: the id of the newest message that the user may see now.

@@ -120,7 +120,7 @@ class Sessions:
 
         Raises:
             Refused: AUTH_ERR_EMPTY_AUTH_TOKEN, AUTH_ERR_AUTH_TOKEN_NOT_FOUND, ERR_AUTH_TOKEN_EXPIRED; for a JWT also
-                as `SignIn.owner`.
+                as for `SignIn.owner`.
         """
         if not token:
             raise Refused("AUTH_ERR_EMPTY_AUTH_TOKEN")

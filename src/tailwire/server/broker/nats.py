@@ -94,11 +94,11 @@ class NatsBroker:
 
     @property
     def connected(self) -> bool:
-        """Return whether news from other processes arrives."""
+        """Whether news from other processes arrives."""
         return self._connection is not None
 
     async def start(self, receiver: Receiver) -> None:
-        """Connect, and stay connected. Without a connection, go on trying."""
+        """Connect, and stay connected. Without a connection, keep trying."""
         self._receiver = receiver
         try:
             await self._open()

@@ -1,8 +1,8 @@
 """The broker over PostgreSQL: LISTEN and NOTIFY on a connection of its own.
 
 The store announces each batch itself, in its transaction, so records need no sending, and other processes read stored
-messages from the store. Everything else crosses as the payload of a notification. It suits a few processes: each one
-reads everything.
+messages from the store. Everything else is sent as the payload of a notification. This suits a few processes, because
+each one reads everything.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ _UNUSABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceErro
 class NotifyBroker:
     """`RemoteBroker` over LISTEN and NOTIFY.
 
+    A process that connects announces itself, so that the others know at once that they are not alone.
+
     Args:
         connect: makes a connection.
         name: a random name of this process.
         own_backend: returns the id of the database's process that writes this process's batches, whose records are
             known here already.
-
-    A process that connects announces itself, so that the others know at once that they are not alone.
     """
 
     carries_messages = False
@@ -76,7 +76,7 @@ class NotifyBroker:
 
     @property
     def connected(self) -> bool:
-        """Return whether news from other processes arrives."""
+        """Whether news from other processes arrives."""
         return self._connection is not None
 
     def looked(self, *, alone: bool, began: float) -> None:
@@ -89,7 +89,7 @@ class NotifyBroker:
         self._alone = alone and began > self._arrived_at
 
     async def start(self, receiver: Receiver) -> None:
-        """Connect, and stay connected. Without a connection, go on trying."""
+        """Connect, and stay connected. Without a connection, keep trying."""
         self._receiver = receiver
         with contextlib.suppress(*_UNUSABLE):
             await self._open()

@@ -49,7 +49,7 @@ class GuessLimiter:
         return self._tries.take(address)
 
     def divide(self, servers: int) -> None:
-        """Use this server's share of the tries at all servers."""
+        """Use this server's share of the attempts that all servers together may allow."""
         self._tries.divide(servers)
 
     def give_back(self, address: str) -> None:

@@ -203,7 +203,7 @@ class RemoteBroker(Protocol):
         """Whether news from other processes arrives."""
 
     async def start(self, receiver: Receiver) -> None:
-        """Connect, and stay connected. Without a connection, go on trying."""
+        """Connect, and stay connected. Without a connection, keep trying."""
 
     def looked(self, *, alone: bool, began: float) -> None:
         """Note whether other processes share the store: a broker may send nothing while none does.

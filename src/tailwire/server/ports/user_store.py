@@ -67,7 +67,7 @@ class RoleStore(Protocol):
 
 
 class BlockStore(Protocol):
-    """Which users have blocked which others."""
+    """Blocks of users by other users."""
 
     async def between(self, one: str, other: str) -> str:
         """Return which of two users has blocked the other: `one` if they have, then `other`; "" if neither has."""

@@ -27,13 +27,13 @@ def check_origin(scope: Scope, code: str) -> None:
 
 
 def until_ended(receive: Receive, ended: asyncio.Event) -> Receive:
-    """Return `receive` for a request, such as for a stream, that ends when its client disconnects or `ended` is set."""
+    """Return a `receive` that reports a disconnect when the client disconnects, or when `ended` is set."""
 
     async def receive_or_end() -> Message:
         waits = {asyncio.ensure_future(receive()), asyncio.ensure_future(ended.wait())}
         try:
             done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:  # even if nobody waits any more: a session may last for hours
+        finally:  # even when nobody waits any more: a session may last for hours
             for task in waits:
                 task.cancel()
         result: Any = next((one.result() for one in done if one.result() is not True), None)
