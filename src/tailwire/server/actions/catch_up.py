@@ -20,9 +20,9 @@ from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import ListedRow
 
 MAX_CHANGES = 100
-"""Entries of the change log on a page."""
+"""How many entries of the change log a page may have."""
 MAX_ENDED = 100
-"""Ended memberships that a page considers."""
+"""How many ended memberships a page considers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ class Conversations:
     """Actions on conversations.
 
     Args:
-        max_pins: conversations that a user may pin.
+        max_pins: how many conversations a user may pin.
     """
 
     def __init__(self, services: Services, renderer: Renderer, max_pins: int) -> None:

@@ -39,7 +39,7 @@ class Messages:
     """Actions on messages.
 
     Args:
-        max_data: bytes of a message's `data`.
+        max_data: the largest size of a message's `data`, in bytes.
         count_stored: called for each new message.
     """
 

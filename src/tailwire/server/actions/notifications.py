@@ -38,7 +38,7 @@ class PushSetup:
         web_key: the public key that browsers subscribe with; "" without Web Push.
         targets: the addresses that endpoints of Web Push may have.
         plain_http: whether endpoints may have `http:` URLs.
-        max_tokens: devices of one user.
+        max_tokens: how many devices of a user are kept.
     """
 
     providers: Collection[str]

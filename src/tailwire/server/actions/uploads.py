@@ -67,8 +67,8 @@ class Files:
     """Actions on files.
 
     Args:
-        max_size: bytes of one file.
-        max_count: files of one message.
+        max_size: the largest size of a file, in bytes.
+        max_count: how many files a message may have.
         secret: signs the forms for uploads.
         room: the quota of uploads, and the free space on the disk.
         issued: the forms that were given out for the bucket; None if this server receives all files itself.

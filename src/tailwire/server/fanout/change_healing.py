@@ -48,7 +48,7 @@ class _MissingAt(NamedTuple):
     """Users who lack a change.
 
     Attributes:
-        sure: whether it is sure that they lack it.
+        sure: whether it is certain that they lack it.
         left: whether they have left the group since.
     """
 

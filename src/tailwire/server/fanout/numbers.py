@@ -9,7 +9,7 @@ from enum import Enum
 MAX_HEARD = 100_000
 """How many numbers are remembered. Beyond that, it is not known whether lower ones were received."""
 MAX_LEFT = 10_000
-"""Departures that are remembered."""
+"""How many departures are remembered."""
 _NOT_SEEN = sys.maxsize
 
 

@@ -35,7 +35,7 @@ class ConversationStore(Protocol):
     async def unread_counts(
         self, uid: str, kind: str = "", of: ConversationKey | None = None, hide_blocked: bool = False
     ) -> list[tuple[ConversationKey, int]]:
-        """Return a user's conversations with unread messages, each with how many, counted up to 1000."""
+        """Return a user's conversations with unread messages, and how many each has, counted up to 1000."""
 
 
 class ReadStateStore(Protocol):

@@ -49,7 +49,7 @@ class KeyStore(Protocol):
         """Return the API keys with an id, that is, whose hash begins with it."""
 
     async def end(self, key_hash: str, at: int) -> None:
-        """End an API key at a time, unless it ends earlier."""
+        """End an API key at a given time, unless it ends earlier."""
 
     async def add(self, key: KeyRow) -> None:
         """Store a new API key."""

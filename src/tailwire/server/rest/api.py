@@ -75,7 +75,7 @@ class Api:
     """The ASGI app.
 
     Args:
-        max_body: bytes of a request body that is not a form.
+        max_body: the largest size of a request body that is not a form, in bytes.
         records: records all requests.
         rates: limits requests.
         overload: refuses sends under load.

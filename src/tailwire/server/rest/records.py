@@ -45,7 +45,7 @@ class Trace:
 
 
 class Records:
-    """Records requests wherever they are counted or logged.
+    """Records requests in the metrics and in the logs.
 
     Attributes:
         metrics: counts requests. The API uses it directly, because it counts each of them.
