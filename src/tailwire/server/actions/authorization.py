@@ -55,7 +55,7 @@ class Authorizer:
         on: str = "",
         also: Callable[[GroupStanding], None] | None = None,
     ) -> GroupAct:
-        """Return a change in a group, for the store to check when it writes.
+        """Return the act of a change in a group, which the store checks when it writes.
 
         Args:
             operation: a row of the permission table of groups.
@@ -87,7 +87,7 @@ class Authorizer:
         operation: MessageOperation,
         also: Callable[[MessageRow], None] | None = None,
     ) -> MessageAct:
-        """Return a change of a message, for the store to check when it writes.
+        """Return the act of a change of a message, which the store checks when it writes.
 
         Args:
             wanted: the message's id.
@@ -162,7 +162,7 @@ class Authorizer:
 
 
 def message_id(value: str | int) -> int:
-    """Return the number of a message id as clients send it.
+    """Return a message id as a number, from the form in which clients send it.
 
     Raises:
         Refused: ERR_MESSAGE_ID_NOT_FOUND.

@@ -50,8 +50,8 @@ class Conversations:
     ) -> tuple[list[ConversationView], int]:
         """Return a page of the caller's conversations, and how many there are.
 
-        Pinned conversations come first, then the order is by the time of the last message. The app itself gets the
-        conversations of all users, by uid.
+        Pinned conversations come first; apart from that, the order is by the time of the last message. The app itself
+        gets the conversations of all users, by uid.
 
         Args:
             with_tags: include the tags of each.

@@ -152,7 +152,7 @@ class Notifications:
             auth_token: with a REST key: the auth token of the user.
 
         Raises:
-            Refused: ERR_BAD_REQUEST, a REST key was used without an auth token.
+            Refused: ERR_BAD_REQUEST, if a REST key was used without an auth token.
         """
         owner = self._auth_token(caller, auth_token)
         if not token:
@@ -210,7 +210,7 @@ class Notifications:
         return [_mute(row, caller.uid) for row in rows]
 
     async def mute(self, caller: Caller, mutes: Sequence[Mute]) -> list[Mute]:
-        """Mute conversations, each until a time. Return all muted ones.
+        """Mute conversations, each until a time. Return all muted conversations.
 
         Raises:
             Refused: ERR_BAD_REQUEST, ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER.
@@ -266,7 +266,7 @@ class Notifications:
         return await self._store.notifications.read_on(status, uid, position, limit)
 
     async def delivery(self, notification_id: str) -> tuple[NotificationRow, Notification | None]:
-        """Return a notification, and its content if it were sent now; None instead if it is no longer wanted.
+        """Return a notification, and the content that it would have if it were sent now, or None if it is not wanted.
 
         Raises:
             Refused: ERR_NOTIFICATION_NOT_FOUND.

@@ -119,8 +119,8 @@ class Sessions:
             chained: as in `Caller`.
 
         Raises:
-            Refused: AUTH_ERR_EMPTY_AUTH_TOKEN, AUTH_ERR_AUTH_TOKEN_NOT_FOUND, ERR_AUTH_TOKEN_EXPIRED; for a JWT also
-                as for `SignIn.owner`.
+            Refused: AUTH_ERR_EMPTY_AUTH_TOKEN, AUTH_ERR_AUTH_TOKEN_NOT_FOUND, ERR_AUTH_TOKEN_EXPIRED; for a JWT the
+                refusals of `SignIn.owner`, too.
         """
         if not token:
             raise Refused("AUTH_ERR_EMPTY_AUTH_TOKEN")

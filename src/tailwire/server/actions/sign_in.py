@@ -44,7 +44,7 @@ class IdentityProvider:
 
 
 def identity_provider(settings: Settings, world: World) -> IdentityProvider | None:
-    """Return the identity provider of the settings, or None."""
+    """Return the identity provider that the settings name, or None."""
     place = settings.auth_jwt_keys
     if not place:
         return None

@@ -74,7 +74,7 @@ class Files:
         issued: the forms that were given out for the bucket; None if this server receives all files itself.
 
     Attributes:
-        turns: taken by each upload for each of its steps.
+        turns: the turns that uploads take, one for each step.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Encodes publications and records for other processes, which may have another version.
+"""Encodes publications and records for other processes, which may run another version.
 
 The first byte is the version of the format. Fields are only added at the end of a kind, so that older processes ignore
 them; kinds that a process does not know are ignored and counted.

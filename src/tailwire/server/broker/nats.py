@@ -1,7 +1,7 @@
 """The broker over NATS: for more processes than LISTEN and NOTIFY can serve.
 
 Each process subscribes to the subjects of its own sockets, so a message reaches only processes that need it. The
-publications of a batch and its record leave in one piece on one connection, which keeps their order.
+publications of a batch and its record are sent in one piece on one connection, which keeps their order.
 """
 
 from __future__ import annotations

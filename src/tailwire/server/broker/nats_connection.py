@@ -48,7 +48,7 @@ class Address(NamedTuple):
 
 
 class NatsConnection(asyncio.Protocol):
-    """A connection. `open` makes it.
+    """A connection to a NATS server, which `open` establishes.
 
     Args:
         on_message: called with each payload, in the order in which the server sent them.
@@ -107,7 +107,7 @@ class NatsConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
-        self._transport = cast(asyncio.Transport, transport)  # other event loops have another class
+        self._transport = cast(asyncio.Transport, transport)  # transports of other event loops have another class
 
     def data_received(self, data: bytes) -> None:
         """Handle what the server has sent."""

@@ -35,7 +35,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """An error that the server reports. It closes the connection after most errors."""
+    """An error that the server reports. The server closes the connection after most errors."""
 
     text: str
 

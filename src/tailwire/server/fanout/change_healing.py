@@ -221,7 +221,7 @@ class ChangeHealing:
                 found.append(_MissingAt(subject, late, sure=True))
             elif self._subscribed(subject) and (missing := self.numbers.missing(row.number, subject)) is not Missing.NO:
                 found.append(_MissingAt(subject, here, sure=missing is Missing.YES))
-                left = [uid for uid in left if uid not in here]  # others have a new socket that knows they are back
+                left = [uid for uid in left if uid not in here]  # the rest have joined again: they are in `here`
             for uid in left:
                 missing = self.numbers.missing(row.number, user_subject(uid))
                 found.append(_MissingAt(subject, [uid], sure=missing is Missing.YES, left=True))

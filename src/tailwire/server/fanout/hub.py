@@ -115,7 +115,7 @@ class Hub:
         self._choosing: set[str] = set()  # subjects with a pending frame that not every socket receives
         self._encoded: _EncodedFrame | None = None
         self._lingering: dict[str, float] = {}  # uid: until when the user counts as online without a socket
-        # Sockets whose groups are being read: the groups that they left meanwhile, which the list read may still have.
+        # Sockets whose groups are being read: the groups that they left meanwhile, which the list may still have.
         self._left_meanwhile: dict[Subscriber, set[str]] = {}
         # By type, so that a kind of publication without a handler is a KeyError and not silently dropped.
         self._handlers: Mapping[type[Publication], Callable[[str, Any], None]] = {

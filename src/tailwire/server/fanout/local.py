@@ -67,7 +67,7 @@ class LocalDelivery:
         self._sockets, self._frame = sockets, frame
 
     def deliver(self, subject: str, publication: Publication) -> None:
-        """Deliver a publication."""
+        """Pass a publication to the hub if its subject has sockets here."""
         if subject in self.subjects:
             self.listener(subject, publication)
 
@@ -126,7 +126,7 @@ class LocalDelivery:
             self._leave(guid)
 
     def close(self) -> None:
-        """Cancel what was to be done later."""
+        """Cancel the departures from removed groups that are still to come."""
         for timer in self._leaving.values():
             timer.cancel()
         self._leaving.clear()

@@ -37,7 +37,7 @@ class Looking:
         self._now = asyncio.Event()
 
     def start(self) -> None:
-        """Begin to look."""
+        """Begin the regular looks."""
         self._task = self._loop.create_task(self._run(), name="tailwire log look")
 
     def soon(self) -> None:

@@ -1,4 +1,4 @@
-"""Which changes the sockets of one process have received: numbers of the change log, by subject."""
+"""Knows which changes the sockets of one process have received: numbers of the change log, by subject."""
 
 from __future__ import annotations
 

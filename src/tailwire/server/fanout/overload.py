@@ -108,7 +108,7 @@ class Overload:
 
     @property
     def shed_names(self) -> list[str]:
-        """The names of what is shed now."""
+        """The names of the kinds of frames that are shed now."""
         return [name for level, name in SHED_NAMES.items() if level <= self.level]
 
     def set(self, level: Level, sends: int | None = None) -> None:

@@ -82,8 +82,8 @@ class SharedPresence:
         self._task: asyncio.Task[None] | None = None
         self._process = self._version = 0  # of the last change that was stored
         self._elsewhere: dict[str, dict[int, bool]] = {}  # by uid and process: whether they are away there
-        self._versions: dict[int, int] = {}  # by process: up to which its changes are known here
-        self._newest: dict[int, int] = {}  # by process: its newest change that has arrived here
+        self._versions: dict[int, int] = {}  # by process: the version up to which its changes are known here
+        self._newest: dict[int, int] = {}  # by process: the version of its newest change here
         self._behind: dict[int, int] = {}  # versions that were missing at the last look
         self.on_returned: Callable[[list[str]], None] = lambda uids: None
         hub.on_presence_delta = self._received
@@ -169,7 +169,7 @@ class SharedPresence:
         if self._waiting:
             self._store_soon()
 
-    # The users of others.
+    # Users of other processes.
 
     def is_foreground(self, uid: str) -> bool:
         """Return whether an app of a user is connected and in the foreground, here or at another process."""

@@ -48,8 +48,8 @@ class OpenConnections:
         """Return open connections, newest first.
 
         Args:
-            uid: only those of this user; "" for all.
-            before: only those with a lower number.
+            uid: the user whose connections to return; "" for all users.
+            before: only connections with a lower number.
         """
         numbers = sorted(socket.number for socket in self._sockets_of(uid)) if uid else list(self._sockets)
         last = len(numbers) if before is None else bisect_left(numbers, before)
@@ -60,8 +60,8 @@ class OpenConnections:
         """Return connections that ended, the last one to end first.
 
         Args:
-            uid: only those of this user; "" for all.
-            before: only those that ended before the one with this number; none if it is no longer kept.
+            uid: the user whose connections to return; "" for all users.
+            before: only connections that ended before the one with this number; none if that one is no longer kept.
         """
         found: list[ConnectionRow] = []
         passed = before is None

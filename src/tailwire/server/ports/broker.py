@@ -88,7 +88,7 @@ class PresenceDelta:
     Attributes:
         process: its id.
         version: increases by 1 each time; 0 if the process has ended, and nobody is online there any more.
-        users: uid, whether they are online there, and whether they are away there.
+        users: for each user the uid, whether they are online there, and whether they are away there.
     """
 
     process: int

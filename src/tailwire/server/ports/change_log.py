@@ -79,7 +79,7 @@ class ChangeRow(NamedTuple):
     """An entry of the log, as one reader sees it.
 
     Attributes:
-        after_id: the id of the message after which, and before the next one, the change happened.
+        after_id: the id of the last message before the change.
         until_id: the end of the reader's membership, if the change happened in a group that they have left; else None.
     """
 

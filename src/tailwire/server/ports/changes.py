@@ -1,4 +1,4 @@
-"""Changes of rows that processes keep in memory, which is why they are notified of them.
+"""Changes of rows that processes keep in memory. They are notified of them, so that they forget outdated rows.
 
 The store writes a change in the transaction that makes it, with an id from the same sequence as messages. A process
 learns of the changes of all processes, its own included, in the order of their ids, and before it writes a frame of a
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 TRUSTED_SECONDS = 3.0
-"""How long what is kept in memory counts as current without news from the log."""
+"""How long the rows in memory count as current without news from the log."""
 
 SEEN = "seen"
 """A user came or went. This kind is not in the log: processes learn of it with the user's presence."""
@@ -64,7 +64,7 @@ class ChangeFeed:
             call(changes)
 
     def is_current(self) -> bool:
-        """Return whether what is kept in memory counts as current."""
+        """Return whether the rows in memory count as current."""
         if self.complete_at == math.inf:
             return True
         return asyncio.get_running_loop().time() - self.complete_at <= TRUSTED_SECONDS

@@ -45,7 +45,7 @@ class ReadStateStore(Protocol):
         """Return a user's side of a conversation."""
 
     async def cleared_until(self, conversation_id: ConversationKey, uid: str) -> int:
-        """Return up to which message a user has deleted a conversation for themselves; 0 if they have not."""
+        """Return the id up to which a user has deleted a conversation for themselves; 0 if they have not."""
 
     async def mark(
         self,
@@ -61,7 +61,7 @@ class ReadStateStore(Protocol):
         device: str = "",
         events: Sequence[Event] = (),
     ) -> ReadStateChange | None:
-        """Store that a reader has received or read a conversation up to a message. Return None if it already was.
+        """Store that a reader has received or read a conversation up to a message. Return None if nothing changed.
 
         Args:
             group: the guid of a group's conversation.

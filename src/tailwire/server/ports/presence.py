@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 
 class State(IntEnum):
-    """Whether a user is online, over all processes. A user is away while they are away wherever they are online."""
+    """Whether a user is online, over all processes. A user is away if they are so at every process with their apps."""
 
     OFFLINE = 0
     AWAY = 1
@@ -39,7 +39,7 @@ class Presence(Protocol):
 
 
 class Here(NamedTuple):
-    """A user at this process."""
+    """The state of a user at this process."""
 
     uid: str
     online: bool

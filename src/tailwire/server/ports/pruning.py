@@ -58,7 +58,7 @@ class PruningStore(Protocol):
         """
 
     async def unused(self, uploaded_before: int) -> Old:
-        """Return how many files were uploaded by a time that nothing has ever referred to. May take long."""
+        """Return how many of the files uploaded by a time nothing has ever referred to. May take long."""
 
     async def known(self, stems: Sequence[str]) -> list[bool]:
         """Return for each name without extension whether there is a record of such a file."""

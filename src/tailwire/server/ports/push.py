@@ -37,7 +37,7 @@ class Notification:
 
 
 class Result(StrEnum):
-    """The kind of result of an attempt to send a notification."""
+    """The result of an attempt to send a notification."""
 
     SENT = "sent"
     GONE = "gone"  # the provider does not know the device any more
@@ -46,7 +46,7 @@ class Result(StrEnum):
 
 
 class Outcome(NamedTuple):
-    """The outcome of an attempt to send a notification.
+    """The outcome of an attempt to send a notification: its result, with details.
 
     Attributes:
         problem: what went wrong; never a token.

@@ -11,10 +11,10 @@ class PushTokenRow(NamedTuple):
     """A device that receives push notifications.
 
     Attributes:
-        token_hash: the key.
+        token_hash: the hash of the token, by which the row is found.
         auth_token: the fingerprint of the auth token with which it was registered.
         provider: which sender it is for: `web`, `apns` or `fcm`.
-        provider_id: as the app named it.
+        provider_id: the name of the provider in the app.
         token: what the provider needs to reach the device; for Web Push the subscription as JSON.
     """
 

@@ -111,16 +111,16 @@ class NotificationStore(Protocol):
         """Return one user as a possible receiver; None if they have no device."""
 
     async def queue(self, message_id: int, reaction_id: int, uids: Sequence[str], before: int, now: int) -> None:
-        """Queue a notification for each device of some users that was registered before a time, once."""
+        """Queue one notification for each device of some users that was registered before a given time."""
 
     async def queue_again(self, message_id: int, now: int) -> None:
-        """Queue again what was sent about a message, because it was edited or deleted."""
+        """Queue again the notifications that were sent about a message, because it was edited or deleted."""
 
     async def waiting(self) -> int:
         """Return how many notifications wait, counted up to 100,000."""
 
     async def due(self, provider: str, now: int, limit: int) -> list[Due]:
-        """Return notifications to be sent now, those due longest first."""
+        """Return notifications to be sent now, first those that have been due for longest."""
 
     async def next_due(self, provider: str) -> int | None:
         """Return when the next notification is due, or None if none waits."""
@@ -129,7 +129,7 @@ class NotificationStore(Protocol):
         """Return a reaction, or None if it was removed."""
 
     async def read_up_to(self, conversation_id: ConversationKey, uid: str) -> int:
-        """Return up to which message a user has read a conversation, or deleted it for themselves."""
+        """Return the id up to which a user has read a conversation, or deleted it for themselves."""
 
     async def sent(self, ids: Sequence[int], now: int) -> None:
         """Store that notifications were sent."""
@@ -158,10 +158,10 @@ class NotificationStore(Protocol):
         """Return a notification, or None."""
 
     async def send_again(self, notification_id: int, now: int) -> bool:
-        """Let a notification that was given up be due now. Return False if there is none."""
+        """Mark a notification that was given up as due now. Return False if there is none."""
 
     async def send_all_again(self, now: int) -> int:
-        """Let all notifications that were given up be due now, and return how many there are."""
+        """Mark all notifications that were given up as due now, and return how many there are."""
 
     async def forget(self, sent_before: int, failed_before: int) -> None:
-        """Delete notifications that were sent or given up before some times."""
+        """Delete notifications that were sent or given up before given times."""

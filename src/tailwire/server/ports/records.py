@@ -239,7 +239,7 @@ class ReactionRow:
 
     Attributes:
         number: the number in the change log, if the reaction was added or removed now; else 0.
-        message: as it is afterwards, if the store has read it in the transaction; else None.
+        message: the message as it is afterwards, if the store has read it in the transaction; else None.
     """
 
     id: int

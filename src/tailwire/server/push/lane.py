@@ -66,7 +66,7 @@ class Lane:
         self._next_start = 0.0
 
     def wake(self) -> None:
-        """Check the queue."""
+        """Check the queue for notifications that are due."""
         self._more = True
         if self._task is None and not self._closed and self._is_mine():
             if self._timer is not None:

@@ -102,7 +102,7 @@ class Sample(Shape, kw_only=True):
 
 
 class DiskUse(Shape, kw_only=True):
-    """Bytes on disk. `free`: what is left on the disk of the data folder."""
+    """Bytes on disk. `free`: the space left on the disk of the data folder."""
 
     database: int
     write_ahead_log: int = 0

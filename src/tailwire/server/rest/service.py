@@ -31,7 +31,7 @@ async def _unmeasured() -> None:
 
 
 class ServiceRoutes:
-    """`/settings`, `/health`, `/metrics`, `/openapi.json`, `/docs`.
+    """The routes `/settings`, `/health`, `/metrics`, `/openapi.json` and `/docs`.
 
     Args:
         for_metrics, for_docs: `open` serves them to everybody, `key` with a REST key, `off` not at all. The page

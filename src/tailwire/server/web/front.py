@@ -53,7 +53,7 @@ class Page:
 
     @property
     def headers(self) -> Headers:
-        """Headers of each response with a file."""
+        """The headers of each response with a file."""
         policy = "; ".join(f"{name} {value}" for name, value in {**POLICY, **self.policy}.items())
         return [(b"content-security-policy", policy.encode()), NO_CACHE, *SAFE]
 

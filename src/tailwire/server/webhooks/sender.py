@@ -44,7 +44,7 @@ class WebhookSender:
         metrics.webhook_queues = self.queues
 
     def wake(self) -> None:
-        """Check the queues."""
+        """Check the queues for deliveries that are due."""
         if self._closed:
             return
         if self._cleanup is None and self._store.deliveries.failed_counts():
