@@ -123,7 +123,7 @@ async def test_messages_can_be_sent_while_the_service_cannot_be_reached(tmp_path
         own.kill()
 
 
-async def test_doctor_ends_with_its_result_each_time():
+async def test_doctor_ends_with_its_exit_code_every_time():
     # obstore's threads work on after an answer: without care, every second process was aborted at its end.
     with socket.create_server(("127.0.0.1", 0)) as closed:
         endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"

@@ -69,7 +69,7 @@ async def test_messages_survive_network_interruptions(live: LiveStage):
 
 
 @spec("K1", "K3", "S7")
-async def test_server_killed_repeatedly_during_sends(live: LiveStage):
+async def test_server_killed_repeatedly_during_sends_loses_and_doubles_nothing(live: LiveStage):
     """Every acknowledged message is stored and received once and in order, and no id is assigned twice."""
     alice, bob = await live.enter("alice"), await live.enter("bob")
     acknowledged: dict[int, str] = {}
@@ -227,7 +227,7 @@ async def test_ctrl_z_without_a_shell_does_not_stop_the_process(live: LiveStage)
         await app.communicate()
 
 
-async def test_dump_has_no_secrets_and_is_replayed(live: LiveStage, tmp_path, capsys):
+async def test_dump_has_no_secrets_and_can_be_replayed(live: LiveStage, tmp_path, capsys):
     from tailwire.cli.main import main
 
     alice = await live.enter("alice")

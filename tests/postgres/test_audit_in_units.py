@@ -73,7 +73,7 @@ async def test_changes_of_many_rows_have_one_entry(postgres_url):
     await store.close()
 
 
-async def test_removals_of_what_does_not_exist_are_not_recorded(postgres_url):
+async def test_removals_that_remove_nothing_are_not_recorded(postgres_url):
     store = await open_store(postgres_url)
     entry = AuditEntry("change", "k", "DELETE /x")
     assert not await request(entry, lambda: store.webhooks.remove("none"))

@@ -45,7 +45,7 @@ async def test_a_lease_has_one_holder_until_it_gives_it_up_or_ends(postgres_url)
     await other.close()
 
 
-async def test_many_take_the_same_leases_at_once_and_each_has_one_holder(postgres_url):
+async def test_each_lease_has_one_holder_when_many_processes_take_it_at_once(postgres_url):
     both = await two(postgres_url)
     names = [f"lease{n}" for n in range(50)]
     await asyncio.gather(*(store.leases.take(chosen) for store in both for chosen in (names, names)))

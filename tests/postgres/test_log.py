@@ -115,7 +115,7 @@ async def test_a_member_of_a_removed_group_was_a_member_until_its_removal(postgr
         assert bobs[0] == (joined.message.id, True)
 
 
-async def test_a_long_log_comes_in_pages(postgres_url):
+async def test_a_long_log_is_read_in_pages(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         count = ROWS_PER_PAGE + 50
         await asyncio.gather(*(one.messages.add(draft(text=str(n))) for n in range(count)))

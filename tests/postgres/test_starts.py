@@ -64,7 +64,7 @@ async def test_invalid_trails_are_not_recognised(postgres_url, trail):
         assert await known(store, trail, 1) == [-1]
 
 
-async def test_a_dump_put_back_while_no_server_runs_continues_far_behind_the_ids_given_out(postgres, postgres_url):
+async def test_a_dump_put_back_while_no_server_runs_continues_far_beyond_the_ids_given_out(postgres, postgres_url):
     async with opened(postgres_url) as store:
         await send(store, 2)
         dump, name, start = postgres.dump(postgres_url), store.name, store.start
@@ -138,7 +138,7 @@ def number(url: str) -> str:
     return url.rpartition("?")[0].rpartition("/test")[2]
 
 
-async def test_a_process_learns_from_the_write_that_follows_what_another_has_noticed(postgres, postgres_url):
+async def test_a_process_learns_from_its_next_write_that_another_has_begun_a_new_start(postgres, postgres_url):
     async with opened(postgres_url, serving=False) as one, opened(postgres_url, serving=False) as other:
         await send(one, 2)
         dump = postgres.dump(postgres_url)
