@@ -180,7 +180,7 @@ async def test_users_who_missed_a_removed_message_are_known(open_store):
     late = GroupAct("team", "carol", "carol", lambda standing: None)
     joined = draft("joined", NEW, sender="carol", receiver="team", kind="group", category="action")
     await store.members.add(late, "participant", NEW, lambda standing: joined)
-    assert await store.pruning.pruned_until("carol", 0) == other  # the group's were sent before carol joined
+    assert await store.pruning.pruned_until("carol", 0) == other  # the group's messages were sent before carol joined
     await store.close()
     store = await open_store()
     assert await store.pruning.pruned_until("bob", 0) == old

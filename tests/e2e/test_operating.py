@@ -98,7 +98,7 @@ class InTerminal:
         os.close(inside)
 
     async def ended(self) -> int:
-        """Close the terminal, and return the result of the server."""
+        """Close the terminal, and return the exit code of the server."""
         os.close(self.terminal)
         try:
             return await asyncio.to_thread(self.process.wait, 20)

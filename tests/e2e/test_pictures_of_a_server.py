@@ -41,7 +41,7 @@ def exists(pid: int) -> bool:
 
 
 def picture() -> bytes:
-    """Return a picture."""
+    """Return the bytes of a picture."""
     out = io.BytesIO()
     Image.new("RGB", (800, 400), "teal").save(out, "PNG")
     return out.getvalue()

@@ -49,7 +49,7 @@ async def client(server: ServerProcess, uid: str, auth_key: str, **settings: boo
 
 
 async def test_two_servers_can_start_at_once_on_an_empty_database(postgres, tmp_path: Path):
-    """One creates the schema, the app and its keys; both accept them."""
+    """One server creates the schema, the app and its keys; both accept these keys."""
     url = postgres.create_database()
     several = SeveralServers(tmp_path, url, count=0)
     async with several:
