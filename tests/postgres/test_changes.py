@@ -45,7 +45,7 @@ NOT_KEPT: dict[tuple[str, str], set[str] | None] = {
     ("api_keys", "INSERT"): None,
     ("api_keys", "UPDATE"): {"used_at"},
     ("auth_tokens", "UPDATE"): {"platform", "user_agent", "app_info"},
-    ("users", "UPDATE"): {"last_active_at"},  # told with the presence of the user
+    ("users", "UPDATE"): {"last_active_at"},  # reported with the user's presence
     ("marks", "INSERT"): None,  # `WATCH` notices one that clears as CLEAR
     ("marks", "UPDATE"): {"delivered_id", "read_id", "tags", "pinned_at"},
     ("saves", "DELETE"): None,  # only that a user has saved something once is remembered

@@ -1,4 +1,4 @@
-"""Leases, which decide which server does for all what one has to do."""
+"""Leases, which decide which server does the work that only one may do."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Hook:
 
 
 class PushService(Browser):
-    """A browser's push service over a real socket. `hold`: what its answers wait for."""
+    """A browser's push service over a real socket. `hold`: an event that its answers wait for."""
 
     hold: asyncio.Event | None = None
 

@@ -1,4 +1,4 @@
-"""Contents of the database that were taken back, in whichever way: recognised at the start and while a store runs."""
+"""Contents of the database that were taken back, by any means: recognised at the start and while a store runs."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ CHUNK_BYTES = 65_536
 
 
 class Balancer:
-    """Passes each TCP connection on to the ready server with the fewest. Open connections stay where they are.
+    """Passes each TCP connection on to the ready server that has the fewest of them. Open connections stay in place.
 
     Attributes:
         url: where it listens.

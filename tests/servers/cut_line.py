@@ -56,7 +56,7 @@ class CutLine:
             task.add_done_callback(self._tasks.discard)
 
     def back(self) -> Callable[[bytes], bytes]:
-        """Return a filter for one connection: it returns the bytes that go on to the server."""
+        """Return a filter for the bytes that come back on one connection: it returns those that go on to the server."""
         return bytes
 
     async def _forward(

@@ -24,7 +24,7 @@ class LosingLine(CutLine):
         self.lost = 0
 
     def back(self) -> Callable[[bytes], bytes]:
-        """Return a filter for one connection: it returns the bytes that go on to the server."""
+        """Return a filter for the bytes that come back on one connection: it returns those that go on to the server."""
         waiting = bytearray()
         split = self._split(waiting)
 

@@ -165,7 +165,7 @@ class PostgresServer:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def url(self, database: str) -> str:
-        """Return the URL of a database, as asyncpg and the server's settings take it."""
+        """Return the URL of a database, as asyncpg and the server's settings accept it."""
         return f"postgresql://{SUPERUSER}@/{database}?host={self.folder}"
 
     def sql(self, statement: str, database: str = "postgres") -> str:

@@ -30,7 +30,7 @@ def free_port() -> int:
 
 
 class S3Bucket:
-    """One bucket, empty at first. Its objects are looked at with another client than the server's."""
+    """One bucket, empty at first. Its objects are inspected with a client other than the server's."""
 
     def __init__(self, server: S3Server, name: str) -> None:
         self.name = name

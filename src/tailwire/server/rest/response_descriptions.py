@@ -348,7 +348,7 @@ RESPONSE_FIELDS = {
     "reactionId": "The id of the reaction that it reports; absent if it reports the message.",
     "PushDelivery.sentAt": f"When it was sent, {_AT}; absent before that.",
     "content": (
-        "Its content; only for a single notification. Absent if it is no longer wanted: the message was read or is gone."
+        "Its content; only for a single notification. Absent if no longer wanted: the message was read, or is gone."
     ),
     "PushContent.title": "The first line.",
     "body": "The text below it.",
