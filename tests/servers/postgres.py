@@ -177,8 +177,8 @@ class PostgresServer:
         """Create a database, and return its URL.
 
         Args:
-            prepare: brings an empty database, by its URL, to the state that the new one begins with. It runs once; its
-                databases are copies.
+            prepare: brings an empty database, by its URL, to the state that the new one begins with. It runs once; the
+                databases are copies of the result.
         """
         name = f"test{next(self._names)}"
         if prepare is None:
