@@ -93,7 +93,7 @@ class Database:
 
 
 class Program:
-    """A program that listens at a port.
+    """A program that listens on a port.
 
     Args:
         command: its arguments, without the program.

@@ -18,7 +18,7 @@ OpenStore = Callable[..., Awaitable[Any]]
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStore:
-    """Return a function that opens a store of each kind."""
+    """For each kind of store, return a function that opens one."""
     if request.param == "sqlite":
         return lambda world=None, **options: SqliteStore.open(tmp_path / "store.db", world or World(), **options)
     url = request.getfixturevalue("postgres_url")

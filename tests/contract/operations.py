@@ -1,4 +1,4 @@
-"""Random operations and questions for the comparison of two stores, and what makes their answers comparable.
+"""Random operations and questions for the comparison of two stores, whose answers are made comparable.
 
 Messages are named by their number in the order in which they were stored, because ids may have gaps.
 """
@@ -54,7 +54,7 @@ class Side:
         self.ids: list[int] = []
 
     def message(self, number: int) -> int:
-        """Return the id of a message by its number; that of none if there is none."""
+        """Return the id of a message by its number; an id that no message has if none is stored."""
         return self.ids[number % len(self.ids)] if self.ids else 1 << 40
 
     def rank(self, message_id: int) -> int:
@@ -130,7 +130,7 @@ def _told(row: Any) -> Draft:
 
 
 async def _there(side: Side, number: int | None) -> int | None:
-    # Return the id of a message that exists, as the actions demand it of threads and quotes.
+    # Return the id of a message if it exists, as the actions require for threads and quotes.
     if number is None or await side.store.messages.get(side.message(number)) is None:
         return None
     return side.message(number)
@@ -302,7 +302,7 @@ _SORTED = {"name": "name", "createdAt": "created_at", "status": "last_active_at"
 
 
 async def _read_on(noun: Any, wanted: Any, key: str) -> Any:
-    # Two pages, the second behind the last row of the first.
+    # Two pages, the second after the last row of the first.
     first = await noun.read_on(wanted, ())
     if not first:
         return []

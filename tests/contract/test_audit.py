@@ -203,7 +203,7 @@ async def cleaned(store) -> None:
         await store.upkeep.clean()
 
 
-async def test_a_measured_database_has_a_size_and_its_transactions_are_timed(open_store):
+async def test_size_of_the_database_and_duration_of_transactions_are_measured(open_store):
     store = await opened(open_store)
     seconds: list[float] = []
     store.measures.on_transaction(seconds.append)

@@ -1,4 +1,4 @@
-"""The change log of each store: who finds what in it, and what it forgets."""
+"""The change log of each store: which entries each user finds in it, and which it forgets."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def found(store, reader: str, device: str = "", after: int = 0, heard: tup
     return [f"{row.kind} {row.uid} {row.message_id}" for row in rows]
 
 
-async def test_each_reader_finds_what_concerns_them_and_their_device_did_not_cause(open_store):
+async def test_reader_finds_changes_that_concern_them_except_those_of_their_own_device(open_store):
     store = await open_store()
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
     await join(store, "bob")
@@ -75,7 +75,7 @@ async def test_each_reader_finds_what_concerns_them_and_their_device_did_not_cau
     await store.close()
 
 
-async def test_member_finds_what_happened_from_when_they_joined_until_they_left(open_store):
+async def test_former_member_finds_only_changes_between_joining_and_leaving(open_store):
     store = await open_store()
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
     said = await say(store, "alice", "g")
@@ -126,11 +126,11 @@ async def test_former_member_who_returned_after_a_change_was_not_a_member_at_the
     await join(store, "bob")
     await leave(store, "bob")
     assert await store.change_log.left_after("g", ["bob"], read.number) == []
-    assert await found(store, "bob", "-") == []  # catch-up says the same
+    assert await found(store, "bob", "-") == []  # a catch-up agrees
     await store.close()
 
 
-async def test_deleted_group_is_found_by_who_was_a_member_then(open_store):
+async def test_removal_of_a_group_is_found_by_its_members_at_that_time(open_store):
     store = await open_store()
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
     await join(store, "bob")
@@ -157,7 +157,7 @@ async def test_later_change_of_the_same_thing_replaces_the_earlier_one(open_stor
     await store.close()
 
 
-async def test_entries_that_are_too_old_or_too_many_are_forgotten_and_how_far_is_known(open_store):
+async def test_old_and_excess_entries_are_forgotten_and_the_last_forgotten_number_is_known(open_store):
     clock = Clock()
     store = await open_store(clock)
     log = store.change_log

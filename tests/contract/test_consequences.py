@@ -1,4 +1,4 @@
-"""What follows from a change, on each store, and what a committed write survives."""
+"""The consequences of changes on each store, and the durability of commits."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_deleted_message_is_no_longer_among_the_saved_ones(open_store):
     await store.close()
 
 
-async def test_former_owner_is_an_admin_after_the_group_was_passed_on(open_store):
+async def test_former_owner_is_an_admin_after_the_group_was_transferred(open_store):
     store = await open_store()
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
     for uid in ("bob", "carol"):
@@ -52,7 +52,7 @@ async def test_former_owner_is_an_admin_after_the_group_was_passed_on(open_store
     await store.close()
 
 
-async def test_commits_of_the_embedded_store_wait_for_the_disk(tmp_path):
+async def test_commits_on_sqlite_wait_for_the_disk(tmp_path):
     store = await SqliteStore.open(tmp_path / "store.db", World())
 
     def setting(c: sqlite3.Connection) -> tuple[int, str]:

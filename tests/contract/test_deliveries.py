@@ -12,7 +12,7 @@ def group(n: int) -> GroupRow:
     return GroupRow(f"g{n}", "G", "public", owner="alice", created_at=1)
 
 
-async def test_deliveries_wait_are_put_off_given_up_sent_again_and_delivered(open_store):
+async def test_deliveries_are_queued_put_off_given_up_sent_again_and_delivered(open_store):
     store = await open_store()
     woken = []
     store.webhooks.on_queued(lambda: woken.append(True))

@@ -24,7 +24,7 @@ async def known(store, *names: str) -> list[bool]:
     return [await store.tokens.owner(name) is not None for name in names]
 
 
-async def test_token_that_is_stored_already_changes_nothing(open_store):
+async def test_storing_a_token_again_changes_nothing(open_store):
     store = await open_store()
     await store.users.add(UserRow("alice", "Alice", created_at=1))
     results = await asyncio.gather(*(added(store, until("a", 100)) for _ in range(4)))
@@ -51,7 +51,7 @@ async def test_revoked_token_is_not_stored_again_until_it_has_ended(open_store):
     for token in (until("removed", 100), until("all", 100, uid="bob"), until("resting", 100, uid="carol")):
         assert await added(store, token) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND", token
     assert await known(store, "removed", "all", "resting") == [False] * 3
-    # Later, when it has ended, nobody needs to remember it: its end is checked before.
+    # Once a token has ended, its revocation is no longer remembered: its end is checked first.
     assert await added(store, until("later", 300, at=100)) == []
     assert await added(store, until("removed", 300, at=100)) == []
     await store.close()
@@ -68,7 +68,7 @@ async def test_token_that_was_removed_to_make_room_is_not_stored_again(open_stor
     await store.close()
 
 
-async def test_tokens_that_have_ended_make_room_first(open_store):
+async def test_ended_tokens_are_removed_before_valid_ones(open_store):
     store = await open_store()
     await store.users.add(UserRow("alice", "Alice", created_at=1))
     await store.tokens.add(TokenRow("plain", "alice", 1), 3)
@@ -79,7 +79,7 @@ async def test_tokens_that_have_ended_make_room_first(open_store):
     await store.close()
 
 
-async def test_deleted_users_token_does_not_return(open_store):
+async def test_token_of_a_deleted_user_is_not_stored_again(open_store):
     store = await open_store()
     await store.users.add(UserRow("alice", "Alice", created_at=1))
     await added(store, until("a", 100))
@@ -89,7 +89,7 @@ async def test_deleted_users_token_does_not_return(open_store):
     await store.close()
 
 
-async def test_token_that_a_command_creates_is_stored_with_its_audit_entry(open_store):
+async def test_command_with_an_audit_entry_can_create_tokens_of_both_kinds(open_store):
     store = await open_store()
     store.audit.set_limits(seconds=1 << 30, entries=10)
     await store.users.add(UserRow("alice", "Alice", created_at=1))

@@ -25,7 +25,7 @@ async def test_replaced_keys_end_at_their_time_and_no_earlier(open_store):
     await store.close()
 
 
-async def test_last_use_is_kept(open_store):
+async def test_last_use_of_a_key_survives_a_restart(open_store):
     store = await open_store()
     await store.keys.add(KeyRow("k", "K", "authOnly", 1))
     assert (await store.keys.get("k")).used_at is None

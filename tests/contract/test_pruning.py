@@ -99,7 +99,7 @@ async def texts(store, reader: str, **more) -> list[str]:
 async def test_nothing_refers_to_removed_messages(open_store):
     store, old, _ = await filled(open_store)
     before = {table: await ids(store, table, column) for table, column in TABLES.items()}
-    assert all(any(number <= old for number in numbers) for numbers in before.values()), before  # none is vacuous
+    assert all(any(number <= old for number in numbers) for numbers in before.values()), before  # no table is empty
     counted = (await store.pruning.count(BETWEEN, 0)).messages
     assert await pruned(store) == counted - 1 > 4  # the action message of an edit goes with the edited message
     for table, column in TABLES.items():
@@ -180,7 +180,7 @@ async def test_users_who_missed_a_removed_message_are_known(open_store):
     late = GroupAct("team", "carol", "carol", lambda standing: None)
     joined = draft("joined", NEW, sender="carol", receiver="team", kind="group", category="action")
     await store.members.add(late, "participant", NEW, lambda standing: joined)
-    assert await store.pruning.pruned_until("carol", 0) == other  # the group's were sent before carol joined
+    assert await store.pruning.pruned_until("carol", 0) == other  # the group's messages were sent before carol joined
     await store.close()
     store = await open_store()
     assert await store.pruning.pruned_until("bob", 0) == old
@@ -188,7 +188,7 @@ async def test_users_who_missed_a_removed_message_are_known(open_store):
 
 
 async def test_former_members_who_missed_a_removed_message_are_known(open_store):
-    """A member who left missed what was sent until then, also if it is removed afterwards; nothing later."""
+    """A member who left has missed messages sent until then, even if these are removed later, and no others."""
     store = await open_store()
     for uid in ("alice", "bob", "carol"):
         await store.users.add(UserRow(uid, uid, created_at=1))
@@ -206,7 +206,7 @@ async def test_former_members_who_missed_a_removed_message_are_known(open_store)
 
     missed, left = await join_and_leave("bob", OLD)
     later = await say(store, "after bob left", OLD, receiver="team", kind="group")
-    last_missed, _ = await join_and_leave("carol", NEW)  # that carol left is not removed
+    last_missed, _ = await join_and_leave("carol", NEW)  # the message that announces that carol left is not removed
     await say(store, "new", NEW, receiver="team", kind="group")
     assert await store.pruning.pruned_until("bob", 0) == 0
     await pruned(store, step=100)

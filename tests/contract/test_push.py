@@ -12,7 +12,7 @@ ALICE_BOB = key_of("alice", "bob", "user")
 
 
 async def populated(open_store):
-    """Return a store with users, an auth token of each, and a group of all."""
+    """Return a store with three users, each with an auth token."""
     store = await open_store()
     for uid in ("alice", "bob", "carol"):
         assert await store.users.add(UserRow(uid, uid.title(), created_at=1))
@@ -29,7 +29,7 @@ def draft(sender, receiver, text="hello", sent_at=10, kind="user"):
     return Draft(key_of(sender, receiver, kind), sender, receiver, kind, "message", "text", body, sent_at=sent_at)
 
 
-async def test_device_belongs_to_one_user_and_a_living_auth_token(open_store):
+async def test_device_belongs_to_one_user_and_a_valid_auth_token(open_store):
     store = await populated(open_store)
     tokens = store.push_tokens
     assert not await tokens.any()
@@ -39,7 +39,7 @@ async def test_device_belongs_to_one_user_and_a_living_auth_token(open_store):
     (found,) = await tokens.of_user("carol")
     assert (found.uid, found.auth_token, found.created_at) == ("carol", "auth-carol", 6)
     await tokens.put(device("bob", "other", auth="auth-unknown"), 10)
-    await tokens.put(device("bob", "stolen", auth="auth-carol"), 10)  # of another user
+    await tokens.put(device("bob", "stolen", auth="auth-carol"), 10)  # with the auth token of another user
     assert await tokens.of_user("bob") == []
     await tokens.remove("hash-phone", "an older token")
     assert await tokens.any()
@@ -50,7 +50,7 @@ async def test_device_belongs_to_one_user_and_a_living_auth_token(open_store):
     await store.close()
 
 
-async def test_oldest_devices_of_a_user_go_beyond_the_limit(open_store):
+async def test_oldest_devices_of_a_user_beyond_the_limit_are_removed(open_store):
     store = await populated(open_store)
     for n in range(4):
         await store.push_tokens.put(device("bob", f"n{n}", at=n), 2)
@@ -60,7 +60,7 @@ async def test_oldest_devices_of_a_user_go_beyond_the_limit(open_store):
     await store.close()
 
 
-async def test_first_device_begins_with_the_messages_that_come_after_it(open_store):
+async def test_notifications_begin_with_messages_sent_after_the_first_device_was_registered(open_store):
     store = await populated(open_store)
     first = (await store.messages.add(draft("alice", "bob"))).message.id
     await store.push_tokens.put(device("bob", "phone"), 10)
@@ -77,7 +77,7 @@ async def test_first_device_begins_with_the_messages_that_come_after_it(open_sto
     await store.close()
 
 
-async def test_facts_about_a_receiver_are_found_with_their_message(open_store):
+async def test_facts_about_a_receiver_are_found_with_the_message(open_store):
     store = await populated(open_store)
     assert await store.groups.add(GroupRow("team", "Team", "public", owner="alice", created_at=1))
     await store.push_tokens.put(device("bob", "phone"), 10)

@@ -84,7 +84,7 @@ async def test_ids_rise_and_writes_are_acknowledged_in_order(open_store):
     await again.close()
 
 
-async def test_one_message_per_sender_and_muid(open_store):
+async def test_muid_of_a_sender_is_stored_once(open_store):
     store = await open_store()
     results = await asyncio.gather(*(store.messages.add(draft(muid="m")) for _ in range(20)))
     assert sum(r.new for r in results) == 1
@@ -221,7 +221,7 @@ async def test_webhook_events_are_queued_in_the_transaction_of_the_change(open_s
     await again.close()
 
 
-async def test_users_groups_keys_and_tokens(open_store):
+async def test_users_groups_keys_and_tokens_are_stored_and_found(open_store):
     store = await open_store()
     assert store.created
     assert await store.users.add(UserRow("alice", "Alice", created_at=1))

@@ -31,7 +31,7 @@ class Clock(World):
 
 
 def described(call: Any) -> str:
-    """Return which call it is: its names, and the values that it was made with."""
+    """Return a description of a call: its names, and the values that it was made with."""
     found = inspect.getclosurevars(call)
     values = [described(one) if callable(one) else repr(one) for one in found.nonlocals.values()]
     return f"{'.'.join(sorted(found.unbound))}({', '.join(values)})"

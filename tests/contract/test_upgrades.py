@@ -100,7 +100,7 @@ class Before:
         return self.last
 
     def changed_by_the_app(self, number: int) -> int:
-        """The stored form of a message that was edited with a REST key."""
+        """Store the action message of an edit that was made with a REST key. Return its id."""
         sql = "SELECT conversation_id, sender, receiver FROM messages WHERE id = ?"
         place, sender, receiver = self.c.execute(sql, (number,)).fetchone()
         entity = {"sender": sender, "receiver": receiver, "id": str(number)}

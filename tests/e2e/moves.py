@@ -1,4 +1,4 @@
-"""What tests of `tailwire migrate` share."""
+"""Helpers for the tests of `tailwire migrate`."""
 
 from __future__ import annotations
 

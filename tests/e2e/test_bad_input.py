@@ -1,4 +1,4 @@
-"""Invalid input from unauthenticated clients: clear errors, no loss, and no effect on other clients."""
+"""Invalid input, before and after authentication: clear errors, no loss, and no effect on other clients."""
 
 from __future__ import annotations
 

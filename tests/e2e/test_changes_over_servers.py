@@ -1,4 +1,4 @@
-"""Two servers, and a line to one of them that loses what is not stored as a message: its clients receive it nevertheless."""
+"""Two servers, and a line to one of them that loses changes: its clients receive them nevertheless."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SECONDS = 8.0
 
 @pytest.fixture(params=["database", "nats"])
 def nats(request: pytest.FixtureRequest) -> Iterator[NatsServer | None]:
-    """A NATS server; None when the database carries publications."""
+    """Yield a NATS server; None when the database carries publications."""
     if request.param == "database":
         yield None
         return
@@ -105,7 +105,7 @@ async def say(http: httpx2.AsyncClient, receiver: str, text: str, kind: str = "u
 
 
 def reactions(socket: PlainSocket) -> list[str]:
-    """Return the reactions that a socket has heard of."""
+    """Return the reactions that a socket has received."""
     return [f"{f['body']['action'].rpartition('_')[2]} {f['body']['reaction']}" for f in socket.of_type("reaction")]
 
 
@@ -165,7 +165,7 @@ async def test_changes_that_are_lost_between_servers_reach_clients_that_stay_con
         await lists.until(lambda: lists.of_type("conversation_list")[-1]["body"]["action"] == "groupRemoved", SECONDS)
 
 
-async def test_a_lost_change_is_not_told_to_those_who_join_after_it(
+async def test_a_lost_change_is_not_delivered_to_members_who_join_after_it(
     postgres: PostgresServer, postgres_url: str, tmp_path: Path, nats: NatsServer | None
 ):
     async with lossy(postgres, postgres_url, tmp_path, nats) as servers:

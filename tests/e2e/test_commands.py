@@ -68,7 +68,7 @@ async def test_keys_survive_a_restart_until_replaced(tmp_path):
         assert again["auth_key"] not in ("", first["auth_key"])
 
 
-async def test_replaced_keys_are_valid_for_the_time_of_grace(live: LiveStage):
+async def test_replaced_keys_are_valid_during_the_grace_period(live: LiveStage):
     data, old = str(live.folder / "data"), live.server.auth_key
     alice = await live.enter("alice")
     code, said = await prepared.run("keys", "--list", "--data", data)
@@ -113,7 +113,7 @@ async def test_serve_reports_errors(tmp_path, live: LiveStage):
     code, said = await run("serve", "--port", "99999")
     assert (code, "port must be from 0 to 65535" in said) == (2, True)
     code, said = await run("serve", "--data", str(tmp_path / "other"), "--port", str(live.server.port))
-    assert (code, f"cannot listen at 127.0.0.1:{live.server.port}: another program listens there" in said) == (1, True)
+    assert (code, f"cannot listen on 127.0.0.1:{live.server.port}: another program listens there" in said) == (1, True)
     newer = tmp_path / "newer"
     server = ServerProcess(newer)
     async with server:
@@ -216,7 +216,7 @@ def test_wire_reports_invalid_arguments(capsys):
         assert value in capsys.readouterr().err
 
 
-async def test_backup_restore_and_one_server_per_folder(live: LiveStage):
+async def test_folder_in_use_can_be_backed_up_but_neither_restored_nor_served_twice(live: LiveStage):
     data, target = str(live.folder / "data"), str(live.folder / "backup")
     code, said = await run("serve", "--data", data, "--port", "0")
     assert (code, said.count("\n")) == (1, 1)

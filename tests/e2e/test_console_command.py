@@ -1,4 +1,4 @@
-"""`tailwire console` prints a link to the server that runs, and sends its key to nobody else."""
+"""`tailwire console` prints a link to the running server, and sends its key to nobody else."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Sender:
         await self.http.aclose()
 
 
-async def test_clients_are_sent_to_the_bucket_for_files(s3: S3Server, tmp_path):
+async def test_clients_are_redirected_to_the_bucket_for_files(s3: S3Server, tmp_path):
     place = s3.bucket()
     more = {"redirect_downloads": True, "s3_public_endpoint": f"http://localhost:{s3.port}"}
     async with PreparedServer(tmp_path, variables(place, **more), "--demo-users") as server, Sender(server) as alice:
@@ -87,7 +87,7 @@ async def test_clients_are_sent_to_the_bucket_for_files(s3: S3Server, tmp_path):
         assert secret not in "\n".join(server.log)
 
 
-async def test_messages_go_on_while_the_service_is_away(tmp_path):
+async def test_messages_can_be_sent_while_the_service_cannot_be_reached(tmp_path):
     own = S3Server()
     own.start()
     place = own.bucket()
@@ -114,7 +114,7 @@ async def test_messages_go_on_while_the_service_is_away(tmp_path):
         own.kill()
 
 
-async def test_doctor_ends_with_its_result_each_time():
+async def test_doctor_ends_with_its_exit_code_every_time():
     # obstore's threads work on after an answer: without care, every second process was aborted at its end.
     with socket.create_server(("127.0.0.1", 0)) as closed:
         endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -234,7 +234,7 @@ def final(form) -> str:
     return f"chat/files/{form['attachment']['url'].rpartition('/')[2]}"
 
 
-async def test_files_that_clients_upload_to_the_bucket_are_looked_at_when_they_are_sent(s3: S3Server, tmp_path):
+async def test_files_that_clients_upload_to_the_bucket_are_examined_when_they_are_sent(s3: S3Server, tmp_path):
     place = s3.bucket()
     given = variables(place, uploads_direct=True)
     async with PreparedServer(tmp_path, given, "--demo-users") as server, Uploader(server) as alice:
@@ -305,7 +305,7 @@ async def test_custom_message_that_names_a_file_in_the_bucket_keeps_it(s3: S3Ser
 
 @contextlib.asynccontextmanager
 async def answering_in_xml(port: int):
-    """A proxy that corrects one header: `moto` declares the answer to a form as HTML, S3 as XML. Yields its URL."""
+    """Run a proxy that corrects one header (`moto` declares the answer to a form as HTML, S3 as XML); yield its URL."""
 
     async def copy(reader, writer):
         while data := await reader.read(65536):

@@ -89,7 +89,7 @@ async def test_a_used_port_is_reported_before_anything_starts():
     assert (process.returncode, b"choose another --port" in errors) == (1, True), errors
 
 
-async def test_browser_command_line_has_no_usable_address(tmp_path):
+async def test_browser_command_line_has_a_url_that_works_only_once(tmp_path):
     given, browser = tmp_path / "given.txt", tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\nprintf %s "$*" > {given}.new\nmv {given}.new {given}\n')
     browser.chmod(0o700)

@@ -46,7 +46,7 @@ class Setting:
 
 @pytest.fixture(params=["memory", "database", "nats"])
 def setting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setting]:
-    """One server on SQLite; and two on PostgreSQL with each broker."""
+    """Yield the setting of a test: one server on SQLite, or two on PostgreSQL with each broker."""
     if request.param == "memory":
         yield Setting(tmp_path, "", {}, count=1)
         return
@@ -108,7 +108,7 @@ class Two:
 
 
 async def test_each_socket_receives_each_message_once_and_in_the_order_of_the_ids(setting: Setting):
-    """Forty senders at both servers at once, to a user who has a socket at each, and to a group."""
+    """Forty senders at both servers send at once, to a user who has a socket at each, and to a group."""
     async with setting.started() as two:
         sockets = [await two.socket(server, uid) for server in (two.one, two.other) for uid in ("bob", "carol")]
         actors = [await two.act(server, "alice") for server in (two.one, two.other)]
@@ -135,8 +135,8 @@ async def test_each_socket_receives_each_message_once_and_in_the_order_of_the_id
         assert (await metrics(two.other))["log_gaps_total"] == 0
 
 
-async def test_clients_at_each_server_hear_each_other_and_catch_up(setting: Setting):
-    """Clients of the SDK: while one is away, the other goes on at the other server."""
+async def test_clients_at_each_server_receive_from_each_other_and_catch_up(setting: Setting):
+    """The SDK's clients write at the same time; then one is away while the other goes on at its server."""
     async with setting.started() as two:
         live = LiveStage(setting.folder)
         live.server = two.one
@@ -206,8 +206,8 @@ async def test_client_catches_up_with_reactions_and_receipts_of_the_other_server
                 await actor.chat.aclose()
 
 
-async def test_frames_that_are_not_stored_reach_the_other_server(setting: Setting):
-    """Typing, transient messages, receipts, reactions and presence."""
+async def test_frames_other_than_messages_reach_the_other_server(setting: Setting):
+    """Typing, transient messages, receipts, reactions and presence arrive at the sockets of the other server."""
     async with setting.started() as two:
         alice, bob = await two.socket(two.one, "alice"), await two.socket(two.other, "bob")
         to = {"receiver": "bob", "receiverType": "user"}
@@ -245,14 +245,14 @@ async def test_memberships_change_at_the_other_server_between_messages(setting: 
         assert socket.texts == ["during", "end"]
         actions = [f["body"]["data"]["action"] for f in socket.of_type("message") if "action" in f["body"]["data"]]
         assert actions == ["joined", "kicked"]
-        # Banned while they are not a member: they receive that, and nothing else.
+        # A user who is banned without being a member receives the ban, and nothing else.
         await ask(alice, "POST", "/groups/g/bannedusers/bob")
         await say(alice, "bob", "really the end")
         await socket.until(lambda: "really the end" in socket.texts)
         assert [f["body"]["data"].get("action") for f in socket.of_type("message")][-2:] == ["banned", None]
 
 
-async def test_the_owner_of_a_new_group_hears_it_everywhere_and_nobody_hears_a_removed_one(setting: Setting):
+async def test_owner_of_a_new_group_receives_its_messages_everywhere_until_it_is_removed(setting: Setting):
     async with setting.started() as two:
         alice = await two.act(two.one, "alice")
         bob = await two.act(two.one, "bob")
@@ -276,7 +276,7 @@ async def test_the_owner_of_a_new_group_hears_it_everywhere_and_nobody_hears_a_r
         assert lists == ["groupRemoved"]
 
 
-async def test_a_server_connects_to_nats_with_tls_and_a_password_and_starts_without_it(
+async def test_a_server_connects_to_nats_with_tls_and_a_password_and_starts_even_if_refused(
     postgres_url: str, tmp_path: Path
 ):
     authority = Authority(tmp_path)
@@ -295,7 +295,7 @@ async def test_a_server_connects_to_nats_with_tls_and_a_password_and_starts_with
             assert (await metrics(refused))["broker_connected"] == 0
             assert [line for line in refused.log if "NATS cannot be reached" in line and "Authorization" in line]
             assert not [line for server in several.servers for line in server.log if "secret" in line]
-            # It receives messages nevertheless, from the database.
+            # The refused server receives messages nevertheless, from the database.
             two = several.servers[0]
             refused.auth_key = two.auth_key
             async with PlainSocket(refused, "bob") as socket, backend(two, "alice") as alice:

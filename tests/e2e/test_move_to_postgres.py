@@ -14,7 +14,7 @@ from tailwire import Group, MessagesRequestBuilder
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
-async def test_clients_go_on_after_the_move_with_all_that_was_there(live: LiveStage, postgres_url: str):
+async def test_clients_continue_after_the_move_with_all_earlier_data(live: LiveStage, postgres_url: str):
     alice, bob = await live.enter("alice"), await live.enter("bob")
     await alice.chat.create_group(Group(guid="g", name="Grünes Zimmer", type="password", password="secret"))
     await bob.chat.join_group("g", "password", "secret")
@@ -62,7 +62,7 @@ async def test_clients_go_on_after_the_move_with_all_that_was_there(live: LiveSt
     await alice.ears.until(lambda: alice.ears.texts[-1:] == ["still a member"])
 
 
-async def test_client_that_was_away_is_told_what_it_missed_on_both_databases(live: LiveStage, postgres_url: str):
+async def test_client_that_was_away_receives_what_it_missed_on_both_databases(live: LiveStage, postgres_url: str):
     alice, bob = await live.enter("alice"), await live.enter("bob")
     await alice.say("bob", "seen")
     await bob.ears.until(lambda: bob.ears.texts == ["seen"])
@@ -92,7 +92,7 @@ async def test_move_is_refused_while_a_server_runs_and_to_a_database_with_conten
 
 
 async def test_older_copy_is_not_moved(live: LiveStage, postgres_url: str):
-    """A database that is behind the ids that were given out would give them out again."""
+    """A database that is older than the ids that were given out would give them out again."""
     alice = await live.enter("alice")
     for n in range(3):
         await alice.say("bob", str(n))

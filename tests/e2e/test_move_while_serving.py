@@ -89,7 +89,7 @@ async def change(actor: Actor, stored: list[TextMessage], stop: asyncio.Event) -
 
 
 async def change_once(actor: Actor, stored: list[TextMessage], number: int) -> None:
-    """Make one of the changes, in turns."""
+    """Make the next of several kinds of changes, which take turns."""
     chat, (turn, kind) = actor.chat, divmod(number, 8)
     message = stored[turn * 7 % len(stored)] if stored else await actor.say("bob", "to begin with")
     match kind:

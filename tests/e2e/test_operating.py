@@ -46,7 +46,7 @@ async def serial(port: int, authority: Authority) -> int:
     return int(found, 16)
 
 
-async def test_hangup_reads_certificate_and_level_again_and_sockets_stay(tmp_path):
+async def test_sighup_reloads_certificate_and_log_level_without_closing_sockets(tmp_path):
     authority = Authority(tmp_path)
     replace_certificate(authority, tmp_path, 30)
     config, file = tmp_path / "tailwire.toml", str(tmp_path / "server.pem")
@@ -98,7 +98,7 @@ class InTerminal:
         os.close(inside)
 
     async def ended(self) -> int:
-        """Close the terminal, and return the result of the server."""
+        """Close the terminal, and return the exit code of the server."""
         os.close(self.terminal)
         try:
             return await asyncio.to_thread(self.process.wait, 20)
@@ -124,7 +124,7 @@ async def test_server_stops_when_its_terminal_is_closed_while_it_starts(tmp_path
     assert await server.ended() == 0
 
 
-async def test_usr1_logs_the_state_and_quit_stops_in_order(tmp_path):
+async def test_sigusr1_logs_the_state_and_sigquit_stops_the_server(tmp_path):
     server = PreparedServer(tmp_path)
     async with server:
         os.kill(server.pid, signal.SIGUSR1)
@@ -204,7 +204,7 @@ async def test_taken_address_for_metrics_is_named(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         server = PreparedServer(tmp_path, {"TAILWIRE_METRICS_LISTEN": address})
-        with pytest.raises(RuntimeError, match=f"cannot listen at {address}.*--metrics-listen"):
+        with pytest.raises(RuntimeError, match=f"cannot listen on {address}.*--metrics-listen"):
             await server.start()
         await server.kill()
 

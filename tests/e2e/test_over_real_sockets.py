@@ -69,7 +69,7 @@ async def test_messages_survive_network_interruptions(live: LiveStage):
 
 
 @spec("K1", "K3", "S7")
-async def test_server_killed_repeatedly_during_sends(live: LiveStage):
+async def test_server_killed_repeatedly_during_sends_loses_and_doubles_nothing(live: LiveStage):
     """Every acknowledged message is stored and received once and in order, and no id is assigned twice."""
     alice, bob = await live.enter("alice"), await live.enter("bob")
     acknowledged: dict[int, str] = {}
@@ -152,7 +152,7 @@ async def test_graceful_stop_is_announced_and_the_client_returns(live: LiveStage
 
 
 async def test_ctrl_z_disconnects_and_fg_connects_again(live: LiveStage):
-    """Ctrl+Z puts the app into the background; the state after waking is correct."""
+    """Ctrl+Z puts the app into the background, and waking it brings it back to the foreground, each time."""
     alice = await live.enter("alice")
     stopped = asyncio.Event()
     with watch_terminal(alice.chat, stop=stopped.set):
@@ -165,7 +165,7 @@ async def test_ctrl_z_disconnects_and_fg_connects_again(live: LiveStage):
         await alice.connected()
 
 
-async def test_ctrl_z_of_a_real_process(live: LiveStage):
+async def test_ctrl_z_stops_a_real_process_after_it_has_closed_its_socket(live: LiveStage):
     """The process is stopped after closing its socket, and receives missed messages afterwards."""
     server = live.server
     app = await asyncio.create_subprocess_exec(
@@ -200,8 +200,8 @@ async def test_ctrl_z_of_a_real_process(live: LiveStage):
         await app.wait()
 
 
-async def test_ctrl_z_without_a_shell_is_ignored(live: LiveStage):
-    """The system does not stop the process, so it stays connected."""
+async def test_ctrl_z_without_a_shell_does_not_stop_the_process(live: LiveStage):
+    """The system does not stop the process, so its client disconnects and connects again at once."""
     server = live.server
     app = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -227,7 +227,7 @@ async def test_ctrl_z_without_a_shell_is_ignored(live: LiveStage):
         await app.communicate()
 
 
-async def test_dump_has_no_secrets_and_is_replayed(live: LiveStage, tmp_path, capsys):
+async def test_dump_has_no_secrets_and_can_be_replayed(live: LiveStage, tmp_path, capsys):
     from tailwire.cli.main import main
 
     alice = await live.enter("alice")

@@ -39,7 +39,7 @@ async def test_two_clients_chat_and_lose_nothing_when_the_server_is_killed(live:
     assert len(set(stored.values())) == len(stored)
 
 
-async def test_members_of_a_group_hear_edits_reactions_and_receipts(live: LiveStage, on_postgres: LiveStage):
+async def test_members_of_a_group_receive_edits_reactions_and_receipts(live: LiveStage, on_postgres: LiveStage):
     alice, bob = await live.enter("alice"), await live.enter("bob")
     await alice.chat.create_group(Group(guid="g", name="G", type="public"))
     await bob.chat.join_group("g", "public")

@@ -81,7 +81,7 @@ async def test_messages_are_removed_beside_a_running_server(live: LiveStage):
         c.execute("INSERT INTO messages_fts (messages_fts) VALUES ('integrity-check')")
         (entries,) = c.execute("SELECT count(*) FROM audit WHERE action = 'tailwire prune'").fetchone()
     assert entries == 1
-    # Its words are gone from the file, too.
+    # The words of the removed messages are gone from the file, too.
     content = b"".join(file.read_bytes() for file in live.server.data.glob("tailwire.db*"))
     assert b"elephant" not in content
 
@@ -145,7 +145,7 @@ async def test_prune_without_valid_arguments_removes_nothing(tmp_path, arguments
     assert (tmp_path / "tailwire.db").stat().st_size == 0
 
 
-async def test_jwt_of_a_key_file_logs_in_on_a_real_server(tmp_path):
+async def test_jwt_signed_with_a_key_from_a_file_logs_in_on_a_real_server(tmp_path):
     jwks = tmp_path / "jwks.json"
     jwks.write_text(json.dumps({"keys": [jwk(EC, "ec-1")]}))
     arguments = ("--auth-jwt-keys", str(jwks), "--auth-jwt-issuer", "me", "--auth-jwt-audience", "chat")

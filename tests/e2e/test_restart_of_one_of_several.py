@@ -50,7 +50,7 @@ async def ready(server: ServerProcess) -> int:
 
 
 async def restart_politely(server: ServerProcess) -> None:
-    """Ask a server to stop; check that it says so and serves meanwhile; start it again."""
+    """Ask a server to stop; check that it reports this and still serves meanwhile; start it again."""
     os.kill(server.pid, signal.SIGTERM)
     async with asyncio.timeout(5):
         while await ready(server) != 503:
@@ -96,7 +96,7 @@ async def test_a_killed_server_of_two_loses_nothing(postgres_url: str, tmp_path:
 
 
 async def test_a_paused_server_of_two_loses_nothing(postgres_url: str, tmp_path: Path):
-    """It is paused for longer than its lease, so it is taken for dead; it goes on when it wakes."""
+    """The server is paused for longer than its lease, so it is taken for dead; it goes on when it wakes."""
     async with SeveralServers(tmp_path, postgres_url) as several, Balancer(several) as balancer:
         async with BalancedStage(several, balancer) as stage, Traffic(stage) as traffic:  # type: ignore[arg-type]
             await traffic.until(20)

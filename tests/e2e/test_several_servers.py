@@ -49,8 +49,8 @@ async def client(server: ServerProcess, uid: str, auth_key: str, **settings: boo
         await actor.chat.aclose()
 
 
-async def test_two_servers_that_start_at_once_on_an_empty_database(postgres, tmp_path: Path):
-    """One creates the schema, the app and its keys; both accept them."""
+async def test_two_servers_can_start_at_once_on_an_empty_database(postgres, tmp_path: Path):
+    """One server creates the schema, the app and its keys; both accept these keys."""
     url = postgres.create_database()
     several = SeveralServers(tmp_path, url, count=0)
     async with several:
@@ -90,7 +90,7 @@ async def test_a_server_whose_data_folder_has_other_keys_does_not_start(postgres
 
 
 async def test_a_killed_server_that_lost_its_keys_starts_with_new_ones(postgres_url: str, tmp_path: Path):
-    """It waits until the lease of the killed process, which had the old keys, has ended."""
+    """The server waits until the lease of the killed process, which had the old keys, has ended."""
     async with SeveralServers(tmp_path, postgres_url, count=1) as several:
         (server,) = several.servers
         key = server.auth_key
@@ -127,8 +127,8 @@ async def test_a_paused_server_is_taken_for_dead_and_goes_on_when_it_wakes(postg
     assert several.tracebacks == []
 
 
-async def test_a_token_taken_back_at_one_server_is_dead_at_the_other(postgres_url: str, tmp_path: Path):
-    """Its requests are refused and its socket is closed there. How long that takes is measured on real processes."""
+async def test_a_token_revoked_at_one_server_is_invalid_at_the_other(postgres_url: str, tmp_path: Path):
+    """Requests with it are refused there, and its socket is closed; the time this takes is measured."""
     seconds: list[float] = []
     async with SeveralServers(tmp_path, postgres_url) as several:
         one, other = several.servers
@@ -159,7 +159,7 @@ async def test_a_token_taken_back_at_one_server_is_dead_at_the_other(postgres_ur
     assert several.tracebacks == []
 
 
-async def test_presence_over_two_servers(postgres_url: str, tmp_path: Path):
+async def test_each_of_two_servers_knows_who_is_online_at_the_other(postgres_url: str, tmp_path: Path):
     """Each server knows who is online at the other; a user with apps at both is offline when both have gone."""
     async with SeveralServers(tmp_path, postgres_url, settings={"TAILWIRE_PRESENCE_GRACE": "0.5"}) as several:
         one, other = several.servers
@@ -235,8 +235,8 @@ async def test_users_of_a_killed_server_go_offline_once_unless_they_come_back_el
     assert several.tracebacks == []
 
 
-async def test_without_the_database_what_is_in_memory_counts_for_three_seconds(tmp_path: Path):
-    """Then requests are refused with 503, because a token may have been taken back elsewhere meanwhile."""
+async def test_data_in_memory_is_used_for_three_seconds_without_the_database(tmp_path: Path):
+    """Later requests are refused with 503, because a token may have been revoked elsewhere meanwhile."""
     postgres = PostgresServer()
     try:
         postgres.start()

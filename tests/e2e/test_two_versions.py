@@ -27,7 +27,7 @@ THIS = ["-m", "tailwire.cli.main"]
 
 @pytest.fixture
 def earlier(tmp_path: Path) -> list[str]:
-    """The arguments of Python that run a server of the earlier version."""
+    """Return the arguments of Python that run a server of the earlier version."""
     root = Path(__file__).parents[2]
     packed = subprocess.run(["git", "archive", EARLIER, "src"], cwd=root, capture_output=True)
     if packed.returncode:

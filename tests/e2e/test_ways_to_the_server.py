@@ -25,7 +25,7 @@ VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory) -> Iterator[EmbeddedServer]:
-    """A server with two users, for all tests of this module."""
+    """Yield a server with two users, for all tests of this module."""
     server = EmbeddedServer(tmp_path_factory.mktemp("server"))
     server.start()
     for uid in ("alice", "bob"):
@@ -66,7 +66,7 @@ async def talks_and_ends(server, chat: ChatClient) -> None:
 
 
 def websockets_asked(proxy: HttpProxy) -> int:
-    """Return the number of WebSockets through a proxy. They use CONNECT even without TLS."""
+    """Return how many WebSockets were requested through a proxy. They use CONNECT even without TLS."""
     return sum(asked.startswith("CONNECT") for asked in proxy.asked)
 
 

@@ -13,7 +13,7 @@ SUBJECT = "user.bob"
 
 
 class Recorder:
-    """What a process receives from others."""
+    """Records what a process receives from others."""
 
     def __init__(self) -> None:
         self.received_subjects: list[str] = []
@@ -40,7 +40,7 @@ async def test_a_process_that_was_alone_sends_to_one_that_has_just_started(postg
     first.looked(alone=True, began=began)
     try:
         await second.start(heard)
-        first.looked(alone=True, began=began)  # from a look at the processes that began earlier
+        first.looked(alone=True, began=began)  # from a look that began before the second process arrived
         async with asyncio.timeout(10):
             while not heard.received_subjects:
                 first.publish(SUBJECT, FramePublication(b"{}"))

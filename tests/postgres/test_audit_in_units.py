@@ -73,7 +73,7 @@ async def test_changes_of_many_rows_have_one_entry(postgres_url):
     await store.close()
 
 
-async def test_removals_of_what_does_not_exist_are_not_recorded(postgres_url):
+async def test_removals_that_remove_nothing_are_not_recorded(postgres_url):
     store = await open_store(postgres_url)
     entry = AuditEntry("change", "k", "DELETE /x")
     assert not await request(entry, lambda: store.webhooks.remove("none"))
@@ -86,7 +86,7 @@ async def test_removals_of_what_does_not_exist_are_not_recorded(postgres_url):
     await store.close()
 
 
-async def test_writes_are_not_made_longer_by_the_entry_of_a_read_or_send(postgres_url):
+async def test_entry_of_a_read_or_send_is_not_stored_with_another_write(postgres_url):
     store = await open_store(postgres_url)
     entry = AuditEntry("use", "k", "POST /messages")
     assert (await request(entry, lambda: store.messages.add(draft()))).new

@@ -1,4 +1,4 @@
-"""A move to PostgreSQL that breaks keeps nothing, or says what is unknown."""
+"""A move to PostgreSQL that fails keeps nothing, or reports what is unknown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DRAFT = Draft("alice_user_bob", "alice", "bob", "user", "message", "text", b'{"d
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """The file of a server that has stopped."""
+    """Return the database file of a server that has stopped."""
     path = tmp_path / "tailwire.db"
 
     async def serve() -> None:
@@ -68,7 +68,9 @@ def test_a_connection_that_ends_at_the_commit_leaves_the_mark_and_an_error_that_
     assert rows(postgres_url) == 1
 
 
-def test_a_connection_that_ends_before_the_end_leaves_no_mark(file: Path, postgres: PostgresServer, postgres_url: str):
+def test_a_connection_that_ends_before_the_commit_leaves_no_mark(
+    file: Path, postgres: PostgresServer, postgres_url: str
+):
     def report(table: str, number: int) -> None:
         if table == "messages":
             postgres.sql(END, name_of(postgres_url))
@@ -79,7 +81,7 @@ def test_a_connection_that_ends_before_the_end_leaves_no_mark(file: Path, postgr
     assert rows(postgres_url) == 0
 
 
-def test_a_second_move_and_a_server_that_is_starting_are_noticed(file: Path, postgres_url: str):
+def test_a_move_is_refused_while_a_server_is_starting(file: Path, postgres_url: str):
     async def beside_a_start() -> None:
         async with starting_alone(postgres_url):
             with pytest.raises(MoveRefused, match="starting"):

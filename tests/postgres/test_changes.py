@@ -1,4 +1,4 @@
-"""What other processes keep in memory: each write to it puts a row into `changes`, and they forget it by that row."""
+"""Each write to rows that other processes keep in memory puts a row into `changes`, so that they forget the rows."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ NOT_KEPT: dict[tuple[str, str], set[str] | None] = {
     ("api_keys", "INSERT"): None,
     ("api_keys", "UPDATE"): {"used_at"},
     ("auth_tokens", "UPDATE"): {"platform", "user_agent", "app_info"},
-    ("users", "UPDATE"): {"last_active_at"},  # told with the presence of the user
+    ("users", "UPDATE"): {"last_active_at"},  # reported with the user's presence
     ("marks", "INSERT"): None,  # `WATCH` notices one that clears as CLEAR
     ("marks", "UPDATE"): {"delivered_id", "read_id", "tags", "pinned_at"},
     ("saves", "DELETE"): None,  # only that a user has saved something once is remembered
@@ -198,7 +198,7 @@ def test_every_write_to_what_processes_keep_in_memory_puts_a_row_into_changes(po
     assert {"CLEAR", "UPDATE"} <= noticed["marks"]
 
 
-def test_a_process_remembers_what_is_true_after_it_has_read_the_changes_of_another(postgres):
+def test_memory_of_a_process_is_current_after_it_has_read_the_changes_of_another(postgres):
     url = postgres.create_database(prepare)
 
     @FEW

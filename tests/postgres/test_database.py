@@ -59,7 +59,7 @@ async def test_read_beyond_the_deadline_is_refused_with_advice_and_the_connectio
     await database.close()
 
 
-async def test_page_and_its_number_are_of_the_same_state(postgres_url):
+async def test_page_and_its_count_are_of_the_same_state(postgres_url):
     database = await Database.open(postgres_url)
     other = await asyncpg.connect(postgres_url)
     await database.run(ADD, ("a", "A"))
@@ -127,7 +127,7 @@ async def test_write_whose_answer_is_lost_is_refused_and_not_repeated(postgres_u
     await database.close()
 
 
-async def test_server_that_is_restarted_is_found_again(postgres_url, monkeypatch):
+async def test_database_reconnects_to_a_restarted_server(postgres_url, monkeypatch):
     server = PostgresServer()
     try:
         server.start()
@@ -179,7 +179,7 @@ async def test_one_user_has_one_long_read_at_a_time(postgres_url):
     await database.close()
 
 
-async def test_cancelled_long_read_keeps_its_connection_and_close_ends_it(postgres_url):
+async def test_cancelled_long_read_keeps_its_connection_and_closing_ends_a_running_read(postgres_url):
     database = await Database.open(postgres_url)
     watcher = await asyncpg.connect(postgres_url)
     backends = "SELECT array_agg(pid) FROM pg_stat_activity WHERE application_name = 'tailwire reader'"

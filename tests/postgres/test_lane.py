@@ -1,4 +1,4 @@
-"""What the lane promises, on a real PostgreSQL: order, numbers of batches, known muids, refusals."""
+"""The promises of the lane, on a real PostgreSQL: order, numbers of batches, known muids, refusals."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def test_a_muid_is_stored_once_within_a_batch_and_after_it(url):
     await lane.close()
 
 
-async def test_conversations_participants_replies_mentions_files_and_events(url):
+async def test_conversations_participants_replies_mentions_files_and_events_are_stored(url):
     lane = await open_lane(url)
     await rows(url, "INSERT INTO files (name, uid, file_name, mime_type, size, created_at, unused_since)"
                " VALUES ('f', 'alice', 'f', 'x', 1, 1, 1), ('g', 'alice', 'g', 'x', 1, 1, 1)")  # fmt: skip
@@ -161,7 +161,7 @@ async def test_a_write_submitted_before_a_long_pause_is_made_under_the_new_ident
     await lane.close()
 
 
-async def test_an_entry_at_fault_fails_alone(url):
+async def test_a_faulty_entry_fails_alone(url):
     lane = await open_lane(url)
     entries = [draft_entry(text=str(n)) for n in range(9)]
     entries[4] = draft_entry(muid="nul\0")
@@ -178,7 +178,7 @@ async def test_an_entry_at_fault_fails_alone(url):
     await lane.close()
 
 
-async def test_a_unit_is_not_carried_out_if_what_it_has_seen_has_changed(url):
+async def test_a_unit_is_not_carried_out_if_what_it_depends_on_has_changed(url):
     lane = await open_lane(url)
     unit = Unit()
     unit.seen("(SELECT count(*) FROM members WHERE guid = :guid) = :count::bigint", guid="g", count=1)

@@ -1,4 +1,4 @@
-"""Leases: what one server does for all."""
+"""Leases, which decide which server does the work that only one may do."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_a_lease_has_one_holder_until_it_gives_it_up_or_ends(postgres_url)
     await other.close()
 
 
-async def test_many_take_the_same_leases_at_once_and_each_has_one_holder(postgres_url):
+async def test_each_lease_has_one_holder_when_many_processes_take_it_at_once(postgres_url):
     both = await two(postgres_url)
     names = [f"lease{n}" for n in range(50)]
     await asyncio.gather(*(store.leases.take(chosen) for store in both for chosen in (names, names)))
@@ -71,9 +71,9 @@ async def test_a_process_that_was_declared_dead_holds_nothing_and_takes_nothing(
     await other.close()
 
 
-async def test_a_process_that_cannot_renew_believes_in_no_lease_after_a_while(postgres_url, monkeypatch):
+async def test_a_process_that_has_not_renewed_a_lease_in_time_does_not_hold_it(postgres_url, monkeypatch):
     one, other = await two(postgres_url)
-    monkeypatch.setattr(leases, "LEASE_SECONDS", 0)  # so that it is over as soon as it was taken
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 0)  # so that a lease ends as soon as it was taken
     await one.leases.take(["a"])
     assert not one.leases.holds("a")
     await other.leases.take(["a"])

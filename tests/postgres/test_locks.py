@@ -18,7 +18,7 @@ _OPENING_CALLS = {"transaction", "cursor"}
 
 
 def spanning(source: str) -> list[str]:
-    """Return what in a module could hold the lock beyond one call: explicit transactions, locks taken by statements."""
+    """Return the code in a module that could hold the lock beyond one call: transactions, locks taken by statements."""
     tree = ast.parse(source)
     documentation = {
         id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

@@ -18,7 +18,7 @@ from tailwire.server.store.postgres.unit import Unit
 
 
 class Observed:
-    """What the observer of a lane was notified of, with the results that had been set by then."""
+    """Records the notifications to the observer of a lane, with the results that had been set by then."""
 
     def __init__(self) -> None:
         self.batches: list[Batch] = []
@@ -71,7 +71,7 @@ async def test_a_member_who_left_and_came_back_is_not_a_member_in_between(postgr
         assert page.changes[-1].change[1:] == (GROUP_REMOVED, "g")
 
 
-async def test_receivers_of_a_change_were_members_at_it_and_those_who_left_since_have_the_end_of_their_membership(
+async def test_receivers_of_a_change_were_members_then_and_those_who_left_since_have_an_end_of_membership(
     postgres_url,
 ):
     async with two_stores(postgres_url) as (one, other):
@@ -115,7 +115,7 @@ async def test_a_member_of_a_removed_group_was_a_member_until_its_removal(postgr
         assert bobs[0] == (joined.message.id, True)
 
 
-async def test_a_long_log_comes_in_pages(postgres_url):
+async def test_a_long_log_is_read_in_pages(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         count = ROWS_PER_PAGE + 50
         await asyncio.gather(*(one.messages.add(draft(text=str(n))) for n in range(count)))

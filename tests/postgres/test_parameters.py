@@ -27,7 +27,7 @@ def test_texts_and_casts_are_left_alone():
     assert translated(sql) == (sql.replace(":c", "$1"), ("c",))
 
 
-def test_statement_has_names_or_marks():
+def test_statement_with_both_names_and_marks_is_refused():
     with pytest.raises(ValueError, match="either"):
         translated("SELECT a FROM t WHERE b = ? AND c = :c")
 

@@ -40,7 +40,7 @@ def watched(server: Running) -> list[str]:
 async def test_a_send_reads_at_most_once_before_it_writes(
     tmp_path: Path, postgres_url: str, kind: str, receiver: str, most: int
 ):
-    """One to a user reads nothing once both are known; one to a group reads group, membership and ban at once."""
+    """A send to a user reads nothing once both are known; one to a group reads group, membership and ban at once."""
     settings = Settings(data=str(tmp_path), database=postgres_url, port=0, demo_users=True)
     message = Outgoing(receiver, kind, "message", "text", msgspec.Raw(b'{"text":"hello"}'))
     async with running(settings) as server:

@@ -133,7 +133,7 @@ async def _now(connection: asyncpg.Connection, sql: str) -> Any:
 
 @pytest.mark.parametrize("write", ["reaction", "receipt"])
 async def test_numbers_of_the_change_log_are_in_the_order_of_commits(postgres_url, write):
-    """Otherwise a client that has read up to the higher number would never see the lower one."""
+    """A client that has read up to a higher number would never see a lower one that is committed later."""
     async with opened(postgres_url) as (store,):
         number = await send(store)
         other = await asyncpg.connect(postgres_url)

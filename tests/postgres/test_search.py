@@ -1,4 +1,4 @@
-"""The full-text search: what is indexed, what is looked through, and who indexes."""
+"""The full-text search: which messages are indexed, which are looked through, and which server indexes."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def quick_renewals(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=["", "nats"])
 def broker(request: pytest.FixtureRequest) -> Iterator[str]:
-    """What connects the servers: the database, or a NATS server."""
+    """Yield the setting `broker`: empty for the database, or the URL of a NATS server."""
     if not request.param:
         yield ""
         return
@@ -81,7 +81,7 @@ class Hook:
 
 
 class PushService(Browser):
-    """A browser's push service over a real socket. `hold`: what its answers wait for."""
+    """A browser's push service over a real socket. `hold`: an event that its answers wait for."""
 
     hold: asyncio.Event | None = None
 
@@ -104,7 +104,7 @@ class PushService(Browser):
             self.host, self.port = listening.getsockname()
             config = uvicorn.Config(self, lifespan="off", log_config=None, access_log=False)
             server = uvicorn.Server(config)
-            server.capture_signals = contextlib.nullcontext  # those are the test's
+            server.capture_signals = contextlib.nullcontext  # the test process handles signals itself
             serving = asyncio.create_task(server.serve([listening]))
             try:
                 yield {"push_contact": "mailto:a@example.com", "push_targets": self.host, "push_delay": 0.1}
@@ -145,7 +145,7 @@ async def act(server: ServerHere, uid: str, method: str, path: str, **body: Any)
     assert answer.status_code == 200, answer.text
 
 
-async def test_member_who_was_put_out_before_the_other_server_read_that_they_joined_receives_what_came_between(
+async def test_member_removed_before_the_other_server_has_read_their_joining_receives_what_came_in_between(
     postgres_url, tmp_path, broker, monkeypatch
 ):
     async with Together(tmp_path, postgres_url, broker=broker) as together:
@@ -176,7 +176,7 @@ async def test_member_who_was_put_out_before_the_other_server_read_that_they_joi
             assert actions == ["joined", None, "kicked", None]
 
 
-async def test_edit_made_after_a_member_was_put_out_is_not_shown_to_them_by_a_server_that_reads_late(
+async def test_edit_made_after_a_member_was_removed_is_not_shown_to_them_by_a_server_that_reads_late(
     postgres_url, tmp_path, broker, monkeypatch
 ):
     """Earlier messages are read with their present content, which a user removed before the edit may not see."""
@@ -249,7 +249,7 @@ async def test_one_server_sends_for_a_webhook_in_order_whichever_queued_it(
 
 
 async def test_a_server_that_was_taken_for_dead_stops_sending_for_a_webhook(postgres_url: str, tmp_path: Path):
-    """It no longer holds the lease, and cannot settle what it was sending: the other server sends that again."""
+    """The server has lost the lease, and cannot settle what it was sending: the other server sends that again."""
     hook = Hook()
     async with hook.listen() as url, Together(tmp_path, postgres_url) as together:
         one, other = await together.add(), await together.add()
@@ -297,7 +297,7 @@ async def test_one_server_notifies_of_each_message_once_whichever_stored_it(post
 
 
 async def test_a_server_that_was_taken_for_dead_stops_sending_notifications(postgres_url: str, tmp_path: Path):
-    """It no longer holds the lease: what it was sending may come twice, nothing else does, and nothing is lost."""
+    """The server has lost the lease: what it was sending may come twice, nothing else does, and nothing is lost."""
     service = PushService()
     async with service.serve() as settings, Together(tmp_path, postgres_url, **settings) as together:
         one, other = await together.add(), await together.add()
@@ -404,7 +404,7 @@ async def client(server: ServerHere, uid: str, auth_key: str, **settings: Any) -
 
 
 async def test_the_table_of_presence_is_filled_again_after_it_was_emptied(postgres_url: str, tmp_path: Path):
-    """A crash of the database empties it. No user is notified that others came or went."""
+    """A crash of the database empties the table. No user is notified that others came or went."""
     async with Together(tmp_path, postgres_url) as together:
         one, other = await together.add(), await together.add()
         await make_users(one, "alice", "bob")
@@ -427,7 +427,7 @@ async def test_the_table_of_presence_is_filled_again_after_it_was_emptied(postgr
             assert [what for _, what, _ in alice.ears.heard[heard:]] == []
 
 
-async def test_a_lost_notice_of_presence_is_noticed_and_read(postgres_url: str, tmp_path: Path):
+async def test_presence_is_read_after_a_notice_was_lost(postgres_url: str, tmp_path: Path):
     async with Together(tmp_path, postgres_url) as together:
         one, other = await together.add(), await together.add()
         await make_users(one, "alice", "bob")
@@ -485,7 +485,7 @@ async def test_users_of_a_server_that_stops_go_offline_once_unless_they_come_bac
 
 
 async def test_messages_of_each_server_are_found_at_the_other(postgres_url: str, tmp_path: Path):
-    """Even after the server that indexes them has ended: the lock ends with its connection."""
+    """Messages are found even after the server that indexes them has stopped: its lock ends with its connection."""
     async with Together(tmp_path, postgres_url) as together:
         one, other = await together.add(), await together.add()
         await make_users(one, "alice", "bob")

@@ -1,4 +1,4 @@
-"""Contents of the database that were taken back, in whichever way: recognised at the start and while a store runs."""
+"""Contents of the database that were taken back, by any means: recognised at the start and while a store runs."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def test_invalid_trails_are_not_recognised(postgres_url, trail):
         assert await known(store, trail, 1) == [-1]
 
 
-async def test_a_dump_put_back_while_no_server_runs_continues_far_behind_the_ids_given_out(postgres, postgres_url):
+async def test_a_dump_put_back_while_no_server_runs_continues_far_beyond_the_ids_given_out(postgres, postgres_url):
     async with opened(postgres_url) as store:
         await send(store, 2)
         dump, name, start = postgres.dump(postgres_url), store.name, store.start
@@ -122,7 +122,7 @@ async def test_a_dump_put_back_under_an_idle_store_is_noticed_by_its_upkeep(post
 
 
 async def test_older_contents_in_place_are_noticed_by_the_highest_id(postgres, postgres_url):
-    """As after a snapshot of the disk: the same objects, the same timeline, and a lower id."""
+    """The contents are those of a snapshot of the disk: the same objects, the same timeline, and a lower id."""
     async with opened(postgres_url) as store:
         last = await send(store, 7)
         name, start = store.name, store.start
@@ -138,7 +138,7 @@ def number(url: str) -> str:
     return url.rpartition("?")[0].rpartition("/test")[2]
 
 
-async def test_a_process_learns_from_the_write_that_follows_what_another_has_noticed(postgres, postgres_url):
+async def test_a_process_learns_from_its_next_write_that_another_has_begun_a_new_start(postgres, postgres_url):
     async with opened(postgres_url, serving=False) as one, opened(postgres_url, serving=False) as other:
         await send(one, 2)
         dump = postgres.dump(postgres_url)
@@ -148,13 +148,13 @@ async def test_a_process_learns_from_the_write_that_follows_what_another_has_not
         other.on_new_start(lambda: seen.append(other.start))
         postgres.put_back(dump, postgres_url)
         first = await send(one)
-        assert first == last + AFTER_A_DUMP + 1  # it knows one id less than the other
+        assert first == last + AFTER_A_DUMP + 1  # this process knows one id less than the other
         assert await send(other) == first + 1
         assert (seen, other.name) == ([one.start], one.name)
 
 
-async def test_an_id_of_another_process_and_a_higher_position_do_not_move_the_ids(postgres_url):
-    """A client may claim any position: it decides nothing about the store."""
+async def test_a_position_beyond_the_newest_id_does_not_move_the_ids(postgres_url):
+    """A client may claim any position: the claim decides nothing about the store."""
     async with opened(postgres_url) as store:
         await send(store, 3)
         assert await known(store, store.start, 2**62) == [3]
@@ -163,7 +163,7 @@ async def test_an_id_of_another_process_and_a_higher_position_do_not_move_the_id
 
 @pytest.fixture
 def pair() -> Iterator[tuple[PostgresServer, PostgresServer, str]]:
-    """A server, a standby that follows it, and the URL of a database on both."""
+    """Yield a server, a standby that follows it, and the URL of a database on both."""
     primary = PostgresServer({"wal_level": "replica", "max_wal_senders": "4"})
     standby = None
     try:
@@ -223,7 +223,7 @@ async def test_a_promoted_standby_gives_out_no_id_again(pair):
 
 
 @pytest.mark.slow
-async def test_a_standby_cannot_be_written_and_says_so(pair):
+async def test_a_standby_is_refused_with_an_error_that_names_it(pair):
     _, standby, _ = pair
     name = standby.sql("SELECT datname FROM pg_database WHERE datname LIKE 'test%'")
     with pytest.raises(OSError, match="standby"):

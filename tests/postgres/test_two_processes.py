@@ -96,7 +96,7 @@ async def test_an_edit_and_a_deletion_through_both_leave_one_deleted_message(pos
                 assert await one.messages.get(results[0].message.id) is None
 
 
-async def test_replies_do_not_keep_an_edit_from_happening(postgres_url):
+async def test_replies_do_not_prevent_an_edit(postgres_url):
     """Each reply changes the message's row, but nothing that the edit depends on."""
     async with two_stores(postgres_url) as (one, other):
         parent = (await one.messages.add(draft())).message.id
@@ -193,7 +193,7 @@ async def test_number_of_waiting_deliveries_is_bounded(postgres_url):
 
 
 async def test_a_webhook_of_another_process_receives_events_although_the_news_of_it_was_lost(postgres_url, monkeypatch):
-    """What is kept in memory counts for three seconds; then the webhooks are read again."""
+    """Webhooks in memory count as current for three seconds; then they are read again."""
     async with two_stores(postgres_url) as (one, other):
         assert not other.webhooks.enabled
         await one.webhooks.put(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
@@ -208,7 +208,7 @@ async def test_a_webhook_of_another_process_receives_events_although_the_news_of
         assert len(await one.deliveries.due("w", 2**40, 100)) == 1
 
 
-async def test_a_delivery_that_was_queued_for_a_webhook_that_is_gone_is_removed(postgres_url):
+async def test_a_delivery_queued_for_a_removed_webhook_is_removed(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         await one.webhooks.put(WebhookRow("w", "W", "http://hook", "message_sent", created_at=1))
         await other.webhooks.load()

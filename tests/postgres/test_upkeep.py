@@ -29,7 +29,7 @@ async def ids(store: PostgresStore) -> list[int]:
     return [row[0] for row in await store.database.rows(ALIVE)]
 
 
-async def test_a_database_has_several_servers_and_commands_beside_them(postgres_url, monkeypatch):
+async def test_several_servers_and_commands_share_a_database(postgres_url, monkeypatch):
     first, second = [await silent_store(postgres_url, monkeypatch) for _ in range(2)]
     command = await silent_store(postgres_url, monkeypatch, serving=False)
     assert await command.users.add(UserRow("dave", "Dave", created_at=1))
@@ -82,8 +82,8 @@ async def test_a_process_that_was_declared_dead_and_writes_nothing_goes_on_under
     await other.close()
 
 
-async def test_after_a_time_without_the_database_nobody_is_declared_dead_who_renews_then(postgres_url, monkeypatch):
-    """All leases have ended meanwhile; the first that renews must leave the others the time to do so too."""
+async def test_processes_that_renew_after_an_outage_of_the_database_are_not_declared_dead(postgres_url, monkeypatch):
+    """All leases have ended meanwhile; the first process that renews must leave the others the time to do so too."""
     one, other = [await silent_store(postgres_url, monkeypatch) for _ in range(2)]
     both = await ids(one)
     one.processes.on_ended(lambda ended: None)
@@ -100,7 +100,7 @@ async def test_after_a_time_without_the_database_nobody_is_declared_dead_who_ren
     await other.close()
 
 
-async def test_a_command_declares_nobody_dead(postgres_url, monkeypatch):
+async def test_a_command_declares_no_process_dead(postgres_url, monkeypatch):
     server, command = [await silent_store(postgres_url, monkeypatch, serving=serving) for serving in (True, False)]
     await command.database.run(EXPIRE_ALL)
     for _ in range(3):

@@ -291,7 +291,7 @@ _OPERATIONS: dict[str, Callable[..., None]] = {
 
 
 def delete_user(s: State, uid: str, *, permanent: bool) -> None:
-    """Delete a user as the app; with `permanent`, also their messages and conversations."""
+    """Delete a user as the app; with `permanent`, their messages and conversations as well."""
     person = s.people[uid]
     person.here, person.online = False, 0
     for group in s.groups.values():

@@ -10,7 +10,7 @@ Facts = tuple[Any, ...]
 
 
 def message_facts(s: State, uid: str, m: Message) -> Facts:
-    """A message as a user sees it: its text, its reactions, and whether it is deleted, pinned or saved."""
+    """Return a message as a user sees it: its text, its reactions, and whether it is deleted, pinned or saved."""
     counted: dict[str, int] = {}
     for reaction, _ in m.reactions:
         counted[reaction] = counted.get(reaction, 0) + 1
@@ -20,7 +20,7 @@ def message_facts(s: State, uid: str, m: Message) -> Facts:
 
 
 def read_message(row: Any) -> Facts:
-    """Return the same from a response."""
+    """Return a message of a response in the form of `message_facts`."""
     data = row["data"]
     reactions = tuple(
         sorted((r["reaction"], r["count"], bool(r.get("reactedByMe"))) for r in data.get("reactions", ()))
@@ -35,11 +35,11 @@ def read_message(row: Any) -> Facts:
 
 
 def group_facts(group: Group, uid: str) -> Facts:
-    """A group as a user sees it: its type, owner and size, and the user's membership."""
+    """Return a group as a user sees it: its type, owner and size, and the user's membership."""
     scope = group.members[uid].scope if uid in group.members else ""
     return group.kind, group.owner, len(group.members), uid in group.members, scope
 
 
 def read_group(row: Any) -> Facts:
-    """Return the same from a response."""
+    """Return a group of a response in the form of `group_facts`."""
     return row["type"], row["owner"], row["membersCount"], row["hasJoined"], row.get("scope", "")

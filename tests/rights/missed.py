@@ -1,4 +1,4 @@
-"""What users who were away receive in a catch-up, compared with what they received live by the model."""
+"""Compares the catch-ups of users who were away with what they received live according to the model."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from rights.state import State
 
 DEVICE = "away"
 MOST_PAGES = 200
-# The model's sockets have no features: it says nothing about these frames.
+# The model's sockets have no features, so the model says nothing about these frames.
 UNKNOWN_TO_THE_MODEL = ("conversation_list", "conversation_pin")
 
 
 class Missed:
-    """A device of each user that has no socket, and catches up now and then."""
+    """One device for each user, which has no socket, and catches up now and then."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -36,7 +36,7 @@ class Missed:
                     self._due[uid].add(one.key)
 
     async def wrong(self, state: State, uid: str) -> tuple[str, str] | None:
-        """Catch up as a user. Return what they received and may not know, or did not receive, as (rule, text)."""
+        """Catch up as a user. Return what they wrongly received or did not receive, as (rule, text)."""
         got: list[Key] = []
         after, known = self._places.get(uid, (0, 0))
         for _ in range(MOST_PAGES):

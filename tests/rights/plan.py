@@ -37,7 +37,7 @@ class Plan:
 
     @property
     def cast(self) -> tuple[str, ...]:
-        """Return the users in the plan, and one uninvolved user."""
+        """The users in the plan, and one uninvolved user."""
         named = self.to_json()
         there = [uid for uid in UIDS if json.dumps(uid) in named]
         return (*there, *[uid for uid in UIDS if uid not in there][:1])

@@ -30,7 +30,7 @@ from rights.views import View, views, wrong
 from tailwire.testing.virtual.loop import VirtualLoop
 from tailwire.testing.virtual.world import virtual_loop
 
-CATCHES_UP_EACH = 7  # steps; some are far behind when they do
+CATCHES_UP_EACH = 7  # steps after which two random users catch up; some are far behind by then
 LOOKS_AT, LOOKS = 2, 6  # users whose lists are compared after a step, and lists of each; at the end, of all users
 ROLES = {
     "shy": {"name": "Shy", "settings": {"listUsers": "friendsOnly", "sendMessagesTo": "friendsOnly"}},
@@ -299,7 +299,7 @@ class Player:
                 self._deviate(*found)
 
     async def look_at_everything(self) -> None:
-        """Compare the responses of all users, and what all receive who were away."""
+        """Compare the responses of all users, and the catch-ups of all users who were away."""
         await self.catch_up(all_of_them=True)
         for uid in self.state.everybody():
             await self._look([(uid, view) for view in views(self.state, uid)])

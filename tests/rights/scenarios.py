@@ -21,17 +21,17 @@ PLANS: dict[str, tuple[Any, ...]] = {
         ("react", "alice", 0, "x"),
     ),
     # The conversation of a group and that of two users are distinct for any names.
-    "a group named as a conversation of two": (
+    "a group named like a conversation of two users": (
         ("send", "group_admin", "user", "tom"),
         ("create", "alice", "admin_user_tom", "private", ()),
         ("remove", "alice", "admin_user_tom"),
     ),
-    "two pairs of users with one name": (
+    "two pairs of users whose conversations have one id": (
         ("send", "alice", "user", "test_user_smith"),
         ("send", "alice_user_test", "user", "smith"),
     ),
     # A decision before a slow password check is still valid after it, or is made again.
-    "a ban while a password is looked at": (
+    "a ban while a password is checked": (
         ("create", "alice", "vault", "password", ()),
         (
             "together",
@@ -41,7 +41,7 @@ PLANS: dict[str, tuple[Any, ...]] = {
             ("look", "alice", "vault"),
         ),
     ),
-    "a group that becomes private while a password is looked at": (
+    "a group that becomes private while a password is checked": (
         ("create", "alice", "vault", "password", ()),
         (
             "together",
@@ -72,7 +72,7 @@ PLANS: dict[str, tuple[Any, ...]] = {
             ("look", "alice", "vault"),
         ),
     ),
-    "who is added is banned at the same moment": (
+    "a user is banned while they are added": (
         ("connect", "tom", "desk"),
         *(
             step
@@ -85,7 +85,7 @@ PLANS: dict[str, tuple[Any, ...]] = {
             )
         ),
     ),
-    "a group is removed while a password is looked at, and made anew": (
+    "a group is removed while a password is checked, and created again": (
         ("connect", "tom", "desk"),
         ("create", "alice", "vault", "password", ()),
         ("together", SLOW, ("join", "tom", "vault", "right"), ("remove", "alice", "vault")),
@@ -93,7 +93,7 @@ PLANS: dict[str, tuple[Any, ...]] = {
         ("send", "smith", "group", "vault"),
     ),
     # Users who were removed from a group see nothing of it.
-    "a thread of a group that one was banned from": (
+    "a thread of a group from which a user was banned": (
         ("create", "alice", "team", "public", ("tom",)),
         ("send", "alice", "group", "team"),
         ("follow", "tom", 0),
@@ -101,7 +101,7 @@ PLANS: dict[str, tuple[Any, ...]] = {
         ("edit", "alice", 1),
     ),
     # Users with a friendsOnly role reach only friends.
-    "a role that writes to friends only: a message that is not kept": (
+    "a role that writes to friends only: a transient message": (
         ("connect", "tom", "desk"),
         ("connect", "alice", "desk"),
         ("role", "tom", "shy"),
@@ -123,7 +123,7 @@ PLANS: dict[str, tuple[Any, ...]] = {
         ("add", "tom", "team", "alice", "participant"),
     ),
     # Blocked users do not see the other's presence.
-    "presence of one who has blocked": (
+    "presence of a user who has blocked another": (
         ("connect", "alice", "desk"),
         ("block", "alice", "tom"),
         ("disconnect", "alice"),
@@ -135,7 +135,7 @@ PLANS: dict[str, tuple[Any, ...]] = {
         ("connect", "tom", "phone"),
         ("log out", "tom"),
     ),
-    "a namesake of a group that is gone": (
+    "a namesake of a removed group": (
         ("connect", "tom", "desk"),
         ("create", "alice", "team", "public", ("tom",)),
         ("remove", "alice", "team"),
@@ -149,7 +149,7 @@ PLANS: dict[str, tuple[Any, ...]] = {
         ("join", "tom", "team", "right"),
     ),
     # A block stops changes of messages, but not their deletion.
-    "changes of what was said before a block": (
+    "changes of messages from before a block": (
         ("connect", "tom", "desk"),
         ("connect", "alice", "desk"),
         ("send", "tom", "user", "alice"),
@@ -174,7 +174,7 @@ PLANS: dict[str, tuple[Any, ...]] = {
         ("unpin", "tom", 1),
     ),
     # Lists show the newest message that exists and may be seen.
-    "a conversation that one has cleared": (
+    "a cleared conversation": (
         ("send", "alice", "user", "smith"),
         ("send", "alice", "user", "tom"),
         ("clear", "alice", "user", "tom"),
@@ -202,25 +202,25 @@ _DELETE = ("delete", "alice", 0)
 OVERLAPS: dict[str, tuple[tuple[Any, ...], Any, Any]] = {
     "a new owner leaves": ((), _TRANSFER, ("leave", "tom", "team")),
     "a new owner is kicked": ((), _TRANSFER, _KICK),
-    "who is kicked sends": ((), _SAID, _KICK),
-    "who is banned sends": ((), _SAID, _BAN),
-    "who is banned edits": ((_SAID,), ("edit", "tom", 0), _BAN),
-    "who is banned reacts": ((_SAID,), ("react", "tom", 0, "x"), _BAN),
-    "a reaction to what is deleted": ((_SAID,), ("react", "smith", 0, "x"), _DELETE),
-    "a save of what is deleted": ((_SAID,), ("save", "smith", 0), _DELETE),
-    "a pin of what is deleted": ((_SAID,), ("pin", "alice", 0), _DELETE),
-    "an edit of what is deleted": ((_SAID,), ("edit", "tom", 0), _DELETE),
-    "a moderator is one no more, and kicks": (
+    "a kicked member sends": ((), _SAID, _KICK),
+    "a banned member sends": ((), _SAID, _BAN),
+    "a banned member edits": ((_SAID,), ("edit", "tom", 0), _BAN),
+    "a banned member reacts": ((_SAID,), ("react", "tom", 0, "x"), _BAN),
+    "a reaction to a deleted message": ((_SAID,), ("react", "smith", 0, "x"), _DELETE),
+    "a save of a deleted message": ((_SAID,), ("save", "smith", 0), _DELETE),
+    "a pin of a deleted message": ((_SAID,), ("pin", "alice", 0), _DELETE),
+    "an edit of a deleted message": ((_SAID,), ("edit", "tom", 0), _DELETE),
+    "a demoted moderator kicks": (
         (_MODERATOR,),
         ("kick", "tom", "team", "smith"),
         ("scope", "alice", "team", "tom", "participant"),
     ),
     "a moderator is banned, and bans": ((_MODERATOR,), ("ban", "tom", "team", "smith"), _BAN),
     "a send to a group that is removed": ((), _SAID, _REMOVE),
-    "who is unbanned joins": ((_BAN,), ("join", "tom", "team", "right"), ("unban", "alice", "team", "tom")),
-    "who leaves is banned": ((), ("leave", "tom", "team"), _BAN),
-    "two remove a group": ((("scope", "alice", "team", "tom", "admin"),), _REMOVE, ("remove", "tom", "team")),
-    "a send to one who blocks": ((), ("send", "tom", "user", "alice"), ("block", "alice", "tom")),
+    "an unbanned user joins": ((_BAN,), ("join", "tom", "team", "right"), ("unban", "alice", "team", "tom")),
+    "a leaving member is banned": ((), ("leave", "tom", "team"), _BAN),
+    "two users remove a group": ((("scope", "alice", "team", "tom", "admin"),), _REMOVE, ("remove", "tom", "team")),
+    "a send to a user who blocks": ((), ("send", "tom", "user", "alice"), ("block", "alice", "tom")),
 }
 
 

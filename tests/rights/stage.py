@@ -34,23 +34,23 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        """Return the whole response."""
+        """The whole response, decoded."""
         return json.loads(self.body) if self.body else {}
 
     @property
     def code(self) -> str:
-        """Return the code of a refusal, "" for a success."""
+        """The code of a refusal; "" for a success."""
         return "" if self.status == 200 else str(self.json["error"]["code"])
 
     @property
     def data(self) -> Any:
-        """Return the data of a success."""
+        """The data of a success."""
         return self.json["data"]
 
 
 @dataclass(eq=False)
 class Client:
-    """A socket of a user, and the frames since the last call."""
+    """A socket of a user, and the frames that it received since the last `take`."""
 
     uid: str
     device: str

@@ -75,11 +75,11 @@ class Group:
 
     @property
     def place(self) -> Place:
-        """Return its conversation."""
+        """The group's conversation."""
         return ("group", self.number)
 
     def rank(self, uid: str) -> str:
-        """Return the role of a user in it; "" if they are not a member."""
+        """Return the role of a user in the group; "" if they are not a member."""
         if uid not in self.members:
             return ""
         return "owner" if self.owner == uid else self.members[uid].scope

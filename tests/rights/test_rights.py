@@ -33,7 +33,7 @@ def test_all_lists_of_all_users_match_after_each_step():
 
 
 @pytest.mark.parametrize("name", PLANS)
-def test_scenario(name):
+def test_scenario_agrees_with_the_model(name):
     simulate(scenario(name))
 
 
@@ -58,7 +58,7 @@ def test_plans_use_every_kind_of_step():
     assert asked >= {"send", "send again", "reply", "join", "ban", "transfer", "role", "log out", "together", "look"}
 
 
-def test_a_run_plays_its_plan():
+def test_report_counts_the_steps_of_a_run():
     steps: tuple[Step, ...] = (("create", "alice", "team", "public", ("tom",)), ("send", "tom", "group", "team"))
     report = simulate(Plan(0, (*steps, ("send", "smith", "group", "team"))))
     assert isinstance(report, Report)

@@ -1,4 +1,4 @@
-"""What sockets receive, frame by frame, after a repeated send, a deleted group, a logout."""
+"""The frames that sockets receive after a repeated send, the deletion of a group, and a logout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A load balancer before several servers, as operators have one: new connections go where `/health/ready` answers 200."""
+"""A load balancer in front of several servers: new connections go to servers whose `/health/ready` answers 200."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CHUNK_BYTES = 65_536
 
 
 class Balancer:
-    """Passes TCP connections on to the ready server that has the fewest. Open connections stay where they are.
+    """Passes each TCP connection on to the ready server that has the fewest of them. Open connections stay in place.
 
     Attributes:
         url: where it listens.

@@ -11,8 +11,8 @@ class CutLine:
     """A TCP proxy on this machine.
 
     Args:
-        port: of the other end; 0 for a Unix socket.
-        path: of that Unix socket.
+        port: the port of the other end; 0 for a Unix socket.
+        path: the path of that Unix socket.
 
     Attributes:
         port: where it listens.
@@ -56,7 +56,7 @@ class CutLine:
             task.add_done_callback(self._tasks.discard)
 
     def back(self) -> Callable[[bytes], bytes]:
-        """Return what decides, on one connection, what of the bytes on their way to the server goes on."""
+        """Return a filter for the bytes that come back on one connection: it returns those that go on to the server."""
         return bytes
 
     async def _forward(
@@ -80,7 +80,7 @@ class CutLine:
         self._back.clear()
 
     def hold_answers(self) -> None:
-        """Hold only what comes back."""
+        """Hold only the bytes that come back."""
         self._back.clear()
 
     def go_on(self) -> None:

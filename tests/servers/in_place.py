@@ -30,7 +30,7 @@ class Elsewhere:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
-        self._made: list[Any] = []  # also those that a killed server has left
+        self._made: list[Any] = []  # including those that a killed server has left
         self._thread = threading.Thread(target=self.loop.run_forever, name="connections of tests", daemon=True)
         self._thread.start()
 
@@ -56,7 +56,7 @@ class Elsewhere:
 
 
 class InPlaceConnection:
-    """What the server uses of a connection. Notifications of the database do not arrive: there is one server."""
+    """The part of a connection that the server uses. Notifications do not arrive: there is only one server."""
 
     def __init__(self, elsewhere: Elsewhere, real: Any) -> None:
         self._elsewhere = elsewhere
@@ -74,10 +74,10 @@ class InPlaceConnection:
         return call
 
     async def add_listener(self, channel: str, callback: Any) -> None:
-        """Do nothing."""
+        """Do nothing: notifications do not arrive."""
 
     def add_termination_listener(self, callback: Any) -> None:
-        """Do nothing."""
+        """Do nothing: the connection is not lost."""
 
     def terminate(self) -> None:
         """Close the connection at once."""
@@ -100,7 +100,7 @@ async def _end_lease(url: str, process: int) -> None:
 
 
 def install(patch: pytest.MonkeyPatch, folder: Path, url: str) -> Elsewhere:
-    """Make connections of virtual loops in place. The caller closes what is returned.
+    """Let servers on virtual time connect in place. The caller closes the returned thread.
 
     Args:
         folder: the data folder of the stage's server.

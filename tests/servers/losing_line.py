@@ -14,7 +14,7 @@ class LosingLine(CutLine):
 
     Attributes:
         loses: whether publications are lost.
-        lost: how many were.
+        lost: how many publications were lost.
     """
 
     def __init__(self, port: int = 0, path: str = "", *, nats: bool) -> None:
@@ -24,7 +24,7 @@ class LosingLine(CutLine):
         self.lost = 0
 
     def back(self) -> Callable[[bytes], bytes]:
-        """Return what decides, on one connection, what of the bytes on their way to the server goes on."""
+        """Return a filter for the bytes that come back on one connection: it returns those that go on to the server."""
         waiting = bytearray()
         split = self._split(waiting)
 

@@ -28,7 +28,7 @@ class NatsServer:
     """One server, always at the same port.
 
     Args:
-        arguments: of the program, beside its address.
+        arguments: further arguments of the program, besides its address.
 
     Attributes:
         log: the lines that it has logged.
@@ -43,11 +43,11 @@ class NatsServer:
 
     @property
     def url(self) -> str:
-        """The URL for the setting `broker`, without who connects."""
+        """The URL for the setting `broker`, without credentials."""
         return f"nats://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start, and return when it accepts connections.
+        """Start the server, and return when it accepts connections.
 
         Raises:
             RuntimeError: it has ended instead.
@@ -68,7 +68,7 @@ class NatsServer:
         ready.set()  # the end
 
     def pause(self) -> None:
-        """Let it keep its connections and answer nothing."""
+        """Pause the server: it keeps its connections, and answers nothing."""
         self._process.send_signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
@@ -76,7 +76,7 @@ class NatsServer:
         self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """Kill it with -9, and return when it is gone."""
+        """Kill the server with -9, and return when it is gone."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait(STOP_SECONDS)

@@ -17,7 +17,7 @@ class PlainSocket:
     """A socket of a user at one server, which records the frames that it receives.
 
     Args:
-        features: those that it asks for.
+        features: the features that it asks for.
 
     Attributes:
         frames: all frames, in order.

@@ -51,12 +51,12 @@ class PostgresServer:
     """One PostgreSQL server in a folder of its own, reached over a Unix socket.
 
     Args:
-        options: settings of the server beside `OPTIONS`.
-        folder: where to make the server's folder; by default that for temporary files.
+        options: settings of the server besides `OPTIONS`.
+        folder: where to make the server's folder; by default the folder for temporary files.
 
     Attributes:
         log: the lines that the server has logged.
-        user: the user of the system that the server runs as; "" for that of this process.
+        user: the system's user that the server runs as; "" for the user of this process.
     """
 
     def __init__(self, options: dict[str, str] | None = None, folder: Path | None = None) -> None:
@@ -160,12 +160,12 @@ class PostgresServer:
 
     @property
     def backends(self) -> list[int]:
-        """Return the process ids of the server's own children."""
+        """The process ids of the server's own children."""
         pid = self._process.pid
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def url(self, database: str) -> str:
-        """Return the URL of a database, as asyncpg and the server's settings take it."""
+        """Return the URL of a database, as asyncpg and the server's settings accept it."""
         return f"postgresql://{SUPERUSER}@/{database}?host={self.folder}"
 
     def sql(self, statement: str, database: str = "postgres") -> str:
@@ -177,8 +177,8 @@ class PostgresServer:
         """Create a database, and return its URL.
 
         Args:
-            prepare: brings an empty database, by its URL, to the state that the new one begins with. It runs once; its
-                databases are copies.
+            prepare: brings an empty database, by its URL, to the state that the new one begins with. It runs once; the
+                databases are copies of the result.
         """
         name = f"test{next(self._names)}"
         if prepare is None:

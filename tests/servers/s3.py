@@ -23,14 +23,14 @@ KEYS = {"aws_access_key_id": "an-access-key", "aws_secret_access_key": "a-secret
 
 
 def free_port() -> int:
-    """Return a port of this machine that nothing listens at."""
+    """Return a port of this machine that nothing listens on."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
 
 
 class S3Bucket:
-    """One bucket, empty at first. Its objects are looked at with another client than the server's."""
+    """One bucket, empty at first. Its objects are inspected with a client other than the server's."""
 
     def __init__(self, server: S3Server, name: str) -> None:
         self.name = name
@@ -61,7 +61,7 @@ class S3Server:
     """The service. It keeps its objects in memory, so they are gone when it ends.
 
     Args:
-        auth: whether it refuses access keys that it does not know, which are all.
+        auth: whether it refuses unknown access keys; it knows none.
     """
 
     def __init__(self, *, auth: bool = False) -> None:

@@ -14,10 +14,10 @@ class SeveralServers:
     """Servers that share a database and the data folder with their keys.
 
     Args:
-        url: of the database.
+        url: the URL of the database.
         count: how many to start.
-        settings: `TAILWIRE_*` variables of all of them.
-        program: the arguments of Python that run a server, if it is not this version's.
+        settings: `TAILWIRE_*` variables of all servers.
+        program: the arguments of Python that run a server, if it is not of this version.
 
     Attributes:
         servers: the processes, in the order of their start.
@@ -50,7 +50,7 @@ class SeveralServers:
 
     @property
     def tracebacks(self) -> list[str]:
-        """Return the log lines of all servers that report an error of the program."""
+        """The lines in the logs of all servers that begin a traceback."""
         return [line for server in self.servers for line in server.log if "Traceback" in line]
 
     async def __aenter__(self) -> SeveralServers:

@@ -30,7 +30,7 @@ class SmallDisk:
             pytest.skip(f"this needs the right to mount: {done.stderr.strip()}")
 
     def fill(self) -> None:
-        """Use all the room that is left."""
+        """Use all the space that is left."""
         try:
             with (self.folder / "ballast").open("wb", buffering=0) as file:
                 while True:
@@ -39,9 +39,9 @@ class SmallDisk:
             return
 
     def free(self) -> None:
-        """Give the room back."""
+        """Free the space that `fill` used."""
         (self.folder / "ballast").unlink()
 
     def close(self) -> None:
-        """Unmount it."""
+        """Unmount the file system."""
         subprocess.run(["umount", "-l", str(self.folder)], check=True, timeout=30)

@@ -16,10 +16,10 @@ from tailwire.testing.server import UNLIMITED
 
 
 class ServerHere:
-    """A server that listens.
+    """A running server in the process of the test.
 
     Attributes:
-        parts: what it consists of.
+        parts: the parts that it consists of.
         http: a backend's client.
     """
 
@@ -31,7 +31,7 @@ class ServerHere:
         self._leaving: AsyncExitStack | None = None
 
     async def stop(self) -> None:
-        """Stop it, as SIGTERM would."""
+        """Stop the server, as SIGTERM would."""
         if self._leaving is not None:
             leaving, self._leaving = self._leaving, None
             await leaving.aclose()
@@ -79,7 +79,7 @@ async def until(condition: Any, seconds: float = 20.0) -> None:
     """Wait until a condition holds, which may be a coroutine function.
 
     Raises:
-        TimeoutError: it does not.
+        TimeoutError: the condition does not hold in time.
     """
     async with asyncio.timeout(seconds):
         while True:

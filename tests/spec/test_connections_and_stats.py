@@ -145,7 +145,7 @@ async def test_settings_are_listed_with_their_values_and_without_secrets(stage: 
         settings = {one["name"]: one for one in await rest("GET", "/configuration")}
         assert settings["port"] == {
             "name": "port", "value": "8480", "default": "8480", "source": "default",
-            "meaning": "the port to listen at; 0 picks a free one",
+            "meaning": "the port to listen on; 0 picks a free one",
         }  # fmt: skip
         assert await rest("GET", "/processes")
         stage.server._settings = replace(stage.server._settings, s3_secret_key="hidden-1", s3_access_key="hidden-2")

@@ -2,7 +2,7 @@
 
 The command asks the server for the link with a REST API key: that of the data folder, or the one in the environment
 variable TAILWIRE_API_KEY. Without a URL it asks the server that holds the lock of the data folder, so the key is never
-sent to another program that listens at its address.
+sent to another program that listens on its address.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ class Settings:
 
     Attributes:
         data: the folder of the database, of uploads and of key files.
-        host: the address to listen at.
-        port: the port to listen at; 0 picks a free one.
+        host: the address to listen on.
+        port: the port to listen on; 0 picks a free one.
         database: `sqlite:///FILE` or `postgresql://USER@HOST/NAME`; empty for `tailwire.db` in `data`.
         broker: what connects several servers on one PostgreSQL database: empty for the database itself, which suits up
             to about four servers; or `nats://USER:PASSWORD@HOST:PORT`, with several hosts or URLs separated by
@@ -100,11 +100,11 @@ class Settings:
         metrics: access to `/metrics`: `open` for anyone, `key` for a REST API key, `off` for no one.
         docs: access to `/docs` and `/openapi.json`, likewise.
         console: the page `/console`: `on`, `off`, or `auto`: on if only this machine reaches the server,
-            which listens at a loopback address, without `public_url` and `trusted_proxies`.
+            which listens on a loopback address, without `public_url` and `trusted_proxies`.
         chat: the page `/chat`, likewise. Where only this machine reaches the server, the users of `demo_users` log in
             there by a click.
         webhook_targets: networks besides public addresses that webhooks may reach, comma-separated; `any` for all. A
-            server that listens at a loopback address, without `public_url` and `trusted_proxies`, may also reach
+            server that listens on a loopback address, without `public_url` and `trusted_proxies`, may also reach
             loopback addresses.
         keep_alive: how long a connection is kept open for the next request; clients that keep theirs for less (the SDK:
             60 s) never use one that is just being closed. If there are more than `max_connections`, idle ones are
@@ -156,7 +156,7 @@ class Settings:
         auth_jwt_keys: where the public keys of your identity provider are, to accept its JWTs as auth tokens: the
             `https://` URL of a JWKS, or a file with a JWKS or with one public key (PEM); empty to accept none.
         auth_jwt_issuer: the issuer (`iss`) that a JWT must have.
-        auth_jwt_audience: the audience (`aud`) that a JWT must have; one of several, comma-separated.
+        auth_jwt_audience: the audience (`aud`) that a JWT must have; of several, comma-separated, it must have one.
         auth_jwt_algorithms: algorithms with which a JWT may be signed, comma-separated: RS256, RS384, RS512, PS256,
             PS384, PS512, ES256, ES384, ES512, EdDSA.
         auth_jwt_uid: the claim with the uid.
@@ -166,7 +166,7 @@ class Settings:
         auth_jwt_create_users: create users at their first sign-in.
         auth_jwt_keys_kept_for: how long the keys are used while they cannot be fetched again.
         retain_messages: days after which messages are removed; 0 to keep them.
-        retain_files: days after which uploaded files are removed, also if messages refer to them; 0 to keep them.
+        retain_files: days after which uploaded files are removed, even if messages refer to them; 0 to keep them.
         push_contact: a `mailto:` or `https:` URL at which push services can reach you; turns on Web Push to browsers.
         push_targets: networks besides public addresses that push services of browsers may have, comma-separated; `any`
             for all. Users name these services. URLs without TLS are accepted only with this setting.
@@ -333,12 +333,12 @@ def _without_password(url: str) -> str:
 
 
 def _address_without_password(url: str) -> str:
-    # Who connects stays, unless it is a token: a user name has a colon behind it, or belongs to a database.
+    # The user name stays, a token does not: a user name is followed by a colon, or belongs to a database.
     scheme, separator, rest = url.partition("://") if "://" in url else ("", "", url)
     who, at, place = rest.rpartition("@")
     place = _PASSWORD.sub(r"\1***", place)
     if not at:
-        # Behind a password with a comma in it, this is the beginning of the password.
+        # If a password contains a comma, this is the part of the password before it.
         is_place = scheme.startswith("postgres") or place.endswith("]") or _PLACE.fullmatch(place)
         return f"{scheme}{separator}{place if is_place else '***'}"
     user = who.partition(":")[0] if ":" in who or scheme.startswith("postgres") else "***"
@@ -359,7 +359,7 @@ def load(arguments: Mapping[str, Any], environment: Mapping[str, str] | None = N
         file: a TOML file; "" for none.
 
     Raises:
-        BadSetting: naming the setting and its source.
+        BadSetting: if a setting is unknown or its value is invalid; the message names the setting and its source.
     """
     fields = {f.name: type(f.default) for f in dataclasses.fields(Settings)}
     values: dict[str, Any] = {}

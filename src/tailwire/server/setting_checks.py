@@ -31,7 +31,7 @@ def check(s: Settings) -> None:
     """Check the values of settings.
 
     Raises:
-        BadSetting: naming the setting.
+        BadSetting: if a value is invalid; the message names the setting.
     """
     if not 0 <= s.port <= 65535:
         raise BadSetting(f"port must be from 0 to 65535, not {s.port}")

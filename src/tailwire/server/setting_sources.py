@@ -27,7 +27,7 @@ def meanings() -> dict[str, str]:
 def sources(
     arguments: Mapping[str, Any], file: str = "", environment: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Return where the values came from that `config.load` chose, by the name of the setting: those that are set.
+    """Return where `config.load` found the value of each setting that is set, by the name of the setting.
 
     Args:
         arguments, file, environment: as for `config.load`, which has accepted them.

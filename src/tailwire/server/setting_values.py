@@ -1,4 +1,4 @@
-"""Values of settings as they are written, in the types that they have."""
+"""Converts the values of settings from the form in which they are written to their types."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def typed(name: str, value: Any, kind: type, source: str) -> Any:
     """Return a value in the type of its setting.
 
     Raises:
-        BadSetting: naming the setting and its source.
+        BadSetting: if the value is not of this type; the message names the setting and its source.
     """
     if kind is bool and isinstance(value, str):
         if value.lower() in ("1", "true", "yes", "on"):

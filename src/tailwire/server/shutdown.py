@@ -24,7 +24,7 @@ async def finish(
 
     Args:
         background: each ends something that runs in the background.
-        log_of_store: of a server that shares its store.
+        log_of_store: the log, if the server shares its store with others; else None.
     """
     await gateway.close()
     await webhooks.close()

@@ -51,7 +51,7 @@ def test_the_help_of_serve_says_what_each_setting_means(capsys):
         main(["serve", "--help"])
     shown = " ".join(capsys.readouterr().out.split())
     assert "--token-lifetime NUMBER how long an auth token is valid" in shown
-    assert "--port N the port to listen at; 0 picks a free one (8480)" in shown
+    assert "--port N the port to listen on; 0 picks a free one (8480)" in shown
 
 
 @pytest.mark.parametrize("command", [["keys"], ["user", "create", "ann", "Ann"], ["token", "create", "ann"]])
@@ -79,10 +79,10 @@ def serve(tmp_path, *arguments):
 def test_serve_names_the_address_that_it_cannot_listen_at(tmp_path, capsys):
     assert serve(tmp_path, "--host", "192.0.2.1") == 1
     said = capsys.readouterr().err
-    assert "cannot listen at 192.0.2.1:0" in said
+    assert "cannot listen on 192.0.2.1:0" in said
     assert "--host" in said
     assert serve(tmp_path, "--host", "no-such-name.invalid") == 1
-    assert "cannot listen at no-such-name.invalid:0: the name is unknown" in capsys.readouterr().err
+    assert "cannot listen on no-such-name.invalid:0: the name is unknown" in capsys.readouterr().err
 
 
 def test_serve_names_a_certificate_file_that_is_missing_or_invalid(tmp_path, capsys):

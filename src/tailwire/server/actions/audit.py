@@ -1,4 +1,4 @@
-"""The audit log: what API keys and commands do.
+"""The audit log, a record of what API keys and commands do.
 
 All changes are recorded, in the transaction that makes them, edited and deleted messages among them. Reads and sends
 with a key are recorded once every ten minutes per user and operation, because a backend may make thousands a second.
@@ -38,7 +38,7 @@ _SECRET_PARAMETERS = frozenset({"key", "token"})
 
 
 class Recorded(Protocol):
-    """What the log needs to know about an operation of the API."""
+    """The facts about an operation of the API that the log needs."""
 
     @property
     def method(self) -> str: ...
@@ -106,7 +106,7 @@ class AuditLog:
         _log(entry)
 
     async def settings(self, values: str) -> None:
-        """Record settings that differ from their defaults, unless the newest entry has the same.
+        """Record settings that differ from their defaults, unless the newest such entry records the same values.
 
         Args:
             values: the names and values of the settings, as one text.

@@ -30,7 +30,7 @@ class Authorizer:
         self._directory = directory
 
     async def group(self, caller: Caller, guid: str, operation: GroupOperation) -> tuple[GroupRow, MemberRow | None]:
-        """Return a group in which the caller may do something, and the caller's membership.
+        """Return a group, and the caller's membership in it, if the caller may perform an operation there.
 
         Raises:
             Refused: ERR_GUID_NOT_FOUND, or the code in the permission table.
@@ -55,7 +55,7 @@ class Authorizer:
         on: str = "",
         also: Callable[[GroupStanding], None] | None = None,
     ) -> GroupAct:
-        """Return a change in a group, for the store to check when it writes.
+        """Return the act of a change in a group, which the store checks when it writes.
 
         Args:
             operation: a row of the permission table of groups.
@@ -87,7 +87,7 @@ class Authorizer:
         operation: MessageOperation,
         also: Callable[[MessageRow], None] | None = None,
     ) -> MessageAct:
-        """Return a change of a message, for the store to check when it writes.
+        """Return the act of a change of a message, which the store checks when it writes.
 
         Args:
             wanted: the message's id.
@@ -110,7 +110,7 @@ class Authorizer:
         return MessageAct(message_id(wanted), caller.uid, check, caller.device)
 
     async def message(self, caller: Caller, wanted: str | int, operation: MessageOperation) -> MessageRow:
-        """Return a message to which the caller may do something.
+        """Return a message, if the caller may perform an operation on it.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, also for a message that the caller may not read; or the code in the
@@ -136,7 +136,7 @@ class Authorizer:
         return key_of(caller.uid, uid, "user")
 
     async def user(self, caller: Caller, uid: str, operation: UserOperation) -> str:
-        """Return the normalized uid of a user to whom the caller may do something.
+        """Return the normalized uid of a user, if the caller may perform an operation on them.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND, or the code in the permission table.
@@ -146,13 +146,13 @@ class Authorizer:
         return uid
 
     async def existing_user(self, caller: Caller, uid: str, operation: UserOperation) -> msgspec.Raw:
-        """Return a user to whom the caller may do something, encoded as stored messages carry them.
+        """Return a user, encoded as stored messages carry them, if the caller may perform an operation on them.
 
         Args:
             uid: normalized.
 
         Raises:
-            Refused: as `user`.
+            Refused: as for `user`.
         """
         entity = await self._directory.stored_entity(uid)
         if not caller.system:
@@ -162,7 +162,7 @@ class Authorizer:
 
 
 def message_id(value: str | int) -> int:
-    """Return the number of a message id as clients send it.
+    """Return a message id as a number, from the form in which clients send it.
 
     Raises:
         Refused: ERR_MESSAGE_ID_NOT_FOUND.

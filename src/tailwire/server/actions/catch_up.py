@@ -1,6 +1,6 @@
-"""What a client has missed: messages and other events of all its conversations, in the order in which they happened.
+"""The messages and other events that a client has missed in all its conversations, in the order in which they happened.
 
-A page has messages, and those entries of the change log that happened before its last message. So a client can hand
+A page has messages, and the entries of the change log for what happened before its last message. So a client can hand
 over a page as it arrives. A user who was a member of a group until they left it, or until the group was deleted,
 receives what they would have received live: everything up to their departure, without later changes.
 """
@@ -20,18 +20,18 @@ from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import ListedRow
 
 MAX_CHANGES = 100
-"""Entries of the change log on a page."""
+"""How many entries of the change log a page may have."""
 MAX_ENDED = 100
-"""Ended memberships that a page considers."""
+"""How many ended memberships a page considers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a client asks for besides the messages.
+    """A client's request, apart from the filter of the messages.
 
     Attributes:
         after: the number up to which the client knows the change log; None if it does not know the log yet.
-        heard: numbers above `after` that the client knows, too.
+        heard: numbers above `after` that the client knows as well.
         at_most: how many messages the client wants at most, the newest ones; 0 for all.
     """
 
@@ -46,12 +46,12 @@ class MissedPage:
 
     Attributes:
         rows: the messages.
-        shown: the same, encoded.
+        shown: the same messages, encoded.
         changes: frames of other events.
         known: the number up to which the client knows the change log after this page.
-        more: whether there is more, also if the page is not full of messages.
+        more: whether changes were left for another page, which follows even if this one is not full of messages.
         lost: the id of a message up to which changes may be missing; 0 if none are.
-        gap: the messages with ids in (from, to] were left out.
+        gap: the ids (from, to]: messages with an id in this range were left out; None if none were.
     """
 
     rows: list[ListedRow]
@@ -79,7 +79,7 @@ class CatchUp:
     async def newest(self, caller: Caller, newest_id: int) -> tuple[int, int]:
         """Return where a client begins: the number of the newest change, and the end of the last ended membership.
 
-        Messages up to that end, in a group that the user has left, are older than what the client asks for from now on.
+        A client that begins there does not ask for messages of groups that the user has left: they came before.
 
         Args:
             newest_id: the id of the newest message that the user may see now.
@@ -94,7 +94,7 @@ class CatchUp:
 
         Args:
             wanted: messages of all conversations after a cursor.
-            asked: what the client asks for besides these messages.
+            asked: the rest of the client's request.
         """
         log, cursor = self._store.change_log, wanted.cursor or 0
         # The log is read first: a change that is logged while the page is read will be on the next page.

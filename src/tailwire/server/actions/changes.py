@@ -95,7 +95,7 @@ class ChangeFrames:
         if message is None:
             return None
         if row.until_id is not None and await self._store.change_log.last_edit(message.id) > row.until_id:
-            return None  # a former member may not know the present content
+            return None  # a former member may not see the present content
         shown = message.json() if row.until_id is not None else await self._renderer.render(message, "")
         action = "pinned" if row.kind == ChangeKind.PINNED else "unpinned"
         return self._frames.pin(_cause(row), message, action, shown)
@@ -131,7 +131,7 @@ class ChangeFrames:
 
     async def _group(self, caller: Caller, row: ChangeRow) -> bytes | None:
         found = await self._store.groups.get(row.detail)
-        if found is None or row.until_id is not None:  # a former member may not know how it is now
+        if found is None or row.until_id is not None:  # a former member may not see how the group is now
             return None
         shown: Any = group_payload(GroupView(found))
         return self._frames.list_change(_cause(row), "group", "group", row.detail, group=shown)

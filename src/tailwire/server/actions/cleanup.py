@@ -27,7 +27,7 @@ class Cleanup:
         unused_after: seconds until a file is removed that nothing has ever referred to; 0 keeps such files.
 
     Attributes:
-        is_mine: returns whether this server removes what is due by time; of several servers, one does.
+        is_mine: returns whether this server removes what is due by time; only one of several servers does.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class Cleanup:
             if not self._closed and self.is_mine():
                 await self._set_timer()
         except (OSError, Refused) as e:
-            log.warning("cleanup failed and is retried in an hour: %s", e)
+            log.warning("cleanup failed; trying again in an hour: %s", e)
             self._wake_in(MAX_DELAY_SECONDS)
         except Exception:  # noqa: BLE001 - cleanup must not end with one failure
-            log.exception("cleanup failed unexpectedly and is retried in an hour")
+            log.exception("cleanup failed unexpectedly; trying again in an hour")
             self._wake_in(MAX_DELAY_SECONDS)
         finally:
             self._task = None

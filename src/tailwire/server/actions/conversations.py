@@ -32,7 +32,7 @@ class Conversations:
     """Actions on conversations.
 
     Args:
-        max_pins: conversations that a user may pin.
+        max_pins: how many conversations a user may pin.
     """
 
     def __init__(self, services: Services, renderer: Renderer, max_pins: int) -> None:
@@ -50,8 +50,8 @@ class Conversations:
     ) -> tuple[list[ConversationView], int]:
         """Return a page of the caller's conversations, and how many there are.
 
-        Pinned conversations come first, then the order is by the time of the last message. The app itself gets the
-        conversations of all users, by uid.
+        Pinned conversations come first; apart from that, the order is by the time of the last message. The app itself
+        gets the conversations of all users, by uid.
 
         Args:
             with_tags: include the tags of each.
@@ -161,7 +161,7 @@ class Conversations:
         """Replace the caller's tags of a conversation, and return it.
 
         Raises:
-            Refused: as `get`; ERR_BAD_REQUEST.
+            Refused: as for `get`; ERR_BAD_REQUEST.
         """
         await self.get(caller, kind, other)
         kept = encode(self._lengths.check_tags(wanted)).decode() if wanted else None
@@ -178,7 +178,7 @@ class Conversations:
             permanently: delete its messages for all participants.
 
         Raises:
-            Refused: as `get`.
+            Refused: as for `get`.
         """
         await self.get(caller, kind, other)
         conversation = await self._authorizer.conversation(caller, kind, other)
@@ -196,7 +196,7 @@ class Conversations:
         """Pin a conversation to the head of the caller's list, or unpin it. Return the conversation.
 
         Raises:
-            Refused: as `get`; ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED.
+            Refused: as for `get`; ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED.
         """
         before = await self.get(caller, kind, other)
         conversation = await self._authorizer.conversation(caller, kind, other)

@@ -30,7 +30,7 @@ from tailwire.wire.frames import FrameType
 
 
 def for_sender(caller: Caller, json: bytes, before: int) -> bytes:
-    """Return an encoded message for its sender; with the id of the message before it if their client has `chain`."""
+    """Return an encoded message for its sender, with the id of the message before it if their client has `chain`."""
     return with_before(json, before) if before and caller.chained else json
 
 
@@ -99,7 +99,7 @@ class Delivery:
     def logged(self, message: LoggedMessage) -> FramePublication:
         """Return the publication of a message that another process has stored."""
         row = message.row
-        json = without_later(row).json()  # a user who has left the group since may not know the rest
+        json = without_later(row).json()  # a user who has left the group since may not see the rest
         if message.quoted is not None:
             json = with_quoted(json, message.quoted)
         return self._message(row, json, device_in(row.body), message.before)
@@ -236,7 +236,7 @@ class Delivery:
         """Close the sockets that a revoked token opened.
 
         Args:
-            reason: for the log, should the token be used again.
+            reason: why the token was revoked, for the log if it is used again.
         """
         self.revoked.add(token, uid, reason)
         self._broker.publish(user_subject(uid), TokenRevoked(token))

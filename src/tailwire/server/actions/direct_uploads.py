@@ -19,7 +19,7 @@ class DirectUploads:
 
     Args:
         type_of: determines the type of a file by its first bytes and its name.
-        max_size: bytes of one file.
+        max_size: the largest size of a file, in bytes.
     """
 
     def __init__(

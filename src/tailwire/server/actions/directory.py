@@ -26,7 +26,7 @@ class Directory:
 
     Args:
         online: returns whether a user is online, over all processes.
-        everyone_online: returns the uids of all users who are.
+        everyone_online: returns the uids of all users who are online.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Directory:
         return tuple(uid for uid in self._everyone_online() if uid not in hidden)
 
     async def view(self, row: UserRow, reader: str) -> UserView:
-        """Return a user as a reader sees them; without presence if there is a block between the two.
+        """Return a user as a reader sees them; without presence if there is a block between user and reader.
 
         Args:
             reader: the uid of the reader; "" for the app itself, or if the user is the only reader.

@@ -69,7 +69,7 @@ def draft(
 
     Args:
         now: seconds since 1970.
-        events: for webhooks.
+        events: the webhook events that report the message.
     """
     sender, receiver, receiver_type, conversation, category, kind = envelope
     more, parent, quoted = references

@@ -147,7 +147,7 @@ class Ephemeral:
                 await asyncio.sleep(0)
 
     async def returned(self, uids: Sequence[str]) -> None:
-        """Publish that users are still online whom another process reported as offline while this one was paused."""
+        """Publish those users as online whom another process reported as offline while this one was paused."""
         for number, uid in enumerate(uids):
             if self._directory.is_online(uid):
                 await self._presence(uid, "online", platform=self._platforms.get(uid, ""))

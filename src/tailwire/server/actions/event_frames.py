@@ -17,7 +17,7 @@ from tailwire.wire.frames import FrameType
 
 
 class EventFrames:
-    """Encodes frames.
+    """Encodes the frames of events that are not messages.
 
     Args:
         base: returns the server's URL, for links to files in frames that no request has caused.
@@ -38,12 +38,12 @@ class EventFrames:
     def receipt(
         self, caller: Caller, receiver: str, receiver_type: str, message_sender: str, body: dict[str, Any]
     ) -> bytes:
-        """Return the frame that the caller, or with them all members of a group, received or read a conversation."""
+        """Return the frame for a receipt of the caller, or of all members of a group, the caller being the last."""
         frame = self.frame(FrameType.RECEIPTS, caller.uid, caller.device, receiver, receiver_type, encode(body))
         return with_field(frame, b"messageSender", encode(message_sender))
 
     def reaction(self, caller: Caller, row: MessageRow, body: dict[str, Any]) -> bytes:
-        """Return the frame that the caller added or removed a reaction."""
+        """Return the frame for a reaction that the caller added or removed."""
         receiver = row.receiver
         if row.receiver_type == "user" and caller.uid == row.receiver:
             receiver = row.sender
@@ -57,21 +57,21 @@ class EventFrames:
         return self.frame(FrameType.REACTION, caller.uid, caller.device, receiver, row.receiver_type, encode(body))
 
     def pin(self, caller: Caller, row: MessageRow, action: str, json: bytes) -> bytes:
-        """Return the frame that a message was `pinned` or `unpinned`."""
+        """Return the frame for a message that was `pinned` or `unpinned`."""
         body = encode({"action": action, "message": msgspec.Raw(json)})
         return self.frame(FrameType.PIN, caller.uid, caller.device, row.receiver, row.receiver_type, body)
 
     def save(self, caller: Caller, action: str, json: bytes) -> bytes:
-        """Return the frame that the caller `saved` or `unsaved` a message."""
+        """Return the frame for a message that the caller `saved` or `unsaved`."""
         body = encode({"action": action, "message": msgspec.Raw(json)})
         return self.frame(FrameType.SAVE, caller.uid, caller.device, caller.uid, "user", body)
 
     def conversation_pin(self, caller: Caller, action: str, json: bytes) -> bytes:
-        """Return the frame that the caller `pinned` or `unpinned` a conversation."""
+        """Return the frame for a conversation that the caller `pinned` or `unpinned`."""
         body = encode({"action": action, "conversation": msgspec.Raw(json)})
         return self.frame(FrameType.CONVERSATION_PIN, caller.uid, caller.device, caller.uid, "user", body)
 
     def list_change(self, caller: Caller, action: str, kind: str, other: str, **more: Any) -> bytes:
-        """Return the frame of a changed conversation list, with the conversation's kind and uid or guid."""
+        """Return the frame for a changed list of conversations, with the conversation's kind and its uid or guid."""
         body = encode({"action": action, "conversationType": kind, "conversationWith": other, **more})
         return self.frame(FrameType.CONVERSATION_LIST, caller.uid, caller.device, other, kind, body)

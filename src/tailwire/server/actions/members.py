@@ -123,7 +123,8 @@ class Members:
         """Join a group. Return the action message.
 
         Raises:
-            Refused: the code in the permission table, ERR_LIMIT_EXCEEDED, ERR_TOO_MANY_REQUESTS, or as `check_join`.
+            Refused: the code in the permission table, ERR_LIMIT_EXCEEDED, ERR_TOO_MANY_REQUESTS, or as for
+                `check_join`.
         """
         found, _ = await self._authorizer.group(caller, guid, "join")
         matching_hash = ""  # the stored hash that the given password matches

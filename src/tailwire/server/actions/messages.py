@@ -39,7 +39,7 @@ class Messages:
     """Actions on messages.
 
     Args:
-        max_data: bytes of a message's `data`.
+        max_data: the largest size of a message's `data`, in bytes.
         count_stored: called for each new message.
     """
 
@@ -118,7 +118,7 @@ class Messages:
         return for_sender(caller, json, stored.before)
 
     async def _describe(self, data: dict[str, Any]) -> None:
-        # Replaces attachments that are files of this server by their stored facts.
+        # Replaces attachments that are files of this server with their stored facts.
         if "attachments" not in data:
             return
         if len(data["attachments"]) > self._files.max_count:
@@ -131,7 +131,7 @@ class Messages:
         data["url"] = data["attachments"][0].url
 
     async def sent(self, caller: Caller, muid: str | None) -> bytes | None:
-        """Return the message that the caller has sent with a muid before, encoded, or None."""
+        """Return the message that the caller has already sent with a muid, encoded; None if there is none."""
         row = await self._store.messages.by_muid(caller.uid, muid) if muid and len(muid) <= rules.MAX_MUID else None
         return row.json() if row is not None else None
 
@@ -144,7 +144,7 @@ class Messages:
             receivers: id and type of each.
 
         Raises:
-            Refused: as `send`, for the first receiver that is refused. Earlier ones have the message.
+            Refused: as for `send`, for the first receiver that is refused. The receivers before it have the message.
         """
         if not 0 < len(receivers) <= MAX_RECEIVERS:
             raise Refused("ERR_EMPTY_RECEIVER", {"multipleReceivers": f"Name 1 to {MAX_RECEIVERS} uids and guids."})
@@ -198,7 +198,7 @@ class Messages:
         """Check that the caller may send to a receiver, before files for it are stored.
 
         Raises:
-            Refused: as `send`.
+            Refused: as for `send`.
         """
         rules.check_receiver(receiver, receiver_type)
         await self._receiver(caller, identifier(receiver or "", "receiver"), receiver_type or "")

@@ -17,7 +17,7 @@ from tailwire.server.rules.preferences import read_preferences
 
 FULL, TITLE, NONE = "full", "title", "none"
 CONTENTS = (FULL, TITLE, NONE)
-"""What a notification contains: the sender and the text, only the sender, or neither."""
+"""The possible contents of a notification: the sender and the text, only the sender, or neither."""
 NEW_MESSAGE, NEW_MESSAGES = "New message", "New messages"
 DELETED = "This message was deleted"
 MAX_TITLE_CHARACTERS = 100
@@ -55,7 +55,7 @@ class NotificationContent:
         self._lifetime = lifetime
 
     async def compose(self, row: NotificationRow) -> Notification | None:
-        """Return the notification for the message as it is now; None if it is not wanted any more."""
+        """Return the notification for the message as it is now; None if it is no longer wanted."""
         message = await self._store.messages.get(row.message_id)
         left = row.queued_at + self._lifetime - self._world.seconds()
         if message is None or left <= 0 or not await self._may_read(row.uid, message):
@@ -66,7 +66,7 @@ class NotificationContent:
             return await self._made(row, message, left, "", DELETED, "deleted") if row.shown else None
         if await self._store.notifications.read_up_to(message.conversation_id, row.uid) >= message.id:
             return None
-        if await self._store.blocks.between(row.uid, message.sender):  # since it was queued, or shown first
+        if await self._store.blocks.between(row.uid, message.sender):  # a block since it was queued
             return None
         return await self._made(row, message, left, message.sender, await self._text(message), "message")
 

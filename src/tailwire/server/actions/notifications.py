@@ -38,7 +38,7 @@ class PushSetup:
         web_key: the public key that browsers subscribe with; "" without Web Push.
         targets: the addresses that endpoints of Web Push may have.
         plain_http: whether endpoints may have `http:` URLs.
-        max_tokens: devices of one user.
+        max_tokens: how many devices of a user are kept.
     """
 
     providers: Collection[str]
@@ -139,20 +139,20 @@ class Notifications:
         return fingerprint(auth_token)
 
     async def devices(self, caller: Caller) -> list[PushTokenRow]:
-        """Return the caller's devices: those of their auth token; with a REST key those of the user."""
+        """Return the caller's devices: those registered with their auth token, or with a REST key all of the user's."""
         if caller.key:
             return await self._store.push_tokens.of_user(caller.uid)
         return await self._store.push_tokens.of_auth_token(caller.token)
 
     async def unregister(self, caller: Caller, token: str = "", auth_token: str = "") -> int:
-        """Remove a device of an auth token, or all of them. Return how many there were.
+        """Remove one device of an auth token, or all of them. Return how many were removed.
 
         Args:
             token: as it was registered; "" for all.
             auth_token: with a REST key: the auth token of the user.
 
         Raises:
-            Refused: ERR_BAD_REQUEST, a REST key was used without an auth token.
+            Refused: ERR_BAD_REQUEST, if a REST key was used without an auth token.
         """
         owner = self._auth_token(caller, auth_token)
         if not token:
@@ -183,7 +183,7 @@ class Notifications:
         return read_preferences(changed)
 
     async def reset_preferences(self, caller: Caller) -> Preferences:
-        """Give the caller's preferences their defaults, and return them."""
+        """Reset the caller's preferences to the defaults, and return them."""
         await self._store.push_preferences.put(caller.uid, "{}")
         return Preferences()
 
@@ -210,7 +210,7 @@ class Notifications:
         return [_mute(row, caller.uid) for row in rows]
 
     async def mute(self, caller: Caller, mutes: Sequence[Mute]) -> list[Mute]:
-        """Mute conversations, each until a time. Return all muted ones.
+        """Mute conversations, each until a time. Return all muted conversations.
 
         Raises:
             Refused: ERR_BAD_REQUEST, ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER.
@@ -247,7 +247,7 @@ class Notifications:
         """Return the devices of all users after a position, newest registration first.
 
         Args:
-            uid: only those of this user; "" for all.
+            uid: the user whose devices to return; "" for all users.
         """
         return await self._store.push_tokens.read_on(uid, position, limit)
 
@@ -256,7 +256,7 @@ class Notifications:
 
         Args:
             status: `waiting`, `sent` or `failed`.
-            uid: only those for this user; "" for all.
+            uid: the user whose notifications to return; "" for all users.
 
         Raises:
             Refused: ERR_BAD_REQUEST.
@@ -266,7 +266,7 @@ class Notifications:
         return await self._store.notifications.read_on(status, uid, position, limit)
 
     async def delivery(self, notification_id: str) -> tuple[NotificationRow, Notification | None]:
-        """Return a notification, and what it would say if it were sent now; None if it is not wanted any more.
+        """Return a notification, and the content that it would have if it were sent now, or None if it is not wanted.
 
         Raises:
             Refused: ERR_NOTIFICATION_NOT_FOUND.
@@ -277,7 +277,7 @@ class Notifications:
         return row, await self._composer.compose(row._replace(queued_at=self._world.seconds()))
 
     async def failed(self, *, limit: int, offset: int) -> tuple[list[NotificationRow], int]:
-        """Return a page of the notifications that were given up, newest first, and their number."""
+        """Return a page of the notifications that were given up, newest first, and how many there are."""
         return await self._store.notifications.failed(limit=limit, offset=offset)
 
     async def send_again(self, notification_id: str) -> None:
@@ -308,7 +308,7 @@ def zone_of(name: str) -> ZoneInfo | None:
     """Return a time zone by its name, or None."""
     try:
         return ZoneInfo(name) if name and len(name) <= 64 else None
-    except (KeyError, ValueError, OSError):  # unknown, not a name, a folder of the database of zones
+    except (KeyError, ValueError, OSError):  # unknown, not a name, or a folder of the time zone database
         return None
 
 

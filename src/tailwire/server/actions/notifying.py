@@ -24,14 +24,14 @@ from tailwire.server.rules.preferences import read_preferences
 from tailwire.server.telemetry.logs import log
 
 BUCKET_SECONDS = 0.25
-"""Messages of one such interval are looked at together; each waits for the delay and at most this much longer."""
+"""Messages stored within this time are looked at together; each waits for the delay and at most this much longer."""
 POLL_SECONDS = 1.0
-"""With several servers: how often the one that looks at messages asks for those that the others have stored."""
+"""With several servers, the one that looks at messages asks at this interval for those that the others have stored."""
 RETRY_SECONDS = 5.0
 MESSAGES_AT_ONCE = 100
 MEMBERS_AT_ONCE = 200
 MAX_WAITING = 50_000
-"""How many notifications may wait; while that many do, messages are not looked at."""
+"""How many notifications may wait; while that many are waiting, no messages are looked at."""
 SWEEP_SECONDS = 600.0
 KEPT_SENT_SECONDS = 86_400
 KEPT_FAILED_SECONDS = 7 * 86_400
@@ -120,7 +120,7 @@ class Notifier:
         self._queued = queued
         self._polls = polls
         self._loop = asyncio.get_running_loop()
-        self._noted: deque[tuple[float, int]] = deque()  # when, and the newest message
+        self._noted: deque[tuple[float, int]] = deque()  # the time, and the newest message then
         self._active = True
         self._begun = 0
         self._wake = asyncio.Event()
@@ -128,7 +128,7 @@ class Notifier:
         self.is_mine: Callable[[], bool] = lambda: True
 
     async def start(self) -> None:
-        """Begin to look at messages, first at any that were left from before."""
+        """Begin to look at messages, starting with any that were left from before."""
         self.note(await self._store.notifications.highest())
         self._tasks = [
             self._loop.create_task(self._run(), name="tailwire push"),
@@ -165,7 +165,7 @@ class Notifier:
                 if self.is_mine():
                     await self._look(up_to)
             except Refused as e:  # the store cannot be used, which it logs itself
-                log.warning("push notifications are queued later: %s", e)
+                log.warning("push notifications could not be queued; trying again later: %s", e)
                 await asyncio.sleep(RETRY_SECONDS)
                 self.note(up_to)
 
@@ -186,7 +186,7 @@ class Notifier:
                 self._active = True
                 self.note(highest)
         except Refused as e:
-            log.warning("messages of other servers are looked at later: %s", e)
+            log.warning("messages of other servers could not be looked at; trying again later: %s", e)
         return bool(self._noted)
 
     async def _look(self, up_to: int) -> None:
@@ -300,11 +300,11 @@ class Notifier:
                     await self._store.push_tokens.sweep(now)
                     await self._store.notifications.forget(now - KEPT_SENT_SECONDS, now - KEPT_FAILED_SECONDS)
             except Refused as e:
-                log.warning("old push notifications are removed later: %s", e)
+                log.warning("old push notifications could not be removed; trying again later: %s", e)
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def close(self) -> None:
-        """Stop. The progress is stored."""
+        """Stop. The next start continues from the stored progress."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:

@@ -8,20 +8,20 @@ from tailwire.server.ports.pruning import PruningStore
 from tailwire.server.ports.uploads import StoredFile, Uploads
 
 SETTLED_SECONDS = 86_400
-"""Younger files are left alone: a message may still refer to them, or they are just being stored."""
+"""Files younger than this are left alone: a message may still refer to them, or they are just being stored."""
 NAMES_PER_STEP = 500
 SMALL = "-small"
 
 
 @dataclass(slots=True)
 class Orphans:
-    """The numbers of orphans that were found.
+    """How many orphans were found.
 
     Attributes:
         unused: uploads that nothing has ever referred to.
         unrecorded: files that the database has no record of.
         lost: records whose file is missing.
-        bytes: the size of the files.
+        bytes: the total size of the unused and the unrecorded files.
     """
 
     unused: int = 0
@@ -31,7 +31,7 @@ class Orphans:
 
 
 async def find_orphans(store: PruningStore, uploads: Uploads, now: int, *, remove: bool) -> Orphans:
-    """Find orphaned files and records. Records of unused files are not removed here, but counted.
+    """Find orphaned files and records. Unused files are only counted here, not removed.
 
     Args:
         now: seconds since 1970.

@@ -18,7 +18,7 @@ from tailwire.server.rules import messages as rules
 from tailwire.server.rules.reasons import FLAG_REASONS, MAX_REMARK
 
 MAX_REACTIONS = 100
-"""Different reactions on one message."""
+"""How many different reactions a message may have."""
 MAX_ELEMENTS = 100
 MAX_ELEMENT_CHARACTERS = 100
 
@@ -27,8 +27,8 @@ class Reactions:
     """Actions on single messages.
 
     Args:
-        max_pins: pinned messages of a conversation.
-        max_saves: saved messages of a user.
+        max_pins: how many messages of a conversation may be pinned.
+        max_saves: how many messages a user may save.
     """
 
     def __init__(self, services: Services, renderer: Renderer, *, max_pins: int, max_saves: int) -> None:
@@ -91,7 +91,7 @@ class Reactions:
         Args:
             reaction: "" for all.
             newer: read on after the cursor rather than before it.
-            cursor: the id of a reaction, or None for an end of the list.
+            cursor: the id of a reaction, or None to begin at an end of the list.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND.

@@ -158,7 +158,7 @@ class Receipts:
         For a client, the message itself becomes unread. For a REST key, only the messages after it do.
 
         Raises:
-            Refused: ERR_MESSAGE_ID_NOT_FOUND, and as `mark_conversation`.
+            Refused: ERR_MESSAGE_ID_NOT_FOUND, and as for `mark_conversation`.
         """
         conversation = await self._authorizer.conversation(caller, kind, other)
         row = await self._authorizer.message(caller, wanted, "read")

@@ -22,7 +22,7 @@ class Relations:
     """Actions on the relations between two users.
 
     Args:
-        max_friends: friends of one user.
+        max_friends: how many friends a user may have.
     """
 
     def __init__(self, services: Services, max_friends: int) -> None:

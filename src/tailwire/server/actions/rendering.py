@@ -100,6 +100,6 @@ def with_quoted(shown: bytes, quoted: MessageRow) -> bytes:
 
 
 def without_later(row: AnyRow) -> AnyRow:
-    """Return a message without replies, pins and receipts: they may be newer than what its reader may know."""
+    """Return a message without replies, pins and receipts, which may be newer than what its reader may see."""
     then = row.edited_at or row.deleted_at or row.sent_at
     return row._replace(updated_at=then, delivered_at=None, read_at=None, pinned_at=None, pinned_by=None, reply_count=0)

@@ -1,7 +1,7 @@
 """Removes messages and files because of their age.
 
-That is done in small steps with pauses in between, so that other writes do not wait. An interrupted run continues
-with the next one.
+This is done in small steps with pauses in between, so that other writes do not wait. The next run continues where an
+interrupted one stopped.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Retention:
     """Removes what is too old while the server runs, at most every ten minutes.
 
     Args:
-        messages_days, files_days: the ages; 0 for none.
+        messages_days, files_days: the ages in days at which messages and files are removed; 0 to keep them.
     """
 
     def __init__(self, store: Store, world: World, *, messages_days: float, files_days: float) -> None:
@@ -93,9 +93,9 @@ class Retention:
                 log.info("removed because of their age: messages=%d files=%d", removed, condemned)
             wait = await self._next()
         except (OSError, Refused) as e:
-            log.warning("old messages and files could not be removed, which is retried in an hour: %s", e)
+            log.warning("old messages and files could not be removed; trying again in an hour: %s", e)
         except Exception:  # noqa: BLE001 - it must not end with one failure
-            log.exception("old messages and files could not be removed, which is retried in an hour")
+            log.exception("old messages and files could not be removed; trying again in an hour")
         finally:
             self._task = None
         if not self._closed:

@@ -27,7 +27,7 @@ UNSETTABLE = ("settings", "description", "metadata")
 
 
 class RoleSettings(msgspec.Struct, rename="camel"):
-    """The users that a role sees and may write to: `all` or `friendsOnly`. Stored as JSON."""
+    """The users whom a role sees, and those to whom it may write: `all` or `friendsOnly`. Stored as JSON."""
 
     list_users: str = "all"
     send_messages_to: str = "all"
@@ -71,7 +71,7 @@ class Roles:
         self._lengths = lengths
         self._restricted: dict[str, frozenset[str]] = {}
         self._friends_only: dict[str, RoleSettings] = {}
-        self._changes = self._loaded = 0  # of roles: how many are known, and how many the memory contains
+        self._changes = self._loaded = 0  # changes of roles: those known, those in memory
         self._loading = asyncio.Lock()
         store.feed.listen(self._changed)
 
@@ -88,7 +88,7 @@ class Roles:
         for row in rows:
             features = await self._store.roles.restrictions(row.role)
             _put(row, features, restricted, friends_only)
-        # At once, so that no request is checked against a part of them.
+        # Replaced in one step, so that no request is checked against only some of the restrictions.
         self._restricted, self._friends_only, self._loaded = restricted, friends_only, changes
 
     async def _cache(self, row: RoleRow) -> None:
@@ -96,11 +96,11 @@ class Roles:
         _put(row, features, self._restricted, self._friends_only)
 
     def _in_memory(self) -> bool:
-        # Whether what is in memory may be used as it is.
+        # Whether the restrictions in memory may be used as they are.
         return self._loaded == self._changes and self._store.feed.is_current()
 
     async def _counts_as_true(self) -> bool:
-        # Whether what is in memory may be used, after it was read again if a role has changed.
+        # Whether the restrictions in memory may be used; if a role has changed, they are first read again.
         if not self._store.feed.is_current():
             return False
         if self._loaded != self._changes:
@@ -146,7 +146,7 @@ class Roles:
         return settings is not None and settings.list_users == "friendsOnly"
 
     async def _settings(self, caller: Caller) -> RoleSettings | None:
-        # Those of the caller's role, if they limit anything.
+        # The settings of the caller's role; None if they limit nothing.
         in_memory = self._in_memory() or await self._counts_as_true()
         if in_memory and not self._friends_only:
             return None

@@ -48,7 +48,7 @@ class Sessions:
         logins: limits how often a token may be created for one uid.
         pass_lifetime: seconds that the pass for a WebSocket is valid.
         token_lifetime: seconds that an auth token is valid; 0 for no expiry.
-        max_tokens: auth tokens of one user; the oldest are revoked.
+        max_tokens: how many auth tokens a user may have; beyond that the oldest are revoked.
         secret: the key that signs passes.
         sign_in: accepts JWTs of the app's identity provider; None without one.
     """
@@ -95,7 +95,7 @@ class Sessions:
             self._keys_used[key_hash] = now
             try:
                 await self._store.keys.used(key_hash, now)
-            except (OSError, Refused) as e:  # the request itself may only read
+            except (OSError, Refused) as e:  # the request itself may need no write
                 log.info("the last use of an API key could not be stored: %s", e)
         return scope
 
@@ -103,7 +103,7 @@ class Sessions:
         """Return the caller of a request with a REST key: the user it acts for, or the app itself.
 
         Raises:
-            Refused: as `check_key`; ERR_UID_NOT_FOUND.
+            Refused: as for `check_key`; ERR_UID_NOT_FOUND.
         """
         await self.check_key(key, "administer")
         if not on_behalf_of:
@@ -119,8 +119,8 @@ class Sessions:
             chained: as in `Caller`.
 
         Raises:
-            Refused: AUTH_ERR_EMPTY_AUTH_TOKEN, AUTH_ERR_AUTH_TOKEN_NOT_FOUND, ERR_AUTH_TOKEN_EXPIRED; for a JWT also
-                as `SignIn.owner`.
+            Refused: AUTH_ERR_EMPTY_AUTH_TOKEN, AUTH_ERR_AUTH_TOKEN_NOT_FOUND, ERR_AUTH_TOKEN_EXPIRED; for a JWT the
+                refusals of `SignIn.owner`, too.
         """
         if not token:
             raise Refused("AUTH_ERR_EMPTY_AUTH_TOKEN")

@@ -44,7 +44,7 @@ class IdentityProvider:
 
 
 def identity_provider(settings: Settings, world: World) -> IdentityProvider | None:
-    """Return the identity provider of the settings, or None."""
+    """Return the identity provider that the settings name, or None."""
     place = settings.auth_jwt_keys
     if not place:
         return None
@@ -101,7 +101,7 @@ class SignIn:
         return TokenOwner(identity.uid, now, identity.expires_at)
 
     async def _prepare_user(self, identity: Identity) -> None:
-        # Whether they are active is checked in the transaction that stores the token.
+        # Whether the user is active is checked in the transaction that stores the token.
         known = await self._store.users.get(identity.uid)
         if known is None and self._create_users:
             name = identity.name[: self._longest_name] or identity.uid

@@ -67,14 +67,14 @@ class Files:
     """Actions on files.
 
     Args:
-        max_size: bytes of one file.
-        max_count: files of one message.
+        max_size: the largest size of a file, in bytes.
+        max_count: how many files a message may have.
         secret: signs the forms for uploads.
         room: the quota of uploads, and the free space on the disk.
         issued: the forms that were given out for the bucket; None if this server receives all files itself.
 
     Attributes:
-        turns: taken by each upload for each of its steps.
+        turns: the turns that uploads take, one for each step.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Files:
         Args:
             wanted: files, by an id of the client.
             receiver: the uid or guid to which the files will be sent; "" if it is unknown.
-            base: the URL under which the caller reached the server.
+            base: the URL at which the caller reached the server.
 
         Raises:
             Refused: ERR_FILE_COUNT_EXCEEDED, ERR_FILE_SIZE_EXCEEDED, ERR_INVALID_FILE_OBJECT,
@@ -128,7 +128,7 @@ class Files:
             else:
                 await self._authorizer.user(caller, receiver, "write")
         for file in wanted.values():
-            self.check_size(file.size)  # before the quota, which says nothing about one file
+            self.check_size(file.size)  # before the quota, whose refusal would not say that one file is too large
         total = sum(max(0, file.size) for file in wanted.values())
         direct = self._direct if receiver else None
         used = await self._used(caller.uid) + (direct.outstanding(caller.uid, len(wanted)) if direct else 0)
@@ -254,7 +254,7 @@ class Files:
         """Take in those of the named files that were uploaded to the bucket, before a message refers to them.
 
         Raises:
-            Refused: as `DirectUploads.take_in`.
+            Refused: as for `DirectUploads.take_in`.
         """
         if self._direct is not None:
             for name in names:
@@ -296,7 +296,7 @@ def clean_name(name: str) -> str:
 
 
 def extension_of(name: str) -> str:
-    """Return the extension in lower case, or "" if it has other characters than letters and digits."""
+    """Return the extension in lower case, or "" if it contains anything but letters and digits."""
     found = name.rpartition(".")
     return found[2].lower() if found[1] and found[2].isalnum() and len(found[2]) <= 10 and found[2].isascii() else ""
 

@@ -1,4 +1,4 @@
-"""What actions return: users, groups, conversations as one reader sees them. `payloads` has their JSON form."""
+"""The results of actions: users, groups, conversations as one reader sees them. `payloads` has their JSON form."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class UserView(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TokenView:
-    """A user, with an auth token of theirs.
+    """A user, with one of their auth tokens.
 
     Attributes:
         signed_pass: the pass for a WebSocket, or None if none was requested.

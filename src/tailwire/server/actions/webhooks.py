@@ -33,7 +33,7 @@ class WebhookFields:
     """The fields of a webhook; None, and "" for name and URL, keep a field.
 
     Attributes:
-        username, password: of basic authentication.
+        username, password: the credentials for basic authentication.
         secret: signs deliveries: `whsec_` and 24 to 64 bytes in Base64.
         retry: whether a failed delivery is sent again: after 10 and 30 seconds, then after growing delays.
     """
@@ -88,7 +88,7 @@ class WebhookAdministration:
             raise Refused("ERR_LIMIT_EXCEEDED", {"webhooks": f"An app has at most {MAX_WEBHOOKS}."})
         webhook_id = identifier(webhook_id, "id") if webhook_id else self._world.secret(8)
         if webhook_id in RESERVED_IDS:
-            raise Refused("ERR_BAD_REQUEST", {"id": f"Use another id than {webhook_id!r}."})
+            raise Refused("ERR_BAD_REQUEST", {"id": f"Use an id other than {webhook_id!r}."})
         secret = fields.secret or self._new_secret()
         row = self._with_fields(
             WebhookRow(webhook_id, "", "", "", created_at=self._world.seconds()), replace(fields, secret=secret)

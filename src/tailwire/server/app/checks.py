@@ -18,12 +18,12 @@ class CannotStart(OSError):
 _ADVICE = {
     errno.EADDRINUSE: "another program listens there; stop it, or choose another port with {port} (0 picks a free one)",
     errno.EADDRNOTAVAIL: "this machine does not have that address; choose another with {host} (0.0.0.0 for all)",
-    errno.EACCES: "this user may not listen at that port; choose one above 1023 with {port}",
+    errno.EACCES: "this user may not listen on that port; choose one above 1023 with {port}",
 }
 
 
 def bind(host: str, port: int, argument: str = "") -> socket.socket:
-    """Return a socket that listens at an address.
+    """Return a socket that listens on an address.
 
     Args:
         argument: the argument for both host and port; "" for `--host` and `--port`.
@@ -46,7 +46,7 @@ def bind(host: str, port: int, argument: str = "") -> socket.socket:
         else:
             advice = _ADVICE.get(e.errno or 0) or os.strerror(e.errno or 0)
         advice = advice.format(host=argument or "--host", port=argument or "--port")
-        raise CannotStart(f"cannot listen at {host}:{port}: {advice}") from e
+        raise CannotStart(f"cannot listen on {host}:{port}: {advice}") from e
     return listening
 
 

@@ -20,11 +20,11 @@ MAX_JWT_CHARACTERS = 8192
 CLOCK_TOLERANCE_SECONDS = 30
 """How far the clock of the identity provider may be ahead of the server's."""
 LONGEST_SECONDS = 10 * 365 * 86_400
-_TYPES = ("", "jwt", "at+jwt", "application/jwt", "application/at+jwt")  # of those that log in; no logout tokens
+_TYPES = ("", "jwt", "at+jwt", "application/jwt", "application/at+jwt")  # not logout tokens
 
 
 class Identity(NamedTuple):
-    """What a valid JWT says.
+    """The claims of a valid JWT.
 
     Attributes:
         name, role: "" if the JWT does not contain it.
@@ -39,7 +39,7 @@ class Identity(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class JwtPolicy:
-    """Which JWTs are accepted, and which claims are read; see the settings `auth_jwt_…`."""
+    """The rules for which JWTs are accepted and which claims are read; see the settings `auth_jwt_…`."""
 
     issuer: str
     audiences: tuple[str, ...]
@@ -73,7 +73,7 @@ class JwtVerifier:
         self._world = world
 
     async def verify(self, token: str) -> Identity:
-        """Verify a JWT. Return what it says.
+        """Verify a JWT. Return its claims.
 
         Raises:
             NotAuthenticated: AUTH_ERR_AUTH_TOKEN_NOT_FOUND, ERR_AUTH_TOKEN_EXPIRED.

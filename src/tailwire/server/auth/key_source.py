@@ -12,9 +12,9 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.telemetry.logs import log
 
 REFRESH_SECONDS = 600.0
-"""Keys that are older are fetched again before they are used, so that a withdrawn key is soon no longer accepted."""
+"""Seconds after which keys are fetched again before they are used, so that a withdrawn key is not accepted for long."""
 UNKNOWN_KEY_SECONDS = 60.0
-"""Seconds between two fetches because of keys that are not known: anybody can name such keys."""
+"""Seconds between two fetches because of unknown keys, since anybody can name such keys."""
 RETRY_SECONDS = 10.0
 """Seconds between two fetches while they fail."""
 FETCH_SECONDS = 5.0
@@ -88,7 +88,7 @@ class KeySource:
             await asyncio.shield(self._task)  # a client that gives up does not end the fetch for others
 
     def _begin(self) -> None:
-        # Unless a fetch is in progress, or the last one was only a moment ago.
+        # Starts a fetch, unless one is in progress, or the last one was only a moment ago.
         if self._task is None and self._clock() >= self._not_before:
             self._not_before = self._clock() + UNKNOWN_KEY_SECONDS
             self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire keys of JWTs")

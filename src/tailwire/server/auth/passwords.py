@@ -33,7 +33,7 @@ class Passwords:
         """Return the stored form of a password.
 
         Args:
-            uid: the user who asks; "" for the app itself, which has only the total limit.
+            uid: the user who asks; "" for the app itself, to which only the total limit applies.
 
         Raises:
             Refused: ERR_TOO_MANY_REQUESTS.
@@ -44,7 +44,7 @@ class Passwords:
         """Return True if a password matches the stored one.
 
         Args:
-            uid: the user who asks; "" for the app itself, which has only the total limit.
+            uid: the user who asks; "" for the app itself, to which only the total limit applies.
 
         Raises:
             Refused: ERR_TOO_MANY_REQUESTS.

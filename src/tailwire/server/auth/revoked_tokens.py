@@ -8,7 +8,7 @@ MAX_TOKENS = 10_000
 
 
 class Revoked(NamedTuple):
-    """A token that was valid: whose it was, and why it no longer is."""
+    """A token that was valid: whose it was, and why it is no longer valid."""
 
     uid: str
     reason: str

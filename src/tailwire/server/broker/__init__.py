@@ -1,4 +1,4 @@
-"""Brokers behind `ports.broker`. There is one, which serves a single process.
+"""The implementations of `ports.broker`: in memory for a single process, over PostgreSQL or NATS for several.
 
 Who may import it: app only.
 Read more: docs/project/architecture.md.

@@ -1,4 +1,4 @@
-"""How publications and records cross between processes. A process of another version may be at the other end.
+"""Encodes publications and records for other processes, which may run another version.
 
 The first byte is the version of the format. Fields are only added at the end of a kind, so that older processes ignore
 them; kinds that a process does not know are ignored and counted.
@@ -24,7 +24,7 @@ from tailwire.server.ports.changes import Change
 
 VERSION = b"\x01"
 MAX_BYTES = 512 * 1024
-"""Larger publications do not cross. A message is smaller; presence is not, with tens of thousands of blocks."""
+"""Larger publications are not sent. A message is always smaller; presence with tens of thousands of blocks is not."""
 
 
 class _Frame(msgspec.Struct, array_like=True, tag="frame"):
@@ -67,7 +67,7 @@ _decode = msgspec.msgpack.Decoder(_Frame | _Token | _Presence | _Deliveries | _R
 
 
 class UnknownNews(ValueError):
-    """The bytes are of an unknown version or kind."""
+    """The bytes have an unknown version, or are of an unknown kind."""
 
 
 def _frame(subject: str, p: FramePublication) -> _Frame:
@@ -82,11 +82,11 @@ _STRUCTS: dict[type[Publication], Callable[[str, Any], msgspec.Struct]] = {
     DeliveriesQueued: lambda subject, p: _Deliveries(subject, p.webhooks),
     PresenceDelta: lambda subject, p: _Presence(subject, p.process, p.version, p.users),
 }
-"""The publications that cross. Changes of memberships do not: other processes read them from the log."""
+"""The publications that are sent. Changes of memberships are not: other processes read them from the log."""
 
 
 def encode_publication(subject: str, publication: Publication) -> bytes:
-    """Return a publication for other processes; b"" if it does not cross, or is too large."""
+    """Return a publication for other processes; b"" if it is not sent to them, or is too large."""
     make = _STRUCTS.get(type(publication))
     if make is None:
         return b""
@@ -103,7 +103,7 @@ def decode(data: bytes) -> Record | tuple[str, Publication]:
     """Return a record, or a publication with its subject.
 
     Raises:
-        UnknownNews: another version has sent it.
+        UnknownNews: the bytes were sent by another version.
     """
     if data[:1] != VERSION:
         raise UnknownNews(f"version {data[:1].hex()}")

@@ -35,4 +35,4 @@ class MemoryBroker:
         """Return at once: nothing comes from elsewhere."""
 
     async def confirmed(self) -> None:
-        """Return at once."""
+        """Return at once: a subscription is in effect as soon as it is made."""

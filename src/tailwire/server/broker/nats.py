@@ -1,7 +1,7 @@
 """The broker over NATS: for more processes than LISTEN and NOTIFY can serve.
 
 Each process subscribes to the subjects of its own sockets, so a message reaches only processes that need it. The
-publications of a batch and its record leave in one piece on one connection, which keeps their order.
+publications of a batch and its record are sent in one piece on one connection, which keeps their order.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.05, 1.0
 def addresses(url: str) -> list[Address]:
     """Return the addresses in a URL: `nats://USER:PASSWORD@HOST:PORT,…`, `nats://TOKEN@HOST`, `tls://…`.
 
-    Several URLs may be separated by commas. One without credentials has those of the one before it.
+    Several URLs may be separated by commas. A URL without credentials uses those of the URL before it.
 
     Raises:
         ValueError: it is not such a URL. The message contains nothing of it, because any part may be a secret.
@@ -61,11 +61,11 @@ class NatsBroker:
     """`RemoteBroker` over NATS.
 
     Args:
-        servers: any of them will do; they are tried in turn.
-        context: for encrypted connections.
+        servers: the addresses of equivalent NATS servers, which are tried in turn.
+        context: the TLS context for encrypted connections.
         app_id: separates apps on one NATS server.
-        name: of this process, for administrators.
-        version: of this server.
+        name: the name of this process, for the administrators of NATS.
+        version: the version of this server.
     """
 
     carries_messages = True
@@ -94,11 +94,11 @@ class NatsBroker:
 
     @property
     def connected(self) -> bool:
-        """Return whether news of other processes arrives."""
+        """Whether news from other processes arrives."""
         return self._connection is not None
 
     async def start(self, receiver: Receiver) -> None:
-        """Connect, and stay connected. Without a connection, go on trying."""
+        """Connect, and stay connected. Without a connection, keep trying."""
         self._receiver = receiver
         try:
             await self._open()
@@ -107,7 +107,7 @@ class NatsBroker:
         self._task = asyncio.get_running_loop().create_task(self._stay_connected(), name="tailwire broker")
 
     async def close(self) -> None:
-        """Send what waits, and disconnect."""
+        """Send what is queued, and disconnect."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -156,7 +156,7 @@ class NatsBroker:
         if self._receiver is not None:
             self._receiver.connection_changed()
 
-    # News of others.
+    # News from other processes.
 
     def _take(self, data: bytes) -> None:
         if self._receiver is None:
@@ -165,14 +165,14 @@ class NatsBroker:
             news = decode(data)
         except UnknownNews as e:
             self._metrics.broker_unknown += 1
-            log.debug("news of another server are not understood: %s", e)
+            log.debug("news from another server is not understood: %s", e)
             return
         if isinstance(news, Record):
             self._receiver.recorded(news)
         else:
             self._receiver.received(*news)
 
-    # News for others.
+    # News for other processes.
 
     def _where(self, subject: str) -> str:
         kind, _, which = subject.partition(".")
@@ -195,7 +195,7 @@ class NatsBroker:
             self._command_server(unsub(number))
 
     def _command_server(self, command: bytes) -> None:
-        # On a connection that is too slow for it, it would be missing: a new one begins with all subscriptions.
+        # A connection that is too slow would miss the command. It is replaced by a new one, with all subscriptions.
         if self._connection is not None and not self._connection.send(command):
             self._connection.abort()
 
@@ -213,7 +213,7 @@ class NatsBroker:
     def record(self, record: Record, publications: Sequence[tuple[str, Publication]]) -> None:
         """Send the publications of a batch and then its record: all over one connection, or nothing."""
         if self._connection is None:
-            return  # others see the ids in the store
+            return  # other processes see the ids in the store
         commands = [self._command(subject, publication) for subject, publication in publications]
         commands.append(pub(f"{self._prefix}.log", encode_record(record)))
         if not (all(commands) and self._connection.send(*commands)):

@@ -1,4 +1,4 @@
-"""One connection to a NATS server, from its first byte to its last. What it has not sent dies with it."""
+"""One connection to a NATS server, from its first byte to its last. Whatever it has not sent by then is lost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tailwire.server.broker.nats_protocol import (
 
 CONNECT_SECONDS = 5.0
 CHECK_SECONDS = 2.0
-"""How often the server is asked whether it is there; after two unanswered questions the connection is given up."""
+"""Seconds between two pings to the server; after two unanswered ones the connection is given up."""
 MAX_UNSENT_BYTES = 16 * 1024 * 1024
 
 
@@ -33,7 +33,7 @@ class CannotConnect(OSError):
 
 
 class Address(NamedTuple):
-    """Where a NATS server is, and who connects.
+    """The address of a NATS server, and the credentials for it.
 
     Attributes:
         secure: whether the connection must be encrypted.
@@ -48,7 +48,7 @@ class Address(NamedTuple):
 
 
 class NatsConnection(asyncio.Protocol):
-    """A connection. `open` makes it.
+    """A connection to a NATS server, which `open` establishes.
 
     Args:
         on_message: called with each payload, in the order in which the server sent them.
@@ -75,7 +75,7 @@ class NatsConnection(asyncio.Protocol):
         """Connect, encrypt if either side wants it, and authenticate.
 
         Raises:
-            CannotConnect: that is not possible.
+            CannotConnect: the server cannot be reached, or refuses this client.
         """
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -107,7 +107,7 @@ class NatsConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
-        self._transport = cast(asyncio.Transport, transport)  # that of another event loop is of another class
+        self._transport = cast(asyncio.Transport, transport)  # transports of other event loops have another class
 
     def data_received(self, data: bytes) -> None:
         """Handle what the server has sent."""
@@ -141,7 +141,7 @@ class NatsConnection(asyncio.Protocol):
     # Use.
 
     def send(self, *commands: bytes) -> bool:
-        """Send commands at the end of this turn of the event loop. Return False, and send none, if too much waits."""
+        """Send commands at the end of this event loop turn. Return False, and send none, if too much is queued."""
         transport = self._transport
         if self.lost or transport is None or transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             return False
@@ -160,7 +160,7 @@ class NatsConnection(asyncio.Protocol):
             self._transport.write(data)
 
     async def confirmed(self) -> None:
-        """Return when the server has handled all that was sent before, or the connection is lost."""
+        """Return when the server has handled everything sent so far, or the connection is lost."""
         if self.lost:
             return
         self._flush()
@@ -179,7 +179,7 @@ class NatsConnection(asyncio.Protocol):
         self._check = self._loop.call_later(CHECK_SECONDS, self._ask)
 
     def close(self) -> None:
-        """Send what waits, and close the connection."""
+        """Send what is queued, and close the connection."""
         self._flush()
         if self._transport is not None:
             self._transport.close()

@@ -21,7 +21,7 @@ class ProtocolError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What the server says about itself."""
+    """The facts that the server reports about itself."""
 
     fields: dict[str, Any]
 
@@ -35,7 +35,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """An error that the server reports. It closes the connection after most of them."""
+    """An error that the server reports. The server closes the connection after most errors."""
 
     text: str
 
@@ -58,13 +58,13 @@ class Parser:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._size = -1  # of the payload that follows; -1 if a line follows
+        self._size = -1  # size of the payload that follows; -1 if a line follows
 
     def feed(self, data: bytes) -> Iterator[Event]:
         """Return the events that some bytes complete.
 
         Raises:
-            ProtocolError: they are not of the protocol.
+            ProtocolError: the bytes do not follow the protocol.
         """
         buffer = self._buffer
         buffer += data
@@ -138,5 +138,5 @@ def pub(subject: str, payload: bytes) -> bytes:
 
 
 def token(text: str) -> str:
-    """Return a text as a part of a subject: no separator, no wildcard, no line break."""
+    """Return a text as a part of a subject, encoded without separators, wildcards and line breaks."""
     return text if _SAFE.fullmatch(text) else "=" + text.encode().hex()

@@ -1,8 +1,8 @@
 """The broker over PostgreSQL: LISTEN and NOTIFY on a connection of its own.
 
 The store announces each batch itself, in its transaction, so records need no sending, and other processes read stored
-messages from the store. Everything else crosses as the payload of a notification. It suits a few processes: each one
-reads everything.
+messages from the store. Everything else is sent as the payload of a notification. This suits a few processes, because
+each one reads everything.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ _UNUSABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceErro
 class NotifyBroker:
     """`RemoteBroker` over LISTEN and NOTIFY.
 
+    A process that connects announces itself, so that the others know at once that they are not alone.
+
     Args:
         connect: makes a connection.
         name: a random name of this process.
         own_backend: returns the id of the database's process that writes this process's batches, whose records are
             known here already.
-
-    A process that connects announces itself, so that the others know at once that they are not alone.
     """
 
     carries_messages = False
@@ -76,11 +76,11 @@ class NotifyBroker:
 
     @property
     def connected(self) -> bool:
-        """Return whether news of other processes arrives."""
+        """Whether news from other processes arrives."""
         return self._connection is not None
 
     def looked(self, *, alone: bool, began: float) -> None:
-        """Note whether others share the store: a process that was alone sends nothing until another one arrives.
+        """Note whether other processes share the store: while none does, nothing is sent until one arrives.
 
         Args:
             alone: whether this process was the only one.
@@ -89,7 +89,7 @@ class NotifyBroker:
         self._alone = alone and began > self._arrived_at
 
     async def start(self, receiver: Receiver) -> None:
-        """Connect, and stay connected. Without a connection, go on trying."""
+        """Connect, and stay connected. Without a connection, keep trying."""
         self._receiver = receiver
         with contextlib.suppress(*_UNUSABLE):
             await self._open()
@@ -149,7 +149,7 @@ class NotifyBroker:
             self._tell_connection_changed()
 
     async def _until_lost(self, connection: Connection) -> None:
-        # A connection that is cut off says nothing, so it is asked.
+        # A connection that was cut off reports nothing, so it is tested with a query.
         while not self._lost.is_set():
             try:
                 async with asyncio.timeout(CHECK_SECONDS):
@@ -175,7 +175,7 @@ class NotifyBroker:
         if self._receiver is not None:
             self._receiver.connection_changed()
 
-    # News of others.
+    # News from other processes.
 
     def _take_record(self, connection: Any, backend: int, channel: str, payload: object) -> None:
         if connection is not self._connection or self._receiver is None or backend == self._own_backend():
@@ -198,12 +198,12 @@ class NotifyBroker:
             news = decode(data) if data is not None else None
         except (BadPiece, UnknownNews) as e:
             self._metrics.broker_unknown += 1
-            log.debug("a notification of another server is not understood: %s", e)
+            log.debug("a notification from another server is not understood: %s", e)
             return
         if news is not None and not isinstance(news, Record) and news[0] in self._subjects:
             self._receiver.received(*news)
 
-    # News for others.
+    # News for other processes.
 
     def subscribe(self, subject: str) -> None:
         """Take the publications of a subject."""

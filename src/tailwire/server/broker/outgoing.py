@@ -1,4 +1,4 @@
-"""What waits to be sent to other processes: bounded, because a broker may be slow or away."""
+"""The queue of news for other processes: bounded, because a broker may be slow or away."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_WAITING_BYTES = 16 * 1024 * 1024
 
 
 class Outgoing(Generic[T]):
-    """A queue of news with their sizes."""
+    """A queue of news items, each with its size."""
 
     def __init__(self) -> None:
         self._items: deque[tuple[T, int]] = deque()

@@ -7,9 +7,9 @@ import binascii
 from collections import OrderedDict
 
 PIECE_BYTES = 5_400
-"""Bytes of a piece, which are 7,200 characters; with its head it stays below 7,500."""
+"""Bytes of a piece: 7,200 characters in Base64, and fewer than 7,500 with the head."""
 MAX_INCOMPLETE = 64
-"""News whose pieces have not all come. The oldest are given up for newer ones."""
+"""How many news items may be incomplete. Beyond that the oldest is given up."""
 MAX_PIECES = 128
 
 
@@ -21,8 +21,8 @@ def cut(sender: str, number: int, data: bytes) -> list[str]:
     """Return the payloads for some news.
 
     Args:
-        sender: the process.
-        number: of the news, different for all of a process: PostgreSQL delivers equal payloads of a transaction once.
+        sender: the name of the process.
+        number: the number of the news, unique in its process: PostgreSQL delivers equal payloads of a transaction once.
     """
     count = max(1, -(-len(data) // PIECE_BYTES))
     return [
@@ -33,10 +33,10 @@ def cut(sender: str, number: int, data: bytes) -> list[str]:
 
 
 class Pieces:
-    """Puts news of other processes together.
+    """Reassembles news from other processes.
 
     Args:
-        sender: this process, whose own news are ignored.
+        sender: the name of this process, whose own news is ignored.
     """
 
     def __init__(self, sender: str) -> None:
@@ -47,7 +47,7 @@ class Pieces:
         """Take a payload. Return the news that it completes, or None.
 
         Raises:
-            BadPiece: it is not a piece.
+            BadPiece: the payload is not a piece.
         """
         try:
             sender, number, position, text = payload.split(":", 3)

@@ -21,7 +21,7 @@ from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 
 HEAL_SECONDS = 1.0
-"""How long after its commit a change counts as lost. Receipts are published a moment after theirs."""
+"""How long after its commit a change counts as lost. Receipts are published a moment after their commit."""
 MAX_CHECKS = 10
 
 ChangeFrame = Callable[[ChangeRow], Awaitable[bytes | None]]
@@ -45,10 +45,10 @@ class Members(Protocol):
 
 
 class _MissingAt(NamedTuple):
-    """Who lacks a change.
+    """Users who lack a change.
 
     Attributes:
-        sure: whether it is sure that they lack it.
+        sure: whether it is certain that they lack it.
         left: whether they have left the group since.
     """
 
@@ -92,7 +92,7 @@ class ChangeHealing:
         self._delivered = 0  # all up to this number had been delivered at the last look
         self._frame: ChangeFrame = _no_frame
         self._members: Members | None = None
-        self._looks: deque[tuple[int, float, int]] = deque()  # the newest number, when, and the highest id
+        self._looks: deque[tuple[int, float, int]] = deque()  # the newest number, the time, and the highest id
         self._goal = 0  # the newest number that is old enough
         self._task: asyncio.Task[None] | None = None
 
@@ -147,7 +147,7 @@ class ChangeHealing:
             await asyncio.wait([self._task])
 
     async def _heal(self, goal: int) -> None:
-        # What cannot be read now is read after the next look.
+        # Changes that cannot be read now are read after the next look.
         try:
             while self.numbers.end < goal:
                 rows, up_to = await self._reader.changes(self.numbers.end, goal)
@@ -158,7 +158,7 @@ class ChangeHealing:
                 self.numbers.settle(up_to)
         except Exception as e:  # noqa: BLE001 - logged; later changes have to be read
             level = logging.DEBUG if isinstance(e, Refused) else logging.ERROR
-            log.log(level, "the change log is read later: %r", e)
+            log.log(level, "the change log could not be read; trying again later: %r", e)
         finally:
             self._task = None
 
@@ -221,7 +221,7 @@ class ChangeHealing:
                 found.append(_MissingAt(subject, late, sure=True))
             elif self._subscribed(subject) and (missing := self.numbers.missing(row.number, subject)) is not Missing.NO:
                 found.append(_MissingAt(subject, here, sure=missing is Missing.YES))
-                left = [uid for uid in left if uid not in here]  # others have a new socket that knows they are back
+                left = [uid for uid in left if uid not in here]  # the rest have joined again: they are in `here`
             for uid in left:
                 missing = self.numbers.missing(row.number, user_subject(uid))
                 found.append(_MissingAt(subject, [uid], sure=missing is Missing.YES, left=True))

@@ -1,4 +1,4 @@
-"""What is not stored keeps its place behind stored messages that have not been passed yet."""
+"""Holds frames that are not stored until the stored messages before them have been passed."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ HELD_SECONDS = 1.0
 
 
 class HeldFrames:
-    """Frames such as reactions and receipts, which may refer to a message that comes soon, and what follows them.
+    """Frames such as reactions and receipts, which may refer to a message that comes soon, and those that follow them.
 
-    None is held for longer than `HELD_SECONDS`: if the store does not answer, they are delivered without it.
+    No frame is held for longer than `HELD_SECONDS`: if the store does not answer, it is delivered nevertheless.
 
     Args:
         local: delivers the frames whose turn has come.

@@ -1,4 +1,4 @@
-"""When the hub writes: at the end of a turn of the event loop, or when the sends that are in progress have ended.
+"""Decides when the hub writes: at the end of an event loop turn, or when the sends that are in progress have ended.
 
 Writing to a thousand sockets costs more than storing a message. While one such write follows another, the hub
 therefore waits for the messages that are being stored, so that each socket gets them with one write.

@@ -48,7 +48,7 @@ FRIENDS = frozenset({"friends only"})  # cannot be a role: roles have no spaces
 class _EncodedFrame:
     """A frame, encoded at most twice: as it is, and with its place in the stream for sockets with `chain`.
 
-    The place of a message is the id of the preceding one; that of another event is its number in the change log.
+    The place of a message is the id of the preceding one; the place of another event is its number in the change log.
     """
 
     __slots__ = ("_linked", "_settled", "data", "publication")
@@ -115,7 +115,7 @@ class Hub:
         self._choosing: set[str] = set()  # subjects with a pending frame that not every socket receives
         self._encoded: _EncodedFrame | None = None
         self._lingering: dict[str, float] = {}  # uid: until when the user counts as online without a socket
-        # Sockets whose groups are being read: the groups that they left meanwhile, which the list read may still have.
+        # Sockets whose groups are being read: the groups that they left meanwhile, which the list may still have.
         self._left_meanwhile: dict[Subscriber, set[str]] = {}
         # By type, so that a kind of publication without a handler is a KeyError and not silently dropped.
         self._handlers: Mapping[type[Publication], Callable[[str, Any], None]] = {

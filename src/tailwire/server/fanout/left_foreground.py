@@ -1,4 +1,4 @@
-"""Who has left the foreground lately, and so has received live what came shortly before."""
+"""The users who have left the foreground lately, and so have received live whatever came shortly before."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class LocalDelivery:
         self._sockets, self._frame = sockets, frame
 
     def deliver(self, subject: str, publication: Publication) -> None:
-        """Deliver a publication."""
+        """Pass a publication to the hub if its subject has sockets here."""
         if subject in self.subjects:
             self.listener(subject, publication)
 
@@ -126,7 +126,7 @@ class LocalDelivery:
             self._leave(guid)
 
     def close(self) -> None:
-        """Cancel what was to be done later."""
+        """Cancel the departures from removed groups that are still to come."""
         for timer in self._leaving.values():
             timer.cancel()
         self._leaving.clear()
@@ -138,7 +138,7 @@ class LocalDelivery:
         return change.kind == GROUP_REMOVED and group_subject(change.key) in self.subjects
 
     def groups_to_join(self, page: LogPage) -> set[str]:
-        """Return the subjects of groups that users of this process join with a part of the log, and the first here."""
+        """Return the subjects of groups that users of this process join in a part of the log, as the first here."""
         members = [entry.change.key.partition("/") for entry in page.changes if _is_joining(entry)]
         return {group_subject(guid) for guid, _, uid in members if user_subject(uid) in self.subjects} - self.subjects
 

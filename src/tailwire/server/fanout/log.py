@@ -38,7 +38,7 @@ GAP_SECONDS = 0.1
 CONFIRM_SECONDS = 0.25
 LONGEST_RETRY_SECONDS = 1.0
 SUBSCRIBED_SECONDS = 0.1
-"""How soon after a subscription it is known which changes came before it."""
+"""How soon after a subscription the store is asked which changes came before it."""
 UNHEARD_SECONDS = 1800.0  # well below the hour for which changes are kept
 
 
@@ -48,7 +48,7 @@ class MessageLog:
     Args:
         remote: reaches the other processes.
         reader: reads the log from the store.
-        feed: receives the changes of other processes; the store reports those of this one.
+        feed: receives the changes of other processes; the store reports this process's own changes to it.
 
     Attributes:
         settled: see `Broker`.
@@ -88,7 +88,7 @@ class MessageLog:
         self.settled = 0
         self._order: Order[Item] = Order(sys.maxsize)  # until `start` every id counts as passed
         self._early: set[str] = set()  # groups that are subscribed before a user joins them
-        self._batch: Batch | None = None  # of this process, while its publications come
+        self._batch: Batch | None = None  # a commit of this process, while its publications come
         self._published: list[tuple[str, Publication]] = []  # the publications of `_batch`, for the other processes
         self._recorded = 0  # the highest id that others have recorded
         self._doubts = 0
@@ -160,7 +160,7 @@ class MessageLog:
         self._remote.unsubscribe(subject)
 
     async def confirmed(self) -> None:
-        """Return when what is published from now on to the subscribed subjects is received, or will be read."""
+        """Return once everything published to the subscribed subjects from then on is received, or will be read."""
         if not await _is_confirmed(self._remote):
             self._doubt()
             self._advance()
@@ -316,7 +316,7 @@ class MessageLog:
                 goal = max(goal, self._order.highest)
                 page = await self._reader.read(self._order.end, goal)
             except Exception as e:  # noqa: BLE001 - logged; the log must go on
-                log.log(logging.DEBUG if isinstance(e, Refused) else logging.ERROR, "the log is read later: %r", e)
+                log.log(logging.DEBUG if isinstance(e, Refused) else logging.ERROR, "the log cannot be read now: %r", e)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_RETRY_SECONDS)
                 continue

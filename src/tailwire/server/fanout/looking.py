@@ -37,7 +37,7 @@ class Looking:
         self._now = asyncio.Event()
 
     def start(self) -> None:
-        """Begin to look."""
+        """Begin the regular looks."""
         self._task = self._loop.create_task(self._run(), name="tailwire log look")
 
     def soon(self) -> None:
@@ -65,7 +65,7 @@ class Looking:
             try:
                 look = await self._reader.look()
             except Refused as e:
-                log.debug("the log is looked at later: %s", e)
+                log.debug("the log could not be looked at; trying again later: %s", e)
                 continue
             except Exception:  # noqa: BLE001 - logged; without looks, lost messages would not be noticed
                 log.exception("the log cannot be looked at")

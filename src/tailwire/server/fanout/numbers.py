@@ -1,4 +1,4 @@
-"""Which changes the sockets of one process have received: numbers of the change log, by subject."""
+"""Knows which changes the sockets of one process have received: numbers of the change log, by subject."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import Enum
 MAX_HEARD = 100_000
 """How many numbers are remembered. Beyond that, it is not known whether lower ones were received."""
 MAX_LEFT = 10_000
-"""Departures that are remembered."""
+"""How many departures are remembered."""
 _NOT_SEEN = sys.maxsize
 
 
@@ -24,7 +24,7 @@ class Missing(Enum):
 class ChangeNumbers:
     """Passes each change to each subject once, and knows which subjects lack one.
 
-    Numbers increase in the order of commits, but a process receives only those of its subjects, in any order. So only
+    Numbers increase in the order of commits, but a process receives only those for its subjects, in any order. So only
     the store can say which are missing.
 
     Attributes:

@@ -28,10 +28,10 @@ class Order(Generic[T]):
     def __init__(self, end: int) -> None:
         self.end = self.highest = end
         self._waiting: dict[int, list[T]] = {}
-        self._count = 0  # of the items that wait
+        self._count = 0  # how many items wait
         self._ranges: list[tuple[int, int]] = []  # complete beyond `end`, in order, disjoint
         self._doubtful_from = self._doubtful_to = 0  # about these ids only the store is believed; 0 for none
-        self._batch: Batch | None = None  # of this process, whose items follow in this turn
+        self._batch: Batch | None = None  # a commit of this process, whose items follow in this turn
         self._expected: deque[int] = deque()
         self._in_order = True  # whether the items of `_batch` have come in the order of their ids so far
         self._current = 0  # the id of `_batch` that was passed last: further items may have it
@@ -44,7 +44,7 @@ class Order(Generic[T]):
         self.highest = max(self.highest, batch.last)
 
     def finish(self) -> list[tuple[int, int]]:
-        """End the commit of this process. Return the ranges of its ids whose items are all there."""
+        """End the commit of this process. Return the ranges of its ids whose items have all come."""
         batch, missing = self._batch, self._expected
         self._batch, self._expected, self._current = None, deque(), 0
         if batch is None:
@@ -90,14 +90,14 @@ class Order(Generic[T]):
         self._waiting.setdefault(number, []).append(item)
         self._count += 1
 
-    # What is known.
+    # Known ids.
 
     def see(self, highest: int) -> None:
         """Note that an id is committed, without knowing its items."""
         self.highest = max(self.highest, highest)
 
     def complete(self, first: int, last: int) -> None:
-        """Note that all items of a range of ids are there."""
+        """Note that all items of a range of ids have come."""
         self.highest = max(self.highest, last)
         if last <= self.end:
             return

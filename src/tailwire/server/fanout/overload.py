@@ -14,23 +14,23 @@ from tailwire.server.telemetry.metrics import Metrics
 
 TICK_SECONDS = 0.1
 MAX_LAG_SECONDS = 1.0  # caps one measurement, so that a single long stall does not dominate the average
-LAG_WEIGHT = 0.3  # of the newest measurement, so that one slow request does not count as load
+LAG_WEIGHT = 0.3  # weight of the newest measurement, so that one slow request does not count as load
 SENDS_WEIGHT = 0.05  # low, because short bursts must not count as load
-SUSTAINED_SHARE = 0.1  # of `most_sends`, for sends in progress over a longer time
-RECOVERY_SECONDS = 0.5  # without load, before the level drops by one
+SUSTAINED_SHARE = 0.1  # share of `most_sends` that may be in progress over a longer time
+RECOVERY_SECONDS = 0.5  # time without load before the level drops by one
 MIN_SENDS = 16
 MAX_RETRY_SECONDS = 5.0
 MAX_REFUSED_SHARE = 0.03  # refusals cost time too: above this share, Retry-After grows
 
 
 class Level(IntEnum):
-    """What is shed: everything up to this level."""
+    """A level of overload: everything up to it is shed."""
 
     NONE = 0
     TYPING = 1
     PRESENCE = 2
     RECEIPTS = 3
-    SENDS = 4  # a part of them: see `Overload.wait`
+    SENDS = 4  # only a part of the sends: see `Overload.wait`
 
 
 BY_SENDS = ((0.9, Level.RECEIPTS), (0.75, Level.PRESENCE), (0.6, Level.TYPING))
@@ -65,7 +65,7 @@ class Overload:
         most_sends: maximum number of sends in progress in a burst; a tenth of it when sustained; 0 for unlimited.
 
     Attributes:
-        level: what is shed now.
+        level: the current level.
         sending: counts a send as in progress.
     """
 
@@ -108,7 +108,7 @@ class Overload:
 
     @property
     def shed_names(self) -> list[str]:
-        """The names of what is shed now."""
+        """The names of the kinds of frames that are shed now."""
         return [name for level, name in SHED_NAMES.items() if level <= self.level]
 
     def set(self, level: Level, sends: int | None = None) -> None:

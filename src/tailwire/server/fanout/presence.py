@@ -38,7 +38,7 @@ class AlonePresence:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._states: dict[str, State] = {}  # of those who are not offline
+        self._states: dict[str, State] = {}  # only of users who are not offline
 
     async def changed(self, uid: str) -> Transition:
         """Return the state of a user before and after a change."""
@@ -54,11 +54,11 @@ class AlonePresence:
         return _is_foreground(self._hub, uid)
 
     def is_elsewhere(self, uid: str) -> bool:
-        """Return False."""
+        """Return False: there is no other process."""
         return False
 
     def elsewhere(self) -> Collection[str]:
-        """Return nobody."""
+        """Return nobody: there is no other process."""
         return ()
 
 
@@ -81,9 +81,9 @@ class SharedPresence:
         self._again: set[str] = set()  # users who are stored again, under this process's new id
         self._task: asyncio.Task[None] | None = None
         self._process = self._version = 0  # of the last change that was stored
-        self._elsewhere: dict[str, dict[int, bool]] = {}  # uid: away, by process
-        self._versions: dict[int, int] = {}  # by process: up to which its changes are known here
-        self._newest: dict[int, int] = {}  # by process: its newest change that has arrived here
+        self._elsewhere: dict[str, dict[int, bool]] = {}  # by uid and process: whether they are away there
+        self._versions: dict[int, int] = {}  # by process: the version up to which its changes are known here
+        self._newest: dict[int, int] = {}  # by process: the version of its newest change here
         self._behind: dict[int, int] = {}  # versions that were missing at the last look
         self.on_returned: Callable[[list[str]], None] = lambda uids: None
         hub.on_presence_delta = self._received
@@ -128,7 +128,7 @@ class SharedPresence:
         except Exception as e:  # noqa: BLE001 - those who wait for it must go on, whatever it is
             # They continue with what is known here, which is stored in the table later.
             if isinstance(e, Refused):
-                log.debug("who is online is stored later: %s", e)
+                log.debug("changes of who is online could not be stored; trying again later: %s", e)
             else:
                 log.exception("storing who is online failed")
             for user in users:
@@ -169,7 +169,7 @@ class SharedPresence:
         if self._waiting:
             self._store_soon()
 
-    # The users of others.
+    # Users of other processes.
 
     def is_foreground(self, uid: str) -> bool:
         """Return whether an app of a user is connected and in the foreground, here or at another process."""

@@ -95,7 +95,7 @@ class Authenticator:
         try:
             admitted = await self._sessions.admit(auth.auth)
         except NotAuthenticated as e:
-            if e.code != "ERR_AUTH_TOKEN_EXPIRED":  # which is not a guess
+            if e.code != "ERR_AUTH_TOKEN_EXPIRED":  # an expired token is not a guess
                 self._guesses.record_failure(address)
             self._failures.record(e.reason, address, on="socket", uid=e.uid)
             return None
@@ -129,7 +129,7 @@ class Authenticator:
         self.welcome(socket)
 
     def welcome(self, socket: Socket) -> None:
-        """Send the reply that a socket is authenticated, with the features that it was granted."""
+        """Tell a client that its socket is authenticated, and which features it was granted."""
         socket.write(auth_result(self._app_id, socket.device, socket.uid, self._granted(socket)))
 
     def _granted(self, socket: Socket) -> dict[str, Any]:

@@ -42,14 +42,14 @@ class OpenConnections:
             self.note(socket, "ended", socket.ended_by)
             self._ended.add(_row(socket, self._clock()))
 
-    # What an operator sees.
+    # Lists for operators.
 
     def live(self, *, uid: str, before: int | None, limit: int) -> list[ConnectionRow]:
         """Return open connections, newest first.
 
         Args:
-            uid: only those of this user; "" for all.
-            before: only those with a lower number.
+            uid: the user whose connections to return; "" for all users.
+            before: only connections with a lower number.
         """
         numbers = sorted(socket.number for socket in self._sockets_of(uid)) if uid else list(self._sockets)
         last = len(numbers) if before is None else bisect_left(numbers, before)
@@ -60,8 +60,8 @@ class OpenConnections:
         """Return connections that ended, the last one to end first.
 
         Args:
-            uid: only those of this user; "" for all.
-            before: only those that ended before the one with this number; none if it is no longer kept.
+            uid: the user whose connections to return; "" for all users.
+            before: only connections that ended before the one with this number; none if that one is no longer kept.
         """
         found: list[ConnectionRow] = []
         passed = before is None
@@ -74,7 +74,7 @@ class OpenConnections:
         return found
 
     def get(self, number: int) -> ConnectionRow | None:
-        """Return a connection, also one that ended; None if there is none, or none any longer."""
+        """Return a connection, open or ended; None if it never existed or is no longer kept."""
         if number in self._sockets:
             return _row(self._sockets[number])
         return next((row for row in self._ended.newest() if row.id == number), None)

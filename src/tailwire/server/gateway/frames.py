@@ -67,7 +67,7 @@ class Auth(msgspec.Struct, rename="camel"):
 
     @property
     def client(self) -> ClientInfo:
-        """What a client of ours sent about itself; empty for other clients."""
+        """The facts that a client of ours sent about itself; empty for other clients."""
         return self.params.tailwire if self.params and self.params.tailwire else NO_CLIENT_INFO
 
 

@@ -1,4 +1,4 @@
-"""All sockets of this process, and what happens to the frames that they send."""
+"""Keeps all sockets of this process, and handles the frames that they send."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the server does with each type of frame from an authenticated socket."""
+"""The handlers of the frames that authenticated sockets send, by type."""
 
 from __future__ import annotations
 

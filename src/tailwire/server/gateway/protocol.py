@@ -61,7 +61,7 @@ def _header(request: Request, name: str) -> str:
 
 
 def _refusal(protocol: ServerProtocol, refused: Refused) -> Response:
-    # The body is the error envelope of the REST API, which tells clients that the server refuses, and not a proxy.
+    # The body is the error envelope of the REST API, which shows clients that the server refuses, not a proxy.
     response = protocol.reject(http.HTTPStatus(refused.status), refusal_body(refused))
     del response.headers["Content-Type"]
     response.headers["Content-Type"] = "application/json"

@@ -49,7 +49,7 @@ class Revocation:
                             self._hub.revoke(uid, token)
                 except Refused as e:
                     self._to_check[uid] = None
-                    log.warning("the check for revoked tokens is repeated later: %s", e)
+                    log.warning("revoked tokens could not be checked; trying again later: %s", e)
                     await asyncio.sleep(RETRY_SECONDS)
         finally:
             self._task = None

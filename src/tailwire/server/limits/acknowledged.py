@@ -12,9 +12,9 @@ from tailwire.wire.tcp_info import SIZE, bytes_acknowledged
 
 
 def acknowledged_bytes(transport: asyncio.Transport | None) -> int:
-    """Return how many bytes the peer has acknowledged, counted from an arbitrary start: only its growth is meaningful.
+    """Return how many bytes the peer has acknowledged, from an arbitrary start: only differences are meaningful.
 
-    On systems that do not count them, it is based on the bytes that are no longer buffered in this process.
+    On systems that do not count these bytes, those that are no longer buffered in this process are counted instead.
     """
     if transport is None:
         return 0

@@ -1,4 +1,4 @@
-"""The host names under which the server may be reached."""
+"""The host names at which the server may be reached."""
 
 from __future__ import annotations
 

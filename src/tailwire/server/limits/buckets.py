@@ -27,8 +27,8 @@ class Buckets:
         """Take tokens from the bucket of a key, all or none.
 
         Args:
-            count: how many tokens. More than the capacity are granted when at most one token is missing;
-                the bucket then takes as long to refill as they are worth.
+            count: how many tokens to take. More than the capacity are granted when at most one token is missing;
+                the bucket then takes accordingly longer to refill.
 
         Returns:
             0.0 if they were taken, else the seconds until there are enough.

@@ -1,6 +1,6 @@
 """Counts and logs requests and sockets that fail to authenticate.
 
-Anybody can cause such failures, so the log takes only a few lines of one address, and of all addresses together.
+Anybody can cause such failures, so only a few lines about one address are logged, and only a few about all together.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class FailedAuthentications:
         """Record a failure.
 
         Args:
-            reason: one of a few.
+            reason: why, as one of a small number of texts.
             on: `request` or `socket`.
             uid: the user whose token it is or was, as the server knows it.
             claimed: a token that the server does not know. The uid in its text proves nothing, but it helps to find

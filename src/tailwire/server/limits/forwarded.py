@@ -49,8 +49,8 @@ class TrustedProxies:
         """Return the client's address and scheme of a request that came through a trusted proxy.
 
         Args:
-            peer: the proxy's address, or the one that it sent by the PROXY protocol. It is returned if it is not a
-                trusted proxy, or if the header is missing or cannot be parsed.
+            peer: the proxy's address, or the one that it sent by the PROXY protocol. This address is returned if it is
+                not a trusted proxy, or if the header is missing or cannot be parsed.
             headers: headers of the request, with lower-case names.
 
         Returns:

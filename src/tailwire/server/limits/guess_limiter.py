@@ -44,12 +44,12 @@ class GuessLimiter:
         """Count an attempt before a slow check. Call `give_back` afterwards if the secret was right.
 
         Returns:
-            0.0 if it may be checked, else the seconds to wait.
+            0.0 if the secret may be checked, else the seconds to wait.
         """
         return self._tries.take(address)
 
     def divide(self, servers: int) -> None:
-        """Use this server's share of the tries at all servers."""
+        """Use this server's share of the attempts that all servers together may allow."""
         self._tries.divide(servers)
 
     def give_back(self, address: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 MAX_FORMS = 1000
-"""Forms that one user may have."""
+"""How many forms a user may have."""
 
 
 @dataclass(frozen=True, slots=True)

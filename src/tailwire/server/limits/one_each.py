@@ -9,14 +9,14 @@ from weakref import WeakValueDictionary
 
 
 class OneEach:
-    """The turns of users. Those of one user follow each other in the order of arrival; those of others do not wait."""
+    """The turns of users. One user's turns follow each other in the order of arrival; different users do not wait."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # each as long as it is used
 
     @asynccontextmanager
     async def turn(self, who: str) -> AsyncIterator[None]:
-        """Wait until no other task of a user works, and work."""
+        """Hold the user's turn while the context is entered. Entering waits for the user's earlier turns."""
         lock = self._locks.get(who)
         if lock is None:
             lock = self._locks[who] = asyncio.Lock()

@@ -27,7 +27,7 @@ class RateResult(NamedTuple):
         most: the largest burst; 0 for no limit.
         left: how many more requests may be made now.
         wait: seconds until the request may be retried; 0.0 if it is allowed.
-        setting: the setting of the limit.
+        setting: the name of the setting that limits the requests.
     """
 
     most: int
@@ -63,7 +63,7 @@ class Rates:
         }
 
     def take(self, kind: RequestKind, who: str, *, key: bool = False, count: int = 1) -> RateResult:
-        """Count a request, whether it succeeds or not. Return the result for the limit that is nearer.
+        """Count a request, whether it succeeds or not. Return the result for the limit that leaves less room.
 
         Args:
             who: the token or key; "" for an anonymous request.
@@ -97,5 +97,9 @@ def _taken(setting: str, buckets: Buckets, who: str, count: int) -> RateResult:
 
 
 def per_minute(rate: float, clock: Callable[[], float]) -> Buckets:
-    """Return buckets with a capacity of 15 seconds' worth: they allow bursts, but not a loop."""
+    """Return buckets that hold 15 seconds' worth of tokens: enough for bursts, but not for a loop of requests.
+
+    Args:
+        rate: tokens per minute.
+    """
     return Buckets(rate / 60, max(1.0, rate / 4), clock)

@@ -27,7 +27,7 @@ class Turns:
         """Return at once if nobody has passed in this turn of the event loop and no pause is due, else later.
 
         Args:
-            user: for whom the work is done; the callers of one user pass in the order of arrival.
+            user: the user for whom the work is done; the callers of one user pass in the order of arrival.
         """
         loop = asyncio.get_running_loop()
         if not self._taken:
@@ -67,7 +67,7 @@ class Turns:
             user, turns = self._waiting.popitem(last=False)
             turn = turns.popleft()
             if turns:
-                self._waiting[user] = turns  # behind the other users
+                self._waiting[user] = turns  # after the other users
             if not turn.done():  # the caller was not cancelled
                 turn.set_result(None)
                 self._begin(asyncio.get_running_loop())

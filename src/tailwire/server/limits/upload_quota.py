@@ -66,7 +66,7 @@ class Reservation:
         """Reserve bytes, so that `size` are reserved in total.
 
         Raises:
-            Refused: as `UploadQuota.check`.
+            Refused: as for `UploadQuota.check`.
         """
         more = size - self._size
         if more > 0:
@@ -77,7 +77,7 @@ class Reservation:
         """Record that `size` bytes in total are written, or are about to be.
 
         Raises:
-            Refused: as `UploadQuota.check`.
+            Refused: as for `UploadQuota.check`.
         """
         self.expect(size)
         self._quota._unwritten -= size - self._written

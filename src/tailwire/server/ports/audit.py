@@ -1,4 +1,4 @@
-"""The audit log: what API keys, commands and the server's settings changed, and which data keys looked at."""
+"""The audit log: what API keys, commands and the server's settings changed, and the data that keys read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 CHANGE, BEHALF, USE = "change", "behalf", "use"
 """Kinds of entries, each with a limit of its own: changes by the app; changes on behalf of a user; reads and sends,
-which are recorded once in a while for each key, user and operation."""
+which are recorded only now and then for each key, user and operation."""
 
 
 @dataclass(slots=True)
@@ -22,9 +22,9 @@ class AuditEntry:
         key_hash: the fingerprint of the key, by which the store finds its name; "" without a key.
         on_behalf_of: the user for whom a key acted; "" for the app itself.
         action: the operation.
-        target: what it was done to.
+        target: the object on which it was performed.
         details: which fields were set, without their values.
-        taken: whether a write has it, or has written it.
+        taken: whether a write is about to store it, or has stored it.
         over: whether its request has failed, so that work that it began in the background does not write the entry.
     """
 

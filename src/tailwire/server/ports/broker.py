@@ -1,8 +1,8 @@
 """The broker: carries publications to every process that has a socket of a receiver.
 
 A broker may lose publications, because the store does not: a process that may have missed stored messages reads them
-(see `fanout.log`), and so does one that has not received a change, such as a reaction, a receipt or a pin (see
-`fanout.change_healing`). What is not stored (typing, presence, transient messages) may be lost.
+(see `fanout.log`), and one that has not received a change, such as a reaction, a receipt or a pin, reads the change
+(see `fanout.change_healing`). Events that are not stored (typing, presence, transient messages) may be lost.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NO_USERS: frozenset[str] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class PresenceAudience:
-    """Which presence subscribers receive a frame about a user.
+    """The presence subscribers who receive a frame about a user.
 
     Attributes:
         role: the user's role; sockets may subscribe to the presence of a role.
@@ -83,12 +83,12 @@ class TokenRevoked:
 
 @dataclass(frozen=True, slots=True)
 class PresenceDelta:
-    """The report of a process on which of its users came, went, or are away.
+    """A process's report of the users who came, went, or are away there.
 
     Attributes:
         process: its id.
         version: increases by 1 each time; 0 if the process has ended, and nobody is online there any more.
-        users: uid, whether they are online there, and whether they are away there.
+        users: for each user the uid, whether they are online there, and whether they are away there.
     """
 
     process: int
@@ -104,7 +104,7 @@ class DeliveriesQueued:
 
 
 Publication = FramePublication | MembershipChange | TokenRevoked | PresenceDelta | DeliveriesQueued
-"""What crosses the broker. The hub has a handler for each of these types."""
+"""The types that cross the broker. The hub has a handler for each of them."""
 
 PRESENCE = "presence"
 """The subject of all presence frames."""
@@ -156,7 +156,7 @@ class Broker(Protocol):
         """Send a publication to all subscribers without waiting. Publications of one process keep their order."""
 
     async def confirmed(self) -> None:
-        """Return when what is published from now on to the subscribed subjects is received."""
+        """Return once everything published to the subscribed subjects from then on is received."""
 
     @property
     def passed(self) -> Callable[[int], Awaitable[None]]:
@@ -203,10 +203,10 @@ class RemoteBroker(Protocol):
         """Whether news from other processes arrives."""
 
     async def start(self, receiver: Receiver) -> None:
-        """Connect, and stay connected. Without a connection, go on trying."""
+        """Connect, and stay connected. Without a connection, keep trying."""
 
     def looked(self, *, alone: bool, began: float) -> None:
-        """Note whether others share the store: a broker may send nothing while no other process does.
+        """Note whether other processes share the store: a broker may send nothing while none does.
 
         Args:
             alone: whether this process was the only one.

@@ -1,4 +1,4 @@
-"""The change log: what happened that is not a message, so that clients that were away can catch up with it.
+"""The change log: events that are not messages, kept so that clients that were away can catch up on them.
 
 An entry names what changed and whom it concerns, not its content: that is read when a client asks for it. A later
 change of the same thing replaces the entry. The log is bounded by age and number.
@@ -79,8 +79,8 @@ class ChangeRow(NamedTuple):
     """An entry of the log, as one reader sees it.
 
     Attributes:
-        after_id: it happened after this message, and before the next one.
-        until_id: the end of the reader's membership, if it happened in a group that they have left; else None.
+        after_id: the id of the last message before the change.
+        until_id: the end of the reader's membership, if the change happened in a group that they have left; else None.
     """
 
     number: int
@@ -97,7 +97,7 @@ class ChangeRow(NamedTuple):
 
 
 def receivers_of(row: ChangeRow) -> tuple[str, Sequence[str]]:
-    """Return who receives an entry live: the guid of the group whose members all do, or "" and the uids."""
+    """Return who receives an entry live: the guid of a group if all its members do, otherwise "" and the uids."""
     if row.subject.startswith(_OWN):
         return "", (row.subject.removeprefix(_OWN),)
     if row.to_uid:
@@ -119,14 +119,14 @@ class EndedMembership(NamedTuple):
 
 
 class Forgotten(NamedTuple):
-    """What is not in the log any more: entries up to `number`, which happened up to the message `after_id`."""
+    """The entries that are no longer in the log: those up to `number`, which happened up to the message `after_id`."""
 
     number: int
     after_id: int
 
 
 def reaction(conversation: ConversationKey, row: ReactionRow, device: str, *, added: bool) -> Change:
-    """Return the change that a user added or removed a reaction."""
+    """Return the change for a reaction that a user added or removed."""
     kind = ChangeKind.REACTION_ADDED if added else ChangeKind.REACTION_REMOVED
     key = f"reaction {row.message_id} {row.uid} {row.reaction}"
     detail = f"{row.id} {row.reacted_at} {row.reaction}"
@@ -134,7 +134,7 @@ def reaction(conversation: ConversationKey, row: ReactionRow, device: str, *, ad
 
 
 def pin(conversation: ConversationKey, message_id: int, uid: str, device: str, *, pinned: bool) -> Change:
-    """Return the change that a message was pinned or unpinned."""
+    """Return the change for a message that was pinned or unpinned."""
     kind = ChangeKind.PINNED if pinned else ChangeKind.UNPINNED
     return Change(conversation, f"pin {message_id}", kind, uid, device, message_id=message_id)
 
@@ -142,13 +142,13 @@ def pin(conversation: ConversationKey, message_id: int, uid: str, device: str, *
 def receipt(
     conversation: ConversationKey, message_id: int, uid: str, device: str, sender: str, *, read: bool
 ) -> Change:
-    """Return the change that a user received or read messages of a sender."""
+    """Return the change for messages of a sender that a user received or read."""
     kind = ChangeKind.READ if read else ChangeKind.DELIVERED
     return Change(conversation, f"{kind} {sender} {uid}", kind, uid, device, sender, message_id)
 
 
 def receipt_of_all(conversation: ConversationKey, message_id: int, uid: str, sender: str, *, read: bool) -> Change:
-    """Return the change that all members have received or read a sender's message; `uid` was the last of them."""
+    """Return the change for a message that all members have received or read; `uid` was the last of them."""
     kind = ChangeKind.READ_BY_ALL if read else ChangeKind.DELIVERED_TO_ALL
     return Change(conversation, f"{kind} {sender}", kind, uid, "", sender, message_id)
 
@@ -163,18 +163,18 @@ def own(kind: ChangeKind, uid: str, device: str, *, message_id: int = 0, detail:
 
 
 def group_changed(guid: str, uid: str, device: str) -> Change:
-    """Return the change that a group has new properties, or another owner."""
+    """Return the change for a group that has new properties, or another owner."""
     return Change(key_of("", guid, "group"), "group", ChangeKind.GROUP, uid, device, detail=guid)
 
 
 def group_removed(guid: str, uid: str, device: str) -> Change:
-    """Return the change that a group was deleted."""
+    """Return the change for a group that was deleted."""
     conversation = key_of("", guid, "group")
     return Change(conversation, "group removed", ChangeKind.GROUP_REMOVED, uid, device, detail=guid)
 
 
 def membership_ended(guid: str, uid: str, *, until_id: int = 0) -> Change:
-    """Return the entry that a user was a member of a group up to a message. No client receives it as such."""
+    """Return the entry for a membership that ended with a message. No client receives it as such."""
     kind = ChangeKind.MEMBERSHIP_ENDED
     return Change(own_subject(uid), f"ended {until_id} {guid}", kind, uid, message_id=until_id, detail=guid)
 
@@ -186,12 +186,12 @@ class ChangeLog(Protocol):
         """Store a change that no other write of the store logs, and return its number."""
 
     async def newest(self) -> int:
-        """Return the highest number that was given out to an entry, or was forgotten."""
+        """Return the highest number that an entry has, or had before it was forgotten."""
 
     async def find(
         self, reader: str, device: str, after: int, newest: int, heard: Sequence[int], limit: int
     ) -> list[ChangeRow]:
-        """Return what a user received live, or would have, in order, on a device that did not cause it.
+        """Return, in order, what a user received live, or would have received, on a device that did not cause it.
 
         Args:
             after: only entries with a higher number.
@@ -200,12 +200,12 @@ class ChangeLog(Protocol):
         """
 
     async def forgotten(self) -> Forgotten:
-        """Return what is not in the log any more."""
+        """Return which entries are no longer in the log."""
 
     async def left_after(self, guid: str, uids: Sequence[str], number: int) -> list[str]:
         """Return which of some users were members of a group at a change, and left it since (or it was deleted).
 
-        Those who only joined after the change are not among them.
+        Users who joined only after the change are not among them.
         """
 
     async def ended_memberships(self, reader: str, after_id: int, limit: int) -> list[EndedMembership]:

@@ -1,4 +1,4 @@
-"""Changes that processes are notified of, because they keep in memory what has changed.
+"""Changes of rows that processes keep in memory. They are notified of them, so that they forget outdated rows.
 
 The store writes a change in the transaction that makes it, with an id from the same sequence as messages. A process
 learns of the changes of all processes, its own included, in the order of their ids, and before it writes a frame of a
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 TRUSTED_SECONDS = 3.0
-"""How long what is kept in memory counts as true without news of the log."""
+"""How long the rows in memory count as current without news from the log."""
 
 SEEN = "seen"
 """A user came or went. This kind is not in the log: processes learn of it with the user's presence."""
@@ -37,11 +37,11 @@ class Change(NamedTuple):
 
 
 OnChanges = Callable[[Sequence[Change] | None], None]
-"""Forgets what concerns these changes; everything for None, because some changes are not known."""
+"""Forgets what these changes concern. None means that some changes were missed: it forgets everything."""
 
 
 class ChangeFeed:
-    """Passes changes to everything that keeps something in memory.
+    """Passes changes to everything that keeps rows in memory.
 
     Attributes:
         complete_at: the time, on the clock of the event loop, at which all changes of the log had been passed on;
@@ -64,7 +64,7 @@ class ChangeFeed:
             call(changes)
 
     def is_current(self) -> bool:
-        """Return whether what is kept in memory counts as true now."""
+        """Return whether the rows in memory count as current."""
         if self.complete_at == math.inf:
             return True
         return asyncio.get_running_loop().time() - self.complete_at <= TRUSTED_SECONDS

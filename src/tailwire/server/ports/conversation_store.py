@@ -35,7 +35,7 @@ class ConversationStore(Protocol):
     async def unread_counts(
         self, uid: str, kind: str = "", of: ConversationKey | None = None, not_from_blocked: bool = False
     ) -> list[tuple[ConversationKey, int]]:
-        """Return a user's conversations with unread messages, each with their number, counted up to 1000.
+        """Return a user's conversations with unread messages, and how many each has, counted up to 1000.
 
         Args:
             uid: the user.
@@ -52,7 +52,7 @@ class ReadStateStore(Protocol):
         """Return a user's side of a conversation."""
 
     async def cleared_until(self, conversation_id: ConversationKey, uid: str) -> int:
-        """Return up to which message a user has deleted a conversation for themselves; 0 if they have not."""
+        """Return the id up to which a user has deleted a conversation for themselves; 0 if they have not."""
 
     async def mark(
         self,
@@ -68,7 +68,7 @@ class ReadStateStore(Protocol):
         device: str = "",
         events: Sequence[Event] = (),
     ) -> ReadStateChange | None:
-        """Store that a reader has received or read a conversation up to a message. Return None if it is stored already.
+        """Store that a reader has received or read a conversation up to a message. Return None if nothing changed.
 
         Args:
             group: the guid of a group's conversation.

@@ -1,4 +1,4 @@
-"""Records of uploaded files, and the cleanup that is left after deletions."""
+"""Records of uploaded files, and the cleanup that deletions leave to be done."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ChoreStore(Protocol):
     """Cleanup after deletions, done in small steps between other writes."""
 
     def on_added(self, call: Callable[[], None]) -> None:
-        """Call a function after each commit that added a chore, or in which a file may have lost its last use."""
+        """Call a function after each commit that added a chore, or in which a file may have lost its last reference."""
 
     async def do_next(self) -> bool:
         """Do one step of the chore that is due first. Return False if none is due."""

@@ -11,7 +11,7 @@ _STORED = re.compile(rf"{SCHEME}/files/[0-9a-f]{{40}}(\.[a-z0-9]{{1,10}})?(\?thu
 _MARK = f'"{SCHEME}/files/'.encode()
 
 address: ContextVar[Callable[[], str]] = ContextVar("address")
-"""Returns the URL under which the caller reached the server. Set for each request."""
+"""Returns the URL at which the caller reached the server. Set for each request."""
 
 
 def stored_url(name: str) -> str:

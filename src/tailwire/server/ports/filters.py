@@ -11,7 +11,7 @@ from typing import Any
 from tailwire.server.ports.conversations import ConversationKey
 
 Position = tuple[str | int, ...]
-"""Where a page of a list ended: the values by which the list is ordered, of the last row; () is before the first."""
+"""The end of a page of a list: the values in its last row by which the list is ordered; () is before the first row."""
 
 
 @dataclass(slots=True)  # not frozen: each page of history creates one, at a quarter of the cost
@@ -100,8 +100,8 @@ _COMMON = (
     "categories",
     "types",
 )
-# What the shape keeps of a field: of flags and texts whether they are set, of lists their length, of optional values
-# whether they are given.
+# The part of a field that the shape keeps: for flags and texts whether they are set, for lists their length, for
+# optional values whether they are given.
 _OPTIONAL = {"sent_cursor", "updated_after", "parent_id", "from_time", "to_time"}
 _RARE_FIELDS = [f for f in fields(MessageFilter) if f.name not in (*_COMMON, "limit")]
 _RARE: list[Callable[[Any], Any]] = [
@@ -126,7 +126,7 @@ class UserFilter:
         reader: the uid of the caller; "" for a REST key.
         search: a prefix of one of the fields in `search_in`.
         status_of: used with `online`: the uids of the users who are online.
-        online: only users in `status_of` (True), only the others (False), or all (None).
+        online: only users in `status_of` (True), only users who are not (False), or all (None).
     """
 
     reader: str = ""
@@ -190,10 +190,10 @@ class ConversationFilter:
     Attributes:
         uid: the user; "" for the conversations of all users, user by user.
         kind: `user`, `group`, or "" for both.
-        tags: one of these tags, which the user set on the conversation.
+        tags: only conversations on which the user set one of these tags.
         unread: only conversations with unread messages.
-        hide_blocked: exclude conversations with users whom they blocked or who blocked them.
-        not_from_blocked: count no messages of users whom they blocked as unread.
+        hide_blocked: exclude conversations with users whom the user blocked, or who blocked the user.
+        not_from_blocked: count no messages of users whom the user blocked as unread.
     """
 
     uid: str

@@ -97,10 +97,10 @@ class MemberStore(Protocol):
             banned_at: the time of the ban; None for a removal without a ban.
 
         Returns:
-            The action message, and the standing before, which says whether they were a member.
+            The action message, and the standing before the change, which says whether the subject was a member.
 
         Raises:
-            Refused: the act is refused, or they are not a member: ERR_NOT_A_MEMBER, for a ban ERR_ALREADY_BANNED.
+            Refused: the act is refused; ERR_NOT_A_MEMBER; for a ban ERR_ALREADY_BANNED.
         """
 
     async def change_scope(self, act: GroupAct, scope: Scope, announce: Callable[[GroupStanding], Draft]) -> Stored:
@@ -111,7 +111,7 @@ class MemberStore(Protocol):
         """
 
     async def ban_of(self, guid: str, uid: str) -> BanRow | None:
-        """Return a ban, or None."""
+        """Return a user's ban from a group, or None."""
 
     async def bans(self, wanted: MemberFilter) -> tuple[list[BanRow], int]:
         """Return a page of the bans that match a filter, by uid, and how many match."""

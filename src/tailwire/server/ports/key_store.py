@@ -49,7 +49,7 @@ class KeyStore(Protocol):
         """Return the API keys with an id, that is, whose hash begins with it."""
 
     async def end(self, key_hash: str, at: int) -> None:
-        """End an API key at a time, unless it ends earlier."""
+        """End an API key at a given time, unless it ends earlier."""
 
     async def add(self, key: KeyRow) -> None:
         """Store a new API key."""
@@ -74,7 +74,7 @@ class TokenStore(Protocol):
         """Return a page of a user's auth tokens, newest first, and how many they have."""
 
     async def add(self, token: TokenRow, limit: int) -> list[str]:
-        """Store an auth token of a user who may log in, and revoke their oldest beyond `limit`.
+        """Store an auth token of a user who may log in, and revoke their oldest tokens beyond `limit`.
 
         A token that ends by itself (`expires_at`) may be stored already. If so, nothing changes.
 
@@ -83,7 +83,7 @@ class TokenStore(Protocol):
 
         Raises:
             Refused: ERR_UID_NOT_FOUND, if there is no such user, or they are deactivated;
-                AUTH_ERR_AUTH_TOKEN_NOT_FOUND, if it ends by itself and was revoked before.
+                AUTH_ERR_AUTH_TOKEN_NOT_FOUND, if the token ends by itself and was revoked before.
         """
 
     async def change(self, token: TokenRow) -> None:

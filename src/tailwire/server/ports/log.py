@@ -17,8 +17,8 @@ class LoggedMessage:
 
     Attributes:
         before: the id of the message before it in its conversation; 0 if there is none.
-        quoted: the message that it quotes, if that is still there.
-        told: the user who joined or left the group with it, who receives it too; "" for nobody.
+        quoted: the message that it quotes, if that still exists.
+        told: the user whose joining or leaving it announces, who receives it too; "" for nobody.
         withheld: users who may have left the group before its present content was written.
     """
 
@@ -34,7 +34,7 @@ class LoggedChange:
     """A change that was read from the store.
 
     Attributes:
-        holds: for `member`: whether the user was a member from then on, also if they have left since.
+        holds: for `member`: whether the user was a member from then on, even if they have left since.
     """
 
     change: Change
@@ -83,14 +83,14 @@ class LogReader(Protocol):
         """Return the first entries of the change log after a number, and the number up to which they are complete."""
 
     async def receivers(self, number: int, uids: Sequence[str]) -> list[tuple[str, int | None]]:
-        """Return those of some users who may receive an entry of the change log; none if it is not there any more.
+        """Return which of some users may receive an entry of the change log; none if the entry no longer exists.
 
         Each comes with None, or with the end of their membership (`ChangeRow.until_id`).
         """
 
 
 class Batch(NamedTuple):
-    """What a process has committed in one transaction.
+    """The writes that a process has committed in one transaction.
 
     Attributes:
         first, last: the lowest and the highest id, including ids that no message has.

@@ -39,7 +39,7 @@ class MessageStore(Protocol):
         """Return the messages that match a filter."""
 
     async def missed_boundary(self, reader: str, after: int, most: int) -> int:
-        """Return an id up to which a reader has missed too many messages: those after it are the `most` newest.
+        """Return an id after which a reader has missed only `most` messages, the newest ones.
 
         Edits and deletions do not count. 0 if at most `most` messages were missed after the id `after`.
         """
@@ -47,7 +47,7 @@ class MessageStore(Protocol):
     async def edit(
         self, act: MessageAct, now: int, change: Callable[[MessageRow], Edited], announce: Callable[[MessageRow], Draft]
     ) -> Stored:
-        """Change a message, and store the action message that announces it in place of that of an earlier edit.
+        """Change a message, and store the action message that announces it, which replaces that of an earlier edit.
 
         Args:
             change: makes the new content from the stored message.
@@ -110,7 +110,7 @@ class ReactionStore(Protocol):
         """Return reactions to a message, oldest first, after (or before) the id `cursor`."""
 
     async def counts(self, ids: Sequence[int], reader: str) -> dict[int, list[tuple[str, int, bool]]]:
-        """Return the reactions to messages, in order of the first: reaction, count, whether the reader reacted so."""
+        """Return the reactions to messages, in the order of first use: reaction, count, whether the reader used it."""
 
 
 class AnnotationStore(Protocol):
@@ -164,7 +164,7 @@ class AnnotationStore(Protocol):
         """Return a page of the reports, newest first, and how many there are: message id, uid, reason, remark, time."""
 
     async def interact(self, act: MessageAct, elements: Sequence[str], now: int) -> None:
-        """Store which elements of an interactive message a user has used; the first time counts.
+        """Store which elements of an interactive message a user has used. Only the first use of each counts.
 
         Raises:
             Refused: the act is refused.

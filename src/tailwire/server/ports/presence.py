@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 
 class State(IntEnum):
-    """Whether a user is online, over all processes. A user is away while they are away wherever they are online."""
+    """Whether a user is online, over all processes. A user is away if they are so at every process with their apps."""
 
     OFFLINE = 0
     AWAY = 1
@@ -28,7 +28,7 @@ class Presence(Protocol):
     async def changed(self, uid: str) -> Transition:
         """Report that a user came, went or is away at this process. Return what it means over all processes.
 
-        Changes that came together have one transition.
+        Changes of a user that are stored together have one transition.
         """
 
     def is_elsewhere(self, uid: str) -> bool:
@@ -39,7 +39,7 @@ class Presence(Protocol):
 
 
 class Here(NamedTuple):
-    """A user at this process."""
+    """The state of a user at this process."""
 
     uid: str
     online: bool
@@ -64,7 +64,7 @@ class Roll(NamedTuple):
     """The users who are online at a process.
 
     Attributes:
-        away: whether they are away there, by uid.
+        away: whether each user is away there, by uid.
     """
 
     version: int

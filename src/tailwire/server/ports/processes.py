@@ -12,7 +12,7 @@ class ProcessRow(NamedTuple):
     Attributes:
         serving: whether it is a server, and not a command.
         until: when its lease ends, in seconds since 1970; None on SQLite, where one server needs none.
-        answers: whether it is this process.
+        answers: whether it is the process that answers this request.
     """
 
     id: int

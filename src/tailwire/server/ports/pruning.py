@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 
 class Old(NamedTuple):
-    """How much is older than a time.
+    """How many messages and files are older than a given time.
 
     Attributes:
         bytes: the size of the files.
@@ -33,12 +33,12 @@ class PruningStore(Protocol):
         """
 
     async def end(self) -> None:
-        """After the last step: erase the words of the removed messages from the search index."""
+        """Erase the words of the removed messages from the search index, after the last step."""
 
     async def condemn_files(self, before: int, limit: int) -> int:
         """Mark files that were uploaded by a time for removal, whether messages refer to them or not.
 
-        Pictures of users and groups are not old as long as they are shown.
+        Pictures that users and groups still have are not marked.
 
         Returns:
             The number of marked files, at most `limit`.
@@ -58,7 +58,7 @@ class PruningStore(Protocol):
         """
 
     async def unused(self, uploaded_before: int) -> Old:
-        """Return how many files were uploaded by a time that nothing has ever referred to. May take long."""
+        """Return how many of the files uploaded by a time nothing has ever referred to. May take long."""
 
     async def known(self, stems: Sequence[str]) -> list[bool]:
         """Return for each name without extension whether there is a record of such a file."""

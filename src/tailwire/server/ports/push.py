@@ -15,13 +15,13 @@ class Notification:
     """A notification, as a provider sends it.
 
     Attributes:
-        title, body: what the device shows; the body of a withdrawn one says that the message was deleted.
+        title, body: the texts that the device shows; for a withdrawn one the body says that the message was deleted.
         tag: names what it is about; a later one with the same tag replaces it.
         thread: names its conversation.
         badge: how many messages the user has not read.
-        data: what the app receives with it.
-        withdrawn: the message was deleted; the device removes what it has shown.
-        silent: it replaces one that the device has shown, and makes no sound.
+        data: the data that the app receives with it.
+        withdrawn: whether the message was deleted, so that the device removes what it has shown.
+        silent: whether it replaces one that the device has shown, and makes no sound.
         lifetime: for how many seconds the provider keeps it for a device that cannot be reached.
     """
 
@@ -37,7 +37,7 @@ class Notification:
 
 
 class Result(StrEnum):
-    """How an attempt to send a notification ended."""
+    """The result of an attempt to send a notification."""
 
     SENT = "sent"
     GONE = "gone"  # the provider does not know the device any more
@@ -46,12 +46,12 @@ class Result(StrEnum):
 
 
 class Outcome(NamedTuple):
-    """The outcome of an attempt to send a notification.
+    """The outcome of an attempt to send a notification: its result, with details.
 
     Attributes:
         problem: what went wrong; never a token.
         wait: seconds that the provider asks to wait; 0 if it does not.
-        paused: the wait concerns all notifications of the provider.
+        paused: whether the wait concerns all notifications of the provider.
     """
 
     result: Result
@@ -76,4 +76,4 @@ class Composer(Protocol):
     """Makes the content of a notification when it is about to be sent."""
 
     async def compose(self, row: NotificationRow) -> Notification | None:
-        """Return the notification for the message as it is now; None if it is not wanted any more."""
+        """Return the notification for the message as it is now; None if it is no longer wanted."""

@@ -11,10 +11,10 @@ class PushTokenRow(NamedTuple):
     """A device that receives push notifications.
 
     Attributes:
-        token_hash: the key.
+        token_hash: the hash of the token, by which the row is found.
         auth_token: the fingerprint of the auth token with which it was registered.
         provider: which sender it is for: `web`, `apns` or `fcm`.
-        provider_id: as the app named it.
+        provider_id: the name of the provider in the app.
         token: what the provider needs to reach the device; for Web Push the subscription as JSON.
     """
 
@@ -80,9 +80,9 @@ class Progress(NamedTuple):
     """How far notifications have been queued.
 
     Attributes:
-        message_id: all messages up to this one.
-        after_uid: of the next message, all receivers up to this one.
-        reaction_id: all reactions up to this one.
+        message_id: the id up to which all messages are done.
+        after_uid: the uid up to which the receivers of the next message are done.
+        reaction_id: the id up to which all reactions are done.
     """
 
     message_id: int
@@ -122,7 +122,7 @@ NOTIFICATION_TIMES = {"waiting": "queued_at", "sent": "sent_at", "failed": "fail
 
 
 class Due(NamedTuple):
-    """A notification to be sent now, with what reaches its device.
+    """A notification to be sent now, with the platform and push token of its device.
 
     Attributes:
         token: None if the device is not registered any more.

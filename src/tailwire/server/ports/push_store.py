@@ -46,11 +46,11 @@ class PushTokenStore(Protocol):
         """Return devices after a position, newest registration first, by `updated_at` and `token_hash`.
 
         Args:
-            uid: only those of this user; "" for all.
+            uid: the user whose devices to return; "" for all users.
         """
 
     async def remove_of(self, auth_token: str, token_hash: str = "") -> int:
-        """Remove the devices of an auth token, or one of them, and return how many there were."""
+        """Remove the devices of an auth token, or one of them, and return how many were removed."""
 
     async def remove(self, token_hash: str, token: str) -> None:
         """Remove a device that the provider does not know any more, unless it was registered again meanwhile."""
@@ -60,7 +60,7 @@ class PushTokenStore(Protocol):
 
 
 class PushPreferenceStore(Protocol):
-    """What users want to be notified of."""
+    """The preferences of users for notifications, their time zones, and the conversations that they have muted."""
 
     async def get(self, uid: str) -> tuple[str, str]:
         """Return a user's preferences (JSON; `{}` for the defaults), and the name of their time zone, or ""."""
@@ -72,7 +72,7 @@ class PushPreferenceStore(Protocol):
         """Store the name of a user's time zone."""
 
     async def mutes(self, uid: str, now: int) -> list[MuteRow]:
-        """Return the conversations that a user has muted beyond a time in milliseconds."""
+        """Return the conversations that a user has muted until later than `now`, in milliseconds."""
 
     async def mute(self, uid: str, rows: Sequence[MuteRow], limit: int) -> None:
         """Mute conversations. Beyond the limit, those that end first are removed."""
@@ -111,16 +111,16 @@ class NotificationStore(Protocol):
         """Return one user as a possible receiver; None if they have no device."""
 
     async def queue(self, message_id: int, reaction_id: int, uids: Sequence[str], before: int, now: int) -> None:
-        """Queue a notification for each device of some users that was registered before a time, once."""
+        """Queue one notification for each device of some users that was registered before a given time."""
 
     async def queue_again(self, message_id: int, now: int) -> None:
-        """Queue again what was sent about a message, because it was edited or deleted."""
+        """Queue again the notifications that were sent about a message, because it was edited or deleted."""
 
     async def waiting(self) -> int:
         """Return how many notifications wait, counted up to 100,000."""
 
     async def due(self, provider: str, now: int, limit: int) -> list[Due]:
-        """Return notifications to be sent now, those due longest first."""
+        """Return notifications to be sent now, first those that have been due for longest."""
 
     async def next_due(self, provider: str) -> int | None:
         """Return when the next notification is due, or None if none waits."""
@@ -129,7 +129,7 @@ class NotificationStore(Protocol):
         """Return a reaction, or None if it was removed."""
 
     async def read_up_to(self, conversation_id: ConversationKey, uid: str) -> int:
-        """Return up to which message a user has read a conversation, or deleted it for themselves."""
+        """Return the id up to which a user has read a conversation, or deleted it for themselves."""
 
     async def sent(self, ids: Sequence[int], now: int) -> None:
         """Store that notifications were sent."""
@@ -144,24 +144,24 @@ class NotificationStore(Protocol):
         """Remove notifications that are not wanted any more."""
 
     async def failed(self, *, limit: int, offset: int) -> tuple[list[NotificationRow], int]:
-        """Return a page of the notifications that were given up, newest first, and their number."""
+        """Return a page of the notifications that were given up, newest first, and how many there are."""
 
     async def read_on(self, status: str, uid: str, position: Position, limit: int) -> list[NotificationRow]:
         """Return notifications after a position, newest first, by the time of their status and their id.
 
         Args:
             status: `waiting`, `sent` or `failed`.
-            uid: only those for this user; "" for all.
+            uid: the user whose notifications to return; "" for all users.
         """
 
     async def get(self, notification_id: int) -> NotificationRow | None:
         """Return a notification, or None."""
 
     async def send_again(self, notification_id: int, now: int) -> bool:
-        """Make due now a notification that was given up. Return False if there is none."""
+        """Mark a notification that was given up as due now. Return False if there is none."""
 
     async def send_all_again(self, now: int) -> int:
-        """Make due now all notifications that were given up, and return their number."""
+        """Mark all notifications that were given up as due now, and return how many there are."""
 
     async def forget(self, sent_before: int, failed_before: int) -> None:
-        """Delete notifications that were sent or given up before some times."""
+        """Delete notifications that were sent or given up before given times."""

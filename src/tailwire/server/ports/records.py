@@ -239,7 +239,7 @@ class ReactionRow:
 
     Attributes:
         number: the number in the change log, if the reaction was added or removed now; else 0.
-        message: as it is afterwards, if the store has read it in the transaction; else None.
+        message: the message as it is afterwards, if the store has read it in the transaction; else None.
     """
 
     id: int
@@ -272,7 +272,7 @@ class ReadStateRow:
 
 @dataclass(frozen=True, slots=True)
 class ReadStateChange:
-    """What a change of a read state has caused.
+    """The consequences of a change of a read state.
 
     Attributes:
         by_all: in groups: sender, message id, whether all other members have now read (else received) it, and its

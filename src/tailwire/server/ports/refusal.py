@@ -47,7 +47,7 @@ class NotAuthenticated(Refused):
     """The refusal of a token or key.
 
     Args:
-        reason: why, for the log and the metrics; one of a few.
+        reason: why, for the log and the metrics: one of a small number of texts.
         uid: the user to whom it belongs, or belonged; "" if that is unknown.
         details: what to do; by default the details of the catalogue.
     """

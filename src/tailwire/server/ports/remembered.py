@@ -1,4 +1,4 @@
-"""A bounded memory of what was read from the store, kept true by the feed."""
+"""A bounded memory of what was read from the store, kept current by the feed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ V = TypeVar("V")
 
 
 class Remembered(Generic[V]):
-    """Values by keys, least recently used first. None is not remembered.
+    """Values by keys, least recently used first. A value of None is not remembered.
 
     Its owner listens to the feed, and forgets what a change concerns.
 
     Args:
-        feed: says whether what is in memory counts as true. While it does not, each value is read.
+        feed: says whether what is in memory counts as current. While it does not, each value is read.
         most: how many values are kept.
     """
 
@@ -25,14 +25,14 @@ class Remembered(Generic[V]):
         self._most = most
         self._found: dict[str, tuple[V, frozenset[str]]] = {}
         self._keys_of: dict[str, set[str]] = {}  # by group
-        # Reads in progress: one that began before a change may return what was true before it, and is not kept.
+        # Reads in progress: one that began before a change may return an outdated value, which is not kept.
         self._reading: dict[str, object] = {}
 
     def __len__(self) -> int:
         return len(self._found)
 
     def peek(self, key: str) -> V | None:
-        """Return what is remembered and counts as true, or None."""
+        """Return what is remembered if it counts as current, else None."""
         known = self._found.get(key)
         if known is None or not self._feed.is_current():
             return None
@@ -78,7 +78,7 @@ class Remembered(Generic[V]):
 
     def forget_group(self, group: str) -> None:
         """Forget the values of a group."""
-        self._reading.clear()  # to which groups they will belong is not known yet
+        self._reading.clear()  # it is not known yet to which groups their values will belong
         for key in list(self._keys_of.get(group, ())):
             self._drop(key)
 

@@ -17,7 +17,7 @@ class RequestNumber:
     Attributes:
         key: stands for the client and for what the request changes.
         number: higher than that of any earlier request of this client about the same thing.
-        taken: whether a write has it, or has written it.
+        taken: whether a write is about to store it, or has stored it.
     """
 
     key: str

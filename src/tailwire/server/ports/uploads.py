@@ -39,7 +39,7 @@ class Arrived:
     """A file that was uploaded to the bucket.
 
     Attributes:
-        file: what its form said.
+        file: the file as its form described it.
         size: bytes that it has.
         head: its first bytes, which tell its type.
     """
@@ -120,7 +120,7 @@ class Uploads(Protocol):
         """Yield all files and thumbnails, some at a time, in any order."""
 
     async def missing(self, names: list[str]) -> list[str]:
-        """Return the names that no file has."""
+        """Return which of the names have no file."""
 
     async def sweep(self) -> None:
         """Remove incomplete files that were left by servers that have ended. Other servers may be running."""
@@ -157,7 +157,7 @@ class Uploads(Protocol):
         """
 
     async def take_in(self, name: str) -> Arrived | None:
-        """Copy what was uploaded with a direct form to its final name; None if there is nothing.
+        """Copy a file that was uploaded with a direct form to its final name. Return None if there is no such file.
 
         Raises:
             Refused: ERR_UNAVAILABLE.

@@ -67,7 +67,7 @@ class RoleStore(Protocol):
 
 
 class BlockStore(Protocol):
-    """Which users have blocked which others."""
+    """Blocks of users by other users."""
 
     async def between(self, one: str, other: str) -> str:
         """Return which of two users has blocked the other: `one` if they have, then `other`; "" if neither has."""
@@ -81,14 +81,16 @@ class BlockStore(Protocol):
     async def find(
         self, uid: str, direction: str, *, search: str = "", limit: int = 30, offset: int = 0
     ) -> tuple[list[tuple[str, int | None, int | None]], int]:
-        """Return a page of a user's blocks, and how many match: uid, when they were blocked, when they blocked.
+        """Return a page of a user's blocks, and how many match.
+
+        Each block has the uid of the other, when the user blocked them, and when they blocked the user.
 
         Args:
             direction: `blockedByMe`, `hasBlockedMe` or `both`.
         """
 
     async def with_users(self, uid: str, others: Sequence[str]) -> dict[str, tuple[int | None, int | None]]:
-        """Return which of some users have a block with a user: when the user blocked them, and they the user."""
+        """Return the blocks between a user and some others, by uid: when the user blocked them, when they the user."""
 
     async def everyone(self, uid: str) -> frozenset[str]:
         """Return everyone whom a user has blocked or who has blocked them."""

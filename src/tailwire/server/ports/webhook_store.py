@@ -73,7 +73,7 @@ class DeliveryStore(Protocol):
         """Return when the next delivery is due, or None if none waits."""
 
     async def find(self, webhook_id: str, *, failed: bool, limit: int, offset: int) -> tuple[list[DeliveryRow], int]:
-        """Return a page of the failed (newest first) or waiting (oldest first) deliveries, and their number."""
+        """Return a page of the failed (newest first) or waiting (oldest first) deliveries, and how many there are."""
 
     async def read_on(self, webhook_id: str, *, failed: bool, position: Position, limit: int) -> list[DeliveryRow]:
         """Return failed (newest first, by `failed_at` and `id`) or waiting (by `id`) deliveries after a position."""
@@ -94,7 +94,7 @@ class DeliveryStore(Protocol):
         """Move a delivery to the failed ones.
 
         Args:
-            tried: whether this follows a failed try.
+            tried: whether a try has just failed, which is then counted.
         """
 
     async def send_again(self, webhook_id: str, ids: Sequence[int]) -> int:

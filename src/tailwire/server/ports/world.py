@@ -11,8 +11,8 @@ class World:
     """The real clock and random numbers.
 
     Attributes:
-        ahead: milliseconds by which this machine's clock is ahead of the one that counts, that of the database which
-            several servers share.
+        ahead: milliseconds by which this machine's clock is ahead of the clock that counts: the one of the database
+            that several servers share.
     """
 
     ahead = 0

@@ -25,8 +25,8 @@ class Apns:
     Args:
         key, key_id, team_id: sign the requests.
         topic: the bundle id of the app.
-        url: of the service.
-        tls: a context for its certificate; None for the authorities of the system.
+        url: the URL of the service.
+        tls: the context that verifies its certificate; None for the certificate authorities of the system.
     """
 
     name = "apns"
@@ -85,7 +85,7 @@ class Apns:
         if reason in OUR_FAULT:
             self._signed.forget()
             return Outcome(Result.LATER, problem, paused=True)
-        if reason == "TooManyRequests":  # of this device alone
+        if reason == "TooManyRequests":  # too many for this device alone
             return Outcome(Result.LATER, problem, wait_of(headers, self._world.seconds()))
         if status == 429 or status >= 500:
             return Outcome(Result.LATER, problem, wait_of(headers, self._world.seconds()), paused=True)

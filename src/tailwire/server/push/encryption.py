@@ -20,20 +20,20 @@ _LAST_RECORD = b"\x02"
 
 
 def encoded(raw: bytes) -> str:
-    """Return bytes in Base64 for URLs, without padding."""
+    """Return bytes in URL-safe Base64, without padding."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def decoded(text: str) -> bytes:
-    """Return the bytes of a text in Base64 for URLs, with or without padding.
+    """Return the bytes of a text in URL-safe Base64, with or without padding.
 
     Raises:
-        ValueError: if it is not.
+        ValueError: if the text is not URL-safe Base64.
     """
     try:
         return base64.b64decode(text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4), b"-_", validate=True)
     except binascii.Error as e:
-        raise ValueError("not Base64 for URLs") from e
+        raise ValueError("not URL-safe Base64") from e
 
 
 def point(key: ec.EllipticCurvePublicKey) -> bytes:

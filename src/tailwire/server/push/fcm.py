@@ -20,7 +20,7 @@ MAX_PAYLOAD_BYTES = 4096
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 ASSERTION_SECONDS = 3600
-SPARE_SECONDS = 300  # an access token is replaced so long before it ends
+SPARE_SECONDS = 300  # an access token is replaced this long before it ends
 CHANNEL = "messages"
 GONE_CODES = frozenset({"UNREGISTERED", "SENDER_ID_MISMATCH"})
 
@@ -50,8 +50,8 @@ class Fcm:
     """Sends through FCM.
 
     Args:
-        url: of the service.
-        tls: a context for its certificate; None for the authorities of the system.
+        url: the URL of the service.
+        tls: the context that verifies its certificate; None for the certificate authorities of the system.
     """
 
     name = "fcm"
@@ -139,7 +139,7 @@ def _code(error: dict[str, Any]) -> str:
 
 
 def _message(token: str, n: Notification) -> bytes:
-    # The bound is that of the data and the notification, as FCM counts them.
+    # The bound applies to the data and the notification, as FCM counts them.
     data = {name: str(value) for name, value in n.data.items()} | {"unreadMessageCount": str(n.badge)}
 
     def payload(body: str) -> dict[str, Any]:

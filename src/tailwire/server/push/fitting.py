@@ -21,7 +21,7 @@ def fitted(payload: Callable[[str], Any], body: str, max_bytes: int) -> bytes:
     whole = _encode(payload(body))
     if len(whole) <= max_bytes:
         return whole
-    low, high = 0, len(body)  # characters that fit, and that do not
+    low, high = 0, len(body)  # a number of characters that fits, and one that does not
     while high - low > 1:
         middle = (low + high) // 2
         if len(_encode(payload(body[:middle].rstrip() + ELLIPSIS))) <= max_bytes:

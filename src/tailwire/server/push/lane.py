@@ -30,7 +30,7 @@ class Lane:
     """Sends the notifications of one provider. A task runs while some are due; a timer waits for later ones.
 
     A device that cannot be reached is tried once per delay, however many notifications wait for it, so that it does not
-    hold up those of others.
+    hold up the notifications of other devices.
 
     Args:
         lifetime: seconds after which a notification is given up.
@@ -66,7 +66,7 @@ class Lane:
         self._next_start = 0.0
 
     def wake(self) -> None:
-        """Check the queue."""
+        """Check the queue for notifications that are due."""
         self._more = True
         if self._task is None and not self._closed and self._is_mine():
             if self._timer is not None:

@@ -16,7 +16,7 @@ class Signed:
         algorithm: `ES256` or `RS256`.
         claims: returns the claims at a time, in seconds since 1970.
         seconds: for how long a token is used.
-        headers: further fields of its head.
+        headers: further fields of the token's header.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ from tailwire.server.push.signing import Signed
 TIMEOUT_SECONDS = 5.0
 TOKEN_SECONDS = 12 * 3600
 REUSED_SECONDS = 6 * 3600  # a token is replaced long before it ends
-MAX_SERVICES = 64  # whose tokens are kept
+MAX_SERVICES = 64  # push services whose tokens are kept
 GONE_STATUSES = frozenset({404, 410})
 
 
@@ -38,7 +38,7 @@ class WebPush:
     Args:
         key: signs the requests (VAPID); browsers get its public part when they subscribe.
         contact: how the operator can be reached: a `mailto:` or `https:` URL.
-        transport: of the requests; it decides what may be reached, because users choose the endpoints.
+        transport: sends the requests, and decides which addresses may be reached, because users choose the endpoints.
     """
 
     name = "web"
@@ -64,7 +64,7 @@ class WebPush:
             subscription = msgspec.json.decode(token, type=_Subscription)
             receiver, secret = decoded(subscription.keys.p256dh), decoded(subscription.keys.auth)
             content = encrypt(_content(notification), receiver, secret)
-        except ValueError as e:  # also of msgspec and cryptography
+        except ValueError as e:  # including errors of msgspec and cryptography
             return Outcome(Result.REFUSED, f"the subscription is invalid: {type(e).__name__}")
         headers = {
             "authorization": f"vapid t={self._token(subscription.endpoint)}, k={self.public_key}",

@@ -1,4 +1,4 @@
-"""The address under which clients reach this server, and the response of `GET /settings`."""
+"""The address at which clients reach this server, and the response of `GET /settings`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tailwire.wire.server_settings import settings_to_wire
 
 
 class Addresses:
-    """The host and port under which clients reach this server: from the setting `public_url`, else from the request.
+    """The host and port at which clients reach this server: from the setting `public_url`, else from the request.
 
     Args:
         offers: features and limits, for the response of `GET /settings`.
@@ -30,7 +30,7 @@ class Addresses:
         return {**here, **self._offers}
 
     def base(self, scope: Scope) -> str:
-        """Return the URL under which a client reached the server."""
+        """Return the URL at which a client reached the server."""
         host, port, secure = self._reached(scope)
         return f"{'https' if secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 

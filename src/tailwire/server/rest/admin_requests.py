@@ -72,7 +72,7 @@ class WebhookBody(msgspec.Struct, rename="camel"):
     Attributes:
         retry_on_failure: whether a failed delivery is sent again: after 10 and 30 seconds, then after growing delays;
             true by default.
-        username, password: of basic authentication.
+        username, password: the credentials for basic authentication.
         secret: signs deliveries: `whsec_` and 24 to 64 bytes in Base64; made if it is absent.
     """
 

@@ -39,7 +39,7 @@ class KeyRoutes:
         self._keys = keys
 
     def operations(self) -> list[Operation]:
-        """Return the operations."""
+        """Return the operations, each with its route and its handler."""
         one, admin = responses.ApiKey, Access.ADMIN
         path = "/apikeys/{key}"
         return [
@@ -127,7 +127,7 @@ class RoleRoutes:
         self._roles = roles
 
     def operations(self) -> list[Operation]:
-        """Return the operations."""
+        """Return the operations, each with its route and its handler."""
         one, admin = responses.Role, Access.ADMIN
         path = "/roles/{role}"
         features = path + "/restrictedfeatures"
@@ -193,7 +193,7 @@ class WebhookRoutes:
         self._webhooks = webhooks
 
     def operations(self) -> list[Operation]:
-        """Return the operations."""
+        """Return the operations, each with its route and its handler."""
         one, admin = responses.Webhook, Access.ADMIN
         path = "/webhooks/{id}"
         return [

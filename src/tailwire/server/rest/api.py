@@ -75,13 +75,13 @@ class Api:
     """The ASGI app.
 
     Args:
-        max_body: bytes of a request body that is not a form.
+        max_body: the largest size of a request body that is not a form, in bytes.
         records: records all requests.
         rates: limits requests.
         overload: refuses sends under load.
         guesses: limits wrong tokens and keys, by address.
         chains: whether sends return the id of the preceding message (feature `chain`).
-        base: returns the URL under which a client reached the server.
+        base: returns the URL at which a client reached the server.
         compress: whether responses may be compressed.
         hosts: the host names that a request may name.
 
@@ -108,7 +108,7 @@ class Api:
     ) -> None:
         self._hosts = hosts
         self._base = base
-        self._numbers = count()  # of requests of the app itself
+        self._numbers = count()  # numbers the requests of the app itself
         self._compress = compress
         self._sessions = sessions
         self._roles = roles

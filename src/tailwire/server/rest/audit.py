@@ -26,7 +26,9 @@ class AuditQuery(msgspec.Struct, rename="camel", kw_only=True):
     actor: Annotated[str, msgspec.Meta(description="The id of an API key, `command line`, or `server`.")] = ""
     on_behalf_of: Annotated[str, msgspec.Meta(description="The uid of a user.")] = ""
     action: Annotated[str, msgspec.Meta(description="An operation, as in `DELETE /users/{uid}`.")] = ""
-    target: Annotated[str, msgspec.Meta(description="What it was done to: a uid, a guid, the id of a key.")] = ""
+    target: Annotated[
+        str, msgspec.Meta(description="Only entries about this target: a uid, a guid, the id of a key.")
+    ] = ""
     from_timestamp: Timestamp | None = None
     to_timestamp: Timestamp | None = None
 
@@ -38,7 +40,7 @@ class AuditRoutes:
         self._audit = audit
 
     def operations(self) -> list[Operation]:
-        """Return the operations."""
+        """Return the operations, each with its route and its handler."""
         return [
             Operation("GET", "/audit", "Read the audit log, newest entries first", self._list, access=Access.ADMIN,
                       query=AuditQuery, response=list[responses.AuditEntry], enveloped=True),

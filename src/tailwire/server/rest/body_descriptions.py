@@ -1,7 +1,7 @@
 """Meaning, unit and limit of the fields of request bodies, for the OpenAPI document.
 
-By the name of the field, or of its type and the field where the same name means different things. A limit that is a
-setting is written as its name and, in brackets, its default; a test compares that with the settings.
+Each is listed by the name of its field; where that name means different things, by the type and the field. A limit
+that is a setting is written as its name and, in brackets, its default; a test compares that with the settings.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BODY_FIELDS = {
     "appInfo": f"A JSON object about the app, at most {MAX_APP_INFO_BYTES} bytes.",
     "avatar": f"The URL of a picture: {_URL}.",
     "blockedUids": f"The uids of users to block or unblock, at most {_AT_ONCE}.",
-    "category": "What kind of message it is: `message` if it is absent.",
+    "category": "The category of the message; `message` if it is absent.",
     "deviceToken": f"For APNs: the device token in hexadecimal digits, at most {MAX_TOKEN_CHARACTERS} characters.",
     "enabled": "Whether events are delivered.",
     "featuresToAllow": "Keys of features, with or without the prefix `u.`.",
@@ -79,9 +79,9 @@ BODY_FIELDS = {
     "usersToBan": "The uids of users who are banned from the group.",
     "unset": "Names of fields to clear.",
     "userAgent": "The program of the device, at most 1000 characters.",
-    "usePrivacyTemplate": "Whether notifications say who wrote, and not what.",
+    "usePrivacyTemplate": "Whether notifications show who wrote, but not the text.",
     "voipToken": (
-        f"For calls of APNs, in hexadecimal digits, at most {MAX_TOKEN_CHARACTERS} characters. Nothing is sent "
+        f"For calls through APNs, in hexadecimal digits, at most {MAX_TOKEN_CHARACTERS} characters. Nothing is sent "
         "to it."
     ),
     "AllowFeatures.allowAll": "Allow all features; `featuresToAllow` is not needed then.",
@@ -101,7 +101,7 @@ BODY_FIELDS = {
     "CreateGroup.description": f"A text about the group, {_GROUP_TEXT}.",
     "CreateGroup.members": "Users who are added at once.",
     "CreateGroup.owner": "The uid of the owner (REST keys); a user owns what they create.",
-    "CreateGroup.password": f"For the type `password`: what users join with, {_PASSWORD}.",
+    "CreateGroup.password": f"For the type `password`: the password with which users join, {_PASSWORD}.",
     "CreateGroup.type": "Who may join: everybody (the default), added users, or those who know the password.",
     "DeleteConversation.conversationWith": "Accepted and ignored: the path names the conversation.",
     "FileToUpload.fileId": "Accepted and ignored: the key in `files` is the id.",
@@ -109,7 +109,7 @@ BODY_FIELDS = {
     "FileToUpload.size": "The size in bytes, at most `max_file` (104857600).",
     "FlagMessage.id": "As `reasonId`.",
     "FlagMessage.reasonId": "Why the message is reported.",
-    "FlagMessage.remark": f"More about it, at most {MAX_REMARK} characters.",
+    "FlagMessage.remark": f"A remark on the report, at most {MAX_REMARK} characters.",
     "JoinOrAddMembers.password": f"The password of the group, {_PASSWORD}.",
     "MarkConversation.messageId": f"The message: {_MESSAGE}; the newest one if it is absent.",
     "MuteConversations.conversations": f"1 to {MAX_MUTES_AT_ONCE} conversations.",
@@ -140,7 +140,7 @@ BODY_FIELDS = {
     "TransferOwnership.owner": "The uid of the new owner, who must be a member.",
     "UpdateGroup.description": f"A text about the group, {_GROUP_TEXT}.",
     "UpdateGroup.owner": "The uid of the new owner, who must be a member.",
-    "UpdateGroup.password": f"For the type `password`: what users join with, {_PASSWORD}.",
+    "UpdateGroup.password": f"For the type `password`: the password with which users join, {_PASSWORD}.",
     "UpdateGroup.type": "Who may join: everybody, added users, or those who know the password.",
     "UpdateMe.deviceId": "Accepted and ignored.",
     "WebhookBody.id": f"The id of a new webhook: {_ID}; made if it is absent. An app has at most {MAX_WEBHOOKS}.",
@@ -154,9 +154,9 @@ BODY_FIELDS = {
         "it is absent."
     ),
     "WebhookBody.secret": (
-        "What deliveries are signed with: `whsec_` and 24 to 64 bytes in Base64; made if it is absent."
+        "The secret with which deliveries are signed: `whsec_` and 24 to 64 bytes in Base64; made if it is absent."
     ),
     "WebhookBody.triggers": "The events that are delivered, at least one.",
     "WebhookBody.username": f"The user of basic authentication, at most {MAX_CREDENTIAL_CHARACTERS} characters.",
-    "WebhookBody.webhookUrl": f"Where events are delivered to: {_URL}.",
+    "WebhookBody.webhookUrl": f"The URL to which events are delivered: {_URL}.",
 }  # fmt: skip

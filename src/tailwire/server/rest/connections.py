@@ -46,13 +46,13 @@ class ConnectionRoutes:
         self._connections, self._clock, self._now = connections, clock, now
 
     def operations(self) -> list[Operation]:
-        """Return the operations."""
+        """Return the operations, each with its route and its handler."""
         one = "/connections/{id}"
         return [
             Operation("GET", "/connections", "List the connections of the process that answers, newest first",
                       self._list, access=Access.ADMIN, query=ConnectionQuery, response=list[responses.Connection],
                       enveloped=True),
-            Operation("GET", one, "Get a connection, also one that ended", self._get, access=Access.ADMIN,
+            Operation("GET", one, "Get a connection, even one that has ended", self._get, access=Access.ADMIN,
                       response=responses.Connection),
             Operation("GET", one + "/events", "Get the history of a connection, as the server saw it", self._events,
                       access=Access.ADMIN, response=list[responses.ConnectionEvent]),

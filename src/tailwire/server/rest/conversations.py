@@ -25,7 +25,7 @@ class ConversationRoutes:
         self._receipts = receipts
 
     def operations(self) -> list[Operation]:
-        """Return the operations."""
+        """Return the operations, each with its route and its handler."""
         one, by_id = responses.Conversation, "/conversations/{id}"
         return [
             Operation("GET", "/conversations", "List conversations", self._list, query=ConversationQuery,
@@ -127,7 +127,7 @@ class ConversationRoutes:
         where = "from the user" if kind == "user" else "in the group"
         what = "read" if read else "delivered"
         text = f"All the messages {where} are marked as {what} for the requesting user."
-        # The documented name of the field differs between the two.
+        # The documented name of the field differs between users and groups.
         return {"success": True, "Message": text} if kind == "user" else done(text)
 
     async def _mark_unread(self, call: Call) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Cursors of lists: where a page ended, as a text that clients give back as they received it.
+"""Cursors of lists: the end of a page, as a text that clients send back unchanged.
 
-A page after a cursor is found by an index, however far down the list it is, and is not shifted by what is added or
-removed meanwhile. It has no total, because counting reads the whole list.
+A page after a cursor is found by an index, however far down the list it is, and is not shifted by rows that are
+added or removed meanwhile. It has no total, because counting would read the whole list.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Order:
     """The order of a list that is read by cursor.
 
     Attributes:
-        name: the name of the order; a cursor that was made in another one is refused.
+        name: the name of the order; a cursor that was made in another order is refused.
         columns: the attributes of a row by which the list is ordered, with their types. Together they are unique.
     """
 

@@ -66,7 +66,7 @@ QUERY_PARAMETERS = {
     "sortOrder": "Whether the list is ascending or descending.",
     "status": "Which deliveries: failed or waiting.",
     "tags": "Only entries with one of these tags.",
-    "target": "Only entries of what was done to one target: a uid, a guid, the id of a key.",
+    "target": "Only entries about one target: a uid, a guid, the id of a key.",
     "thumbnail": "Return the thumbnail of a picture.",
     "type": "As `types`.",
     "types": "Only entries of these types.",

@@ -28,7 +28,7 @@ def _user(shown: UserView | None, uid: str) -> dict[str, Any]:
 
 
 def blocked_payload(shown: UserView) -> dict[str, Any]:
-    """Return a user in a list of blocked users. `blockedAt` is the time of their block, else of the reader's."""
+    """Return a user in a list of blocked users. `blockedAt` is when they blocked the reader, or were blocked."""
     mine, theirs = shown.blocks
     return {**user_payload(shown), "blockedAt": theirs or mine}
 

@@ -180,7 +180,7 @@ EXAMPLES: dict[str, Any] = {
         "value": "8480",
         "default": "8480",
         "source": "TAILWIRE_PORT",
-        "meaning": "the port to listen at; 0 picks a free one",
+        "meaning": "the port to listen on; 0 picks a free one",
     },
     "Sample": _SAMPLE,
     "ProcessStats": {"process": _PROCESS, "sizes": _SIZES, "waitingDeliveries": 0, "samples": [_SAMPLE]},

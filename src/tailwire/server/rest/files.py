@@ -45,7 +45,7 @@ class FileRoutes:
         self._addresses = addresses
 
     def operations(self) -> list[Operation]:
-        """Return the operations."""
+        """Return the operations, each with its route and its handler."""
         return [
             Operation("POST", "/files/upload-url", "Get signed forms for uploads", self._forms,
                       body=requests.RequestUpload, response=dict[str, responses.UploadForm]),

@@ -33,7 +33,7 @@ class GroupRoutes:
         self._members = members
 
     def operations(self) -> list[Operation]:
-        """Return the operations."""
+        """Return the operations, each with its route and its handler."""
         one, path = responses.Group, "/groups/{guid}"
         return [
             Operation("POST", "/groups", "Create a group", self._create, body=requests.CreateGroup,

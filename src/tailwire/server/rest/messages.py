@@ -39,7 +39,7 @@ class MessageRoutes:
     """The resource `messages`.
 
     Args:
-        catch_up: None if the server does not offer its log of changes.
+        catch_up: reads what clients have missed; None if the server does not offer its change log.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class MessageRoutes:
         self._forms = FormSender(messages, files)
 
     def operations(self) -> list[Operation]:
-        """Return the operations."""
+        """Return the operations, each with its route and its handler."""
         one, path, thread = responses.Message, "/messages/{id}", "/messages/{id}/thread"
         return [
             Operation("POST", "/messages", "Send a message", self._send, body=requests.SendMessage,
@@ -149,7 +149,7 @@ class MessageRoutes:
         if log is not None and caller.reader and conversation is None and after is not None:
             return await self._missed(log, caller, q, wanted, mark)
         rows = await self._messages.listed(caller, wanted, uid=uid, guid=guid)
-        # After the list was read: what was removed before is not in it.
+        # Read after the list, so that it covers every removed message that the list lacks.
         pruned = await self._messages.pruned_until(caller, after) if mark and conversation is None else 0
         changes = b""
         if log is not None:

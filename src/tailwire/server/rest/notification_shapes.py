@@ -20,13 +20,13 @@ from tailwire.server.rules.preferences import (
 )
 from tailwire.server.rules.push_tokens import PLATFORMS
 
-OfUser = Annotated[str, Meta(description="Only those of the user with this uid.")]
+OfUser = Annotated[str, Meta(description="Only entries of the user with this uid.")]
 Until = int
 """Milliseconds since 1970."""
 
 
 class RegisterPushToken(msgspec.Struct, rename="camel"):
-    """A device to register. One of the tokens is given: that of its platform.
+    """A device to register, with one of the tokens: the one for its platform.
 
     Attributes:
         auth_token: the auth token of the user, with a REST key.
@@ -92,12 +92,12 @@ class MuteConversations(msgspec.Struct):
     conversations: list[MuteOne] = []
 
     def to_mutes(self) -> list[Mute]:
-        """Return the conversations."""
+        """Return the conversations to mute or unmute."""
         return [Mute(one.id, one.type, one.until) for one in self.conversations]
 
 
 class ChangeTimezone(msgspec.Struct):
-    """A time zone."""
+    """The new time zone of a user."""
 
     timezone: Annotated[str, Meta(examples=["Europe/Berlin"])] = ""
 
@@ -192,7 +192,7 @@ class PushDeliveriesQuery(DevicesQuery, kw_only=True):
 
 
 class PushContent(Shape, kw_only=True):
-    """What a notification says if it is sent now. With `action` `deleted` the device removes what it has shown."""
+    """The content of a notification if it is sent now. With `action` `deleted` the device removes what it has shown."""
 
     title: str = ""
     body: str = ""

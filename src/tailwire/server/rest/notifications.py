@@ -1,4 +1,4 @@
-"""REST operations on push notifications: devices, preferences, muted conversations, and what was given up."""
+"""REST operations on push notifications: devices, preferences, muted conversations, and deliveries."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class NotificationRoutes:
         self._notifications = notifications
 
     def operations(self) -> list[Operation]:
-        """Return the operations."""
+        """Return the operations, each with its route and its handler."""
         return [*self._token_operations("/notifications/push/v1/tokens"),
                 *self._preference_operations("/notifications/v1/preferences"),
                 *self._failed_operations("/notifications/push/v1/failed"),

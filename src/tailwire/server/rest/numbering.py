@@ -32,7 +32,7 @@ def number_of(operation: Operation, path: str, caller: Caller, given: bytes | No
 
     Args:
         path: the path of the request, without the base path.
-        given: the header.
+        given: the value of the header.
     """
     found = (_NAMED if caller.key_hash else _NUMBER).fullmatch(given or b"")
     if found is None or operation.method == "GET" or not (caller.device or caller.key_hash):

@@ -56,7 +56,7 @@ class ConsoleLink(Shape, kw_only=True):
 
 
 class Process(Shape, kw_only=True):
-    """The process that answers: others on the same database have figures of their own."""
+    """The process that answers. Other processes on the same database have figures of their own."""
 
     name: str
     version: str
@@ -102,7 +102,7 @@ class Sample(Shape, kw_only=True):
 
 
 class DiskUse(Shape, kw_only=True):
-    """Bytes on disk. `free`: what is left on the disk of the data folder."""
+    """Bytes on disk. `free`: the space left on the disk of the data folder."""
 
     database: int
     write_ahead_log: int = 0

@@ -93,7 +93,7 @@ def _describe(name: str, schema: dict[str, Any], texts: dict[str, str]) -> None:
 
 
 def _lineage(name: str, kind: type[Shape]) -> list[str]:
-    # The names of a type of responses and of those that it inherits from; [] if there is none of this name.
+    # The names of a response type and of the types that it inherits from; [] if there is no such type.
     if kind.__name__ == name:
         return [base.__name__ for base in kind.__mro__]
     for heir in kind.__subclasses__():

@@ -80,8 +80,8 @@ class Operation:
         acts_for_user: a REST key must name a user in the header `onBehalfOf`.
         feature: the documented key by which a role can be denied the operation.
         enveloped: the handler returns the whole response, with its envelope.
-        rate: the rate limit to which it counts.
-        cost: returns for how many requests it counts, given the body; one by default.
+        rate: the rate limit against which it counts.
+        cost: returns as how many requests it counts, given the body; one by default.
         compressed: the response is compressed if the client accepts that. Never set it if the response contains a
             token, a key or any other secret of the server (see `compression`).
         statuses: further statuses of a success, with their descriptions, for the documentation.

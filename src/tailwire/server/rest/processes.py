@@ -25,7 +25,7 @@ class ProcessRoutes:
         self._processes, self._settings, self._sources = processes, settings, sources
 
     def operations(self) -> list[Operation]:
-        """Return the operations."""
+        """Return the operations, each with its route and its handler."""
         return [
             Operation("GET", "/processes", "List the servers and commands on the database", self._list,
                       access=Access.ADMIN, response=list[responses.ListedProcess]),

@@ -320,7 +320,7 @@ class HttpConnections:
         self.active: dict[HttpProtocol, float] = {}
         self.idle: dict[HttpProtocol, float] = {}
         self._keep_alive = keep_alive
-        self._timer: asyncio.TimerHandle | None = None  # for the connection that is idle for longest, or was
+        self._timer: asyncio.TimerHandle | None = None  # set for the longest idle connection, which may have ended
 
     def mark_idle(self, connection: HttpProtocol) -> None:
         """Record that a connection waits for another request. It is closed when it has waited for too long."""
@@ -345,7 +345,7 @@ class HttpConnections:
                 break
             del self.idle[connection]
             connection.transport.close()
-        if self.idle:  # the others: those that are due in the next turn of the event loop
+        if self.idle:  # those that are due at once are closed in the next turn of the event loop
             since = next(iter(self.idle.values()))
             self._timer = loop.call_later(max(0.0, since + self._keep_alive - now), self._close_unused, loop)
 

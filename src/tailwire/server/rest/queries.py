@@ -118,7 +118,7 @@ class MessageQuery(Paged, rename="camel", kw_only=True):
         mark: the mark that the client received with its position, or `none`; the response has a new one.
         changes: the number up to which the client knows the change log, or `none`; the response has a new one, and
             with `affix=append` the changes since.
-        heard: numbers above `changes` that the client knows, too.
+        heard: numbers above `changes` that the client knows as well.
         at_most: with `affix=append`, the messages that the client wants in all: older ones are left out.
     """
 

@@ -22,7 +22,7 @@ class ReactionRoutes:
         self._reactions = reactions
 
     def operations(self) -> list[Operation]:
-        """Return the operations."""
+        """Return the operations, each with its route and its handler."""
         return [*self._reaction_operations("/messages/{id}/reactions"), *self._message_operations("/messages/{id}"),
                 *self._list_operations()]  # fmt: skip
 

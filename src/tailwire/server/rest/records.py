@@ -1,4 +1,4 @@
-"""What is recorded about a request: metrics, the access log, failed authentications, and the audit log."""
+"""Records requests: in the metrics, the access log, the audit log, and as failed authentications."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Trace:
 
 
 class Records:
-    """Records requests.
+    """Records requests in the metrics and in the logs.
 
     Attributes:
         metrics: counts requests. The API uses it directly, because it counts each of them.

@@ -1,4 +1,4 @@
-"""The types of JSON request bodies. Each validates a body, documents it, and converts it to what the actions take."""
+"""The types of JSON request bodies. Each validates a body, documents it, and converts it for the actions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def one_of(*values: str) -> dict[str, Any]:
 
 
 def list_of(*values: str) -> dict[str, Any]:
-    """Return the schema of a list of an enumeration, as `one_of`."""
+    """Return the schema of a list of values from an enumeration. Like `one_of`, it only documents."""
     return {"items": {"type": "string", "enum": list(values)}}
 
 
@@ -90,7 +90,7 @@ class UpdateUser(msgspec.Struct, rename="camel"):
 
 
 class UpdateMe(UpdateUser, rename="camel"):
-    """The fields of the logged-in user to change, and what their client reports of its device at login."""
+    """The fields of the logged-in user to change, and what their client reports about its device at login."""
 
     platform: str | None = None
     device_id: str | None = None
@@ -179,7 +179,7 @@ class AddMembers(msgspec.Struct, rename="camel"):
     users_to_ban: list[Uid] = []
 
     def to_lists(self) -> MemberLists:
-        """Return the users by what happens to them."""
+        """Return the users to add, by scope, and the users to ban."""
         return MemberLists(self.admins, self.moderators, self.participants, self.users_to_ban)
 
 

@@ -1,4 +1,4 @@
-"""What all types of responses have in common."""
+"""The base of all types of responses."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ Timestamp = int
 
 
 class Shape(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
-    """The base of all responses."""
+    """The base of all types of responses: optional keys are omitted."""

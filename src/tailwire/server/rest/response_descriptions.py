@@ -1,7 +1,7 @@
 """Meaning and unit of the fields of responses, for the OpenAPI document.
 
-By the name of the field, or of its type and the field where the same name means different things. A type has the
-descriptions of those that it inherits from.
+Each is listed by the name of its field; where that name means different things, by the type and the field. A type has
+the descriptions of the types that it inherits from.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ RESPONSE_FIELDS = {
     "entityType": "`user` or `group`.",
     "entityId": "The uid of the other user, or the guid.",
     "UnreadCount.count": "How many messages are unread.",
-    # What an operation did.
+    # Results of operations.
     "success": "Whether it succeeded.",
     "message": "What was done, in words.",
     "Message": "As `message`: the response to marking a conversation with a user spells it with a capital letter.",
@@ -195,7 +195,7 @@ RESPONSE_FIELDS = {
         "Whom users with the role see and may write to: `listUsers` and `sendMessagesTo`, each `all` or `friendsOnly`."
     ),
     "title": "The name of the feature.",
-    "Feature.description": "What one can do with it.",
+    "Feature.description": "What the feature allows users to do.",
     "key": "The key of the feature: `u.` and its name.",
     "Feature.path": "The path of the operation.",
     "Feature.createdAt": f"Since when the role may not use it, {_AT}.",
@@ -210,16 +210,16 @@ RESPONSE_FIELDS = {
     "keyName": "The name that the key had at that time; absent without a key.",
     "onBehalfOf": "The uid of the user for whom the key acted; absent for the app itself.",
     "action": "The operation, as in `DELETE /users/{uid}`.",
-    "target": "What it was done to: a uid, a guid, the id of a key.",
+    "target": "The object on which it was performed: a uid, a guid, the id of a key.",
     "AuditEntry.details": "The names of the fields that were set, without their values.",
     "address": "The network address of the client.",
     "requestId": "The id of the request, as in the logs.",
     # Webhooks.
     "Webhook.id": "The id of the webhook.",
-    "webhookUrl": "Where events are delivered to.",
+    "webhookUrl": "The URL to which events are delivered.",
     "triggers": "The events that are delivered.",
     "username": "The user of basic authentication; absent without it. The password is never shown.",
-    "secret": "What deliveries are signed with; only in the response to the creation.",
+    "secret": "The secret with which deliveries are signed; only in the response to the creation.",
     "retryOnFailure": "Whether a failed delivery is sent again.",
     "enabled": "Whether events are delivered.",
     "state": "The state of its queue.",
@@ -248,12 +248,12 @@ RESPONSE_FIELDS = {
     "Connection.uid": "The uid of its user; absent until it has authenticated.",
     "Connection.device": "The device, as the client names it; absent if it does not.",
     "Connection.platform": "The platform, as the client names it; absent if it does not.",
-    "features": "The parts of the protocol that the client knows.",
+    "features": "The features that the client supports.",
     "appState": "`foreground` or `background`; absent if the client does not report it.",
     "openedAt": f"When it was opened, {_AT}.",
     "lastHeardAt": f"When the server last received bytes, {_AT}.",
-    "life": "Seconds that it has been open, or was.",
-    "buffered": "Bytes that are written and not sent yet.",
+    "life": "For how many seconds it has been open, or was open.",
+    "buffered": "Bytes that are written but not sent yet.",
     "slow": "Whether so much is buffered that typing and presence are not sent to it.",
     "end": "How it ended; absent while it is open.",
     "by": "Who ended it: the server, the client, or the network between them.",
@@ -283,7 +283,7 @@ RESPONSE_FIELDS = {
     "source": "Where the value came from: an argument, an environment variable, a file, or `default`.",
     "meaning": "What the setting does.",
     "process": "The process that answers.",
-    "sizes": "What its data needs on disk.",
+    "sizes": "How much disk space its data takes.",
     "waitingDeliveries": "How many deliveries to webhooks wait.",
     "samples": f"One sample for every {SAMPLE_SECONDS:g} seconds, the oldest first.",
     "Sample.at": f"The end of the interval, {_AT}.",
@@ -314,7 +314,7 @@ RESPONSE_FIELDS = {
     "groupPreferences": "For groups.",
     "oneOnOnePreferences": "For conversations with one user.",
     "mutePreferences": "When not to disturb.",
-    "usePrivacyTemplate": "Whether notifications say who wrote, and not what.",
+    "usePrivacyTemplate": "Whether notifications show who wrote, but not the text.",
     "groupMessages": "For messages: 1 for none, 2 for all, 3 for those that mention the user.",
     "groupReplies": "For replies in threads: 1 for none, 2 for all, 3 for those that mention the user.",
     "groupReactions": f"For reactions: {_REACTIONS}.",
@@ -348,11 +348,11 @@ RESPONSE_FIELDS = {
     "reactionId": "The id of the reaction that it reports; absent if it reports the message.",
     "PushDelivery.sentAt": f"When it was sent, {_AT}; absent before that.",
     "content": (
-        "What it says; only for a single one. Absent if it is not wanted any more: the message was read, or is gone."
+        "Its content; only for a single notification. Absent if no longer wanted: the message was read, or is gone."
     ),
     "PushContent.title": "The first line.",
     "body": "The text below it.",
     "badge": "The number of unread messages, to show on the app's icon.",
     "silent": "Whether the device shows it without a sound.",
-    "PushContent.data": "What the app receives with it. With `action` `deleted` the device removes what it has shown.",
+    "PushContent.data": "The data that the app receives. With `action` `deleted` the device removes what it has shown.",
 }

@@ -226,7 +226,7 @@ class Done(Success, kw_only=True):
 
 
 class KeyEnded(Done, kw_only=True):
-    """An API key that was deleted, or ends at a time."""
+    """An API key that was deleted, or will end at a given time."""
 
     expires_at: Timestamp = 0
 
@@ -353,7 +353,7 @@ class ServerSettings(Shape, kw_only=True):
 
 
 class Problem(Shape, kw_only=True):
-    """What went wrong, and what to do about it."""
+    """The reason for a refusal, and what to do about it."""
 
     code: str
     message: str

@@ -31,7 +31,7 @@ async def _unmeasured() -> None:
 
 
 class ServiceRoutes:
-    """`/settings`, `/health`, `/metrics`, `/openapi.json`, `/docs`.
+    """The routes `/settings`, `/health`, `/metrics`, `/openapi.json` and `/docs`.
 
     Args:
         for_metrics, for_docs: `open` serves them to everybody, `key` with a REST key, `off` not at all. The page
@@ -63,7 +63,7 @@ class ServiceRoutes:
         self._for_metrics, self._for_docs = for_metrics, for_docs
 
     def operations(self) -> list[Operation]:
-        """Return the operations."""
+        """Return the operations, each with its route and its handler."""
         found = [
             Operation("GET", "/settings", "Get the address, features and limits of the server", self._settings,
                       access=Access.ANYONE, response=responses.ServerSettings),
@@ -102,9 +102,9 @@ class ServiceRoutes:
         return [
             Operation("GET", "/health", "Get the health of the server", self._healthy, access=anyone,
                       response=responses.Health),
-            Operation("GET", "/health/live", "Get whether the server lives", self._live, access=anyone,
+            Operation("GET", "/health/live", "Check whether the server is alive", self._live, access=anyone,
                       response=responses.Alive),
-            Operation("GET", "/health/ready", "Get whether the server is ready for requests", self._ready,
+            Operation("GET", "/health/ready", "Check whether the server is ready for requests", self._ready,
                       access=anyone, response=responses.Health),
         ]  # fmt: skip
 

@@ -24,10 +24,10 @@ class SessionRoutes:
         self._members = members
 
     def operations(self) -> list[Operation]:
-        """Return the operations."""
+        """Return the operations, each with its route and its handler."""
         anyone = Access.ANYONE
         return [
-            Operation("PUT", "/me", "Get the logged-in user with a pass for a WebSocket, or change them", self._me,
+            Operation("PUT", "/me", "Get the logged-in user with a pass for a WebSocket, or change the user", self._me,
                       body=requests.UpdateMe, response=responses.Me, feature="getMyDetails"),
             Operation("GET", "/me", "Get the logged-in user", self._me, response=responses.Me, feature="getMyDetails"),
             Operation("DELETE", "/me", "Log out", self._logout, response=responses.Done),

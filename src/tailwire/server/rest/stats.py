@@ -1,4 +1,4 @@
-"""REST operations on the load of this process: its last fifteen minutes, and a stream of what follows."""
+"""REST operations on the load of this process: its last fifteen minutes, and a stream of new samples."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class StatsQuery(msgspec.Struct, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class ProcessFacts:
-    """What the process reports about itself.
+    """The facts that the process reports about itself.
 
     Attributes:
-        uptime: returns seconds.
+        uptime: returns the seconds since the process started.
         servers: returns how many servers run on the database.
     """
 
@@ -76,7 +76,7 @@ class StatsRoutes:
         self._streams = 0
 
     def operations(self) -> list[Operation]:
-        """Return the operations."""
+        """Return the operations, each with its route and its handler."""
         return [
             Operation("GET", "/stats", "Get the load of the process that answers, over the last minutes", self._get,
                       access=Access.ADMIN, query=StatsQuery, response=responses.ProcessStats),

@@ -37,7 +37,7 @@ class UserRoutes:
         self._sessions = sessions
 
     def operations(self) -> list[Operation]:
-        """Return the operations."""
+        """Return the operations, each with its route and its handler."""
         one, admin = responses.User, Access.ADMIN
         return [
             Operation("POST", "/users", "Create a user", self._create, access=Access.KEY, body=requests.CreateUser,
@@ -133,7 +133,7 @@ class RelationRoutes:
         self._sessions = sessions
 
     def operations(self) -> list[Operation]:
-        """Return the operations."""
+        """Return the operations, each with its route and its handler."""
         return [
             *self._block_operations("/blockedusers", Access.USER),
             *self._block_operations("/users/{uid}/blockedusers", Access.ADMIN),

@@ -18,7 +18,7 @@ from tailwire.server.rules.preferences import (
 
 
 class Kind(StrEnum):
-    """What a notification reports."""
+    """The kind of event that a notification reports."""
 
     MESSAGE = "message"
     REPLY = "reply"
@@ -48,18 +48,18 @@ class Occasion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is known about a possible receiver.
+    """The facts about a possible receiver.
 
     Attributes:
         own: they caused it themselves.
-        blocked: there is a block between them and who caused it.
+        blocked: there is a block between them and the user who caused it.
         present: an app of theirs is in the foreground, or was when it received the message.
         read: they have read the message, or deleted the conversation for themselves.
         muted: they have muted the conversation.
         mentioned: the message mentions them.
         own_message: the reaction is to a message of theirs.
-        weekday: where they are: 0 for Monday.
-        clock: where they are, as hours and minutes (`930`).
+        weekday: the day of the week in their time zone: 0 for Monday.
+        clock: the time of day in their time zone, as hours and minutes (`930`).
     """
 
     own: bool = False

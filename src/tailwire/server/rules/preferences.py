@@ -1,4 +1,4 @@
-"""What users want to be notified of: the documented preferences with their defaults. PURE."""
+"""The preferences of users for notifications, as documented, with their defaults. PURE."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def read_preferences(stored: str) -> Preferences:
 
 
 def changed_preferences(stored: str, change: dict[str, Any]) -> str:
-    """Return stored preferences with those of a request, as JSON.
+    """Return stored preferences, changed as a request asks, as JSON.
 
     Args:
         change: the fields to change; others keep their value.

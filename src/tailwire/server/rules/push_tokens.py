@@ -1,4 +1,4 @@
-"""Platforms of push tokens, and what a token of each looks like. PURE."""
+"""The platforms of push tokens, and the form of a token of each. PURE."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class CheckedToken:
     """A valid token.
 
     Attributes:
-        identity: what makes it the same token when it is registered again.
+        identity: a text by which the token is recognised when it is registered again.
         endpoint: the URL of the push service that a browser named; "" for other tokens.
     """
 
@@ -87,7 +87,7 @@ def _subscription(token: str) -> Subscription:
         found = msgspec.json.decode(token[:MAX_TOKEN_CHARACTERS], type=Subscription)
         parts = urlsplit(found.endpoint)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except (ValueError, RecursionError):  # also of msgspec
+    except (ValueError, RecursionError):  # including errors of msgspec
         raise Refused("INVALID_WEB_PUSH_SUBSCRIPTION") from None
     good = good and found.endpoint.isascii() and found.endpoint.isprintable() and " " not in found.endpoint
     if not good or not _POINT.fullmatch(found.keys.p256dh) or not _SECRET.fullmatch(found.keys.auth):

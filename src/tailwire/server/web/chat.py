@@ -1,8 +1,8 @@
-"""The web chat's own requests: which app it is for, and the login of demo users. All else it asks of the API.
+"""The web chat's own requests: which app it is for, and the login of demo users. For all else it uses the API.
 
-No key is involved, so none can leak from the page. A demo user is logged in without one; so this exists only where only
-this machine reaches the server, for a request of the page itself, at a name of this machine: a name of another page
-that leads here (DNS rebinding) is refused.
+No key is involved, so none can leak from the page. A demo user is logged in without a key, so the login is possible
+only where only this machine reaches the server, for a request of the page itself, at a name of this machine: another
+name that leads here (DNS rebinding) is refused.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class DemoLogin(msgspec.Struct):
 
 
 class ChatRequests:
-    """Handles what the web chat requests besides its files and the API.
+    """Handles the requests of the web chat that concern neither its files nor the API.
 
     Args:
         sessions: creates the auth tokens of demo users.

@@ -1,8 +1,8 @@
 """The console's requests: signing in and out, and the API as the REST key of the session.
 
-What protects them: the cookie is `HttpOnly` and `SameSite=Strict`; a request must come from the console's own page, by
-`Origin` and `Sec-Fetch-Site` (another port of the machine is the same site for cookies); a change must bring the
-session's token in a header; and what the API answers is sent without its CORS headers.
+These requests are protected as follows: the cookie is `HttpOnly` and `SameSite=Strict`; a request must come from the
+console's own page, by `Origin` and `Sec-Fetch-Site` (another port of the machine is the same site for cookies); a
+change must bring the session's token in a header; and the API's answers are sent without their CORS headers.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ class SignIn(msgspec.Struct):
 
 
 class ConsoleRequests:
-    """Handles what the console's page requests, besides its files.
+    """Handles the requests of the console's page that do not concern its files.
 
     Args:
-        api: handles what is passed on.
+        api: handles the requests that are passed on.
         audit: records that keys sign in and out.
     """
 

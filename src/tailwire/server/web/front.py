@@ -1,4 +1,4 @@
-"""What the server's address answers: the console at `/console`, the API everywhere else."""
+"""Divides the server's paths: the pages, such as the console at `/console`, and the API everywhere else."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ POLICY = {
     "require-trusted-types-for": "'script'",
     "trusted-types": "'none'",
 }
-"""What a page may do: run and request nothing that does not come from this server, and run no text as code."""
+"""The policy of pages: they run and request nothing that does not come from this server, and run no text as code."""
 SAFE: Headers = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -33,7 +33,7 @@ SAFE: Headers = [
     (b"x-frame-options", b"DENY"),
 ]
 NO_CACHE = (b"cache-control", b"no-cache")
-"""A browser keeps the file, and asks each time whether it has changed."""
+"""Browsers keep the file, and ask each time whether it has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Page:
     """A page.
 
     Attributes:
-        files: by their path below its address; "" is the page itself.
+        files: its files, by their path below its address; "" is the page itself.
         policy: what its Content-Security-Policy has besides `POLICY`, or instead of entries of it.
         routes: handlers below its address, by the first part of their path: each gets the request, and the rest of the
             path.
@@ -53,7 +53,7 @@ class Page:
 
     @property
     def headers(self) -> Headers:
-        """Headers of each response with a file."""
+        """The headers of each response with a file."""
         policy = "; ".join(f"{name} {value}" for name, value in {**POLICY, **self.policy}.items())
         return [(b"content-security-policy", policy.encode()), NO_CACHE, *SAFE]
 

@@ -16,7 +16,7 @@ class LinkRoutes:
         self._sessions = sessions
 
     def operations(self) -> list[Operation]:
-        """Return the operations."""
+        """Return the operations, each with its route and its handler."""
         return [
             Operation("POST", "/console/links", "Create a link to the console, valid once within 60 seconds",
                       self._create, access=Access.ADMIN, response=responses.ConsoleLink),
@@ -24,5 +24,5 @@ class LinkRoutes:
 
     async def _create(self, call: Call) -> dict[str, Any]:
         secret = self._sessions.link(call.header(b"apikey"))
-        # Behind the #, so that no request, log or referrer contains it, and only a script of the page can use it.
+        # After the #, so that no request, log or referrer contains it, and only a script of the page can use it.
         return {"path": f"/console/#{secret}", "seconds": int(LINK_SECONDS)}

@@ -8,7 +8,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 SHARED_FOLDERS = ("vendor", "shared")
-"""Folders whose files each page has as its own."""
+"""Folders whose files are part of every page."""
 INDEX = "index.html"
 CONTENT_TYPES = {
     "html": b"text/html; charset=utf-8",
@@ -19,7 +19,7 @@ CONTENT_TYPES = {
     "txt": b"text/plain; charset=utf-8",
     "webmanifest": b"application/manifest+json",
 }
-"""By the ending of a file's name; files with other endings are not served."""
+"""The types of files, by the ending of their name; files with other endings are not served."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the requests of pages share: where they must come from, and how they are answered."""
+"""Checks where the requests of pages come from, and answers them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def check_origin(scope: Scope, code: str) -> None:
     """Check that a request comes from a page of this server, as far as the browser says where it comes from.
 
     Args:
-        code: of the refusal.
+        code: the code of the refusal.
 
     Raises:
         Refused: with that code.
@@ -27,13 +27,13 @@ def check_origin(scope: Scope, code: str) -> None:
 
 
 def until_ended(receive: Receive, ended: asyncio.Event) -> Receive:
-    """Return the receiving side of a request that ends with its client or with an event, such as a stream."""
+    """Return a `receive` that reports a disconnect when the client disconnects, or when `ended` is set."""
 
     async def receive_or_end() -> Message:
         waits = {asyncio.ensure_future(receive()), asyncio.ensure_future(ended.wait())}
         try:
             done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:  # also when nobody waits any more: a session may last for hours
+        finally:  # even when nobody waits any more: a session may last for hours
             for task in waits:
                 task.cancel()
         result: Any = next((one.result() for one in done if one.result() is not True), None)

@@ -52,7 +52,7 @@ class ConsoleSessions:
 
     Args:
         clock: seconds, monotonic.
-        secret: returns that many random bytes as text.
+        secret: returns a given number of random bytes, as text.
     """
 
     def __init__(self, clock: Callable[[], float], secret: Callable[[int], str]) -> None:

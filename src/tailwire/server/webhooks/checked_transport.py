@@ -25,8 +25,8 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
     Args:
         allows: returns whether an IP address may be connected to.
         setting: the name of the setting that allows more of them.
-        lookups: names that are looked up at the same time. A lookup takes a thread of the process until it ends, and
-            the owner of a name decides how long that is.
+        lookups: how many names are looked up at the same time. A lookup takes a thread of the process until it ends,
+            and the owner of a name decides how long that is.
         known_for: seconds for which the addresses of a host are used again, so that its requests do not wait for the
             lookups of others.
     """
@@ -80,7 +80,7 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
         if known is not None and loop.time() < known[0]:
             return known[1]
         await self._lookups.acquire()
-        # A lookup cannot be ended: it counts until its thread has an answer, also without a request that waits.
+        # A lookup cannot be ended: it counts until its thread has an answer, even if no request waits for it.
         lookup = asyncio.ensure_future(loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         lookup.add_done_callback(self._looked_up)
         try:

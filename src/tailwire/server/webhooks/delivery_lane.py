@@ -88,7 +88,7 @@ class Lane:
         self._catching_up: tuple[int, int] | None = None
 
     def wake(self) -> None:
-        """Check the queue."""
+        """Check the queue for deliveries that are due."""
         self._more = True
         if self._task is None and not self._closed:
             if self._timer is not None:

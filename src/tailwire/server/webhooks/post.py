@@ -44,7 +44,7 @@ class Poster:
     Args:
         app_id, region: fields of the envelope.
         unseal: decrypts a sealed field of a webhook; raises ValueError if that fails.
-        user_agent: the value of the header.
+        user_agent: the value of the header `user-agent`.
         base: the server's URL, for links to files.
         allows: returns whether an IP address may be connected to.
     """

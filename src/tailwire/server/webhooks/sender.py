@@ -18,7 +18,7 @@ from tailwire.server.webhooks.delivery_lane import Lane, RetryPolicy
 from tailwire.server.webhooks.post import Poster
 
 CLEANUP_INTERVAL_SECONDS = 3600.0
-MAX_LANES = 50  # twice the webhooks of an app; idle lanes, as those of deleted webhooks, are removed
+MAX_LANES = 50  # twice the webhooks of an app; idle lanes, such as those of deleted webhooks, are removed
 
 
 class WebhookSender:
@@ -44,7 +44,7 @@ class WebhookSender:
         metrics.webhook_queues = self.queues
 
     def wake(self) -> None:
-        """Check the queues."""
+        """Check the queues for deliveries that are due."""
         if self._closed:
             return
         if self._cleanup is None and self._store.deliveries.failed_counts():
