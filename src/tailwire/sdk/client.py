@@ -94,7 +94,7 @@ class ChatClient(ClientMethods):
         """Check the settings, restore the saved session, and start the connection. Needs no network.
 
         Returns:
-            "Initialization completed successfully"; also when it was done before.
+            "Initialization completed successfully", even when the client was initialized before.
 
         Raises:
             CometChatException: `ERR_CHAT_API_FAILURE`, with the actual error as its cause; `SESSION_IN_USE`;

@@ -199,6 +199,6 @@ class Connection(BlockingProxy):
         `tailwire replay FILE` replays them.
 
         Args:
-            path: of the file; one that exists is replaced.
+            path: the path of the file; one that exists is replaced.
         """
         self._do("dump", lambda: self._target.dump(path))

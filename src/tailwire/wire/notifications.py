@@ -84,7 +84,7 @@ class DaySchedule(SetFieldsRepr):
 
     Attributes:
         from_, to: the first and the last minute, as hours and minutes (`930` for 9:30).
-        dnd: whether none are sent on this day.
+        dnd: whether no notifications are sent on this day.
     """
 
     from_: int = 0

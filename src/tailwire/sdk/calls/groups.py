@@ -16,7 +16,7 @@ from tailwire.wire.entities import Action, Group, GroupMember
 
 
 class GroupCalls:
-    """The calls on groups."""
+    """The calls that create, change, join, leave and delete groups."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -31,7 +31,7 @@ class GroupCalls:
             The group as the server stored it.
 
         Raises:
-            CometChatException: the server refused it (`ERR_GUID_ALREADY_EXISTS` …).
+            CometChatException: the server refused the request (`ERR_GUID_ALREADY_EXISTS` …).
         """
         return await self._parts.requests.fetch(group_from_wire, "POST", "/groups", body=group_to_wire(group))
 
@@ -39,7 +39,7 @@ class GroupCalls:
         """Return a group.
 
         Args:
-            guid: of the group.
+            guid: the guid of the group.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, or another code of the server.
@@ -50,9 +50,9 @@ class GroupCalls:
         """Join a public group, or one with a password.
 
         Args:
-            guid: of the group.
-            group_type: `public`, or `password` for a group with one.
-            password: of the group.
+            guid: the guid of the group.
+            group_type: `public`, or `password` for a group with a password.
+            password: the password of the group.
 
         Returns:
             The group, with `has_joined` set.
@@ -76,13 +76,13 @@ class GroupCalls:
         """Leave a group.
 
         Args:
-            guid: of the group.
+            guid: the guid of the group.
 
         Returns:
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: the server refused it (`ERR_NOT_A_MEMBER`, `ERR_OWNER_EXIT_FORBIDDEN` …).
+            CometChatException: the server refused the request (`ERR_NOT_A_MEMBER`, `ERR_OWNER_EXIT_FORBIDDEN` …).
         """
         action = await self._parts.requests.fetch(message_from_wire, "DELETE", f"/groups/{quoted(guid)}/members")
         self._parts.own.message_stored(action)
@@ -96,7 +96,7 @@ class GroupCalls:
         Args:
             group: as for `create_group`.
             members: with `uid` and `scope`; at most 25 including `banned`.
-            banned: uids that may not join.
+            banned: the uids of users who may not join.
 
         Returns:
             The group, and the text of the error for each uid that could not be added.
@@ -120,7 +120,7 @@ class GroupCalls:
             The changed group.
 
         Raises:
-            CometChatException: the server refused it (`ERR_GROUP_NO_MODERATOR_SCOPE` …).
+            CometChatException: the server refused the request (`ERR_GROUP_NO_MODERATOR_SCOPE` …).
         """
         fixed = ("guid", "type", "password")
         body = {k: v for k, v in group_to_wire(group).items() if k not in fixed}
@@ -133,13 +133,13 @@ class GroupCalls:
         """Delete a group with all its messages. Its owner and admins may do so.
 
         Args:
-            guid: of the group.
+            guid: the guid of the group.
 
         Returns:
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: the server refused it (`ERR_GUID_NOT_FOUND` …).
+            CometChatException: the server refused the request (`ERR_GUID_NOT_FOUND` …).
         """
         answer = text_of(await self._parts.requests.ask("DELETE", f"/groups/{quoted(guid)}"))
         self._parts.own.tell(ConversationGone("group", guid))
@@ -149,14 +149,14 @@ class GroupCalls:
         """Make a member the owner of a group. Only its owner may do so.
 
         Args:
-            guid: of the group.
-            uid: of the member who becomes its owner.
+            guid: the guid of the group.
+            uid: the uid of the member who becomes its owner.
 
         Returns:
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: the server refused it (`ERR_NOT_A_MEMBER` …).
+            CometChatException: the server refused the request (`ERR_NOT_A_MEMBER` …).
         """
         body = {"owner": uid}
         answer = text_of(await self._parts.requests.ask("PATCH", f"/groups/{quoted(guid)}/owner", body=body))

@@ -32,7 +32,7 @@ M = TypeVar("M", bound=BaseMessage)
 
 
 class MessageCalls:
-    """The calls on messages."""
+    """The calls that send, read, edit and delete messages, and send typing indicators."""
 
     def __init__(self, parts: Parts, uploads: UploadCalls) -> None:
         self._parts = parts
@@ -69,7 +69,7 @@ class MessageCalls:
 
         Args:
             message: with `receiver`, `receiver_type`, and `attachments` or `files`. The server limits the size of
-                a file (setting `max_file`, by default 100 MiB) and their number (`max_files`, by default 10).
+                a file (setting `max_file`, by default 100 MiB) and the number of files (`max_files`, by default 10).
             on_progress: called with the name of a file, the bytes sent so far, and its size in bytes.
 
         Returns:
@@ -235,7 +235,8 @@ class MessageCalls:
     ) -> None:
         """Show a user or group that the logged-in user is typing. Does nothing while there is no connection.
 
-        Receivers hide it 15 seconds after the last call: repeat the call about every 10 seconds while the user types.
+        Receivers hide the indicator 15 seconds after the last call: repeat the call about every 10 seconds while the
+        user types.
 
         Args:
             receiver: uid or guid.

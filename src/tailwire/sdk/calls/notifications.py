@@ -26,7 +26,7 @@ REGISTERED = "Push token registered successfully"
 
 
 class NotificationCalls:
-    """The calls on push notifications."""
+    """The calls that register for push notifications, and choose what to be notified of."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -40,8 +40,8 @@ class NotificationCalls:
         that another user of the device had registered belongs to this user from now on.
 
         Args:
-            platform: where the device receives them.
-            token: of FCM or APNs; for `web_push` the browser's subscription, as JSON or as its object.
+            platform: the service through which the device receives notifications.
+            token: the token from FCM or APNs; for `web_push` the browser's subscription, as JSON text or as an object.
             provider_id: an id of your own, which the server stores.
 
         Returns:
@@ -66,7 +66,7 @@ class NotificationCalls:
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: the server refused it.
+            CometChatException: the server refused the request.
         """
         return text_of(await self._parts.requests.ask("DELETE", TOKENS))
 
@@ -87,7 +87,7 @@ class NotificationCalls:
         """Return what the logged-in user wants to be notified of.
 
         Raises:
-            CometChatException: the server refused it.
+            CometChatException: the server refused the request.
         """
         return await self._parts.requests.fetch(preferences_from_wire, "GET", PREFERENCES)
 
@@ -113,7 +113,7 @@ class NotificationCalls:
             The defaults.
 
         Raises:
-            CometChatException: the server refused it.
+            CometChatException: the server refused the request.
         """
         return await self._parts.requests.fetch(preferences_from_wire, "DELETE", PREFERENCES)
 
@@ -121,7 +121,7 @@ class NotificationCalls:
         """Return the conversations that the logged-in user has muted.
 
         Raises:
-            CometChatException: the server refused it.
+            CometChatException: the server refused the request.
         """
         return await self._parts.requests.fetch(muted_from_wire, "GET", PREFERENCES + "/mute")
 
@@ -161,7 +161,7 @@ class NotificationCalls:
         """Return the logged-in user's time zone; "" if it is unknown.
 
         Raises:
-            CometChatException: the server refused it.
+            CometChatException: the server refused the request.
         """
         return _timezone(await self._parts.requests.ask("GET", TIMEZONE))
 

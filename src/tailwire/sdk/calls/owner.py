@@ -69,7 +69,7 @@ class Owner:
         self._queue.put(StatusChanged(status))
 
     def attempt_failed(self, cause: Cause, details: str) -> None:
-        """Notify listeners."""
+        """Notify connection listeners of a failed attempt."""
         self._queue.put(ConnectionFailed(error_of(cause, details)))
 
     def session_expired(self) -> None:

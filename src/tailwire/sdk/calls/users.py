@@ -34,7 +34,7 @@ async def online_counts(parts: Parts, body: Mapping[str, Any]) -> dict[str, Any]
 
 
 class UserCalls:
-    """The calls on users."""
+    """The calls that read, create, change and block users."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -43,7 +43,7 @@ class UserCalls:
         """Return a user, with their status.
 
         Args:
-            uid: of the user.
+            uid: the uid of the user.
 
         Raises:
             CometChatException: `ERR_UID_NOT_FOUND`.
@@ -61,7 +61,7 @@ class UserCalls:
             The user as the server stored them.
 
         Raises:
-            CometChatException: the server refused it (`ERR_UID_ALREADY_EXISTS` …).
+            CometChatException: the server refused the request (`ERR_UID_ALREADY_EXISTS` …).
         """
         answer = await self._parts.http.ask("POST", "/users", key=auth_key, body=user_to_wire(user))
         return decoded(user_from_wire, answer)
@@ -77,7 +77,7 @@ class UserCalls:
             The changed user.
 
         Raises:
-            CometChatException: the server refused it (`AUTH_ERR_NO_ACCESS` with an auth key).
+            CometChatException: the server refused the request (`AUTH_ERR_NO_ACCESS` with an auth key).
         """
         body = {k: v for k, v in user_to_wire(user).items() if k != "uid"}
         answer = await self._parts.http.ask("PUT", f"/users/{quoted(user.uid)}", key=auth_key, body=body)
@@ -111,7 +111,7 @@ class UserCalls:
         """Block users: neither they nor the logged-in user can send messages to the other.
 
         Args:
-            uids: of the users.
+            uids: the uids of the users.
 
         Returns:
             By uid: `success` or `fail`.
@@ -125,7 +125,7 @@ class UserCalls:
         """Unblock users.
 
         Args:
-            uids: of the users.
+            uids: the uids of the users.
 
         Returns:
             By uid: `success` or `fail`.

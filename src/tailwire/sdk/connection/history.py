@@ -92,10 +92,10 @@ class BadDump(ValueError):
 
 
 def load(dump: Mapping[str, Any]) -> tuple[State, list[Recorded]]:
-    """Load a dump.
+    """Return the state and the inputs of a dump.
 
     Raises:
-        BadDump: if it is invalid.
+        BadDump: if the dump is invalid.
     """
     if not isinstance(dump, Mapping):
         raise BadDump("not a JSON object")

@@ -32,7 +32,7 @@ class Timings:
         longest_server_wait: maximum Retry-After that is accepted from the server itself (T6).
         longest_stranger_wait: maximum Retry-After that is accepted from anything in between (T6).
         poll_interval: interval of reading history while WebSockets are refused; None disables it (T8).
-        poll_after: number of refusals in a row after which that begins (T8).
+        poll_after: number of refusals in a row after which polling begins (T8).
         max_attempts: number of failures in a row after which the client gives up; None: never (T4).
     """
 

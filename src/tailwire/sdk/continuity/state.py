@@ -18,11 +18,11 @@ class Position(NamedTuple):
         store: name of the server's store to which the ids belong; "" if the server does not send it.
         own: ids above `last_id` that this device sent itself, so that a catch-up does not hand them over.
         updated_at: server time, in seconds, up to which changes of older messages (receipts) were received.
-        mark: of the server's start during which `last_id` was reached; "" if the server sent none.
+        mark: the mark of the server's start during which `last_id` was reached; "" if the server sent none.
         done: ordered ranges of ids above `last_id`, each as (exclusive start, inclusive end): served before an older
             message was, so that a catch-up does not hand them over.
         changes: number up to which the changes of the server's log are settled; None if it is not known.
-        heard: numbers above `changes` that were handed over.
+        heard: numbers of changes above `changes` that were handed over.
     """
 
     last_id: int = 0
@@ -43,7 +43,7 @@ class Position(NamedTuple):
 
 
 def of_another_store(position: Position, other: Position) -> bool:
-    """Return whether the ids of two positions may not be comparable: the store was replaced or restored in between."""
+    """Return whether the ids of two positions might not be comparable: the store was replaced or restored meanwhile."""
     return position.store != other.store or position.mark != other.mark
 
 

@@ -17,13 +17,13 @@ MAX_AHEAD = 2000
 
 
 class _Open:
-    # An event that is handed over but not done. `Served.open` sets the attributes itself: one is made for each event.
+    # An event that is handed over but not yet done. `Served.open` sets the attributes itself: every event has one.
     __slots__ = ("before", "event", "holds", "number", "order")
 
     before: Position | None  # the position when the event was opened
     event: object  # referenced, so that its `id()` stays unique
     holds: int
-    number: int  # as it was then: the app may change the message
+    number: int  # the id of its message at that time: the app may change the message
     order: int
 
 
@@ -94,7 +94,7 @@ class Served:
             self._reached = until
 
     def hold(self, event: object) -> bool:
-        """Hold an open event one more time. Return whether it has a position."""
+        """Hold an open event once more. Return whether it has a position."""
         entry = self._open.get(id(event))
         if entry is not None:
             entry.holds += 1

@@ -1,6 +1,6 @@
 """Map errors of the network and of requests to causes. Imports no network library, because the client loads it.
 
-What a refused upgrade means is decided in `websocket`, what an HTTP response means in `answers`.
+`websocket` decides what a refused upgrade means, and `answers` what an HTTP response means.
 """
 
 from __future__ import annotations

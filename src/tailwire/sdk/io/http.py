@@ -38,7 +38,7 @@ within the time after which an upload counts as stalled."""
 
 
 def _nothing() -> None:
-    """Do nothing."""
+    """Do nothing: the default for `Http.answered` and `Http.succeeded`."""
 
 
 class Http:
@@ -51,7 +51,7 @@ class Http:
         proxy: the argument of `World.http_client`.
 
     Attributes:
-        answered: called for each response of the server, also for an error.
+        answered: called for each response of the server, including errors.
         traffic: the argument.
         succeeded: called when a request has succeeded.
     """
@@ -72,7 +72,7 @@ class Http:
         self._proxy = proxy
         self.traffic: Traffic = traffic or Traffic(world.now)
         self._pool: _Pool | None = None
-        self._dropped: set[_Pool] = set()  # with requests that still run
+        self._dropped: set[_Pool] = set()  # those whose requests are still running
         self._closed = False
         self._closing: set[asyncio.Task[None]] = set()
         self.answered: Callable[[], None] = _nothing
@@ -105,12 +105,12 @@ class Http:
         """Send a request. A safe one is repeated once if a reused connection gave no response.
 
         Args:
-            path: below the base URL, with a leading slash; or a whole URL.
+            path: the path below the base URL, with a leading slash; or a whole URL.
             token, key, authorization: an auth token, an API key, the pass of `PUT /me`.
             on_behalf_of: the user for whom a REST API key acts.
             within: the time limit of the call to which this request belongs, already entered; its own by default.
             repeated: whether the caller retries it, so that it may fail early.
-            number: by which the server recognises it if it comes late or again.
+            number: the request number, by which the server recognises a request that comes late or again.
 
         Returns:
             `data` of the response.

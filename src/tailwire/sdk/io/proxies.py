@@ -119,8 +119,8 @@ async def proxy_for(url: str, setting: str | None) -> Proxy | None:
     """Return the current proxy for a URL, or None for a direct connection.
 
     Args:
-        url: with the scheme `http`, `https`, `ws` or `wss`.
-        setting: of the app: an address, "" for no proxy, or None to use the environment or the system's settings.
+        url: the URL, with the scheme `http`, `https`, `ws` or `wss`.
+        setting: the app's: an address, "" for no proxy, or None to use the environment or the system's settings.
 
     Raises:
         UnusableProxy: if it cannot be used.
@@ -162,7 +162,7 @@ def chosen(url: str, configured: ConfiguredProxies) -> Proxy | None:
 
 
 def excepted(host: str, port: int, no_proxy: str) -> bool:
-    """Return whether `NO_PROXY` covers a host: by `*`, a name, suffix, address or network, perhaps with a port."""
+    """Return whether `NO_PROXY` covers a host: by `*`, a name, suffix, address or network, with or without a port."""
     return any(_names(entry, host.lower(), port) for entry in re.split(r"[,\s]+", no_proxy) if entry)
 
 

@@ -117,7 +117,7 @@ class TypingChanged:
     """A user started or stopped typing.
 
     Attributes:
-        indicator: who types, to whom, and whether they started or ended.
+        indicator: who is typing, to whom, and whether they started or stopped.
     """
 
     indicator: TypingIndicator
@@ -153,8 +153,8 @@ class DraftChanged:
     `chat.stop_draft` asks its sender to stop.
 
     Attributes:
-        id: of the draft; the finished message has it as `metadata["draft"]`.
-        sender: the user who writes it.
+        id: the id of the draft; the finished message has it as `metadata["draft"]`.
+        sender: the user who is writing it.
         receiver_id: uid or guid of the receiver.
         receiver_type: `user` or `group`.
         text: the text so far, or the end of a long one.

@@ -31,7 +31,7 @@ def check_listener(kind: type, listener: object) -> None:
     """Check that a listener can be called.
 
     Raises:
-        CometChatException: `ERR_INVALID_ARGUMENT` if it is not an instance of the class, overrides no callback,
+        CometChatException: `ERR_INVALID_ARGUMENT` if it is not an instance of `kind`, overrides no callback,
             overrides one with other parameters, or has a method whose name is almost that of a callback.
     """
     if not isinstance(listener, kind):
@@ -196,7 +196,7 @@ class AcknowledgedStream(EventStream):
 
     Events may be acknowledged in any order and by other tasks. The saved position stays before the oldest message
     that is not done, so after a crash the next start of the app hands it over again: each message comes at least once.
-    The same holds for what is not done when the stream ends.
+    The same holds for events that are not done when the stream ends.
 
     The stream holds at most 1,000 events, including those that are not done; while it is full, the client stops
     reading. Events without a message (connection, typing, receipts …) need no acknowledgement.

@@ -1,4 +1,4 @@
-"""The base of both live lists: their readers, and the decision when to query the server again."""
+"""The base of all live lists: their readers, and when they query the server again."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class LiveMessages(LiveList[LiveMessage]):
 
         Returns:
             How many were added; 0 at the beginning, or if the list holds its maximum. It may also be 0 while `complete`
-            is False, if thousands of edits and deletions lie in between: the next call continues behind them.
+            is False, if thousands of edits and deletions lie in between: the next call continues before them.
 
         Raises:
             CometChatException: `LIVE_LIST_CLOSED`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or another code
