@@ -1,4 +1,4 @@
-"""A bare server on the same event loop as ours: what is left of fan-out without a chat.
+"""A bare server on the same event loop as ours: fan-out alone, without a chat.
 
 Each `POST` is a message for all WebSockets. All messages that arrived in one turn of the event loop are joined and
 written once to each socket, and then answered: the least that a server in Python can do, with nothing stored, checked

@@ -21,10 +21,10 @@ class Subject:
     """A scene to be measured.
 
     Attributes:
-        settings: of the server.
+        settings: the settings of the server.
         loads: returns the loads; the first is compared with the others.
         fill: fills the database while the server is stopped.
-        rounds: the least number of rounds.
+        rounds: the minimum number of rounds.
     """
 
     settings: dict[str, str]

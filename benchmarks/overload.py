@@ -54,7 +54,7 @@ class Sender:
 
 
 class Load:
-    """Offer messages at a random rate, independent of the responses."""
+    """Offers messages at a random rate, independent of the responses."""
 
     def __init__(self, senders: list[Sender], port: int) -> None:
         self._port = port

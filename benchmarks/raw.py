@@ -157,7 +157,7 @@ def open_sockets(
 
 
 class Reader:
-    """Read many sockets and count bytes, or occurrences of a marker byte."""
+    """Reads many sockets and counts bytes, or occurrences of a marker byte."""
 
     def __init__(self, sockets: Iterable[socket.socket], marker: bytes = b"") -> None:
         self._by_fd = {s.fileno(): s for s in sockets}

@@ -1,4 +1,4 @@
-"""The history of the terminal chat beside Textual's own widgets for text: filling, turning pages, resizing."""
+"""The history of the terminal chat, compared with Textual's own widgets for text: filling, turning pages, resizing."""
 
 from __future__ import annotations
 

@@ -16,12 +16,12 @@ import public_face
 
 ROOT = Path(__file__).resolve().parent.parent
 CALLBACKS = "tailwire.sdk.listeners.interfaces."
-"""An app writes these methods; their parameters are named after what they are."""
+"""The listener classes: apps write their methods, whose parameters are named after what they are."""
 ELSEWHERE = re.compile(
     r"See `(?:ChatClient\.)?(\w+)`|[Aa]rguments (?:and errors )?(?:are )?(?:as for|those of|as) `(\w+)`"
 )
 REFERS = re.compile(r"[Aa]s (?:for )?`\w+`|[Aa]s the server|See `|errors as|codes? of the server")
-"""The documentation names the codes of another call, or of the server."""
+"""Sections of `Raises` that refer to the codes of another call, or of the server."""
 CONTROL = frozenset({"AssertionError", "CancelledError", "StopAsyncIteration", "StopIteration"})
 REQUEST = re.compile(r"\b(?:requests|_requester|http)\.(?:ask|ask_for_list|fetch)$")
 CODES_OF = {
@@ -47,7 +47,7 @@ def members() -> Iterator[tuple[griffe.Function, griffe.Class | None]]:
 
 
 def text_of(function: griffe.Function, owner: griffe.Class | None) -> str:
-    """Return what documents a function: its docstring; for a constructor also that of its class; or that of its base."""
+    """Return the docstrings that document a function: its own, and that of a constructor's class, or of the bases."""
     text = function.docstring.value if function.docstring else ""
     if owner is None:
         return text
@@ -70,7 +70,7 @@ def named(text: str) -> set[str]:
 
 
 def arguments(function: griffe.Function) -> list[str]:
-    """Return the names of the parameters that a caller gives."""
+    """Return the names of the parameters that a caller passes."""
     return [p.name.strip("*") for p in function.parameters if p.name.strip("*") not in ("self", "cls")]
 
 

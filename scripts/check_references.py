@@ -1,6 +1,6 @@
 """Check that what the text refers to exists: sentences of the specification, and pages.
 
-Ids (`C14`) count where they stand in docstrings, comments and `spec` marks; pages (`docs/bots.md`) there and in pages.
+Ids (`C14`) count where they occur in docstrings, comments and `spec` marks; pages (`docs/bots.md`) there and in pages.
 Arguments restrict the check to some folders or files.
 """
 

@@ -48,12 +48,12 @@ class Page(HTMLParser):
 
 
 def outside(address: str) -> bool:
-    """Return True if an address is not a file of the site."""
+    """Return True if a URL does not lead to a file of the site."""
     return address.startswith(("http:", "https:", "//"))
 
 
 def problems(site: Path) -> list[str]:
-    """Return what is wrong with a site."""
+    """Return the problems of a site, one a line."""
     pages = {path: Page(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))}
     found = []
     for path, page in pages.items():

@@ -75,7 +75,7 @@ async def draw(tab: Page, name: str, folder: Path, saved: Saved) -> None:
 
 
 async def push_page(name: str, folder: Path, saved: Saved) -> None:
-    """Draw the page on push notifications: some were sent, one waits because its push service is not there."""
+    """Draw the page on push notifications: some were sent, one waits because its push service is not available."""
     browser, service = Browser(), PushService()
     listening = await asyncio.start_server(service.take, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]

@@ -38,8 +38,8 @@ class Sequence:
     """Who tells whom what.
 
     Attributes:
-        title: for those who do not see the picture.
-        columns: those who take part, from left to right.
+        title: a description for readers who cannot see the picture.
+        columns: the participants, from left to right.
         steps: from, to, and what is said; from and to may be equal.
     """
 
@@ -80,11 +80,11 @@ BACKGROUND = Sequence(
     ),
 )
 PLACES = {"idle": (130, 90), "waiting": (130, 330), "renewing": (430, 330), "connecting": (430, 90), "open": (730, 210)}
-"""Where the phases of a connection stand."""
+"""The positions of the phases of a connection."""
 
 
 def svg(width: int, height: int, title: str, parts: list[str]) -> str:
-    """Return a picture."""
+    """Return a picture as SVG."""
     marker = (
         '<defs><marker id="head" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="8" markerHeight="8" '
         'orient="auto-start-reverse"><path class="head" d="M0 0 10 5 0 10z"/></marker></defs>'
@@ -97,7 +97,7 @@ def svg(width: int, height: int, title: str, parts: list[str]) -> str:
 
 
 def text(x: float, y: float, said: str, kind: str = "", anchor: str = "middle") -> str:
-    """Return a line of text."""
+    """Return a line of text as SVG."""
     shown = f' class="{kind}"' if kind else ""
     return f'<text{shown} x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(said)}</text>'
 
@@ -137,7 +137,7 @@ def sequence(one: Sequence) -> str:
 
 
 def packages() -> str:
-    """Return the picture of the packages, in which each imports those at its right."""
+    """Return the picture of the packages, in which each package imports those to its right."""
     columns = (
         ("cli",),
         ("lab",),

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "reference"
 KIB = 1024
 UNITS = {"retain_messages": "days", "retain_files": "days", "returns_per_second": "per second", "least_rate": "bytes per second"}  # fmt: skip
-"""Units of settings whose name and type do not tell them."""
+"""Units of settings that do not follow from their name and type."""
 
 
 def commands(parser: argparse.ArgumentParser) -> Iterator[tuple[argparse.ArgumentParser, str]]:
@@ -69,7 +69,7 @@ def cli_page() -> str:
 
 
 def meanings() -> dict[str, str]:
-    """Return what the docstring of the settings says about each."""
+    """Return what the docstring of the settings says about each setting."""
     from tailwire.server.config import Settings
     from tailwire.server.setting_sources import MEANING
 

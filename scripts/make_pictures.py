@@ -1,6 +1,6 @@
 """Draw the pictures of the examples, of the console and of the web chat, each as it runs with a real server.
 
-`make pictures` draws all of them, `make pictures ARGS="tk_chat"` one. Each picture has a function of its name.
+`make pictures` draws all of them, `make pictures ARGS="tk_chat"` one. Each picture has a function with its name.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def saved(name: str, png: bytes) -> None:
     """Save a picture with a reduced palette.
 
     Raises:
-        ValueError: if it is still too large.
+        ValueError: if the picture is still too large.
     """
     small = io.BytesIO()
     Image.open(io.BytesIO(png)).convert("RGB").quantize(64).save(small, "PNG", optimize=True)

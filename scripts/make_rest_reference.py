@@ -22,7 +22,7 @@ NOT_FOUND = {
     "webhook": "ERR_WEBHOOK_NOT_FOUND", "delivery": "ERR_DELIVERY_NOT_FOUND", "key": "ERR_APIKEY_NOT_FOUND",
     "conversation": "ERR_CONVERSATION_NOT_FOUND",
 }  # fmt: skip
-"""What is refused when a parameter of the path names nothing; `id` depends on the page."""
+"""The error code when a parameter of the path names nothing that exists; for `id` it depends on the page."""
 OBJECTS = "rest-objects.md"
 
 
@@ -33,7 +33,7 @@ class Page:
     Attributes:
         file: its name.
         title: its heading.
-        tags: first words of the paths of its operations; () for all that no other page has.
+        tags: first words of the paths of its operations; () for the operations that no other page has.
         of_id: the code when `{id}` of a path names nothing.
     """
 

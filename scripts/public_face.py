@@ -85,7 +85,7 @@ def public_members(owner: griffe.Class) -> Iterator[griffe.Object]:
 
 
 def written_out(function: griffe.Object) -> bool:
-    """Return True for a constructor that stands in the source; that of a dataclass follows from its fields."""
+    """Return True for a constructor that is written in the source; that of a dataclass follows from its fields."""
     return function.lineno is not None and "dataclass" not in (function.parent.labels if function.parent else ())
 
 

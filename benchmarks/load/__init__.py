@@ -42,7 +42,7 @@ def text_of(size: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was measured.
+    """The measurements of a run.
 
     Attributes:
         messages: messages that were sent and reached all their receivers.
@@ -92,10 +92,10 @@ def run(
     """Keep one message of each sender in flight.
 
     Args:
-        servers: whose CPU time is measured.
+        servers: the servers whose CPU time is measured.
         mode: `fanout` or `sends` (see load.c).
         answer: what answers a send: `http`, `pong` or `msg`.
-        requests: one for all senders, or one for each; each contains the marker and the stamp.
+        requests: one request for all senders, or one for each; each contains the marker and the stamp.
     """
     measured_servers = [servers] if isinstance(servers, peers.Started) else servers
     sockets = [*receivers, *senders]

@@ -16,7 +16,7 @@ F = TypeVar("F", bound=Callable[..., Awaitable[None]])
 
 
 def command_matcher(names: Collection[str]) -> Matches:
-    """Return a matcher of messages that begin with `/` and one of the names, in any case.
+    """Return a matcher of messages that begin with `/` and one of the names; case does not matter.
 
     Raises:
         ValueError: there is no name, or one that is not a word.
@@ -36,10 +36,10 @@ def command_matcher(names: Collection[str]) -> Matches:
 
 
 def checked_handler(handler: F) -> F:
-    """Return the handler.
+    """Return the handler, if it is an async function.
 
     Raises:
-        TypeError: it is not an async function.
+        TypeError: the handler is not an async function.
     """
     if not callable(handler):
         raise TypeError(f"{handler!r} is not a handler: give filters by keyword, such as pattern=…")

@@ -17,7 +17,7 @@ log = logging.getLogger("tailwire.bot")
 T = TypeVar("T")
 BOT_RETRY = RetryPolicy(first=1.0, longest=30.0)
 RETRIED_CODES = RETRYABLE | TOKEN_REJECTED
-"""The server is not reachable, or the token was rejected and the bot is about to log in again."""
+"""Codes for which the server is not reachable, or the bot is about to log in again with a new token."""
 CANCEL_TIMEOUT_SECONDS = 5.0
 """How long a cancelled handler may take to end."""
 FORCED_END_SECONDS = 0.1

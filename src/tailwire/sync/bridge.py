@@ -90,8 +90,8 @@ class Bridge(FactoryCalls, Closable):
             seconds: the timeout of a call; None for no limit.
 
         Raises:
-            TypeError: it is not a number.
-            ValueError: it is not above 0.
+            TypeError: `seconds` is not a number.
+            ValueError: `seconds` is not above 0.
         """
         view = object.__new__(type(self))
         vars(view).update(vars(self))
@@ -133,8 +133,8 @@ class Bridge(FactoryCalls, Closable):
             told: the function; it may be async if the client has no `post`.
 
         Returns:
-            A function that stops it, from any thread. A call that has begun continues to its end. Buffered events are
-            dropped and count as acknowledged.
+            A function that stops the calls, from any thread. A call that has begun continues to its end. Buffered
+            events are dropped and count as acknowledged.
 
         Raises:
             TypeError: `told` is not callable.
@@ -283,7 +283,7 @@ class Bridge(FactoryCalls, Closable):
             network: `online`, `offline` or `unknown`.
 
         Raises:
-            ValueError: `network` is another value.
+            ValueError: `network` has another value.
             CometChatException: `ERR_CLIENT_CLOSED`.
         """
         said = Network(network)

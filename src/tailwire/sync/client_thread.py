@@ -232,7 +232,7 @@ class ClientThread:
             if keep:
                 what = "continues"
             elif begun:
-                what = "was cancelled, but it had begun: it may have taken effect all the same"
+                what = "was cancelled, but it had begun: it may still have taken effect"
             else:
                 what = "was cancelled before it began, so nothing was done: something blocks the client's thread"
             raise TimeoutError(

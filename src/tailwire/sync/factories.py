@@ -77,7 +77,8 @@ class FactoryCalls(BlockingProxy):
             message: the message.
 
         Raises:
-            CometChatException: `OUTBOX_NOT_ENABLED`, `OUTBOX_FULL`, `USER_NOT_LOGGED_IN`, `ERR_INVALID_ARGUMENT`.
+            CometChatException: `OUTBOX_NOT_ENABLED`, `OUTBOX_FULL`, `OUTBOX_NOT_SAVED`, `USER_NOT_LOGGED_IN`,
+                `ERR_INVALID_ARGUMENT`.
         """
         return self._proxy(OutboxEntry, self._do("queue_message", lambda: self._target.queue_message(message)))
 

@@ -102,7 +102,7 @@ class History(Widget, can_focus=True):
         return self._view.items
 
     def show(self, items: Sequence[LiveMessage]) -> None:
-        """Show these messages. What is visible keeps its place, except at the end."""
+        """Show these messages. The visible messages keep their place, except at the end."""
         self._view.show(items)
         if self.selected is not None and self.selected not in self._view.index:
             self.select(None)
@@ -165,7 +165,7 @@ class History(Widget, can_focus=True):
         self._visible = None
 
     def on_resize(self) -> None:
-        """Measure what is visible at the new width."""
+        """Measure the visible messages at the new width."""
         self._lines.clear()
         self._again()
 
@@ -237,7 +237,7 @@ class History(Widget, can_focus=True):
         return Strip.blank(self.size.width, self._style("text"))
 
     def text(self) -> str:
-        """Return what is visible, as text."""
+        """Return the visible lines as text."""
         return "\n".join(strip.text.rstrip() for _, strip in self._layout())
 
     # Keys and mouse.

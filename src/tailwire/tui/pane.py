@@ -1,4 +1,4 @@
-"""A conversation, or a thread: head, history, who is typing, and the field for a message."""
+"""A conversation, or a thread: its heading, its history, who is typing, and the field for a message."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from tailwire.tui.wording import Place, error_text, name_of, preview_of
 from tailwire.wire.entities import BaseMessage, TextMessage
 
 TYPING_SECONDS = 8.0
-"""Interval at which it is reported again that the user is typing."""
+"""Seconds between two reports that the user is still typing."""
 MAX_SEARCHED_PAGES = 10
-"""Pages that are read to show an old message."""
+"""The maximum number of pages that are read to show an old message."""
 OLDER_PAGE = 50
 
 
@@ -35,7 +35,7 @@ class Pane(Vertical):
 
     Attributes:
         place: what is open; None before `open()`.
-        live: its messages.
+        live: the messages of the place.
     """
 
     DEFAULT_CSS = """
@@ -67,7 +67,7 @@ class Pane(Vertical):
         self._replying: BaseMessage | None = None
 
     def compose(self) -> ComposeResult:
-        """Yield the parts."""
+        """Yield the parts of the pane."""
         yield Static(classes="head", markup=False)
         yield Static(classes="note", markup=False)
         yield History(now=self._now)
@@ -77,7 +77,7 @@ class Pane(Vertical):
 
     @property
     def history(self) -> History:
-        """The history."""
+        """The history of the conversation or thread."""
         return self.query_one(History)
 
     @property

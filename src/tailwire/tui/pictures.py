@@ -24,7 +24,7 @@ _HALF = "▀"  # the upper half in the first color, the lower half in the second
 
 
 def half_blocks(data: bytes, columns: int, rows: int = MAX_ROWS) -> list[Line] | None:
-    """Return a picture as lines of at most `columns` cells; None if it is not one, or too large to be decoded.
+    """Return a picture as lines of at most `columns` cells; None if it is not a picture, or too large.
 
     Each piece has the style `#RRGGBB#RRGGBB`: the colors of the upper and the lower pixel. An animation shows its first
     picture. Only sizes and colors come from the file: no text of it reaches the terminal.

@@ -1,4 +1,4 @@
-"""The app's backend: acts with a REST key beside the users, and removes messages and the group for good."""
+"""The app's backend: acts with a REST API key while the users act, and removes messages and the group for good."""
 
 from __future__ import annotations
 

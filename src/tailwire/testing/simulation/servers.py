@@ -1,4 +1,4 @@
-"""Several servers over one store on virtual time: real fan-out and the real continuity of clients, between models.
+"""Several servers over one store on virtual time: real fan-out and real continuity of clients, on models of the rest.
 
 Each server runs its real log, healing of changes and hub; each client runs its real continuity machine. Store and
 broker are models, so this shows nothing about SQL, leases or the protocol of a broker; the tests on real servers do.
@@ -162,7 +162,7 @@ class Several:
         self.trace.append((asyncio.get_running_loop().time(), *what))
 
     def run(self, work: Any) -> None:
-        """Run a coroutine beside everything else."""
+        """Run a coroutine concurrently with everything else."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -281,7 +281,7 @@ def _each_once(what: str, found: list[int], wanted: list[int]) -> None:
 
 
 def play(seed: int, count: int = 0) -> str:
-    """Play a run. Return the digest of its trace: equal seeds give equal ones, in every process.
+    """Play a run. Return the digest of its trace: equal seeds give equal digests, in every process.
 
     Args:
         count: how many servers; 0 for two or three, by the seed.

@@ -1,4 +1,4 @@
-"""A broker between the servers of a simulation: it loses, doubles and delays, and its connections break.
+"""A broker between the servers of a simulation: it loses, duplicates and delays news, and its connections break.
 
 A batch with its record keeps its order and arrives whole or not at all, as a connection guarantees. Everything else may
 be lost. There is no order between different senders.
@@ -14,7 +14,7 @@ from functools import partial
 from tailwire.server.ports.broker import FramePublication, Publication, Receiver, Record
 
 TICK = 1e-6
-"""Timers that are due at the same time have no order."""
+"""Seconds between two arrivals from a sender, because timers that are due at the same time have no order."""
 DELAYS = (0.0005, 0.001, 0.004, 0.05, 0.3, 1.2)
 
 
@@ -107,7 +107,7 @@ class SimulatedRemote:
             self.effective.add(subject)
 
     async def confirmed(self) -> None:
-        """Return when the subscriptions are in effect, or the connection is lost."""
+        """Wait until the subscriptions are in effect, or the connection is lost."""
         while self._pending and self.connected:
             await self._settled.wait()
 

@@ -103,7 +103,7 @@ class SharedStore:
         return row
 
     def message(self, number: int) -> LoggedMessage:
-        """Return a message."""
+        """Return the stored message with an id."""
         return self._messages[number]
 
     # `LogReader`.

@@ -83,7 +83,7 @@ class _Waiting(asyncio.Protocol):
 
 
 class Answering(_Waiting):
-    """Give every request the same response."""
+    """Gives every request the same response."""
 
     def __init__(self, answer: bytes) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class Answering(_Waiting):
 
 
 class Refusing(_Waiting):
-    """Refuse upgrades. Pass any other first request, and all that follows on its connection, to the server."""
+    """Refuses upgrades. Passes any other first request, and all that follows on its connection, to the server."""
 
     def __init__(self, answer: bytes, behind: Factory) -> None:
         super().__init__()
@@ -144,7 +144,7 @@ def headers_of(head: bytes) -> list[tuple[bytes, bytes, bytes]]:
 
 
 class Swapping(_Waiting):
-    """Pass every request to the server, and replace its response. Upgrades pass unchanged."""
+    """Passes every request to the server, and replaces its response. Upgrades pass unchanged."""
 
     def __init__(self, answer: bytes, behind: Factory) -> None:
         super().__init__()

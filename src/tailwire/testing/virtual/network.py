@@ -39,7 +39,7 @@ class Network:
         nameless: the server's name is not resolved.
         untrusted: TLS handshakes fail.
         connected: connections made so far.
-        joined_at: by device, when its last connection was made.
+        joined_at: when the last connection of each device was made, by device.
         names: the addresses of names.
         lines: access lines by device; see `set_line`.
         middleboxes: by device ("" for all), a function that wraps the server's protocol factory (None while the server
@@ -100,7 +100,7 @@ class Network:
         """Wait until a connection to an address and port is accepted.
 
         Raises:
-            OSError: if it is not.
+            OSError: if no connection is accepted.
         """
         device = current_process.get().partition("#")[0]
         if current_process.get() in self.dead:
