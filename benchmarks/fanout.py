@@ -104,7 +104,7 @@ def _rate(results: list[load.Result]) -> float:
 
 
 def run() -> list[str]:
-    """Return the table."""
+    """Run the benchmark, and return the lines of its table."""
     peers.pin_load()
     mine: Results = {}
     others: dict[str, Results] = {

@@ -124,7 +124,7 @@ def _bare(settings: dict[str, Any]) -> float:
 
 
 def run() -> list[str]:
-    """Return the section of the results."""
+    """Run the benchmark, and return its section of the results."""
     from servers.s3 import S3Server
 
     service = S3Server()

@@ -170,7 +170,7 @@ async def _all(url: str) -> list[list[str]]:
 
 
 def run() -> list[str]:
-    """Return the table."""
+    """Run the benchmark, and return the lines of its table."""
     from servers.postgres import PostgresServer
 
     server = PostgresServer(folder=peers.HERE.parent)

@@ -27,7 +27,7 @@ TYPING = b'{"type":"typing_indicator","receiver":"bob","receiverType":"user","bo
 
 @dataclass(frozen=True)
 class Load:
-    """What others do while sends are measured.
+    """The load that others put on the server while sends are measured.
 
     Attributes:
         name: the row of the table.

@@ -35,7 +35,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table; `ratio` is that of the p99."""
+    """A row of the table; `ratio` is the ratio of the p99 latencies."""
 
     name: str
     line: str
@@ -52,7 +52,7 @@ def _busy() -> float:
 
 @dataclass
 class Usage:
-    """What the processors did while the benchmark ran."""
+    """The use of the processors while the benchmark ran."""
 
     begun: float = field(default_factory=_busy)
     servers: float = 0.0

@@ -34,7 +34,7 @@ class Measurements:
         return self.stored / self.seconds
 
     def p(self, percent: float) -> float:
-        """Return a percentile from send to response, in ms."""
+        """Return a percentile of the times from send to response, in ms."""
         return raw.percentile(self.latencies, percent) * 1000
 
 
@@ -195,7 +195,7 @@ def measure(
 
 
 def run() -> list[str]:
-    """Return the table."""
+    """Run the benchmark, and return the lines of its table."""
     peers.pin_load()
     most, gentle, over, after, well, _ = measure()
     plain = measure({"TAILWIRE_OVERLOAD_LAG": "0", "TAILWIRE_MOST_SENDS_UNDER_WAY": "0"})

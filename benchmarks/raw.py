@@ -112,7 +112,7 @@ class Api:
         return token, self.ask("PUT", "/me", {}, authtoken=token)["jwt"]
 
     def auth_frame(self, uid: str, jwt: str, device: str) -> bytes:
-        """Return a socket's first frame."""
+        """Return the first frame of a socket, which authenticates it."""
         body = {"auth": jwt, "deviceId": device}
         return masked(json.dumps({"type": "auth", "deviceId": device, "sender": uid, "body": body}).encode())
 

@@ -99,7 +99,7 @@ def jetstream() -> load.Result:
 
 
 def run() -> list[str]:
-    """Return the table."""
+    """Run the benchmark, and return the lines of its table."""
     peers.pin_load()
     (mine, reads), theirs = ours(), jetstream()
     lines = [

@@ -113,7 +113,7 @@ def bodies(function: griffe.Function) -> Iterator[ast.AST]:
 
 
 def raised(function: griffe.Function) -> tuple[set[str], set[str]]:
-    """Return the exceptions and the error codes that a function raises, without those that it catches somewhere."""
+    """Return the exceptions and the error codes that a function raises, without those that it also catches."""
     kinds: set[str] = set()
     codes: set[str] = set()
     caught: set[str] = set()

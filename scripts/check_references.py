@@ -19,7 +19,7 @@ _PAGE = re.compile(r"(?<![\w/:.*{-])((?:\.\./)*(?:[\w-]+/)*[\w-]+\.md)\b(?!\]\()
 
 
 def missing_pages(path: Path, line: str) -> list[str]:
-    """Return the pages that a line names and that exist neither from the root nor from the file."""
+    """Return the pages that a line names and that do not exist, seen from the root or from the file."""
     if "://" in line:
         return []
     return [page for page in _PAGE.findall(line) if not (ROOT / page).exists() and not (path.parent / page).exists()]

@@ -23,12 +23,12 @@ LOADED = {
 }
 """Elements that load something, and the attribute that names it."""
 NOT_LOADED = {"canonical", "alternate", "next", "prev", "edit"}
-"""What a `link` may name without loading it."""
+"""Relations of a `link` that loads nothing."""
 _STYLE = re.compile(r"(?:url\(\s*['\"]?|@import\s+['\"])(https?:)?//")
 
 
 class Page(HTMLParser):
-    """What a page loads and links to, and the anchors that it has."""
+    """The links and anchors of a page, and what it loads."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

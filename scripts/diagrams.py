@@ -1,6 +1,6 @@
 """Draw the diagrams of the docs as SVG: `docs/pictures/*.svg` (`make reference`).
 
-Two kinds: sequences (who tells whom what, from top to bottom) and graphs (boxes in fixed places, and arrows between
+Two kinds: sequences (who sends what to whom, from top to bottom) and graphs (boxes in fixed places, and arrows between
 them). Colours follow the reader's light or dark theme.
 """
 
@@ -35,12 +35,12 @@ COLUMN, ROW, TOP = 150, 40, 64
 
 @dataclass(frozen=True)
 class Sequence:
-    """Who tells whom what.
+    """A sequence diagram: who sends what to whom.
 
     Attributes:
         title: a description for readers who cannot see the picture.
         columns: the participants, from left to right.
-        steps: from, to, and what is said; from and to may be equal.
+        steps: from, to, and the text of the arrow; from and to may be equal.
     """
 
     title: str
@@ -103,7 +103,7 @@ def text(x: float, y: float, said: str, kind: str = "", anchor: str = "middle") 
 
 
 def box(x: float, y: float, width: float, said: str) -> list[str]:
-    """Return a box around a text, with its centre at a place."""
+    """Return a box around a text, centred at (x, y)."""
     return [
         f'<rect class="box" x="{x - width / 2:g}" y="{y - 18:g}" width="{width:g}" height="36" rx="6"/>',
         text(x, y + 5, said),

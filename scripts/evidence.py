@@ -1,6 +1,6 @@
 """The actions of each test, read from its code: calls, requests, awaited callbacks. Words in a text do not count.
 
-A test also does what the helpers do that it calls: functions of its own module, and those of the modules in `HELPERS`.
+The actions of the helpers that a test calls count as its own: functions of its module, and of the modules in `HELPERS`.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def requests_in(call: ast.Call, name: str, known: dict[str, set[str]]) -> Iterat
 
 
 def nodes_of(tree: ast.AST) -> list[ast.AST]:
-    """Return all nodes in the order of the source; three times as fast as `ast.walk`, which asks each for its fields."""
+    """Return all nodes in the order of the source; three times as fast as `ast.walk`."""
     found: list[ast.AST] = []
     waiting: list[ast.AST] = [tree]
     while waiting:
@@ -200,7 +200,7 @@ def tests() -> dict[str, Evidence]:
 
 
 def within(folders: Iterable[str]) -> Iterator[tuple[str, Evidence]]:
-    """Yield the tests of some folders or files, in the order of these; within each, those of `BROAD` come first."""
+    """Yield the tests of some folders or files, in the given order; within each, those of `BROAD` come first."""
     for folder in folders:
         here = [name for name in tests() if name.startswith(folder)]
         for name in sorted(here, key=lambda name: name.partition("::")[0] not in BROAD):

@@ -20,7 +20,7 @@ UNITS = {"retain_messages": "days", "retain_files": "days", "returns_per_second"
 
 
 def commands(parser: argparse.ArgumentParser) -> Iterator[tuple[argparse.ArgumentParser, str]]:
-    """Yield each command that runs something, with what its parent says about it."""
+    """Yield each command without subcommands, with its description in the help of its parent."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             said = {one.dest: one.help or "" for one in action._choices_actions}

@@ -99,7 +99,7 @@ def page_of(path: str) -> Page:
 
 
 def kind(schema: dict[str, Any]) -> str:
-    """Return a type as a reader writes it."""
+    """Return the type of a schema as the pages show it."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}]({OBJECTS}#{name.lower()})"

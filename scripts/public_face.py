@@ -28,7 +28,7 @@ def package() -> griffe.Module:
 
 
 def home_of(path: str) -> str:
-    """Return where the object at a path is defined, with every import and alias on the way followed."""
+    """Return where the object at a path is defined, following imports and aliases."""
     try:
         found = package()[path.removeprefix("tailwire.")]
         target = found.final_target if isinstance(found, griffe.Alias) else found
@@ -131,7 +131,7 @@ def unexported() -> dict[str, list[str]]:
 
 
 def is_written_out(path: str) -> bool:
-    """Return True for what a caller does not have to name: a type variable, and an alias of literals."""
+    """Return True for types that a caller does not have to name: type variables, and aliases of literals."""
     try:
         value = getattr(find(path), "value", None)
     except (KeyError, AttributeError):

@@ -35,7 +35,7 @@ UNNAMED = "How-to guides"
 
 @dataclass(frozen=True)
 class Site:
-    """What is built: each page's text, and each other file's source, by its path on the site.
+    """The contents of the site: each page's text, and each other file's source, by its path on the site.
 
     Attributes:
         pages: texts in Markdown.
@@ -124,7 +124,7 @@ def first_paragraph(text: str) -> str:
 
 
 def first_sentence(text: str) -> str:
-    """Return the first sentence of a page, without what generated pages say about their making."""
+    """Return the first sentence of a page, except one in which a generated page says how it was made."""
     sentences = re.split(r"(?<=[.!?]) ", first_paragraph(text))
     return next((one for one in sentences if "make reference" not in one and "make table" not in one), "")
 

@@ -30,7 +30,7 @@ def covered() -> dict[str, list[str]]:
 
 
 def main() -> int:
-    """Print what is missing."""
+    """Print the sentences without a test, and the ids that the specification does not define."""
     tests, later = covered(), set(ids_in(DEVIATIONS, "- "))
     known = ids_in(SPECIFICATION)
     missing = [i for i in known if i not in tests and i not in later]

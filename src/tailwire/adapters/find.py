@@ -238,7 +238,7 @@ class _CombinedWatch(Watch):
 
     @property
     def knows(self) -> frozenset[Ability]:
-        """What the sources know together."""
+        """The abilities of all sources together."""
         return frozenset[Ability]().union(*(part.knows for part in self._parts))
 
     @property

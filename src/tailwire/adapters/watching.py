@@ -72,7 +72,7 @@ class Watch(AbstractContextManager["Watch"]):
 
     @property
     def knows(self) -> frozenset[Ability]:
-        """What can be known here: any of `hidden`, `paused`, `sleep` and `network`."""
+        """What can be known on this platform: any of `hidden`, `paused`, `sleep` and `network`."""
         return self._knows
 
     @property

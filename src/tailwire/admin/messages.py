@@ -139,7 +139,7 @@ class Messages:
         """Return the messages of all conversations.
 
         Args:
-            on_behalf_of: only the conversations of this user; by default those of the whole app.
+            on_behalf_of: only the conversations of this user; by default all conversations of the app.
             search: words that the message contains.
             newest_first: the order; oldest first by default.
         """

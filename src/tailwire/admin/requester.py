@@ -151,7 +151,7 @@ class Requester:
 
 
 def listed(values: object, what: str) -> list[str]:
-    """Return several names as a list.
+    """Return an argument that holds several names, as a list.
 
     Raises:
         CometChatException: `ERR_INVALID_ARGUMENT` for a single string, or for items that are not strings.

@@ -1,4 +1,4 @@
-"""What a handler may be, and which messages are commands."""
+"""Check handlers, and match the messages that are commands."""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ class Pages:
 def web_app(
     lab: Lab | None, replay: dict[str, Any] | None, *, token: str, port: int, once: str = "", slow: float = 1.0
 ) -> ASGIApp:
-    """Return the app.
+    """Return the web app of the page.
 
     Args:
         lab: the lab to show; None for a recording.

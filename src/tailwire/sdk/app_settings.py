@@ -242,7 +242,7 @@ class AppSettingsBuilder:
         """Enable the outbox: `queue_message` keeps messages until they are sent, even over a restart of the process.
 
         Args:
-            on: False (default) disables the outbox.
+            on: False disables the outbox (the builder's default).
             limit: the maximum number of queued messages.
         """
         return self._with(outbox_limit=int(limit) if on else 0)

@@ -110,7 +110,7 @@ class Outbox:
     """The queued messages of one client.
 
     Args:
-        store: None keeps them in memory only.
+        store: keeps the messages on the device; None for memory only.
         send: sends the body of a message, in the order of its conversation; returns the message as it was stored.
         changed: called with each entry that changes.
         limit: the maximum number of pending messages.

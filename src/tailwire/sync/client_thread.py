@@ -133,7 +133,7 @@ class ClientThread:
             instead: what to do instead, for the error message; derived from `name` if empty.
 
         Raises:
-            RuntimeError: in the client's own thread.
+            RuntimeError: called in the client's own thread.
         """
         self.check()
         if self.inside:
@@ -275,7 +275,7 @@ class ClientThread:
 
         Raises:
             TimeoutError: the thread has not ended in time; it continues to shut down.
-            RuntimeError: in the client's own thread.
+            RuntimeError: called in the client's own thread.
         """
         if os.getpid() != self._process:
             return

@@ -143,7 +143,7 @@ class FactoryCalls(BlockingProxy):
 
     @property
     def connection(self) -> Connection:
-        """Status, explanation, history and dump of the connection."""
+        """The connection: its status, explanation, history and dump."""
         return self._proxy(Connection, self._do("connection", lambda: self._target.connection))
 
     def _begin(self, method: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> CallFuture[Any]:

@@ -44,7 +44,7 @@ class LiveList(BlockingProxy, Closable, Generic[T]):
 
     @property
     def uid(self) -> str:
-        """The user whose list it is."""
+        """The uid of the user whose list it is."""
         return cast(str, self._target.uid)
 
     def subscribe(self, callback: Callable[[Change[T]], object]) -> Callable[[], None]:

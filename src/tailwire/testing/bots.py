@@ -170,7 +170,7 @@ class BotTest:
         """Let virtual time pass.
 
         Args:
-            seconds: the virtual seconds.
+            seconds: the virtual seconds to wait.
         """
         self._run(asyncio.sleep(seconds))
 

@@ -204,7 +204,7 @@ class Found:
     Attributes:
         states: number of reachable states.
         steps: number of checked steps.
-        table: (abstract state, event) to the set of (abstract state, commands).
+        table: from (abstract state, event) to the set of (abstract state, commands).
     """
 
     states: int = 0

@@ -73,8 +73,8 @@ class Pictures:
     """Fetches and decodes pictures when they become visible, and keeps the last ones.
 
     Args:
-        fetch: returns the content of a file, given its URL and a limit in bytes; raises if it cannot.
-        may_fetch: returns whether a URL may be fetched unasked.
+        fetch: returns the content of a file, given its URL and a limit in bytes; raises if that fails.
+        may_fetch: returns whether a URL may be fetched without being asked for.
         changed: called when a picture can be drawn.
     """
 

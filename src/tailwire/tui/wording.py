@@ -33,7 +33,7 @@ _ADVICE = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where messages go: a user or a group, and the thread of a message there."""
+    """Where messages go: to a user or a group, or to the thread of a message there."""
 
     kind: ReceiverTypeName
     id: str

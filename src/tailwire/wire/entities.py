@@ -42,7 +42,7 @@ class BaseMessage(SetFieldsRepr):
     """The fields of every message (documented class `BaseMessage`).
 
     The server sets `id`, `sent_at` and `sender`: until a message is sent they are 0, 0 and `User("")`. Times are in
-    seconds since 1970; that of something that has not happened is 0. Subclasses have these fields too.
+    seconds since 1970; the time of something that has not happened is 0. Subclasses have these fields too.
 
     Attributes:
         receiver: a uid or guid.

@@ -94,7 +94,7 @@ class DaySchedule(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class GroupPreferences(SetFieldsRepr):
-    """Preferences for groups. None keeps a preference when they are updated."""
+    """Preferences for groups. None keeps a preference when the preferences are updated."""
 
     messages: MessagesOptions | None = None
     replies: RepliesOptions | None = None
@@ -110,7 +110,7 @@ class GroupPreferences(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class OneOnOnePreferences(SetFieldsRepr):
-    """Preferences for conversations with users. None keeps a preference when they are updated."""
+    """Preferences for conversations with users. None keeps a preference when the preferences are updated."""
 
     messages: MessagesOptions | None = None
     replies: RepliesOptions | None = None
@@ -127,7 +127,7 @@ class MutePreferences(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class NotificationPreferences(SetFieldsRepr):
-    """What a user wants to be notified of (documented class `NotificationPreferences`).
+    """A user's preferences for notifications (documented class `NotificationPreferences`).
 
     Attributes:
         use_privacy_template: whether to leave the text of messages out of notifications. None keeps the setting.

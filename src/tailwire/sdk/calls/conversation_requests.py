@@ -52,7 +52,7 @@ class ConversationsRequestBuilder(_Builder[Conversation]):
         """Include the tags of each entry.
 
         Args:
-            wanted: False (default) leaves them out.
+            wanted: False leaves them out (the builder's default).
         """
         return self._with("withTags", wanted)
 
@@ -84,7 +84,7 @@ class ConversationsRequestBuilder(_Builder[Conversation]):
         """Include for each user whether there is a block between them and the logged-in user.
 
         Args:
-            wanted: False (default) leaves it out.
+            wanted: False leaves it out (the builder's default).
         """
         return self._with("withBlockedInfo", wanted)
 
@@ -92,7 +92,7 @@ class ConversationsRequestBuilder(_Builder[Conversation]):
         """Fetch only conversations with unread messages.
 
         Args:
-            only: False (default) fetches all.
+            only: False fetches all (the builder's default).
         """
         return self._with("unread", only)
 

@@ -190,7 +190,7 @@ class UsersRequestBuilder(_Builder[User]):
         """Leave out users with a block between them and the logged-in user.
 
         Args:
-            hide: False (default) includes them.
+            hide: False includes them (the builder's default).
         """
         return self._with("hideBlockedUsers", hide)
 
@@ -206,7 +206,7 @@ class UsersRequestBuilder(_Builder[User]):
         """Fetch only friends of the logged-in user.
 
         Args:
-            only: False (default) fetches all.
+            only: False fetches all (the builder's default).
         """
         return self._with("friendsOnly", only)
 
@@ -222,7 +222,7 @@ class UsersRequestBuilder(_Builder[User]):
         """Include the tags of each entry.
 
         Args:
-            wanted: False (default) leaves them out.
+            wanted: False leaves them out (the builder's default).
         """
         return self._with("withTags", wanted)
 
@@ -297,7 +297,7 @@ class GroupsRequestBuilder(_Builder[Group]):
         """Fetch only groups that the logged-in user has joined.
 
         Args:
-            only: False (default) fetches all.
+            only: False fetches all (the builder's default).
         """
         return self._with("hasJoined", only)
 
@@ -313,7 +313,7 @@ class GroupsRequestBuilder(_Builder[Group]):
         """Include the tags of each entry.
 
         Args:
-            wanted: False (default) leaves them out.
+            wanted: False leaves them out (the builder's default).
         """
         return self._with("withTags", wanted)
 

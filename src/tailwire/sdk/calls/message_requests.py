@@ -138,7 +138,7 @@ class _Filters:
         """Fetch only messages of others that the logged-in user has not read.
 
         Args:
-            only: False (default) fetches all.
+            only: False fetches all (the builder's default).
         """
         return self._more("unread", 1 if only else None)
 
@@ -146,7 +146,7 @@ class _Filters:
         """Fetch only messages of others that were not delivered to the logged-in user.
 
         Args:
-            only: False (default) fetches all.
+            only: False fetches all (the builder's default).
         """
         return self._more("undelivered", 1 if only else None)
 
@@ -162,7 +162,7 @@ class _Filters:
         """Leave out messages of users whom the logged-in user has blocked.
 
         Args:
-            hide: False (default) includes them.
+            hide: False includes them (the builder's default).
         """
         return self._more("hideMessagesFromBlockedUsers", 1 if hide else None)
 
@@ -170,7 +170,7 @@ class _Filters:
         """Leave out messages that quote another message.
 
         Args:
-            hide: False (default) includes them.
+            hide: False includes them (the builder's default).
         """
         return self._more("hideQuotedMessages", 1 if hide else None)
 
@@ -231,7 +231,7 @@ class _Filters:
         """Fetch only pinned messages of the conversation, newest pin first. Fetch them with `fetch_previous()`.
 
         Args:
-            only: False (default) fetches all.
+            only: False fetches all (the builder's default).
         """
         return self._more("pinned", 1 if only else None)
 
@@ -241,7 +241,7 @@ class _Filters:
         Fetch them with `fetch_previous()`, without uid and guid.
 
         Args:
-            only: False (default) fetches all.
+            only: False fetches all (the builder's default).
         """
         return self._more("saved", 1 if only else None)
 
@@ -307,7 +307,7 @@ class MessagesRequestBuilder(_Filters):
         """Fetch only changed messages, no new ones. Used with `set_updated_after`.
 
         Args:
-            only: False (default) fetches new ones too.
+            only: False fetches new ones too (the builder's default).
         """
         return self._with(updates_only=only)
 
@@ -331,7 +331,7 @@ class MessagesRequestBuilder(_Filters):
         """Leave out replies in threads.
 
         Args:
-            hide: False (default) includes them.
+            hide: False includes them (the builder's default).
         """
         return self._with(hide_replies=hide)
 
@@ -339,7 +339,7 @@ class MessagesRequestBuilder(_Filters):
         """Leave out deleted messages.
 
         Args:
-            hide: False (default) includes them.
+            hide: False includes them (the builder's default).
         """
         return self._with(hide_deleted=hide)
 

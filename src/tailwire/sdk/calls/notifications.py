@@ -95,13 +95,13 @@ class NotificationCalls:
         """Change what the logged-in user wants to be notified of.
 
         Args:
-            preferences: the preferences to change; the others are None.
+            preferences: the preferences to change; None leaves one as it is.
 
         Returns:
             All preferences.
 
         Raises:
-            CometChatException: `ERR_BAD_REQUEST` when one is not valid.
+            CometChatException: `ERR_BAD_REQUEST` when a preference is not valid.
         """
         body = preferences_to_wire(preferences)
         return await self._parts.requests.fetch(preferences_from_wire, "PUT", PREFERENCES, body=body)

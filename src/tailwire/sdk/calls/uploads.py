@@ -93,7 +93,7 @@ class UploadCalls:
             Attachments, to be sent with a `MediaMessage`.
 
         Raises:
-            CometChatException: `ERR_INVALID_FILE_OBJECT`, also when a file cannot be read or changes meanwhile;
+            CometChatException: `ERR_INVALID_FILE_OBJECT`, including when a file cannot be read or changes;
                 `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`, `ERR_BAD_ERROR_RESPONSE`; `NO_INTERNET_CONNECTION`
                 after several attempts.
         """

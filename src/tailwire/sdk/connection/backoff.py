@@ -46,7 +46,7 @@ def retry_delay(
 
     Args:
         failures: failed attempts and unstable connections since the last stable one.
-        network: while it is offline, the wait is that of many failures.
+        network: while it is offline, the longest wait is used, whatever the number of failures.
         failing: seconds since the first of these failures.
     """
     if cause is Cause.NEW_TOKEN:

@@ -35,7 +35,7 @@ def pass_deadlines(step: Step, fired: TimerFired) -> None:
     if due is None or now < due:
         return
     slept = now - due > s.timings.late  # T2
-    if s.window_until is not None and now >= s.window_until:  # C7; also after a sleep, however long (T1)
+    if s.window_until is not None and now >= s.window_until:  # C7; even after a sleep, however long (T1)
         s.window_until = None
         s.requested = False
         s.cause = Cause.WINDOW_EXPIRED

@@ -52,7 +52,7 @@ class History:
     """The last transitions, and the last inputs with the state before each.
 
     Args:
-        transitions, steps: how many are kept.
+        transitions, steps: the maximum number of each that is kept.
     """
 
     def __init__(self, start: State, *, transitions: int = 100, steps: int = 1000) -> None:

@@ -35,7 +35,7 @@ class AppState(StateEnum):
 
 
 class Network(StateEnum):
-    """What the platform reports about the network; `UNKNOWN` is treated as online."""
+    """The state of the network as the platform reports it; `UNKNOWN` is treated as online."""
 
     ONLINE = "online"
     OFFLINE = "offline"
@@ -60,7 +60,7 @@ class ConnectionStatus(StateEnum):
 
 
 class Phase(StateEnum):
-    """What is in progress. Only in `CONNECTING` and `OPEN` does a socket exist."""
+    """The phase of a connection. A socket exists only in `CONNECTING` and `OPEN`."""
 
     IDLE = "idle"
     WAITING = "waiting"

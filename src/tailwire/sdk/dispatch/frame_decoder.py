@@ -39,7 +39,7 @@ Frame = Mapping[str, Any]
 
 
 class Sink(Protocol):
-    """Where decoded frames go; `Incoming` is one."""
+    """The receiver of decoded frames; `Incoming` is one."""
 
     def take_message(self, message: BaseMessage | history.Unreadable, said: object) -> None:
         """Handle a message, and the id that the frame names as its predecessor."""

@@ -93,7 +93,8 @@ class Body:
         """Add the next bytes as received.
 
         Raises:
-            BadBody: if they cannot be decompressed; `TooLarge`.
+            BadBody: if they cannot be decompressed.
+            TooLarge: if the body has more than `MAX_BYTES` bytes.
         """
         self._received += len(piece)
         if self._received > MAX_BYTES:

@@ -260,7 +260,7 @@ class Http:
         task.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
-        """Close all connections, also those with running requests. Later requests fail."""
+        """Close all connections, including those with running requests. Later requests fail."""
         self._closed = True
         pools, self._pool = [*self._dropped, *([self._pool] if self._pool is not None else [])], None
         for pool in pools:

@@ -120,10 +120,10 @@ async def proxy_for(url: str, setting: str | None) -> Proxy | None:
 
     Args:
         url: the URL, with the scheme `http`, `https`, `ws` or `wss`.
-        setting: the app's: an address, "" for no proxy, or None to use the environment or the system's settings.
+        setting: the proxy that the app has set; "" for no proxy; None uses the environment or the system's settings.
 
     Raises:
-        UnusableProxy: if it cannot be used.
+        UnusableProxy: if the proxy cannot be used.
     """
     if setting is not None:
         proxy = parse_proxy(setting) if setting else None

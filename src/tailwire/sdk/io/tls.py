@@ -91,8 +91,8 @@ class ResumingSSLObject(ssl.SSLObject):
 def with_resumption(context: ssl.SSLContext) -> ssl.SSLContext:
     """Make the connections of a context resume sessions. Return the context.
 
-    A subclass of `ssl.SSLContext`, or a context with its own connection class, is not changed: those of Windows and
-    macOS verify certificates after the handshake, so the server must send its own.
+    A subclass of `ssl.SSLContext`, or a context with its own connection class, is not changed: the default contexts on
+    Windows and macOS verify the server's certificate after each handshake, so the server must send it.
     """
     if type(context) is ssl.SSLContext and context.sslobject_class is ssl.SSLObject:
         context.sslobject_class = type("ResumingSSLObject", (ResumingSSLObject,), {"sessions": OrderedDict()})

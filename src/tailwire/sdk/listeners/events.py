@@ -34,7 +34,7 @@ class ConnectionChanged:
 
     Attributes:
         status: the new status.
-        continuity: with `connected`, what became of the messages that were missed. The event comes when they have
+        continuity: with `connected`, what became of the messages that were missed. The event arrives once these have
             been read; listeners get `on_connected` at once. None when an open connection is no longer throttled.
     """
 
@@ -160,7 +160,7 @@ class DraftChanged:
         text: the text so far, or the end of a long one.
         start: number of characters before `text` that are left out.
         reply_to: id of the message to which it replies, or 0.
-        ended: the message is finished, the sender went offline, or no update arrived for 15 seconds.
+        ended: whether the message is finished, the sender went offline, or no update arrived for 15 seconds.
     """
 
     id: str

@@ -91,7 +91,7 @@ class Listeners(Generic[L]):
         self._all: tuple[tuple[str, L], ...] = ()
 
     def add(self, listener_id: str, listener: L) -> None:
-        """Add a listener, or replace the one of this id.
+        """Add a listener, or replace the one with this id.
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` if it would never be called.
@@ -287,7 +287,7 @@ class Streams:
         self._moved = moved
 
     def open(self) -> EventStream:
-        """Open a stream."""
+        """Open a stream of all events from now on."""
         return self._keep(EventStream())
 
     def open_acknowledged(self) -> AcknowledgedStream:

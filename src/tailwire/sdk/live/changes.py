@@ -24,7 +24,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class ChangeKind(StrEnum):
-    """What happened to an item, or to the list."""
+    """The kind of a change of an item, or of the list."""
 
     INSERTED = "inserted"
     REMOVED = "removed"

@@ -55,7 +55,7 @@ class LiveList(Generic[K]):
     more; it is also closed with its client, and when the user logs out.
 
     Attributes:
-        uid: the user whose list it is.
+        uid: the uid of the user whose list it is.
         error: why the last request failed; None if it succeeded. Requests are retried.
     """
 
@@ -95,8 +95,8 @@ class LiveList(Generic[K]):
         """Call a function with each change from now on.
 
         Args:
-            callback: a plain function, called on the event loop; it must not block. Applied in order to a copy of
-                `items`, the changes keep it equal to `items`. Exceptions are logged.
+            callback: a plain function, called on the event loop; it must not block. If the changes are applied
+                in order to a copy of `items`, the copy stays equal to `items`. Exceptions are logged.
 
         Returns:
             A function that ends the subscription. It may be called more than once.

@@ -88,7 +88,7 @@ def _stored(sim: Simulation, rows: list[dict[str, Any]]) -> None:
     by_id = {row["id"]: row["muid"] for row in rows}
     for row in rows:
         parent, stored = sim.sends[row["muid"]].parent, row["parent_id"] or 0
-        require(stored == parent, f"thread: {row['id']} is stored in that of {stored}, it was sent to that of {parent}")
+        require(stored == parent, f"thread: {row['id']} is stored in thread {stored}, but was sent to thread {parent}")
     for send in sim.sends.values():
         if send.id and sim.backup.removed(send.id):
             send.outcome, send.kept = "taken away", False

@@ -76,7 +76,7 @@ class Reasons:
             self._slow_until = soon
 
     def is_calm(self, name: str) -> bool:
-        """Return whether no fault affects a device or its requests, or has affected them lately."""
+        """Return whether no fault affects a device or its requests, or has affected them recently."""
         if self._now() <= self._slow_until:
             return False
         return all(self._now() > until for (who, _), until in self._until.items() if who in ("", name))

@@ -138,7 +138,7 @@ class Several:
     """A run: servers, clients and what happens to them, from one seed.
 
     Args:
-        count: how many servers; 0 for two or three, by the seed.
+        count: the number of servers; 0 for two or three, by the seed.
 
     Attributes:
         trace: what happened, in order; each entry begins with its time.
@@ -284,7 +284,7 @@ def play(seed: int, count: int = 0) -> str:
     """Play a run. Return the digest of its trace: equal seeds give equal digests, in every process.
 
     Args:
-        count: how many servers; 0 for two or three, by the seed.
+        count: the number of servers; 0 for two or three, by the seed.
 
     Raises:
         Wrong: a promise was broken.

@@ -55,7 +55,7 @@ class SimulatedServer:
         await self.log.start()
 
     async def kill(self) -> None:
-        """Kill the server: commits that it has not published yet are published by nobody."""
+        """Kill the server: commits that it has not published yet are never published."""
         self.dead = True
         for socket in list(self.sockets):
             socket.lost()

@@ -121,7 +121,7 @@ class SharedStore:
         return look
 
     async def read(self, after: int, up_to: int) -> LogPage:
-        """Return the beginning of the log after an id."""
+        """Return the first page of the log after an id."""
         found = sorted(n for n in {*self._messages, *self._memberships} if after < n <= up_to)
         if len(found) > ROWS_PER_PAGE:
             found, up_to = found[:ROWS_PER_PAGE], found[ROWS_PER_PAGE - 1]

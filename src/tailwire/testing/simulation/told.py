@@ -20,7 +20,7 @@ Note = Callable[[tuple[Any, ...], Any], None]
 
 
 class OtherEvents(MessageListener, GroupListener):
-    """Records events.
+    """Records what listeners receive besides new messages.
 
     Args:
         note: called with the key of what changed, and its new value.
