@@ -75,7 +75,7 @@ def _wait_until_idle(server: peers.Started) -> None:
 
 
 def measured(subject: Subject, rounds: int, usage: Usage) -> list[Row]:
-    """Return the rows of a scene."""
+    """Measure a scene, and return its rows."""
     with peers.tailwire(settings=subject.settings, fill=subject.fill) as server:
         scene = Scene(server)
         loads = subject.loads(scene)

@@ -165,7 +165,7 @@ def _level(port: int) -> int:
 def measure(
     settings: dict[str, str] | None = None,
 ) -> tuple[Measurements, Measurements, Measurements, Measurements, float, list[tuple[float, Measurements]]]:
-    """Measure low load, the maximum, twice the maximum, low load again; the recovery time; and the course."""
+    """Measure low load, the maximum, twice the maximum, low load again; the recovery time; and all over time."""
     with peers.tailwire(settings=settings) as server:
         api = raw.Api(server.port, server.more)
         senders = []

@@ -38,7 +38,7 @@ def client(name: str, server: VirtualServer, *, auto: bool = True) -> ChatClient
 
 
 async def idle(chat: ChatClient, server: VirtualServer) -> None:
-    """Stay idle."""
+    """Do nothing for an hour."""
     await asyncio.sleep(HOUR)
 
 

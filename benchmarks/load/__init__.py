@@ -50,8 +50,8 @@ class Result:
         bytes: bytes that receivers got.
         server_cpu: seconds of CPU of the server.
         load_cpu: seconds of CPU of the load generator; close to `seconds` means that it was the limit.
-        p50: milliseconds from a send to its delivery; without receivers, to its answer.
-        p99: likewise.
+        p50: median of the milliseconds from a send to its delivery; without receivers, to its answer.
+        p99: 99th percentile of the same times.
     """
 
     seconds: float

@@ -35,7 +35,7 @@ class AuthToken:
     """An auth token of a user.
 
     Attributes:
-        uid: the user.
+        uid: the uid of the user.
         token: the full token if it was just created, else its last characters.
         created_at: when it was created.
         platform: the platform of the device, as the client named it.

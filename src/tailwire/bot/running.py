@@ -31,7 +31,7 @@ async def run_handler(
     Args:
         work: calls the handler.
         limit: the time limit, `seconds` from now; the handler may pause it.
-        seconds: None without a limit.
+        seconds: the limit in seconds; None for no limit.
 
     Returns:
         The exception that the handler raised; None if it returned, or a reader stopped its streamed reply.

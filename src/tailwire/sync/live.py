@@ -50,8 +50,8 @@ class LiveList(BlockingProxy, Closable, Generic[T]):
     def subscribe(self, callback: Callable[[Change[T]], object]) -> Callable[[], None]:
         """Call a function with the current items and each change from then on.
 
-        The first change is a `reset` with all items: applied in order to an empty list, the changes keep it equal to
-        `items`.
+        The first change is a `reset` with all items: a list to which the changes are applied in order, from the first
+        one on, stays equal to `items`.
 
         ```python
         rows = []
@@ -60,7 +60,7 @@ class LiveList(BlockingProxy, Closable, Generic[T]):
 
         Args:
             callback: a plain function. It is called in the app's thread if the client has a `post`, else in the
-                client's own, one call at a time. If it falls 1,000 changes behind, they are replaced by one `reset`.
+                client's own thread, one call at a time. If it falls 1,000 changes behind, they are replaced by one `reset`.
                 Exceptions are logged.
 
         Returns:

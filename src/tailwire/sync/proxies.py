@@ -159,7 +159,7 @@ class Connection(BlockingProxy):
 
         Args:
             told: a plain function; it is called in the app's thread if the client has a `post`, else in the client's
-                own.
+                own thread.
 
         Returns:
             A function that ends the subscription, from any thread. It may be called more than once.

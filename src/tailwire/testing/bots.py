@@ -48,7 +48,7 @@ class BotTest:
 
     Attributes:
         answers: the bot's messages in reply to the last `say`, in order.
-        reactions: the bot's reactions to the last message said.
+        reactions: the bot's reactions to the message of the last `say`.
         drafts: all received `DraftChanged` events of streams.
     """
 

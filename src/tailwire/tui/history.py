@@ -258,7 +258,7 @@ class History(Widget, can_focus=True):
             self.to_end()
 
     def action_command(self, name: str) -> None:
-        """Do something with the selected message."""
+        """Post a command for the selected message."""
         self.post_message(self.Command(self, name))
 
     @on(events.MouseScrollUp)

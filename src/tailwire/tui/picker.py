@@ -53,9 +53,9 @@ class Picker(ModalScreen[Any]):
     """A window to choose one entry. The result is the value of the entry, or None.
 
     Args:
-        title: what is chosen.
+        title: the title of the window.
         hint: what the empty field shows.
-        find: returns the choices for what is typed.
+        find: returns the choices for the typed text.
         empty: what is shown when nothing is found.
     """
 

@@ -211,7 +211,7 @@ class InteractiveMessage(BaseMessage):
 
     @property
     def interactions(self) -> dict[str, int]:
-        """The elements that the logged-in user has used, with the time of the use."""
+        """The ids of the elements that the logged-in user has used, each with the time of its use."""
         listed = (self.raw.get("data") or {}).get("interactions") or []
         return {str(i["elementId"]): int(i.get("interactedAt") or 0) for i in listed}
 

@@ -83,7 +83,7 @@ def auth_frame(
 def envelope(
     app_id: str, kind: FrameType, sender: str, device: str, receiver: str, receiver_type: str, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return a frame of a client to a receiver."""
+    """Return a frame that a client sends to a receiver."""
     return {
         "appId": app_id,
         "receiver": receiver,

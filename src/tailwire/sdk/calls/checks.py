@@ -71,7 +71,7 @@ def checked_receiver(receiver: object, kind: object) -> None:
 
 
 def checked_limit(limit: int, most: int = 100) -> int:
-    """Return the limit of a page.
+    """Return the limit of a page, if it is from 1 to `most`.
 
     Raises:
         CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`.

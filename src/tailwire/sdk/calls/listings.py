@@ -45,8 +45,8 @@ class ListingCalls:
             limit: conversations per page, 1 to 50.
 
         Raises:
-            CometChatException: `INVALID_CONVERSATION_TYPE`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or another
-                code of the server. After a failed request, the next step of the iterator repeats it.
+            CometChatException: `INVALID_CONVERSATION_TYPE`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or
+                another code of the server. After a failed request, the next step of the iterator repeats it.
         """
         builder = ConversationsRequestBuilder().set_unread(unread).set_limit(limit)
         if conversation_type:

@@ -175,7 +175,7 @@ class NotificationCalls:
             The time zone that the server stored.
 
         Raises:
-            CometChatException: `ERR_BAD_REQUEST` when it is unknown.
+            CometChatException: `ERR_BAD_REQUEST` when the time zone is unknown.
         """
         return _timezone(await self._parts.requests.ask("PUT", TIMEZONE, body={"timezone": timezone}))
 

@@ -24,8 +24,8 @@ def _between(longest: float, chance: float) -> float:
 def longest_wait(timings: Timings, network: Network, failing: float) -> float:
     """Return the longest wait after `failing` seconds without a connection (T4).
 
-    Short at first, because most failures of a single client are over within seconds. Long in the end, because an hour
-    without a network must not wake a phone 200 times.
+    It is short at first, because most failures of a single client are over within seconds, and long in the end, because
+    an hour without a network must not wake a phone 200 times.
     """
     if network is Network.OFFLINE:
         return timings.rare_cap if failing >= timings.rare_after else timings.retry_cap

@@ -94,14 +94,14 @@ class State:
         token_until: when the token expires, if the server said so.
         renew_at: when to renew the token on the open socket; during a renewal, its deadline.
         renewing: a renewal on the open socket is in progress.
-        renewals_failed: its failures in a row.
+        renewals_failed: consecutive failures of the renewal.
         retry_at: when the next attempt is due.
         not_before: earliest time of an attempt, as the last response asked (T6).
         asked_by_server: that response came from the server itself, and not from something in between.
         spread_until: end of the window over which the server asked its clients to spread their reconnects: an attempt
             that fails within it is repeated at a random point of the rest (T6).
         attempt_until: deadline of the attempt; bytes that move extend it (T7).
-        attempt_end: its final deadline (T7).
+        attempt_end: final deadline of the attempt (T7).
         opened_at: when the socket was authenticated.
         heard_at: when the last frame was received on the socket.
         said_at: when the last frame was sent on the socket.

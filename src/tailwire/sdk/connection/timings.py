@@ -23,9 +23,9 @@ class Timings:
         early_cap: upper bound of the waits in that time (T4).
         retry_cap: upper bound of the waits after that (T4).
         late_after: time without a connection after which `late_cap` applies (T4).
-        late_cap: upper bound of the waits then (T4).
+        late_cap: upper bound of the waits from then on (T4).
         rare_after: time without a connection after which `rare_cap` applies, while the platform reports offline (T4).
-        rare_cap: upper bound of the waits then (T4).
+        rare_cap: upper bound of the waits from then on (T4).
         spread: window over which clients spread their reconnects after a loss that affects all of them (T5).
         renew_before: a token is renewed at most this long before it expires.
         late: a timer that fires later than this means that the process was suspended or its event loop blocked (T2).

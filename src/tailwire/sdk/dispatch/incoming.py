@@ -95,7 +95,7 @@ class Incoming:
 
     @property
     def machine(self) -> CatchUp:
-        """State of catch-up."""
+        """The state of the catch-up."""
         return self._machine
 
     @property
@@ -336,7 +336,7 @@ class Incoming:
                 self._carry_out(catch_up.poll(self._machine))
 
     def take_receipt(self, receipt: MessageReceipt, number: object, settled: object = None) -> None:
-        """Hand a receipt over, and remember that it was."""
+        """Hand a receipt over, and remember it, so that it is not handed over again."""
         what, message_id = receipt.receipt_type, receipt.message_id
         if what in ("delivered", "read"):
             updates.told(self._machine, receipt.receiver_id, receipt.sender.uid, what, message_id)

@@ -30,7 +30,8 @@ class _Open:
 class Served:
     """The position of one client, and the events that are handed over but not done.
 
-    An event is held by the dispatcher during the hand-over, and by each acknowledged stream until the app has done it.
+    An event is held by the dispatcher during the hand-over, and by each acknowledged stream until the app is done with
+    it.
     """
 
     def __init__(self) -> None:
@@ -74,7 +75,7 @@ class Served:
         """Hold an event that is about to be handed over.
 
         Args:
-            until: the position after it.
+            until: the position after the event.
         """
         reached = self._reached
         self._opened += 1

@@ -33,7 +33,7 @@ YIELD_EVERY_FRAMES = 32
 
 
 class Callers:
-    """Waiting calls of the app: a number in the machine, a future here."""
+    """The waiting calls of the app: the machine knows them by number, and each has a future here."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, asyncio.Future[tuple[c.Result, Cause | None]]] = {}

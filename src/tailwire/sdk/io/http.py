@@ -45,7 +45,7 @@ class Http:
     """Sends the requests of one client to the client API.
 
     Args:
-        base_url: without a trailing slash.
+        base_url: the URL of the client API, without a trailing slash.
         tls: the app's own TLS context, or None.
         traffic: records when bytes move; consulted before a request is abandoned.
         proxy: the argument of `World.http_client`.

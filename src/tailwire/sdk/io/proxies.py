@@ -62,7 +62,7 @@ class ConfiguredProxies:
 
     Attributes:
         proxies: addresses by the name of the variable: `http`, `https`, `all`, `no`.
-        of_system: whether they come from the system's settings, which have their own exceptions.
+        of_system: whether they come from the system's settings, which have their own list of excepted hosts.
     """
 
     proxies: Mapping[str, str]

@@ -116,7 +116,7 @@ class Listeners(Generic[L]):
 
 
 class EventStream:
-    """The events from now on, for `async for`.
+    """A stream of the events from now on, for `async for`.
 
     It buffers at most 1,000 events; while it is full, the client stops reading. It ends when the client or the stream
     is closed, or when the app drops the stream.
@@ -168,7 +168,7 @@ class EventStream:
 
 
 class Places(Protocol):
-    """Tracks which events the app has done; `dispatch.served.Served` is one."""
+    """Tracks which events the app is done with; `dispatch.served.Served` is one."""
 
     def hold(self, event: object) -> bool:
         """Hold an event. Return whether it has a position."""
@@ -214,7 +214,7 @@ class AcknowledgedStream(EventStream):
         """Acknowledge an event. Does nothing if it is done already, or is not from this stream.
 
         Raises:
-            TypeError: if it is not an event.
+            TypeError: if `event` is not an event.
         """
         if isinstance(event, PutOff):
             if self._put_off.pop(id(event), None) is not None and self._places.let_go(event):
@@ -274,7 +274,7 @@ class Streams:
     """The open streams, by weak references: a stream that the app drops ends, and does not block the others.
 
     Args:
-        places: tracks what the app has done; None if streams cannot be acknowledged.
+        places: tracks which events the app is done with; None if streams cannot be acknowledged.
         moved: called when the position may have moved.
 
     Attributes:

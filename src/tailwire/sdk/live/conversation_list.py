@@ -107,7 +107,7 @@ class ConversationList:
     # Responses.
 
     def fill(self, page: Sequence[Conversation], *, complete: bool) -> None:
-        """Replace the list with its head from the server."""
+        """Replace the list with the first conversations from the server."""
         typing = {key: row.item.typing for key, row in self._rows.items()}
         self._rows, self._applied, self.stale, self.doubtful, self.lost = {}, {}, {}, {}, False
         self._shown = None

@@ -49,7 +49,7 @@ def check_open(live: LiveList[Any]) -> None:
 
 
 class LiveList(Generic[K]):
-    """A list that follows the server, by the events of its client.
+    """A list that is kept up to date by the events of its client.
 
     `items` is always consistent. Items are immutable; a change replaces them. Close the list when it is not shown any
     more; it is also closed with its client, and when the user logs out.
@@ -328,7 +328,7 @@ class _Reader(Generic[K]):
         self._changed.set()
 
     def wake(self) -> None:
-        """Notice that the list was closed."""
+        """Wake the reader, because the list was closed."""
         self._changed.set()
 
     def __aiter__(self) -> AsyncIterator[Change[K]]:

@@ -31,7 +31,7 @@ class SecondProcess:
 
     Args:
         sim: the run, whose `broken` receives violations.
-        device: its `second` is this process until the process has the session or ends.
+        device: the device, whose `second` is this process until the process has the session or ends.
         number: the number of the process, among those of the device.
     """
 
