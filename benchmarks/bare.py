@@ -84,7 +84,7 @@ class Connection(asyncio.Protocol):
 
 
 async def main(port: int) -> None:
-    """Serve."""
+    """Run the server."""
     room = Room()
     server = await asyncio.get_running_loop().create_server(lambda: Connection(room), "127.0.0.1", port, backlog=1024)
     await server.serve_forever()

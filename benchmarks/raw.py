@@ -16,7 +16,7 @@ BUFFER = bytearray(1 << 20)
 
 
 def tcp(port: int) -> socket.socket:
-    """Connect."""
+    """Open a TCP connection to a port of this machine."""
     s = socket.create_connection(("127.0.0.1", port))
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return s

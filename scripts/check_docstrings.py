@@ -93,7 +93,7 @@ def grouped_calls() -> dict[str, griffe.Function]:
 
 
 def bodies(function: griffe.Function) -> Iterator[ast.AST]:
-    """Yield the body of a function, and of what it calls in its class and module by a private name."""
+    """Yield the body of a function, and of the private functions that it calls in its class and module."""
     if function.path.startswith("tailwire.sdk.methods."):
         function = grouped_calls().get(function.name, function)
     assert isinstance(function.filepath, Path)

@@ -43,7 +43,7 @@ def home_of(path: str) -> str:
 
 @functools.cache
 def public_names() -> dict[str, str]:
-    """Return where each public name is defined; two names may be of one object."""
+    """Return where each public name is defined; two names may refer to one object."""
     found: dict[str, str] = {}
     for face in FACES:
         module = package() if face == "tailwire" else package()[face.removeprefix("tailwire.")]
@@ -116,7 +116,7 @@ def names(annotation: griffe.Expr | str) -> Iterator[str]:
 
 
 def unexported() -> dict[str, list[str]]:
-    """Return the types of ours that public signatures name and no public module exports, and where each is named."""
+    """Return our types that public signatures name and no public module exports, and where each is named."""
     found: dict[str, list[str]] = {}
     for home in exported():
         for place, annotation in annotations(find(home)):

@@ -20,7 +20,7 @@ def ids_in(path: Path, begin: str = r"(?:\| |- )") -> list[str]:
 
 
 def covered() -> dict[str, list[str]]:
-    """Return the tests of each id."""
+    """Return the tests that cover each id."""
     tests: dict[str, list[str]] = {}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for marked in _MARK.findall(path.read_text(encoding="utf-8")):

@@ -79,8 +79,8 @@ class OutboxEntry:
             The message as the server stored it.
 
         Raises:
-            CometChatException: why it failed; `OUTBOX_CANCELLED`; `ERR_CLIENT_CLOSED` when the client is closed and the
-                message stays on the device.
+            CometChatException: the error of the message; `OUTBOX_CANCELLED`; `ERR_CLIENT_CLOSED` if the client is
+                closed and the message stays on the device.
         """
         self._outbox.check()
         await self._ended.wait()

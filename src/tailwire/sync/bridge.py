@@ -161,7 +161,7 @@ class Bridge(FactoryCalls, Closable):
 
         Args:
             timeout: seconds without an event after which the iterator ends; None for no limit.
-            acknowledge: acknowledge each event when the next one is requested. A message whose event is not
+            acknowledge: whether to acknowledge each event when the next one is requested. A message whose event is not
                 acknowledged when the client is closed, or crashes, is delivered again at the next start. Without it,
                 events are acknowledged when they are buffered in the iterator.
 

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class LiveList(BlockingProxy, Closable, Generic[T]):
-    """A list that follows the server. It is thread-safe.
+    """A list that is kept up to date. It is thread-safe.
 
     It is updated until it is closed, even if nothing refers to it: close it when it is not shown any more.
     """
@@ -60,8 +60,8 @@ class LiveList(BlockingProxy, Closable, Generic[T]):
 
         Args:
             callback: a plain function. It is called in the app's thread if the client has a `post`, else in the
-                client's own thread, one call at a time. If it falls 1,000 changes behind, they are replaced by one `reset`.
-                Exceptions are logged.
+                client's own thread, one call at a time. If it falls 1,000 changes behind, they are replaced by one
+                `reset`. Exceptions are logged.
 
         Returns:
             A function that ends the subscription, from any thread. It may be called more than once.

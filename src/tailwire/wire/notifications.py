@@ -12,7 +12,7 @@ from tailwire.wire.set_fields import SetFieldsRepr
 
 
 class PushPlatforms(StrEnum):
-    """The service that delivers push notifications. `WEB_PUSH` is an extension: its token is a browser's subscription."""
+    """The service that delivers push notifications. `WEB_PUSH` is an extension; the token is a subscription."""
 
     FCM_FLUTTER_ANDROID = "fcm_flutter_android"
     FCM_FLUTTER_IOS = "fcm_flutter_ios"
@@ -119,7 +119,10 @@ class OneOnOnePreferences(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class MutePreferences(SetFieldsRepr):
-    """When the user does not want to be disturbed: always, or by a schedule. None keeps the setting, and a missing day keeps its schedule."""
+    """When the user does not want to be disturbed: always, or by a schedule.
+
+    None keeps the setting, and a missing day keeps its schedule.
+    """
 
     dnd: DNDOptions | None = None
     schedule: dict[DayOfWeek, DaySchedule] = field(default_factory=dict)

@@ -20,7 +20,7 @@ def checked_reason(reason: str) -> str:
     """Return the reason that was given to `set_app_state()`.
 
     Raises:
-        TypeError, ValueError: when it is not a short printable text.
+        TypeError, ValueError: when the reason is not a short printable text.
     """
     if not isinstance(reason, str):
         raise TypeError(f"the reason is a {type(reason).__name__}: give a name, as text")

@@ -35,7 +35,7 @@ class ListenerCalls:
             listener: a subclass of `ConnectionListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `ConnectionListener`, or would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, or would never be called.
         """
         self._registries.connection.add(listener_id, listener)
         self._added(listener_id, listener)
@@ -56,7 +56,7 @@ class ListenerCalls:
             listener: a subclass of `LoginListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `LoginListener`, or would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, or would never be called.
         """
         self._registries.login.add(listener_id, listener)
 
@@ -76,7 +76,7 @@ class ListenerCalls:
             listener: a subclass of `UserListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `UserListener`, or would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, or would never be called.
         """
         self._registries.user.add(listener_id, listener)
 
@@ -96,7 +96,7 @@ class ListenerCalls:
             listener: a subclass of `GroupListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `GroupListener`, or would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, or would never be called.
         """
         self._registries.group.add(listener_id, listener)
 
@@ -116,7 +116,7 @@ class ListenerCalls:
             listener: a subclass of `MessageListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `MessageListener`, or would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, or would never be called.
         """
         self._registries.message.add(listener_id, listener)
 

@@ -25,7 +25,7 @@ PING_FRAME = json.dumps(PING, separators=(",", ":"))
 
 
 class Owner:
-    """Implements `io.owner.Owner`."""
+    """The owner of the driver (see `io.owner.Owner`): connects it to the other parts of the client."""
 
     def __init__(
         self,

@@ -44,7 +44,7 @@ class Sender:
         self._own = own
 
     async def send(self, body: Mapping[str, Any]) -> BaseMessage:
-        """Send a message, again under the same muid when an answer was lost (K3). Return it as it was stored.
+        """Send a message; repeat it under the same muid if the response was lost (K3). Return the stored message.
 
         Args:
             body: with `muid`, `receiver` and `receiverType`.

@@ -186,7 +186,7 @@ class Http:
         If the progress is not visible (`World.sees_uploads`), it fails after ten minutes.
 
         Raises:
-            CometChatException: with the server's code; `NO_INTERNET_CONNECTION` if it was not reached;
+            CometChatException: with the server's code; `NO_INTERNET_CONNECTION` if the server was not reached;
                 `ERR_BAD_ERROR_RESPONSE` if a file store refuses the form; what `pieces` raises.
         """
         headers = {"content-type": content_type, "content-length": str(size), "accept-encoding": ENCODING}

@@ -73,7 +73,7 @@ def parse_proxy(text: str) -> Proxy:
     """Parse an address such as `http://user:password@host:port` or `host:port`.
 
     Raises:
-        UnusableProxy: if it is not the address of a proxy.
+        UnusableProxy: if the text is not the address of a proxy.
     """
     example = "use [http|https|socks5|socks5h://][user:password@]host[:port]"
     try:

@@ -90,7 +90,7 @@ class Answering(_Waiting):
         self._answer = answer
 
     def asked(self, request: bytes) -> None:
-        """Respond."""
+        """Send the response."""
         self.answer(self._answer)
 
 
@@ -169,7 +169,7 @@ class Swapping(_Waiting):
             super().data_received(data)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Notify the server."""
+        """Notify the server that the client's connection has ended."""
         if self._passes:
             self._server.connection_lost(error)
 
