@@ -163,10 +163,10 @@ $(GUI): $(STAMP)
 	@rm -f $(VENV)/.gui-*; touch $@
 	@echo "Ready."
 
-pictures: $(GUI) $(CHROMIUM)/node_modules/.ready  ## draw the pictures of the examples anew (needs a Chromium: TAILWIRE_CHROMIUM=FILE): ARGS="tk_chat"
+pictures: $(GUI) $(CHROMIUM)/node_modules/.ready  ## draw the pictures of the docs anew (needs a Chromium: TAILWIRE_CHROMIUM=FILE; and `make docs`, for that of the site): ARGS="tk_chat"
 	@PYTHONPATH=tests:tests/examples $(BIN)/python scripts/make_pictures.py $(ARGS)
 
-simulate: $(STAMP)  ## the whole system on seeds: SEEDS=1000 MINUTES=0 FIRST=0; the fan-out of several servers instead: SERVERS=2
+simulate: $(STAMP)  ## the whole system on seeds: SEEDS=1000 MINUTES=0 FIRST=0; several servers on one database instead: SERVERS=2
 	@$(BIN)/python -m tailwire.testing.simulation --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0) --minutes $(or $(MINUTES),0) $(if $(SERVERS),--servers $(SERVERS))
 
 rights: $(STAMP)  ## who is told and shown what, compared with a model, on seeds: SEEDS=200 FIRST=0 LENGTH=60; all lists after each step: VIEWS=all

@@ -1,4 +1,4 @@
-"""Check the built documentation site: its pages load nothing from elsewhere, and its links lead to pages and headings.
+"""Check the built documentation site: its pages load files of the site only, and its links lead to pages and headings.
 
 `make docs` runs it after each build.
 """
@@ -58,19 +58,29 @@ def problems(site: Path) -> list[str]:
     found = []
     for path, page in pages.items():
         name = path.relative_to(site)
-        found += [f"{name}: loads {address} from elsewhere" for address in page.loads if outside(address)]
+        for address in page.loads:
+            if outside(address):
+                found.append(f"{name}: loads {address} from elsewhere")
+            elif not address.startswith("data:") and path.name != "404.html" and not _file(address, path).exists():
+                found.append(f"{name}: {address}, which it loads, is missing")
         for link in page.links:
             if not outside(link) and not link.startswith("mailto:") and path.name != "404.html":
                 found += _problem_of(link, path, pages, name)
-    for path in sorted(site.rglob("*.css")):
+    for path in sorted([*site.rglob("*.css"), *site.rglob("*.svg")]):
         if _STYLE.search(path.read_text(encoding="utf-8")):
             found.append(f"{path.relative_to(site)}: loads something from elsewhere")
     return found
 
 
+def _file(address: str, path: Path) -> Path:
+    """Return the file that an address on a page names."""
+    target = re.split("[?#]", address, maxsplit=1)[0]
+    return (path.parent / unquote(target)).resolve() if target else path
+
+
 def _problem_of(link: str, path: Path, pages: dict[Path, Page], name: Path) -> list[str]:
-    target, _, anchor = link.partition("#")
-    there = (path.parent / unquote(target)).resolve() if target else path
+    _, _, anchor = link.partition("#")
+    there = _file(link, path)
     if there.is_dir():
         there /= "index.html"
     if not there.exists():

@@ -74,6 +74,18 @@ async def draw(tab: Page, name: str, folder: Path, saved: Saved) -> None:
     saved(name, file.read_bytes())
 
 
+async def sign_in_page(name: str, folder: Path, saved: Saved) -> None:
+    """Draw what the console shows to those who are not signed in."""
+    browser = Browser()
+    try:
+        async with console_stage(browser, folder) as stage:
+            tab = await stage.opened("console", f"{stage.server.url}/console/", width=640, height=480)
+            await tab.wait_for("document.body.innerText.includes('tailwire console')")
+            await draw(tab, name, folder, saved)
+    finally:
+        browser.close()
+
+
 async def push_page(name: str, folder: Path, saved: Saved) -> None:
     """Draw the page on push notifications: some were sent, one waits because its push service is not available."""
     browser, service = Browser(), PushService()
@@ -113,6 +125,7 @@ async def open_first(stage: ConsoleStage, tab: Page) -> None:
 DRAWN: dict[str, Callable[[Path, Saved], Awaitable[None]]] = {
     "console-overview": partial(shown, "console-overview", page="overview", traffic=True),
     "console-overview-dark": partial(shown, "console-overview-dark", page="overview", traffic=True, dark=True),
+    "console-sign-in": partial(sign_in_page, "console-sign-in"),
     "console-push": partial(push_page, "console-push"),
     "console-phone": partial(shown, "console-phone", page="connections", phone=True),
     "console-connection": partial(shown, "console-connection", page="connections", opened=True),

@@ -1,4 +1,4 @@
-"""Draw the pictures of the examples, of the console and of the web chat, each as it runs with a real server.
+"""Draw the pictures of the examples, of the console, of the web chat and of the documentation site, each as it runs.
 
 `make pictures` draws all of them, `make pictures ARGS="tk_chat"` one. Each picture has a function with its name.
 """
@@ -16,6 +16,8 @@ from PIL import Image
 import chat_pictures
 import console_pictures
 import loop_pictures
+import recorded_pictures
+import site_pictures
 import terminal_pictures
 import toolkit_pictures
 import web_chat_pictures
@@ -33,6 +35,8 @@ DRAWN = {
     **console_pictures.DRAWN,
     **chat_pictures.DRAWN,
     **web_chat_pictures.DRAWN,
+    **recorded_pictures.DRAWN,
+    **site_pictures.DRAWN,
 }
 
 
@@ -43,7 +47,7 @@ def saved(name: str, png: bytes) -> None:
         ValueError: if the picture is still too large.
     """
     small = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(64).save(small, "PNG", optimize=True)
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(128, kmeans=1).save(small, "PNG", optimize=True)
     if small.tell() > MAX_BYTES:
         raise ValueError(f"{name}.png has {small.tell()} bytes: at most {MAX_BYTES} are wanted")
     (PICTURES / f"{name}.png").write_bytes(small.getvalue())

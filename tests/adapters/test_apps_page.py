@@ -1,4 +1,4 @@
-"""The programs of docs/apps.md and the README's app, run as they are, except for the server's address and the user."""
+"""The programs of docs/apps.md and docs/connection.md, run as they are, except for the server's address and the user."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ pytestmark = pytest.mark.gui
 ROOT = Path(__file__).parents[2]
 BLOCKS = [
     block
-    for page in ("README.md", "docs/apps.md")
+    for page in ("docs/connection.md", "docs/apps.md")
     for block in re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
 ]
-MARKS = {"readme": ("with tailwire.watch(chat):  #",)}
+MARKS = {"found": ("    tailwire.watch(chat)  #",)}
 """What only the program of a toolkit contains; else it imports the toolkit's function."""
 NEEDED = {"tk": ("tkinter", "_tkinter"), "qt": ("PySide6",), "kivy": ("kivy",), "toga": ("toga", "toga_qt")}
 TITLES = {"tk": "Chat with Tk", "qt": "Chat with Qt", "kivy": "Chat with Kivy", "toga": "Chat with Toga"}
@@ -82,7 +82,7 @@ def test_documented_program_with_windows(screen: Screen, server: AppServer, tmp_
 
 @pytest.mark.slow
 @needs_a_terminal("textual")
-@pytest.mark.parametrize("toolkit", ["textual", "terminal", "readme"])
+@pytest.mark.parametrize("toolkit", ["textual", "terminal", "found"])
 async def test_documented_program_in_a_terminal(live: LiveStage, tmp_path: Path, toolkit: str):
     bob, server = await live.enter("bob", presence=True), live.server
     file = program(toolkit, tmp_path, server.url)

@@ -80,6 +80,7 @@ export async function drive({ puppeteer, chromium, address, args = [] }) {
     async offline({ page, value }) { await pages.get(page).setOfflineMode(value); },
     async slow({ page, latency }) { await pages.get(page).emulateNetworkConditions({ latency, download: 5_000_000, upload: 500_000 }); },
     async reload({ page }) { await pages.get(page).reload({ waitUntil: "load" }); },
+    async leave({ page }) { await pages.get(page).goto("about:blank"); },
     // A second tab does not hide the first in a headless browser: the page is told what a browser would tell it.
     async visibility({ page, value }) {
       await pages.get(page).evaluate((value) => {

@@ -39,6 +39,9 @@ self.addEventListener("message", async (event) => {
   await Promise.all(waits);
   event.ports[0].postMessage({ shown, waited: waits.length });
 });
+const focused = [], opened = [];  // only a real click may do either
+WindowClient.prototype.focus = async function () { focused.push(this.url); return this; };
+self.clients.openWindow = async (url) => { opened.push(String(url)); return null; };
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
 """
 VERIFY = """
@@ -144,6 +147,24 @@ async def test_message_becomes_a_push_event_and_a_deleted_one_is_withdrawn(chrom
         assert json.loads(service.received(1))["action"] == "deleted"
         assert (await tab.run(PUSH, message=service.received(1)))["shown"] == []
         assert tab.all("page error") == []
+
+
+CLICK = """
+const waits = [], closed = [], notification = { data: {}, close: () => closed.push(1) };
+const click = new ExtendableEvent("notificationclick");  // a headless browser has no Notification for a NotificationEvent
+self.dispatchEvent(Object.assign(click, { notification, waitUntil: (one) => waits.push(one) }));
+await Promise.all(waits);
+return { focused, opened, closed: closed.length, waited: waits.length };
+"""
+
+
+async def test_click_on_a_notification_focuses_the_page_or_opens_one(chromium: Browser, site: str):
+    tab = await chromium.open("click", site)
+    await registered(tab)
+    assert await tab.in_worker(CLICK) == {"focused": [site], "opened": [], "closed": 1, "waited": 1}
+    await tab.do("leave")
+    clicked = await tab.in_worker(CLICK)
+    assert clicked == {"focused": [site], "opened": ["/"], "closed": 1, "waited": 1}
 
 
 async def test_browser_takes_the_key_and_the_options_of_a_subscription(chromium: Browser, tmp_path, site: str):

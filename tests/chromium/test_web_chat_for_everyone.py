@@ -7,6 +7,7 @@ import pytest
 from chromium.browser import Browser, Page
 from chromium.chat_stage import LOG, WORDS, ChatStage, chat_stage, choose, press, write
 from chromium.test_console import violations
+from tailwire import TransientMessage
 
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(240)]
 
@@ -101,6 +102,49 @@ async def test_each_view_fits(chromium: Browser, tmp_path, direction: str):
                 assert (box[0] > box[1]) is (direction == "ltr")  # own messages at the end of the line
 
 
+async def test_command_for_a_token_is_in_one_piece_where_one_logs_in(chromium: Browser, tmp_path):
+    async with chat_stage(chromium, tmp_path) as stage:
+        for width in (320, 1280):
+            tab = await stage.blank(width=width, height=640)
+            said = "[...document.querySelectorAll('#token-hint code')].map((one) => [one.innerText, one.getClientRects().length])"
+            await tab.wait_for("document.querySelector('#token-hint code')")
+            assert await tab.evaluate(said) == [["tailwire token create UID", 1]]
+            assert await tab.evaluate(OVERFLOW) <= 0, width
+
+
+@pytest.mark.parametrize("direction", ["ltr", "rtl"])
+async def test_line_of_the_list_is_cut_where_its_text_ends(chromium: Browser, tmp_path, direction: str):
+    async with chat_stage(chromium, tmp_path) as stage:
+        people = {
+            "latin": ("Tomás Herrera", "From left to right. " * 9),
+            "arabic": ("ليلى حداد", "من اليمين إلى اليسار. " * 9),
+        }
+        for uid, (name, text) in people.items():
+            await stage.ask("POST", "/users", {"uid": uid, "name": name})
+            await stage.say(uid, "alice", text)
+        tab = await stage.open("alice")
+        await tab.run("document.documentElement.dir = direction", direction=direction)
+        await tab.wait_for("document.querySelectorAll('.entries .entry').length === 2")
+        lines = await tab.evaluate("""[...document.querySelectorAll('.entries .entry')].map((entry) => {
+            const [name, text] = ['.entry-name', '.entry-last'].map((one) => entry.querySelector(`${one} > .text`));
+            const [place, box] = [entry.querySelector('.entry-name'), name].map((one) => one.getBoundingClientRect());
+            return { whose: name.innerText, way: getComputedStyle(text).direction, cut: text.scrollWidth > text.clientWidth,
+                     begins: document.documentElement.dir === 'rtl' ? place.right - box.right : box.left - place.left };
+        })""")
+        assert {one["whose"]: one["way"] for one in lines} == {"Tomás Herrera": "ltr", "ليلى حداد": "rtl"}
+        assert all(one["cut"] for one in lines)
+        assert [round(one["begins"]) for one in lines] == [0, 0], "names stand where the page begins its lines"
+
+
+async def test_own_answer_in_the_list_keeps_its_direction_behind_the_word_for_its_writer(chromium: Browser, tmp_path):
+    async with chat_stage(chromium, tmp_path) as stage:
+        await stage.say("alice", "bob", "إلى اللقاء!")
+        tab = await stage.open("alice")
+        await tab.wait_for("document.querySelector('.entry-last')?.innerText === 'You: إلى اللقاء!'")
+        ways = "[...document.querySelectorAll('.entry-last .text')].map((one) => getComputedStyle(one).direction)"
+        assert await tab.evaluate(ways) == ["ltr", "rtl"]
+
+
 async def test_hostile_names_and_texts_do_nothing_and_fit(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         for n, text in enumerate(HOSTILE):
@@ -140,6 +184,65 @@ async def test_hostile_names_and_texts_do_nothing_and_fit(chromium: Browser, tmp
             assert tab.all("ran") == []
             loaded = await tab.evaluate("performance.getEntriesByType('resource').map((one) => new URL(one.name).host)")
             assert set(loaded) == {stage.server.url.removeprefix("http://")}
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+async def test_hostile_texts_do_nothing_in_threads_dialogs_notes_and_drafts(chromium: Browser, tmp_path, width: int):
+    async with chat_stage(chromium, tmp_path) as stage:
+        for n, text in enumerate(HOSTILE):
+            await stage.ask("POST", "/users", {"uid": f"user{n}", "name": text[:100]})
+            guid = {"guid": f"group{n}", "name": text[:100], "type": "public", "owner": f"user{n}"}
+            await stage.ask("POST", "/groups", guid)
+        await stage.ask("POST", "/groups", {"guid": "all", "name": "All of them", "type": "public", "owner": "alice"})
+        everybody = [f"user{n}" for n in range(len(HOSTILE))]
+        await stage.ask("POST", "/groups/all/members", {"participants": everybody}, behalf="alice")
+        first = await stage.say("alice", "all", "the first one", "group")
+        for n, text in enumerate(HOSTILE):
+            await stage.say(f"user{n}", "all", text, "group", parentId=first["id"])
+            said = await stage.say(f"user{n}", "all", f"needle {text}", "group", quotedMessageId=first["id"])
+            await stage.ask("POST", f"/messages/{said['id']}/pin", behalf="alice")
+            await stage.ask("DELETE", f"/groups/all/members/user{n}", behalf="alice")
+            await stage.ask("POST", "/groups/all/members", {"participants": [f"user{n}"]}, behalf="alice")
+
+        tab = await stage.open("alice", "All of them", width=width, height=740)
+
+        async def harmless(view: str) -> None:
+            assert await tab.evaluate(WIDER) == [], view
+            assert await tab.evaluate(OVERFLOW) <= 0, view
+            elements = (
+                "document.querySelectorAll('#app script, #app iframe, #app [onerror], #app [onclick], .log img').length"
+            )
+            assert await tab.evaluate(elements) == 0, view
+            assert tab.all("ran") == [], view
+
+        notes = "[...document.querySelectorAll('#messages .note')].map((e) => e.innerText).join()"
+        await tab.wait_for(f"{notes}.includes('<img src=x')")
+        await harmless("notes")
+        async with stage.client("user0") as writer, stage.client("user1") as one, stage.client("user2") as other:
+            for seq, chat in enumerate((one, other)):
+                data = {"draft": HOSTILE[0], "seq": seq, "text": HOSTILE[seq] * 9}
+                await chat.send_transient_message(TransientMessage("all", "group", data))
+            await writer.start_typing("all", "group")
+            await tab.wait_for("document.querySelectorAll('.is-draft').length === 2")
+            await tab.wait_for("document.querySelector('.typing').innerText.includes('<img src=x')")
+            await harmless("drafts")
+        await press(tab, "8 replies")
+        await tab.wait_for("document.querySelectorAll('.thread .log .words').length >= 8")
+        await harmless("a thread")
+        await press(tab, "Close", "document.querySelector('.thread')")
+        await press(tab, "Search")
+        await tab.do("type", selector="dialog input", text="needle")
+        await tab.wait_for("document.querySelectorAll('dialog .found .entry').length === 8")
+        await harmless("search")
+        await press(tab, "Close", "document.querySelector('dialog')")
+        for button, entry in (("Details", ".pinned"), ("Groups", ".is-group"), ("New conversation", ".entry")):
+            if width == 360 and button == "Groups":
+                await press(tab, "Back to the conversations")
+            await tab.wait_for("!document.querySelector('dialog')")
+            await press(tab, button)
+            await tab.wait_for("document.querySelectorAll(`dialog .found ${entry}`).length >= 8", entry=entry)
+            await harmless(button)
+            await press(tab, "Close", "document.querySelector('dialog')")
 
 
 async def test_chat_is_usable_by_keyboard(chromium: Browser, tmp_path):

@@ -1,7 +1,9 @@
 """Notifications of the web chat: turned on by a button, shown by its service worker, opened by a click, ended by logging out.
 
-A headless browser has no push service and shows no notifications. So the page gets a subscription at a push service of
-the tests, and what the worker shows is recorded; the worker, its events, and what it tells the page are the browser's.
+A headless browser has no push service and shows no notifications, whatever permission it is given: a worker can get no
+`Notification`, and so no `NotificationEvent`. So the page gets a subscription at a push service of the tests, what the
+worker shows is recorded, and a click is an `ExtendableEvent` with what was shown. Only a real click lets a worker focus
+or open a window, so both are recorded, too. The worker, its handlers, and what it tells the page are the browser's.
 """
 
 from __future__ import annotations
@@ -62,7 +64,7 @@ return shown;
 """
 CLICK = """
 const waits = [], closed = [], notification = { data, close: () => closed.push(1) };
-const click = Object.assign(new Event("notificationclick"), { notification, waitUntil: (one) => waits.push(one) });
+const click = Object.assign(new ExtendableEvent("notificationclick"), { notification, waitUntil: (one) => waits.push(one) });
 self.dispatchEvent(click);
 await Promise.all(waits);
 return { focused, opened, closed: closed.length };
@@ -192,6 +194,35 @@ async def test_notification_without_a_receiver_opens_a_group(chromium: Browser, 
         await tab.in_worker(RECORD)
         await tab.in_worker(CLICK, data={"conversationId": "group_trains"})  # as with push_content = "none"
         await tab.wait_for(f"{HEAD} === 'Trains'")
+
+
+async def test_click_on_a_notification_of_another_user_opens_a_page_and_leaves_the_open_one(
+    chromium: Browser, tmp_path
+):
+    async with pushing(chromium, tmp_path) as (stage, _, before):
+        tab = await stage.open("alice", before=before)
+        await turn_on(tab)
+        await stage.ask("DELETE", "/users/alice/auth_tokens")
+        await tab.wait_for("document.querySelector('.sign-in')")
+        await log_in(tab, "bob")
+        await tab.wait_for(OFF)
+        await tab.in_worker(RECORD)
+        clicked = await tab.in_worker(CLICK, data={"conversationId": "alice_user_carol", "receiverType": "user"})
+        address = "./#conversationId=alice_user_carol&receiverType=user"
+        assert clicked == {"focused": [], "opened": [address], "closed": 1}
+        assert await tab.evaluate(f"{HEAD} ?? ''") == ""
+
+
+async def test_click_opens_a_page_if_the_open_one_does_not_answer(chromium: Browser, tmp_path):
+    frozen = "navigator.serviceWorker.addEventListener('message', (event) => event.stopImmediatePropagation());"
+    async with pushing(chromium, tmp_path) as (stage, _, before):
+        await stage.say("bob", "alice", "hello")
+        tab = await stage.open("alice", before=before + frozen)
+        await turn_on(tab)
+        await tab.in_worker(RECORD)
+        clicked = await tab.in_worker(CLICK, data={"conversationId": "alice_user_bob", "receiverType": "user"})
+        assert clicked["focused"] == []
+        assert clicked["opened"] == ["./#conversationId=alice_user_bob&receiverType=user"]
 
 
 async def test_notifications_are_turned_off(chromium: Browser, tmp_path):

@@ -405,7 +405,7 @@ _conversation_filters = st.builds(
     st.fixed_dictionaries({}, optional={
         "kind": st.sampled_from(("user", "group")), "search": st.sampled_from(("a", "É", "g", "team")),
         "tags": st.just(("x",)), "user_tags": st.just(("y",)), "group_tags": st.just(("x",)), "unread": st.booleans(),
-        "hide_blocked": st.booleans(), "pinned": st.booleans()} | pages),
+        "hide_blocked": st.booleans(), "not_from_blocked": st.booleans(), "pinned": st.booleans()} | pages),
 )  # fmt: skip
 
 
@@ -461,7 +461,7 @@ QUESTIONS: st.SearchStrategy[Call] = st.one_of(
     _member_filters.map(lambda wanted: lambda s: s.store.members.bans(wanted)),
     _conversation_filters.map(lambda wanted: lambda s: s.store.conversations.find(wanted)),
     st.builds(
-        lambda uid, kind, hide: lambda s: s.store.conversations.unread_counts(uid, kind, hide_blocked=hide),
+        lambda uid, kind, hide: lambda s: s.store.conversations.unread_counts(uid, kind, not_from_blocked=hide),
         uids, st.sampled_from(("", "user", "group")), st.booleans()).map(lambda call: _in_any_order(call)),
     st.builds(
         lambda uid, place: lambda s: s.store.conversations.get(key_of(uid, *place), uid, place[1]), uids, places),

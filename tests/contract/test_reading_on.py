@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from contract.test_push import device
-from tailwire.server.ports.filters import GroupFilter, MemberFilter, UserFilter
+from tailwire.server.ports.audit import AuditFilter
+from tailwire.server.ports.filters import GroupFilter, MemberFilter, MessageFilter, UserFilter
 from tailwire.server.ports.records import Event, GroupRow, KeyRow, TokenRow, UserRow
 from tailwire.server.ports.webhook_records import WebhookRow
 from tailwire.server.ports.world import World
@@ -166,4 +167,27 @@ async def test_position_is_found_by_an_index_and_nothing_is_sorted(tmp_path):
         assert len(plan) == 1, (sql, plan)
         assert " USING INDEX " in plan[0] or "USING COVERING INDEX" in plan[0], (sql, plan)
         assert plan[0].startswith("SEARCH") or len(parameters) == 1, (sql, plan)
+    await store.close()
+
+
+async def test_audit_and_the_messages_of_all_conversations_are_read_on_by_an_index(tmp_path):
+    store = await SqliteStore.open(tmp_path / "store.db", World())
+    asked = []
+
+    async def noted(sql, parameters=()):
+        asked.append((sql, parameters))
+        return []
+
+    store.database.rows = store.database.long_rows = noted
+    for kind in ("change", "behalf", "use"):
+        for before in (None, 5):
+            await store.audit.find(AuditFilter(limit=100, before=before, kind=kind))
+    for cursor in (None, 5):
+        await store.messages.find(MessageFilter("", cursor=cursor, limit=50))
+    assert len(asked) == 8
+    for sql, parameters in asked:
+        plan = [row[3] for row in store.database.reader.execute("EXPLAIN QUERY PLAN " + sql, parameters)]
+        assert not any("TEMP B-TREE" in step for step in plan), (sql, plan)
+        assert "audit_by_kind" in plan[0] or "messages" in plan[0], (sql, plan)
+        assert plan[0].startswith("SEARCH") or 5 not in parameters, (sql, plan)
     await store.close()

@@ -95,15 +95,19 @@ async def test_unread_counts_match_a_naive_count_up_to_the_cap(open_store, monke
     named_in = {tuple(row) for row in await naive("SELECT message_id, uid FROM mentions")}
     marks = {(c, u): r for c, u, r in await naive("SELECT conversation_id, uid, read_id FROM marks")}
     joined = {(f"g/{g}", u): j for g, u, j in await naive("SELECT guid, uid, joined_after_id FROM members")}
-    capped = 0
+    blocks = {"alice": "bob", "bob": "carol", "carol": ""}
+    for uid, blocked in blocks.items():
+        await store.blocks.add(uid, [blocked] if blocked else [], 3)
+    capped = fewer = 0
     for uid in people:
         listed, total = await store.conversations.find(ConversationFilter(uid, limit=50))
         assert total == len(listed) == (3 if uid != "carol" else 2)
         counts: dict[str, int] = {}
+        without_blocked: dict[str, int] = {}
         for row in listed:
             after = max(marks.get((row.conversation_id, uid), 0), joined.get((row.conversation_id, uid), 0))
             unread = [
-                number
+                (number, sender)
                 for number, conversation, sender, category, deleted in rows
                 if (conversation, deleted) == (row.conversation_id, None) and number > after
                 and sender != uid and category != "action"
@@ -118,17 +122,28 @@ async def test_unread_counts_match_a_naive_count_up_to_the_cap(open_store, monke
             capped += len(unread) > 12
             if unread:
                 counts[row.conversation_id] = row.unread
+            others = [number for number, sender in unread if sender != blocks[uid]]
+            if others:
+                without_blocked[row.conversation_id] = min(12, len(others))
         assert dict(await store.conversations.unread_counts(uid)) == counts
+        found = dict(await store.conversations.unread_counts(uid, not_from_blocked=True))
+        assert found == without_blocked
+        fewer += found != counts
         unread_only, _ = await store.conversations.find(ConversationFilter(uid, unread=True, limit=50))
         assert {row.conversation_id for row in unread_only} == set(counts)
     assert capped
+    assert fewer
     await store.close()
 
 
-async def test_counting_unread_messages_uses_a_covering_index(path):
+@pytest.mark.parametrize("not_from_blocked", [False, True])
+async def test_counting_unread_messages_uses_a_covering_index(path, not_from_blocked):
     store = await SqliteStore.open(path, World())
+    wanted = ConversationFilter("alice", not_from_blocked=not_from_blocked)
+    from_whom = [conversations._from_whom(wanted, "p.uid", sender) for sender in ("n.sender", "m.sender")]
+    by_index = store.database.dialect.by_index("messages_of_conversation")
     for sql in (conversations._UNREAD, conversations._MENTIONS):
-        counted = sql.format(by_index=store.database.dialect.by_index("messages_of_conversation"))
+        counted = sql.format(by_index=by_index, unread=from_whom[0], mentions=from_whom[1])
         page = "(SELECT 'g/g' AS conversation_id, 3 AS after, 'alice' AS uid) p"
         plan = await store.database.rows(
             f"EXPLAIN QUERY PLAN SELECT (SELECT count(*) FROM ({counted} LIMIT 10)) FROM {page}", ()

@@ -151,6 +151,16 @@ async def test_a_process_that_was_declared_dead_goes_on_under_a_new_identity(url
     assert await rows(url, "SELECT id FROM processes") == []
 
 
+async def test_a_write_submitted_before_a_long_pause_is_made_under_the_new_identity(url, monkeypatch):
+    # When the process wakes, the time for which writes wait for the database is over.
+    monkeypatch.setattr(lane_module, "UNREACHABLE_SECONDS", 0.0)
+    lane = await open_lane(url)
+    await rows(url, "DELETE FROM processes")
+    assert (await lane.submit(draft_entry())).new
+    assert lane.errors.current == ""
+    await lane.close()
+
+
 async def test_an_entry_at_fault_fails_alone(url):
     lane = await open_lane(url)
     entries = [draft_entry(text=str(n)) for n in range(9)]

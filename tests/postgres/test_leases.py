@@ -86,3 +86,16 @@ async def test_a_process_that_cannot_renew_believes_in_no_lease_after_a_while(po
     assert taken == [{"a"}]
     await one.close()
     await other.close()
+
+
+async def test_leases_last_from_when_their_renewal_was_asked_for_and_not_from_its_answer(postgres_url, monkeypatch):
+    one, other = await two(postgres_url)
+    # One that was stopped before it took them: its lease goes on without it, and may be taken over before it renews it.
+    monkeypatch.setattr(one.lane, "renewed_at", one.lane.renewed_at - 501)
+    await one.leases.take(["a"])
+    assert not one.leases.holds("a")
+    await one.processes.renew()
+    await one.leases.take(["a"])
+    assert one.leases.holds("a")
+    await one.close()
+    await other.close()

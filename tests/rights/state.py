@@ -5,6 +5,7 @@ The rules that the documentation leaves open are constants here, to be switched 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 HISTORY_BEFORE_JOINING = True
@@ -206,11 +207,12 @@ class State:
         """Return the conversations with readable messages for a user."""
         return list(dict.fromkeys(m.place for m in self.history(uid)))
 
-    def unread(self, uid: str, place: Place) -> int:
-        """Return how many messages of a conversation a user has not read."""
+    def unread(self, uid: str, place: Place, without: Collection[str] = ()) -> int:
+        """Return how many messages of a conversation a user has not read, without those of some senders."""
         until = self.read.get((uid, place), 0)
         return sum(
-            m.id > until and m.sender != uid and m.kind == "text" and not m.deleted for m in self.missed(uid, place)
+            m.id > until and m.sender not in (uid, *without) and m.kind == "text" and not m.deleted
+            for m in self.missed(uid, place)
         )
 
     def last_shown(self, uid: str, place: Place) -> int:

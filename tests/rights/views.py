@@ -198,6 +198,10 @@ def _conversations(s: State, uid: str) -> Iterator[View]:
     yield View("conversation search", f"/conversations?{ALL}&searchKey=admin", named, may=some, read=_read_rows)
     counts = {name: row[1] for name, row in unread.items()}
     yield View("counts", "/messages?unread=1&count=1", counts, read=_read_counts)
+    blocks = s.people[uid].blocks
+    counts = {name: count for name, place in places.items() if (count := s.unread(uid, place, blocks))}
+    path = "/messages?unread=1&count=1&hideMessagesFromBlockedUsers=1"
+    yield View("counts without blocked", path, counts, read=_read_counts)
 
 
 def _read_counts(data: Any) -> dict[tuple[str, str], int]:

@@ -150,6 +150,19 @@ async def test_other_changes_for_a_user_are_all_recorded(stage: Stage):
     assert {entry["details"] for entry in found} == {"name"}
 
 
+async def test_each_edited_and_deleted_message_has_an_entry(stage: Stage):
+    body = {"receiver": "bob", "receiverType": "user", "data": {"text": "hello"}}
+    async with Rest(stage) as rest:
+        ids = [(await rest("POST", "/messages", as_="alice", json=body))["id"] for _ in range(3)]
+        for number in ids:
+            await rest("PUT", f"/messages/{number}", behalf="alice", json={"data": {"text": "edited"}})
+            await rest("DELETE", f"/messages/{number}")
+        deleted = await entries(rest, "kind=change&action=DELETE /messages/{id}")
+        edited = await entries(rest, "kind=behalf&action=PUT /messages/{id}")
+    assert [entry["target"] for entry in deleted] == ids
+    assert [(entry["target"], entry["onBehalfOf"]) for entry in edited] == [(number, "alice") for number in ids]
+
+
 async def test_log_is_read_in_pages_and_filtered(stage: Stage):
     async with Rest(stage) as rest:
         for n in range(5):

@@ -59,7 +59,7 @@ async def test_revoked_token_is_replaced(stage: Stage):
         assert store.load(stage.server.app_id)["auth_token"] != before
 
 
-async def test_bot_waits_for_an_unreachable_server(stage: Stage):
+async def test_bot_waits_for_an_unreachable_server(stage: Stage, caplog: pytest.LogCaptureFixture):
     bot, alice, store = a_bot(stage), await stage.enter("alice"), MemorySessionStore()
 
     @bot.on_message
@@ -71,6 +71,8 @@ async def test_bot_waits_for_an_unreachable_server(stage: Stage):
     await stage.server.kill()
     async with serving(stage, bot, store):
         await stage.pass_time(60)
+        (warning,) = [r.getMessage() for r in caplog.records if r.name == "tailwire.bot"]
+        assert warning.startswith("waiting for the server: NO_INTERNET_CONNECTION: Nothing listens"), "and only once"
         await stage.server.start()
         await until(lambda: store.load(stage.server.app_id) is not None)
         await alice.connected()
@@ -108,6 +110,18 @@ async def test_work_unfinished_at_shutdown_is_redone_at_the_next_start(stage: St
     assert runs == ["one", "one"]
 
 
+async def test_bot_with_a_saved_session_says_once_why_it_is_not_connected(stage: Stage, caplog):
+    bot, store = a_bot(stage), MemorySessionStore()
+    async with serving(stage, bot, store):
+        await until(lambda: store.load(stage.server.app_id) is not None)
+    await stage.server.kill()
+    async with serving(stage, bot, store):
+        await stage.pass_time(120)
+    (warning,) = [r.getMessage() for r in caplog.records if r.name == "tailwire.bot"]
+    assert "no connection to the server: WS_CONNECTION_FAIL" in warning
+    assert "nothing listens" in warning.lower()
+
+
 async def test_saved_session_needs_no_login(stage: Stage):
     bot, store = a_bot(stage), MemorySessionStore()
     async with serving(stage, bot, store):
@@ -132,6 +146,17 @@ async def test_provided_token_must_belong_to_the_bot(stage: Stage):
     bad = a_bot(stage, auth_key="", auth_token_provider=lambda: token_of("carol"))
     with pytest.raises(ValueError, match="the token is carol's"):
         async with serving(stage, bad, MemorySessionStore()) as task:
+            await asyncio.wait([task])
+
+
+@pytest.mark.parametrize("returned", [5, "", None])
+async def test_provider_that_returns_no_token_ends_the_bot(stage: Stage, returned):
+    async def provider():
+        return returned
+
+    bot = a_bot(stage, auth_key="", auth_token_provider=provider)
+    with pytest.raises(ValueError, match=f"auth_token_provider= returned {returned!r}"):
+        async with serving(stage, bot, MemorySessionStore()) as task:
             await asyncio.wait([task])
 
 

@@ -321,6 +321,8 @@ async def test_users_are_listed_changed_and_blocked(stage):
     assert [m.text for m in await team().build(alice.chat).fetch_previous()] == ["from bob", "from carol"]
     hidden = team().hide_messages_from_blocked_users().build(alice.chat)
     assert [m.text for m in await hidden.fetch_previous()] == ["from carol"]
+    assert await alice.chat.get_unread_message_count() == {"user": {}, "group": {"team": 2}}
+    assert await alice.chat.get_unread_message_count(True) == {"user": {}, "group": {"team": 1}}
     assert await alice.chat.unblock_users(["bob"]) == {"bob": "success"}
     await bob.say("alice", "and now")
     await refused("EMPTY_USERS_LIST", alice.chat.block_users([]))
@@ -665,3 +667,31 @@ async def test_retried_send_returns_the_stored_message_after_losing_permission(s
         other = {**body, "muid": "m2", "data": {"text": "two"}}
         await rest.refused("ERR_NOT_A_MEMBER", "POST", "/messages", as_="alice", json=other)
         await rest.refused("ERR_NOT_A_MEMBER", "POST", "/messages", as_="bob", json={**other, "muid": "m1"})
+
+
+async def test_lists_and_counts_leave_out_what_users_wrote_whom_the_caller_has_blocked_and_nobody_else(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    await alice.chat.create_group(Group("team", "Team"))
+    async with Rest(stage) as rest:
+        await rest("POST", "/groups/team/members", json={"participants": ["bob"]})
+        for receiver, kind in (("alice", "user"), ("team", "group")):
+            body = {"receiver": receiver, "receiverType": kind, "data": {"text": "from bob"}}
+            await rest("POST", "/messages", as_="bob", json=body)
+        hidden = "hideMessagesFromBlockedUsers=1&unread=1"
+
+        async def shown() -> tuple[list[str], dict[str, int]]:
+            listed = await rest("GET", f"/messages?{hidden}", as_="alice")
+            counted = await rest("GET", f"/messages?{hidden}&count=1", as_="alice")
+            return sorted(m["receiver"] for m in listed), {c["entityId"]: c["count"] for c in counted}
+
+        everything = (["alice", "team"], {"bob": 1, "team": 1})
+        assert await shown() == everything
+        await bob.chat.block_users(["alice"])
+        assert await shown() == everything, "it is bob who has blocked"
+        await bob.chat.unblock_users(["alice"])
+        await alice.chat.block_users(["bob"])
+        assert await shown() == ([], {})
+        assert await alice.chat.get_unread_message_count(True) == {"user": {}, "group": {}}
+        assert await alice.chat.get_unread_message_count_for_user("bob", True) == {"bob": 0}
+        assert await rest("GET", f"/groups/team/messages?{hidden}&count=1", as_="alice") == []
+        assert await alice.chat.get_unread_message_count() == {"user": {"bob": 1}, "group": {"team": 1}}

@@ -162,3 +162,35 @@ def test_source_of_a_setting_is_the_argument_then_the_variable_then_the_file(tmp
     environment = {"TAILWIRE_PORT": "2", "TAILWIRE_HOST": "127.0.0.1", "TAILWIRE_API_KEY": "secret", "HOME": "/"}
     found = sources({"port": 3, "docs": None, "verb": "x"}, str(file), environment)
     assert found == {"port": "--port", "host": "TAILWIRE_HOST", "region": str(file)}
+
+
+@pytest.mark.parametrize("ended", ["revoked", "after a grace", "without the scope"])
+async def test_stream_ends_with_its_key(stage: Stage, ended: str):
+    async with Rest(stage) as rest:
+        stats = stage.server.parts.observers.stats
+        key = (await rest("POST", "/apikeys", json={"name": "Dashboard", "scope": "fullAccess"}))["apiKey"]
+        heard: list[str] = []
+
+        async def listen() -> None:
+            url, headers = f"{stage.server.url}/v3/stats/stream", {"apikey": key}
+            async with rest._http.stream("GET", url, headers=headers, timeout=None) as answer:
+                async for line in answer.aiter_lines():
+                    if line.startswith("event: "):
+                        heard.append(line)
+
+        listening = asyncio.create_task(listen())
+        await stage.pass_time(2)
+        stats.tick()
+        await stage.pass_time(2)
+        if ended == "without the scope":
+            await rest("PUT", f"/apikeys/{key}", json={"name": "Dashboard", "scope": "authOnly"})
+        else:
+            await rest("DELETE", f"/apikeys/{key}", json={"grace": 60 if ended == "after a grace" else 0})
+        if ended == "after a grace":
+            stats.tick()
+            await stage.pass_time(61)
+        assert not listening.done()
+        await stage.pass_time(2)
+        stats.tick()
+        await asyncio.wait_for(listening, 5)
+        assert heard == ["event: about", *["event: sample"] * (2 if ended == "after a grace" else 1)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -61,6 +62,20 @@ async def test_link_opens_one_session(stage: Stage):
         assert stage.server.api_key not in answer.text + str(answer.headers)
         assert refused(await other.sign_in(link), "ERR_CONSOLE_LINK")
         assert (await browser.request("GET", "/api/users")).status_code == 200
+
+
+async def test_cookie_is_sent_over_tls_only_where_the_browser_uses_tls(stage: Stage):
+    stage.server._settings = replace(stage.server._settings, console="on", trusted_proxies="127.0.0.1")
+    await stage.server.stop()
+    await stage.server.start()
+    async with Rest(stage) as rest:
+        for scheme in ("https", "http"):
+            headers = {"x-forwarded-proto": scheme, "x-forwarded-for": "192.0.2.1", "origin": ""}
+            answer = await Browser(stage, rest).request(
+                "POST", "/session", headers, json={"link": await new_link(rest)}
+            )
+            assert answer.status_code == 200
+            assert ("Secure" in answer.headers["set-cookie"].split("; ")) is (scheme == "https")
 
 
 async def test_link_ends_after_sixty_seconds(stage: Stage):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -11,102 +10,20 @@ from typing import Any
 import pytest
 
 from harness import Actor, Stage
+from spec.every_call import LOGINS, MAY_SUCCEED, OVER_THE_SOCKET, calls, once_connected
 from spec.strangers import ANSWERS, JSON, answer, in_its_place
-from tailwire import (
-    ChatClient,
-    CometChatException,
-    Conversation,
-    CustomMessage,
-    FlagDetail,
-    Group,
-    GroupMember,
-    InteractiveMessage,
-    MediaMessage,
-    MutedConversation,
-    MutedConversationType,
-    NotificationPreferences,
-    PushPlatforms,
-    TextMessage,
-    TransientMessage,
-    UploadFile,
-    User,
-)
-
-WITHOUT_THE_SERVER = frozenset({
-    "aclose", "init", "disconnect", "ping", "logout", "wait_connected", "wait_disconnected",
-    "connect", "start_typing", "end_typing", "send_transient_message", "stop_draft"})  # fmt: skip
-"""Calls of the connection and over it, which do not ask the server by HTTP, and those that end the client."""
-OVER_THE_SOCKET = frozenset({"mark_as_delivered", "mark_as_read"})
-MAY_SUCCEED = frozenset({"live_messages", "live_conversations"})
-"""A live list begins without a network."""
-FILE = UploadFile(content=b"hello", name="a.txt")
-MESSAGES: Mapping[str, Any] = {
-    "send_message": TextMessage(receiver="bob", text="hello"),
-    "send_media_message": MediaMessage(receiver="bob", type="file", files=[FILE]),
-    "send_custom_message": CustomMessage(receiver="bob", type="place", custom_data={"a": 1}),
-    "send_interactive_message": InteractiveMessage(receiver="bob", type="form", interactive_data={"title": "a"}),
-    "send_transient_message": TransientMessage("bob", "user", {"a": 1}),
-    "edit_message": TextMessage(id=1, receiver="bob", text="changed"),
-}
-MUTED = [MutedConversation("bob", MutedConversationType.ONE_ON_ONE, 4_000_000_000_000)]
-ARGUMENTS: Mapping[str, Any] = {
-    "guid": "group", "uid": "bob", "uids": ["bob"], "guids": ["group"], "message_id": 1, "reaction": "👍",
-    "conversation_with": "bob", "conversation_type": "user", "receiver": "bob", "receiver_id": "bob",
-    "receiver_type": "user", "auth_key": "key", "auth_token": "token", "scope": "admin", "tags": ["a"],
-    "elements": ["a"], "user": User(uid="dora", name="Dora"), "group": Group(guid="group", name="Group"),
-    "members": [GroupMember(uid="bob", name="Bob")], "detail": FlagDetail("spam"), "files": [FILE],
-    "conversation": Conversation(conversation_id="alice_user_bob", conversation_type="user", conversation_with=User("bob")),
-    "conversations": MUTED, "platform": PushPlatforms.FCM_FLUTTER_ANDROID, "token": "a" * 40,
-    "preferences": NotificationPreferences(), "timezone": "Europe/Berlin",
-    "message": TextMessage(id=1, receiver="bob", sender=User("bob", "Bob"), text="hello"),
-}  # fmt: skip
-
-
-def calls(chat: ChatClient) -> dict[str, Any]:
-    """Return a function without arguments for each call, by name."""
-    made = {}
-    for name, method in inspect.getmembers(chat, inspect.ismethod):
-        is_call = inspect.iscoroutinefunction(method)
-        is_list = "AsyncIterator" in str(inspect.signature(method).return_annotation)
-        if name.startswith("_") or not (is_call or is_list) or name in WITHOUT_THE_SERVER:
-            continue
-        needed = [
-            p.name for p in inspect.signature(method).parameters.values() if p.default is p.empty or p.name == "uid"
-        ]
-        given = {p: MESSAGES[name] if p == "message" and name in MESSAGES else ARGUMENTS[p] for p in needed}
-        made[name] = _first(method, given) if is_list else _whole(method, given)
-    return made
-
-
-def _whole(method: Any, given: Mapping[str, Any]) -> Any:
-    return lambda: method(**given)
-
-
-def _first(method: Any, given: Mapping[str, Any]) -> Any:
-    async def fetch() -> None:
-        async for _ in method(**given):
-            return
-
-    return fetch
+from tailwire import CometChatException
 
 
 async def outcomes(actor: Actor) -> dict[str, BaseException | None]:
     """Make every call. Return what each raised, or None."""
     made = calls(actor.chat)
-    logins = {name: made.pop(name) for name in ("login", "login_with_auth_token")}  # one at a time, after the others
+    logins = {name: made.pop(name) for name in LOGINS}  # one at a time, after the others
     ended = list(await asyncio.gather(*(call() for call in made.values()), return_exceptions=True))
     for login in logins.values():
         ended += await asyncio.gather(login(), return_exceptions=True)
     names = (*made, *logins)
     return {name: end if isinstance(end, BaseException) else None for name, end in zip(names, ended, strict=True)}
-
-
-async def once_connected(stage: Stage) -> Actor:
-    """Return a client that knows the server's settings, and has no socket."""
-    alice = await stage.enter("alice", auto=False)
-    await alice.chat.connect()
-    await alice.chat.disconnect()
-    return alice
 
 
 @pytest.mark.slow

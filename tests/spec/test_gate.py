@@ -237,6 +237,8 @@ async def test_invalid_arguments_fail_before_any_request(stage: Stage):
         (lambda: chat.upload_attachments(sent.sender, "user", []), "give the uid of a user"),
         (lambda: chat.send_media_message(MediaMessage(receiver="bob", files="cat.jpg")), "give a list of files"),
         (lambda: chat.upload_attachments("bob", "user", b"a cat"), "give a list of files"),
+        (lambda: chat.login("bob", auth_key=None), "auth_key is a NoneType: give a str"),
+        (lambda: chat.login_with_auth_token(5), "auth_token is a int: give a str"),
     ):
         with pytest.raises(CometChatException, match=code):
             await call()

@@ -15,6 +15,7 @@ from PIL import Image
 from textual.app import App
 
 from tailwire import Conversation, Group, MediaMessage, TextMessage, User
+from tailwire.cli.demo import without_web_fonts
 from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.exceptions import failure
 from tailwire.sdk.live.conversation_list import LiveConversation
@@ -115,6 +116,12 @@ class FixedClient:
     async def live_messages(self, *, parent_message_id: int = 0, **place: Any) -> FixedList:
         """Return the fixed messages."""
         return FixedList(THREAD) if parent_message_id else FixedList(MESSAGES, (BOB,))
+
+    def add_message_listener(self, listener_id: str, listener: Any) -> None:
+        """Do nothing."""
+
+    def remove_message_listener(self, listener_id: str) -> None:
+        """Do nothing."""
 
     async def mark_as_read(self, message: Any) -> str:
         """Do nothing."""
@@ -232,4 +239,4 @@ async def drawn(name: str) -> str:
             field.cursor_blink = False  # type: ignore[attr-defined]
         await pilot.pause()
         svg = app.export_screenshot(title="tailwire chat")
-    return re.sub(r"terminal-\d+", "terminal", svg)
+    return re.sub(r"terminal-\d+", "terminal", without_web_fonts(svg))

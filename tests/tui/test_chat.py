@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tailwire import Group, TextMessage
@@ -156,6 +158,49 @@ async def test_replies_in_a_thread_appear_at_the_right(table: Table):
     await bob.aclose()
 
 
+async def test_thread_with_a_new_reply_is_marked_until_it_is_opened(table: Table):
+    parents = await talk(table, "the plan", "the weather")
+    bob = await table.enter("bob")
+    async with table.chat(size=(140, 30)) as shown:
+        await shown.until("the weather")
+        await bob.send_message(TextMessage(receiver="alice", text="a reply", parent_message_id=parents[0].id))
+        await shown.until("↳ 1 reply (new)")
+        await bob.send_message(TextMessage(receiver="alice", text="the news"))
+        await shown.until("the news", "↳ 1 reply (new)")  # what is read outside of the thread does not read it
+        await shown.press("escape", "up", "up", "t")
+        await shown.until("a reply", "↳ 1 reply", gone="(new)")
+        await bob.send_message(TextMessage(receiver="alice", text="another reply", parent_message_id=parents[0].id))
+        await shown.until("another reply", "↳ 2 replies", gone="(new)")
+        await shown.press("escape", "escape")
+        await bob.send_message(TextMessage(receiver="alice", text="sunny", parent_message_id=parents[1].id))
+        await shown.until("↳ 2 replies", "↳ 1 reply (new)", gone="Thread in Bob")
+        assert "↳ 2 replies (new)" not in shown.text
+    await bob.aclose()
+
+
+async def test_thread_with_replies_from_before_the_start_is_marked(table: Table):
+    bob = await table.enter("bob")
+    await bob.create_group(Group("team", "Team", type="public"))
+    plan = await bob.send_message(TextMessage(receiver="team", receiver_type="group", text="the plan"))
+    carol = await table.enter("carol")
+    for chat in (carol, await table.enter("alice")):
+        await chat.join_group("team")
+    own = table.others[-1]
+    mine = await own.send_message(TextMessage(receiver="team", receiver_type="group", text="read by me"))
+    for chat, parent, text in ((carol, plan, "new to her"), (own, mine, "my own")):
+        reply = TextMessage(receiver="team", receiver_type="group", text=text, parent_message_id=parent.id)
+        await chat.send_message(reply)
+    await carol.send_message(TextMessage(receiver="team", receiver_type="group", text="the end"))
+    for chat in (bob, carol, own):
+        await chat.aclose()
+    async with table.chat(size=(140, 30)) as shown:
+        await shown.until("the plan", "↳ 1 reply (new)", "the end")
+        assert shown.text.count("↳ 1 reply") == 2
+        assert shown.text.count("(new)") == 1
+        await shown.press("escape", *["up"] * 4, "t")  # past two lines about members
+        await shown.until("new to her", gone="(new)")
+
+
 async def test_ctrl_k_finds_users_and_groups_without_a_conversation(table: Table):
     bob = await table.enter("bob")
     await bob.create_group(Group("hikers", "Hikers", type="public"))
@@ -234,6 +279,26 @@ async def test_f2_explains_the_connection_and_d_writes_a_dump(table: Table, tmp_
         await shown.until("Written:", holds=lambda: bool(list(tmp_path.glob("tailwire-connection-*.json"))))
         await shown.press("escape")
         await shown.until(gone="tailwire replay")
+
+
+async def test_banner_says_why_there_is_no_connection_counts_down_and_goes_when_it_is_back(table: Table):
+    await talk(table, "hello")
+    async with table.chat() as shown:
+        await shown.until("hello", "● Alice")
+        assert not shown.app.screen.query_one("#banner").display
+        table.server.stop()
+        said: set[str] = set()
+
+        def counted() -> bool:
+            banner = shown.app.screen.query_one("#banner")
+            if banner.display:
+                said.add(str(banner.content))
+            counts = len(said) - len({re.sub(r"\d+", "", one) for one in said})
+            return counts > 0 and str(banner.content) == shown.app.chat.connection.explain()
+
+        await shown.until("○ Alice", holds=counted)
+        table.server.start()
+        await shown.until("● Alice", holds=lambda: not shown.app.screen.query_one("#banner").display)
 
 
 async def test_f1_shows_the_keys(table: Table):

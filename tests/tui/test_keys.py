@@ -61,6 +61,33 @@ async def test_ctrl_p_lists_commands_and_ctrl_q_quits(table: Table):
         await shown.until(holds=lambda: not shown.app.is_running)
 
 
+async def test_another_theme_is_chosen_from_the_commands_and_draws_all_in_its_colors(table: Table):
+    def brightness(shown) -> list[float]:
+        # Of the background of each line, at its beginning and at its end.
+        lines = [[one for one in line if one.style and one.style.bgcolor]
+                 for line in shown.app.screen._compositor.render_strips()]  # fmt: skip
+        ends = [one.style.bgcolor.get_truecolor() for line in lines if line for one in (line[0], line[-1])]
+        return [sum(color) / 3 for color in ends]
+
+    await talk(table, "hello")
+    async with table.chat() as shown:
+        await shown.until("hello")
+        assert max(brightness(shown)) < 100
+        await shown.press("ctrl+p")
+        await shown.until("Log out")
+        await shown.type("theme")
+        await shown.until("Theme", gone="Log out")
+        await shown.press("enter")
+        await shown.until("Search for themes")
+        await shown.type("textual-light")
+        await shown.until("textual-light", gone="monokai")
+        await shown.press("enter")
+        await shown.until(
+            "hello", holds=lambda: shown.app.theme == "textual-light" and len(shown.app.screen_stack) == 2
+        )
+        await shown.until(holds=lambda: min(brightness(shown)) > 150)
+
+
 async def test_alt_enter_begins_a_line(table: Table):
     await talk(table, "hello")
     async with table.chat() as shown:

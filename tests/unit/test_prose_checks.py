@@ -94,6 +94,18 @@ def refund(item: str) -> None:
     raise failure("ERR_TOO_LATE")
 
 
+def count(shelf: str) -> int:
+    """Count the items.
+
+    Args:
+        shelf: its name.
+
+    Raises:
+        CometChatException: the keeper
+            refused it.
+    """
+
+
 def close(item: str) -> None:
     """Close the shop. Arguments as for `refund`.
 
@@ -110,9 +122,10 @@ def close(item: str) -> None:
 def test_undocumented_arguments_and_errors_are_found(tmp_path):
     (tmp_path / "shop.py").write_text(SHOP, encoding="utf-8")
     shop = griffe.load("shop", search_paths=[str(tmp_path)])
-    found = {name: list(check_docstrings.problems(shop[name], None)) for name in ("sell", "refund", "close")}
+    found = {name: list(check_docstrings.problems(shop[name], None)) for name in ("sell", "refund", "count", "close")}
     assert found == {
         "sell": ["shop.sell: `price` is not in Args", "shop.sell: raises ValueError, which is not in Raises"],
         "refund": ["shop.refund: raises ERR_TOO_LATE, which is not in Raises"],
+        "count": ["shop.count: `CometChatException: the keeper` names no code"],
         "close": [],
     }

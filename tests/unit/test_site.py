@@ -53,6 +53,8 @@ def test_links_in_code_are_left_alone():
     [
         ('<script src="https://example.com/a.js"></script>', "loads https://example.com/a.js from elsewhere"),
         ('<img src="//example.com/a.png">', "loads //example.com/a.png from elsewhere"),
+        ('<img src="pictures/missing.png">', "pictures/missing.png, which it loads, is missing"),
+        ('<img src="data:image/png;base64,AA=="><img src="index.html?1">', ""),
         ('<a href="missing.html">x</a>', "missing.html leads to no page"),
         ('<a href="#nowhere">x</a>', "#nowhere leads to no heading"),
         ('<a href="index.html#here">x</a><h1 id="here">y</h1>', ""),
@@ -64,9 +66,10 @@ def test_the_check_of_the_site_finds_missing_targets_and_foreign_files(tmp_path:
     assert check_site.problems(tmp_path) == ([f"index.html: {said}"] if said else [])
 
 
-def test_the_check_of_the_site_finds_styles_that_load_from_elsewhere(tmp_path: Path):
-    (tmp_path / "a.css").write_text("@font-face { src: url('https://example.com/font.woff2') }")
-    assert check_site.problems(tmp_path) == ["a.css: loads something from elsewhere"]
+@pytest.mark.parametrize("name", ["a.css", "a.svg"])
+def test_the_check_of_the_site_finds_styles_that_load_from_elsewhere(tmp_path: Path, name: str):
+    (tmp_path / name).write_text("@font-face { src: url('https://example.com/font.woff2') }")
+    assert check_site.problems(tmp_path) == [f"{name}: loads something from elsewhere"]
 
 
 def test_the_list_for_models_names_every_page():

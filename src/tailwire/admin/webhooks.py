@@ -158,7 +158,7 @@ class Webhooks:
         """Return all webhooks.
 
         Raises:
-            CometChatException: the server refused the request.
+            CometChatException: `AUTH_ERR_APIKEY_NOT_FOUND`, `AUTH_ERR_NO_ACCESS`, or another code of the server.
         """
         return tuple(readable(webhook_from_wire, await self._requester.ask_list("/webhooks")({}), "webhook"))
 
@@ -166,7 +166,7 @@ class Webhooks:
         """Return the events that a webhook can receive.
 
         Raises:
-            CometChatException: the server refused the request.
+            CometChatException: `AUTH_ERR_APIKEY_NOT_FOUND`, `AUTH_ERR_NO_ACCESS`, or another code of the server.
         """
         found = await self._requester.ask_list("/webhooks/triggers")({})
         return tuple(readable(trigger_from_wire, found, "trigger"))

@@ -14,11 +14,13 @@ from typing import Any, overload
 from tailwire.adapters import main_loop
 from tailwire.bot.context import Context
 from tailwire.bot.matching import F, Handler, Matches, checked_handler, command_matcher
+from tailwire.bot.mistakes import WrongToken, cannot_run, in_lines_of_the_author
 from tailwire.bot.queues import Queues, Work
-from tailwire.bot.running import run_handler, until_reached
+from tailwire.bot.running import in_a_loop, run_handler, token_of, until_reached
 from tailwire.bot.stream import Draft
 from tailwire.sdk.app_settings import AppSettings, AppSettingsBuilder
 from tailwire.sdk.client import ChatClient
+from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.io.files import FileSessionStore
 from tailwire.sdk.listeners.events import ConnectionFailed, Event, HistoryGap, MessageReceived, TransientReceived
 from tailwire.sdk.retry import RETRYABLE
@@ -88,8 +90,8 @@ class Bot:
         handler_timeout: float | None = HANDLER_TIMEOUT_SECONDS,
         ignored_roles: Collection[str] = ("bot",),
     ) -> None:
-        if not uid:
-            raise ValueError("uid is empty: give the uid of the bot's user")
+        if not uid or not isinstance(uid, str):
+            raise ValueError(f"uid={uid!r}: give the uid of the bot's user, a str")
         if bool(auth_key) == (auth_token_provider is not None):
             raise ValueError("give exactly one of auth_key= and auth_token_provider=")
         if not 1 <= concurrency <= MAX_CONCURRENCY:
@@ -217,7 +219,7 @@ class Bot:
             raise TypeError(f"{kind!r} is not an event type: give ReactionChanged, MessageEdited …")
 
         def add(handler: F) -> F:
-            self._on_event.append((kind, checked_handler(handler)))
+            self._on_event.append((kind, checked_handler(handler, "event")))
             return handler
 
         return add
@@ -233,11 +235,11 @@ class Bot:
         Raises:
             TypeError: the handler is not async.
         """
-        self._on_error = checked_handler(handler)
+        self._on_error = checked_handler(handler, "ctx", "error")
         return handler
 
     def _add(self, handler: F, matches: Matches) -> F:
-        self._routes.append((checked_handler(handler), matches))
+        self._routes.append((checked_handler(handler, "ctx"), matches))
         return handler
 
     # Running.
@@ -245,25 +247,34 @@ class Bot:
     def run(self) -> None:
         """Run until SIGINT or SIGTERM. Handlers that are running then have 10 seconds to finish.
 
+        If the bot cannot run, because its login is refused or another process runs it, the program ends: two lines on
+        stderr say why and what to do, and the exit code is 1. The log has the traceback, at DEBUG. Use `serve` for a
+        program that handles this itself. While the server is not reached, the bot waits, and warns in the log.
+
         Raises:
             RuntimeError: the bot is running already, or this is called in an event loop.
-            CometChatException: the login was refused.
-            ValueError: the provided token belongs to another user.
+            SystemExit: the bot cannot run, or a handler has raised it.
         """
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            main_loop.run(self.serve())
-        else:
+        if in_a_loop():
             raise RuntimeError("an event loop is running in this thread: use await bot.serve()")
+        try:
+            main_loop.run(self.serve())
+        except (CometChatException, WrongToken) as e:
+            log.debug("the bot cannot run", exc_info=e)
+            raise SystemExit(cannot_run(self.uid, e)) from e
+        except Exception as e:  # of the author's token provider
+            e.__traceback__ = in_lines_of_the_author(e, complete=True)[2]
+            raise
 
     async def serve(self) -> None:
         """Run in an existing event loop until cancelled. Handlers that are running then have 10 seconds to finish.
 
         Raises:
             RuntimeError: the bot is running already.
-            CometChatException: the login was refused.
-            ValueError: the provided token belongs to another user.
+            CometChatException: `SESSION_IN_USE` when another process runs the bot on this machine; or the login was
+                refused, with the codes of `ChatClient.login`, except that the bot waits for a server that is not
+                reached.
+            ValueError: the provided token belongs to another user, or is not a token.
         """
         await self._serve(
             ChatClient(
@@ -280,6 +291,7 @@ class Bot:
             raise RuntimeError("the bot is running already")
         self._chat, self._exit_error = chat, None
         self._drafts: dict[str, Draft] = {}
+        self._not_connected = ""
         events = chat.events(acknowledge=True)
         self._queues = Queues(events, self._concurrency)
         self._stop = events.close
@@ -309,14 +321,18 @@ class Bot:
             if auth_key:
                 await chat.login(self.uid, auth_key=auth_key)
             elif self._provider is not None:
-                user = await chat.login_with_auth_token(await self._provider())
+                user = await chat.login_with_auth_token(await token_of(self._provider))
                 if user.uid != self.uid:
-                    raise ValueError(f"the token is {user.uid}'s, and the bot is {self.uid}")
+                    raise WrongToken(f"the token is {user.uid}'s, and the bot is {self.uid}")
 
         await until_reached(log_in, retried=RETRYABLE)
 
     def _note(self, event: Event) -> None:
-        if isinstance(event, TransientReceived):
+        if isinstance(event, ConnectionFailed):
+            level = logging.INFO if self._not_connected == str(event.error) else logging.WARNING
+            log.log(level, "no connection to the server: %s", event.error)
+            self._not_connected = str(event.error)
+        elif isinstance(event, TransientReceived):
             draft = self._drafts.get(str(event.message.data.get("stop")))
             if draft is not None:
                 draft.stop(event.message.sender.uid)
@@ -332,18 +348,20 @@ class Bot:
             if handler is not None:
                 work.append(partial(self._answer, ctx, handler))
         calls = [partial(handler, event) for kind, handler in self._on_event if isinstance(event, kind)]
-        return [*work, *(partial(self._run_handler, call, None) for call in calls)]
+        return [*work, *(partial(self._run_handler, call.func, call, None) for call in calls)]
 
     def _is_for_handlers(self, message: TextMessage | MediaMessage) -> bool:
         sender = message.sender
         return sender.uid != self.uid and sender.role not in self._ignored and not message.deleted_at
 
     async def _answer(self, ctx: Context, handler: Handler) -> None:
-        error = await self._run_handler(partial(ctx._run, handler), ctx)
+        error = await self._run_handler(handler, partial(ctx._run, handler), ctx)
         if isinstance(error, Exception) and self._on_error is not None:
-            await self._run_handler(partial(ctx._run, self._on_error, error), ctx)
+            await self._run_handler(self._on_error, partial(ctx._run, self._on_error, error), ctx)
 
-    async def _run_handler(self, work: Callable[[], Awaitable[None]], ctx: Context | None) -> BaseException | None:
+    async def _run_handler(
+        self, handler: Callable[..., Any], work: Callable[[], Awaitable[None]], ctx: Context | None
+    ) -> BaseException | None:
         limit = asyncio.timeout(self._handler_timeout)
         if ctx is not None:
             ctx._limit = limit
@@ -352,7 +370,8 @@ class Bot:
             self._exit_error = error
             self._stop()
         elif error is not None:
-            log.error("a handler failed", exc_info=error)
+            lines = in_lines_of_the_author(error, complete=log.isEnabledFor(logging.DEBUG))
+            log.error("a handler failed: %s", getattr(handler, "__qualname__", repr(handler)), exc_info=lines)
         return error
 
 

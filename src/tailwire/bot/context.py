@@ -101,7 +101,7 @@ class Context:
             TypeError: `text` is not a string.
             ValueError: the text is empty or too long.
             RuntimeError: the bot has shut down; the message is handled again at its next start.
-            CometChatException: the server refused the request.
+            CometChatException: as `ChatClient.send_message`, except when the server is not reached.
         """
         return await self._send(text, thread, {})
 
@@ -113,7 +113,7 @@ class Context:
 
         Raises:
             RuntimeError: the bot has shut down.
-            CometChatException: the server refused the request.
+            CometChatException: as `ChatClient.add_reaction`, except when the server is not reached.
         """
         await self._ask(lambda: self.chat.add_reaction(self.message.id, reaction))
 
@@ -146,7 +146,8 @@ class Context:
         Raises:
             ValueError: `n` is out of range.
             RuntimeError: the bot has shut down.
-            CometChatException: the server refused the request.
+            CometChatException: `ERR_UID_NOT_FOUND` when the user is gone, `ERR_NOT_A_MEMBER` when the bot has left the
+                group, or another code of the server.
         """
         if not 1 <= n <= MAX_HISTORY:
             raise ValueError(f"history({n!r}): ask for 1 to {MAX_HISTORY} messages")
@@ -185,7 +186,7 @@ class Context:
             TypeError: `parts` is not an async iterator, or yields something other than strings.
             ValueError: the text is empty.
             RuntimeError: the bot has shut down.
-            CometChatException: the server refused the request.
+            CometChatException: as `reply`.
         """
         if not isinstance(parts, AsyncIterable):
             raise TypeError(f"parts is a {type(parts).__name__}: give an async iterator of strings")

@@ -35,11 +35,14 @@ def command_matcher(names: Collection[str]) -> Matches:
     return matches
 
 
-def checked_handler(handler: F) -> F:
-    """Return the handler, if it is an async function.
+def checked_handler(handler: F, *arguments: str) -> F:
+    """Return the handler.
+
+    Args:
+        arguments: the names of the arguments that it is called with, in order.
 
     Raises:
-        TypeError: the handler is not an async function.
+        TypeError: it is not an async function, or cannot be called with these arguments.
     """
     if not callable(handler):
         raise TypeError(f"{handler!r} is not a handler: give filters by keyword, such as pattern=…")
@@ -47,4 +50,9 @@ def checked_handler(handler: F) -> F:
     if not inspect.iscoroutinefunction(handler) and not inspect.iscoroutinefunction(call):
         name = getattr(handler, "__qualname__", repr(handler))
         raise TypeError(f"{name} is not async: define handlers with async def")
+    try:
+        inspect.signature(handler).bind(*arguments)
+    except TypeError as e:
+        wanted = f"async def {getattr(handler, '__name__', 'handler')}({', '.join(arguments)})"
+        raise TypeError(f"it is called with ({', '.join(arguments)}): {e}; write {wanted}") from None
     return handler

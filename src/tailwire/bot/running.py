@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import random
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from tailwire.bot.mistakes import WrongToken
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.retry import RETRYABLE, TOKEN_REJECTED, RetryPolicy, Waits
+from tailwire.sdk.tokens import TokenProvider
 
 log = logging.getLogger("tailwire.bot")
 
@@ -75,18 +78,42 @@ async def _end(task: asyncio.Task[Any], coroutine: Coroutine[Any, Any, Any]) -> 
             task.exception()  # marks it as retrieved: it only says that the coroutine was closed
 
 
+async def token_of(provider: TokenProvider) -> str:
+    """Return the token that the author's provider returns.
+
+    Raises:
+        Exception: whatever the provider raises.
+        WrongToken: it does not return a token.
+    """
+    given: object = provider()
+    token = await given if inspect.isawaitable(given) else given
+    if not isinstance(token, str) or not token:
+        raise WrongToken(f"auth_token_provider= returned {token!r}")
+    return token
+
+
+def in_a_loop() -> bool:
+    """Return whether an event loop runs in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 async def until_reached(call: Callable[[], Awaitable[T]], retried: Collection[str] = RETRIED_CODES) -> T:
     """Call a function until the server responds, with growing waits.
 
     Raises:
         CometChatException: the server refused the call, with a code that is not in `retried`.
     """
-    waits = Waits(BOT_RETRY, random.random)
+    waits, told = Waits(BOT_RETRY, random.random), ""
     while True:
         try:
             return await call()
         except CometChatException as e:
             if e.code not in retried:
                 raise
-            log.warning("the server is not reachable or rejects the token; retrying: %s", e)
+            log.log(logging.INFO if told == str(e) else logging.WARNING, "waiting for the server: %s", e)
+            told = str(e)
             await asyncio.sleep(waits.next(e.retry_after))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 import tempfile
 import time
@@ -35,6 +36,7 @@ STEP_TIMEOUT_SECONDS = 20.0
 SHORT_WINDOW_SECONDS = 2.0
 MIN_WORD_COLUMNS = 110
 """The width from which on states are shown as words; narrower consoles show symbols."""
+_WEB_FONT = re.compile(r"\s*@font-face\s*\{[^}]*\}")
 _SIGNS = {"connected": "●", "connecting": "◐", "disconnected": "○", "featureThrottled": "◍", "-": "·"}
 _COLORS = {"connected": "green", "connecting": "yellow", "disconnected": "red", "featureThrottled": "magenta"}
 
@@ -324,6 +326,11 @@ class Demo:
             raise StepFailed(f"lost {lost}, duplicated {doubled}")
 
 
+def without_web_fonts(svg: str) -> str:
+    """Return a terminal's picture that loads no font from elsewhere: it is drawn with a font of the machine."""
+    return _WEB_FONT.sub("", svg)
+
+
 def demo(picture: str = "") -> int:
     """Run the demonstration.
 
@@ -344,7 +351,7 @@ def demo(picture: str = "") -> int:
     if done is None:  # ended by a signal
         return 130
     if picture:
-        console.save_svg(picture, title="tailwire demo")
+        Path(picture).write_text(without_web_fonts(console.export_svg(title="tailwire demo")), encoding="utf-8")
     console.print("\nTo chat in a browser: `make serve`, then http://127.0.0.1:8480/chat/", soft_wrap=False)
     console.print("To break things yourself and watch in a browser: `make lab` (tailwire lab)", soft_wrap=False)
     return 0

@@ -287,8 +287,9 @@ class ClientMethods(CallingClient):
 
         Raises:
             CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `LOGIN_IN_PROGRESS`, `ERR_UID_NOT_FOUND`,
-                `AUTH_ERR_*`, `ERR_BAD_ERROR_RESPONSE`; `NO_INTERNET_CONNECTION`, except when the user is logged in
-                already.
+                `AUTH_ERR_APIKEY_NOT_FOUND` when the auth key is wrong, `AUTH_ERR_INVALID_APPID`,
+                `ERR_INVALID_ARGUMENT`, `ERR_BAD_ERROR_RESPONSE`; `NO_INTERNET_CONNECTION`, except when the user is
+                logged in already; or another code of the server.
         """
         return await self._calls.logins.login(uid, auth_key=auth_key)
 
@@ -343,9 +344,9 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: `USER_NOT_LOGGED_IN`, `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`;
                 `ERR_EMPTY_MESSAGE_TEXT`; `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`;
-                `ERR_INVALID_MESSAGE_DATA` when it is too large;
-                `NO_INTERNET_CONNECTION` when the server was not reached in several attempts; or another code of the
-                server.
+                `ERR_BLOCKED_RECEIVER` when the logged-in user has blocked the receiver, `ERR_BLOCKED_SENDER` when the
+                receiver has blocked them; `ERR_INVALID_MESSAGE_DATA` when it is too large; `NO_INTERNET_CONNECTION`
+                when the server was not reached in several attempts; or another code of the server.
         """
         return await self._calls.messages.send_message(message)
 
@@ -406,8 +407,8 @@ class ClientMethods(CallingClient):
             The changed message, with `edited_at` and `edited_by`.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`,
-                `ERR_MESSAGE_NOT_A_SENDER`, or another code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, `ERR_MESSAGE_NOT_A_SENDER`;
+                `ERR_BLOCKED_RECEIVER` and `ERR_BLOCKED_SENDER` as for a send; or another code of the server.
         """
         return await self._calls.messages.edit_message(message)
 
@@ -458,8 +459,8 @@ class ClientMethods(CallingClient):
             actions: whether to include the messages about edits, deletions and membership (`Action`).
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or another
-                code of the server.
+            CometChatException: `ERR_INVALID_ARGUMENT`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`,
+                `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, or another code of the server.
         """
         return self._calls.messages.messages(
             uid=uid, guid=guid, before=before, after=after, limit=limit, actions=actions
@@ -547,8 +548,9 @@ class ClientMethods(CallingClient):
 
         Raises:
             CometChatException: `ERR_INVALID_FILE_OBJECT`, also when a file cannot be read or changes meanwhile;
-                `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`, `ERR_BAD_ERROR_RESPONSE`; `NO_INTERNET_CONNECTION`
-                after several attempts.
+                `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`, `ERR_BAD_ERROR_RESPONSE`; `ERR_UID_NOT_FOUND`,
+                `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_BLOCKED_RECEIVER`, `ERR_BLOCKED_SENDER` as for a send;
+                `NO_INTERNET_CONNECTION` after several attempts.
         """
         return await self._calls.uploads.upload_attachments(receiver_id, receiver_type, files, on_progress=on_progress)
 
@@ -595,8 +597,9 @@ class ClientMethods(CallingClient):
             The message, with its `reactions`.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server (such as
-                `ERR_MESSAGE_ID_NOT_FOUND`).
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`; `ERR_BLOCKED_RECEIVER` when the
+                logged-in user has blocked the other user, `ERR_BLOCKED_SENDER` when the other user has blocked them; or
+                another code of the server.
         """
         return await self._calls.reactions.add_reaction(message_id, reaction)
 
@@ -626,7 +629,8 @@ class ClientMethods(CallingClient):
 
         Raises:
             CometChatException: `ERR_PERMISSION_DENIED`, `ERR_PINNED_MESSAGES_LIMIT_EXCEEDED` (`details["limit"]`),
-                `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`.
+                `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`; `ERR_BLOCKED_RECEIVER` when the logged-in user
+                has blocked the other user, `ERR_BLOCKED_SENDER` when the other user has blocked them.
         """
         return await self._calls.reactions.pin_message(message_id)
 
@@ -640,7 +644,8 @@ class ClientMethods(CallingClient):
             The message.
 
         Raises:
-            CometChatException: `ERR_PERMISSION_DENIED`, `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`.
+            CometChatException: `ERR_PERMISSION_DENIED`, `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`;
+                `ERR_BLOCKED_RECEIVER` and `ERR_BLOCKED_SENDER` as for a pin.
         """
         return await self._calls.reactions.unpin_message(message_id)
 
@@ -655,7 +660,7 @@ class ClientMethods(CallingClient):
 
         Raises:
             CometChatException: `ERR_SAVED_MESSAGES_LIMIT_EXCEEDED` (`details["limit"]`), `ERR_MESSAGE_ID_NOT_FOUND`,
-                `ERROR_INVALID_MESSAGE_ID`.
+                `ERR_MESSAGE_ACTION_NOT_ALLOWED`, `ERROR_INVALID_MESSAGE_ID`.
         """
         return await self._calls.reactions.save_message(message_id)
 
@@ -669,7 +674,8 @@ class ClientMethods(CallingClient):
             The message.
 
         Raises:
-            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`.
+            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`, `ERR_MESSAGE_ACTION_NOT_ALLOWED`,
+                `ERROR_INVALID_MESSAGE_ID`.
         """
         return await self._calls.reactions.unsave_message(message_id)
 
@@ -705,7 +711,8 @@ class ClientMethods(CallingClient):
         """Return the reasons for which a message can be reported.
 
         Raises:
-            CometChatException: the server refused it.
+            CometChatException: `AUTH_ERR_AUTH_TOKEN_NOT_FOUND` when the login has ended; or another code that any call
+                may raise.
         """
         return await self._calls.reactions.get_flag_reasons()
 
@@ -720,7 +727,8 @@ class ClientMethods(CallingClient):
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: `INVALID_REASON_ID`, `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
+            CometChatException: `INVALID_REASON_ID`, `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, or another
+                code of the server.
         """
         return await self._calls.reactions.flag_message(message_id, detail)
 
@@ -735,7 +743,8 @@ class ClientMethods(CallingClient):
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, `ERR_INVALID_MESSAGE_CATEGORY`
+                when the message is not interactive; or another code of the server.
         """
         return await self._calls.reactions.mark_as_interacted(message_id, elements)
 
@@ -779,7 +788,8 @@ class ClientMethods(CallingClient):
             The conversation, with its count of unread messages.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, `ERR_UID_NOT_FOUND`, or another
+                code of the server.
         """
         return await self._calls.receipts.mark_message_as_unread(message)
 
@@ -793,7 +803,7 @@ class ClientMethods(CallingClient):
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: the server refused it.
+            CometChatException: as `mark_conversation_as_delivered`.
         """
         return await self._calls.receipts.mark_conversation_as_read(conversation)
 
@@ -807,7 +817,8 @@ class ClientMethods(CallingClient):
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: the server refused it.
+            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`;
+                `RECEIPTS_TEMPORARILY_BLOCKED` while the server is overloaded; or another code of the server.
         """
         return await self._calls.receipts.mark_conversation_as_delivered(conversation)
 
@@ -818,7 +829,7 @@ class ClientMethods(CallingClient):
             message_id: the id of a message of the logged-in user.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, or another code of the server.
         """
         return await self._calls.receipts.get_message_receipts(message_id)
 
@@ -897,7 +908,7 @@ class ClientMethods(CallingClient):
 
         Raises:
             CometChatException: `ERR_CONVERSATION_NOT_ACCESSIBLE` when no message was ever exchanged;
-                `INVALID_CONVERSATION_TYPE`.
+                `INVALID_CONVERSATION_TYPE`, `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`.
         """
         return await self._calls.conversations.get_conversation(conversation_with, conversation_type)
 
@@ -1003,7 +1014,7 @@ class ClientMethods(CallingClient):
             The user as the server stored them.
 
         Raises:
-            CometChatException: the server refused it (`ERR_UID_ALREADY_EXISTS` …).
+            CometChatException: `AUTH_ERR_APIKEY_NOT_FOUND`, `ERR_UID_ALREADY_EXISTS`, or another code of the server.
         """
         return await self._calls.users.create_user(user, auth_key)
 
@@ -1018,7 +1029,8 @@ class ClientMethods(CallingClient):
             The changed user.
 
         Raises:
-            CometChatException: the server refused it (`AUTH_ERR_NO_ACCESS` with an auth key).
+            CometChatException: `AUTH_ERR_APIKEY_NOT_FOUND`, `AUTH_ERR_NO_ACCESS` with an auth key, `ERR_UID_NOT_FOUND`,
+                or another code of the server.
         """
         return await self._calls.users.update_user(user, auth_key)
 
@@ -1082,7 +1094,7 @@ class ClientMethods(CallingClient):
             The group as the server stored it.
 
         Raises:
-            CometChatException: the server refused it (`ERR_GUID_ALREADY_EXISTS` …).
+            CometChatException: `ERR_GUID_ALREADY_EXISTS`, or another code of the server.
         """
         return await self._calls.groups.create_group(group)
 
@@ -1109,8 +1121,8 @@ class ClientMethods(CallingClient):
             The group, with `has_joined` set.
 
         Raises:
-            CometChatException: `ERR_EMPTY_GROUP_PASS`, or another code of the server (`ERR_ALREADY_JOINED`,
-                `ERR_WRONG_GROUP_PASS` …).
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_EMPTY_GROUP_PASS`, `ERR_WRONG_GROUP_PASS`,
+                `ERR_ALREADY_JOINED`, or another code of the server.
         """
         return await self._calls.groups.join_group(guid, group_type, password)
 
@@ -1124,7 +1136,8 @@ class ClientMethods(CallingClient):
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: the server refused it (`ERR_NOT_A_MEMBER`, `ERR_OWNER_EXIT_FORBIDDEN` …).
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_OWNER_EXIT_FORBIDDEN`, or another code of
+                the server.
         """
         return await self._calls.groups.leave_group(guid)
 
@@ -1156,7 +1169,8 @@ class ClientMethods(CallingClient):
             The changed group.
 
         Raises:
-            CometChatException: the server refused it (`ERR_GROUP_NO_MODERATOR_SCOPE` …).
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_GROUP_NO_MODERATOR_SCOPE`, or another
+                code of the server.
         """
         return await self._calls.groups.update_group(group)
 
@@ -1170,7 +1184,8 @@ class ClientMethods(CallingClient):
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: the server refused it (`ERR_GUID_NOT_FOUND` …).
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_GROUP_NO_ADMIN_SCOPE`, or another code of
+                the server.
         """
         return await self._calls.groups.delete_group(guid)
 
@@ -1185,7 +1200,7 @@ class ClientMethods(CallingClient):
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: the server refused it (`ERR_NOT_A_MEMBER` …).
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, or another code of the server.
         """
         return await self._calls.groups.transfer_group_ownership(guid, uid)
 
@@ -1203,8 +1218,8 @@ class ClientMethods(CallingClient):
             By uid: `success`, or the text of the error.
 
         Raises:
-            CometChatException: `INVALID_SCOPE_VALUE`, or another code of the server for the whole request
-                (`ERR_GUID_NOT_FOUND` …).
+            CometChatException: `INVALID_SCOPE_VALUE`; for the whole request `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`,
+                or another code of the server.
         """
         return await self._calls.members.add_members_to_group(guid, members, banned)
 
@@ -1222,7 +1237,7 @@ class ClientMethods(CallingClient):
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERR_NOT_A_MEMBER`, `ERR_GROUP_NO_MODERATOR_SCOPE`,
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_GROUP_NO_MODERATOR_SCOPE`,
                 `ERR_GROUP_NO_SCOPE_CLEARANCE`, or another code of the server.
         """
         return await self._calls.members.kick_group_member(guid, uid)
@@ -1241,8 +1256,8 @@ class ClientMethods(CallingClient):
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: the server refused it (`ERR_GROUP_NO_MODERATOR_SCOPE`,
-                `ERR_GROUP_NO_SCOPE_CLEARANCE`, `ERR_ALREADY_BANNED` …).
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_GROUP_NO_MODERATOR_SCOPE`,
+                `ERR_GROUP_NO_SCOPE_CLEARANCE`, `ERR_ALREADY_BANNED`, or another code of the server.
         """
         return await self._calls.members.ban_group_member(guid, uid)
 
@@ -1257,7 +1272,8 @@ class ClientMethods(CallingClient):
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERR_NOT_A_BANNED_USER`, `ERR_GROUP_NO_MODERATOR_SCOPE`, or another code of the server.
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_NOT_A_BANNED_USER`,
+                `ERR_GROUP_NO_MODERATOR_SCOPE`, or another code of the server.
         """
         return await self._calls.members.unban_group_member(guid, uid)
 
@@ -1278,7 +1294,7 @@ class ClientMethods(CallingClient):
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: `INVALID_SCOPE_VALUE`, `ERR_NOT_A_MEMBER`, `ERR_SAME_SCOPE`,
+            CometChatException: `INVALID_SCOPE_VALUE`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_SAME_SCOPE`,
                 `ERR_GROUP_NO_MODERATOR_SCOPE`, `ERR_GROUP_NO_SCOPE_CLEARANCE`, or another code of the server.
         """
         return await self._calls.members.update_group_member_scope(guid, uid, scope)
@@ -1290,7 +1306,8 @@ class ClientMethods(CallingClient):
             guids: groups of the logged-in user.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection, or another code of the server.
+            CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection; `ERR_GUID_NOT_FOUND`,
+                `ERR_NOT_A_MEMBER`, or another code of the server.
         """
         return await self._calls.members.get_online_group_member_count(guids)
 
@@ -1310,8 +1327,8 @@ class ClientMethods(CallingClient):
             limit: conversations per page, 1 to 50.
 
         Raises:
-            CometChatException: `INVALID_CONVERSATION_TYPE`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as
-                the server refused it. After a failed request, the next step of the iterator repeats it.
+            CometChatException: `INVALID_CONVERSATION_TYPE`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or
+                another code of the server. After a failed request, the next step of the iterator repeats it.
         """
         return self._calls.listings.conversations(conversation_type=conversation_type, unread=unread, limit=limit)
 
@@ -1366,7 +1383,7 @@ class ClientMethods(CallingClient):
             limit: members per page, 1 to 100.
 
         Raises:
-            CometChatException: as `users`.
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; and as `users`.
         """
         return self._calls.listings.group_members(guid, search=search, scopes=scopes, limit=limit)
 
@@ -1379,7 +1396,7 @@ class ClientMethods(CallingClient):
             limit: users per page, 1 to 100.
 
         Raises:
-            CometChatException: as `users`.
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; and as `users`.
         """
         return self._calls.listings.banned_group_members(guid, search=search, limit=limit)
 
@@ -1392,7 +1409,7 @@ class ClientMethods(CallingClient):
             limit: reactions per page, 1 to 100.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`; as `users`.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`; and as `users`.
         """
         return self._calls.listings.reactions(message_id, reaction=reaction, limit=limit)
 
@@ -1426,7 +1443,8 @@ class ClientMethods(CallingClient):
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: the server refused it.
+            CometChatException: `AUTH_ERR_AUTH_TOKEN_NOT_FOUND` when the login has ended; or another code that any call
+                may raise.
         """
         return await self._calls.notifications.unregister_push_token()
 
@@ -1443,7 +1461,8 @@ class ClientMethods(CallingClient):
         """Return what the logged-in user wants to be notified of.
 
         Raises:
-            CometChatException: the server refused it.
+            CometChatException: `AUTH_ERR_AUTH_TOKEN_NOT_FOUND` when the login has ended; or another code that any call
+                may raise.
         """
         return await self._calls.notifications.fetch_notification_preferences()
 
@@ -1468,7 +1487,8 @@ class ClientMethods(CallingClient):
             The defaults.
 
         Raises:
-            CometChatException: the server refused it.
+            CometChatException: `AUTH_ERR_AUTH_TOKEN_NOT_FOUND` when the login has ended; or another code that any call
+                may raise.
         """
         return await self._calls.notifications.reset_notification_preferences()
 
@@ -1476,7 +1496,8 @@ class ClientMethods(CallingClient):
         """Return the conversations that the logged-in user has muted.
 
         Raises:
-            CometChatException: the server refused it.
+            CometChatException: `AUTH_ERR_AUTH_TOKEN_NOT_FOUND` when the login has ended; or another code that any call
+                may raise.
         """
         return await self._calls.notifications.get_muted_conversations()
 
@@ -1512,7 +1533,8 @@ class ClientMethods(CallingClient):
         """Return the logged-in user's time zone; "" if it is unknown.
 
         Raises:
-            CometChatException: the server refused it.
+            CometChatException: `AUTH_ERR_AUTH_TOKEN_NOT_FOUND` when the login has ended; or another code that any call
+                may raise.
         """
         return await self._calls.notifications.get_timezone()
 
@@ -1580,7 +1602,8 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` unless exactly one of `uid` and `guid` is given, or if 100 lists
                 are open; `ERROR_INVALID_MESSAGE_ID`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`,
-                `USER_NOT_LOGGED_IN`, or another code of the server.
+                `USER_NOT_LOGGED_IN`, `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, or another code of
+                the server.
         """
         return await self._calls.live.live_messages(
             uid=uid, guid=guid, parent_message_id=parent_message_id, replies=replies, limit=limit, most=most

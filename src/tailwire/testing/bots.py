@@ -84,7 +84,7 @@ class BotTest:
             TimeoutError: the bot did not finish.
             RuntimeError: the bot has stopped.
             ValueError: the user is the bot.
-            CometChatException: the message was refused.
+            CometChatException: as `ChatClient.send_message`.
         """
         return self._run(self._say(text, user, group, timeout))
 
@@ -101,7 +101,7 @@ class BotTest:
 
         Raises:
             ValueError: the user is the bot.
-            CometChatException: the message was refused.
+            CometChatException: as `ChatClient.send_message`.
         """
         return self._run(self._post(text, user, group))
 

@@ -25,11 +25,13 @@ from tailwire.tui.history import History
 from tailwire.tui.message_actions import MessageActions
 from tailwire.tui.pane import Pane
 from tailwire.tui.pictures import Pictures
+from tailwire.tui.unread_threads import UnreadThreads
 from tailwire.tui.uploads import Uploads
 from tailwire.tui.windows import Windows
 from tailwire.tui.wording import Place, error_text, name_of
 
 BANNER_SECONDS = 1.0
+THREADS = "terminal chat: unread threads"
 NARROW_COLUMNS = 100
 _GOOD = (ConnectionStatus.CONNECTED, ConnectionStatus.FEATURE_THROTTLED)
 
@@ -69,6 +71,8 @@ class ChatScreen(Screen[None]):
         self._pictures = Pictures(fetched, lambda url: is_of(url, server), self._draw_histories)
         self.uploads = Uploads(chat, self._soon, self._tell)
         self._chat, self._conversations, self._now = chat, conversations, now
+        me = chat.get_logged_in_user()
+        self._threads = UnreadThreads(me.uid if me else "", self._mark_threads)
         self._actions: MessageActions | None = None
         self._stops: list[Callable[[], None]] = []
         self._drawing = False
@@ -90,7 +94,9 @@ class ChatScreen(Screen[None]):
         self._stops = [
             self._conversations.subscribe(lambda _: self._soon()),
             self._chat.connection.subscribe(lambda _: self._soon()),
+            lambda: self._chat.remove_message_listener(THREADS),
         ]
+        self._chat.add_message_listener(THREADS, self._threads)
         self.set_interval(BANNER_SECONDS, self._draw)
         self.query_one("#thread").display = False
         if self.app.console.color_system in ("256", "truecolor") and not self.app.no_color:
@@ -167,13 +173,16 @@ class ChatScreen(Screen[None]):
         if self._is_open(place):
             self.main.composer.focus()
             return
+        panel = self.query_one(ConversationPanel)
+        unread = any(one.key == place.key for one in panel.unread)
         try:
-            await self.main.open(self._chat, place)
+            await self.main.open(self._chat, place, self._threads.read(self._chat, place) if unread else None)
         except CometChatException as e:
             self.notify(f"{place.title} cannot be opened. {error_text(e)}", severity="error", markup=False)
             return
         self.close_thread()
-        self.query_one(ConversationPanel).open(place.key)
+        self._mark_threads()
+        panel.open(place.key)
         self.main.composer.focus()
 
     @on(ConversationPanel.Chosen)
@@ -258,8 +267,19 @@ class ChatScreen(Screen[None]):
             self.notify(f"The thread cannot be opened. {error_text(e)}", severity="error", markup=False)
             return
         self.thread.display = True
+        self._mark_threads()
         self.on_resize()
         self.thread.composer.focus()
+
+    def _mark_threads(self) -> None:
+        if not self.is_attached or self.main.place is None:
+            return
+        if self.thread.place is not None:
+            self._threads.opened(self.thread.place)
+        history, unread = self.main.history, self._threads.of(self.main.place)
+        if unread != history.unread_threads:
+            history.unread_threads = unread
+            history.draw_again()
 
     def close_thread(self) -> None:
         """Close the thread."""

@@ -26,8 +26,8 @@ from tailwire.tui.viewport import Viewport
 MAX_CACHED_MESSAGES = 500
 WHEEL_LINES = 3
 STYLES = (
-    "text time you separator action deleted pending failed quote quote_bar file thread reaction my_reaction read "
-    "selected " + " ".join(f"name{n}" for n in range(NAME_COLORS))
+    "text time you separator action deleted pending failed quote quote_bar file thread unread reaction my_reaction "
+    "read selected " + " ".join(f"name{n}" for n in range(NAME_COLORS))
 ).split()
 
 
@@ -53,6 +53,7 @@ class History(Widget, can_focus=True):
     Attributes:
         selected: the key of the selected message; None for no selection.
         picture: returns the lines of a message's picture; None to show none.
+        unread_threads: the ids of the messages with unread replies in their thread.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"history--{name.replace('_', '-')}" for name in STYLES}
@@ -93,6 +94,7 @@ class History(Widget, can_focus=True):
         self._styles: dict[str, Style] = {}
         self.selected: str | None = None
         self.picture: PictureOf | None = None
+        self.unread_threads: frozenset[int] = frozenset()
 
     # What is shown.
 
@@ -135,7 +137,7 @@ class History(Widget, can_focus=True):
         self.select(self.items[min(max(wanted, 0), len(self.items) - 1)].key)
 
     def draw_again(self) -> None:
-        """Draw all messages again: a picture has arrived."""
+        """Draw all messages again: a picture has arrived, or other threads are unread."""
         self._lines.clear()
         self._again()
 
@@ -182,7 +184,7 @@ class History(Widget, can_focus=True):
     def _strips(self, index: int) -> list[Strip]:
         item = self.items[index]
         before = neighbour_of(self.items[index - 1], self.me, int(self._now())) if index else None
-        stamp = (id(item), before, self.selected == item.key)
+        stamp = (id(item), before, self.selected == item.key, item.message.id in self.unread_threads)
         known = self._lines.get(item.key)
         if known is not None and known[0] == stamp:
             self._lines.move_to_end(item.key)
@@ -195,7 +197,10 @@ class History(Widget, can_focus=True):
 
     def _drawn(self, item: LiveMessage, before: Neighbour | None) -> list[Strip]:
         width = self.size.width
-        lines = message_lines(item, before, width - 1, me=self.me, now=int(self._now()), picture=self.picture)
+        unread = item.message.id in self.unread_threads
+        lines = message_lines(
+            item, before, width - 1, me=self.me, now=int(self._now()), picture=self.picture, unread_thread=unread
+        )
         chosen = self.selected == item.key
         return [self._strip(line, width, chosen=chosen and line[0][1] != "separator") for line in lines]
 

@@ -51,7 +51,14 @@ def neighbour_of(item: LiveMessage, me: str, now: int) -> Neighbour:
 
 
 def message_lines(
-    item: LiveMessage, before: Neighbour | None, width: int, *, me: str, now: int, picture: PictureOf | None = None
+    item: LiveMessage,
+    before: Neighbour | None,
+    width: int,
+    *,
+    me: str,
+    now: int,
+    picture: PictureOf | None = None,
+    unread_thread: bool = False,
 ) -> list[Line]:
     """Return the lines of a message, each of at most `width` columns.
 
@@ -60,6 +67,7 @@ def message_lines(
         me: the user's own uid.
         now: the time that a queued message shows.
         picture: returns the lines of a message's picture for a number of columns.
+        unread_thread: whether its thread has unread replies.
     """
     this = neighbour_of(item, me, now)
     lines: list[Line] = []
@@ -76,7 +84,7 @@ def message_lines(
     else:
         grouped = before is not None and before.uid == this.uid and this.at - before.at < GROUPED_SECONDS
         head = _head(message, this, names, me, grouped=grouped)
-        body = _body(item, room, me, picture)
+        body = _body(item, room, me, picture, unread_thread=unread_thread)
     empty: Line = [(" " * indent, "text")]
     lines += [(head if n == 0 else empty) + line for n, line in enumerate(body or [[("", "text")]])]
     mark = _mark(item, me)
@@ -101,7 +109,7 @@ def _head(message: BaseMessage, this: Neighbour, names: int, me: str, *, grouped
     return [(f"{wording.clock(this.at)} ", "time"), (" " * (names - cell_len(name)) + name, style), ("  ", "text")]
 
 
-def _body(item: LiveMessage, room: int, me: str, picture: PictureOf | None) -> list[Line]:
+def _body(item: LiveMessage, room: int, me: str, picture: PictureOf | None, *, unread_thread: bool) -> list[Line]:
     message = item.message
     style = {"pending": "pending", "failed": "failed"}.get(str(item.state), "text")
     lines: list[Line] = []
@@ -125,7 +133,8 @@ def _body(item: LiveMessage, room: int, me: str, picture: PictureOf | None) -> l
         lines += _reactions(message, room)
     if message.reply_count:
         plural = "reply" if message.reply_count == 1 else "replies"
-        lines.append([(f"↳ {message.reply_count} {plural}", "thread")])
+        new: Line = [(" (new)", "unread")] if unread_thread else []
+        lines.append([(f"↳ {message.reply_count} {plural}", "thread"), *new])
     if str(item.state) == "failed":
         why = wording.error_text(item.error) if item.error else "the server refused it."
         lines += [[(piece, "failed")] for piece in wrapped(f"✗ not sent: {why} Press r to retry.", room)]

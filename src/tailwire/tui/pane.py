@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from textual import on
@@ -96,15 +97,19 @@ class Pane(Vertical):
             raise RuntimeError("no conversation is open")
         return self._client
 
-    async def open(self, client: ChatClient, place: Place) -> None:
+    async def open(self, client: ChatClient, place: Place, before: Awaitable[None] | None = None) -> None:
         """Open a conversation.
+
+        Args:
+            before: what is read before the messages are shown, and so are marked as read.
 
         Raises:
             CometChatException: the messages cannot be read.
         """
         me = client.get_logged_in_user()
         other: dict[str, Any] = {"guid" if place.kind == "group" else "uid": place.id}
-        live = await client.live_messages(**other, parent_message_id=place.parent, limit=OLDER_PAGE)
+        opening = client.live_messages(**other, parent_message_id=place.parent, limit=OLDER_PAGE)
+        live = await opening if before is None else (await asyncio.gather(opening, before))[0]
         first = self._client is None
         if self.place is not None and self._editing is None:
             self._drafts[self.place] = self.composer.text

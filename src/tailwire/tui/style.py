@@ -37,6 +37,7 @@ History > .history--quote { color: $text-muted; background: $background; }
 History > .history--quote-bar { color: $primary; background: $background; }
 History > .history--file { color: $text-secondary; background: $background; text-style: underline; }
 History > .history--thread { color: $text-accent; background: $background; }
+History > .history--unread { color: $text-accent; background: $background; text-style: bold; }
 History > .history--reaction { color: $text-muted; background: $background; }
 History > .history--my-reaction { color: $text-accent; background: $background; }
 History > .history--read { color: $text-success; background: $background; }

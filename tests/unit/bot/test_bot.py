@@ -100,7 +100,9 @@ def test_failed_handler_is_reported_and_not_retried(caplog):
 
     with bot_test(bot) as chat, caplog.at_level(logging.ERROR, "tailwire.bot"):
         assert chat.say("one") == []
-        assert "a handler failed" in caplog.text
+        assert "a handler failed: test_failed_handler_is_reported_and_not_retried.<locals>.fails" in caplog.text
+        (record,) = caplog.records
+        assert record.exc_info[2].tb_frame.f_code.co_name == "fails", "the author's lines are the first"
 
         @bot.on_error
         async def sorry(ctx: Context, error: Exception) -> None:
@@ -161,6 +163,7 @@ def test_messages_are_answered_after_a_restart():
     "given",
     [
         {"uid": ""},
+        {"uid": 5},
         {"auth_key": ""},
         {"auth_token_provider": asyncio.sleep},
         {"concurrency": 0},
@@ -173,6 +176,9 @@ def test_invalid_arguments_are_refused(given):
         a_bot(**given)
 
 
+async def three(a: object, b: object, c: object) -> None: ...
+
+
 def test_invalid_handlers_are_refused():
     bot = a_bot()
     with pytest.raises(TypeError, match="async def"):
@@ -181,6 +187,9 @@ def test_invalid_handlers_are_refused():
         bot.on_message("hello")
     with pytest.raises(TypeError, match="async def"):
         bot.on_error(print)
+    for add in (bot.on_message, bot.on_error, bot.on_event(MessageReceived)):
+        with pytest.raises(TypeError, match=r"write async def three\("):
+            add(three)
     with pytest.raises(TypeError, match="not an event type"):
         bot.on_event(str)
     for names in ((), ("/help",), ("two words",)):

@@ -52,3 +52,16 @@ def test_demo_and_lab_name_each_other(monkeypatch, capsys):
     assert "make lab" in said[-1]
     _hello(argparse.Namespace(open=False), "", "http://127.0.0.1:1/x", "")
     assert "make demo" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_picture_of_the_demo_loads_no_font_from_elsewhere(monkeypatch, tmp_path: Path):
+    async def run(self: Demo) -> bool:
+        self._console.print("both logged in")
+        return True
+
+    monkeypatch.setattr(demo_module.Demo, "run", run)
+    assert demo_module.demo(str(tmp_path / "demo.svg")) == 0
+    drawn = (tmp_path / "demo.svg").read_text(encoding="utf-8")
+    assert "both&#160;logged&#160;in" in drawn
+    assert "@font-face" not in drawn
+    assert "https://" not in drawn.replace("https://www.textualize.io", "")  # the generator names itself in a comment

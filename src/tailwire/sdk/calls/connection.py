@@ -53,12 +53,13 @@ def error_of(cause: Cause, seen: str = "") -> CometChatException:
     """Return the exception for `on_connection_error`.
 
     Args:
-        seen: what else was observed, such as the status code of a proxy.
+        seen: what else was observed, such as the status code of a proxy, or what the server said.
     """
     if cause is Cause.TOKEN_REJECTED:
-        return failure("ERR_AUTH_TOKEN_EXPIRED", cause=cause)
-    words = describe(cause, seen)
-    return failure("WS_CONNECTION_FAIL", f"{words[0].upper()}{words[1:]}. The SDK keeps trying.", cause=cause)
+        return failure("ERR_AUTH_TOKEN_EXPIRED", f"Log in again. The server said {seen}" if seen else None, cause=cause)
+    words = describe(cause, seen).rstrip(".")
+    then = "Fix that, then call connect()." if cause is Cause.REFUSED else "The SDK keeps trying."
+    return failure("WS_CONNECTION_FAIL", f"{words[0].upper()}{words[1:]}. {then}", cause=cause)
 
 
 class Connection:

@@ -41,7 +41,7 @@ class ConversationCalls:
 
         Raises:
             CometChatException: `ERR_CONVERSATION_NOT_ACCESSIBLE` when no message was ever exchanged;
-                `INVALID_CONVERSATION_TYPE`.
+                `INVALID_CONVERSATION_TYPE`, `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`.
         """
         path = conversation_path(conversation_with, conversation_type)
         return await self._parts.requests.fetch(conversation_from_wire, "GET", path)

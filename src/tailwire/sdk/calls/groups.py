@@ -31,7 +31,7 @@ class GroupCalls:
             The group as the server stored it.
 
         Raises:
-            CometChatException: the server refused the request (`ERR_GUID_ALREADY_EXISTS` …).
+            CometChatException: `ERR_GUID_ALREADY_EXISTS`, or another code of the server.
         """
         return await self._parts.requests.fetch(group_from_wire, "POST", "/groups", body=group_to_wire(group))
 
@@ -58,8 +58,8 @@ class GroupCalls:
             The group, with `has_joined` set.
 
         Raises:
-            CometChatException: `ERR_EMPTY_GROUP_PASS`, or another code of the server (`ERR_ALREADY_JOINED`,
-                `ERR_WRONG_GROUP_PASS` …).
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_EMPTY_GROUP_PASS`, `ERR_WRONG_GROUP_PASS`,
+                `ERR_ALREADY_JOINED`, or another code of the server.
         """
         if group_type == GroupType.PASSWORD and not password:
             raise failure("ERR_EMPTY_GROUP_PASS")
@@ -82,7 +82,8 @@ class GroupCalls:
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: the server refused the request (`ERR_NOT_A_MEMBER`, `ERR_OWNER_EXIT_FORBIDDEN` …).
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_OWNER_EXIT_FORBIDDEN`, or another code of
+                the server.
         """
         action = await self._parts.requests.fetch(message_from_wire, "DELETE", f"/groups/{quoted(guid)}/members")
         self._parts.own.message_stored(action)
@@ -120,7 +121,8 @@ class GroupCalls:
             The changed group.
 
         Raises:
-            CometChatException: the server refused the request (`ERR_GROUP_NO_MODERATOR_SCOPE` …).
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_GROUP_NO_MODERATOR_SCOPE`, or another
+                code of the server.
         """
         fixed = ("guid", "type", "password")
         body = {k: v for k, v in group_to_wire(group).items() if k not in fixed}
@@ -139,7 +141,8 @@ class GroupCalls:
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: the server refused the request (`ERR_GUID_NOT_FOUND` …).
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_GROUP_NO_ADMIN_SCOPE`, or another code of
+                the server.
         """
         answer = text_of(await self._parts.requests.ask("DELETE", f"/groups/{quoted(guid)}"))
         self._parts.own.tell(ConversationGone("group", guid))
@@ -156,7 +159,7 @@ class GroupCalls:
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: the server refused the request (`ERR_NOT_A_MEMBER` …).
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, or another code of the server.
         """
         body = {"owner": uid}
         answer = text_of(await self._parts.requests.ask("PATCH", f"/groups/{quoted(guid)}/owner", body=body))

@@ -107,7 +107,7 @@ class ListingCalls:
             limit: members per page, 1 to 100.
 
         Raises:
-            CometChatException: as `users`.
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; and as `users`.
         """
         builder = GroupMembersRequestBuilder(guid).set_search_keyword(search).set_scopes(scopes).set_limit(limit)
         return entries_of(builder, self._parts.requests)
@@ -121,7 +121,7 @@ class ListingCalls:
             limit: users per page, 1 to 100.
 
         Raises:
-            CometChatException: as `users`.
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; and as `users`.
         """
         builder = BannedGroupMembersRequestBuilder(guid).set_search_keyword(search).set_limit(limit)
         return entries_of(builder, self._parts.requests)
@@ -135,7 +135,7 @@ class ListingCalls:
             limit: reactions per page, 1 to 100.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`; as `users`.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`; and as `users`.
         """
         builder = ReactionsRequestBuilder(checked_id(message_id)).set_reaction(reaction).set_limit(limit)
         return reaction_requests.entries_of(builder, self._parts.requests)

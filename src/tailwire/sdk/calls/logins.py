@@ -26,6 +26,11 @@ log = logging.getLogger("tailwire")
 _SECRETS = ("authToken", "jwt", "wsChannel")
 
 
+def _check_secret(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise failure("ERR_INVALID_ARGUMENT", f"{name} is a {type(value).__name__}: give a str.")
+
+
 class LoginCalls:
     """The calls that begin and end sessions."""
 
@@ -53,9 +58,12 @@ class LoginCalls:
 
         Raises:
             CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `LOGIN_IN_PROGRESS`, `ERR_UID_NOT_FOUND`,
-                `AUTH_ERR_*`, `ERR_BAD_ERROR_RESPONSE`; `NO_INTERNET_CONNECTION`, except when the user is logged in
-                already.
+                `AUTH_ERR_APIKEY_NOT_FOUND` when the auth key is wrong, `AUTH_ERR_INVALID_APPID`,
+                `ERR_INVALID_ARGUMENT`, `ERR_BAD_ERROR_RESPONSE`; `NO_INTERNET_CONNECTION`, except when the user is
+                logged in already; or another code of the server.
         """
+
+        _check_secret("auth_key", auth_key)
 
         async def token() -> str:
             body = {"platform": "python", "deviceId": self._parts.identity.resource}
@@ -82,6 +90,8 @@ class LoginCalls:
         Raises:
             CometChatException: as `login`; `AUTH_ERR_AUTH_TOKEN_NOT_FOUND`.
         """
+
+        _check_secret("auth_token", auth_token)
 
         async def token() -> str:
             return auth_token

@@ -77,8 +77,8 @@ class MemberCalls:
             By uid: `success`, or the text of the error.
 
         Raises:
-            CometChatException: `INVALID_SCOPE_VALUE`, or another code of the server for the whole request
-                (`ERR_GUID_NOT_FOUND` …).
+            CometChatException: `INVALID_SCOPE_VALUE`; for the whole request `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`,
+                or another code of the server.
         """
         body = add_body(members, banned)
         answer = await self._parts.requests.ask("PUT", f"/groups/{quoted(guid)}/members", body=body)
@@ -98,7 +98,7 @@ class MemberCalls:
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERR_NOT_A_MEMBER`, `ERR_GROUP_NO_MODERATOR_SCOPE`,
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_GROUP_NO_MODERATOR_SCOPE`,
                 `ERR_GROUP_NO_SCOPE_CLEARANCE`, or another code of the server.
         """
         path = f"/groups/{quoted(guid)}/members/{quoted(uid)}"
@@ -118,8 +118,8 @@ class MemberCalls:
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: the server refused the request (`ERR_GROUP_NO_MODERATOR_SCOPE`,
-                `ERR_GROUP_NO_SCOPE_CLEARANCE`, `ERR_ALREADY_BANNED` …).
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_GROUP_NO_MODERATOR_SCOPE`,
+                `ERR_GROUP_NO_SCOPE_CLEARANCE`, `ERR_ALREADY_BANNED`, or another code of the server.
         """
         path = f"/groups/{quoted(guid)}/bannedusers/{quoted(uid)}"
         return await self._change("POST", path, f"{uid} banned successfully")
@@ -135,7 +135,8 @@ class MemberCalls:
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERR_NOT_A_BANNED_USER`, `ERR_GROUP_NO_MODERATOR_SCOPE`, or another code of the server.
+            CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_NOT_A_BANNED_USER`,
+                `ERR_GROUP_NO_MODERATOR_SCOPE`, or another code of the server.
         """
         path = f"/groups/{quoted(guid)}/bannedusers/{quoted(uid)}"
         return await self._change("DELETE", path, f"{uid} unbanned successfully")
@@ -157,7 +158,7 @@ class MemberCalls:
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: `INVALID_SCOPE_VALUE`, `ERR_NOT_A_MEMBER`, `ERR_SAME_SCOPE`,
+            CometChatException: `INVALID_SCOPE_VALUE`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_SAME_SCOPE`,
                 `ERR_GROUP_NO_MODERATOR_SCOPE`, `ERR_GROUP_NO_SCOPE_CLEARANCE`, or another code of the server.
         """
         if scope not in tuple(_LISTS):
@@ -177,7 +178,8 @@ class MemberCalls:
             guids: groups of the logged-in user.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection, or another code of the server.
+            CometChatException: `NO_WEBSOCKET_CONNECTION` before the first connection; `ERR_GUID_NOT_FOUND`,
+                `ERR_NOT_A_MEMBER`, or another code of the server.
         """
         answer = await online_counts(self._parts, {"groups": list(guids)})
         return decoded(lambda counts: {str(g): int(n) for g, n in (counts.get("groups") or {}).items()}, answer)

@@ -58,9 +58,9 @@ class MessageCalls:
         Raises:
             CometChatException: `USER_NOT_LOGGED_IN`, `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`;
                 `ERR_EMPTY_MESSAGE_TEXT`; `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`;
-                `ERR_INVALID_MESSAGE_DATA` when it is too large;
-                `NO_INTERNET_CONNECTION` when the server was not reached in several attempts; or another code of the
-                server.
+                `ERR_BLOCKED_RECEIVER` when the logged-in user has blocked the receiver, `ERR_BLOCKED_SENDER` when the
+                receiver has blocked them; `ERR_INVALID_MESSAGE_DATA` when it is too large; `NO_INTERNET_CONNECTION`
+                when the server was not reached in several attempts; or another code of the server.
         """
         return await self._send(message, TextMessage)
 
@@ -139,8 +139,8 @@ class MessageCalls:
             The changed message, with `edited_at` and `edited_by`.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`,
-                `ERR_MESSAGE_NOT_A_SENDER`, or another code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, `ERR_MESSAGE_NOT_A_SENDER`;
+                `ERR_BLOCKED_RECEIVER` and `ERR_BLOCKED_SENDER` as for a send; or another code of the server.
         """
         wire = message_to_wire(message)
         body = {"data": wire["data"], **({"tags": message.tags} if message.tags else {})}
@@ -203,8 +203,8 @@ class MessageCalls:
             actions: whether to include the messages about edits, deletions and membership (`Action`).
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or another
-                code of the server.
+            CometChatException: `ERR_INVALID_ARGUMENT`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`,
+                `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, or another code of the server.
         """
         if uid and guid:
             raise failure("ERR_INVALID_ARGUMENT", "Give uid or guid, not both.")

@@ -66,7 +66,8 @@ class NotificationCalls:
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: the server refused the request.
+            CometChatException: `AUTH_ERR_AUTH_TOKEN_NOT_FOUND` when the login has ended; or another code that any call
+                may raise.
         """
         return text_of(await self._parts.requests.ask("DELETE", TOKENS))
 
@@ -87,7 +88,8 @@ class NotificationCalls:
         """Return what the logged-in user wants to be notified of.
 
         Raises:
-            CometChatException: the server refused the request.
+            CometChatException: `AUTH_ERR_AUTH_TOKEN_NOT_FOUND` when the login has ended; or another code that any call
+                may raise.
         """
         return await self._parts.requests.fetch(preferences_from_wire, "GET", PREFERENCES)
 
@@ -113,7 +115,8 @@ class NotificationCalls:
             The defaults.
 
         Raises:
-            CometChatException: the server refused the request.
+            CometChatException: `AUTH_ERR_AUTH_TOKEN_NOT_FOUND` when the login has ended; or another code that any call
+                may raise.
         """
         return await self._parts.requests.fetch(preferences_from_wire, "DELETE", PREFERENCES)
 
@@ -121,7 +124,8 @@ class NotificationCalls:
         """Return the conversations that the logged-in user has muted.
 
         Raises:
-            CometChatException: the server refused the request.
+            CometChatException: `AUTH_ERR_AUTH_TOKEN_NOT_FOUND` when the login has ended; or another code that any call
+                may raise.
         """
         return await self._parts.requests.fetch(muted_from_wire, "GET", PREFERENCES + "/mute")
 
@@ -161,7 +165,8 @@ class NotificationCalls:
         """Return the logged-in user's time zone; "" if it is unknown.
 
         Raises:
-            CometChatException: the server refused the request.
+            CometChatException: `AUTH_ERR_AUTH_TOKEN_NOT_FOUND` when the login has ended; or another code that any call
+                may raise.
         """
         return _timezone(await self._parts.requests.ask("GET", TIMEZONE))
 

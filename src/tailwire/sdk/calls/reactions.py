@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from tailwire.sdk.calls.checks import checked_id, quoted, text_of
 from tailwire.sdk.calls.parts import Parts
-from tailwire.sdk.exceptions import CometChatException, failure
+from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners.events import MessagePinned, MessageSaved
 from tailwire.sdk.listeners.own import Reacted
+from tailwire.wire.catalogue import CATALOGUE
 from tailwire.wire.codec import message_from_wire
 from tailwire.wire.entities import BaseMessage, FlagDetail, FlagReason
 from tailwire.wire.social import reasons_from_wire
@@ -31,8 +32,9 @@ class ReactionCalls:
             The message, with its `reactions`.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server (such as
-                `ERR_MESSAGE_ID_NOT_FOUND`).
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`; `ERR_BLOCKED_RECEIVER` when the
+                logged-in user has blocked the other user, `ERR_BLOCKED_SENDER` when the other user has blocked them; or
+                another code of the server.
         """
         return await self._react(message_id, reaction, added=True)
 
@@ -71,7 +73,8 @@ class ReactionCalls:
 
         Raises:
             CometChatException: `ERR_PERMISSION_DENIED`, `ERR_PINNED_MESSAGES_LIMIT_EXCEEDED` (`details["limit"]`),
-                `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`.
+                `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`; `ERR_BLOCKED_RECEIVER` when the logged-in user
+                has blocked the other user, `ERR_BLOCKED_SENDER` when the other user has blocked them.
         """
         return await self._pin(message_id, pinned=True)
 
@@ -85,7 +88,8 @@ class ReactionCalls:
             The message.
 
         Raises:
-            CometChatException: `ERR_PERMISSION_DENIED`, `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`.
+            CometChatException: `ERR_PERMISSION_DENIED`, `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`;
+                `ERR_BLOCKED_RECEIVER` and `ERR_BLOCKED_SENDER` as for a pin.
         """
         return await self._pin(message_id, pinned=False)
 
@@ -106,7 +110,7 @@ class ReactionCalls:
 
         Raises:
             CometChatException: `ERR_SAVED_MESSAGES_LIMIT_EXCEEDED` (`details["limit"]`), `ERR_MESSAGE_ID_NOT_FOUND`,
-                `ERROR_INVALID_MESSAGE_ID`.
+                `ERR_MESSAGE_ACTION_NOT_ALLOWED`, `ERROR_INVALID_MESSAGE_ID`.
         """
         return await self._save(message_id, saved=True)
 
@@ -120,7 +124,8 @@ class ReactionCalls:
             The message.
 
         Raises:
-            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`.
+            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`, `ERR_MESSAGE_ACTION_NOT_ALLOWED`,
+                `ERROR_INVALID_MESSAGE_ID`.
         """
         return await self._save(message_id, saved=False)
 
@@ -168,7 +173,8 @@ class ReactionCalls:
         """Return the reasons for which a message can be reported.
 
         Raises:
-            CometChatException: the server refused the request.
+            CometChatException: `AUTH_ERR_AUTH_TOKEN_NOT_FOUND` when the login has ended; or another code that any call
+                may raise.
         """
         return await self._parts.requests.fetch(reasons_from_wire, "GET", "/moderation/reasons")
 
@@ -183,7 +189,8 @@ class ReactionCalls:
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: `INVALID_REASON_ID`, `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
+            CometChatException: `INVALID_REASON_ID`, `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, or another
+                code of the server.
         """
         body = {"id": detail.reason_id, **({"remark": detail.remark} if detail.remark else {})}
         path = f"/messages/{checked_id(message_id)}/flagged"
@@ -191,7 +198,8 @@ class ReactionCalls:
             return text_of(await self._parts.requests.ask("POST", path, body=body))
         except CometChatException as e:
             if e.code == "ERR_REASON_NOT_FOUND":
-                raise failure("INVALID_REASON_ID") from e
+                advice = CATALOGUE["INVALID_REASON_ID"].details
+                raise CometChatException("INVALID_REASON_ID", e.message, advice) from e
             raise
 
     async def mark_as_interacted(self, message_id: int, elements: Sequence[str]) -> str:
@@ -205,7 +213,8 @@ class ReactionCalls:
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, `ERR_INVALID_MESSAGE_CATEGORY`
+                when the message is not interactive; or another code of the server.
         """
         body = {"interactions": [str(e) for e in elements]}
         path = f"/messages/{checked_id(message_id)}/interacted"

@@ -79,7 +79,8 @@ class ReceiptCalls:
             The conversation, with its count of unread messages.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, `ERR_UID_NOT_FOUND`, or another
+                code of the server.
         """
         body = {"messageId": str(checked_id(message.id))}
         path = conversation_path(*self._other(message)) + "/read"
@@ -104,7 +105,7 @@ class ReceiptCalls:
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: the server refused the request.
+            CometChatException: as `mark_conversation_as_delivered`.
         """
         return await self._mark_conversation(conversation, "read")
 
@@ -118,7 +119,8 @@ class ReceiptCalls:
             A text for people, which may change: do not compare it.
 
         Raises:
-            CometChatException: the server refused the request.
+            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`;
+                `RECEIPTS_TEMPORARILY_BLOCKED` while the server is overloaded; or another code of the server.
         """
         return await self._mark_conversation(conversation, "delivered")
 
@@ -137,7 +139,7 @@ class ReceiptCalls:
             message_id: the id of a message of the logged-in user.
 
         Raises:
-            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, `ERR_MESSAGE_ID_NOT_FOUND`, or another code of the server.
         """
         return await self._parts.requests.fetch(receipts_from_wire, "GET", f"/messages/{checked_id(message_id)}")
 

@@ -61,7 +61,7 @@ class UserCalls:
             The user as the server stored them.
 
         Raises:
-            CometChatException: the server refused the request (`ERR_UID_ALREADY_EXISTS` …).
+            CometChatException: `AUTH_ERR_APIKEY_NOT_FOUND`, `ERR_UID_ALREADY_EXISTS`, or another code of the server.
         """
         answer = await self._parts.http.ask("POST", "/users", key=auth_key, body=user_to_wire(user))
         return decoded(user_from_wire, answer)
@@ -77,7 +77,8 @@ class UserCalls:
             The changed user.
 
         Raises:
-            CometChatException: the server refused the request (`AUTH_ERR_NO_ACCESS` with an auth key).
+            CometChatException: `AUTH_ERR_APIKEY_NOT_FOUND`, `AUTH_ERR_NO_ACCESS` with an auth key, `ERR_UID_NOT_FOUND`,
+                or another code of the server.
         """
         body = {k: v for k, v in user_to_wire(user).items() if k != "uid"}
         answer = await self._parts.http.ask("PUT", f"/users/{quoted(user.uid)}", key=auth_key, body=body)

@@ -85,6 +85,8 @@ def _reason(s: State, now: float, seen: str, named: str) -> str:
     if reason is Why.NOT_REQUESTED:
         after = f" after {describe(s.cause)}" if s.cause else ""
         return f"manual mode, connect() was not called{after}; connect() changes that"
+    if reason is Why.BARRED and seen:
+        return f"{describe(Cause.REFUSED, seen.rstrip('.'))}; fix that, then call connect()"
     if reason is not Why.YES:
         return _OBSTACLES[reason].replace("{}", named)
     before = f" ({describe(s.cause, seen)})" if s.cause else ""

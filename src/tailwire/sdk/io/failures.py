@@ -78,6 +78,9 @@ def cause_of_error(error: BaseException) -> Cause:
     return Cause.CONNECTION_RESET
 
 
+MAX_WORDS = 500
+"""Characters that are kept of what a server said."""
+
 _ADVICE = {
     Cause.CONNECTION_REFUSED: "Check the host and the port, and that the server is running (tailwire serve).",
     Cause.NAME_LOOKUP_FAILED: "Check how the host is written, and the network.",
@@ -168,13 +171,22 @@ _TOKEN_CODES = frozenset({
 })  # fmt: skip
 
 
-def attempt_failed(e: CometChatException) -> AttemptError:
-    """Return the error of an attempt whose request failed."""
-    details = str(e.details or e.message)
+def in_words(e: CometChatException) -> str:
+    """Return what the server said when it refused a request, in one line: its code, its message, and what to do."""
+    return " ".join(f"{e.code}: {e.message} {e.details}".split())[:MAX_WORDS]
+
+
+def attempt_failed(e: CometChatException, seen: str = "") -> AttemptError:
+    """Return the error of an attempt whose request failed.
+
+    Args:
+        seen: what else was seen, such as the HTTP status.
+    """
+    if e.code == "NO_INTERNET_CONNECTION":
+        return AttemptError(e.cause or cause_of_error(e), e.retry_after, details=str(e.details or e.message))
+    details = f"{seen}: {in_words(e)}" if seen else in_words(e)
     if e.code in _TOKEN_CODES:
         return AttemptError(Cause.TOKEN_REJECTED, details=details)
-    if e.code == "NO_INTERNET_CONNECTION":
-        return AttemptError(e.cause or cause_of_error(e), e.retry_after, details=details)
     if e.code in ("ERR_TOO_MANY_REQUESTS", "ERR_UNAVAILABLE"):
         return AttemptError(Cause.SERVER_BUSY, e.retry_after, ours=True, details=details)
     if e.code in ("AUTH_ERR_INVALID_APPID", "AUTH_ERR_EMPTY_APPID"):

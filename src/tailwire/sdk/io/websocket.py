@@ -28,7 +28,7 @@ from tailwire.sdk.connection.causes import Cause, cause_of_close
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.io.addresses import ATTEMPT_DELAY_SECONDS, connected_socket
 from tailwire.sdk.io.answers import is_code
-from tailwire.sdk.io.failures import AttemptError, WireClosed, attempt_failed, cause_of_error, seconds_of
+from tailwire.sdk.io.failures import AttemptError, WireClosed, attempt_failed, cause_of_error, in_words, seconds_of
 from tailwire.sdk.io.proxies import Proxy, UnusableProxy, proxy_for
 from tailwire.sdk.io.tls import context_for, default_context
 from tailwire.sdk.io.traffic import not_counted
@@ -202,13 +202,13 @@ def _refused(response: Response, through: str) -> AttemptError:
     status = response.status_code
     wait = seconds_of(response.headers.get("Retry-After"))
     details = f"HTTP {status}{through}"
-    code = _code_of(response.body)
-    if code:
+    refusal = _refusal_in(response.body)
+    if refusal is not None:
         if status in (429, 503):
-            return AttemptError(Cause.SERVER_BUSY, wait, ours=True, details=f"{details}: {code}")
+            return AttemptError(Cause.SERVER_BUSY, wait, ours=True, details=f"{details}: {in_words(refusal)}")
         if status in _NO_UPGRADE_SEEN:
             return AttemptError(Cause.WEBSOCKET_REFUSED, details=f"{details}: the server saw no request to upgrade")
-        return attempt_failed(CometChatException(code, "", f"{details}: {code}"))
+        return attempt_failed(refusal, details)
     html = "html" in response.headers.get("Content-Type", "").lower() or response.body[:256].lstrip().startswith(b"<")
     if 300 <= status < 400 or status == 511 or (200 <= status < 300 and html):
         return AttemptError(Cause.CAPTIVE_PORTAL, wait, details=details)
@@ -217,9 +217,10 @@ def _refused(response: Response, through: str) -> AttemptError:
     return AttemptError(Cause.WEBSOCKET_REFUSED, details=details)
 
 
-def _code_of(body: bytes | bytearray) -> str:
+def _refusal_in(body: bytes | bytearray) -> CometChatException | None:
     try:
-        code = json.loads(body)["error"]["code"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return ""
-    return code if is_code(code) else ""
+        error = json.loads(body)["error"]
+        code, message, details = error["code"], error.get("message") or "", error.get("details") or ""
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return CometChatException(code, str(message), details) if is_code(code) else None

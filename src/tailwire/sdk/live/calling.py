@@ -134,7 +134,8 @@ class LiveCalls:
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` unless exactly one of `uid` and `guid` is given, or if 100 lists
                 are open; `ERROR_INVALID_MESSAGE_ID`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`,
-                `USER_NOT_LOGGED_IN`, or another code of the server.
+                `USER_NOT_LOGGED_IN`, `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, or another code of
+                the server.
         """
         me = self._parts.sessions.require().uid
         if bool(uid) == bool(guid) or not isinstance(uid or guid, str):

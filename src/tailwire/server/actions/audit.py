@@ -1,7 +1,8 @@
 """The audit log: what API keys and commands do.
 
-All changes are recorded, in the transaction that makes them. Reads and sends with a key are recorded once every ten
-minutes per user and operation, because a backend may make thousands a second. Values are not recorded.
+All changes are recorded, in the transaction that makes them, edited and deleted messages among them. Reads and sends
+with a key are recorded once every ten minutes per user and operation, because a backend may make thousands a second.
+Values are not recorded.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ class AuditLog:
         action = f"{operation.method} {operation.path}"
         uid = "" if caller.system else caller.uid
         kind = BEHALF if uid else CHANGE
-        if operation.method in ("GET", "HEAD") or operation.rate is RequestKind.SEND:
+        sends = operation.rate is RequestKind.SEND and operation.method == "POST"
+        if sends or operation.method in ("GET", "HEAD"):
             kind = USE
         if kind == USE and not self._is_new_use(caller.key_hash, uid, action):
             return None

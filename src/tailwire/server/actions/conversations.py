@@ -226,19 +226,19 @@ class Conversations:
         return {uid: await add(change._replace(subject=subject)) for uid, subject in subjects.items()}
 
     async def unread_counts(
-        self, caller: Caller, *, kind: str = "", other: str = "", hide_blocked: bool = False
+        self, caller: Caller, *, kind: str = "", other: str = "", not_from_blocked: bool = False
     ) -> list[UnreadView]:
         """Return how many messages the caller has not read: in one conversation, in one kind of them, or in all.
 
         Args:
             kind: `user`, `group`, or "" for both.
             other: the uid or guid of one conversation, or "" for all.
-            hide_blocked: omit conversations with users whom the caller blocked, or who blocked the caller.
+            not_from_blocked: count no messages of users whom the caller has blocked.
         """
         wanted = await self._authorizer.conversation(caller, kind, other) if other else None
         listed: list[UnreadView] = []
         for each in (kind,) if kind else ("user", "group"):
-            found = await self._store.conversations.unread_counts(caller.uid, each, wanted, hide_blocked)
+            found = await self._store.conversations.unread_counts(caller.uid, each, wanted, not_from_blocked)
             for conversation, count in found:
                 partner = group_in(conversation) or other_in(conversation, caller.uid)
                 listed.append(UnreadView(each, partner, count))

@@ -7,6 +7,7 @@ from functools import partial
 
 from tailwire import __version__
 from tailwire.server.actions.export import Export
+from tailwire.server.actions.sessions import Sessions
 from tailwire.server.app.assembly import Actions
 from tailwire.server.app.observing import Observers
 from tailwire.server.app.opening import AnyStore
@@ -90,6 +91,7 @@ def observing_operations(
     settings: Settings,
     processes: ListProcesses,
     sources: Mapping[str, str],
+    sessions: Sessions,
 ) -> list[Operation]:
     """Return the operations on the connections and the load of this process.
 
@@ -98,11 +100,12 @@ def observing_operations(
         milliseconds: returns milliseconds since 1970.
         processes: lists the processes on the database.
         sources: where the values of settings came from.
+        sessions: checks the keys of streams while they last.
     """
     return [
         *ConnectionRoutes(connections, clock, milliseconds).operations(),
         *ProcessRoutes(processes, settings, sources).operations(),
-        *StatsRoutes(observers.stats, observers.metrics, observers.sizes, process).operations(),
+        *StatsRoutes(observers.stats, observers.metrics, observers.sizes, process, sessions.check_key).operations(),
     ]
 
 

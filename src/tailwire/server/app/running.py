@@ -201,7 +201,7 @@ def _apis(
     links = LinkRoutes(sessions).operations() if shows(settings.console, settings) else []
     observing = observing_operations(
         observers, gateway.connections, clock, world.milliseconds, process, settings, partial(processes_on, store),
-        sources,
+        sources, actions.sessions,
     )  # fmt: skip
     api, internal_api = make_apis(
         settings, actions, observers, overload, guesses, store, hosts, rates,

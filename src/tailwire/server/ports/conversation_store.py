@@ -33,9 +33,16 @@ class ConversationStore(Protocol):
         """Return the id of the last message of a conversation; 0 if it has none."""
 
     async def unread_counts(
-        self, uid: str, kind: str = "", of: ConversationKey | None = None, hide_blocked: bool = False
+        self, uid: str, kind: str = "", of: ConversationKey | None = None, not_from_blocked: bool = False
     ) -> list[tuple[ConversationKey, int]]:
-        """Return a user's conversations with unread messages, each with their number, counted up to 1000."""
+        """Return a user's conversations with unread messages, each with their number, counted up to 1000.
+
+        Args:
+            uid: the user.
+            kind: `user`, `group`, or "" for both.
+            of: only this conversation.
+            not_from_blocked: count no messages of users whom the user has blocked.
+        """
 
 
 class ReadStateStore(Protocol):

@@ -193,6 +193,7 @@ class ConversationFilter:
         tags: one of these tags, which the user set on the conversation.
         unread: only conversations with unread messages.
         hide_blocked: exclude conversations with users whom they blocked or who blocked them.
+        not_from_blocked: count no messages of users whom they blocked as unread.
     """
 
     uid: str
@@ -204,6 +205,7 @@ class ConversationFilter:
     group_tags: tuple[str, ...] = ()
     unread: bool = False
     hide_blocked: bool = False
+    not_from_blocked: bool = False
     pinned: bool = False
     limit: int = 30
     offset: int = 0

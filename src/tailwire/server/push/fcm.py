@@ -113,7 +113,8 @@ class Fcm:
         error = object_in(body).get("error")
         code = _code(error if isinstance(error, dict) else {})
         problem = f"status {status} {code}".strip()
-        if code in GONE_CODES or status == 404:
+        # A 404 without such a code is a wrong URL or project, which must not remove the devices of all users.
+        if code in GONE_CODES:
             return Outcome(Result.GONE, problem)
         if status in (401, 403):
             self._access = ""  # revoked, or the clock was wrong

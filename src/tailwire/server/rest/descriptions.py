@@ -37,7 +37,7 @@ QUERY_PARAMETERS = {
     "hideBlockedUsers": "Omit users with a block between them and the caller.",
     "hideDeleted": "Omit deleted messages.",
     "hideMessagesFromBlockedUsers": (
-        "Omit messages of users whom the caller has blocked; with `count`, also of those who blocked the caller."
+        "Omit messages of users whom the caller has blocked, in lists and in counts, with users and in groups."
     ),
     "hideQuotedMessages": "Omit messages that quote others.",
     "hideReplies": "Omit replies in threads.",

@@ -108,7 +108,7 @@ class MessageRoutes:
     async def _list(self, call: Call) -> bytes:
         q: MessageQuery = call.query
         if q.unread and q.count:
-            return await self._counts(call.caller, q.receiver_type, "", hidden=q.hide_messages_from_blocked_users)
+            return await self._counts(call.caller, q, q.receiver_type)
         conversation = None
         if q.conversation_id and call.caller.system:
             conversation = await self._conversations.key_for_app(q.conversation_id)
@@ -120,14 +120,13 @@ class MessageRoutes:
     async def _list_with_user(self, call: Call) -> bytes:
         uid = identifier(call.params["uid"], "uid")
         if call.query.unread and call.query.count:
-            hidden = call.query.hide_messages_from_blocked_users
-            return await self._counts(call.caller, "user", uid, hidden=hidden)
+            return await self._counts(call.caller, call.query, "user", uid)
         return await self._page(call.caller, call.query, key_of(call.caller.uid, uid, "user"), uid=uid)
 
     async def _list_in_group(self, call: Call) -> bytes:
         guid = identifier(call.params["guid"], "guid")
         if call.query.unread and call.query.count:
-            return await self._counts(call.caller, "group", guid)
+            return await self._counts(call.caller, call.query, "group", guid)
         return await self._page(call.caller, call.query, key_of("", guid, "group"), guid=guid)
 
     async def _list_thread(self, call: Call) -> bytes:
@@ -135,8 +134,9 @@ class MessageRoutes:
         q = msgspec.structs.replace(call.query, parent_id=parent.id)
         return await self._page(call.caller, q, parent.conversation_id)
 
-    async def _counts(self, caller: Caller, kind: str, other: str, *, hidden: bool = False) -> bytes:
-        counts = await self._conversations.unread_counts(caller, kind=kind, other=other, hide_blocked=hidden)
+    async def _counts(self, caller: Caller, q: MessageQuery, kind: str, other: str = "") -> bytes:
+        hidden = q.hide_messages_from_blocked_users
+        counts = await self._conversations.unread_counts(caller, kind=kind, other=other, not_from_blocked=hidden)
         return enveloped(encode(list(map(unread_payload, counts))), b"{}")
 
     async def _page(

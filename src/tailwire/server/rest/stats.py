@@ -14,6 +14,7 @@ from tailwire.server.actions.raw_json import encode
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest import responses
 from tailwire.server.rest.operations import Access, Call, Operation, Streamed
+from tailwire.server.rules.permissions import KeyOperation
 from tailwire.server.telemetry.metrics import Metrics, Sizes
 from tailwire.server.telemetry.stats import WINDOW_SECONDS, Sample, Stats
 
@@ -22,7 +23,7 @@ MAX_STREAMS = 50
 SIZES_EVERY = 15
 """The sizes on disk are sent with each of this many samples."""
 MAX_STREAMED = 300
-"""Samples of one stream. Its client then connects again, and its key is checked again."""
+"""Samples of one stream. Its client then connects again."""
 _UNITS = {"s": 1, "m": 60}
 _HEADERS = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
 
@@ -63,12 +64,15 @@ class StatsRoutes:
 
     Args:
         sizes: returns the sizes on disk.
+        check_key: refuses a key that may not administer (any more).
     """
 
     def __init__(
-        self, stats: Stats, metrics: Metrics, sizes: Callable[[], Awaitable[Sizes]], process: ProcessFacts
-    ) -> None:
+        self, stats: Stats, metrics: Metrics, sizes: Callable[[], Awaitable[Sizes]], process: ProcessFacts,
+        check_key: Callable[[str, KeyOperation], Awaitable[None]],
+    ) -> None:  # fmt: skip
         self._stats, self._metrics, self._sizes, self._process = stats, metrics, sizes, process
+        self._check_key = check_key
         self._streams = 0
 
     def operations(self) -> list[Operation]:
@@ -111,12 +115,20 @@ class StatsRoutes:
                     taken.cancel()
                     return
                 sample = taken.result()
-                if sample is None:
+                if sample is None or not await self._is_valid(call):
                     return
                 yield _event("sample", sample_payload(sample))
         finally:
             self._streams -= 1
             gone.cancel()
+
+    async def _is_valid(self, call: Call) -> bool:
+        # A stream lasts for minutes: nothing is sent after its key was revoked or has ended.
+        try:
+            await self._check_key(call.header(b"apikey"), "administer")
+        except Refused:
+            return False
+        return True
 
 
 async def _disconnected(call: Call) -> None:

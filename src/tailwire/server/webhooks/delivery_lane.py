@@ -79,6 +79,7 @@ class Lane:
         self._timer: asyncio.TimerHandle | None = None
         self._more = False
         self._closed = False
+        self._posting = False
         self._failing_since: int | None = None
         self._failures_in_a_row = 0
         self._logged = False
@@ -100,6 +101,8 @@ class Lane:
             while not self._closed and self._is_mine():
                 while self._more and not self._closed and self._is_mine():
                     self._more = await self._send_due()
+                if self._closed:
+                    break
                 due = await self._store.deliveries.next_due(self._id)
                 if not self._more:  # no wake-up has arrived, and none can before `finally`
                     self._sleep_until(due)
@@ -146,7 +149,11 @@ class Lane:
         return await self._store.deliveries.due(self._id, self._world.seconds(), BATCH_SIZE)
 
     async def _send(self, webhook: WebhookRow, row: DeliveryRow) -> None:
-        problem = await self._poster.post(webhook, row, self._world.seconds())
+        self._posting = True
+        try:
+            problem = await self._poster.post(webhook, row, self._world.seconds())
+        finally:
+            self._posting = False
         now = self._world.seconds()
         if not problem:
             self._metrics.webhook_tried(self._id, "sent")
@@ -191,12 +198,13 @@ class Lane:
         return self._task is None and self._timer is None
 
     async def close(self) -> None:
-        """Stop sending. The queue is kept."""
+        """Stop sending. The queue is kept, without what was sent: another server would send it once more."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._task is not None:
             task = self._task
-            task.cancel()
+            if self._posting:
+                task.cancel()
             await asyncio.wait([task])

@@ -1,6 +1,6 @@
 """`make simulate`: run seeds, shrink those that fail, and print each as a test.
 
-With `--servers` it runs the fan-out of several servers instead (see `servers`); failed seeds are then not shrunk.
+With `--servers` it runs several servers on one database instead (see `servers`); failed seeds are then not shrunk.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 
-from tailwire.testing.simulation import servers
 from tailwire.testing.simulation.plan import make_plan
 from tailwire.testing.simulation.run import Failed, Report, simulate
 from tailwire.testing.simulation.shrink import as_test, shrink
@@ -33,6 +32,8 @@ def run_batch(seeds: list[int]) -> list[tuple[int, Report | None, str, str]]:
 
 def run_servers(count: int, seeds: list[int]) -> list[tuple[int, Report | None, str, str]]:
     """Run seeds with several servers. Return the same as `run_batch`, without reports."""
+    from tailwire.testing.simulation import servers  # needs asyncpg, which the other simulation does not
+
     done: list[tuple[int, Report | None, str, str]] = []
     for seed in seeds:
         try:
@@ -51,7 +52,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed (0)")
     parser.add_argument("--minutes", type=float, default=0.0, help="stop after this long; 0: after all seeds")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--servers", type=int, default=0, help="simulate the fan-out of this many servers instead")
+    parser.add_argument("--servers", type=int, default=0, help="simulate this many servers on one database instead")
     parser.add_argument("--trace", action="store_true", help="print the trace of the first seed")
     args = parser.parse_args()
     if args.servers == 1 or args.servers < 0:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from functools import partial
 
-from tailwire.server.ports.broker import FramePublication, Publication, Receiver, Record
+from tailwire.server.ports.broker import Publication, Receiver, Record
 
 TICK = 1e-6
 """Seconds between two arrivals from a sender, because timers that are due at the same time have no order."""
@@ -46,9 +47,10 @@ class Bus:
                 continue
             at = max(self._last.get((sender, number), 0.0) + TICK, loop.time() + self.chance.choice(DELAYS))
             self._last[sender, number] = at
-            loop.call_at(at, remote.take, remote.generation, call)
+            loop.call_at(at, remote.take, remote.generation, call, context=remote.context)
             if fate > 0.9:  # twice
-                loop.call_at(at + self.chance.choice(DELAYS), remote.take, remote.generation, call)
+                again = at + self.chance.choice(DELAYS)
+                loop.call_at(again, remote.take, remote.generation, call, context=remote.context)
 
     def announce(self, server: int, record: Record) -> None:
         """Announce a commit, as the database does."""
@@ -57,11 +59,16 @@ class Bus:
 
 
 class SimulatedRemote:
-    """`RemoteBroker` of one server of a simulation."""
+    """`RemoteBroker` of one server of a simulation.
 
-    def __init__(self, bus: Bus, server: int) -> None:
+    Args:
+        context: of the server, in which it receives.
+    """
+
+    def __init__(self, bus: Bus, server: int, context: Context) -> None:
         self._bus = bus
         self._server = server
+        self.context = context
         self.carries_messages = bus.carries_messages
         self.connected = True
         self.generation = 0
@@ -115,8 +122,7 @@ class SimulatedRemote:
         """Send a publication that may be lost."""
         if self.connected:
             call = partial(_received, subject, publication)
-            lossy = isinstance(publication, FramePublication)
-            self._bus.pass_on(self._server, call, subject, may_be_lost=lossy)
+            self._bus.pass_on(self._server, call, subject, may_be_lost=True)
 
     def record(self, record: Record, publications: Sequence[tuple[str, Publication]]) -> None:
         """Send the publications of a batch and then its record, or nothing."""
@@ -160,6 +166,10 @@ class SimulatedRemote:
 
     async def close(self) -> None:
         """Disconnect."""
+        self.end()
+
+    def end(self) -> None:
+        """Disconnect, as the end of the process does."""
         self.connected = False
         self._bus.remotes.pop(self._server, None)
 

@@ -1,10 +1,14 @@
-"""The fan-out of one server and its sockets, for the simulation of several servers."""
+"""One server of the simulation of several: its fan-out, its sockets, and what makes it one of several.
+
+Everything that runs in it runs in its context, so that the loop can stop, continue and kill it like a process.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 from tailwire.server.fanout.hub import Hub
@@ -17,12 +21,21 @@ from tailwire.server.ports.broker import (
     user_subject,
 )
 from tailwire.server.ports.change_log import ChangeRow, receivers_of
-from tailwire.server.ports.changes import ChangeFeed
 from tailwire.server.ports.log import LoggedMessage
+from tailwire.server.ports.records import Draft, Event
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.store.postgres.drafts import Entry
+from tailwire.server.store.postgres.lane import LaneClosed
+from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.telemetry.metrics import Metrics
-from tailwire.testing.simulation.servers_broker import TICK, Bus, SimulatedRemote
-from tailwire.testing.simulation.servers_store import GUID, SYSTEM, SharedStore
+from tailwire.testing.simulation.servers_broker import Bus, SimulatedRemote
+from tailwire.testing.simulation.servers_database import CHANGE, JOIN, LEAVE, SimulatedDatabase
+from tailwire.testing.simulation.servers_observed import Observations
+from tailwire.testing.simulation.servers_parts import Parts
+from tailwire.testing.simulation.servers_queue import TRIGGER
+from tailwire.testing.simulation.servers_store import GUID, SYSTEM, SharedStore, conversation_of
+from tailwire.testing.virtual.network import current_process
+from tailwire.testing.virtual.stopping import StoppingLoop
 
 
 def _frame(message: LoggedMessage) -> FramePublication:
@@ -35,144 +48,193 @@ async def _change_frame(row: ChangeRow) -> bytes:
 
 
 class SimulatedServer:
-    """The fan-out of one server."""
+    """A server.
 
-    def __init__(self, number: int, store: SharedStore, bus: Bus) -> None:
+    Args:
+        observed: learns what the server does, for the judge.
+
+    Attributes:
+        sockets: those that are registered.
+        dead: whether it was killed.
+        leaving: whether it stops in order.
+        process: its name, by which the loop stops it.
+    """
+
+    def __init__(
+        self, number: int, store: SharedStore, database: SimulatedDatabase, bus: Bus, observed: Observations
+    ) -> None:
         self.number = number
+        self.process = f"server {number}"
+        self.dead = self.leaving = False
+        self.sockets: dict[Any, None] = {}  # a set would have a different order in each process
         self._store = store
         self._chance = bus.chance
+        self._observed = observed
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.context = copy_context()
+        self.context.run(current_process.set, self.process)
+        self.context.run(self._make, store, database, bus)
+
+    def _make(self, store: SharedStore, database: SimulatedDatabase, bus: Bus) -> None:
         loop, metrics = asyncio.get_running_loop(), Metrics()
-        self.remote = SimulatedRemote(bus, number)
-        self.log = MessageLog(self.remote, store, ChangeFeed(), metrics, loop)
+        self.parts = Parts(
+            self.number, database, self._chance, lambda: store.fails, lambda: self.dead, self._observed, metrics
+        )
+        self.remote = SimulatedRemote(bus, self.number, self.context)
+        self.log = MessageLog(self.remote, store, self.parts.store.feed, metrics, loop)
         self.hub = Hub(self.log, metrics, loop.call_soon, slow_close=1 << 30)
-        self.sockets: dict[Socket, None] = {}  # a set would have a different order in each process
-        self.dead = False
-        self._lane = asyncio.Lock()
+        self.parts.join(self.hub, self.log)
 
     async def start(self) -> None:
-        """Start the server."""
+        """Start the server. Called in its context.
+
+        Raises:
+            Refused: the store does not answer.
+        """
+        await self.parts.open()
         self.log.attach(self.hub, _frame, _change_frame)
         await self.log.start()
+        await self.parts.start()
 
-    async def kill(self) -> None:
-        """Kill the server: commits that it has not published yet are never published."""
-        self.dead = True
+    # From outside.
+
+    @property
+    def _loop(self) -> StoppingLoop:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, StoppingLoop)
+        return loop
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the process is stopped."""
+        return self._loop.is_stopped(self.process)
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run a coroutine in this server. What it raises is reported, except that the store does not answer."""
+        task = self._loop.create_task(self._may_be_refused(work), context=self.context)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        task.add_done_callback(lambda _: work.close())  # if it was killed before it began
+        return task
+
+    async def _may_be_refused(self, work: Coroutine[Any, Any, Any]) -> Any:
+        try:
+            return await work
+        except (Refused, LaneClosed):
+            return None  # its client receives the error
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._observed.failures.append(error)
+
+    def do(self, call: Callable[[], object]) -> None:
+        """Call a function in this server soon."""
+        if not self.dead:
+            self._loop.call_soon(call, context=self.context)
+
+    async def close(self) -> None:
+        """Stop in order, as with SIGTERM. Its users have the grace period to come back at another server."""
+        self.leaving = True
         for socket in list(self.sockets):
             socket.lost()
-        await self.log.close()
+        await self._loop.create_task(self.parts.close(self.log), context=self.context)
+        self.kill()
+
+    def kill(self) -> None:
+        """Kill the server without a word: what it has not published yet is published by nobody."""
+        self.dead = True
+        self.remote.end()
+        self._loop.kill(self.process, connected=False)
+        for socket in list(self.sockets):
+            socket.lost()
+
+    # What its users do.
 
     async def _pause(self) -> None:
         await asyncio.sleep(self._chance.choice((0.0005, 0.002, 0.02, 0.2)))
 
     async def send(self, receivers: list[tuple[str, str]], joins: str = "", leaves: str = "") -> None:
-        """Store a batch of messages and publish them."""
-        async with self._lane:
-            await self._pause()
-            if self.dead:
-                return
-            batch, ids = self._store.commit(self.number, receivers, joins, leaves)
-            await self._pause()
-            if self.dead:
-                return
-            self.log.committed(batch)
-            if joins:
-                self.log.publish(user_subject(joins), MembershipChange(GUID, joined=True, id=batch.first))
-            for number in ids:
-                message = self._store.message(number)
-                publication = _frame(message)
-                for subject in conversation_subjects(SYSTEM, message.row.receiver, message.row.receiver_type):
-                    self.log.publish(subject, publication)
-                if leaves and batch.changes and number == batch.first:
-                    self.log.publish(user_subject(leaves), MembershipChange(GUID, joined=False, id=batch.first))
-            self.log.answered()
+        """Store messages at once and publish them; with the first one a user may join or leave."""
+        await self._pause()
+        for place, (receiver, kind) in enumerate(receivers):
+            unit = None
+            if (joins or leaves) and not place:
+                unit = Unit()
+                unit.need(JOIN if joins else LEAVE, uid=joins or leaves)
+                unit.tell("member", f"{GUID}/{joins or leaves}", with_message=True)
+            self.run(self._send(receiver, kind, unit, joins, leaves))
+
+    async def _send(self, receiver: str, kind: str, unit: Unit | None, joins: str, leaves: str) -> None:
+        tag = self._observed.tag()
+        draft = Draft(
+            conversation_of(receiver, kind), SYSTEM, receiver, kind, "message", "text", b'{"tag":%d}' % tag, 1
+        )
+        events = await self.parts.store.webhooks.wanted((Event(TRIGGER),))
+        answer = await self.parts.store.lane.submit(Entry(draft, unit, events=events))
+        # No await until everything is published, so that the order is that of the ids.
+        number, ended = (answer.id, None) if unit is None else (answer.message_id, answer.ended)
+        if ended is not None:
+            return
+        self.parts.store.webhooks.queued(events)
+        self._observed.acknowledge(tag, number)
+        if unit is not None and joins:
+            self.log.publish(user_subject(joins), MembershipChange(GUID, joined=True, id=number))
+        publication = FramePublication(b'{"m":%d}' % number, before=answer.before, id=number)
+        for subject in conversation_subjects(SYSTEM, receiver, kind):
+            self.log.publish(subject, publication)
+        if unit is not None and leaves:
+            self.log.publish(user_subject(leaves), MembershipChange(GUID, joined=False, id=number))
 
     async def change(self, key: str, receiver: str, kind: str, to_uid: str) -> None:
         """Store a change and publish it."""
         await self._pause()
-        if self.dead:
-            return
-        row = self._store.change(key, receiver, kind, to_uid)
+        unit = Unit()
+        unit.rows(CHANGE, key=key, receiver=receiver, kind=kind, to_uid=to_uid)
+        answer = await self.parts.store.lane.submit(Entry(unit=unit))
+        number = answer.results[0][0]["number"]
         await self._pause()
-        if self.dead:
-            return
+        row = self._store.entries.get(number)
+        if row is None:
+            return  # replaced by a newer one meanwhile
         guid, uids = receivers_of(row)
-        publication = FramePublication(b'{"c":%d}' % row.number, number=row.number)
+        publication = FramePublication(b'{"c":%d}' % number, number=number)
         for subject in [group_subject(guid)] if guid else map(user_subject, uids):
             self.log.publish(subject, publication)
 
+    # Its sockets.
 
-class Socket:
-    """A connection between a client and a server, on a line that keeps the order and may be cut."""
+    def register(self, socket: Any) -> asyncio.Task[Any]:
+        """Register a socket, as the gateway does."""
+        return self.run(self._register(socket))
 
-    device = token = ""
-    presence: frozenset[str] | None = None
-    slow = False
-
-    def __init__(self, server: SimulatedServer, uid: str, take: Callable[[Any], None], *, chained: bool) -> None:
-        self.uid = uid
-        self.features = frozenset({"chain"} if chained else ())
-        self.chained = chained
-        self.groups: set[str] = set()
-        self.open = False
-        self.on_lost: Callable[[], None] = lambda: None
-        self._server = server
-        self._take = take
-        self._last = 0.0
-        self.write: Callable[[bytes], object] = self._write
-
-    def buffered(self) -> int:
-        """Return 0: this line is never full."""
-        return 0
-
-    def close(self, code: int, reason: str) -> None:
-        """Close the connection."""
-        self.lost()
-
-    async def connect(self, store: SharedStore) -> bool:
-        """Register at the server, as the gateway does. Return whether that worked."""
-        server = self._server
-        if server.dead:
-            return False
-        self.open = True
-        server.sockets[self] = None
-        server.hub.add(self)
-        groups = store.groups_of(self.uid)
+    async def _register(self, socket: Any) -> None:
+        if not socket.open or self.leaving:
+            return
+        self.sockets[socket] = None
+        if self.hub.add(socket):
+            self.run(self.parts.notices.came(socket.uid))
+        groups = self._store.groups_of(socket.uid)
         await asyncio.sleep(0.001)
-        if self.open:
-            try:
-                await server.log.passed(max(groups.values(), default=0))
-            except Refused:
-                self.lost()
-                return False
-            server.hub.join_groups(self, groups)
-            await server.log.confirmed()
-        return self.open
+        if not socket.open:
+            return
+        try:
+            await self.log.passed(max(groups.values(), default=0))
+        except Refused:
+            socket.lost()
+            return
+        if socket not in self.sockets:
+            return
+        self.hub.join_groups(socket, groups)
+        await self.log.confirmed()
+        socket.ready = socket.open
 
-    def _write(self, data: bytes) -> None:
-        loop = asyncio.get_running_loop()
-        self._last = max(self._last + TICK, loop.time() + self._server.remote._bus.chance.choice((0.001, 0.02, 0.2)))
-        loop.call_at(self._last, self._arrive, data)
+    def remove(self, socket: Any) -> None:
+        """Remove a socket that its client has lost."""
+        self.do(partial(self._remove, socket))
 
-    def _arrive(self, data: bytes) -> None:
-        for frame in _frames(data):
-            if self.open:
-                self._take(frame)
-
-    def lost(self) -> None:
-        """Lose the connection and all data in flight."""
-        if self.open:
-            self.open = False
-            self._server.sockets.pop(self, None)
-            self._server.hub.remove(self)
-            self.on_lost()
-
-
-def _frames(data: bytes) -> list[Any]:
-    found = []
-    while data:
-        size, start = data[1], 2
-        if size == 126:
-            size, start = int.from_bytes(data[2:4], "big"), 4
-        found.append(json.loads(data[start : start + size]))
-        data = data[start + size :]
-    return found
+    def _remove(self, socket: Any) -> None:
+        if socket in self.sockets:
+            del self.sockets[socket]
+            if self.hub.remove(socket) and not self.leaving:
+                self.run(self.parts.notices.went(socket.uid))

@@ -9,11 +9,10 @@ from typing import NamedTuple
 
 from tailwire.sdk.continuity.changes import Listed
 from tailwire.sdk.continuity.state import Position
-from tailwire.server.ports.broker import Record
 from tailwire.server.ports.change_log import ChangeKind, ChangeRow, receivers_of
 from tailwire.server.ports.changes import Change
 from tailwire.server.ports.conversations import ConversationKey, group_in, key_of
-from tailwire.server.ports.log import Batch, LoggedChange, LoggedMessage, LogPage, Look
+from tailwire.server.ports.log import LoggedChange, LoggedMessage, LogPage, Look
 from tailwire.server.ports.records import MessageRow
 from tailwire.server.ports.refusal import Refused
 
@@ -31,10 +30,15 @@ class Page(NamedTuple):
     whole: bool
 
 
-def _row(number: int, receiver: str, kind: str) -> MessageRow:
-    key = key_of(SYSTEM, receiver, kind)
+def conversation_of(receiver: str, kind: str) -> ConversationKey:
+    """Return the conversation of a message to a user or the group."""
+    return key_of(SYSTEM, receiver, kind)
+
+
+def _row(number: int, receiver: str, kind: str, body: bytes) -> MessageRow:
+    key = conversation_of(receiver, kind)
     return MessageRow(
-        number, key, SYSTEM, receiver, kind, "message", "text", 1, 1, None, None, None, None, None, None, b"{}"
+        number, key, SYSTEM, receiver, kind, "message", "text", 1, 1, None, None, None, None, None, None, body
     )
 
 
@@ -43,7 +47,8 @@ class SharedStore:
 
     Attributes:
         fails: whether reads fail.
-        announce: called with the record of each commit and the server that made it, as the database announces it.
+        highest: the highest id that was given out.
+        servers: returns how many servers have a row.
         joined: the members of the group, each with the id after which they receive its messages.
         ended: former memberships: user, id after which it began, id of the message with which they left, number.
         entries: the change log, by number.
@@ -52,43 +57,43 @@ class SharedStore:
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
         self.fails = False
-        self.announce: Callable[[int, Record], None] = lambda server, record: None
+        self.servers: Callable[[], int] = lambda: 1
         self.joined: dict[str, int] = {}
         self.ended: list[tuple[str, int, int, int]] = []
         self.entries: dict[int, ChangeRow] = {}
         self._keys: dict[str, int] = {}
         self._messages: dict[int, LoggedMessage] = {}
         self._memberships: dict[int, Change] = {}
-        self._highest = self._number = 0
+        self.highest = self._number = 0
 
-    # Writes.
+    # Writes, each within a transaction of `servers_database`.
 
-    def commit(
-        self, server: int, receivers: Sequence[tuple[str, str]], joins: str = "", leaves: str = ""
-    ) -> tuple[Batch, list[int]]:
-        """Store messages; with the first one a user may join or leave. Return the batch and the messages' ids."""
-        first, ids = self._highest + 1, []
-        for receiver, kind in receivers:
-            self._highest += 1
-            row = _row(self._highest, receiver, kind)
-            earlier = (n for n, m in self._messages.items() if m.row.conversation_id == row.conversation_id)
-            before = max(earlier, default=0)
-            self._messages[self._highest] = LoggedMessage(row, before)
-            ids.append(self._highest)
-        changes: tuple[Change, ...] = ()
-        if joins and joins not in self.joined:
-            self.joined[joins] = first - 1
-            changes = (Change(first, "member", f"{GUID}/{joins}"),)
-            self._memberships[first] = changes[0]
-        elif leaves in self.joined:
-            self._number += 1
-            self.ended.append((leaves, self.joined.pop(leaves), first, self._number))
-            changes = (Change(first, "member", f"{GUID}/{leaves}"),)
-            self._memberships[first] = changes[0]
-        self._highest += self._chance.choice((0, 0, 1))  # an id that is never used
-        batch = Batch(first, self._highest, ids, changes)
-        self.announce(server, Record(batch.first, batch.last))
-        return batch, ids
+    def add(self, number: int, receiver: str, kind: str, body: bytes) -> int:
+        """Store a message. Return the id of the one before it in its conversation; 0 if there is none."""
+        row = _row(number, receiver, kind, body)
+        earlier = (n for n, m in self._messages.items() if m.row.conversation_id == row.conversation_id)
+        before = max(earlier, default=0)
+        self._messages[number] = LoggedMessage(row, before)
+        return before
+
+    def join(self, uid: str, number: int) -> bool:
+        """Make a user a member, with the message of this id. Return False if they are one."""
+        if uid in self.joined:
+            return False
+        self.joined[uid] = number - 1
+        return True
+
+    def leave(self, uid: str, number: int) -> bool:
+        """End the membership of a user, with the message of this id. Return False if they are not a member."""
+        if uid not in self.joined:
+            return False
+        self._number += 1
+        self.ended.append((uid, self.joined.pop(uid), number, self._number))
+        return True
+
+    def tell(self, change: Change) -> None:
+        """Store a change of a membership."""
+        self._memberships[change.id] = change
 
     def change(self, key: str, receiver: str, kind: str, to_uid: str = "") -> ChangeRow:
         """Store an entry of the change log, which replaces the one with the same key."""
@@ -96,15 +101,15 @@ class SharedStore:
         self.entries.pop(self._keys.get(key, 0), None)
         self._keys[key] = self._number
         what = ChangeKind.READ if to_uid else ChangeKind.PINNED
-        subject = key_of(SYSTEM, receiver, kind)
+        subject = conversation_of(receiver, kind)
         newest = max(self._messages, default=0)
         row = ChangeRow(self._number, newest, subject, what, SYSTEM, "", to_uid, 1, "", 1)
         self.entries[self._number] = row
         return row
 
-    def message(self, number: int) -> LoggedMessage:
-        """Return the stored message with an id."""
-        return self._messages[number]
+    def bodies(self) -> dict[int, bytes]:
+        """Return the bodies of all messages, by id."""
+        return {number: message.row.body for number, message in self._messages.items()}
 
     # `LogReader`.
 
@@ -116,7 +121,7 @@ class SharedStore:
     async def look(self) -> Look:
         """Return the state of the log now."""
         oldest = min(self._memberships, default=0)
-        look = Look(max((*self._messages, *self._memberships), default=0), oldest, 2, self._number)
+        look = Look(max((*self._messages, *self._memberships), default=0), oldest, self.servers(), self._number)
         await self._answer()
         return look
 

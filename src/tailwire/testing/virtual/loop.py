@@ -200,7 +200,11 @@ def _end(future: asyncio.Future[Any], result: Any) -> None:
         future.set_result(result)
 
 
-def virtual_run(main: Any) -> Any:
-    """Run a coroutine on a virtual loop, and cancel the tasks that are left."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+def virtual_run(main: Any, loop: type[VirtualLoop] = VirtualLoop) -> Any:
+    """Run a coroutine on a virtual loop, and cancel the tasks that are left.
+
+    Args:
+        loop: the class of the loop.
+    """
+    with asyncio.Runner(loop_factory=loop) as runner:
         return runner.run(main)

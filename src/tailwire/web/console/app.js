@@ -1,7 +1,7 @@
 // The console: signing in, the frame around the pages, and which page is shown.
 
 import { html, render, useEffect, useState } from "./shared/html.js";
-import { applyTheme, Theme } from "./shared/parts.js";
+import { applyTheme, Coded, Theme } from "./shared/parts.js";
 import { Refused, session, signOut, whenSignedOut } from "./api.js";
 import { live, start, stop, subscribe } from "./live.js";
 import { PAGES } from "./pages.js";
@@ -20,9 +20,18 @@ function takeLink() {
   return link;
 }
 
+// An address that somebody has typed may contain a % that is not part of an escaped character.
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 const pageInAddress = () => {
   const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
-  return { name: PAGES.some((page) => page.name === name) ? name : PAGES[0].name, rest: rest.map(decodeURIComponent) };
+  return { name: PAGES.some((page) => page.name === name) ? name : PAGES[0].name, rest: rest.map(decoded) };
 };
 
 /** Return the session of the browser, and why there is none; with a link in the address, it opens one. */
@@ -43,7 +52,7 @@ function SignIn({ problem }) {
     ${problem ? html`<${Failure} error=${problem} />` : null}
     <p>${say("howToSignIn")}</p>
     <pre tabindex="0" dir="ltr">tailwire console</pre>
-    <p class="faint">${say("dataFolder")}</p>
+    <p class="faint"><${Coded}>${say("dataFolder")}<//></p>
     <p class="faint">${say("linkWorksOnce")}</p>
   </div></main>`;
 }

@@ -1,6 +1,6 @@
 // The table of all pages: reads its rows page by page, sorts those that it has, and opens one by its first cell.
 
-import { html, useEffect, useState } from "./shared/html.js";
+import { html, useEffect, useRef, useState } from "./shared/html.js";
 import { Failure } from "./parts.js";
 import { say } from "./words.js";
 
@@ -19,27 +19,31 @@ export function Table({ label, columns, load, changes = [], keyOf, onOpen, onMor
   const [busy, setBusy] = useState(false);
   const [order, setOrder] = useState(null);
   const [turn, setTurn] = useState(0);
+  const reading = useRef(0);  // counts the lists that were begun: a page that comes later belongs to an older one
 
   useEffect(() => {
-    let current = true;
+    const list = ++reading.current;
     setBusy(true);
     load(null).then(
-      (page) => { if (current) { setRows(page.rows); setNext(page.next ?? null); setError(null); setBusy(false); } },
-      (refused) => { if (current) { setError(refused); setBusy(false); } },
+      (page) => { if (list === reading.current) { setRows(page.rows); setNext(page.next ?? null); setError(null); setBusy(false); } },
+      (refused) => { if (list === reading.current) { setError(refused); setBusy(false); } },
     );
-    return () => { current = false; };
+    return () => { reading.current += 1; };
   }, [turn, refresh, ...changes]);
 
   const more = async () => {
+    const list = reading.current;
     setBusy(true);
     onMore?.();
     try {
       const page = await load(next);
+      if (list !== reading.current) return;
       const known = new Set(rows.map(keyOf));
       setRows([...rows, ...page.rows.filter((row) => !known.has(keyOf(row)))]);
       setNext(page.next ?? null);
       setError(null);
     } catch (refused) {
+      if (list !== reading.current) return;
       setError(refused);
     }
     setBusy(false);
@@ -63,6 +67,12 @@ export function Table({ label, columns, load, changes = [], keyOf, onOpen, onMor
     const content = n === 0 && onOpen ? html`<button class="link" onClick=${() => onOpen(row)}>${cell(row)}</button>` : cell(row);
     return html`<td key=${name} class=${`${numeric ? "numeric" : ""} ${wide ? "wide" : ""}`}>${content}</td>`;
   });
+  // A row is drawn once: reading a page must not draw all rows before it again.
+  const drawn = useRef(new WeakMap());
+  const line = (row) => {
+    if (!drawn.current.has(row)) drawn.current.set(row, html`<tr key=${keyOf(row)} class=${onOpen ? "opens" : ""} onClick=${(event) => open(event, row)}>${cells(row)}</tr>`);
+    return drawn.current.get(row);
+  };
   const open = (event, row) => { if (onOpen && !event.target.closest("button, a, input") && !getSelection().toString()) onOpen(row); };
 
   if (rows === null) return error ? html`<${Failure} error=${error} again=${() => setTurn(turn + 1)} />` : html`<p class="loading" role="status">${say("loading")}</p>`;
@@ -71,7 +81,7 @@ export function Table({ label, columns, load, changes = [], keyOf, onOpen, onMor
     <div class="table-scroll" role="region" aria-label=${label} tabindex="0">
       <table><caption class="visually-hidden">${label}</caption>
         <thead><tr>${columns.map(head)}</tr></thead>
-        <tbody>${sorted().map((row) => html`<tr key=${keyOf(row)} class=${onOpen ? "opens" : ""} onClick=${(event) => open(event, row)}>${cells(row)}</tr>`)}</tbody>
+        <tbody>${sorted().map(line)}</tbody>
       </table>
       ${rows.length ? null : html`<p class="empty">${empty ?? say("nothing")}</p>`}
     </div>

@@ -5,6 +5,9 @@ import { html, useEffect, useRef, useState } from "./html.js";
 /** A text that a user wrote: in its own direction, never wider than its place. */
 export const Text = ({ children }) => html`<bdi class="text" dir="auto">${children}</bdi>`;
 
+/** A sentence of the page: what stands between backticks in it is code, which is never broken into lines. */
+export const Coded = ({ children }) => children.split("`").map((part, at) => (at % 2 ? html`<code class="whole" dir="ltr">${part}</code>` : part));
+
 /** A dialog over the page. It closes with Escape, with its button (named `close`), and by `onClose`. */
 export function Dialog({ title, close, onClose, wide, children }) {
   const dialog = useRef(null);

@@ -20,7 +20,7 @@ from tailwire.sdk.io.websocket import open_wire
 
 
 def envelope(code: str) -> bytes:
-    return json.dumps({"error": {"code": code, "message": "m"}}).encode()
+    return json.dumps({"error": {"code": code, "message": "No.", "details": "Do this."}}).encode()
 
 
 async def failure_of(port: int, proxy: str = "", host: str = "127.0.0.1") -> AttemptError:
@@ -75,6 +75,8 @@ async def test_each_refusal_has_its_cause_and_is_logged(said, cause, wait, ours,
             error = await failure_of(server.port)
         assert (error.cause, error.wait, error.ours) == (cause, wait, ours)
         assert details in error.details
+        if cause in (Cause.SERVER_BUSY, Cause.TOKEN_REJECTED, Cause.REFUSED, Cause.BAD_ANSWER):
+            assert error.details.endswith(": No. Do this."), "what our server says is passed on"
         assert server.connections == 1  # a redirect is not followed
     assert error.details in caplog.text
     assert "Traceback" not in caplog.text

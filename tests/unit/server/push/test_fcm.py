@@ -1,8 +1,9 @@
-"""FCM HTTP v1: requests and answers as Google documents them, against a real HTTP server."""
+"""FCM HTTP v1: requests and answers as Google documents them, against a real HTTP server, with TLS and without."""
 
 from __future__ import annotations
 
 import json
+import ssl
 
 import jwt
 import pytest
@@ -10,6 +11,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from tailwire.server.auth.certificate import self_signed
 from tailwire.server.ports.push import Notification, Result
 from tailwire.server.ports.world import World
 from tailwire.server.push.fcm import Fcm
@@ -31,7 +33,8 @@ class Clock(World):
 class FakeFcm:
     """The token service and FCM. `answers`: status, body and headers of the next responses."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
+        self._tls = tls
         self.assertions, self.sent, self.answers = [], [], []
         self.token_status = 200
 
@@ -41,9 +44,9 @@ class FakeFcm:
         app.router.add_post("/v1/projects/chat-1/messages:send", self._send)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls)
         await site.start()
-        self.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
+        self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
         return self
 
     async def __aexit__(self, *error):
@@ -82,9 +85,9 @@ def notification(body="hello", **more):
     )
 
 
-async def sent(fake, tmp_path, *some, clock=None):
+async def sent(fake, tmp_path, *some, clock=None, trust=None):
     """Send notifications, and return the outcomes."""
-    sender = Fcm(fake.account(tmp_path), fake.url, clock or Clock())
+    sender = Fcm(fake.account(tmp_path), fake.url, clock or Clock(), trust)
     outcomes = [await sender.send("device:token", one) for one in some]
     await sender.close()
     return outcomes
@@ -158,6 +161,7 @@ async def test_access_token_is_renewed_before_it_ends_and_after_it_was_refused(t
     [
         (404, "UNREGISTERED", Result.GONE, False, 0),
         (403, "SENDER_ID_MISMATCH", Result.GONE, False, 0),
+        (404, "NOT_FOUND", Result.REFUSED, False, 0),
         (400, "INVALID_ARGUMENT", Result.REFUSED, False, 0),
         (429, "QUOTA_EXCEEDED", Result.LATER, True, 40),
         (503, "UNAVAILABLE", Result.LATER, True, 40),
@@ -188,9 +192,23 @@ async def test_no_access_token_pauses_the_provider(tmp_path):
 
 async def test_answers_that_are_not_json_or_endless_are_refused_or_tried_later(tmp_path):
     async with FakeFcm() as fake:
-        fake.answers = [(400, ["x"], {}), (500, "y" * 200_000, {})]
-        refused, later = await sent(fake, tmp_path, notification(), notification())
-    assert (refused.result, later.result) == (Result.REFUSED, Result.LATER)
+        fake.answers = [(400, ["x"], {}), (500, "y" * 200_000, {}), (404, "no such page", {})]
+        refused, later, lost = await sent(fake, tmp_path, *[notification()] * 3)
+    assert (refused.result, later.result, lost.result) == (Result.REFUSED, Result.LATER, Result.REFUSED)
+
+
+async def test_nothing_is_sent_to_a_service_whose_certificate_is_not_trusted(tmp_path):
+    certificate, key = self_signed(tmp_path, "127.0.0.1")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, key)
+    async with FakeFcm(tls) as fake:
+        (outcome,) = await sent(fake, tmp_path, notification())
+        assert outcome.result is Result.LATER
+        assert (fake.assertions, fake.sent) == ([], [])
+        trust = ssl.create_default_context(cafile=certificate)
+        (outcome,) = await sent(fake, tmp_path, notification(), trust=trust)
+        assert outcome.result is Result.SENT
+        assert len(fake.assertions) == len(fake.sent) == 1
 
 
 async def test_message_is_at_most_4096_bytes(tmp_path):

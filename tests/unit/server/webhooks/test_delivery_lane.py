@@ -1,12 +1,18 @@
-"""The retry policy of deliveries."""
+"""The retry policy of deliveries, and the end of a lane."""
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from tailwire.server.webhooks.delivery_lane import RetryPolicy
+from tailwire.server.ports.webhook_records import DeliveryRow, WebhookRow
+from tailwire.server.ports.world import World
+from tailwire.server.telemetry.metrics import Metrics
+from tailwire.server.webhooks.delivery_lane import Lane, RetryPolicy
 
 DAY = 86_400
 
@@ -43,3 +49,62 @@ def test_documented_attempts_are_made_despite_a_short_limit(retry_for):
 
 def test_many_attempts_do_not_overflow():
     assert RetryPolicy(1e9, 3600).next_try(10_000, 0, 5, 0.5) == 3605
+
+
+class Deliveries:
+    """One delivery, which is removed when `writes` is set."""
+
+    def __init__(self) -> None:
+        self.rows = [DeliveryRow(1, "hook", "message_sent", b"{}", 0, 0, 0, None, None, None, None)]
+        self.asked, self.writes = asyncio.Event(), asyncio.Event()
+
+    async def due(self, webhook_id: str, now: int, limit: int) -> list[DeliveryRow]:
+        return list(self.rows)
+
+    async def delivered(self, row: DeliveryRow, now: int) -> None:
+        self.asked.set()
+        await self.writes.wait()
+        self.rows.remove(row)
+
+
+def lane_of(deliveries: Deliveries, post: Any) -> Lane:
+    async def get(webhook_id: str) -> WebhookRow:
+        return WebhookRow("hook", "", "", "message_sent")
+
+    store = SimpleNamespace(deliveries=deliveries, webhooks=SimpleNamespace(get=get))
+    poster = SimpleNamespace(post=post)
+    return Lane("hook", cast(Any, store), World(), Metrics(), cast(Any, poster), RetryPolicy(DAY, DAY))
+
+
+async def test_a_delivery_that_was_sent_is_removed_before_the_lane_ends():
+    async def post(webhook: WebhookRow, row: DeliveryRow, now: int) -> str:
+        return ""
+
+    deliveries = Deliveries()
+    lane = lane_of(deliveries, post)
+    lane.wake()
+    await deliveries.asked.wait()
+    closing = asyncio.create_task(lane.close())
+    await asyncio.wait([closing], timeout=0.01)
+    assert not closing.done(), "the store has not removed it yet"
+    deliveries.writes.set()
+    await closing
+    assert deliveries.rows == []
+    assert lane.idle
+
+
+async def test_a_delivery_on_its_way_does_not_keep_the_lane_from_ending():
+    sending = asyncio.Event()
+
+    async def post(webhook: WebhookRow, row: DeliveryRow, now: int) -> str:
+        sending.set()
+        await asyncio.get_running_loop().create_future()
+        return ""
+
+    deliveries = Deliveries()
+    lane = lane_of(deliveries, post)
+    lane.wake()
+    await sending.wait()
+    await lane.close()
+    assert len(deliveries.rows) == 1
+    assert lane.idle

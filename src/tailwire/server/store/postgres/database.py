@@ -44,6 +44,7 @@ class Database:
     Args:
         url: `postgresql://…`.
         read_deadline: seconds that one statement may take.
+        connect: makes a connection; by default to the database of the URL.
 
     Attributes:
         accompaniment: what a write stores in addition, in its transaction; None for nothing.
@@ -52,12 +53,17 @@ class Database:
 
     dialect = PostgresDialect()
 
-    def __init__(self, url: str, read_deadline: float = READ_DEADLINE_SECONDS) -> None:
+    def __init__(
+        self,
+        url: str,
+        read_deadline: float = READ_DEADLINE_SECONDS,
+        connect: Callable[[], Awaitable[Connection]] | None = None,
+    ) -> None:
         self.url = url
         self.accompaniment: Accompaniment | None = None
         self.numbers: RequestNumbers | None = None
         self._patience = read_deadline + MARGIN_SECONDS
-        self._pool = Pool(lambda: connect_reader(url, read_deadline), CONNECTIONS, MAX_WAITING)
+        self._pool = Pool(connect or (lambda: connect_reader(url, read_deadline)), CONNECTIONS, MAX_WAITING)
         self._queue = ReadQueue(LONG_READS, MAX_WAITING_OF_ONE, MAX_WAITING, perf_counter)
         self._reading: set[asyncio.Task[Any]] = set()
         self._closed = False

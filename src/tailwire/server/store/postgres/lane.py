@@ -92,6 +92,8 @@ class Lane:
         timed: called with the seconds until each batch was answered.
         observer: learns of each batch, before and after those who wait for it go on; None for nobody.
         backend: the id of the database's process that carries out the batches; 0 while there is none.
+        renewed_at: when this process asked for its lease, or for the last renewal that was granted, by the clock of the
+            event loop. The lease lasts at least `LEASE_SECONDS` from then, whenever the answer arrives.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class Lane:
         self._number = 0
         self._on_new_identity: list[Callable[[], None]] = []
         self.process = 0
+        self.renewed_at = 0.0
         self._distrusted = False
         self.starts = Starts(world)
         self.keys = ""
@@ -128,7 +131,10 @@ class Lane:
         self.process = await self._registered(connection)
 
     async def _registered(self, connection: Connection) -> int:
-        return int(await connection.fetchval(LEASE, self._name, self._serving, self.keys, timeout=CALL_SECONDS))
+        asked = asyncio.get_running_loop().time()
+        number = int(await connection.fetchval(LEASE, self._name, self._serving, self.keys, timeout=CALL_SECONDS))
+        self.renewed_at = asked
+        return number
 
     def on_new_identity(self, call: Callable[[], None]) -> None:
         """Call a function after others have declared this process dead: what it keeps in memory may be outdated."""
@@ -209,8 +215,8 @@ class Lane:
                     self._throw_away()  # an unable server may have become a standby: another one may be found
                 if failure is Failure.UNABLE:
                     raise self.errors.failed(e) from e
-                if failure is Failure.DEAD:
-                    await self._take_new_identity()
+                if failure is Failure.DEAD and await self._take_new_identity():
+                    continue  # however long ago it was submitted: while this process was paused, nothing was tried
                 if failure is Failure.ANOTHER and not looked:
                     looked = self._distrusted = True
                     continue
@@ -243,17 +249,18 @@ class Lane:
             self._connection.terminate()
             self._connection = None
 
-    async def _take_new_identity(self) -> None:
-        # The refused batch was not carried out, and never will be under the old identity.
+    async def _take_new_identity(self) -> bool:
+        # The refused batch was not carried out, and never will be under the old identity. Returns whether there is one.
         log.warning("other servers have declared this one dead: it goes on under a new identity")
         try:
             self.process = await self._registered(await self._connected())
         except UNUSABLE as e:
             log.warning("no new identity yet: %s", e)
             self._throw_away()
-            return
+            return False
         for call in self._on_new_identity:
             call()
+        return True
 
     @property
     def busy(self) -> bool:

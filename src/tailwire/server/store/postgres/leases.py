@@ -46,9 +46,9 @@ class Leases:
             await self._take(names)
 
     async def _take(self, names: Collection[str]) -> None:
-        # The lease of the process was renewed before, so these last at least until this.
-        until = asyncio.get_running_loop().time() + LEASE_SECONDS / 2
-        process = self._lane.process
+        # Counted from when the renewal was asked for: while the answer was on its way, or this process was stopped, the
+        # lease went on, and may have ended.
+        until, process = self._lane.renewed_at + LEASE_SECONDS / 2, self._lane.process
         rows = await self._database.rows(_TAKE, {"names": list(names), "mine": process})
         found = frozenset(row[0] for row in rows)
         if process != self._lane.process:

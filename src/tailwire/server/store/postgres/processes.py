@@ -111,8 +111,10 @@ class Processes:
         Raises:
             Refused, or one of `connecting.UNUSABLE`: the database cannot be used.
         """
-        asked = self._now()
-        mine, servers, ended, alive, told = await self._database.one(_RENEW, {"mine": self._lane.process})
+        asked, process, began = self._now(), self._lane.process, asyncio.get_running_loop().time()
+        mine, servers, ended, alive, told = await self._database.one(_RENEW, {"mine": process})
+        if mine and process == self._lane.process:
+            self._lane.renewed_at = began
         self.alive = frozenset(alive)
         answered = self._now()
         if answered - asked <= MAX_ANSWER_SECONDS:

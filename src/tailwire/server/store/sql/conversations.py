@@ -22,12 +22,16 @@ WHERE {whose} AND (coalesce(k.cleared_id, 0) = 0 OR c.last_message_id > k.cleare
 """
 # Which messages `n` of a conversation a user has not read.
 _NOT_READ = "n.id > {after} AND n.sender <> {uid} AND n.category <> 'action' AND n.deleted_at IS NULL"
+_NOT_FROM_BLOCKED = " AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.uid = {uid} AND b.blocked = {sender})"
 # Counted in a covering index: the messages themselves are never read.
-_UNREAD_OF = f"SELECT 1 FROM messages n{{by_index}} WHERE n.conversation_id = {{of}} AND {_NOT_READ}"
-_UNREAD = _UNREAD_OF.format(of="p.conversation_id", after="p.after", uid="p.uid", by_index="{by_index}")
+_UNREAD_OF = f"SELECT 1 FROM messages n{{by_index}} WHERE n.conversation_id = {{of}} AND {_NOT_READ}{{from_whom}}"
+_UNREAD = _UNREAD_OF.format(
+    of="p.conversation_id", after="p.after", uid="p.uid", by_index="{by_index}", from_whom="{unread}"
+)
 _MENTIONS = """
 SELECT 1 FROM mentions n JOIN messages m ON m.id = n.message_id WHERE n.uid = p.uid
 AND n.conversation_id = p.conversation_id AND n.message_id > p.after AND m.sender <> p.uid AND m.deleted_at IS NULL
+{mentions}
 """
 # A page and its unread counts in one statement: a thread takes the GIL again for each statement and each row.
 _PAGE = f"""
@@ -75,6 +79,8 @@ class ConversationRows:
             order=f"{order}, conversation_id",
             greatest=dialect.greatest,
             by_index=dialect.by_index("messages_of_conversation"),
+            unread=_from_whom(wanted, "p.uid", "n.sender"),
+            mentions=_from_whom(wanted, "p.uid", "m.sender"),
         )
         return f"SELECT count(*) FROM ({union}) AS o", page, values | {"cap": MAX_COUNTED, "mentions": mentions}
 
@@ -103,6 +109,7 @@ class ConversationRows:
                 after=f"{dialect.greatest}(coalesce(k.read_id, 0), coalesce(k.cleared_id, 0), {since})",
                 uid="s.uid",
                 by_index=dialect.by_index("messages_of_conversation"),
+                from_whom=_from_whom(wanted, "s.uid", "n.sender"),
             )
             more += f" AND EXISTS ({unread})"
         for name, tags, column in (
@@ -151,14 +158,18 @@ class ConversationRows:
         return int(row[0]) if row else 0
 
     async def unread_counts(
-        self, uid: str, kind: str = "", of: ConversationKey | None = None, hide_blocked: bool = False
+        self, uid: str, kind: str = "", of: ConversationKey | None = None, not_from_blocked: bool = False
     ) -> list[tuple[ConversationKey, int]]:
         wanted = ConversationFilter(
-            uid, kind=kind, conversation_id=of, unread=True, hide_blocked=hide_blocked, limit=100_000
+            uid, kind=kind, conversation_id=of, unread=True, not_from_blocked=not_from_blocked, limit=100_000
         )
         _, page, values = self._list_of(wanted, mentions=False)
         rows = map(ConversationRow._make, await self._db.long_rows(page, values))
         return [(row.conversation_id, row.unread) for row in rows]
+
+
+def _from_whom(wanted: ConversationFilter, uid: str, sender: str) -> str:
+    return _NOT_FROM_BLOCKED.format(uid=uid, sender=sender) if wanted.not_from_blocked else ""
 
 
 def _seen(row: Any) -> ConversationRow:

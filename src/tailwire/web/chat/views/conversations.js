@@ -7,14 +7,22 @@ import { Dialog, Face, Failure, SearchField, Text, useSearch } from "../parts.js
 import { say } from "../words.js";
 import { Groups } from "./groups.js";
 
+/** Return the last message in a line, and who wrote it, where that has to be said. */
 function lastLine(chat, entry) {
   const { last } = entry;
-  if (!last) return entry.newest ? say("noPreview") : "";  // the server leaves out one that was deleted
-  if (last.deletedAt) return say("deleted");
+  if (!last) return { text: entry.newest ? say("noPreview") : "" };  // the server leaves out one that was deleted
+  if (last.deletedAt) return { text: say("deleted") };
   const text = textOf(last) || (filesOf(last).length ? say("aFile") : last.category === "message" ? "" : say("fromApp", { type: last.type }));
-  if (last.category === "action") return say("note_other");
-  if (last.sender === chat.me) return `${say("you")}: ${text}`;
-  return entry.kind === "group" ? `${chat.nameOf(last)}: ${text}` : text;
+  if (last.category === "action") return { text: say("note_other") };
+  if (last.sender === chat.me) return { who: say("you"), text };
+  return entry.kind === "group" ? { who: chat.nameOf(last), text } : { text };
+}
+
+// The text has its own direction beside the name: a mark at the end of an Arabic text stays at its end.
+function LastLine({ chat, entry }) {
+  const { who, text } = lastLine(chat, entry);
+  const said = text.slice(0, 200);
+  return who ? html`<${Text}>${who.slice(0, 100)}: <${Text}>${said}<//><//>` : html`<${Text}>${said}<//>`;
 }
 
 function Entry({ chat, entry }) {
@@ -24,7 +32,7 @@ function Entry({ chat, entry }) {
     <${Face} name=${entry.name} online=${entry.online} />
     <span class="entry-name"><${Text}>${entry.name}<//>${entry.online ? html`<span class="visually-hidden">, ${say("online")}</span>` : null}</span>
     <time class="entry-at">${entry.at ? brief(entry.at) : ""}</time>
-    <span class="entry-last">${typists.length ? html`<em>${say("typing", { n: 1, names: typists[0] })}</em>` : html`<${Text}>${lastLine(chat, entry).slice(0, 200)}<//>`}</span>
+    <span class="entry-last">${typists.length ? html`<em>${say("typing", { n: 1, names: typists[0] })}</em>` : html`<${LastLine} chat=${chat} entry=${entry} />`}</span>
     ${entry.unread ? html`<span class="count"><span aria-hidden="true">${entry.unread > 99 ? "99+" : entry.unread}</span>
       <span class="visually-hidden">${say("unread", { n: entry.unread })}</span></span>` : null}
   </button></li>`;

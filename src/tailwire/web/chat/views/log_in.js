@@ -1,6 +1,7 @@
 // Logging in: a demo user by a click, or anyone with an auth token.
 
 import { html, useState } from "../shared/html.js";
+import { Coded } from "../shared/parts.js";
 import { Face, Failure, Text } from "../parts.js";
 import { say } from "../words.js";
 
@@ -22,7 +23,7 @@ export function LogIn({ about, problem, again, onToken, onDemoUser }) {
       <h2>${say("tokenLogin")}</h2>
       <label><span>${say("token")}</span>
         <input type="password" autocomplete="off" value=${token} maxlength="8192" dir="ltr" onInput=${(event) => setToken(event.target.value)} aria-describedby="token-hint" /></label>
-      <p class="faint" id="token-hint">${say("tokenHint")}</p>
+      <p class="faint" id="token-hint"><${Coded}>${say("tokenHint")}<//></p>
       <button class="button is-plain is-strong" disabled=${!token.trim()}>${say("login")}</button>
     </form>` : null}
   </div></main>`;

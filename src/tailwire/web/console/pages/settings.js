@@ -8,7 +8,7 @@ import { say } from "../words.js";
 
 const COLUMNS = [
   { name: "name", title: say("setting"), cell: (one) => html`<code>${one.name}</code>`, sort: (one) => one.name },
-  { name: "value", title: say("value"), cell: (one) => (one.value === "" ? html`<span class="faint">${say("nothingSet")}</span>` : html`<code class="text">${one.value}</code>`) },
+  { name: "value", title: say("value"), cell: (one) => (one.value === "" ? html`<span class="faint">${say("nothingSet")}</span>` : html`<span class="value"><code class="text">${one.value}</code></span>`) },
   { name: "source", title: say("source"), cell: (one) => (one.source === "default" ? html`<span class="faint">${say("default")}</span>` : html`<span class="source"><${Badge} tone="warn">${one.source}<//></span>`), sort: (one) => one.source },
   { name: "meaning", title: say("meaning"), cell: (one) => html`<span class="meaning">${one.meaning}</span>`, wide: true },
 ];

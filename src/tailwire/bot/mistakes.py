@@ -1,0 +1,60 @@
+"""What the author of a bot reads when it cannot run, or a handler fails: what to do, and their own lines first."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from tailwire.sdk.exceptions import CometChatException
+from tailwire.wire.catalogue import CATALOGUE
+
+_ADVICE = {
+    "AUTH_ERR_APIKEY_NOT_FOUND": "Check auth_key=: it is the auth key of the app, which `tailwire serve` prints.",
+    "AUTH_ERR_INVALID_APPID": "Check the app id, which `tailwire serve` prints, and the host in the settings.",
+    "ERR_UID_NOT_FOUND": "Create this user on the server, such as with: tailwire user create {uid} NAME",
+    "AUTH_ERR_AUTH_TOKEN_NOT_FOUND": "Check auth_token_provider=: the server does not know the token that it returned.",
+}
+
+
+class WrongToken(ValueError):
+    """The provided token belongs to another user, or is not a token."""
+
+
+def cannot_run(uid: str, error: CometChatException | WrongToken) -> str:
+    """Return two lines: why a bot cannot run, and what to do."""
+    if isinstance(error, WrongToken):
+        return f"The bot {uid} cannot run: {error}.\nCheck auth_token_provider=: it must return a token of {uid}."
+    advice = _ADVICE.get(error.code, "").replace("{uid}", uid)
+    if not advice and isinstance(error.details, str):
+        advice = error.details
+    if not advice and error.code in CATALOGUE:
+        advice = CATALOGUE[error.code].details
+    return f"The bot {uid} cannot run: {error.message} ({error.code})\n{advice}".rstrip()
+
+
+def in_lines_of_the_author(
+    error: BaseException, *, complete: bool
+) -> tuple[type[BaseException], BaseException, TracebackType | None]:
+    """Return what to log of an error in the author's code: its traceback, from the first line of their own.
+
+    Args:
+        complete: keep the lines of this library behind the author's; else they are left out of an error that a call
+            of the chat reports.
+    """
+    frames: list[TracebackType] = []
+    each = error.__traceback__
+    while each is not None:
+        frames.append(each)
+        each = each.tb_next
+    own = [number for number, frame in enumerate(frames) if not _is_ours(frame)]
+    if not own:
+        return type(error), error, error.__traceback__
+    cut = isinstance(error, CometChatException) and not complete
+    kept: TracebackType | None = None
+    for frame in reversed(frames[own[0] : own[-1] + 1 if cut else len(frames)]):
+        kept = TracebackType(kept, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return type(error), error, kept
+
+
+def _is_ours(frame: TracebackType) -> bool:
+    # The event loop stands between two frames of ours, or between ours and the author's.
+    return str(frame.tb_frame.f_globals.get("__name__")).startswith(("tailwire.", "asyncio."))

@@ -1,0 +1,151 @@
+"""A connection between a simulated server and its database: it takes time, breaks, and loses answers.
+
+What was sent is carried out even if nobody waits for the answer any more, as PostgreSQL does it. Rarely that is late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any
+
+import asyncpg
+
+from tailwire.testing.simulation.servers_database import SimulatedDatabase
+
+DELAYS = (0.0003, 0.001, 0.004, 0.03)
+LATE_SECONDS = (1.5, 4.0, 7.0, 14.0)
+NOBODY = Context()
+"""What happens in the network and the database goes on while a server is stopped."""
+
+
+class Gate:
+    """The way from one server to the database.
+
+    Args:
+        number: of the server.
+        fails: returns whether the database does not answer.
+        dead: returns whether the server was killed.
+        report: called with an error of the model itself, such as a statement that it does not know.
+
+    Attributes:
+        failures: when statements failed, or were answered too late.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        database: SimulatedDatabase,
+        chance: random.Random,
+        fails: Callable[[], bool],
+        dead: Callable[[], bool],
+        report: Callable[[BaseException], None],
+    ) -> None:
+        self.number = number
+        self.database = database
+        self.chance = chance
+        self.fails = fails
+        self.dead = dead
+        self.report = report
+        self.failures: list[float] = []
+
+    async def connect(self) -> Any:
+        """Return a new connection.
+
+        Raises:
+            OSError: the database does not answer.
+        """
+        await asyncio.sleep(self.chance.choice(DELAYS))
+        if self.fails() or self.dead():
+            raise ConnectionRefusedError("the simulated database does not answer")
+        return SimulatedConnection(self)
+
+
+class SimulatedConnection:
+    """What the store uses of `asyncpg.Connection`."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._closed = False
+
+    async def fetch(self, text: str, *values: Any, timeout: float | None = None) -> list[Any]:
+        """Return the rows of a statement."""
+        if self._closed:
+            raise asyncpg.InterfaceError("the connection is closed")
+        gate, loop = self._gate, asyncio.get_running_loop()
+        answer: asyncio.Future[list[Any]] = loop.create_future()
+        fate = 1.0 if gate.database.calm else gate.chance.random()
+        there = gate.chance.choice(LATE_SECONDS if fate < 0.004 else DELAYS)
+        if not gate.dead():
+            loop.call_later(there, self._arrive, answer, text, values, fate, context=NOBODY)
+        try:
+            async with asyncio.timeout(timeout):
+                return await answer
+        except Exception:
+            gate.failures.append(loop.time())
+            raise
+
+    def _arrive(self, answer: asyncio.Future[list[Any]], text: str, values: tuple[Any, ...], fate: float) -> None:
+        gate = self._gate
+        found: list[Any] | Exception
+        if gate.fails() or 0.01 < fate < 0.015:
+            found = ConnectionResetError("the connection was lost before the statement arrived")
+        else:
+            try:
+                found = gate.database.execute(gate.number, text, values)
+            except asyncpg.PostgresError as e:
+                found = e
+            except Exception as e:  # noqa: BLE001 - whatever it is, the run has failed
+                gate.report(e)
+                found = e
+            gate.database.executed(gate.number)
+            if 0.015 <= fate < 0.025:
+                found = ConnectionResetError("the answer was lost")
+        back = gate.chance.choice(DELAYS)
+        asyncio.get_running_loop().call_later(back, self._answer, answer, found, context=NOBODY)
+
+    def _answer(self, answer: asyncio.Future[list[Any]], found: list[Any] | Exception) -> None:
+        if isinstance(found, ConnectionResetError):
+            self._closed = True
+        if answer.done():
+            return
+        if isinstance(found, Exception):
+            answer.set_exception(found)
+        else:
+            answer.set_result(found)
+
+    async def fetchrow(self, text: str, *values: Any, timeout: float | None = None) -> Any:
+        """Return the first row of a statement, or None."""
+        rows = await self.fetch(text, *values, timeout=timeout)
+        return rows[0] if rows else None
+
+    async def fetchval(self, text: str, *values: Any, timeout: float | None = None) -> Any:
+        """Return the first value of the first row of a statement, or None."""
+        row = await self.fetchrow(text, *values, timeout=timeout)
+        return row[0] if row else None
+
+    async def execute(self, text: str, *values: Any, timeout: float | None = None) -> str:
+        """Return the status of a statement, which ends with the number of its rows."""
+        return f"DONE {len(await self.fetch(text, *values, timeout=timeout))}"
+
+    def is_closed(self) -> bool:
+        """Return whether the connection is closed."""
+        return self._closed
+
+    def is_in_transaction(self) -> bool:
+        """Return False: a statement is a transaction."""
+        return False
+
+    def get_server_pid(self) -> int:
+        """Return a number other than 0."""
+        return self._gate.number + 1
+
+    def terminate(self) -> None:
+        """Close the connection. What was sent is carried out nevertheless."""
+        self._closed = True
+
+    async def close(self, *, timeout: float | None = None) -> None:
+        """Close the connection."""
+        self._closed = True

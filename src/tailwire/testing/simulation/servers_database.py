@@ -1,0 +1,316 @@
+"""A model of the database that several servers share, for the simulation: it answers the statements of the real store.
+
+The store's own code runs on it: its lane, leases, processes, presence and queue of webhooks. The model knows each of
+their statements by its text, and an unknown one fails the run. Its clock is that of the event loop. A statement takes
+no time, so none sees another one half done; what locks and snapshots of PostgreSQL do is tried in `tests/postgres`.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import asyncpg
+import msgspec
+
+from tailwire.server.ports.broker import Record
+from tailwire.server.ports.changes import Change
+from tailwire.server.store.postgres import lane, leases, presence, processes, starts
+from tailwire.server.store.postgres.drafts import CALL
+from tailwire.server.store.postgres.failures import DECLARED_DEAD
+from tailwire.server.store.postgres.parameters import translated
+from tailwire.server.store.postgres.unit import _TELL_WITH_MESSAGE, positional
+from tailwire.testing.simulation.servers_queue import WebhookQueue
+from tailwire.testing.simulation.servers_store import SharedStore
+from tailwire.testing.virtual.world import EPOCH
+
+# What users do here, as steps of units that PostgreSQL can carry out too: `tests/sim/test_servers_on_postgres.py` does.
+JOIN = "INSERT INTO simulated_members (uid) VALUES (:uid) ON CONFLICT DO NOTHING"
+LEAVE = """WITH gone AS (DELETE FROM simulated_members WHERE uid = :uid RETURNING uid)
+INSERT INTO simulated_changes (key) SELECT uid FROM gone"""
+CHANGE = """INSERT INTO simulated_changes (key) VALUES (concat_ws(' ', :key, :receiver, :kind, :to_uid))
+RETURNING number"""
+MARK = "start"
+
+
+def _rounded(number: float) -> int:
+    # As PostgreSQL rounds a decimal.
+    return math.floor(round(number, 3) + 0.5)
+
+
+class DeclaredDeadError(asyncpg.PostgresError):
+    """The refusal of a batch whose process was declared dead."""
+
+    sqlstate = DECLARED_DEAD
+
+
+class ProcessEntry(NamedTuple):
+    """A row of `processes`."""
+
+    name: str
+    serving: bool
+    keys: str
+    until: float
+
+
+class Commit(NamedTuple):
+    """A batch that was carried out, for the judge.
+
+    Attributes:
+        process, number: which batch.
+        alive: whether the process had its row then.
+    """
+
+    process: int
+    number: int
+    alive: bool
+
+
+class SimulatedDatabase:
+    """The tables of processes, leases and presence, the batches, and what they write.
+
+    Args:
+        store: the messages, memberships and changes.
+        now: the clock of the event loop.
+
+    Attributes:
+        processes, leases, presence: the tables; `presence` has whether a user is away, by uid and process.
+        commits: the batches that were carried out.
+        declared_dead: when each process was declared dead.
+        queue: the webhooks and their deliveries.
+        calm: whether no statement and no answer is lost or late.
+        executed: called with the number of a server after each of its statements.
+        announce: called with the record of each commit and the server that made it, as the database announces it.
+    """
+
+    def __init__(self, store: SharedStore, chance: random.Random, now: Callable[[], float]) -> None:
+        self._store = store
+        self._chance = chance
+        self._now = now
+        self.processes: dict[int, ProcessEntry] = {}
+        self.leases: dict[str, int] = {}
+        self.presence: dict[tuple[str, int], bool] = {}
+        self._versions: dict[int, int] = {}
+        self._batches: dict[tuple[int, int], dict[str, Any]] = {}
+        self._last_process = 0
+        self.commits: list[Commit] = []
+        self.declared_dead: dict[int, float] = {}
+        self.queue = WebhookQueue()
+        self.calm = False
+        self.executed: Callable[[int], None] = lambda server: None
+        self.announce: Callable[[int, Record], None] = lambda server, record: None
+        self._statements: dict[str, tuple[tuple[str, ...], Callable[..., list[Any]]]] = {
+            lane.LEASE: ((), self._register),
+            lane.LEAVE: ((), self._leave),
+            starts._START: ((), lambda *values: [(MARK, store.highest, 0, "")]),
+            starts._ALL: ((), lambda: [(MARK, 0)]),
+            starts._NAME: ((), lambda: [("store",)]),
+        }
+        for sql, call in (
+            (starts.KNOWN, lambda mark, highest: [(mark == MARK and highest <= store.highest,)]),
+            (processes._RENEW, self._renew),
+            (leases._TAKE, self._take),
+            (leases._GIVE_UP, self._give_up),
+            (presence._NOTE, self._note),
+            (presence._VERSIONS, lambda: list(self._versions.items())),
+            (presence._ROLL, self._roll),
+        ):
+            text, names = translated(sql)
+            self._statements[text] = names, call
+        self._steps: dict[str, Callable[..., list[Any] | int]] = {
+            positional(processes._TAKE_OVER): self._take_over,
+            positional(_TELL_WITH_MESSAGE): self._tell,
+            positional(JOIN): lambda uid, message_id, **_: store.join(uid, message_id),
+            positional(LEAVE): lambda uid, message_id, **_: store.leave(uid, message_id),
+            positional(CHANGE): self._change,
+        }
+
+    def clock(self) -> float:
+        """Return the clock of the database, in seconds since 1970."""
+        return EPOCH + self._now()
+
+    def execute(self, server: int, text: str, values: Sequence[Any]) -> list[Any]:
+        """Return the rows of a statement.
+
+        Raises:
+            asyncpg.PostgresError: the database refuses it.
+        """
+        if text == CALL:
+            return [self._batch(server, values)]
+        if text not in self._statements:
+            return self.queue.execute(text, values)
+        names, call = self._statements[text]
+        return call(**dict(zip(names, values, strict=True))) if names else call(*values)
+
+    # Processes.
+
+    def is_alive(self, process: int) -> bool:
+        """Return whether a process has not been declared dead."""
+        return process in self.processes
+
+    def _register(self, name: str, serving: bool, keys: str) -> list[Any]:
+        self._last_process += 1
+        self.processes[self._last_process] = ProcessEntry(name, serving, keys, self.clock() + lane.LEASE_SECONDS)
+        return [(self._last_process,)]
+
+    def _leave(self, process: int, grace: float) -> list[Any]:
+        self._free(process)
+        if not any(of == process for _, of in self.presence):
+            self._delete(process)
+        elif process in self.processes:
+            entry = self.processes[process]
+            self.processes[process] = entry._replace(serving=False, keys="", until=self.clock() + grace)
+        return []
+
+    def _free(self, process: int) -> None:
+        self.leases = {name: of for name, of in self.leases.items() if of != process}
+
+    def _delete(self, process: int) -> None:
+        # With what refers to it.
+        if self.processes.pop(process, None) is not None:
+            self.declared_dead[process] = self._now()
+        self._free(process)
+        self.presence = {(uid, of): away for (uid, of), away in self.presence.items() if of != process}
+        self._versions.pop(process, None)
+
+    def _renew(self, mine: int) -> list[Any]:
+        now = self.clock()
+        serving = sum(entry.serving and entry.until > now for entry in self.processes.values())
+        ended = [n for n, entry in self.processes.items() if entry.until < now and n != mine]
+        if mine in self.processes:
+            self.processes[mine] = self.processes[mine]._replace(until=now + lane.LEASE_SECONDS)
+        return [(mine in self.processes, serving, ended, list(self.processes), now)]
+
+    def _take_over(self, ids: Sequence[int], **_: Any) -> list[Any]:
+        now = self.clock()
+        gone = {n: self.processes[n] for n in ids if n in self.processes and self.processes[n].until < now}
+        rows = []
+        for number, entry in gone.items():
+            others = {uid for uid, of in self.presence if of not in gone}
+            offline = [uid for uid, of in self.presence if of == number and uid not in others]
+            rows.append(
+                {"id": number, "name": entry.name, "serving": entry.serving, "until": _rounded(entry.until),
+                 "offline": offline}
+            )  # fmt: skip
+        for number in gone:
+            self._delete(number)
+        return rows
+
+    # Leases.
+
+    def _take(self, names: Sequence[str], mine: int) -> list[Any]:
+        if self.is_alive(mine):
+            for name in sorted(names):
+                self.leases.setdefault(name, mine)
+        return [(name,) for name, of in self.leases.items() if of == mine]
+
+    def _give_up(self, mine: int, names: Sequence[str]) -> list[Any]:
+        gone = [name for name in names if self.leases.get(name) == mine]
+        for name in gone:
+            del self.leases[name]
+        return [(name,) for name in gone]
+
+    # Presence.
+
+    def _state(self, uid: str) -> int:
+        away = [away for (of, _), away in self.presence.items() if of == uid]
+        return 0 if not away else 1 if all(away) else 2
+
+    def _note(
+        self, process: int, uids: Sequence[str], here: Sequence[bool], away: Sequence[bool]
+    ) -> list[Any]:  # fmt: skip
+        if not self.is_alive(process):
+            raise asyncpg.ForeignKeyViolationError("presence_versions_process_fkey")
+        self._versions[process] = self._versions.get(process, _rounded(self.clock() * 1000) - 1) + 1
+        befores = [self._state(uid) for uid in uids]
+        for uid, is_here, is_away in zip(uids, here, away, strict=True):
+            if is_here:
+                self.presence[uid, process] = is_away
+            else:
+                self.presence.pop((uid, process), None)
+        return [(befores, [self._state(uid) for uid in uids], self._versions[process])]
+
+    def _roll(self, process: int) -> list[Any]:
+        if process not in self._versions:
+            return []
+        users = {uid: away for (uid, of), away in self.presence.items() if of == process}
+        return [(self._versions[process], list(users), list(users.values()))]
+
+    # Batches.
+
+    def _batch(self, server: int, values: Sequence[Any]) -> dict[str, Any]:
+        process, number, *_ = values
+        known = self._batches.get((process, number))
+        if known is not None:
+            return known
+        self._refuse_the_dead(process)
+        receivers, kinds, bodies = values[7], values[8], values[15]
+        events, encoded, changes = list(zip(*(v or () for v in values[23:27]), strict=True)), values[27], values[28]
+        if changes:
+            raise NotImplementedError("a change without a message is not simulated")
+        store = self._store
+        if self._chance.random() < 0.1:
+            self.roll_back_an_id()
+        last, n = store.highest, len(receivers)
+        store.highest += n
+        keep, answers = [True] * n, []
+        for unit in msgspec.json.decode(encoded or "[]"):
+            draft = unit["draft"]
+            given = {"last_id": last, "message_id": last + (draft or 0)}
+            answers.append(self._unit(unit["steps"], given))
+            if draft is not None and answers[-1].get("ended", 0) is not None:
+                keep[draft - 1] = False
+        ids, befores = [0] * n, [0] * n
+        for i in range(n):
+            if keep[i]:
+                ids[i] = last + 1 + i
+                befores[i] = store.add(ids[i], receivers[i], kinds[i], bodies[i])
+        for of, webhook, trigger, body in events:
+            if keep[abs(of) - 1]:
+                self.queue.add(webhook, trigger, b'{"message":{"id":"%d' % (last + abs(of)) + body, values[4])
+        row = {
+            "ids": ids, "befores": befores, "first": last + 1, "last": last + n,
+            "answers": msgspec.json.encode(answers).decode() if answers else None,
+        }  # fmt: skip
+        self._batches[process, number] = row
+        self.commits.append(Commit(process, number, process in self.processes))
+        if n:
+            self.announce(server, Record(last + 1, last + n))
+        return row
+
+    def roll_back_an_id(self) -> None:
+        """Give out an id that is never used, as a batch does that is rolled back."""
+        self._store.highest += 1
+
+    def close(self) -> None:
+        """Close the database."""
+        self.queue.close()
+
+    def _refuse_the_dead(self, process: int) -> None:
+        if not self.is_alive(process):
+            raise DeclaredDeadError(f"process {process} was declared dead")
+
+    def _unit(self, steps: Sequence[Any], given: dict[str, int]) -> dict[str, Any]:
+        results: list[Any] = []
+        for place, (kind, statement, values) in enumerate(steps):
+            call = self._steps.get(statement)
+            found = call(**values, **given) if call else self.queue.step(kind, statement, {**values, **given})
+            if kind == "seen" and not found:
+                return {"again": True}
+            if kind == "until":
+                if found:
+                    return {"results": results, "ended": place}
+                continue
+            results.append(found if kind == "rows" else int(found) if isinstance(found, int) else len(found))
+            if kind == "need" and not results[-1]:
+                return {"results": results, "ended": place}
+        return {"results": results, "ended": None}
+
+    def _tell(self, kind: str, key: str, message_id: int, **_: Any) -> int:
+        self._store.tell(Change(message_id, kind, key))
+        return 1
+
+    def _change(self, key: str, receiver: str, kind: str, to_uid: str, **_: Any) -> list[Any]:
+        return [{"number": self._store.change(key, receiver, kind, to_uid).number}]

@@ -1,0 +1,118 @@
+"""A client of the simulation of several servers, with the continuity of the SDK. It moves from server to server."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tailwire.sdk.continuity import catch_up, chain, changes
+from tailwire.sdk.continuity.commands import FetchAfter, FetchLatest, HandOver, TellGap
+from tailwire.sdk.continuity.state import CatchUp
+from tailwire.testing.simulation.servers_observed import Wrong
+from tailwire.testing.simulation.servers_socket import Socket
+from tailwire.testing.simulation.servers_world import World
+
+
+class Phone:
+    """A client with the features of the SDK, which moves from server to server.
+
+    Attributes:
+        messages, changes: what the app has received, in order.
+        start: the id of the newest message and the number of the newest change at the login.
+    """
+
+    def __init__(self, uid: str, world: World) -> None:
+        self.uid = uid
+        self._world = world
+        self.machine = CatchUp()
+        self.messages: list[int] = []
+        self.changes: list[int] = []
+        self.start: tuple[int, int] | None = None
+        self.socket: Socket | None = None
+        self._epoch = 0
+
+    async def stay_connected(self) -> None:
+        """Connect to some server whenever there is no connection."""
+        while True:
+            await asyncio.sleep(self._world.chance.choice((0.01, 0.3, 1.5)))
+            socket = Socket(self._world.any_server(), self.uid, self._take, chained=True)
+            ended = asyncio.Event()
+            socket.on_lost = ended.set
+            if await socket.connect():
+                self.socket = socket
+                self._epoch += 1
+                self._carry(catch_up.connected(self.machine, "store"))
+                await ended.wait()
+                self._epoch += 1
+                catch_up.disconnected(self.machine)
+
+    def _hand_over(self, number: int) -> None:
+        self.messages.append(number)
+        self._world.note(self.uid, "message", number)
+
+    def _hand_over_change(self, number: int) -> None:
+        self.changes.append(number)
+        self._world.note(self.uid, "change", number)
+
+    def _take(self, frame: Any) -> None:
+        if self.socket is None or not self.socket.open:
+            return
+        m = self.machine
+        if "m" in frame:
+            number, before = frame["m"], frame.get("before", 0)
+            if before and chain.broken(m, before):
+                self._carry(chain.hold(m, before, number, number))
+            elif catch_up.passes(m, number):
+                self._hand_over(number)
+            else:
+                self._carry(catch_up.live(m, number, number, before=before))
+                self._carry(chain.mended(m))
+            return
+        number = frame["number"]
+        if not changes.is_known(m, number) and not changes.held(m, number, number):
+            changes.record(m, number)
+            changes.settled_live(m, frame.get("settled", 0))
+            self._hand_over_change(number)
+            if changes.are_many(m):
+                self._carry(catch_up.poll(m))
+
+    def _carry(self, commands: Any) -> None:
+        loop = asyncio.get_running_loop()
+        for command in commands:
+            if isinstance(command, HandOver):
+                for item in command.messages:
+                    if isinstance(item, changes.Change):
+                        self._hand_over_change(item.event)
+                    else:
+                        self._hand_over(item)
+            elif isinstance(command, FetchAfter | FetchLatest):
+                self._world.run(self._fetch(command, self._epoch))
+            elif isinstance(command, chain.Wait):
+                loop.call_later(command.seconds, self._waited, self._epoch)
+            elif isinstance(command, TellGap):
+                raise Wrong(f"{self.uid} was told a gap: {command}")
+
+    def _waited(self, epoch: int) -> None:
+        if epoch == self._epoch:
+            self._carry(chain.waited(self.machine))
+
+    async def _fetch(self, command: FetchAfter | FetchLatest, epoch: int) -> None:
+        store, chance, m = self._world.store, self._world.chance, self.machine
+        await asyncio.sleep(chance.choice((0.002, 0.05, 0.4)))
+        while epoch == self._epoch and (store.fails or chance.random() < 0.1):
+            command = catch_up.failed(m, command)
+            await asyncio.sleep(0.3)
+        if epoch != self._epoch:
+            return
+        if isinstance(command, FetchLatest):
+            found = store.newest(self.uid)
+            await asyncio.sleep(0.01)
+            if epoch == self._epoch:
+                self.start = self.start or found
+                self._carry(catch_up.latest(m, found[0], "store", known=found[1]))
+            return
+        assert m.position is not None
+        page = store.page(self.uid, command.after_id, command.limit, m.position)
+        await asyncio.sleep(chance.choice((0.001, 0.1)))
+        if epoch == self._epoch:
+            self._carry(catch_up.page(m, [(n, n) for n in page.ids], whole=page.whole, listed=page.listed))

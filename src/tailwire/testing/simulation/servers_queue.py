@@ -1,0 +1,84 @@
+"""The webhooks of the simulated database and the queue of their deliveries: the store's own statements, on SQLite.
+
+Reads are written once for both databases, so they run as they are. Of writes, which are steps of units, only the
+notation is translated.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
+from typing import Any
+
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateTable
+
+from tailwire.server.store.sql.upkeep_tables import deliveries, webhook_states, webhooks
+
+WEBHOOK = "hook"
+TRIGGER = "message_sent"
+_VALUE = re.compile(r"\(\$1 ->> '(\w+)'\)(?:::\w+)?")
+
+
+@cache
+def _tables() -> list[str]:
+    dialect = sqlite.dialect()
+    return [str(CreateTable(table).compile(dialect=dialect)) for table in (webhooks, webhook_states, deliveries)]
+
+
+@lru_cache(maxsize=256)
+def _numbered(text: str) -> str:
+    return re.sub(r"\$(\d+)", r"?\1", text)
+
+
+@lru_cache(maxsize=256)
+def _named(statement: str) -> str:
+    text = _VALUE.sub(r":\1", statement).replace("SELECT FROM", "SELECT 1 FROM")
+    # SQLite 3.40 returns that NULL is not NULL, of the row that it has deleted.
+    return text.replace("RETURNING failed_at IS NULL", "RETURNING coalesce(failed_at, 0) = 0")
+
+
+class WebhookQueue:
+    """One webhook, and its deliveries."""
+
+    def __init__(self) -> None:
+        self._db = sqlite3.connect(":memory:", isolation_level=None)
+        for table in _tables():
+            self._db.execute(table)
+        self._db.execute(
+            "INSERT INTO webhooks (id, name, url, triggers, retry, enabled, created_at) VALUES (?, '', '', ?, 1, 1, 1)",
+            (WEBHOOK, TRIGGER),
+        )
+
+    def execute(self, text: str, values: Sequence[Any]) -> list[Any]:
+        """Return the rows of a statement."""
+        return self._db.execute(_numbered(text), values).fetchall()
+
+    def step(self, kind: str, statement: str, values: Mapping[str, Any]) -> Any:
+        """Carry out a step of a unit. Return whether its condition holds, its rows, or the number of changed rows."""
+        text = _named(statement)
+        if kind in ("seen", "until"):
+            return bool(self._db.execute(f"SELECT {text}", values).fetchone()[0])
+        cursor = self._db.execute(text, values)
+        if kind == "rows":
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        return cursor.rowcount
+
+    def add(self, webhook: str, trigger: str, body: bytes, now: int) -> None:
+        """Queue a delivery."""
+        self._db.execute(
+            "INSERT INTO deliveries (webhook, trigger, body, attempt, due_at, queued_at) VALUES (?, ?, ?, 0, 0, ?)",
+            (webhook, trigger, body, now),
+        )
+
+    @property
+    def waiting(self) -> list[int]:
+        """The ids of the deliveries that wait."""
+        return [row[0] for row in self._db.execute("SELECT id FROM deliveries WHERE failed_at IS NULL ORDER BY id")]
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()

@@ -1,0 +1,88 @@
+"""A connection between a client and a simulated server, on a line that keeps the order and may be cut."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+from tailwire.testing.simulation.servers_broker import TICK
+from tailwire.testing.simulation.servers_connection import NOBODY
+from tailwire.testing.simulation.servers_fanout import SimulatedServer
+
+CONNECT_SECONDS = 8.0
+"""How long a client waits for a server that does not answer."""
+
+
+class Socket:
+    """A socket, as the hub sees it, and its client's end.
+
+    Attributes:
+        open: whether the client has the connection.
+        ready: whether the server has registered it.
+        on_lost: called when the client has lost the connection.
+    """
+
+    device = token = ""
+    presence: frozenset[str] | None = None
+    slow = False
+
+    def __init__(self, server: SimulatedServer, uid: str, take: Callable[[Any], None], *, chained: bool) -> None:
+        self.uid = uid
+        self.features = frozenset({"chain"} if chained else ())
+        self.chained = chained
+        self.groups: set[str] = set()
+        self.open = self.ready = False
+        self.on_lost: Callable[[], None] = lambda: None
+        self.server = server
+        self._take = take
+        self._last = 0.0
+        self.write: Callable[[bytes], object] = self._write
+
+    def buffered(self) -> int:
+        """Return 0: this line is never full."""
+        return 0
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the connection."""
+        self.lost()
+
+    async def connect(self) -> bool:
+        """Connect. Return whether that worked."""
+        if self.server.dead:
+            return False
+        self.open = True
+        registered = self.server.register(self)
+        await asyncio.wait([registered], timeout=CONNECT_SECONDS)
+        if not self.ready:
+            self.lost()
+        return self.open
+
+    def _write(self, data: bytes) -> None:
+        loop, chance = asyncio.get_running_loop(), self.server.parts.gate.chance
+        self._last = max(self._last + TICK, loop.time() + chance.choice((0.001, 0.02, 0.2)))
+        loop.call_at(self._last, self._arrive, data, context=NOBODY)
+
+    def _arrive(self, data: bytes) -> None:
+        for frame in _frames(data):
+            if self.open:
+                self._take(frame)
+
+    def lost(self) -> None:
+        """Lose the connection and all data in flight."""
+        if self.open:
+            self.open = self.ready = False
+            self.server.remove(self)
+            self.on_lost()
+
+
+def _frames(data: bytes) -> list[Any]:
+    found = []
+    while data:
+        size, start = data[1], 2
+        if size == 126:
+            size, start = int.from_bytes(data[2:4], "big"), 4
+        found.append(json.loads(data[start : start + size]))
+        data = data[start + size :]
+    return found

@@ -1,0 +1,90 @@
+"""Which threads have replies of others that the user has not opened: for the mark beside the number of replies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tailwire.sdk.calls.message_requests import MessagesRequestBuilder
+from tailwire.sdk.client import ChatClient
+from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.listeners.interfaces import MessageListener
+from tailwire.tui.wording import Place
+from tailwire.wire.entities import BaseMessage, CustomMessage, InteractiveMessage, MediaMessage, TextMessage
+
+MAX_THREADS = 1000
+"""Threads whose mark is kept; those that were marked first are forgotten."""
+MAX_PAGES = 5
+"""Pages of unread messages that are read when a conversation is opened."""
+PAGE = 100
+
+
+class UnreadThreads(MessageListener):
+    """The threads of all conversations with replies that came, or were unread when their conversation was opened.
+
+    A mark stays until the thread is opened or the user replies in it. The read mark of the server cannot tell: it is
+    one for the conversation, and moves when the conversation alone is read.
+
+    Args:
+        me: the user's own uid.
+        changed: called when a reply has come.
+    """
+
+    def __init__(self, me: str, changed: Callable[[], None]) -> None:
+        self._me, self._changed = me, changed
+        self._threads: dict[tuple[str, int], None] = {}
+
+    def of(self, place: Place) -> frozenset[int]:
+        """Return the ids of the messages with such a thread in a conversation."""
+        return frozenset(parent for key, parent in self._threads if key == place.key)
+
+    def opened(self, place: Place) -> None:
+        """Remove the mark of a thread."""
+        self._threads.pop((place.key, place.parent), None)
+
+    async def read(self, client: ChatClient, place: Place) -> None:
+        """Read the unread messages of a conversation. Without a connection, its marks are those of what has come."""
+        builder = MessagesRequestBuilder().set_unread().set_limit(PAGE)
+        request = (builder.set_guid(place.id) if place.kind == "group" else builder.set_uid(place.id)).build(client)
+        try:
+            for _ in range(MAX_PAGES):
+                page = await request.fetch_previous()
+                for message in page:
+                    self._add(message, place.key)
+                if len(page) < PAGE:
+                    return
+        except CometChatException:
+            return
+
+    def _add(self, message: BaseMessage, key: str) -> None:
+        thread = (key, message.parent_message_id)
+        if message.parent_message_id and not message.deleted_at:
+            self._threads.pop(thread, None)
+            self._threads[thread] = None
+            if len(self._threads) > MAX_THREADS:
+                del self._threads[next(iter(self._threads))]
+
+    def _received(self, message: BaseMessage) -> None:
+        mine, group = message.sender.uid == self._me, message.receiver_type == "group"
+        key = f"{message.receiver_type}:{message.receiver if group or mine else message.sender.uid}"
+        if mine:
+            self._threads.pop((key, message.parent_message_id), None)
+        else:
+            self._add(message, key)
+        if message.parent_message_id:
+            self._changed()
+
+    def on_text_message_received(self, message: TextMessage) -> None:
+        """Note a reply."""
+        self._received(message)
+
+    def on_media_message_received(self, message: MediaMessage) -> None:
+        """Note a reply."""
+        self._received(message)
+
+    def on_custom_message_received(self, message: CustomMessage) -> None:
+        """Note a reply."""
+        self._received(message)
+
+    def on_interactive_message_received(self, message: InteractiveMessage) -> None:
+        """Note a reply."""
+        self._received(message)
