@@ -21,9 +21,9 @@ ELSEWHERE = re.compile(
     r"See `(?:ChatClient\.)?(\w+)`|[Aa]rguments (?:and errors )?(?:are )?(?:as for|those of|as) `(\w+)`"
 )
 REFERS = re.compile(r"[Aa]s (?:for )?`\w+`|[Aa]s the server|See `|errors as|codes? of the server")
-"""The documentation names the codes of another call, or of the server."""
+"""Sections of `Raises` that refer to the codes of another call, or of the server."""
 CODES = re.compile(r"`[A-Z][A-Z_]+`|`(?:\w+\.)?[a-z_]+`|codes? (?:of|from) the server|[Aa]s the server")
-"""What an entry of CometChatException must contain: a code, a call whose codes it may have, or those of the server."""
+"""An entry of CometChatException must contain a code, or refer to the codes of another call or of the server."""
 CONTROL = frozenset({"AssertionError", "CancelledError", "StopAsyncIteration", "StopIteration"})
 REQUEST = re.compile(r"\b(?:requests|_requester|http)\.(?:ask|ask_for_list|fetch)$")
 CODES_OF = {
@@ -49,7 +49,7 @@ def members() -> Iterator[tuple[griffe.Function, griffe.Class | None]]:
 
 
 def text_of(function: griffe.Function, owner: griffe.Class | None) -> str:
-    """Return what documents a function: its docstring; for a constructor also that of its class; or that of its base."""
+    """Return the docstrings that document a function: its own, and that of a constructor's class, or of the bases."""
     generated = function.path.startswith("tailwire.sdk.methods.")
     if generated:  # with the docstrings of the groups of calls
         function = grouped_calls().get(function.name, function)

@@ -73,7 +73,7 @@ def problems(site: Path) -> list[str]:
 
 
 def _file(address: str, path: Path) -> Path:
-    """Return the file that an address on a page names."""
+    """Return the file that a URL on a page leads to."""
     target = re.split("[?#]", address, maxsplit=1)[0]
     return (path.parent / unquote(target)).resolve() if target else path
 

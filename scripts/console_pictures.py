@@ -75,7 +75,7 @@ async def draw(tab: Page, name: str, folder: Path, saved: Saved) -> None:
 
 
 async def sign_in_page(name: str, folder: Path, saved: Saved) -> None:
-    """Draw what the console shows to those who are not signed in."""
+    """Draw the page that the console shows to users who are not signed in."""
     browser = Browser()
     try:
         async with console_stage(browser, folder) as stage:

@@ -20,7 +20,7 @@ log = logging.getLogger("tailwire.bot")
 T = TypeVar("T")
 BOT_RETRY = RetryPolicy(first=1.0, longest=30.0)
 RETRIED_CODES = RETRYABLE | TOKEN_REJECTED
-"""Codes for which the server is not reachable, or the bot is about to log in again with a new token."""
+"""Codes of errors after which a call is repeated: the server was not reached, or the bot will get a new token."""
 CANCEL_TIMEOUT_SECONDS = 5.0
 """How long a cancelled handler may take to end."""
 FORCED_END_SECONDS = 0.1
@@ -83,7 +83,7 @@ async def token_of(provider: TokenProvider) -> str:
 
     Raises:
         Exception: whatever the provider raises.
-        WrongToken: it does not return a token.
+        WrongToken: the provider does not return a token.
     """
     given: object = provider()
     token = await given if inspect.isawaitable(given) else given

@@ -101,7 +101,7 @@ class Pane(Vertical):
         """Open a conversation.
 
         Args:
-            before: what is read before the messages are shown, and so are marked as read.
+            before: awaited before the messages are shown, and thereby marked as read.
 
         Raises:
             CometChatException: the messages cannot be read.

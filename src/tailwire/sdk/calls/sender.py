@@ -50,8 +50,8 @@ class Sender:
             body: with `muid`, `receiver` and `receiverType`.
 
         Raises:
-            CometChatException: as `ChatClient.send_message`; `NO_INTERNET_CONNECTION` when it is not known to be
-                stored.
+            CometChatException: as `ChatClient.send_message`; `NO_INTERNET_CONNECTION` when it is not known
+                whether the message was stored.
         """
         within, uid = self._http.progress_timeout(), self._sessions.require().uid
 

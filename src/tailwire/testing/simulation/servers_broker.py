@@ -23,7 +23,8 @@ class Bus:
     """The broker that connects the servers of a simulation.
 
     Args:
-        carries_messages: whether it carries messages; otherwise only records, which the database announces.
+        carries_messages: whether the broker carries messages; if not, it carries only records, which the database
+            announces.
     """
 
     def __init__(self, chance: random.Random, *, carries_messages: bool) -> None:
@@ -59,10 +60,10 @@ class Bus:
 
 
 class SimulatedRemote:
-    """`RemoteBroker` of one server of a simulation.
+    """The `RemoteBroker` of one simulated server.
 
     Args:
-        context: of the server, in which it receives.
+        context: the context of the server, in which news is received.
     """
 
     def __init__(self, bus: Bus, server: int, context: Context) -> None:
