@@ -60,7 +60,8 @@ class MessageCalls:
                 `ERR_EMPTY_MESSAGE_TEXT`; `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`;
                 `ERR_BLOCKED_RECEIVER` when the logged-in user has blocked the receiver, `ERR_BLOCKED_SENDER` when the
                 receiver has blocked them; `ERR_INVALID_MESSAGE_DATA` when the message is too large;
-                `NO_INTERNET_CONNECTION` when the server was not reached in several attempts; or another code of the server.
+                `NO_INTERNET_CONNECTION` when the server was not reached in several attempts; or another code of the
+                server.
         """
         return await self._send(message, TextMessage)
 
