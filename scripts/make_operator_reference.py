@@ -155,7 +155,7 @@ def metrics_page() -> str:
 
 
 def webhooks_page() -> str:
-    """Return the page of the triggers of webhooks."""
+    """Return the page about webhook triggers."""
     from tailwire.server.rules.triggers import TRIGGERS
 
     lines = [

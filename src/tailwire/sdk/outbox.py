@@ -197,8 +197,8 @@ class Outbox:
         """Queue a message. It is saved on the device when this returns.
 
         Raises:
-            CometChatException: `OUTBOX_FULL`, `ERR_INVALID_ARGUMENT`; `OUTBOX_NOT_SAVED` when it cannot be saved on the
-                device: then it is not queued.
+            CometChatException: `OUTBOX_FULL`, `ERR_INVALID_ARGUMENT`; `OUTBOX_NOT_SAVED` when the message cannot be
+                saved on the device: then it is not queued.
         """
         if isinstance(message, MediaMessage) and message.files:
             raise failure("ERR_INVALID_ARGUMENT", "Upload the files first: a queued message has attachments by URL.")

@@ -393,7 +393,7 @@ class FlagDetail(SetFieldsRepr):
 
     Attributes:
         reason_id: the `id` of a `FlagReason`.
-        remark: more about it, at most 1,000 characters.
+        remark: an explanation, at most 1,000 characters.
     """
 
     reason_id: str
