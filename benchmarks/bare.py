@@ -1,4 +1,4 @@
-"""A bare server on the same event loop as ours: what is left of fan-out without a chat.
+"""A bare server on the same event loop as ours: fan-out alone, without a chat.
 
 Each `POST` is a message for all WebSockets. All messages that arrived in one turn of the event loop are joined and
 written once to each socket, and then answered: the least that a server in Python can do, with nothing stored, checked
@@ -84,7 +84,7 @@ class Connection(asyncio.Protocol):
 
 
 async def main(port: int) -> None:
-    """Serve."""
+    """Run the server."""
     room = Room()
     server = await asyncio.get_running_loop().create_server(lambda: Connection(room), "127.0.0.1", port, backlog=1024)
     await server.serve_forever()

@@ -40,7 +40,7 @@ def frames() -> list[bytes]:
 
 
 async def main() -> None:
-    """Serve."""
+    """Run the server."""
     options = dict(zip(sys.argv[2::2], sys.argv[3::2], strict=False))
     settings = load({"data": options["--data"], "port": 0, "ready_file": options["--ready-file"], "demo_users": True})
     async with running(settings, signals=(signal.SIGTERM,)) as server:

@@ -98,7 +98,7 @@ def _bare(server: peers.Started, api: raw.Api, token: str) -> float:
 
 
 def run() -> list[str]:
-    """Return the table."""
+    """Run the benchmark, and return the lines of its table."""
     peers.pin_load()
     with peers.tailwire() as server:
         api = raw.Api(server.port, server.more)

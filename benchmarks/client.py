@@ -94,7 +94,7 @@ def _resident() -> int:
 
 
 def run() -> list[str]:
-    """Return the table."""
+    """Run the benchmark, and return the lines of its table."""
     peers.pin_load()
     script = str(Path(__file__).with_name("blaster.py"))
     rates: list[tuple[float, float]] = []

@@ -19,7 +19,7 @@ def _measure(server: peers.Started, first, done: bytes) -> tuple[float, float, f
 
 
 def run() -> list[str]:
-    """Return the table."""
+    """Run the benchmark, and return the lines of its table."""
     peers.pin_load()
     with peers.tailwire() as server:
         api = raw.Api(server.port, server.more)

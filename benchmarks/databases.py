@@ -63,7 +63,7 @@ async def _at_the_store(url: str, senders: int) -> tuple[float, float]:
 
 
 def run() -> list[str]:
-    """Return the table."""
+    """Run the benchmark, and return the lines of its table."""
     from servers.postgres import PostgresServer
 
     server = PostgresServer(folder=peers.HERE.parent)

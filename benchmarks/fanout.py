@@ -65,7 +65,7 @@ def ours(results: Results) -> int:
 
 
 def bare(results: Results, size: int) -> None:
-    """Measure a bare server on the same event loop, with frames of as many bytes."""
+    """Measure a bare server on the same event loop, with frames of the same size."""
     with peers.bare() as server:
         receivers, _ = raw.open_sockets(server.port, SOCKETS, lambda n: b"", b"")
         request = raw.request("POST", "/", {}, load.text_of(size - 4).encode())
@@ -73,7 +73,7 @@ def bare(results: Results, size: int) -> None:
 
 
 def node(results: Results, size: int) -> None:
-    """Measure Node's ws with frames of as many bytes."""
+    """Measure Node's ws with frames of the same size."""
     with peers.node_ws() as server:
         receivers, _ = raw.open_sockets(server.port, SOCKETS, lambda n: b"", b"")
         request = raw.request("POST", "/", {}, load.text_of(size - 4).encode())
@@ -81,7 +81,7 @@ def node(results: Results, size: int) -> None:
 
 
 def nats(results: Results, size: int) -> None:
-    """Measure nats-server: messages of as many bytes to WebSockets, published over its own protocol."""
+    """Measure nats-server: messages of the same size to WebSockets, published over its own protocol."""
     head = len(b"MSG all 1 800\r\n") + len(b"\r\n") + 4  # and the frame's head; several messages may share a frame
     payload = load.text_of(size - head).encode()
     with peers.nats() as server:
@@ -104,7 +104,7 @@ def _rate(results: list[load.Result]) -> float:
 
 
 def run() -> list[str]:
-    """Return the table."""
+    """Run the benchmark, and return the lines of its table."""
     peers.pin_load()
     mine: Results = {}
     others: dict[str, Results] = {

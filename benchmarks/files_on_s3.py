@@ -1,4 +1,4 @@
-"""Files of 100 MB on S3 beside files in the folder: speed and memory of the server. The service is `moto`, in memory."""
+"""Files of 100 MB on S3 (`moto`, in memory) compared with files in the folder: speed and memory of the server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PIECE = os.urandom(1024 * 1024)
 
 @contextmanager
 def _growth(server: peers.Started) -> Iterator[list[float]]:
-    # Appends by how many MB the server has grown at most.
+    # Appends the maximum growth of the server's memory, in MB.
     before, grown, end = server.memory(), list[float](), threading.Event()
     most = [before]
 
@@ -124,7 +124,7 @@ def _bare(settings: dict[str, Any]) -> float:
 
 
 def run() -> list[str]:
-    """Return the section of the results."""
+    """Run the benchmark, and return its section of the results."""
     from servers.s3 import S3Server
 
     service = S3Server()

@@ -86,7 +86,7 @@ async def timed(read: Callable[[], Awaitable[Any]]) -> tuple[float, Any]:
 def lists(store: Any) -> list[tuple[str, Callable[..., Any], Callable[..., Any], tuple[Any, ...]]]:
     """Return the lists: name, read by cursor, read by the number of the page, the position before the last page."""
     last = f"{ROWS - SIZE:07}"
-    behind, named = ROWS - SIZE, ROWS - 1 - 1000 * SIZE  # of those with the last name, as many come behind it
+    behind, named = ROWS - SIZE, ROWS - 1 - 1000 * SIZE  # as many rows follow among those with the last name
     return [
         ("users, newest last", lambda at: store.users.read_on(UserFilter(sort_by="createdAt", limit=SIZE), at),
          lambda offset: store.users.find(UserFilter(sort_by="createdAt", limit=SIZE, offset=offset)),
@@ -170,7 +170,7 @@ async def _all(url: str) -> list[list[str]]:
 
 
 def run() -> list[str]:
-    """Return the table."""
+    """Run the benchmark, and return the lines of its table."""
     from servers.postgres import PostgresServer
 
     server = PostgresServer(folder=peers.HERE.parent)

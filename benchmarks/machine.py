@@ -40,7 +40,7 @@ def _import(code: str) -> float:
 
 
 def run() -> list[str]:
-    """Return the table."""
+    """Run the benchmark, and return the lines of its table."""
     peers.pin_load()
     bare = _import("pass")
     rows = {

@@ -21,13 +21,13 @@ SECONDS = 6.0
 SEND_INTERVAL_SECONDS = 0.02
 INCOMPLETE_REQUESTS = 150
 ACCEPTED = frozenset({200})
-BOUNDED = frozenset({200, 408, 429, 503})  # what a server may answer that protects itself
+BOUNDED = frozenset({200, 408, 429, 503})  # what a server that protects itself may answer
 TYPING = b'{"type":"typing_indicator","receiver":"bob","receiverType":"user","body":{"action":"started"}}'
 
 
 @dataclass(frozen=True)
 class Load:
-    """What others do while sends are measured.
+    """The load that others put on the server while sends are measured.
 
     Attributes:
         name: the row of the table.
@@ -91,7 +91,7 @@ def latencies(
     seconds: float = SECONDS,
     connection: socket.socket | None = None,
 ) -> list[float]:
-    """Return the latencies of sends at an even pace, in seconds, while `others` runs."""
+    """Return the latencies of sends at an even pace, in seconds, while `meanwhile` runs."""
     connection = connection or raw.tcp(server.port)
     took = []
     with in_background(meanwhile):
@@ -255,7 +255,7 @@ class Scene:
 
         Args:
             statuses: the permitted statuses. At any other the load ends, and so does the measurement.
-            reconnect: use a new connection for each request, as apps do that are opened.
+            reconnect: whether to use a new connection for each request, as an app does when it is opened.
         """
         poll = select.epoll()
         connections: dict[int, tuple[socket.socket, bytes]] = {}
@@ -298,7 +298,7 @@ class Scene:
         """Return a function that returns the next request that hashes a password: a guess, or a new group.
 
         Args:
-            prefix: of the new groups' guids.
+            prefix: the prefix of the new groups' guids.
         """
         chance, numbers, tokens = random.Random(1), itertools.count(), [self.api.login(uid)[0] for uid in uids]
 

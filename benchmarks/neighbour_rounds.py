@@ -21,10 +21,10 @@ class Subject:
     """A scene to be measured.
 
     Attributes:
-        settings: of the server.
+        settings: the settings of the server.
         loads: returns the loads; the first is compared with the others.
         fill: fills the database while the server is stopped.
-        rounds: the least number of rounds.
+        rounds: the minimum number of rounds.
     """
 
     settings: dict[str, str]
@@ -35,7 +35,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table; `ratio` is that of the p99."""
+    """A row of the table; `ratio` is the ratio of the p99 latencies."""
 
     name: str
     line: str
@@ -52,7 +52,7 @@ def _busy() -> float:
 
 @dataclass
 class Usage:
-    """What the processors did while the benchmark ran."""
+    """The use of the processors while the benchmark ran."""
 
     begun: float = field(default_factory=_busy)
     servers: float = 0.0
@@ -75,7 +75,7 @@ def _wait_until_idle(server: peers.Started) -> None:
 
 
 def measured(subject: Subject, rounds: int, usage: Usage) -> list[Row]:
-    """Return the rows of a scene."""
+    """Measure a scene, and return its rows."""
     with peers.tailwire(settings=subject.settings, fill=subject.fill) as server:
         scene = Scene(server)
         loads = subject.loads(scene)

@@ -237,7 +237,7 @@ SCENES: dict[str, Subject] = {
 
 
 def run(names: Sequence[str] = tuple(SCENES), rounds: int = ROUNDS) -> list[str]:
-    """Return the table.
+    """Run the benchmark, and return the lines of its table.
 
     Args:
         names: the scenes.

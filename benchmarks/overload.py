@@ -34,7 +34,7 @@ class Measurements:
         return self.stored / self.seconds
 
     def p(self, percent: float) -> float:
-        """Return a percentile from send to response, in ms."""
+        """Return a percentile of the times from send to response, in ms."""
         return raw.percentile(self.latencies, percent) * 1000
 
 
@@ -54,7 +54,7 @@ class Sender:
 
 
 class Load:
-    """Offer messages at a random rate, independent of the responses."""
+    """Offers messages at a random rate, independent of the responses."""
 
     def __init__(self, senders: list[Sender], port: int) -> None:
         self._port = port
@@ -165,7 +165,7 @@ def _level(port: int) -> int:
 def measure(
     settings: dict[str, str] | None = None,
 ) -> tuple[Measurements, Measurements, Measurements, Measurements, float, list[tuple[float, Measurements]]]:
-    """Measure low load, the maximum, twice the maximum, low load again; the recovery time; and the course."""
+    """Measure low load, the maximum, twice the maximum, low load again; the recovery time; and all over time."""
     with peers.tailwire(settings=settings) as server:
         api = raw.Api(server.port, server.more)
         senders = []
@@ -195,7 +195,7 @@ def measure(
 
 
 def run() -> list[str]:
-    """Return the table."""
+    """Run the benchmark, and return the lines of its table."""
     peers.pin_load()
     most, gentle, over, after, well, _ = measure()
     plain = measure({"TAILWIRE_OVERLOAD_LAG": "0", "TAILWIRE_MOST_SENDS_UNDER_WAY": "0"})

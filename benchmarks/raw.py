@@ -16,7 +16,7 @@ BUFFER = bytearray(1 << 20)
 
 
 def tcp(port: int) -> socket.socket:
-    """Connect."""
+    """Open a TCP connection to a port of this machine."""
     s = socket.create_connection(("127.0.0.1", port))
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return s
@@ -112,7 +112,7 @@ class Api:
         return token, self.ask("PUT", "/me", {}, authtoken=token)["jwt"]
 
     def auth_frame(self, uid: str, jwt: str, device: str) -> bytes:
-        """Return a socket's first frame."""
+        """Return the first frame of a socket, which authenticates it."""
         body = {"auth": jwt, "deviceId": device}
         return masked(json.dumps({"type": "auth", "deviceId": device, "sender": uid, "body": body}).encode())
 
@@ -157,7 +157,7 @@ def open_sockets(
 
 
 class Reader:
-    """Read many sockets and count bytes, or occurrences of a marker byte."""
+    """Reads many sockets and counts bytes, or occurrences of a marker byte."""
 
     def __init__(self, sockets: Iterable[socket.socket], marker: bytes = b"") -> None:
         self._by_fd = {s.fileno(): s for s in sockets}

@@ -89,7 +89,7 @@ async def _fixed(server: peers.Started, api: raw.Api, users: list[tuple[str, str
 
 
 def run() -> list[str]:
-    """Return the table."""
+    """Run the benchmark, and return the lines of its table."""
     peers.pin_load()
     with peers.tailwire() as server:
         api = raw.Api(server.port, server.more)

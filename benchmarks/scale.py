@@ -224,7 +224,7 @@ GOALS = {
 
 
 def run() -> list[str]:
-    """Return the section of the results."""
+    """Run the benchmark, and return its section of the results."""
     peers.pin_load()
     found, indexed = measure()
     lines = [

@@ -16,8 +16,8 @@ def ours(count: int = SENDERS, settings: dict[str, str] | None = None) -> tuple[
     """Measure our server: from the send to the frame at the receiver. Return the result, and history reads/s.
 
     Args:
-        count: how many senders.
-        settings: of the server.
+        count: the number of senders.
+        settings: the settings of the server.
     """
     with peers.tailwire(settings=settings) as server:
         api = raw.Api(server.port, server.more)
@@ -99,7 +99,7 @@ def jetstream() -> load.Result:
 
 
 def run() -> list[str]:
-    """Return the table."""
+    """Run the benchmark, and return the lines of its table."""
     peers.pin_load()
     (mine, reads), theirs = ours(), jetstream()
     lines = [

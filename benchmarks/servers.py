@@ -37,7 +37,7 @@ def _measure(count: int, settings: dict[str, str]) -> load.Result:
 
 
 def run() -> list[str]:
-    """Return the table."""
+    """Run the benchmark, and return the lines of its table."""
     from servers.nats import NatsServer
     from servers.postgres import PostgresServer
 

@@ -1,4 +1,4 @@
-"""The history of the terminal chat beside Textual's own widgets for text: filling, turning pages, resizing."""
+"""The history of the terminal chat, compared with Textual's own widgets for text: filling, turning pages, resizing."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def _run() -> list[str]:
     lines = [
         "### The history of the terminal chat",
         "",
-        f"{MESSAGES:,} messages in a terminal of {WIDTH}×{HEIGHT}, beside Textual's own widgets. Page: median of {PAGES}. "
+        f"{MESSAGES:,} messages in a terminal of {WIDTH}×{HEIGHT}, compared with Textual's own widgets. Page: median of {PAGES}. "
         f"Each until it is drawn; the resize is to {NARROW} columns.",
         "",
         "| widget | fill | a page | resize |",
@@ -100,5 +100,5 @@ async def _run() -> list[str]:
 
 
 def run() -> list[str]:
-    """Return the section of the results."""
+    """Run the benchmark, and return its section of the results."""
     return asyncio.run(_run())

@@ -79,7 +79,7 @@ def main() -> int:
         earlier = Path(folder)
         extract(commit, earlier)
         print(
-            f"| this code beside {commit[:8]}, {ROUNDS} turns each | earlier | now | ratio of medians | ratios of turns |"
+            f"| this code and {commit[:8]}, {ROUNDS} turns each | earlier | now | ratio of medians | ratios of turns |"
         )
         print("| --- | --- | --- | --- | --- |")
         for scene in scenes:

@@ -26,7 +26,7 @@ LIVE = Qt.ItemDataRole.UserRole  # the role under which a row stores its item of
 
 
 class Window(QWidget):
-    """Everything runs in Qt's thread: the client calls back there, and `start()` does not block."""
+    """The chat window. Everything runs in Qt's thread: the client calls back there, and `start()` does not block."""
 
     def __init__(self) -> None:
         super().__init__(windowTitle="Chat")

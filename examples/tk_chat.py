@@ -22,7 +22,7 @@ NOTES = {"pending": "   (not sent yet)", "failed": "   (failed: double-click to 
 
 
 class Window:
-    """Everything runs in Tk's thread: the client calls back there, and `start()` does not block."""
+    """The chat window. Everything runs in Tk's thread: the client calls back there, and `start()` does not block."""
 
     def __init__(self, root: tkinter.Tk) -> None:
         self.root = root

@@ -1,7 +1,7 @@
 """Compare the branch coverage of the pure packages with their floors (`make coverage`).
 
-Measured are their own tests and the exploration, in a minute or so. Every statement and branch is covered: a branch that
-no test reaches is either given a test or removed.
+Only their own tests and the exploration are measured, which takes about a minute. Every statement and branch must be
+covered: a branch that no test reaches either gets a test or is removed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FLOORS = {"sdk/connection": 100.0, "sdk/continuity": 100.0, "server/rules": 100.
 
 
 def package_of(path: Path) -> str:
-    """Return the package that a module counts for: `sdk/io`, `server/rules`, `sync`."""
+    """Return the package that a module counts towards: `sdk/io`, `server/rules`, `sync`."""
     parts = path.relative_to(SOURCE).parts
     if len(parts) == 1:
         return "tailwire"

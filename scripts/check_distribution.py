@@ -1,4 +1,4 @@
-"""Check what `make build` made: the wheel installs, imports, says its version, and carries all that the source has."""
+"""Check what `make build` made: the wheel can be installed and imported, reports its version, and has all files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def missing(wheel: Path) -> list[str]:
 
 
 def version_of(wheel: Path) -> str:
-    """Return the version that the wheel says when it is installed alone, without what it depends on."""
+    """Return the version that the wheel reports when it is installed without its dependencies."""
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         python = Path(folder) / "bin" / "python"
@@ -41,7 +41,7 @@ def main() -> int:
     for name in lacking:
         print(f"{wheel.name} lacks {name}")
     if version != tailwire.__version__:
-        print(f"{wheel.name} says it is {version}, the source {tailwire.__version__}")
+        print(f"{wheel.name} reports version {version}, but the source has {tailwire.__version__}")
     if lacking or version != tailwire.__version__:
         return 1
     print(f"{wheel.name}, {source.name}: version {version}, {len(zipfile.ZipFile(wheel).namelist())} files")

@@ -16,14 +16,14 @@ import public_face
 
 ROOT = Path(__file__).resolve().parent.parent
 CALLBACKS = "tailwire.sdk.listeners.interfaces."
-"""An app writes these methods; their parameters are named after what they are."""
+"""The listener classes: apps write their methods, whose parameters are named after what they are."""
 ELSEWHERE = re.compile(
     r"See `(?:ChatClient\.)?(\w+)`|[Aa]rguments (?:and errors )?(?:are )?(?:as for|those of|as) `(\w+)`"
 )
 REFERS = re.compile(r"[Aa]s (?:for )?`\w+`|[Aa]s the server|See `|errors as|codes? of the server")
-"""The documentation names the codes of another call, or of the server."""
+"""Sections of `Raises` that refer to the codes of another call, or of the server."""
 CODES = re.compile(r"`[A-Z][A-Z_]+`|`(?:\w+\.)?[a-z_]+`|codes? (?:of|from) the server|[Aa]s the server")
-"""What an entry of CometChatException must contain: a code, a call whose codes it may have, or those of the server."""
+"""An entry of CometChatException must contain a code, or refer to the codes of another call or of the server."""
 CONTROL = frozenset({"AssertionError", "CancelledError", "StopAsyncIteration", "StopIteration"})
 REQUEST = re.compile(r"\b(?:requests|_requester|http)\.(?:ask|ask_for_list|fetch)$")
 CODES_OF = {
@@ -49,7 +49,7 @@ def members() -> Iterator[tuple[griffe.Function, griffe.Class | None]]:
 
 
 def text_of(function: griffe.Function, owner: griffe.Class | None) -> str:
-    """Return what documents a function: its docstring; for a constructor also that of its class; or that of its base."""
+    """Return the docstrings that document a function: its own, and that of a constructor's class, or of the bases."""
     generated = function.path.startswith("tailwire.sdk.methods.")
     if generated:  # with the docstrings of the groups of calls
         function = grouped_calls().get(function.name, function)
@@ -75,7 +75,7 @@ def named(text: str) -> set[str]:
 
 
 def arguments(function: griffe.Function) -> list[str]:
-    """Return the names of the parameters that a caller gives."""
+    """Return the names of the parameters that a caller passes."""
     return [p.name.strip("*") for p in function.parameters if p.name.strip("*") not in ("self", "cls")]
 
 
@@ -98,7 +98,7 @@ def grouped_calls() -> dict[str, griffe.Function]:
 
 
 def bodies(function: griffe.Function) -> Iterator[ast.AST]:
-    """Yield the body of a function, and of what it calls in its class and module by a private name."""
+    """Yield the body of a function, and of the private functions that it calls in its class and module."""
     if function.path.startswith("tailwire.sdk.methods."):
         function = grouped_calls().get(function.name, function)
     assert isinstance(function.filepath, Path)
@@ -118,7 +118,7 @@ def bodies(function: griffe.Function) -> Iterator[ast.AST]:
 
 
 def raised(function: griffe.Function) -> tuple[set[str], set[str]]:
-    """Return the exceptions and the error codes that a function raises, without those that it catches somewhere."""
+    """Return the exceptions and the error codes that a function raises, without those that it also catches."""
     kinds: set[str] = set()
     codes: set[str] = set()
     caught: set[str] = set()

@@ -1,7 +1,7 @@
 """Check that a type checker knows the type of everything public: `pyright --verifytypes`, for what an app can import.
 
-The checker looks at the whole package, internal modules included; what counts here is what the public modules export,
-with inherited members.
+The checker looks at the whole package, internal modules included; only the exports of the public modules, with
+inherited members, count here.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Check that what the text refers to exists: sentences of the specification, and pages.
 
-Ids (`C14`) count where they stand in docstrings, comments and `spec` marks; pages (`docs/bots.md`) there and in pages.
+Ids (`C14`) count where they occur in docstrings, comments and `spec` marks; pages (`docs/bots.md`) there and in pages.
 Arguments restrict the check to some folders or files.
 """
 
@@ -19,7 +19,7 @@ _PAGE = re.compile(r"(?<![\w/:.*{-])((?:\.\./)*(?:[\w-]+/)*[\w-]+\.md)\b(?!\]\()
 
 
 def missing_pages(path: Path, line: str) -> list[str]:
-    """Return the pages that a line names and that exist neither from the root nor from the file."""
+    """Return the pages that a line names and that do not exist, seen from the root or from the file."""
     if "://" in line:
         return []
     return [page for page in _PAGE.findall(line) if not (ROOT / page).exists() and not (path.parent / page).exists()]

@@ -23,12 +23,12 @@ LOADED = {
 }
 """Elements that load something, and the attribute that names it."""
 NOT_LOADED = {"canonical", "alternate", "next", "prev", "edit"}
-"""What a `link` may name without loading it."""
+"""Relations of a `link` that loads nothing."""
 _STYLE = re.compile(r"(?:url\(\s*['\"]?|@import\s+['\"])(https?:)?//")
 
 
 class Page(HTMLParser):
-    """What a page loads and links to, and the anchors that it has."""
+    """The links and anchors of a page, and what it loads."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -48,12 +48,12 @@ class Page(HTMLParser):
 
 
 def outside(address: str) -> bool:
-    """Return True if an address is not a file of the site."""
+    """Return True if a URL does not lead to a file of the site."""
     return address.startswith(("http:", "https:", "//"))
 
 
 def problems(site: Path) -> list[str]:
-    """Return what is wrong with a site."""
+    """Return the problems of a site, one a line."""
     pages = {path: Page(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))}
     found = []
     for path, page in pages.items():
@@ -73,7 +73,7 @@ def problems(site: Path) -> list[str]:
 
 
 def _file(address: str, path: Path) -> Path:
-    """Return the file that an address on a page names."""
+    """Return the file that a URL on a page leads to."""
     target = re.split("[?#]", address, maxsplit=1)[0]
     return (path.parent / unquote(target)).resolve() if target else path
 

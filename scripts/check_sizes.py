@@ -19,7 +19,7 @@ LONGER: dict[str, str] = {
 }
 """Modules that may be longer, and why."""
 LIVE_LIST = "an app sees one object: LiveList has the requests and subscriptions, its two kinds what they apply"
-FLAT = "the blocking client is as flat as ChatClient, and has the thread, the loop and the factories beside it"
+FLAT = "the blocking client is as flat as ChatClient, and also has the thread, the loop and the factories"
 WIDER: dict[str, str] = {
     "sdk.methods.ClientMethods": "generated: the flat methods of the documented class, which forward to groups of calls",
     "sdk.cometchat.static_methods.StaticMethods": "generated: the static methods of the documented class",
@@ -37,7 +37,7 @@ HOOKS = "tailwire.sdk.listeners.interfaces"
 
 
 def problems(path: Path) -> list[str]:
-    """Return what is wrong with a module."""
+    """Return the problems of a module."""
     found = []
     text = path.read_text(encoding="utf-8")
     name = str(path.relative_to(SOURCE))
@@ -61,7 +61,7 @@ Key = tuple[str, str]  # module and name of a class
 
 
 class Classes:
-    """The classes of the package with their methods, also those that they inherit from each other."""
+    """The classes of the package with their methods, including those that they inherit from each other."""
 
     def __init__(self, paths: list[Path]) -> None:
         self._nodes: dict[Key, ast.ClassDef] = {}
@@ -77,7 +77,7 @@ class Classes:
                     names.update({a.asname or a.name: (node.module, a.name) for a in node.names})
 
     def bases(self, key: Key) -> list[Key]:
-        """The classes of the package that a class is derived from."""
+        """Return the classes of the package that a class is derived from."""
         found = []
         for base in self._nodes[key].bases:
             base = base.value if isinstance(base, ast.Subscript) else base
@@ -87,17 +87,17 @@ class Classes:
         return found
 
     def methods(self, key: Key) -> set[str]:
-        """The names of the methods of a class, own and inherited. An override counts once, overloads too."""
+        """Return the names of the methods of a class, own and inherited. Overrides and overloads count once."""
         own = {n.name for n in self._nodes[key].body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
         return own.union(*(self.methods(base) for base in self.bases(key) if base[0] != HOOKS))
 
     def is_protocol(self, key: Key) -> bool:
-        """Whether a class is a protocol: an interface has no size of its own."""
+        """Return whether a class is a protocol: an interface has no size of its own."""
         bases = [b.value if isinstance(b, ast.Subscript) else b for b in self._nodes[key].bases]
         return any(isinstance(b, ast.Name) and b.id == "Protocol" for b in bases)
 
     def problems(self) -> list[str]:
-        """The classes with too many methods, and the exceptions that are no longer needed."""
+        """Return the classes with too many methods, and the exceptions that are no longer needed."""
         found, wide = [], set[str]()
         for key in sorted(self._nodes):
             name, count = ".".join(key).removeprefix("tailwire."), len(self.methods(key))

@@ -29,7 +29,7 @@ ROOMS = [
 ]
 SKIPPED = ("node_modules", "page", "wheels", "recordings")
 
-# What is not written, and what is written in its place.
+# Patterns of words that are not allowed, and what to write in their place.
 PLAIN = [
     (r"\b[Aa]nswers (?:whether|if)\b", "Return True if"),
     (r"\b(?:is|are|was|were|be|been) told\b(?! to\b)", "is notified, receives, is passed"),
@@ -68,7 +68,7 @@ _PATTERNS = [(re.compile(pattern), plain) for pattern, plain in PLAIN]
 
 
 def prose(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines of prose of a file with their numbers: of a page all, of a module docstrings, comments, test names."""
+    """Yield the prose of a file with line numbers: a page's lines; a module's docstrings, comments and test names."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
         yield from enumerate(text.splitlines(), 1)

@@ -75,7 +75,7 @@ async def draw(tab: Page, name: str, folder: Path, saved: Saved) -> None:
 
 
 async def sign_in_page(name: str, folder: Path, saved: Saved) -> None:
-    """Draw what the console shows to those who are not signed in."""
+    """Draw the page that the console shows to users who are not signed in."""
     browser = Browser()
     try:
         async with console_stage(browser, folder) as stage:
@@ -87,7 +87,7 @@ async def sign_in_page(name: str, folder: Path, saved: Saved) -> None:
 
 
 async def push_page(name: str, folder: Path, saved: Saved) -> None:
-    """Draw the page on push notifications: some were sent, one waits because its push service is not there."""
+    """Draw the page on push notifications: some were sent, one waits because its push service is not available."""
     browser, service = Browser(), PushService()
     listening = await asyncio.start_server(service.take, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]

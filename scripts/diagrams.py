@@ -1,6 +1,6 @@
 """Draw the diagrams of the docs as SVG: `docs/pictures/*.svg` (`make reference`).
 
-Two kinds: sequences (who tells whom what, from top to bottom) and graphs (boxes in fixed places, and arrows between
+Two kinds: sequences (who sends what to whom, from top to bottom) and graphs (boxes in fixed places, and arrows between
 them). Colours follow the reader's light or dark theme.
 """
 
@@ -35,12 +35,12 @@ COLUMN, ROW, TOP = 150, 40, 64
 
 @dataclass(frozen=True)
 class Sequence:
-    """Who tells whom what.
+    """A sequence diagram: who sends what to whom.
 
     Attributes:
-        title: for those who do not see the picture.
-        columns: those who take part, from left to right.
-        steps: from, to, and what is said; from and to may be equal.
+        title: a description for readers who cannot see the picture.
+        columns: the participants, from left to right.
+        steps: from, to, and the text of the arrow; from and to may be equal.
     """
 
     title: str
@@ -80,11 +80,11 @@ BACKGROUND = Sequence(
     ),
 )
 PLACES = {"idle": (130, 90), "waiting": (130, 330), "renewing": (430, 330), "connecting": (430, 90), "open": (730, 210)}
-"""Where the phases of a connection stand."""
+"""The positions of the phases of a connection."""
 
 
 def svg(width: int, height: int, title: str, parts: list[str]) -> str:
-    """Return a picture."""
+    """Return a picture as SVG."""
     marker = (
         '<defs><marker id="head" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="8" markerHeight="8" '
         'orient="auto-start-reverse"><path class="head" d="M0 0 10 5 0 10z"/></marker></defs>'
@@ -97,13 +97,13 @@ def svg(width: int, height: int, title: str, parts: list[str]) -> str:
 
 
 def text(x: float, y: float, said: str, kind: str = "", anchor: str = "middle") -> str:
-    """Return a line of text."""
+    """Return a line of text as SVG."""
     shown = f' class="{kind}"' if kind else ""
     return f'<text{shown} x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(said)}</text>'
 
 
 def box(x: float, y: float, width: float, said: str) -> list[str]:
-    """Return a box around a text, with its centre at a place."""
+    """Return a box around a text, centred at (x, y)."""
     return [
         f'<rect class="box" x="{x - width / 2:g}" y="{y - 18:g}" width="{width:g}" height="36" rx="6"/>',
         text(x, y + 5, said),
@@ -137,7 +137,7 @@ def sequence(one: Sequence) -> str:
 
 
 def packages() -> str:
-    """Return the picture of the packages, in which each imports those at its right."""
+    """Return the picture of the packages, in which each package imports those to its right."""
     columns = (
         ("cli",),
         ("lab",),

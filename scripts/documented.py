@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# The documented surface by chapter. `a>b`: what is called a there is b here.
+# The documented surface by chapter. `a>b`: the documented name is a, ours is b.
 SDK: dict[str, str] = {
     "Lifecycle": "init login loginWithAuthToken getLoggedInUser logout connect disconnect ping getConnectionStatus "
     "getLastDeliveredMessageId createUser updateUser updateCurrentUserDetails",

@@ -1,6 +1,6 @@
-"""What each test does, read from its code: calls, requests, callbacks that it waits for. A word in a text counts for nothing.
+"""The actions of each test, read from its code: calls, requests, awaited callbacks. Words in a text do not count.
 
-A test also does what the helpers do that it calls: functions of its own module, and those of the modules in `HELPERS`.
+The actions of the helpers that a test calls count as its own: functions of its module, and of the modules in `HELPERS`.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _JAVASCRIPT = re.compile(r"\b(?:CometChat|C)\.(\w+)\s*\(")
 
 @dataclass
 class Evidence:
-    """What a function does.
+    """The actions of a function.
 
     Attributes:
         calls: names of the methods and functions that it calls.
-        requests: operations that it asks and whose success it expects, as `GET /users/x`.
+        requests: operations that it requests and whose success it expects, as `GET /users/x`.
         javascript: methods and classes of the JavaScript SDK that it calls.
         awaited: names of callbacks that it looks for.
         names: names that it uses, called or not.
@@ -57,7 +57,7 @@ class Evidence:
 
 
 def texts_of(node: ast.AST, known: dict[str, set[str]]) -> set[str]:
-    """Return the texts that an expression may have: a literal, a known name, or an f-string, with `x` for its holes."""
+    """Return the texts that an expression may have: a literal, known name, or f-string with `x` for its fields."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return {node.value}
     if isinstance(node, ast.Name):
@@ -72,7 +72,7 @@ def texts_of(node: ast.AST, known: dict[str, set[str]]) -> set[str]:
 
 
 def names_known(nodes: Iterable[ast.AST]) -> dict[str, set[str]]:
-    """Return the texts of the names that a function assigns literals to, or runs over a tuple of literals with."""
+    """Return the texts of names to which a function assigns literals, or which iterate over a tuple of literals."""
     known: dict[str, set[str]] = {}
     for node in nodes:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
@@ -89,7 +89,7 @@ def path_of(url: str) -> str:
 
 
 def requests_in(call: ast.Call, name: str, known: dict[str, set[str]]) -> Iterator[str]:
-    """Yield the operations that a call asks, when their method and path are written there."""
+    """Yield the operations that a call requests, if their method and path are written there."""
     texts = [texts_of(argument, known) for argument in call.args]
     for verbs, urls in itertools.pairwise(texts):
         if name != "refused":
@@ -99,7 +99,7 @@ def requests_in(call: ast.Call, name: str, known: dict[str, set[str]]) -> Iterat
 
 
 def nodes_of(tree: ast.AST) -> list[ast.AST]:
-    """Return all nodes in the order of the source; three times as fast as `ast.walk`, which asks each for its fields."""
+    """Return all nodes in the order of the source; three times as fast as `ast.walk`."""
     found: list[ast.AST] = []
     waiting: list[ast.AST] = [tree]
     while waiting:
@@ -117,7 +117,7 @@ def nodes_of(tree: ast.AST) -> list[ast.AST]:
 
 
 def functions_of(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Yield all functions, also inner ones; expressions are passed over, as they have none."""
+    """Yield all functions, including inner ones; expressions are skipped, because they contain none."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()
@@ -200,7 +200,7 @@ def tests() -> dict[str, Evidence]:
 
 
 def within(folders: Iterable[str]) -> Iterator[tuple[str, Evidence]]:
-    """Yield the tests of some folders, or of files: those of the first one first, and before all those of `BROAD`."""
+    """Yield the tests of some folders or files, in the given order; within each, those of `BROAD` come first."""
     for folder in folders:
         here = [name for name in tests() if name.startswith(folder)]
         for name in sorted(here, key=lambda name: name.partition("::")[0] not in BROAD):
@@ -209,7 +209,7 @@ def within(folders: Iterable[str]) -> Iterator[tuple[str, Evidence]]:
 
 @functools.cache
 def sdk_requests() -> dict[str, frozenset[str]]:
-    """Return the operations that each method of the SDK asks, together with the functions of its module that it calls."""
+    """Return the operations that each method of the SDK requests, itself or by the functions of its module."""
     found: dict[str, frozenset[str]] = {}
     for path in sorted((SDK / "calls").glob("*.py")):
         own = defined(path)
@@ -220,12 +220,12 @@ def sdk_requests() -> dict[str, frozenset[str]]:
 
 
 def asks(operation: str, asked: Iterable[str], fixed: Iterable[str]) -> bool:
-    """Return True if one of the requests is an operation: `GET /users/x` is `GET /users/{uid}`.
+    """Return True if one of the requests is for an operation: `GET /users/x` is `GET /users/{uid}`.
 
     Args:
         operation: a method and a path, with parameters in braces.
         asked: requests, with `x` for what a test fills in.
-        fixed: all operations without parameters; a request of one of them is no other operation.
+        fixed: all operations without parameters; a request for one of them counts for that operation alone.
     """
     pattern = re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(operation)))
     return any(pattern.fullmatch(one) and (one == operation or one not in fixed) for one in asked)

@@ -26,8 +26,9 @@ class Page:
     Attributes:
         file: its name.
         title: its heading.
-        intro: what it is about, and where more stands.
-        homes: prefixes of the paths where what it describes is defined; the first page that has one takes it.
+        intro: what it is about, and where to read more.
+        homes: prefixes of the paths of the objects that it describes; the first page with a matching prefix has the
+            object.
     """
 
     file: str
@@ -111,7 +112,7 @@ def placed() -> dict[Page, list[tuple[str, str]]]:
 
 
 def parameter(one: griffe.Parameter) -> str:
-    """Return a parameter as it is written."""
+    """Return a parameter as a signature shows it."""
     text = {"variadic positional": "*", "variadic keyword": "**"}.get(str(one.kind and one.kind.value), "") + one.name
     if one.annotation is not None:
         text += f": {one.annotation}"

@@ -95,7 +95,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def groups() -> list[tuple[str, type]]:
-    """The expression for each group of calls, and its class."""
+    """Return the expression for each group of calls, and its class."""
     from tailwire.sdk.all_calls import AllCalls
     from tailwire.sdk.calls.listening import ListenerCalls
 
@@ -104,19 +104,19 @@ def groups() -> list[tuple[str, type]]:
 
 
 def public_methods(kind: type) -> list[Function]:
-    """The public methods of a class, as they are written."""
+    """Return the public methods of a class, as they are written."""
     tree = ast.parse(inspect.getsource(sys.modules[kind.__module__]))
     body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == kind.__name__)
     return [node for node in body if isinstance(node, Function) and node.name[0] != "_" and node.name not in LEFT_OUT]
 
 
 def passed(arguments: ast.arguments) -> str:
-    """The arguments of a method, passed on as they are named."""
+    """Return the arguments of a method, passed on as they are named."""
     return ", ".join([a.arg for a in arguments.args[1:]] + [f"{a.arg}={a.arg}" for a in arguments.kwonlyargs])
 
 
 def signature(node: Function, decorators: list[ast.expr], *, is_async: bool) -> str:
-    """The source of a method up to its colon."""
+    """Return the source of a method up to its colon."""
     kind = ast.AsyncFunctionDef if is_async else ast.FunctionDef
     made = kind(node.name, node.args, [ast.Pass()], decorators, node.returns)
     source = ast.unparse(ast.fix_missing_locations(ast.copy_location(made, node))).removesuffix("pass").rstrip()
@@ -124,10 +124,10 @@ def signature(node: Function, decorators: list[ast.expr], *, is_async: bool) -> 
 
 
 def forwarded(group: str, node: Function) -> str:
-    """The source of the method of the client that forwards to a method of a group."""
+    """Return the source of the method of the client that forwards to a method of a group."""
     arguments, result = node.args, ast.unparse(node.returns) if node.returns else "None"
     if node.name.startswith("remove_"):
-        group = group.replace("_usable", "")  # a closed client still lets go of its listeners
+        group = group.replace("_usable", "")  # a closed client still lets apps remove their listeners
     call = f"self.{group}.{node.name}({passed(arguments)})"
     is_async = isinstance(node, ast.AsyncFunctionDef) and not any(isinstance(n, ast.Yield) for n in ast.walk(node))
     call = f"await {call}" if is_async else call
@@ -142,7 +142,7 @@ def forwarded(group: str, node: Function) -> str:
 
 @functools.cache
 def tree_of(module: str) -> ast.Module:
-    """The parsed source of a module. Callers do not change it."""
+    """Return the parsed source of a module. Callers do not change it."""
     return ast.parse(inspect.getsource(sys.modules[module]))
 
 
@@ -158,7 +158,7 @@ def collect(node: Function, module: str, imports: dict[str, str]) -> None:
 
 
 def text() -> str:
-    """The text of the module with the methods of `ChatClient`."""
+    """Return the text of the module with the methods of `ChatClient`."""
     imports = {"CallingClient": "from tailwire.sdk.all_calls import CallingClient"}
     body = ""
     for group, kind in groups():
@@ -169,7 +169,7 @@ def text() -> str:
 
 
 def with_callback_parameters(node: ast.AsyncFunctionDef, result: str, on_error: str, required: bool) -> ast.arguments:
-    """The parameters of an async method and its callbacks; `on_error` may be required."""
+    """Return the parameters of an async method and its callbacks; `on_error` may be required."""
     arguments = copy.deepcopy(node.args)
     for name, kind in (("on_success", f"OnSuccess[{result}]"), ("on_error", on_error)):
         arguments.kwonlyargs.append(ast.arg(name, ast.parse(kind, mode="eval").body))
@@ -178,7 +178,7 @@ def with_callback_parameters(node: ast.AsyncFunctionDef, result: str, on_error: 
 
 
 def static_signatures(node: Function) -> str:
-    """The source of a class method up to its colon, after its overloads."""
+    """Return the source of a class method up to its colon, after its overloads."""
     result = ast.unparse(node.returns) if node.returns else "None"
     method = ast.Name("classmethod")
     forms: list[tuple[Function, list[ast.expr]]] = []
@@ -206,7 +206,7 @@ def static_signatures(node: Function) -> str:
 
 
 def static_method(node: Function) -> str:
-    """The source of the class method that calls a method of the current client."""
+    """Return the source of the class method that calls a method of the current client."""
     head = static_signatures(node)
     if node.decorator_list:
         return head
@@ -220,7 +220,7 @@ def static_method(node: Function) -> str:
 
 
 def static_text() -> str:
-    """The text of the module with the methods of `CometChat`."""
+    """Return the text of the module with the methods of `CometChat`."""
     from tailwire.sdk.client import ChatClient
     from tailwire.sdk.methods import ClientMethods
 

@@ -45,7 +45,7 @@ def joined(parts: Iterable[Found]) -> Found:
 
 
 def read_table(text: str) -> Found:
-    """Return what an exploration found, as far as its table says it."""
+    """Return what an exploration found, as far as its table contains it."""
     found = Found()
     for row in text.splitlines()[1:]:
         state, event, after, commands = row.split("\t")

@@ -38,7 +38,7 @@ def client(name: str, server: VirtualServer, *, auto: bool = True) -> ChatClient
 
 
 async def idle(chat: ChatClient, server: VirtualServer) -> None:
-    """Stay idle."""
+    """Do nothing for an hour."""
     await asyncio.sleep(HOUR)
 
 
@@ -58,7 +58,7 @@ async def listening(chat: ChatClient, server: VirtualServer) -> None:
 
 
 async def offline_with_a_hint(chat: ChatClient, server: VirtualServer) -> None:
-    """Lose the network, with a hint of the platform."""
+    """Lose the network, with a hint from the platform."""
     chat.set_network("offline")
     await offline_refused(chat, server)
 

@@ -16,11 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "reference"
 KIB = 1024
 UNITS = {"retain_messages": "days", "retain_files": "days", "returns_per_second": "per second", "least_rate": "bytes per second"}  # fmt: skip
-"""Units of settings whose name and type do not tell them."""
+"""Units of settings that do not follow from their name and type."""
 
 
 def commands(parser: argparse.ArgumentParser) -> Iterator[tuple[argparse.ArgumentParser, str]]:
-    """Yield each command that runs something, with what its parent says about it."""
+    """Yield each command without subcommands, with its description in the help of its parent."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             said = {one.dest: one.help or "" for one in action._choices_actions}
@@ -69,7 +69,7 @@ def cli_page() -> str:
 
 
 def meanings() -> dict[str, str]:
-    """Return what the docstring of the settings says about each."""
+    """Return what the docstring of the settings says about each setting."""
     from tailwire.server.config import Settings
     from tailwire.server.setting_sources import MEANING
 
@@ -155,7 +155,7 @@ def metrics_page() -> str:
 
 
 def webhooks_page() -> str:
-    """Return the page of the triggers of webhooks."""
+    """Return the page about webhook triggers."""
     from tailwire.server.rules.triggers import TRIGGERS
 
     lines = [

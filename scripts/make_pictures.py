@@ -1,6 +1,6 @@
 """Draw the pictures of the examples, of the console, of the web chat and of the documentation site, each as it runs.
 
-`make pictures` draws all of them, `make pictures ARGS="tk_chat"` one. Each picture has a function of its name.
+`make pictures` draws all of them, `make pictures ARGS="tk_chat"` one. Each picture has a function with its name.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def saved(name: str, png: bytes) -> None:
     """Save a picture with a reduced palette.
 
     Raises:
-        ValueError: if it is still too large.
+        ValueError: if the picture is still too large.
     """
     small = io.BytesIO()
     Image.open(io.BytesIO(png)).convert("RGB").quantize(128, kmeans=1).save(small, "PNG", optimize=True)

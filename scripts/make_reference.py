@@ -1,4 +1,4 @@
-"""Write docs/reference/: each error code, and each documented row beside ours, with the test that shows it.
+"""Write docs/reference/: each error code, and each documented row next to ours, with a test that shows it.
 
 The rows are read from the code: the server's operations, the client's methods, the catalogue, and which tests call
 what. A test fails if a page is outdated, or a row has no test.
@@ -29,12 +29,12 @@ def snake(name: str) -> str:
 
 
 def showing(does: Callable[[Evidence], bool], folders: Iterable[str] = evidence.FOLDERS) -> str:
-    """Return a test that does something; "" when none does."""
+    """Return the first test for which `does` is true; "" if there is none."""
     return next((name for name, done in evidence.within(folders) if does(done)), "")
 
 
 def calling(*names: str) -> Callable[[Evidence], bool]:
-    """Return a condition: the test calls one of these methods."""
+    """Return a condition that is true for a test that calls one of these methods."""
     return lambda done: not done.calls.isdisjoint(names)
 
 
@@ -205,7 +205,7 @@ def operations() -> list[tuple[str, str, str]]:
 
 
 def operation_test(operation: str, fixed: frozenset[str]) -> str:
-    """Return a test that asks an operation and expects its success: over HTTP, or by a method of the SDK."""
+    """Return a test that requests an operation and expects its success: over HTTP, or by a method of the SDK."""
     from tailwire import ChatClient
 
     asked = showing(lambda done: evidence.asks(operation, done.requests, fixed))

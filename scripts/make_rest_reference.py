@@ -22,7 +22,7 @@ NOT_FOUND = {
     "webhook": "ERR_WEBHOOK_NOT_FOUND", "delivery": "ERR_DELIVERY_NOT_FOUND", "key": "ERR_APIKEY_NOT_FOUND",
     "conversation": "ERR_CONVERSATION_NOT_FOUND",
 }  # fmt: skip
-"""What is refused when a parameter of the path names nothing; `id` depends on the page."""
+"""The error code when a parameter of the path names nothing that exists; for `id` it depends on the page."""
 OBJECTS = "rest-objects.md"
 
 
@@ -33,7 +33,7 @@ class Page:
     Attributes:
         file: its name.
         title: its heading.
-        tags: first words of the paths of its operations; () for all that no other page has.
+        tags: first words of the paths of its operations; () for the operations that no other page has.
         of_id: the code when `{id}` of a path names nothing.
     """
 
@@ -99,7 +99,7 @@ def page_of(path: str) -> Page:
 
 
 def kind(schema: dict[str, Any]) -> str:
-    """Return a type as a reader writes it."""
+    """Return the type of a schema as the pages show it."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}]({OBJECTS}#{name.lower()})"

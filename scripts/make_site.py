@@ -1,6 +1,6 @@
 """Build the documentation site into `site/`, or show it: `make docs`, `make docs ARGS=serve`.
 
-The pages are collected in `build/docs`; the generator of the site, its only user, is installed by `make docs` alone.
+The pages are collected in `build/docs`. Only `make docs` installs the generator of the site.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def collect() -> None:
 
 
 def without_requests_elsewhere() -> None:
-    """Let the pages load their own script for search in the place of one from elsewhere."""
+    """Let the pages load their own script for search instead of one from elsewhere."""
     for page in SITE.rglob("*.html"):
         up = "../" * (len(page.relative_to(SITE).parts) - 1)
         text = page.read_text(encoding="utf-8")
@@ -103,7 +103,7 @@ def main(arguments: list[str]) -> int:
     if built.returncode != 0:
         return built.returncode
     shutil.rmtree(SITE, ignore_errors=True)
-    (BUILD.parent / "site").rename(SITE)  # the generator writes beside its configuration only
+    (BUILD.parent / "site").rename(SITE)  # the generator only writes next to its configuration
     without_requests_elsewhere()
     (SITE / "llms.txt").write_text(list_for_models(), encoding="utf-8")
     failed = check_site.main()

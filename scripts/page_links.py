@@ -27,7 +27,7 @@ def lines(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def replaced(text: str, new: Callable[[str], str]) -> str:
-    """Return a page with other targets of its links; code stays as it is."""
+    """Return a page with the targets of its links replaced; code stays as it is."""
     return "".join(line if code else _replaced(line, new) for line, code in lines(text))
 
 

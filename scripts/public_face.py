@@ -34,7 +34,7 @@ def package() -> griffe.Module:
 
 
 def home_of(path: str) -> str:
-    """Return where the object at a path is defined, with every import and alias on the way followed."""
+    """Return where the object at a path is defined, following imports and aliases."""
     try:
         found = package()[path.removeprefix("tailwire.")]
         target = found.final_target if isinstance(found, griffe.Alias) else found
@@ -49,7 +49,7 @@ def home_of(path: str) -> str:
 
 @functools.cache
 def public_names() -> dict[str, str]:
-    """Return where each public name is defined; two names may be of one object."""
+    """Return where each public name is defined; two names may refer to one object."""
     found: dict[str, str] = {}
     for face in FACES:
         module = package() if face == "tailwire" else package()[face.removeprefix("tailwire.")]
@@ -91,7 +91,7 @@ def public_members(owner: griffe.Class) -> Iterator[griffe.Object]:
 
 
 def written_out(function: griffe.Object) -> bool:
-    """Return True for a constructor that stands in the source; that of a dataclass follows from its fields."""
+    """Return True for a constructor that is written in the source; that of a dataclass follows from its fields."""
     return function.lineno is not None and "dataclass" not in (function.parent.labels if function.parent else ())
 
 
@@ -122,7 +122,7 @@ def names(annotation: griffe.Expr | str) -> Iterator[str]:
 
 
 def unexported() -> dict[str, list[str]]:
-    """Return the types of ours that public signatures name and no public module exports, and where each is named."""
+    """Return our types that public signatures name and no public module exports, and where each is named."""
     found: dict[str, list[str]] = {}
     for home in exported():
         for place, annotation in annotations(find(home)):
@@ -137,7 +137,7 @@ def unexported() -> dict[str, list[str]]:
 
 
 def is_written_out(path: str) -> bool:
-    """Return True for what a caller does not have to name: a type variable, and an alias of literals."""
+    """Return True for types that a caller does not have to name: type variables, and aliases of literals."""
     try:
         value = getattr(find(path), "value", None)
     except (KeyError, AttributeError):

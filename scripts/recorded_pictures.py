@@ -1,4 +1,4 @@
-"""What the demo prints, and the lab in motion, for `make_pictures.py`: both are recorded by their commands."""
+"""Pictures of the demo's output and of the lab in motion, for `make_pictures.py`: their own commands record them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ async def recorded(name: str, arguments: tuple[str, ...], folder: Path, saved: C
     """Run a command that writes a picture.
 
     Raises:
-        RuntimeError: if it fails.
+        RuntimeError: if the command fails.
     """
     file = PICTURES / name
     command = [sys.executable, "-m", "tailwire", *arguments, str(file)]

@@ -1,6 +1,6 @@
 """The pages of the documentation site: those of `docs/`, those of the root, and a page for each file that they link to.
 
-A page of the repository links to files as they lie there (`../examples/ask.py`), so that links also work where the
+A page of the repository links to files by their place there (`../examples/ask.py`), so that links also work where the
 repository is browsed. On the site each of these files has a page of its own, and the links lead to it.
 """
 
@@ -25,17 +25,17 @@ ROOT_PAGES = {
     "SECURITY.md": "project/security.md",
     "benchmarks/RESULTS.md": "project/benchmarks.md",
 }
-"""Pages outside of `docs/`, and where they stand on the site."""
+"""Pages outside of `docs/`, and their places on the site."""
 NOT_PAGES = ("compatibility.head.md",)
 """Parts of a page that `make reference` writes."""
 LANGUAGES = {".py": "python", ".toml": "toml", ".json": "json", ".yaml": "yaml", ".yml": "yaml", ".conf": "nginx"}
 UNNAMED = "How-to guides"
-"""The section to which pages are added that the navigation does not name."""
+"""The section for pages that the navigation does not name."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """What is built: each page's text, and each other file's source, by its path on the site.
+    """The contents of the site: each page's text, and each other file's source, by its path on the site.
 
     Attributes:
         pages: texts in Markdown.
@@ -56,7 +56,7 @@ def sources() -> dict[Path, str]:
 
 
 def place_of(target: Path, placed: dict[Path, str]) -> str:
-    """Return where a file of the repository stands on the site."""
+    """Return the place of a file of the repository on the site."""
     if target in placed:
         return placed[target]
     if target.is_relative_to(DOCS):
@@ -124,7 +124,7 @@ def first_paragraph(text: str) -> str:
 
 
 def first_sentence(text: str) -> str:
-    """Return the first sentence of a page, without what generated pages say about their making."""
+    """Return the first sentence of a page, except one in which a generated page says how it was made."""
     sentences = re.split(r"(?<=[.!?]) ", first_paragraph(text))
     return next((one for one in sentences if "make reference" not in one and "make table" not in one), "")
 

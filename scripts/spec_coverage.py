@@ -20,7 +20,7 @@ def ids_in(path: Path, begin: str = r"(?:\| |- )") -> list[str]:
 
 
 def covered() -> dict[str, list[str]]:
-    """Return the tests of each id."""
+    """Return the tests that cover each id."""
     tests: dict[str, list[str]] = {}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for marked in _MARK.findall(path.read_text(encoding="utf-8")):
@@ -30,7 +30,7 @@ def covered() -> dict[str, list[str]]:
 
 
 def main() -> int:
-    """Print what is missing."""
+    """Print the sentences without a test, and the ids that the specification does not define."""
     tests, later = covered(), set(ids_in(DEVIATIONS, "- "))
     known = ids_in(SPECIFICATION)
     missing = [i for i in known if i not in tests and i not in later]

@@ -1,4 +1,4 @@
-"""Pictures of the programs of docs/apps.md, for `make_pictures.py`: in the foreground, and back in it.
+"""Pictures of the programs of docs/apps.md, for `make_pictures.py`: in the foreground, and after their return to it.
 
 Each shows the program twice: connected, and after its window was minimised, or its tab was hidden, while Bob wrote.
 """
@@ -33,7 +33,7 @@ WINDOW = ("440", "220")
 
 
 def side_by_side(pictures: list[Image.Image]) -> Image.Image:
-    """Return pictures beside each other, each under its caption."""
+    """Return pictures side by side, each under its caption."""
     font = ImageFont.truetype("DejaVuSans.ttf", 14)
     width = sum(p.width for p in pictures) + GAP * (len(pictures) + 1)
     sheet = Image.new("RGB", (width, max(p.height for p in pictures) + 34 + GAP), PAPER)

@@ -20,7 +20,7 @@ SIZE = {"width": 1280, "height": 720}
 PHONE = {"width": 360, "height": 640}
 SLOW = Shape(up=read_rate("8mbit"), queue=0.2)
 FILE_BYTES = 24_000_000
-"""Several times of what the browser and the system buffer, so that the progress is that of the line."""
+"""Several times the buffers of the browser and the system, so that the progress is that of the line."""
 HELLO = (
     ("bob", "Are you coming to the harbour tonight?"),
     ("alice", "Yes, at six. Shall I bring the tickets?"),
@@ -47,13 +47,13 @@ MARHABA = (
 
 @dataclass(frozen=True)
 class Scene:
-    """What a view is prepared with.
+    """The parts with which a view is prepared.
 
     Attributes:
         tab: the page of Alice, who is logged in.
-        bob: Bob with the Python SDK.
-        line: between the page and the server.
-        folder: for files.
+        bob: Bob's client, of the Python SDK.
+        line: the line between the page and the server.
+        folder: for files to send.
     """
 
     tab: Page
@@ -130,7 +130,7 @@ async def details(scene: Scene) -> None:
 
 
 async def upload(scene: Scene) -> None:
-    """Show a file of Bob, and one that Alice is sending over a slow line, with a text that waits behind it."""
+    """Show a file of Bob, and one that Alice is sending over a slow line, and a text message that waits for it."""
     await conversation(scene)
     tab, plan, film = scene.tab, scene.folder / "pier-4.pdf", scene.folder / "harbour-at-night.mp4"
     plan.write_bytes(b"%PDF-1.7\n" + bytes(84_000))
@@ -165,7 +165,7 @@ async def from_right_to_left(scene: Scene) -> None:
 async def running(
     folder: Path, hello: tuple[tuple[str, str], ...] = HELLO
 ) -> AsyncIterator[tuple[ChatStage, FaultProxy]]:
-    """Start a server in which people have talked, a browser, and a line between both."""
+    """Run a server with conversations, a browser, and a line between the two."""
     browser = Browser()
     try:
         async with chat_stage(browser, folder, {"TAILWIRE_PUSH_CONTACT": "mailto:admin@example.com"}) as stage:
@@ -178,7 +178,7 @@ async def running(
 
 
 async def log_in_page(name: str, folder: Path, saved: Saved) -> None:
-    """Draw the page where one logs in."""
+    """Draw the login page."""
     async with running(folder) as (stage, _):
         tab = await stage.blank(**SIZE)
         await tab.run("document.activeElement.blur()")
@@ -189,7 +189,7 @@ async def shown(
     name: str, folder: Path, saved: Saved, *, view: Callable[[Scene], Awaitable[None]], dark: bool = False,
     hello: tuple[tuple[str, str], ...] = HELLO, arabic: bool = False, **more: Any,
 ) -> None:  # fmt: skip
-    """Draw a view of Alice's page; `more` is what the page is opened with."""
+    """Draw a view of Alice's page; `more` are further arguments for opening the page."""
     async with running(folder, hello) as (stage, line), stage.client("bob") as bob:
         if arabic:
             await talk(stage, "leila", MARHABA)

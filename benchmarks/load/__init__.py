@@ -42,7 +42,7 @@ def text_of(size: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was measured.
+    """The measurements of a run.
 
     Attributes:
         messages: messages that were sent and reached all their receivers.
@@ -50,8 +50,8 @@ class Result:
         bytes: bytes that receivers got.
         server_cpu: seconds of CPU of the server.
         load_cpu: seconds of CPU of the load generator; close to `seconds` means that it was the limit.
-        p50: milliseconds from a send to its delivery; without receivers, to its answer.
-        p99: likewise.
+        p50: median of the milliseconds from a send to its delivery; without receivers, to its answer.
+        p99: 99th percentile of the same times.
     """
 
     seconds: float
@@ -92,10 +92,10 @@ def run(
     """Keep one message of each sender in flight.
 
     Args:
-        servers: whose CPU time is measured.
+        servers: the servers whose CPU time is measured.
         mode: `fanout` or `sends` (see load.c).
         answer: what answers a send: `http`, `pong` or `msg`.
-        requests: one for all senders, or one for each; each contains the marker and the stamp.
+        requests: one request for all senders, or one for each; each contains the marker and the stamp.
     """
     measured_servers = [servers] if isinstance(servers, peers.Started) else servers
     sockets = [*receivers, *senders]

@@ -36,7 +36,7 @@ class Toolkit:
         knows: what its adapter can detect, for callers without an app.
         takes_app: whether the adapter takes the app as an argument.
         takes_hidden: whether the adapter takes `hidden`.
-        imported: modules that are imported by its apps only.
+        imported: modules that only its apps import.
     """
 
     name: str
@@ -238,7 +238,7 @@ class _CombinedWatch(Watch):
 
     @property
     def knows(self) -> frozenset[Ability]:
-        """What the sources know together."""
+        """The abilities of all sources together."""
         return frozenset[Ability]().union(*(part.knows for part in self._parts))
 
     @property

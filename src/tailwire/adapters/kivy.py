@@ -25,7 +25,7 @@ def watch_kivy(chat: WatchedClient, app: Any, *, hidden: Hidden = "background") 
 
     An app whose window is minimised or hidden is `hidden`; an app that a phone has paused is `paused`; an app that has
     stopped is `detached`. Losing the focus and Kivy's popups do not count. On a phone only pauses count; Kivy's event
-    loop stands still while it is paused.
+    loop stands still while the app is paused.
 
     ```python
     async with ChatClient("app-id", settings) as chat:

@@ -28,7 +28,7 @@ _ON_PHONES: dict[str, Lifecycle] = {
     "ApplicationSuspended": "paused",
 }
 _NETWORKS: dict[str, Network] = {"Disconnected": "offline", "Online": "online"}
-"""By the names of `QNetworkInformation.Reachability`. Nothing follows from its other values: the server may be on the
+"""By the names of `QNetworkInformation.Reachability`. The other values are not reported: the server may be on the
 local network."""
 
 

@@ -88,7 +88,7 @@ class _Windows:
     def _shown(self) -> bool:
         tk = self._root.tk
         on_top = tk.splitlist(tk.call("wm", "stackorder", "."))  # includes the dialogs of Tcl itself
-        windows = {*on_top, *(str(w) for w in _toplevels(self._root))}  # also before they are mapped
+        windows = {*on_top, *(str(w) for w in _toplevels(self._root))}  # even before they are mapped
         return any(tk.call("wm", "state", window) in _SHOWN for window in windows)
 
     def _end(self) -> None:

@@ -44,7 +44,7 @@ class Watch(AbstractContextManager["Watch"]):
         Args:
             chat: the client.
             reason: what is watched. A number is added, so that two watches of one client do not withdraw each other's
-                reports: the client is in the background while any of them says so.
+                reports: the client is in the background while any report says so.
             knows: what can be known on this platform.
             hidden: the state of an app without a visible window (see `app_state`).
 
@@ -72,7 +72,7 @@ class Watch(AbstractContextManager["Watch"]):
 
     @property
     def knows(self) -> frozenset[Ability]:
-        """What can be known here: any of `hidden`, `paused`, `sleep` and `network`."""
+        """What can be known on this platform: any of `hidden`, `paused`, `sleep` and `network`."""
         return self._knows
 
     @property
@@ -131,7 +131,7 @@ class Watch(AbstractContextManager["Watch"]):
             lifecycle: `resumed`, `inactive`, `hidden`, `paused` or `detached`.
 
         Raises:
-            ValueError: it is not a lifecycle state.
+            ValueError: `lifecycle` is not a lifecycle state.
         """
         if self._closed:
             return
@@ -182,7 +182,7 @@ def checked_client(chat: Any) -> Any:
     """Return the object if it is a client.
 
     Raises:
-        TypeError: it is not a client.
+        TypeError: the object is not a client.
     """
     if isinstance(chat, type) or not callable(getattr(chat, "set_app_state", None)):
         given = repr(chat) if isinstance(chat, type) else f"a {type(chat).__name__}"

@@ -49,7 +49,7 @@ class Groups:
         """Return a group.
 
         Args:
-            guid: of the group.
+            guid: the guid of the group.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`.
@@ -101,7 +101,7 @@ class Groups:
         """Delete a group and its messages.
 
         Args:
-            guid: of the group.
+            guid: the guid of the group.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`.
@@ -177,8 +177,8 @@ class Groups:
         """Remove a member from a group. They may join again.
 
         Args:
-            guid: of the group.
-            uid: of the member.
+            guid: the guid of the group.
+            uid: the uid of the member.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_GROUP_NOT_JOINED`.
@@ -189,8 +189,8 @@ class Groups:
         """Remove a user from a group, and keep them out until `unban`.
 
         Args:
-            guid: of the group.
-            uid: of the user.
+            guid: the guid of the group.
+            uid: the uid of the user.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_UID_NOT_FOUND`.
@@ -201,8 +201,8 @@ class Groups:
         """Allow a banned user to join the group again.
 
         Args:
-            guid: of the group.
-            uid: of the banned user.
+            guid: the guid of the group.
+            uid: the uid of the banned user.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`.
@@ -213,7 +213,7 @@ class Groups:
         """Return the users who are banned from a group.
 
         Args:
-            guid: of the group.
+            guid: the guid of the group.
         """
         return self._requester.listing(f"{_path(guid)}/bannedusers", user_from_wire, "user")
 

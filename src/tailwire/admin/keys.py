@@ -46,8 +46,8 @@ class Keys:
 
         Args:
             key: the full key.
-            name: as for `create`.
-            scope: as for `create`.
+            name: the new name, as for `create`.
+            scope: the new scope, as for `create`.
 
         Raises:
             CometChatException: `ERR_APIKEY_NOT_FOUND`, `ERR_BAD_REQUEST`.
@@ -71,6 +71,6 @@ class Keys:
 
         Args:
             scope: only keys of this scope.
-            search: a part of the name.
+            search: only keys whose name contains this text.
         """
         return self._requester.listing("/apikeys", key_from_wire, "API key", scope=scope, searchKey=search)

@@ -68,7 +68,7 @@ class Messages:
 
         Args:
             message: a message with the `id` of the one to edit, and the new content.
-            on_behalf_of: uid of the user who edits.
+            on_behalf_of: uid of the user who edits the message.
 
         Raises:
             CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`, `ERR_BAD_ERROR_RESPONSE`, or
@@ -89,7 +89,7 @@ class Messages:
             message_id: the message.
             permanently: remove the message and its files completely, which only the app itself may do. Otherwise it
                 stays in the history as a deleted message without content.
-            on_behalf_of: uid of the user who deletes.
+            on_behalf_of: uid of the user who deletes the message.
 
         Raises:
             CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`.
@@ -115,7 +115,7 @@ class Messages:
         """Return the messages between two users, as the first one sees them.
 
         Args:
-            uid: the user as whom they are read.
+            uid: the user as whom the messages are read.
             other: uid of the other user.
             search: words that the message contains.
             newest_first: the order; oldest first by default.
@@ -129,7 +129,7 @@ class Messages:
 
         Args:
             guid: the group.
-            on_behalf_of: uid of the member as whom they are read; the app itself by default.
+            on_behalf_of: uid of the member as whom the messages are read; the app itself by default.
             search: words that the message contains.
             newest_first: the order; oldest first by default.
         """
@@ -139,7 +139,7 @@ class Messages:
         """Return the messages of all conversations.
 
         Args:
-            on_behalf_of: only the conversations of this user; by default those of the whole app.
+            on_behalf_of: only the conversations of this user; by default all conversations of the app.
             search: words that the message contains.
             newest_first: the order; oldest first by default.
         """
@@ -149,7 +149,7 @@ class Messages:
         """Return the conversations of a user, most recent first.
 
         Args:
-            uid: of the user.
+            uid: the uid of the user.
         """
         return numbered(self._requester.ask_list("/conversations", uid), {}, conversation_from_wire, "conversation")
 

@@ -35,7 +35,7 @@ class AuthToken:
     """An auth token of a user.
 
     Attributes:
-        uid: the user.
+        uid: the uid of the user.
         token: the full token if it was just created, else its last characters.
         created_at: when it was created.
         platform: the platform of the device, as the client named it.
@@ -58,8 +58,8 @@ class Role:
     Attributes:
         role: its id.
         name: at most 100 characters.
-        description: for people.
-        metadata: free data of the app.
+        description: a description for people.
+        metadata: custom data of the app.
         lists_users: whom users with this role find in lists: `all` or `friendsOnly`.
         sends_to: whom users with this role may write to: `all` or `friendsOnly`.
         created_at: when it was created.
@@ -82,8 +82,8 @@ class RestrictedFeature:
 
     Attributes:
         key: its documented key, such as `u.createGroup`.
-        title: for people.
-        description: for people.
+        title: a title for people.
+        description: a description for people.
         created_at: when it was restricted.
     """
 
@@ -122,7 +122,7 @@ class Webhook:
 
     Attributes:
         id: its id.
-        name: for people.
+        name: a name for people.
         url: the URL.
         triggers: the events that it receives.
         username: the user name for basic authentication; "" for none.

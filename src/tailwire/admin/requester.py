@@ -37,7 +37,7 @@ class Requester:
         self._closed = False
 
     def unique(self) -> str:
-        """Return an id that is not used anywhere else."""
+        """Return a universally unique id."""
         return self._world.unique()
 
     async def ask(
@@ -55,7 +55,7 @@ class Requester:
 
         Args:
             method: the HTTP method.
-            path: the path behind `/v3`.
+            path: the path after `/v3`.
             body: the JSON body.
             query: the query parameters.
             on_behalf_of: uid of the user to act for; the app itself by default.
@@ -151,7 +151,7 @@ class Requester:
 
 
 def listed(values: object, what: str) -> list[str]:
-    """Return several names as a list.
+    """Return an argument that holds several names, as a list.
 
     Raises:
         CometChatException: `ERR_INVALID_ARGUMENT` for a single string, or for items that are not strings.

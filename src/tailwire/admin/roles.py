@@ -34,8 +34,8 @@ class Roles:
         Args:
             role: its id, 1 to 100 characters of `a-z`, `0-9`, `_` and `-`.
             name: at most 100 characters.
-            description: for people.
-            metadata: free data of the app, at most 5 KiB of JSON.
+            description: a description for people.
+            metadata: custom data of the app, at most 5 KiB of JSON.
             lists_users: whom users with this role find in lists: `all` or `friendsOnly`.
             sends_to: whom users with this role may write to: `all` or `friendsOnly`.
 
@@ -110,7 +110,7 @@ class Roles:
 
         Args:
             role: the role.
-            features: as for `restrict`.
+            features: their documented keys, as for `restrict`.
 
         Raises:
             CometChatException: `ERR_ROLE_NOT_FOUND`, `ERR_BAD_REQUEST`.

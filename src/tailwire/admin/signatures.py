@@ -32,7 +32,7 @@ def verify_webhook(
 
     Args:
         secret: the secret of the webhook: `whsec_…`.
-        headers: the headers of the request, in any case.
+        headers: the headers of the request, in upper or lower case.
         body: the body of the request, byte for byte.
         tolerance: the maximum difference in seconds between the time of the delivery and this machine's clock.
         now: seconds since 1970; this machine's clock by default.

@@ -40,7 +40,7 @@ class Users:
             link: a URL of the user's profile, at most 3,000 characters.
             role: id of a role; `default` if not given.
             status_message: at most 500 characters.
-            metadata: free data of the app, at most 5 KiB of JSON.
+            metadata: custom data of the app, at most 5 KiB of JSON.
             tags: at most 25 of 100 characters each.
 
         Raises:
@@ -53,7 +53,7 @@ class Users:
         """Return a user.
 
         Args:
-            uid: of the user.
+            uid: the uid of the user.
 
         Raises:
             CometChatException: `ERR_UID_NOT_FOUND`.
@@ -77,7 +77,7 @@ class Users:
 
         Args:
             uid: the user.
-            name: as for `create`; so are the other fields.
+            name: the new name; the limits of all fields are those of `create`.
             avatar: a URL.
             link: a URL.
             role: id of a role.
@@ -104,7 +104,7 @@ class Users:
 
         Raises:
             CometChatException: `ERR_UID_NOT_FOUND`.
-            ValueError: `messages` is another word.
+            ValueError: `messages` has another value.
         """
         if messages not in ("keep", "remove", "anonymous"):
             raise ValueError(f'messages={messages!r}: give "keep", "remove" or "anonymous"')
@@ -155,7 +155,7 @@ class Users:
             deactivated: `without` deactivated users, `with` them, or `only` them.
 
         Raises:
-            ValueError: `status` or `deactivated` is another word.
+            ValueError: `status` or `deactivated` has another value.
         """
         if status not in ("", "online", "offline"):
             raise ValueError(f'status={status!r}: give "online", "offline" or nothing')
@@ -204,7 +204,7 @@ class Users:
         """Return the friends of a user.
 
         Args:
-            uid: of the user.
+            uid: the uid of the user.
         """
         return self._requester.listing(f"/users/{quoted(uid)}/friends", user_from_wire, "user")
 
@@ -240,7 +240,7 @@ class Users:
         """Return the users whom a user has blocked.
 
         Args:
-            uid: of the user.
+            uid: the uid of the user.
         """
         path = f"/users/{quoted(uid)}/blockedusers"
         return self._requester.listing(path, user_from_wire, "user", direction="blockedByMe")
@@ -272,7 +272,7 @@ class Tokens:
         """Return the auth tokens of a user; of each, only the last characters are shown.
 
         Args:
-            uid: of the user.
+            uid: the uid of the user.
         """
         return self._requester.listing(_tokens(uid), token_from_wire, "auth token")
 
@@ -292,7 +292,7 @@ class Tokens:
         """Revoke all auth tokens of a user.
 
         Args:
-            uid: of the user.
+            uid: the uid of the user.
 
         Raises:
             CometChatException: `ERR_UID_NOT_FOUND`.

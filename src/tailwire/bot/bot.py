@@ -139,7 +139,7 @@ class Bot:
         ```
 
         Args:
-            names: without the slash, in any case. The words after the command are in `ctx.args`.
+            names: the names, without the slash; case does not matter. The words after the command are in `ctx.args`.
 
         Raises:
             ValueError: there is no name, or one that is not a word.
@@ -174,7 +174,7 @@ class Bot:
         """Register a handler for text and media messages (decorator, with or without filters).
 
         Args:
-            handler: the handler, where it is used without filters.
+            handler: the handler, if the decorator is used without filters.
             pattern: a regular expression to search for in the text; `ctx.match` is the match.
             direct: True for messages to the bot only, False for messages to groups only.
             group: only messages to the group with this guid.
@@ -230,7 +230,7 @@ class Bot:
         It is called when a message handler raised or timed out. Such errors are logged as well.
 
         Args:
-            handler: gets the context and the exception.
+            handler: receives the context and the exception.
 
         Raises:
             TypeError: the handler is not async.

@@ -35,8 +35,8 @@ class Context:
         args: the words after a command.
         match: the match of the handler's pattern; None without a pattern.
         sender: the user who sent it.
-        stopped: whether a reader stopped a streamed reply of this handler. It tells the `CancelledError` of a stop
-            from that of a timeout or a shutdown.
+        stopped: whether a reader stopped a streamed reply of this handler. It distinguishes the `CancelledError` of a
+            stop from that of a timeout or a shutdown.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Context:
 
         Args:
             text: at most 100,000 characters.
-            thread: start a thread under the message.
+            thread: whether to start a thread under the message.
 
         Returns:
             The message as it was stored; the last one if there are several.
@@ -177,7 +177,7 @@ class Context:
 
         Args:
             parts: yields the parts of the text.
-            thread: start a thread under the message.
+            thread: whether to start a thread under the message.
 
         Returns:
             As `reply`.

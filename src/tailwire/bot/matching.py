@@ -1,4 +1,4 @@
-"""What a handler may be, and which messages are commands."""
+"""Check handlers, and match the messages that are commands."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ F = TypeVar("F", bound=Callable[..., Awaitable[None]])
 
 
 def command_matcher(names: Collection[str]) -> Matches:
-    """Return a matcher of messages that begin with `/` and one of the names, in any case.
+    """Return a matcher of messages that begin with `/` and one of the names; case does not matter.
 
     Raises:
         ValueError: there is no name, or one that is not a word.
@@ -36,13 +36,13 @@ def command_matcher(names: Collection[str]) -> Matches:
 
 
 def checked_handler(handler: F, *arguments: str) -> F:
-    """Return the handler.
+    """Return the handler, if it can be used.
 
     Args:
-        arguments: the names of the arguments that it is called with, in order.
+        arguments: the names of the arguments that the handler is called with, in order.
 
     Raises:
-        TypeError: it is not an async function, or cannot be called with these arguments.
+        TypeError: the handler is not an async function, or cannot be called with these arguments.
     """
     if not callable(handler):
         raise TypeError(f"{handler!r} is not a handler: give filters by keyword, such as pattern=…")

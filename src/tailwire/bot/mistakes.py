@@ -1,4 +1,4 @@
-"""What the author of a bot reads when it cannot run, or a handler fails: what to do, and their own lines first."""
+"""The texts that a bot's author reads if it cannot run or a handler fails: what to do, and their own lines first."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def cannot_run(uid: str, error: CometChatException | WrongToken) -> str:
 def in_lines_of_the_author(
     error: BaseException, *, complete: bool
 ) -> tuple[type[BaseException], BaseException, TracebackType | None]:
-    """Return what to log of an error in the author's code: its traceback, from the first line of their own.
+    """Return the `exc_info` of an error in the author's code: its traceback begins at the author's first line.
 
     Args:
-        complete: keep the lines of this library behind the author's; else they are left out of an error that a call
-            of the chat reports.
+        complete: whether a `CometChatException` keeps the lines of this library after the author's last one; other
+            errors always do.
     """
     frames: list[TracebackType] = []
     each = error.__traceback__

@@ -20,7 +20,7 @@ log = logging.getLogger("tailwire.bot")
 T = TypeVar("T")
 BOT_RETRY = RetryPolicy(first=1.0, longest=30.0)
 RETRIED_CODES = RETRYABLE | TOKEN_REJECTED
-"""The server is not reachable, or the token was rejected and the bot is about to log in again."""
+"""Codes of errors after which a call is repeated: the server was not reached, or the bot will get a new token."""
 CANCEL_TIMEOUT_SECONDS = 5.0
 """How long a cancelled handler may take to end."""
 FORCED_END_SECONDS = 0.1
@@ -34,7 +34,7 @@ async def run_handler(
     Args:
         work: calls the handler.
         limit: the time limit, `seconds` from now; the handler may pause it.
-        seconds: None without a limit.
+        seconds: the limit in seconds; None for no limit.
 
     Returns:
         The exception that the handler raised; None if it returned, or a reader stopped its streamed reply.
@@ -83,7 +83,7 @@ async def token_of(provider: TokenProvider) -> str:
 
     Raises:
         Exception: whatever the provider raises.
-        WrongToken: it does not return a token.
+        WrongToken: the provider does not return a token.
     """
     given: object = provider()
     token = await given if inspect.isawaitable(given) else given

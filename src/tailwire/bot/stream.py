@@ -24,7 +24,7 @@ MAX_STREAM_CHARACTERS = 100_000
 MIN_PAUSE_SECONDS = 0.25
 """The minimum time between two drafts of a reply."""
 MAX_DRAFTS_PER_SECOND = 40
-"""For all replies of a bot. The server closes a socket that sends more than 100 frames a second."""
+"""The maximum for all replies of a bot. The server closes a socket that sends more than 100 frames a second."""
 KEEP_ALIVE_SECONDS = 8.0
 """After this time, an unchanged draft is sent again. Readers consider it ended after 15 seconds."""
 
@@ -39,7 +39,7 @@ class Draft:
         receiver_type: `user` or `group`.
         asker: uid of the user who may stop it.
         reply_to: id of the message that it answers.
-        name: its id.
+        name: the id of the draft.
         others: the drafts that are being written, by id; this one is added while it is written.
         stopped: whether the asker stopped it, or it became too long.
     """
@@ -63,7 +63,7 @@ class Draft:
         return join_surrogates(self._text)
 
     def stop(self, by: str) -> None:
-        """Cancel the handler that writes this, if the request comes from the asker."""
+        """Cancel the handler that writes the reply, if the request comes from the asker."""
         if by == self.asker and self._task is not None and not self.stopped:
             self.stopped = True
             self._task.cancel()
@@ -72,14 +72,14 @@ class Draft:
         """Read all parts, and send drafts meanwhile.
 
         Raises:
-            CancelledError: it was stopped.
+            CancelledError: the reply was stopped.
             TypeError: a part is not a string.
         """
         self._task, self.others[self.name] = asyncio.current_task(), self
         showing = asyncio.create_task(self._show(), name="tailwire bot draft")
         try:
             async with AsyncExitStack() as stack:
-                if close := getattr(parts, "aclose", None):  # a generator that is left ends at once
+                if close := getattr(parts, "aclose", None):  # a generator that is abandoned ends at once
                     stack.push_async_callback(close)
                 async for part in parts:
                     if not isinstance(part, str):

@@ -76,5 +76,5 @@ class Backend:
             raise BackendFailed(f"token request to the server failed: {type(e).__name__}") from e
 
     async def close(self) -> None:
-        """Close its connections."""
+        """Close the backend's connections."""
         await self._http.aclose()

@@ -79,7 +79,7 @@ class Browser:
         """Call a DevTools method and return its result.
 
         Raises:
-            NoChromium: if it fails, or takes more than a minute.
+            NoChromium: if the call fails, or takes more than a minute.
         """
         number = next(self._numbers)
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
@@ -126,10 +126,10 @@ async def launched(program: str) -> AsyncIterator[Browser]:
     """Run a Chromium for the duration of the context.
 
     Args:
-        program: its path.
+        program: the path of the Chromium.
 
     Raises:
-        NoChromium: if it does not start.
+        NoChromium: if the browser does not start.
     """
     with tempfile.TemporaryDirectory(prefix="tailwire-chromium-", ignore_cleanup_errors=True) as folder:
         options = ["--headless", "--remote-debugging-port=0", "--disable-gpu", "--hide-scrollbars"]

@@ -1,4 +1,4 @@
-"""The events of a lab, in order: kept for late pages and for the file, and sent to listening pages.
+"""The events of a lab, in order: kept for late pages and for the recording, and sent to listening pages.
 
 Rule: bounded. A page that does not keep up is disconnected, and gets the whole log when it reconnects.
 """
@@ -47,7 +47,7 @@ class EventLog:
         """Add an event and send it to all listening pages.
 
         Args:
-            kind: of the event.
+            kind: the kind of the event.
             keep: whether to keep it; otherwise only pages that listen now get it.
         """
         event = {"at": self.now, "kind": kind, **fields}

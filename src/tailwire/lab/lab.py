@@ -24,7 +24,7 @@ class Lab:
     """A server and two phones.
 
     Args:
-        folder: for the server's data.
+        folder: the folder for the server's data.
         slow: latency of the lines, each way, in units of 50 ms; 1 and less add none.
     """
 
@@ -47,7 +47,7 @@ class Lab:
         """Start the server and the phones.
 
         Raises:
-            RuntimeError: if the server does not start; with its output.
+            RuntimeError: if the server does not start; the message contains its output.
         """
         await self.server.start()
         self.log.begin = asyncio.get_running_loop().time()
@@ -87,8 +87,8 @@ class Lab:
 
         Args:
             whom: `alice`, `bob` or `server`.
-            what: for the server `kill`, `restart`, `overload` or `calm`; for a phone see `Phone.do`.
-            text: of a message.
+            what: the switch: for the server `kill`, `restart`, `overload` or `calm`; for a phone see `Phone.do`.
+            text: the text of a message to send.
 
         Raises:
             Refused: if there is no such switch, or it cannot be used now.

@@ -30,7 +30,7 @@ from tailwire.testing.server import ServerProcess
 from tailwire.wire.entities import TextMessage
 
 SLOW_APP_SECONDS = 1.5
-"""Time per message of an app that is switched to slow."""
+"""Time that an app takes for each message while it is switched to slow."""
 MAX_TEXT_CHARACTERS = 500
 MAX_TASKS = 32
 MAX_DUMPS = 10
@@ -44,7 +44,7 @@ class Phone(MessageListener, LoginListener):
     """A phone with its client.
 
     Args:
-        name: the user.
+        name: the uid of the phone's user.
         other: the user they write to.
         latency: seconds on its line, each way.
     """

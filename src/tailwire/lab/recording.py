@@ -67,8 +67,8 @@ def read(file: Path) -> dict[str, Any]:
         phone, input, commands, and the explanation of the state after it.
 
     Raises:
-        BadRecording: if it is neither.
-        OSError: if it cannot be read.
+        BadRecording: if the file is neither.
+        OSError: if the file cannot be read.
     """
     try:
         data = read_object(file)

@@ -82,7 +82,7 @@ async def live(shown: Callable[[str, str], None], *, port: int = 0, slow: float 
 
     Args:
         shown: called with the page's URL, and a single-use URL for `open_browser`.
-        port: of the page; 0 takes a free one.
+        port: the port of the page; 0 takes a free one.
         slow: see `Lab`.
 
     Raises:
@@ -109,7 +109,7 @@ async def replay(recording: dict[str, Any], shown: Callable[[str, str], None], *
 
     Args:
         recording: as returned by `recording.read`.
-        shown: as for `live`.
+        shown: called with the URLs, as in `live`.
 
     Raises:
         OSError: if the port is in use.

@@ -46,7 +46,7 @@ class ScreencastFailed(Exception):
 
 
 class Frames:
-    """Collect the frames of a screencast."""
+    """Collects the frames of a screencast."""
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
@@ -67,12 +67,12 @@ async def record(file: Path, *, chromium: str = "", report: Callable[[str], None
     """Record the scene.
 
     Args:
-        file: for the picture (WebP).
+        file: the file for the picture (WebP).
         chromium: path of a browser; searched for if "".
         report: called with progress messages.
 
     Raises:
-        ScreencastFailed: saying what is missing.
+        ScreencastFailed: if the scene could not be recorded; the message says why.
     """
     try:
         import PIL  # noqa: F401

@@ -11,7 +11,7 @@ STOPPED_SECONDS, RUNNING_SECONDS = 0.4, 0.15
 
 
 class Throttle:
-    """Stop and continue a process alternately."""
+    """Stops and continues a process alternately."""
 
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None

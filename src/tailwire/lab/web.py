@@ -36,7 +36,7 @@ _KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".
 
 
 class Guard:
-    """Admit requests that name this machine and the secret path; switches only from the page itself.
+    """Admits requests that name this machine and the secret path; switches only from the page itself.
 
     Args:
         token: the secret, the first part of every path.
@@ -95,7 +95,7 @@ class Guard:
         if self._granted in self._tokens:
             self._tokens.discard(self._granted)
             self._taken_back()
-        why = "this single-use address was used before, perhaps by another user: use the URL that the lab printed"
+        why = "this single-use URL was used before, perhaps by another user: use the URL that the lab printed"
         return _refused(410, why)
 
 
@@ -200,13 +200,13 @@ class Pages:
 def web_app(
     lab: Lab | None, replay: dict[str, Any] | None, *, token: str, port: int, once: str = "", slow: float = 1.0
 ) -> ASGIApp:
-    """Return the app.
+    """Return the web app of the page.
 
     Args:
         lab: the lab to show; None for a recording.
         replay: the recording.
         token: the secret, the first part of every path.
-        port: of the page.
+        port: the port of the page.
         once: the single-use secret; "" for none.
         slow: the factor with which the lab was started (see `Lab`).
     """

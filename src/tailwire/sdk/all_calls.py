@@ -51,7 +51,7 @@ class AllCalls:
 
     @classmethod
     def of(cls, parts: Parts, lists: LiveLists) -> Self:
-        """Return the calls over the parts of a client."""
+        """Make the groups of calls from the parts of a client."""
         uploads = UploadCalls(parts)
         return cls(
             connection=ConnectionCalls(parts),

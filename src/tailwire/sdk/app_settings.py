@@ -22,7 +22,7 @@ class AppSettings:
     Attributes:
         region: `us`, `eu`, `in`, or any name that your own server uses; required unless `client_host` is set.
         presence: the users whose presence is subscribed to; nobody by default.
-        roles: the roles of `PresenceSubscription.ROLES`.
+        roles: the roles whose presence is subscribed to, with `PresenceSubscription.ROLES`.
         auto_establish: True for auto mode, False for manual mode.
         admin_host: replaces the admin URL.
         client_host: replaces the client URL: `[http[s]://]name[:port][/path]`, https by default.
@@ -35,7 +35,7 @@ class AppSettings:
         catch_up_limit: the maximum number of missed messages that are handed over; older ones are reported as a gap.
         poll_interval: seconds between two reads of history while a proxy refuses WebSockets; None disables it.
         outbox_limit: the maximum number of queued messages; 0 disables the outbox.
-        proxy_address: the proxy for all connections; "" for none; None for that of the environment or the system.
+        proxy_address: the proxy for all connections; "" for no proxy; None uses that of the environment or the system.
         ca_file: a PEM file of certificates to trust instead of the system's; "" for the system's.
     """
 
@@ -102,7 +102,7 @@ class AppSettings:
             raise ValueError(f"{self.ca_file} contains no readable certificates in PEM format: {e}") from e
 
     def timings(self, others: Timings) -> Timings:
-        """Return the durations of the connection: those that these settings name, and the others as given.
+        """Return the durations of the connection: those of these settings, and the rest from `others`.
 
         Args:
             others: supplies the durations that settings do not name.
@@ -142,7 +142,7 @@ class AppSettingsBuilder:
         """Set the region of the app: `us`, `eu` or `in`.
 
         Args:
-            region: case and surrounding blanks do not matter.
+            region: the name of the region; case and surrounding whitespace is ignored.
         """
         return self._with(region=region.strip().lower())
 
@@ -182,7 +182,7 @@ class AppSettingsBuilder:
         """Set the host of your own server: `[http[s]://]name[:port][/path]`, https by default.
 
         Args:
-            host: surrounding blanks do not matter; `init()` checks it.
+            host: the host; surrounding whitespace is ignored, and `init()` checks it.
         """
         return self._with(client_host=host.strip())
 
@@ -203,7 +203,7 @@ class AppSettingsBuilder:
         return self._with(web_socket_port=int(port))
 
     def set_web_socket_timeout(self, seconds: float) -> AppSettingsBuilder:
-        """Set after how many seconds without traffic an attempt to connect fails (default: 10; 60 in any case).
+        """Set the seconds without traffic after which an attempt to connect fails (default: 10; 60 in any case).
 
         Args:
             seconds: the time without a received or sent byte.
@@ -242,7 +242,7 @@ class AppSettingsBuilder:
         """Enable the outbox: `queue_message` keeps messages until they are sent, even over a restart of the process.
 
         Args:
-            on: False disables the outbox, as by default.
+            on: False disables the outbox (the builder's default).
             limit: the maximum number of queued messages.
         """
         return self._with(outbox_limit=int(limit) if on else 0)

@@ -1,4 +1,4 @@
-"""Makes the parts of a client, in the order in which they need each other."""
+"""Makes the parts of a client, in the order of their dependencies."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def assemble(
 
     Args:
         timings: the durations that the app has not set.
-        base_url: of the client API.
+        base_url: the URL of the client API.
         lists: the live lists of the client.
     """
     traffic = Traffic(world.now)
@@ -62,7 +62,7 @@ def assemble(
     queue = EventQueue()
     incoming = Incoming(
         queue,
-        partial(requests.list_messages, once=True),  # catch-up has its own waits
+        partial(requests.list_messages, once=True),  # catch-up repeats failed requests itself
         identity.resource,
         CatchUp(limit=settings.catch_up_limit, enabled=settings.catch_up),
         world.chance,

@@ -57,8 +57,8 @@ class ChatClient(ClientMethods):
         settings: made by `AppSettingsBuilder`.
         session_store: keeps the session. By default a file in the platform's user data folder; in a web page its
             `localStorage`.
-        auth_token_provider: an async function that returns a new auth token. It is called before the token ends, where
-            the server announces that, and when the server rejects the token. An open connection stays open meanwhile.
+        auth_token_provider: an async function that returns a new auth token. It is called before the token ends, if
+            the server announces when, and when the server rejects the token. An open connection stays open meanwhile.
         tls: an SSL context, for a server with its own certificate. Its TLS sessions are resumed (`sslobject_class` is
             set, unless the app has set it).
         timings: durations other than the documented ones; for tests and demonstrations.
@@ -94,7 +94,7 @@ class ChatClient(ClientMethods):
         """Check the settings, restore the saved session, and start the connection. Needs no network.
 
         Returns:
-            "Initialization completed successfully"; also when it was done before.
+            "Initialization completed successfully", even when the client was initialized before.
 
         Raises:
             CometChatException: `ERR_CHAT_API_FAILURE`, with the actual error as its cause; `SESSION_IN_USE`;

@@ -41,7 +41,7 @@ class OutboxEntry:
     """A queued message.
 
     Attributes:
-        message: as it was queued; once it is sent, as the server stored it.
+        message: the message as it was queued; once it is sent, as the server stored it.
         status: pending, sent, failed or cancelled.
         error: why it failed; while it is pending, why the last attempt failed.
     """
@@ -68,7 +68,7 @@ class OutboxEntry:
         return self._outbox.cancel(self)
 
     def retry(self) -> bool:
-        """Queue a failed message again, behind all others. Return False unless it has failed."""
+        """Queue a failed message again, after all others. Return False unless it has failed."""
         self._outbox.check()
         return self._outbox.retry(self)
 
@@ -79,8 +79,8 @@ class OutboxEntry:
             The message as the server stored it.
 
         Raises:
-            CometChatException: why it failed; `OUTBOX_CANCELLED`; `ERR_CLIENT_CLOSED` when the client is closed and the
-                message stays on the device.
+            CometChatException: the error of the message; `OUTBOX_CANCELLED`; `ERR_CLIENT_CLOSED` if the client is
+                closed and the message stays on the device.
         """
         self._outbox.check()
         await self._ended.wait()
@@ -110,11 +110,11 @@ class Outbox:
     """The queued messages of one client.
 
     Args:
-        store: None keeps them in memory only.
+        store: keeps the messages on the device; None for memory only.
         send: sends the body of a message, in the order of its conversation; returns the message as it was stored.
         changed: called with each entry that changes.
         limit: the maximum number of pending messages.
-        world: makes muids, and the jitter of the waits.
+        world: supplies muids, and the jitter of the waits.
         gate: checks the event loop of the entries' methods.
     """
 
@@ -197,8 +197,8 @@ class Outbox:
         """Queue a message. It is saved on the device when this returns.
 
         Raises:
-            CometChatException: `OUTBOX_FULL`, `ERR_INVALID_ARGUMENT`; `OUTBOX_NOT_SAVED` when it cannot be saved on the
-                device: then it is not queued.
+            CometChatException: `OUTBOX_FULL`, `ERR_INVALID_ARGUMENT`; `OUTBOX_NOT_SAVED` when the message cannot be
+                saved on the device: then it is not queued.
         """
         if isinstance(message, MediaMessage) and message.files:
             raise failure("ERR_INVALID_ARGUMENT", "Upload the files first: a queued message has attachments by URL.")
@@ -217,7 +217,7 @@ class Outbox:
         return entry
 
     def cancel(self, entry: OutboxEntry) -> bool:
-        """Cancel an entry. Return False unless it waits or has failed, and is of the logged-in user."""
+        """Cancel an entry. Return False unless it waits or has failed, and belongs to the logged-in user."""
         waits = entry.status in (OutboxStatus.PENDING, OutboxStatus.FAILED)
         if not waits or entry is self._sending or entry not in self._entries:
             return False
@@ -225,7 +225,7 @@ class Outbox:
         return True
 
     def retry(self, entry: OutboxEntry) -> bool:
-        """Queue a failed entry again, behind all others. Return False unless it has failed."""
+        """Queue a failed entry again, after all others. Return False unless it has failed."""
         if entry.status is not OutboxStatus.FAILED or entry not in self._entries:
             return False
         self._entries.remove(entry)

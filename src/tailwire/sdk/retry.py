@@ -31,8 +31,8 @@ class RetryPolicy:
     """Waits that grow by a factor, from the first to the longest.
 
     Attributes:
-        first: seconds.
-        longest: seconds.
+        first: the first wait in seconds.
+        longest: the longest wait in seconds.
     """
 
     first: float
@@ -74,20 +74,20 @@ class Waits:
 
 MAX_ATTEMPTS = 4
 REQUEST_RETRY = RetryPolicy(first=0.25, longest=5.0, factor=3.0)
-"""For the `MAX_ATTEMPTS` of one request, while its caller waits."""
+"""The waits between the `MAX_ATTEMPTS` attempts of one request, while its caller waits."""
 
 
 async def repeat(attempt: Callable[[], Awaitable[T]], chance: Callable[[], float], *, safe: bool) -> T:
     """Try a request up to `MAX_ATTEMPTS` times, with growing waits in between.
 
     Args:
-        attempt: one attempt.
+        attempt: makes one attempt.
         chance: returns a random number in [0, 1).
         safe: whether an attempt whose answer was lost may be repeated. If not, it is repeated only when the server has
             certainly done nothing: it was not reached at all, or it refused for now.
 
     Raises:
-        CometChatException: that of the last attempt.
+        CometChatException: the error of the last attempt.
     """
     waits = Waits(REQUEST_RETRY, chance)
     for number in range(1, MAX_ATTEMPTS + 1):

@@ -35,11 +35,11 @@ class Sending:
         """Send after all earlier sends of the same conversation have ended.
 
         Args:
-            attempt: one attempt; called again, under the same muid, when its answer was lost.
+            attempt: makes one attempt; called again, under the same muid, when its answer was lost.
             within: the time limit for all attempts, and for the wait before the first; None sets none.
 
         Raises:
-            CometChatException: that of the last attempt; `NO_INTERNET_CONNECTION` when the limit is reached.
+            CometChatException: the error of the last attempt; `NO_INTERNET_CONNECTION` when the limit is reached.
         """
         before = self._last.get(conversation)
         mine = self._last[conversation] = asyncio.get_running_loop().create_future()

@@ -53,7 +53,7 @@ class Session:
         """Return a session from what `to_saved()` returned.
 
         Raises:
-            ValueError: when it is invalid, or of another version.
+            ValueError: when `saved` is invalid, or of another version.
         """
         try:
             if saved["format"] != FORMAT or not isinstance(saved["user"]["uid"], str):
@@ -151,7 +151,7 @@ class MemorySessionStore:
 
         Args:
             app_id: the id of the app.
-            uid: of the user.
+            uid: the uid of the user.
         """
         return self._outboxes.get((app_id, uid))
 
@@ -160,7 +160,7 @@ class MemorySessionStore:
 
         Args:
             app_id: the id of the app.
-            uid: of the user.
+            uid: the uid of the user.
             outbox: a JSON-serialisable object.
         """
         if outbox is None:

@@ -81,7 +81,7 @@ class SessionHolder:
         self.save()
 
     def clear(self) -> None:
-        """Forget the session, also in the store: the user logs out."""
+        """Forget the session, and delete it from the store: the user logs out."""
         self.current = self.ended = None
         self.served.begin(None)
         self.store.clear(self._app_id)

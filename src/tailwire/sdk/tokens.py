@@ -8,8 +8,8 @@ The provider is asked for one of three reasons:
    (`in_place`). How long before the end is in `connection.backoff.renewal_wait`.
 3. The server rejected the token of a request (`renew_rejected`).
 
-A failure of 1 or 2 is reported to the machine, which waits as its back-off says (`State.renewals_failed`). Between two
-calls for reason 3 are the waits of `REJECTED_RETRY`; meanwhile rejected requests fail without a call of the provider.
+A failure of 1 or 2 is reported to the machine, which waits before it tries again (`State.renewals_failed`). For
+reason 3 the calls are separated by the waits of `REJECTED_RETRY`; meanwhile rejected requests fail without a call.
 
 For all three: the provider is asked for one token at a time, and not at all when the token was already replaced. A
 token is kept only when the server accepts it, for the same user. When the server cannot be reached, the next renewal
@@ -39,7 +39,7 @@ from tailwire.sdk.session_holder import SessionHolder
 log = logging.getLogger("tailwire")
 TokenProvider = Callable[[], Awaitable[str]]
 REJECTED_RETRY = RetryPolicy(first=1.0, longest=60.0)
-"""Between two calls of the provider because of rejected requests; begins again after a minute without one."""
+"""The waits between two calls of the provider for rejected requests; they start over after a minute without a call."""
 
 
 class Tokens:
@@ -107,7 +107,7 @@ class Tokens:
         except WireClosed:
             return  # the task that reads the socket reports it
         except Exception as e:  # noqa: BLE001 - the app's own code may raise anything
-            log.warning("the token could not be renewed, it is tried again: %r", e)
+            log.warning("the token could not be renewed; the renewal is tried again: %r", e)
             runner.feed(i.TokenRenewalFailed(epoch))
 
     def answered(self, runner: Runner, granted: Granted | None) -> None:
@@ -119,7 +119,7 @@ class Tokens:
             runner.feed(i.TokenTaken(self._epoch, granted.left))
 
     def _cancel_offer(self) -> None:
-        # It has taken too long, and holds the lock.
+        # The renewal has taken too long, and holds the lock.
         if self._offering is not None:
             self._offering.cancel()
             self._offering = None

@@ -74,8 +74,8 @@ class AdminBridge(Closable, NotCopied):
             seconds: the timeout of a call; None for no limit.
 
         Raises:
-            TypeError: it is not a number.
-            ValueError: it is not above 0.
+            TypeError: `seconds` is not a number.
+            ValueError: `seconds` is not above 0.
         """
         view = object.__new__(type(self))
         view._take(self._handle, self._target, checked_seconds(seconds))

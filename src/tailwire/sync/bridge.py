@@ -90,8 +90,8 @@ class Bridge(FactoryCalls, Closable):
             seconds: the timeout of a call; None for no limit.
 
         Raises:
-            TypeError: it is not a number.
-            ValueError: it is not above 0.
+            TypeError: `seconds` is not a number.
+            ValueError: `seconds` is not above 0.
         """
         view = object.__new__(type(self))
         vars(view).update(vars(self))
@@ -133,8 +133,8 @@ class Bridge(FactoryCalls, Closable):
             told: the function; it may be async if the client has no `post`.
 
         Returns:
-            A function that stops it, from any thread. A call that has begun continues to its end. Buffered events are
-            dropped and count as acknowledged.
+            A function that stops the calls, from any thread. A call that has begun continues to its end. Buffered
+            events are dropped and count as acknowledged.
 
         Raises:
             TypeError: `told` is not callable.
@@ -161,7 +161,7 @@ class Bridge(FactoryCalls, Closable):
 
         Args:
             timeout: seconds without an event after which the iterator ends; None for no limit.
-            acknowledge: acknowledge each event when the next one is requested. A message whose event is not
+            acknowledge: whether to acknowledge each event when the next one is requested. A message whose event is not
                 acknowledged when the client is closed, or crashes, is delivered again at the next start. Without it,
                 events are acknowledged when they are buffered in the iterator.
 
@@ -283,7 +283,7 @@ class Bridge(FactoryCalls, Closable):
             network: `online`, `offline` or `unknown`.
 
         Raises:
-            ValueError: `network` is another value.
+            ValueError: `network` has another value.
             CometChatException: `ERR_CLIENT_CLOSED`.
         """
         said = Network(network)

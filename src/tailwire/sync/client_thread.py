@@ -133,7 +133,7 @@ class ClientThread:
             instead: what to do instead, for the error message; derived from `name` if empty.
 
         Raises:
-            RuntimeError: in the client's own thread.
+            RuntimeError: called in the client's own thread.
         """
         self.check()
         if self.inside:
@@ -232,7 +232,7 @@ class ClientThread:
             if keep:
                 what = "continues"
             elif begun:
-                what = "was cancelled, but it had begun: it may have taken effect all the same"
+                what = "was cancelled, but it had begun: it may still have taken effect"
             else:
                 what = "was cancelled before it began, so nothing was done: something blocks the client's thread"
             raise TimeoutError(
@@ -275,7 +275,7 @@ class ClientThread:
 
         Raises:
             TimeoutError: the thread has not ended in time; it continues to shut down.
-            RuntimeError: in the client's own thread.
+            RuntimeError: called in the client's own thread.
         """
         if os.getpid() != self._process:
             return

@@ -77,7 +77,8 @@ class FactoryCalls(BlockingProxy):
             message: the message.
 
         Raises:
-            CometChatException: `OUTBOX_NOT_ENABLED`, `OUTBOX_FULL`, `USER_NOT_LOGGED_IN`, `ERR_INVALID_ARGUMENT`.
+            CometChatException: `OUTBOX_NOT_ENABLED`, `OUTBOX_FULL`, `OUTBOX_NOT_SAVED`, `USER_NOT_LOGGED_IN`,
+                `ERR_INVALID_ARGUMENT`.
         """
         return self._proxy(OutboxEntry, self._do("queue_message", lambda: self._target.queue_message(message)))
 
@@ -142,7 +143,7 @@ class FactoryCalls(BlockingProxy):
 
     @property
     def connection(self) -> Connection:
-        """Status, explanation, history and dump of the connection."""
+        """The connection: its status, explanation, history and dump."""
         return self._proxy(Connection, self._do("connection", lambda: self._target.connection))
 
     def _begin(self, method: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> CallFuture[Any]:

@@ -76,7 +76,7 @@ class CallFuture(concurrent.futures.Future[T]):
         Raises:
             RuntimeError: called in the client's own thread before the call has ended.
             TimeoutError: the call has not ended in time; it continues.
-            concurrent.futures.CancelledError: it was cancelled, or the client was closed.
+            concurrent.futures.CancelledError: the call was cancelled, or the client was closed.
         """
         if not self.done():
             self._check()

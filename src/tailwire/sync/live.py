@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class LiveList(BlockingProxy, Closable, Generic[T]):
-    """A list that follows the server. It is thread-safe.
+    """A list that is kept up to date. It is thread-safe.
 
     It is updated until it is closed, even if nothing refers to it: close it when it is not shown any more.
     """
@@ -44,14 +44,14 @@ class LiveList(BlockingProxy, Closable, Generic[T]):
 
     @property
     def uid(self) -> str:
-        """The user whose list it is."""
+        """The uid of the user whose list it is."""
         return cast(str, self._target.uid)
 
     def subscribe(self, callback: Callable[[Change[T]], object]) -> Callable[[], None]:
         """Call a function with the current items and each change from then on.
 
-        The first change is a `reset` with all items: applied in order to an empty list, the changes keep it equal to
-        `items`.
+        The first change is a `reset` with all items: a list to which the changes are applied in order, from the first
+        one on, stays equal to `items`.
 
         ```python
         rows = []
@@ -60,8 +60,8 @@ class LiveList(BlockingProxy, Closable, Generic[T]):
 
         Args:
             callback: a plain function. It is called in the app's thread if the client has a `post`, else in the
-                client's own, one call at a time. If it falls 1,000 changes behind, they are replaced by one `reset`.
-                Exceptions are logged.
+                client's own thread, one call at a time. If it falls 1,000 changes behind, they are replaced by one
+                `reset`. Exceptions are logged.
 
         Returns:
             A function that ends the subscription, from any thread. It may be called more than once.

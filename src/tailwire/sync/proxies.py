@@ -27,7 +27,7 @@ class ListRequest(BlockingProxy, Generic[T]):
     """Fetches a list page by page. Created by `Client.request()`."""
 
     def fetch_next(self) -> list[T]:
-        """Fetch the next page; an empty list at the end.
+        """Fetch the next page, and return it; an empty list at the end.
 
         Raises:
             CometChatException: `NOT_ENOUGH_PARAMETERS`, `REQUEST_IN_PROGRESS`, or another code of the server.
@@ -105,7 +105,7 @@ class OutboxEntry(BlockingProxy):
 
     @property
     def status(self) -> OutboxStatus:
-        """`pending`, `sent`, `failed` or `cancelled`."""
+        """The status: `pending`, `sent`, `failed` or `cancelled`."""
         return cast(OutboxStatus, self._target.status)
 
     @property
@@ -119,11 +119,11 @@ class OutboxEntry(BlockingProxy):
         return cast(str, self._target.muid)
 
     def cancel(self) -> bool:
-        """Remove the message from the queue. Return False if it is already being sent, or is no longer pending."""
+        """Remove the message from the queue. Return False if it is being sent, or was sent or cancelled."""
         return cast(bool, self._do("cancel", self._target.cancel))
 
     def retry(self) -> bool:
-        """Queue the message again, behind the others. Return False unless it has failed."""
+        """Queue the message again, after all others. Return False unless it has failed."""
         return cast(bool, self._do("retry", self._target.retry))
 
     def result(self) -> BaseMessage:
@@ -132,7 +132,7 @@ class OutboxEntry(BlockingProxy):
         Raises:
             CometChatException: why it failed; `OUTBOX_CANCELLED`; `ERR_CLIENT_CLOSED` if it is still queued on the
                 device.
-            TimeoutError: it is still pending after the client's timeout; it stays queued.
+            TimeoutError: the message is still pending after the client's timeout; it stays queued.
         """
         return cast(BaseMessage, self._call("result", (), {}))
 
@@ -142,7 +142,7 @@ class Connection(BlockingProxy):
 
     @property
     def status(self) -> ConnectionStatus:
-        """`connected`, `connecting`, `disconnected` or `featureThrottled`."""
+        """The status: `connected`, `connecting`, `disconnected` or `featureThrottled`."""
         return cast(ConnectionStatus, self._do("status", lambda: self._target.status))
 
     def explain(self) -> str:
@@ -159,7 +159,7 @@ class Connection(BlockingProxy):
 
         Args:
             told: a plain function; it is called in the app's thread if the client has a `post`, else in the client's
-                own.
+                own thread.
 
         Returns:
             A function that ends the subscription, from any thread. It may be called more than once.
@@ -199,6 +199,6 @@ class Connection(BlockingProxy):
         `tailwire replay FILE` replays them.
 
         Args:
-            path: of the file; one that exists is replaced.
+            path: the path of the file; an existing file is replaced.
         """
         self._do("dump", lambda: self._target.dump(path))

@@ -36,8 +36,8 @@ def checked_seconds(seconds: float | None) -> float | None:
     """Return a timeout, limited to what a thread can wait; None for no limit.
 
     Raises:
-        TypeError: it is not a number.
-        ValueError: it is not above 0.
+        TypeError: `seconds` is not a number.
+        ValueError: `seconds` is not above 0.
     """
     if seconds is None:
         return None
@@ -55,8 +55,8 @@ def limit_beyond(seconds: float | None) -> float | None:
         seconds: the value of that argument; 0 or less ends the call immediately.
 
     Raises:
-        TypeError: it is not a number.
-        ValueError: it is `nan`.
+        TypeError: `seconds` is not a number.
+        ValueError: `seconds` is `nan`.
     """
     if seconds is None or seconds == math.inf:
         return None

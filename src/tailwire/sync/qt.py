@@ -32,7 +32,7 @@ def post_qt() -> Post:
     if core.QThread.currentThread() != app.thread():
         raise RuntimeError("this is not the thread of the Qt app: call post_qt() where the QApplication was created")
     # A socket, not a signal: with PySide6 6.12 on Python 3.11, each emit() from another thread drops one reference to
-    # True too many, and some hundred of them crash the process.
+    # True too many, and a few hundred of them crash the process.
     socket_queue = SocketQueue("the Qt app")
     notifier: Any = core.QSocketNotifier(socket_queue.reader.fileno(), core.QSocketNotifier.Type.Read, app)
     notifier.activated.connect(lambda *_: socket_queue.readable())  # Qt keeps a function alive, but not a bound method

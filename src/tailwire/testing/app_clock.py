@@ -1,4 +1,4 @@
-"""A clock for the clients of a test, with which the test controls time and sleep of the machine."""
+"""A clock for the clients of a test, with which the test controls the time and the sleep of the device."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class AppClock(World):
     chat = ChatClient(server.app_id, settings, world=app_clock)
     ...
     await app_clock.advance(3600)   # heartbeats and retries happen on the way
-    app_clock.sleep(3600)           # the machine slept: overdue timers fire late
+    app_clock.sleep(3600)           # the device slept: overdue timers fire late
     ```
     """
 
@@ -89,7 +89,7 @@ class AppClock(World):
         self.pending_responses = 0
 
     def now(self) -> float:
-        """Return the clock that also counts while the machine sleeps, in seconds."""
+        """Return the clock that also counts while the device sleeps, in seconds."""
         return super().now() + self._ahead
 
     def wall(self) -> float:
@@ -113,7 +113,7 @@ class AppClock(World):
         self._ahead += max(0.0, end - self.now())
 
     def sleep(self, seconds: float) -> None:
-        """Let the machine sleep: timers that became due fire late, on waking."""
+        """Let the device sleep: timers that became due fire late, on waking."""
         self._ahead += seconds
         for callback in sorted((r for r in self.timers if r.due <= self.now()), key=lambda callback: callback.due):
             callback.fire()

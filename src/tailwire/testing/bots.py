@@ -21,7 +21,7 @@ from tailwire.wire.entities import BaseMessage, Group, GroupMember, TextMessage,
 
 T = TypeVar("T")
 POLL_INTERVAL_SECONDS = 0.25
-"""In virtual time."""
+"""Virtual time between two checks of whether the bot is done."""
 
 
 class _Recorder(MessageListener):
@@ -48,7 +48,7 @@ class BotTest:
 
     Attributes:
         answers: the bot's messages in reply to the last `say`, in order.
-        reactions: the bot's reactions to the last message said.
+        reactions: the bot's reactions to the message of the last `say`.
         drafts: all received `DraftChanged` events of streams.
     """
 
@@ -71,11 +71,11 @@ class BotTest:
         """Send a message to the bot, and wait until the bot has processed it.
 
         Args:
-            text: of the message; `<@uid:…>` mentions a user.
+            text: the text of the message; `<@uid:…>` mentions a user.
             user: the sender; created at their first message.
             group: the guid of the receiving group, created with the bot in it at the first message. Without it, the
                 message goes to the bot directly.
-            timeout: virtual seconds for the bot.
+            timeout: the virtual seconds that the bot may take.
 
         Returns:
             The texts of the answers.
@@ -92,7 +92,7 @@ class BotTest:
         """Send a message without waiting for the bot.
 
         Args:
-            text: of the message.
+            text: the text of the message.
             user: the sender.
             group: the guid of the receiving group; without it, the bot.
 
@@ -111,7 +111,7 @@ class BotTest:
         Args:
             message: a message of `answers`, or what `post` returned.
             reaction: an emoji.
-            user: who reacts.
+            user: the uid of the user who reacts.
 
         Raises:
             ValueError: the user is the bot.
@@ -127,7 +127,7 @@ class BotTest:
 
         Args:
             draft: one of `drafts`.
-            user: who asks for it; only the user who asked the bot may stop it.
+            user: the uid of the user who asks for it; only the user who asked the bot may stop it.
 
         Raises:
             ValueError: the user is the bot.
@@ -142,7 +142,7 @@ class BotTest:
         """Return all texts that a user has received.
 
         Args:
-            user: their uid.
+            user: the uid of the user.
         """
         return list(self._recorders[user].texts) if user in self._recorders else []
 
@@ -150,7 +150,7 @@ class BotTest:
         """Return the typing events that a user has received: `started`, `ended`.
 
         Args:
-            user: their uid.
+            user: the uid of the user.
         """
         return list(self._recorders[user].typing) if user in self._recorders else []
 
@@ -170,7 +170,7 @@ class BotTest:
         """Let virtual time pass.
 
         Args:
-            seconds: of virtual time.
+            seconds: the virtual seconds to wait.
         """
         self._run(asyncio.sleep(seconds))
 

@@ -22,7 +22,7 @@ class TestUser:
     """A user of a test's server. `repr` omits the token.
 
     Attributes:
-        token: for `login_with_auth_token`.
+        token: the auth token, for `login_with_auth_token`.
     """
 
     __test__ = False
@@ -36,12 +36,12 @@ class EmbeddedServer:
     """The whole server on a free port of 127.0.0.1, with its own database and without rate limits.
 
     Args:
-        folder: for its data.
+        folder: the folder for its data.
         settings: settings of the server, by name (docs/server.md).
 
     Attributes:
-        url, port: where it listens.
-        app_id, auth_key, api_key: as printed by a server's first start.
+        url, port: the URL and the port at which it listens.
+        app_id, auth_key, api_key: the app id and the keys, as printed by a server's first start.
     """
 
     def __init__(self, folder: Path, **settings: Any) -> None:

@@ -40,9 +40,9 @@ COARSE_TIMINGS = Timings(
 )
 TOKEN_LIFETIME_SECONDS = 3.0
 TOKEN_TIMINGS = replace(COARSE_TIMINGS, renew_before=2, stable_after=1)
-"""For clients whose token expires. Unrelated events are explored only for the other clients."""
+"""The timings of clients whose token expires. Unrelated events are explored only for the other clients."""
 LINE_TIMINGS = replace(COARSE_TIMINGS, stable_after=1)
-"""For clients on slow lines and behind proxies. Unrelated events are explored only for the other clients."""
+"""The timings of clients on slow lines and behind proxies. Unrelated events are explored only for the other clients."""
 _CHANCES = (0.0, 1.0)
 _MAX_CALLERS = 1
 
@@ -204,7 +204,7 @@ class Found:
     Attributes:
         states: number of reachable states.
         steps: number of checked steps.
-        table: (abstract state, event) to the set of (abstract state, commands).
+        table: from (abstract state, event) to the set of (abstract state, commands).
     """
 
     states: int = 0

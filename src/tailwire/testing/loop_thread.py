@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """Run coroutines in a separate thread until `stop()`."""
+    """Runs coroutines in a separate thread until `stop()`."""
 
     def __init__(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()

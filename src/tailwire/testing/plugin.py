@@ -75,9 +75,9 @@ class Line:
         """Limit the line that all connections share: `shape(rate="64kbit", queue=5)`; `shape()` removes all limits.
 
         Args:
-            rate: in both directions: bytes per second, or a text with a unit (`64kbit`, `2mbit`); 0 for no limit.
-            up: from the clients, if different.
-            down: to the clients, if different.
+            rate: the rate in both directions, in bytes per second or as text (`64kbit`, `2mbit`); 0 for no limit.
+            up: the rate from the clients, if different.
+            down: the rate to the clients, if different.
             queue: seconds of data that wait before the line in each direction.
             latency: seconds, each way.
         """

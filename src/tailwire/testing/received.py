@@ -16,11 +16,11 @@ _names = iter(range(1, 1 << 62))
 
 
 class Received(MessageListener, ConnectionListener):
-    """Record the messages and statuses that a client receives from now on.
+    """Records the messages and statuses that a client receives from now on.
 
     Attributes:
-        messages: in order of arrival.
-        statuses: in order of arrival.
+        messages: the messages, in order of arrival.
+        statuses: the statuses, in order of arrival.
         errors: codes of connection errors.
     """
 
@@ -42,7 +42,7 @@ class Received(MessageListener, ConnectionListener):
         """Wait until a condition holds.
 
         Raises:
-            TimeoutError: if it does not within `timeout` seconds.
+            TimeoutError: if the condition does not hold within `timeout` seconds.
         """
         async with asyncio.timeout(timeout):
             while not condition():

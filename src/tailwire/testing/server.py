@@ -27,7 +27,7 @@ def read_ready_file(file: Path) -> dict[str, Any]:
     """Read a server's ready file: `url`, `app_id`, `pid`, and after the first start `auth_key`, `api_key`.
 
     Raises:
-        BadReadyFile: if it is invalid.
+        BadReadyFile: if the file is invalid.
     """
     try:
         ready = json.loads(file.read_text(encoding="utf-8"))
@@ -48,7 +48,7 @@ class ServerProcess:
     ```
 
     Args:
-        folder: for the data and the ready file.
+        folder: the folder for the data and the ready file.
         settings: `TAILWIRE_*` variables, in addition to those that switch rate limits off.
     """
 
@@ -81,7 +81,7 @@ class ServerProcess:
         """Start, and wait until it listens.
 
         Raises:
-            RuntimeError: if it ended instead; the message contains its output.
+            RuntimeError: if the process ended instead; the message contains its output.
         """
         ready = self.folder / "ready.json"
         command = [*self.program, "serve", "--data", str(self.data)]
@@ -125,7 +125,7 @@ class ServerProcess:
         """Wait for a log line that contains these words, and return it. Earlier lines count too.
 
         Raises:
-            TimeoutError: if there is none within `seconds`.
+            TimeoutError: if there is no such line within `seconds`.
         """
         async with asyncio.timeout(seconds):
             while not (found := [line for line in self.log if words in line]):

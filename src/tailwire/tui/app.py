@@ -34,9 +34,9 @@ class ChatApp(App[None]):
 
     Args:
         profiles: the saved profiles.
-        profile: used to log in at once if it is complete; otherwise the login screen begins with it.
-        secret: an auth token or auth key for it; a saved session needs none.
-        now: the time, in seconds since 1970.
+        profile: used to log in at once if it is complete; otherwise the login screen shows it.
+        secret: an auth token or auth key for the profile; a saved session needs no secret.
+        now: returns the time, in seconds since 1970.
     """
 
     TITLE = "tailwire chat"
@@ -156,7 +156,7 @@ class ChatApp(App[None]):
         yield SystemCommand("Search", "In the open conversation (ctrl+f)", partial(chat.action_window, "search"))
         yield SystemCommand("Send a file", "To the open conversation (ctrl+o)", partial(chat.action_window, "upload"))
         yield SystemCommand("Next unread", "The next unread conversation (alt+a)", chat.action_next_unread)
-        yield SystemCommand("Connection", "Why it is as it is (F2)", partial(chat.action_window, "why"))
+        yield SystemCommand("Connection", "Why it has its current state (F2)", partial(chat.action_window, "why"))
         yield SystemCommand("Chat keys", "All keys of the chat (F1)", partial(chat.action_window, "keys"))
         yield SystemCommand("Log out", "End the session on this device", self.log_out)
 

@@ -40,10 +40,10 @@ class ChatScreen(Screen[None]):
     """The chat of a user who is logged in.
 
     Args:
-        chat: their client.
-        conversations: their conversations.
-        server: its URL; pictures on it are shown.
-        now: the time, in seconds since 1970.
+        chat: the client of the user.
+        conversations: the conversations of the user.
+        server: the URL of the server; pictures on it are shown.
+        now: returns the time, in seconds since 1970.
     """
 
     AUTO_FOCUS = "#main Composer"  # what is typed before the conversation is open stays in the field
@@ -78,7 +78,7 @@ class ChatScreen(Screen[None]):
         self._drawing = False
 
     def compose(self) -> ComposeResult:
-        """Yield the parts."""
+        """Yield the parts of the screen."""
         with Horizontal(id="all"):
             yield ConversationPanel(id="side")
             with Vertical(id="right"):
@@ -116,7 +116,7 @@ class ChatScreen(Screen[None]):
         self._pictures.close()
 
     def on_resize(self) -> None:
-        """Give a narrow terminal to the thread, as long as one is open."""
+        """On a narrow terminal, hide the conversation while a thread is open."""
         thread = self.query_one("#thread").display
         self.query_one("#main").display = not (thread and self.size.width < NARROW_COLUMNS)
 

@@ -142,7 +142,7 @@ async def _serve_bot(bot: Bot) -> None:
     try:
         await bot.serve()
     except CometChatException as e:
-        if e.code != "SESSION_IN_USE":  # the bot runs beside another terminal
+        if e.code != "SESSION_IN_USE":  # another terminal runs the bot
             raise
 
 

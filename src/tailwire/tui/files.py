@@ -36,8 +36,8 @@ def is_web_address(url: str) -> bool:
 def is_of(url: str, server: str) -> bool:
     """Return whether a file is on a server: same scheme, host and port.
 
-    Only such files are fetched without being asked for, because anybody can name an address in a message, and would
-    learn from the request who reads it.
+    Only such files are fetched without being asked for, because anyone can put a URL in a message, and would learn
+    from the request who reads it.
     """
     try:
         one, other = urlsplit(url), urlsplit(server)
@@ -60,7 +60,7 @@ def free_path(folder: Path, name: str) -> Path:
     """Create an empty file that only the user may read, with a free name (`a.txt`, `a (2).txt` …); return its path.
 
     Raises:
-        OSError: if it cannot be created.
+        OSError: if the file cannot be created.
     """
     wanted = Path(clean_name(name))
     for number in range(1, MAX_COPIES + 1):
@@ -76,7 +76,7 @@ def free_path(folder: Path, name: str) -> Path:
 @asynccontextmanager
 async def _pieces(url: str, limit: int) -> AsyncIterator[AsyncIterator[bytes]]:
     if not is_web_address(url):
-        raise FileProblem("It has no address with http or https.")
+        raise FileProblem("It has no URL with http or https.")
     try:
         async with (
             httpx2.AsyncClient(timeout=TIMEOUT_SECONDS) as http,
@@ -102,7 +102,7 @@ async def fetched(url: str, limit: int) -> bytes:
     """Return the content of a file.
 
     Raises:
-        FileProblem: if it cannot be fetched, or is larger than the limit.
+        FileProblem: if the file cannot be fetched, or is larger than the limit.
     """
     async with _pieces(url, limit) as pieces:
         return b"".join([piece async for piece in pieces])
@@ -112,7 +112,7 @@ async def saved(url: str, name: str, folder: Path) -> Path:
     """Save a file to a folder under a name that is free, and return its path.
 
     Raises:
-        FileProblem, OSError: if that fails; no partial file is left.
+        FileProblem, OSError: if the file cannot be fetched or written; no partial file is left.
     """
     path: Path | None = None
     try:

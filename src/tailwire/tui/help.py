@@ -58,7 +58,7 @@ KEYS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
 
 
 class HelpScreen(ModalScreen[None]):
-    """The keys."""
+    """The screen that shows the keys."""
 
     CSS = """
     HelpScreen { align: center middle; background: $background 60%; }
@@ -68,7 +68,7 @@ class HelpScreen(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,q,enter", "leave", "Close")]
 
     def compose(self) -> ComposeResult:
-        """Yield the table."""
+        """Yield the table of keys."""
         with VerticalScroll() as box:
             box.border_title = "Keys"
             table = Table.grid(padding=(0, 2, 0, 0))

@@ -104,7 +104,7 @@ class History(Widget, can_focus=True):
         return self._view.items
 
     def show(self, items: Sequence[LiveMessage]) -> None:
-        """Show these messages. What is visible keeps its place, except at the end."""
+        """Show these messages. The visible messages keep their place, except at the end."""
         self._view.show(items)
         if self.selected is not None and self.selected not in self._view.index:
             self.select(None)
@@ -167,7 +167,7 @@ class History(Widget, can_focus=True):
         self._visible = None
 
     def on_resize(self) -> None:
-        """Measure what is visible at the new width."""
+        """Measure the visible messages at the new width."""
         self._lines.clear()
         self._again()
 
@@ -242,7 +242,7 @@ class History(Widget, can_focus=True):
         return Strip.blank(self.size.width, self._style("text"))
 
     def text(self) -> str:
-        """Return what is visible, as text."""
+        """Return the visible lines as text."""
         return "\n".join(strip.text.rstrip() for _, strip in self._layout())
 
     # Keys and mouse.
@@ -263,7 +263,7 @@ class History(Widget, can_focus=True):
             self.to_end()
 
     def action_command(self, name: str) -> None:
-        """Do something with the selected message."""
+        """Post a command for the selected message."""
         self.post_message(self.Command(self, name))
 
     @on(events.MouseScrollUp)

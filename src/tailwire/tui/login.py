@@ -20,7 +20,7 @@ KEY_VARIABLE = "TAILWIRE_AUTH_KEY"
 
 
 class Secret(NamedTuple):
-    """What proves who the user is: an auth token, or on a development server the auth key."""
+    """The proof of who the user is: an auth token, or on a development server the auth key."""
 
     token: str = ""
     auth_key: str = ""
@@ -32,10 +32,10 @@ def secret_from_environment() -> Secret:
 
 
 class LoginScreen(Screen[None]):
-    """Ask for a profile.
+    """The screen that asks for a profile.
 
     Args:
-        profiles: the saved ones.
+        profiles: the saved profiles.
         draft: what the fields contain at first.
         said: why an earlier login failed.
     """

@@ -1,4 +1,4 @@
-"""What can be done with a selected message: its menu, reactions, deletion, receipts."""
+"""The actions on a selected message: its menu, reactions, deletion, receipts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MAX_REACTION_CHARACTERS = 16
 
 
 def menu_of(item: LiveMessage, me: str, *, in_thread: bool) -> list[Choice]:
-    """Return what can be done with a message."""
+    """Return the entries of the menu of a message."""
     message = item.message
     if str(item.state) != "sent":
         retry = [Choice("Send again", "reply", "r")] if str(item.state) == "failed" else []
@@ -49,7 +49,7 @@ def menu_of(item: LiveMessage, me: str, *, in_thread: bool) -> list[Choice]:
         choices.append(Choice("Edit", "edit", "e"))
     if isinstance(message, MediaMessage) and message.attachment:
         choices += [Choice("Open the file", "open", "o"), Choice("Save the file", "save", "s")]
-    choices.append(Choice("Copy the address of the file" if isinstance(message, MediaMessage) else "Copy", "copy", "c"))
+    choices.append(Choice("Copy the URL of the file" if isinstance(message, MediaMessage) else "Copy", "copy", "c"))
     if mine:
         choices.append(Choice("Who read it", "receipts", "i"))
     return [*choices, Choice("Delete", "delete", "d")]
@@ -122,7 +122,7 @@ class MessageActions:
                 self._app.open_url(file.url)
                 self._say("Opened in the browser, if there is one.")
             else:
-                self._say("The file has no address with http or https.", error=True)
+                self._say("The file has no URL with http or https.", error=True)
         else:
             try:
                 path = await saved(file.url, file.name or "file", downloads())

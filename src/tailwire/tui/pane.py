@@ -1,4 +1,4 @@
-"""A conversation, or a thread: head, history, who is typing, and the field for a message."""
+"""A conversation, or a thread: its heading, its history, who is typing, and the field for a message."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from tailwire.tui.wording import Place, error_text, name_of, preview_of
 from tailwire.wire.entities import BaseMessage, TextMessage
 
 TYPING_SECONDS = 8.0
-"""Interval at which it is reported again that the user is typing."""
+"""Seconds between two reports that the user is still typing."""
 MAX_SEARCHED_PAGES = 10
-"""Pages that are read to show an old message."""
+"""The maximum number of pages that are read to show an old message."""
 OLDER_PAGE = 50
 
 
@@ -36,7 +36,7 @@ class Pane(Vertical):
 
     Attributes:
         place: what is open; None before `open()`.
-        live: its messages.
+        live: the messages of the place.
     """
 
     DEFAULT_CSS = """
@@ -68,7 +68,7 @@ class Pane(Vertical):
         self._replying: BaseMessage | None = None
 
     def compose(self) -> ComposeResult:
-        """Yield the parts."""
+        """Yield the parts of the pane."""
         yield Static(classes="head", markup=False)
         yield Static(classes="note", markup=False)
         yield History(now=self._now)
@@ -78,7 +78,7 @@ class Pane(Vertical):
 
     @property
     def history(self) -> History:
-        """The history."""
+        """The history of the conversation or thread."""
         return self.query_one(History)
 
     @property
@@ -101,7 +101,7 @@ class Pane(Vertical):
         """Open a conversation.
 
         Args:
-            before: what is read before the messages are shown, and so are marked as read.
+            before: awaited before the messages are shown, and thereby marked as read.
 
         Raises:
             CometChatException: the messages cannot be read.

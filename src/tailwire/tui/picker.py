@@ -50,12 +50,12 @@ def among(choices: Sequence[Choice]) -> Find:
 
 
 class Picker(ModalScreen[Any]):
-    """Choose one entry. The result is its value, or None.
+    """A window to choose one entry. The result is the value of the entry, or None.
 
     Args:
-        title: what is chosen.
-        hint: what the empty field says.
-        find: returns the choices for what is typed.
+        title: the title of the window.
+        hint: what the empty field shows.
+        find: returns the choices for the typed text.
         empty: what is shown when nothing is found.
     """
 

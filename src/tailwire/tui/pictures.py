@@ -24,7 +24,7 @@ _HALF = "▀"  # the upper half in the first color, the lower half in the second
 
 
 def half_blocks(data: bytes, columns: int, rows: int = MAX_ROWS) -> list[Line] | None:
-    """Return a picture as lines of at most `columns` cells; None if it is not one, or too large to be decoded.
+    """Return a picture as lines of at most `columns` cells; None if it is not a picture, or too large.
 
     Each piece has the style `#RRGGBB#RRGGBB`: the colors of the upper and the lower pixel. An animation shows its first
     picture. Only sizes and colors come from the file: no text of it reaches the terminal.
@@ -73,8 +73,8 @@ class Pictures:
     """Fetches and decodes pictures when they become visible, and keeps the last ones.
 
     Args:
-        fetch: returns the content of a file, given its URL and a limit in bytes; raises if it cannot.
-        may_fetch: returns whether a URL may be fetched unasked.
+        fetch: returns the content of a file, given its URL and a limit in bytes; raises if that fails.
+        may_fetch: returns whether a URL may be fetched without being asked for.
         changed: called when a picture can be drawn.
     """
 

@@ -34,7 +34,7 @@ class ProfileBook:
     """The profiles of this device, the last used one first.
 
     Args:
-        folder: where the profiles and their sessions are; the platform's user data folder by default.
+        folder: the folder of the profiles and their sessions; the platform's user data folder by default.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:

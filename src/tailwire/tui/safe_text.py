@@ -1,6 +1,6 @@
 """Text of other people, made safe and of a known width before it reaches a terminal. Pure functions.
 
-What comes out contains no control character, no character that changes the direction of the line, at most
+The result contains no control character, no character that changes the direction of the line, at most
 `MAX_MARKS` combining marks in a row, and no sequence whose width differs between terminals.
 """
 

@@ -1,4 +1,4 @@
-"""Which threads have replies of others that the user has not opened: for the mark beside the number of replies."""
+"""The threads with replies of others that the user has not seen: their number of replies is marked as new."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from tailwire.tui.wording import Place
 from tailwire.wire.entities import BaseMessage, CustomMessage, InteractiveMessage, MediaMessage, TextMessage
 
 MAX_THREADS = 1000
-"""Threads whose mark is kept; those that were marked first are forgotten."""
+"""Maximum number of marked threads; the oldest marks are removed."""
 MAX_PAGES = 5
-"""Pages of unread messages that are read when a conversation is opened."""
+"""Maximum number of pages of unread messages to read when a conversation is opened."""
 PAGE = 100
 
 
 class UnreadThreads(MessageListener):
-    """The threads of all conversations with replies that came, or were unread when their conversation was opened.
+    """Marks threads whose replies have just arrived, or were unread when their conversation was opened.
 
-    A mark stays until the thread is opened or the user replies in it. The read mark of the server cannot tell: it is
-    one for the conversation, and moves when the conversation alone is read.
+    A mark stays until the thread is opened or the user replies in it. The server's read mark cannot be used for this:
+    a conversation has only one, which also moves if the conversation is read and its threads are not.
 
     Args:
         me: the user's own uid.
-        changed: called when a reply has come.
+        changed: called when a reply has arrived.
     """
 
     def __init__(self, me: str, changed: Callable[[], None]) -> None:
@@ -34,7 +34,7 @@ class UnreadThreads(MessageListener):
         self._threads: dict[tuple[str, int], None] = {}
 
     def of(self, place: Place) -> frozenset[int]:
-        """Return the ids of the messages with such a thread in a conversation."""
+        """Return the ids of the messages of a conversation whose threads are marked."""
         return frozenset(parent for key, parent in self._threads if key == place.key)
 
     def opened(self, place: Place) -> None:
@@ -42,7 +42,7 @@ class UnreadThreads(MessageListener):
         self._threads.pop((place.key, place.parent), None)
 
     async def read(self, client: ChatClient, place: Place) -> None:
-        """Read the unread messages of a conversation. Without a connection, its marks are those of what has come."""
+        """Read the unread messages of a conversation, and mark their threads. If that fails, the marks stay."""
         builder = MessagesRequestBuilder().set_unread().set_limit(PAGE)
         request = (builder.set_guid(place.id) if place.kind == "group" else builder.set_uid(place.id)).build(client)
         try:
@@ -74,17 +74,17 @@ class UnreadThreads(MessageListener):
             self._changed()
 
     def on_text_message_received(self, message: TextMessage) -> None:
-        """Note a reply."""
+        """Record a reply."""
         self._received(message)
 
     def on_media_message_received(self, message: MediaMessage) -> None:
-        """Note a reply."""
+        """Record a reply."""
         self._received(message)
 
     def on_custom_message_received(self, message: CustomMessage) -> None:
-        """Note a reply."""
+        """Record a reply."""
         self._received(message)
 
     def on_interactive_message_received(self, message: InteractiveMessage) -> None:
-        """Note a reply."""
+        """Record a reply."""
         self._received(message)

@@ -26,7 +26,7 @@ SHOWN_COMPLETIONS = 8
 
 
 def completions(typed: str) -> list[str]:
-    """Return the paths that begin with what is typed; folders end with a separator. Hidden files need a typed dot."""
+    """Return the paths that begin with the typed text; folders end with a separator. Hidden files need a typed dot."""
     path = os.path.expanduser(typed)
     folder, name = os.path.split(path)
     found = []
@@ -43,7 +43,7 @@ def completions(typed: str) -> list[str]:
 
 
 def completed(typed: str, paths: Sequence[str]) -> str:
-    """Return what is typed, continued as far as all paths agree."""
+    """Return the typed text, continued as far as all paths agree."""
     if not paths:
         return typed
     first, last = min(paths), max(paths)
@@ -68,7 +68,7 @@ def media_message(place: Place, path: str) -> MediaMessage:
 
 
 class UploadScreen(ModalScreen[None]):
-    """Send a file to a place."""
+    """The window that sends a file to a place."""
 
     CSS = """
     UploadScreen { align: center top; background: $background 60%; }

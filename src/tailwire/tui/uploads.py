@@ -20,9 +20,9 @@ class Upload:
     """A file that is being sent.
 
     Attributes:
-        sent, size: in bytes; both 0 until the first bytes are sent.
+        sent, size: the bytes sent so far, and the size of the file; both 0 until the first bytes are sent.
         watched: whether a window shows the upload and how it ends.
-        problem: why the file was not sent; "" while it is being sent, and if it was.
+        problem: why the file was not sent; "" while it is being sent, and after it was sent.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Uploads:
 
     Args:
         changed: called after each change.
-        say: shows how an upload ended that no window shows.
+        say: shows how an upload ended, unless a window shows it.
     """
 
     def __init__(self, chat: ChatClient, changed: Callable[[], None], say: Callable[[str, bool], None]) -> None:

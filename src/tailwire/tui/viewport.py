@@ -55,7 +55,7 @@ class Viewport:
             self._go_to(*self.first())
 
     def _up_from(self, index: int, room: int) -> tuple[int, int]:
-        # Return where a window begins that ends before a message.
+        # Return where a window begins if it ends before this message.
         while index > 0 and room > 0:
             index -= 1
             room -= self._height_of(index)

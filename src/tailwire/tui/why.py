@@ -1,4 +1,4 @@
-"""The screen about the connection: what it does now and why, what happened, and a dump for a report."""
+"""The screen about the connection: its state and the reason, its history, and a dump for a report."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _MARKS = {"connected": ("●", "green"), "connecting": ("◐", "yellow"), "disco
 
 
 class WhyScreen(ModalScreen[None]):
-    """The connection, explained.
+    """The screen that explains the connection.
 
     Args:
-        connection: of the client.
+        connection: the connection of the client.
         folder: where dumps are written.
     """
 

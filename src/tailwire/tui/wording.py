@@ -33,7 +33,7 @@ _ADVICE = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where messages go: a user or a group, and the thread of a message there."""
+    """Where messages go: to a user or a group, or to the thread of a message there."""
 
     kind: ReceiverTypeName
     id: str
@@ -138,10 +138,10 @@ def error_text(error: BaseException) -> str:
 
 
 def clock(at: int) -> str:
-    """Return the time of day."""
+    """Return the local time of day of a time in seconds since 1970."""
     return time.strftime("%H:%M", time.localtime(at))
 
 
 def day(at: int) -> str:
-    """Return the day, to separate messages."""
+    """Return the local date of a time in seconds since 1970, to separate messages of different days."""
     return time.strftime("%A, %d %B %Y", time.localtime(at))

@@ -155,7 +155,7 @@ def harmless(stored: bytes) -> bytes:
 def trimmed(text: bytes) -> bytes:
     """Return JSON with `null` in place of each value that exceeds a bound for stored messages.
 
-    Slow: for texts that are known to exceed one.
+    This is slow: call it only for texts that are known to exceed a bound.
     """
     parts: list[bytes] = []
     end = 0

@@ -26,7 +26,7 @@ class BadWire(ValueError):
 
 
 UNREADABLE = (ValueError, LookupError, AttributeError, TypeError, RecursionError, OverflowError)
-"""The exceptions of decoding: `BadWire`, and those of operations on values of unexpected types."""
+"""The exceptions of decoding: `BadWire`, and the errors of operations on values of unexpected types."""
 MAX_ID = 2**63 - 1
 
 

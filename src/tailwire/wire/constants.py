@@ -117,7 +117,7 @@ class ActionType(StrEnum):
 
 
 class PresenceSubscription(StrEnum):
-    """Whose presence events a client receives."""
+    """The users whose presence events a client receives."""
 
     NONE = "none"
     ALL_USERS = "allUsers"

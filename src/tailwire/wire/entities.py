@@ -24,7 +24,7 @@ class Attachment(SetFieldsRepr):
     """A file of a media message, by URL. `size` is in bytes, `width` and `height` of an image are in pixels.
 
     Attributes:
-        url: where the file is.
+        url: the URL of the file.
     """
 
     url: str
@@ -42,7 +42,7 @@ class BaseMessage(SetFieldsRepr):
     """The fields of every message (documented class `BaseMessage`).
 
     The server sets `id`, `sent_at` and `sender`: until a message is sent they are 0, 0 and `User("")`. Times are in
-    seconds since 1970; that of something that has not happened is 0. Subclasses have these fields too.
+    seconds since 1970; the time of something that has not happened is 0. Subclasses have these fields too.
 
     Attributes:
         receiver: a uid or guid.
@@ -86,27 +86,27 @@ class BaseMessage(SetFieldsRepr):
 
     @property
     def reply_count(self) -> int:
-        """The number of replies in its thread."""
+        """The number of replies in the thread of the message."""
         return int(self.raw.get("replyCount") or 0)
 
     @property
     def pinned_at(self) -> int:
-        """When it was pinned in its conversation; 0 if it is not pinned."""
+        """When the message was pinned in its conversation; 0 if it is not pinned."""
         return int(self.raw.get("pinnedAt") or 0)
 
     @property
     def pinned_by(self) -> str:
-        """The uid of the user who pinned it; `app_system` for the app."""
+        """The uid of the user who pinned the message; `app_system` for the app."""
         return str(self.raw.get("pinnedBy") or "")
 
     @property
     def saved_at(self) -> int:
-        """When the logged-in user saved it; 0 if they have not."""
+        """When the logged-in user saved the message; 0 if they have not."""
         return int(self.raw.get("savedAt") or 0)
 
     @property
     def thread_subscribed(self) -> bool:
-        """Whether the logged-in user follows its thread, if the request asked for it."""
+        """Whether the logged-in user follows the thread of the message, if the request asked for that."""
         return bool(self.raw.get("threadSubscribed"))
 
     @property
@@ -179,7 +179,7 @@ class CustomMessage(BaseMessage):
     Attributes:
         custom_data: the data, any JSON object.
         sub_type: a type that the app defines.
-        conversation_text: what a list of conversations shows for it.
+        conversation_text: the text that a list of conversations shows for the message.
         update_conversation: whether it becomes the last message of its conversation.
         send_notification: whether the server sends push notifications for it.
     """
@@ -211,7 +211,7 @@ class InteractiveMessage(BaseMessage):
 
     @property
     def interactions(self) -> dict[str, int]:
-        """The elements that the logged-in user has used, with the time of the use."""
+        """The ids of the elements that the logged-in user has used, each with the time of its use."""
         listed = (self.raw.get("data") or {}).get("interactions") or []
         return {str(i["elementId"]): int(i.get("interactedAt") or 0) for i in listed}
 
@@ -262,7 +262,7 @@ class TypingIndicator(SetFieldsRepr):
     """A user started or stopped typing (documented class `TypingIndicator`).
 
     Attributes:
-        sender: the user who types.
+        sender: the user who is typing.
         receiver_id, receiver_type: to whom they write: a uid and `user`, or a guid and `group`.
         typing_status: `started` or `ended`.
         metadata: what the sender passed to `start_typing` or `end_typing`.
@@ -293,7 +293,7 @@ class TransientMessage(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class ReactionCount(SetFieldsRepr):
-    """The number of equal reactions to a message (documented class `ReactionCount`).
+    """The number of identical reactions to a message (documented class `ReactionCount`).
 
     Attributes:
         reaction: an emoji or a short word.
@@ -315,7 +315,7 @@ class Reaction(SetFieldsRepr):
         message_id: the id of the message.
         reaction: an emoji or a short word.
         uid: the uid of the user who reacted.
-        reacted_at: when, in seconds since 1970.
+        reacted_at: when they reacted, in seconds since 1970.
         reacted_by: the user, if the server sends more than their uid.
     """
 
@@ -378,7 +378,7 @@ class FlagReason(SetFieldsRepr):
     """A reason for reporting a message (documented class `FlagReason`).
 
     Attributes:
-        id: for `FlagDetail`.
+        id: the id of the reason, for `FlagDetail.reason_id`.
         name, description: texts for people.
     """
 
@@ -393,7 +393,7 @@ class FlagDetail(SetFieldsRepr):
 
     Attributes:
         reason_id: the `id` of a `FlagReason`.
-        remark: more about it, at most 1,000 characters.
+        remark: an explanation, at most 1,000 characters.
     """
 
     reason_id: str

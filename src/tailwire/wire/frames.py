@@ -28,7 +28,7 @@ def proof_of(signed: str) -> str:
 
 
 class FrameType(StrEnum):
-    """`type` of a frame; a ping and its pong have none.
+    """The `type` of a frame; pings and pongs have no type.
 
     Attributes:
         AUTH: to the server: authenticates the socket, or renews its token; from it: the answer.
@@ -65,7 +65,7 @@ def auth_frame(
     """Return the first frame of a client: its user, its presence subscription, and the features that it supports.
 
     Args:
-        last: how its last socket ended: `cause`, `lived` in seconds, `attempts` since.
+        last: how the client's last socket ended: `cause`, `lived` in seconds, `attempts` since.
     """
     ours: dict[str, Any] = {"features": FEATURES, **({"last": last} if last else {})}
     body: dict[str, Any] = {
@@ -83,7 +83,7 @@ def auth_frame(
 def envelope(
     app_id: str, kind: FrameType, sender: str, device: str, receiver: str, receiver_type: str, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return a frame of a client to a receiver."""
+    """Return a frame that a client sends to a receiver."""
     return {
         "appId": app_id,
         "receiver": receiver,

@@ -12,7 +12,7 @@ from tailwire.wire.set_fields import SetFieldsRepr
 
 
 class PushPlatforms(StrEnum):
-    """Where a device receives push notifications. `WEB_PUSH` is an extension: its token is a browser's subscription."""
+    """The service that delivers push notifications. `WEB_PUSH` is an extension; the token is a subscription."""
 
     FCM_FLUTTER_ANDROID = "fcm_flutter_android"
     FCM_FLUTTER_IOS = "fcm_flutter_ios"
@@ -84,7 +84,7 @@ class DaySchedule(SetFieldsRepr):
 
     Attributes:
         from_, to: the first and the last minute, as hours and minutes (`930` for 9:30).
-        dnd: whether none are sent on this day.
+        dnd: whether no notifications are sent on this day.
     """
 
     from_: int = 0
@@ -94,7 +94,7 @@ class DaySchedule(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class GroupPreferences(SetFieldsRepr):
-    """Preferences for groups. None keeps a preference when they are updated."""
+    """Preferences for groups. None keeps a preference when the preferences are updated."""
 
     messages: MessagesOptions | None = None
     replies: RepliesOptions | None = None
@@ -110,7 +110,7 @@ class GroupPreferences(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class OneOnOnePreferences(SetFieldsRepr):
-    """Preferences for conversations with users. None keeps a preference when they are updated."""
+    """Preferences for conversations with users. None keeps a preference when the preferences are updated."""
 
     messages: MessagesOptions | None = None
     replies: RepliesOptions | None = None
@@ -119,7 +119,10 @@ class OneOnOnePreferences(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class MutePreferences(SetFieldsRepr):
-    """Do not disturb, always or by a schedule. None keeps the setting, and a missing day keeps its schedule."""
+    """When the user does not want to be disturbed: always, or by a schedule.
+
+    None keeps the setting, and a missing day keeps its schedule.
+    """
 
     dnd: DNDOptions | None = None
     schedule: dict[DayOfWeek, DaySchedule] = field(default_factory=dict)
@@ -127,7 +130,7 @@ class MutePreferences(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class NotificationPreferences(SetFieldsRepr):
-    """What a user wants to be notified of (documented class `NotificationPreferences`).
+    """A user's preferences for notifications (documented class `NotificationPreferences`).
 
     Attributes:
         use_privacy_template: whether to leave the text of messages out of notifications. None keeps the setting.
@@ -145,7 +148,7 @@ class MutedConversation(SetFieldsRepr):
 
     Attributes:
         id: the uid or guid.
-        until: milliseconds since 1970.
+        until: when it is unmuted, in milliseconds since 1970.
     """
 
     id: str

@@ -17,7 +17,7 @@ class User(SetFieldsRepr):
         status: `online` or `offline`; in presence events also `away`.
         last_active_at, created_at, updated_at: times in seconds since 1970; 0 if they are not known.
         blocked_by_me, has_blocked_me: whether the logged-in user has blocked them, or they the logged-in user.
-        conversation_id: the id of the conversation with them, where the server sends it.
+        conversation_id: the id of the conversation with them, if the server sends it.
     """
 
     uid: str

@@ -1,4 +1,4 @@
-"""The `repr` of entities: their fields that are set."""
+"""The `repr` of entities, which shows only the fields that are set."""
 
 from __future__ import annotations
 

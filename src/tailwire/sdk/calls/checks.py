@@ -16,7 +16,7 @@ def decoded(decode: Callable[[Any], T], value: Any) -> T:
     """Return the server's answer, decoded.
 
     Raises:
-        CometChatException: `ERR_BAD_ERROR_RESPONSE` when it cannot be decoded.
+        CometChatException: `ERR_BAD_ERROR_RESPONSE` when the answer cannot be decoded.
     """
     try:
         return decode(value)
@@ -43,7 +43,7 @@ def checked_id(message_id: object) -> int:
     """Return the id of a sent message as an integer.
 
     Raises:
-        CometChatException: `ERROR_INVALID_MESSAGE_ID` when it is not a positive integer.
+        CometChatException: `ERROR_INVALID_MESSAGE_ID` when the id is not a positive integer.
     """
     try:
         number = int(message_id) if isinstance(message_id, int | str) and message_id is not True else 0
@@ -71,7 +71,7 @@ def checked_receiver(receiver: object, kind: object) -> None:
 
 
 def checked_limit(limit: int, most: int = 100) -> int:
-    """Return the limit of a page.
+    """Return the limit of a page, if it is from 1 to `most`.
 
     Raises:
         CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`.

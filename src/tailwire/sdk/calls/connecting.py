@@ -20,17 +20,17 @@ def checked_reason(reason: str) -> str:
     """Return the reason that was given to `set_app_state()`.
 
     Raises:
-        TypeError, ValueError: when it is not a short printable text.
+        TypeError, ValueError: when the reason is not a short printable text.
     """
     if not isinstance(reason, str):
         raise TypeError(f"the reason is a {type(reason).__name__}: give a name, as text")
     if not 0 < len(reason) <= MAX_REASON_CHARACTERS or not reason.isprintable():
-        raise ValueError(f"the reason is a name of 1 to {MAX_REASON_CHARACTERS} characters that can be printed")
+        raise ValueError(f"give a reason of 1 to {MAX_REASON_CHARACTERS} printable characters")
     return reason
 
 
 class ConnectionCalls:
-    """The calls on the connection."""
+    """The calls that open, close and observe the connection, and report the app state and the network."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -143,7 +143,7 @@ class ConnectionCalls:
     def set_network(self, network: Network | Literal["online", "offline", "unknown"]) -> None:
         """Report the state of the network as the platform sees it: `online`, `offline` or `unknown`.
 
-        It is used as a hint: the client also tries to connect while the platform reports `offline`, but rarely.
+        The report is a hint: the client tries to connect even while the platform reports `offline`, but rarely.
 
         Args:
             network: after `offline` the client rarely tries to connect; `online` makes it try at once.

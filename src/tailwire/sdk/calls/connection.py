@@ -72,7 +72,7 @@ class Connection:
 
     @property
     def status(self) -> ConnectionStatus:
-        """`connected`, `connecting`, `disconnected` or `featureThrottled`."""
+        """The status: `connected`, `connecting`, `disconnected` or `featureThrottled`."""
         return self._driver.state.status
 
     def explain(self) -> str:
@@ -119,6 +119,6 @@ class Connection:
         """Write the machine's last inputs to a file, for `tailwire replay FILE`. The file contains no secrets.
 
         Args:
-            path: of the file; one that exists is replaced.
+            path: the path of the file; an existing file is replaced.
         """
         Path(path).write_text(json.dumps(self._driver.history.dump(), indent=1), encoding="utf-8")

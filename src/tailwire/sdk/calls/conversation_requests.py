@@ -52,7 +52,7 @@ class ConversationsRequestBuilder(_Builder[Conversation]):
         """Include the tags of each entry.
 
         Args:
-            wanted: False leaves them out, as by default.
+            wanted: False leaves them out (the builder's default).
         """
         return self._with("withTags", wanted)
 
@@ -84,7 +84,7 @@ class ConversationsRequestBuilder(_Builder[Conversation]):
         """Include for each user whether there is a block between them and the logged-in user.
 
         Args:
-            wanted: False leaves it out, as by default.
+            wanted: False leaves it out (the builder's default).
         """
         return self._with("withBlockedInfo", wanted)
 
@@ -92,12 +92,12 @@ class ConversationsRequestBuilder(_Builder[Conversation]):
         """Fetch only conversations with unread messages.
 
         Args:
-            only: False fetches all, as by default.
+            only: False fetches all (the builder's default).
         """
         return self._with("unread", only)
 
     def include_blocked_users(self, include: bool) -> Self:
-        """Set whether to include conversations with users with whom there is a block (default: yes).
+        """Set whether to include conversations with users who are blocked, in either direction (default: yes).
 
         Args:
             include: False leaves them out.

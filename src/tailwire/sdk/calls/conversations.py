@@ -25,7 +25,7 @@ def conversation_path(other: str, kind: str) -> str:
 
 
 class ConversationCalls:
-    """The calls on conversations."""
+    """The calls that read, tag, pin and delete conversations."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts

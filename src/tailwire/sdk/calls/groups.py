@@ -16,7 +16,7 @@ from tailwire.wire.entities import Action, Group, GroupMember
 
 
 class GroupCalls:
-    """The calls on groups."""
+    """The calls that create, change, join, leave and delete groups."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -39,7 +39,7 @@ class GroupCalls:
         """Return a group.
 
         Args:
-            guid: of the group.
+            guid: the guid of the group.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, or another code of the server.
@@ -50,9 +50,9 @@ class GroupCalls:
         """Join a public group, or one with a password.
 
         Args:
-            guid: of the group.
-            group_type: `public`, or `password` for a group with one.
-            password: of the group.
+            guid: the guid of the group.
+            group_type: `public`, or `password` for a group with a password.
+            password: the password of the group.
 
         Returns:
             The group, with `has_joined` set.
@@ -76,7 +76,7 @@ class GroupCalls:
         """Leave a group.
 
         Args:
-            guid: of the group.
+            guid: the guid of the group.
 
         Returns:
             A text for people, which may change: do not compare it.
@@ -97,7 +97,7 @@ class GroupCalls:
         Args:
             group: as for `create_group`.
             members: with `uid` and `scope`; at most 25 including `banned`.
-            banned: uids that may not join.
+            banned: the uids of users who may not join.
 
         Returns:
             The group, and the text of the error for each uid that could not be added.
@@ -135,7 +135,7 @@ class GroupCalls:
         """Delete a group with all its messages. Its owner and admins may do so.
 
         Args:
-            guid: of the group.
+            guid: the guid of the group.
 
         Returns:
             A text for people, which may change: do not compare it.
@@ -152,8 +152,8 @@ class GroupCalls:
         """Make a member the owner of a group. Only its owner may do so.
 
         Args:
-            guid: of the group.
-            uid: of the member who becomes its owner.
+            guid: the guid of the group.
+            uid: the uid of the member who becomes its owner.
 
         Returns:
             A text for people, which may change: do not compare it.

@@ -65,7 +65,7 @@ class ListRequest(Generic[T]):
             requests = self._requests()
             found: list[T] = []
             unreadable = UnreadablePages(self._path)
-            while not found and not self._ended:  # callers take an empty page for the end
+            while not found and not self._ended:  # callers treat an empty page as the end
                 listed = await numbered_page(
                     lambda query: requests.ask_for_list(self._path, query),
                     self._query,
@@ -169,7 +169,7 @@ class UsersRequestBuilder(_Builder[User]):
         """Search in these fields: `name`, `uid`.
 
         Args:
-            fields: one or both of them; both by default.
+            fields: one or both of these names; both by default.
         """
         return self._with("searchIn", fields)
 
@@ -190,12 +190,12 @@ class UsersRequestBuilder(_Builder[User]):
         """Leave out users with a block between them and the logged-in user.
 
         Args:
-            hide: False includes them, as by default.
+            hide: False includes them (the builder's default).
         """
         return self._with("hideBlockedUsers", hide)
 
     def set_roles(self, roles: Sequence[str]) -> Self:
-        """Fetch only users of these roles.
+        """Fetch only users with one of these roles.
 
         Args:
             roles: at most 100 roles.
@@ -206,7 +206,7 @@ class UsersRequestBuilder(_Builder[User]):
         """Fetch only friends of the logged-in user.
 
         Args:
-            only: False fetches all, as by default.
+            only: False fetches all (the builder's default).
         """
         return self._with("friendsOnly", only)
 
@@ -222,7 +222,7 @@ class UsersRequestBuilder(_Builder[User]):
         """Include the tags of each entry.
 
         Args:
-            wanted: False leaves them out, as by default.
+            wanted: False leaves them out (the builder's default).
         """
         return self._with("withTags", wanted)
 
@@ -297,7 +297,7 @@ class GroupsRequestBuilder(_Builder[Group]):
         """Fetch only groups that the logged-in user has joined.
 
         Args:
-            only: False fetches all, as by default.
+            only: False fetches all (the builder's default).
         """
         return self._with("hasJoined", only)
 
@@ -313,7 +313,7 @@ class GroupsRequestBuilder(_Builder[Group]):
         """Include the tags of each entry.
 
         Args:
-            wanted: False leaves them out, as by default.
+            wanted: False leaves them out (the builder's default).
         """
         return self._with("withTags", wanted)
 
@@ -322,7 +322,7 @@ class GroupMembersRequestBuilder(_Builder[GroupMember]):
     """Builds a request for the members of a group.
 
     Args:
-        guid: of the group.
+        guid: the guid of the group.
     """
 
     _decode = staticmethod(member_from_wire)
@@ -360,7 +360,7 @@ class BannedGroupMembersRequestBuilder(_Builder[GroupMember]):
     """Builds a request for the users who are banned from a group.
 
     Args:
-        guid: of the group.
+        guid: the guid of the group.
     """
 
     _decode = staticmethod(member_from_wire)

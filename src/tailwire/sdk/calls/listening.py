@@ -1,4 +1,4 @@
-"""Add and remove listeners, and open streams of events. All of it may be done before `init()`."""
+"""Add and remove listeners, and open streams of events; all of this is possible before `init()`."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class ListenerCalls:
         self._added = added
 
     def add_connection_listener(self, listener_id: str, listener: ConnectionListener) -> None:
-        """Add a listener to the status of the connection. After `init()`, it is notified of the current status.
+        """Add a listener for the status of the connection. After `init()`, it is notified of the current status.
 
         Args:
             listener_id: replaces the connection listener with the same id.
             listener: a subclass of `ConnectionListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `ConnectionListener`, or would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, or would never be called.
         """
         self._registries.connection.add(listener_id, listener)
         self._added(listener_id, listener)
@@ -49,14 +49,14 @@ class ListenerCalls:
         self._registries.connection.remove(listener_id)
 
     def add_login_listener(self, listener_id: str, listener: LoginListener) -> None:
-        """Add a listener to logins and logouts.
+        """Add a listener for logins and logouts.
 
         Args:
             listener_id: replaces the login listener with the same id.
             listener: a subclass of `LoginListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `LoginListener`, or would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, or would never be called.
         """
         self._registries.login.add(listener_id, listener)
 
@@ -69,14 +69,14 @@ class ListenerCalls:
         self._registries.login.remove(listener_id)
 
     def add_user_listener(self, listener_id: str, listener: UserListener) -> None:
-        """Add a listener to the presence of users, as far as `AppSettings.presence` subscribes to it.
+        """Add a listener for the presence of users, as far as `AppSettings.presence` subscribes to it.
 
         Args:
             listener_id: replaces the user listener with the same id.
             listener: a subclass of `UserListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `UserListener`, or would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, or would never be called.
         """
         self._registries.user.add(listener_id, listener)
 
@@ -89,14 +89,14 @@ class ListenerCalls:
         self._registries.user.remove(listener_id)
 
     def add_group_listener(self, listener_id: str, listener: GroupListener) -> None:
-        """Add a listener to changes of membership in the logged-in user's groups.
+        """Add a listener for changes of membership in the logged-in user's groups.
 
         Args:
             listener_id: replaces the group listener with the same id.
             listener: a subclass of `GroupListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `GroupListener`, or would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, or would never be called.
         """
         self._registries.group.add(listener_id, listener)
 
@@ -109,14 +109,14 @@ class ListenerCalls:
         self._registries.group.remove(listener_id)
 
     def add_message_listener(self, listener_id: str, listener: MessageListener) -> None:
-        """Add a listener to messages, typing indicators and receipts.
+        """Add a listener for messages, typing indicators and receipts.
 
         Args:
             listener_id: replaces the message listener with the same id.
             listener: a subclass of `MessageListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `MessageListener`, or would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, or would never be called.
         """
         self._registries.message.add(listener_id, listener)
 

@@ -113,7 +113,7 @@ class ListingCalls:
         return entries_of(builder, self._parts.requests)
 
     def banned_group_members(self, guid: str, *, search: str = "", limit: int = 30) -> AsyncIterator[GroupMember]:
-        """Iterate over the users who are banned from a group. For its owner, admins and moderators.
+        """Iterate over the users who are banned from a group. Only its owner, admins and moderators may do so.
 
         Args:
             guid: the group.

@@ -50,7 +50,7 @@ class LoginCalls:
         ```
 
         Args:
-            uid: of the user, who must exist already.
+            uid: the uid of the user, who must exist already.
             auth_key: the app's auth key.
 
         Returns:
@@ -82,7 +82,7 @@ class LoginCalls:
         one, and missed messages are handed over. The session of another user ends on this device.
 
         Args:
-            auth_token: of the user; the server's REST API makes it.
+            auth_token: the user's auth token, made with the server's REST API.
 
         Returns:
             The user. The connection opens independently: see `wait_connected`.
@@ -131,7 +131,7 @@ class LoginCalls:
                 return None
             if e.code not in RETRYABLE:
                 raise
-            log.warning("the saved session of %s is kept, the server could not be reached: %s", kept.uid, e)
+            log.warning("the saved session of %s is kept, because the server could not be reached: %s", kept.uid, e)
             me, signed = kept.user, ""
         session = sessions.current
         if session is None or session.expired or session.uid != kept.uid:
@@ -192,7 +192,7 @@ class LoginCalls:
         before, ended = sessions.current, sessions.ended
         position = session.position
         if before is not None and before.uid == session.uid:
-            # The same user: resume after the last event that was handed over, without gaps and repetitions.
+            # The same user: resume after the last event that was handed over, without gaps or repetitions.
             position = incoming.machine.position or position
             session = replace(session, position=sessions.served.position or position)
         elif ended is not None and ended.uid == session.uid:

@@ -58,7 +58,7 @@ def record_outcome(parts: Parts, answer: Any) -> dict[str, str]:
 
 
 class MemberCalls:
-    """The calls on members. Each change leaves an action message in the history of the group."""
+    """The calls that change the members of groups. Each change leaves an action message in the group's history."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -69,7 +69,7 @@ class MemberCalls:
         """Add members to a group.
 
         Args:
-            guid: of the group.
+            guid: the guid of the group.
             members: with `uid` and `scope`; at most 25 including `banned`.
             banned: uids to ban from the group.
 
@@ -87,12 +87,12 @@ class MemberCalls:
     async def kick_group_member(self, guid: str, uid: str) -> str:
         """Remove a member from a group. They may join again.
 
-        Moderators, admins and the owner may do so to participants; admins and the owner to moderators; only the owner
-        to admins.
+        Participants can be removed by moderators, admins and the owner; moderators by admins and the owner; admins
+        only by the owner.
 
         Args:
-            guid: of the group.
-            uid: of the member.
+            guid: the guid of the group.
+            uid: the uid of the member.
 
         Returns:
             A text for people, which may change: do not compare it.
@@ -107,12 +107,12 @@ class MemberCalls:
     async def ban_group_member(self, guid: str, uid: str) -> str:
         """Remove a member from a group, and keep them from joining again until they are unbanned.
 
-        Moderators, admins and the owner may do so to participants; admins and the owner to moderators; only the owner
-        to admins.
+        Participants can be removed by moderators, admins and the owner; moderators by admins and the owner; admins
+        only by the owner.
 
         Args:
-            guid: of the group.
-            uid: of the member.
+            guid: the guid of the group.
+            uid: the uid of the member.
 
         Returns:
             A text for people, which may change: do not compare it.
@@ -128,8 +128,8 @@ class MemberCalls:
         """Lift the ban of a user. This does not make them a member. Moderators, admins and the owner may do so.
 
         Args:
-            guid: of the group.
-            uid: of the banned user.
+            guid: the guid of the group.
+            uid: the uid of the banned user.
 
         Returns:
             A text for people, which may change: do not compare it.
@@ -146,12 +146,12 @@ class MemberCalls:
     ) -> str:
         """Change the scope of a member.
 
-        Moderators, admins and the owner may change participants; admins and the owner moderators; only the owner
-        admins. Moderators may not make a member an admin.
+        Moderators, admins and the owner may change participants; admins and the owner may change moderators; only the
+        owner may change admins. Moderators may not make a member an admin.
 
         Args:
-            guid: of the group.
-            uid: of the member.
+            guid: the guid of the group.
+            uid: the uid of the member.
             scope: `admin`, `moderator` or `participant`.
 
         Returns:

@@ -80,7 +80,7 @@ class MessagesRequest:
             requests = current_parts(self._client).requests
             w = self._filters
             page: list[BaseMessage] = []
-            while not page:  # callers take an empty page for the end
+            while not page:  # callers treat an empty page as the end
                 listed = await requests.list_messages(
                     self._parameters(newer), uid=w.uid, guid=w.guid, thread=w.parent_message_id
                 )
@@ -92,7 +92,7 @@ class MessagesRequest:
         return page
 
     def _go_on(self, listed: list[Any]) -> bool:
-        # Moves the cursors, also past messages that cannot be read. Returns whether they moved.
+        # Moves the cursors, even past messages that cannot be read. Returns whether they moved.
         before = self._first, self._last
         ids = [number for number in map(id_of, listed) if number]
         if ids:
@@ -138,7 +138,7 @@ class _Filters:
         """Fetch only messages of others that the logged-in user has not read.
 
         Args:
-            only: False fetches all, as by default.
+            only: False fetches all (the builder's default).
         """
         return self._more("unread", 1 if only else None)
 
@@ -146,7 +146,7 @@ class _Filters:
         """Fetch only messages of others that were not delivered to the logged-in user.
 
         Args:
-            only: False fetches all, as by default.
+            only: False fetches all (the builder's default).
         """
         return self._more("undelivered", 1 if only else None)
 
@@ -162,7 +162,7 @@ class _Filters:
         """Leave out messages of users whom the logged-in user has blocked.
 
         Args:
-            hide: False includes them, as by default.
+            hide: False includes them (the builder's default).
         """
         return self._more("hideMessagesFromBlockedUsers", 1 if hide else None)
 
@@ -170,7 +170,7 @@ class _Filters:
         """Leave out messages that quote another message.
 
         Args:
-            hide: False includes them, as by default.
+            hide: False includes them (the builder's default).
         """
         return self._more("hideQuotedMessages", 1 if hide else None)
 
@@ -196,10 +196,10 @@ class _Filters:
         """Fetch only messages that have all of these (documented `hasAttachments`, `hasLinks` …).
 
         Args:
-            attachments: with at least one file.
-            links: with a link in the text.
-            mentions: with a mention of anybody.
-            reactions: with at least one reaction.
+            attachments: only messages with at least one file.
+            links: only messages with a link in the text.
+            mentions: only messages that mention a user.
+            reactions: only messages with at least one reaction.
         """
         builder = self
         for name, wanted in (
@@ -231,7 +231,7 @@ class _Filters:
         """Fetch only pinned messages of the conversation, newest pin first. Fetch them with `fetch_previous()`.
 
         Args:
-            only: False fetches all, as by default.
+            only: False fetches all (the builder's default).
         """
         return self._more("pinned", 1 if only else None)
 
@@ -241,7 +241,7 @@ class _Filters:
         Fetch them with `fetch_previous()`, without uid and guid.
 
         Args:
-            only: False fetches all, as by default.
+            only: False fetches all (the builder's default).
         """
         return self._more("saved", 1 if only else None)
 
@@ -256,7 +256,7 @@ class MessagesRequestBuilder(_Filters):
         """Fetch only messages of the conversation with this user.
 
         Args:
-            uid: of the user; replaces a guid.
+            uid: the uid of the user; replaces a guid.
         """
         return self._with(uid=uid, guid="")
 
@@ -264,7 +264,7 @@ class MessagesRequestBuilder(_Filters):
         """Fetch only messages of this group.
 
         Args:
-            guid: of the group; replaces a uid.
+            guid: the guid of the group; replaces a uid.
         """
         return self._with(guid=guid, uid="")
 
@@ -283,7 +283,7 @@ class MessagesRequestBuilder(_Filters):
         """Begin before, or after, this message.
 
         Args:
-            message_id: of the message, which is not fetched itself.
+            message_id: the id of the message, which is not fetched itself.
         """
         return self._with(message_id=max(0, message_id))
 
@@ -307,7 +307,7 @@ class MessagesRequestBuilder(_Filters):
         """Fetch only changed messages, no new ones. Used with `set_updated_after`.
 
         Args:
-            only: False fetches new ones too, as by default.
+            only: False fetches new ones too (the builder's default).
         """
         return self._with(updates_only=only)
 
@@ -331,7 +331,7 @@ class MessagesRequestBuilder(_Filters):
         """Leave out replies in threads.
 
         Args:
-            hide: False includes them, as by default.
+            hide: False includes them (the builder's default).
         """
         return self._with(hide_replies=hide)
 
@@ -339,7 +339,7 @@ class MessagesRequestBuilder(_Filters):
         """Leave out deleted messages.
 
         Args:
-            hide: False includes them, as by default.
+            hide: False includes them (the builder's default).
         """
         return self._with(hide_deleted=hide)
 

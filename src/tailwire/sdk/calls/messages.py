@@ -32,7 +32,7 @@ M = TypeVar("M", bound=BaseMessage)
 
 
 class MessageCalls:
-    """The calls on messages."""
+    """The calls that send, read, edit and delete messages, and send typing indicators."""
 
     def __init__(self, parts: Parts, uploads: UploadCalls) -> None:
         self._parts = parts
@@ -59,8 +59,9 @@ class MessageCalls:
             CometChatException: `USER_NOT_LOGGED_IN`, `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`;
                 `ERR_EMPTY_MESSAGE_TEXT`; `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`;
                 `ERR_BLOCKED_RECEIVER` when the logged-in user has blocked the receiver, `ERR_BLOCKED_SENDER` when the
-                receiver has blocked them; `ERR_INVALID_MESSAGE_DATA` when it is too large; `NO_INTERNET_CONNECTION`
-                when the server was not reached in several attempts; or another code of the server.
+                receiver has blocked them; `ERR_INVALID_MESSAGE_DATA` when the message is too large;
+                `NO_INTERNET_CONNECTION` when the server was not reached in several attempts; or another code of the
+                server.
         """
         return await self._send(message, TextMessage)
 
@@ -69,7 +70,7 @@ class MessageCalls:
 
         Args:
             message: with `receiver`, `receiver_type`, and `attachments` or `files`. The server limits the size of
-                a file (setting `max_file`, by default 100 MiB) and their number (`max_files`, by default 10).
+                a file (setting `max_file`, by default 100 MiB) and the number of files (`max_files`, by default 10).
             on_progress: called with the name of a file, the bytes sent so far, and its size in bytes.
 
         Returns:
@@ -235,7 +236,8 @@ class MessageCalls:
     ) -> None:
         """Show a user or group that the logged-in user is typing. Does nothing while there is no connection.
 
-        Receivers hide it 15 seconds after the last call: repeat the call about every 10 seconds while the user types.
+        Receivers hide the indicator 15 seconds after the last call: repeat the call about every 10 seconds while the
+        user types.
 
         Args:
             receiver: uid or guid.
@@ -297,7 +299,7 @@ class MessageCalls:
             draft: the `DraftChanged` from `on_draft_changed` or `events()`.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION`; `ERR_INVALID_ARGUMENT` when it is not a `DraftChanged`.
+            CometChatException: `NO_WEBSOCKET_CONNECTION`; `ERR_INVALID_ARGUMENT` if `draft` is no `DraftChanged`.
         """
         if not isinstance(draft, DraftChanged):
             raise failure("ERR_INVALID_ARGUMENT", f"Give a DraftChanged, not {type(draft).__name__}.")

@@ -26,7 +26,7 @@ REGISTERED = "Push token registered successfully"
 
 
 class NotificationCalls:
-    """The calls on push notifications."""
+    """The calls that register for push notifications, and choose what to be notified of."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -40,8 +40,8 @@ class NotificationCalls:
         that another user of the device had registered belongs to this user from now on.
 
         Args:
-            platform: where the device receives them.
-            token: of FCM or APNs; for `web_push` the browser's subscription, as JSON or as its object.
+            platform: the service through which the device receives notifications.
+            token: the token from FCM or APNs; for `web_push` the browser's subscription, as JSON text or as an object.
             provider_id: an id of your own, which the server stores.
 
         Returns:
@@ -97,13 +97,13 @@ class NotificationCalls:
         """Change what the logged-in user wants to be notified of.
 
         Args:
-            preferences: the preferences to change; the others are None.
+            preferences: the preferences to change; None leaves one as it is.
 
         Returns:
             All preferences.
 
         Raises:
-            CometChatException: `ERR_BAD_REQUEST` when one is not valid.
+            CometChatException: `ERR_BAD_REQUEST` when a preference is not valid.
         """
         body = preferences_to_wire(preferences)
         return await self._parts.requests.fetch(preferences_from_wire, "PUT", PREFERENCES, body=body)
@@ -180,7 +180,7 @@ class NotificationCalls:
             The time zone that the server stored.
 
         Raises:
-            CometChatException: `ERR_BAD_REQUEST` when it is unknown.
+            CometChatException: `ERR_BAD_REQUEST` when the time zone is unknown.
         """
         return _timezone(await self._parts.requests.ask("PUT", TIMEZONE, body={"timezone": timezone}))
 

@@ -25,7 +25,7 @@ PING_FRAME = json.dumps(PING, separators=(",", ":"))
 
 
 class Owner:
-    """Implements `io.owner.Owner`."""
+    """The owner of the driver (see `io.owner.Owner`): connects it to the other parts of the client."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Owner:
         self._queue.put(StatusChanged(status))
 
     def attempt_failed(self, cause: Cause, details: str) -> None:
-        """Notify listeners."""
+        """Notify connection listeners of a failed attempt."""
         self._queue.put(ConnectionFailed(error_of(cause, details)))
 
     def session_expired(self) -> None:

@@ -31,7 +31,7 @@ class UnreadablePages:
     """A counter of consecutive pages in which nothing can be read.
 
     Args:
-        path: of the list, for the error.
+        path: the path of the list, for the error.
     """
 
     def __init__(self, path: str) -> None:
@@ -39,10 +39,10 @@ class UnreadablePages:
         self._seen = 0
 
     def count(self) -> None:
-        """Count one more.
+        """Count an unreadable page.
 
         Raises:
-            CometChatException: `ERR_BAD_ERROR_RESPONSE` if there are too many.
+            CometChatException: `ERR_BAD_ERROR_RESPONSE` after `MAX_UNREADABLE_PAGES` consecutive ones.
         """
         self._seen += 1
         if self._seen >= MAX_UNREADABLE_PAGES:
@@ -50,7 +50,7 @@ class UnreadablePages:
             raise failure("ERR_BAD_ERROR_RESPONSE", details)
 
     def clear(self) -> None:
-        """Begin again, after a page with a readable entry."""
+        """Reset the counter, after a page with a readable entry."""
         self._seen = 0
 
 
@@ -147,7 +147,7 @@ async def numbered_page(ask: Ask, query: Mapping[str, Any], size: int, number: i
     Args:
         ask: requests a list, and returns what the server sent.
         size: entries per page.
-        number: of the page; the first is 1.
+        number: the number of the page; the first is 1.
     """
     try:
         return await ask({**query, "per_page": size, "page": number})

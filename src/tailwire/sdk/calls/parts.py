@@ -102,7 +102,7 @@ def checked_client(client: object) -> ClientCore | None:
     """Return the client that is to fetch a builder's pages; None stands for `CometChat`'s current client.
 
     Raises:
-        TypeError: when it is not a `ChatClient`.
+        TypeError: when `client` is not a `ChatClient`.
     """
     if client is not None and not isinstance(client, ClientCore):
         raise TypeError(

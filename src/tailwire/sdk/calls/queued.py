@@ -9,7 +9,7 @@ from tailwire.wire.entities import BaseMessage
 
 
 class OutboxCalls:
-    """The calls on queued messages."""
+    """The calls that queue messages in the outbox, and list the queued ones."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -18,7 +18,7 @@ class OutboxCalls:
         """Send a message as soon as there is a network: now, later, or after the next start of the app.
 
         The message is saved on the device before this returns. Queued messages are sent in order, and stored once each.
-        A message of `send_message` does not wait for them.
+        A message that is sent with `send_message` does not wait for them.
 
         ```python
         entry = chat.queue_message(TextMessage(receiver="bob", receiver_type="user", text="hello"))

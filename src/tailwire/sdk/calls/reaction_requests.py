@@ -63,7 +63,7 @@ class ReactionsRequest:
         self._in_progress = True
         try:
             requests, found = self._requests(), list[Reaction]()
-            while not found:  # callers take an empty page for the end
+            while not found:  # callers treat an empty page as the end
                 query: dict[str, Any] = {"limit": self._limit, "affix": affix, **({"id": cursor} if cursor else {})}
                 listed = await requests.ask_for_list(self._path, query)
                 found = readable(reaction_from_wire, listed, "a reaction")
@@ -104,7 +104,7 @@ class ReactionsRequestBuilder:
         """Fetch only reactions with this emoji or word.
 
         Args:
-            reaction: as it was added.
+            reaction: the reaction as it was added.
         """
         self._reaction = reaction
         return self

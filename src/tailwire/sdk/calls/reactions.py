@@ -16,7 +16,7 @@ from tailwire.wire.social import reasons_from_wire
 
 
 class ReactionCalls:
-    """The calls on what is attached to messages."""
+    """The calls on reactions, pins, saves, threads, reports and interactions of messages."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -43,7 +43,7 @@ class ReactionCalls:
 
         Args:
             message_id: the id of a stored message.
-            reaction: as it was added.
+            reaction: the reaction as it was added.
 
         Returns:
             The message, with its `reactions`.
@@ -60,7 +60,7 @@ class ReactionCalls:
             self._parts.own.tell(Reacted(message.id, reaction, added))
         return message
 
-    # Pins and saves are events for the listeners of this device too.
+    # The listeners of this device receive its own pins and saves too.
 
     async def pin_message(self, message_id: int) -> BaseMessage:
         """Pin a message in its conversation. In a group its moderators, admins and owner may do so.

@@ -19,7 +19,7 @@ Counts = dict[str, int]
 
 
 class ReceiptCalls:
-    """The calls on receipts and unread counts."""
+    """The calls that send and read receipts, and read unread counts."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -35,7 +35,7 @@ class ReceiptCalls:
 
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
-                `featureThrottled`; `ERROR_INVALID_MESSAGE_ID` when the message was not sent.
+                `featureThrottled`; `ERROR_INVALID_MESSAGE_ID` when the message has no id yet.
         """
         return self._mark(message, "delivered", "markAsDelivered success")
 
@@ -50,7 +50,7 @@ class ReceiptCalls:
 
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
-                `featureThrottled`; `ERROR_INVALID_MESSAGE_ID` when the message was not sent.
+                `featureThrottled`; `ERROR_INVALID_MESSAGE_ID` when the message has no id yet.
         """
         return self._mark(message, "read", "markAsRead success")
 
@@ -99,7 +99,7 @@ class ReceiptCalls:
         """Mark a whole conversation as read. Needs no WebSocket.
 
         Args:
-            conversation: for example from `conversations()`.
+            conversation: the conversation, for example from `conversations()`.
 
         Returns:
             A text for people, which may change: do not compare it.
@@ -113,7 +113,7 @@ class ReceiptCalls:
         """Mark a whole conversation as delivered. Needs no WebSocket.
 
         Args:
-            conversation: for example from `conversations()`.
+            conversation: the conversation, for example from `conversations()`.
 
         Returns:
             A text for people, which may change: do not compare it.
@@ -155,13 +155,13 @@ class ReceiptCalls:
     # Unread counts.
 
     async def get_unread_message_count(self, hide_messages_from_blocked_users: bool = False) -> dict[str, Counts]:
-        """Return the numbers of unread messages of all conversations.
+        """Return the unread counts of all conversations.
 
         Args:
-            hide_messages_from_blocked_users: leave out the messages of users whom the logged-in user has blocked.
+            hide_messages_from_blocked_users: whether to leave out messages of users whom the logged-in user blocked.
 
         Returns:
-            `{"user": {uid: count}, "group": {guid: count}}`; without the conversations that have none.
+            `{"user": {uid: count}, "group": {guid: count}}`, without conversations that have no unread messages.
 
         Raises:
             CometChatException: `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read, or another code of the server.
@@ -174,8 +174,8 @@ class ReceiptCalls:
         """Return the number of unread messages from a user: `{uid: count}`.
 
         Args:
-            uid: of the user.
-            hide_messages_from_blocked_users: leave out the messages of users whom the logged-in user has blocked.
+            uid: the uid of the user.
+            hide_messages_from_blocked_users: whether to leave out messages of users whom the logged-in user blocked.
 
         Raises:
             CometChatException: `ERR_UID_NOT_FOUND`; `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read.
@@ -187,7 +187,7 @@ class ReceiptCalls:
         """Return the number of unread messages of a group: `{guid: count}`.
 
         Args:
-            guid: of the group.
+            guid: the guid of the group.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; `ERR_BAD_ERROR_RESPONSE` when the counts
@@ -197,7 +197,7 @@ class ReceiptCalls:
         return {guid: counts["group"].get(guid, 0)}
 
     async def get_unread_message_count_for_all_users(self) -> Counts:
-        """Return the numbers of unread messages from users, by uid.
+        """Return the unread counts of conversations with users, by uid.
 
         Raises:
             CometChatException: `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read, or another code of the server.
@@ -205,7 +205,7 @@ class ReceiptCalls:
         return (await self._counts(False, kind="user"))["user"]
 
     async def get_unread_message_count_for_all_groups(self) -> Counts:
-        """Return the numbers of unread messages of groups, by guid.
+        """Return the unread counts of groups, by guid.
 
         Raises:
             CometChatException: `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read, or another code of the server.

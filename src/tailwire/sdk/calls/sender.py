@@ -44,14 +44,14 @@ class Sender:
         self._own = own
 
     async def send(self, body: Mapping[str, Any]) -> BaseMessage:
-        """Send a message, again under the same muid when an answer was lost (K3). Return it as it was stored.
+        """Send a message; repeat it under the same muid if the response was lost (K3). Return the stored message.
 
         Args:
             body: with `muid`, `receiver` and `receiverType`.
 
         Raises:
-            CometChatException: as `ChatClient.send_message`; `NO_INTERNET_CONNECTION` when it is not known to be
-                stored.
+            CometChatException: as `ChatClient.send_message`; `NO_INTERNET_CONNECTION` when it is not known
+                whether the message was stored.
         """
         within, uid = self._http.progress_timeout(), self._sessions.require().uid
 

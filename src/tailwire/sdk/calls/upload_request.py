@@ -24,7 +24,7 @@ class UploadAttachment:
     """A file to upload, with an id that the app chooses.
 
     Attributes:
-        file_id: passed to the callbacks of the listener.
+        file_id: the id, which is passed to the callbacks of the listener.
     """
 
     file_id: str

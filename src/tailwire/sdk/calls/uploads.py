@@ -39,9 +39,9 @@ class UploadFile:
     """A file to upload: a path, or bytes with a name.
 
     Attributes:
-        path: of the file; "" when `content` is given.
+        path: the path of the file; "" when `content` is given.
         content: the bytes of the file.
-        name: as receivers see it; by default the last part of the path.
+        name: the name that receivers see; by default the last part of the path.
         mime_type: guessed from the name by default.
     """
 
@@ -57,7 +57,7 @@ class UploadFile:
 
     @property
     def file_name(self) -> str:
-        """The name as receivers see it."""
+        """The name that receivers see."""
         return self.name or (Path(self.path).name if self.path else "file")
 
     @property

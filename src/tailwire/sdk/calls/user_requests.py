@@ -90,7 +90,7 @@ class UserRequests:
         repeated: bool,
         number: str,
     ) -> Any:
-        # Repeated once with a new token, if the first one was rejected.
+        # If the token is rejected, the request is sent once more, with a new token.
         token, http = self._sessions.token_of(uid), self._http
         log.debug("%s %s", method, path)
         try:
@@ -106,10 +106,10 @@ class UserRequests:
         )
 
     async def ask_for_list(self, path: str, query: Mapping[str, Any], *, once: bool = False) -> list[Any]:
-        """Return the list that a GET answers with.
+        """Send a GET request, and return the list in its answer.
 
         Raises:
-            CometChatException: as `ask`; `ERR_BAD_ERROR_RESPONSE` when it is not a list.
+            CometChatException: as `ask`; `ERR_BAD_ERROR_RESPONSE` when the answer is not a list.
         """
         listed = await self.ask("GET", path, query=query, once=once)
         if not isinstance(listed, list):

@@ -34,7 +34,7 @@ async def online_counts(parts: Parts, body: Mapping[str, Any]) -> dict[str, Any]
 
 
 class UserCalls:
-    """The calls on users."""
+    """The calls that read, create, change and block users."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -43,7 +43,7 @@ class UserCalls:
         """Return a user, with their status.
 
         Args:
-            uid: of the user.
+            uid: the uid of the user.
 
         Raises:
             CometChatException: `ERR_UID_NOT_FOUND`.
@@ -112,7 +112,7 @@ class UserCalls:
         """Block users: neither they nor the logged-in user can send messages to the other.
 
         Args:
-            uids: of the users.
+            uids: the uids of the users.
 
         Returns:
             By uid: `success` or `fail`.
@@ -126,7 +126,7 @@ class UserCalls:
         """Unblock users.
 
         Args:
-            uids: of the users.
+            uids: the uids of the users.
 
         Returns:
             By uid: `success` or `fail`.

@@ -58,7 +58,7 @@ class CometChat(StaticMethods):
         on_error: OnError = None,
         **options: Any,
     ) -> str | None:
-        """Create the current client, and close the previous one. With the same app id and settings, keep that one.
+        """Create the current client, and close the previous one. Keep it if app id and settings are the same.
 
         Args:
             app_id: the id of the app.

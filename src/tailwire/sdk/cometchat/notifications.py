@@ -44,7 +44,7 @@ class CometChatNotifications(CurrentClient):
         See `ChatClient.register_push_token`.
 
         Args:
-            fcm_token, device_token, voip_token, subscription: the token of the platform.
+            fcm_token, device_token, voip_token, subscription: the token; give the one that the platform uses.
         """
         given = {
             "fcm_token": fcm_token,

@@ -8,7 +8,7 @@ from tailwire.sdk.connection.timings import Timings
 
 
 def waiting_time(timings: Timings, failures: int, chance: float, cap: float | None = None) -> float:
-    """Return the wait after `failures` in a row: between c/4 and c, where c = min(cap, base · 2^(failures - 1)).
+    """Return the wait after `failures` failures in a row: c/4 to c, where c = min(cap, base · 2^(failures - 1)).
 
     Args:
         cap: the longest wait; `retry_cap` by default.
@@ -24,8 +24,8 @@ def _between(longest: float, chance: float) -> float:
 def longest_wait(timings: Timings, network: Network, failing: float) -> float:
     """Return the longest wait after `failing` seconds without a connection (T4).
 
-    Short at first, because most failures of a single client are over within seconds. Long in the end, because an hour
-    without a network must not wake a phone 200 times.
+    It is short at first, because most failures of a single client are over within seconds, and long in the end, because
+    an hour without a network must not wake a phone 200 times.
     """
     if network is Network.OFFLINE:
         return timings.rare_cap if failing >= timings.rare_after else timings.retry_cap
@@ -46,7 +46,7 @@ def retry_delay(
 
     Args:
         failures: failed attempts and unstable connections since the last stable one.
-        network: offline makes the wait the longest one.
+        network: while it is offline, the longest wait is used, whatever the number of failures.
         failing: seconds since the first of these failures.
     """
     if cause is Cause.NEW_TOKEN:
@@ -64,7 +64,7 @@ def retry_delay(
 def asked_wait(
     timings: Timings, wait: float | None, within: float | None, chance: float, *, ours: bool = True
 ) -> float | None:
-    """Return the wait that was asked for, with jitter: by Retry-After, or by a window to spread over (T6).
+    """Return the wait that a response asked for, with jitter: Retry-After, or a window to spread over (T6).
 
     Args:
         wait: Retry-After in seconds, or None.
@@ -83,8 +83,8 @@ def asked_wait(
 def renewal_wait(timings: Timings, left: float, chance: float) -> float:
     """Return the wait before renewing a token that expires in `left` seconds.
 
-    The renewal comes between half the margin and the whole margin before the end, at random: many tokens are made at
-    once, and expire at once.
+    The renewal is due at a random time, between half the margin and the whole margin before the token expires: many
+    tokens are made at the same moment, and expire at the same moment.
     """
     margin = min(timings.renew_before, left / 2)
     return max(0.0, left - margin * (1 - chance / 2))

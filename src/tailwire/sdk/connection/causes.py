@@ -1,7 +1,7 @@
 """Why a socket ended or an attempt failed: one closed list.
 
-The driver names causes that it observed, the machine those that it decided. Of a cause, only the kind affects how
-soon the client reconnects.
+The driver names the causes that it observed; the machine names those that it decided. Only the kind of a cause affects
+how soon the client reconnects.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from tailwire.wire.close_codes import REFUSED_FROM, REFUSED_TO, CloseCode
 
 
 class CauseKind(StrEnum):
-    """What a cause means for reconnecting (T5)."""
+    """The consequence of a cause for reconnecting (T5)."""
 
     OURS = "ours"  # affects this client alone: reconnect at once
-    SHARED = "shared"  # affects all clients at the same moment: spread
+    SHARED = "shared"  # affects all clients at the same moment: spread the reconnects
     TOKEN = "token"  # the token is invalid
     REFUSED = "refused"  # do not retry until something changes
     DECIDED = "decided"  # requested by the app or the user: nothing to retry
@@ -59,7 +59,7 @@ class Cause(StrEnum):
 
     @property
     def kind(self) -> CauseKind:
-        """What this cause means for reconnecting."""
+        """The consequence of this cause for reconnecting."""
         return _KINDS.get(self, CauseKind.SHARED)
 
 

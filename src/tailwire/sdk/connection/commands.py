@@ -104,7 +104,7 @@ class Answer:
 
     Attributes:
         caller: the number that the driver gave to the call.
-        cause: why the last socket ended, where that explains the result.
+        cause: why the last socket ended, if that explains the result.
     """
 
     caller: int

@@ -35,7 +35,7 @@ def pass_deadlines(step: Step, fired: TimerFired) -> None:
     if due is None or now < due:
         return
     slept = now - due > s.timings.late  # T2
-    if s.window_until is not None and now >= s.window_until:  # C7; also after a sleep, however long (T1)
+    if s.window_until is not None and now >= s.window_until:  # C7; even after a sleep, however long (T1)
         s.window_until = None
         s.requested = False
         s.cause = Cause.WINDOW_EXPIRED
@@ -77,7 +77,8 @@ def _check_socket(step: Step, slept: bool, fired: TimerFired) -> None:
 def _extended_probe(s: State, sent: float, now: float, fired: TimerFired) -> float | None:
     # A pong waits in the same queues as the bytes of an upload or of a page of history, so bytes that move extend its
     # deadline. Bytes that passed before the ping count only while a request is unanswered: a proxy may still hold them,
-    # and the ping waits behind them. After a hint of the platform they do not count. None: not extended.
+    # and the ping waits behind them. After a hint of the platform they do not count. Returns
+    # None if the deadline is not extended.
     last = fired.passed_at if s.probe_cause is Cause.HEARTBEAT_TIMEOUT else None
     if fired.moved_at is not None and fired.moved_at > sent:
         last = fired.moved_at

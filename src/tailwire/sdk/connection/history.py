@@ -52,7 +52,7 @@ class History:
     """The last transitions, and the last inputs with the state before each.
 
     Args:
-        transitions, steps: how many are kept.
+        transitions, steps: the maximum number of each that is kept.
     """
 
     def __init__(self, start: State, *, transitions: int = 100, steps: int = 1000) -> None:
@@ -92,10 +92,10 @@ class BadDump(ValueError):
 
 
 def load(dump: Mapping[str, Any]) -> tuple[State, list[Recorded]]:
-    """Load a dump.
+    """Return the state and the inputs of a dump.
 
     Raises:
-        BadDump: if it is invalid.
+        BadDump: if the dump is invalid.
     """
     if not isinstance(dump, Mapping):
         raise BadDump("not a JSON object")

@@ -114,7 +114,7 @@ class AttemptFailed:
 
 @dataclass(frozen=True, slots=True)
 class SocketLost:
-    """The open socket ended, not by a command.
+    """The open socket ended, although no command closed it.
 
     Attributes:
         within: seconds over which the server asked its clients to spread their reconnects, or None.

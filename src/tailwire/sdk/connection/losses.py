@@ -93,7 +93,7 @@ def _schedule_retry(
 def reached(step: Step) -> None:
     """Record that the server answered a request while this client waits for its next attempt.
 
-    It ends a wait that something in between asked for, and one that had grown long because the server was out of
+    This ends a wait that something in between asked for, and a wait that had grown long because the server was out of
     reach. The usual wait after this many failures stays: the answer does not prove that a WebSocket gets through.
     """
     s = step.state

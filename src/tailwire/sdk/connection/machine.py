@@ -45,7 +45,7 @@ def step(state: State, happened: i.Input, now: float, chance: float) -> tuple[St
     Args:
         state: the state before; not changed.
         happened: what happened.
-        now: seconds, on a clock that runs while the machine sleeps (T1). Never earlier than at the last step.
+        now: seconds, on a clock that runs while the device sleeps (T1). Never earlier than at the last step.
         chance: a random number in [0, 1); a step needs no other.
 
     Returns:

@@ -48,7 +48,7 @@ def status_of(s: State) -> ConnectionStatus:
 
 
 def _tell_status(step: Step) -> bool:
-    """Report the status. First, so that a loss is reported before the attempt that follows in the same step (S23)."""
+    """Report the status. This rule is first, so that a loss is reported before the attempt that follows it (S23)."""
     s = step.state
     status = status_of(s)
     if status is s.status:

@@ -35,7 +35,7 @@ class AppState(StateEnum):
 
 
 class Network(StateEnum):
-    """What the platform reports about the network; `UNKNOWN` is treated as online."""
+    """The state of the network as the platform reports it; `UNKNOWN` is treated as online."""
 
     ONLINE = "online"
     OFFLINE = "offline"
@@ -60,7 +60,7 @@ class ConnectionStatus(StateEnum):
 
 
 class Phase(StateEnum):
-    """What is in progress. Only in `CONNECTING` and `OPEN` does a socket exist."""
+    """The phase of a connection. A socket exists only in `CONNECTING` and `OPEN`."""
 
     IDLE = "idle"
     WAITING = "waiting"
@@ -86,7 +86,7 @@ class State:
         phase: what is in progress.
         epoch: number of the current, or else the last, socket or attempt.
         attempts: failures since the last stable connection (T4).
-        failing_since: time of the first of them, or of the last reason to expect success (T4).
+        failing_since: time of the first of these failures, or of the last reason to expect success (T4).
         refusals: attempts since the last connection at which only the WebSocket was refused (T8).
         poll_at: next time to read history, while WebSockets are refused (T8).
         renew_next: the next attempt asks the token provider first.
@@ -94,24 +94,24 @@ class State:
         token_until: when the token expires, if the server said so.
         renew_at: when to renew the token on the open socket; during a renewal, its deadline.
         renewing: a renewal on the open socket is in progress.
-        renewals_failed: its failures in a row.
+        renewals_failed: consecutive failures of the renewal.
         retry_at: when the next attempt is due.
         not_before: earliest time of an attempt, as the last response asked (T6).
         asked_by_server: that response came from the server itself, and not from something in between.
         spread_until: end of the window over which the server asked its clients to spread their reconnects: an attempt
             that fails within it is repeated at a random point of the rest (T6).
         attempt_until: deadline of the attempt; bytes that move extend it (T7).
-        attempt_end: its final deadline (T7).
+        attempt_end: final deadline of the attempt (T7).
         opened_at: when the socket was authenticated.
-        heard_at: when the last frame was received on it.
-        said_at: when the last frame was sent on it.
+        heard_at: when the last frame was received on the socket.
+        said_at: when the last frame was sent on the socket.
         interval: the heartbeat interval that the server announced last, in seconds.
         timeout: the heartbeat timeout that the server announced last, in seconds.
         round_trip: estimated round trip on this socket, in seconds; rises at once, falls slowly.
         pings: unanswered pings, oldest first: the caller's number, or 0 for the machine's own.
-        probe_sent: when the oldest of them was sent.
-        probe_until: when its answer is overdue.
-        probe_cause: why the socket is lost then.
+        probe_sent: when the oldest unanswered ping was sent.
+        probe_until: when the answer to that ping is overdue.
+        probe_cause: why the socket is lost if that answer is overdue.
         window_until: manual mode in the background: when the background window ends (C3).
         paused: reading is paused because the app's queue is full; silence proves nothing.
         throttled: the server turned features off.
@@ -195,14 +195,14 @@ def copy_of(state: State) -> State:
 
 
 ROUND_TRIPS = 3
-"""An answer to a ping may take this many of the estimated round trips."""
+"""An answer to a ping may take this many times the estimated round trip."""
 
 
 def answer_timeout(state: State) -> float:
     """Return how many seconds the answer to a ping may take (T3): the announced timeout, more on a slow line.
 
-    At most two thirds of interval and timeout together: `silence_limit` subtracts what this adds, so that a dead line
-    is detected no later than on a fast one.
+    The result is at most two thirds of the interval and the timeout together. `silence_limit` subtracts what this adds,
+    so that a dead connection is detected no later on a slow line than on a fast one.
     """
     most = (state.interval + state.timeout) * 2 / 3
     return max(state.timeout, min(ROUND_TRIPS * state.round_trip, most))

@@ -23,16 +23,16 @@ class Timings:
         early_cap: upper bound of the waits in that time (T4).
         retry_cap: upper bound of the waits after that (T4).
         late_after: time without a connection after which `late_cap` applies (T4).
-        late_cap: upper bound of the waits then (T4).
+        late_cap: upper bound of the waits from then on (T4).
         rare_after: time without a connection after which `rare_cap` applies, while the platform reports offline (T4).
-        rare_cap: upper bound of the waits then (T4).
+        rare_cap: upper bound of the waits from then on (T4).
         spread: window over which clients spread their reconnects after a loss that affects all of them (T5).
         renew_before: a token is renewed at most this long before it expires.
         late: a timer that fires later than this means that the process was suspended or its event loop blocked (T2).
         longest_server_wait: maximum Retry-After that is accepted from the server itself (T6).
         longest_stranger_wait: maximum Retry-After that is accepted from anything in between (T6).
         poll_interval: interval of reading history while WebSockets are refused; None disables it (T8).
-        poll_after: number of refusals in a row after which that begins (T8).
+        poll_after: number of refusals in a row after which polling begins (T8).
         max_attempts: number of failures in a row after which the client gives up; None: never (T4).
     """
 

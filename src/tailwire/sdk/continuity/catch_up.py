@@ -2,7 +2,7 @@
 
 Catch-up goes by message id, never by time. No live message is handed over during a catch-up: it is held. Pages come in
 the server's order, so each is handed over at once and moves the position to its end; a catch-up that is interrupted
-continues from there. The caller requests a page that failed again, with a smaller size. Messages that this device sent
+continues from there. The caller requests a failed page again, with a smaller size. Messages that this device sent
 (`ours`) move the position but are not handed over (S27).
 """
 
@@ -42,8 +42,8 @@ def connected(m: CatchUp, store: str, mark: str = "") -> list[Command]:
 
     Args:
         store: name of the server's store; "" if the server does not send it (feature `epoch`).
-        mark: mark of the server's start; "" likewise. A server with marks recognises every position that has one,
-            whatever the name of its store.
+        mark: mark of the server's start; "" if the server sends none. A server with marks recognises every position
+            that has one, whatever the name of its store.
     """
     _begin(m)
     if not m.enabled:
@@ -65,7 +65,7 @@ def _start_over(m: CatchUp) -> FetchLatest:
 
 
 def went_back(m: CatchUp, known: int) -> list[Command]:
-    """Handle a position that the server does not recognise: its store was restored from a backup, or is another one.
+    """Handle a position that the server does not recognise: its store was restored from a backup, or replaced.
 
     Messages after `known` are not in the store any more, and their ids may belong to other messages now.
 
@@ -295,7 +295,7 @@ def live(m: CatchUp, message_id: int, message: Any, *, ours: bool = False, befor
 
 
 def passes(m: CatchUp, message_id: int) -> bool:
-    """Return whether a live message is to be handed over alone, and record that it was.
+    """Return whether a live message is to be handed over by itself, and record that it was.
 
     The fast path of `live`: false during a catch-up, and for a message that was handed over before.
     """
@@ -328,7 +328,7 @@ def hand_over(
     """Record that messages and changes are handed over in this order, and return the command.
 
     Args:
-        changed: number, id of the message before it, and event of each change.
+        changed: for each change its number, the id of the message before it, and its event.
         before: the position before them; None for the current one.
     """
     if not pairs and not changed:

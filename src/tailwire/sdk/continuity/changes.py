@@ -57,7 +57,7 @@ def held(m: CatchUp, number: int, event: Any) -> bool:
         return False
     if len(m.changed) >= MAX_HELD:
         m.changed.clear()
-        m.overflowed = True  # one more page has them
+        m.overflowed = True  # one more page will contain it
     newest = m.behind[-1][0] if m.behind else m.position.last_id if m.position is not None else 0
     m.changed.append((number, newest, event))
     return True
@@ -120,7 +120,7 @@ def positions_after_each(command: HandOver, after: Position) -> list[tuple[Any, 
     After a message, that is the position just before the next message that the app has not received.
 
     Args:
-        after: the position after the last.
+        after: the position after the last item.
     """
     items, before = command.messages, command.before or after
     left = sum(isinstance(item, Change) for item in items)

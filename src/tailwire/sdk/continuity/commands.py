@@ -15,7 +15,7 @@ class FetchAfter:
     """Fetch the next page: at most `limit` messages after `after_id`, oldest first, with the changes between them.
 
     Attributes:
-        at_most: if more messages were missed, the server may leave out the older ones; 0 if it must not.
+        at_most: if more messages than this were missed, the server may leave out the older ones; 0 if it must not.
     """
 
     after_id: int

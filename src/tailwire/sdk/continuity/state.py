@@ -18,11 +18,11 @@ class Position(NamedTuple):
         store: name of the server's store to which the ids belong; "" if the server does not send it.
         own: ids above `last_id` that this device sent itself, so that a catch-up does not hand them over.
         updated_at: server time, in seconds, up to which changes of older messages (receipts) were received.
-        mark: of the server's start during which `last_id` was reached; "" if the server sent none.
+        mark: the mark of the server's start during which `last_id` was reached; "" if the server sent none.
         done: ordered ranges of ids above `last_id`, each as (exclusive start, inclusive end): served before an older
             message was, so that a catch-up does not hand them over.
         changes: number up to which the changes of the server's log are settled; None if it is not known.
-        heard: numbers above `changes` that were handed over.
+        heard: numbers of changes above `changes` that were handed over.
     """
 
     last_id: int = 0
@@ -43,12 +43,12 @@ class Position(NamedTuple):
 
 
 def of_another_store(position: Position, other: Position) -> bool:
-    """Return whether the ids of two positions may not be comparable: the store was replaced or restored in between."""
+    """Return whether the ids of two positions might not be comparable: the store was replaced or restored meanwhile."""
     return position.store != other.store or position.mark != other.mark
 
 
 class ContinuityKind(StrEnum):
-    """What became of the messages that were missed."""
+    """The outcome for the messages that were missed."""
 
     EXACT = "exact"
     GAP = "gap"
@@ -57,14 +57,14 @@ class ContinuityKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Continuity:
-    """What became of the messages that were missed; part of the `connected` event (K1).
+    """The outcome for the messages that were missed; part of the `connected` event (K1).
 
     Attributes:
         kind: `exact`: nothing was missed, or everything missed is handed over. `gap`: more was missed than the limit,
             so that only the newest messages are handed over, and those with ids in (`from_id`, `to_id`] are only in
             history; or the server has removed some of those because of their age; or changes from that time are not
             handed over (see `HistoryGap`). `unknown`: there is no position yet, catch-up is disabled, or the server's
-            store was replaced or restored: what has ids in (`from_id`, `to_id`] has to be read again from history.
+            store was replaced or restored: messages with ids in (`from_id`, `to_id`] have to be read again.
         missed: number of messages from history that are handed over.
         from_id: exclusive start of the range; 0 without one.
         to_id: inclusive end of the range; 0 without one.
@@ -91,12 +91,12 @@ class CatchUp:
         caught: number of messages that this catch-up has handed over.
         counted: number of them that count towards the limit: all but action messages for edits and deletions.
         changed: live changes held like `behind`: number, newest message id known when it came, and event.
-        gap: the range of ids that this catch-up leaves out; None if it leaves out none.
+        gap: the range of ids that this catch-up leaves out; None if it leaves out nothing.
         size: number of messages requested per page.
         pace: seconds per message in the previous page.
-        asked_after: the id after which the catch-up reads on; everything up to it is settled.
+        asked_after: the id after which the catch-up continues to read; everything up to it is settled.
         told: the receipts that were handed over: conversation, reader and kind, to the highest message id.
-        holes: ids of missing messages, which others named as predecessors; what follows them is held.
+        holes: ids of missing messages, which others named as predecessors; messages that follow them are held.
         quiet: history is read for a hole or without a socket, so no `TellContinuity` follows.
         back: the server's store was replaced or restored: the range of ids to read again from history, reported at
             the end of the catch-up.

@@ -181,7 +181,7 @@ def _group(r: Registries, event: e.GroupChanged) -> Call | None:
 
 
 def _streams_only(r: Registries, event: object) -> None:
-    """The documented listeners have no callback for it."""
+    """Call no listener: the documented listeners have no callback for this event."""
 
 
 CALLS: dict[type, Callable[[Registries, Any], Call | None]] = {

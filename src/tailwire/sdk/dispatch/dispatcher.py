@@ -32,10 +32,10 @@ class Positioned:
 
 
 class Dispatcher:
-    """Handles one queue entry after the other.
+    """Handles the queue entries one after the other.
 
     Args:
-        callbacks: call the listeners and fill the streams.
+        callbacks: calls the listeners and fills the streams.
         served: records the position.
         observe: called with every entry before the app is, for the live lists.
         moved: called when the served position may have moved.

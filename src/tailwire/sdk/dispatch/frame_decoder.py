@@ -39,7 +39,7 @@ Frame = Mapping[str, Any]
 
 
 class Sink(Protocol):
-    """Where decoded frames go; `Incoming` is one."""
+    """The receiver of decoded frames; `Incoming` is one."""
 
     def take_message(self, message: BaseMessage | history.Unreadable, said: object) -> None:
         """Handle a message, and the id that the frame names as its predecessor."""
@@ -150,7 +150,7 @@ class FrameDecoder:
         """Record the features that the server has turned off because of its load.
 
         Args:
-            features: their names; a server that does not list them does without receipts, as documented.
+            features: their names; if the server does not list them, it has turned receipts off, as documented.
         """
         self.receipts_blocked = not isinstance(features, list | tuple) or "receipts" in features
         self._throttled(True)

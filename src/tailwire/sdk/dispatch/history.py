@@ -21,7 +21,7 @@ T = TypeVar("T")
 Fetch = Callable[[Mapping[str, Any]], Awaitable[list[Any]]]
 CATCH_UP_RETRY = RetryPolicy(first=0.5, longest=10.0)
 MAX_WAIT_SECONDS = 60.0
-"""Maximum Retry-After: live messages are held meanwhile."""
+"""Maximum Retry-After that is obeyed: live messages are held meanwhile."""
 NO_MARK = "none"
 """The value that requests the server's mark, or its newest change, while none is known."""
 
@@ -97,7 +97,7 @@ def known(listed: list[Any]) -> list[tuple[int, BaseMessage | Unreadable]]:
 
 
 def id_of(value: Any) -> int:
-    """Return the id of a message, also of an unreadable one, so that reading continues after it; 0 without one."""
+    """Return the id of a message, even of an unreadable one, so that reading continues after it; 0 without one."""
     try:
         number = int(value["id"])
     except UNREADABLE:

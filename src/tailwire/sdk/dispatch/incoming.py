@@ -95,12 +95,12 @@ class Incoming:
 
     @property
     def machine(self) -> CatchUp:
-        """State of catch-up."""
+        """The state of the catch-up."""
         return self._machine
 
     @property
     def uid(self) -> str:
-        """The user who is logged in; "" without a session."""
+        """The uid of the logged-in user; "" without a session."""
         return self._uid
 
     @property
@@ -112,7 +112,7 @@ class Incoming:
         """Begin the session of a user; "" ends it.
 
         Args:
-            position: from the saved session of the same user, or None.
+            position: the position from the saved session of the same user, or None.
         """
         self.link_ended()
         self._typists.forget()
@@ -139,7 +139,7 @@ class Incoming:
         self._stop_reading()
 
     def poll(self) -> None:
-        """Read new messages and receipts from history, without a socket. With one, this does nothing.
+        """Read new messages and receipts from history, without a socket. While a socket is open, this does nothing.
 
         Each page is handed over as it comes. A call while history is being read does nothing, and a socket that opens
         meanwhile continues after what has been handed over.
@@ -196,7 +196,7 @@ class Incoming:
                     assert_never(command)
 
     def _hand_over(self, command: HandOver) -> None:
-        # Each carries how far the app has been served after it: up to the next message that it has not received.
+        # Each entry has the position that the app has then reached: up to the next message that it has not received.
         position = self._machine.position
         if position is None:
             return
@@ -245,7 +245,7 @@ class Incoming:
         except history.Abandoned:
             newest = 0
         self._updater = None
-        updates.heard(self._machine, newest)  # also without a socket: all changes up to this time have been read
+        updates.heard(self._machine, newest)  # even without a socket: all changes up to this time have been read
 
     async def _page(self, command: FetchAfter | FetchLatest) -> list[Command]:
         if isinstance(command, FetchLatest):
@@ -322,7 +322,7 @@ class Incoming:
         """Hand over an event that is not a message, or hold it until what precedes it has been read.
 
         Args:
-            number: of the change in the server's log, if the frame names one.
+            number: the number of the change in the server's log, if the frame names one.
             settled: the number up to which the server has sent all changes, if the frame names one.
         """
         if not isinstance(number, int) or number <= 0:
@@ -336,7 +336,7 @@ class Incoming:
                 self._carry_out(catch_up.poll(self._machine))
 
     def take_receipt(self, receipt: MessageReceipt, number: object, settled: object = None) -> None:
-        """Hand a receipt over, and remember that it was."""
+        """Hand a receipt over, and remember it, so that it is not handed over again."""
         what, message_id = receipt.receipt_type, receipt.message_id
         if what in ("delivered", "read"):
             updates.told(self._machine, receipt.receiver_id, receipt.sender.uid, what, message_id)

@@ -17,7 +17,7 @@ def query(position: Position | None, at_most: int) -> dict[str, Any]:
 
     Args:
         position: how far the app has been served.
-        at_most: if more messages were missed, the older ones may be left out; 0 if none may be.
+        at_most: if more messages than this were missed, the server may leave out the older ones; 0 if it must not.
     """
     if position is None or position.changes is None:
         asked: dict[str, Any] = {"changes": NO_MARK}

@@ -17,20 +17,21 @@ MAX_AHEAD = 2000
 
 
 class _Open:
-    # An event that is handed over but not done. `Served.open` sets the attributes itself: one is made for each event.
+    # An event that is handed over but not yet done. `Served.open` sets the attributes itself: every event has one.
     __slots__ = ("before", "event", "holds", "number", "order")
 
     before: Position | None  # the position when the event was opened
     event: object  # referenced, so that its `id()` stays unique
     holds: int
-    number: int  # as it was then: the app may change the message
+    number: int  # the id of its message at that time: the app may change the message
     order: int
 
 
 class Served:
     """The position of one client, and the events that are handed over but not done.
 
-    An event is held by the dispatcher during the hand-over, and by each acknowledged stream until the app has done it.
+    An event is held by the dispatcher during the hand-over, and by each acknowledged stream until the app is done with
+    it.
     """
 
     def __init__(self) -> None:
@@ -74,7 +75,7 @@ class Served:
         """Hold an event that is about to be handed over.
 
         Args:
-            until: the position after it.
+            until: the position after the event.
         """
         reached = self._reached
         self._opened += 1
@@ -94,7 +95,7 @@ class Served:
             self._reached = until
 
     def hold(self, event: object) -> bool:
-        """Hold an open event one more time. Return whether it has a position."""
+        """Hold an open event once more. Return whether it has a position."""
         entry = self._open.get(id(event))
         if entry is not None:
             entry.holds += 1

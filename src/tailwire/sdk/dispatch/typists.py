@@ -18,7 +18,7 @@ _Key = tuple[str, str, str]
 
 
 class Typists:
-    """Who types in which conversation, until they stop, go offline, or `TIMEOUT_SECONDS` pass.
+    """Who is typing in which conversation, until they stop, go offline, or `TIMEOUT_SECONDS` pass.
 
     Args:
         tell: called with each event for the app.

@@ -19,7 +19,7 @@ async def connected_socket(host: str, port: int) -> socket.socket:
     """Return a socket connected to the first address that accepts; address families alternate.
 
     Raises:
-        OSError: if none accepts. With several addresses, its cause is an `ExceptionGroup` of their errors.
+        OSError: if no address accepts. With several addresses, its cause is an `ExceptionGroup` of their errors.
     """
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     waiting = _in_turns(found)

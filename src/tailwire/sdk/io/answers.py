@@ -93,7 +93,8 @@ class Body:
         """Add the next bytes as received.
 
         Raises:
-            BadBody: if they cannot be decompressed; `TooLarge`.
+            BadBody: if they cannot be decompressed.
+            TooLarge: if the body has more than `MAX_BYTES` bytes.
         """
         self._received += len(piece)
         if self._received > MAX_BYTES:
@@ -135,7 +136,7 @@ class Listed(list[Any]):
     """A list from the server, with its metadata.
 
     Attributes:
-        mark: of the server's start, for positions; "" if the server sent none.
+        mark: the mark of the server's start, for positions; "" if the server sent none.
         changes: the part of the response about the server's change log; None if there is none.
         pruned: the highest id of a missed message that the server has removed because of its age; 0 if none.
     """

@@ -20,7 +20,7 @@ class LocalStorageSessionStore:
     one page need different prefixes.
 
     Args:
-        prefix: of the keys in the storage.
+        prefix: the prefix of the keys in the storage.
         storage: a JavaScript `Storage`; the page's `localStorage` by default.
 
     Raises:
@@ -106,7 +106,7 @@ class LocalStorageSessionStore:
 
         Args:
             app_id: the id of the app.
-            uid: of the user.
+            uid: the uid of the user.
         """
         return self._read(self._name(app_id, uid))
 
@@ -115,7 +115,7 @@ class LocalStorageSessionStore:
 
         Args:
             app_id: the id of the app.
-            uid: of the user.
+            uid: the uid of the user.
             outbox: a JSON-serialisable object.
 
         Raises:

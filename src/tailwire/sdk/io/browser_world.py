@@ -17,7 +17,7 @@ class BrowserWorld(World):
     sees_uploads = False
 
     async def prepare(self) -> None:
-        """Import what the first request needs, in this thread: a page has no others."""
+        """Import what the first request needs, in this thread: a page has no other threads."""
         import httpx2  # noqa: F401
 
     def check_settings(self, *, tls: object, proxy: str | None, ca_file: str) -> None:

@@ -1,4 +1,4 @@
-"""A clock that runs while the machine sleeps (T1)."""
+"""A clock that runs while the device sleeps (T1)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CONTINUOUS = getattr(time, "CLOCK_MONOTONIC", None) if sys.platform in ("darwin
 
 
 seconds: Callable[[], float] = time.monotonic
-"""Seconds on a clock that runs while the machine sleeps if the platform has one, else on `time.monotonic`."""
+"""Seconds on a clock that runs while the device sleeps if the platform has one, else on `time.monotonic`."""
 
 if _BOOT is not None and sys.platform != "emscripten":  # emscripten defines the constant, but has no such clock
     seconds = partial(time.clock_gettime, _BOOT)

@@ -33,7 +33,7 @@ YIELD_EVERY_FRAMES = 32
 
 
 class Callers:
-    """Waiting calls of the app: a number in the machine, a future here."""
+    """The waiting calls of the app: the machine knows them by number, and each has a future here."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, asyncio.Future[tuple[c.Result, Cause | None]]] = {}
@@ -74,7 +74,7 @@ class ConnectionStats:
         self._opened_at = now
 
     def ended(self, now: float) -> None:
-        """Record that it has ended."""
+        """Record that the socket has ended."""
         self._lived, self._attempts = now - self._opened_at, 0
 
 
@@ -92,7 +92,7 @@ async def no_socket(driver: Driver) -> None:
 
 
 def _send_ping(driver: Driver, _: c.SendPing) -> None:
-    driver._traffic.look(only_from_now=True)  # only bytes that move after the ping count as life
+    driver._traffic.look(only_from_now=True)  # only bytes that move after the ping count as a sign of life
     driver.send(driver._owner.ping_frame())
 
 

@@ -1,6 +1,6 @@
 """Map errors of the network and of requests to causes. Imports no network library, because the client loads it.
 
-What a refused upgrade means is decided in `websocket`, what an HTTP response means in `answers`.
+`websocket` decides what a refused upgrade means, and `answers` what an HTTP response means.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def cause_of_error(error: BaseException) -> Cause:
 
 
 MAX_WORDS = 500
-"""Characters that are kept of what a server said."""
+"""Maximum number of characters to keep of a server's error."""
 
 _ADVICE = {
     Cause.CONNECTION_REFUSED: "Check the host and the port, and that the server is running (tailwire serve).",
@@ -172,7 +172,7 @@ _TOKEN_CODES = frozenset({
 
 
 def in_words(e: CometChatException) -> str:
-    """Return what the server said when it refused a request, in one line: its code, its message, and what to do."""
+    """Return a server's refusal of a request in one line: code, message, and what to do."""
     return " ".join(f"{e.code}: {e.message} {e.details}".split())[:MAX_WORDS]
 
 

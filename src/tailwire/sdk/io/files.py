@@ -24,7 +24,7 @@ class FileSessionStore:
     time may use the session of an app: a second one, in this process or another, needs its own folder.
 
     Args:
-        folder: where; the platform's user data folder by default.
+        folder: the folder of the files; the platform's user data folder by default.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
@@ -139,7 +139,7 @@ class FileSessionStore:
 
         Args:
             app_id: the id of the app.
-            uid: of the user.
+            uid: the uid of the user.
         """
         return self._read(self._path(f"{app_id} {uid}", "outbox"))
 
@@ -148,7 +148,7 @@ class FileSessionStore:
 
         Args:
             app_id: the id of the app.
-            uid: of the user.
+            uid: the uid of the user.
             outbox: a JSON-serialisable object.
 
         Raises:

@@ -38,20 +38,20 @@ within the time after which an upload counts as stalled."""
 
 
 def _nothing() -> None:
-    """Do nothing."""
+    """Do nothing: the default for `Http.answered` and `Http.succeeded`."""
 
 
 class Http:
     """Sends the requests of one client to the client API.
 
     Args:
-        base_url: without a trailing slash.
+        base_url: the URL of the client API, without a trailing slash.
         tls: the app's own TLS context, or None.
         traffic: records when bytes move; consulted before a request is abandoned.
         proxy: the argument of `World.http_client`.
 
     Attributes:
-        answered: called for each response of the server, also for an error.
+        answered: called for each response of the server, including errors.
         traffic: the argument.
         succeeded: called when a request has succeeded.
     """
@@ -72,7 +72,7 @@ class Http:
         self._proxy = proxy
         self.traffic: Traffic = traffic or Traffic(world.now)
         self._pool: _Pool | None = None
-        self._dropped: set[_Pool] = set()  # with requests that still run
+        self._dropped: set[_Pool] = set()  # those whose requests are still running
         self._closed = False
         self._closing: set[asyncio.Task[None]] = set()
         self.answered: Callable[[], None] = _nothing
@@ -105,12 +105,12 @@ class Http:
         """Send a request. A safe one is repeated once if a reused connection gave no response.
 
         Args:
-            path: below the base URL, with a leading slash; or a whole URL.
+            path: the path below the base URL, with a leading slash; or a whole URL.
             token, key, authorization: an auth token, an API key, the pass of `PUT /me`.
             on_behalf_of: the user for whom a REST API key acts.
             within: the time limit of the call to which this request belongs, already entered; its own by default.
             repeated: whether the caller retries it, so that it may fail early.
-            number: by which the server recognises it if it comes late or again.
+            number: the request number, by which the server recognises a request that comes late or again.
 
         Returns:
             `data` of the response.
@@ -186,7 +186,7 @@ class Http:
         If the progress is not visible (`World.sees_uploads`), it fails after ten minutes.
 
         Raises:
-            CometChatException: with the server's code; `NO_INTERNET_CONNECTION` if it was not reached;
+            CometChatException: with the server's code; `NO_INTERNET_CONNECTION` if the server was not reached;
                 `ERR_BAD_ERROR_RESPONSE` if a file store refuses the form; what `pieces` raises.
         """
         headers = {"content-type": content_type, "content-length": str(size), "accept-encoding": ENCODING}
@@ -260,7 +260,7 @@ class Http:
         task.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
-        """Close all connections, also those with running requests. Later requests fail."""
+        """Close all connections, including those with running requests. Later requests fail."""
         self._closed = True
         pools, self._pool = [*self._dropped, *([self._pool] if self._pool is not None else [])], None
         for pool in pools:

@@ -1,6 +1,6 @@
 """Open an authenticated socket for a session: pass and settings by HTTP, the upgrade, the auth frame.
 
-How HTTP errors and refused upgrades map to causes is decided in `failures` and `websocket`.
+`failures` and `websocket` map HTTP errors and refused upgrades to causes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _BY_INTERMEDIARIES = frozenset({Cause.CAPTIVE_PORTAL, Cause.PROXY_REFUSED, Cause
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """What the server announced at authentication beyond the documented protocol; empty on other servers.
+    """The values that the server announced at authentication beyond the documented protocol; empty on other servers.
 
     Attributes:
         features: the features that both sides support.
@@ -38,7 +38,7 @@ class Granted:
         timeout: heartbeat timeout in seconds.
         left: seconds until the token expires.
         store: name of the server's store.
-        mark: of the server's start, for positions.
+        mark: the mark of the server's start, for positions.
         shed: what the server currently does without, because of its load.
     """
 
@@ -71,7 +71,7 @@ class Connector:
 
     Args:
         presence: `presenceSubscription` of the auth frame.
-        host, port: of the WebSocket, if the app overrides those of the server's settings.
+        host, port: the host and port of the WebSocket, if the app overrides those of the server's settings.
         proxy: the argument of `World.open_wire`.
     """
 
@@ -140,7 +140,7 @@ class Connector:
             last: how the last socket ended, for the server (feature `cause`); None for the first.
 
         Raises:
-            AttemptError: if that fails.
+            AttemptError: if no socket could be opened and authenticated.
         """
         try:
             kept = bool(self._pass)

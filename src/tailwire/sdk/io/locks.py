@@ -14,7 +14,7 @@ except ModuleNotFoundError:  # Windows
 
 log = logging.getLogger("tailwire")
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
-_FAR = 1 << 30  # Windows makes locked bytes unreadable, so the lock is on a byte far behind the text
+_FAR = 1 << 30  # Windows makes locked bytes unreadable, so the lock is on a byte far after the text
 
 
 class Held(Exception):
@@ -33,10 +33,10 @@ class FileLock:
     """A file lock, acquired at once. If the file system does not allow one, a warning is logged and nothing is locked.
 
     Args:
-        path: of the lock file, which is never removed.
+        path: the path of the lock file, which is never removed.
 
     Raises:
-        Held: if it is held, in this process or another.
+        Held: if the lock is held, in this process or another.
     """
 
     def __init__(self, path: Path) -> None:

@@ -49,7 +49,7 @@ class Owner(Protocol):
             last: how the last socket ended, or None.
 
         Raises:
-            AttemptError: if none can be opened; says why.
+            AttemptError: if no socket can be opened; its cause says why.
         """
 
     def link_opened(self, granted: Granted) -> None:
@@ -77,7 +77,7 @@ class Owner(Protocol):
         """Reuse no existing HTTP connection for new requests."""
 
     def read_history(self) -> None:
-        """Read what is new from history, without a socket."""
+        """Read new messages from history, without a socket."""
 
     def stop_reading_history(self) -> None:
         """Stop reading history."""

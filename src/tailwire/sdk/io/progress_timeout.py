@@ -66,7 +66,7 @@ class ProgressTimeout:
 
     @property
     def expired(self) -> bool:
-        """Whether the limit has been reached."""
+        """Whether the time limit has been reached."""
         return self._scope.expired()
 
     def moved(self) -> None:
@@ -75,7 +75,7 @@ class ProgressTimeout:
         self.traffic.moved()
 
     def start(self) -> None:
-        """Start the limit."""
+        """Start the time limit."""
         self._moved_at = self._world.now()
         self._deadline = self._moved_at + self._total
         self._arm()

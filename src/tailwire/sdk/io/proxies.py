@@ -62,7 +62,7 @@ class ConfiguredProxies:
 
     Attributes:
         proxies: addresses by the name of the variable: `http`, `https`, `all`, `no`.
-        of_system: whether they come from the system's settings, which have their own exceptions.
+        of_system: whether they come from the system's settings, which have their own list of excepted hosts.
     """
 
     proxies: Mapping[str, str]
@@ -73,7 +73,7 @@ def parse_proxy(text: str) -> Proxy:
     """Parse an address such as `http://user:password@host:port` or `host:port`.
 
     Raises:
-        UnusableProxy: if it is not the address of a proxy.
+        UnusableProxy: if the text is not the address of a proxy.
     """
     example = "use [http|https|socks5|socks5h://][user:password@]host[:port]"
     try:
@@ -119,11 +119,11 @@ async def proxy_for(url: str, setting: str | None) -> Proxy | None:
     """Return the current proxy for a URL, or None for a direct connection.
 
     Args:
-        url: with the scheme `http`, `https`, `ws` or `wss`.
-        setting: of the app: an address, "" for no proxy, or None to use the environment or the system's settings.
+        url: the URL, with the scheme `http`, `https`, `ws` or `wss`.
+        setting: the proxy that the app has set; "" for no proxy; None uses the environment or the system's settings.
 
     Raises:
-        UnusableProxy: if it cannot be used.
+        UnusableProxy: if the proxy cannot be used.
     """
     if setting is not None:
         proxy = parse_proxy(setting) if setting else None
@@ -162,7 +162,7 @@ def chosen(url: str, configured: ConfiguredProxies) -> Proxy | None:
 
 
 def excepted(host: str, port: int, no_proxy: str) -> bool:
-    """Return whether `NO_PROXY` covers a host: by `*`, a name, suffix, address or network, perhaps with a port."""
+    """Return whether `NO_PROXY` covers a host: by `*`, a name, suffix, address or network, with or without a port."""
     return any(_names(entry, host.lower(), port) for entry in re.split(r"[,\s]+", no_proxy) if entry)
 
 

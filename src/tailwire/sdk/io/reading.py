@@ -22,7 +22,7 @@ def read_frame(text: str | bytes) -> Any:
     """Return the value of a frame, as `read_json` does.
 
     Raises:
-        ValueError: if it cannot be read.
+        ValueError: if the frame cannot be read.
     """
     if not isinstance(text, str):
         text = text.decode()
@@ -39,8 +39,8 @@ def read_json(text: str | bytes) -> Any:
     """Return the value of JSON, with None for parts that nest too deep and for numbers that are too long.
 
     Raises:
-        TooMuch: if it is too large to remove such a part.
-        ValueError: if it is not JSON.
+        TooMuch: if the text is too large to remove such a part.
+        ValueError: if the text is not JSON.
     """
     try:
         return json.loads(text)

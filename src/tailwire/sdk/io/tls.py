@@ -13,7 +13,7 @@ log = logging.getLogger("tailwire")
 MAX_SESSIONS = 32
 """Hosts per context whose sessions are cached."""
 MAX_SESSIONS_PER_HOST = 4
-"""More than one, because requests and the socket connect at the same time, and each uses one."""
+"""More than one, because requests and the socket connect at the same time, and each connection uses up a session."""
 
 _Key = tuple[str, ssl.VerifyMode, bool]
 
@@ -26,7 +26,7 @@ class ResumingSSLObject(ssl.SSLObject):
     contexts, hosts, or connections that verify the certificate and those that do not.
 
     Attributes:
-        sessions: of the context, by host, the newest last; the oldest are dropped at the limit.
+        sessions: the TLS sessions of the context, by host, the newest last; the oldest are dropped at the limit.
     """
 
     sessions: OrderedDict[_Key, list[ssl.SSLSession]]
@@ -91,8 +91,8 @@ class ResumingSSLObject(ssl.SSLObject):
 def with_resumption(context: ssl.SSLContext) -> ssl.SSLContext:
     """Make the connections of a context resume sessions. Return the context.
 
-    A subclass of `ssl.SSLContext`, or a context with its own connection class, is not changed: those of Windows and
-    macOS verify certificates after the handshake, so the server must send its own.
+    A subclass of `ssl.SSLContext`, or a context with its own connection class, is not changed: the default contexts on
+    Windows and macOS verify the server's certificate after each handshake, so the server must send it.
     """
     if type(context) is ssl.SSLContext and context.sslobject_class is ssl.SSLObject:
         context.sslobject_class = type("ResumingSSLObject", (ResumingSSLObject,), {"sessions": OrderedDict()})

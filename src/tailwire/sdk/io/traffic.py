@@ -19,10 +19,10 @@ def not_counted() -> None:
 
 
 class Traffic:
-    """When bytes last moved.
+    """Records when bytes last moved.
 
     Args:
-        now: seconds, on the clock of the connection machine.
+        now: returns the time, in seconds on the clock of the connection machine.
 
     Attributes:
         moved_at: when bytes were last received, or outgoing ones acknowledged; 0.0 before the first.

@@ -19,8 +19,8 @@ def read_object(file: Path) -> dict[str, Any]:
     """Read a file that contains a JSON object.
 
     Raises:
-        BadJson: if it is larger than 20 MB, not JSON, not an object, or has a number that is too large.
-        OSError: if it cannot be read.
+        BadJson: if the file is larger than 20 MB, not JSON, not an object, or has a number that is too large.
+        OSError: if the file cannot be read.
     """
     with file.open("rb") as opened:
         content = opened.read(MAX_BYTES + 1)  # the file size may be wrong, for example of a device

@@ -42,7 +42,7 @@ class Watchers:
         """Add a function. Return a function that removes it. The same function may be added twice.
 
         Raises:
-            TypeError: if it is not callable, or is a coroutine function, which would not be awaited.
+            TypeError: if the function is not callable, or is a coroutine function, which would not be awaited.
         """
         if not callable(told):
             raise TypeError(f"subscribe() takes a function of one Transition, not a {type(told).__name__}")

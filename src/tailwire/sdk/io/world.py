@@ -100,7 +100,7 @@ class World:
     sees_uploads = True
 
     def now(self) -> float:
-        """Return seconds on a clock that runs while the machine sleeps."""
+        """Return seconds on a clock that runs while the device sleeps."""
         return clock.seconds()
 
     def wall(self) -> float:
@@ -111,7 +111,7 @@ class World:
         """Call a function after `seconds` by the clock of `now()`.
 
         Args:
-            seconds: from now; at least 0.
+            seconds: the delay; at least 0.
             ring: the function.
         """
         return asyncio.get_running_loop().call_later(seconds, ring)
@@ -148,7 +148,7 @@ class World:
             ca_file: certificates to trust instead of the system's; "" for the system's.
 
         Raises:
-            ValueError: if this environment does not support one.
+            ValueError: if this environment does not support one of them.
         """
 
     def session_store(self) -> Any:
@@ -168,8 +168,8 @@ class World:
         """Open a WebSocket.
 
         Args:
-            url: `ws://` or `wss://`.
-            headers: to send with the upgrade request.
+            url: the URL, with the scheme `ws` or `wss`.
+            headers: the headers to send with the upgrade request.
             tls: the app's own context, or None.
             proxy: the app's own proxy, "" for no proxy, or None to use the environment or the system's settings.
             moved: called whenever bytes are received.

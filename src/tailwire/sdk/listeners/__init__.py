@@ -1,4 +1,4 @@
-"""What an app receives: the documented listener classes, the typed events, and their registries.
+"""The events of an app: the documented listener classes, the typed events, and their registries.
 
 Who may import it: dispatch, live, calls, client, cometchat, sync.
 Read more: docs/sdk.md

@@ -34,7 +34,7 @@ class ConnectionChanged:
 
     Attributes:
         status: the new status.
-        continuity: with `connected`, what became of the messages that were missed. The event comes when they have
+        continuity: with `connected`, what became of the messages that were missed. The event arrives once these have
             been read; listeners get `on_connected` at once. None when an open connection is no longer throttled.
     """
 
@@ -117,7 +117,7 @@ class TypingChanged:
     """A user started or stopped typing.
 
     Attributes:
-        indicator: who types, to whom, and whether they started or ended.
+        indicator: who is typing, to whom, and whether they started or stopped.
     """
 
     indicator: TypingIndicator
@@ -153,14 +153,14 @@ class DraftChanged:
     `chat.stop_draft` asks its sender to stop.
 
     Attributes:
-        id: of the draft; the finished message has it as `metadata["draft"]`.
-        sender: the user who writes it.
+        id: the id of the draft; the finished message has it as `metadata["draft"]`.
+        sender: the user who is writing it.
         receiver_id: uid or guid of the receiver.
         receiver_type: `user` or `group`.
         text: the text so far, or the end of a long one.
         start: number of characters before `text` that are left out.
         reply_to: id of the message to which it replies, or 0.
-        ended: the message is finished, the sender went offline, or no update arrived for 15 seconds.
+        ended: whether the message is finished, the sender went offline, or no update arrived for 15 seconds.
     """
 
     id: str

@@ -54,7 +54,7 @@ class UploadFileListener:
         """Called often, when `loaded` of `total` bytes have been sent.
 
         Args:
-            file_id: of the file, as it was given.
+            file_id: the id of the file, as the app gave it.
             loaded: bytes that have been sent.
             total: the size of the file in bytes.
             percent: 0 to 100.
@@ -138,7 +138,7 @@ class GroupListener:
 
 
 class MessageListener:
-    """Receives messages, receipts and the like of the user's conversations; not what this device sent itself."""
+    """Receives messages, receipts and similar events of the user's conversations; not those of this device itself."""
 
     def on_text_message_received(self, message: TextMessage) -> Hook:
         """Called when a text message arrived."""
@@ -189,10 +189,10 @@ class MessageListener:
         """Called when a user removed a reaction."""
 
     def on_message_pinned(self, message: BaseMessage) -> Hook:
-        """Called when a message was pinned, also on the device that did it."""
+        """Called when a message was pinned, even on the device that did it."""
 
     def on_message_unpinned(self, message: BaseMessage) -> Hook:
-        """Called when a message was unpinned, also on the device that did it."""
+        """Called when a message was unpinned, even on the device that did it."""
 
     def on_message_saved(self, message: BaseMessage) -> Hook:
         """Called when the user saved a message, on this or another device."""

@@ -9,7 +9,7 @@ from tailwire.wire.entities import BaseMessage, Conversation, Group
 
 @dataclass(frozen=True, slots=True)
 class MessageStored:
-    """The server stored a message of this device, or an action message for what it did."""
+    """The server stored a message of this device, or an action message for a change that it made."""
 
     message: BaseMessage
 

@@ -31,7 +31,7 @@ def check_listener(kind: type, listener: object) -> None:
     """Check that a listener can be called.
 
     Raises:
-        CometChatException: `ERR_INVALID_ARGUMENT` if it is not an instance of the class, overrides no callback,
+        CometChatException: `ERR_INVALID_ARGUMENT` if it is not an instance of `kind`, overrides no callback,
             overrides one with other parameters, or has a method whose name is almost that of a callback.
     """
     if not isinstance(listener, kind):
@@ -91,7 +91,7 @@ class Listeners(Generic[L]):
         self._all: tuple[tuple[str, L], ...] = ()
 
     def add(self, listener_id: str, listener: L) -> None:
-        """Add a listener, or replace the one of this id.
+        """Add a listener, or replace the one with this id.
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` if it would never be called.
@@ -116,7 +116,7 @@ class Listeners(Generic[L]):
 
 
 class EventStream:
-    """The events from now on, for `async for`.
+    """A stream of the events from now on, for `async for`.
 
     It buffers at most 1,000 events; while it is full, the client stops reading. It ends when the client or the stream
     is closed, or when the app drops the stream.
@@ -168,7 +168,7 @@ class EventStream:
 
 
 class Places(Protocol):
-    """Tracks which events the app has done; `dispatch.served.Served` is one."""
+    """Tracks which events the app is done with; `dispatch.served.Served` is one."""
 
     def hold(self, event: object) -> bool:
         """Hold an event. Return whether it has a position."""
@@ -196,7 +196,7 @@ class AcknowledgedStream(EventStream):
 
     Events may be acknowledged in any order and by other tasks. The saved position stays before the oldest message
     that is not done, so after a crash the next start of the app hands it over again: each message comes at least once.
-    The same holds for what is not done when the stream ends.
+    The same holds for events that are not done when the stream ends.
 
     The stream holds at most 1,000 events, including those that are not done; while it is full, the client stops
     reading. Events without a message (connection, typing, receipts …) need no acknowledgement.
@@ -214,7 +214,7 @@ class AcknowledgedStream(EventStream):
         """Acknowledge an event. Does nothing if it is done already, or is not from this stream.
 
         Raises:
-            TypeError: if it is not an event.
+            TypeError: if `event` is not an event.
         """
         if isinstance(event, PutOff):
             if self._put_off.pop(id(event), None) is not None and self._places.let_go(event):
@@ -274,7 +274,7 @@ class Streams:
     """The open streams, by weak references: a stream that the app drops ends, and does not block the others.
 
     Args:
-        places: tracks what the app has done; None if streams cannot be acknowledged.
+        places: tracks which events the app is done with; None if streams cannot be acknowledged.
         moved: called when the position may have moved.
 
     Attributes:
@@ -287,7 +287,7 @@ class Streams:
         self._moved = moved
 
     def open(self) -> EventStream:
-        """Open a stream."""
+        """Open a stream of all events from now on."""
         return self._keep(EventStream())
 
     def open_acknowledged(self) -> AcknowledgedStream:

@@ -24,7 +24,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class ChangeKind(StrEnum):
-    """What happened to an item, or to the list."""
+    """The kind of a change of an item, or of the list."""
 
     INSERTED = "inserted"
     REMOVED = "removed"
@@ -115,7 +115,7 @@ def steps(old: Sequence[K], new: Sequence[K]) -> list[Change[K]]:
 
 
 def _move(work: list[K], n: int, key: str, place: dict[str, int], first: int, found: list[Change[K]]) -> None:
-    # Move an item that goes down in one step, instead of moving up each item behind it.
+    # Move an item that goes down in one step, instead of moving up each item after it.
     if n + 1 < len(work) and work[n + 1].key == key:
         down = work.pop(n)
         to = n + 1

@@ -1,9 +1,9 @@
 """The state of a live list of conversations.
 
-Each method applies one event or response, and returns nothing. What cannot be derived without a request is marked in
-`stale` (one conversation) or `lost` (all). Each message id is applied once, in any order: a page of the server includes
-everything up to its latest id, and higher ids are remembered. Each change replaces the shown items (`_shown`). This
-module knows no client and no clock.
+Each method applies one event or response, and returns nothing. State that cannot be derived without a request is
+marked in `stale` (one conversation) or `lost` (all). Each message id is applied once, in any order: a page of the
+server includes everything up to its latest id, and higher ids are remembered. Each change replaces the shown items
+(`_shown`). This module uses no client and no clock.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class ConversationList:
     # Responses.
 
     def fill(self, page: Sequence[Conversation], *, complete: bool) -> None:
-        """Replace the list with its head from the server."""
+        """Replace the list with the first conversations from the server."""
         typing = {key: row.item.typing for key, row in self._rows.items()}
         self._rows, self._applied, self.stale, self.doubtful, self.lost = {}, {}, {}, {}, False
         self._shown = None
@@ -166,7 +166,7 @@ class ConversationList:
                 self.drop(row.item.key)
 
     def _sort(self, key: str, before: tuple[bool, int, int] | None) -> None:
-        # Unknown conversations may follow the last one, so one that moves behind it leaves the list.
+        # Unknown conversations may follow the last one, so one that moves past the last leaves the list.
         row = self._rows[key]
         down = before is None or row.rank() > before
         others = [other for other in self._rows.values() if other is not row]
@@ -260,7 +260,7 @@ class ConversationList:
         self._change(key, last_message=merging.with_receipt(last, at, read=read))
 
     def mine(self, key: str, up_to: int, at: int, *, read: bool, here: bool = False) -> None:
-        """Apply that the user has received, or read, a conversation up to a message.
+        """Record that the user has received, or read, a conversation up to a message.
 
         Args:
             here: whether this happened on this device, so that the server may not know it yet.
@@ -287,7 +287,7 @@ class ConversationList:
         return _read(c, up_to)
 
     def reaction(self, message_id: int, reaction: str, *, added: bool, by_me: bool) -> None:
-        """Apply that a reaction was added or removed."""
+        """Record that a reaction was added or removed."""
         key = self._change_last(
             message_id, lambda last: merging.with_reaction(last, reaction, added=added, by_me=by_me)
         )
@@ -295,7 +295,7 @@ class ConversationList:
             self.doubtful[key] = None
 
     def flagged(self, message: BaseMessage, *, saved: bool) -> None:
-        """Apply that a message was pinned or saved, or that this was undone."""
+        """Record that a message was pinned, unpinned, saved or unsaved."""
         change = merging.with_save if saved else merging.with_pin
         self._change_last(message.id, lambda last: change(last, message))
 
@@ -309,7 +309,7 @@ class ConversationList:
         return ""
 
     def presence(self, user: User) -> None:
-        """Apply that a user came online or went offline."""
+        """Record that a user came online or went offline."""
         key = key_of("user", user.uid)
         row = self._rows.get(key)
         if row is not None and isinstance(row.item.conversation.conversation_with, User):
@@ -318,7 +318,7 @@ class ConversationList:
             self._change(key, conversation_with=replace(other, status=user.status, last_active_at=seen))
 
     def typing(self, indicator: TypingIndicator) -> None:
-        """Apply that a user started or stopped typing."""
+        """Record that a user started or stopped typing."""
         uid, kind = indicator.sender.uid, str(indicator.receiver_type)
         if uid == self._me:
             return

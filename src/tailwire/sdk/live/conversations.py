@@ -56,7 +56,7 @@ class LiveConversations(LiveList[LiveConversation]):
             limit: the number of conversations, 1 to 50; by default the initial number.
 
         Returns:
-            How many were added; 0 at the end, or if the list holds its maximum.
+            The number of conversations added; 0 at the end, or if the list holds its maximum.
 
         Raises:
             CometChatException: `LIVE_LIST_CLOSED`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or another code

@@ -1,4 +1,4 @@
-"""The base of both live lists: their readers, and the decision when to query the server again."""
+"""The base of all live lists: their readers, and when they query the server again."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def check_open(live: LiveList[Any]) -> None:
 
 
 class LiveList(Generic[K]):
-    """A list that follows the server, by the events of its client.
+    """A list that is kept up to date by the events of its client.
 
     `items` is always consistent. Items are immutable; a change replaces them. Close the list when it is not shown any
     more; it is also closed with its client, and when the user logs out.
 
     Attributes:
-        uid: the user whose list it is.
+        uid: the uid of the user whose list it is.
         error: why the last request failed; None if it succeeded. Requests are retried.
     """
 
@@ -95,8 +95,8 @@ class LiveList(Generic[K]):
         """Call a function with each change from now on.
 
         Args:
-            callback: a plain function, called on the event loop; it must not block. Applied in order to a copy of
-                `items`, the changes keep it equal to `items`. Exceptions are logged.
+            callback: a plain function, called on the event loop; it must not block. If the changes are applied
+                in order to a copy of `items`, the copy stays equal to `items`. Exceptions are logged.
 
         Returns:
             A function that ends the subscription. It may be called more than once.
@@ -328,7 +328,7 @@ class _Reader(Generic[K]):
         self._changed.set()
 
     def wake(self) -> None:
-        """Notice that the list was closed."""
+        """Wake the reader, because the list was closed."""
         self._changed.set()
 
     def __aiter__(self) -> AsyncIterator[Change[K]]:

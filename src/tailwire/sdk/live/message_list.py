@@ -2,7 +2,7 @@
 
 Each method applies one event or response, and returns nothing. Stored messages are ordered by id; queued ones follow in
 the order of the queue. If an event may be included in the last page already, and this cannot be decided, `doubtful` is
-set, and the page is requested again. Each change replaces the shown items (`_shown`). This module knows no client and
+set, and the page is requested again. Each change replaces the shown items (`_shown`). This module uses no client and
 no clock.
 """
 
@@ -169,7 +169,7 @@ class MessageList:
         self.complete = complete
 
     def clear(self) -> None:
-        """Apply that the conversation was deleted for the user, or the group for everyone."""
+        """Record that the conversation was deleted for the user, or the group for everyone."""
         self._ids, self._items, self._acts, self._keys, self._shown = [], {}, {}, {}, None
         self.complete = True
 
@@ -264,7 +264,7 @@ class MessageList:
             self.received(by, receipt.message_id, receipt.timestamp, read=read)
 
     def received(self, by: str, up_to: int, at: int, *, read: bool) -> None:
-        """Apply that the messages of a sender were delivered, or read, up to an id."""
+        """Record that the messages of a sender were delivered, or read, up to an id."""
         for number in self._ids:
             message = self._items[number].message
             if number > up_to:
@@ -274,19 +274,19 @@ class MessageList:
                 self._change(number, lambda m: merging.with_receipt(m, at, read=read))
 
     def reaction(self, message_id: int, reaction: str, *, added: bool, by_me: bool) -> None:
-        """Apply that a reaction was added or removed."""
+        """Record that a reaction was added or removed."""
         if message_id not in self._items:
             return
         self.doubtful = self.doubtful or (self.unsure and not by_me)
         self._change(message_id, lambda m: merging.with_reaction(m, reaction, added=added, by_me=by_me))
 
     def flagged(self, message: BaseMessage, *, saved: bool) -> None:
-        """Apply that a message was pinned or saved, or that this was undone."""
+        """Record that a message was pinned, unpinned, saved or unsaved."""
         change = merging.with_save if saved else merging.with_pin
         self._change(message.id, lambda m: change(m, message))
 
     def typed(self, indicator: TypingIndicator) -> None:
-        """Apply that a user started or stopped typing."""
+        """Record that a user started or stopped typing."""
         uid, to = indicator.sender.uid, indicator.receiver_id
         here = to == self._other if self._kind == "group" else (uid, to) == (self._other, self._me)
         if uid == self._me or not here or str(indicator.receiver_type) != self._kind:

@@ -70,8 +70,9 @@ class LiveMessages(LiveList[LiveMessage]):
             limit: the number of messages, 1 to 100; by default the initial number.
 
         Returns:
-            How many were added; 0 at the beginning, or if the list holds its maximum. It may also be 0 while `complete`
-            is False, if thousands of edits and deletions lie in between: the next call continues behind them.
+            The number of messages added; 0 at the beginning, or if the list holds its maximum. It may also be 0 while
+            `complete` is False, if thousands of edits and deletions lie in between: the next call continues before
+            them.
 
         Raises:
             CometChatException: `LIVE_LIST_CLOSED`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or another code

@@ -29,7 +29,7 @@ def limit_buffers(sock: socket.socket) -> None:
 
 
 class Acceptor:
-    """Listen on 127.0.0.1.
+    """Listens on 127.0.0.1.
 
     Args:
         taken: called with each accepted socket.

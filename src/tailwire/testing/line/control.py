@@ -20,7 +20,7 @@ from tailwire.testing.line.responses import MAX_BODY_BYTES
 
 
 class Control:
-    """Serve a fault proxy's operations over HTTP.
+    """Serves a fault proxy's operations over HTTP.
 
     Args:
         port: 0 takes a free one.

@@ -13,11 +13,11 @@ from tailwire.testing.line.pipe import Pipe
 
 
 class Forwarder:
-    """Forward connections to a server.
+    """Forwards connections to a server.
 
     Args:
-        host: of the server.
-        port: of the server.
+        host: the host of the server.
+        port: the port of the server.
         faults: the active faults of the line.
 
     Attributes:

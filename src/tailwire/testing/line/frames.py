@@ -6,7 +6,7 @@ UPGRADED = b"HTTP/1.1 101"
 
 
 class ServerFrames:
-    """Split the server's side of a connection: HTTP as it arrives, whole frames after an upgrade."""
+    """Splits the server's side of a connection: HTTP as it arrives, whole frames after an upgrade."""
 
     def __init__(self) -> None:
         self._plain = self._upgraded = False

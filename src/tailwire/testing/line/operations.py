@@ -17,9 +17,9 @@ class Arguments:
     """Parsed arguments of a control request.
 
     Attributes:
-        values: of the parameters, by name; missing ones have their default.
-        headers: from the `header` parameters.
-        body: of the request.
+        values: the values of the parameters, by name; missing ones have their default.
+        headers: the headers from the `header` parameters.
+        body: the body of the request.
     """
 
     values: Mapping[str, float]
@@ -49,7 +49,7 @@ class Operation:
     Attributes:
         do: carries it out.
         text: its description.
-        parameters: by name.
+        parameters: its parameters, by name.
         takes_answer: whether it accepts `header` and a body.
     """
 

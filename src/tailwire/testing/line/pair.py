@@ -32,8 +32,8 @@ class Faults:
     """The active faults of the line, shared by all its connections.
 
     Attributes:
-        half_open: deliver nothing.
-        cut_after: truncate the server's next frame after this many bytes and close its connection.
+        half_open: whether nothing is delivered.
+        cut_after: bytes after which the server's next frame is truncated and its connection closed.
         repeats: number of server text frames still to be delivered twice.
         answer: response to every request, in place of the server's.
         upgrade_answer: response to WebSocket upgrades.
@@ -150,7 +150,7 @@ class Pair:
         gone: called when both ends are closed.
 
     Attributes:
-        silent: deliver nothing on this connection, even after the line is restored.
+        silent: whether nothing is delivered on this connection, even after the line is restored.
         touched: when bytes last arrived at either end, on the loop's clock.
     """
 

@@ -17,7 +17,7 @@ class CannedResponse:
     """A fixed HTTP response.
 
     Attributes:
-        status: from 200 to 599.
+        status: the HTTP status, 200 to 599.
         headers: `Content-Length` and `Connection: close` are added when missing.
         body: at most 1,000,000 bytes.
     """

@@ -32,7 +32,7 @@ def read_seconds(text: str) -> float:
     """Parse a number of seconds.
 
     Raises:
-        ValueError: unless it is a number from 0 to 3600.
+        ValueError: unless the text is a number from 0 to 3600.
     """
     try:
         seconds = float(text)

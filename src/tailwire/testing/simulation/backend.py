@@ -1,4 +1,4 @@
-"""The app's backend: acts with a REST key beside the users, and removes messages and the group for good."""
+"""The app's backend: acts with a REST API key while the users act, and removes messages and the group for good."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Backend:
         return bool(self.doubtful or self.group_removed_until)
 
     def has_removed_id(self, message_id: int, conversation: str) -> bool:
-        """Return whether a message that a device received may have been removed."""
+        """Return whether a received message with this id may have been removed."""
         in_group = conversation == f"group_{self._sim.group}"
         return message_id in self.doubtful or (in_group and message_id <= self.group_removed_until)
 

@@ -15,7 +15,7 @@ class Backup:
     """The backup of a run, and the ids that were lost when it was restored.
 
     Args:
-        database: of the server.
+        database: the file of the server's database.
 
     Attributes:
         lost_muids: the muids of the lost messages, including those whose senders have received no response.

@@ -16,7 +16,7 @@ MARGIN_SECONDS = 1.0
 
 
 def state_of(device: Device) -> State | None:
-    """Return the state of a device's connection; None if its app does not run."""
+    """Return the state of a device's connection; None if its app is not running."""
     parts = made_parts(device.chat) if device.chat is not None else None
     return parts.driver.state if parts is not None else None
 

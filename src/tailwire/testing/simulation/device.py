@@ -137,7 +137,7 @@ class Device:
         process: the process of its app.
         second: another process of its app, which waits for the session.
         second_processes: number of second processes that were started.
-        received, gaps, statuses: of all starts of its app.
+        received, gaps, statuses: what all starts of its app have received.
         change_gaps: reported gaps in which only changes are missing.
         told: the changes that it received: what changed, and its new value.
         times: how often it received each change, by life.

@@ -17,7 +17,7 @@ class ProcessFiles(FileSessionStore):
     """The files of a device, as one process of its app uses them.
 
     Args:
-        folder: of the device.
+        folder: the folder of the device.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -18,7 +18,7 @@ HOLE_SECONDS = 2.0
 MARGIN_SECONDS = 0.5
 
 _Moment = tuple[int, int, float, float]
-"""The app's start, the connection's number, and how long the machine and the loop have been asleep."""
+"""The app's start, the connection's number, and how long the device and the loop have been asleep."""
 
 
 class Holes:

@@ -1,4 +1,4 @@
-"""What users wanted last: when they set something and take it back, the last confirmed call decides despite proxies."""
+"""The last wishes of users: if they set something and take it back, the last confirmed call decides despite proxies."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Intents:
             call.ended = virtual_loop().time()
 
     def broken(self, reader: sqlite3.Connection) -> str:
-        """Return a reaction or save that is not as its user wanted it last; "" if there is none."""
+        """Return a reaction or save that differs from what its user wanted last; "" if there is none."""
         for (kind, uid, message_id), calls in self._calls.items():
             last = calls[-1]
             doubtful = any(not call.confirmed for call in calls)

@@ -19,8 +19,8 @@ class Loss:
 
     Attributes:
         at: when it was lost.
-        message: its id.
-        resources: of the connected devices that should have received it.
+        message: the id of the message.
+        resources: the resources of the connected devices that should have received it.
     """
 
     at: float
@@ -30,7 +30,7 @@ class Loss:
 
 @dataclass
 class Losses:
-    """Intercept a server's publications and lose some of them.
+    """Intercepts a server's publications and loses some of them.
 
     Attributes:
         left: number of messages still to be lost.

@@ -88,7 +88,7 @@ def _stored(sim: Simulation, rows: list[dict[str, Any]]) -> None:
     by_id = {row["id"]: row["muid"] for row in rows}
     for row in rows:
         parent, stored = sim.sends[row["muid"]].parent, row["parent_id"] or 0
-        require(stored == parent, f"thread: {row['id']} is stored in that of {stored}, it was sent to that of {parent}")
+        require(stored == parent, f"thread: {row['id']} is stored in thread {stored}, but was sent to thread {parent}")
     for send in sim.sends.values():
         if send.id and sim.backup.removed(send.id):
             send.outcome, send.kept = "taken away", False
@@ -164,9 +164,9 @@ def _continuous(sim: Simulation, device: Device, reader: Any, memberships: list[
         for begin, end in stream.exact_after:
             hidden = oracle_of_gaps.cannot_be_shown(reader, device, memberships, begin, end)
             due = hidden or (end == begin + 1 and (sim.backup.restored or sim.backend.has_acted))
-            require(due, f"continuity: {device.name}: it is exact after the gap ({begin}, {end}]")
+            require(due, f"continuity: that of {device.name} is exact after the gap ({begin}, {end}]")
         unfounded = stream.unknown and not sim.backup.restored and device.expected
-        require(not unfounded, f"continuity: of {device.name} it was unknown, although no store was restored")
+        require(not unfounded, f"continuity: that of {device.name} was unknown, although no store was restored")
 
 
 def memberships_of(actions: list[tuple[int, dict[str, Any]]]) -> dict[str, list[Membership]]:

@@ -1,4 +1,4 @@
-"""What devices must have received beside new messages: nothing that happened while they were away is missing.
+"""The events that devices must have received besides new messages, even if they happened while a device was away.
 
 If something changed several times, its last change must have arrived last.
 """
@@ -45,7 +45,7 @@ def missing(
 
     Args:
         reader: reads the server's database.
-        memberships: of the device's user in the group, as ids of actions.
+        memberships: the memberships of the device's user in the group, as ids of actions.
     """
     last = dict(device.told)  # later values replace earlier ones
     owed = [*_actions(reader, device, is_expected), *_changes(reader, device, memberships, group)]

@@ -17,7 +17,7 @@ def unfounded(reader: sqlite3.Connection, device: Device, memberships: list[Memb
 
     Args:
         reader: reads the server's database, which was never restored.
-        memberships: of the device's user in the group, as ids of actions.
+        memberships: the memberships of the device's user in the group, as ids of actions.
     """
     if device.change_gaps:
         return f"{device.name} was notified that changes are missing, though the log has all: {device.change_gaps}"

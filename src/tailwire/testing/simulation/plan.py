@@ -69,9 +69,9 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
 
     A third of the plans has membership changes and overload; a quarter loses messages on the server; a sixth restores
     older backups; in a fifth tokens expire. One in eighteen has slow lines and several addresses, another one portals
-    and proxies; a ninth is long hours without faults. In a fifth the app's backend acts, in a tenth proxies repeat
-    requests; in a quarter a user changes their conversations, in another one users reply in threads; in an eleventh
-    apps are started twice; in one of 200 a device misses more than 1,000 messages.
+    and proxies; a ninth consists of long hours without faults. In a fifth the app's backend acts, in a tenth proxies
+    repeat requests; in a quarter a user changes their conversations, in another one users reply in threads; in an
+    eleventh apps are started twice; in one of 200 a device misses more than 1,000 messages.
 
     Each plan leaves something out, because one fault may mask another.
     """

@@ -16,7 +16,7 @@ REFUSED_SECONDS = 60.0
 """How long clients may wait after an overloaded server has refused a request."""
 LONG_DELAY_SECONDS = 1.0
 SLOW_LATENCY_SECONDS = 1.5
-"""One way; the first ping on a line that suddenly becomes this slow is answered after its timeout."""
+"""Latency in one direction; the first ping on a line that suddenly becomes this slow is answered after its timeout."""
 
 _MOMENTS = frozenset({"drop", "half open", "sleep", "freeze", "kill", "stop", "start", "move", "restore", "put back"})
 _LASTING = frozenset({"offline", "swallow", "refuse", "nameless", "untrusted", "portal", "proxy", "cut amid"})
@@ -76,7 +76,7 @@ class Reasons:
             self._slow_until = soon
 
     def is_calm(self, name: str) -> bool:
-        """Return whether no fault affects a device or its requests, or has affected them lately."""
+        """Return whether no fault affects a device or its requests, or has affected them recently."""
         if self._now() <= self._slow_until:
             return False
         return all(self._now() > until for (who, _), until in self._until.items() if who in ("", name))

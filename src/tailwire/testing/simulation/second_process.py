@@ -1,6 +1,6 @@
 """A second process of a device's app on the session of the first: refused while the first runs, and then its successor.
 
-A user who starts a program twice, a bot that a supervisor starts beside one that hangs: the second process tries again
+A user starts a program twice, or a supervisor starts a bot again while the earlier one hangs: the second process tries
 until the session is free. Documented in docs/sdk.md: one client at a time, the first one is not affected, and the claim
 ends with `aclose()` and with the process.
 """
@@ -31,8 +31,8 @@ class SecondProcess:
 
     Args:
         sim: the run, whose `broken` receives violations.
-        device: its `second` is this process until the process has the session or ends.
-        number: of the process, among those of the device.
+        device: the device, whose `second` is this process until the process has the session or ends.
+        number: the number of the process, among those of the device.
     """
 
     def __init__(self, sim: Simulation, device: Device, number: int) -> None:

@@ -1,9 +1,9 @@
-"""Several servers over one database on virtual time: what one server does as one of several, between models.
+"""Several servers over one database on virtual time: the real code with which they cooperate, on models of the rest.
 
-Each server runs its real log, healing of changes and hub, its real lane to the database with its lease, and what it
-does because there are others: who is online, and who sends for a webhook. Each client runs its real continuity
-machine. Database and broker are models, so this shows nothing about SQL or the protocol of a broker; the tests on real
-servers do.
+Each server runs its real log, healing of changes and hub, its real lane to the database with its lease, and the code
+that agrees with the other servers on who is online and which of them sends to a webhook. Each client runs its
+real continuity machine. Database and broker are models, so this shows nothing about SQL or the protocol of a broker;
+the tests on real servers do.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ GUESTS = ("dora", "emil")
 """Users who come and go, and receive nothing."""
 STEPS = 70
 QUIET_SECONDS = 45.0
-"""How long everything works at the end of a run before the run is judged: leases end, and queues are looked at."""
+"""How long everything works before the run is judged: long enough for leases to end and queues to be checked."""
 WATCH_SECONDS = 0.1
 WEIGHTS = {
     "send": 34, "change": 30, "move": 8, "break": 8, "join": 5, "leave": 3, "kill": 3, "fail": 3, "stop": 5, "guest": 6,
@@ -50,11 +50,11 @@ class Several:
     """A run: servers, clients and what happens to them, from one seed.
 
     Args:
-        count: how many servers; 0 for two or three, by the seed.
-        database: makes the database, on a store and with chance and a clock.
+        count: the number of servers; 0 for two or three, by the seed.
+        database: makes the database from a store, a source of randomness and a clock.
 
     Attributes:
-        servers: those that were not killed.
+        servers: the servers that were not killed.
         first: the server that is not killed.
         plain: clients without features at the first server, with what they have received.
         guests: the sockets of the guests.
@@ -94,7 +94,7 @@ class Several:
         self.trace.append((self._loop.time(), *what))
 
     def run(self, work: Any) -> None:
-        """Run a coroutine beside everything else."""
+        """Run a coroutine concurrently with everything else."""
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -228,7 +228,7 @@ class Several:
             await self._guest(chance.choice(GUESTS), server)
 
     def _stop(self, server: SimulatedServer) -> None:
-        # Clients with features notice by their heartbeats that it does not answer.
+        # Clients with features notice by their heartbeats that the server does not respond.
         chance, loop = self.chance, self._loop
         if server.stopped:
             return
@@ -239,7 +239,7 @@ class Several:
         loop.call_later(chance.choice((0.5, 4.0, 9.9, 12.0, 15.0, 30.0)), self._continue, server)
 
     def _executed(self, number: int) -> None:
-        # Stops a server between a statement and its answer: there a stop matters most.
+        # Stop a server between a statement and its answer, where a stop matters most.
         server = self._stops_soon.pop(number, None)
         if server is not None and server in self.servers and not self.database.calm:
             self._stop(server)
@@ -262,10 +262,10 @@ class Several:
 
 
 def play(seed: int, count: int = 0, database: MakeDatabase = SimulatedDatabase) -> str:
-    """Play a run. Return the digest of what happened: equal seeds give equal ones, in every process.
+    """Play a run. Return the digest of what happened: equal seeds give equal digests, in every process.
 
     Args:
-        count: how many servers; 0 for two or three, by the seed.
+        count: the number of servers; 0 for two or three, by the seed.
         database: makes the database.
 
     Raises:

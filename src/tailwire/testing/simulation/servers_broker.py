@@ -1,4 +1,4 @@
-"""A broker between the servers of a simulation: it loses, doubles and delays, and its connections break.
+"""A broker between the servers of a simulation: it loses, duplicates and delays news, and its connections break.
 
 A batch with its record keeps its order and arrives whole or not at all, as a connection guarantees. Everything else may
 be lost. There is no order between different senders.
@@ -15,7 +15,7 @@ from functools import partial
 from tailwire.server.ports.broker import Publication, Receiver, Record
 
 TICK = 1e-6
-"""Timers that are due at the same time have no order."""
+"""Seconds between two arrivals from a sender, because timers that are due at the same time have no order."""
 DELAYS = (0.0005, 0.001, 0.004, 0.05, 0.3, 1.2)
 
 
@@ -23,7 +23,8 @@ class Bus:
     """The broker that connects the servers of a simulation.
 
     Args:
-        carries_messages: whether it carries messages; otherwise only records, which the database announces.
+        carries_messages: whether the broker carries messages; if not, it carries only records, which the database
+            announces.
     """
 
     def __init__(self, chance: random.Random, *, carries_messages: bool) -> None:
@@ -59,10 +60,10 @@ class Bus:
 
 
 class SimulatedRemote:
-    """`RemoteBroker` of one server of a simulation.
+    """The `RemoteBroker` of one simulated server.
 
     Args:
-        context: of the server, in which it receives.
+        context: the context of the server, in which news is received.
     """
 
     def __init__(self, bus: Bus, server: int, context: Context) -> None:
@@ -114,7 +115,7 @@ class SimulatedRemote:
             self.effective.add(subject)
 
     async def confirmed(self) -> None:
-        """Return when the subscriptions are in effect, or the connection is lost."""
+        """Wait until the subscriptions are in effect, or the connection is lost."""
         while self._pending and self.connected:
             await self._settled.wait()
 

@@ -1,6 +1,6 @@
 """A connection between a simulated server and its database: it takes time, breaks, and loses answers.
 
-What was sent is carried out even if nobody waits for the answer any more, as PostgreSQL does it. Rarely that is late.
+A statement that was sent is executed even if nobody waits for the answer any more, as by PostgreSQL; rarely it is late.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from tailwire.testing.simulation.servers_database import SimulatedDatabase
 DELAYS = (0.0003, 0.001, 0.004, 0.03)
 LATE_SECONDS = (1.5, 4.0, 7.0, 14.0)
 NOBODY = Context()
-"""What happens in the network and the database goes on while a server is stopped."""
+"""The context of the network and the database, which go on while a server is stopped."""
 
 
 class Gate:
-    """The way from one server to the database.
+    """Connects one server to the database.
 
     Args:
-        number: of the server.
+        number: the number of the server.
         fails: returns whether the database does not answer.
         dead: returns whether the server was killed.
         report: called with an error of the model itself, such as a statement that it does not know.
 
     Attributes:
-        failures: when statements failed, or were answered too late.
+        failures: the times at which statements failed, or were answered too late.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Gate:
 
 
 class SimulatedConnection:
-    """What the store uses of `asyncpg.Connection`."""
+    """The part of `asyncpg.Connection` that the store uses."""
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
@@ -135,7 +135,7 @@ class SimulatedConnection:
         return self._closed
 
     def is_in_transaction(self) -> bool:
-        """Return False: a statement is a transaction."""
+        """Return False: each statement is a transaction of its own."""
         return False
 
     def get_server_pid(self) -> int:
@@ -143,7 +143,7 @@ class SimulatedConnection:
         return self._gate.number + 1
 
     def terminate(self) -> None:
-        """Close the connection. What was sent is carried out nevertheless."""
+        """Close the connection. Statements that were sent are still executed."""
         self._closed = True
 
     async def close(self, *, timeout: float | None = None) -> None:

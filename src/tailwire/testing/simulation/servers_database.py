@@ -2,7 +2,7 @@
 
 The store's own code runs on it: its lane, leases, processes, presence and queue of webhooks. The model knows each of
 their statements by its text, and an unknown one fails the run. Its clock is that of the event loop. A statement takes
-no time, so none sees another one half done; what locks and snapshots of PostgreSQL do is tried in `tests/postgres`.
+no time, so none sees another one half done; `tests/postgres` tests the locks and snapshots of PostgreSQL.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tailwire.testing.simulation.servers_queue import WebhookQueue
 from tailwire.testing.simulation.servers_store import SharedStore
 from tailwire.testing.virtual.world import EPOCH
 
-# What users do here, as steps of units that PostgreSQL can carry out too: `tests/sim/test_servers_on_postgres.py` does.
+# The actions of users, as steps of units that PostgreSQL can execute too (`tests/sim/test_servers_on_postgres.py`).
 JOIN = "INSERT INTO simulated_members (uid) VALUES (:uid) ON CONFLICT DO NOTHING"
 LEAVE = """WITH gone AS (DELETE FROM simulated_members WHERE uid = :uid RETURNING uid)
 INSERT INTO simulated_changes (key) SELECT uid FROM gone"""
@@ -36,7 +36,7 @@ MARK = "start"
 
 
 def _rounded(number: float) -> int:
-    # As PostgreSQL rounds a decimal.
+    # Rounds as PostgreSQL rounds a decimal.
     return math.floor(round(number, 3) + 0.5)
 
 
@@ -56,11 +56,11 @@ class ProcessEntry(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """A batch that was carried out, for the judge.
+    """A batch that was executed, for the judge.
 
     Attributes:
-        process, number: which batch.
-        alive: whether the process had its row then.
+        process, number: identify the batch.
+        alive: whether the process had its row at that time.
     """
 
     process: int
@@ -76,9 +76,9 @@ class SimulatedDatabase:
         now: the clock of the event loop.
 
     Attributes:
-        processes, leases, presence: the tables; `presence` has whether a user is away, by uid and process.
-        commits: the batches that were carried out.
-        declared_dead: when each process was declared dead.
+        processes, leases, presence: the tables; `presence` contains whether a user is away, by uid and process.
+        commits: the batches that were executed.
+        declared_dead: the time at which each process was declared dead.
         queue: the webhooks and their deliveries.
         calm: whether no statement and no answer is lost or late.
         executed: called with the number of a server after each of its statements.
@@ -135,7 +135,7 @@ class SimulatedDatabase:
         """Return the rows of a statement.
 
         Raises:
-            asyncpg.PostgresError: the database refuses it.
+            asyncpg.PostgresError: the database refuses the statement.
         """
         if text == CALL:
             return [self._batch(server, values)]
@@ -168,7 +168,7 @@ class SimulatedDatabase:
         self.leases = {name: of for name, of in self.leases.items() if of != process}
 
     def _delete(self, process: int) -> None:
-        # With what refers to it.
+        # Together with all rows that refer to it.
         if self.processes.pop(process, None) is not None:
             self.declared_dead[process] = self._now()
         self._free(process)
@@ -281,7 +281,7 @@ class SimulatedDatabase:
         return row
 
     def roll_back_an_id(self) -> None:
-        """Give out an id that is never used, as a batch does that is rolled back."""
+        """Skip an id, as a batch does that is rolled back."""
         self._store.highest += 1
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from tailwire.testing.virtual.network import current_process
 from tailwire.testing.virtual.stopping import StoppingLoop
 
 EXPECTED = ("the store cannot write", "the database does not answer")
-"""Beginnings of errors that the database causes here."""
+"""The first words of the errors that the simulated database causes."""
 
 
 class _Errors(logging.Handler):
@@ -24,7 +24,7 @@ class _Errors(logging.Handler):
         self._failures = failures
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Note an error that a server logged, unless it was killed, which causes many."""
+        """Record an error that a server logged, unless the server was killed: then errors are expected."""
         said = record.getMessage()
         if said.startswith(EXPECTED) or current_process.get() in self._loop.network.dead:
             return
@@ -32,7 +32,7 @@ class _Errors(logging.Handler):
         self._failures.append(Wrong(f"a server logs {said!r} {error!r}"))
 
     def unhandled(self, loop: Any, context: dict[str, Any]) -> None:
-        """Note an exception that the loop reports."""
+        """Record an exception that the loop reports."""
         task, handle = context.get("task") or context.get("future"), context.get("handle")
         of = handle._context.get(current_process, "") if handle is not None else self._loop.process_of(task)
         if of not in self._loop.network.dead:
@@ -41,7 +41,7 @@ class _Errors(logging.Handler):
 
 @contextmanager
 def noted_errors(failures: list[BaseException]) -> Iterator[None]:
-    """Add errors of servers to a list, instead of printing what they log."""
+    """Add the errors of servers to a list while the block runs, instead of printing what they log."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, StoppingLoop)
     errors = _Errors(loop, failures)

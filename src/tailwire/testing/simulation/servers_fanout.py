@@ -1,6 +1,6 @@
-"""One server of the simulation of several: its fan-out, its sockets, and what makes it one of several.
+"""One of several simulated servers: its fan-out, its sockets, and its parts that cooperate with other servers.
 
-Everything that runs in it runs in its context, so that the loop can stop, continue and kill it like a process.
+All its code runs in its context, so that the loop can stop, continue and kill it like a process.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ async def _change_frame(row: ChangeRow) -> bytes:
 
 
 class SimulatedServer:
-    """A server.
+    """A simulated server.
 
     Args:
-        observed: learns what the server does, for the judge.
+        observed: records what the server does, for the judge.
 
     Attributes:
-        sockets: those that are registered.
+        sockets: the registered sockets.
         dead: whether it was killed.
         leaving: whether it stops in order.
-        process: its name, by which the loop stops it.
+        process: the name by which the loop stops and kills the server.
     """
 
     def __init__(
@@ -110,11 +110,11 @@ class SimulatedServer:
         return self._loop.is_stopped(self.process)
 
     def run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Run a coroutine in this server. What it raises is reported, except that the store does not answer."""
+        """Run a coroutine in this server. Its errors are reported, except that the store does not answer."""
         task = self._loop.create_task(self._may_be_refused(work), context=self.context)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
-        task.add_done_callback(lambda _: work.close())  # if it was killed before it began
+        task.add_done_callback(lambda _: work.close())  # if the server was killed before this began
         return task
 
     async def _may_be_refused(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -134,7 +134,7 @@ class SimulatedServer:
             self._loop.call_soon(call, context=self.context)
 
     async def close(self) -> None:
-        """Stop in order, as with SIGTERM. Its users have the grace period to come back at another server."""
+        """Stop in order, as after SIGTERM. Users have the grace period to connect to another server."""
         self.leaving = True
         for socket in list(self.sockets):
             socket.lost()
@@ -142,20 +142,20 @@ class SimulatedServer:
         self.kill()
 
     def kill(self) -> None:
-        """Kill the server without a word: what it has not published yet is published by nobody."""
+        """Kill the server without warning: what it has not published yet is never published."""
         self.dead = True
         self.remote.end()
         self._loop.kill(self.process, connected=False)
         for socket in list(self.sockets):
             socket.lost()
 
-    # What its users do.
+    # Actions of its users.
 
     async def _pause(self) -> None:
         await asyncio.sleep(self._chance.choice((0.0005, 0.002, 0.02, 0.2)))
 
     async def send(self, receivers: list[tuple[str, str]], joins: str = "", leaves: str = "") -> None:
-        """Store messages at once and publish them; with the first one a user may join or leave."""
+        """Store messages concurrently, and publish them; with the first one a user may join or leave."""
         await self._pause()
         for place, (receiver, kind) in enumerate(receivers):
             unit = None

@@ -1,6 +1,6 @@
 """The judge of a simulation of several servers: nothing acknowledged is lost, doubled, or out of order.
 
-And what one server does for all is done by one: a delivery is not sent by two, and all agree on who is online.
+Work that one server does for all is done only once: no delivery is sent by two, and all agree on who is online.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ def judge(run: Several) -> None:
 
 
 def judge_leases(run: Several) -> None:
-    """Judge that no two servers do the same for all at this moment. A stopped server does nothing.
+    """Check that no two servers believe at this moment that they hold the same lease; stopped ones do not count.
 
     Raises:
-        Wrong: two do.
+        Wrong: two servers believe it.
     """
     for name in LEASES:
         holders = [s.number for s in run.servers if not s.stopped and s.parts.store.leases.holds(name)]

@@ -1,4 +1,4 @@
-"""Notes what simulated servers do, for the judge; what must never happen at any moment is judged at once."""
+"""Records what simulated servers do, for the judge. What must never happen is reported at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Wrong(AssertionError):
 
 
 class Outcome(Enum):
-    """What its sender knows of a delivery."""
+    """The outcome of a delivery, as far as its sender knows it."""
 
     UNKNOWN = "unknown"
     SENT = "sent"
@@ -31,10 +31,10 @@ class Post:
     """A delivery on its way to its receiver.
 
     Attributes:
-        delivery: its id.
+        delivery: the id of the delivery.
         process: the identity of the server that sends it.
-        at: when it began.
-        failures: when statements of the server failed.
+        at: when sending began.
+        failures: the times at which statements of the server failed.
         message: the id of the message that it reports.
     """
 
@@ -47,13 +47,13 @@ class Post:
 
 
 class Observations:
-    """What happened.
+    """The record of a run, for the judge.
 
     Attributes:
         acknowledged: the id with which each send was acknowledged, by the tag in its body.
         posts: what was sent to the webhook, in order.
-        failures: what tasks of servers raised.
-        refuses_until: until when the receiver of the webhook refuses deliveries.
+        failures: the exceptions of the servers' tasks.
+        refuses_until: the time until which the receiver of the webhook refuses deliveries.
     """
 
     def __init__(self) -> None:
@@ -68,13 +68,13 @@ class Observations:
         return next(self._tags)
 
     def acknowledge(self, tag: int, number: int) -> None:
-        """Note that a send was acknowledged with an id."""
+        """Record that a send was acknowledged with an id."""
         if tag in self.acknowledged:
             self.failures.append(Wrong(f"send {tag} was acknowledged twice"))
         self.acknowledged[tag] = number
 
     def posting(self, gate: Gate, process: int, row: DeliveryRow) -> Post:
-        """Note that a server sends a delivery to a webhook; it must have the lease at this moment."""
+        """Record that a server sends a delivery to a webhook; the server must hold the lease now."""
         holder = gate.database.leases.get(WEBHOOK_LEASE + row.webhook)
         if holder != process:
             self.failures.append(

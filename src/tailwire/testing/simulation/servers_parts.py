@@ -1,4 +1,4 @@
-"""What makes a simulated server one of several: the store's own code and the server's, on the simulated database."""
+"""The parts of a simulated server that cooperate with other servers: real code, on the simulated database."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Receiver:
 
 
 class Notices(Ephemeral):
-    """Decides what is published when a user comes or goes; the frame itself is not simulated."""
+    """Decides what is published when a user comes online or goes offline; the frame itself is not simulated."""
 
     def __init__(self, store: Any, is_online: Callable[[str], bool], world: ServerClock, presence: Presence) -> None:
         directory = SimpleNamespace(is_online=is_online)
@@ -135,17 +135,17 @@ class Parts:
         await store.deliveries.load()
 
     async def start(self) -> None:
-        """Begin what a server does because there may be others.
+        """Start the work that a server does because there may be other servers.
 
         Raises:
             Refused: the database does not answer.
         """
         await self.several.start()
-        self.store.upkeep.cleans = lambda: False  # nothing gets old here
+        self.store.upkeep.cleans = lambda: False  # nothing becomes old here
         self.webhooks.wake()
 
     async def close(self, log: MessageLog) -> None:
-        """Stop in order, as the server does."""
+        """Stop in order, as a real server does."""
         await self.several.close()
         gateway, passwords = SimpleNamespace(close=_nothing), SimpleNamespace(close=lambda: None)
         await finish(cast(Any, gateway), self.webhooks, [], cast(Any, passwords), cast(Any, self.store), log)

@@ -32,7 +32,7 @@ class Phone:
         self._epoch = 0
 
     async def stay_connected(self) -> None:
-        """Connect to some server whenever there is no connection."""
+        """Connect to a server whenever there is no connection."""
         while True:
             await asyncio.sleep(self._world.chance.choice((0.01, 0.3, 1.5)))
             socket = Socket(self._world.any_server(), self.uid, self._take, chained=True)

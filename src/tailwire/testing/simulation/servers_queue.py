@@ -1,6 +1,6 @@
 """The webhooks of the simulated database and the queue of their deliveries: the store's own statements, on SQLite.
 
-Reads are written once for both databases, so they run as they are. Of writes, which are steps of units, only the
+Read statements are the same for both databases, and run unchanged. Write statements are steps of units; only their
 notation is translated.
 """
 
@@ -36,7 +36,7 @@ def _numbered(text: str) -> str:
 @lru_cache(maxsize=256)
 def _named(statement: str) -> str:
     text = _VALUE.sub(r":\1", statement).replace("SELECT FROM", "SELECT 1 FROM")
-    # SQLite 3.40 returns that NULL is not NULL, of the row that it has deleted.
+    # In RETURNING, SQLite 3.40 evaluates `IS NULL` to false for a NULL of a deleted row.
     return text.replace("RETURNING failed_at IS NULL", "RETURNING coalesce(failed_at, 0) = 0")
 
 
@@ -57,7 +57,7 @@ class WebhookQueue:
         return self._db.execute(_numbered(text), values).fetchall()
 
     def step(self, kind: str, statement: str, values: Mapping[str, Any]) -> Any:
-        """Carry out a step of a unit. Return whether its condition holds, its rows, or the number of changed rows."""
+        """Execute a step of a unit. Return whether its condition holds, its rows, or the number of changed rows."""
         text = _named(statement)
         if kind in ("seen", "until"):
             return bool(self._db.execute(f"SELECT {text}", values).fetchone()[0])
@@ -76,7 +76,7 @@ class WebhookQueue:
 
     @property
     def waiting(self) -> list[int]:
-        """The ids of the deliveries that wait."""
+        """The ids of the waiting deliveries."""
         return [row[0] for row in self._db.execute("SELECT id FROM deliveries WHERE failed_at IS NULL ORDER BY id")]
 
     def close(self) -> None:

@@ -126,7 +126,7 @@ class SharedStore:
         return look
 
     async def read(self, after: int, up_to: int) -> LogPage:
-        """Return the beginning of the log after an id."""
+        """Return the first page of the log after an id."""
         found = sorted(n for n in {*self._messages, *self._memberships} if after < n <= up_to)
         if len(found) > ROWS_PER_PAGE:
             found, up_to = found[:ROWS_PER_PAGE], found[ROWS_PER_PAGE - 1]
@@ -146,7 +146,7 @@ class SharedStore:
         return any(who == uid and until == number for who, _, until, _ in self.ended)
 
     def was_member(self, uid: str, number: int) -> bool:
-        """Return whether a user receives the message of the group with this id, with which they may have left."""
+        """Return whether a user receives the group's message with this id, even if it is about their leaving."""
         if uid in self.joined and self.joined[uid] < number:
             return True
         return any(who == uid and since < number <= until for who, since, until, _ in self.ended)

@@ -1,4 +1,4 @@
-"""What a client of the simulation of several servers knows of its world."""
+"""The part of a simulation of several servers that its clients use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class World(Protocol):
         """Add an entry to the trace of the run."""
 
     def run(self, work: Any) -> None:
-        """Run a coroutine beside everything else."""
+        """Run a coroutine concurrently with everything else."""
 
     def any_server(self) -> SimulatedServer:
         """Return a server that was not killed; it may be stopped."""

@@ -24,7 +24,7 @@ def shrink(plan: Plan, rule: str, tried: Callable[[Plan], None] = lambda plan: N
 
     Args:
         tried: called with each shorter plan that still fails.
-        most: maximum number of runs.
+        most: the maximum number of runs.
     """
     left = most
 

@@ -115,7 +115,7 @@ def _burst(sim: Simulation, device: Device, count: int) -> None:
 
 
 def _sleep(sim: Simulation, device: Device, seconds: float) -> None:
-    # The machine sleeps: its clock advances, and its connections may have been dropped meanwhile.
+    # The device sleeps: its clock advances, and its connections may have been dropped meanwhile.
     device.world.slept += seconds
     if sim.chance.random() < 0.5:
         virtual_loop().network.half_open(device.name)

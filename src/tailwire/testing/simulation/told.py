@@ -1,4 +1,4 @@
-"""What a device receives beside new messages: edits, deletions, memberships, reactions, pins, saves and receipts.
+"""The events of a device besides new messages: edits, deletions, memberships, reactions, pins, saves and receipts.
 
 Only streams report what its user did with conversations on other devices, and the continuity of each connection.
 """
@@ -20,7 +20,7 @@ Note = Callable[[tuple[Any, ...], Any], None]
 
 
 class OtherEvents(MessageListener, GroupListener):
-    """Records events.
+    """Records what listeners receive besides new messages.
 
     Args:
         note: called with the key of what changed, and its new value.
@@ -106,13 +106,13 @@ class Stream:
     Attributes:
         task: follows the events.
         wrong: what contradicts the continuity of a connection.
-        exact_after: gaps on connections whose continuity was exact: of messages that cannot be read.
+        exact_after: gaps on connections whose continuity was exact; they stand for messages that cannot be read.
         unknown: whether the continuity of a connection was unknown.
     """
 
     def __init__(self, note: Note) -> None:
         self._note = note
-        self._gaps: list[tuple[int, int]] = []  # of this start
+        self._gaps: list[tuple[int, int]] = []  # those of this start
         self._gaps_before = 0  # how many were reported before the current connection
         self.task: asyncio.Task[None] | None = None
         self.wrong: list[str] = []

@@ -98,7 +98,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self.network.meter.woken(self)
 
     def boot_time(self) -> float:
-        """Return the clock that also counts while the machine sleeps, in seconds."""
+        """Return the clock that also counts while the device sleeps, in seconds."""
         return self._now + self._asleep
 
     def freeze(self, seconds: float) -> None:
@@ -144,7 +144,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return handle
 
     def sleep_machine(self, seconds: float) -> None:
-        """Advance only the clock that counts while the machine sleeps; timers are not affected."""
+        """Advance only the clock that counts while the device sleeps; timers are not affected."""
         self._asleep += seconds
 
     def run_in_executor(  # type: ignore[override]

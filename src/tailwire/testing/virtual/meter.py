@@ -15,7 +15,7 @@ class Counts:
 
     Attributes:
         connections: connection attempts.
-        up, down: bytes, plus 40 for the TCP and IP headers of each data packet.
+        up, down: bytes from and to the device, plus 40 for the TCP and IP headers of each data packet.
         timers: timers that fired.
         wakeups: wake-ups of its event loop, for a timer or for received data.
     """

@@ -83,19 +83,19 @@ class _Waiting(asyncio.Protocol):
 
 
 class Answering(_Waiting):
-    """Give every request the same response."""
+    """Gives every request the same response."""
 
     def __init__(self, answer: bytes) -> None:
         super().__init__()
         self._answer = answer
 
     def asked(self, request: bytes) -> None:
-        """Respond."""
+        """Send the response."""
         self.answer(self._answer)
 
 
 class Refusing(_Waiting):
-    """Refuse upgrades. Pass any other first request, and all that follows on its connection, to the server."""
+    """Refuses upgrades. Passes any other first request, and all that follows on its connection, to the server."""
 
     def __init__(self, answer: bytes, behind: Factory) -> None:
         super().__init__()
@@ -144,7 +144,7 @@ def headers_of(head: bytes) -> list[tuple[bytes, bytes, bytes]]:
 
 
 class Swapping(_Waiting):
-    """Pass every request to the server, and replace its response. Upgrades pass unchanged."""
+    """Passes every request to the server, and replaces its response. Upgrades pass unchanged."""
 
     def __init__(self, answer: bytes, behind: Factory) -> None:
         super().__init__()
@@ -169,7 +169,7 @@ class Swapping(_Waiting):
             super().data_received(data)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Notify the server."""
+        """Notify the server that the client's connection has ended."""
         if self._passes:
             self._server.connection_lost(error)
 

@@ -14,7 +14,7 @@ class Names:
     """The addresses of names. An unknown name is its own address.
 
     Attributes:
-        addresses: by name, in the order in which a resolver returns them.
+        addresses: the addresses by name, in the order in which a resolver returns them.
         dead: addresses that do not respond.
         refused: addresses that refuse connections.
     """
@@ -57,8 +57,8 @@ async def reach_one(addresses: list[str], reach: Reach) -> str:
     """Connect to the first reachable address, in order, as asyncio's `create_connection` does.
 
     Args:
-        addresses: in order.
-        reach: connects to one, or raises `OSError`.
+        addresses: the addresses, in order.
+        reach: connects to an address, or raises `OSError`.
 
     Returns:
         The address that was reached.

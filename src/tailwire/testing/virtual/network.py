@@ -32,14 +32,14 @@ class Network:
         delay: seconds from one end to the other.
         jitter: returns an additional delay per piece; order is kept within a connection, not between connections.
         accept_delay: additional seconds until a new connection is accepted.
-        refusing: new connections fail, as without a network.
+        refusing: whether new connections fail, as without a network.
         offline: devices (see `current_process`) whose new connections fail.
         dead: processes that were killed.
-        swallowing: connections stay open, nothing is delivered.
-        nameless: the server's name is not resolved.
-        untrusted: TLS handshakes fail.
+        swallowing: whether connections stay open and nothing is delivered.
+        nameless: whether the server's name cannot be resolved.
+        untrusted: whether TLS handshakes fail.
         connected: connections made so far.
-        joined_at: by device, when its last connection was made.
+        joined_at: when the last connection of each device was made, by device.
         names: the addresses of names.
         lines: access lines by device; see `set_line`.
         middleboxes: by device ("" for all), a function that wraps the server's protocol factory (None while the server
@@ -100,7 +100,7 @@ class Network:
         """Wait until a connection to an address and port is accepted.
 
         Raises:
-            OSError: if it is not.
+            OSError: if no connection is accepted.
         """
         device = current_process.get().partition("#")[0]
         if current_process.get() in self.dead:

@@ -23,19 +23,19 @@ def _nothing() -> None: ...
 class StoppingLoop(VirtualLoop):
     """A virtual loop that can stop a process (see `current_process`).
 
-    While a process is stopped, none of its callbacks runs, whatever they wait for. When it continues, first those run
-    that something from outside has made ready, then those whose time has passed.
+    While a process is stopped, none of its callbacks runs, whatever they wait for. When it continues, callbacks
+    that became ready meanwhile run first, then the timers that became due.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._stopped: dict[str, list[asyncio.Handle]] = {}  # what waits for the process to continue
-        # A handle in place of one that was taken out: the loop counts those that are ready before it runs them.
+        # Replaces a handle that is taken out, because the loop counts the ready handles before it runs them.
         self._empty = asyncio.Handle(_nothing, (), self)
         self._empty.cancel()
 
     def stop_process(self, process: str) -> None:
-        """Stop a process. A stopped one is left alone."""
+        """Stop a process. Does nothing if it is stopped already."""
         if process in self._stopped:
             return
         ready: Any = self._ready  # type: ignore[attr-defined]
@@ -66,7 +66,7 @@ class StoppingLoop(VirtualLoop):
         return process in self._stopped
 
     def continue_process(self, process: str) -> None:
-        """Continue a process. A running one is left alone."""
+        """Continue a process. Does nothing if it is not stopped."""
         for handle in self._stopped.pop(process, ()):
             if handle.cancelled():
                 continue

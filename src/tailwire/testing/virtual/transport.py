@@ -65,7 +65,7 @@ class MemoryTransport(asyncio.Transport):
         acked: bytes that have arrived at the other end.
         moved_at: when bytes were last written at either end; only maintained while an idle killer is active.
         unsent: data that waits because the queue of the device's line is full.
-        unsent_size: its bytes.
+        unsent_size: the number of bytes in `unsent`.
     """
 
     def __init__(self, network: Network, name: str, of: str, address: str = "") -> None:

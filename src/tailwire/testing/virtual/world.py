@@ -51,7 +51,7 @@ class VirtualSdkWorld(SdkWorld):
     """A client's clock and randomness on a virtual loop.
 
     Attributes:
-        slept: seconds that this client's machine has slept.
+        slept: seconds that this client's device has slept.
         wall_offset: error of its wall clock in seconds.
     """
 
@@ -60,7 +60,7 @@ class VirtualSdkWorld(SdkWorld):
         self.slept = self.wall_offset = 0.0
 
     def now(self) -> float:
-        """Return the clock that also counts while the machine sleeps."""
+        """Return the clock that also counts while the device sleeps, in seconds."""
         return virtual_loop().boot_time() + self.slept
 
     def wall(self) -> float:
