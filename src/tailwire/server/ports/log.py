@@ -34,7 +34,7 @@ class LoggedChange:
     """A change that was read from the store.
 
     Attributes:
-        holds: for `member`: whether the user was a member from then on, even if they have left since.
+        holds: for a `member` change: whether it made the user a member. They may have left since.
     """
 
     change: Change

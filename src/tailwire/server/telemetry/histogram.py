@@ -42,7 +42,7 @@ class Histogram:
         """Return the value below which a share of the values lies, by linear interpolation within its bucket.
 
         Args:
-            counts: of each bucket, such as the difference of two `counts`.
+            counts: how many values each bucket has, such as the difference of two `counts`.
 
         Returns:
             None if nothing was counted; the last bound for values above it.

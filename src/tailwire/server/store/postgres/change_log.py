@@ -1,4 +1,4 @@
-"""The change log: writes. An entry is written in the unit of the change."""
+"""Writes the change log. An entry is written in the unit of the change."""
 
 from __future__ import annotations
 

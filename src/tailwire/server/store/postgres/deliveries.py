@@ -1,4 +1,4 @@
-"""The queue of deliveries to webhooks, and those that were given up: writes, and counts in memory."""
+"""Writes the queue of deliveries to webhooks, and those that were given up, and keeps their counts in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records of uploaded files: writes. A file without references is removed after a while."""
+"""Writes the records of uploaded files. A file without references is removed after a while."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Groups: writes."""
+"""Writes groups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Members and bans of groups: writes. A change and the message that announces it are one transaction."""
+"""Writes members and bans of groups. A change and the message that announces it are one transaction."""
 
 from __future__ import annotations
 

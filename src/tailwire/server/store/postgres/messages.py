@@ -1,4 +1,4 @@
-"""Messages: writes. Sends go by the batch; edits and deletions decide on the message that was read."""
+"""Writes messages. Sends go by the batch; edits and deletions decide on the message that was read."""
 
 from __future__ import annotations
 

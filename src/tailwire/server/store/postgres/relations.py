@@ -1,4 +1,4 @@
-"""Blocks and friendships between users: writes."""
+"""Writes blocks and friendships between users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Roles of users, and the features that a role may not use: writes. Processes keep them in memory."""
+"""Writes roles of users, and the features that a role may not use. Processes keep them in memory."""
 
 from __future__ import annotations
 

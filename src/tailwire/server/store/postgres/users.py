@@ -1,4 +1,4 @@
-"""Users: writes of several statements."""
+"""Writes users, where that takes several statements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Webhooks: writes, and the triggers in memory, because every change asks which webhooks want its event."""
+"""Writes webhooks. Keeps their triggers in memory, because every change asks which webhooks want its event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What users attach to messages besides reactions: reads, and writes of one statement."""
+"""Reads what users attach to messages besides reactions, and does the writes of a single statement."""
 
 from __future__ import annotations
 

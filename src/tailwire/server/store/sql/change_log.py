@@ -1,4 +1,4 @@
-"""The change log: reads."""
+"""Reads the change log."""
 
 from __future__ import annotations
 

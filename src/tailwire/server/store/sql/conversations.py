@@ -1,4 +1,4 @@
-"""Conversations as their participants see them, with counts of unread messages: reads."""
+"""Reads conversations as their participants see them, with counts of unread messages."""
 
 from __future__ import annotations
 

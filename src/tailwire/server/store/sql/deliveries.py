@@ -1,4 +1,4 @@
-"""The queue of deliveries to webhooks, and those that were given up: reads."""
+"""Reads the queue of deliveries to webhooks, and those that were given up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records of uploaded files: reads, and writes of one statement."""
+"""Reads records of uploaded files, and does the writes of a single statement."""
 
 from __future__ import annotations
 

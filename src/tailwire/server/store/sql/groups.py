@@ -1,4 +1,4 @@
-"""Groups: reads."""
+"""Reads groups."""
 
 from __future__ import annotations
 

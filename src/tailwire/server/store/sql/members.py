@@ -1,4 +1,4 @@
-"""Members and bans of groups: reads."""
+"""Reads members and bans of groups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages: reads. Each database has a full-text index of its own."""
+"""Reads messages. Each database has a full-text index of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Removal of messages and files because of their age: reads."""
+"""Reads which messages and files are old enough to be removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reactions to messages: reads."""
+"""Reads reactions to messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A user's side of each conversation: reads, and writes of one statement."""
+"""Reads a user's side of each conversation, and does the writes of a single statement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blocks and friendships between users: reads."""
+"""Reads blocks and friendships between users."""
 
 from __future__ import annotations
 

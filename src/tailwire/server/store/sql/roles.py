@@ -1,4 +1,4 @@
-"""Roles of users, and the features that a role may not use: reads, and writes of one statement."""
+"""Reads roles of users, and the features that a role may not use, and does the writes of a single statement."""
 
 from __future__ import annotations
 

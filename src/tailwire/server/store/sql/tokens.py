@@ -1,4 +1,4 @@
-"""Auth tokens of users, by their hashes: reads, and writes of one statement."""
+"""Reads auth tokens of users, by their hashes, and does the writes of a single statement."""
 
 from __future__ import annotations
 

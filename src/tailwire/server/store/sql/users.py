@@ -1,4 +1,4 @@
-"""Users: reads, and writes of one statement."""
+"""Reads users, and does the writes of a single statement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Webhooks: reads."""
+"""Reads webhooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records of uploaded files and of what refers to them: writes. A file without references is removed after a while."""
+"""Writes records of uploaded files and of what refers to them. A file without references is removed after a while."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages: writes and the search.
+"""Writes messages, and searches them.
 
 A message is stored once, in the order of the ids, together with all changes that it causes.
 """

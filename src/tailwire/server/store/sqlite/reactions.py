@@ -1,4 +1,4 @@
-"""Reactions to messages: writes."""
+"""Writes reactions to messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blocks and friendships between users: writes, and a cache of the blocks."""
+"""Writes blocks and friendships between users, and keeps a cache of the blocks."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _GROUP_OF_ID = "'g/' || substr(conversation_id, 7)"
 
 
 def upgrade() -> None:
-    """Replace the id of each conversation by its key."""
+    """Replace the id of each conversation with its key."""
     op.execute("CREATE TEMP TABLE system_rows (id INTEGER PRIMARY KEY, new TEXT NOT NULL)")
     op.execute("CREATE TEMP TABLE keys (old TEXT NOT NULL, new TEXT NOT NULL, PRIMARY KEY (old, new))")
     op.execute("CREATE TEMP TABLE shared (old TEXT PRIMARY KEY)")
