@@ -1,7 +1,7 @@
 // The messages that users have reported.
 
 import { html, useState } from "../shared/html.js";
-import { numbered } from "../listing.js";
+import { byCursor } from "../listing.js";
 import { Badge, Head, Text, When } from "../parts.js";
 import { Table } from "../table.js";
 import { say } from "../words.js";
@@ -20,7 +20,7 @@ export function Flags() {
   const [opened, setOpened] = useState(null);
   const [turn, setTurn] = useState(0);
   return html`<${Head} title=${say("flags")} />
-    <${Table} label=${say("flags")} columns=${COLUMNS} load=${numbered("/moderation/flagged-messages")} refresh=${turn}
+    <${Table} label=${say("flags")} columns=${COLUMNS} load=${byCursor("/moderation/flagged-messages")} refresh=${turn}
       keyOf=${(one) => `${one.messageId} ${one.flaggedBy}`} onOpen=${setOpened} empty=${say("noFlags")} />
     ${opened ? html`<${OpenedMessage} key=${opened.messageId} one=${opened.message} onClose=${() => setOpened(null)} onChanged=${() => { setOpened(null); setTurn(turn + 1); }} />` : null}`;
 }
