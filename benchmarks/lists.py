@@ -44,6 +44,7 @@ _FILLS = (
      "'crm', 'message_sent', {body}, 3, 0, n, n / 1000, 'status 500'"),
     ("notifications", "message_id, token_hash, uid, provider, queued_at, due_at, attempt, failed_at, problem",
      "n, 'device', 'user-' || {n}, 'web', n, n, 3, n / 1000, 'status 500'"),
+    ("flags", "message_id, uid, reason_id, at", "n, 'user-' || {n}, 'spam', n / 1000"),
 )  # fmt: skip
 
 
@@ -100,6 +101,8 @@ def lists(store: Any) -> list[tuple[str, Callable[..., Any], Callable[..., Any],
          lambda offset: store.deliveries.find("crm", failed=True, limit=SIZE, offset=offset), (0, SIZE + 1)),
         ("failed notifications", lambda at: store.notifications.read_on("failed", "", at, SIZE),
          lambda offset: store.notifications.failed(limit=SIZE, offset=offset), (0, SIZE + 1)),
+        ("reported messages", lambda at: store.annotations.flags_after(at, SIZE),
+         lambda offset: store.annotations.flags(limit=SIZE, offset=offset), (0, SIZE + 1, f"user-{SIZE + 1:07}")),
     ]  # fmt: skip
 
 

@@ -110,6 +110,43 @@ async def test_each_list_of_ten_thousand_rows_is_read_page_by_page(chromium: Bro
         assert await tab.evaluate(f"{DIALOG}.scrollWidth - {DIALOG}.clientWidth") <= 0
 
 
+async def test_reports_of_one_second_are_read_on_while_messages_are_removed_and_reported(chromium: Browser, tmp_path):
+    first = "(tr) => tr.querySelector('td').innerText.trim()"
+    texts = f"[...document.querySelectorAll('tbody tr')].map({first})"
+    async with console_stage(chromium, tmp_path) as stage:
+        for uid in ("mara", "jonas"):
+            await stage.ask("POST", "/users", {"uid": uid, "name": uid.title()})
+        await ChatStage.fill(stage, "mara", "jonas", 300)  # type: ignore[arg-type]
+        await stage.server.stop()
+        (file,) = stage.server.data.glob("*.db")
+        with contextlib.closing(sqlite3.connect(file)) as c:
+            report = "INSERT INTO flags (message_id, uid, reason_id, at) SELECT id, 'jonas', 'spam', :at FROM messages"
+            c.execute(report, {"at": int(time.time()) - 60})
+            c.execute("INSERT INTO flags (message_id, uid, reason_id, at) VALUES (999999, 'jonas', 'spam', 1)")
+            c.commit()
+            ids = [row[0] for row in c.execute("SELECT id FROM messages ORDER BY id DESC")]
+        await stage.server.start()
+        tab = await stage.open("flags")
+        await tab.wait_for(f"{ROWS} === 100")
+        lines = await tab.evaluate(texts)
+        for place in (1, 2, 3, 150):  # three that are shown, and one that is not
+            await stage.ask("DELETE", f"/messages/{ids[place]}", {"permanent": True})
+        await stage.ask("POST", f"/messages/{ids[0]}/flagged", {"reasonId": "spam"}, behalf="mara")
+        await press(tab, "More")
+        await tab.wait_for(f"{ROWS} === 200")
+        await press(tab, "More")
+        await tab.wait_for(f"{ROWS} === 300")
+        await tab.wait_for("!document.querySelector('.table-foot button')")  # nothing is left to read
+        read = await tab.evaluate(texts)
+        assert read[:100] == lines
+        assert len(set(read)) == 300
+        assert set(read[:-1]) < {f"line {n}" for n in range(300)}
+        assert read[-1] == "Deleted"  # a report whose message does not exist any more is listed, and opens nothing
+        await tab.run("document.querySelector('tbody tr:last-child .link').click()")
+        await open_row(tab, "line 299")
+        await tab.wait_for(f"{DIALOG}.innerText.includes('line 299')")
+
+
 async def test_ten_thousand_rows_in_one_table_stay_usable(chromium: Browser, tmp_path):
     async with console_stage(chromium, tmp_path) as stage:
         await fill(stage, "users")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+REPORTS_BY_CURSOR = ("DROP INDEX flags_by_time",)
 ONE_INDEX_OF_CONVERSATIONS = (
     "DROP INDEX messages_of_conversation",
     "CREATE INDEX messages_by_conversation ON messages (conversation_id, id)",

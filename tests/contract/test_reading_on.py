@@ -6,8 +6,10 @@ import pytest
 
 from contract.test_push import device
 from tailwire.server.ports.audit import AuditFilter
+from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import GroupFilter, MemberFilter, MessageFilter, UserFilter
-from tailwire.server.ports.records import Event, GroupRow, KeyRow, TokenRow, UserRow
+from tailwire.server.ports.records import Draft, Event, GroupRow, KeyRow, ReportRow, TokenRow, UserRow
+from tailwire.server.ports.standing import MessageAct
 from tailwire.server.ports.webhook_records import WebhookRow
 from tailwire.server.ports.world import World
 from tailwire.server.store.sqlite import SqliteStore
@@ -190,4 +192,129 @@ async def test_audit_and_the_messages_of_all_conversations_are_read_on_by_an_ind
         assert not any("TEMP B-TREE" in step for step in plan), (sql, plan)
         assert "audit_by_kind" in plan[0] or "messages" in plan[0], (sql, plan)
         assert plan[0].startswith("SEARCH") or 5 not in parameters, (sql, plan)
+    await store.close()
+
+
+def report_key(row):
+    return row.at, row.message_id, row.uid
+
+
+async def reportable(store, count):
+    """Store the users `alice`, `bob` and `carol` and messages from `alice` to `bob`; return the messages."""
+    for uid in ("alice", "bob", "carol"):
+        await store.users.add(UserRow(uid, uid, created_at=1))
+    draft = Draft(key_of("alice", "bob", "user"), "alice", "bob", "user", "message", "text", b'{"data":{}}', 1)
+    return [(await store.messages.add(draft)).message for _ in range(count)]
+
+
+async def report(store, message, uid, at):
+    await store.annotations.flag(MessageAct(message.id, uid, lambda standing: None), "spam", None, at)
+
+
+async def test_reports_of_one_second_are_read_once_and_in_order(open_store):
+    store = await open_store()
+    reported = await reportable(store, 12)
+    for n, message in enumerate(reported):
+        for uid in ("bob", "carol"):
+            await report(store, message, uid, 100 if n < 10 else 99 + 2 * (n - 10))
+    await report(store, reported[3], "carol", 100)  # reported again: still one report
+    sizes, rows = await every_page(lambda at: store.annotations.flags_after(at, 5), report_key)
+    assert sizes == [5, 5, 5, 5, 4]
+    expected = [(message.id, uid) for message in reported for uid in ("bob", "carol")]
+    assert sorted((row.message_id, row.uid) for row in rows) == sorted(expected)
+    assert list(map(report_key, rows)) == sorted(map(report_key, rows), reverse=True)
+    assert (rows, 24) == await store.annotations.flags(limit=99, offset=0)
+    assert rows[0] == ReportRow(reported[11].id, "carol", "spam", None, 101)
+    await store.close()
+
+
+async def test_reports_that_come_and_go_shift_no_page(open_store):
+    store = await open_store()
+    late, *reported, newest = await reportable(store, 12)
+    for message in reported:
+        for uid in ("bob", "carol"):
+            await report(store, message, uid, 100)
+    pages = [await store.annotations.flags_after((), 6)]
+    removed = [reported[9], reported[5], reported[4]]  # read already; not read yet, the second at the next page's end
+    for message in removed:
+        await store.removal.remove_message(message)
+    await report(store, newest, "bob", 100)  # of the same second, before the position
+    await report(store, newest, "carol", 101)
+    await report(store, late, "bob", 100)  # of the same second, after the position
+    while pages[-1]:
+        pages.append(await store.annotations.flags_after(report_key(pages[-1][-1]), 6))
+    read = [(row.message_id, row.uid) for page in pages for row in page]
+    kept = [message for message in reported[::-1] if message not in (reported[5], reported[4])]
+    assert read == [*((message.id, uid) for message in kept for uid in ("carol", "bob")), (late.id, "bob")]
+    assert [row.message_id for row in await store.annotations.flags_after((), 2)] == [newest.id, newest.id]
+    await store.close()
+
+
+async def test_report_that_is_made_again_is_the_newest(open_store):
+    store = await open_store()
+    reported = await reportable(store, 3)
+    for message in reported:
+        await report(store, message, "bob", 100)
+    await report(store, reported[0], "bob", 200)
+    _, rows = await every_page(lambda at: store.annotations.flags_after(at, 1), report_key)
+    assert [(row.message_id, row.at) for row in rows] == [
+        (reported[0].id, 200), (reported[2].id, 100), (reported[1].id, 100),
+    ]  # fmt: skip
+    await store.close()
+
+
+async def execute(store, sql):
+    """Run a statement that changes the schema or the statistics."""
+    if isinstance(store, SqliteStore):
+        await store.database.write(lambda c: c.execute(sql))
+    else:
+        await store.database.rows(sql)
+
+
+async def test_position_among_many_reports_of_one_second_is_found_by_an_index(open_store):
+    store = await open_store()
+    sqlite = isinstance(store, SqliteStore)
+    numbers = "generate_series(1, 20000) AS s(n)"
+    if sqlite:
+        numbers = "(WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 20000) SELECT n FROM s)"
+    columns, values = "message_id, uid, reason_id, at", "n, 'bob', 'spam', n / 10000"
+    await store.database.run(f"INSERT INTO flags ({columns}) SELECT {values} FROM {numbers}")
+    await execute(store, "ANALYZE flags")
+    asked, real = [], store.database.rows
+
+    async def noted(sql, parameters=()):
+        asked.append((sql, parameters))
+        return await real(sql, parameters)
+
+    store.database.rows = store.database.long_rows = noted
+    assert [row.message_id for row in await store.annotations.flags_after((), 2)] == [20000, 19999]
+    rows = await store.annotations.flags_after((0, 101, "bob"), 101)
+    assert [row.message_id for row in rows] == list(range(100, 0, -1))
+    assert len(asked) == 2
+    for sql, parameters in asked:
+        explain = "EXPLAIN QUERY PLAN" if sqlite else "EXPLAIN (COSTS OFF)"
+        plan = [row[3] if sqlite else row[0].strip() for row in await real(f"{explain} {sql}", parameters)]
+        text = "; ".join(plan)
+        assert ("INDEX flags_by_time" if sqlite else "Index Scan Backward using flags_by_time on flags") in text, text
+        assert not any(word in text for word in ("TEMP B-TREE", "Sort", "Seq Scan")), text
+        if parameters[1:]:  # the whole position is looked for in the index, not only its time
+            columns = "(at,message_id,uid)<(?,?,?)" if sqlite else "Index Cond: (ROW(at, message_id, uid) < ROW("
+            assert columns in text, text
+            assert "Filter" not in text, text
+    await store.close()
+
+
+async def test_database_of_the_revision_before_gets_the_index_of_reports(open_store):
+    store = await open_store()
+    (message,) = await reportable(store, 1)
+    await report(store, message, "bob", 100)
+    await execute(store, "DROP INDEX flags_by_time")
+    await store.database.run("UPDATE alembic_version SET version_num = '0017'")
+    await store.close()
+    store = await open_store()
+    assert await store.annotations.flags_after((), 9) == [ReportRow(message.id, "bob", "spam", None, 100)]
+    catalog = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'flags'"
+    if not isinstance(store, SqliteStore):
+        catalog = "SELECT indexname FROM pg_indexes WHERE tablename = 'flags'"
+    assert "flags_by_time" in [row[0] for row in await store.database.rows(catalog)]
     await store.close()

@@ -20,6 +20,7 @@ from contract.older import (
     ONE_INDEX_OF_CONVERSATIONS,
     PUSH,
     REMOVED_SENDS,
+    REPORTS_BY_CURSOR,
     REQUEST_NUMBERS,
     STARTS,
     WEBHOOK_DELIVERIES,
@@ -166,6 +167,7 @@ async def test_mentions_in_an_older_database_are_counted(path):
         c.execute("CREATE INDEX mentions_by_uid ON mentions (uid, message_id)")
         undo(
             c,
+            REPORTS_BY_CURSOR,
             ONE_INDEX_OF_CONVERSATIONS,
             REMOVED_SENDS,
             LISTS_BY_CURSOR,

@@ -20,6 +20,7 @@ from contract.older import (
     ONE_INDEX_OF_CONVERSATIONS,
     PUSH,
     REMOVED_SENDS,
+    REPORTS_BY_CURSOR,
     REQUEST_NUMBERS,
     STARTS,
     WEBHOOK_DELIVERIES,
@@ -398,6 +399,7 @@ async def test_upgrade_finds_references_to_files(path):
     with contextlib.closing(sqlite3.connect(path)) as c:  # as in the earlier version
         undo(
             c,
+            REPORTS_BY_CURSOR,
             ONE_INDEX_OF_CONVERSATIONS,
             REMOVED_SENDS,
             LISTS_BY_CURSOR,

@@ -107,6 +107,31 @@ async def test_deliveries_of_a_webhook_are_read_to_the_end(stage):
         await rest.refused("ERR_BAD_REQUEST", "GET", f"/webhooks/w/deliveries?cursor={made('waiting', 5)}")
 
 
+async def test_reports_are_read_to_the_end_newest_first(stage):
+    path = "/moderation/flagged-messages"
+    async with Rest(stage) as rest:
+        assert await read_all(rest, path, 2) == []
+        sent = {"receiver": "bob", "receiverType": "user", "data": {"text": "buy"}}
+        for n in range(5):
+            made_ = await rest("POST", "/messages", behalf="alice", json=sent)
+            await rest("POST", f"/messages/{made_['id']}/flagged", as_="bob", json={"reasonId": "spam"})
+            if n == 2:
+                await stage.pass_time(5)
+        rows = await read_all(rest, path, 2)
+        assert len({row["messageId"] for row in rows}) == 5
+        times = [(row["flaggedAt"], int(row["messageId"])) for row in rows]
+        assert times == sorted(times, reverse=True)
+        assert [row["message"]["id"] for row in rows] == [row["messageId"] for row in rows]
+        numbered = (await rest.answer("GET", f"{path}?page=2&limit=2")).json()
+        assert numbered["data"] == rows[2:4]
+        assert numbered["meta"]["pagination"]["total"] == 5
+        for cursor in (made("updated", 5, 5, "bob"), made("reported", 5, "bob", 5), made("reported", 5, 5)):
+            await rest.refused("ERR_BAD_REQUEST", "GET", f"{path}?cursor={cursor}")
+        assert await rest("GET", f"{path}?cursor={made('reported', 0, 5, 'bob')}") == []
+        answer = await rest.answer("GET", f"{path}?cursor=start", as_="bob")
+        assert answer.status_code in (401, 403), answer.text
+
+
 async def test_devices_and_notifications_of_all_users_are_listed_with_what_they_say(stage):
     browser = await push_service(stage)
     async with Rest(stage) as rest:

@@ -402,6 +402,7 @@ async def test_messages_are_reported_and_reports_listed(stage):
         await rest("POST", f"/messages/{made['id']}/flagged", as_="alice", json={"reasonId": "spam", "remark": "r"})
         (report,) = await rest("GET", "/moderation/flagged-messages")
         assert (report["messageId"], report["flaggedBy"], report["reasonId"]) == (made["id"], "alice", "spam")
+        assert await rest("GET", "/moderation/flagged-messages?cursor=start") == [report]
         await rest.refused(
             "ERR_REASON_NOT_FOUND", "POST", f"/messages/{made['id']}/flagged", as_="alice", json={"id": "x"}
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from tailwire.server.actions.caller import Caller
@@ -12,7 +14,8 @@ from tailwire.server.actions.services import Services
 from tailwire.server.actions.views import ReactionView, ReportView
 from tailwire.server.ports import change_log
 from tailwire.server.ports.change_log import ChangeKind
-from tailwire.server.ports.records import Event, MessageRow, ReactionRow
+from tailwire.server.ports.filters import Position
+from tailwire.server.ports.records import Event, MessageRow, ReactionRow, ReportRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rules import messages as rules
 from tailwire.server.rules.reasons import FLAG_REASONS, MAX_REMARK
@@ -178,12 +181,18 @@ class Reactions:
     async def flagged(self, *, limit: int, offset: int) -> tuple[list[ReportView], int]:
         """Return a page of the reports, newest first, and how many there are (REST keys)."""
         rows, total = await self._store.annotations.flags(limit=limit, offset=offset)
-        found = await self._store.messages.by_ids([row[0] for row in rows])
-        listed = [
+        return await self._reported(rows), total
+
+    async def flagged_after(self, position: Position, limit: int) -> list[ReportView]:
+        """Return the reports after a position, newest first (REST keys)."""
+        return await self._reported(await self._store.annotations.flags_after(position, limit))
+
+    async def _reported(self, rows: Sequence[ReportRow]) -> list[ReportView]:
+        found = await self._store.messages.by_ids([row.message_id for row in rows])
+        return [
             ReportView(number, found[number].json() if number in found else None, uid, reason, remark, at)
             for number, uid, reason, remark, at in rows
         ]
-        return listed, total
 
     async def interact(self, caller: Caller, wanted: str, elements: list[str]) -> int:
         """Store that the caller used elements of an interactive message. Return the message's id.

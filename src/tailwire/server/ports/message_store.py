@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from tailwire.server.ports.filters import MessageFilter
-from tailwire.server.ports.records import Draft, Edited, Event, ListedRow, MessageRow, ReactionRow, Stored
+from tailwire.server.ports.filters import MessageFilter, Position
+from tailwire.server.ports.records import (
+    Draft,
+    Edited,
+    Event,
+    ListedRow,
+    MessageRow,
+    ReactionRow,
+    ReportRow,
+    Stored,
+)
 from tailwire.server.ports.standing import GroupAct, MessageAct
 
 
@@ -160,8 +169,15 @@ class AnnotationStore(Protocol):
             Refused: the act is refused.
         """
 
-    async def flags(self, *, limit: int, offset: int) -> tuple[list[tuple[int, str, str, str | None, int]], int]:
-        """Return a page of the reports, newest first, and how many there are: message id, uid, reason, remark, time."""
+    async def flags(self, *, limit: int, offset: int) -> tuple[list[ReportRow], int]:
+        """Return a page of the reports, newest first, and how many there are."""
+
+    async def flags_after(self, position: Position, limit: int) -> list[ReportRow]:
+        """Return the reports after a position, newest first.
+
+        Args:
+            position: the time, message id and uid of the last report that was read; empty to begin.
+        """
 
     async def interact(self, act: MessageAct, elements: Sequence[str], now: int) -> None:
         """Store which elements of an interactive message a user has used. Only the first use of each counts.

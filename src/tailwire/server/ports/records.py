@@ -251,6 +251,20 @@ class ReactionRow:
     message: MessageRow | None = None
 
 
+class ReportRow(NamedTuple):
+    """A user's report of a message.
+
+    Attributes:
+        at: when they last reported it, in seconds since 1970.
+    """
+
+    message_id: int
+    uid: str
+    reason_id: str
+    remark: str | None
+    at: int
+
+
 @dataclass(frozen=True, slots=True)
 class ReadStateRow:
     """A user's side of a conversation.

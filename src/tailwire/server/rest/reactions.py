@@ -8,11 +8,14 @@ from tailwire.server.actions.payloads import reaction_payload
 from tailwire.server.actions.reactions import Reactions
 from tailwire.server.limits.rates import RequestKind
 from tailwire.server.rest import requests, responses
+from tailwire.server.rest.cursors import Order
 from tailwire.server.rest.entity_payloads import report_payload
 from tailwire.server.rest.operations import Access, Call, Operation
-from tailwire.server.rest.queries import Paged, ReactionQuery
+from tailwire.server.rest.queries import Cursored, Paged, ReactionQuery
 from tailwire.server.rest.results import done, page
 from tailwire.server.rules.reasons import listed_reasons
+
+_REPORTS = Order("reported", {"at": int, "message_id": int, "by": str})
 
 
 class ReactionRoutes:
@@ -65,7 +68,7 @@ class ReactionRoutes:
             Operation("GET", "/moderation/reasons", "List the reasons for a report", self._list_reasons,
                       response=list[responses.Reason]),
             Operation("GET", "/moderation/flagged-messages", "List the reported messages", self._list_flagged,
-                      access=Access.ADMIN, query=Paged, response=list[responses.Flagged], enveloped=True),
+                      access=Access.ADMIN, query=Cursored, response=list[responses.Flagged], enveloped=True),
         ]  # fmt: skip
 
     async def _react(self, call: Call) -> bytes:
@@ -120,7 +123,10 @@ class ReactionRoutes:
         return page(q, *await self._reactions.threads(call.caller, limit=q.size, offset=q.offset))
 
     async def _list_flagged(self, call: Call) -> dict[str, Any]:
-        q: Paged = call.query
+        q: Cursored = call.query
+        if q.cursor:
+            found = await self._reactions.flagged_after(_REPORTS.position_in(q.cursor), q.size + 1)
+            return _REPORTS.page(found, q.size, report_payload)
         rows, total = await self._reactions.flagged(limit=q.size, offset=q.offset)
         return page(q, list(map(report_payload, rows)), total)
 

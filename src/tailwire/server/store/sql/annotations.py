@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from tailwire.server.ports.filters import Position
+from tailwire.server.ports.records import ReportRow
+from tailwire.server.store.sql.conditions import reading_on
 from tailwire.server.store.sql.connection import Connection
 
+_REPORT = ", ".join(ReportRow._fields)
+_NEWEST_REPORTS = ("at", "message_id", "uid")
 _FOLLOWED = (
     "FROM subscriptions s JOIN messages m ON m.id = s.message_id WHERE s.uid = :uid AND CASE m.receiver_type"
     " WHEN 'user' THEN :uid IN (m.sender, m.receiver)"
@@ -37,11 +43,16 @@ class AnnotationRows:
         rows, total = await self._db.page(f"SELECT count(*) {_FOLLOWED}", sql, values, values)
         return [row[0] for row in rows], total
 
-    async def flags(self, *, limit: int, offset: int) -> tuple[list[tuple[int, str, str, str | None, int]], int]:
-        sql = "SELECT message_id, uid, reason_id, remark, at FROM flags"
-        order = "ORDER BY at DESC, message_id DESC, uid LIMIT ? OFFSET ?"
-        rows, total = await self._db.page("SELECT count(*) FROM flags", f"{sql} {order}", (), (limit, offset))
-        return [(number, uid, reason, remark, at) for number, uid, reason, remark, at in rows], total
+    async def flags(self, *, limit: int, offset: int) -> tuple[list[ReportRow], int]:
+        order = ", ".join(f"{column} DESC" for column in _NEWEST_REPORTS)
+        sql = f"SELECT {_REPORT} FROM flags ORDER BY {order} LIMIT ? OFFSET ?"
+        rows, total = await self._db.page("SELECT count(*) FROM flags", sql, (), (limit, offset))
+        return [ReportRow(*row) for row in rows], total
+
+    async def flags_after(self, position: Position, limit: int) -> list[ReportRow]:
+        values: list[Any] = []
+        end = reading_on("TRUE", _NEWEST_REPORTS, position, limit, values, descending=True)
+        return [ReportRow(*row) for row in await self._db.rows(f"SELECT {_REPORT} FROM flags {end}", values)]
 
     async def interactions(self, ids: Sequence[int], uid: str) -> dict[int, list[tuple[str, int]]]:
         if not ids:

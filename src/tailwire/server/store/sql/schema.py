@@ -348,6 +348,7 @@ flags = Table(
     Column("reason_id", short(100), nullable=False),
     Column("remark", Text),
     Column("at", BigInteger, nullable=False),
+    Index("flags_by_time", "at", "message_id", "uid"),
 )
 
 roles = Table(
