@@ -116,7 +116,7 @@ def test_truncated_and_malformed_responses_are_ignored(kernel, cut):
     ways(kernel, [message(99, b"\0" * cut)], [struct.pack("=IHHII", 1, ROUTE, 0, 0, 0)])
 
 
-def test_refusal_raises_an_error_with_its_number(kernel):
+def test_refusal_by_the_kernel_raises_the_matching_os_error(kernel):
     with pytest.raises(PermissionError):
         ways(kernel, [message(ERROR, struct.pack("=i", -1))], [])
 

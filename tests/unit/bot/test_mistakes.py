@@ -1,4 +1,4 @@
-"""What the author of a bot reads of a login that was refused, and of an error of a handler."""
+"""The texts that the author of a bot reads about a refused login and about an error of a handler."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def test_refused_login_is_explained_in_two_lines(error, why, what_to_do):
     assert what_to_do in second
 
 
-def test_code_of_a_newer_server_is_explained_by_its_own_words():
+def test_unknown_code_is_explained_by_the_message_of_the_server():
     assert cannot_run("bob", CometChatException("ERR_NEW", "No.")) == "The bot bob cannot run: No. (ERR_NEW)"
 
 
 def called_by_the_library(handler) -> BaseException:
-    """Return the error of a handler, with a frame of the library before and behind it."""
+    """Return the error of a handler, with a frame of the library before and after it."""
     scope = {"__name__": "tailwire.bot.context"}
     exec(compile("def run(handler):\n    handler()\n", "context.py", "exec"), scope)
     try:

@@ -1,4 +1,4 @@
-"""From which time missed receipts are requested: from the last up to which none can be missing (K2)."""
+"""The time from which missed receipts are requested: the last one up to which none can be missing (K2)."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def missed(served: Served, newest: int) -> list[int]:
 
 @settings(deadline=None)
 @given(st.permutations(range(1, 9)), st.integers(0, 8), st.sets(st.integers(1, 8)))
-def test_exactly_what_is_not_done_is_handed_over_again(order: list[int], done: int, unheld: set[int]):
+def test_exactly_the_unfinished_events_are_handed_over_again(order: list[int], done: int, unheld: set[int]):
     served = begun()
     events = {n: hand_over(served, n, held=n not in unheld) for n in range(1, 9)}
     for n in order[:done]:
