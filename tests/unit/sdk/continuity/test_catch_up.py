@@ -66,7 +66,7 @@ class Server(RuleBasedStateMachine):
                     assert not [n for n, _ in self.log if n <= place.changes and n not in self.changes]
             elif isinstance(c, catch_up.TellGap):
                 if self.logs:
-                    # The newest messages are handed over, and what is before the gap was.
+                    # Only messages before the gap were handed over so far; the newest ones follow.
                     assert not [n for n in self.handed if n > c.from_id]
                 self.gaps.append((c.from_id, c.to_id))
             elif isinstance(c, catch_up.TellContinuity):
@@ -165,7 +165,7 @@ class Server(RuleBasedStateMachine):
             self.hand_over(changes.Change(number, number))
 
     def missed(self, asked):
-        """Return a page as a server with a log answers it: messages, and what it says about changes."""
+        """Return a page of a server with a change log: its messages, and the changes that it lists."""
         place, after, gap = self.m.position, asked.after_id, None
         listed = [(n, ours) for n, ours in self.history if n > after][: asked.limit]
         newest = [n for n, _ in self.history if n > after][::-1]
@@ -230,7 +230,7 @@ class Server(RuleBasedStateMachine):
     @invariant()
     def when_quiet_nothing_is_missing(self):
         if self.up and self.asked is None and not self.line and self.m.behind is None:
-            assert not self.catching_up  # each connection has its continuity
+            assert not self.catching_up  # a continuity was reported for each connection
             theirs = [n for n, o in self.history if not o and not any(a < n <= b for a, b in self.gaps)]
             assert [n for n in self.handed if n in set(theirs)] == theirs
 
