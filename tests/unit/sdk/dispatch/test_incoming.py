@@ -51,7 +51,7 @@ class Setup:
         await self.queue.close()
 
     async def connect(self) -> tuple[int, asyncio.Future]:
-        """Connect, and miss no messages. Return the time from which receipts are requested, and the future of the answer."""
+        """Connect, and miss no messages. Return the time from which receipts are requested, and the answer's future."""
         self.incoming.link_opened(Granted())
         query, answer = await asyncio.wait_for(self.asked.get(), 10.0)
         assert query["id"] == self.incoming.machine.position.last_id

@@ -36,7 +36,7 @@ class QuickWorld(World):
 
 
 async def seconds(number: float) -> None:
-    """Wait for seconds of its clock."""
+    """Wait for a number of seconds on the clock of `QuickWorld`."""
     await asyncio.sleep(number / FASTER)
 
 
@@ -44,8 +44,8 @@ class Peer:
     """A server with scripted responses.
 
     Attributes:
-        made: connections that were made.
-        ended: of these, which were closed by the client, by number.
+        made: the number of connections that were made.
+        ended: by number of a connection, an event that is set when the client has closed it.
     """
 
     def __init__(self, serve: Serve) -> None:
@@ -84,7 +84,7 @@ class Peer:
 
 @asynccontextmanager
 async def asking(serve: Serve, *, tls: ssl.SSLContext | None = None, small: bool = False) -> AsyncIterator:
-    """A peer, and a client for it."""
+    """Yield a client, and the peer that it talks to."""
     peer, world = Peer(serve), QuickWorld()
     listening = socket.create_server(("127.0.0.1", 0))
     if small:

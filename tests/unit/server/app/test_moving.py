@@ -25,8 +25,8 @@ def passes(*measured: tuple[int, float]) -> list[Pass]:
         (
             [(90_000, 9.0), (20_000, 3.0), (8_000, 2.9)],
             [False, False, True],
-        ),  # a busy server, on which it gets no nearer
-        ([(90_000, 9.0), (200, 3.0), (5_000, 1.0)], [False, True, True]),  # it is not taken back
+        ),  # a busy server, where passes become no shorter
+        ([(90_000, 9.0), (200, 3.0), (5_000, 1.0)], [False, True, True]),  # once near, it stays near
     ],
 )
 def test_a_pass_is_near_when_another_one_would_not_be_shorter(measured: list[tuple[int, float]], near: list[bool]):

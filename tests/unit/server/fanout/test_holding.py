@@ -38,14 +38,14 @@ class Writes:
         await asyncio.sleep(0)
 
 
-async def test_message_that_is_alone_is_written_in_the_same_turn_also_after_a_large_write():
+async def test_single_message_is_written_in_the_same_turn_even_after_a_large_write():
     writes = Writes(LARGE_DELIVERIES)
     for _ in range(3):
         await writes.one_write()
     assert writes.times == [0.0] * 3
 
 
-async def test_after_a_large_write_the_messages_that_are_being_stored_are_waited_for():
+async def test_write_after_a_large_one_waits_for_messages_that_are_being_stored():
     writes = Writes(LARGE_DELIVERIES)
     await writes.one_write()
     with writes.overload.sending:

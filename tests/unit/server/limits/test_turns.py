@@ -74,7 +74,7 @@ WORK_SECONDS = 0.005
 
 @pytest.fixture
 def work(monkeypatch):
-    """Return a function that makes the clock of the event loop go on, as work without an await would."""
+    """Return a function that advances the clock of the event loop, as work without an await would."""
     spent = 0.0
 
     def do(seconds: float = WORK_SECONDS) -> None:

@@ -35,7 +35,7 @@ def address_and_client(endpoint, session):
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 @pytest.mark.parametrize("session", ["", "a/session+token="])
-def test_links_are_those_of_the_package_of_aws(endpoint, session):
+def test_links_equal_those_of_the_package_of_aws(endpoint, session):
     address, client = address_and_client(endpoint, session)
     disposition = "attachment; filename*=UTF-8''%C3%A4%20b.txt"
     theirs = client.generate_presigned_url(
