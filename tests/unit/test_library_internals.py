@@ -153,7 +153,7 @@ def _missing_attributes(objects: Mapping[str, Any]) -> Iterator[str]:
 
 
 def problems() -> list[str]:
-    """One sentence for each name that is missing or has other parameters."""
+    """Return one sentence for each name that is missing or has other parameters."""
     return list(_wrong_parameters()) or list(_missing_attributes(asyncio.run(_objects())))
 
 

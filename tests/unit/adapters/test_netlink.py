@@ -10,7 +10,7 @@ import pytest
 
 from tailwire.adapters import netlink
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux")
 V4, V6 = socket.AF_INET, socket.AF_INET6
 ADDRESS, ROUTE, DONE, ERROR = 20, 24, 3, 2
 

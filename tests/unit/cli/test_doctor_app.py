@@ -39,7 +39,7 @@ def test_installed_toolkits_and_how_to_install_missing_ones_are_listed(monkeypat
     assert said["terminal"] == "- this is not a terminal"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
+@pytest.mark.skipif(sys.platform != "linux", reason="only on Linux")
 def test_sleep_and_network_are_tested(monkeypatch, capsys):
     said = lines(capsys)
     assert said["network"] == "known yes"

@@ -143,7 +143,7 @@ class PlayedBroker:
         self.subscribed.remove(subject)
 
     def connect(self, connected: bool) -> None:
-        """Lose the connection, or make it again: its subscriptions take effect after 2 ms and are confirmed after 3 ms."""
+        """Lose the connection, or make it again: its subscriptions take effect after 2 ms, confirmed after 3 ms."""
         loop = asyncio.get_running_loop()
         self.connected, self.effective, self.confirmed_at = connected, False, loop.time() + 0.003
         if connected:

@@ -32,7 +32,7 @@ class Names:
 
 
 def names_of(monkeypatch: pytest.MonkeyPatch) -> Names:
-    """Return the resolver that the event loop has from now on."""
+    """Replace the resolver of the event loop. Return the new one."""
     found = Names()
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", found.getaddrinfo)
     return found
