@@ -55,7 +55,7 @@ FRAMES = {  # what crosses the WebSocket, in the order of the protocol's tables
     "`presence`, of friends": "interop/test_javascript_sdk.py::test_presence_of_friends",
     "`reaction`": "interop/test_javascript_sdk.py::test_reactions",
     "`pin`, `save`": "interop/test_javascript_sdk.py::test_pins_saves_and_flags",
-    "`conversation_pin`": "spec/test_chapters.py::test_conversations",
+    "`conversation_pin`": "spec/test_chapters.py::test_conversations_are_listed_filtered_and_deleted",
     "own messages and receipts on other devices": "interop/test_javascript_sdk.py::test_several_devices_of_one_user",
     "after a reload": "interop/test_javascript_sdk.py::test_reloaded_page_receives_events",
     "after a time offline": "interop/test_javascript_sdk.py::test_offline_device_catches_up",

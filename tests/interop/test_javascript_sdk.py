@@ -406,7 +406,7 @@ async def test_presence_by_role(cast):
         assert {u["uid"] for u in page.all("onUserOnline")} <= {carol}
 
 
-async def test_conversations(cast):
+async def test_conversations_are_listed_filtered_and_deleted(cast):
     async with cast:
         alice, bob, carol = cast.user("alice"), cast.user("bob"), cast.user("carol")
         pa, bp, cp = await cast.page(alice), await cast.python(bob), await cast.python(carol)
@@ -601,7 +601,7 @@ async def test_pins_saves_and_flags(cast):
         assert cast.ask("GET", "/moderation/flagged-messages")[0]["flaggedBy"] == bob
 
 
-async def test_search(cast):
+async def test_messages_are_searched_by_their_words(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, bp = await cast.page(alice), await cast.python(bob)

@@ -11,7 +11,7 @@ import make_reference
 
 
 def read(code: str) -> evidence.Evidence:
-    """What a function does that is written so."""
+    """Return what a function with this code does."""
     return evidence.directly(ast.parse(code))
 
 

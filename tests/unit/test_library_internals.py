@@ -1,7 +1,7 @@
 """Names of uvicorn and websockets that the server uses beyond their documented interfaces.
 
-Neither library promises to keep them. When a new version lacks one, or changes its parameters, this says which, and
-which module of ours has to be adapted.
+Neither library promises to keep them. When a new version lacks one, or changes its parameters, a test names it, and
+the module of ours that has to be adapted.
 """
 
 from __future__ import annotations
