@@ -147,7 +147,7 @@ async def test_requests_of_other_pages_are_refused(stage: Stage, foreign: dict[s
         assert (await browser.request("GET", "/api/users")).status_code == 200
 
 
-async def test_answers_of_the_api_are_not_for_other_pages(stage: Stage):
+async def test_responses_of_the_api_cannot_be_read_by_other_pages(stage: Stage):
     async with Rest(stage) as rest:
         browser = Browser(stage, rest)
         await browser.sign_in()

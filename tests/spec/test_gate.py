@@ -160,7 +160,7 @@ class Almost:
 
 
 class Deaf(MessageListener):
-    """Has not begun."""
+    """A listener without callbacks."""
 
 
 class Short(MessageListener):

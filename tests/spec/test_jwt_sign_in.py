@@ -102,7 +102,7 @@ async def test_without_renewal_the_socket_is_closed_when_the_jwt_expires(stage: 
     with pytest.raises(CometChatException, match="ERR_AUTH_TOKEN_EXPIRED"):
         await alice.say("bob", "x")
     await bob_signs_in_again(stage, idp)
-    async with Rest(stage) as rest:  # also when its row is gone
+    async with Rest(stage) as rest:  # even when its row was removed
         assert await me(rest, idp.sign("alice")) == "alice"
         assert await me(rest, token) == "ERR_AUTH_TOKEN_EXPIRED"
 
@@ -182,7 +182,7 @@ async def test_forged_and_foreign_jwts_are_refused(stage: Stage, idp: IdentityPr
 
 
 @pytest.mark.parametrize("exp", ["1e400", "NaN", '"4000000000"', "true", "[1]", "-1e308"])
-async def test_strange_times_are_refused(stage: Stage, idp: IdentityProvider, exp: str):
+async def test_invalid_expiry_times_are_refused(stage: Stage, idp: IdentityProvider, exp: str):
     idp.listen()
     payload = json.dumps(idp.claims("alice", exp=0)).replace('"exp": 0', f'"exp": {exp}').encode()
     token = jwt.PyJWS().encode(payload, EC, "ES256", headers={"kid": "ec-1"})
@@ -363,7 +363,7 @@ async def test_deactivated_and_deleted_users_do_not_sign_in(stage: Stage, idp: I
         assert await me(rest, idp.sign("alice", n=3)) == "alice"
 
 
-async def test_users_are_created_only_if_that_is_set(stage: Stage, idp: IdentityProvider, tmp_path):
+async def test_users_are_created_only_if_the_setting_allows_it(stage: Stage, idp: IdentityProvider, tmp_path):
     idp.listen()
     async with Rest(stage) as rest:
         assert await me(rest, idp.sign("dora")) == "ERR_UID_NOT_FOUND"
