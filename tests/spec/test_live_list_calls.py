@@ -35,7 +35,7 @@ async def until(condition, seconds: float = 30.0) -> None:
 
 
 def requests(actor: Actor) -> list[str]:
-    """The paths of all requests from now on."""
+    """Return a list to which the path of each further request is added."""
     paths: list[str] = []
     honest = actor.chat._parts.requests.ask
 

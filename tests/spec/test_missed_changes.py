@@ -1,4 +1,4 @@
-"""Changes that are not new messages are caught up too, once and in order: reactions, pins, receipts, memberships, lists (K2)."""
+"""Changes other than messages are caught up, once and in order: reactions, pins, receipts, memberships, lists (K2)."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from tailwire.testing.virtual.world import PORT, VirtualServer
 
 @pytest.fixture
 def records(caplog):
-    """Return the fields of all events of a name that were logged."""
+    """Return a function that returns the fields of all logged events of a name."""
     caplog.set_level(logging.INFO, "tailwire.server")
 
     def of(event: str) -> list[dict[str, Any]]:
@@ -57,7 +57,7 @@ async def test_each_request_has_a_line(stage: Stage, logging_stage: Stage, recor
 
 
 @pytest.mark.parametrize("given", ["", "two words", "ü", "x" * 101, 'quote"', "a;b"])
-async def test_request_ids_that_are_not_sane_are_replaced(stage: Stage, given):
+async def test_invalid_request_ids_are_replaced(stage: Stage, given):
     async with Rest(stage) as rest:
         headers = {"X-Request-Id": given.encode("latin-1")}
         first = (await rest.answer("GET", "/health", headers=headers)).headers["x-request-id"]
