@@ -21,7 +21,7 @@ BACK, FRONT = ("background", "textual"), ("foreground", "textual")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["given", "found"])
-async def test_ctrl_z_and_fg_in_a_shell(live: LiveStage, how):
+async def test_app_disconnects_on_ctrl_z_and_reconnects_with_fg(live: LiveStage, how):
     alice = await live.enter("alice", presence=True)
     shell = Shell({"PYTHONPATH": str(ROOT / "src")})
     try:

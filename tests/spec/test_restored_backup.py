@@ -15,7 +15,7 @@ from tailwire.testing.virtual.world import VirtualServer
 
 pytestmark = (
     pytest.mark.sqlite
-)  # tests/faults/test_restored_postgres.py and tests/postgres/test_starts.py are the others
+)  # on PostgreSQL: tests/faults/test_restored_postgres.py and tests/postgres/test_starts.py
 DATABASE = ("tailwire.db", "tailwire.db-wal", "tailwire.db-shm")
 FILES = (*DATABASE, "tailwire.db.ids")
 

@@ -117,7 +117,7 @@ async def test_only_small_pictures_of_the_server_are_fetched_and_each_once():
     [("https://x/y", True), ("http://x", True), ("file:///etc/passwd", False), ("javascript:alert(1)", False),
      ("--version", False), ("http://", False), ("http://[::1", False), ("", False)],
 )  # fmt: skip
-def test_only_web_addresses_are_opened(url, may):
+def test_only_web_urls_are_opened(url, may):
     assert is_web_address(url) is may
 
 
