@@ -50,7 +50,9 @@ def environment_of(screen: Screen, server: AppServer, folder: Path) -> dict[str,
 
 
 @pytest.mark.parametrize("toolkit", NEEDED)
-def test_documented_program_with_windows_follows_its_window(screen: Screen, server: AppServer, tmp_path: Path, toolkit: str):
+def test_documented_program_with_windows_follows_its_window(
+    screen: Screen, server: AppServer, tmp_path: Path, toolkit: str
+):
     need(*NEEDED[toolkit])
     user, title = server.new_user(), TITLES[toolkit]
     file = program(toolkit, tmp_path, server.embedded.url, user.uid)

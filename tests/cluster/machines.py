@@ -1,4 +1,4 @@
-"""What a cluster is made of. Each machine can be killed (SIGKILL) and started again at the same address."""
+"""The machines of a cluster. Each machine can be killed (SIGKILL) and started again at the same address."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def program(name: str, package: str) -> str:
     """Return the path of an installed program.
 
     Raises:
-        RuntimeError: if it is missing; with what to install.
+        RuntimeError: the program is missing; the message says what to install.
     """
     found = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
     if found is None:

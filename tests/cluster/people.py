@@ -33,7 +33,7 @@ class Ledger:
     Attributes:
         acknowledged: message ids by sender.
         heard: message ids by listener, in the order in which they came.
-        gaps: what listeners were told to be missing, as the id before it and its last id.
+        gaps: the ranges reported to listeners as missing, as the id before each and its last id.
         slowest: seconds of the slowest delivery of the last second of the status line, send to listener.
     """
 
@@ -53,12 +53,12 @@ class Ledger:
         ]
 
     def twice(self, uid: str) -> int:
-        """Return how many messages a listener heard more than once."""
+        """Return the number of messages that a listener heard more than once."""
         heard = self.heard.get(uid, [])
         return len(heard) - len(set(heard))
 
     def out_of_order(self, uid: str) -> int:
-        """Return how many messages a listener heard after one with a higher id."""
+        """Return the number of messages that a listener heard after one with a higher id."""
         highest = count = 0
         for n in self.heard.get(uid, ()):
             count += n < highest
@@ -86,7 +86,7 @@ class People:
     """Clients that send to a group, each at its own pace, and listen.
 
     Args:
-        url: of the cluster.
+        url: the URL of the cluster.
     """
 
     def __init__(self, url: str, app_id: str, auth_key: str) -> None:

@@ -72,7 +72,7 @@ async def test_killed_and_paused_writers_lose_and_double_nothing(postgres_url: s
 async def test_postgres_that_stops_and_loses_connections_only_delays_writers(
     own_postgres: tuple[PostgresServer, str], muids: bool
 ):
-    """It is stopped `immediate` and `fast`, killed with -9, and its backends are ended: writers only notice a delay."""
+    """PostgreSQL is stopped (`immediate`, `fast`), killed, and its backends are ended: writers only notice a delay."""
     server, url = own_postgres
     chance = random.Random(6)
     faults = ["terminate", "immediate", "terminate", "kill", "terminate", "fast"] * size.full_or_short(8, 1)
@@ -101,7 +101,7 @@ async def test_postgres_that_stops_and_loses_connections_only_delays_writers(
 
 
 async def test_a_stopped_process_holds_nobody_up(postgres_url: str):
-    """Whenever a process is stopped amid its batches, others' slowest send stays far below the time of the stop."""
+    """While a process is stopped amid its batches, the slowest send of another one takes far less than the stop."""
     url = postgres_url
     stopped, other = [await WriterProcess(url, name, senders=8).start() for name in ("stopped", "other")]
     await asyncio.gather(stopped.until(50), other.until(50))

@@ -44,10 +44,10 @@ class _OneModule(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 class _Quick:
-    """A plugin for pytest: a fault is to be found soon, the same way each time, and its smallest example matters not.
+    """A plugin for pytest that lets a fault be found quickly and in the same way each time, without shrinking.
 
     Args:
-        tests: as in the table of parts.
+        tests: the tests, as in the table of parts.
     """
 
     def __init__(self, tests: Sequence[str]) -> None:

@@ -26,7 +26,7 @@ def behind_a_proxy(stage: Stage, status: int = 426):
 
 
 async def entered(stage: Stage, uid: str, **settings) -> Actor:
-    """Log a user in, whether or not a socket can be opened."""
+    """Log a user in, even if no socket can be opened."""
     actor = stage.actor(**settings)
     await actor.chat.init()
     actor.listen()

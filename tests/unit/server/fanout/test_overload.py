@@ -165,9 +165,7 @@ def test_retry_times_stay_short_while_few_of_many_sends_are_refused(process: Pro
     assert {overload.retry_after() for _ in range(200)} == {1}
 
 
-def test_start_and_end_of_an_overload_are_logged_but_not_each_level(
-    process: Process, caplog: pytest.LogCaptureFixture
-):
+def test_start_and_end_of_an_overload_are_logged_but_not_each_level(process: Process, caplog: pytest.LogCaptureFixture):
     process.pass_time(5, 0.15)
     process.pass_time(20, 0.9)
     process.pass_time(10)
