@@ -76,7 +76,7 @@ async def test_app_that_cannot_be_suspended_stays_in_the_foreground():
         assert chat.reported == [BACK, FRONT]
 
 
-async def test_sleep_outweighs_a_continued_app(live: LiveStage):
+async def test_continued_app_does_not_end_the_background_of_a_sleep(live: LiveStage):
     alice, bob = await live.enter("alice", presence=True), await live.enter("bob")
     app = an_app()
     async with app.run_test():

@@ -82,7 +82,7 @@ def test_short_tk_window_receives_what_was_written_while_it_was_minimised(tmp_pa
     place, screen = Place(tmp_path), Screen()
 
     def ink() -> int:
-        """Return how many pixels of the window are dark, once two pictures are equal."""
+        """Return the number of dark pixels of the window, once two successive pictures are equal."""
         counts = [0]
         while len(counts) < 3 or counts[-1] != counts[-2]:
             screen.screenshot(tmp_path / "screen.png")

@@ -131,7 +131,7 @@ class Load:
             assert not socket.closed
 
 
-async def test_nothing_is_lost_or_doubled_while_nats_is_killed_and_started_repeatedly(
+async def test_nothing_is_lost_or_duplicated_while_nats_is_killed_and_started_repeatedly(
     postgres_url: str, tmp_path: Path, nats: NatsServer
 ):
     chance = random.Random(1)
@@ -147,7 +147,7 @@ async def test_nothing_is_lost_or_doubled_while_nats_is_killed_and_started_repea
     assert several.tracebacks == []
 
 
-async def test_nothing_is_lost_or_doubled_while_nats_is_paused(postgres_url: str, tmp_path: Path, nats: NatsServer):
+async def test_nothing_is_lost_or_duplicated_while_nats_is_paused(postgres_url: str, tmp_path: Path, nats: NatsServer):
     """Its connections stay open without responses: the servers give them up, and read the database instead."""
     async with SeveralServers(tmp_path, postgres_url, settings={"TAILWIRE_BROKER": nats.url}) as several:
         async with Load(several.servers) as load:
@@ -195,7 +195,7 @@ async def test_clocks_an_hour_apart_change_neither_order_nor_leases(
     assert several.tracebacks == []
 
 
-async def test_nothing_is_lost_or_doubled_while_connections_for_listen_are_ended(
+async def test_nothing_is_lost_or_duplicated_while_connections_for_listen_are_ended(
     postgres: PostgresServer, postgres_url: str, tmp_path: Path
 ):
     end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'tailwire listener'"

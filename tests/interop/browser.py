@@ -12,7 +12,7 @@ __all__ = ["Browser", "Page", "PageError"]
 
 
 class Browser(AnyBrowser):
-    """A browser.
+    """The browser that opens pages of the bridge.
 
     Args:
         port: the port of the server's chat host, which pages request at port 443.

@@ -85,7 +85,7 @@ class Run:
         self.results: dict[int, str] = {}
 
     def go(self, chosen: list[Candidate]) -> None:
-        """Try the mutants, those that are known excepted, until the time is over."""
+        """Try the mutants, except those whose result is known, until the time is over."""
         for number, candidate in enumerate(chosen):
             if candidate.key in self.known:
                 self.results[number] = self.known[candidate.key]

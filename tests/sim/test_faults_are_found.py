@@ -474,7 +474,7 @@ def test_planted_functions_keep_their_signatures(plant: Plant, monkeypatch: pyte
     plant(Planter(monkeypatch))
 
 
-def test_a_plant_with_another_signature_is_refused():
+def test_planted_function_with_another_signature_is_refused():
     def connected(m, store):
         return []
 
@@ -525,7 +525,7 @@ def test_plans_with_checks_in_between_find_faults(plan: Plan, plant: Plant, monk
     assert failed.rule == "soon"
 
 
-def test_ping_behind_an_acknowledged_upload_is_found(monkeypatch: pytest.MonkeyPatch):
+def test_ping_queued_behind_an_acknowledged_upload_is_found(monkeypatch: pytest.MonkeyPatch):
     assert fails(A_PING_BEHIND_AN_UPLOAD) is None
     _acknowledged_uploads_count_as_done(Planter(monkeypatch))
     failed = fails(A_PING_BEHIND_AN_UPLOAD)

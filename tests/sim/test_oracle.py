@@ -187,7 +187,7 @@ def test_reply_that_is_stored_without_its_thread_is_found(monkeypatch: pytest.Mo
     assert rule_of(A_THREAD) == "thread"
 
 
-def test_count_of_replies_that_is_wrong_is_found(monkeypatch: pytest.MonkeyPatch):
+def test_wrong_count_of_replies_is_found(monkeypatch: pytest.MonkeyPatch):
     honest = sqlite_messages.Messages.insert
 
     def insert(self, c, d, act=None):

@@ -1,4 +1,4 @@
-"""What answers in the server's place: sign-in pages, proxies, other servers."""
+"""Strangers that answer in the server's place: sign-in pages, proxies, other servers."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ async def test_keys_and_tokens_are_named_by_ids_that_can_be_compared(stage: Stag
     assert token not in shown
 
 
-async def test_key_for_logins_is_recorded_too(stage: Stage):
+async def test_changes_with_an_auth_key_are_recorded(stage: Stage):
     async with Rest(stage) as rest:
         await rest("POST", "/users", json={"uid": "dora", "name": "Dora"}, headers={"apikey": stage.server.auth_key})
         (found,) = await entries(rest)

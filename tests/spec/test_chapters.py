@@ -589,7 +589,7 @@ async def test_sends_of_a_conversation_keep_their_order(stage):
     assert bob.ears.texts == [str(n) for n in range(20)]
 
 
-async def test_messages_are_filtered_by_the_other_criteria(stage):
+async def test_messages_are_filtered_by_category_deletion_update_time_and_tag(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await alice.chat.create_group(Group("team", "Team"))
     await bob.chat.join_group("team")

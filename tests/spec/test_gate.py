@@ -174,7 +174,7 @@ class Wide(MessageListener):
 
 
 class Widget(MessageListener):
-    """Also a listener of another library, with other callbacks."""
+    """A listener that is also one of another library, with other callbacks."""
 
     def on_mount(self):
         raise AssertionError

@@ -317,7 +317,7 @@ async def test_bad_responses_with_keys_are_refused_in_bounded_time(stage: Stage,
         assert await asyncio.gather(*others) == ["bob"] * 3
 
 
-async def test_slow_keys_hold_up_nobody_else(stage: Stage, idp: IdentityProvider):
+async def test_slow_fetch_of_keys_does_not_delay_others(stage: Stage, idp: IdentityProvider):
     idp.listen()
     idp.seconds = 4
     async with Rest(stage) as rest:
@@ -405,7 +405,7 @@ async def test_wrong_jwts_count_as_guesses(stage: Stage, idp: IdentityProvider, 
         assert results.count("ERR_TOO_MANY_REQUESTS") >= 4
 
 
-async def test_keys_come_from_files_too(stage: Stage, idp: IdentityProvider, tmp_path):
+async def test_keys_are_also_read_from_files(stage: Stage, idp: IdentityProvider, tmp_path):
     pem = tmp_path / "key.pem"
     pem.write_bytes(EC.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     jwks = tmp_path / "jwks.json"

@@ -224,7 +224,7 @@ async def test_list_is_rebuilt_without_holes_after_a_gap(stage: Stage):
     assert texts(live) == [f"{n}" for n in range(60)]
 
 
-async def test_a_kicked_member_sees_it_and_can_rejoin(stage: Stage):
+async def test_lists_show_that_a_member_was_kicked_and_has_rejoined(stage: Stage):
     alice, bob = await pair(stage)
     await bob.chat.create_group(Group("g", "Group"))
     await bob.chat.add_members_to_group("g", [GroupMember("alice")])

@@ -73,7 +73,7 @@ async def test_settings_and_the_openapi_document_are_public(stage):
         assert "/v3/settings" in described["paths"] or "/settings" in described["paths"]
 
 
-async def test_one_role_is_read(stage):
+async def test_role_is_read_by_its_name(stage):
     async with Rest(stage) as rest:
         await rest("POST", "/roles", json={"role": "teacher", "name": "Teacher"})
         assert (await rest("GET", "/roles/teacher"))["name"] == "Teacher"

@@ -313,7 +313,7 @@ class Dripping(Browser):
         await send({"type": "http.response.body", "body": b""})
 
 
-async def test_service_whose_answer_never_ends_does_not_hold_up_others(stage):
+async def test_service_with_an_endless_response_does_not_delay_others(stage):
     browser = await push_service(stage)
     dripping = Dripping("dripping", 9101)
     dripping.listen()
@@ -536,7 +536,7 @@ async def test_removed_user_leaves_no_device_behind(stage):
         assert await stage.server.parts.store.push_preferences.get("bob") == ("{}", "")
 
 
-async def test_one_device_of_a_login_is_removed(stage):
+async def test_one_device_or_all_devices_of_a_login_are_removed(stage):
     browser = await push_service(stage)
     async with Rest(stage) as rest:
         one = await register(rest, browser, "bob", "one")

@@ -204,7 +204,7 @@ async def test_own_details_that_arrive_late_do_not_replace_newer_ones(stage: Sta
     assert (await alice.chat.get_user("alice")).name == "Second"
 
 
-async def test_conversation_marked_as_unread_stays_unread_when_the_request_before_is_repeated(stage: Stage):
+async def test_conversation_marked_as_unread_stays_unread_when_the_previous_request_is_repeated(stage: Stage):
     alice, bob = await stage.enter("alice", auto=False), await stage.enter("bob", auto=False)
     said = await bob.say("alice", "hello")
     conversation = await alice.chat.get_conversation("bob", "user")

@@ -171,7 +171,7 @@ async def test_groups_members_and_bans_are_managed_with_a_key(stage):
 
 
 @pytest.mark.parametrize("body", [{}, {"members": ["alice"]}, {"participants": []}, {"password": "p"}])
-async def test_app_itself_does_not_join_a_group(stage, body):
+async def test_app_itself_cannot_join_a_group(stage, body):
     async with Rest(stage) as rest:
         await rest("POST", "/groups", json={"guid": "g", "name": "G", "type": "public"})
         error = await rest.refused("ERR_BAD_REQUEST", "POST", "/groups/g/members", json=body)

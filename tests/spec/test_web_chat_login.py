@@ -104,7 +104,7 @@ async def test_chat_and_console_are_switched_off_independently(stage: Stage):
                 assert answer.status_code == (404 if settings[page] == "off" else 200), (settings, page)
 
 
-async def test_request_that_is_not_understood_is_refused(stage: Stage):
+async def test_unknown_paths_and_invalid_bodies_are_refused(stage: Stage):
     await restarted(stage, demo_users=True)
     async with Rest(stage) as rest:
         for method, path in (("GET", "login"), ("POST", "about"), ("POST", "login/more"), ("GET", "about/")):

@@ -84,7 +84,7 @@ class FixedList:
         self.complete, self.error = True, None
 
     def subscribe(self, callback: Callable[..., object]) -> Callable[[], None]:
-        """Take a callback that is never called."""
+        """Accept a callback that is never called."""
         return lambda: None
 
     def close(self) -> None:

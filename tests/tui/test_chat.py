@@ -117,7 +117,7 @@ async def test_a_reaction_is_added_and_removed(table: Table):
         await shown.until(gone="❤ 1")
 
 
-async def test_an_own_message_is_deleted_after_a_question(table: Table):
+async def test_own_message_is_deleted_after_confirmation(table: Table):
     await talk(table, "hello")
     async with table.chat() as shown:
         await shown.until("hello")
@@ -141,7 +141,7 @@ async def test_deleting_a_message_of_another_user_is_refused_with_a_notice(table
         assert "mine, says Bob" in shown.text
 
 
-async def test_replies_in_a_thread_appear_at_the_right(table: Table):
+async def test_replies_in_a_thread_appear_on_the_right(table: Table):
     (parent,) = await talk(table, "the plan")
     bob = await table.enter("bob")
     async with table.chat(size=(140, 30)) as shown:

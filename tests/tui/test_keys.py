@@ -160,7 +160,7 @@ async def test_d_drops_a_failed_message(table: Table):
     await bob.aclose()
 
 
-async def test_e_edits_and_i_lists_who_has_read_it(table: Table):
+async def test_e_edits_a_message_and_i_lists_its_readers(table: Table):
     await talk(table, "hello")
     bob = await table.enter("bob")
     async with table.chat() as shown:

@@ -94,7 +94,7 @@ async def test_profiles_contain_no_token_and_sessions_are_readable_only_by_the_u
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-async def test_the_chat_starts_from_a_saved_session_while_the_server_is_away(table: Table):
+async def test_the_chat_starts_from_a_saved_session_while_the_server_is_unreachable(table: Table):
     async with table.chat():
         pass
     table.server.stop()

@@ -22,7 +22,7 @@ def encoded(image: Image.Image, kind: str = "PNG", **more) -> bytes:
     return file.getvalue()
 
 
-def test_two_pixels_are_one_cell():
+def test_two_pixels_fill_one_cell():
     image = Image.new("RGB", (2, 2))
     for place, color in {(0, 0): "#ff0000", (1, 0): "#00ff00", (0, 1): "#0000ff", (1, 1): "#ffffff"}.items():
         image.putpixel(place, tuple(bytes.fromhex(color[1:])))

@@ -61,7 +61,7 @@ def half(of: int) -> float:
     return 1 / of
 
 
-def test_error_of_a_handler_begins_with_a_line_of_the_author():
+def test_error_of_a_handler_is_shown_from_the_authors_first_line():
     error = called_by_the_library(divides)
     error.__traceback__ = error.__traceback__.tb_next  # the frame of this test is the author's, too
     assert names(error, complete=False) == names(error, complete=True) == ["divides", "half"]
@@ -74,7 +74,7 @@ def test_refused_call_of_the_chat_shows_the_lines_of_the_library_only_on_request
     assert names(error, complete=True) == ["asks", "checked_id"]
 
 
-def test_error_without_a_line_of_the_author_is_shown_whole():
+def test_error_without_a_line_of_the_author_is_shown_in_full():
     scope = {"__name__": "tailwire.bot.context"}
     exec(compile("def fails():\n    raise KeyError('a bug of the library')\n", "context.py", "exec"), scope)
     error = called_by_the_library(scope["fails"])

@@ -15,7 +15,7 @@ from tailwire.cli.main import main, parser_for
 from tailwire.server.config import Settings
 
 
-def test_version_of_the_command_and_the_module(capsys):
+def test_version_is_printed_by_the_command_and_the_module(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
     said = capsys.readouterr().out

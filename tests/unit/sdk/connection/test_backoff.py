@@ -44,12 +44,12 @@ def test_retry_delay_is_within_its_bounds(cause, failures, network, chance, fail
 
 
 @given(st.floats(0, 1e9), st.floats(0, 0.999))
-def test_wait_of_an_intermediary_is_capped_at_a_minute(wait, chance):
+def test_wait_requested_by_an_intermediary_is_capped_at_a_minute(wait, chance):
     assert min(wait, 60) <= asked_wait(T, wait, None, chance, ours=False) <= 61
 
 
 @given(st.one_of(st.none(), st.floats(-10, 1e9)), st.one_of(st.none(), st.floats(-10, 1e9)), st.floats(0, 0.999))
-def test_wait_of_the_server_is_capped_at_an_hour(wait, within, chance):
+def test_wait_requested_by_the_server_is_capped_at_an_hour(wait, within, chance):
     asked = asked_wait(T, wait, within, chance)
     if wait is not None and wait >= 0:
         assert min(wait, 3600) <= asked <= 3601

@@ -79,7 +79,7 @@ LIFTS = {
 
 @spec("T6")
 @pytest.mark.parametrize("lift", LIFTS)
-def test_wait_of_an_intermediary_is_ended_by_each_input_that_lifts_it(lift):
+def test_wait_requested_by_an_intermediary_is_ended_by_each_input_that_lifts_it(lift):
     client = Client()
     client.fail(Cause.PROXY_REFUSED, HOUR)
     assert client.state.phase is Phase.WAITING
@@ -89,7 +89,7 @@ def test_wait_of_an_intermediary_is_ended_by_each_input_that_lifts_it(lift):
 
 
 @spec("T6")
-def test_wait_of_an_intermediary_ends_in_the_foreground():
+def test_wait_requested_by_an_intermediary_ends_in_the_foreground():
     client = Client()
     client.fail(Cause.PROXY_REFUSED, HOUR)
     client.take(i.AppStateChanged(AppState.BACKGROUND))
@@ -97,7 +97,7 @@ def test_wait_of_an_intermediary_ends_in_the_foreground():
 
 
 @spec("T6")
-def test_response_of_the_server_ends_a_wait_of_an_intermediary():
+def test_response_of_the_server_ends_a_wait_requested_by_an_intermediary():
     client = Client()
     client.fail(Cause.PROXY_REFUSED, HOUR)
     assert not client.take(
@@ -107,7 +107,7 @@ def test_response_of_the_server_ends_a_wait_of_an_intermediary():
 
 
 @spec("T6", "C13")
-def test_wait_of_the_server_holds_and_connect_fails_at_once():
+def test_wait_requested_by_the_server_is_kept_and_connect_fails_at_once():
     client = Client()
     client.fail(Cause.SERVER_BUSY, HOUR, ours=True)
     assert client.take(i.ConnectCalled(7)) == [Answer(7, Result.ATTEMPT_FAILED, Cause.SERVER_BUSY)]

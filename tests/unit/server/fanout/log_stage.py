@@ -270,6 +270,6 @@ class LogStage:
         return sorted(number for number, kind in self.store.entries.items() if kind in kinds)
 
     def check(self) -> None:
-        """Check that each subject has heard each of its messages once, in order."""
+        """Check that each subject has received each of its messages once, in order."""
         for subject in SUBJECTS:
             assert self.heard[subject] == self.wanted(subject), subject

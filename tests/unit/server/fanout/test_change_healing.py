@@ -273,7 +273,7 @@ async def test_an_entry_that_cannot_be_delivered_does_not_hold_up_the_next(caplo
         assert "cannot be delivered: number 1" in caplog.text
 
 
-def test_heard_numbers_are_bounded_and_forgotten_ones_may_be_missing(monkeypatch):
+def test_received_numbers_are_bounded_and_forgotten_ones_may_be_missing(monkeypatch):
     monkeypatch.setattr(numbers, "MAX_HEARD", 3)
     known = ChangeNumbers(0)
     assert all(known.hear(number, A) for number in range(1, 4))
@@ -295,7 +295,7 @@ events = st.lists(
 
 
 @given(events=events)
-def test_a_subject_hears_each_number_once_and_lacks_only_what_it_has_not_heard(events):
+def test_subject_receives_each_number_once_and_lacks_only_those_not_received(events):
     known, heard, now = ChangeNumbers(0), set[tuple[int, str]](), 0.0
     subscribed: dict[str, int] = {}  # the newest number at the time of the subscription
     newest = 0

@@ -1,4 +1,4 @@
-"""How long frames are held behind stored messages, on virtual time."""
+"""How long frames wait for messages that other processes have stored, on virtual time."""
 
 from __future__ import annotations
 

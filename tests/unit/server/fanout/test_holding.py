@@ -68,7 +68,7 @@ async def test_write_is_held_for_four_milliseconds_at_most():
     assert len(writes.times) == 2
 
 
-async def test_small_writes_hold_nothing_up():
+async def test_small_writes_are_not_delayed():
     writes = Writes(LARGE_DELIVERIES - 1)
     await writes.one_write()
     with writes.overload.sending:

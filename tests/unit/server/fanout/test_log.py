@@ -215,7 +215,7 @@ async def test_a_subscription_counts_from_its_confirmation(record_after):
 
 
 @pytest.mark.virtual
-async def test_unresponsive_broker_holds_nothing_up():
+async def test_unresponsive_broker_causes_no_delay():
     """Its connection is cut off silently: a new socket is welcomed soon, and stored messages are read."""
     async with LogStage(carries_messages=True) as s:
         loop = asyncio.get_running_loop()
@@ -377,7 +377,7 @@ async def test_members_at_the_server_that_removes_a_group_are_notified_before_th
 
 
 @pytest.mark.virtual
-async def test_process_far_behind_is_told_that_changes_were_missed():
+async def test_process_far_behind_is_notified_of_missed_changes():
     told = []
     async with LogStage(carries_messages=False) as s:
         s.feed.listen(told.append)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from tailwire.server.fanout.numbers import ChangeNumbers, Missing
 
 
-def test_change_is_heard_once_by_each_subject_and_not_at_or_below_the_end():
+def test_change_is_received_once_by_each_subject_and_only_above_the_end():
     numbers = ChangeNumbers(10)
     assert [numbers.hear(n, "a") for n in (9, 10, 11, 11, 13)] == [False, False, True, False, True]
     assert numbers.hear(11, "b")
     assert numbers.arrived == {"a", "b"}
 
 
-def test_subject_lacks_the_numbers_above_the_end_that_it_has_not_heard():
+def test_subject_lacks_the_numbers_above_the_end_that_it_has_not_received():
     numbers = ChangeNumbers(10)
     numbers.hear(12, "a")
     assert [numbers.missing(n, "a") for n in (10, 11, 12, 13)] == [Missing.NO, Missing.YES, Missing.NO, Missing.YES]

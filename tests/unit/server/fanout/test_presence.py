@@ -1,4 +1,4 @@
-"""Who is online across processes, on virtual time: a table that may fail, and notices that may be lost or doubled."""
+"""Who is online across processes, on virtual time: the table may fail, and notices may be lost or duplicated."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class TableOf:
 
 
 class Bus:
-    """Carries notices between processes: late, doubled, or not at all."""
+    """Carries notices between processes: late, twice, or not at all."""
 
     def __init__(self, chance: random.Random | None = None) -> None:
         self.processes: list[Process] = []
@@ -160,7 +160,7 @@ async def test_user_is_in_the_foreground_while_an_app_of_theirs_is_here_or_elsew
     assert foreground() == (True, True)
 
 
-async def test_a_user_who_comes_and_goes_before_it_is_stored_was_never_online():
+async def test_user_who_leaves_before_their_arrival_is_stored_was_never_online():
     table, (one, other) = several(2)
     coming = asyncio.create_task(one.comes("bob"))
     await asyncio.sleep(0)
@@ -222,7 +222,7 @@ async def test_users_who_were_only_at_an_ended_process_are_offline_everywhere():
 
 
 @pytest.mark.parametrize("seed", range(20))
-async def test_all_processes_agree_in_the_end_even_if_notices_are_lost_late_or_doubled(seed: int):
+async def test_all_processes_agree_in_the_end_even_if_notices_are_lost_late_or_duplicated(seed: int):
     chance = random.Random(seed)
     table, processes = several(3, chance)
     alive = {1, 2, 3}

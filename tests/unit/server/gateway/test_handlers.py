@@ -19,7 +19,7 @@ def sources(*, without: str) -> str:
     return "".join(path.read_text() for path in SERVER.rglob("*.py") if path.name != without)
 
 
-def test_the_server_receives_these_frames():
+def test_each_frame_type_that_the_server_receives_has_a_handler():
     handlers = FrameHandlers(None, None, None, lambda: 0.0, lambda uid: None)  # type: ignore[arg-type]
     assert set(handlers.by_type) == RECEIVED
 

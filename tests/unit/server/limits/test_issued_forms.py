@@ -1,4 +1,4 @@
-"""Forms for the bucket, counted until their files are taken in."""
+"""Forms for the bucket, counted until their files are accepted."""
 
 from __future__ import annotations
 

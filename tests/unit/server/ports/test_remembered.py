@@ -1,4 +1,4 @@
-"""What is remembered of the store, and when it is read again."""
+"""Values of the store that are remembered, and when they are read again."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def small(tmp_path):
 
 @pytest.fixture
 def start(tmp_path, monkeypatch):
-    """Return a function that starts a process, whose child is given by its code."""
+    """Return a function that starts a picture process whose child runs the given code."""
     started = []
 
     def begin(code: str = "", **more) -> PictureProcess:

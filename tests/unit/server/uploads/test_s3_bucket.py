@@ -1,4 +1,4 @@
-"""A bucket whose service is away, slow, cut off, or configured wrongly. Each request is made to a real service."""
+"""A bucket whose service is unreachable, slow, cut off, or configured wrongly. Each request goes to a real service."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ async def test_prefix_separates_servers_in_one_bucket(place, tmp_path):
     assert place.names() == {"first/x", "first/y"}
 
 
-async def test_service_that_is_away_refuses_files_until_it_is_back(own, tmp_path):
+async def test_files_are_refused_while_the_service_is_unreachable(own, tmp_path):
     place = own.bucket()
     bucket = bucket_of(place)
     own.kill()
@@ -125,7 +125,7 @@ async def test_service_that_is_away_refuses_files_until_it_is_back(own, tmp_path
     assert place.names() == {"chat/files/file.bin"}
 
 
-async def test_service_that_does_not_answer_is_given_up_on(own, tmp_path, monkeypatch):
+async def test_unresponsive_service_is_given_up(own, tmp_path, monkeypatch):
     for name in ("REQUEST_SECONDS", "PUT_SECONDS"):
         monkeypatch.setattr(s3_bucket, name, 0.5)
     monkeypatch.setattr(s3_bucket.Bucket._answer, "__defaults__", (0.5,))
@@ -252,7 +252,7 @@ async def test_directly_uploaded_files_that_no_message_uses_are_removed_after_a_
     await uploads.close()
 
 
-async def test_object_that_no_form_has_uploaded_is_not_taken_in(place, tmp_path, s3):
+async def test_object_that_was_not_uploaded_with_a_form_is_not_accepted(place, tmp_path, s3):
     uploads = S3Uploads(tmp_path / "arriving", bucket_of(place), lambda: int(time.time()), direct=True)
     s3.client().put_object(Bucket=place.name, Key="chat/files/direct/a", Body=b"x", Metadata={"file": "bm90IGpzb24="})
     s3.client().put_object(Bucket=place.name, Key="chat/files/direct/b", Body=b"x")

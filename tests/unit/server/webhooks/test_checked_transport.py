@@ -1,4 +1,4 @@
-"""Names that users choose are looked up a few at a time, and hold up neither known hosts nor the threads of others."""
+"""Names that users choose are looked up a few at a time, and delay neither known hosts nor other work in threads."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Echo:
 
     Attributes:
         port: the port that it listens on.
-        opened: number of connections it has had.
+        opened: the number of connections so far.
     """
 
     def __init__(self) -> None:

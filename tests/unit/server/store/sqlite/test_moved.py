@@ -15,7 +15,7 @@ from tailwire.server.store.sqlite.moved import Moved, mark_moved, mark_path
 DRAFT = Draft("alice_user_bob", "alice", "bob", "user", "message", "text", b'{"data":{}}', 1)
 
 
-async def test_moved_file_is_refused_by_servers_and_commands_with_the_way_back(tmp_path: Path):
+async def test_moved_file_is_refused_until_its_mark_is_removed(tmp_path: Path):
     path = tmp_path / "tailwire.db"
     await (await SqliteStore.open(path, World(), serving=True)).close()
     mark_moved(path)
