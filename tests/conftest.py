@@ -7,6 +7,7 @@ import gc
 import inspect
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -38,6 +39,18 @@ ROOM_BYTES = 2 * 1024**3  # several times what the tests have there at once
 
 
 def pytest_configure() -> None:
+    """Prepare what the tests and the processes that they start inherit."""
+    _heed_ctrl_c()
+    _keep_files_in_memory()
+
+
+def _heed_ctrl_c() -> None:
+    # A script that starts the tests in the background makes them ignore Ctrl+C, and so would all that they start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _keep_files_in_memory() -> None:
     """Keep temporary files in memory where there is room: on a disk, each store of a test waits for it many times.
 
     The first variable is pytest's own; a folder named with it or with `--basetemp` is used instead. The second is for

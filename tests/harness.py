@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from servers.postgres import name_of
+from servers.prepared import PreparedServer
 from tailwire import (
     AppSettingsBuilder,
     ChatClient,
@@ -23,8 +24,6 @@ from tailwire import (
     UserListener,
 )
 from tailwire.admin import Admin
-from tailwire.testing.new_database import put_new_database
-from tailwire.testing.server import ServerProcess
 from tailwire.testing.virtual.world import VirtualSdkWorld, VirtualServer, virtual_loop
 
 CONNECTED, CONNECTING, DISCONNECTED = (
@@ -345,7 +344,7 @@ class LiveStage(Cast):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.server = ServerProcess(folder, None, "--demo-users")
+        self.server = PreparedServer(folder, None, "--demo-users")
         self.actors: list[Actor] = []
 
     def actor(self, *, url: str = "", auto: bool = True, store: Any = None, presence: bool = False) -> Actor:
@@ -360,8 +359,6 @@ class LiveStage(Cast):
         return actor
 
     async def __aenter__(self) -> LiveStage:
-        if "TAILWIRE_DATABASE" not in self.server._settings:
-            put_new_database(self.server.data / "tailwire.db")  # saves a quarter of the server's start
         await self.server.start()
         return self
 

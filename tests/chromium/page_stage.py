@@ -11,6 +11,7 @@ from typing import Any, Self
 import httpx2
 
 from chromium.browser import Browser, Page
+from servers.prepared import PreparedServer
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
 from tailwire.testing.server import ServerProcess
 
@@ -37,7 +38,7 @@ class PageStage:
         cls, chromium: Browser, folder: Path, settings: Mapping[str, str] | None = None
     ) -> AsyncIterator[Self]:
         """Start a server. At the end no page may have had an error or a violation of its policy."""
-        async with ServerProcess(folder, settings, *cls.ARGUMENTS) as server:
+        async with PreparedServer(folder, settings, *cls.ARGUMENTS) as server:
             headers = {"apikey": server.api_key}
             async with httpx2.AsyncClient(base_url=f"{server.url}/v3", headers=headers, timeout=30) as rest:
                 stage = cls(server, rest, chromium)

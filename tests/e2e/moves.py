@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import sqlite3
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import asyncpg
 
 from harness import LiveStage
+from servers.prepared import run
 from tailwire.server.store.sql.schema import metadata
 
 
 async def command(live: LiveStage, *arguments: str) -> tuple[int, str]:
     """Run a command on the server's folder. Return its exit code and output."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tailwire.cli.main", *arguments, "--data", str(live.server.data), stdout=-1,
-        stderr=asyncio.subprocess.STDOUT, env={**os.environ},
-    )  # fmt: skip
-    out, _ = await process.communicate()
-    return process.returncode or 0, out.decode()
+    return await run(*arguments, "--data", str(live.server.data))
 
 
 async def same_rows(file: Path, url: str) -> None:

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from harness import CONNECTED, LiveStage
+from servers import prepared
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
 from tailwire.testing.server import ServerProcess, read_ready_file
 
@@ -70,29 +71,29 @@ async def test_keys_survive_a_restart_until_replaced(tmp_path):
 async def test_replaced_keys_are_valid_for_the_time_of_grace(live: LiveStage):
     data, old = str(live.folder / "data"), live.server.auth_key
     alice = await live.enter("alice")
-    code, said = await run("keys", "--list", "--data", data)
+    code, said = await prepared.run("keys", "--list", "--data", data)
     assert (code, len(said.splitlines())) == (0, 3), said
     assert old not in said
     # Keys of the same second are in the order of their hashes.
     assert sorted(line.split()[-2:] for line in said.splitlines()[1:]) == [["API", "Key"], ["Auth", "Key"]]
     assert " never " in said  # the REST API key
     assert said.count(" it is revoked ") == 2
-    code, said = await run("keys", "--replace", "--grace", "1h", "--data", data)
+    code, said = await prepared.run("keys", "--replace", "--grace", "1h", "--data", data)
     assert (code, "The 2 previous keys are valid until 20" in said) == (0, True), said
     assert "Users stay logged in" in said
     checked = ("doctor", live.server.url, "--app-id", live.server.app_id, "--auth-key", old)
-    assert (await run(*checked))[0] == 0
-    code, said = await run("keys", "--list", "--data", data)
+    assert (await prepared.run(*checked))[0] == 0
+    code, said = await prepared.run("keys", "--list", "--data", data)
     assert (code, len(said.splitlines()), said.count(" it is revoked ")) == (0, 5, 2), said
-    code, said = await run("keys", "--replace", "--data", data)
+    code, said = await prepared.run("keys", "--replace", "--data", data)
     assert (code, "The 4 previous keys are revoked" in said) == (0, True), said
-    assert (await run(*checked))[0] == 1
-    code, said = await run("keys", "--list", "--data", data)
+    assert (await prepared.run(*checked))[0] == 1
+    code, said = await prepared.run("keys", "--list", "--data", data)
     assert len(said.splitlines()) == 3
     assert alice.ears.statuses.count(CONNECTED) == 1
     assert alice.status is CONNECTED
-    assert (await run("keys", "--grace", "1h", "--data", data))[0] == 2
-    assert (await run("keys", "--list", "--replace", "--data", data))[0] == 2
+    assert (await prepared.run("keys", "--grace", "1h", "--data", data))[0] == 2
+    assert (await prepared.run("keys", "--list", "--replace", "--data", data))[0] == 2
 
 
 async def test_doctor_succeeds_on_a_running_server_and_fails_without_one(live: LiveStage):

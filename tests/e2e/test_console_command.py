@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from adapters.shell import Shell, needs_a_terminal
-from tailwire.testing.server import ServerProcess
+from servers.prepared import PreparedServer
 
 
 async def console(folder: Path, *arguments: str, **variables: str) -> tuple[int, str, str]:
@@ -36,7 +36,7 @@ async def opens(link: str) -> int:
 
 
 async def test_command_prints_a_link_to_the_server_on_the_folder(tmp_path):
-    async with ServerProcess(tmp_path) as server:
+    async with PreparedServer(tmp_path) as server:
         code, out, error = await console(server.data)
         assert code == 0, error
         assert out.startswith(f"{server.url}/console/#")
@@ -49,7 +49,7 @@ async def test_command_prints_a_link_to_the_server_on_the_folder(tmp_path):
 
 
 async def test_command_says_what_is_missing(tmp_path):
-    async with ServerProcess(tmp_path, None, "--no-console") as server:
+    async with PreparedServer(tmp_path, None, "--no-console") as server:
         code, out, error = await console(server.data)
         assert (code, out) == (1, "")
         assert "console=on" in error
@@ -78,7 +78,7 @@ async def test_command_says_what_is_missing(tmp_path):
     ],
 )
 async def test_server_that_others_reach_shows_no_console_unless_asked_to(tmp_path, settings, arguments, shown):
-    async with ServerProcess(tmp_path, settings, *arguments) as server:
+    async with PreparedServer(tmp_path, settings, *arguments) as server:
         here = f"http://127.0.0.1:{server.port}"
         async with httpx2.AsyncClient(base_url=here, headers={"apikey": server.api_key}) as client:
             for method, path, code in (
@@ -114,7 +114,7 @@ async def test_server_that_starts_in_a_terminal_prints_the_command_for_a_link(tm
 
 
 async def test_key_is_not_sent_to_another_program_at_the_address_of_a_server_that_ended(tmp_path):
-    async with ServerProcess(tmp_path) as server:
+    async with PreparedServer(tmp_path) as server:
         port = server.port
         await server.kill()
         with socket.create_server(("127.0.0.1", port)) as other:
@@ -130,7 +130,7 @@ async def test_key_is_not_sent_to_another_program_at_the_address_of_a_server_tha
 
 
 async def test_stream_does_not_hold_up_the_end_of_the_server(tmp_path):
-    async with ServerProcess(tmp_path) as server, httpx2.AsyncClient(timeout=30) as client:
+    async with PreparedServer(tmp_path) as server, httpx2.AsyncClient(timeout=30) as client:
         url, headers = f"{server.url}/v3/stats/stream", {"apikey": server.api_key}
         async with client.stream("GET", url, headers=headers) as answer:
             lines = answer.aiter_lines()

@@ -10,7 +10,6 @@ import os
 import re
 import socket
 import sqlite3
-import sys
 import time
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ import pytest
 from PIL import Image
 
 from harness import LiveStage
+from servers.prepared import PreparedServer, run
 from servers.s3 import S3Server
 from tailwire import MediaMessage, UploadFile
 from tailwire.cli.main import main
@@ -30,15 +30,6 @@ SECRETS = ("an-access-key", "a-secret-key")
 
 def variables(place, **more) -> dict[str, str]:
     return {f"TAILWIRE_{name.upper()}": str(value) for name, value in place.settings(**more).items()}
-
-
-async def run(*arguments: str, **variables: str) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tailwire.cli.main", *arguments, stdout=-1, stderr=asyncio.subprocess.STDOUT,
-        env={**os.environ, **variables},
-    )  # fmt: skip
-    out, _ = await process.communicate()
-    return process.returncode or 0, out.decode()
 
 
 def jpeg() -> bytes:
@@ -72,7 +63,7 @@ class Sender:
 async def test_clients_are_sent_to_the_bucket_for_files(s3: S3Server, tmp_path):
     place = s3.bucket()
     more = {"redirect_downloads": True, "s3_public_endpoint": f"http://localhost:{s3.port}"}
-    async with ServerProcess(tmp_path, variables(place, **more), "--demo-users") as server, Sender(server) as alice:
+    async with PreparedServer(tmp_path, variables(place, **more), "--demo-users") as server, Sender(server) as alice:
         page, picture = b"<script>alert(1)</script>", jpeg()
         sent = [(await alice.send(*file)).json() for file in (("ä page.html", page), ("a.jpg", picture))]
         urls = [one["data"]["data"]["url"] for one in sent]
@@ -102,7 +93,7 @@ async def test_messages_go_on_while_the_service_is_away(tmp_path):
     place = own.bucket()
     try:
         own.kill()
-        async with ServerProcess(tmp_path, variables(place), "--demo-users") as server, Sender(server) as alice:
+        async with PreparedServer(tmp_path, variables(place), "--demo-users") as server, Sender(server) as alice:
             assert f"127.0.0.1:{own.port} cannot be reached" in "\n".join(server.log)
             refused = await alice.send("a.txt", b"hello")
             assert (refused.status_code, refused.json()["error"]["code"]) == (503, "ERR_UNAVAILABLE")
@@ -172,7 +163,7 @@ async def test_doctor_tests_a_bucket_and_leaves_nothing(s3: S3Server, tmp_path):
 
 async def test_backup_says_that_it_does_not_include_the_bucket(s3: S3Server, tmp_path):
     given = variables(s3.bucket())
-    async with ServerProcess(tmp_path, given, "--demo-users") as server, Sender(server) as alice:
+    async with PreparedServer(tmp_path, given, "--demo-users") as server, Sender(server) as alice:
         assert (await alice.send("a.txt", b"hello")).status_code == 200
     code, said = await run("backup", str(tmp_path / "backup"), "--data", str(server.data), **given)
     assert code == 0, said
@@ -183,7 +174,7 @@ async def test_backup_says_that_it_does_not_include_the_bucket(s3: S3Server, tmp
 
 async def test_two_servers_share_a_bucket_and_a_killed_one_leaves_no_file(s3: S3Server, tmp_path):
     place = s3.bucket()
-    first, second = (ServerProcess(tmp_path / name, variables(place), "--demo-users") for name in ("one", "two"))
+    first, second = (PreparedServer(tmp_path / name, variables(place), "--demo-users") for name in ("one", "two"))
     async with first, second, Sender(first) as alice, Sender(second) as other:
         assert (await other.send("a.txt", b"hello")).status_code == 200
         sending = asyncio.create_task(alice.send("b.bin", os.urandom(30_000_000)))
@@ -200,7 +191,7 @@ async def test_two_servers_share_a_bucket_and_a_killed_one_leaves_no_file(s3: S3
 
 async def test_sdk_sends_files_that_are_stored_on_s3(s3: S3Server, tmp_path):
     place, live = s3.bucket(), LiveStage(tmp_path)
-    live.server = ServerProcess(live.folder, variables(place), "--demo-users")
+    live.server = PreparedServer(live.folder, variables(place), "--demo-users")
     async with live:
         alice, bob = await live.enter("alice"), await live.enter("bob")
         content = os.urandom(12_000_000)
@@ -246,7 +237,7 @@ def final(form) -> str:
 async def test_files_that_clients_upload_to_the_bucket_are_looked_at_when_they_are_sent(s3: S3Server, tmp_path):
     place = s3.bucket()
     given = variables(place, uploads_direct=True)
-    async with ServerProcess(tmp_path, given, "--demo-users") as server, Uploader(server) as alice:
+    async with PreparedServer(tmp_path, given, "--demo-users") as server, Uploader(server) as alice:
         page = b"<script>alert(1)</script>"
         form = await alice.form(len(page))
         assert form["request"]["url"] == f"{s3.url}/{place.name}"
@@ -279,7 +270,7 @@ async def test_files_that_clients_upload_to_the_bucket_are_looked_at_when_they_a
 async def test_files_in_the_bucket_stay_within_their_forms_and_the_quota(s3: S3Server, tmp_path):
     place = s3.bucket()
     given = variables(place, uploads_direct=True, uploads_per_day=1000)
-    async with ServerProcess(tmp_path, given, "--demo-users") as server, Uploader(server) as alice:
+    async with PreparedServer(tmp_path, given, "--demo-users") as server, Uploader(server) as alice:
         first = await alice.form(600)
         await alice.form(401, code="ERR_UPLOAD_QUOTA_EXCEEDED")  # the first form may still be used
         await alice.upload(first, b"x" * 601)  # this service does not enforce the policy
@@ -303,7 +294,7 @@ async def test_files_in_the_bucket_stay_within_their_forms_and_the_quota(s3: S3S
 async def test_custom_message_that_names_a_file_in_the_bucket_keeps_it(s3: S3Server, tmp_path):
     place = s3.bucket()
     given = variables(place, uploads_direct=True)
-    async with ServerProcess(tmp_path, given, "--demo-users") as server, Uploader(server) as alice:
+    async with PreparedServer(tmp_path, given, "--demo-users") as server, Uploader(server) as alice:
         form = await alice.form(5)
         await alice.upload(form, b"hello")
         body = {"receiver": "bob", "receiverType": "user", "category": "custom", "type": "x"}
@@ -340,7 +331,7 @@ async def test_sdk_uploads_to_the_bucket(s3: S3Server, tmp_path):
     place, live = s3.bucket(), LiveStage(tmp_path)
     async with answering_in_xml(s3.port) as url:
         given = variables(place, uploads_direct=True, s3_public_endpoint=url)
-        live.server = ServerProcess(tmp_path, given, "--demo-users")
+        live.server = PreparedServer(tmp_path, given, "--demo-users")
         await sdk_uploads_to(place, live)
 
 
@@ -361,7 +352,7 @@ async def sdk_uploads_to(place, live):
 
 async def test_old_files_and_orphans_are_removed_from_the_bucket(s3: S3Server, tmp_path, monkeypatch, capsys):
     place = s3.bucket()
-    async with ServerProcess(tmp_path, variables(place), "--demo-users") as server, Sender(server) as alice:
+    async with PreparedServer(tmp_path, variables(place), "--demo-users") as server, Sender(server) as alice:
         urls = [(await alice.send(f"{n}.jpg", jpeg())).json()["data"]["data"]["url"] for n in range(3)]
         assert (await alice.say()).status_code == 200
         assert await server.stop() == 0

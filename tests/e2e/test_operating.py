@@ -21,8 +21,8 @@ import pytest
 
 from between import Authority
 from harness import CONNECTED, Ears
+from servers.prepared import PreparedServer, run
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
-from tailwire.testing.server import ServerProcess
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals")
 
@@ -51,7 +51,7 @@ async def test_hangup_reads_certificate_and_level_again_and_sockets_stay(tmp_pat
     replace_certificate(authority, tmp_path, 30)
     config, file = tmp_path / "tailwire.toml", str(tmp_path / "server.pem")
     config.write_text('log_level = "info"\n')
-    server = ServerProcess(
+    server = PreparedServer(
         tmp_path, None, "--demo-users", "--host", "localhost", "--tls-cert", file, "--tls-key", file,
         "--config", str(config),
     )  # fmt: skip
@@ -125,7 +125,7 @@ async def test_server_stops_when_its_terminal_is_closed_while_it_starts(tmp_path
 
 
 async def test_usr1_logs_the_state_and_quit_stops_in_order(tmp_path):
-    server = ServerProcess(tmp_path)
+    server = PreparedServer(tmp_path)
     async with server:
         os.kill(server.pid, signal.SIGUSR1)
         state = await server.until_logged(" state ")
@@ -137,7 +137,7 @@ async def test_usr1_logs_the_state_and_quit_stops_in_order(tmp_path):
 
 
 async def test_metrics_have_an_address_of_their_own(tmp_path):
-    server = ServerProcess(
+    server = PreparedServer(
         tmp_path, {"TAILWIRE_METRICS_LISTEN": "127.0.0.1:0", "TAILWIRE_ALLOWED_HOSTS": "chat.example"}
     )
     async with server:
@@ -153,7 +153,7 @@ async def test_metrics_have_an_address_of_their_own(tmp_path):
 
 
 async def test_server_that_drains_is_not_ready_and_still_serves(tmp_path):
-    server = ServerProcess(tmp_path, {"TAILWIRE_DRAIN_SECONDS": "600"})
+    server = PreparedServer(tmp_path, {"TAILWIRE_DRAIN_SECONDS": "600"})
     async with server:
         os.kill(server.pid, signal.SIGTERM)
         await server.until_logged("stopping in 600 s")
@@ -164,7 +164,7 @@ async def test_server_that_drains_is_not_ready_and_still_serves(tmp_path):
 
 
 async def test_json_log_has_one_object_per_line(tmp_path):
-    server = ServerProcess(
+    server = PreparedServer(
         tmp_path, {"TAILWIRE_LOG_FORMAT": "json", "TAILWIRE_ACCESS_LOG": "true", "TAILWIRE_NO_SUCH": "1"}
     )
     async with server:
@@ -181,7 +181,7 @@ async def test_json_log_has_one_object_per_line(tmp_path):
 
 
 async def test_commands_have_entries_in_the_audit_log(tmp_path):
-    server = ServerProcess(tmp_path)
+    server = PreparedServer(tmp_path)
     async with server:
         for words in (
             ("user", "create", "dora", "Dora"),
@@ -189,11 +189,7 @@ async def test_commands_have_entries_in_the_audit_log(tmp_path):
             ("user", "export", "dora"),
             ("keys",),
         ):
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tailwire.cli.main", *words, "--data", str(server.data), stdout=-1, stderr=-1
-            )
-            await process.communicate()
-            assert process.returncode == 0
+            assert (await run(*words, "--data", str(server.data)))[0] == 0
         answer = await get(f"{server.url}/audit?actor=command line", headers={"apikey": server.api_key})
         found = [(entry["action"], entry.get("target")) for entry in reversed(answer.json()["data"])]
         assert found == [
@@ -207,7 +203,7 @@ async def test_commands_have_entries_in_the_audit_log(tmp_path):
 async def test_taken_address_for_metrics_is_named(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        server = ServerProcess(tmp_path, {"TAILWIRE_METRICS_LISTEN": address})
+        server = PreparedServer(tmp_path, {"TAILWIRE_METRICS_LISTEN": address})
         with pytest.raises(RuntimeError, match=f"cannot listen at {address}.*--metrics-listen"):
             await server.start()
         await server.kill()

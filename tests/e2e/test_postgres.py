@@ -11,6 +11,7 @@ import pytest
 
 from faults.traffic import Traffic
 from harness import LiveStage
+from servers.prepared import run
 from tailwire import CometChatException, Group
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -79,16 +80,9 @@ async def test_members_learn_that_a_group_was_deleted(live: LiveStage, on_postgr
 
 
 async def test_commands_work_on_the_database_of_the_server(live: LiveStage, on_postgres: LiveStage, postgres_url: str):
-    async def run(*arguments: str) -> tuple[int, str]:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tailwire.cli.main", *arguments, "--data", str(live.server.data), stdout=-1,
-            stderr=asyncio.subprocess.STDOUT, env={**os.environ, "TAILWIRE_DATABASE": postgres_url},
-        )  # fmt: skip
-        out, _ = await process.communicate()
-        return process.returncode or 0, out.decode()
-
-    assert await run("user", "create", "dave", "Dave") == (0, "created user dave\n")
-    code, said = await run("user", "create", "dave", "Dave")
+    command = ("user", "create", "dave", "Dave", "--data", str(live.server.data))
+    assert await run(*command, TAILWIRE_DATABASE=postgres_url) == (0, "created user dave\n")
+    code, said = await run(*command, TAILWIRE_DATABASE=postgres_url)
     assert (code, "ERR_UID_ALREADY_EXISTS" in said) == (1, True)
     dave = await live.enter("dave")
     await dave.say("bob", "hello")

@@ -14,9 +14,9 @@ import httpx2
 import jwt
 import pytest
 
-from e2e.test_commands import run
 from harness import LiveStage
 from identity import EC, jwk
+from servers.prepared import PreparedServer, run
 from tailwire import MemorySessionStore
 from tailwire.testing.server import ServerProcess
 
@@ -87,7 +87,7 @@ async def test_messages_are_removed_beside_a_running_server(live: LiveStage):
 
 
 async def test_files_and_orphans_are_removed_on_a_stopped_server(tmp_path):
-    server = ServerProcess(tmp_path, None, "--demo-users")
+    server = PreparedServer(tmp_path, None, "--demo-users")
     async with server:
         urls = [await upload(server) for _ in range(3)]
         data = {"receiver": "bob", "receiverType": "user", "type": "text", "data": {"text": "x"}}
@@ -149,7 +149,7 @@ async def test_jwt_of_a_key_file_logs_in_on_a_real_server(tmp_path):
     jwks = tmp_path / "jwks.json"
     jwks.write_text(json.dumps({"keys": [jwk(EC, "ec-1")]}))
     arguments = ("--auth-jwt-keys", str(jwks), "--auth-jwt-issuer", "me", "--auth-jwt-audience", "chat")
-    server = ServerProcess(tmp_path, None, "--auth-jwt-create-users", *arguments)
+    server = PreparedServer(tmp_path, None, "--auth-jwt-create-users", *arguments)
     claims = {"iss": "me", "aud": "chat", "sub": "dora", "name": "Dora", "exp": int(time.time()) + 600}
     token = jwt.encode(claims, EC, "ES256", headers={"kid": "ec-1"})
     stage = LiveStage(tmp_path)

@@ -16,6 +16,7 @@ import pytest
 
 from harness import DISCONNECTED, Actor
 from servers.postgres import PostgresServer
+from servers.prepared import PreparedServer
 from servers.schema import prepare
 from servers.several import SeveralServers
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
@@ -78,7 +79,7 @@ def _text(text: str) -> dict[str, object]:
 
 async def test_a_server_whose_data_folder_has_other_keys_does_not_start(postgres_url: str, tmp_path: Path):
     async with SeveralServers(tmp_path, postgres_url, count=1) as several:
-        stranger = ServerProcess(tmp_path, {"TAILWIRE_DATABASE": postgres_url})
+        stranger = PreparedServer(tmp_path, {"TAILWIRE_DATABASE": postgres_url})
         stranger.data = tmp_path / "elsewhere"
         with pytest.raises(RuntimeError, match=r"copy signing\.key and webhooks\.key from that server's data folder"):
             await stranger.start()

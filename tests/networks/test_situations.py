@@ -18,6 +18,7 @@ from networks import table
 from networks.scene import Scene
 from networks.situations import SITUATIONS, Situation
 from networks.ways import own_names
+from servers.prepared import PreparedServer
 from tailwire.testing.server import ServerProcess
 
 WANTED = os.environ.get("TAILWIRE_NETWORKS", "")
@@ -56,7 +57,7 @@ def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     asked = {item.callspec.params["situation"] for item in request.session.items if "situation" in _parameters(item)}
     situations = [s for s in PLAYED if s in asked]
     print()
-    played = asyncio.run(_play_all(situations, ServerProcess(tmp_path_factory.mktemp("networks"))))
+    played = asyncio.run(_play_all(situations, PreparedServer(tmp_path_factory.mktemp("networks"))))
     if WANTED:
         print(table.table(list(played.values())))
     if WANTED == "write" and len(played) == len(SITUATIONS):

@@ -189,7 +189,8 @@ class PostgresServer:
             self.sql(f"CREATE DATABASE {template}")
             prepare(self.url(template))
             self._templates.add(template)
-        self.sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+        # In half of the time, and with the caches of system tables, which the first connection would make.
+        self.sql(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return self.url(name)
 
     def drop_database(self, url: str) -> None:

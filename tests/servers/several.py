@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from types import TracebackType
 
+from servers.prepared import PreparedServer
 from tailwire.testing.server import ServerProcess
 
 
@@ -40,7 +41,7 @@ class SeveralServers:
         """Start another server."""
         place = self._folder / f"server{len(self.servers)}"
         place.mkdir()
-        server = ServerProcess(place, self._settings, "--demo-users")
+        server: ServerProcess = PreparedServer(place, self._settings, "--demo-users")
         server.data = self._folder / "data"
         server.program = self._program or server.program
         self.servers.append(server)

@@ -35,7 +35,7 @@ ANSWERS = {
     "another API": (answer("200 OK", JSON, body=b'{"status": "ok"}'), Cause.NOT_OUR_SERVER),
     "another API's error": (answer("404 Not Found", JSON, body=b'{"error": "none"}'), Cause.NOT_OUR_SERVER),
     "broken JSON": (answer("200 OK", JSON, body=b'{"data": '), Cause.NOT_OUR_SERVER),
-    "deep JSON": (answer("200 OK", JSON, body=b"[" * 100_000), Cause.NOT_OUR_SERVER),
+    "deep JSON": (answer("200 OK", JSON, body=b"[" * 10_000), Cause.NOT_OUR_SERVER),
     "no HTTP": (b"SSH-2.0-OpenSSH_9.6\r\n", Cause.CONNECTION_RESET),
 }
 

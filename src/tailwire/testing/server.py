@@ -86,16 +86,19 @@ class ServerProcess:
         ready = self.folder / "ready.json"
         command = [*self.program, "serve", "--data", str(self.data)]
         command += ["--port", str(self.port), "--ready-file", str(ready), *self._arguments]
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *command,
-            env={**os.environ, **self._settings},
-            stderr=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-        )
+        self._process = await self._spawned(command, {**os.environ, **self._settings})
         listening = asyncio.get_running_loop().create_future()
         self._reading = asyncio.create_task(self._read(self._process, ready, listening))
         await listening
+
+    async def _spawned(self, arguments: list[str], environment: dict[str, str]) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            *arguments,
+            env=environment,
+            stderr=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+        )
 
     async def _read(self, process: asyncio.subprocess.Process, ready: Path, listening: asyncio.Future[None]) -> None:
         if process.stderr is None:
@@ -108,6 +111,7 @@ class ServerProcess:
                 self._read_ready_file(ready)
                 listening.set_result(None)
         if not listening.done():
+            await process.wait()
             listening.set_exception(RuntimeError("the server did not start:\n" + "\n".join(self.log[-20:])))
 
     def _read_ready_file(self, file: Path) -> None:

@@ -167,6 +167,7 @@ def test_a_decoder_that_hangs_is_killed(start, picture, small, caplog):
 
 
 @linux_only
+@pytest.mark.slow
 def test_a_decoder_that_computes_endlessly_is_ended_by_the_kernel(start, picture, small, caplog):
     endless = "picture_child.CPU_SECONDS_PER_PICTURE = 0\ndef endless(*_):\n    while True: pass\n"
     process = start(CHANGED.format(f"{endless}picture_child.make_thumbnail = endless"), low_seconds=120.0)
@@ -177,6 +178,7 @@ def test_a_decoder_that_computes_endlessly_is_ended_by_the_kernel(start, picture
 
 
 @linux_only
+@pytest.mark.slow
 def test_bomb_that_passes_the_pixel_limit_meets_the_memory_limit(start, tmp_path, small):
     bomb = tmp_path / "bomb"
     with bomb.open("wb") as file:  # 144 megapixels, mostly a hole in the file

@@ -1,0 +1,55 @@
+"""A fork of the prepared process is like a process of Python that runs the same."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from servers.prepared import PROGRAM, ForkServer, PreparedServer, run
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="nothing is forked here")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--version"], ["nonsense"], ["keys", "--grace", "1h"], ["keys", "--list"], ["serve", "--port", "99999"]],
+    ids=" ".join,
+)
+async def test_a_command_has_the_exit_code_and_the_output_of_a_process(arguments: list[str], tmp_path: Path):
+    if arguments[0] == "keys":
+        arguments = [*arguments, "--data", str(tmp_path)]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *PROGRAM, *arguments, stdout=-1, stderr=asyncio.subprocess.STDOUT
+    )
+    out, _ = await process.communicate()
+    assert await run(*arguments) == (process.returncode, out.decode())
+    assert out
+
+
+async def test_a_server_is_told_its_variables_and_ends_by_its_signal(tmp_path: Path):
+    server = PreparedServer(tmp_path, {"TAILWIRE_LOG_FORMAT": "json"})
+    async with server:
+        pid = server.pid
+        assert server.log[0].startswith("{")
+        assert Path(f"/proc/{pid}/cwd").resolve() == Path.cwd()
+        assert "fork_server.py" in Path(f"/proc/{pid}/cmdline").read_text()
+        open_files = {os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")}
+        assert str(tmp_path / "data" / "tailwire.db") in open_files
+        assert await server.stop() == 0
+    async with server:
+        assert server.pid != pid
+        assert await server._end(signal.SIGKILL) == -signal.SIGKILL
+
+
+def test_another_environment_has_a_process_of_its_own():
+    forks = ForkServer()
+    assert forks.forks({**os.environ, "TAILWIRE_PORT": "1"})
+    assert not forks.forks({**os.environ, "LD_PRELOAD": "other.so"})
+    assert not forks.forks({name: value for name, value in os.environ.items() if name != "PATH"})
+    forks.close()
+    assert not forks.forks({**os.environ})

@@ -1,0 +1,153 @@
+"""Servers and commands, in processes of their own that have nothing left to import when they start.
+
+Half a second of processor time of each start is Python's, for a thousand modules, and the suite starts hundreds of
+processes. So one process per process of the suite imports them once, and the others are its forks: `fork_server.py`.
+What a test runs in another way, with another program or environment, is started as usual, and so is everything where
+Linux's `pidfd` is missing. How users start servers and commands is shown by `e2e/test_commands.py`.
+"""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import atexit
+import functools
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tailwire.testing.new_database import put_new_database
+from tailwire.testing.server import ServerProcess
+
+PROGRAM = ["-m", "tailwire.cli.main"]
+OURS = "TAILWIRE_"  # what may differ between the environments of two servers; other variables change Python itself
+
+
+class ForkServer:
+    """The process that forks servers. It ends when this process does."""
+
+    def __init__(self) -> None:
+        self.environment = dict(os.environ)
+        self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("fork_server.py")), str(theirs.fileno())],
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
+
+    def forks(self, environment: dict[str, str]) -> bool:
+        """Return whether a fork can have this environment."""
+        if self._process.poll() is not None:
+            return False
+        return _foreign(environment) == _foreign(self.environment)
+
+    def request(self, arguments: list[str], environment: dict[str, str], stdout: int, stderr: int, status: int) -> None:
+        """Ask for a process that runs `tailwire`.
+
+        Args:
+            status: a descriptor to which the process id is written, and later the exit code.
+        """
+        wanted = {
+            "arguments": arguments,
+            "environment": environment,
+            "folder": os.getcwd(),
+            "files": resource.getrlimit(resource.RLIMIT_NOFILE),
+        }
+        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [stdout, stderr, status]))
+        self._requests.sendmsg([json.dumps(wanted).encode()], [rights])
+
+    def close(self) -> None:
+        """End the process. Its forks stay."""
+        self._requests.close()
+        self._process.wait()
+
+
+def _foreign(environment: dict[str, str]) -> dict[str, str]:
+    # pytest sets its variable in each test.
+    return {k: v for k, v in environment.items() if not k.startswith(OURS) and k != "PYTEST_CURRENT_TEST"}
+
+
+@functools.cache
+def _fork_server() -> ForkServer:
+    server = ForkServer()
+    atexit.register(server.close)
+    return server
+
+
+class ForkedProcess:
+    """What `ServerProcess` uses of `asyncio.subprocess.Process`, for a process that is a child of the fork server."""
+
+    def __init__(self, pid: int, stderr: asyncio.StreamReader, status: asyncio.StreamReader) -> None:
+        self.pid = pid
+        self.stderr = stderr
+        self.returncode: int | None = None
+        self._ended = asyncio.create_task(self._wait(status))
+
+    async def _wait(self, status: asyncio.StreamReader) -> int:
+        self.returncode = int(await status.read())  # to its end, so that the pipe is closed
+        return self.returncode
+
+    def send_signal(self, signum: signal.Signals) -> None:
+        """Send a signal, unless the process has ended."""
+        if self.returncode is None:
+            os.kill(self.pid, signum)
+
+    async def wait(self) -> int:
+        """Wait until the process has ended, and return its exit code."""
+        return await asyncio.shield(self._ended)
+
+
+class PreparedServer(ServerProcess):
+    """A server process, as a fork where that is possible. A new one on SQLite finds an empty database."""
+
+    async def start(self) -> None:
+        """Start, and wait until it listens."""
+        if "TAILWIRE_DATABASE" not in self._settings and "--database" not in self._arguments:
+            put_new_database(self.data / "tailwire.db")  # saves the migrations
+        await super().start()
+
+    async def _spawned(self, arguments: list[str], environment: dict[str, str]) -> Any:
+        usual = arguments[: len(PROGRAM)] == PROGRAM and hasattr(os, "pidfd_open")
+        if not usual or not _fork_server().forks(environment):
+            return await super()._spawned(arguments, environment)
+        return await _forked(arguments[len(PROGRAM) :], environment)
+
+
+async def run(*arguments: str, **variables: str) -> tuple[int, str]:
+    """Run a `tailwire` command, with variables beside those of this process. Return its exit code and its output."""
+    environment = {**os.environ, **variables}
+    if hasattr(os, "pidfd_open") and _fork_server().forks(environment):
+        process: Any = await _forked([*arguments], environment, with_stdout=True)
+        out = await process.stderr.read()
+        return await process.wait(), out.decode()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *PROGRAM, *arguments, stdout=-1, stderr=asyncio.subprocess.STDOUT, env=environment
+    )
+    out, _ = await process.communicate()
+    return process.returncode or 0, out.decode()
+
+
+async def _forked(arguments: list[str], environment: dict[str, str], *, with_stdout: bool = False) -> ForkedProcess:
+    (errors, their_errors), (status, their_status) = os.pipe(), os.pipe()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        stdout = their_errors if with_stdout else nowhere
+        _fork_server().request(arguments, environment, stdout, their_errors, their_status)
+    finally:
+        for descriptor in (their_errors, their_status, nowhere):
+            os.close(descriptor)
+    states = await _reader(status)
+    return ForkedProcess(int(await states.readline()), await _reader(errors), states)
+
+
+async def _reader(descriptor: int) -> asyncio.StreamReader:
+    loop, reader = asyncio.get_running_loop(), asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", 0))
+    return reader
