@@ -59,9 +59,9 @@ class App:
     """A running program (see `program.py`).
 
     Attributes:
-        told: the app states that its watch told, in order.
-        reasons: under which names.
-        events: what the toolkit said, by the toolkit's names.
+        reported: the app states that its watch reported, in order.
+        reasons: the names under which they were reported.
+        events: the events of the toolkit, by the toolkit's names.
         messages: the texts that were handed over, in order.
     """
 
@@ -145,10 +145,10 @@ class App:
             ) from None
 
     def do(self, command: str) -> Any:
-        """Have the program do something in its toolkit's thread, and return what that gave.
+        """Have the program do something in its toolkit's thread, and return the result.
 
         Raises:
-            AssertionError: it failed; with the program's traceback.
+            AssertionError: the command failed; the message has the program's traceback.
         """
         assert self._process.stdin is not None
         self._number += 1
@@ -170,7 +170,7 @@ class App:
         return self.server.sockets(self.uid)
 
     def until_gone(self) -> None:
-        """Wait until the user has no socket; shorter than the server would keep a silent one."""
+        """Wait until the user has no socket, for less time than the server keeps a silent one."""
         self.until(lambda: not self.sockets(), "the socket is gone at the server", 5)
 
     def until_back(self) -> None:

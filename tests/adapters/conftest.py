@@ -71,5 +71,5 @@ def start(server: AppServer) -> Iterator[Start]:
 
 @pytest.fixture
 def once(server: AppServer) -> Iterator[Start]:
-    """Start a program that runs until the end of the test; called as `start` is."""
+    """Start a program that runs until the end of the test; the arguments are those of `start`."""
     yield from _starting(server)

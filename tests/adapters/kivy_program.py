@@ -26,7 +26,7 @@ class Phone:
     """Kivy's SDL window as it is on a phone, for one pause.
 
     SDL says that the app is paused while Kivy polls for events; then Kivy waits for an event, and its event loop stands
-    still, until SDL says within this waiting that the app is back.
+    still, until SDL says, during this wait, that the app is back.
     """
 
     def __init__(self, window: Any, resume: Path) -> None:

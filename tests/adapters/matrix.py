@@ -97,7 +97,7 @@ def _in_front(app: App) -> None:
 
 
 def play(toolkit: str, happens: str, app: App) -> None:
-    """Have something happen to an app that is in the foreground and connected, then its way back, and check both.
+    """Let an event happen to an app in the foreground, undo it, and check what both have caused.
 
     The same app can play one row after the other.
     """

@@ -38,7 +38,7 @@ class Program:
         self._printing = threading.Lock()
 
     def tell(self, **what: Any) -> None:
-        """Print something for the test; from any thread."""
+        """Print something for the test; may be called from any thread."""
         with self._printing:
             print(json.dumps(what), flush=True)
 

@@ -32,10 +32,10 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60.0) ->
 
 
 class Screen:
-    """An X server without a monitor and a window manager on it.
+    """An X server without a monitor, and a window manager on it.
 
     Attributes:
-        name: what `DISPLAY` is for its programs, such as `:1`.
+        name: the value of `DISPLAY` for its programs, such as `:1`.
     """
 
     def __init__(self) -> None:

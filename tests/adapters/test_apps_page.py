@@ -50,7 +50,9 @@ def environment_of(screen: Screen, server: AppServer, folder: Path) -> dict[str,
 
 
 @pytest.mark.parametrize("toolkit", NEEDED)
-def test_documented_program_with_windows(screen: Screen, server: AppServer, tmp_path: Path, toolkit: str):
+def test_documented_program_with_windows_follows_its_window(
+    screen: Screen, server: AppServer, tmp_path: Path, toolkit: str
+):
     need(*NEEDED[toolkit])
     user, title = server.new_user(), TITLES[toolkit]
     file = program(toolkit, tmp_path, server.embedded.url, user.uid)
@@ -75,7 +77,7 @@ def test_documented_program_with_windows(screen: Screen, server: AppServer, tmp_
             process.kill()
     assert server.sockets(user.uid) == []
     assert "Traceback" not in printed, printed
-    assert "is gone" not in printed, "what comes behind the end of the window is no trouble"
+    assert "is gone" not in printed, "callbacks after the end of the window are not an error"
     if toolkit != "toga":  # with qasync, which it uses here, the interpreter may crash at exit
         assert process.returncode == 0, printed
 
@@ -83,7 +85,7 @@ def test_documented_program_with_windows(screen: Screen, server: AppServer, tmp_
 @pytest.mark.slow
 @needs_a_terminal("textual")
 @pytest.mark.parametrize("toolkit", ["textual", "terminal", "found"])
-async def test_documented_program_in_a_terminal(live: LiveStage, tmp_path: Path, toolkit: str):
+async def test_documented_program_in_a_terminal_follows_ctrl_z(live: LiveStage, tmp_path: Path, toolkit: str):
     bob, server = await live.enter("bob", presence=True), live.server
     file = program(toolkit, tmp_path, server.url)
     shell = Shell({

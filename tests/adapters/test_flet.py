@@ -29,7 +29,7 @@ def app(tmp_path: Path) -> Iterator[WebApp]:
 
 
 def begun(folder: Path, **more: str) -> WebApp:
-    """The app with its own server."""
+    """Return the app with its own server."""
     return WebApp("flet_app.py", folder, lambda server: {"TOKEN": server.add_user("alice").token, **more})
 
 
@@ -98,7 +98,7 @@ async def test_manual_mode_keeps_the_socket_for_the_background_window(chromium: 
         await app.send(bob, alice, "meanwhile")
         await page.set_visible(True)
         await app.says("app saw SHOW")
-        assert app.sockets(alice) == 0, "what the window closed stays closed"
+        assert app.sockets(alice) == 0, "the socket stays closed after the background window"
     finally:
         app.close()
 

@@ -67,7 +67,7 @@ def test_window_that_is_restored_to_maximised_is_visible(app: App):
     app.until_back()
 
 
-def test_sleep_outweighs_a_visible_window(app: App):
+def test_visible_window_does_not_end_the_background_of_a_sleep(app: App):
     scenarios.shown_while_asleep(app)
 
 

@@ -61,7 +61,7 @@ def test_app_reconnects_only_when_it_is_visible_and_no_other_reason_holds(app):
     scenarios.wake_up_while_hidden(app)
 
 
-def test_new_window_without_focus_while_others_are_hidden(app_on_x):
+def test_new_window_without_focus_while_others_are_hidden_reconnects(app_on_x):
     app = app_on_x
     app.turns()
     app.events.clear()
@@ -73,7 +73,7 @@ def test_new_window_without_focus_while_others_are_hidden(app_on_x):
     app.do("new_window_without_focus")
     app.until_back()
     app.turns()
-    assert app.events == [], "the new window has the focus: this shows less than it should"
+    assert app.events == [], "the new window has the focus, so this test shows too little"
     app.do("close_new_window")
     app.until_gone()
     app.do("restore")
@@ -97,7 +97,7 @@ def test_manual_mode_keeps_the_socket_for_the_background_window(once: Start):
     scenarios.manual_mode(once("qt_program", OFFSCREEN, auto=False, background_window=0.5), 0.5)
 
 
-def test_quitting_is_detached(once: Start):
+def test_quit_app_is_detached(once: Start):
     app = once("qt_program", OFFSCREEN)
     scenarios.detached(app)
     assert "Traceback" not in app.printed
@@ -123,14 +123,14 @@ def cases(*program: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_cases_without_a_server():
-    """Windows of QtGui alone, phones, misuse: the assertions are in the program."""
+def test_cases_that_need_no_server_pass():
+    """Run the cases of QtGui's windows, phones and misuse; the program makes the assertions."""
     cases(sys.executable, str(HERE / "qt_cases.py"))
 
 
 @needs_a_namespace()
-def test_network_as_qt_reports_it():
-    """Qt is asked where netlink is not for apps: the assertions are in the program."""
+def test_network_is_reported_by_qt_where_netlink_is_not_for_apps():
+    """Qt reports the network where apps cannot use netlink; the program makes the assertions."""
     cases("unshare", "-rn", sys.executable, str(HERE / "qt_network_cases.py"))
 
 

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.gui, needs_a_terminal()]
 
 
 @pytest.mark.slow
-async def test_ctrl_z_fg_and_bg_in_a_shell(live: LiveStage):
+async def test_app_disconnects_on_ctrl_z_and_reconnects_with_fg_and_bg(live: LiveStage):
     alice = await live.enter("alice", presence=True)
     server, program = live.server, ROOT / "tests" / "e2e" / "terminal_app.py"
     shell = Shell({"PYTHONPATH": str(ROOT / "src")})

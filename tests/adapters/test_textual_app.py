@@ -21,7 +21,7 @@ BACK, FRONT = ("background", "textual"), ("foreground", "textual")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["given", "found"])
-async def test_ctrl_z_and_fg_in_a_shell(live: LiveStage, how):
+async def test_app_disconnects_on_ctrl_z_and_reconnects_with_fg(live: LiveStage, how):
     alice = await live.enter("alice", presence=True)
     shell = Shell({"PYTHONPATH": str(ROOT / "src")})
     try:
@@ -76,7 +76,7 @@ async def test_app_that_cannot_be_suspended_stays_in_the_foreground():
         assert chat.reported == [BACK, FRONT]
 
 
-async def test_sleep_outweighs_a_continued_app(live: LiveStage):
+async def test_continued_app_does_not_end_the_background_of_a_sleep(live: LiveStage):
     alice, bob = await live.enter("alice", presence=True), await live.enter("bob")
     app = an_app()
     async with app.run_test():

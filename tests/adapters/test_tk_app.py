@@ -88,8 +88,8 @@ def test_app_that_starts_hidden_is_in_the_background_until_it_has_a_window(once:
     scenarios.hidden_at_first(once("tk_program", screen.environment, withdrawn=True))
 
 
-def test_cases_without_a_server(screen: Screen):
-    """Two watches, many widgets, misuse, the end: the assertions are in the program."""
+def test_cases_that_need_no_server_pass(screen: Screen):
+    """Run the cases of two watches, many widgets, misuse and the end; the program makes the assertions."""
     done = subprocess.run(
         [sys.executable, str(HERE / "tk_cases.py")],
         env={**screen.environment, "PYTHONPATH": os.pathsep.join((str(HERE.parents[1] / "src"), str(HERE.parent)))},

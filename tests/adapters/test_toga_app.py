@@ -49,7 +49,7 @@ def test_minimising_twenty_times_loses_nothing(app: App):
     scenarios.minimised_twenty_times(app)
 
 
-def test_sleep_outweighs_a_visible_window(app: App):
+def test_visible_window_does_not_end_the_background_of_a_sleep(app: App):
     scenarios.shown_while_asleep(app)
 
 

@@ -33,9 +33,9 @@ class WebApp:
     """A web app as a process, and its chat server in this one.
 
     Args:
-        script: a file of this folder, or anywhere; its argument is a port.
-        folder: for the server's data.
-        environment: for the app, beside `URL` and `APP_ID` of the server.
+        script: the program, as a path relative to this folder or absolute; its argument is a port.
+        folder: the folder of the server's data.
+        environment: makes further variables of the app's environment, which has `URL` and `APP_ID` of the server.
     """
 
     def __init__(self, script: str, folder: Path, environment: Callable[[EmbeddedServer], dict[str, str]]) -> None:

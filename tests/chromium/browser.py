@@ -48,8 +48,8 @@ class Browser:
     """The browser's process, driven by lines of JSON (driver.mjs).
 
     Args:
-        folder: with `bridge.mjs` and its `node_modules`.
-        environment: variables for it.
+        folder: the folder of `bridge.mjs` and its `node_modules`.
+        environment: additional variables of its environment.
     """
 
     def __init__(self, folder: Path = FOLDER, environment: Mapping[str, str] | None = None) -> None:
@@ -108,10 +108,10 @@ class Browser:
                 raise TimeoutError(f"not reported; reports: {what()}")
 
     async def open(self, name: str, at: str, **more: Any) -> Page:
-        """Open an address in a page with its own cookies and storage.
+        """Open a URL in a page with its own cookies and storage.
 
         Args:
-            name: of the page, for messages; must not be in use.
+            name: the page's name in messages; must not be in use.
             more: `width` and `height` of the viewport, 1280×800 by default; `languages` that the browser prefers;
                 `before`: code to run in each document before its own.
         """
@@ -164,7 +164,7 @@ class Page:
         """Run code in the page, as the body of an async function; `args` are names in it.
 
         Raises:
-            PageError: as the code raised it.
+            PageError: the code failed.
         """
         return await self.do("run", code=code, args=args)
 
@@ -180,7 +180,7 @@ class Page:
         """Wait until an expression is true in the page; return its value.
 
         Raises:
-            PageError: if it is not within `deadline` seconds.
+            PageError: it is not true within `deadline` seconds.
         """
         return await self.do(
             "wait_for", condition=condition, args=args, timeout=deadline * 1000, timeout_of_call=deadline + 20

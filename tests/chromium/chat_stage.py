@@ -20,7 +20,7 @@ class ChatStage(PageStage):
     ARGUMENTS = ("--demo-users",)
 
     async def fill(self, sender: str, receiver: str, count: int, at_once: int = 100) -> None:
-        """Send many messages, many requests at once on one connection."""
+        """Send many messages, with many concurrent requests on one connection."""
         host, _, port = self.server.url.removeprefix("http://").rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         for first in range(0, count, at_once):
@@ -38,7 +38,7 @@ class ChatStage(PageStage):
         await writer.wait_closed()
 
     async def blank(self, **more: Any) -> Page:
-        """Open the page where one logs in."""
+        """Open the login page."""
         return await self.opened("chat", f"{self.server.url}/chat/", **more)
 
     async def open(self, uid: str, partner: str = "", **more: Any) -> Page:

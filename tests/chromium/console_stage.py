@@ -37,7 +37,7 @@ console_stage = ConsoleStage.started
 
 
 async def fill(stage: ConsoleStage) -> None:
-    """Create what the pages show."""
+    """Create the data that the pages show."""
     people = {"mara": "Mara Lindqvist", "tomas": "Tomás Herrera", "yuki": "Yuki Tanaka", "amina": "Amina Diallo",
               "jonas": "Jonas Weber", "priya": "Priya Raman", "leila": "ليلى حداد", "noam": "נועם ברק"}  # fmt: skip
     for uid, name in people.items():

@@ -1,4 +1,4 @@
-"""A server, pages of it in a browser, and clients that are not a browser."""
+"""A server, pages of it in a browser, and clients outside the browser."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class PageStage:
     """The server, and pages that were opened.
 
     Args:
-        rest: requests the API with the REST key.
+        rest: a client of the API with the REST key.
     """
 
     ARGUMENTS: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class PageStage:
                 try:
                     yield stage
                     for tab in stage.pages:
-                        # Those of code that the driver ran in the page (axe-core) are not the page's.
+                        # Violations by code that the driver ran in the page (axe-core) do not count.
                         problems = [one for one in tab.violations if not one["source"].startswith("pptr")]
                         problems += tab.all("page error")
                         assert problems == [], f"{tab.name}: {problems}"

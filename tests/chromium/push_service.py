@@ -1,4 +1,4 @@
-"""A push service for tests, to which the server sends instead of to those of the browsers."""
+"""A push service for tests: the server sends to it instead of to the browsers' services."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class PushService:
         }
 
     def received(self, number: int) -> str:
-        """Return what a request carried, decrypted."""
+        """Return the decrypted content of a request."""
         plain = http_ece.decrypt(
             self.requests[number][1], private_key=self._key, auth_secret=self._secret, version="aes128gcm"
         )

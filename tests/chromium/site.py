@@ -67,7 +67,7 @@ class Site:
         self.url = f"http://localhost:{self._server.server_address[1]}/"
 
     def close(self) -> None:
-        """Stop it."""
+        """Stop the server."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()

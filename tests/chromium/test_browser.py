@@ -1,4 +1,4 @@
-"""The harness itself: what a test can do with a page and observe of it."""
+"""The harness itself: what a test can do with a page, and what it can observe."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Page(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def strict() -> Iterator[str]:
-    """The address of a page with a strict policy."""
+    """The URL of a page with a strict policy."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Page)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

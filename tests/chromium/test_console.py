@@ -67,7 +67,7 @@ async def press(tab: Page, text: str, within: str = "document") -> None:
 
 
 async def receiver(status: bytes) -> tuple[asyncio.Server, list[bytes], list[bytes]]:
-    """Start a server that receives requests. Return it, their bodies, and the status with which it answers, to change."""
+    """Start a server that receives requests. Return it, their bodies, and a list with its status line, to change."""
     received, answers = list[bytes](), [status]
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -82,7 +82,7 @@ async def receiver(status: bytes) -> tuple[asyncio.Server, list[bytes], list[byt
 
 
 async def open_row(tab: Page, text: str) -> None:
-    """Open the row of a table that has a text."""
+    """Open the table row that contains a text."""
     find = "[...document.querySelectorAll('tbody .link')].find((b) => b.innerText.includes(text))"
     await tab.wait_for(find, text=text)
     await tab.run(f"{find}.click()", text=text)
@@ -90,7 +90,7 @@ async def open_row(tab: Page, text: str) -> None:
 
 
 async def confirm(tab: Page, text: str) -> None:
-    """Press a button that asks, and confirm."""
+    """Press a button that asks for confirmation, and confirm."""
     await press(tab, text, DIALOG)
     await tab.wait_for("document.querySelectorAll('dialog[open]').length === 2")
     await tab.run(
@@ -126,7 +126,7 @@ async def test_each_page_shows_its_data_and_breaks_no_rule_of_accessibility(chro
 
 @pytest.mark.parametrize("width", [360, 768, 1280])
 @pytest.mark.parametrize("direction", ["ltr", "rtl"])
-async def test_each_page_fits(chromium: Browser, tmp_path, width: int, direction: str):
+async def test_each_page_fits_the_width(chromium: Browser, tmp_path, width: int, direction: str):
     async with console_stage(chromium, tmp_path) as stage:
         await fill(stage)
         tab = await stage.open(width=width, height=740)
@@ -147,7 +147,7 @@ async def test_each_page_fits(chromium: Browser, tmp_path, width: int, direction
             assert await violations(tab) == []
 
 
-async def test_overview_follows_what_happens(chromium: Browser, tmp_path):
+async def test_overview_updates_the_number_of_users_online(chromium: Browser, tmp_path):
     async with console_stage(chromium, tmp_path) as stage:
         await stage.ask("POST", "/users", {"uid": "mara", "name": "Mara"})
         tab = await stage.open()
@@ -159,7 +159,7 @@ async def test_overview_follows_what_happens(chromium: Browser, tmp_path):
         await tab.wait_for(f"{first} === '0'")
 
 
-async def test_connection_is_opened_beside_the_dump_of_its_client(chromium: Browser, tmp_path):
+async def test_connection_is_shown_beside_the_dump_of_its_client(chromium: Browser, tmp_path):
     async with console_stage(chromium, tmp_path) as stage:
         await stage.ask("POST", "/users", {"uid": "mara", "name": "Mara"})
         dump = tmp_path / "dump.json"
@@ -280,7 +280,7 @@ async def test_failed_delivery_is_shown_with_its_body_and_sent_again(chromium: B
         assert b"remember <b>this</b>" in received[-1]
 
 
-async def test_key_is_created_shown_once_and_ended_after_a_grace(chromium: Browser, tmp_path):
+async def test_key_is_created_shown_once_and_ended_after_a_grace_period(chromium: Browser, tmp_path):
     async with console_stage(chromium, tmp_path) as stage:
         tab = await stage.open("keys")
         await press(tab, "New key")
@@ -368,7 +368,7 @@ async def test_push_page_shows_devices_and_failures_and_sends_them_again(chromiu
         await tab.wait_for(f"{MAIN}.includes('No notifications.')")
 
 
-async def test_settings_are_shown_with_where_they_came_from(chromium: Browser, tmp_path):
+async def test_settings_are_shown_with_their_sources(chromium: Browser, tmp_path):
     async with console_stage(chromium, tmp_path, {"TAILWIRE_REGION": "eu"}) as stage:
         tab = await stage.open("settings")
         await press(tab, "Changed")
@@ -404,9 +404,7 @@ async def test_pages_say_how_a_user_is_created_and_how_exact_the_last_use_of_a_k
 
 
 @pytest.mark.parametrize("languages", [["en"], ["de"]])
-async def test_page_that_asks_for_a_link_does_not_break_what_one_types(
-    chromium: Browser, tmp_path, languages: list[str]
-):
+async def test_sign_in_page_does_not_break_commands_across_lines(chromium: Browser, tmp_path, languages: list[str]):
     async with console_stage(chromium, tmp_path) as stage:
         for width in (320, 390, 640):
             tab = await stage.opened(
@@ -420,7 +418,7 @@ async def test_page_that_asks_for_a_link_does_not_break_what_one_types(
             assert "`" not in await tab.evaluate("document.body.innerText")
 
 
-async def test_server_that_is_gone_is_reported_until_it_is_back(chromium: Browser, tmp_path):
+async def test_unreachable_server_is_reported_until_it_is_back(chromium: Browser, tmp_path):
     async with console_stage(chromium, tmp_path) as stage:
         tab = await stage.open("users")
         await tab.wait_for("document.querySelector('.status.is-live')")
@@ -439,7 +437,7 @@ async def test_server_that_is_gone_is_reported_until_it_is_back(chromium: Browse
         assert "the server was restarted" in text
 
 
-async def test_console_starts_where_the_language_of_the_browser_is_no_valid_tag(chromium: Browser, tmp_path):
+async def test_console_starts_when_the_browser_language_is_not_a_valid_tag(chromium: Browser, tmp_path):
     language = (
         "Object.defineProperty(Navigator.prototype, 'language', { get: () => 'en-US@posix', configurable: true });"
     )
@@ -456,7 +454,7 @@ async def test_console_starts_where_the_language_of_the_browser_is_no_valid_tag(
         ("delete globalThis.Intl", "Intl is not defined"),
     ],
 )
-async def test_page_says_that_its_script_could_not_start(chromium: Browser, tmp_path, page, before, why):
+async def test_page_reports_that_its_script_could_not_start(chromium: Browser, tmp_path, page, before, why):
     async with console_stage(chromium, tmp_path) as stage:
         tab = await chromium.open(page, f"{stage.server.url}/{page}/", before=before)
         text = await tab.wait_for("document.querySelector('#app > [role=alert]')?.innerText")
@@ -466,7 +464,7 @@ async def test_page_says_that_its_script_could_not_start(chromium: Browser, tmp_
         assert tab.violations == []
 
 
-async def test_page_says_that_a_file_of_its_script_was_not_loaded(chromium: Browser, tmp_path):
+async def test_page_reports_that_a_file_of_its_script_was_not_loaded(chromium: Browser, tmp_path):
     shutil.copytree(WEB / "console", tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("api.js"))
     for folder in ("shared", "vendor"):
         shutil.copytree(WEB / folder, tmp_path / folder)
@@ -480,7 +478,7 @@ async def test_page_says_that_a_file_of_its_script_was_not_loaded(chromium: Brow
     assert "app.js was not loaded" in text
 
 
-async def test_link_signs_in_in_the_tab_that_asks_for_it(chromium: Browser, tmp_path):
+async def test_link_signs_in_the_tab_that_asks_for_it(chromium: Browser, tmp_path):
     async with console_stage(chromium, tmp_path) as stage:
         tab = await stage.opened("asks", f"{stage.server.url}/console/")
         await tab.wait_for(SIGN_IN)

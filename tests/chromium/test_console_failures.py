@@ -1,4 +1,4 @@
-"""Each page of the console when something fails: no server, a revoked key, answers that come late, addresses of no page."""
+"""Each page of the console when something fails: no server, a revoked key, late responses, unknown fragments."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ALERT = "document.querySelector('main [role=alert]')"
 LISTS = [page for page in PAGES if page != "overview"]
 
 
-async def test_each_page_says_that_the_server_does_not_answer_and_tries_again(chromium: Browser, tmp_path):
+async def test_each_page_reports_an_unreachable_server_and_tries_again(chromium: Browser, tmp_path):
     async with console_stage(chromium, tmp_path) as stage:
         await fill(stage)
         async with stage.client("mara"):
@@ -55,7 +55,7 @@ async def test_each_page_says_that_the_server_does_not_answer_and_tries_again(ch
             assert await violations(tab) == []
 
 
-async def test_rows_stay_and_a_question_says_why_when_the_server_does_not_answer(chromium: Browser, tmp_path):
+async def test_rows_stay_and_a_dialog_reports_the_error_when_the_server_does_not_answer(chromium: Browser, tmp_path):
     async with console_stage(chromium, tmp_path) as stage:
         await fill(stage)
         tab = await stage.open("users")
@@ -97,7 +97,7 @@ async def test_each_page_returns_to_signing_in_by_itself_when_its_key_is_revoked
                 assert not await tab.evaluate("document.querySelector('table, .tile, dialog')"), tab.name
 
 
-async def test_rows_that_come_late_do_not_replace_those_of_a_later_search(chromium: Browser, tmp_path):
+async def test_late_rows_do_not_replace_those_of_a_later_search(chromium: Browser, tmp_path):
     async with console_stage(chromium, tmp_path) as stage:
         for n in range(120):
             await stage.ask("POST", "/users", {"uid": f"user-{n:03}", "name": f"Person {n:03}"})
@@ -125,7 +125,7 @@ async def test_rows_that_come_late_do_not_replace_those_of_a_later_search(chromi
 
 
 @pytest.mark.parametrize("address", ["#/messages/%E0%A4%A", "#/messages/%", "#/nothing", "#/", "#/users/%00/../x"])
-async def test_address_of_no_page_shows_one(chromium: Browser, tmp_path, address: str):
+async def test_unknown_fragment_shows_a_page(chromium: Browser, tmp_path, address: str):
     async with console_stage(chromium, tmp_path) as stage:
         tab = await stage.open("users")
         await tab.run("location.hash = address", address=address)
@@ -156,7 +156,7 @@ async def test_requests_of_the_pages_are_documented_operations(chromium: Browser
         assert [path for path in asked if not any(one.fullmatch(path) for one in known)] == []
 
 
-async def test_hostile_answers_of_receivers_and_texts_of_notifications_do_nothing(chromium: Browser, tmp_path):
+async def test_hostile_responses_of_receivers_and_texts_of_notifications_do_nothing(chromium: Browser, tmp_path):
     server, _, _ = await receiver(b"400 " + HOSTILE[0].encode())
     origin = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     settings = {"TAILWIRE_PUSH_CONTACT": "mailto:admin@example.com", "TAILWIRE_PUSH_TARGETS": "127.0.0.1/32",

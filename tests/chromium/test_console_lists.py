@@ -1,4 +1,4 @@
-"""The console's lists with ten thousand rows, the overview, the connections, and what is done to rows."""
+"""The console's lists with ten thousand rows, the overview, the connections, and actions on rows."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ TEXTS = (
 
 
 async def fill(stage: ConsoleStage, *tables: str) -> None:
-    """Fill the tables, all by default: the messages by the API, the others while the server is stopped."""
+    """Fill the tables, all by default: the messages through the API, the others while the server is stopped."""
     for uid in ("mara", "jonas"):
         await stage.ask("POST", "/users", {"uid": uid, "name": uid.title()})
     hook = {"id": "crm", "name": "Records", "webhookUrl": "http://127.0.0.1:9/x", "triggers": ["message_sent"]}
@@ -76,7 +76,7 @@ async def fill(stage: ConsoleStage, *tables: str) -> None:
 
 
 async def read_on(tab: Page, size: int, within: str = "", pages: int = 4) -> None:
-    """Read some pages of a list, and compare that each row is there once."""
+    """Read some pages of a list, and check that each row appears once."""
     for number in range(1, pages + 1):
         await tab.wait_for(f"{TEXTS}.length === rows", rows=size * number, within=within, deadline=20)
         if number < pages:
@@ -169,7 +169,7 @@ async def test_ten_thousand_rows_in_one_table_stay_usable(chromium: Browser, tmp
         await tab.wait_for(f"{ROWS} === 1")
 
 
-async def test_overview_shows_the_load_and_what_was_before_the_page_by_one_stream(chromium: Browser, tmp_path):
+async def test_overview_shows_current_and_earlier_load_from_one_stream(chromium: Browser, tmp_path):
     streams = """
     const Real = EventSource;
     window.EventSource = class extends Real { constructor(url) { super(url); heard("stream", url); } };"""
@@ -201,7 +201,7 @@ async def test_overview_shows_the_load_and_what_was_before_the_page_by_one_strea
             await later.wait_for(f"{tiles}['Messages per second'] !== '–'")
 
 
-async def test_connections_show_who_is_there_in_which_state_and_why_others_ended(chromium: Browser, tmp_path):
+async def test_connections_are_shown_with_their_states_and_why_they_ended(chromium: Browser, tmp_path):
     async with console_stage(chromium, tmp_path) as stage:
         for uid in ("mara", "jonas"):
             await stage.ask("POST", "/users", {"uid": uid, "name": uid.title()})
@@ -233,7 +233,7 @@ async def test_connections_show_who_is_there_in_which_state_and_why_others_ended
             await tab.wait_for(f"{ROWS} === 1")
 
 
-async def test_group_is_deleted_and_reported_message_too(chromium: Browser, tmp_path):
+async def test_group_and_reported_message_are_deleted(chromium: Browser, tmp_path):
     async with console_stage(chromium, tmp_path) as stage:
         await fill_a_little(stage)
         tab = await stage.open("groups")

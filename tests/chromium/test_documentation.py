@@ -26,7 +26,7 @@ async def test_page_loads_nothing_from_elsewhere_and_fits(chromium: Browser, pag
     assert await opened.run("return document.documentElement.scrollWidth <= innerWidth")
 
 
-async def test_search_finds_without_a_server(chromium: Browser):
+async def test_search_works_without_a_server(chromium: Browser):
     opened = await chromium.open("reader", (SITE / "index.html").as_uri())
     await opened.wait_for("document.readyState === 'complete'")
     await opened.do("press", key="/")

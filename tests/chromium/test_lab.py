@@ -38,7 +38,7 @@ class Shown:
         )
 
     async def sees(self, whom: str, status: str, deadline: float = 20) -> None:
-        """Wait until the page shows a state; then the client is in it too."""
+        """Wait until the page shows a state of a client."""
         await self.page.wait_for(
             "document.querySelector(phone).dataset.status === status", deadline,
             phone=f"[aria-label=\"{whom}'s phone\"] .pill", status=status,
@@ -160,9 +160,7 @@ async def test_manual_mode_shows_the_window_that_ping_extends(chromium: Browser,
         await s.press("alice", "slow")
         await s.is_pressed("alice", "slow")
         await s.write("bob", "are you there?")
-        await s.page.wait_for(
-            "document.querySelector('.arc.late.is-right')"
-        )  # handed over late, although it had arrived
+        await s.page.wait_for("document.querySelector('.arc.late.is-right')")  # delivered late, although it had arrived
         assert await s.talk("alice") == ["are you there?"]
         await s.press("alice", "slow")
         await s.is_pressed("alice", "slow", False)

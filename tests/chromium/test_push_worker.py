@@ -1,4 +1,4 @@
-"""Web Push in a real browser, as far as a headless one goes: it has no push service and shows no notifications.
+"""Web Push in a real browser, as far as a headless one supports it: it has no push service and shows no notifications.
 
 The server sends to a push service of this test. The browser verifies the signature of the request with its own
 cryptography, and the worker of the documentation gets what arrived as a `PushEvent`. What the worker then shows is
@@ -63,14 +63,14 @@ return await answer;
 
 
 def worker_of_the_documentation() -> str:
-    """Return the worker that the page on push shows."""
+    """Return the service worker printed on the documentation's page about push."""
     blocks = re.findall(r"```js\n(.*?)```", DOCUMENTATION.read_text(encoding="utf-8"), re.S)
     (worker,) = [block for block in blocks if 'addEventListener("push"' in block]
     return str(worker)
 
 
 def page_of_the_documentation() -> str:
-    """Return the function of a page that the page on push shows."""
+    """Return the function for a page printed on the documentation's page about push."""
     blocks = re.findall(r"```js\n(.*?)```", DOCUMENTATION.read_text(encoding="utf-8"), re.S)
     (page,) = [block for block in blocks if "pushManager.subscribe" in block]
     return str(page)
@@ -95,7 +95,7 @@ class _Site(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def site() -> Iterator[str]:
-    """The address of a page with the worker."""
+    """The URL of a page with the worker."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Site)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -167,7 +167,7 @@ async def test_click_on_a_notification_focuses_the_page_or_opens_one(chromium: B
     assert clicked == {"focused": [site], "opened": ["/"], "closed": 1, "waited": 1}
 
 
-async def test_browser_takes_the_key_and_the_options_of_a_subscription(chromium: Browser, tmp_path, site: str):
+async def test_browser_accepts_the_key_and_the_options_of_a_subscription(chromium: Browser, tmp_path, site: str):
     async with console_stage(chromium, tmp_path, {"TAILWIRE_PUSH_CONTACT": "mailto:admin@example.com"}) as stage:
         await stage.ask("POST", "/users", {"uid": "mara", "name": "Mara"})
         key = (await stage.ask("GET", "/notifications/push/v1/web", behalf="mara"))["publicKey"]

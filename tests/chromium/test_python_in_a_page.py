@@ -176,7 +176,7 @@ async def test_hidden_page_has_no_socket_and_catches_up_once(scene: Scene):
     await scene.page.set_visible(True)
 
 
-async def test_sleeping_machine_outweighs_a_visible_page(scene: Scene):
+async def test_sleep_keeps_the_client_paused_when_the_page_is_visible(scene: Scene):
     await scene.python(BOTH + "watch = watch_browser(alice)\njson.dumps(None)")
     await scene.page.set_visible(False)
     await scene.sockets(scene.alice, 0)
@@ -254,7 +254,7 @@ async def test_left_or_frozen_page_has_no_socket(scene: Scene):
     await scene.python("watch.close()\njson.dumps(None)")
 
 
-async def test_client_in_a_page_returns_after_a_loss_of_the_network(scene: Scene):
+async def test_client_in_a_page_reconnects_after_a_network_loss(scene: Scene):
     await scene.python(BOTH + "watch = watch_browser(alice)\njson.dumps(sorted(watch.knows))")
     await scene.page.set_online(False)
     assert await scene.python("json.dumps(alice._parts.driver.state.network)") == "offline"
@@ -387,7 +387,7 @@ json.dumps([heard["polling"], chat.connection.explain()])
     assert "meanwhile messages are read from history" in texts[1]
 
 
-async def test_clients_in_a_page_return_after_a_restart_of_the_server(scene: Scene):
+async def test_clients_in_a_page_reconnect_after_a_server_restart(scene: Scene):
     await scene.python(BOTH + "json.dumps(None)")
     await asyncio.to_thread(scene.server.restart)
     texts = await scene.python(

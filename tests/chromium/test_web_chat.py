@@ -1,4 +1,4 @@
-"""The web chat in a real browser: logging in, writing, and that nothing is lost or doubled."""
+"""The web chat in a real browser: logging in and writing; nothing is lost or duplicated."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def test_browser_and_python_client_chat_with_each_other(chromium: Browser,
         await shows(tab, "from the page", "from Python")
 
 
-async def test_hidden_page_closes_its_socket_and_catches_up_when_it_is_back(chromium: Browser, tmp_path):
+async def test_hidden_page_closes_its_socket_and_catches_up_when_it_is_visible_again(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         tab = await stage.open("alice", "Bob")
         await stage.say("bob", "alice", "before")
@@ -86,7 +86,7 @@ async def _none(ask) -> bool:
     return not await ask()
 
 
-async def test_message_that_comes_while_the_page_is_hidden_stays_unread_until_it_is_seen(chromium: Browser, tmp_path):
+async def test_message_that_arrives_while_the_page_is_hidden_stays_unread_until_it_is_seen(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         tab = await stage.open("alice", "Bob")
         await tab.set_visible(False)
@@ -126,10 +126,10 @@ async def test_ten_thousand_messages_are_read_page_by_page_and_the_page_stays_bo
         assert (await tab.evaluate(IDS))[-1] == 10_001
 
 
-async def test_message_is_sent_once_although_its_answer_was_lost(chromium: Browser, tmp_path):
+async def test_message_is_sent_once_although_responses_were_lost(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         tab = await stage.open("alice", "Bob")
-        # The first two requests arrive, and their answers do not.
+        # The first two requests arrive, but their responses do not.
         await tab.run("""
             const real = window.fetch;
             window.lost = 0;
@@ -150,7 +150,7 @@ async def test_message_is_sent_once_although_its_answer_was_lost(chromium: Brows
         assert [one["data"]["text"] for one in stored] == ["once", "and then this"]
 
 
-async def test_message_that_was_written_without_a_server_is_sent_when_it_is_back(chromium: Browser, tmp_path):
+async def test_message_written_without_a_server_is_sent_when_the_server_returns(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         tab = await stage.open("alice", "Bob")
         await stage.server.kill()
@@ -198,7 +198,7 @@ async def test_token_logs_in_and_a_revoked_one_logs_out(chromium: Browser, tmp_p
         await tab.wait_for(f"document.body.dataset.ready && {LOG_IN}")
 
 
-async def test_page_contains_no_key_and_forgets_the_token_at_logging_out(chromium: Browser, tmp_path):
+async def test_page_contains_no_key_and_forgets_the_token_at_logout(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         tab = await stage.open("alice", "Bob")
         everything = """(await Promise.all(performance.getEntriesByType("resource").map((one) => one.name)

@@ -43,7 +43,7 @@ async def attach_large(tab: Page, size: int) -> None:
     )
 
 
-async def test_cancelled_upload_is_not_sent_and_what_waits_behind_it_is(chromium: Browser, tmp_path):
+async def test_cancelled_upload_is_not_sent_but_the_message_after_it_is(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         alice, bob = await stage.open("alice", "Bob"), await stage.open("bob", "Alice")
         await alice.do("slow", latency=0)  # 500 kB in a second
@@ -80,7 +80,7 @@ async def test_message_whose_frame_was_lost_is_read_when_the_next_one_names_it(c
         assert len(connections) == 1
 
 
-async def test_more_than_a_thousand_missed_messages_leave_no_hole_in_what_is_shown(chromium: Browser, tmp_path):
+async def test_more_than_a_thousand_missed_messages_leave_no_gap_in_the_history(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         await stage.say("bob", "alice", "before")
         await stage.say("carol", "alice", "from Carol")
@@ -109,7 +109,7 @@ async def test_more_than_a_thousand_missed_messages_leave_no_hole_in_what_is_sho
 
 
 @pytest.mark.parametrize("copied", ["the folder", "the database"])
-async def test_messages_that_a_restored_backup_lacks_are_gone_and_the_chat_goes_on(
+async def test_messages_missing_in_a_restored_backup_disappear_and_the_chat_continues(
     chromium: Browser, tmp_path, copied: str
 ):
     async with chat_stage(chromium, tmp_path) as stage:
@@ -140,7 +140,7 @@ async def test_messages_that_a_restored_backup_lacks_are_gone_and_the_chat_goes_
         await tab.wait_for(CONNECTED, deadline=40)
         await tab.wait_for(f"JSON.stringify({WORDS}) === '[\"kept\"]'")
         await tab.wait_for(f"JSON.stringify({LAST}.toSorted()) === JSON.stringify(['also kept', 'kept'])")
-        # Also what has the id of a message that is gone is shown, answered and told of.
+        # New messages with the ids of lost ones are shown and listed, and can be answered.
         await stage.say("bob", "alice", "new")
         await tab.wait_for(f"JSON.stringify({WORDS}) === JSON.stringify(['kept', 'new'])")
         await write(tab, "an answer")

@@ -1,4 +1,4 @@
-"""The web chat when something fails: requests that are refused for a while or lost, frames that are not understood."""
+"""The web chat when something fails: requests that are temporarily refused or lost, and frames that it cannot read."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ async def test_message_is_sent_again_after_the_time_that_the_server_asks_for(chr
         assert [one["data"]["text"] for one in stored] == ["patience"]
 
 
-async def test_list_and_history_are_read_again_when_that_failed(chromium: Browser, tmp_path):
+async def test_list_and_history_are_read_again_after_a_failure(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         tab = await stage.open("alice", "Bob")
         await tab.set_visible(False)
         await stage.say("carol", "alice", "are you there?")
         await stage.say("bob", "alice", "and you?")
-        # What was missed, and then the list.
+        # The missed messages, and then the list.
         await tab.run(INTERCEPT, method="GET", end="s", answers=[{}, {"status": 500, "body": ""}, None, {}])
         await tab.set_visible(True)
         await tab.wait_for(f"{WORDS}.at(-1) === 'and you?'", deadline=20)
@@ -58,7 +58,7 @@ async def test_list_and_history_are_read_again_when_that_failed(chromium: Browse
         assert await tab.evaluate("window.asked.length") >= 4
 
 
-async def test_live_message_does_not_overtake_what_is_still_being_read(chromium: Browser, tmp_path):
+async def test_live_message_does_not_overtake_missed_ones(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         tab = await stage.open("alice", "Bob")
         await tab.set_visible(False)
@@ -73,7 +73,7 @@ async def test_live_message_does_not_overtake_what_is_still_being_read(chromium:
         assert await tab.evaluate(WORDS) == ["missed 0", "missed 1", "missed 2", "live"]
 
 
-async def test_error_is_seen_on_a_phone_that_shows_the_list_of_conversations(chromium: Browser, tmp_path):
+async def test_error_is_visible_on_a_phone_that_shows_the_list_of_conversations(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         tab = await stage.open("alice", width=360, height=640)
         await stage.server.kill()

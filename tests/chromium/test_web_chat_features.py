@@ -88,7 +88,7 @@ async def test_reactions_are_added_and_removed_live(chromium: Browser, tmp_path)
             await tab.wait_for(f"!{chip}")
 
 
-async def test_reaction_and_edit_that_were_missed_are_caught_up(chromium: Browser, tmp_path):
+async def test_missed_reaction_edit_and_receipt_are_caught_up(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         message = await stage.say("bob", "alice", "first")
         own = await stage.say("alice", "bob", "mine")
@@ -124,7 +124,7 @@ async def test_thread_is_opened_answered_and_counted(chromium: Browser, tmp_path
         await bob.wait_for("document.querySelector('.replies')?.innerText === '2 replies'")
 
 
-async def test_receipts_follow_what_the_other_has_seen(chromium: Browser, tmp_path):
+async def test_receipts_show_what_the_other_user_has_received_and_read(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         alice = await stage.open("alice", "Bob")
         await write(alice, "have you seen this?")
@@ -135,7 +135,7 @@ async def test_receipts_follow_what_the_other_has_seen(chromium: Browser, tmp_pa
         await alice.wait_for(f"{REACHED} === 'read'")
 
 
-async def test_own_message_is_not_read_because_a_later_one_of_the_other_was(chromium: Browser, tmp_path):
+async def test_own_message_is_not_marked_as_read_by_reading_a_later_one_of_the_other_user(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         await stage.say("alice", "bob", "a question")
         await stage.say("bob", "alice", "sent before the question was read")
@@ -160,7 +160,7 @@ async def test_typing_and_presence_are_shown(chromium: Browser, tmp_path):
         await alice.wait_for(f"{WORDS}.at(-1) === 'I am here'")
 
 
-async def test_draft_grows_and_becomes_a_message_and_its_writer_is_asked_to_stop(chromium: Browser, tmp_path):
+async def test_draft_grows_and_becomes_a_message_and_its_writer_can_be_asked_to_stop(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage, stage.client("bob") as bob:
         tab = await stage.open("alice", "Bob")
         draft = "document.querySelector('.is-draft .words')?.innerText"

@@ -39,7 +39,7 @@ async def fill(stage: ChatStage) -> str:
     return str(message["id"])
 
 
-async def test_no_view_breaks_a_rule_of_accessibility_in_light_or_dark(chromium: Browser, tmp_path):
+async def test_each_view_is_accessible_in_light_and_dark(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         await fill(stage)
 
@@ -71,7 +71,7 @@ async def test_no_view_breaks_a_rule_of_accessibility_in_light_or_dark(chromium:
 
 
 @pytest.mark.parametrize("direction", ["ltr", "rtl"])
-async def test_each_view_fits(chromium: Browser, tmp_path, direction: str):
+async def test_each_view_fits_the_width(chromium: Browser, tmp_path, direction: str):
     async with chat_stage(chromium, tmp_path) as stage:
         await fill(stage)
         for width in (360, 768, 1280):
@@ -102,7 +102,7 @@ async def test_each_view_fits(chromium: Browser, tmp_path, direction: str):
                 assert (box[0] > box[1]) is (direction == "ltr")  # own messages at the end of the line
 
 
-async def test_command_for_a_token_is_in_one_piece_where_one_logs_in(chromium: Browser, tmp_path):
+async def test_token_command_is_not_broken_across_lines_on_the_login_page(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         for width in (320, 1280):
             tab = await stage.blank(width=width, height=640)
@@ -113,7 +113,7 @@ async def test_command_for_a_token_is_in_one_piece_where_one_logs_in(chromium: B
 
 
 @pytest.mark.parametrize("direction", ["ltr", "rtl"])
-async def test_line_of_the_list_is_cut_where_its_text_ends(chromium: Browser, tmp_path, direction: str):
+async def test_list_line_is_truncated_at_the_end_of_its_text(chromium: Browser, tmp_path, direction: str):
     async with chat_stage(chromium, tmp_path) as stage:
         people = {
             "latin": ("Tomás Herrera", "From left to right. " * 9),
@@ -136,7 +136,7 @@ async def test_line_of_the_list_is_cut_where_its_text_ends(chromium: Browser, tm
         assert [round(one["begins"]) for one in lines] == [0, 0], "names stand where the page begins its lines"
 
 
-async def test_own_answer_in_the_list_keeps_its_direction_behind_the_word_for_its_writer(chromium: Browser, tmp_path):
+async def test_own_message_in_the_list_keeps_its_direction_after_the_word_you(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         await stage.say("alice", "bob", "إلى اللقاء!")
         tab = await stage.open("alice")
@@ -293,7 +293,7 @@ async def test_new_message_and_the_connection_are_read_aloud(chromium: Browser, 
         assert await tab.evaluate(status) == "Paused while the tab is hidden"
 
 
-async def test_page_speaks_german_where_the_browser_prefers_it(chromium: Browser, tmp_path):
+async def test_page_is_in_german_when_the_browser_prefers_it(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         tab = await stage.blank()
         said = """

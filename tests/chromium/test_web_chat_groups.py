@@ -1,4 +1,4 @@
-"""Groups and pinned messages in the web chat: found, joined, with a password, left; pinned for all, shown in their place."""
+"""Groups and pinned messages in the web chat: finding, joining and leaving; pinning for all, and showing in place."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_public_group_is_found_joined_and_left(chromium: Browser, tmp_path
         alice, bob = await stage.open("alice"), await stage.open("bob", "Night trains")
         await press(alice, "Groups")
         await alice.wait_for(f"{NAMES}.length > 0")
-        assert await alice.evaluate(NAMES) == ["Night trains"]  # who may not join a group does not see it
+        assert await alice.evaluate(NAMES) == ["Night trains"]  # users do not see groups that they may not join
         await press(alice, "Join Night trains")
         await alice.wait_for(f"!{DIALOG} && {HEAD} === 'Night trains'")
         await alice.wait_for(f"{WORDS}[0] === 'The 22:40 leaves from platform 7.'")
@@ -71,7 +71,7 @@ async def test_public_group_is_found_joined_and_left(chromium: Browser, tmp_path
         await alice.wait_for(f"{ENTRIES}.length === 1 && {ENTRIES}[0].startsWith('Bob')")
 
 
-async def test_group_with_a_password_is_joined_with_the_right_one_only(chromium: Browser, tmp_path):
+async def test_group_with_a_password_is_joined_only_with_the_right_one(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         await create(stage, "depot", "Depot", "password", password="seven keys")
         tab = await stage.open("alice")
@@ -176,7 +176,7 @@ async def test_participants_of_a_group_see_its_pins_and_moderators_change_them(c
             ) is may
 
 
-async def test_pin_that_was_missed_is_caught_up(chromium: Browser, tmp_path):
+async def test_missed_pin_is_caught_up(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         message = await stage.say("bob", "alice", "remember this")
         tab = await stage.open("alice", "Bob")

@@ -29,7 +29,7 @@ BUTTON = "document.querySelector('.notify')"
 ON = f"{BUTTON}?.dataset.on === 'true'"
 OFF = f"{BUTTON}?.dataset.on === 'false'"
 HEAD = "document.querySelector('.head h2')?.innerText"
-# A browser with a push service, whose person answers the question for the permission.
+# A browser with a push service, whose user answers the request for permission.
 WITH_SERVICE = """
 const given = (name) => JSON.parse(sessionStorage.getItem(`test ${name}`));
 const give = (name, value) => sessionStorage.setItem(`test ${name}`, JSON.stringify(value));
@@ -46,7 +46,7 @@ PushManager.prototype.subscribe = async ({ applicationServerKey: key, userVisibl
   return made([...key]);
 };
 """
-# In the worker: what is shown, focused and opened is recorded; all else is as it is.
+# In the worker: what is shown, focused and opened is recorded; everything else is unchanged.
 RECORD = """
 self.shown = []; self.focused = []; self.opened = [];
 self.registration.showNotification = async (title, options) => { shown.push({ title, ...options }); };
@@ -73,7 +73,7 @@ return { focused, opened, closed: closed.length };
 
 @asynccontextmanager
 async def pushing(chromium: Browser, folder: Path) -> AsyncIterator[tuple[ChatStage, PushService, str]]:
-    """A server that sends Web Push, the push service, and what makes a page have a subscription there."""
+    """A server that sends Web Push, the push service, and code that gives a page a subscription there."""
     service = PushService()
     listening = await asyncio.start_server(service.take, "127.0.0.1", 0)
     origin = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
@@ -95,7 +95,7 @@ async def nobody_connected(stage: ChatStage) -> bool:
 
 
 def received(service: PushService, action: str) -> list[Any]:
-    """Return what the push service was sent of an action."""
+    """Return the notifications of an action that the push service received."""
     sent = [json.loads(service.received(n)) for n in range(len(service.requests))]
     return [one for one in sent if one["action"] == action]
 
@@ -121,7 +121,7 @@ async def test_notification_is_shown_while_the_page_is_hidden_and_a_click_opens_
     async with pushing(chromium, tmp_path) as (stage, service, before):
         tab = await stage.open("alice", before=before)
         await tab.wait_for(OFF)
-        assert tab.all("asked") == []  # only when a person wants it
+        assert tab.all("asked") == []  # only when the user wants it
         assert await tab.evaluate("(await navigator.serviceWorker.getRegistrations()).length") == 0
         await turn_on(tab)
         assert tab.all("asked") == [1]
@@ -196,7 +196,7 @@ async def test_notification_without_a_receiver_opens_a_group(chromium: Browser, 
         await tab.wait_for(f"{HEAD} === 'Trains'")
 
 
-async def test_click_on_a_notification_of_another_user_opens_a_page_and_leaves_the_open_one(
+async def test_click_on_a_notification_of_another_user_opens_a_page_instead_of_using_the_open_one(
     chromium: Browser, tmp_path
 ):
     async with pushing(chromium, tmp_path) as (stage, _, before):
@@ -238,7 +238,7 @@ async def test_notifications_are_turned_off(chromium: Browser, tmp_path):
         assert await devices(stage, "alice") == []
 
 
-async def test_next_user_of_the_browser_does_not_inherit_notifications_and_may_take_them(chromium: Browser, tmp_path):
+async def test_next_user_does_not_inherit_notifications_but_can_turn_them_on(chromium: Browser, tmp_path):
     async with pushing(chromium, tmp_path) as (stage, _, before):
         tab = await stage.open("alice", before=before)
         await turn_on(tab)
@@ -252,7 +252,7 @@ async def test_next_user_of_the_browser_does_not_inherit_notifications_and_may_t
         assert await devices(stage, "alice") == []
 
 
-async def test_browser_that_refuses_says_so_and_nothing_is_registered(chromium: Browser, tmp_path):
+async def test_refusal_by_the_browser_is_shown_and_nothing_is_registered(chromium: Browser, tmp_path):
     async with pushing(chromium, tmp_path) as (stage, _, before):
         said = "document.querySelector('.me [role=alert]')?.innerText"
         refusing = await stage.open("alice")  # a headless browser denies notifications by itself

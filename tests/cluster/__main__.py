@@ -45,12 +45,12 @@ class Console:
         self.ended = asyncio.Event()
 
     def help(self) -> str:
-        """Return which key does what."""
+        """Return a description of the keys."""
         keys = "  ".join(f"{n} {machine.name}" for n, machine in enumerate(self._cluster.machines, 1))
         return f"Keys kill a machine (SIGKILL) or start it again: {keys}  q quit"
 
     def on_key(self) -> None:
-        """Take the key that was pressed."""
+        """Handle a pressed key."""
         key = sys.stdin.read(1)
         if key in ("q", "\x04", ""):
             self.ended.set()
@@ -95,7 +95,7 @@ class Console:
         await asyncio.gather(*self._switching.values(), return_exceptions=True)
 
     async def start_all(self) -> None:
-        """Start what does not run."""
+        """Start all machines that do not run."""
         await self._settled()
         for machine in self._cluster.machines:
             if not machine.running:

@@ -9,11 +9,11 @@ from cluster.machines import Database, Machine, Program, Server, caddy, nats
 
 
 class Cluster:
-    """Start and kill the machines of a cluster.
+    """Starts and kills the machines of a cluster.
 
     Args:
-        folder: for data and logs.
-        servers: how many servers.
+        folder: the folder of data and logs.
+        servers: the number of servers.
         with_nats: whether a NATS server carries publications; otherwise PostgreSQL does.
 
     Attributes:
@@ -31,7 +31,7 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        """Where clients find the cluster."""
+        """The URL at which clients reach the cluster."""
         assert self._proxy is not None
         return f"http://127.0.0.1:{self._proxy.port}"
 

@@ -1,4 +1,4 @@
-"""What a cluster is made of. Each machine can be killed (SIGKILL) and started again at the same address."""
+"""The machines of a cluster. Each machine can be killed (SIGKILL) and started again at the same address."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ class Machine(Protocol):
 
     @property
     def running(self) -> bool:
-        """Whether it runs."""
+        """Whether the machine runs."""
 
     async def start(self) -> None:
-        """Start it, and return when it can be used."""
+        """Start the machine, and return when it can be used."""
 
     async def kill(self) -> None:
-        """Kill it."""
+        """Kill the machine."""
 
 
 class Database:
@@ -72,11 +72,11 @@ class Database:
 
     @property
     def running(self) -> bool:
-        """Whether it runs."""
+        """Whether the machine runs."""
         return self._up
 
     async def start(self) -> None:
-        """Start it; the first time, create the database."""
+        """Start the server; the first time, create the database."""
         await asyncio.to_thread(self.server.start)
         self._up = True
         if not self.url:
@@ -88,7 +88,7 @@ class Database:
         await asyncio.to_thread(self.server.kill)
 
     def close(self) -> None:
-        """Stop it, and remove its files."""
+        """Stop the server, and remove its files."""
         self.server.close()
 
 
@@ -108,14 +108,14 @@ class Program:
 
     @property
     def running(self) -> bool:
-        """Whether it runs."""
+        """Whether the machine runs."""
         return self._process is not None and self._process.returncode is None
 
     async def start(self) -> None:
-        """Start it, and return when its port can be connected to.
+        """Start the program, and return when its port can be connected to.
 
         Raises:
-            RuntimeError: if it ended, or does not listen in time.
+            RuntimeError: the program ended, or does not listen in time.
         """
         places = {name: str(self._folder) for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
         log = self._folder / f"{self.name}.log"
@@ -138,7 +138,7 @@ class Program:
         return True
 
     async def kill(self) -> None:
-        """Kill it."""
+        """Kill the machine."""
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
@@ -157,15 +157,15 @@ class Server:
 
     @property
     def running(self) -> bool:
-        """Whether it runs."""
+        """Whether the machine runs."""
         return self.process.running
 
     async def start(self) -> None:
-        """Start it, and return when it listens."""
+        """Start the server, and return when it listens."""
         await self.process.start()
 
     async def kill(self) -> None:
-        """Kill it."""
+        """Kill the machine."""
         await self.process.kill()
 
 
@@ -173,7 +173,7 @@ def program(name: str, package: str) -> str:
     """Return the path of an installed program.
 
     Raises:
-        RuntimeError: if it is missing; with what to install.
+        RuntimeError: the program is missing; the message says what to install.
     """
     found = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
     if found is None:

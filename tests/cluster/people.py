@@ -1,4 +1,4 @@
-"""People who chat in one group over the cluster, and the ledger of what each must hear."""
+"""People who chat in one group over the cluster, and the ledger of what each must receive."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ CONNECT_SECONDS, POLL_SECONDS = 20.0, 0.05
 
 @dataclass
 class Ledger:
-    """What was acknowledged to senders, and what listeners heard.
+    """The messages that were acknowledged to senders, and those that listeners received.
 
     Attributes:
         acknowledged: message ids by sender.
         heard: message ids by listener, in the order in which they came.
-        gaps: what listeners were told to be missing, as the id before it and its last id.
+        gaps: the ranges reported to listeners as missing, as the id before each and its last id.
         slowest: seconds of the slowest delivery of the last second of the status line, send to listener.
     """
 
@@ -43,7 +43,7 @@ class Ledger:
     slowest: float = 0.0
 
     def missing(self, uid: str) -> list[int]:
-        """Return the acknowledged messages of others that a listener has not heard, and was not told about."""
+        """Return the acknowledged messages of others that a listener neither received nor had reported as missing."""
         known = set(self.heard.get(uid, ()))
         gaps = self.gaps.get(uid, ())
         return [
@@ -53,12 +53,12 @@ class Ledger:
         ]
 
     def twice(self, uid: str) -> int:
-        """Return how many messages a listener heard more than once."""
+        """Return the number of messages that a listener received more than once."""
         heard = self.heard.get(uid, [])
         return len(heard) - len(set(heard))
 
     def out_of_order(self, uid: str) -> int:
-        """Return how many messages a listener heard after one with a higher id."""
+        """Return the number of messages that a listener received after one with a higher id."""
         highest = count = 0
         for n in self.heard.get(uid, ()):
             count += n < highest
@@ -86,7 +86,7 @@ class People:
     """Clients that send to a group, each at its own pace, and listen.
 
     Args:
-        url: of the cluster.
+        url: the URL of the cluster.
     """
 
     def __init__(self, url: str, app_id: str, auth_key: str) -> None:
@@ -129,7 +129,7 @@ class People:
             await asyncio.sleep(PAUSE_SECONDS * (0.5 + random.random()))
 
     async def stop(self, seconds: float = 60.0) -> None:
-        """End the chat, and wait until everybody has heard everything, at most `seconds`."""
+        """End the chat, and wait until everybody has received everything, at most `seconds`."""
         self._ended.set()
         await asyncio.gather(*self._tasks)
         end = time.monotonic() + seconds
@@ -146,7 +146,7 @@ class People:
 
     @property
     def connected(self) -> int:
-        """How many clients are connected."""
+        """The number of connected clients."""
         return sum(chat.connection.status is ConnectionStatus.CONNECTED for chat in self.clients.values())
 
     def status(self) -> str:

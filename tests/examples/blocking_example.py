@@ -57,7 +57,7 @@ class Place:
         self.bob = self.enter("bob")
 
     def settings(self) -> AppSettings:
-        """The server's URL without the proxy."""
+        """Return settings with the server's URL, without the proxy."""
         return AppSettingsBuilder().override_client_host(self.server.url).build()
 
     def enter(self, uid: str) -> Client:
@@ -105,7 +105,7 @@ class Example:
         lines: what it printed.
 
     Args:
-        program: a file of `examples/`, or one beside this that drives it.
+        program: a file of `examples/`, or one of this folder that drives such a file.
     """
 
     def __init__(self, place: Place, program: Path, *arguments: str, environment: dict[str, str] | None = None) -> None:

@@ -23,7 +23,7 @@ class Step:
     """A block of a page.
 
     Attributes:
-        language: of the block.
+        language: the language of the block.
         text: its contents.
         file: the name under which the page says to save it; "" otherwise.
     """
@@ -47,7 +47,7 @@ class Reader:
     """A reader with a home folder, the repository, and as many terminals as needed. The server's port is a free one.
 
     Attributes:
-        home: the folder in which the page's programs lie is inside of it.
+        home: the reader's home folder, which contains the folder of the page's programs.
     """
 
     def __init__(self, page: str, home: Path) -> None:
@@ -79,7 +79,7 @@ class Reader:
         return Step(step.language, step.text.replace("8480", self.port), step.file)
 
     def save(self, file: str, folder: Path) -> None:
-        """Save the next block, which the page names so."""
+        """Save the next block under the name that the page gives it."""
         step = self.steps.pop(0)
         assert step.file == file, f"the page goes on with {step.file or step.text}"
         (folder / file).write_text(step.text.replace("8480", self.port), encoding="utf-8")
@@ -92,7 +92,7 @@ class Reader:
         return text
 
     def shown(self) -> str:
-        """Return what the page says that the reader sees, or types into a program."""
+        """Return the next text that the page shows as output, or as input of a program."""
         return self._next("text").text.strip()
 
     async def serve(self, shell: Shell) -> None:

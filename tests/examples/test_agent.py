@@ -162,7 +162,7 @@ async def test_killed_agent_answers_once(live: LiveStage, tmp_path):
 
 
 @pytest.mark.slow
-async def test_stopped_answer_and_network_failure(live: LiveStage, tmp_path):
+async def test_answer_can_be_stopped_and_is_sent_after_a_network_failure(live: LiveStage, tmp_path):
     alice, reader = await a_reader(live, "alice")
     async with FaultProxy("127.0.0.1", live.server.port) as proxy:
         agent = Program(live, tmp_path, "ai_agent.py", url=proxy.url)
@@ -188,7 +188,7 @@ async def test_stopped_answer_and_network_failure(live: LiveStage, tmp_path):
     assert len(reader.answers) == 3
 
 
-def test_new_command_and_mentions_in_groups(monkeypatch):
+def test_new_command_starts_over_and_mentions_are_answered_in_groups(monkeypatch):
     monkeypatch.setenv("APP_ID", "app")
     monkeypatch.setenv("AUTH_KEY", "key")
     scope: dict[str, Any] = {"__name__": "ai_agent"}
@@ -225,7 +225,7 @@ async def test_terminal_shows_and_stops_growing_answers(live: LiveStage, tmp_pat
 
 
 @pytest.mark.slow
-async def test_offline_messages_of_the_terminal_program(live: LiveStage, tmp_path):
+async def test_terminal_program_sends_messages_written_offline_later(live: LiveStage, tmp_path):
     bob = await live.enter("bob", presence=True)
     said: list[str] = []
 
@@ -261,7 +261,7 @@ async def test_offline_messages_of_the_terminal_program(live: LiveStage, tmp_pat
 @pytest.mark.slow
 @pytest.mark.gui
 @needs_a_terminal()
-async def test_ctrl_z_and_fg_of_the_terminal_program(live: LiveStage, tmp_path):
+async def test_terminal_program_disconnects_on_ctrl_z_and_reconnects_with_fg(live: LiveStage, tmp_path):
     bob = await live.enter("bob", presence=True)
     program = Program(live, tmp_path, "ask.py", "bob")
     shell = Shell(program.environment)

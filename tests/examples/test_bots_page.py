@@ -25,14 +25,14 @@ def module(monkeypatch: pytest.MonkeyPatch, name: str, code: str) -> types.Modul
     return made
 
 
-def test_documented_bot_and_its_test(monkeypatch):
+def test_documented_bot_and_its_test_run(monkeypatch):
     bot = module(monkeypatch, "my_bot", A_BOT).bot
     module(monkeypatch, "my_test", A_TEST).test_it_answers()
     with bot_test(bot) as chat:
         assert chat.say("hello") == ["You said: hello"]
 
 
-def test_documented_agent(monkeypatch):
+def test_documented_agent_answers(monkeypatch):
     with bot_test(module(monkeypatch, "my_agent", AN_AGENT).bot) as chat:
         assert chat.say("hello") == ["I have read 1 messages, and the last was: hello"]
         assert len(chat.drafts) > 3

@@ -88,7 +88,7 @@ def test_restart_shows_missed_messages_once(place: Place, window: Open):
     assert len(app.texts()) == 3
 
 
-def test_network_failure(place: Place, window: Open):
+def test_message_written_during_a_network_failure_is_sent_afterwards(place: Place, window: Open):
     place.say("first")
     app = window()
     app.until(lambda: app.do("look")["conversations"], "the list is there")

@@ -34,15 +34,15 @@ PAGES = [
 _BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 RUN = {
     "README.md": "examples/test_examples.py::test_killed_bot_answers_every_message_once",
-    "docs/apps.md": "adapters/test_apps_page.py::test_documented_program_with_windows",
+    "docs/apps.md": "adapters/test_apps_page.py::test_documented_program_with_windows_follows_its_window",
     "docs/backend.md": "examples/test_backends.py::test_documented_program_runs",
-    "docs/bots.md": "examples/test_bots_page.py::test_documented_bot_and_its_test",
+    "docs/bots.md": "examples/test_bots_page.py::test_documented_bot_and_its_test_run",
     "docs/connection.md": "examples/test_agent.py::test_documented_app_shows_missed_messages_once",
     "docs/live-lists.md": "examples/test_examples.py::test_documented_live_list_blocks_run",
-    "docs/networks.md": "examples/test_code_blocks.py::test_blocks_about_networks_make_these_settings",
+    "docs/networks.md": "examples/test_code_blocks.py::test_blocks_about_networks_set_proxy_and_authority",
     "docs/push.md": "spec/test_push_calls.py::test_documented_calls_run",
     "docs/sdk.md": "examples/test_examples.py::test_documented_blocks_run_in_order",
-    "docs/sync.md": "examples/test_sync_page.py::test_documented_script",
+    "docs/sync.md": "examples/test_sync_page.py::test_documented_script_runs",
     "docs/testing.md": "plugin/test_plugin.py::test_docs_examples_pass",
     "docs/tutorials/agent.md": "examples/test_tutorials.py::test_agent",
     "docs/tutorials/bot.md": "examples/test_tutorials.py::test_bot",
@@ -104,7 +104,7 @@ def test_shell_commands_are_valid():
 
 
 def commands() -> Iterator[tuple[str, list[str]]]:
-    """Yield each `tailwire …` of the shell blocks, without what follows it on its line."""
+    """Yield each `tailwire …` command of the shell blocks, without what follows it on its line."""
     for page, text in blocks("sh"):
         for line in re.sub(r"\\\n\s*", "", text).splitlines():
             command = re.match(r"(?:[A-Z_]+=\S+ +)*tailwire (.*)", line)
@@ -150,7 +150,7 @@ def test_javascript_is_valid(tmp_path: Path):
         assert checked.returncode == 0, f"{page}: {checked.stderr}"
 
 
-def test_blocks_about_networks_make_these_settings():
+def test_blocks_about_networks_set_proxy_and_authority():
     scope: dict[str, Any] = {}
     for page, text in blocks("python"):
         if page == "docs/networks.md":

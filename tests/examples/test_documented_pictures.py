@@ -36,12 +36,12 @@ def test_each_picture_is_made_by_a_script():
     assert PICTURES - made() == set()
 
 
-def test_each_picture_that_a_script_makes_is_there():
+def test_each_picture_that_a_script_makes_exists():
     names = {Path(name).stem for name in PICTURES}
     assert set(make_pictures.DRAWN) - names == set()
 
 
-def test_each_shown_picture_says_what_is_on_it():
+def test_each_shown_picture_has_an_alternative_text():
     for page in PAGES:
         for said in re.findall(r"!\[([^\]]*)\]\([^)]*pictures/", page.read_text(encoding="utf-8")):
             assert len(said.split()) >= 2, (page.name, said)

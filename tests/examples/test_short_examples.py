@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from blocking_example import Place
 from PIL import Image
-from test_backends import backend, until
+from test_documented_backend_runs import backend, until
 
 from adapters.conftest import need
 from adapters.screen import Screen, missing, wait_for
@@ -25,7 +25,7 @@ MOST_LINES = {"textual_chat": 102, "tk_chat": 64, "agent": 45, "backend": 23}
 
 
 @pytest.mark.parametrize("name", MOST_LINES)
-def test_short_example_is_half_as_long_as_without_what_it_uses(name: str):
+def test_short_example_has_at_most_its_number_of_lines(name: str):
     assert len((FOLDER / f"{name}.py").read_text().splitlines()) <= MOST_LINES[name]
 
 
@@ -82,7 +82,7 @@ def test_short_tk_window_receives_what_was_written_while_it_was_minimised(tmp_pa
     place, screen = Place(tmp_path), Screen()
 
     def ink() -> int:
-        """Return how many pixels of the window are dark, once two pictures are equal."""
+        """Return the number of dark pixels of the window, once two successive pictures are equal."""
         counts = [0]
         while len(counts) < 3 or counts[-1] != counts[-2]:
             screen.screenshot(tmp_path / "screen.png")

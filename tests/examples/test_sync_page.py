@@ -106,17 +106,17 @@ def test_page_has_a_program_for_each_framework():
     assert list(PROGRAMS) == ["Scripts", "Live lists", "Flask, Django and other servers", "Backends", "Tk", "Qt"]
 
 
-def test_documented_script(server: EmbeddedServer, tmp_path: Path):
+def test_documented_script_runs(server: EmbeddedServer, tmp_path: Path):
     number, explained = ended(command(server, tmp_path, "Scripts")).splitlines()
     assert int(number) > 0
     assert explained.startswith("connect")
 
 
-def test_documented_live_lists(server: EmbeddedServer, tmp_path: Path):
+def test_documented_live_list_program_runs(server: EmbeddedServer, tmp_path: Path):
     assert ended(command(server, tmp_path, "Live lists")) == "reset ['How are you?']\n"
 
 
-def test_backends(server: EmbeddedServer, tmp_path: Path):
+def test_documented_backend_runs(server: EmbeddedServer, tmp_path: Path):
     assert ended(command(server, tmp_path, "Backends")) == "alice at work\nTrue\n"
 
 

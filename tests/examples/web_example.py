@@ -25,9 +25,9 @@ class WebExample:
     """An example as its docstring says: APP_ID, AUTH_KEY, CHAT_URL and CHAT_USER (alice) in the environment.
 
     Args:
-        name: of the file.
-        folder: its home folder; also for what it prints.
-        more: of its environment, by name; PORT is put in.
+        name: the name of the file.
+        folder: its home folder, which also contains its output.
+        more: further variables of its environment; `PORT` in a value is replaced by the port.
     """
 
     def __init__(self, name: str, folder: Path, server: EmbeddedServer, url: str, **more: str) -> None:

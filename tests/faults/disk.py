@@ -59,7 +59,7 @@ class Recorder:
         }
 
     def entries(self) -> list[Entry]:
-        """Return what was recorded. Names are relative to the folder."""
+        """Return the recorded steps. Names are relative to the folder."""
         return list(self._read())
 
     def _read(self) -> Iterator[Entry]:

@@ -1,4 +1,4 @@
-"""Two servers on one database, while what connects them breaks: each socket hears each message once, in order."""
+"""Two servers on one database, while their connection breaks: each socket receives each message once, in order."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Load:
 
     Attributes:
         acknowledged: ids of acknowledged messages.
-        sockets: one of bob and one of carol at each server. Bob hears everything, carol the group.
+        sockets: one of bob and one of carol at each server. Bob receives everything, carol the group's messages.
     """
 
     def __init__(self, servers: list[ServerProcess]) -> None:
@@ -120,7 +120,7 @@ class Load:
             await self._stack.aclose()
 
     async def check(self) -> None:
-        """Check that every socket is open and has heard every acknowledged message once, in the order of the ids."""
+        """Check that every socket is open and has received every acknowledged message once, in the order of the ids."""
         for socket in self.sockets:
             wanted = {n for n, to in self.acknowledged.items() if to == "g" or socket.uid == "bob"}
             try:
@@ -131,7 +131,7 @@ class Load:
             assert not socket.closed
 
 
-async def test_nothing_is_lost_or_doubled_while_nats_is_killed_and_started_repeatedly(
+async def test_nothing_is_lost_or_duplicated_while_nats_is_killed_and_started_repeatedly(
     postgres_url: str, tmp_path: Path, nats: NatsServer
 ):
     chance = random.Random(1)
@@ -147,8 +147,8 @@ async def test_nothing_is_lost_or_doubled_while_nats_is_killed_and_started_repea
     assert several.tracebacks == []
 
 
-async def test_nothing_is_lost_or_doubled_while_nats_is_paused(postgres_url: str, tmp_path: Path, nats: NatsServer):
-    """Its connections stay open and nothing comes back: the servers give them up, and go by the database."""
+async def test_nothing_is_lost_or_duplicated_while_nats_is_paused(postgres_url: str, tmp_path: Path, nats: NatsServer):
+    """Its connections stay open without responses: the servers give them up, and read the database instead."""
     async with SeveralServers(tmp_path, postgres_url, settings={"TAILWIRE_BROKER": nats.url}) as several:
         async with Load(several.servers) as load:
             await load.until(40)
@@ -168,7 +168,7 @@ async def test_nothing_is_lost_or_doubled_while_nats_is_paused(postgres_url: str
 async def test_clocks_an_hour_apart_change_neither_order_nor_leases(
     postgres: PostgresServer, postgres_url: str, tmp_path: Path, nats: NatsServer
 ):
-    """Neither the order nor leases depend on them, and messages have the time of the database."""
+    """Order and leases do not depend on the machines' clocks, and messages have the time of the database."""
     name = postgres_url.rpartition("?")[0].rpartition("/")[2]
     several = SeveralServers(tmp_path, postgres_url, count=1, settings={"TAILWIRE_BROKER": nats.url})
     async with several:
@@ -195,7 +195,7 @@ async def test_clocks_an_hour_apart_change_neither_order_nor_leases(
     assert several.tracebacks == []
 
 
-async def test_nothing_is_lost_or_doubled_while_connections_for_listen_are_ended(
+async def test_nothing_is_lost_or_duplicated_while_connections_for_listen_are_ended(
     postgres: PostgresServer, postgres_url: str, tmp_path: Path
 ):
     end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'tailwire listener'"
@@ -210,10 +210,8 @@ async def test_nothing_is_lost_or_doubled_while_connections_for_listen_are_ended
     assert several.tracebacks == []
 
 
-async def test_clients_notice_nothing_of_a_line_to_nats_that_holds_and_cuts(
-    postgres_url: str, tmp_path: Path, nats: NatsServer
-):
-    """One server is cut off from the others: it goes by the database, and its clients notice nothing."""
+async def test_clients_do_not_notice_a_held_or_cut_line_to_nats(postgres_url: str, tmp_path: Path, nats: NatsServer):
+    """One server is cut off from NATS: it reads the database instead, and its clients notice nothing."""
     async with CutLine(nats.port) as line:
         several = SeveralServers(tmp_path, postgres_url, count=1, settings={"TAILWIRE_BROKER": nats.url})
         async with several:
@@ -242,7 +240,7 @@ async def test_clients_notice_nothing_of_a_line_to_nats_that_holds_and_cuts(
 async def test_message_of_a_server_killed_between_commit_and_publication_is_delivered(
     broker: str, postgres: PostgresServer, postgres_url: str, tmp_path: Path, nats: NatsServer
 ):
-    """The answer to its batch is held until it is killed. The message is delivered at the other server nevertheless."""
+    """The answer to its batch is held back until it is killed; the other server delivers the message nevertheless."""
     name = postgres_url.rpartition("?")[0].rpartition("/")[2]
     settings = {"TAILWIRE_BROKER": nats.url} if broker == "nats" else {}
     async with CutLine(path=str(postgres.folder / ".s.PGSQL.5432")) as line:

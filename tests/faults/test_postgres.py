@@ -1,4 +1,4 @@
-"""PostgreSQL and several writing processes under faults: nothing acknowledged is lost, doubled or out of order."""
+"""PostgreSQL and several writing processes under faults: nothing acknowledged is lost, duplicated or out of order."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def own_postgres() -> Iterator[tuple[PostgresServer, str]]:
         server.close()
 
 
-async def test_killed_and_paused_writers_lose_and_double_nothing(postgres_url: str):
+async def test_killed_and_paused_writers_lose_and_duplicate_nothing(postgres_url: str):
     """Four writers, killed with -9 and paused in the middle of batches, and two readers of the log."""
     url = postgres_url
     chance, rounds = random.Random(5), size.full_or_short(200, 12)
@@ -72,7 +72,7 @@ async def test_killed_and_paused_writers_lose_and_double_nothing(postgres_url: s
 async def test_postgres_that_stops_and_loses_connections_only_delays_writers(
     own_postgres: tuple[PostgresServer, str], muids: bool
 ):
-    """It is stopped `immediate` and `fast`, killed with -9, and its backends are ended: writers only notice a delay."""
+    """PostgreSQL is stopped (`immediate`, `fast`), killed, and its backends are ended: writers only notice a delay."""
     server, url = own_postgres
     chance = random.Random(6)
     faults = ["terminate", "immediate", "terminate", "kill", "terminate", "fast"] * size.full_or_short(8, 1)
@@ -100,8 +100,8 @@ async def test_postgres_that_stops_and_loses_connections_only_delays_writers(
     size.report("postgres restarts", faults=len(faults), stored=count, acknowledged=acknowledged, slowest_ms=slowest)
 
 
-async def test_a_stopped_process_holds_nobody_up(postgres_url: str):
-    """Whenever a process is stopped amid its batches, others' slowest send stays far below the time of the stop."""
+async def test_a_stopped_process_does_not_delay_others(postgres_url: str):
+    """While a process is stopped amid its batches, the slowest send of another one takes far less than the stop."""
     url = postgres_url
     stopped, other = [await WriterProcess(url, name, senders=8).start() for name in ("stopped", "other")]
     await asyncio.gather(stopped.until(50), other.until(50))
@@ -136,7 +136,7 @@ def on_own_postgres(live: LiveStage, own_postgres: tuple[PostgresServer, str]) -
 async def test_postgres_restarted_under_a_server_loses_nothing_acknowledged(
     live: LiveStage, on_own_postgres: PostgresServer
 ):
-    """Sends wait or are refused, sockets stay, and nothing acknowledged is lost or doubled."""
+    """Sends wait or are refused, sockets stay, and nothing acknowledged is lost or duplicated."""
     async with Traffic(live) as traffic:
         await traffic.until(20)
         for mode in ("immediate", "kill", "fast"):
@@ -151,10 +151,10 @@ async def test_postgres_restarted_under_a_server_loses_nothing_acknowledged(
     assert not [line for line in live.server.log if "Traceback" in line]
 
 
-async def test_writes_are_refused_while_postgres_is_away_and_go_on_afterwards(
+async def test_writes_are_refused_while_postgres_is_unavailable_and_succeed_afterwards(
     live: LiveStage, on_own_postgres: PostgresServer
 ):
-    """Writes are refused with 503 while PostgreSQL is away; the server logs it, and goes on by itself afterwards."""
+    """Writes are refused with 503 while PostgreSQL is unavailable; the server logs it, and recovers by itself."""
     async with Traffic(live) as traffic, Crowd(live.server) as crowd:
         await traffic.until(10)
         await asyncio.to_thread(on_own_postgres.stop, "immediate")
@@ -213,7 +213,7 @@ def small_disk(live: LiveStage, own_postgres: tuple[PostgresServer, str]) -> Ite
 async def test_a_full_disk_of_the_database_refuses_writes_until_there_is_room(
     live: LiveStage, own_postgres: tuple[PostgresServer, str], small_disk: tuple[SmallDisk, str]
 ):
-    """Writes are refused while there is no room, and go on by themselves when there is; reads go on all the time."""
+    """Writes are refused while there is no room, and succeed again when there is; reads always succeed."""
     disk, url = small_disk
     async with Traffic(live) as traffic, Crowd(live.server) as crowd:
         await traffic.until(30)

@@ -1,4 +1,4 @@
-"""A PostgreSQL database that goes back, amid connected and returning clients: each new message arrives."""
+"""A PostgreSQL database is restored under connected and returning clients: each new message arrives."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def on_postgres(live: LiveStage, postgres: PostgresServer, postgres_url: str) ->
 
 
 @pytest.mark.parametrize("running", [True, False], ids=["under a running server", "while no server runs"])
-async def test_clients_receive_each_new_message_after_a_dump_was_put_back(
+async def test_clients_receive_each_new_message_after_a_dump_was_restored(
     live: LiveStage, on_postgres: str, postgres: PostgresServer, tmp_path, running: bool
 ):
     sessions = FileSessionStore(tmp_path / "sessions")
@@ -75,9 +75,7 @@ async def test_clients_receive_each_new_message_after_a_dump_was_put_back(
     assert not [line for line in live.server.log if "Traceback" in line]
 
 
-async def test_two_servers_notice_together_that_a_dump_was_put_back(
-    postgres: PostgresServer, postgres_url: str, tmp_path
-):
+async def test_two_servers_detect_that_a_dump_was_restored(postgres: PostgresServer, postgres_url: str, tmp_path):
     """Alice is at one server and bob at the other: bob receives each new message once, and one gap."""
     async with SeveralServers(tmp_path, postgres_url) as several:
         one, _ = several.servers

@@ -17,5 +17,5 @@ def test_every_target_has_its_corpus():
 
 
 @pytest.mark.parametrize(("target", "file"), FILES, ids=[f"{name}-{file.name}" for name, file in FILES])
-def test_corpus_file_ends_as_promised(target: str, file: Path):
+def test_corpus_file_is_handled_as_promised(target: str, file: Path):
     TARGETS[target](file.read_bytes())

@@ -84,7 +84,7 @@ class RecordingSocket:
         self.heard: list[bytes] = []
 
     def write(self, data: bytes) -> None:
-        """Write frames, one behind the other."""
+        """Write frames, one after the other."""
         while data:
             size, begin = data[1], 2
             if size >= 126:

@@ -97,7 +97,7 @@ class Stage:
         await self.online(page)
 
     async def reconnected(self, page: Page) -> None:
-        """Wait as `authenticated`, also if the socket was open before the page's listeners were there."""
+        """Wait like `authenticated`, even if the socket was open before the page had its listeners."""
         await page.run(
             """
             for (let i = 0; i < 200; i++) {

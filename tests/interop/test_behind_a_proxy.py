@@ -18,7 +18,7 @@ FILE_BYTES = 20 * 1024 * 1024
 
 
 class Proxied:
-    """A server as `Stage` needs it, with the address of its proxy."""
+    """A server as `Stage` needs it, with the URL of its proxy."""
 
     def __init__(self, front: Front) -> None:
         server = front.server
@@ -82,7 +82,7 @@ async def test_messages_files_and_events_pass(cast: Stage, front: Front):
         assert history == ["text", "text", "file"]
 
 
-async def test_guesses_from_another_address_do_not_disturb_it(cast: Stage, front: Front):
+async def test_guesses_from_another_address_do_not_affect_clients(cast: Stage, front: Front):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         async with front.http("127.0.0.9") as guesser:

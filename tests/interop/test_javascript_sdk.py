@@ -22,7 +22,7 @@ def cast(server, browser, version):
     return Stage(server, browser, VERSIONS[version])
 
 
-async def test_login_settings_socket_and_logout(cast):
+async def test_login_settings_socket_and_logout_work(cast):
     async with cast:
         alice = cast.user("alice")
         page = await cast.page(alice)
@@ -36,7 +36,7 @@ async def test_login_settings_socket_and_logout(cast):
         assert await again.run("return (await CometChat.getLoggedinUser()).getUid()") == alice
 
 
-async def test_texts_in_both_directions(cast):
+async def test_texts_are_exchanged_in_both_directions(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, pb = await cast.page(alice), await cast.page(bob)
@@ -119,7 +119,7 @@ async def test_history_within_one_second_is_paged_in_both_directions(cast):
         assert [m["text"] for m in await page.run("return await last.fetchNext()")] == ["late"]
 
 
-async def test_features_missing_in_a_version(cast, version):
+async def test_features_missing_in_a_version_are_listed(cast, version):
     async with cast:
         page = await cast.browser.open("missing", at=f"{cast.sdk}.html")
         code = """return names.filter((n) => {
@@ -156,7 +156,7 @@ async def test_python_and_javascript_exchange_messages(cast):
         assert bp.ears.all("read")[-1].message_id == answered.id
 
 
-async def test_media_by_url_and_by_upload(cast):
+async def test_media_are_sent_by_url_and_by_upload(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, pb, bp = await cast.page(alice), await cast.page(bob), await cast.python(bob)
@@ -185,7 +185,7 @@ async def test_media_by_url_and_by_upload(cast):
         assert await pb.run("return await (await fetch(url)).text()", url=url) == "hello file"
 
 
-async def test_custom_messages(cast):
+async def test_custom_messages_are_received_with_their_data(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, pb, bp = await cast.page(alice), await cast.page(bob), await cast.python(bob)
@@ -201,7 +201,7 @@ async def test_custom_messages(cast):
         assert bp.ears.all("custom")[0].custom_data == {"lat": 1.5}
 
 
-async def test_interactive_messages(cast):
+async def test_interactive_messages_are_answered(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, pb = await cast.page(alice), await cast.page(bob)
@@ -218,7 +218,7 @@ async def test_interactive_messages(cast):
         assert shown["data"]["interactions"][0]["elementId"] == "submit"
 
 
-async def test_edit_and_delete(cast):
+async def test_edits_and_deletions_are_received(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, pb, bp = await cast.page(alice), await cast.page(bob), await cast.python(bob)
@@ -240,7 +240,7 @@ async def test_edit_and_delete(cast):
         assert all(m["id"] != sent["id"] for m in history)
 
 
-async def test_threads_and_details(cast):
+async def test_threads_and_message_details_are_fetched(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, pb = await cast.page(alice), await cast.page(bob)
@@ -257,7 +257,7 @@ async def test_threads_and_details(cast):
         assert "reply" not in [m.get("text") for m in without]
 
 
-async def test_quotes_mentions_and_thread_subscriptions(cast):
+async def test_quotes_mentions_and_thread_subscriptions_work(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, pb = await cast.page(alice), await cast.page(bob)
@@ -280,7 +280,7 @@ async def test_quotes_mentions_and_thread_subscriptions(cast):
         await pa.run("return await CometChat.unsubscribeFromThread(Number(id))", id=parent["id"])
 
 
-async def test_reactions(cast):
+async def test_reactions_are_received_listed_and_removed(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, pb = await cast.page(alice), await cast.page(bob)
@@ -305,7 +305,7 @@ async def test_reactions(cast):
         await pa.hears("onMessageReactionRemoved")
 
 
-async def test_receipts_and_unread_counts(cast):
+async def test_receipts_arrive_and_change_unread_counts(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, pb = await cast.page(alice), await cast.page(bob)
@@ -340,7 +340,7 @@ async def test_conversation_is_marked_as_read_and_unread(cast):
         assert all(m["readAt"] for m in history)
 
 
-async def test_group_receipts_for_all(cast):
+async def test_group_receipts_arrive_when_all_have_read(cast):
     async with cast:
         alice, bob, carol = cast.user("alice"), cast.user("bob"), cast.user("carol")
         guid = alice.replace("alice", "group")
@@ -364,7 +364,7 @@ async def test_group_receipts_for_all(cast):
         assert {r["sender"]["uid"] for r in receipts} == {bob, carol}
 
 
-async def test_typing_transient_and_presence(cast):
+async def test_typing_transients_and_presence_are_received(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, pb = await cast.page(alice), await cast.page(bob)
@@ -383,7 +383,7 @@ async def test_typing_transient_and_presence(cast):
         assert got["lastActiveAt"]
 
 
-async def test_presence_of_friends(cast):
+async def test_presence_is_limited_to_friends(cast):
     async with cast:
         alice, bob, carol = cast.user("alice"), cast.user("bob"), cast.user("carol")
         cast.ask("POST", f"/users/{alice}/friends", json={"accepted": [bob]})
@@ -394,7 +394,7 @@ async def test_presence_of_friends(cast):
         assert {u["uid"] for u in page.all("onUserOnline")} <= {bob, alice}
 
 
-async def test_presence_by_role(cast):
+async def test_presence_is_limited_to_a_role(cast):
     async with cast:
         role = cast.user("role")
         cast.ask("POST", "/roles", json={"role": role, "name": "R"})
@@ -406,7 +406,7 @@ async def test_presence_by_role(cast):
         assert {u["uid"] for u in page.all("onUserOnline")} <= {carol}
 
 
-async def test_conversations(cast):
+async def test_conversations_are_listed_filtered_and_deleted(cast):
     async with cast:
         alice, bob, carol = cast.user("alice"), cast.user("bob"), cast.user("carol")
         pa, bp, cp = await cast.page(alice), await cast.python(bob), await cast.python(carol)
@@ -434,7 +434,7 @@ async def test_conversations(cast):
         assert [m["text"] for m in await fetch(pa, {"setUID": bob})] == ["again"]
 
 
-async def test_pinned_conversations(cast):
+async def test_pinned_conversations_are_listed_first(cast):
     async with cast:
         alice, bob, carol = cast.user("alice"), cast.user("bob"), cast.user("carol")
         pa, bp, cp = await cast.page(alice), await cast.python(bob), await cast.python(carol)
@@ -447,7 +447,7 @@ async def test_pinned_conversations(cast):
         assert [c["conversationWith"]["uid"] for c in await pa.run(listing)] == [carol, bob]
 
 
-async def test_users_blocks_and_own_details(cast):
+async def test_users_blocks_and_own_details_are_managed(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob", tags=["t"], avatar="https://x.test/b.png")
         pa, bp = await cast.page(alice), await cast.python(bob)
@@ -496,7 +496,7 @@ async def test_users_blocks_and_own_details(cast):
         assert made["name"] == "Newer"
 
 
-async def test_groups_members_scopes_and_bans(cast):
+async def test_groups_members_scopes_and_bans_change(cast):
     async with cast:
         alice, bob, carol = cast.user("alice"), cast.user("bob"), cast.user("carol")
         guid = alice.replace("alice", "club")
@@ -559,7 +559,7 @@ async def test_groups_members_scopes_and_bans(cast):
             await pb.run("return await CometChat.getGroup(g)", g=guid)
 
 
-async def test_create_a_group_with_members(cast):
+async def test_group_is_created_with_members(cast):
     async with cast:
         alice, bob, carol = cast.user("alice"), cast.user("bob"), cast.user("carol")
         guid = alice.replace("alice", "crew")
@@ -574,7 +574,7 @@ async def test_create_a_group_with_members(cast):
         assert (await pb.run("return await CometChat.getGroup(g)", g=guid))["membersCount"] == 2
 
 
-async def test_pins_saves_and_flags(cast):
+async def test_messages_are_pinned_saved_and_flagged(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, pb, other = await cast.page(alice), await cast.page(bob), await cast.page(alice, name="tablet")
@@ -601,7 +601,7 @@ async def test_pins_saves_and_flags(cast):
         assert cast.ask("GET", "/moderation/flagged-messages")[0]["flaggedBy"] == bob
 
 
-async def test_search(cast):
+async def test_messages_are_searched_by_their_words(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, bp = await cast.page(alice), await cast.python(bob)
@@ -614,7 +614,7 @@ async def test_search(cast):
         assert len(missed) == 3
 
 
-async def test_messages_with_links(cast):
+async def test_messages_with_links_are_found(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, bp = await cast.page(alice), await cast.python(bob)
@@ -623,7 +623,7 @@ async def test_messages_with_links(cast):
         assert [m["text"] for m in await fetch(pa, {"setUID": bob}, hasLinks=True)] == ["see https://x.test/page"]
 
 
-async def test_several_devices_of_one_user(cast):
+async def test_several_devices_receive_messages_and_receipts(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         phone, tablet, pb = (
@@ -646,7 +646,7 @@ async def test_several_devices_of_one_user(cast):
         assert (await tablet.hears("onMessagesRead"))["messageId"] == answer["id"]
 
 
-async def test_upload_request_and_its_listener(cast):
+async def test_upload_request_reports_to_its_listener(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, bp = await cast.page(alice), await cast.python(bob)
@@ -704,7 +704,7 @@ async def test_reloaded_page_receives_events(cast):
 
 @pytest.mark.timeout(300)
 async def test_page_that_only_listens_stays_connected(cast):
-    """A message each 5 s, for longer than the server lets a silent socket live."""
+    """Send a message every 5 s, for longer than the server keeps a silent socket."""
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, bp = await cast.page(alice), await cast.python(bob)
@@ -719,7 +719,7 @@ async def test_page_that_only_listens_stays_connected(cast):
         assert not pa.all("disconnected")
 
 
-async def test_manual_mode(cast):
+async def test_manual_mode_connects_and_disconnects_on_request(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, bp = await cast.page(alice, auto=False), await cast.python(bob)
@@ -750,7 +750,7 @@ async def test_offline_device_catches_up(cast):
         await pa.hears("onTextMessageReceived", lambda m: m["text"] == "live again")
 
 
-async def test_killed_server_returns(cast):
+async def test_page_reconnects_to_a_restarted_server(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, bp = await cast.page(alice), await cast.python(bob)
@@ -772,7 +772,7 @@ async def test_killed_server_returns(cast):
         await bp.ears.until(lambda: bp.ears.texts[-1:] == ["and back"])
 
 
-async def test_recovery_from_line_faults(cast, tmp_path):
+async def test_sdk_recovers_from_line_faults(cast, tmp_path):
     """The vendor's SDK behind `tailwire wire`: it recovers completely from each fault."""
     ready = tmp_path / "wire.json"
     command = [

@@ -78,7 +78,7 @@ async def choose(page, text, label):
     )  # fmt: skip
 
 
-async def test_conversations_messages_and_the_composer(cast):
+async def test_conversations_messages_and_the_composer_work(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         bp = await cast.python(bob)
@@ -104,7 +104,7 @@ async def test_conversations_messages_and_the_composer(cast):
         await picture(page, "messages")
 
 
-async def test_edit_delete_reactions_and_threads(cast):
+async def test_edits_deletions_reactions_and_threads_are_shown(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         bp = await cast.python(bob)
@@ -152,7 +152,7 @@ async def test_edit_delete_reactions_and_threads(cast):
         await picture(page, "reactions")
 
 
-async def test_group_members_and_search(cast):
+async def test_group_members_and_search_are_shown(cast):
     async with cast:
         alice, bob, carol = cast.user("alice"), cast.user("bob"), cast.user("carol")
         guid = alice.replace("alice", "team")
@@ -207,7 +207,7 @@ async def test_members_are_mentioned_changed_kicked_and_banned(cast):
         await picture(page, "members-changed")
 
 
-async def test_pinned_and_saved_messages_and_the_menu(cast):
+async def test_pinned_and_saved_messages_and_the_menu_work(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         bp = await cast.python(bob)
@@ -251,7 +251,7 @@ async def test_pinned_and_saved_messages_and_the_menu(cast):
         await picture(page, "saved")
 
 
-async def test_attachment_in_the_composer(cast, tmp_path):
+async def test_attachment_is_sent_from_the_composer(cast, tmp_path):
     file = tmp_path / "kit.txt"
     file.write_text("a file of the kit")
     async with cast:
@@ -274,7 +274,7 @@ async def test_attachment_in_the_composer(cast, tmp_path):
         await picture(page, "attachment")
 
 
-async def test_reload(cast):
+async def test_page_receives_messages_after_a_reload(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         bp = await cast.python(bob)

@@ -45,7 +45,7 @@ async def test_message_is_read_and_answered(cast):
         await picture(page, "kit-6", but="no supported source")  # the headless browser plays no sounds
 
 
-async def test_group_with_a_history(cast):
+async def test_history_and_members_of_a_group_are_shown(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         guid = alice.replace("alice", "group")

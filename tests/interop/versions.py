@@ -16,21 +16,21 @@ PACKAGES = {
     version: "@cometchat-pro/chat 3.0.13" if version == OLDEST else f"@cometchat/chat-sdk-javascript {version}"
     for version in VERSIONS
 }
-# What a scenario needs that not every version has: `test_features_missing_in_a_version` checks each.
+# What a scenario needs that not every version has: `test_features_missing_in_a_version_are_listed` checks each.
 NEEDING = {
-    "test_reactions": ("addReaction", "removeReaction", "ReactionsRequestBuilder"),
-    "test_interactive_messages": ("InteractiveMessage", "sendInteractiveMessage", "markAsInteracted"),
-    "test_quotes_mentions_and_thread_subscriptions": (
+    "test_reactions_are_received_listed_and_removed": ("addReaction", "removeReaction", "ReactionsRequestBuilder"),
+    "test_interactive_messages_are_answered": ("InteractiveMessage", "sendInteractiveMessage", "markAsInteracted"),
+    "test_quotes_mentions_and_thread_subscriptions_work": (
         "TextMessage.setQuotedMessageId", "subscribeToThread", "unsubscribeFromThread",
     ),
     "test_conversation_is_marked_as_read_and_unread": ("markConversationAsRead", "markMessageAsUnread"),
-    "test_pinned_conversations": ("pinConversation", "unpinConversation"),
-    "test_pins_saves_and_flags": (
+    "test_pinned_conversations_are_listed_first": ("pinConversation", "unpinConversation"),
+    "test_messages_are_pinned_saved_and_flagged": (
         "pinMessage", "unpinMessage", "saveMessage", "unsaveMessage", "isPinMessageEnabled", "getFlagReasons",
         "flagMessage",
     ),
-    "test_messages_with_links": ("MessagesRequestBuilder.hasLinks",),
-    "test_upload_request_and_its_listener": ("createUploadFileRequest", "UploadFileListener"),
+    "test_messages_with_links_are_found": ("MessagesRequestBuilder.hasLinks",),
+    "test_upload_request_reports_to_its_listener": ("createUploadFileRequest", "UploadFileListener"),
 }  # fmt: skip
 _LATE = (
     "isPinMessageEnabled", "pinConversation", "pinMessage", "saveMessage", "subscribeToThread", "unpinConversation",
@@ -54,12 +54,12 @@ MISSING: dict[str, tuple[str, ...]] = {
 _NO_RECEIPTS_FOR_ALL = "it calls neither `onMessagesDeliveredToAll` nor `onMessagesReadByAll`"
 UNABLE = {
     "4.0.5": {
-        "test_group_receipts_for_all": _NO_RECEIPTS_FOR_ALL,
-        "test_presence_by_role": "with `subscribePresenceForRoles` it receives no presence",
+        "test_group_receipts_arrive_when_all_have_read": _NO_RECEIPTS_FOR_ALL,
+        "test_presence_is_limited_to_a_role": "with `subscribePresenceForRoles` it receives no presence",
     },
     OLDEST: {
-        "test_group_receipts_for_all": _NO_RECEIPTS_FOR_ALL,
-        "test_presence_by_role": "`subscribePresenceForRoles`: it requests roles without naming any, and receives no presence",
+        "test_group_receipts_arrive_when_all_have_read": _NO_RECEIPTS_FOR_ALL,
+        "test_presence_is_limited_to_a_role": "`subscribePresenceForRoles`: it requests roles without naming any, and receives no presence",
     },
 }
 # Scenarios that wait for more than a minute run on the newest and the oldest version only.

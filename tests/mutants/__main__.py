@@ -48,7 +48,7 @@ def _digest(*texts: str) -> str:
 
 
 def candidates(part: str) -> list[Candidate]:
-    """Return all mutants of a part but the equivalent ones."""
+    """Return all mutants of a part except the equivalent ones."""
     tests = [
         path.read_text(encoding="utf-8")
         for tests in PARTS[part]
@@ -85,7 +85,7 @@ class Run:
         self.results: dict[int, str] = {}
 
     def go(self, chosen: list[Candidate]) -> None:
-        """Try the mutants, those that are known excepted, until the time is over."""
+        """Try the mutants, except those whose result is known, until the time is over."""
         for number, candidate in enumerate(chosen):
             if candidate.key in self.known:
                 self.results[number] = self.known[candidate.key]
@@ -107,7 +107,7 @@ class Run:
         KNOWN.write_text(json.dumps(self.known, indent=0, sort_keys=True))
 
     def show(self, chosen: list[Candidate]) -> None:
-        """Print the mutants that survived, also those that did in an earlier run."""
+        """Print the mutants that survived, including those of an earlier run."""
         print()
         for number in sorted(self.results):
             path, made, _ = chosen[number]

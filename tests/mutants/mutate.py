@@ -36,7 +36,7 @@ class Mutated:
     """A module with one fault.
 
     Attributes:
-        line: where the fault is.
+        line: the line of the fault.
         scope: the function or class around it, as `Class.method`; "" for the module itself.
         before: the first line of the statement, without comments and as `ast.unparse` writes it.
         after: the same line with the fault.

@@ -44,10 +44,10 @@ class _OneModule(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 class _Quick:
-    """A plugin for pytest: a fault is to be found soon, the same way each time, and its smallest example matters not.
+    """A plugin for pytest that lets a fault be found quickly and in the same way each time, without shrinking.
 
     Args:
-        tests: as in the table of parts.
+        tests: the tests, as in the table of parts.
     """
 
     def __init__(self, tests: Sequence[str]) -> None:
@@ -55,7 +55,7 @@ class _Quick:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self) -> None:
-        """Try few examples of each property, the same ones in each run, and none smaller than one that failed."""
+        """Try few examples of each property, the same ones in each run, without shrinking those that fail."""
         fast = hypothesis.settings.get_profile("fast")
         phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
         hypothesis.settings.register_profile("mutants", fast, phases=phases, derandomize=True, database=None)
@@ -123,7 +123,7 @@ def measure(tests: Sequence[str]) -> float:
     """Run the tests without a fault. Return the seconds.
 
     Raises:
-        RuntimeError: if they fail.
+        RuntimeError: the tests fail.
     """
     begun = time.monotonic()
     trial = begin(0, "no module", "", "", tests, 600.0)

@@ -1,4 +1,4 @@
-"""Catch-up while the server removes old messages, as a property: what was missed is handed over or told as a gap."""
+"""Catch-up while the server removes old messages, as a property: missed messages arrive or are reported as a gap."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from unit.sdk.continuity.test_catch_up import Message, Server
 
 
 class PruningServer(Server):
-    """A server that removes the oldest messages. Its answers name the newest one of the others' that it removed."""
+    """A server that removes the oldest messages. Its responses name the newest removed message of another user."""
 
     @initialize(limit=st.sampled_from([3, 5, 1000]), logs=st.booleans())
     def begin(self, limit, logs):
@@ -81,7 +81,7 @@ TestPruningServer = PruningServer.TestCase
 TestPruningServer.settings = settings(max_examples=settings().max_examples, stateful_step_count=60, deadline=None)
 
 
-def test_gap_is_told_before_the_messages_that_follow_and_once():
+def test_gap_is_reported_once_before_the_messages_that_follow():
     m = CatchUp(position=Position(5))
     catch_up.connected(m, "")
     first = catch_up.page(m, [(n, n) for n in range(31, 51)], whole=True, pruned=30)
@@ -93,7 +93,7 @@ def test_gap_is_told_before_the_messages_that_follow_and_once():
     assert [c.after_id for c in catch_up.connected(m, "")] == [51]
 
 
-def test_position_moves_behind_removed_messages_that_nothing_follows():
+def test_position_moves_past_removed_messages_at_the_end():
     m = CatchUp(position=Position(5))
     catch_up.connected(m, "")
     gap, told = catch_up.page(m, [], whole=False, pruned=30)
@@ -106,11 +106,11 @@ def test_gap_survives_a_lost_connection_between_two_pages():
     catch_up.connected(m, "")
     told = catch_up.page(m, [(n, n) for n in range(31, 51)], whole=True, pruned=30)
     catch_up.disconnected(m)
-    assert catch_up.TellGap(5, 30) in told  # at once: the position is behind it now
+    assert catch_up.TellGap(5, 30) in told  # at once, because the position has passed the gap
     assert [c.after_id for c in catch_up.connected(m, "")] == [50]
 
 
-def test_polling_tells_the_gap_too():
+def test_polling_reports_the_gap_too():
     m = CatchUp(position=Position(5))
     catch_up.poll(m)
     assert catch_up.page(m, [], whole=False, pruned=30) == [catch_up.TellGap(5, 30)]

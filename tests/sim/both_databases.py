@@ -65,7 +65,7 @@ class BothDatabases(SimulatedDatabase):
         real: the connection that `prepare` has made.
 
     Attributes:
-        compared: how many answers were equal.
+        compared: the number of equal answers.
     """
 
     def __init__(

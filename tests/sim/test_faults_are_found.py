@@ -487,7 +487,7 @@ def test_planted_functions_keep_their_signatures(plant: Plant, monkeypatch: pyte
     plant(Planter(monkeypatch))
 
 
-def test_a_plant_with_another_signature_is_refused():
+def test_planted_function_with_another_signature_is_refused():
     def connected(m, store):
         return []
 

@@ -176,7 +176,7 @@ A_THREAD = Plan(1, (
 ))  # fmt: skip
 
 
-def test_reply_that_is_no_reply_is_found(monkeypatch: pytest.MonkeyPatch):
+def test_reply_that_is_stored_without_its_thread_is_found(monkeypatch: pytest.MonkeyPatch):
     simulate(A_THREAD)
     honest = sqlite_messages.Messages.insert
 
@@ -187,7 +187,7 @@ def test_reply_that_is_no_reply_is_found(monkeypatch: pytest.MonkeyPatch):
     assert rule_of(A_THREAD) == "thread"
 
 
-def test_count_of_replies_that_is_wrong_is_found(monkeypatch: pytest.MonkeyPatch):
+def test_wrong_count_of_replies_is_found(monkeypatch: pytest.MonkeyPatch):
     honest = sqlite_messages.Messages.insert
 
     def insert(self, c, d, act=None):
@@ -224,7 +224,7 @@ def test_message_that_is_not_removed_for_good_is_found(monkeypatch: pytest.Monke
     assert rule_of(plan) == "removed"
 
 
-def test_former_members_that_hear_a_group_made_again_are_found(monkeypatch: pytest.MonkeyPatch):
+def test_former_members_who_receive_messages_of_a_recreated_group_are_found(monkeypatch: pytest.MonkeyPatch):
     plan = Plan(6, (
         Step(1.0, "alice-phone", "say group"), Step(1.0, "backend", "disband"), Step(5.0, "alice-phone", "say group"),
         Step(5.0, "alice-phone", "say group"),

@@ -64,7 +64,7 @@ def test_end_of_a_refused_process_does_not_free_the_session(how):
     )  # fmt: skip
 
 
-def test_session_that_two_processes_have_is_found(monkeypatch: pytest.MonkeyPatch):
+def test_session_held_by_two_processes_is_found(monkeypatch: pytest.MonkeyPatch):
     Planter(monkeypatch).setattr(locks, "_take", lambda descriptor: None)
     without_a_socket = Plan(4, (Step(1.0, "alice-desk", "disconnect"), Step(1.0, "alice-desk", "second")))
     assert [rule_of(plan) for plan in (*A_SUCCESSOR, without_a_socket)] == ["I7", "I7", "second"]

@@ -44,7 +44,7 @@ def maker(real: tuple[Elsewhere, Any], made: list[BothDatabases]) -> servers.Mak
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_several_servers_on_postgres_keep_the_promises_and_do_what_they_do_on_the_model(real, seed):
+def test_several_servers_on_postgres_keep_the_promises_and_behave_as_on_the_model(real, seed):
     made: list[BothDatabases] = []
     assert servers.play(seed, database=maker(real, made)) == servers.play(seed)
     assert made[0].compared > 100

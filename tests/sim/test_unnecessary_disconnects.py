@@ -100,7 +100,7 @@ def test_retry_after_of_a_proxy_does_not_delay_for_an_hour():
     )))  # fmt: skip
 
 
-def test_ping_behind_an_upload_that_a_proxy_has_acknowledged_does_not_cut_the_connection():
+def test_ping_queued_behind_an_upload_that_a_proxy_acknowledged_does_not_cut_the_connection():
     simulate(A_PING_BEHIND_AN_UPLOAD)
 
 

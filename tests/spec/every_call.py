@@ -1,4 +1,4 @@
-"""Every call of the client that asks the server, with arguments for it."""
+"""Every call of the client that sends a request to the server, with arguments."""
 
 from __future__ import annotations
 

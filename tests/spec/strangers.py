@@ -1,4 +1,4 @@
-"""What answers in the server's place: sign-in pages, proxies, other servers."""
+"""Strangers that answer in the server's place: sign-in pages, proxies, other servers."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Stranger(asyncio.Protocol):
 
 @contextmanager
 def in_its_place(stage: Stage, answers: bytes) -> Iterator[None]:
-    """The server's address leads to a stranger."""
+    """Let the server's address lead to a stranger."""
     server = stage.network._listening[PORT]
     stage.network.listen(PORT, lambda: Stranger(answers))
     stage.network.drop()

@@ -154,7 +154,7 @@ async def test_paging_returns_each_user_once(stage: Stage):
     assert uids == [f"user{n:03}" for n in range(250)]
 
 
-async def test_a_group_and_its_members(stage: Stage):
+async def test_group_and_its_members_are_created_changed_and_deleted(stage: Stage):
     admin = stage.admin()
     made = await admin.groups.create(
         Group("g", "G", "password", password="secret", description="d"),
@@ -205,7 +205,7 @@ async def test_role_restricts_features(stage: Stage):
     assert await code_of(admin.roles.get("guest")) == "ERR_ROLE_NOT_FOUND"
 
 
-async def test_friends_and_blocks_of_a_user(stage: Stage):
+async def test_friends_and_blocks_of_a_user_are_changed_and_listed(stage: Stage):
     admin = stage.admin()
     await admin.users.befriend("alice", ["bob"])
     assert [u.uid async for u in admin.users.friends("alice")] == ["bob"]
@@ -297,7 +297,7 @@ async def test_key_is_created_shown_once_and_deleted(stage: Stage):
         assert await code_of(second.users.get("alice")) == "AUTH_ERR_APIKEY_NOT_FOUND"
 
 
-async def test_an_auth_key_is_not_enough(stage: Stage):
+async def test_auth_key_cannot_delete_a_user(stage: Stage):
     async with stage.admin(stage.server.auth_key) as weak:
         assert await code_of(weak.users.delete("alice")) in (
             "AUTH_ERR_NO_ACCESS",
@@ -306,7 +306,7 @@ async def test_an_auth_key_is_not_enough(stage: Stage):
         )
 
 
-async def test_names_with_special_characters(stage: Stage):
+async def test_uid_with_special_characters_does_not_become_another_path(stage: Stage):
     admin = stage.admin()
     await admin.users.create("per-son_1", name="P")
     assert (await admin.users.get("per-son_1")).uid == "per-son_1"

@@ -77,13 +77,13 @@ async def test_keys_and_tokens_are_named_by_ids_that_can_be_compared(stage: Stag
         found = await entries(rest)
         assert [said(entry)[1] for entry in found[1:3]] == ["dora", made["id"]]
         assert found[1]["actor"] == made["id"]
-        assert found[1]["keyName"] == "second"  # also after the key was deleted
+        assert found[1]["keyName"] == "second"  # even after the key was deleted
         shown = str(found)
     assert made["apiKey"] not in shown
     assert token not in shown
 
 
-async def test_key_for_logins_is_recorded_too(stage: Stage):
+async def test_changes_with_an_auth_key_are_recorded(stage: Stage):
     async with Rest(stage) as rest:
         await rest("POST", "/users", json={"uid": "dora", "name": "Dora"}, headers={"apikey": stage.server.auth_key})
         (found,) = await entries(rest)
@@ -261,7 +261,7 @@ def bounded(stage: Stage, tmp_path, request) -> Stage:
 
 
 @pytest.mark.parametrize("bounded", [{"max_audit_entries": 5}], indirect=True)
-async def test_log_is_bounded_and_reads_do_not_push_out_changes(stage: Stage, bounded: Stage):
+async def test_log_is_bounded_and_reads_do_not_displace_changes(stage: Stage, bounded: Stage):
     async with Rest(stage) as rest:
         for n in range(8):
             await rest("POST", "/users", json={"uid": f"u{n}", "name": "U"})

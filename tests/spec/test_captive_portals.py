@@ -90,7 +90,7 @@ async def test_a_call_that_fails_while_others_succeed_is_retried_with_pauses(sta
 
 
 class FullDisk(FileSessionStore):
-    """A store of the app's own that raises."""
+    """A store of the app's own, which raises while `full` is set."""
 
     full = False
 

@@ -16,7 +16,7 @@ spec = pytest.mark.spec
 
 
 class Requests:
-    """Stands before a client's requests for history: notes each, and lets a test act at one of them."""
+    """Intercepts a client's requests for history: records each, and lets a test act at one of them."""
 
     def __init__(self, actor: Actor) -> None:
         self.asked: list[dict] = []
@@ -36,7 +36,7 @@ class Requests:
 
     @property
     def pages(self) -> list[int]:
-        """After which ids pages of messages came."""
+        """The ids after which pages of messages were requested."""
         return [q["id"] for q in self.answered if "id" in q and "onlyUpdates" not in q]
 
 
@@ -239,6 +239,6 @@ async def test_polling_reports_a_gap_above_the_limit(stage: Stage):
         if isinstance(event, MessageReceived) and event.message.id == sent[-1].id:
             break
     stream.close()
-    assert (seen[0].from_id, seen[0].to_id) == (0, sent[19].id)  # there was no message when he logged in
+    assert (seen[0].from_id, seen[0].to_id) == (0, sent[19].id)  # there was no message when bob logged in
     assert [e.message.text for e in seen if isinstance(e, MessageReceived)] == [str(n) for n in range(20, 30)]
     assert not [e for e in seen if isinstance(e, ConnectionChanged)]  # there is no connection

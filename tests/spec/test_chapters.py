@@ -47,7 +47,7 @@ async def refused(code, call):
     assert caught.value.code == code, caught.value
 
 
-async def test_reactions_are_added_listed_removed_and_heard(stage):
+async def test_reactions_are_added_listed_removed_and_reported(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     sent = await alice.say("bob", "nice")
     reacted = await bob.chat.add_reaction(sent.id, "😀")
@@ -118,7 +118,7 @@ async def test_threads_quotes_and_mentions_work_as_documented(stage):
     assert quote.id not in [m.id for m in await without.fetch_previous()]
 
 
-async def test_receipts_change_the_unread_counts_and_are_heard(stage):
+async def test_receipts_change_the_unread_counts_and_reach_the_sender(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     sent = [await alice.say("bob", f"text {n}") for n in range(3)]
     await bob.ears.until(lambda: len(bob.ears.texts) == 3)
@@ -165,7 +165,7 @@ async def test_one_mark_covers_the_conversation_and_its_threads(stage):
     assert await unread() == 0
 
 
-async def test_receipts_of_a_group_are_counted_and_heard(stage):
+async def test_receipts_of_a_group_are_counted_and_reach_the_sender(stage):
     alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     await alice.chat.create_group(Group("team", "Team"))
     await bob.chat.join_group("team")
@@ -201,7 +201,7 @@ async def test_late_members_do_not_delay_read_by_all(stage):
     assert alice.ears.all("read by all")[0].message_id == sent.id
 
 
-async def test_conversations(stage):
+async def test_conversations_are_listed_filtered_and_deleted(stage):
     alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     phone = await stage.enter("alice")
     events = phone.chat.events()
@@ -553,7 +553,7 @@ async def test_upload_request_notifies_its_listener(stage, tmp_path):
     assert len(sent.attachments) == 4
 
 
-async def test_search(stage):
+async def test_messages_are_searched_by_their_words(stage):
     alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     for text in ("the quick brown fox", "a lazy dog", "see https://x.test/page"):
         await bob.say("alice", text)
@@ -589,7 +589,7 @@ async def test_sends_of_a_conversation_keep_their_order(stage):
     assert bob.ears.texts == [str(n) for n in range(20)]
 
 
-async def test_other_message_filters(stage):
+async def test_messages_are_filtered_by_category_deletion_update_time_and_tag(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await alice.chat.create_group(Group("team", "Team"))
     await bob.chat.join_group("team")
@@ -669,7 +669,7 @@ async def test_retried_send_returns_the_stored_message_after_losing_permission(s
         await rest.refused("ERR_NOT_A_MEMBER", "POST", "/messages", as_="bob", json={**other, "muid": "m1"})
 
 
-async def test_lists_and_counts_leave_out_what_users_wrote_whom_the_caller_has_blocked_and_nobody_else(stage):
+async def test_lists_and_counts_can_hide_messages_of_users_whom_the_caller_has_blocked(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await alice.chat.create_group(Group("team", "Team"))
     async with Rest(stage) as rest:

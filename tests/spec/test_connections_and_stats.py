@@ -1,4 +1,4 @@
-"""What operators see of the connections and the load of a server, over the REST API."""
+"""The connections and the load of a server, as operators see them over the REST API."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_live_connection_is_listed_with_its_user_and_device(stage: Stage):
         assert ended["end"]["code"] == 1000
 
 
-async def test_history_says_what_happened_to_a_connection_in_order(stage: Stage):
+async def test_events_of_a_connection_are_listed_in_order(stage: Stage):
     await stage.enter("alice")
     async with Rest(stage) as rest:
         (one,) = await rest("GET", "/connections?uid=ALICE")

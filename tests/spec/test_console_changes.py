@@ -32,7 +32,7 @@ CHANGES = {
 """What the pages request besides reads: method, path and body by the action in the audit log."""
 
 
-def test_these_are_all_changes_that_the_pages_make():
+def test_listed_changes_are_all_that_the_pages_make():
     code = "".join(file.body.decode() for path, file in read_page("console").items() if path.startswith("pages/"))
     made = Counter(re.findall(r'request\("(POST|PUT|PATCH|DELETE)"', code))
     assert made == Counter(method for method, _, _ in CHANGES.values())

@@ -147,7 +147,7 @@ async def test_requests_of_other_pages_are_refused(stage: Stage, foreign: dict[s
         assert (await browser.request("GET", "/api/users")).status_code == 200
 
 
-async def test_answers_of_the_api_are_not_for_other_pages(stage: Stage):
+async def test_responses_of_the_api_cannot_be_read_by_other_pages(stage: Stage):
     async with Rest(stage) as rest:
         browser = Browser(stage, rest)
         await browser.sign_in()
@@ -171,7 +171,7 @@ async def test_session_ends_with_its_key(stage: Stage):
         assert refused(await browser.request("GET", "/session"), "ERR_CONSOLE_SESSION")
 
 
-async def test_session_ends_by_signing_out_after_an_hour_without_use_and_after_twelve_hours(stage: Stage):
+async def test_session_ends_at_sign_out_after_an_idle_hour_and_after_twelve_hours(stage: Stage):
     async with Rest(stage) as rest:
         browser = Browser(stage, rest)
         await browser.sign_in()

@@ -1,4 +1,4 @@
-"""Nothing is lost, nothing comes twice (K1 to K3), messages and what belongs to them."""
+"""Messages and their changes are neither lost nor delivered twice (K1 to K3)."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ async def test_catch_up_continues_after_a_process_restart(stage: Stage):
 
 
 @spec("K1", "S2")
-async def test_nothing_is_missed_after_login(stage: Stage):
+async def test_messages_sent_after_the_login_are_not_missed(stage: Stage):
     alice = await stage.enter("alice")
     await alice.say("bob", "before the login")
     bob = await stage.enter("bob", auto=False)
@@ -196,7 +196,7 @@ async def test_send_with_a_lost_response_is_stored_once(stage: Stage):
 
 
 @spec("K3")
-async def test_sends_to_one_conversation_keep_their_order_under_faults(stage: Stage):
+async def test_concurrent_sends_to_one_conversation_keep_their_order(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await asyncio.gather(*(alice.say("bob", str(n)) for n in range(50)))
     await bob.ears.until(lambda: len(bob.ears.texts) == 50)
@@ -286,10 +286,10 @@ async def test_receipts_and_typing_reach_the_sender(stage: Stage):
     await bob.chat.disconnect()
     with pytest.raises(CometChatException, match="NO_WEBSOCKET_CONNECTION"):
         await bob.chat.mark_as_read(received)
-    await bob.chat.start_typing("alice")  # no gap is reported
+    await bob.chat.start_typing("alice")  # is not an error without a socket
 
 
-async def test_joining_leaving_and_changing_groups(stage: Stage):
+async def test_groups_are_joined_changed_and_left(stage: Stage):
     alice, bob, carol = await stage.enter("alice"), await stage.enter("bob"), await stage.enter("carol")
     await alice.chat.create_group(Group("open", "Open"))
     await alice.chat.create_group(Group("safe", "Safe", type="password", password="sesame"))

@@ -81,7 +81,7 @@ async def test_database_alone_cannot_sign_a_pass(stage, tmp_path):
         assert (tmp_path / "signing.key").read_text() not in held
 
 
-@pytest.mark.sqlite  # on PostgreSQL the lease of the killed server ends first: its key may be that of others
+@pytest.mark.sqlite  # on PostgreSQL its lease has to end first, and other servers may use the key
 async def test_lost_signing_key_is_replaced_and_clients_reconnect(stage, tmp_path):
     alice = await stage.enter("alice")
     await stage.server.kill()

@@ -38,7 +38,7 @@ async def refused_after(stage: Stage, call) -> float:
 
 
 class Slow(asyncio.Protocol):
-    """Answers one request a connection: after a while, and byte by byte where asked to."""
+    """Answers one request per connection: after a while, and in several pieces if asked to."""
 
     def __init__(self, answer: object, after: float = 0.0, pieces: int = 1, between: float = 0.0) -> None:
         content = json.dumps({"data": answer}).encode()
@@ -129,7 +129,7 @@ async def test_call_fails_within_15_s_when_the_token_provider_hangs(stage: Stage
 
 
 async def test_slow_responses_do_not_time_out(stage: Stage):
-    """A line of 10 bytes a second; the answer takes 4 minutes."""
+    """The line carries 10 bytes a second, so the response takes 4 minutes."""
     alice = await stage.enter("alice", auto=False)
     alice.chat._parts.http.drop()
     stage.network.listen(PORT, lambda: Slow({"uid": "x" * 2300}, pieces=24, between=10))
@@ -139,7 +139,7 @@ async def test_slow_responses_do_not_time_out(stage: Stage):
 
 
 async def test_slow_connection_setup_extends_the_deadline(stage: Stage):
-    """A round trip of 6 s: connected after 6 s, answered after 18 s; nothing was still for 15 s."""
+    """Connected after 8 s, answered 10 s later: no pause lasts 15 s."""
     alice = await stage.enter("alice", auto=False)
     stage.network.accept_delay = 8
     alice.chat._parts.http.drop()
@@ -223,8 +223,8 @@ def test_retry_after_that_is_not_a_number_is_ignored():
     assert answer.not_ours().retry_after is None
 
 
-async def test_store_that_can_write_again_is_healthy_although_nobody_writes(stage: Stage):
-    """A proxy sends no requests to a server that is not ready, so the question itself must make the store try."""
+async def test_store_that_can_write_again_is_reported_healthy_without_a_write(stage: Stage):
+    """A proxy sends no requests to a server that is not ready, so the health check itself must make the store try."""
     alice = await stage.enter("alice", auto=False)
 
     async def status() -> int:

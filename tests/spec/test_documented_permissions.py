@@ -87,7 +87,7 @@ def _on_message(number: str, receiver: str, kind: str) -> dict[str, Request]:
 
 
 async def _make_group(rest: Rest, guid: str, kind: str) -> str:
-    """Make a group with a message of its author, and put out who is not a member. Return the message's id."""
+    """Create a group that has all roles, with those who will leave it as members. Return its guid."""
     members = {
         "admins": ["admin", "other-admin"],
         "moderators": ["moderator", "other-moderator"],
@@ -243,7 +243,7 @@ async def test_nobody_is_added_to_a_group_by_a_user_with_a_block_between_them(st
 
 
 async def test_operations_need_the_documented_caller(stage: Stage):
-    """Each operation that the server has is asked without a caller, as a user, and with a key of each kind."""
+    """Each operation of the server is called without credentials, as a user, and with a key of each kind."""
     anyone, backend, any_key = listed(OF_ANYONE), listed(OF_THE_BACKEND), listed(OF_ANY_KEY)
     operations = {f"{o.method} {o.path}" for o in stage.server.parts.api.operations}
     assert operations >= anyone | backend | any_key | {OF_A_PASS}

@@ -1,4 +1,4 @@
-"""Many edits of a message occupy one place in history, and none of the catch-up limit."""
+"""Many edits of a message occupy one place in history, and do not count towards the catch-up limit."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_connected_clients_receive_each_edit(stage: Stage):
 
 
 async def written(stage: Stage, word: bytes) -> int:
-    """Return how many stored messages contain a word."""
+    """Return the number of stored messages that contain a word."""
     rows = await stage.server.parts.store.database.rows("SELECT body FROM messages", ())
     return sum(word in row[0] for row in rows)
 

@@ -1,4 +1,4 @@
-"""API keys that are created, and end at once or after a grace, over REST."""
+"""API keys that are created, and end at once or after a grace period, over REST."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from rest import Rest
 
 
-async def test_key_ends_after_its_grace_and_not_before(stage):
+async def test_key_ends_after_its_grace_period_and_not_before(stage):
     async with Rest(stage) as rest:
         made = await rest("POST", "/apikeys", json={"name": "Old backend", "scope": "fullAccess"})
         key, name = made["apiKey"], made["id"]
@@ -49,7 +49,7 @@ async def test_key_cannot_end_itself_by_its_id(stage):
 
 
 @pytest.mark.parametrize("grace", [-1, 30 * 86_400 + 1, "1h", 1.5, 2**70])
-async def test_grace_out_of_range_is_refused(stage, grace):
+async def test_grace_period_out_of_range_is_refused(stage, grace):
     async with Rest(stage) as rest:
         made = await rest("POST", "/apikeys", json={"name": "K", "scope": "authOnly"})
         error = await rest.refused("ERR_BAD_REQUEST", "DELETE", f"/apikeys/{made['id']}", json={"grace": grace})

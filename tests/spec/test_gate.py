@@ -160,7 +160,7 @@ class Almost:
 
 
 class Deaf(MessageListener):
-    """Has not begun."""
+    """A listener without callbacks."""
 
 
 class Short(MessageListener):
@@ -174,7 +174,7 @@ class Wide(MessageListener):
 
 
 class Widget(MessageListener):
-    """Also a listener of another library, with other callbacks."""
+    """A listener that is also one of another library, with other callbacks."""
 
     def on_mount(self):
         raise AssertionError

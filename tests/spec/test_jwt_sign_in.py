@@ -102,7 +102,7 @@ async def test_without_renewal_the_socket_is_closed_when_the_jwt_expires(stage: 
     with pytest.raises(CometChatException, match="ERR_AUTH_TOKEN_EXPIRED"):
         await alice.say("bob", "x")
     await bob_signs_in_again(stage, idp)
-    async with Rest(stage) as rest:  # also when its row is gone
+    async with Rest(stage) as rest:  # even when its row was removed
         assert await me(rest, idp.sign("alice")) == "alice"
         assert await me(rest, token) == "ERR_AUTH_TOKEN_EXPIRED"
 
@@ -182,7 +182,7 @@ async def test_forged_and_foreign_jwts_are_refused(stage: Stage, idp: IdentityPr
 
 
 @pytest.mark.parametrize("exp", ["1e400", "NaN", '"4000000000"', "true", "[1]", "-1e308"])
-async def test_strange_times_are_refused(stage: Stage, idp: IdentityProvider, exp: str):
+async def test_invalid_expiry_times_are_refused(stage: Stage, idp: IdentityProvider, exp: str):
     idp.listen()
     payload = json.dumps(idp.claims("alice", exp=0)).replace('"exp": 0', f'"exp": {exp}').encode()
     token = jwt.PyJWS().encode(payload, EC, "ES256", headers={"kid": "ec-1"})
@@ -317,7 +317,7 @@ async def test_bad_responses_with_keys_are_refused_in_bounded_time(stage: Stage,
         assert await asyncio.gather(*others) == ["bob"] * 3
 
 
-async def test_slow_keys_hold_up_nobody_else(stage: Stage, idp: IdentityProvider):
+async def test_slow_fetch_of_keys_does_not_delay_others(stage: Stage, idp: IdentityProvider):
     idp.listen()
     idp.seconds = 4
     async with Rest(stage) as rest:
@@ -363,7 +363,7 @@ async def test_deactivated_and_deleted_users_do_not_sign_in(stage: Stage, idp: I
         assert await me(rest, idp.sign("alice", n=3)) == "alice"
 
 
-async def test_users_are_created_only_if_that_is_set(stage: Stage, idp: IdentityProvider, tmp_path):
+async def test_users_are_created_only_if_the_setting_allows_it(stage: Stage, idp: IdentityProvider, tmp_path):
     idp.listen()
     async with Rest(stage) as rest:
         assert await me(rest, idp.sign("dora")) == "ERR_UID_NOT_FOUND"
@@ -405,7 +405,7 @@ async def test_wrong_jwts_count_as_guesses(stage: Stage, idp: IdentityProvider, 
         assert results.count("ERR_TOO_MANY_REQUESTS") >= 4
 
 
-async def test_keys_come_from_files_too(stage: Stage, idp: IdentityProvider, tmp_path):
+async def test_keys_are_also_read_from_files(stage: Stage, idp: IdentityProvider, tmp_path):
     pem = tmp_path / "key.pem"
     pem.write_bytes(EC.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     jwks = tmp_path / "jwks.json"

@@ -615,7 +615,7 @@ async def test_number_of_sockets_is_limited(stage: Stage):
 
 
 class Stranger(asyncio.Protocol):
-    """A WebSocket without a word."""
+    """A WebSocket that sends nothing after the upgrade."""
 
     def __init__(self) -> None:
         self.transport, self.data, self.ended = None, b"", False

@@ -44,7 +44,7 @@ async def test_users_groups_and_members_are_read_to_the_end(stage):
         assert len({key["id"] for key in keys}) == len(keys) >= 2
 
 
-async def test_reader_sees_by_cursor_what_they_see_by_page(stage):
+async def test_lists_by_cursor_show_only_what_the_reader_may_see(stage):
     async with Rest(stage) as rest:
         await rest("POST", "/groups", json={"guid": "hidden", "name": "Hidden", "type": "private", "owner": "alice"})
         await rest("POST", "/groups", json={"guid": "open", "name": "Open", "type": "public", "owner": "alice"})
@@ -66,7 +66,7 @@ def made(*values):
         base64.urlsafe_b64encode(b"[" * 700).decode(), "A" * 1001,
     ],
 )  # fmt: skip
-async def test_cursor_that_no_page_had_is_refused(stage, cursor):
+async def test_cursor_that_no_page_returned_is_refused(stage, cursor):
     async with Rest(stage) as rest:
         error = await rest.refused("ERR_BAD_REQUEST", "GET", f"/users?cursor={cursor}")
         assert "cursor" in error["details"]
@@ -167,7 +167,7 @@ async def test_devices_and_notifications_of_all_users_are_listed_with_what_they_
             assert answer.status_code in (401, 403), answer.text
 
 
-async def test_failed_notification_is_shown_after_the_time_in_which_it_could_be_sent(stage):
+async def test_failed_notification_is_shown_after_its_lifetime(stage):
     browser = await push_service(stage)
     async with Rest(stage) as rest:
         await register(rest, browser, "bob")

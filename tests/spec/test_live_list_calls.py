@@ -35,7 +35,7 @@ async def until(condition, seconds: float = 30.0) -> None:
 
 
 def requests(actor: Actor) -> list[str]:
-    """The paths of all requests from now on."""
+    """Return a list to which the path of each further request is added."""
     paths: list[str] = []
     honest = actor.chat._parts.requests.ask
 
@@ -65,7 +65,7 @@ async def test_events_update_live_lists_without_requests(stage: Stage):
     assert paths == []
 
 
-async def test_new_conversation_and_a_burst_cost_at_most_three_requests(stage: Stage):
+async def test_new_conversation_and_a_burst_need_at_most_three_requests(stage: Stage):
     alice, bob = await pair(stage)
     carol = await stage.enter("carol")
     live = await alice.chat.live_conversations()
@@ -92,7 +92,7 @@ async def test_typing_is_shown_until_it_ends(stage: Stage):
     await bob.chat.start_typing("alice")
     await bob.say("alice", "there")
     await asyncio.sleep(1)
-    assert messages.typing == () == conversations.items[0].typing, "who has said it types no more"
+    assert messages.typing == () == conversations.items[0].typing, "a message ends the typing indicator"
 
 
 async def test_presence_is_shown(stage: Stage):
@@ -159,7 +159,7 @@ async def test_older_and_more_load_further_pages(stage: Stage):
     for n in range(25, 40):
         await bob.say("alice", f"{n}")
     await asyncio.sleep(2)
-    assert (texts(live), live.complete) == ([f"{n}" for n in range(10, 40)], False), "the oldest are let go"
+    assert (texts(live), live.complete) == ([f"{n}" for n in range(10, 40)], False), "the oldest are dropped"
     assert await live.older() == 0, "it holds as many as it may"
     assert rows == list(live.items)
 
@@ -224,7 +224,7 @@ async def test_list_is_rebuilt_without_holes_after_a_gap(stage: Stage):
     assert texts(live) == [f"{n}" for n in range(60)]
 
 
-async def test_a_kicked_member_sees_it_and_can_rejoin(stage: Stage):
+async def test_lists_show_that_a_member_was_kicked_and_has_rejoined(stage: Stage):
     alice, bob = await pair(stage)
     await bob.chat.create_group(Group("g", "Group"))
     await bob.chat.add_members_to_group("g", [GroupMember("alice")])
@@ -434,7 +434,7 @@ async def test_group_changed_by_another_user_is_shown_without_a_request(stage: S
     assert paths == []
 
 
-async def test_list_follows_what_another_device_of_the_user_does(stage: Stage):
+async def test_list_follows_changes_by_another_device_of_the_user(stage: Stage):
     phone, bob = await pair(stage)
     laptop = await stage.enter("alice")
     await bob.say("alice", "first")
@@ -461,7 +461,7 @@ async def test_list_follows_what_another_device_of_the_user_does(stage: Stage):
     await laptop.chat.delete_conversation("bob", "user")
     await until(lambda: live.items == ())
     await asyncio.sleep(5)
-    assert of_bob.items == before, "that is nobody else's business"
+    assert of_bob.items == before, "bob's list does not change"
 
 
 async def test_conversation_removed_by_the_backend_leaves_the_lists_of_all(stage: Stage):

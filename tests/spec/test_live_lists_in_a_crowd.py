@@ -57,7 +57,7 @@ async def test_reactions_replies_pins_saves_and_quoted_edits_update_the_list(sta
     await messages.refresh()
     told.clear()
     await messages.refresh()
-    assert told == [], "what is read again and is the same is no change"
+    assert told == [], "content that is read again unchanged is not a change"
 
 
 async def test_many_deletions_do_not_hide_older_messages(stage: Stage):
@@ -94,7 +94,7 @@ async def test_a_failed_read_keeps_what_it_fetched(stage: Stage, monkeypatch):
     assert [i.message.text for i in live.items if i.message.category == "message"] == ["74"]
 
 
-async def test_burst_of_reactions_costs_few_requests_and_ends_correct(stage: Stage):
+async def test_burst_of_reactions_needs_few_requests_and_ends_with_the_right_counts(stage: Stage):
     alice, bob = await group_of(stage)
     message = await bob.chat.send_message(TextMessage(text="m", **IN_GROUP))
     messages, conversations = await alice.chat.live_messages(guid="g"), await alice.chat.live_conversations()
@@ -110,7 +110,7 @@ async def test_burst_of_reactions_costs_few_requests_and_ends_correct(stage: Sta
     assert seen(messages.items[-1].message) == seen(fresh)
     assert seen(conversations.items[0].conversation.last_message) == seen(fresh)
     await asyncio.sleep(600)
-    assert len(paths) <= asked + 5, "it has come to rest"
+    assert len(paths) <= asked + 5, "the requests have stopped"
 
 
 async def test_new_conversation_appears_immediately_during_a_burst(stage: Stage):

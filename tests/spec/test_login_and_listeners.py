@@ -510,7 +510,7 @@ async def test_listener_removed_by_another_is_not_called_for_the_same_message(st
 
 
 @spec("S24")
-async def test_user_who_reconnects_immediately_ends_online(stage: Stage):
+async def test_user_who_reconnects_immediately_is_shown_as_online(stage: Stage):
     watching, bob = await stage.enter("alice", presence=True), await stage.enter("bob")
     users = stage.server.parts.store.users
     honest = users.seen
@@ -529,7 +529,7 @@ async def test_user_who_reconnects_immediately_ends_online(stage: Stage):
     assert (await watching.chat.get_user("bob")).status == "online"
 
 
-async def test_socket_that_ends_during_authentication_leaves_nothing(stage: Stage):
+async def test_socket_that_ends_during_authentication_leaves_no_subscription(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     sessions, hub = stage.server.parts.actions.sessions, stage.server.parts.gateway._hub
     for name in ("admit", "groups_of"):

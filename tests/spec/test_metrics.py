@@ -203,7 +203,7 @@ async def test_requests_and_sockets_under_other_host_names_are_refused(stage: St
         assert json.loads(refused.value.response.body)["error"]["code"] == "ERR_HOST_NOT_ALLOWED"
 
 
-async def test_repeated_headers_of_an_upgrade_are_no_error(stage: Stage, caplog):
+async def test_repeated_headers_of_an_upgrade_are_not_an_error(stage: Stage, caplog):
     twice = [(PROOF_HEADER, "a"), (PROOF_HEADER, "b"), ("Host", "other.example")]
     async with connect(f"ws://server:{PORT}/", additional_headers=twice) as ws:
         await ws.close()

@@ -1,4 +1,4 @@
-"""What is not a new message is caught up too, once and in order: reactions, pins, receipts, memberships, lists (K2)."""
+"""Changes other than messages are caught up, once and in order: reactions, pins, receipts, memberships, lists (K2)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ spec = pytest.mark.spec
 
 
 def described(event: object) -> object:
-    """Return what an event reports, in short; None for others."""
+    """Return a short description of an event; None if the tests ignore it."""
     match event:
         case MessageReceived():
             return f"text {event.message.text}"
@@ -57,7 +57,7 @@ def described(event: object) -> object:
 
 
 class Follower:
-    """Notes all events of a client."""
+    """Records all events of a client."""
 
     def __init__(self, actor: Actor) -> None:
         self.seen: list[object] = []
@@ -68,7 +68,7 @@ class Follower:
             self.seen.append(event)
 
     async def all(self, stage: Stage) -> list[object]:
-        """Return what has come since the last call."""
+        """Return the events since the last call."""
         await stage.pass_time(3)
         found, self.seen = [d for d in map(described, self.seen) if d is not None], []
         return found
@@ -136,7 +136,7 @@ async def test_missed_receipts_of_a_group_arrive_for_their_sender_only(stage: St
 
 
 @spec("K2")
-async def test_events_heard_live_do_not_come_again_after_a_restart(stage: Stage):
+async def test_events_received_live_are_not_repeated_after_a_restart(stage: Stage):
     store = MemorySessionStore()
     alice, bob = await stage.enter("alice"), await stage.enter("bob", store=store)
     sent = await bob.say("alice", "hello")
@@ -151,7 +151,7 @@ async def test_events_heard_live_do_not_come_again_after_a_restart(stage: Stage)
 
 
 @spec("K2")
-async def test_the_own_removal_from_a_group_is_told_with_what_was_said_before_it(stage: Stage):
+async def test_removed_member_receives_earlier_changes_and_their_removal(stage: Stage):
     alice, bob = await team(stage, "alice", "bob")
     bob.chat.set_app_state("background")
     heard = Follower(bob)
@@ -166,7 +166,7 @@ async def test_the_own_removal_from_a_group_is_told_with_what_was_said_before_it
 
 
 @spec("S2")
-async def test_login_of_a_former_member_brings_nothing_from_before_it(stage: Stage):
+async def test_login_of_a_former_member_delivers_nothing_from_before_the_login(stage: Stage):
     alice, bob = await team(stage, "alice", "bob")
     await say(alice, "team", "before the login")
     await alice.chat.kick_group_member("team", "bob")
@@ -180,7 +180,7 @@ async def test_login_of_a_former_member_brings_nothing_from_before_it(stage: Sta
 
 
 @spec("K2")
-async def test_a_former_member_does_not_learn_what_was_changed_after_they_left(stage: Stage):
+async def test_former_member_does_not_learn_of_changes_after_they_left(stage: Stage):
     alice, bob = await team(stage, "alice", "bob")
     bob.chat.set_app_state("background")
     heard = Follower(bob)
@@ -197,7 +197,7 @@ async def test_a_former_member_does_not_learn_what_was_changed_after_they_left(s
 
 
 @spec("K2")
-async def test_being_added_and_removed_several_times_is_told_with_what_was_said_meanwhile(stage: Stage):
+async def test_repeated_removals_and_additions_arrive_with_the_messages_between_them(stage: Stage):
     alice, bob = await team(stage, "alice", "bob")
     bob.chat.set_app_state("background")
     heard = Follower(bob)
@@ -212,7 +212,7 @@ async def test_being_added_and_removed_several_times_is_told_with_what_was_said_
 
 
 @spec("K2")
-async def test_a_deleted_group_is_told(stage: Stage):
+async def test_members_are_notified_of_a_deleted_group(stage: Stage):
     alice, bob = await team(stage, "alice", "bob")
     carol = await stage.enter("carol")
     bob.chat.set_app_state("background")
@@ -231,7 +231,7 @@ async def test_a_deleted_group_is_told(stage: Stage):
 
 
 @spec("K2")
-async def test_changes_of_groups_scopes_and_owners_are_told(stage: Stage):
+async def test_changes_of_groups_scopes_and_owners_are_caught_up(stage: Stage):
     alice, bob, carol = await team(stage, "alice", "bob", "carol")
     bob.chat.set_app_state("background")
     heard = Follower(bob)
@@ -271,7 +271,7 @@ async def test_changes_by_other_devices_of_a_user_arrive(stage: Stage):
 
 
 @spec("K2")
-async def test_a_message_that_was_sent_and_deleted_meanwhile_is_not_told_as_an_empty_one(stage: Stage):
+async def test_message_sent_and_deleted_while_away_arrives_as_a_deletion(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     bob.chat.set_app_state("background")
     heard = Follower(bob)

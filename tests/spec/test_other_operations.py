@@ -64,7 +64,7 @@ async def test_a_form_uploads_a_file_whose_headers_can_be_read(stage):
         assert (answer.status_code, answer.headers["content-length"], answer.content) == (200, "5", b"")
 
 
-async def test_settings_and_the_description_are_public(stage):
+async def test_settings_and_the_openapi_document_are_public(stage):
     async with Rest(stage) as rest:
         settings = await rest("GET", "/settings", headers={"apikey": ""})
         assert stage.server.url.partition("://")[2] in str(settings)
@@ -73,7 +73,7 @@ async def test_settings_and_the_description_are_public(stage):
         assert "/v3/settings" in described["paths"] or "/settings" in described["paths"]
 
 
-async def test_one_role_is_read(stage):
+async def test_role_is_read_by_its_name(stage):
     async with Rest(stage) as rest:
         await rest("POST", "/roles", json={"role": "teacher", "name": "Teacher"})
         assert (await rest("GET", "/roles/teacher"))["name"] == "Teacher"

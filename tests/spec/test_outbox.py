@@ -1,4 +1,4 @@
-"""The outbox: messages queued offline are sent once, in order, also after a restart of the app (K5)."""
+"""The outbox: messages queued offline are sent once, in order, even after a restart of the app (K5)."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ JOIN = {"json": {}}
 
 
 async def make_group(rest: Rest, kind: str = "public") -> None:
-    """A group with one of each role, and two of those that can be acted on."""
+    """Create a group with one user of each role, and a second one of each role that can be acted on."""
     await rest("POST", "/groups", behalf="own", json={"guid": "g", "name": "G", "type": kind})
     for names in (MEMBERS, OTHERS):
         lists = {LISTS[scope]: [uid] for scope, uid in names.items() if scope != "owner"}
@@ -26,7 +26,7 @@ async def make_group(rest: Rest, kind: str = "public") -> None:
 
 
 def group_requests(uid: str) -> dict[str, list[tuple[str, str, dict]]]:
-    """How each operation of the groups' table is asked over HTTP."""
+    """Return the requests of each operation in the table of groups."""
     text = {"receiver": "g", "receiverType": "group", "data": {"text": "hi"}}
     asked = {
         "see": [("GET", "/groups/g", {})],

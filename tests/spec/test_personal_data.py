@@ -1,4 +1,4 @@
-"""Deleting a user deletes the person: files, words in the index, names and addresses in what others keep."""
+"""Deleting a user deletes their personal data: files, words in the index, names and addresses in what others keep."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SECRETS = ("zanzibar", "quokka", "alice@example.com", "Alice Liddell")
 
 
 async def a_life(rest) -> dict:
-    """A user with an e-mail who writes, is written to, mentioned and added, and uploads; some of it is deleted again."""
+    """Create a user with an e-mail address, messages, mentions, memberships and files; delete some of these again."""
     await rest("PUT", "/users/alice", json={"name": "Alice Liddell", "metadata": {"email": "alice@example.com"}})
     text = {"receiver": "bob", "receiverType": "user", "data": {"text": "about zanzibar"}}
     await rest("POST", "/messages", as_="alice", json=text)

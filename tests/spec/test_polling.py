@@ -16,7 +16,7 @@ spec = pytest.mark.spec
 
 @contextmanager
 def behind_a_proxy(stage: Stage, status: int = 426):
-    """What begins inside goes through a proxy that refuses WebSockets."""
+    """Let connections that begin inside go through a proxy that refuses WebSockets."""
     stage.network.middleboxes["device"] = refusing(status)
     before = current_process.set("device")
     try:
@@ -26,7 +26,7 @@ def behind_a_proxy(stage: Stage, status: int = 426):
 
 
 async def entered(stage: Stage, uid: str, **settings) -> Actor:
-    """Log a user in; the socket may come or not."""
+    """Log a user in, even if no socket can be opened."""
     actor = stage.actor(**settings)
     await actor.chat.init()
     actor.listen()

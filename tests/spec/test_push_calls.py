@@ -85,7 +85,7 @@ async def test_message_read_on_another_device_is_not_notified(stage):
     assert not browser.received
 
 
-async def test_documented_errors_come_without_a_request(stage):
+async def test_documented_errors_are_raised_without_a_request(stage):
     await push_service(stage)
     bob = await stage.enter("bob")
     set_current(bob.chat)
@@ -116,7 +116,7 @@ async def test_documented_errors_come_without_a_request(stage):
         set_current(None)
 
 
-async def test_preferences_and_mutes_through_the_documented_class(stage):
+async def test_preferences_and_mutes_are_set_through_the_documented_class(stage):
     await push_service(stage)
     await stage.enter("alice")
     bob = await stage.enter("bob")

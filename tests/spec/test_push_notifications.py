@@ -300,7 +300,7 @@ async def test_notification_that_was_given_up_is_listed_and_sent_again(stage):
 
 
 class Dripping(Browser):
-    """A push service whose answer does not end, before the test does: a byte arrives before each timeout."""
+    """A push service whose response does not end until `ended` is set: a byte arrives before each timeout."""
 
     ended = False
 
@@ -313,7 +313,7 @@ class Dripping(Browser):
         await send({"type": "http.response.body", "body": b""})
 
 
-async def test_service_whose_answer_never_ends_does_not_hold_up_others(stage):
+async def test_service_with_an_endless_response_does_not_delay_others(stage):
     browser = await push_service(stage)
     dripping = Dripping("dripping", 9101)
     dripping.listen()
@@ -373,7 +373,7 @@ async def test_notification_is_given_up_after_its_lifetime(stage):
         assert failed["problem"] == "status 503"
 
 
-async def test_message_acknowledged_before_a_crash_is_notified_of_after_it(stage):
+async def test_message_acknowledged_before_a_crash_causes_a_notification_after_it(stage):
     browser = await push_service(stage)
     async with Rest(stage) as rest:
         await register(rest, browser, "bob")
@@ -387,7 +387,7 @@ async def test_message_acknowledged_before_a_crash_is_notified_of_after_it(stage
         assert [one["body"] for one in browser.received] == ["before the crash"]
 
 
-async def test_device_goes_with_its_auth_token(stage):
+async def test_device_is_removed_with_its_auth_token(stage):
     browser = await push_service(stage)
     async with Rest(stage) as rest:
         await register(rest, browser, "bob", "one")
@@ -474,7 +474,7 @@ async def test_invalid_tokens_are_refused_with_the_documented_codes(stage):
             await rest.refused(code, "POST", "/notifications/push/v1/tokens", as_="bob", json=body)
 
 
-async def test_content_is_as_little_as_the_setting_says(stage):
+async def test_content_of_a_notification_is_reduced_as_the_setting_says(stage):
     for content, title, body in (("title", "Alice", "New message"), ("none", "New messages", "")):
         browser = await push_service(stage, push_content=content)
         async with Rest(stage) as rest:
@@ -516,7 +516,7 @@ async def test_app_may_not_choose_the_user_of_a_device(stage):
         assert "push:9100" not in str(made)
 
 
-async def test_server_without_a_provider_sends_nothing(stage):
+async def test_server_without_a_provider_refuses_registrations(stage):
     async with Rest(stage) as rest:
         await rest.refused("ERR_PROVIDER_NOT_FOUND", "GET", "/notifications/push/v1/web", as_="bob")
         body = {"platform": "web_push", "pushToken": Browser().subscription("x").replace("http:", "https:")}
@@ -536,7 +536,7 @@ async def test_removed_user_leaves_no_device_behind(stage):
         assert await stage.server.parts.store.push_preferences.get("bob") == ("{}", "")
 
 
-async def test_one_device_of_a_login_is_removed(stage):
+async def test_one_device_or_all_devices_of_a_login_are_removed(stage):
     browser = await push_service(stage)
     async with Rest(stage) as rest:
         one = await register(rest, browser, "bob", "one")

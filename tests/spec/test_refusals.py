@@ -84,7 +84,7 @@ def documented(call: str) -> set[str]:
 
 
 async def nobody(stage: Stage, alice: Actor) -> dict[str, Any]:
-    """Nothing that the calls name exists."""
+    """Return arguments that name nothing that exists."""
     stranger = User("nobody", "Nobody")
     return {
         "guid": "nowhere", "guids": ["nowhere"], "group": Group("nowhere", "Nowhere"), "message_id": 999,
@@ -98,7 +98,7 @@ async def nobody(stage: Stage, alice: Actor) -> dict[str, Any]:
 
 
 async def a_group_of_others(stage: Stage, alice: Actor, kind: str = "private") -> dict[str, Any]:
-    """The group and its message are those of others."""
+    """Return arguments that name a group and a message of other users."""
     async with Rest(stage) as rest:
         await rest("POST", "/groups", json={"guid": "club", "name": "Club", "type": kind, "owner": "bob"})
         body = {"receiver": "club", "receiverType": "group", "data": {"text": "hello"}}
@@ -113,12 +113,12 @@ async def a_group_of_others(stage: Stage, alice: Actor, kind: str = "private") -
 
 
 async def a_public_group_of_others(stage: Stage, alice: Actor) -> dict[str, Any]:
-    """The group is one that alice may join."""
+    """Return arguments that name a group that alice may join."""
     return await a_group_of_others(stage, alice, "public")
 
 
 async def a_block(stage: Stage, alice: Actor, by: str = "alice") -> dict[str, Any]:
-    """The other user is blocked, after a message of alice."""
+    """Let one of alice and bob block the other, after a message of alice. Return arguments."""
     said = await alice.say("bob", "hello")
     async with Rest(stage) as rest:
         await rest("POST", f"/users/{by}/blockedusers", json={"blockedUids": ["bob" if by == "alice" else "alice"]})
@@ -127,7 +127,7 @@ async def a_block(stage: Stage, alice: Actor, by: str = "alice") -> dict[str, An
 
 
 async def being_blocked(stage: Stage, alice: Actor) -> dict[str, Any]:
-    """The other user has blocked alice."""
+    """Let bob block alice. Return arguments."""
     return await a_block(stage, alice, by="bob")
 
 
@@ -142,7 +142,7 @@ async def test_each_refusal_of_the_server_has_a_code_that_the_call_documents_and
     assert len(refused) > 10
 
 
-async def test_calls_after_the_end_of_the_token_say_that_the_user_must_log_in_again(stage: Stage):
+async def test_calls_with_a_revoked_token_say_that_the_user_must_log_in_again(stage: Stage):
     alice = await once_connected(stage)
     made = set(calls(alice.chat)) - OVER_THE_SOCKET - MAY_SUCCEED - LOGINS
     async with Rest(stage) as rest:

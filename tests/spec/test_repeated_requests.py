@@ -142,7 +142,7 @@ async def test_repeated_change_of_a_membership_changes_nothing(stage: Stage, kin
     assert await store.database.rows("SELECT uid FROM bans") == []
 
 
-async def test_deleted_group_is_not_made_again_by_a_repeated_request(stage: Stage):
+async def test_deleted_group_is_not_created_again_by_a_repeated_request(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     proxy = proxied(stage)
     await alice.chat.create_group(Group(GUID, "Team"))
@@ -204,7 +204,7 @@ async def test_own_details_that_arrive_late_do_not_replace_newer_ones(stage: Sta
     assert (await alice.chat.get_user("alice")).name == "Second"
 
 
-async def test_conversation_marked_as_unread_stays_unread_when_the_request_before_is_repeated(stage: Stage):
+async def test_conversation_marked_as_unread_stays_unread_when_the_previous_request_is_repeated(stage: Stage):
     alice, bob = await stage.enter("alice", auto=False), await stage.enter("bob", auto=False)
     said = await bob.say("alice", "hello")
     conversation = await alice.chat.get_conversation("bob", "user")
@@ -234,7 +234,7 @@ async def test_repeated_send_does_not_bring_a_removed_message_back(stage: Stage)
     await bob.ears.until(lambda: bob.ears.texts == ["hello", "hello"])
 
 
-async def test_repeated_send_does_not_come_into_a_group_that_was_made_again(stage: Stage):
+async def test_repeated_send_does_not_reach_a_group_that_was_created_again(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     await alice.chat.create_group(Group(GUID, "Team"))
     proxy = proxied(stage)
@@ -298,8 +298,8 @@ async def test_repeated_request_of_a_backend_changes_nothing(stage: Stage, kind:
     assert await store.database.rows("SELECT uid FROM bans") == []
 
 
-async def test_requests_of_backends_that_name_themselves_are_carried_out_once(stage: Stage):
-    """Any backend may do so; a second attempt of its own is carried out, and so is a request without a name."""
+async def test_named_requests_of_a_backend_are_carried_out_once(stage: Stage):
+    """A request with another number is carried out, and so is one without a name."""
     async with Rest(stage) as rest:
         headers = {"x-tailwire-request": "a1b2c3d4e5f60718.1"}
         user = ("PUT", "/users/alice")

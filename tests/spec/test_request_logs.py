@@ -20,7 +20,7 @@ from tailwire.testing.virtual.world import PORT, VirtualServer
 
 @pytest.fixture
 def records(caplog):
-    """Return the fields of all events of a name that were logged."""
+    """Return a function that returns the fields of all logged events of a name."""
     caplog.set_level(logging.INFO, "tailwire.server")
 
     def of(event: str) -> list[dict[str, Any]]:
@@ -37,7 +37,7 @@ def logging_stage(stage: Stage, tmp_path, request) -> Stage:
     return stage
 
 
-async def test_each_request_has_a_line(stage: Stage, logging_stage: Stage, records):
+async def test_each_request_has_a_log_line(stage: Stage, logging_stage: Stage, records):
     async with Rest(stage) as rest:
         answer = await rest.answer("GET", "/users/bob?secret=in-the-query", as_="alice")
         await rest.answer("GET", "/users/nobody", headers={"X-Request-Id": "from-the-proxy_1"})
@@ -57,7 +57,7 @@ async def test_each_request_has_a_line(stage: Stage, logging_stage: Stage, recor
 
 
 @pytest.mark.parametrize("given", ["", "two words", "ü", "x" * 101, 'quote"', "a;b"])
-async def test_request_ids_that_are_not_sane_are_replaced(stage: Stage, given):
+async def test_invalid_request_ids_are_replaced(stage: Stage, given):
     async with Rest(stage) as rest:
         headers = {"X-Request-Id": given.encode("latin-1")}
         first = (await rest.answer("GET", "/health", headers=headers)).headers["x-request-id"]
@@ -87,7 +87,7 @@ async def test_without_the_setting_no_request_is_logged(stage: Stage, records):
     assert records("request") == []
 
 
-async def test_websockets_have_a_line_when_they_open_and_when_they_close(stage: Stage, logging_stage: Stage, records):
+async def test_websockets_have_a_log_line_at_their_start_and_end(stage: Stage, logging_stage: Stage, records):
     alice = await stage.enter("alice")
     await stage.enter("bob")
     await stage.pass_time(10)

@@ -97,7 +97,7 @@ async def test_auth_tokens_are_created_listed_changed_and_deleted(stage):
         assert done["message"] == "Cleared Auth Tokens successfully for uid alice."
 
 
-async def test_messages_of_the_app_and_on_behalf_of_users(stage):
+async def test_messages_are_sent_by_the_app_and_on_behalf_of_users(stage):
     alice = await stage.enter("alice")
     async with Rest(stage) as rest:
         text = {"receiver": "alice", "receiverType": "user", "data": {"text": "hello", "metadata": {"k": "v"}}}
@@ -171,7 +171,7 @@ async def test_groups_members_and_bans_are_managed_with_a_key(stage):
 
 
 @pytest.mark.parametrize("body", [{}, {"members": ["alice"]}, {"participants": []}, {"password": "p"}])
-async def test_app_itself_does_not_join_a_group(stage, body):
+async def test_app_itself_cannot_join_a_group(stage, body):
     async with Rest(stage) as rest:
         await rest("POST", "/groups", json={"guid": "g", "name": "G", "type": "public"})
         error = await rest.refused("ERR_BAD_REQUEST", "POST", "/groups/g/members", json=body)
@@ -310,7 +310,7 @@ async def test_pinned_conversations_have_a_limit(stage):
         await rest("POST", "/users/u5/conversation/pin", as_="alice")
 
 
-async def test_reactions_pins_saves_and_threads(stage):
+async def test_reactions_pins_saves_and_threads_are_managed_over_rest(stage):
     async with Rest(stage) as rest:
         made = await rest(
             "POST", "/messages", as_="bob", json={"receiver": "alice", "receiverType": "user", "data": {"text": "hi"}}
@@ -408,7 +408,7 @@ async def test_messages_are_reported_and_reports_listed(stage):
         )
 
 
-async def test_every_base_path_and_the_rate_headers(stage):
+async def test_every_base_path_is_served_and_unknown_paths_are_refused(stage):
     async with Rest(stage) as rest:
         for base in ("", "/v3", "/v3.0"):
             answer = await rest.answer("GET", f"{stage.server.url}{base}/users", as_="alice")

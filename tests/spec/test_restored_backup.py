@@ -15,7 +15,7 @@ from tailwire.testing.virtual.world import VirtualServer
 
 pytestmark = (
     pytest.mark.sqlite
-)  # tests/faults/test_restored_postgres.py and tests/postgres/test_starts.py are the others
+)  # on PostgreSQL: tests/faults/test_restored_postgres.py and tests/postgres/test_starts.py
 DATABASE = ("tailwire.db", "tailwire.db-wal", "tailwire.db-shm")
 FILES = (*DATABASE, "tailwire.db.ids")
 
@@ -175,7 +175,7 @@ async def test_client_reports_a_deleted_database(stage: Stage, empty: bool):
 
 
 @pytest.mark.spec("K1")
-async def test_client_hears_after_another_database_and_a_new_login(stage: Stage, tmp_path):
+async def test_client_receives_messages_after_a_login_to_another_database(stage: Stage, tmp_path):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     for n in range(5):
         await alice.say("bob", f"before {n}")
@@ -193,7 +193,7 @@ async def test_client_hears_after_another_database_and_a_new_login(stage: Stage,
         assert actor.ears.all("error")[0].code == "ERR_AUTH_TOKEN_EXPIRED"
         await actor.chat.login(actor.chat.get_logged_in_user().uid, auth_key=other.auth_key)
         await actor.connected()
-    assert (await alice.say("bob", "after")).id == 1  # an id that bob has heard before
+    assert (await alice.say("bob", "after")).id == 1  # an id that bob has received before
     await bob.ears.until(lambda: bob.ears.texts[5:] == ["after"])
 
 

@@ -79,7 +79,7 @@ async def test_nothing_is_removed_by_default(stage: Stage, tmp_path):
         assert await history(rest, "bob") == ["kept"]
 
 
-async def test_client_that_missed_removed_messages_is_told_a_gap(stage: Stage):
+async def test_client_that_missed_removed_messages_is_notified_of_a_gap(stage: Stage):
     store = MemorySessionStore()
     bob = await stage.enter("bob", store=store)
     async with Rest(stage) as rest:
@@ -94,7 +94,7 @@ async def test_client_that_missed_removed_messages_is_told_a_gap(stage: Stage):
         bob = await stage.enter("bob", store=store)
         await bob.ears.until(lambda: bob.ears.texts == kept)
         order = [what for _, what, _ in bob.ears.heard if what in ("gap", "text")]
-        assert order == ["gap", *["text"] * 45]  # told once, before what follows
+        assert order == ["gap", *["text"] * 45]  # reported once, before the messages that follow
         assert bob.ears.all("gap") == [HistoryGap(seen, lost[-1])]
         await stage.pass_time(5)
         await leave(bob)
@@ -104,7 +104,7 @@ async def test_client_that_missed_removed_messages_is_told_a_gap(stage: Stage):
         assert bob.ears.texts == []
 
 
-async def test_gap_is_told_if_nothing_is_left(stage: Stage):
+async def test_gap_is_reported_even_if_no_message_is_left(stage: Stage):
     store = MemorySessionStore()
     bob = await stage.enter("bob", store=store)
     async with Rest(stage) as rest:
@@ -124,7 +124,7 @@ async def test_gap_is_told_if_nothing_is_left(stage: Stage):
         assert bob.ears.all("gap") == []
 
 
-async def test_continuity_of_the_connection_says_gap(stage: Stage):
+async def test_continuity_of_the_connection_reports_the_gap(stage: Stage):
     store = MemorySessionStore()
     bob = await stage.enter("bob", store=store)
     async with Rest(stage) as rest:
@@ -150,7 +150,7 @@ async def test_continuity_of_the_connection_says_gap(stage: Stage):
         assert [e for e in seen_events if isinstance(e, HistoryGap)] == [HistoryGap(seen, lost[-1])]
 
 
-async def test_client_that_missed_nothing_is_told_nothing(stage: Stage):
+async def test_client_that_missed_nothing_is_not_notified_of_a_gap(stage: Stage):
     store = MemorySessionStore()
     bob = await stage.enter("bob", store=store)
     async with Rest(stage) as rest:
@@ -166,7 +166,7 @@ async def test_client_that_missed_nothing_is_told_nothing(stage: Stage):
         assert bob.status is CONNECTED
 
 
-async def test_connected_client_goes_on_while_messages_are_removed(stage: Stage):
+async def test_connected_client_receives_messages_while_old_ones_are_removed(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     expected = []
     for n in range(30):
@@ -180,7 +180,7 @@ async def test_connected_client_goes_on_while_messages_are_removed(stage: Stage)
         assert 20 <= len(left) <= 27
 
 
-async def test_threads_reactions_and_quotes_of_removed_messages(stage: Stage):
+async def test_threads_and_reactions_of_removed_messages_are_not_found_and_replies_stay(stage: Stage):
     async with Rest(stage) as rest:
         (parent,) = await conversation(rest, "alice", "bob", "parent")
         await rest("POST", f"/messages/{parent}/reactions/x", behalf="bob")

@@ -1,4 +1,4 @@
-"""The pages that the server shows: what they are sent with, and when they are shown."""
+"""The pages that the server shows: their headers, and when they are shown."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_pages_are_shown_by_default_only_where_only_this_machine_reaches_them(se
     assert shows(loaded.console, loaded) is shown
 
 
-def test_setting_console_has_three_values():
+def test_invalid_value_of_the_console_setting_is_refused():
     with pytest.raises(BadSetting, match="console must be one of auto, on, off"):
         load({"console": "maybe"}, {})
 

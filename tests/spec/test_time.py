@@ -180,7 +180,7 @@ async def test_socket_abandoned_by_its_reader_is_not_read_further(stage: Stage):
 
 @spec("T5", "T6")
 async def test_slow_server_restart_spreads_early_clients(stage: Stage):
-    """Who was asked back within a window and came before the server was there comes again in the rest of the window."""
+    """A client that retries before the server is back tries again in the rest of the restart window."""
     stage.server._settings = replace(stage.server._settings, restart_window=20.0)
     await stage.server.stop()
     await stage.server.start()

@@ -27,7 +27,7 @@ async def late(stage: Stage, by: float, ticks: int = 30) -> None:
 
 
 @pytest.mark.spec("S21", "S22")
-async def test_overload_is_reported_from_begin_to_end(stage: Stage):
+async def test_overload_is_reported_from_start_to_end(stage: Stage):
     alice = await stage.enter("alice")
     await late(stage, 0.35)
     assert alice.status is THROTTLED

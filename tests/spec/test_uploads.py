@@ -1,4 +1,4 @@
-"""Uploads and downloads: in pieces, by their content, within their limits, in parts."""
+"""Uploads and downloads: forms, detected types, ranges, limits, and the removal of files."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ async def test_oversized_file_is_refused_while_it_is_read(stage, tmp_path):
 
 
 async def test_pictures_of_one_user_do_not_hold_up_those_of_another(stage, monkeypatch):
-    """However many slow ones a user uploads, one of them at a time is in the queue of the decoder."""
+    """However many slow pictures a user uploads, only one at a time is in the queue of the decoder."""
     decoding, go_on, honest = [], asyncio.Event(), PartFile.picture
 
     async def slow(file):
@@ -429,7 +429,7 @@ async def test_picture_over_the_budget_is_stored_without_a_thumbnail(stage, tmp_
         assert (await rest.answer("GET", attachment["url"] + "?thumbnail=1")).content == out.getvalue()
 
 
-async def test_attachment_urls_use_the_address_of_the_reader(stage, tmp_path):
+async def test_attachment_urls_use_the_server_address_that_the_reader_uses(stage, tmp_path):
     async with Rest(stage) as rest:
         bob = await stage.enter("bob")
         receiver = Receiver()

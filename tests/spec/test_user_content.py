@@ -173,7 +173,7 @@ async def test_numbers_beyond_the_store_range_are_refused(stage: Stage):
 
 @pytest.fixture
 def unbounded(monkeypatch):
-    """A server that takes everything, as it was; `undo` makes it the one of today."""
+    """Let the server accept everything, as earlier versions did; `undo` restores today's bounds."""
     monkeypatch.setattr(tailwire.wire.bounds, "within_bounds", lambda text, depth=0: True)
     return monkeypatch
 
@@ -230,7 +230,7 @@ POISON = {
 
 @pytest.mark.parametrize("poison", POISON)
 async def test_no_message_stops_a_client(stage: Stage, unbounded, caplog, poison):
-    """A server without bounds: what it hands on is read by the client, live and in the catch-up."""
+    """The client reads what a server without bounds forwards, live and in the catch-up."""
     store = MemorySessionStore()
     bob = await stage.enter("bob", store=store)
     async with Rest(stage) as rest:
@@ -338,7 +338,7 @@ async def test_oversized_page_is_requested_in_parts(stage: Stage, monkeypatch):
         while page := await request.fetch_next():
             found += [m.id for m in page]
         assert found == small[1:]
-    # After a login with the largest message as the newest, catch-up starts behind it.
+    # After a login with the largest message as the newest, catch-up starts after it.
     async with Rest(stage) as rest:
         await rest("POST", "/messages", as_="alice", content=text_to("bob").replace(b'"x"', b'"%b"' % (b"x" * 9000)))
     carol_and_bob = await stage.enter("bob")
@@ -361,7 +361,7 @@ async def test_oversized_numbered_page_is_requested_in_parts(stage: Stage, monke
 
 
 class Deep(asyncio.Protocol):
-    """A server whose every answer nests deep in every field."""
+    """A server whose responses are deeply nested in every field."""
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport

@@ -103,7 +103,7 @@ async def test_conversation_id_prefers_the_callers_user_conversation(stage: Stag
 
 
 def takes(seconds: float) -> None:
-    """From now on it takes a while until work for a thread (the store, a password) is known to be done."""
+    """Let work in a thread (the store, a password) take this many seconds from now on."""
     virtual_loop().work_takes = lambda: seconds
 
 
@@ -125,7 +125,7 @@ async def meanwhile(rest: Rest, first: tuple, *others: tuple) -> list[str]:
 
 
 async def locked(rest: Rest, *members: str, **scopes: list[str]) -> None:
-    """A group of alice's with the password `right`; and tokens, which take their time too."""
+    """Create alice's group with the password `right`, and tokens in advance, because creating them takes time too."""
     group = {"guid": "g", "name": "G", "type": "password", "password": "right"}
     await rest("POST", "/groups", json=group, as_="alice")
     if members or scopes:

@@ -13,7 +13,7 @@ HERE = {"host": "localhost"}
 
 
 async def asked(rest: Rest, stage: Stage, method: str, path: str, uid: str = "", **headers: str):
-    """Request something of the page."""
+    """Return the response to a request of the page."""
     named = {name.replace("_", "-"): value for name, value in {**HERE, **headers}.items()}
     body = {"uid": uid} if uid else None
     return await rest.answer(method, f"{stage.server.url}/chat/{path}", headers=named, json=body)
@@ -66,7 +66,7 @@ async def test_request_from_another_page_is_refused(stage: Stage, headers: dict[
             assert answer.json()["error"]["code"] == "ERR_CHAT_ORIGIN"
 
 
-async def test_name_of_another_site_that_leads_to_this_machine_logs_nobody_in(stage: Stage):
+async def test_nobody_logs_in_through_another_host_name_of_this_machine(stage: Stage):
     await restarted(stage, demo_users=True)
     async with Rest(stage) as rest:
         rebound = {"host": "evil.example:80", "origin": "http://evil.example:80"}
@@ -95,7 +95,7 @@ async def test_nobody_logs_in_by_a_click_where_others_reach_the_server_or_there_
         assert answer.json()["error"]["code"] == "ERR_API_NOT_FOUND"
 
 
-async def test_chat_and_console_are_switched_off_apart_from_each_other(stage: Stage):
+async def test_chat_and_console_are_switched_off_independently(stage: Stage):
     for settings in ({"chat": "off", "console": "auto"}, {"chat": "auto", "console": "off"}):
         await restarted(stage, **settings)
         async with Rest(stage) as rest:
@@ -104,7 +104,7 @@ async def test_chat_and_console_are_switched_off_apart_from_each_other(stage: St
                 assert answer.status_code == (404 if settings[page] == "off" else 200), (settings, page)
 
 
-async def test_request_that_is_not_understood_is_refused(stage: Stage):
+async def test_unknown_paths_and_invalid_bodies_are_refused(stage: Stage):
     await restarted(stage, demo_users=True)
     async with Rest(stage) as rest:
         for method, path in (("GET", "login"), ("POST", "about"), ("POST", "login/more"), ("GET", "about/")):

@@ -357,7 +357,7 @@ async def test_triggers_are_listed(stage):
         await rest("POST", "/webhooks", json={**receiver.hook, "triggers": [t["trigger"] for t in listed]})
         await rest.refused(
             "ERR_BAD_REQUEST", "POST", "/webhooks", json={**receiver.hook, **SENT, "id": "triggers"}
-        )  # the address is in use
+        )  # the id is part of another path
 
 
 @pytest.mark.virtual

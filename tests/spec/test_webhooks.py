@@ -133,7 +133,7 @@ async def test_away_users_are_not_reported_offline(stage):
         await until(stage, lambda: len(receiver.told) == 2)
 
 
-async def test_documented_retries(stage):
+async def test_deliveries_are_retried_as_documented(stage):
     settings = stage.server._settings
     await stage.server.stop()
     stage.server._settings = dataclasses.replace(settings, webhook_retry_for=0.0)
@@ -181,7 +181,7 @@ async def test_restart_loses_no_delivery(stage):
         assert sorted(t["data"]["message"]["id"] for t in receiver.told) == ["1", "2", "3"]
 
 
-async def test_webhook_administration(stage):
+async def test_webhooks_are_created_changed_and_deleted(stage):
     async with Rest(stage) as rest:
         made = await rest("POST", "/webhooks", json={**HOOK, "id": "Mine", "triggers": ["message_sent"]})
         assert (made["id"], made["triggers"], made["enabled"]) == ("mine", ["message_sent"], True)

@@ -47,7 +47,7 @@ async def test_closed_websocket_leaves_no_objects(stage: Stage, no_collector):
     assert left() - before == {}
 
 
-async def test_no_leftovers_after_abrupt_close(stage: Stage, no_collector):
+async def test_abruptly_closed_websocket_leaves_no_objects(stage: Stage, no_collector):
     before = left()
     await stage.enter("alice")
     stage.network.refusing = True

@@ -104,7 +104,7 @@ def test_type_checker_accepts_correct_calls_and_finds_wrong_ones(tmp_path: Path)
 # With a server.
 
 
-def test_users_groups_and_messages(harness: SyncHarness, admin: Admin):
+def test_users_groups_and_messages_are_managed(harness: SyncHarness, admin: Admin):
     dora, uid = harness.user(), harness.user()
     admin.users.update(dora, name="Dora")
     guid = f"hall-{dora}"

@@ -292,7 +292,7 @@ def test_start_does_not_wait(harness: SyncHarness, caplog: pytest.LogCaptureFixt
         alice.start("get_user", uid, done="told")  # type: ignore[arg-type]
 
 
-def test_timeouts_of_client_and_views(harness: SyncHarness):
+def test_client_and_its_views_have_separate_timeouts(harness: SyncHarness):
     alice = harness.client(timeout=0.05)
     slow = alice.with_timeout(20)
     slow.login(harness.user(), auth_key=harness.server.auth_key)
@@ -313,7 +313,7 @@ def test_timeouts_of_client_and_views(harness: SyncHarness):
 
 class Hears(MessageListener):
     def on_text_message_received(self, message):
-        """Nothing comes."""
+        """Do nothing."""
 
 
 def test_closed_client_refuses_and_ends_calls(harness: SyncHarness):
@@ -343,7 +343,7 @@ def test_closed_client_refuses_and_ends_calls(harness: SyncHarness):
             call()
 
 
-def test_thousand_calls_from_eight_threads(harness: SyncHarness):
+def test_thousand_calls_from_eight_threads_succeed_in_order(harness: SyncHarness):
     bob_uid = harness.user()
     alice = harness.enter()
 
@@ -448,7 +448,7 @@ def test_dropped_iterator_does_not_block_events(harness: SyncHarness):
     until(lambda: not alice._client_thread._begun)
 
 
-def test_connection_status_and_dump(harness: SyncHarness, tmp_path):
+def test_connection_has_a_history_and_writes_a_dump(harness: SyncHarness, tmp_path):
     alice = harness.enter()
     assert alice.connection.history
     alice.connection.dump(tmp_path / "dump.json")

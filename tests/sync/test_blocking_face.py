@@ -1,4 +1,4 @@
-"""The blocking client, its types and `ChatClient` offer the same."""
+"""The blocking client and its types offer the same calls as `ChatClient`."""
 
 from __future__ import annotations
 

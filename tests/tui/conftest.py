@@ -1,4 +1,4 @@
-"""The terminal chat of Alice on an embedded server, with a clock that stands still, and clients of others."""
+"""The terminal chat of Alice on an embedded server, with a clock that stands still, and clients of other users."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEADLINE_SECONDS = 20.0
 
 
 class Table:
-    """A server, the clients of others, and the chat of one user."""
+    """A server, the clients of other users, and the chat of one user."""
 
     def __init__(self, server: EmbeddedServer, folder: Path) -> None:
         self.server, self.folder = server, folder

@@ -84,15 +84,15 @@ class FixedList:
         self.complete, self.error = True, None
 
     def subscribe(self, callback: Callable[..., object]) -> Callable[[], None]:
-        """Never call."""
+        """Accept a callback that is never called."""
         return lambda: None
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing."""
 
 
 class FixedClient:
-    """A client that shows the same at any time."""
+    """A client whose contents never change."""
 
     def __init__(self, status: ConnectionStatus = ConnectionStatus.CONNECTED, why: str = "") -> None:
         self._status = status

@@ -117,7 +117,7 @@ async def test_a_reaction_is_added_and_removed(table: Table):
         await shown.until(gone="❤ 1")
 
 
-async def test_an_own_message_is_deleted_after_a_question(table: Table):
+async def test_own_message_is_deleted_after_confirmation(table: Table):
     await talk(table, "hello")
     async with table.chat() as shown:
         await shown.until("hello")
@@ -130,7 +130,7 @@ async def test_an_own_message_is_deleted_after_a_question(table: Table):
         await shown.until("message deleted", gone="a mistake")
 
 
-async def test_a_message_of_another_user_cannot_be_deleted_and_the_screen_says_so(table: Table):
+async def test_deleting_a_message_of_another_user_is_refused_with_a_notice(table: Table):
     await talk(table, "mine, says Bob")
     async with table.chat() as shown:
         await shown.until("mine, says Bob")
@@ -141,7 +141,7 @@ async def test_a_message_of_another_user_cannot_be_deleted_and_the_screen_says_s
         assert "mine, says Bob" in shown.text
 
 
-async def test_replies_in_a_thread_appear_at_the_right(table: Table):
+async def test_replies_in_a_thread_appear_on_the_right(table: Table):
     (parent,) = await talk(table, "the plan")
     bob = await table.enter("bob")
     async with table.chat(size=(140, 30)) as shown:
@@ -166,7 +166,7 @@ async def test_thread_with_a_new_reply_is_marked_until_it_is_opened(table: Table
         await bob.send_message(TextMessage(receiver="alice", text="a reply", parent_message_id=parents[0].id))
         await shown.until("↳ 1 reply (new)")
         await bob.send_message(TextMessage(receiver="alice", text="the news"))
-        await shown.until("the news", "↳ 1 reply (new)")  # what is read outside of the thread does not read it
+        await shown.until("the news", "↳ 1 reply (new)")  # reading the conversation does not mark the thread as read
         await shown.press("escape", "up", "up", "t")
         await shown.until("a reply", "↳ 1 reply", gone="(new)")
         await bob.send_message(TextMessage(receiver="alice", text="another reply", parent_message_id=parents[0].id))
@@ -281,7 +281,7 @@ async def test_f2_explains_the_connection_and_d_writes_a_dump(table: Table, tmp_
         await shown.until(gone="tailwire replay")
 
 
-async def test_banner_says_why_there_is_no_connection_counts_down_and_goes_when_it_is_back(table: Table):
+async def test_banner_explains_a_lost_connection_counts_down_and_disappears(table: Table):
     await talk(table, "hello")
     async with table.chat() as shown:
         await shown.until("hello", "● Alice")
@@ -307,7 +307,7 @@ async def test_f1_shows_the_keys(table: Table):
         await shown.until("Keys", "ctrl+k", "On a selected message")
 
 
-async def test_older_messages_come_when_the_user_scrolls_up_and_new_ones_do_not_move_what_they_read(table: Table):
+async def test_older_messages_are_loaded_by_scrolling_up_and_new_ones_do_not_move_the_view(table: Table):
     await talk(table, *(f"message number {n}." for n in range(120)))
     bob = await table.enter("bob")
     async with table.chat() as shown:

@@ -91,7 +91,7 @@ async def test_the_demo_starts_a_server_with_a_bot_that_answers(tmp_path: Path):
         shell.close()
 
 
-async def test_without_a_terminal_the_command_says_so(tmp_path: Path):
+async def test_command_without_a_terminal_is_refused(tmp_path: Path):
     import asyncio
 
     process = await asyncio.create_subprocess_exec(

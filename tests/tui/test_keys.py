@@ -119,7 +119,7 @@ async def test_pages_and_letters_move_through_the_history(table: Table):
             await shown.press(key)
             await shown.until(holds=lambda text=text: chosen() == f"message number {text}.")
         await shown.press("g")
-        await shown.until(holds=lambda: chosen() == "message number 10.")  # the oldest of those that were read
+        await shown.until(holds=lambda: chosen() == "message number 10.")  # the oldest of the loaded messages
         await shown.until(holds=lambda: history.items[0].message.text == "message number 0.")
         await shown.press("g")
         await shown.until(holds=lambda: chosen() == "message number 0.")
@@ -160,7 +160,7 @@ async def test_d_drops_a_failed_message(table: Table):
     await bob.aclose()
 
 
-async def test_e_edits_and_i_says_who_read_it(table: Table):
+async def test_e_edits_a_message_and_i_lists_its_readers(table: Table):
     await talk(table, "hello")
     bob = await table.enter("bob")
     async with table.chat() as shown:
@@ -249,7 +249,7 @@ async def test_s_saves_a_file_and_o_opens_it(table: Table, tmp_path, monkeypatch
         await shown.until("Opened in the browser", holds=lambda: opened == [message.attachment.url])
 
 
-async def test_message_without_a_file_says_so(table: Table):
+async def test_saving_a_message_without_a_file_is_explained(table: Table):
     await talk(table, "no file")
     async with table.chat() as shown:
         await shown.until("no file")
@@ -258,7 +258,7 @@ async def test_message_without_a_file_says_so(table: Table):
 
 
 class Held:
-    """Lets an upload wait in its middle."""
+    """Holds an upload halfway."""
 
     def __init__(self, monkeypatch, chat) -> None:
         self.go = asyncio.Event()
@@ -272,7 +272,7 @@ class Held:
         monkeypatch.setattr(type(chat), "send_media_message", lambda _, *a, **k: send(*a, **k))
 
 
-async def test_upload_goes_on_when_its_window_is_closed(table: Table, tmp_path, monkeypatch):
+async def test_upload_continues_when_its_window_is_closed(table: Table, tmp_path, monkeypatch):
     await talk(table, "send it")
     (tmp_path / "trip.txt").write_text("x" * 1024)
     async with table.chat() as shown:

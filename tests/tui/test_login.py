@@ -1,4 +1,4 @@
-"""The login: what is refused says what to do next, and what was entered once is remembered."""
+"""The login: refusals say what to do next, and what was entered once is remembered."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_a_saved_profile_logs_in_without_a_token(table: Table):
         await shown.until("● Alice")
 
 
-async def test_a_token_can_be_pasted_at_once_where_the_user_was_named_and_others_are_saved(table: Table):
+async def test_token_can_be_pasted_for_a_named_user_while_other_profiles_are_saved(table: Table):
     async with table.chat():
         pass
     app = table.app(uid="bob", token="")
@@ -94,7 +94,7 @@ async def test_profiles_contain_no_token_and_sessions_are_readable_only_by_the_u
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-async def test_the_chat_starts_from_a_saved_session_while_the_server_is_away(table: Table):
+async def test_the_chat_starts_from_a_saved_session_while_the_server_is_unreachable(table: Table):
     async with table.chat():
         pass
     table.server.stop()

@@ -22,7 +22,7 @@ def encoded(image: Image.Image, kind: str = "PNG", **more) -> bytes:
     return file.getvalue()
 
 
-def test_two_pixels_are_one_cell():
+def test_two_pixels_fill_one_cell():
     image = Image.new("RGB", (2, 2))
     for place, color in {(0, 0): "#ff0000", (1, 0): "#00ff00", (0, 1): "#0000ff", (1, 1): "#ffffff"}.items():
         image.putpixel(place, tuple(bytes.fromhex(color[1:])))
@@ -117,7 +117,7 @@ async def test_only_small_pictures_of_the_server_are_fetched_and_each_once():
     [("https://x/y", True), ("http://x", True), ("file:///etc/passwd", False), ("javascript:alert(1)", False),
      ("--version", False), ("http://", False), ("http://[::1", False), ("", False)],
 )  # fmt: skip
-def test_only_web_addresses_are_opened(url, may):
+def test_only_web_urls_are_opened(url, may):
     assert is_web_address(url) is may
 
 

@@ -84,7 +84,7 @@ def test_every_line_of_a_message_fits_whatever_others_write(name, text, file, re
         ("two\r\nlines", "two\nlines"),
     ],
 )
-def test_examples_of_safe_text(text: str, shown: str):
+def test_examples_are_shown_as_safe_text(text: str, shown: str):
     from tailwire.tui.safe_text import safe
 
     assert safe(text) == unicodedata.normalize("NFC", shown)

@@ -1,4 +1,4 @@
-"""Each screen looks as its picture in `docs/pictures` does."""
+"""Each screen looks like its picture in `docs/pictures`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_every_scene_has_a_snapshot():
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_screen_looks_as_its_picture(name: str, monkeypatch, tmp_path):
+async def test_screen_looks_like_its_snapshot(name: str, monkeypatch, tmp_path):
     from tui.scenes import drawn
 
     monkeypatch.setenv("TZ", "UTC")

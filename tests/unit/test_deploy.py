@@ -1,4 +1,4 @@
-"""The files in `deploy`: what they name exists, and programs that are here accept them."""
+"""The files in `deploy`: what they name exists, and the installed programs accept them."""
 
 from __future__ import annotations
 

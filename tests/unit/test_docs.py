@@ -76,7 +76,7 @@ def test_the_diagrams_are_current():
         assert path.read_text(encoding="utf-8") == drawn, f"{path.name}: run `make reference`"
 
 
-def test_no_page_has_a_diagram_that_a_reader_has_to_draw():
+def test_no_page_contains_a_mermaid_diagram():
     for page in PAGES:
         assert "```mermaid" not in page.read_text(encoding="utf-8"), page.name
 
@@ -88,7 +88,7 @@ def test_every_operation_of_the_server_is_in_the_rest_reference():
         assert f") | {summary} |" in index, summary
 
 
-def test_every_argument_of_every_command_has_a_meaning():
+def test_every_argument_of_every_command_has_a_description():
     page = (ROOT / "docs" / "reference" / "cli.md").read_text()
     assert re.findall(r"^\| `.+` \|\s*\|$", page, re.MULTILINE) == []
 
@@ -153,7 +153,7 @@ def test_every_fault_of_the_line_is_in_the_docs():
         assert f"`{name.replace('-', '_')}(" in text, name
 
 
-def test_every_cause_that_the_world_can_give_is_in_the_docs_with_what_to_do():
+def test_every_cause_that_the_app_did_not_decide_is_in_the_docs_with_advice():
     text = (ROOT / "docs" / "networks.md").read_text()
     rows = set(re.findall(r"^\| `(\w+)` \| [^|]+ \| [^|]+ \|$", text, re.MULTILINE))
     assert {cause.value for cause in Cause if cause.kind is not CauseKind.DECIDED} == rows

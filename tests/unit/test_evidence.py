@@ -11,7 +11,7 @@ import make_reference
 
 
 def read(code: str) -> evidence.Evidence:
-    """What a function does that is written so."""
+    """Return what a function with this code does."""
     return evidence.directly(ast.parse(code))
 
 
@@ -40,7 +40,7 @@ def test_a_request_that_is_written_out_is_evidence(code):
         'await rest("GET", "/users/bob/friends")',
     ],
 )
-def test_mentions_refusals_and_other_operations_are_no_evidence(code):
+def test_mentions_refusals_and_other_operations_are_not_evidence(code):
     assert not evidence.asks("GET /users/{uid}", read(code).requests, [])
 
 

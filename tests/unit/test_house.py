@@ -20,14 +20,14 @@ def test_every_sentence_of_the_specification_has_a_test():
     assert spec_coverage.main() == 0
 
 
-def test_importing_loads_nothing_else():
+def test_importing_the_package_loads_neither_its_modules_nor_other_packages():
     heavy = "('tailwire.', 'asyncio', 'httpx2', 'websockets')"
     code = f"import sys, tailwire; print([m for m in sys.modules if m.startswith({heavy})])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
 
 
-def test_every_public_name_is_there_and_documented():
+def test_every_public_name_exists_and_is_documented():
     for name in tailwire.__all__:
         value = getattr(tailwire, name)
         if isinstance(value, type):

@@ -1,7 +1,7 @@
 """Names of uvicorn and websockets that the server uses beyond their documented interfaces.
 
-Neither library promises to keep them. When a new version lacks one, or changes its parameters, this says which, and
-which module of ours has to be adapted.
+Neither library promises to keep them. When a new version lacks one, or changes its parameters, a test names it, and
+the module of ours that has to be adapted.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def _missing_attributes(objects: Mapping[str, Any]) -> Iterator[str]:
 
 
 def problems() -> list[str]:
-    """One sentence for each name that is missing or has other parameters."""
+    """Return one sentence for each name that is missing or has other parameters."""
     return list(_wrong_parameters()) or list(_missing_attributes(asyncio.run(_objects())))
 
 

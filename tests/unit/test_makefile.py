@@ -42,7 +42,7 @@ class Machine:
         script.chmod(0o755)
 
     def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run `make` there."""
+        """Run `make` in the folder."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
         environment.pop("PYTHON", None)
         return subprocess.run(
@@ -67,22 +67,22 @@ def test_a_missing_python_is_explained(machine, target):
     assert_refused(machine.make(target))
 
 
-def test_a_python_that_is_too_old_or_too_new_is_not_taken(machine):
+def test_python_that_is_too_old_or_too_new_is_not_used(machine):
     machine.install("python3", (3, 10))
     machine.install("python", (3, 15))
     assert_refused(machine.make("demo"))
 
 
-def test_a_python_without_ensurepip_is_not_taken(machine):
+def test_python_without_ensurepip_is_not_used(machine):
     machine.install("python3.11", (3, 11), venv=False)  # Debian without python3-venv
     assert_refused(machine.make("demo"))
 
 
 @pytest.mark.parametrize("version", [(3, 11), (3, 12), (3, 13), (3, 14)], ids=lambda v: f"{v[0]}.{v[1]}")
 @pytest.mark.parametrize("named", [False, True], ids=["python3", "with its version"])
-def test_each_supported_python_is_taken(machine, version, named):
+def test_each_supported_python_is_used(machine, version, named):
     name = f"python{version[0]}.{version[1]}" if named else "python3"
-    machine.install("python3.11", (3, 11), venv=False)  # is passed over
+    machine.install("python3.11", (3, 11), venv=False)  # is skipped
     machine.install(name, version)
     assert f"{name} -m venv .venv" in machine.make("demo").stdout
 
@@ -92,6 +92,6 @@ def test_arguments_reach_the_command(machine, target):
     assert " --port 8481" in machine.make("--dry-run", target, "ARGS=--port 8481").stdout
 
 
-def test_the_list_of_commands_says_how_to_take_another_port(machine):
+def test_the_list_of_commands_says_how_to_use_another_port(machine):
     (row,) = [row for row in machine.make().stdout.splitlines() if row.startswith("serve")]
     assert 'ARGS="--port 8481"' in row

@@ -1,4 +1,4 @@
-"""The mutants of `make mutants`: which faults are made, and that a test which notices one is seen to."""
+"""The mutants of `make mutants`: which faults are made, and whether a test that notices one is seen to fail."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_each_equivalent_mutant_exists_and_has_a_reason():
     assert all(equivalents().values())
 
 
-def test_mutant_is_named_by_its_statement_and_what_is_around_it():
+def test_mutant_is_described_by_its_line_scope_and_changed_statement():
     source = "class C:\n    def f(self, a):\n        if a and self.b:\n            return (1,\n                    2)\n"
     made = [(m.line, m.scope, m.before, m.after) for m in (mutate(source, mutant) for mutant in mutants(source))]
     assert made == [

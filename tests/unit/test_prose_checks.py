@@ -11,7 +11,7 @@ import check_words
 
 
 def written(folder, monkeypatch, text, name="module.py"):
-    """A file of a tree of its own."""
+    """Write a file in a tree of its own. Return its path."""
     monkeypatch.setattr(check_words, "ROOT", folder)
     monkeypatch.setattr(check_references, "ROOT", folder)
     path = folder / name

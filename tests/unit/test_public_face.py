@@ -33,7 +33,7 @@ NOT_EXPORTED = {
 
 
 def for_type_checkers() -> dict[str, tuple[str, str]]:
-    """The names that type checkers find in the root, each with its module and the name there."""
+    """Return the names that type checkers find in the root, each with its module and the name there."""
     tree = ast.parse(ROOT.read_text(encoding="utf-8"))
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
     imported, found = {}, {}
@@ -77,7 +77,7 @@ def test_exceptions_show_and_pickle_under_their_public_names():
     assert typing.get_type_hints(tailwire.CometChatException) == {}
 
 
-def test_public_records_pickle():
+def test_public_records_can_be_pickled():
     message = tailwire.TextMessage(receiver="dora", text="Hello")
     assert pickle.loads(pickle.dumps(message)) == message
     assert pickle.loads(pickle.dumps(tailwire.AppState.BACKGROUND)) is tailwire.AppState.BACKGROUND

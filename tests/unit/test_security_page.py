@@ -10,7 +10,7 @@ PAGE = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
 
 
 def threats() -> list[list[str]]:
-    """The rows of the tables of threats, as cells."""
+    """Return the rows of the tables of threats, as cells."""
     lines = PAGE.partition("## Threats and defences")[2].splitlines()
     rows = [line for line in lines if line.startswith("|") and not line.startswith(("| threat |", "| --- |"))]
     return [row.strip("| ").split(" | ") for row in rows]

@@ -190,7 +190,7 @@ async def test_missing_dbus_fast_is_reported(monkeypatch, caplog):
     assert 'pip install "tailwire[desktop]"' in caplog.text
 
 
-async def test_closing_leaves_nothing_behind():
+async def test_closing_ends_all_tasks_of_the_watch():
     found = watch(RecordingLoopClient())
     await found.settled()
     found.close()

@@ -96,7 +96,7 @@ def test_phone_reports_pauses_only(phone):
     phone.window.dispatch("on_minimize")
     phone.clock.frame()
     assert chat.states == ["foreground"]
-    assert phone.app.dispatch("on_pause") is False, "the app itself says whether it goes on living"
+    assert phone.app.dispatch("on_pause") is False, "the app itself decides whether it keeps running"
     assert chat.states == ["foreground", "background"], "no frame follows while it is paused"
     phone.app.dispatch("on_resume")
     assert chat.states == ["foreground", "background", "foreground"]

@@ -11,7 +11,7 @@ import pytest
 from tailwire import run
 
 
-def test_result_and_error_of_the_coroutine():
+def test_result_of_the_coroutine_is_returned_and_its_error_is_raised():
     async def result() -> int:
         return 7
 

@@ -10,7 +10,7 @@ import pytest
 
 from tailwire.adapters import netlink
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux")
 V4, V6 = socket.AF_INET, socket.AF_INET6
 ADDRESS, ROUTE, DONE, ERROR = 20, 24, 3, 2
 
@@ -116,7 +116,7 @@ def test_truncated_and_malformed_responses_are_ignored(kernel, cut):
     ways(kernel, [message(99, b"\0" * cut)], [struct.pack("=IHHII", 1, ROUTE, 0, 0, 0)])
 
 
-def test_refusal_raises_an_error_with_its_number(kernel):
+def test_refusal_by_the_kernel_raises_the_matching_os_error(kernel):
     with pytest.raises(PermissionError):
         ways(kernel, [message(ERROR, struct.pack("=i", -1))], [])
 

@@ -12,7 +12,7 @@ from recording_clients import RecordingLoopClient
 from tailwire.adapters import netlink, network
 from tailwire.adapters.network import watch_network
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux")
 ON, OFF = (
     netlink.Reachability(frozenset({(2, "192.0.2.2")}), frozenset({(2, 2)})),
     netlink.Reachability(frozenset(), frozenset()),

@@ -1,4 +1,4 @@
-"""Ctrl+Z and `fg`, with existing signal handlers. How a process really stops: tests/adapters, e2e."""
+"""Ctrl+Z and `fg`, with existing signal handlers. Real processes that stop: tests/adapters, tests/e2e."""
 
 from __future__ import annotations
 

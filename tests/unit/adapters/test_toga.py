@@ -20,7 +20,7 @@ class NativeHandler:
 
 
 class Handled:
-    """Imitates Toga's handler property: wraps a handler, which is in `_raw`; a native one is kept as it is."""
+    """Imitates Toga's handler property: wraps a handler and keeps it in `_raw`; a native handler is not wrapped."""
 
     def __set_name__(self, owner, name):
         self._name = f"_{name}"
@@ -239,7 +239,7 @@ async def test_exiting_app_is_detached_before_its_windows_close(desktop):
     await turns()
     assert watch.seen == "detached"
     watch.close()
-    assert chat.states == ["foreground", "background"], "what was said stays: the window is gone for good"
+    assert chat.states == ["foreground", "background"], "the report is not withdrawn: the app has ended"
 
 
 async def test_exit_from_another_thread_is_reported(desktop):

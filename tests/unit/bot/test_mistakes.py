@@ -1,4 +1,4 @@
-"""What the author of a bot reads of a login that was refused, and of an error of a handler."""
+"""The texts that the author of a bot reads about a refused login and about an error of a handler."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def test_refused_login_is_explained_in_two_lines(error, why, what_to_do):
     assert what_to_do in second
 
 
-def test_code_of_a_newer_server_is_explained_by_its_own_words():
+def test_unknown_code_is_explained_by_the_message_of_the_server():
     assert cannot_run("bob", CometChatException("ERR_NEW", "No.")) == "The bot bob cannot run: No. (ERR_NEW)"
 
 
 def called_by_the_library(handler) -> BaseException:
-    """Return the error of a handler, with a frame of the library before and behind it."""
+    """Return the error of a handler, with a frame of the library before and after it."""
     scope = {"__name__": "tailwire.bot.context"}
     exec(compile("def run(handler):\n    handler()\n", "context.py", "exec"), scope)
     try:
@@ -61,7 +61,7 @@ def half(of: int) -> float:
     return 1 / of
 
 
-def test_error_of_a_handler_begins_with_a_line_of_the_author():
+def test_error_of_a_handler_is_shown_from_the_authors_first_line():
     error = called_by_the_library(divides)
     error.__traceback__ = error.__traceback__.tb_next  # the frame of this test is the author's, too
     assert names(error, complete=False) == names(error, complete=True) == ["divides", "half"]
@@ -74,7 +74,7 @@ def test_refused_call_of_the_chat_shows_the_lines_of_the_library_only_on_request
     assert names(error, complete=True) == ["asks", "checked_id"]
 
 
-def test_error_without_a_line_of_the_author_is_shown_whole():
+def test_error_without_a_line_of_the_author_is_shown_in_full():
     scope = {"__name__": "tailwire.bot.context"}
     exec(compile("def fails():\n    raise KeyError('a bug of the library')\n", "context.py", "exec"), scope)
     error = called_by_the_library(scope["fails"])

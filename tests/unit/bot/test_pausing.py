@@ -1,4 +1,4 @@
-"""What waits for the server does not count towards the time of a handler."""
+"""Time that is spent waiting for the server does not count towards the time limit of a handler."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.virtual
 SECONDS = 60.0
 
 
-async def test_each_wait_prolongs_the_limit_by_its_own_time():
+async def test_each_wait_extends_the_limit_by_its_duration():
     now = asyncio.get_running_loop().time
     async with asyncio.timeout(SECONDS) as limit:
         began = now()
@@ -23,7 +23,7 @@ async def test_each_wait_prolongs_the_limit_by_its_own_time():
         assert limit.when() == pytest.approx(began + SECONDS + 300)
 
 
-async def test_waits_that_overlap_count_from_the_first_beginning_to_the_last_end():
+async def test_overlapping_waits_count_from_the_first_start_to_the_last_end():
     now = asyncio.get_running_loop().time
 
     async def wait(after: float, seconds: float) -> None:

@@ -130,7 +130,7 @@ def test_only_interrupted_messages_are_handled_again(caplog):
 
 
 def test_busy_conversation_does_not_delay_others(monkeypatch):
-    monkeypatch.setattr(registry, "MAX_EVENTS", 20)  # this many open events stop the reading
+    monkeypatch.setattr(registry, "MAX_EVENTS", 20)  # the stream stops reading when this many events are open
     bot, seen = a_bot(), []
 
     @bot.on_message

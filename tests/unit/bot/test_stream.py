@@ -77,7 +77,7 @@ def test_asker_can_stop_the_reply():
         assert not chat.drafts[-1].ended
 
 
-def test_slow_failing_empty_and_endless_streams():
+def test_slow_failing_empty_and_endless_streams_are_handled():
     bot, errors = a_bot(), []
 
     async def failing() -> AsyncIterator[str]:

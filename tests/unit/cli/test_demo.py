@@ -1,4 +1,4 @@
-"""What `tailwire demo` and `tailwire lab` print: nothing is cut off, progress is shown, and each names the other."""
+"""The output of `tailwire demo` and `tailwire lab`: nothing is cut off, progress is shown, and each names the other."""
 
 from __future__ import annotations
 

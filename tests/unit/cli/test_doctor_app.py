@@ -22,7 +22,7 @@ def lines(capsys) -> dict[str, str]:
     return {line[10:].partition(": ")[0]: line[:10].strip() + " " + line.partition(": ")[2] for line in shown[1:]}
 
 
-def test_installed_toolkits_are_listed_and_others_with_what_to_install(monkeypatch, capsys):
+def test_installed_toolkits_and_how_to_install_missing_ones_are_listed(monkeypatch, capsys):
     there = {"textual", "_tkinter", "PyQt6", "dbus_fast"}
     monkeypatch.setattr(doctor_app, "find_spec", lambda name: object() if name in there else None)
     monkeypatch.setattr(doctor_app, "in_terminal", lambda: True)
@@ -39,7 +39,7 @@ def test_installed_toolkits_are_listed_and_others_with_what_to_install(monkeypat
     assert said["terminal"] == "- this is not a terminal"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
+@pytest.mark.skipif(sys.platform != "linux", reason="only on Linux")
 def test_sleep_and_network_are_tested(monkeypatch, capsys):
     said = lines(capsys)
     assert said["network"] == "known yes"

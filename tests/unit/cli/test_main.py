@@ -15,7 +15,7 @@ from tailwire.cli.main import main, parser_for
 from tailwire.server.config import Settings
 
 
-def test_version_of_the_command_and_the_module(capsys):
+def test_version_is_printed_by_the_command_and_the_module(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
     said = capsys.readouterr().out
@@ -117,13 +117,13 @@ def test_doctor_says_what_to_do(capsys, url, said):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="closes descriptors by a shell")
-def test_command_without_an_output_ends_with_its_result():
+def test_command_without_output_streams_returns_its_exit_code():
     done = subprocess.run(f"{shlex.quote(sys.executable)} -m tailwire --version >&- 2>&-", shell=True, check=False)
     assert done.returncode == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/dev/full")
-def test_output_that_nobody_takes_does_not_replace_the_result():
+def test_full_output_device_does_not_replace_the_exit_code():
     code = "import sys; from tailwire.cli.main import run; sys.stdout.write('x'); run(['replay', 'missing.json'])"
     with open("/dev/full", "w") as full:
         environment = {**os.environ, "PYTHONUNBUFFERED": ""}

@@ -123,7 +123,7 @@ def test_dumps_with_too_many_inputs_are_refused(tmp_path, monkeypatch):
             read(file)
 
 
-def test_undecodable_file_name_is_shown_with_a_mark(tmp_path):
+def test_undecodable_character_of_a_file_name_is_shown_as_a_question_mark(tmp_path):
     file = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.json"))
     file.write_text(json.dumps(lab()))
     assert read(file)["name"] == "?.json"

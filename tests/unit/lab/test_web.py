@@ -74,7 +74,7 @@ def client() -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=HERE)
 
 
-async def test_single_use_address_works_once():
+async def test_single_use_url_works_once():
     async with client() as http:
         answer = await http.get("/first/")
         assert (answer.status_code, answer.headers["referrer-policy"]) == (303, "no-referrer")
@@ -86,7 +86,7 @@ async def test_single_use_address_works_once():
         assert (await http.get("/first/about.json")).status_code == 404
 
 
-async def test_reused_address_revokes_the_page_and_keeps_the_printed_one():
+async def test_reused_single_use_url_revokes_the_page_and_keeps_the_printed_url():
     async with client() as http:
         own = (await http.get("/first/")).headers["location"]
         answer = await http.get("/first/")
@@ -96,7 +96,7 @@ async def test_reused_address_revokes_the_page_and_keeps_the_printed_one():
         assert (await http.get("/secret/")).status_code == 200
 
 
-async def test_refused_requests_do_not_consume_the_single_use_address():
+async def test_refused_requests_do_not_consume_the_single_use_url():
     async with client() as http:
         assert (await http.post("/first/", headers={"origin": HERE})).status_code == 404
         assert (await http.get("/first/", headers={"host": "evil.example"})).status_code == 403

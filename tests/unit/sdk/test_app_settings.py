@@ -25,7 +25,7 @@ def test_base_url_is_made_of_region_or_host(host, url):
 
 @pytest.mark.spec("S24")
 @pytest.mark.parametrize("host", ["http://[oops", "host:99999", "host:port", "ftp://host", "https://"])
-def test_an_invalid_host_is_named_with_what_to_write(host):
+def test_error_about_an_invalid_host_shows_the_valid_form(host):
     with pytest.raises(ValueError, match="is not a client host") as caught:
         AppSettingsBuilder().override_client_host(host).build().base_url("app")
     assert repr(host) in str(caught.value)
@@ -33,7 +33,7 @@ def test_an_invalid_host_is_named_with_what_to_write(host):
 
 
 @pytest.mark.spec("S24")
-def test_presence_subscription_on_the_wire():
+def test_presence_subscription_is_encoded_for_the_wire():
     builder = AppSettingsBuilder
     assert builder().build().presence_on_the_wire() is None
     assert builder().subscribe_presence_for_all_users().build().presence_on_the_wire() == "ALL_USERS"

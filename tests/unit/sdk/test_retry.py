@@ -14,7 +14,7 @@ POLICY = RetryPolicy(first=1.0, longest=5.0)
 
 
 @pytest.mark.parametrize(("chance", "waits"), [(0.0, [0.5, 1.0, 2.0, 2.5, 2.5]), (1.0, [1.0, 2.0, 4.0, 5.0, 5.0])])
-def test_waits_grow_up_to_the_longest_and_are_at_least_half_of_it(chance: float, waits: list[float]):
+def test_waits_grow_up_to_a_maximum_and_are_at_least_half_of_their_bound(chance: float, waits: list[float]):
     made = Waits(POLICY, lambda: chance)
     assert [made.next() for _ in waits] == waits
     made.reset()
@@ -28,7 +28,7 @@ def test_wait_that_the_server_asked_for_is_kept_and_spread_over_a_second(asked: 
 
 
 async def attempts(error: CometChatException, *, safe: bool) -> int:
-    """Return how often a request is tried that always fails with an error."""
+    """Return the number of attempts of a request that always fails with `error`."""
     count = 0
 
     async def attempt() -> None:
@@ -43,7 +43,7 @@ async def attempts(error: CometChatException, *, safe: bool) -> int:
 
 
 @pytest.mark.virtual
-async def test_only_errors_that_may_pass_are_repeated():
+async def test_only_requests_with_temporary_errors_are_repeated():
     assert await attempts(failure("ERR_UNAVAILABLE"), safe=True) == MAX_ATTEMPTS
     assert await attempts(failure("ERR_NOT_A_MEMBER"), safe=True) == 1
     assert await attempts(failure("ERR_UNAVAILABLE", retry_after=REQUEST_RETRY.longest + 1), safe=True) == 1

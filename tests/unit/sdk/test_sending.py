@@ -30,7 +30,7 @@ async def ends_with(*codes: str) -> str:
 
 
 async def test_refusal_after_a_lost_response_does_not_claim_that_nothing_was_stored():
-    """The attempt whose answer was lost may have been stored, whatever the server answers to a later one."""
+    """The message of an attempt without a response may have been stored, whatever the server answers to a later one."""
     assert await ends_with("NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE") == "sent"
     for last in ("AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "ERR_NOT_A_MEMBER"):
         assert (await ends_with(last)).startswith(last)
@@ -43,7 +43,7 @@ async def test_refusal_after_a_lost_response_does_not_claim_that_nothing_was_sto
     assert (await ends_with(*["ERR_UNAVAILABLE"] * 4)).startswith("ERR_UNAVAILABLE")
 
 
-async def test_send_cancelled_in_the_queue_lets_nobody_overtake():
+async def test_later_sends_keep_waiting_when_a_queued_send_is_cancelled():
     sending, begun, may_end = Sending(lambda: 0.5), [], asyncio.Event()
 
     async def attempt(name: str) -> str:

@@ -85,7 +85,7 @@ def test_an_unknown_setting_in_the_file_is_named_with_a_suggestion(tmp_path):
         load({}, {}, str(tmp_path / "t.toml"))
 
 
-def test_the_docs_have_the_meaning_of_each_setting():
+def test_docs_describe_each_setting_as_its_docstring_does():
     page = (Path(__file__).parents[3] / "docs" / "server.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \| .*? \| (.*) \|$", page, re.MULTILINE))
     documented = " ".join((Settings.__doc__ or "").split())

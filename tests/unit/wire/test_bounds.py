@@ -34,7 +34,7 @@ def test_ordinary_json_is_within_bounds(value, ascii):
 
 @settings(deadline=None)
 @given(value=values, depth=st.integers(1, 200), where=st.sampled_from(["list", "object", "both"]))
-def test_excess_depth_is_found_beside_other_values(value, depth, where):
+def test_excess_depth_is_found_among_other_values(value, depth, where):
     for n in range(depth):
         value = [value, "]["] if where == "list" or (where == "both" and n % 2) else {'{"': 1, "x": value}
     text = json.dumps(value).encode()
@@ -128,13 +128,13 @@ def test_with_a_bounded_search_the_first_excess_of_depth_is_the_last_result():
     assert [found.advice for found in bounds.excesses(text)] == [bounds.TOO_DEEP, bounds.TOO_LARGE]
 
 
-def test_a_bounded_search_ends_before_an_excess_far_behind():
+def test_a_bounded_search_ends_before_a_late_excess():
     text = b"[" + b"0," * 20_000 + b"1e999]"
     assert bounds.first_excess(text) is None
     assert not bounds.within_bounds(text)
 
 
-def test_many_brackets_beside_each_other_are_not_deep():
+def test_many_adjacent_brackets_are_not_deep():
     assert bounds.within_bounds(b"[" + b"[{}]," * 500 + b"1]")
     assert bounds.within_bounds(b"[[" * 32 + b"]]" * 32 + b" " * 10)
 

@@ -266,7 +266,7 @@ def test_every_field_of_a_user_is_decoded(more, metadata):
 
 @pytest.mark.parametrize("more", [{}, {"tags": []}], ids=["of the usual form", "of another form"])
 @pytest.mark.parametrize("given", [{}, {"status": "offline"}, {"status": "online"}])
-def test_user_without_anything_but_a_name_has_the_defaults(more, given):
+def test_user_with_only_a_uid_and_a_status_has_the_defaults(more, given):
     expected = User("eve", status=given.get("status", "offline"))
     for _ in range(2):
         user = user_from_wire({"uid": "eve", **given, **more})
@@ -276,7 +276,7 @@ def test_user_without_anything_but_a_name_has_the_defaults(more, given):
         assert (user.blocked_by_me, user.has_blocked_me) == (False, False)
 
 
-def test_user_who_blocked_the_reader_is_told_from_one_whom_the_reader_blocked():
+def test_user_who_blocked_the_reader_is_distinguished_from_one_whom_the_reader_blocked():
     user = user_from_wire({"uid": "ann", "hasBlockedMe": True})
     assert (user.blocked_by_me, user.has_blocked_me) == (False, True)
 
@@ -341,7 +341,7 @@ def test_settings_name_the_port_for_the_scheme():
         ServerSettings.from_wire({**data, "CHAT_HOST": ""}, secure=True)
 
 
-def test_clients_are_told_not_to_report_to_analytics_and_the_scheme_of_the_server():
+def test_settings_disable_analytics_and_name_the_scheme_of_the_server():
     for secure in (False, True):
         told = settings_to_wire(host="h", port=8480, secure=secure, app_id="a", region="us")
         assert (told["ANALYTICS_PING_DISABLED"], told["CHAT_USE_SSL"]) == (True, secure)

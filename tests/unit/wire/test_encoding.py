@@ -35,7 +35,7 @@ def test_a_group_is_sent_without_empty_fields():
     }  # fmt: skip
 
 
-def test_a_text_message_is_sent_with_what_it_refers_to():
+def test_a_text_message_is_sent_with_its_references():
     assert message_to_wire(TextMessage(receiver="bob", text="hi", muid="m")) == {
         "category": "message", "type": "text", "receiver": "bob", "receiverType": "user", "data": {"text": "hi"},
         "muid": "m",

@@ -87,7 +87,7 @@ ON_UNLESS_TURNED_OFF = {("CustomMessage", "update_conversation"), ("CustomMessag
 @pytest.mark.parametrize(
     "kind", [kind for kind in vars(entities).values() if isinstance(kind, type) and dataclasses.is_dataclass(kind)]
 )
-def test_unknown_values_are_zero_false_or_nothing(kind: type):
+def test_defaults_of_fields_are_zero_or_false_and_raw_fields_are_hidden(kind: type):
     for field in dataclasses.fields(kind):
         if isinstance(field.default, bool):
             assert field.default is ((kind.__name__, field.name) in ON_UNLESS_TURNED_OFF)

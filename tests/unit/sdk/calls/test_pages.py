@@ -1,4 +1,4 @@
-"""Lists whose entries cannot be read end with an error, and what is readable behind them is returned."""
+"""Lists whose entries cannot be read end with an error, and readable entries after them are returned."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def test_list_that_never_becomes_readable_ends_with_an_error():
     assert len(requests.asked) == MAX_UNREADABLE_PAGES
 
 
-async def test_entries_behind_unreadable_pages_are_returned():
+async def test_entries_after_unreadable_pages_are_returned():
     requests = Requests(*[[7]] * (MAX_UNREADABLE_PAGES + 20), [{"uid": "bob", "name": "Bob"}], [])
     request = users(requests)
     with pytest.raises(CometChatException):
@@ -50,13 +50,13 @@ async def test_entries_behind_unreadable_pages_are_returned():
     assert await request.fetch_next() == []
 
 
-async def test_unreadable_reactions_that_come_again_end_the_list():
+async def test_unreadable_reactions_that_are_returned_again_end_the_list():
     requests = Requests([{"id": 5, "reactedBy": 7}])
     assert await ReactionsRequest(1, "", 10, lambda: requests).fetch_next() == []  # type: ignore[arg-type]
     assert len(requests.asked) == 2
 
 
-async def test_listing_of_a_backend_that_never_becomes_readable_ends_with_an_error():
+async def test_list_of_a_backend_that_never_becomes_readable_ends_with_an_error():
     asked = []
 
     async def ask(query: Any) -> list[Any]:

@@ -44,12 +44,12 @@ def test_retry_delay_is_within_its_bounds(cause, failures, network, chance, fail
 
 
 @given(st.floats(0, 1e9), st.floats(0, 0.999))
-def test_wait_of_an_intermediary_is_capped_at_a_minute(wait, chance):
+def test_wait_requested_by_an_intermediary_is_capped_at_a_minute(wait, chance):
     assert min(wait, 60) <= asked_wait(T, wait, None, chance, ours=False) <= 61
 
 
 @given(st.one_of(st.none(), st.floats(-10, 1e9)), st.one_of(st.none(), st.floats(-10, 1e9)), st.floats(0, 0.999))
-def test_wait_of_the_server_is_capped_at_an_hour(wait, within, chance):
+def test_wait_requested_by_the_server_is_capped_at_an_hour(wait, within, chance):
     asked = asked_wait(T, wait, within, chance)
     if wait is not None and wait >= 0:
         assert min(wait, 3600) <= asked <= 3601
@@ -81,7 +81,7 @@ def test_a_new_token_is_used_at_once():
         assert retry_delay(T, Cause.NEW_TOKEN, 5, network, 0.9, 1000.0) == 0.0
 
 
-def test_waits_are_even_between_a_quarter_and_the_whole_of_their_bound():
+def test_waits_are_spread_evenly_between_a_quarter_and_the_whole_of_their_bound():
     assert [waiting_time(T, n, 0.0) for n in (1, 2, 3, 4, 5, 6, 7)] == [0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
     assert [waiting_time(T, n, 0.5) for n in (1, 2, 6)] == [0.625, 1.25, 12.5]
     assert waiting_time(T, 9, 0.0, cap=4.0) == 1.0
@@ -101,7 +101,7 @@ def test_first_wait_after_a_loss_that_affects_all_is_spread_over_a_second():
     assert retry_delay(T, Cause.SLEPT, 2, Network.ONLINE, 0.5) == 1.25
 
 
-def test_waits_of_no_time_and_windows_of_no_time_are_obeyed():
+def test_requested_waits_and_windows_of_zero_seconds_are_obeyed():
     assert asked_wait(T, 0.0, 9.0, 0.5) == 0.0
     assert asked_wait(T, None, 0.0, 0.5) == 0.0
     assert asked_wait(T, 0.5, None, 0.5) == 0.75

@@ -1,4 +1,4 @@
-"""What follows when time has passed: heartbeats, probes after a sleep, attempts, the background window."""
+"""The consequences of elapsed time: heartbeats, probes after a sleep, attempts, the background window."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_ping_is_sent_when_the_server_was_silent_for_the_interval():
 
 
 @spec("T3")
-def test_frames_move_the_heartbeat():
+def test_frames_postpone_the_heartbeat():
     client = Client()
     assert not has(client.timer(15.0, heard_at=14.0), SendPing)
     assert next_deadline(client.state) == 29.0
@@ -100,7 +100,7 @@ def test_ping_that_is_answered_by_traffic_ends_the_probe():
 
 
 @spec("T2")
-def test_slept_through_heartbeat_is_a_probe_for_that_reason():
+def test_heartbeat_that_is_due_after_a_sleep_is_a_probe_with_the_cause_slept():
     client = Client()
     assert has(client.timer(500.0), SendPing)
     client.timer(503.0)
@@ -118,7 +118,7 @@ def test_attempt_ends_after_ten_seconds_without_a_byte(now, cause):
 
 @spec("C21", "C20", "C8")
 @pytest.mark.parametrize("hint", [i.NetworkChanged(Network.OFFLINE), i.NetworkChanged(Network.ONLINE)])
-def test_hint_of_the_platform_probes_the_socket_and_names_the_loss(hint):
+def test_hint_of_the_platform_probes_the_socket_and_its_loss_is_a_failed_probe(hint):
     client = Client()
     assert has(client.at(5.0, hint), SendPing)
     client.timer(8.0)

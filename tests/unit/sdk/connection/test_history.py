@@ -42,7 +42,7 @@ def test_dump_replays_to_the_same_state(seed: int):
     assert len(recorded) == 200
 
 
-def test_history_is_bounded_and_keeps_the_last():
+def test_history_is_bounded_and_keeps_the_last_inputs():
     history, _ = walk(1, 3000)
     assert len(history.transitions) <= 100
     _, recorded = load(history.dump())

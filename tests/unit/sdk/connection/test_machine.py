@@ -1,4 +1,4 @@
-"""The connection machine on real networks: waits that were asked for, outages, refused WebSockets, slow lines."""
+"""The connection machine on real networks: requested waits, outages, refused WebSockets, slow lines."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ LIFTS = {
 
 @spec("T6")
 @pytest.mark.parametrize("lift", LIFTS)
-def test_wait_of_an_intermediary_is_ended_by_each_input_that_lifts_it(lift):
+def test_wait_requested_by_an_intermediary_is_ended_by_each_input_that_lifts_it(lift):
     client = Client()
     client.fail(Cause.PROXY_REFUSED, HOUR)
     assert client.state.phase is Phase.WAITING
@@ -89,7 +89,7 @@ def test_wait_of_an_intermediary_is_ended_by_each_input_that_lifts_it(lift):
 
 
 @spec("T6")
-def test_wait_of_an_intermediary_ends_in_the_foreground():
+def test_wait_requested_by_an_intermediary_ends_in_the_foreground():
     client = Client()
     client.fail(Cause.PROXY_REFUSED, HOUR)
     client.take(i.AppStateChanged(AppState.BACKGROUND))
@@ -97,7 +97,7 @@ def test_wait_of_an_intermediary_ends_in_the_foreground():
 
 
 @spec("T6")
-def test_response_of_the_server_ends_a_wait_of_an_intermediary():
+def test_response_of_the_server_ends_a_wait_requested_by_an_intermediary():
     client = Client()
     client.fail(Cause.PROXY_REFUSED, HOUR)
     assert not client.take(
@@ -107,7 +107,7 @@ def test_response_of_the_server_ends_a_wait_of_an_intermediary():
 
 
 @spec("T6", "C13")
-def test_wait_of_the_server_holds_and_connect_fails_at_once():
+def test_wait_requested_by_the_server_is_kept_and_connect_fails_at_once():
     client = Client()
     client.fail(Cause.SERVER_BUSY, HOUR, ours=True)
     assert client.take(i.ConnectCalled(7)) == [Answer(7, Result.ATTEMPT_FAILED, Cause.SERVER_BUSY)]
@@ -138,7 +138,7 @@ def test_short_outage_ends_with_an_attempt_within_four_seconds():
 
 
 @spec("T4")
-def test_hour_offline_takes_a_few_attempts():
+def test_client_makes_three_to_seven_attempts_in_an_hour_offline():
     client = Client()
     client.take(i.NetworkChanged(Network.OFFLINE))
     client.fail(Cause.NETWORK_UNREACHABLE)
@@ -173,7 +173,7 @@ def test_response_of_the_server_ends_a_long_wait():
 
 
 @spec("T8")
-def test_history_is_read_only_while_websockets_are_refused():
+def test_history_is_polled_as_long_as_websockets_are_refused():
     client = Client()
     client.fail(Cause.WEBSOCKET_REFUSED)
     client.run(client.now + 5.0)
@@ -264,7 +264,7 @@ def test_pooled_connections_are_dropped_after_a_silent_loss():
     client.open()
     assert DropConnections() in client.take(i.NetworkChanged(Network.ONLINE))
     client.take(i.SocketLost(client.state.epoch, Cause.SERVER_CLOSED))
-    assert client.commands.count(DropConnections()) == 1  # a clean close does not make the others suspect
+    assert client.commands.count(DropConnections()) == 1  # a clean close casts no doubt on pooled connections
 
 
 def test_every_input_has_a_handler():
@@ -294,7 +294,7 @@ def test_provider_is_asked_once_for_each_connection_whose_token_is_rejected():
 
 
 @spec("T3")
-def test_each_ping_has_the_whole_time_for_its_answer():
+def test_each_ping_has_the_full_timeout_for_its_answer():
     client = Client()
     client.open()
     client.take(i.PingCalled(1))
@@ -309,7 +309,7 @@ def test_each_ping_has_the_whole_time_for_its_answer():
 
 @spec("T3")
 @pytest.mark.parametrize(("round_trip", "timeout"), [(0.2, 3.0), (2.0, 6.0), (4.0, 12.0), (10.0, 12.0)])
-def test_ping_on_a_slow_line_has_three_round_trips_and_a_dead_line_is_detected_as_soon(round_trip, timeout):
+def test_ping_on_a_slow_line_is_sent_earlier_and_may_take_three_round_trips(round_trip, timeout):
     client = Client()
     client.open(round_trip=round_trip)
     assert next_deadline(client.state) == 18.0 - timeout
@@ -343,7 +343,7 @@ def test_each_ping_is_sent_and_answered_in_order():
     assert client.take(i.PongReceived(client.state.epoch)) == [Answer(3, Result.PONG)]
 
 
-def test_further_pings_than_can_wait_fail_at_once():
+def test_pings_beyond_the_limit_fail_at_once():
     client = Client()
     client.open()
     for caller in range(1, machine.MAX_PENDING_PINGS + 1):
@@ -352,7 +352,7 @@ def test_further_pings_than_can_wait_fail_at_once():
 
 
 @spec("T4")
-def test_client_gives_up_after_the_number_of_attempts_that_was_set():
+def test_client_gives_up_after_the_configured_number_of_attempts():
     client = Client(max_attempts=2)
     assert TellError(Cause.GAVE_UP) not in client.fail(Cause.CONNECTION_REFUSED)
     client.run(next_deadline(client.state))
@@ -363,7 +363,7 @@ def test_client_gives_up_after_the_number_of_attempts_that_was_set():
 
 
 @spec("T4")
-def test_stable_connection_ends_the_time_without_one():
+def test_attempts_are_frequent_again_after_a_stable_connection():
     client = Client()
     client.run(600.0, cause=Cause.CONNECTION_REFUSED)
     client.run(next_deadline(client.state))
@@ -387,7 +387,7 @@ def test_window_of_the_server_does_not_shorten_the_usual_wait():
 
 
 @spec("T8")
-def test_refusals_count_anew_after_a_connection():
+def test_refusals_are_counted_from_zero_after_a_connection():
     client = Client()
     client.open()
     client.take(i.SocketLost(client.state.epoch, Cause.SERVER_CLOSED))
@@ -420,7 +420,7 @@ def test_repeated_report_of_the_platform_ends_only_a_long_wait():
         (i.ClientClosed(), Cause.CLIENT_CLOSED),
     ],
 )
-def test_socket_that_is_not_wanted_any_more_is_closed_for_a_cause(left_by, cause):
+def test_unwanted_socket_is_closed_with_its_cause(left_by, cause):
     client = Client()
     client.open()
     assert CloseSocket(client.state.epoch) in client.take(left_by)
@@ -428,7 +428,7 @@ def test_socket_that_is_not_wanted_any_more_is_closed_for_a_cause(left_by, cause
 
 
 @spec("T8")
-def test_reading_of_history_stops_when_no_socket_is_wanted_any_more():
+def test_polling_stops_when_no_socket_is_wanted_any_more():
     client = Client()
     client.fail(Cause.WEBSOCKET_REFUSED)
     client.run(next_deadline(client.state))
@@ -440,7 +440,7 @@ def test_reading_of_history_stops_when_no_socket_is_wanted_any_more():
 
 @spec("T4")
 @pytest.mark.parametrize(("seconds", "attempts"), [(29.0, 1), (30.0, 0)])
-def test_connection_that_is_left_ends_the_count_of_failures_only_if_it_lasted_thirty_seconds(seconds, attempts):
+def test_closed_connection_resets_the_count_of_failures_only_if_it_lasted_thirty_seconds(seconds, attempts):
     client = Client()
     client.fail(Cause.CONNECTION_RESET)
     client.run(next_deadline(client.state))

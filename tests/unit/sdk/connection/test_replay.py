@@ -1,4 +1,4 @@
-"""Recorded inputs are replayed step by step, and an input that is invalid there is named."""
+"""Recorded inputs are replayed step by step, and an input that is invalid in its state is named."""
 
 from __future__ import annotations
 

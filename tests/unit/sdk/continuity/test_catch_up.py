@@ -66,7 +66,7 @@ class Server(RuleBasedStateMachine):
                     assert not [n for n, _ in self.log if n <= place.changes and n not in self.changes]
             elif isinstance(c, catch_up.TellGap):
                 if self.logs:
-                    # The newest messages are handed over, and what is before the gap was.
+                    # Only messages before the gap were handed over so far; the newest ones follow.
                     assert not [n for n in self.handed if n > c.from_id]
                 self.gaps.append((c.from_id, c.to_id))
             elif isinstance(c, catch_up.TellContinuity):
@@ -76,7 +76,7 @@ class Server(RuleBasedStateMachine):
                 elif told.kind is ContinuityKind.GAP:
                     assert told.from_id < told.to_id
                     assert told.missed >= self.limit
-                    # Messages before the gap are handed over, none in it.
+                    # Messages before the gap are handed over, but none within it.
                     assert not [n for n in self.handed if n > told.from_id]
                     self.gaps.append((told.from_id, told.to_id))
                 else:
@@ -165,7 +165,7 @@ class Server(RuleBasedStateMachine):
             self.hand_over(changes.Change(number, number))
 
     def missed(self, asked):
-        """Return a page as a server with a log answers it: messages, and what it says about changes."""
+        """Return a page of a server with a change log: its messages, and the changes that it lists."""
         place, after, gap = self.m.position, asked.after_id, None
         listed = [(n, ours) for n, ours in self.history if n > after][: asked.limit]
         newest = [n for n, _ in self.history if n > after][::-1]
@@ -230,7 +230,7 @@ class Server(RuleBasedStateMachine):
     @invariant()
     def when_quiet_nothing_is_missing(self):
         if self.up and self.asked is None and not self.line and self.m.behind is None:
-            assert not self.catching_up  # each connection has its continuity
+            assert not self.catching_up  # a continuity was reported for each connection
             theirs = [n for n, o in self.history if not o and not any(a < n <= b for a, b in self.gaps)]
             assert [n for n in self.handed if n in set(theirs)] == theirs
 
@@ -248,7 +248,7 @@ def _changes_come_before_messages(patch):
 
 @pytest.mark.slow
 def test_changes_that_come_before_their_messages_are_found(monkeypatch):
-    """A planted fault, so that it is known that the state machine notices the order."""
+    """Plant a fault, to show that the state machine checks the order."""
     _changes_come_before_messages(monkeypatch)
     many = settings(max_examples=200, stateful_step_count=40, deadline=None, derandomize=True, phases=(Phase.generate,))
     with pytest.raises(AssertionError):
@@ -265,7 +265,7 @@ def test_page_settles_the_changes_up_to_the_number_that_it_names():
     assert (m.position.last_id, m.position.changes, m.position.heard) == (6, 7, (9,))
 
 
-def test_the_position_does_not_move_over_a_number_that_was_not_accounted_for():
+def test_position_does_not_pass_a_number_that_was_not_received():
     m = CatchUp(position=Position(5, changes=10))
     for number in range(12, 12 + 2 * changes.MAX_HEARD):
         changes.record(m, number)
@@ -322,7 +322,7 @@ def test_first_connection_starts_at_the_latest_message():
     assert catch_up.live(m, 8, "eight") == [catch_up.HandOver(("eight",))]
 
 
-def test_another_store_starts_over():
+def test_catch_up_starts_over_on_another_store():
     m = CatchUp(position=Position(500, "old"))
     assert catch_up.connected(m, "new") == [catch_up.FetchLatest()]
     catch_up.latest(m, 3, "new")
@@ -415,7 +415,7 @@ def test_continuity_is_reported_once_before_the_last_page():
     assert (told.continuity.kind, told.continuity.missed, handed.messages) == (ContinuityKind.EXACT, 21, (21,))
 
 
-def test_exactly_the_limit_is_not_a_gap():
+def test_as_many_missed_messages_as_the_limit_are_not_a_gap():
     m = CatchUp(position=Position(0), limit=3)
     catch_up.connected(m, "")
     handed, asked = catch_up.page(m, [(1, 1), (2, 2), (3, 3)], whole=True)
@@ -430,7 +430,7 @@ def test_unreadable_page_is_skipped():
     assert catch_up.page(m, [], whole=True, end=20, took=2.0) == [catch_up.FetchAfter(20, 40, 1000)]
 
 
-def test_polling_is_silent_and_gives_way_to_a_catch_up():
+def test_polling_reports_no_continuity_and_gives_way_to_a_catch_up():
     m = CatchUp(position=Position(5))
     assert catch_up.poll(m) == [catch_up.FetchAfter(5, at_most=1000)]
     assert catch_up.poll(m) == []
@@ -450,7 +450,7 @@ def test_polling_without_a_position_starts_at_the_latest_message():
     assert m.position == Position(7)
 
 
-def test_hand_over_names_own_messages_between():
+def test_hand_over_names_own_messages_between_others():
     m = CatchUp(position=Position(0))
     catch_up.connected(m, "")
     catch_up.sent(m, 3)
@@ -473,7 +473,7 @@ def test_restored_store_is_read_from_the_known_id():
 
 def test_unknown_position_starts_at_the_latest_with_a_gap():
     m = CatchUp(position=Position(142, "s", (), 0, "m1"))
-    catch_up.poll(m)  # also without a socket
+    catch_up.poll(m)  # even without a socket
     assert catch_up.went_back(m, 0) == [catch_up.FetchLatest()]
     unknown = catch_up.TellContinuity(Continuity(ContinuityKind.UNKNOWN, 0, 0, 80))
     assert catch_up.latest(m, 80, "s", "m2") == [unknown, catch_up.TellGap(0, 80)]
@@ -515,7 +515,7 @@ def test_messages_older_than_what_is_remembered_count_as_handed_over():
     assert not any(catch_up.passes(m, number) for number in (1, 100, 500, 501, total))
 
 
-def test_receipt_during_a_catch_up_does_not_hide_those_that_were_missed():
+def test_receipt_during_a_catch_up_does_not_hide_missed_receipts():
     m = CatchUp(position=Position(10, "store", updated_at=1_000))
     catch_up.connected(m, "store")
     updates.heard(m, 5_000)
@@ -525,7 +525,7 @@ def test_receipt_during_a_catch_up_does_not_hide_those_that_were_missed():
     assert updates.since(m) == 5_000 - updates.MARGIN_SECONDS
 
 
-def test_own_messages_on_a_page_move_the_next_page_on():
+def test_catch_up_continues_after_pages_of_own_messages():
     """A device that only sent while it had no socket reads its own messages on return, and must get past them."""
     m = CatchUp(position=Position(0, "store"))
     (command,) = catch_up.connected(m, "store")
@@ -541,7 +541,7 @@ def test_own_messages_on_a_page_move_the_next_page_on():
     assert m.position.last_id == 100
 
 
-def test_disabled_catch_up_reports_that_nothing_is_known():
+def test_disabled_catch_up_reports_unknown_continuity():
     m = CatchUp(position=Position(5), enabled=False)
     assert catch_up.connected(m, "s") == [catch_up.TellContinuity(Continuity(ContinuityKind.UNKNOWN))]
     assert catch_up.live(m, 6, "six") == [catch_up.HandOver(("six",))]
@@ -557,7 +557,7 @@ def test_results_that_come_after_the_connection_ended_are_ignored():
     assert m.position == Position(5)
 
 
-def test_the_latest_id_is_requested_again_as_it_was():
+def test_failed_request_of_the_latest_id_is_repeated():
     m = CatchUp()
     (asked,) = catch_up.connected(m, "")
     assert catch_up.failed(m, asked) == catch_up.FetchLatest()
@@ -598,7 +598,7 @@ def test_positions_of_a_replaced_or_restored_store_are_not_comparable():
     assert of_another_store(here, Position(9, "store", mark="m2"))
 
 
-def test_live_change_is_not_held_while_no_message_is():
+def test_live_change_is_not_held_while_no_message_is_held():
     assert not changes.held(CatchUp(position=Position(5, changes=0)), 1, "reaction")
 
 
@@ -653,7 +653,7 @@ def test_messages_that_the_server_left_out_above_the_limit_are_a_gap_before_the_
     assert TellContinuity(Continuity(ContinuityKind.GAP, 1, 5, 8)) in told
 
 
-def test_catch_up_goes_on_above_the_limit_where_the_server_leaves_out_what_is_too_much():
+def test_catch_up_continues_above_the_limit_when_the_server_enforces_it():
     m = CatchUp(position=Position(5, changes=3), limit=1)
     catch_up.connected(m, "")
     told = catch_up.page(m, [(6, Message(6))], whole=True, listed=changes.Listed(7, more=True))
@@ -669,7 +669,7 @@ def test_edits_and_deletions_do_not_count_towards_the_limit():
     assert catch_up.next_page(m).limit == 2
 
 
-def test_another_store_may_use_ids_that_were_received_from_the_last_one():
+def test_another_store_may_use_ids_that_were_received_from_the_previous_one():
     m = CatchUp(position=Position(10, "store"))
     catch_up.connected(m, "store")
     catch_up.page(m, [], whole=False)
@@ -688,7 +688,7 @@ def caught_up(position):
 
 
 def full_page(m, took):
-    """Answer with a full page that took some seconds. Return the size of the next."""
+    """Answer with a full page after `took` seconds. Return the size of the next page."""
     size = min(m.size, m.limit - m.counted)
     begin = m.asked_after
     commands = catch_up.page(m, [(n, n) for n in range(begin + 1, begin + size + 1)], whole=True, took=took)
@@ -718,7 +718,7 @@ def test_page_grows_when_the_time_per_message_is_at_most_four_fifths_of_the_last
         assert full_page(m, took) == size
 
 
-def test_time_per_message_of_a_page_that_failed_counts_for_nothing():
+def test_failed_page_discards_the_measured_time_per_message():
     m = CatchUp(position=Position(0), limit=10**6)
     (asked,) = catch_up.connected(m, "")
     assert full_page(m, 1.0) == 40
@@ -726,7 +726,7 @@ def test_time_per_message_of_a_page_that_failed_counts_for_nothing():
     assert full_page(m, 2.0) == 20
 
 
-def test_each_catch_up_begins_with_a_page_of_ordinary_size():
+def test_each_catch_up_begins_with_a_page_of_the_default_size():
     m = CatchUp(position=Position(0), limit=10**6)
     catch_up.poll(m)
     full_page(m, 0.1)
@@ -757,7 +757,7 @@ def test_restored_store_may_use_ids_that_were_received_from_it_before():
     assert catch_up.page(m, [(75, "another")], whole=False)[-1] == catch_up.HandOver(("another",))
 
 
-def test_position_is_valid_up_to_the_first_message():
+def test_store_restored_to_its_first_message_is_read_from_that_message():
     m = CatchUp(position=Position(142, mark="m1"))
     catch_up.connected(m, "", "m2")
     assert catch_up.went_back(m, 1) == [catch_up.FetchAfter(1, at_most=1000)]
@@ -800,7 +800,7 @@ def test_messages_above_the_limit_are_a_gap_in_the_continuity_too():
     ]
 
 
-def test_message_that_was_served_before_is_not_handed_over_behind_a_gap():
+def test_message_that_was_served_before_is_not_handed_over_after_a_gap():
     m = CatchUp(position=Position(10, done=((12, 14),)), limit=1)
     catch_up.connected(m, "")
     catch_up.live(m, 14, "fourteen")
@@ -808,7 +808,7 @@ def test_message_that_was_served_before_is_not_handed_over_behind_a_gap():
     assert [c for c in catch_up.latest(m, 11, "") if isinstance(c, catch_up.HandOver)] == []
 
 
-def test_gap_ends_behind_the_last_message_that_was_removed():
+def test_gap_ends_at_the_last_removed_message():
     m = CatchUp(position=Position(5), limit=1)
     catch_up.connected(m, "")
     catch_up.page(m, [(9, "nine")], whole=True, pruned=30)
@@ -817,7 +817,7 @@ def test_gap_ends_behind_the_last_message_that_was_removed():
     assert m.position.last_id == 30
 
 
-def test_position_moves_behind_the_messages_that_were_removed():
+def test_position_moves_past_the_removed_messages():
     m = CatchUp(position=Position(5))
     catch_up.connected(m, "")
     catch_up.page(m, [], whole=False, pruned=8)
@@ -840,28 +840,28 @@ def test_live_message_moves_the_position():
     assert m.position == Position(13, own=(15,), done=((13, 14),))
 
 
-def test_page_without_a_mark_leaves_that_of_the_position():
+def test_page_without_a_mark_keeps_the_mark_of_the_position():
     m = CatchUp(position=Position(5, mark="m1"))
     catch_up.connected(m, "")
     catch_up.page(m, [(6, "six")], whole=False)
     assert m.position.mark == "m1"
 
 
-def test_hand_over_names_own_messages_that_only_the_page_knows():
+def test_hand_over_names_own_messages_that_only_the_page_reports():
     m = CatchUp(position=Position(0))
     catch_up.connected(m, "")
     _, handed = catch_up.page(m, [(n, n) for n in (1, 2, 3, 4)], whole=False, ours={3})
     assert handed == catch_up.HandOver((1, 2, 4), (3,))
 
 
-def test_limit_counts_anew_where_the_server_leaves_out_what_is_too_much():
+def test_limit_is_counted_anew_when_the_server_enforces_it():
     m = CatchUp(position=Position(5, changes=3), limit=2)
     catch_up.connected(m, "")
     told = catch_up.page(m, [(6, Message(6)), (7, Message(7))], whole=True, listed=changes.Listed(7, more=True))
     assert told[-1] == catch_up.FetchAfter(7, 2, 2)
 
 
-def test_own_message_that_a_held_one_follows_needs_no_page():
+def test_held_message_after_an_own_one_needs_no_further_page():
     m = CatchUp(position=Position(10))
     catch_up.connected(m, "")
     catch_up.sent(m, 12)
@@ -869,14 +869,14 @@ def test_own_message_that_a_held_one_follows_needs_no_page():
     assert catch_up.page(m, [], whole=False)[-1] == catch_up.HandOver(("thirteen",))
 
 
-def test_unreadable_message_that_a_held_one_follows_needs_no_page():
+def test_held_message_after_an_unreadable_one_needs_no_further_page():
     m = CatchUp(position=Position(10))
     catch_up.connected(m, "")
     catch_up.live(m, 13, "thirteen", before=12)
     assert catch_up.page(m, [], whole=False, end=12)[-1] == catch_up.HandOver(("thirteen",))
 
 
-def test_message_without_a_known_predecessor_needs_no_page():
+def test_message_without_a_known_predecessor_needs_no_further_page():
     m = CatchUp(position=Position(0))
     catch_up.connected(m, "")
     catch_up.live(m, 5, "five")
@@ -909,7 +909,7 @@ def test_held_change_waits_for_the_last_page():
     assert m.changed == []
 
 
-def test_sent_message_is_remembered_only_above_what_is_settled():
+def test_sent_message_is_remembered_only_above_the_position():
     m = caught_up(Position(10))
     for number in (9, 10):
         catch_up.sent(m, number)

@@ -27,7 +27,7 @@ def test_complete_chain_holds_nothing():
     assert not chain.broken(m, 3)  # from before the connection
 
 
-def test_missing_message_arrives_by_itself():
+def test_missing_message_that_arrives_late_releases_the_held_one():
     m = caught_up()
     assert chain.broken(m, 11)
     assert chain.hold(m, 11, 12, "twelve") == [chain.Wait(chain.HOLE_TIMEOUT_SECONDS)]
@@ -147,7 +147,7 @@ def test_overflow_of_held_messages_is_left_to_history(monkeypatch):
     assert catch_up.page(m, [], whole=False) == []
 
 
-def test_hole_unknown_to_history_releases_held_messages():
+def test_hole_that_history_cannot_fill_releases_held_messages():
     m = caught_up()
     chain.hold(m, 11, 12, "twelve")
     chain.waited(m)
@@ -243,7 +243,7 @@ def test_predecessor_that_this_device_sent_before_a_restart_is_known():
     assert chain.broken(m, 11)
 
 
-def test_changes_that_a_hole_held_are_held_no_longer():
+def test_changes_held_at_a_hole_are_released_when_it_is_filled():
     m = CatchUp(position=Position(10, changes=0))
     chain.hold(m, 11, 12, "twelve")
     changes.held(m, 1, "reaction")

@@ -62,12 +62,12 @@ def test_change_held_before_the_first_message_of_all_comes_before_it():
     assert handed.messages == (Change(1, "joined"), Message(1))
 
 
-def test_position_after_a_message_reaches_to_the_next_one():
+def test_position_after_a_message_reaches_up_to_the_next_one():
     handed = HandOver((Message(6), Message(9)))
     assert places(handed, Position(9)) == [Position(8), Position(9)]
 
 
-def test_position_after_a_message_names_only_what_was_served_behind_it():
+def test_position_after_a_message_names_only_what_was_served_beyond_it():
     handed = HandOver((Message(1), Message(2), Message(4)), own=(3,))
     assert places(handed, Position(4)) == [Position(1, own=(3,)), Position(3), Position(4)]
     handed = HandOver((Message(11), Message(16), Message(21)), done=((11, 15), (17, 20)))
@@ -82,7 +82,7 @@ def test_position_after_the_last_change_is_that_of_the_page():
     ]  # fmt: skip
 
 
-def test_changes_above_what_is_settled_are_listed_one_by_one():
+def test_unsettled_changes_are_listed_one_by_one():
     handed = HandOver((Change(1, "a"), Change(2, "b")), before=Position(5, changes=0))
     assert places(handed, Position(5, changes=0, heard=(1, 2))) == [
         Position(5, changes=0, heard=(1,)), Position(5, changes=0, heard=(1, 2)),

@@ -14,7 +14,7 @@ def catching_up(last_id: int) -> CatchUp:
     return m
 
 
-def test_the_next_page_begins_behind_what_was_left_out():
+def test_next_page_begins_after_the_omitted_messages():
     told = catch_up.page(catching_up(5), [], whole=False, listed=Listed(7, more=True, gap=(5, 8)))
     assert told[0] == TellGap(5, 8)
     assert isinstance(told[-1], FetchAfter)
@@ -26,7 +26,7 @@ def test_empty_range_is_not_a_gap():
     assert told == [TellContinuity(Continuity(ContinuityKind.EXACT, missed=0, from_id=0, to_id=0))]
 
 
-def test_the_first_message_of_all_may_be_the_one_that_was_removed():
+def test_removal_of_the_very_first_message_is_a_gap():
     (gap, told) = catch_up.page(catching_up(0), [], whole=False, pruned=1)
     assert (gap.from_id, gap.to_id, gap.only_changes) == (0, 1, False)
     assert told == TellContinuity(Continuity(ContinuityKind.GAP, 0, 0, 1))

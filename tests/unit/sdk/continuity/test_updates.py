@@ -18,7 +18,7 @@ def test_changes_are_not_requested_without_a_time_or_when_disabled():
     assert updates.since(CatchUp(position=Position(9, updated_at=1000), enabled=False)) is None
 
 
-def test_the_time_only_rises():
+def test_known_time_only_increases():
     m = CatchUp(position=Position(9, updated_at=1000))
     for at, known in ((1005, 1005), (1003, 1005), (1006, 1006)):
         updates.heard(m, at)

@@ -1,4 +1,4 @@
-"""What the app's code raises is logged; a cancellation of the caller passes through."""
+"""Exceptions of the app's code are logged; a cancellation of the caller passes through."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tailwire.sdk.dispatch.calling import call_listener
 
 
-async def test_exceptions_are_logged_with_the_callback_s_name(caplog):
+async def test_exceptions_are_logged_with_the_name_of_the_callback(caplog):
     async def broken(word):
         raise ValueError(word)
 

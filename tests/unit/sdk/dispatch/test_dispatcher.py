@@ -75,7 +75,7 @@ async def test_interrupted_hand_over_does_not_count_when_the_client_closes(closi
 
 
 @pytest.mark.parametrize("status", ConnectionStatus)
-async def test_one_entry_brings_a_status_to_listeners_and_streams(status):
+async def test_status_entry_reaches_listeners_and_streams(status):
     setup, heard = Setup(), []
 
     class Listener(ConnectionListener):

@@ -18,7 +18,7 @@ PIN = {"type": "pin", "deviceId": "another", "body": {"action": "pinned", "messa
 
 
 class Taken:
-    """A sink that records, and the frames that fill it."""
+    """A recording sink, and the frame decoder that fills it."""
 
     def __init__(self) -> None:
         self.events: list[object] = []

@@ -1,4 +1,4 @@
-"""From which time missed receipts are requested: from the last up to which none can be missing (K2)."""
+"""The time from which missed receipts are requested: the last one up to which none can be missing (K2)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.spec("K2")
 
 
 class Setup:
-    """What comes in, over a server that has no log of changes and answers when it is told to."""
+    """An `Incoming`, and a server without a change log that answers when the test tells it to."""
 
     def __init__(self, updated_at: int) -> None:
         self.asked: asyncio.Queue = asyncio.Queue()
@@ -51,7 +51,7 @@ class Setup:
         await self.queue.close()
 
     async def connect(self) -> tuple[int, asyncio.Future]:
-        """Connect, and miss no messages. Return the time from which receipts are requested, and the open answer."""
+        """Connect, and miss no messages. Return the time from which receipts are requested, and the answer's future."""
         self.incoming.link_opened(Granted())
         query, answer = await asyncio.wait_for(self.asked.get(), 10.0)
         assert query["id"] == self.incoming.machine.position.last_id

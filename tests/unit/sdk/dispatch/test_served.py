@@ -37,7 +37,7 @@ def missed(served: Served, newest: int) -> list[int]:
 
 @settings(deadline=None)
 @given(st.permutations(range(1, 9)), st.integers(0, 8), st.sets(st.integers(1, 8)))
-def test_exactly_what_is_not_done_is_handed_over_again(order: list[int], done: int, unheld: set[int]):
+def test_exactly_the_unfinished_events_are_handed_over_again(order: list[int], done: int, unheld: set[int]):
     served = begun()
     events = {n: hand_over(served, n, held=n not in unheld) for n in range(1, 9)}
     for n in order[:done]:
@@ -53,7 +53,7 @@ def test_message_that_the_app_has_changed_is_handed_over_again():
     assert missed(served, 2) == [1]
 
 
-def test_event_that_was_put_off_keeps_its_place():
+def test_deferred_event_keeps_its_place():
     served, name = Served(), object()
     served.begin(Position(0, changes=1))
     handed = [event(1), event(2)]
@@ -146,7 +146,7 @@ def test_saved_ranges_are_kept_until_the_position_passes_them():
     assert served.position == Position(10, done=((11, 24), (25, 40)))
 
 
-def test_event_that_is_put_off_is_held_under_another_object():
+def test_deferred_event_is_held_under_another_object():
     served = begun(10)
     first, name = hand_over(served, 11, held=True), object()
     served.keep_as(first, name)

@@ -1,4 +1,4 @@
-"""Connecting to a host: an attempt leaves nothing, at whichever step it is cancelled."""
+"""Connecting to a host: a cancelled attempt leaves no socket, at whichever step it is cancelled."""
 
 from __future__ import annotations
 

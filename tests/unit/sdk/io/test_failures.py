@@ -43,18 +43,18 @@ def test_unreached_request_fails_the_attempt_with_its_cause():
 
 
 @pytest.mark.parametrize("code", ["ERR_AUTH_TOKEN_EXPIRED", "ERR_HOST_NOT_ALLOWED", "AUTH_ERR_INVALID_APPID"])
-def test_refused_request_fails_the_attempt_with_the_words_of_the_server(code):
+def test_refused_request_fails_the_attempt_with_the_message_of_the_server(code):
     refusal = failure(code)
     details = attempt_failed(refusal, "HTTP 401").details
     assert details == f"HTTP 401: {code}: {refusal.message} {refusal.details}"
 
 
-def test_long_words_of_a_server_are_cut_and_on_one_line():
+def test_long_message_of_a_server_is_shortened_to_one_line():
     details = attempt_failed(failure("ERR_HOST_NOT_ALLOWED", "a\nb" * 1000)).details
     assert len(details) == 500
     assert "\n" not in details
 
 
-def test_only_a_refusal_of_the_server_counts_as_its_own():
+def test_refusal_of_the_server_counts_as_its_own():
     error = attempt_failed(failure("ERR_TOO_MANY_REQUESTS", retry_after=9.0))
     assert (error.cause, error.wait, error.ours) == (Cause.SERVER_BUSY, 9.0, True)

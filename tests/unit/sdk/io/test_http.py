@@ -37,7 +37,7 @@ class QuickWorld(World):
 
 
 async def seconds(number: float) -> None:
-    """Wait for seconds of its clock."""
+    """Wait for a number of seconds on the clock of `QuickWorld`."""
     await asyncio.sleep(number / FASTER)
 
 
@@ -45,8 +45,8 @@ class Peer:
     """A server with scripted responses.
 
     Attributes:
-        made: connections that were made.
-        ended: of these, which were closed by the client, by number.
+        made: the number of connections that were made.
+        ended: by number of a connection, an event that is set when the client has closed it.
     """
 
     def __init__(self, serve: Serve) -> None:
@@ -85,7 +85,7 @@ class Peer:
 
 @asynccontextmanager
 async def asking(serve: Serve, *, tls: ssl.SSLContext | None = None, small: bool = False) -> AsyncIterator:
-    """A peer, and a client for it."""
+    """Yield a client, and the peer that it talks to."""
     peer, world = Peer(serve), QuickWorld()
     listening = socket.create_server(("127.0.0.1", 0))
     if small:
@@ -309,7 +309,7 @@ async def test_decompression_is_bounded():
 
 
 @pytest.mark.parametrize("packed", [gzip.compress(b'{"data": 1}', mtime=0)[:-9], b"no gzip"])
-async def test_invalid_compression_is_not_the_servers(packed):
+async def test_response_with_invalid_compression_is_not_from_our_server(packed):
     async def serve(connection, request, reader, writer):
         head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\n"
         writer.write(f"{head}content-length: {len(packed)}\r\n\r\n".encode() + packed)
@@ -330,7 +330,7 @@ async def test_compressed_response_is_read():
         assert b"accept-encoding: gzip\r\n" in peer.heads[0].lower()
 
 
-async def test_answered_is_called_for_the_server_only():
+async def test_answered_is_called_only_for_responses_of_the_server():
     answers = [
         OK,
         b'HTTP/1.1 404 Not Found\r\ncontent-length: 28\r\n\r\n{"error": {"code": "ERR_X"}}',
@@ -386,21 +386,21 @@ async def test_untrusted_certificate_is_named(tmp_path: Path):
 
 
 @pytest.mark.parametrize("base", ["http://[::1", "http://a b", "ftp://host", "http://host:99999", "http://\x00", ""])
-async def test_invalid_url_raises_our_exception(base):
+async def test_invalid_url_raises_a_cometchat_exception(base):
     http = Http(QuickWorld(), base, Identity("app", "resource"), None)
     assert (await fails(http.ask("GET", "/me"))).code == "NO_INTERNET_CONNECTION"
     await http.close()
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "gopher://127.0.0.1:1", "http://[::1"])
-async def test_unusable_proxy_settings_raise_our_exception(monkeypatch, proxy):
+async def test_unusable_proxy_settings_raise_a_cometchat_exception(monkeypatch, proxy):
     monkeypatch.setenv("ALL_PROXY", proxy)
     monkeypatch.setenv("NO_PROXY", "")
     async with asking(fine) as (http, _):
         await fails(http.ask("GET", "/me"))
 
 
-async def test_token_invalid_in_a_header_raises_our_exception():
+async def test_token_that_is_invalid_in_a_header_raises_a_cometchat_exception():
     async with asking(fine) as (http, _):
         for token in ("line\nbreak", "ünï", "\ud800"):
             await fails(http.ask("GET", "/me", token=token))

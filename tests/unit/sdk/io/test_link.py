@@ -1,4 +1,4 @@
-"""What the server announces at authentication, however invalid."""
+"""The server's announcements at authentication, including invalid ones."""
 
 from __future__ import annotations
 

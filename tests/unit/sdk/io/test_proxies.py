@@ -42,7 +42,7 @@ def environment(monkeypatch):
         ("http://[::1]:3128", Proxy("http", "::1", 3128)),
     ],
 )
-def test_address_of_a_proxy_is_parsed(text, proxy):
+def test_proxy_setting_is_parsed(text, proxy):
     assert parse_proxy(text) == proxy
     assert parse_proxy(proxy.url) == proxy
 
@@ -58,13 +58,13 @@ def test_address_of_a_proxy_is_parsed(text, proxy):
         ("http://[::1", "cannot be read"),
     ],
 )
-def test_invalid_addresses_are_refused(text, says):
+def test_invalid_proxy_settings_are_refused(text, says):
     with pytest.raises(UnusableProxy, match=says) as caught:
         parse_proxy(text)
     assert "socks5h" in str(caught.value)  # the message lists the schemes
 
 
-def test_messages_contain_no_credentials():
+def test_name_and_repr_of_a_proxy_contain_no_credentials():
     proxy = parse_proxy("http://user:secret@proxy:3128")
     assert "secret" not in proxy.name + repr(proxy)
     assert proxy.name == "http://proxy:3128"

@@ -12,7 +12,7 @@ DEEP, LONG = "[" * 5000 + "]" * 5000, "9" * 5000
 
 
 @pytest.mark.parametrize("read", [read_json, read_frame])
-def test_rest_of_a_document_is_read(read):
+def test_readable_rest_of_a_document_is_read(read):
     for text in (f'{{"a":{DEEP},"b":[{LONG},1],"c":"{LONG}\\ud800"}}', f'\n{{"b":[{LONG},1],"a":{DEEP},"c":"x"}} '):
         for sent in (text, text.encode()):
             found = read(sent)
@@ -28,7 +28,7 @@ def test_invalid_json_is_reported_as_such(read, text):
     assert not isinstance(caught.value, TooMuch)
 
 
-def test_large_documents_are_not_searched():
+def test_large_document_with_an_unreadable_part_is_refused():
     with pytest.raises(TooMuch):
         read_json("[" * MAX_TRIMMED_BYTES + "]" * MAX_TRIMMED_BYTES)
 

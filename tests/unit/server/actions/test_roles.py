@@ -1,4 +1,4 @@
-"""What a server keeps in memory of roles is read again when another server has changed them."""
+"""Roles that a server keeps in memory are read again when another server has changed them."""
 
 from __future__ import annotations
 

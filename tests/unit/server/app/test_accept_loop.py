@@ -177,7 +177,7 @@ async def test_accepting_is_retried_after_a_second_when_the_system_is_out_of_des
     async with Accepting() as accepting:
         asked: list[float] = []
 
-        class NoRoom:  # a system without free descriptors cannot be had in a test
+        class NoRoom:  # a test cannot use up all descriptors of the system
             def accept(self) -> None:
                 asked.append(asyncio.get_running_loop().time())
                 raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))

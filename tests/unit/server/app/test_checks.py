@@ -8,7 +8,7 @@ import socket
 from tailwire.server.app.checks import bind
 
 
-async def test_a_response_in_two_writes_is_not_delayed():
+async def test_tcp_nodelay_is_set_on_accepted_connections():
     listening, made = bind("127.0.0.1", 0), asyncio.get_running_loop().create_future()
 
     class Served(asyncio.Protocol):

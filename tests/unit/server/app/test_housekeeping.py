@@ -27,7 +27,7 @@ MIN_RATE = 256
 
 
 class Server:
-    """A server that responds with the size of the body, or with a large body; with the housekeeping of the real one."""
+    """A server with the real housekeeping. It responds with the size of the body, or with a large body."""
 
     def __init__(self, most: int = 0, per_address: int = 0) -> None:
         self.loop = asyncio.get_running_loop()

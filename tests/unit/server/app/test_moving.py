@@ -25,15 +25,15 @@ def passes(*measured: tuple[int, float]) -> list[Pass]:
         (
             [(90_000, 9.0), (20_000, 3.0), (8_000, 2.9)],
             [False, False, True],
-        ),  # a busy server, on which it gets no nearer
-        ([(90_000, 9.0), (200, 3.0), (5_000, 1.0)], [False, True, True]),  # it is not taken back
+        ),  # a busy server, where passes become no shorter
+        ([(90_000, 9.0), (200, 3.0), (5_000, 1.0)], [False, True, True]),  # once near, it stays near
     ],
 )
-def test_a_pass_is_near_when_another_one_would_not_be_shorter(measured: list[tuple[int, float]], near: list[bool]):
+def test_pass_is_near_when_another_would_not_be_shorter(measured: list[tuple[int, float]], near: list[bool]):
     assert [done.near for done in passes(*measured)] == near
 
 
-def test_the_operator_is_told_once_and_how_long_the_rest_takes(capsys: pytest.CaptureFixture[str]):
+def test_time_to_stop_the_server_is_printed_once_with_the_remaining_duration(capsys: pytest.CaptureFixture[str]):
     printer = _Passes()
     for done in passes((90_000, 9.0), (20_000, 1.2), (200, 1.2), (300, 1.2)):
         printer.passed(done)

@@ -1,4 +1,4 @@
-"""What the audit log records of the settings."""
+"""Settings as the audit log records them."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def test_urls_are_passed_on(url: str):
         "postgresql://u:pa55#word@h/tw", "postgresql://u:pa55?word@h/tw", "postgresql://u:pa55word@h:pa55word/tw",
     ],
 )  # fmt: skip
-def test_errors_about_a_url_that_cannot_be_read_have_no_secret(url: str):
+def test_errors_about_an_unreadable_url_contain_no_secret(url: str):
     with pytest.raises(OSError, match="write postgresql://USER:PASSWORD@HOST:PORT/NAME") as caught:
         postgres_url(Settings(database=url))
     assert "pa55" not in str(caught.value)

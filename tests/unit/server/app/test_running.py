@@ -15,7 +15,7 @@ from tailwire.server.config import Settings
 
 
 class WatchesNoSocket(asyncio.SelectorEventLoop):
-    """Like the default event loop on Windows."""
+    """An event loop that cannot watch sockets, like the default one on Windows."""
 
     def add_reader(self, fd: Any, callback: Any, *args: Any) -> None:
         raise NotImplementedError

@@ -30,7 +30,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def some_row(table: Table, chance: random.Random) -> tuple[Any, ...]:
-    """Return a row of a table; keys are few, so that rows meet."""
+    """Return a row of a table; keys are few, so that rows collide."""
 
     def value(column: Any) -> Any:
         if column.nullable and chance.random() < 0.5:
@@ -97,7 +97,7 @@ def test_a_column_that_becomes_null_is_a_difference(file: Path):
             assert copy.follow() == {}
 
 
-def test_nothing_is_left_beside_the_database_and_the_copy_is_private(file: Path):
+def test_copy_is_private_and_removed_when_it_is_closed(file: Path):
     before = set(file.parent.iterdir())
     copy = SourceCopy(file)
     left = {path for path in set(file.parent.iterdir()) - before if path.suffix == ".copy"}

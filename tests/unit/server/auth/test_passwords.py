@@ -39,7 +39,7 @@ async def test_hashing_yields_to_the_event_loop(monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only on Linux do threads have a priority of their own")
 @pytest.mark.parametrize("more", [0, 15, 19])
-def test_a_thread_of_a_server_with_a_low_priority_has_a_lower_one(more):
+def test_lower_priority_adds_ten_to_the_niceness_up_to_nineteen(more):
     def niceness() -> tuple[int, int]:
         thread = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, thread, max(more, os.getpriority(os.PRIO_PROCESS, thread)))

@@ -1,4 +1,4 @@
-"""What crosses between processes: every publication comes out as it went in, and nothing else does harm."""
+"""The encoding of news between processes: what was encoded is decoded unchanged, and anything else is refused."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ changes = st.builds(Change, st.integers(0, 2**62), words, words)
 
 
 @given(words, publications)
-def test_a_publication_comes_out_as_it_went_in(subject: str, publication: Publication):
+def test_a_publication_is_decoded_as_it_was_encoded(subject: str, publication: Publication):
     assert decode(encode_publication(subject, publication)) == (subject, publication)
 
 
 @given(st.integers(0, 2**62), st.integers(0, 2**62), st.lists(changes, max_size=3).map(tuple))
-def test_a_record_comes_out_as_it_went_in(first: int, last: int, told: tuple[Change, ...]):
+def test_a_record_is_decoded_as_it_was_encoded(first: int, last: int, told: tuple[Change, ...]):
     assert decode(encode_record(Record(first, last, told))) == Record(first, last, told)
 
 
@@ -68,7 +68,7 @@ def test_anything_else_is_refused(data: bytes):
     ],
     ids=["nothing", "another version", "an unknown kind", "too few fields", "cut off", "not UTF-8"],
 )
-def test_news_of_another_version_are_told_apart(data: bytes):
+def test_news_of_another_version_is_refused(data: bytes):
     with pytest.raises(UnknownNews):
         decode(data)
 
@@ -78,6 +78,6 @@ def test_fields_that_a_newer_version_adds_are_ignored():
     assert decode(VERSION + msgspec.msgpack.encode([*fields, "more"])) == ("s", TokenRevoked("t"))
 
 
-def test_changes_of_memberships_and_what_is_too_large_do_not_cross():
+def test_membership_changes_and_oversized_publications_are_not_encoded():
     assert encode_publication("s", MembershipChange("g", joined=True)) == b""
     assert encode_publication("s", FramePublication(b"x" * MAX_BYTES)) == b""

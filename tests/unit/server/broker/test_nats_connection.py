@@ -1,4 +1,4 @@
-"""The broker over a real NATS server: who may connect, encryption, and what dies with a connection."""
+"""The broker over a real NATS server: who may connect, encryption, and what is dropped with a connection."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def frame(text: str, number: int = 0) -> FramePublication:
     return FramePublication(text.encode(), id=number)
 
 
-async def test_publications_and_records_reach_others_in_their_order_and_not_their_own_process():
+async def test_publications_and_records_reach_other_processes_in_order_but_not_their_own():
     with nats() as server:
         (one, at_one), (other, at_other) = await broker(server.url), await broker(server.url)
         other.subscribe(BOB)
@@ -96,7 +96,7 @@ async def test_publications_and_records_reach_others_in_their_order_and_not_thei
         await other.close()
 
 
-async def test_news_that_are_larger_than_the_server_takes_are_not_sent_and_neither_is_their_record():
+async def test_news_larger_than_the_server_accepts_is_not_sent_and_neither_is_its_record():
     with nats() as server:
         (one, _), (other, at_other) = await broker(server.url), await broker(server.url)
         other.subscribe(BOB)
@@ -141,7 +141,7 @@ async def test_encryption_is_required_by_either_side_and_the_certificate_is_chec
             await NatsConnection(lambda data: None, lambda: None).open(addresses(url)[0], PLAIN, "test", "1")
 
 
-async def test_credentials_are_not_sent_without_the_encryption_that_was_asked_for():
+async def test_credentials_are_not_sent_without_the_requested_encryption():
     seen: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -161,7 +161,7 @@ async def test_credentials_are_not_sent_without_the_encryption_that_was_asked_fo
     server.close()
 
 
-async def test_another_server_is_used_when_one_is_away_and_subscriptions_come_along():
+async def test_client_moves_to_another_server_with_its_subscriptions_when_one_is_lost():
     with nats() as first, nats() as second:
         sender, _ = await broker(second.url)
         one, heard = await broker(f"nats://127.0.0.1:{first.port},127.0.0.1:{second.port}")
@@ -177,8 +177,8 @@ async def test_another_server_is_used_when_one_is_away_and_subscriptions_come_al
         await sender.close()
 
 
-async def test_news_that_were_not_sent_die_with_their_connection():
-    """So that no record reaches others over the next connection without its messages."""
+async def test_unsent_news_is_dropped_with_its_connection():
+    """Otherwise, a record could reach other processes over the next connection without its messages."""
     with nats() as server:
         async with CutLine(server.port) as line:
             (one, at_one), (other, at_other) = await broker(f"nats://127.0.0.1:{line.port}"), await broker(server.url)
@@ -204,7 +204,7 @@ async def test_news_that_were_not_sent_die_with_their_connection():
 
 
 @pytest.mark.slow
-async def test_a_connection_over_which_nothing_comes_back_is_given_up():
+async def test_connection_without_responses_is_replaced():
     with nats() as server:
         async with CutLine(server.port) as line:
             one, heard = await broker(f"nats://127.0.0.1:{line.port}")

@@ -55,7 +55,7 @@ def test_events_are_the_same_wherever_the_bytes_are_cut(cuts: list[int]):
     st.binary(max_size=200)
     | st.sampled_from([b"MSG ", b"INFO ", b"PING"]).flatmap(lambda b: st.binary().map(b.__add__))
 )
-def test_any_bytes_are_events_or_refused(data: bytes):
+def test_any_bytes_are_parsed_or_refused(data: bytes):
     with contextlib.suppress(ProtocolError):
         list(Parser().feed(data))
 
@@ -78,14 +78,14 @@ def test_commands_are_encoded_as_documented():
 
 
 @given(st.text())
-def test_a_part_of_a_subject_has_no_separator_wildcard_or_line_break(text: str):
+def test_token_of_a_subject_has_no_separator_wildcard_or_line_break(text: str):
     part = token(text)
     assert part
     assert not set(part) & set(" .*>\r\n\t")
     assert part.isascii()
 
 
-def test_different_texts_are_different_parts():
+def test_different_texts_have_different_tokens():
     texts = ["a", "A", "a.b", "=61", "", "*", "é"]
     assert len({token(text) for text in texts}) == len(texts)
 
@@ -128,7 +128,7 @@ def test_other_urls_are_refused(url: str):
         "nats://user:pa55word@host:pa55word", "nats://a,user:pa55word",
     ],
 )  # fmt: skip
-def test_errors_about_an_address_have_no_secret(url: str):
+def test_errors_about_an_invalid_url_contain_no_secret(url: str):
     with pytest.raises(ValueError, match=r"HOST|%40") as caught:
         addresses(url)
     assert "pa55word" not in str(caught.value)

@@ -9,18 +9,18 @@ from hypothesis import strategies as st
 from tailwire.server.broker.codec import MAX_BYTES
 from tailwire.server.broker.pieces import MAX_INCOMPLETE, MAX_PIECES, PIECE_BYTES, BadPiece, Pieces, cut
 
-MAX_PAYLOAD_BYTES = 7_999  # what PostgreSQL takes
+MAX_PAYLOAD_BYTES = 7_999  # the longest payload that PostgreSQL accepts
 
 
 @given(st.integers(0, 3 * PIECE_BYTES).map(lambda size: bytes(n % 251 for n in range(size))))
-def test_news_come_out_whole_whatever_their_size(data: bytes):
+def test_news_of_any_size_is_reassembled_from_its_pieces(data: bytes):
     pieces = cut("me", 7, data)
     assert all(len(piece) <= MAX_PAYLOAD_BYTES for piece in pieces)
     at_another = Pieces("other")
     assert [at_another.take(piece) for piece in pieces] == [None] * (len(pieces) - 1) + [data]
 
 
-def test_the_largest_news_fit():
+def test_largest_news_fits_into_the_allowed_pieces():
     pieces = cut("a" * 16, 2**60, b"x" * MAX_BYTES)
     assert len(pieces) <= MAX_PIECES
     assert all(len(piece) <= MAX_PAYLOAD_BYTES for piece in pieces)
@@ -28,12 +28,12 @@ def test_the_largest_news_fit():
     assert [at_another.take(piece) for piece in pieces][-1] == b"x" * MAX_BYTES
 
 
-def test_equal_news_are_different_payloads_and_own_ones_are_ignored():
+def test_equal_news_has_different_payloads_and_own_news_is_ignored():
     assert cut("me", 1, b"x") != cut("me", 2, b"x")
     assert Pieces("me").take(cut("me", 1, b"x")[0]) is None
 
 
-def test_news_without_a_piece_are_given_up():
+def test_news_with_a_missing_or_late_piece_is_dropped():
     first, second, third = cut("me", 1, b"x" * (2 * PIECE_BYTES + 1))
     pieces = Pieces("other")
     assert [pieces.take(piece) for piece in (first, third, second)] == [None] * 3
@@ -43,7 +43,7 @@ def test_news_without_a_piece_are_given_up():
     assert [pieces.take(piece) for piece in (second, third)] == [None, None]
 
 
-def test_number_of_incomplete_news_is_bounded():
+def test_number_of_incomplete_news_items_is_bounded():
     pieces = Pieces("other")
     begun = [cut("me", number, b"x" * (PIECE_BYTES + 1)) for number in range(MAX_INCOMPLETE + 1)]
     for first, _ in begun:

@@ -29,7 +29,7 @@ TO_GROUP, TO_USER, NOTHING, CHANGE = "group", "user", "nothing", "change"
 
 
 def row(number: int, kind: str) -> MessageRow:
-    """Return a message from a, to the group g or to b."""
+    """Return a message from user a to group g, or to user b."""
     receiver = "g" if kind == TO_GROUP else "b"
     return MessageRow(
         number, "c", "a", receiver, kind, "message", "text", 1, 1, None, None, None, None, None, None, b"{}"
@@ -47,7 +47,7 @@ async def change_frame(row: ChangeRow) -> bytes | None:
 
 @dataclass
 class PlayedStore:
-    """What is committed: by id, what has it. It answers a page of three entries after a moment."""
+    """A store of committed entries by id. It answers with pages of three entries, after a moment."""
 
     entries: dict[int, str] = field(default_factory=dict)
     kinds: dict[int, tuple[str, str]] = field(default_factory=dict)  # kind and key of changes; users by default
@@ -58,8 +58,8 @@ class PlayedStore:
     processes: int = 2
     newest: int = 0
     changes_made: dict[int, tuple[ChangeRow, str]] = field(default_factory=dict)
-    members: set[str] = field(default_factory=lambda: {"a", "b"})  # who may receive changes
-    ended: dict[str, int] = field(default_factory=dict)  # who may as well, and until which message they were members
+    members: set[str] = field(default_factory=lambda: {"a", "b"})  # the members who may receive changes
+    ended: dict[str, int] = field(default_factory=dict)  # former members, and the last message of their membership
 
     def commit(self, kinds: Sequence[str]) -> tuple[int, int]:
         """Commit a batch, and return its range of ids."""
@@ -120,7 +120,7 @@ class PlayedStore:
 
 
 class PlayedBroker:
-    """A connection to other processes; the test plays what comes and sees what goes."""
+    """A connection to other processes; the test plays incoming news, and sees what is sent."""
 
     def __init__(self, *, carries_messages: bool) -> None:
         self.carries_messages = carries_messages
@@ -143,7 +143,7 @@ class PlayedBroker:
         self.subscribed.remove(subject)
 
     def connect(self, connected: bool) -> None:
-        """Lose the connection, or make it again: its subscriptions are in effect 2 ms later, and confirmed 1 ms after."""
+        """Lose the connection, or make it again: its subscriptions take effect after 2 ms, confirmed after 3 ms."""
         loop = asyncio.get_running_loop()
         self.connected, self.effective, self.confirmed_at = connected, False, loop.time() + 0.003
         if connected:
@@ -184,7 +184,7 @@ class PlayedSockets:
 
 
 class LogStage:
-    """A log, and what it has delivered.
+    """A log, and its deliveries.
 
     Attributes:
         heard: ids by subject, in the order of their delivery.
@@ -228,7 +228,7 @@ class LogStage:
                 self.changed[subject].append(publication.number)
 
     def publications(self, first: int, last: int) -> list[tuple[str, FramePublication]]:
-        """Return what a process publishes for the messages of its batch."""
+        """Return the publications of a process for the messages of its batch."""
         found = []
         for number in range(first, last + 1):
             kind = self.store.entries.get(number, NOTHING)
@@ -270,6 +270,6 @@ class LogStage:
         return sorted(number for number, kind in self.store.entries.items() if kind in kinds)
 
     def check(self) -> None:
-        """Check that each subject has heard each of its messages once, in order."""
+        """Check that each subject has received each of its messages once, in order."""
         for subject in SUBJECTS:
             assert self.heard[subject] == self.wanted(subject), subject

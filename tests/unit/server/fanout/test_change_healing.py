@@ -44,7 +44,7 @@ async def play(plan, troubles, *, carries_messages: bool) -> LogStage:
     async with LogStage(carries_messages=carries_messages) as s:
         for at, fails in troubles:
             loop.call_later(at, setattr, s.store, "fails", fails)
-        last_at = {True: 0.0, False: 0.0}  # a process publishes in the order of its commits, and a line keeps it
+        last_at = {True: 0.0, False: 0.0}  # a process publishes in the order of its commits
         for change in plan:
             await asyncio.sleep(change["pause"])
             number = s.store.change_made(change["key"])
@@ -86,7 +86,7 @@ async def test_a_lost_change_is_read_from_the_store_and_a_late_one_is_not_delive
 
 
 @pytest.mark.virtual
-async def test_one_subject_lacks_what_another_has_received():
+async def test_change_that_only_one_subject_lacks_is_delivered_to_it():
     async with LogStage(carries_messages=True) as s:
         await asyncio.sleep(LOOK_SECONDS + 0.1)
         number = s.store.change_made("x")
@@ -98,7 +98,7 @@ async def test_one_subject_lacks_what_another_has_received():
 
 @pytest.mark.virtual
 async def test_an_older_state_is_not_delivered_after_a_newer_one():
-    """A reaction is lost; while it is read, the frame that it was removed arrives."""
+    """While a lost reaction is read from the store, the frame about its removal arrives."""
     async with LogStage(carries_messages=True) as s:
         await asyncio.sleep(LOOK_SECONDS + 0.1)
         lost = s.store.change_made("x")
@@ -114,7 +114,7 @@ async def test_an_older_state_is_not_delivered_after_a_newer_one():
 
 
 @pytest.mark.virtual
-async def test_a_change_of_a_group_reaches_only_those_who_were_members_then():
+async def test_a_change_of_a_group_reaches_only_those_who_were_members_at_the_time():
     async with LogStage(carries_messages=True) as s:
         await asyncio.sleep(LOOK_SECONDS + 0.1)
         s.store.members = {"b"}
@@ -126,7 +126,7 @@ async def test_a_change_of_a_group_reaches_only_those_who_were_members_then():
 
 
 def leave(s: LogStage, uid: str) -> None:
-    """Play that a user's sockets receive the group no longer."""
+    """Play that a user's sockets no longer receive the group."""
     s.sockets.here = [here for here in s.sockets.here if here != uid]
     s.store.members.discard(uid)
     s.sockets.on_left(uid, "g")
@@ -134,7 +134,7 @@ def leave(s: LogStage, uid: str) -> None:
 
 @pytest.mark.virtual
 @pytest.mark.parametrize("late", [False, True], ids=["lost", "late"])
-async def test_user_who_has_left_a_group_receives_what_they_lack_from_before_and_nothing_from_after(late):
+async def test_former_member_receives_missing_changes_from_before_they_left_and_none_from_after(late):
     async with LogStage(carries_messages=True) as s:
         await asyncio.sleep(LOOK_SECONDS + 0.1)
         heard, lost = s.store.change_made("x", subject="g/g"), s.store.change_made("y", subject="g/g")
@@ -164,7 +164,7 @@ async def test_user_who_has_left_and_may_not_know_a_change_does_not_receive_it()
 
 
 @pytest.mark.virtual
-async def test_user_who_comes_back_receives_what_they_lack_once():
+async def test_user_who_rejoins_receives_a_missing_change_once():
     async with LogStage(carries_messages=True) as s:
         await asyncio.sleep(LOOK_SECONDS + 0.1)
         number = s.store.change_made("x", subject="g/g")
@@ -179,8 +179,8 @@ async def test_user_who_comes_back_receives_what_they_lack_once():
 
 
 @pytest.mark.virtual
-async def test_user_who_comes_back_with_a_new_socket_receives_what_they_lack_once():
-    """Its groups are read from the store, so it receives the group before the log has come to the change."""
+async def test_user_who_rejoins_with_a_new_socket_receives_a_missing_change_once():
+    """The socket's groups are read from the store, so it receives the group before the log has reached the change."""
     async with LogStage(carries_messages=True) as s:
         await asyncio.sleep(LOOK_SECONDS + 0.1)
         number = s.store.change_made("x", subject="g/g")
@@ -191,7 +191,7 @@ async def test_user_who_comes_back_with_a_new_socket_receives_what_they_lack_onc
         assert s.changed[B] == [number]
 
 
-def test_departures_that_are_remembered_are_bounded(monkeypatch):
+def test_number_of_remembered_departures_is_bounded(monkeypatch):
     monkeypatch.setattr(numbers, "MAX_LEFT", 2)
     known = ChangeNumbers(0)
     for uid in "abc":
@@ -200,7 +200,7 @@ def test_departures_that_are_remembered_are_bounded(monkeypatch):
 
 
 @pytest.mark.virtual
-async def test_a_receipt_reaches_only_whom_it_concerns():
+async def test_a_receipt_reaches_only_the_user_it_concerns():
     async with LogStage(carries_messages=True) as s:
         await asyncio.sleep(LOOK_SECONDS + 0.1)
         number = s.store.change_made("x", subject="u/a/b", to_uid="a")
@@ -209,8 +209,8 @@ async def test_a_receipt_reaches_only_whom_it_concerns():
 
 
 @pytest.mark.virtual
-async def test_a_socket_that_comes_after_a_change_receives_it_only_if_its_client_knows_numbers():
-    """It cannot be said whether it happened before they came: such a client has read it, or recognises it."""
+async def test_socket_opened_after_a_change_receives_it_only_if_its_client_knows_numbers():
+    """The server cannot tell which came first. A client that knows numbers has read the change, or recognises it."""
     async with LogStage(carries_messages=True) as s:
         await asyncio.sleep(LOOK_SECONDS + 0.1)
         number = s.store.change_made("x")
@@ -222,7 +222,7 @@ async def test_a_socket_that_comes_after_a_change_receives_it_only_if_its_client
 
 
 @pytest.mark.virtual
-async def test_settled_rises_when_all_changes_up_to_it_have_been_delivered():
+async def test_settled_number_rises_when_all_changes_up_to_it_have_been_delivered():
     async with LogStage(carries_messages=True) as s:
         await asyncio.sleep(LOOK_SECONDS + 0.1)
         lost, live_one = s.store.change_made("x"), s.store.change_made("y")
@@ -241,7 +241,7 @@ async def test_settled_rises_when_all_changes_up_to_it_have_been_delivered():
 
 
 @pytest.mark.virtual
-async def test_a_database_whose_contents_were_taken_back_is_followed_from_there():
+async def test_log_follows_a_database_whose_contents_were_taken_back():
     async with LogStage(carries_messages=True) as s:
         s.store.newest = 50
         s.store.change_made("x")
@@ -273,7 +273,7 @@ async def test_an_entry_that_cannot_be_delivered_does_not_hold_up_the_next(caplo
         assert "cannot be delivered: number 1" in caplog.text
 
 
-def test_heard_numbers_are_bounded_and_forgotten_ones_may_be_missing(monkeypatch):
+def test_received_numbers_are_bounded_and_forgotten_ones_may_be_missing(monkeypatch):
     monkeypatch.setattr(numbers, "MAX_HEARD", 3)
     known = ChangeNumbers(0)
     assert all(known.hear(number, A) for number in range(1, 4))
@@ -295,7 +295,7 @@ events = st.lists(
 
 
 @given(events=events)
-def test_a_subject_hears_each_number_once_and_lacks_only_what_it_has_not_heard(events):
+def test_subject_receives_each_number_once_and_lacks_only_those_not_received(events):
     known, heard, now = ChangeNumbers(0), set[tuple[int, str]](), 0.0
     subscribed: dict[str, int] = {}  # the newest number at the time of the subscription
     newest = 0

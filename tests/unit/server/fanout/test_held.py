@@ -1,4 +1,4 @@
-"""How long frames are held behind stored messages, on virtual time."""
+"""How long frames wait for messages that other processes have stored, on virtual time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.virtual
 
 
 class Local:
-    """What is delivered to the sockets of this process."""
+    """Records deliveries to the sockets of this process."""
 
     def __init__(self) -> None:
         self.subjects = {"user.alice"}
@@ -26,7 +26,7 @@ class Local:
 
 
 class Stage:
-    """An order that waits for messages of another process, and frames that are held behind them."""
+    """An order that waits for messages of another process, and frames that are held until these arrive."""
 
     def __init__(self) -> None:
         self.local = Local()
@@ -47,7 +47,7 @@ async def test_frame_is_delivered_at_once_if_nothing_is_missing():
     assert not stage.frames.any
 
 
-async def test_frame_waits_for_what_is_stored_and_keeps_its_place():
+async def test_frame_waits_for_stored_messages_and_keeps_its_place():
     stage = Stage()
     stage.wait_for(13)
     stage.take("a")
@@ -69,7 +69,7 @@ async def test_frame_for_nobody_here_is_not_held():
     assert stage.local.delivered == ["a"]
 
 
-async def test_no_frame_is_held_for_long_also_after_others_were():
+async def test_frame_is_released_in_time_even_if_others_were_held_before():
     stage = Stage()
     stage.wait_for(13)
     for guid in ("a", "b"):

@@ -38,14 +38,14 @@ class Writes:
         await asyncio.sleep(0)
 
 
-async def test_message_that_is_alone_is_written_in_the_same_turn_also_after_a_large_write():
+async def test_single_message_is_written_in_the_same_turn_even_after_a_large_write():
     writes = Writes(LARGE_DELIVERIES)
     for _ in range(3):
         await writes.one_write()
     assert writes.times == [0.0] * 3
 
 
-async def test_after_a_large_write_the_messages_that_are_being_stored_are_waited_for():
+async def test_write_after_a_large_one_waits_for_messages_that_are_being_stored():
     writes = Writes(LARGE_DELIVERIES)
     await writes.one_write()
     with writes.overload.sending:
@@ -68,7 +68,7 @@ async def test_write_is_held_for_four_milliseconds_at_most():
     assert len(writes.times) == 2
 
 
-async def test_small_writes_hold_nothing_up():
+async def test_small_writes_are_not_delayed():
     writes = Writes(LARGE_DELIVERIES - 1)
     await writes.one_write()
     with writes.overload.sending:

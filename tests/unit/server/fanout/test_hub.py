@@ -52,7 +52,7 @@ class Turn:
             call()
 
 
-def test_one_write_for_all_frames_of_a_turn():
+def test_all_frames_of_a_turn_are_written_at_once():
     t = Turn()
     socks = [Sock("a", str(n)) for n in range(3)]
     for s in socks:
@@ -163,7 +163,7 @@ def test_presence_reaches_only_its_subscribers():
     assert nobody.written == []
 
 
-def test_presence_of_friends_reaches_friends_and_nobody_else_of_those_who_want_only_that():
+def test_presence_reaches_friends_who_subscribed_to_friends_unless_it_is_hidden_from_them():
     t = Turn()
     friend, other = Sock("a", presence=FRIENDS), Sock("b", presence=FRIENDS)
     blocked = Sock("c", presence=FRIENDS)
@@ -190,7 +190,7 @@ def test_socket_of_a_group_belongs_to_it_until_it_is_removed():
     assert not t.hub.in_group("a", "g")
 
 
-def test_first_and_last_socket_of_a_user():
+def test_first_and_last_socket_of_a_user_are_reported():
     t = Turn()
     one, two = Sock("a"), Sock("a")
     assert t.hub.add(one) is True
@@ -261,7 +261,7 @@ def test_presence_for_a_feature_reaches_only_sockets_with_it():
     assert (plain.written, ours.written) == ([], [text_frame(b"away")])
 
 
-def test_frame_for_a_feature_reaches_only_sockets_with_it_and_others_reach_all_in_order():
+def test_frame_for_a_feature_reaches_only_sockets_with_it_and_other_frames_reach_all_in_order():
     t = Turn()
     plain, ours, slow = Sock("a"), Sock("b"), Sock("c")
     ours.features = slow.features = frozenset({"lists"})

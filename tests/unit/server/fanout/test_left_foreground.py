@@ -11,7 +11,7 @@ from tailwire.server.fanout.left_foreground import LeftForeground
 pytestmark = pytest.mark.virtual
 
 
-async def test_user_has_left_within_the_seconds_since_they_left_last():
+async def test_user_left_recently_if_they_last_left_within_the_given_seconds():
     left = LeftForeground()
     left.note("ann")
     await asyncio.sleep(3.0)

@@ -1,4 +1,4 @@
-"""The log before the hub: order, no loss, no doubling, whatever happens to the news of other processes."""
+"""The log in front of the hub delivers each message once, in order, whatever happens to the news of other processes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ batches = st.lists(
         "own": st.booleans(),
         "kinds": st.lists(st.sampled_from([TO_GROUP, TO_USER, NOTHING, CHANGE]), min_size=1, max_size=5),
         "pause": st.sampled_from([0.0, 0.001, 0.02, 0.3, 2.0]),  # before it is committed
-        "late": st.sampled_from([0.0, 0.0005, 0.004, 0.05, 0.15, 1.5]),  # until its news come
+        "late": st.sampled_from([0.0, 0.0005, 0.004, 0.05, 0.15, 1.5]),  # until its news arrives
         "record": st.sampled_from([0.0, 0.001, 0.003]),  # from their messages to their record
         "fate": st.sampled_from(["arrives", "arrives", "lost", "twice", "no record", "skipped"]),
     }),
@@ -90,7 +90,7 @@ async def play(plan, trouble, *, carries_messages: bool) -> LogStage:
 @carries
 @settings(max_examples=settings().max_examples * 3, deadline=None)
 @given(plan=batches, trouble=troubles)
-def test_each_message_once_and_in_order_whatever_happens_to_the_news(carries_messages, plan, trouble):
+def test_each_message_is_delivered_once_and_in_order_whatever_happens_to_the_news(carries_messages, plan, trouble):
     s = virtual_run(play(plan, trouble, carries_messages=carries_messages))
     s.check()
     # A change of another process is reported before frames of higher ids.
@@ -109,7 +109,7 @@ def test_each_message_once_and_in_order_whatever_happens_to_the_news(carries_mes
 
 @carries
 @pytest.mark.virtual
-async def test_own_messages_are_delivered_before_the_commit_s_waiters_have_all_gone_on(carries_messages):
+async def test_own_messages_are_delivered_before_all_waiters_of_the_commit_have_continued(carries_messages):
     async with LogStage(carries_messages=carries_messages) as s:
         first, last = s.store.commit([TO_GROUP, NOTHING, TO_USER, CHANGE])
         s.log.committed(Batch(first, last, [1, 3]))
@@ -144,7 +144,7 @@ async def test_own_messages_wait_for_lower_ids_of_others_and_a_gap_is_read_after
 
 @carries
 @pytest.mark.virtual
-async def test_lost_news_at_the_end_are_found_by_the_look_once_a_second(carries_messages):
+async def test_lost_last_messages_are_found_by_the_look_once_a_second(carries_messages):
     async with LogStage(carries_messages=carries_messages) as s:
         s.store.commit([TO_GROUP, TO_USER])
         await asyncio.sleep(1.2)
@@ -163,7 +163,7 @@ async def test_without_the_broker_the_log_is_looked_at_twenty_times_a_second():
 
 
 @pytest.mark.virtual
-async def test_records_of_others_are_passed_without_a_read_when_their_messages_came():
+async def test_record_of_another_process_needs_no_read_when_its_messages_arrived():
     async with LogStage(carries_messages=True) as s:
         for _ in range(3):
             s.theirs(*s.store.commit([TO_GROUP, NOTHING]))
@@ -172,7 +172,7 @@ async def test_records_of_others_are_passed_without_a_read_when_their_messages_c
 
 
 @pytest.mark.virtual
-async def test_a_record_sends_the_messages_of_its_batch_first_and_skips_what_was_not_published():
+async def test_record_is_sent_with_the_messages_of_its_batch_and_skips_unpublished_ones():
     async with LogStage(carries_messages=True) as s:
         first, last = s.store.commit([TO_GROUP, TO_GROUP, TO_GROUP])
         s.own(first, last, skipped=2)
@@ -184,7 +184,7 @@ async def test_a_record_sends_the_messages_of_its_batch_first_and_skips_what_was
 
 @carries
 @pytest.mark.virtual
-async def test_own_messages_that_are_published_in_another_order_are_delivered_in_theirs(carries_messages):
+async def test_own_messages_that_are_published_out_of_order_are_delivered_in_order(carries_messages):
     async with LogStage(carries_messages=carries_messages) as s:
         first, last = s.store.commit([TO_GROUP] * 4)
         s.log.committed(Batch(first, last, [1, 2, 3, 4]))
@@ -200,7 +200,7 @@ async def test_own_messages_that_are_published_in_another_order_are_delivered_in
 @pytest.mark.parametrize("record_after", [0.001, 0.0025], ids=["before the confirmation", "behind it"])
 @pytest.mark.virtual
 async def test_a_subscription_counts_from_its_confirmation(record_after):
-    """What was published before it took effect is read, although its record comes after."""
+    """Messages published before the subscription took effect are read, although their record comes later."""
     async with LogStage(carries_messages=True) as s:
         await asyncio.sleep(0.9)  # the next look is far away
         s.broker.connect(False)
@@ -215,8 +215,8 @@ async def test_a_subscription_counts_from_its_confirmation(record_after):
 
 
 @pytest.mark.virtual
-async def test_a_broker_that_does_not_answer_holds_nothing_up():
-    """Its connection is cut off silently: a new socket is welcomed soon, and what is stored is read."""
+async def test_unresponsive_broker_causes_no_delay():
+    """Its connection is cut off silently: a new socket is welcomed soon, and stored messages are read."""
     async with LogStage(carries_messages=True) as s:
         loop = asyncio.get_running_loop()
         s.broker.effective, s.broker.confirmed_at = False, loop.time() + 5
@@ -233,7 +233,7 @@ async def test_a_broker_that_does_not_answer_holds_nothing_up():
         reads = s.store.reads
         s.theirs(*s.store.commit([TO_GROUP]))
         s.check()
-        assert s.store.reads == reads, "the broker is believed again"
+        assert s.store.reads == reads, "the broker is trusted again"
 
 
 @pytest.mark.virtual
@@ -253,7 +253,7 @@ async def test_an_entry_that_cannot_be_delivered_does_not_stop_the_log(caplog):
 
 
 @pytest.mark.virtual
-async def test_frames_without_an_id_stay_behind_messages_but_typing_does_not_and_nothing_waits_for_long():
+async def test_frames_without_an_id_follow_earlier_messages_except_typing_and_none_waits_for_long():
     async with LogStage(carries_messages=False) as s:
         s.store.commit([TO_GROUP])
         s.own(*s.store.commit([TO_GROUP]))
@@ -277,7 +277,7 @@ async def test_frames_without_an_id_stay_behind_messages_but_typing_does_not_and
 
 
 @pytest.mark.virtual
-async def test_a_membership_changes_in_its_place():
+async def test_membership_change_keeps_its_place_among_messages():
     async with LogStage(carries_messages=False) as s:
         s.store.commit([TO_USER])  # of another process, and not known here yet
         first, last = s.store.commit([TO_USER])
@@ -294,13 +294,13 @@ async def test_a_membership_changes_in_its_place():
 
 
 @pytest.mark.virtual
-async def test_user_who_comes_while_the_log_is_behind_leaves_the_group_that_they_are_read_to_have_joined():
-    """A record completes ids without the changes of users who are elsewhere. One of them may come before their turn."""
+async def test_user_who_connects_while_the_log_is_behind_receives_membership_changes_read_from_the_store():
+    """A record completes ids without the changes of users elsewhere, and such a user may connect before their turn."""
     async with LogStage(carries_messages=True) as s:
         s.log.unsubscribe(A)
         s.store.fails = True
         s.store.kinds |= {3: ("member", "g/a"), 4: ("member", "g/a")}
-        s.store.commit([TO_USER, TO_USER, CHANGE])  # a page of the store; its news are lost
+        s.store.commit([TO_USER, TO_USER, CHANGE])  # a page of the store; its news is lost
         s.theirs(*s.store.commit([CHANGE]))
         s.log.subscribe(A)
         s.store.fails = False
@@ -310,7 +310,7 @@ async def test_user_who_comes_while_the_log_is_behind_leaves_the_group_that_they
 
 
 @pytest.mark.virtual
-async def test_user_who_is_read_to_have_joined_a_group_receives_its_messages_that_came_before_its_subscription():
+async def test_user_whose_joining_is_read_from_the_store_receives_earlier_messages_of_the_group():
     async with LogStage(carries_messages=True) as s:
         s.store.fails = True
         s.store.kinds |= {3: ("member", "g/a")}
@@ -322,7 +322,7 @@ async def test_user_who_is_read_to_have_joined_a_group_receives_its_messages_tha
 
 
 @pytest.mark.virtual
-async def test_user_who_joins_a_group_that_had_no_socket_here_receives_it_before_its_subscription_is_in_effect():
+async def test_user_who_joins_a_group_without_sockets_here_receives_messages_before_its_subscription_takes_effect():
     async with LogStage(carries_messages=True) as s:
         s.log.unsubscribe(G)
         s.broker.confirmed_at = asyncio.get_running_loop().time() + 0.01
@@ -341,14 +341,14 @@ async def test_user_who_joins_a_group_that_had_no_socket_here_receives_it_before
 
 @carries
 @pytest.mark.virtual
-async def test_members_hear_that_their_group_was_removed_and_nothing_of_another_one_of_that_name(carries_messages):
+async def test_members_are_notified_that_their_group_was_removed_but_not_about_a_new_one_of_that_name(carries_messages):
     removed = FramePublication(b"removed")
     async with LogStage(carries_messages=carries_messages) as s:
         first, last = s.store.commit([CHANGE])
         s.store.kinds[first] = (GROUP_REMOVED, "g")
         s.theirs(first, last)
         await asyncio.sleep(0.1)
-        s.log.received(G, removed)  # published after the commit, so it may come behind what was read
+        s.log.received(G, removed)  # published after the commit, so it may come after what was read
         assert (s.others, s.sockets.left) == ([removed], [])
         await asyncio.sleep(LEAVE_SECONDS)
         assert s.sockets.left == ["g"]
@@ -364,7 +364,7 @@ async def test_members_hear_that_their_group_was_removed_and_nothing_of_another_
 
 
 @pytest.mark.virtual
-async def test_members_at_the_server_that_removes_a_group_hear_it_before_they_leave():
+async def test_members_at_the_server_that_removes_a_group_are_notified_before_they_leave():
     async with LogStage(carries_messages=False) as s:
         removed, left = FramePublication(b"removed"), MembershipChange("g", joined=False)
         first, last = s.store.commit([CHANGE])
@@ -377,7 +377,7 @@ async def test_members_at_the_server_that_removes_a_group_hear_it_before_they_le
 
 
 @pytest.mark.virtual
-async def test_a_process_far_behind_forgets_everything():
+async def test_process_far_behind_is_notified_of_missed_changes():
     told = []
     async with LogStage(carries_messages=False) as s:
         s.feed.listen(told.append)

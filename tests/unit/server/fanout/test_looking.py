@@ -15,7 +15,7 @@ FOUND = Look(5, 0, 1, 2)
 
 
 class Stage:
-    """A reader of the log, a broker, and when the log was looked at."""
+    """A reader of the log, a broker, and the times at which the log was looked at."""
 
     def __init__(self) -> None:
         self.connected, self.error = True, None
@@ -47,14 +47,14 @@ async def test_log_is_looked_at_once_a_second_and_often_without_a_broker():
     await stage.looking.close()
 
 
-async def test_log_is_looked_at_when_it_is_asked_for():
+async def test_log_is_looked_at_on_request():
     stage = Stage()
     stage.looking.start()
     await asyncio.sleep(0.1)
     stage.looking.soon()
     await asyncio.sleep(0.1)
     stage.looking.within(0.2)
-    stage.looking.within(0.1)  # the first one stays
+    stage.looking.within(0.1)  # the first request holds
     await asyncio.sleep(0.3)
     assert stage.times == [0.1, 0.4]
     stage.looking.within(0.2)
@@ -64,7 +64,7 @@ async def test_log_is_looked_at_when_it_is_asked_for():
 
 
 @pytest.mark.parametrize("error", [Refused("ERR_UNAVAILABLE"), ValueError("a defect")])
-async def test_looks_go_on_after_one_that_failed(error: Exception):
+async def test_looks_continue_after_a_failed_one(error: Exception):
     stage = Stage()
     stage.looking.start()
     stage.error = error

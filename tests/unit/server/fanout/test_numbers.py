@@ -5,21 +5,21 @@ from __future__ import annotations
 from tailwire.server.fanout.numbers import ChangeNumbers, Missing
 
 
-def test_change_is_heard_once_by_each_subject_and_not_at_or_below_the_end():
+def test_change_is_received_once_by_each_subject_and_only_above_the_end():
     numbers = ChangeNumbers(10)
     assert [numbers.hear(n, "a") for n in (9, 10, 11, 11, 13)] == [False, False, True, False, True]
     assert numbers.hear(11, "b")
     assert numbers.arrived == {"a", "b"}
 
 
-def test_subject_lacks_what_it_has_not_heard_above_the_end():
+def test_subject_lacks_the_numbers_above_the_end_that_it_has_not_received():
     numbers = ChangeNumbers(10)
     numbers.hear(12, "a")
     assert [numbers.missing(n, "a") for n in (10, 11, 12, 13)] == [Missing.NO, Missing.YES, Missing.NO, Missing.YES]
     assert numbers.missing(12, "b") is Missing.YES
 
 
-def test_change_before_a_subscription_is_not_surely_missing():
+def test_change_from_before_a_subscription_is_perhaps_missing():
     numbers = ChangeNumbers(10)
     numbers.subscribe("a", 100.0)
     assert numbers.missing(11, "a") is Missing.PERHAPS
@@ -70,7 +70,7 @@ def test_late_change_is_delivered_once_to_a_user_who_leaves_before_that():
     numbers.hear(11, "g")
     numbers.join("g", "bob", held=())
     numbers.leave("g", "bob", held=(), now=100.0)
-    assert numbers.late_for(11) == ["bob"]  # it was said while they were a member
+    assert numbers.late_for(11) == ["bob"]  # it happened while they were a member
     numbers.delivered_late(11, "g")
     numbers.join("g", "bob", held=())
     assert numbers.late_for(11) == []
@@ -88,7 +88,7 @@ def test_settled_changes_are_forgotten_with_those_who_were_late():
     assert not numbers.hear(12, "g")
 
 
-def test_numbers_begin_anew_behind_a_database_that_was_taken_back():
+def test_numbers_start_over_when_the_database_was_taken_back():
     numbers = ChangeNumbers(10)
     for number in (6, 12):
         numbers.hear(number, "g")

@@ -139,7 +139,7 @@ def test_pages_that_replace_doubtful_items_leave_as_much_room_as_before(monkeypa
     assert order.release() == ["x", "y"]
 
 
-def test_items_that_were_read_and_passed_make_no_room_for_more_than_the_most(monkeypatch):
+def test_items_that_were_read_and_passed_make_no_room_for_more_than_the_maximum(monkeypatch):
     monkeypatch.setattr(order_module, "MAX_WAITING", 2)
     order = Order(10)
     assert order.fill(13, {11: ["a", "b"], 13: ["c"]}) == ["a", "b", "c"]

@@ -120,7 +120,7 @@ def test_lag_reduces_sends_but_never_to_zero():
     assert overload._allowed == 1000
 
 
-def test_sends_that_were_reduced_rise_again_step_by_step_up_to_the_most():
+def test_allowed_sends_rise_again_step_by_step_up_to_the_maximum():
     process = Process(most_sends=1000)
     process.pass_time(100, 0.9)
     allowed = [process.overload._allowed]
@@ -134,7 +134,7 @@ def test_sends_that_were_reduced_rise_again_step_by_step_up_to_the_most():
     assert process.overload._allowed == 1000
 
 
-def test_level_rises_by_lag_at_once_and_falls_by_one_at_a_time(process: Process):
+def test_level_rises_at_once_and_falls_by_one_at_a_time(process: Process):
     process.pass_time(10, 0.35)
     assert process.changes[-1][1] == 3
     process.changes.clear()
@@ -165,9 +165,7 @@ def test_retry_times_stay_short_while_few_of_many_sends_are_refused(process: Pro
     assert {overload.retry_after() for _ in range(200)} == {1}
 
 
-def test_the_begin_and_the_end_of_an_overload_are_logged_and_not_each_level(
-    process: Process, caplog: pytest.LogCaptureFixture
-):
+def test_start_and_end_of_an_overload_are_logged_but_not_each_level(process: Process, caplog: pytest.LogCaptureFixture):
     process.pass_time(5, 0.15)
     process.pass_time(20, 0.9)
     process.pass_time(10)

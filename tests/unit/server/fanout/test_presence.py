@@ -1,4 +1,4 @@
-"""Who is online over processes, on virtual time: a table that may fail, and notices that may be lost or doubled."""
+"""Who is online across processes, on virtual time: the table may fail, and notices may be lost or duplicated."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class TableOf:
 
 
 class Bus:
-    """Carries notices between processes: late, doubled, or not at all."""
+    """Carries notices between processes: late, twice, or not at all."""
 
     def __init__(self, chance: random.Random | None = None) -> None:
         self.processes: list[Process] = []
@@ -131,7 +131,7 @@ def several(count: int, chance: random.Random | None = None) -> tuple[Table, lis
     return table, [Process(table, bus, number + 1) for number in range(count)]
 
 
-async def test_each_process_knows_who_is_at_the_others():
+async def test_each_process_knows_who_is_online_at_other_processes():
     _, (one, other) = several(2)
     assert await one.comes("alice") == (OFFLINE, ONLINE)
     assert other.presence.is_elsewhere("alice")
@@ -160,7 +160,7 @@ async def test_user_is_in_the_foreground_while_an_app_of_theirs_is_here_or_elsew
     assert foreground() == (True, True)
 
 
-async def test_a_user_who_comes_and_goes_before_it_is_stored_was_never_online():
+async def test_user_who_leaves_before_their_arrival_is_stored_was_never_online():
     table, (one, other) = several(2)
     coming = asyncio.create_task(one.comes("bob"))
     await asyncio.sleep(0)
@@ -171,7 +171,7 @@ async def test_a_user_who_comes_and_goes_before_it_is_stored_was_never_online():
     assert not other.presence.is_elsewhere("bob")
 
 
-async def test_without_the_table_changes_go_on_with_what_is_known_and_are_stored_later():
+async def test_while_the_table_fails_changes_are_decided_from_memory_and_stored_later():
     table, (one, other) = several(2)
     await one.comes("alice")
     await other.comes("alice")
@@ -209,7 +209,7 @@ async def test_a_change_that_arrives_while_the_table_is_read_is_kept():
     assert not other.presence.is_elsewhere("alice")
 
 
-async def test_a_process_that_ends_takes_its_users_with_it_everywhere():
+async def test_users_who_were_only_at_an_ended_process_are_offline_everywhere():
     _, (one, other, third) = several(3)
     await one.comes("alice")
     await third.comes("alice")
@@ -222,7 +222,7 @@ async def test_a_process_that_ends_takes_its_users_with_it_everywhere():
 
 
 @pytest.mark.parametrize("seed", range(20))
-async def test_all_agree_in_the_end_whatever_notices_are_lost_late_or_doubled(seed: int):
+async def test_all_processes_agree_in_the_end_even_if_notices_are_lost_late_or_duplicated(seed: int):
     chance = random.Random(seed)
     table, processes = several(3, chance)
     alive = {1, 2, 3}

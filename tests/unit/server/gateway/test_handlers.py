@@ -15,17 +15,17 @@ SERVER = Path(tailwire.server.__file__).parent
 
 
 def sources(*, without: str) -> str:
-    """The code of the server, except for one file."""
+    """Return the code of the server, except for one file."""
     return "".join(path.read_text() for path in SERVER.rglob("*.py") if path.name != without)
 
 
-def test_the_server_receives_these_frames():
+def test_each_frame_type_that_the_server_receives_has_a_handler():
     handlers = FrameHandlers(None, None, None, lambda: 0.0, lambda uid: None)  # type: ignore[arg-type]
     assert set(handlers.by_type) == RECEIVED
 
 
 def test_each_frame_type_that_the_server_does_not_receive_is_sent_by_it():
-    """What each looks like on the wire is tested where it happens."""
+    """The contents of each frame are tested elsewhere, with the action that sends it."""
     named = set(re.findall(r"\bFrameType\.([A-Z_]+)", sources(without="handlers.py")))
     assert {kind for kind in FrameType if kind.name not in named} <= RECEIVED
 

@@ -1,4 +1,4 @@
-"""The client behind proxies: only trusted proxies count, and of a header only what they wrote."""
+"""The client behind proxies: only trusted proxies count, and only the part of a header that they wrote."""
 
 from __future__ import annotations
 

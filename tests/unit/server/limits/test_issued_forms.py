@@ -1,11 +1,11 @@
-"""Forms for the bucket, counted until their files are taken in."""
+"""Forms for the bucket, counted until their files are accepted."""
 
 from __future__ import annotations
 
 from tailwire.server.limits.issued_forms import MAX_FORMS, IssuedForms
 
 
-def test_forms_count_until_their_files_are_taken_in_or_removed():
+def test_forms_count_until_they_are_removed_or_expire():
     now = [0.0]
     forms = IssuedForms(lambda: now[0], 100.0)
     forms.add("a", "alice", 10)

@@ -11,7 +11,7 @@ from tailwire.server.limits.one_each import OneEach
 pytestmark = pytest.mark.virtual
 
 
-async def test_tasks_of_one_user_follow_each_other_and_those_of_others_do_not_wait():
+async def test_tasks_of_one_user_follow_each_other_and_tasks_of_others_do_not_wait():
     each, happened = OneEach(), list[str]()
 
     async def work(who: str, name: str) -> None:

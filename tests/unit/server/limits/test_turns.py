@@ -74,7 +74,7 @@ WORK_SECONDS = 0.005
 
 @pytest.fixture
 def work(monkeypatch):
-    """Return a function that makes the clock of the event loop go on, as work without an await would."""
+    """Return a function that advances the clock of the event loop, as work without an await would."""
     spent = 0.0
 
     def do(seconds: float = WORK_SECONDS) -> None:
@@ -105,7 +105,7 @@ async def test_callers_that_wait_leave_half_of_the_time_to_others(work):
     assert min(between) > 1.8 * WORK_SECONDS
 
 
-async def test_one_caller_that_comes_again_at_once_leaves_half_of_the_time_too(work):
+async def test_single_caller_that_returns_at_once_leaves_half_of_the_time_to_others(work):
     turns, loop, began = Turns(), work.start(), []
     for _ in range(10):
         await turns.wait("a")
@@ -116,7 +116,7 @@ async def test_one_caller_that_comes_again_at_once_leaves_half_of_the_time_too(w
     assert min(later - earlier for earlier, later in pairwise(began)) > 1.8 * WORK_SECONDS
 
 
-async def test_a_caller_that_comes_after_a_rest_does_not_wait(work):
+async def test_caller_that_returns_after_a_pause_does_not_wait(work):
     turns, loop = Turns(), work.start()
     await turns.wait("a")
     work()

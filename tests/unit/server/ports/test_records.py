@@ -31,6 +31,6 @@ def test_listed_message_has_each_field_that_is_set(fields: dict[str, Any], shown
     assert json.loads(PLAIN._replace(**fields).json()) == SHOWN | shown
 
 
-def test_long_listed_message_is_shown_as_it_is():
+def test_long_message_is_listed_unchanged():
     body = json.dumps({"data": {"text": "x" * 5000}}).encode()
     assert json.loads(PLAIN._replace(body=body).json())["data"]["text"] == "x" * 5000

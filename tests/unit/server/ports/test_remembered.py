@@ -1,4 +1,4 @@
-"""What is remembered of the store, and when it is read again."""
+"""Values of the store that are remembered, and when they are read again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.virtual
 
 
 class Source:
-    """Values that are read, and how often that was done. `hold` makes reads wait."""
+    """Values to read, and the keys that were read. `hold` makes reads wait."""
 
     def __init__(self, **values: str) -> None:
         self.values = values
@@ -52,7 +52,7 @@ async def test_none_is_not_remembered():
     assert (source.reads, len(memory)) == (["a", "a"], 0)
 
 
-async def test_the_least_recently_used_are_dropped():
+async def test_least_recently_used_values_are_dropped():
     memory = Remembered(current_feed(), 4)
     source = Source(**{key: key for key in "abcdef"})
     for key in "abcd":
@@ -67,7 +67,7 @@ async def test_the_least_recently_used_are_dropped():
 
 @pytest.mark.parametrize("how", ["key", "group", "all"])
 async def test_a_read_that_began_before_a_change_is_not_remembered(how: str):
-    """It may have returned what was true before, although it ends after the change was reported."""
+    """The read may return the old value, although it ends after the change was reported."""
     source, memory = Source(a="before"), Remembered(current_feed(), 10)
     source.hold = asyncio.Event()
     reading = asyncio.create_task(memory.get("a", lambda: source.read("a"), lambda _: ("g",)))
@@ -122,5 +122,5 @@ async def test_without_news_of_the_log_for_three_seconds_every_value_is_read():
     assert await ask() == "2"
     assert memory.peek("a") is None
     feed.complete_at = asyncio.get_running_loop().time()
-    feed.tell([Change(1, "kind", "a")])  # nobody listens to it here, so the value of before counts again
+    feed.tell([Change(1, "kind", "a")])  # the memory does not listen to this feed, so the old value counts again
     assert await ask() == "1"

@@ -15,7 +15,7 @@ from tailwire.server.auth.certificate import self_signed
 
 
 class FakeApns:
-    """`answers`: status, reason and further headers of the next responses; then 200."""
+    """Imitates APNs. `answers`: status, reason and headers of the next responses; later ones have status 200."""
 
     def __init__(self, folder: Path) -> None:
         self.requests: list[tuple[dict, dict]] = []

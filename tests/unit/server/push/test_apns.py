@@ -65,7 +65,7 @@ async def test_request_is_as_documented(fake):
     assert body["type"] == "chat"
 
 
-async def test_replacement_makes_no_sound(fake):
+async def test_silent_notification_has_a_low_priority_and_no_sound(fake):
     async with fake:
         sender = apns(fake)
         await sender.send(DEVICE, notification(silent=True))
@@ -110,7 +110,7 @@ async def test_token_is_renewed_after_fifty_minutes_and_not_before(fake):
         (503, "Shutdown", Result.LATER, True),
     ],
 )
-async def test_answer_decides_what_becomes_of_a_notification(fake, status, reason, result, paused):
+async def test_response_decides_the_outcome_of_a_notification(fake, status, reason, result, paused):
     fake.answers = [(status, reason, {"retry-after": "30"})]
     async with fake:
         sender = apns(fake)

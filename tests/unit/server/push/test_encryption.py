@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tailwire.server.push.encryption import MAX_CONTENT_BYTES, decoded, encoded, encrypt, point
 
 
-def test_example_of_the_standard():
+def test_example_of_the_rfc_is_encrypted_byte_for_byte():
     """RFC 8291, section 5 and appendix A."""
     private = int.from_bytes(decoded("yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw"))
     found = encrypt(

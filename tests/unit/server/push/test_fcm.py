@@ -128,7 +128,7 @@ async def test_request_is_as_documented(tmp_path):
     assert message["android"]["notification"]["tag"] == "m42"
 
 
-async def test_withdrawn_message_is_data_for_the_app(tmp_path):
+async def test_notification_of_a_withdrawn_message_has_data_only(tmp_path):
     async with FakeFcm() as fake:
         await sent(fake, tmp_path, notification(withdrawn=True, silent=True))
     message = fake.sent[0][1]["message"]
@@ -168,7 +168,7 @@ async def test_access_token_is_renewed_before_it_ends_and_after_it_was_refused(t
         (500, "INTERNAL", Result.LATER, True, 40),
     ],
 )
-async def test_answer_decides_what_becomes_of_a_notification(tmp_path, status, code, result, paused, wait):
+async def test_response_decides_the_outcome_of_a_notification(tmp_path, status, code, result, paused, wait):
     error = {
         "error": {
             "code": status,
@@ -182,7 +182,7 @@ async def test_answer_decides_what_becomes_of_a_notification(tmp_path, status, c
     assert outcome == (result, f"status {status} {code}", wait, paused)
 
 
-async def test_no_access_token_pauses_the_provider(tmp_path):
+async def test_provider_is_paused_without_an_access_token(tmp_path):
     async with FakeFcm() as fake:
         fake.token_status = 503
         (outcome,) = await sent(fake, tmp_path, notification())

@@ -9,7 +9,7 @@ from tailwire.server.rest.api import strip_base
 from tailwire.server.rest.asgi import error_response, pairs_of, read_body
 
 
-def test_invalid_queries_are_refused():
+def test_queries_are_decoded_and_invalid_ones_are_refused():
     assert pairs_of(b"") == {}
     assert pairs_of(b"a=1&a=2&b[]=x&empty=") == {"a": "2", "b": "x"}
     with pytest.raises(Refused):
@@ -18,7 +18,7 @@ def test_invalid_queries_are_refused():
         pairs_of(b"&".join(b"a=1" for _ in range(500)))
 
 
-async def test_bodies_are_limited_and_complete():
+async def test_bodies_are_read_completely_up_to_the_limit():
     async def pieces(*parts):
         left = list(parts)
 

@@ -42,11 +42,11 @@ from tailwire.server.rest.compression import accepts_gzip, compressed
         (b"\xff\xfe", False),
     ],
 )
-def test_accept_encoding_decides_about_compression(accept, wants):
+def test_accept_encoding_decides_whether_a_response_is_compressed(accept, wants):
     assert accepts_gzip(accept) is wants
 
 
-async def test_bodies_of_every_size_are_compressed():
+async def test_bodies_of_the_minimum_size_or_more_are_compressed():
     for size in (0, 999, 1000, compression.SLICE_BYTES, compression.SLICE_BYTES + 1, 3 * compression.SLICE_BYTES):
         body, headers = bytes(n % 251 for n in range(size)), []
         sent = await compressed(body, b"gzip", headers)

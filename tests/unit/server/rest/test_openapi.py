@@ -32,7 +32,7 @@ async def fetched(stage: Stage):
         return (await rest.answer("GET", "/openapi.json")).json()
 
 
-async def test_every_operation_says_what_a_success_contains(stage: Stage):
+async def test_every_operation_describes_the_data_of_a_success(stage: Stage):
     described = await fetched(stage)
     untyped = set()
     for path, method, operation in operations(described):
@@ -43,7 +43,7 @@ async def test_every_operation_says_what_a_success_contains(stage: Stage):
     assert untyped == WITHOUT_CONTENT
 
 
-async def test_every_type_of_a_response_has_an_example_that_is_one(stage: Stage):
+async def test_every_response_type_has_a_valid_example(stage: Stage):
     components = (await fetched(stage))["components"]["schemas"]
     types = {
         name: kind
@@ -57,7 +57,7 @@ async def test_every_type_of_a_response_has_an_example_that_is_one(stage: Stage)
         assert json.loads(msgspec.json.encode(decoded)).keys() <= EXAMPLES[name].keys(), name
 
 
-async def test_names_and_descriptions_are_there_for_every_operation_and_parameter(stage: Stage):
+async def test_every_operation_and_parameter_has_a_name_and_a_description(stage: Stage):
     described = await fetched(stage)
     ids = [operation["operationId"] for _, _, operation in operations(described)]
     assert len(ids) == len(set(ids)) > 90
@@ -85,7 +85,7 @@ def body_fields(described):
             left += one.values() if isinstance(one, dict) else one
 
 
-async def test_each_field_of_a_body_says_what_it_means(stage: Stage):
+async def test_each_field_of_a_body_has_a_description(stage: Stage):
     found = list(body_fields(await fetched(stage)))
     assert len(found) > 130
     assert [(kind, name) for kind, name, schema in found if not schema.get("description", "").endswith(".")] == []
@@ -103,7 +103,7 @@ def undescribed(described):
     ]
 
 
-async def test_each_field_of_a_response_says_what_it_means(stage: Stage):
+async def test_each_field_of_a_response_has_a_description(stage: Stage):
     described = await fetched(stage)
     assert undescribed(described) == []
     of_bodies = {kind for kind, _, _ in body_fields(described)}

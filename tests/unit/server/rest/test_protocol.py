@@ -165,7 +165,7 @@ async def test_an_endless_head_is_refused():
 
 
 @pytest.mark.virtual
-async def test_large_heads_are_served_also_after_many_requests():
+async def test_large_heads_are_served_even_after_many_requests():
     server, client = Server(), await connected()
     large = b"GET /large HTTP/1.1\r\nhost: x\r\ncookie: " + b"x" * (MAX_HEAD_BYTES - 2000) + b"\r\n\r\n"
     client.transport.write(request(1, b"y" * 90_000, False) + request(2, None, False) * 30 + large)
@@ -213,7 +213,7 @@ async def test_connections_without_a_head_are_listed_longest_first():
 
 
 @pytest.mark.virtual
-async def test_each_connection_is_closed_when_it_was_not_used_for_too_long():
+async def test_connection_is_closed_when_it_was_idle_for_too_long():
     server = Server()
     unused = [await connected() for _ in range(30)]
     for client in unused:
@@ -233,7 +233,7 @@ async def test_each_connection_is_closed_when_it_was_not_used_for_too_long():
 
 
 @pytest.mark.virtual
-async def test_connection_is_not_closed_while_its_response_is_made():
+async def test_connection_is_not_closed_while_its_response_is_being_made():
     server, client = Server(takes=3 * KEEP_ALIVE_SECONDS), await connected()
     client.transport.write(request(1, None, False))
     await asyncio.sleep(3 * KEEP_ALIVE_SECONDS + 1)
@@ -247,7 +247,7 @@ async def test_connection_is_not_closed_while_its_response_is_made():
 
 
 @pytest.mark.virtual
-async def test_nothing_waits_for_connections_that_have_ended():
+async def test_connections_that_have_ended_leave_no_timer():
     server, clients = Server(), [await connected() for _ in range(3)]
     for client in clients:
         client.transport.write(request(1, None, False))

@@ -39,7 +39,7 @@ class Writes(asyncio.Transport):
 
 
 def connected(app: Any) -> tuple[HttpProtocol, Writes]:
-    """Return a connection to an app, and what is written to its client."""
+    """Return a connection to an app, and the transport to its client."""
     config = uvicorn.Config(app, interface="asgi3", lifespan="off", log_config=None, access_log=False)
     config.load()
     protocol = HttpConnections()(config=config, server_state=ServerState(), app_state={})
@@ -49,7 +49,7 @@ def connected(app: Any) -> tuple[HttpProtocol, Writes]:
 
 
 async def wire_of(request: bytes, app: Any) -> Writes:
-    """Return what an app's response to a request writes."""
+    """Return the transport after an app has responded to a request."""
     protocol, wire = connected(app)
     protocol.data_received(request)
     await asyncio.wait(protocol.tasks)
@@ -60,7 +60,7 @@ async def wire_of(request: bytes, app: Any) -> Writes:
 
 
 async def answered(request: bytes, *headers: tuple[bytes, bytes]) -> Writes:
-    """Return what is written as the response `{}` to a request, with further headers."""
+    """Return the transport after the response `{}`, with further headers, to a request."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await respond(send, 200, b"{}", list(headers))
@@ -83,7 +83,7 @@ async def test_a_whole_response_is_one_write():
     assert not wire.closed
 
 
-async def test_an_application_that_sends_messages_is_answered():
+async def test_response_sent_in_several_messages_is_written_whole():
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
         await send({"type": "http.response.body", "body": b"he", "more_body": True})
@@ -92,13 +92,13 @@ async def test_an_application_that_sends_messages_is_answered():
     assert b"".join((await wire_of(GET, app)).writes) == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
 
 
-async def test_head_gets_no_body():
+async def test_response_to_head_has_no_body():
     written = b"".join((await answered(b"HEAD / HTTP/1.1\r\nhost: x\r\n\r\n", NAMED)).writes)
     assert b"\r\nx-name: a\r\n" in written
     assert written.endswith(b"\r\n\r\n")
 
 
-async def test_the_connection_ends_where_the_client_asks_for_it():
+async def test_connection_is_closed_after_the_response_if_the_client_asks_for_it():
     wire = await answered(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
     assert b"connection: close\r\n" in b"".join(wire.writes)
     assert wire.closed

@@ -36,12 +36,12 @@ def test_bodies_and_frames_have_the_same_bounds(bad, said):
 
 
 @pytest.mark.parametrize("part", [b'"\xff"', b"[" * 200_000 + b"]" * 200_000], ids=["not UTF-8", "too deep to read"])
-def test_parts_that_are_kept_as_they_came_are_checked_too(part):
+def test_parts_that_are_not_decoded_are_checked_too(part):
     with pytest.raises(Refused, match="ERR_BAD_REQUEST"):
         decode(b'{"data":%b}' % part, Shape)
 
 
-def test_nul_is_refused_wherever_it_stands():
+def test_nul_is_refused_anywhere_in_json():
     for text in (b'{"data":"a\\u0000b"}', b'{"data":{"\\u0000":1}}', b'{"data":["\\\\\\u0000"]}'):
         with pytest.raises(Refused, match="ERR_BAD_REQUEST") as caught:
             decode(text, Shape)
@@ -65,7 +65,7 @@ def test_deep_nesting_is_refused(depth):
 
 
 @pytest.mark.parametrize("bad", [DEEP, LONG, FAR])
-def test_an_excess_far_behind_in_a_long_body_is_refused_with_every_bound(bad):
+def test_excess_late_in_a_long_body_is_refused_with_all_bounds(bad):
     body = b'{"data":[' + b"0," * 20_000 + bad + b"]}"
     with pytest.raises(Refused) as caught:
         decode(body, Shape)

@@ -1,4 +1,4 @@
-"""What makes a group, a scope and an attempt to join valid."""
+"""Valid and invalid groups, scopes and attempts to join."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.rules.groups import check_join, check_new, check_scope, check_type
 
 
-def test_the_documented_types_and_scopes_are_valid():
+def test_documented_group_types_and_scopes_are_valid():
     assert [check_type(kind) for kind in ("public", "private", "password")] == ["public", "private", "password"]
     scopes = ["admin", "moderator", "participant"]
     assert [check_scope(scope) for scope in scopes] == scopes
 
 
 @pytest.mark.parametrize("value", ["", "owner", "Public", "public ", "participants"])
-def test_other_types_and_scopes_are_refused_with_the_field(value):
+def test_other_types_and_scopes_are_refused_and_the_field_is_named(value):
     for check, field in ((check_type, "type"), (check_scope, "scope")):
         with pytest.raises(Refused, match="ERR_BAD_REQUEST") as caught:
             check(value)
         assert list(caught.value.details) == [field]
 
 
-def test_a_group_with_a_password_needs_one_at_creation():
+def test_group_of_type_password_needs_a_password_at_creation():
     check_new("public", None)
     check_new("private", None)
     check_new("password", "secret")
@@ -56,7 +56,7 @@ def test_joining_is_refused_with_the_documented_code(case, code):
         join(**case)
 
 
-def test_joining_is_allowed_while_there_is_a_vacancy():
+def test_joining_is_allowed_below_the_member_limit():
     join("public", members=2)
     join("public", password="ignored")
     join("password", password="secret", matches=True, members=2)

@@ -1,4 +1,4 @@
-"""The limits of names, addresses, tags, metadata and lists, at and just beyond each limit."""
+"""The limits of names, URLs, tags, metadata and lists, at and just beyond each limit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_name_has_at_least_one_visible_character_and_at_most_the_limit():
     assert field_of(LENGTHS.check_name, "") == "name"
 
 
-def test_an_empty_address_is_none():
+def test_empty_url_is_none():
     assert LENGTHS.check_url(None, "avatar") is None
     assert LENGTHS.check_url("", "avatar") is None
 
@@ -38,7 +38,7 @@ def test_a_url_is_bounded_and_is_not_a_script():
     assert field_of(LENGTHS.check_url, "javascript:alert(1)", "icon") == "icon"
 
 
-def test_pictures_may_be_data_and_links_may_not():
+def test_pictures_may_be_data_urls_but_links_may_not():
     for field in ("avatar", "icon"):
         assert LENGTHS.check_url("data:image/png;base64,AA", field)
     assert field_of(LENGTHS.check_url, "data:image/png;base64,AA", "link") == "link"
@@ -67,7 +67,7 @@ def test_password_and_description_of_a_group_are_bounded():
     assert field_of(LENGTHS.check_group, None, "d" * 13) == "description"
 
 
-def test_a_list_names_from_the_least_to_the_most_items():
+def test_number_of_items_in_a_list_is_bounded_from_below_and_above():
     LENGTHS.check_count(1, "uids", "users")
     LENGTHS.check_count(3, "uids", "users")
     LENGTHS.check_count(0, "uids", "users", least=0)

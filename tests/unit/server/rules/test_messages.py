@@ -1,4 +1,4 @@
-"""What makes a message, a reply and a reaction valid, and what is read from a text."""
+"""Valid and invalid messages, replies and reactions, and the mentions in a text."""
 
 from __future__ import annotations
 
@@ -132,5 +132,5 @@ def test_at_most_a_hundred_users_are_mentioned():
         (None, [], 2, Trait.ATTACHMENT),
     ],
 )
-def test_traits_say_what_a_message_has(text, mentions, attachments, traits):
+def test_traits_of_a_message_follow_from_its_text_mentions_and_attachments(text, mentions, attachments, traits):
     assert traits_of(text, mentions, attachments) == traits

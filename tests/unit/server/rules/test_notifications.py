@@ -36,7 +36,7 @@ def test_each_property_of_the_message_alone_prevents_a_notification(reason):
     assert why_not(Occasion(kind=MESSAGE, **{reason: True}), Facts(), Preferences()) == reason
 
 
-def test_reaction_to_a_message_that_was_read_is_news():
+def test_author_is_notified_of_a_reaction_to_a_message_they_have_read():
     facts = Facts(read=True, own_message=True)
     assert why_not(Occasion(kind=REACTION), facts, Preferences()) == ""
 
@@ -80,7 +80,7 @@ def test_preferences_decide_about_reactions(wanted, own_message, told, in_group)
     assert found == ("" if told else "unwanted")
 
 
-def test_actions_on_members_are_news_only_to_those_who_want_them():
+def test_actions_on_members_are_notified_only_if_the_preferences_ask_for_them():
     for action in ("left", "added", "joined", "kicked", "banned", "unbanned", "scope_changed"):
         occasion = Occasion(kind=MEMBERS, in_group=True, member_action=f"group_member_{action}")
         assert why_not(occasion, Facts(), Preferences()) == "unwanted"

@@ -115,7 +115,7 @@ def test_everyone_in_the_conversation_and_no_one_else_uses_a_message(operation):
         assert code_of(check_message, operation, role) == expected, role
 
 
-def test_both_users_pin_and_in_groups_moderators_admins_and_owners_pin():
+def test_both_users_of_a_conversation_and_moderators_admins_and_owners_of_a_group_can_pin():
     for role in ("sender", "receiver", "moderator", "admin", "owner"):
         assert code_of(check_message, "pin", role) == "", role
     for role in ("author", "participant"):
@@ -156,7 +156,7 @@ def test_the_scope_of_a_member_is_their_role_unless_they_own_the_group():
     assert member_role(MemberRow("g", "own", "admin", 0, 0), "own") == "owner"
 
 
-def test_a_banned_user_is_known_as_such_where_the_group_may_be_known():
+def test_banned_user_has_the_role_banned_only_if_they_may_know_the_group():
     public, private = GroupRow("g", "G", "public"), GroupRow("g", "G", "private")
     assert group_role(public, None, BAN) == "banned"
     assert group_role(public, None) == "stranger"
@@ -171,7 +171,7 @@ def message(sender, receiver, receiver_type):
     return MessageRow(1, conversation, sender, receiver, receiver_type, "message", "text", *rest)
 
 
-def test_the_role_for_a_message_between_users_is_their_side_of_it():
+def test_role_for_a_message_between_users_is_sender_receiver_or_stranger():
     sent = message("ann", "bob", "user")
     assert [message_role(sent, uid, None, None) for uid in ("ann", "bob", "eve")] == ["sender", "receiver", "stranger"]
 
@@ -190,7 +190,7 @@ def test_the_role_for_a_message_in_a_group_follows_from_scope_ownership_and_auth
     assert role("ann", None) == "stranger", "a sender who left the group"
 
 
-def test_the_role_for_another_user_is_who_blocked_whom():
+def test_role_for_another_user_depends_on_who_blocked_whom():
     assert user_role("ann", "ann", "") == "self"
     assert user_role("ann", "bob", "") == "stranger"
     assert user_role("ann", "bob", "ann") == "blocker"

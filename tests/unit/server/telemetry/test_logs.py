@@ -74,7 +74,7 @@ HOSTILE = "a\n2026-01-01 ERROR forged\r\x1b[31m\u2028\x85\x00\ud800"
 
 
 @pytest.mark.parametrize("lines", ["text", "json"], indirect=True)
-def test_values_from_strangers_cannot_begin_a_line_or_control_a_terminal(lines, monkeypatch):
+def test_untrusted_values_cannot_begin_a_line_or_control_a_terminal(lines, monkeypatch):
     apart = logging.Logger(
         "tailwire.server"
     )  # not captured by pytest, whose processes cannot exchange half a surrogate
@@ -101,7 +101,7 @@ def test_level_can_be_changed_while_running(lines):
     assert [line.split()[2] for line in lines()] == ["after"]
 
 
-def test_a_log_that_nobody_reads_delays_nothing_and_tells_what_was_dropped():
+def test_log_that_nobody_reads_delays_nothing_and_reports_dropped_lines():
     reading, writing = os.pipe()
     stream = os.fdopen(writing, "w")
     writer = LineWriter(stream, most=1000)
@@ -129,7 +129,7 @@ def test_a_log_that_nobody_reads_delays_nothing_and_tells_what_was_dropped():
     assert kept == sorted(kept)
 
 
-def test_a_stream_that_cannot_be_written_ends_nothing():
+def test_unwritable_stream_raises_nothing_and_lost_lines_are_reported():
     class Full(io.StringIO):
         full = True
 
@@ -174,7 +174,7 @@ REQUEST = {
 
 
 @pytest.mark.parametrize("lines", ["text", "json"], indirect=True)
-def test_lines_of_requests_are_alike_whether_their_path_is_plain_or_not(lines):
+def test_line_of_a_request_has_the_same_form_for_plain_and_quoted_paths(lines):
     requests = AccessLog(enabled=True)
     requests.request(path="/v3/users/bob", **REQUEST)
     requests.request(path='/v3/users/a"b\n', **REQUEST)

@@ -85,7 +85,7 @@ def test_a_sweep_keeps_the_files_of_its_own_process(folder):
     again.drop()
 
 
-def test_files_of_older_versions_and_complete_files_are_told_apart(folder):
+def test_sweep_removes_parts_of_older_versions_and_keeps_complete_files(folder):
     folder.path.mkdir()
     (folder.path / ".12345-1.part").write_bytes(b"of a version without locks")
     (folder.path / "abc.txt").write_bytes(b"complete")

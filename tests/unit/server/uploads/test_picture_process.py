@@ -1,4 +1,4 @@
-"""Pictures are decoded in a child process: it may crash, hang, starve or run out of memory; the server goes on."""
+"""Pictures are decoded in a child process. It may crash, hang, starve or run out of memory; the server continues."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def small(tmp_path):
 
 @pytest.fixture
 def start(tmp_path, monkeypatch):
-    """Return a function that starts a process, whose child is given by its code."""
+    """Return a function that starts a picture process whose child runs the given code."""
     started = []
 
     def begin(code: str = "", **more) -> PictureProcess:
@@ -145,7 +145,7 @@ def test_a_decoder_that_crashes_costs_one_picture(start, tmp_path, picture, smal
 
 
 @linux_only
-def test_a_process_that_is_never_given_the_processor_is_replaced_by_one_that_is(start, picture, small):
+def test_process_that_gets_no_processor_time_is_replaced_by_one_with_a_higher_priority(start, picture, small):
     process = start()
     process.make(picture, None)
     starved = process.pid
@@ -179,7 +179,7 @@ def test_a_decoder_that_computes_endlessly_is_ended_by_the_kernel(start, picture
 
 @linux_only
 @pytest.mark.slow
-def test_a_bomb_that_passes_the_budget_meets_the_limit_of_memory(start, tmp_path, small):
+def test_bomb_that_passes_the_pixel_limit_meets_the_memory_limit(start, tmp_path, small):
     bomb = tmp_path / "bomb"
     with bomb.open("wb") as file:  # 144 megapixels, mostly a hole in the file
         size = 12_000 * 12_000 * 3
@@ -196,7 +196,7 @@ def test_a_bomb_that_passes_the_budget_meets_the_limit_of_memory(start, tmp_path
     assert start(CHANGED.format(lifted)).make(bomb, small) == Picture(12_000, 12_000, small=True)
 
 
-async def test_a_process_that_is_not_used_ends_and_the_next_picture_has_another(start, picture, caplog):
+async def test_unused_process_ends_and_the_next_picture_starts_another(start, picture, caplog):
     process = start(CHANGED.format("picture_child.UNUSED_SECONDS = 0.01"))
     with caplog.at_level(logging.WARNING):
         for _ in range(5):
@@ -247,7 +247,7 @@ sys.stdin.read()
 
 
 @linux_only
-async def test_a_picture_that_finds_the_queue_full_is_measured_only(tmp_path, picture):
+async def test_picture_has_no_thumbnail_if_the_queue_is_full(tmp_path, picture):
     folder = PartFolder(tmp_path / "uploads")
     files = []
     for _ in range(part_files.MAX_PENDING_THUMBNAILS + 2):

@@ -1,4 +1,4 @@
-"""A bucket whose service is away, slow, cut off, or configured wrongly. Each request is made to a real service."""
+"""A bucket whose service is unreachable, slow, cut off, or configured wrongly. Each request goes to a real service."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ async def test_prefix_separates_servers_in_one_bucket(place, tmp_path):
     assert place.names() == {"first/x", "first/y"}
 
 
-async def test_service_that_is_away_refuses_files_until_it_is_back(own, tmp_path):
+async def test_files_are_refused_while_the_service_is_unreachable(own, tmp_path):
     place = own.bucket()
     bucket = bucket_of(place)
     own.kill()
@@ -125,7 +125,7 @@ async def test_service_that_is_away_refuses_files_until_it_is_back(own, tmp_path
     assert place.names() == {"chat/files/file.bin"}
 
 
-async def test_service_that_does_not_answer_is_given_up_on(own, tmp_path, monkeypatch):
+async def test_unresponsive_service_is_given_up(own, tmp_path, monkeypatch):
     for name in ("REQUEST_SECONDS", "PUT_SECONDS"):
         monkeypatch.setattr(s3_bucket, name, 0.5)
     monkeypatch.setattr(s3_bucket.Bucket._answer, "__defaults__", (0.5,))
@@ -201,7 +201,7 @@ async def cutting_proxy(port: int, most: int):
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_line_that_is_cut_in_a_part_leaves_nothing_in_the_bucket(place, tmp_path):
+async def test_connection_cut_during_a_part_leaves_nothing_in_the_bucket(place, tmp_path):
     port = urlsplit(place.settings()["s3_endpoint"]).port
     async with cutting_proxy(port, PART_BYTES - 100_000) as cut:
         bucket = bucket_of(place, s3_endpoint=f"http://127.0.0.1:{cut}")
@@ -210,7 +210,7 @@ async def test_line_that_is_cut_in_a_part_leaves_nothing_in_the_bucket(place, tm
     assert (place.names(), place.unfinished()) == (set(), [])
 
 
-async def test_file_whose_client_left_while_it_was_sent_is_removed_from_the_bucket(place, tmp_path):
+async def test_file_of_a_client_that_left_during_the_transfer_is_removed_from_the_bucket(place, tmp_path):
     uploading = Uploading(tmp_path, bucket_of(place), os.urandom(3 * PART_BYTES))
     await uploading.sink.finish()
     keeping = asyncio.create_task(uploading.sink.keep("file.bin"))
@@ -238,7 +238,7 @@ async def test_parts_of_killed_servers_are_removed_after_a_day(s3, place):
     assert place.unfinished() == ["other/left.bin"]
 
 
-async def test_files_that_were_uploaded_directly_and_never_sent_are_removed_after_a_day(place, tmp_path, s3):
+async def test_directly_uploaded_files_that_no_message_uses_are_removed_after_a_day(place, tmp_path, s3):
     now = [int(time.time())]
     uploads = S3Uploads(tmp_path / "arriving", bucket_of(place), lambda: now[0], direct=True)
     for key in ("chat/files/direct/unsent", "chat/files/sent", "chat/files/directly", "direct/other"):
@@ -252,7 +252,7 @@ async def test_files_that_were_uploaded_directly_and_never_sent_are_removed_afte
     await uploads.close()
 
 
-async def test_object_that_no_form_has_uploaded_is_not_taken_in(place, tmp_path, s3):
+async def test_object_that_was_not_uploaded_with_a_form_is_not_accepted(place, tmp_path, s3):
     uploads = S3Uploads(tmp_path / "arriving", bucket_of(place), lambda: int(time.time()), direct=True)
     s3.client().put_object(Bucket=place.name, Key="chat/files/direct/a", Body=b"x", Metadata={"file": "bm90IGpzb24="})
     s3.client().put_object(Bucket=place.name, Key="chat/files/direct/b", Body=b"x")

@@ -1,4 +1,4 @@
-"""Links and forms are signed as by the package of AWS."""
+"""Links and forms are signed as the AWS package signs them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def address_and_client(endpoint, session):
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 @pytest.mark.parametrize("session", ["", "a/session+token="])
-def test_links_are_those_of_the_package_of_aws(endpoint, session):
+def test_links_equal_those_of_the_aws_package(endpoint, session):
     address, client = address_and_client(endpoint, session)
     disposition = "attachment; filename*=UTF-8''%C3%A4%20b.txt"
     theirs = client.generate_presigned_url(
@@ -55,7 +55,7 @@ def test_links_are_those_of_the_package_of_aws(endpoint, session):
 
 
 @pytest.mark.parametrize("session", ["", "a/session+token="])
-def test_forms_are_signed_as_those_of_the_package_of_aws(session):
+def test_forms_are_signed_like_those_of_the_aws_package(session):
     address, client = address_and_client(ENDPOINTS[0], session)
     url, fields = upload_form(address, address.credentials, "a-b/x", 1234, {"file": "facts"}, 1_800_000_000, 900)
     policy = json.loads(b64decode(fields["policy"]))

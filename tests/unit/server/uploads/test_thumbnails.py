@@ -76,7 +76,7 @@ def test_single_scan_jpegs_have_a_larger_budget(copy):
 
 
 def test_small_jpegs_with_very_many_scans_are_measured_only(copy):
-    """Each scan costs as much as the whole picture: 70 KB would take twenty seconds."""
+    """Each scan takes as long as the whole picture: 70 KB would take twenty seconds."""
     for size, repeats, small in ((3000, 20, True), (3000, 1000, False), (300, 1000, True)):
         content = jpeg_of(size, size, progressive=True)
         last = content.rindex(b"\xff\xda")

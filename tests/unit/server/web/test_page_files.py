@@ -1,4 +1,4 @@
-"""The files of the pages: what is vendored is what its list says, and every file that a page names exists."""
+"""The files of the pages: vendored files match their list, and every file that a page names exists."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_languages_of_a_page_have_the_same_texts(page):
 
 
 @pytest.mark.parametrize("page", ["console", "chat"])
-def test_every_text_that_a_page_says_is_there_and_used(page):
+def test_texts_that_a_page_uses_exist_and_every_text_is_used(page):
     files = {path: file.body.decode() for path, file in read_page(page).items() if path.endswith(".js")}
     there = set(re.findall(r"^    (\w+): ", files.pop("words.js"), re.MULTILINE))
     code = "".join(files.values())

@@ -1,4 +1,4 @@
-"""Names that users choose are looked up a few at a time, and hold up neither known hosts nor the threads of others."""
+"""Names that users choose are looked up a few at a time, and delay neither known hosts nor other work in threads."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Names:
 
 
 def names_of(monkeypatch: pytest.MonkeyPatch) -> Names:
-    """Return the resolver that the event loop has from now on."""
+    """Replace the resolver of the event loop. Return the new one."""
     found = Names()
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", found.getaddrinfo)
     return found

@@ -14,13 +14,13 @@ KBYTE = 1000
 
 
 class Sender:
-    """Send a number of bytes like an end of a connection: a piece at a time, until the pipe holds it."""
+    """Sends a number of bytes like an end of a connection: a piece at a time, until the pipe is full."""
 
     def __init__(self, pipe: Pipe, size: int, note: Callable[[int], None]) -> None:
         self._pipe, self._left, self._note = pipe, size, note
 
     def go(self) -> None:
-        """Send until it is held or everything is sent."""
+        """Send until the pipe is full or everything is sent."""
         while self._left:
             size = min(self._left, self._pipe.piece)
             self._left -= size
@@ -31,7 +31,7 @@ class Sender:
 
 
 class Arrivals:
-    """Record arrived bytes by time."""
+    """Records arrived bytes by time."""
 
     def __init__(self) -> None:
         self.at: list[tuple[float, int]] = []
@@ -159,7 +159,7 @@ async def test_bytes_in_flight_are_bounded_without_a_rate():
     assert line._queued + line._travelling_bytes < 5_000_000
 
 
-async def test_one_timer_in_flight_and_none_when_idle():
+async def test_pipe_has_one_timer_in_flight_and_none_when_idle():
     line = pipe(rate=KBYTE, latency=1)
     loop = asyncio.get_running_loop()
     idle = len(loop.pending())

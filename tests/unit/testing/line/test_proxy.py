@@ -1,4 +1,4 @@
-"""The proxy on real sockets, to an echo server. Bounds of time are lower ones, or wide."""
+"""The proxy on real sockets, to an echo server. Time limits are lower bounds, or generous."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Echo:
     """A server that echoes everything.
 
     Attributes:
-        port: where it listens.
-        opened: number of connections it has had.
+        port: the port that it listens on.
+        opened: the number of connections so far.
     """
 
     def __init__(self) -> None:
@@ -106,7 +106,7 @@ async def test_down_rate_is_independent():
         assert 0.9 <= await echoed(proxy, bytes(64 * KBYTE)) < 10
 
 
-async def test_connecting_and_requesting_cost_a_round_trip_each():
+async def test_connecting_and_requesting_take_a_round_trip_each():
     async with line(Shape(latency=0.1)) as (proxy, _):
         assert 0.4 <= await echoed(proxy, b"hello") < 5
         reader, writer = await connect(proxy)
@@ -129,7 +129,7 @@ async def test_requests_during_an_upload_wait_in_the_queue():
 
 
 async def test_kernel_adds_no_long_queue():
-    """Of an upload, little is in flight: the sender still has, or accounts for, what the line has not carried."""
+    """Little of an upload is in flight: the sender still holds the bytes that the line has not carried."""
     async with line(Shape(up=8 * KBYTE, queue=0.5)) as (proxy, _):
         _, writer = await connect(proxy)
         writer.transport.set_write_buffer_limits(high=0)
@@ -328,7 +328,7 @@ async def test_used_port_is_an_error():
             await other.start()
 
 
-async def test_client_that_disconnects_immediately_leaves_nothing():
+async def test_client_that_disconnects_immediately_leaves_no_connection():
     async with line(Shape(latency=0.02)) as (proxy, _):
         for _ in range(50):
             _, writer = await connect(proxy)

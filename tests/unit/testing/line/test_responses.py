@@ -58,7 +58,7 @@ def test_upgrade_is_detected_in_any_pieces(size: int):
         (b"GET / HTTP/1.1\r\n", False, False),
     ],
 )
-def test_other_request_heads(sent: bytes, whole: bool, upgrade: bool):
+def test_request_heads_of_other_forms_are_parsed(sent: bytes, whole: bool, upgrade: bool):
     head = RequestHead()
     assert head.feed(sent) is whole
     assert head.is_upgrade is upgrade

@@ -1,4 +1,4 @@
-"""What the oracle calls told again."""
+"""Which changes the oracle counts as repeated."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ READ, JOINED, REACTED = ("read", 5, "alice"), ("member", 7), ("reaction", 5, "x"
         (REACTED, 2, {}, False),
     ],
 )
-def test_receipt_or_membership_counts_as_told_again_beyond_its_times(
+def test_receipt_or_membership_counts_as_repeated_beyond_its_expected_count(
     key: Any, count: int, marked_unread: dict[str, int], again: bool
 ):
     device: Any = SimpleNamespace(times=Counter({(1, key): count}))

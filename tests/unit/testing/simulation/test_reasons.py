@@ -24,7 +24,7 @@ def reasons(clock):
     return Reasons(lambda: clock.now)
 
 
-def test_no_excuse_without_a_fault(reasons):
+def test_nothing_is_excused_without_a_fault(reasons):
     reasons.note_step("alice-phone", "line", [1, 1, 1, 1])
     assert not reasons.is_excused("alice-phone", LOST)
     assert not reasons.is_excused("alice-phone", Cause.HEARTBEAT_TIMEOUT)

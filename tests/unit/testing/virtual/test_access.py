@@ -17,7 +17,7 @@ RATE = 15_000.0  # ten full packets per second
 
 
 class End(asyncio.Protocol):
-    """Record what arrives and when, and whether writing is paused."""
+    """Records what arrives and when, and whether writing is paused."""
 
     def __init__(self):
         self.came = []

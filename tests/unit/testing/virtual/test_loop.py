@@ -13,7 +13,7 @@ from tailwire.testing.virtual.world import virtual_loop
 pytestmark = pytest.mark.virtual
 
 
-async def test_tasks_of_a_killed_process_end_also_if_their_cleanup_waits_for_another():
+async def test_tasks_of_a_killed_process_end_even_if_their_cleanup_waits_for_another():
     loop = virtual_loop()
 
     async def work() -> None:

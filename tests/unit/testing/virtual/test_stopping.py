@@ -43,14 +43,14 @@ def test_a_stopped_process_does_nothing_while_another_one_goes_on():
         assert ticks == [("a", 1), ("b", 1), ("b", 2), ("b", 3)]
         loop().continue_process("a")
         await asyncio.sleep(0.1)
-        assert ticks[4:] == [("a", 3.5)], "what was due at 2 comes when it continues, and once"
+        assert ticks[4:] == [("a", 3.5)], "the timer that was due at 2 fires once, when the process continues"
         await asyncio.sleep(1)
         assert ticks[5:] == [("b", 4), ("a", 4.5)]
 
     virtual_run(main(), StoppingLoop)
 
 
-def test_callbacks_that_others_make_ready_wait_and_come_before_timers_that_have_passed():
+def test_callbacks_made_ready_while_stopped_run_later_and_before_overdue_timers():
     async def main() -> None:
         came: list[str] = []
         answer: asyncio.Future[None] = loop().create_future()
@@ -76,7 +76,7 @@ def test_callbacks_that_others_make_ready_wait_and_come_before_timers_that_have_
     virtual_run(main(), StoppingLoop)
 
 
-def test_callbacks_that_are_cancelled_while_their_process_is_stopped_do_not_come():
+def test_callbacks_that_are_cancelled_while_their_process_is_stopped_do_not_run():
     async def main() -> None:
         came: list[str] = []
         context = process("a")
@@ -94,7 +94,7 @@ def test_callbacks_that_are_cancelled_while_their_process_is_stopped_do_not_come
     virtual_run(main(), StoppingLoop)
 
 
-def test_a_process_that_stops_another_one_in_the_same_turn_finds_the_others_served():
+def test_stopping_a_process_does_not_delay_callbacks_of_others_in_the_same_turn():
     async def main() -> None:
         came: list[str] = []
         for name in ("a", "b", "a", "c"):

@@ -63,7 +63,7 @@ async def test_user_has_one_read_in_progress_at_a_time():
 
 
 @pytest.mark.virtual
-async def test_long_read_continues_beside_others():
+async def test_long_read_resumes_after_others_had_a_turn():
     reads = Reads()
     for who in ("alice", "alice", "bob", "carol"):
         reads.ask(who)

@@ -1,4 +1,4 @@
-"""A file that was moved to PostgreSQL is not written to any more."""
+"""A SQLite file that was moved to PostgreSQL is no longer written to."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tailwire.server.store.sqlite.moved import Moved, mark_moved, mark_path
 DRAFT = Draft("alice_user_bob", "alice", "bob", "user", "message", "text", b'{"data":{}}', 1)
 
 
-async def test_no_server_and_no_command_opens_it_and_the_error_says_how_to_go_back(tmp_path: Path):
+async def test_moved_file_is_refused_until_its_mark_is_removed(tmp_path: Path):
     path = tmp_path / "tailwire.db"
     await (await SqliteStore.open(path, World(), serving=True)).close()
     mark_moved(path)
@@ -26,7 +26,7 @@ async def test_no_server_and_no_command_opens_it_and_the_error_says_how_to_go_ba
     await (await SqliteStore.open(path, World(), serving=True)).close()
 
 
-async def test_a_command_that_opened_it_before_writes_nothing_after_the_move(tmp_path: Path):
+async def test_command_that_opened_the_file_before_the_move_writes_nothing_afterwards(tmp_path: Path):
     path = tmp_path / "tailwire.db"
     command = await SqliteStore.open(path, World())
     try:
@@ -39,7 +39,7 @@ async def test_a_command_that_opened_it_before_writes_nothing_after_the_move(tmp
         await command.close()
 
 
-async def test_a_backup_that_is_restored_over_it_can_be_used(tmp_path: Path):
+async def test_backup_that_is_restored_over_a_moved_file_can_be_used(tmp_path: Path):
     path, uploads = tmp_path / "data" / "tailwire.db", tmp_path / "data" / "uploads"
     await (await SqliteStore.open(path, World(), serving=True)).close()
     backup(path, uploads, tmp_path / "backup")

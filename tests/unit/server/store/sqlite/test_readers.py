@@ -13,7 +13,7 @@ from tailwire.server.store.sqlite.readers import Readers
 HANDLING_SECONDS = 0.006
 
 
-async def test_after_a_list_was_handled_the_next_read_waits_as_long(monkeypatch):
+async def test_next_read_waits_as_long_as_the_previous_list_took_to_handle(monkeypatch):
     loop, spent, began = asyncio.get_running_loop(), 0.0, []
     monkeypatch.setattr(loop, "time", lambda: time.monotonic() + spent)
     readers = Readers(lambda: sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False), 100.0)
@@ -37,7 +37,7 @@ async def test_after_a_list_was_handled_the_next_read_waits_as_long(monkeypatch)
     assert await asyncio.wait_for(asyncio.sleep(0, "done"), 10) == "done"
 
 
-async def test_reads_that_wait_end_when_the_readers_are_closed():
+async def test_waiting_reads_end_when_the_readers_are_closed():
     readers = Readers(lambda: sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False), 100.0)
 
     async def listed(uid: str) -> object:

@@ -123,7 +123,7 @@ async def test_position_of_a_later_start_is_known_up_to_the_copy(path):
     await back.close()
 
 
-async def test_missing_or_foreign_file_makes_a_new_store(path, tmp_path):
+async def test_missing_or_foreign_id_file_makes_a_new_store(path, tmp_path):
     store = await started(path, 2)
     name = store.name
     await store.close()
@@ -156,7 +156,7 @@ async def test_invalid_trails_are_not_recognised(path, trail):
     await store.close()
 
 
-async def test_command_beside_the_server_begins_no_start(path):
+async def test_command_that_runs_with_a_server_begins_no_start(path):
     server = await started(path, 1)
     command = await SqliteStore.open(path, World())
     assert command.start == ""

@@ -1,4 +1,4 @@
-"""The writer: consequences of a change run after its commit, and never after a rollback."""
+"""The writer: functions that a change registers run after its commit, and never after a rollback."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def connection(tmp_path):
     c.close()
 
 
-async def test_after_commit_runs_in_the_loop_before_the_result_is_set(tmp_path, connection):
+async def test_after_commit_functions_run_in_the_loop_before_the_result_is_set(tmp_path, connection):
     executor = ThreadPoolExecutor(1)
     writer = Writer(connection, executor, lambda: None)
     reader = sqlite3.connect(tmp_path / "w.db")
@@ -44,7 +44,7 @@ async def test_after_commit_runs_in_the_loop_before_the_result_is_set(tmp_path, 
 
 
 @pytest.mark.parametrize("writes", [False, True])
-async def test_after_commit_is_dropped_by_a_rollback(connection, writes):
+async def test_after_commit_functions_are_dropped_by_a_rollback(connection, writes):
     executor = ThreadPoolExecutor(1)
     writer = Writer(connection, executor, lambda: None)
     told: list[str] = []
@@ -67,7 +67,7 @@ async def test_after_commit_is_dropped_by_a_rollback(connection, writes):
     executor.shutdown()
 
 
-async def test_operations_retried_one_by_one_report_what_was_stored(connection):
+async def test_operations_that_are_retried_one_by_one_report_success_only_if_stored(connection):
     executor = ThreadPoolExecutor(1)
     writer = Writer(connection, executor, lambda: None)
 
