@@ -50,14 +50,14 @@ async def ready(server: ServerProcess) -> int:
 
 
 async def restart_politely(server: ServerProcess) -> None:
-    """Ask a server to stop; check that it reports this and still serves meanwhile; start it again."""
+    """Ask a server to stop; check that it reports this and still serves until it ends; start it again."""
     os.kill(server.pid, signal.SIGTERM)
     async with asyncio.timeout(5):
         while await ready(server) != 503:
             await asyncio.sleep(0.01)
     async with httpx2.AsyncClient() as http:
         assert (await http.get(f"{server.url}/health")).status_code == 200
-    assert await server.stop() == 0
+    assert await server.ended() == 0
     await server.start()
 
 

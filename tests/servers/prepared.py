@@ -26,7 +26,8 @@ from tailwire.testing.new_database import put_new_database
 from tailwire.testing.server import ServerProcess
 
 PROGRAM = ["-m", "tailwire.cli.main"]
-OURS = "TAILWIRE_"  # what may differ between the environments of two servers; other variables change Python itself
+AT_THE_START = ("PYTHON", "LD_", "MALLOC_", "LC_", "LANG", "TZ")
+"""How the names of variables begin that only a new process reads. A fork reads all others like a new process."""
 
 
 class ForkServer:
@@ -46,7 +47,7 @@ class ForkServer:
         """Return whether a fork can have this environment."""
         if self._process.poll() is not None:
             return False
-        return _foreign(environment) == _foreign(self.environment)
+        return _read_at_the_start(environment) == _read_at_the_start(self.environment)
 
     def request(self, arguments: list[str], environment: dict[str, str], stdout: int, stderr: int, status: int) -> None:
         """Ask for a process that runs `tailwire`.
@@ -69,9 +70,8 @@ class ForkServer:
         self._process.wait()
 
 
-def _foreign(environment: dict[str, str]) -> dict[str, str]:
-    # pytest sets its variable in each test.
-    return {k: v for k, v in environment.items() if not k.startswith(OURS) and k != "PYTEST_CURRENT_TEST"}
+def _read_at_the_start(environment: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name.startswith(AT_THE_START)}
 
 
 @functools.cache

@@ -550,7 +550,7 @@ def test_closed_listening_clients_are_found(monkeypatch: pytest.MonkeyPatch):
     assert failed.rule == "cut"
 
 
-def test_ping_behind_an_acknowledged_upload_is_found(monkeypatch: pytest.MonkeyPatch):
+def test_ping_queued_behind_an_acknowledged_upload_is_found(monkeypatch: pytest.MonkeyPatch):
     assert fails(A_PING_BEHIND_AN_UPLOAD) is None
     _acknowledged_uploads_count_as_done(Planter(monkeypatch))
     failed = fails(A_PING_BEHIND_AN_UPLOAD)

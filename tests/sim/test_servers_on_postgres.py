@@ -43,6 +43,7 @@ def maker(real: tuple[Elsewhere, Any], made: list[BothDatabases]) -> servers.Mak
     return make
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_several_servers_on_postgres_keep_the_promises_and_behave_as_on_the_model(real, seed):
     made: list[BothDatabases] = []

@@ -132,7 +132,7 @@ async def test_reports_are_read_to_the_end_newest_first(stage):
         assert answer.status_code in (401, 403), answer.text
 
 
-async def test_devices_and_notifications_of_all_users_are_listed_with_what_they_say(stage):
+async def test_devices_and_notifications_of_all_users_are_listed_with_their_content(stage):
     browser = await push_service(stage)
     async with Rest(stage) as rest:
         device = await register(rest, browser, "bob")

@@ -140,11 +140,15 @@ class ServerProcess:
         """Stop the process (SIGTERM) and return its exit code."""
         return await self._end(signal.SIGTERM)
 
-    async def _end(self, signum: signal.Signals) -> int:
+    async def ended(self) -> int:
+        """Wait until the process has ended by itself, and return its exit code."""
+        return await self._end(None)
+
+    async def _end(self, signum: signal.Signals | None) -> int:
         process, self._process = self._process, None
         if process is None:
             return 0
-        if process.returncode is None:
+        if process.returncode is None and signum is not None:
             process.send_signal(signum)
         code = await process.wait()
         if self._reading is not None:
