@@ -51,14 +51,14 @@ class ClientMethods(CallingClient):
     """The methods of `ChatClient` that forward to groups of calls."""
 
     def add_connection_listener(self, listener_id: str, listener: ConnectionListener) -> None:
-        """Add a listener to the status of the connection. After `init()`, it is notified of the current status.
+        """Add a listener for the status of the connection. After `init()`, it is notified of the current status.
 
         Args:
             listener_id: replaces the connection listener with the same id.
             listener: a subclass of `ConnectionListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `ConnectionListener`, or would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, or would never be called.
         """
         self._usable_listeners.add_connection_listener(listener_id, listener)
 
@@ -71,14 +71,14 @@ class ClientMethods(CallingClient):
         self._listeners.remove_connection_listener(listener_id)
 
     def add_login_listener(self, listener_id: str, listener: LoginListener) -> None:
-        """Add a listener to logins and logouts.
+        """Add a listener for logins and logouts.
 
         Args:
             listener_id: replaces the login listener with the same id.
             listener: a subclass of `LoginListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `LoginListener`, or would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, or would never be called.
         """
         self._usable_listeners.add_login_listener(listener_id, listener)
 
@@ -91,14 +91,14 @@ class ClientMethods(CallingClient):
         self._listeners.remove_login_listener(listener_id)
 
     def add_user_listener(self, listener_id: str, listener: UserListener) -> None:
-        """Add a listener to the presence of users, as far as `AppSettings.presence` subscribes to it.
+        """Add a listener for the presence of users, as far as `AppSettings.presence` subscribes to it.
 
         Args:
             listener_id: replaces the user listener with the same id.
             listener: a subclass of `UserListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `UserListener`, or would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, or would never be called.
         """
         self._usable_listeners.add_user_listener(listener_id, listener)
 
@@ -111,14 +111,14 @@ class ClientMethods(CallingClient):
         self._listeners.remove_user_listener(listener_id)
 
     def add_group_listener(self, listener_id: str, listener: GroupListener) -> None:
-        """Add a listener to changes of membership in the logged-in user's groups.
+        """Add a listener for changes of membership in the logged-in user's groups.
 
         Args:
             listener_id: replaces the group listener with the same id.
             listener: a subclass of `GroupListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `GroupListener`, or would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, or would never be called.
         """
         self._usable_listeners.add_group_listener(listener_id, listener)
 
@@ -131,14 +131,14 @@ class ClientMethods(CallingClient):
         self._listeners.remove_group_listener(listener_id)
 
     def add_message_listener(self, listener_id: str, listener: MessageListener) -> None:
-        """Add a listener to messages, typing indicators and receipts.
+        """Add a listener for messages, typing indicators and receipts.
 
         Args:
             listener_id: replaces the message listener with the same id.
             listener: a subclass of `MessageListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` when it is not a `MessageListener`, or would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, or would never be called.
         """
         self._usable_listeners.add_message_listener(listener_id, listener)
 
@@ -257,7 +257,7 @@ class ClientMethods(CallingClient):
     def set_network(self, network: Network | Literal["online", "offline", "unknown"]) -> None:
         """Report the state of the network as the platform sees it: `online`, `offline` or `unknown`.
 
-        It is used as a hint: the client also tries to connect while the platform reports `offline`, but rarely.
+        The report is a hint: the client tries to connect even while the platform reports `offline`, but rarely.
 
         Args:
             network: after `offline` the client rarely tries to connect; `online` makes it try at once.
@@ -279,7 +279,7 @@ class ClientMethods(CallingClient):
         ```
 
         Args:
-            uid: of the user, who must exist already.
+            uid: the uid of the user, who must exist already.
             auth_key: the app's auth key.
 
         Returns:
@@ -300,7 +300,7 @@ class ClientMethods(CallingClient):
         one, and missed messages are handed over. The session of another user ends on this device.
 
         Args:
-            auth_token: of the user; the server's REST API makes it.
+            auth_token: the user's auth token, made with the server's REST API.
 
         Returns:
             The user. The connection opens independently: see `wait_connected`.
@@ -345,8 +345,9 @@ class ClientMethods(CallingClient):
             CometChatException: `USER_NOT_LOGGED_IN`, `ERR_INVALID_RECEIVER_TYPE`, `ERR_INVALID_ARGUMENT`;
                 `ERR_EMPTY_MESSAGE_TEXT`; `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`;
                 `ERR_BLOCKED_RECEIVER` when the logged-in user has blocked the receiver, `ERR_BLOCKED_SENDER` when the
-                receiver has blocked them; `ERR_INVALID_MESSAGE_DATA` when it is too large; `NO_INTERNET_CONNECTION`
-                when the server was not reached in several attempts; or another code of the server.
+                receiver has blocked them; `ERR_INVALID_MESSAGE_DATA` when the message is too large;
+                `NO_INTERNET_CONNECTION` when the server was not reached in several attempts; or another code of the
+                server.
         """
         return await self._calls.messages.send_message(message)
 
@@ -355,7 +356,7 @@ class ClientMethods(CallingClient):
 
         Args:
             message: with `receiver`, `receiver_type`, and `attachments` or `files`. The server limits the size of
-                a file (setting `max_file`, by default 100 MiB) and their number (`max_files`, by default 10).
+                a file (setting `max_file`, by default 100 MiB) and the number of files (`max_files`, by default 10).
             on_progress: called with the name of a file, the bytes sent so far, and its size in bytes.
 
         Returns:
@@ -474,7 +475,8 @@ class ClientMethods(CallingClient):
     ) -> None:
         """Show a user or group that the logged-in user is typing. Does nothing while there is no connection.
 
-        Receivers hide it 15 seconds after the last call: repeat the call about every 10 seconds while the user types.
+        Receivers hide the indicator 15 seconds after the last call: repeat the call about every 10 seconds while the
+        user types.
 
         Args:
             receiver: uid or guid.
@@ -522,7 +524,7 @@ class ClientMethods(CallingClient):
             draft: the `DraftChanged` from `on_draft_changed` or `events()`.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION`; `ERR_INVALID_ARGUMENT` when it is not a `DraftChanged`.
+            CometChatException: `NO_WEBSOCKET_CONNECTION`; `ERR_INVALID_ARGUMENT` if `draft` is no `DraftChanged`.
         """
         await self._calls.messages.stop_draft(draft)
 
@@ -558,7 +560,7 @@ class ClientMethods(CallingClient):
         """Send a message as soon as there is a network: now, later, or after the next start of the app.
 
         The message is saved on the device before this returns. Queued messages are sent in order, and stored once each.
-        A message of `send_message` does not wait for them.
+        A message that is sent with `send_message` does not wait for them.
 
         ```python
         entry = chat.queue_message(TextMessage(receiver="bob", receiver_type="user", text="hello"))
@@ -608,7 +610,7 @@ class ClientMethods(CallingClient):
 
         Args:
             message_id: the id of a stored message.
-            reaction: as it was added.
+            reaction: the reaction as it was added.
 
         Returns:
             The message, with its `reactions`.
@@ -759,7 +761,7 @@ class ClientMethods(CallingClient):
 
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
-                `featureThrottled`; `ERROR_INVALID_MESSAGE_ID` when the message was not sent.
+                `featureThrottled`; `ERROR_INVALID_MESSAGE_ID` when the message has no id yet.
         """
         return await self._calls.receipts.mark_as_delivered(message)
 
@@ -774,7 +776,7 @@ class ClientMethods(CallingClient):
 
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
-                `featureThrottled`; `ERROR_INVALID_MESSAGE_ID` when the message was not sent.
+                `featureThrottled`; `ERROR_INVALID_MESSAGE_ID` when the message has no id yet.
         """
         return await self._calls.receipts.mark_as_read(message)
 
@@ -797,7 +799,7 @@ class ClientMethods(CallingClient):
         """Mark a whole conversation as read. Needs no WebSocket.
 
         Args:
-            conversation: for example from `conversations()`.
+            conversation: the conversation, for example from `conversations()`.
 
         Returns:
             A text for people, which may change: do not compare it.
@@ -811,7 +813,7 @@ class ClientMethods(CallingClient):
         """Mark a whole conversation as delivered. Needs no WebSocket.
 
         Args:
-            conversation: for example from `conversations()`.
+            conversation: the conversation, for example from `conversations()`.
 
         Returns:
             A text for people, which may change: do not compare it.
@@ -842,13 +844,13 @@ class ClientMethods(CallingClient):
         return self._calls.receipts.get_last_delivered_message_id()
 
     async def get_unread_message_count(self, hide_messages_from_blocked_users: bool = False) -> dict[str, Counts]:
-        """Return the numbers of unread messages of all conversations.
+        """Return the unread counts of all conversations.
 
         Args:
-            hide_messages_from_blocked_users: leave out the messages of users whom the logged-in user has blocked.
+            hide_messages_from_blocked_users: whether to leave out messages of users whom the logged-in user blocked.
 
         Returns:
-            `{"user": {uid: count}, "group": {guid: count}}`; without the conversations that have none.
+            `{"user": {uid: count}, "group": {guid: count}}`, without conversations that have no unread messages.
 
         Raises:
             CometChatException: `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read, or another code of the server.
@@ -861,8 +863,8 @@ class ClientMethods(CallingClient):
         """Return the number of unread messages from a user: `{uid: count}`.
 
         Args:
-            uid: of the user.
-            hide_messages_from_blocked_users: leave out the messages of users whom the logged-in user has blocked.
+            uid: the uid of the user.
+            hide_messages_from_blocked_users: whether to leave out messages of users whom the logged-in user blocked.
 
         Raises:
             CometChatException: `ERR_UID_NOT_FOUND`; `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read.
@@ -873,7 +875,7 @@ class ClientMethods(CallingClient):
         """Return the number of unread messages of a group: `{guid: count}`.
 
         Args:
-            guid: of the group.
+            guid: the guid of the group.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`; `ERR_BAD_ERROR_RESPONSE` when the counts
@@ -882,7 +884,7 @@ class ClientMethods(CallingClient):
         return await self._calls.receipts.get_unread_message_count_for_group(guid)
 
     async def get_unread_message_count_for_all_users(self) -> Counts:
-        """Return the numbers of unread messages from users, by uid.
+        """Return the unread counts of conversations with users, by uid.
 
         Raises:
             CometChatException: `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read, or another code of the server.
@@ -890,7 +892,7 @@ class ClientMethods(CallingClient):
         return await self._calls.receipts.get_unread_message_count_for_all_users()
 
     async def get_unread_message_count_for_all_groups(self) -> Counts:
-        """Return the numbers of unread messages of groups, by guid.
+        """Return the unread counts of groups, by guid.
 
         Raises:
             CometChatException: `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read, or another code of the server.
@@ -996,7 +998,7 @@ class ClientMethods(CallingClient):
         """Return a user, with their status.
 
         Args:
-            uid: of the user.
+            uid: the uid of the user.
 
         Raises:
             CometChatException: `ERR_UID_NOT_FOUND`.
@@ -1060,7 +1062,7 @@ class ClientMethods(CallingClient):
         """Block users: neither they nor the logged-in user can send messages to the other.
 
         Args:
-            uids: of the users.
+            uids: the uids of the users.
 
         Returns:
             By uid: `success` or `fail`.
@@ -1074,7 +1076,7 @@ class ClientMethods(CallingClient):
         """Unblock users.
 
         Args:
-            uids: of the users.
+            uids: the uids of the users.
 
         Returns:
             By uid: `success` or `fail`.
@@ -1102,7 +1104,7 @@ class ClientMethods(CallingClient):
         """Return a group.
 
         Args:
-            guid: of the group.
+            guid: the guid of the group.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, or another code of the server.
@@ -1113,9 +1115,9 @@ class ClientMethods(CallingClient):
         """Join a public group, or one with a password.
 
         Args:
-            guid: of the group.
-            group_type: `public`, or `password` for a group with one.
-            password: of the group.
+            guid: the guid of the group.
+            group_type: `public`, or `password` for a group with a password.
+            password: the password of the group.
 
         Returns:
             The group, with `has_joined` set.
@@ -1130,7 +1132,7 @@ class ClientMethods(CallingClient):
         """Leave a group.
 
         Args:
-            guid: of the group.
+            guid: the guid of the group.
 
         Returns:
             A text for people, which may change: do not compare it.
@@ -1149,7 +1151,7 @@ class ClientMethods(CallingClient):
         Args:
             group: as for `create_group`.
             members: with `uid` and `scope`; at most 25 including `banned`.
-            banned: uids that may not join.
+            banned: the uids of users who may not join.
 
         Returns:
             The group, and the text of the error for each uid that could not be added.
@@ -1178,7 +1180,7 @@ class ClientMethods(CallingClient):
         """Delete a group with all its messages. Its owner and admins may do so.
 
         Args:
-            guid: of the group.
+            guid: the guid of the group.
 
         Returns:
             A text for people, which may change: do not compare it.
@@ -1193,8 +1195,8 @@ class ClientMethods(CallingClient):
         """Make a member the owner of a group. Only its owner may do so.
 
         Args:
-            guid: of the group.
-            uid: of the member who becomes its owner.
+            guid: the guid of the group.
+            uid: the uid of the member who becomes its owner.
 
         Returns:
             A text for people, which may change: do not compare it.
@@ -1210,7 +1212,7 @@ class ClientMethods(CallingClient):
         """Add members to a group.
 
         Args:
-            guid: of the group.
+            guid: the guid of the group.
             members: with `uid` and `scope`; at most 25 including `banned`.
             banned: uids to ban from the group.
 
@@ -1226,12 +1228,12 @@ class ClientMethods(CallingClient):
     async def kick_group_member(self, guid: str, uid: str) -> str:
         """Remove a member from a group. They may join again.
 
-        Moderators, admins and the owner may do so to participants; admins and the owner to moderators; only the owner
-        to admins.
+        Participants can be removed by moderators, admins and the owner; moderators by admins and the owner; admins
+        only by the owner.
 
         Args:
-            guid: of the group.
-            uid: of the member.
+            guid: the guid of the group.
+            uid: the uid of the member.
 
         Returns:
             A text for people, which may change: do not compare it.
@@ -1245,12 +1247,12 @@ class ClientMethods(CallingClient):
     async def ban_group_member(self, guid: str, uid: str) -> str:
         """Remove a member from a group, and keep them from joining again until they are unbanned.
 
-        Moderators, admins and the owner may do so to participants; admins and the owner to moderators; only the owner
-        to admins.
+        Participants can be removed by moderators, admins and the owner; moderators by admins and the owner; admins
+        only by the owner.
 
         Args:
-            guid: of the group.
-            uid: of the member.
+            guid: the guid of the group.
+            uid: the uid of the member.
 
         Returns:
             A text for people, which may change: do not compare it.
@@ -1265,8 +1267,8 @@ class ClientMethods(CallingClient):
         """Lift the ban of a user. This does not make them a member. Moderators, admins and the owner may do so.
 
         Args:
-            guid: of the group.
-            uid: of the banned user.
+            guid: the guid of the group.
+            uid: the uid of the banned user.
 
         Returns:
             A text for people, which may change: do not compare it.
@@ -1282,12 +1284,12 @@ class ClientMethods(CallingClient):
     ) -> str:
         """Change the scope of a member.
 
-        Moderators, admins and the owner may change participants; admins and the owner moderators; only the owner
-        admins. Moderators may not make a member an admin.
+        Moderators, admins and the owner may change participants; admins and the owner may change moderators; only the
+        owner may change admins. Moderators may not make a member an admin.
 
         Args:
-            guid: of the group.
-            uid: of the member.
+            guid: the guid of the group.
+            uid: the uid of the member.
             scope: `admin`, `moderator` or `participant`.
 
         Returns:
@@ -1388,7 +1390,7 @@ class ClientMethods(CallingClient):
         return self._calls.listings.group_members(guid, search=search, scopes=scopes, limit=limit)
 
     def banned_group_members(self, guid: str, *, search: str = "", limit: int = 30) -> AsyncIterator[GroupMember]:
-        """Iterate over the users who are banned from a group. For its owner, admins and moderators.
+        """Iterate over the users who are banned from a group. Only its owner, admins and moderators may do so.
 
         Args:
             guid: the group.
@@ -1422,8 +1424,8 @@ class ClientMethods(CallingClient):
         that another user of the device had registered belongs to this user from now on.
 
         Args:
-            platform: where the device receives them.
-            token: of FCM or APNs; for `web_push` the browser's subscription, as JSON or as its object.
+            platform: the service through which the device receives notifications.
+            token: the token from FCM or APNs; for `web_push` the browser's subscription, as JSON text or as an object.
             provider_id: an id of your own, which the server stores.
 
         Returns:
@@ -1470,13 +1472,13 @@ class ClientMethods(CallingClient):
         """Change what the logged-in user wants to be notified of.
 
         Args:
-            preferences: the preferences to change; the others are None.
+            preferences: the preferences to change; None leaves one as it is.
 
         Returns:
             All preferences.
 
         Raises:
-            CometChatException: `ERR_BAD_REQUEST` when one is not valid.
+            CometChatException: `ERR_BAD_REQUEST` when a preference is not valid.
         """
         return await self._calls.notifications.update_notification_preferences(preferences)
 
@@ -1548,7 +1550,7 @@ class ClientMethods(CallingClient):
             The time zone that the server stored.
 
         Raises:
-            CometChatException: `ERR_BAD_REQUEST` when it is unknown.
+            CometChatException: `ERR_BAD_REQUEST` when the time zone is unknown.
         """
         return await self._calls.notifications.update_timezone(timezone)
 

@@ -44,7 +44,7 @@ class StaticMethods(CurrentClient):
 
     @classmethod
     def add_connection_listener(cls, listener_id: str, listener: ConnectionListener) -> None:
-        """Add a listener to the status of the connection. After `init()`, it is notified of the current status.
+        """Add a listener for the status of the connection. After `init()`, it is notified of the current status.
 
         See `ChatClient.add_connection_listener`.
         """
@@ -60,7 +60,7 @@ class StaticMethods(CurrentClient):
 
     @classmethod
     def add_login_listener(cls, listener_id: str, listener: LoginListener) -> None:
-        """Add a listener to logins and logouts.
+        """Add a listener for logins and logouts.
 
         See `ChatClient.add_login_listener`.
         """
@@ -76,7 +76,7 @@ class StaticMethods(CurrentClient):
 
     @classmethod
     def add_user_listener(cls, listener_id: str, listener: UserListener) -> None:
-        """Add a listener to the presence of users, as far as `AppSettings.presence` subscribes to it.
+        """Add a listener for the presence of users, as far as `AppSettings.presence` subscribes to it.
 
         See `ChatClient.add_user_listener`.
         """
@@ -92,7 +92,7 @@ class StaticMethods(CurrentClient):
 
     @classmethod
     def add_group_listener(cls, listener_id: str, listener: GroupListener) -> None:
-        """Add a listener to changes of membership in the logged-in user's groups.
+        """Add a listener for changes of membership in the logged-in user's groups.
 
         See `ChatClient.add_group_listener`.
         """
@@ -108,7 +108,7 @@ class StaticMethods(CurrentClient):
 
     @classmethod
     def add_message_listener(cls, listener_id: str, listener: MessageListener) -> None:
-        """Add a listener to messages, typing indicators and receipts.
+        """Add a listener for messages, typing indicators and receipts.
 
         See `ChatClient.add_message_listener`.
         """
@@ -871,7 +871,7 @@ class StaticMethods(CurrentClient):
         on_success: OnSuccess[dict[str, Counts]] = None,
         on_error: OnError = None,
     ) -> dict[str, Counts] | None:
-        """Return the numbers of unread messages of all conversations.
+        """Return the unread counts of all conversations.
 
         See `ChatClient.get_unread_message_count`.
         """
@@ -956,7 +956,7 @@ class StaticMethods(CurrentClient):
     async def get_unread_message_count_for_all_users(
         cls, *, on_success: OnSuccess[Counts] = None, on_error: OnError = None
     ) -> Counts | None:
-        """Return the numbers of unread messages from users, by uid.
+        """Return the unread counts of conversations with users, by uid.
 
         See `ChatClient.get_unread_message_count_for_all_users`.
         """
@@ -978,7 +978,7 @@ class StaticMethods(CurrentClient):
     async def get_unread_message_count_for_all_groups(
         cls, *, on_success: OnSuccess[Counts] = None, on_error: OnError = None
     ) -> Counts | None:
-        """Return the numbers of unread messages of groups, by guid.
+        """Return the unread counts of groups, by guid.
 
         See `ChatClient.get_unread_message_count_for_all_groups`.
         """
