@@ -85,6 +85,11 @@ async def test_sighup_reloads_certificate_and_log_level_without_closing_sockets(
         assert await server.stop() == 0
 
 
+def _as_a_shell_does() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # a test before may have left it ignored, which is inherited
+
+
 class InTerminal:
     """A server in a terminal of its own."""
 
@@ -93,7 +98,7 @@ class InTerminal:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tailwire", "serve", "--data", str(data), "--port", "0"],
             stdin=inside, stdout=inside, stderr=inside, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=_as_a_shell_does,
         )  # fmt: skip
         os.close(inside)
 

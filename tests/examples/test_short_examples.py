@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from blocking_example import Place
 from PIL import Image
-from test_documented_backend_runs import backend, until
+from test_backends import backend, until
 
 from adapters.conftest import need
 from adapters.screen import Screen, missing, wait_for

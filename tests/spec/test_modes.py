@@ -596,7 +596,7 @@ async def test_invalid_reason_names_are_refused(stage: Stage, state):
         with pytest.raises(TypeError, match="give a name, as text"):
             alice.chat.set_app_state(state, reason=reason)
     for reason in ("", "x" * 101, "a\nb", "\ud800"):
-        with pytest.raises(ValueError, match="1 to 100 characters"):
+        with pytest.raises(ValueError, match="1 to 100 printable characters"):
             alice.chat.set_app_state(state, reason=reason)
     assert alice.status is CONNECTED
 
