@@ -5,9 +5,12 @@ No server: the live lists are filled by hand, so that each drawing is the same.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
+import tempfile
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -175,7 +178,16 @@ async def _why(pilot: Any) -> None:
 
 
 async def _upload(pilot: Any) -> None:
-    await pilot.press("ctrl+o")
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        for name in ("notes.md", "the-lake.jpg", "trace-of-the-trip.json"):
+            Path(name).touch()
+        Path("drawings").mkdir()
+        await pilot.press("ctrl+o", "t")
+        await pilot.pause()
+
+
+async def _react(pilot: Any) -> None:
+    await pilot.press("escape", *["up"] * 6, "plus")
 
 
 def lake() -> bytes:
@@ -211,6 +223,8 @@ SCENES: dict[str, Scene] = {
     "picture": (chat, (110, 30), _picture),
     "menu": (chat, (110, 30), _menu),
     "jump": (chat, (110, 30), _jump),
+    "upload": (chat, (110, 30), _upload),
+    "react": (chat, (110, 30), _react),
     "why": (lambda: chat(ConnectionStatus.CONNECTING, WHY), (110, 30), _why),
     "login": (lambda: LoginScreen(LOGIN_PROFILES, Profile("", "", "")), (80, 26), _nothing),
     "keys": (lambda: HelpScreen(), (80, 40), _nothing),

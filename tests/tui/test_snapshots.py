@@ -11,7 +11,8 @@ from tui.marks import needs_textual
 
 pytestmark = [pytest.mark.gui, needs_textual]
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
-NAMES = ("chat", "chat_80", "banner", "thread", "picture", "menu", "jump", "why", "login", "keys", "search")
+NAMES = ("chat", "chat_80", "banner", "thread", "picture", "menu", "jump", "upload", "react", "why", "login",
+         "keys", "search")  # fmt: skip
 
 
 def test_every_scene_has_a_snapshot():
