@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import quote
 
@@ -81,7 +82,8 @@ class Fcm:
 
         if self._client is None:
             verify = True if self._tls is None else self._tls
-            self._client = httpx2.AsyncClient(timeout=TIMEOUT_SECONDS, verify=verify)
+            http2 = find_spec("h2") is not None  # with it, all notifications share one connection
+            self._client = httpx2.AsyncClient(http2=http2, timeout=TIMEOUT_SECONDS, verify=verify)
         content = b'{"message":%b}' % _message(token, notification)
         try:
             headers = {"authorization": f"Bearer {await self._access_token()}", "content-type": "application/json"}

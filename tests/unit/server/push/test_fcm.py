@@ -1,9 +1,11 @@
-"""FCM HTTP v1: requests and answers as Google documents them, against a real HTTP server, with TLS and without."""
+"""FCM HTTP v1: requests and answers as Google documents them, against real servers: HTTP, TLS, and HTTP/2 over TLS."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
+from urllib.parse import parse_qs
 
 import jwt
 import pytest
@@ -16,6 +18,7 @@ from tailwire.server.ports.push import Notification, Result
 from tailwire.server.ports.world import World
 from tailwire.server.push.fcm import Fcm
 from tailwire.server.push.keys import apns_key, service_account, web_push_key
+from unit.server.push.http2_service import Http2Service
 
 KEY = rsa.generate_private_key(65537, 2048)
 PEM = KEY.private_bytes(
@@ -64,19 +67,41 @@ class FakeFcm:
         return web.json_response(body, status=status, headers=headers)
 
     def account(self, folder):
-        file = folder / "account.json"
-        file.write_text(
-            json.dumps(
-                {
-                    "type": "service_account",
-                    "project_id": "chat-1",
-                    "private_key": PEM,
-                    "client_email": "push@chat-1.example",
-                    "token_uri": f"{self.url}/token",
-                }
-            )
+        return account(self.url, folder)
+
+
+class FakeFcmOverHttp2(Http2Service):
+    """The token service and FCM over HTTP/2. All requests are answered with success."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.paths = []
+
+    def answer(self, head, body):
+        self.paths.append(head[":path"])
+        if head[":path"] == "/token":
+            assert parse_qs(body.decode())["assertion"]
+            found = {"access_token": "access", "expires_in": 3599, "token_type": "Bearer"}
+        else:
+            assert head["authorization"] == "Bearer access"
+            found = {"name": json.loads(body)["message"]["token"]}
+        return 200, {"content-type": "application/json"}, json.dumps(found).encode()
+
+
+def account(url, folder):
+    file = folder / "account.json"
+    file.write_text(
+        json.dumps(
+            {
+                "type": "service_account",
+                "project_id": "chat-1",
+                "private_key": PEM,
+                "client_email": "push@chat-1.example",
+                "token_uri": f"{url}/token",
+            }
         )
-        return service_account(str(file))
+    )
+    return service_account(str(file))
 
 
 def notification(body="hello", **more):
@@ -91,6 +116,17 @@ async def sent(fake, tmp_path, *some, clock=None, trust=None):
     outcomes = [await sender.send("device:token", one) for one in some]
     await sender.close()
     return outcomes
+
+
+async def test_many_notifications_share_one_connection_of_http2(tmp_path):
+    async with FakeFcmOverHttp2(tmp_path) as fake:
+        sender = Fcm(account(fake.url, tmp_path), fake.url, Clock(), fake.trust)
+        outcomes = [await sender.send("device", notification())]
+        outcomes += await asyncio.gather(*(sender.send("device", notification()) for _ in range(50)))
+        await sender.close()
+    assert {one.result for one in outcomes} == {Result.SENT}
+    assert fake.paths == ["/token", *["/v1/projects/chat-1/messages:send"] * 51]
+    assert fake.connections == 1
 
 
 async def test_request_is_as_documented(tmp_path):
