@@ -131,3 +131,10 @@ def test_a_cause_is_described_with_what_was_seen():
     assert waiting(cause=Cause.PROXY_REFUSED, seen="HTTP 407").endswith(
         "(a proxy did not let the request through: HTTP 407)"
     )
+
+
+def test_a_refusal_of_the_server_is_explained_with_what_it_said():
+    refused = waiting(barred=True, phase=Phase.IDLE, seen="The app id is unknown.")
+    assert refused == (
+        "disconnected: the server refused this client: The app id is unknown; fix that, then call connect()"
+    )
