@@ -86,7 +86,10 @@ class Shown:
             raise AssertionError(f"not {texts} without {gone!r} on this screen:\n{self.text}") from None
 
     async def press(self, *keys: str) -> None:
-        """Press keys."""
+        """Press keys, once no conversation is being opened: its last message stands in the list before."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while any(worker.group == "open" and worker.is_running for worker in self.app.workers):
+                await self.pilot.pause(0.02)
         await self.pilot.press(*keys)
 
     async def type(self, text: str) -> None:

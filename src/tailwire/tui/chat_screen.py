@@ -173,7 +173,7 @@ class ChatScreen(Screen[None]):
         if self._is_open(place):
             self.main.composer.focus()
             return
-        panel = self.query_one(ConversationPanel)
+        panel, focused = self.query_one(ConversationPanel), self.focused
         unread = any(one.key == place.key for one in panel.unread)
         try:
             await self.main.open(self._chat, place, self._threads.read(self._chat, place) if unread else None)
@@ -183,7 +183,8 @@ class ChatScreen(Screen[None]):
         self.close_thread()
         self._mark_threads()
         panel.open(place.key)
-        self.main.composer.focus()
+        if self.focused is focused:  # the user has not gone elsewhere meanwhile
+            self.main.composer.focus()
 
     @on(ConversationPanel.Chosen)
     def _chosen(self, event: ConversationPanel.Chosen) -> None:
