@@ -173,7 +173,7 @@ class ChatScreen(Screen[None]):
         if self._is_open(place):
             self.main.composer.focus()
             return
-        panel, focused = self.query_one(ConversationPanel), self.focused
+        panel = self.query_one(ConversationPanel)
         unread = any(one.key == place.key for one in panel.unread)
         try:
             await self.main.open(self._chat, place, self._threads.read(self._chat, place) if unread else None)
@@ -183,8 +183,7 @@ class ChatScreen(Screen[None]):
         self.close_thread()
         self._mark_threads()
         panel.open(place.key)
-        if self.focused is focused:  # the user has not gone elsewhere meanwhile
-            self.main.composer.focus()
+        self.main.composer.focus()
 
     @on(ConversationPanel.Chosen)
     def _chosen(self, event: ConversationPanel.Chosen) -> None:
