@@ -16,6 +16,7 @@ NAMES = (
     "sends",
     "databases",
     "servers",
+    "targets",
     "overload",
     "neighbours",
     "reconnect",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import statistics
 import sys
 import tempfile
@@ -23,12 +24,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 SENDERS = (32, 128)
 TURNS = 3
 SECONDS = 1.5
+_RUNS = itertools.count()
 BODY = b'{"data":{"text":"%b"}}' % (b"x" * 600)
 
 
-async def _rate(store: Any, senders: int) -> float:
-    # Messages/s of senders in a closed loop.
-    count = 0
+async def rate(store: Any, senders: int) -> float:
+    """Return the messages/s of senders in a closed loop."""
+    count, run = 0, next(_RUNS)  # a muid that was used before would store nothing
     end = time.perf_counter() + SECONDS
 
     async def send(number: int) -> None:
@@ -37,7 +39,7 @@ async def _rate(store: Any, senders: int) -> float:
         key = key_of(sender, receiver, "user")
         while time.perf_counter() < end:
             await store.messages.add(
-                Draft(key, sender, receiver, "user", "message", "text", BODY, 1, f"{number}-{count}")
+                Draft(key, sender, receiver, "user", "message", "text", BODY, 1, f"{run}-{number}-{count}")
             )
             count += 1
 
@@ -56,8 +58,8 @@ async def _at_the_store(url: str, senders: int) -> tuple[float, float]:
         for _ in range(TURNS):
             for open_store, found in zip(opened, rates, strict=True):
                 store = await open_store()
-                await _rate(store, senders)  # warm
-                found.append(await _rate(store, senders))
+                await rate(store, senders)  # warm
+                found.append(await rate(store, senders))
                 await store.close()
     return statistics.median(rates[0]), statistics.median(rates[1])
 

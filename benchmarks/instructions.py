@@ -1,13 +1,15 @@
-"""`python -m benchmarks.instructions COMMIT`: instructions for each message that the SDK receives, of this code and of an earlier commit.
+"""`python -m benchmarks.instructions COMMIT`: the instructions of hot paths, of this code and of an earlier commit.
 
-Valgrind counts the processor's instructions from a frame's text to the listener, so that the figures are the same on a
-busy machine. The server runs outside Valgrind. Needs `valgrind` and the repository's history.
+Valgrind counts the processor's instructions, so that the figures are the same on a busy machine: of the SDK for each message
+that it receives, from a frame's text to the listener, and of the server for each durable send, from the request to the response
+and the frame at the receiver. Needs `valgrind` and the repository's history.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import os
 import re
 import shutil
@@ -17,13 +19,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks import blaster, peers
+from benchmarks import blaster, load, peers, raw
 from benchmarks.turns import ROOT, extract
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore, MessageListener, TextMessage
 
 CHUNK = 800
 FEW, MANY = 2, 12
-"""How many chunks are received in the two counted runs; their difference does not contain the login."""
+"""How many chunks are sent or received in the two counted runs; their difference does not contain the start and the login."""
+SENDERS = 16
 
 
 class _Counter(MessageListener):
@@ -50,6 +53,43 @@ async def _receive(server: peers.Started, chunks: int) -> None:
                 owner.room()
             while counter.count < start + CHUNK:
                 await asyncio.sleep(0)
+
+
+def _send(server: peers.Started, count: int) -> None:
+    # Sends of all senders, each of which has one message in flight, to receivers who are connected.
+    api, requests, sockets, receivers = raw.Api(server.port, server.more), [], [], []
+    for n in range(SENDERS):
+        token, _ = api.login(f"sender{n}")
+        frame = api.auth_frame(f"receiver{n}", api.login(f"receiver{n}")[1], f"d{n}")
+        receivers += raw.open_sockets(server.port, 1, lambda _, frame=frame: frame, b'"status":"OK"')[0]
+        body = {"receiver": f"receiver{n}", "receiverType": "user", "data": {"text": load.text_of(300)}}
+        headers = {"appid": api.app_id, "authtoken": token, "resource": "bench"}
+        requests.append(raw.request("POST", "/v3/messages", headers, json.dumps(body).encode()))
+        sockets.append(raw.tcp(server.port))
+    reader = raw.Reader(receivers, load.MARKER)
+    for _ in range(count // SENDERS):
+        for s, request in zip(sockets, requests, strict=True):
+            s.sendall(request)
+        for s in sockets:
+            raw.read_answer(s)
+    while reader.count < count:
+        reader.read()
+
+
+def _of_sends(source: Path, count: int) -> int:
+    with tempfile.TemporaryDirectory(prefix="tailwire-bench-") as folder:
+        log = Path(folder) / "log"
+        valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", f"--log-file={log}"]
+        settings = {"PYTHONPATH": f"{source}/src", "PYTHONHASHSEED": "0"}
+        with peers.tailwire(settings=settings, under=valgrind) as server:
+            _send(server, count)
+        found = re.search(r"Collected : (\d+)", log.read_text())
+        assert found is not None, log.read_text()
+        return int(found[1])
+
+
+def _by_send(source: Path) -> float:
+    return (_of_sends(source, MANY * CHUNK) - _of_sends(source, FEW * CHUNK)) / ((MANY - FEW) * CHUNK)
 
 
 def _instructions(source: Path, chunks: int) -> int:
@@ -79,8 +119,9 @@ def main() -> int:
     commit = sys.argv[1]
     with tempfile.TemporaryDirectory(prefix="tailwire-earlier-") as folder:
         extract(commit, Path(folder))
-        before, now = _by_message(Path(folder)), _by_message(ROOT)
-    print(f"instructions for each received message: {before:,.0f} at {commit[:8]}, {now:,.0f} now: {now / before:.3f}")
+        for name, measure in (("received message", _by_message), ("durable send", _by_send)):
+            before, now = measure(Path(folder)), measure(ROOT)
+            print(f"instructions for each {name}: {before:,.0f} at {commit[:8]}, {now:,.0f} now: {now / before:.3f}")
     return 0
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 SERVER_CORE, LOAD_CORE = 0, 1
+START_SECONDS = 20.0
 DATA = Path(os.environ.get("TAILWIRE_BENCH_FOLDER", HERE.parent))
 """Where servers have their data. A folder in memory shows what a change does to the processor, without the disk."""
 
@@ -63,7 +64,7 @@ def _pinned(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
     )
 
 
-def _until(condition: Any, seconds: float = 20) -> Any:
+def _until(condition: Any, seconds: float = START_SECONDS) -> Any:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = condition()
@@ -107,19 +108,24 @@ def _environment(settings: dict[str, str] | None) -> dict[str, str]:
 
 @contextmanager
 def tailwire(
-    script: str = "", fill: Callable[[Path], None] | None = None, settings: dict[str, str] | None = None
+    script: str = "",
+    fill: Callable[[Path], None] | None = None,
+    settings: dict[str, str] | None = None,
+    under: Sequence[str] = (),
 ) -> Iterator[Started]:
     """Start our server without rate limits, with its data on a local disk.
 
     Args:
-        settings: additional `TAILWIRE_*` settings.
         fill: fills the database file while the server is stopped.
+        settings: additional `TAILWIRE_*` settings, or other variables of the environment.
+        under: the program that runs the server, with its arguments, such as Valgrind.
     """
     with tempfile.TemporaryDirectory(prefix="tailwire-bench-", dir=DATA) as folder:
         ready = Path(folder) / "ready.json"
         environment = _environment(settings)
         program = [script] if script else ["-m", "tailwire.cli.main"]
-        command = [sys.executable, *program, "serve", "--data", folder, "--port", "0", "--ready-file", str(ready)]
+        serve = ["serve", "--data", folder, "--port", "0", "--ready-file", str(ready)]
+        command = [*under, sys.executable, *program, *serve]
         said: dict[str, Any] = {}
         if fill is not None:
             with _ended(_pinned([*command, "--demo-users"], env=environment)):
@@ -129,7 +135,7 @@ def tailwire(
             ready.unlink()
         process = _pinned([*command, "--demo-users"], env=environment)
         with _ended(process):
-            _until(ready.exists)
+            _until(ready.exists, START_SECONDS * (10 if under else 1))
             said |= json.loads(ready.read_text())
             yield Started(process, int(said["url"].rpartition(":")[2]), said)
 

@@ -16,12 +16,18 @@ SECONDS = 4.0
 ROUNDS = 2
 
 
-def _measure(count: int, settings: dict[str, str]) -> load.Result:
-    # Each sender's receiver is connected to the next server.
+def measure(count: int, settings: dict[str, str], users: int = SENDERS) -> load.Result:
+    """Measure sends to receivers, each of whom is connected to the server after that of their sender.
+
+    Args:
+        count: the number of servers.
+        settings: the settings of the servers.
+        users: the number of senders.
+    """
     with peers.several(count, settings) as servers:
         apis = [raw.Api(server.port, servers[0].more) for server in servers]
         receivers, senders, requests = [], [], []
-        for n in range(SENDERS):
+        for n in range(users):
             here, there = n % count, (n + 1) % count
             token, _ = apis[here].login(f"sender{n:03}")
             _, jwt = apis[there].login(f"receiver{n:03}")
@@ -58,8 +64,7 @@ def run() -> list[str]:
         for count in SERVERS:
             for broker, settings in (("PostgreSQL", {}), ("NATS", {"TAILWIRE_BROKER": nats.url})):
                 found = [
-                    _measure(count, {"TAILWIRE_DATABASE": database.create_database(), **settings})
-                    for _ in range(ROUNDS)
+                    measure(count, {"TAILWIRE_DATABASE": database.create_database(), **settings}) for _ in range(ROUNDS)
                 ]
                 rate = sum(r.messages for r in found) / sum(r.seconds for r in found)
                 alone = alone or rate
