@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import resource
+import signal
 import socket
 import sqlite3
 import sys
@@ -18,6 +19,7 @@ import time
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from benchmarks import peers, push_load, raw
@@ -217,6 +219,26 @@ def _few_places(scene: Scene) -> list[Load]:
     ]
 
 
+def _processor(scene: Scene) -> list[Load]:
+    # The limit of what the server can do about its own threads: another process that computes, and asks for nothing.
+    @contextmanager
+    def computing(niceness: int) -> Iterator[None]:
+        child = os.fork()
+        if not child:
+            os.sched_setaffinity(0, {peers.SERVER_CORE})
+            os.nice(niceness)
+            while True:
+                pass
+        try:
+            yield
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+    name = "another process computes on the server's processor, with the niceness"
+    return [QUIET, *(Load(f"{name} {n}", None, SECONDS, partial(computing, n)) for n in (0, 10, 19))]
+
+
 RATES = {"TAILWIRE_UPGRADES_PER_SECOND": "500", "TAILWIRE_SENDS_PER_MINUTE": "10000"}
 FEW_PLACES = {"TAILWIRE_MAX_CONNECTIONS": str(MAX_CONNECTIONS), "TAILWIRE_UNAUTHENTICATED_PER_ADDRESS": "100"}
 SCENES: dict[str, Subject] = {
@@ -231,6 +253,7 @@ SCENES: dict[str, Subject] = {
     "uploads": Subject({**RATES, "TAILWIRE_UPLOADS_PER_DAY": "0"}, _uploads),
     "lists": Subject(RATES, _lists, backlog),
     "passwords": Subject({**RATES, "TAILWIRE_WRONG_PASSWORDS_PER_MINUTE": "0"}, _passwords),
+    "processor": Subject(RATES, _processor),
     "push": Subject({**RATES, **push_load.SETTINGS}, push_load.notified, push_load.devices),
 }
 
