@@ -56,7 +56,7 @@ async def _receive(server: peers.Started, chunks: int) -> None:
 
 
 def _send(server: peers.Started, count: int) -> None:
-    # Sends of all senders, each of which has one message in flight, to receivers who are connected.
+    # Each sender has one message in flight. The receivers are connected.
     api, requests, sockets, receivers = raw.Api(server.port, server.more), [], [], []
     for n in range(SENDERS):
         token, _ = api.login(f"sender{n}")
@@ -67,12 +67,12 @@ def _send(server: peers.Started, count: int) -> None:
         requests.append(raw.request("POST", "/v3/messages", headers, json.dumps(body).encode()))
         sockets.append(raw.tcp(server.port))
     reader = raw.Reader(receivers, load.MARKER)
-    for _ in range(count // SENDERS):
+    for _ in range(count):
         for s, request in zip(sockets, requests, strict=True):
             s.sendall(request)
         for s in sockets:
             raw.read_answer(s)
-    while reader.count < count:
+    while reader.count < count * SENDERS:
         reader.read()
 
 
@@ -89,7 +89,8 @@ def _of_sends(source: Path, count: int) -> int:
 
 
 def _by_send(source: Path) -> float:
-    return (_of_sends(source, MANY * CHUNK) - _of_sends(source, FEW * CHUNK)) / ((MANY - FEW) * CHUNK)
+    few, many = FEW * CHUNK // SENDERS, MANY * CHUNK // SENDERS
+    return (_of_sends(source, many) - _of_sends(source, few)) / ((many - few) * SENDERS)
 
 
 def _instructions(source: Path, chunks: int) -> int:

@@ -17,7 +17,7 @@ ROUNDS = 2
 
 
 def measure(count: int, settings: dict[str, str], users: int = SENDERS) -> load.Result:
-    """Measure sends to receivers, each of whom is connected to the server after that of their sender.
+    """Measure sends to receivers, who are connected to the server after that of their sender.
 
     Args:
         count: the number of servers.

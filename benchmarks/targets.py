@@ -227,7 +227,7 @@ def _killed_row(settings: dict[str, str], rate: float, broker: str) -> Row:
         ]
         slowest = _slowest(pace, rate, kills)
     return Row(
-        f"the slowest delivery when {VICTIMS} of {2 + VICTIMS} servers are killed, all of which send, {broker}",
+        f"the slowest delivery when {VICTIMS} of {2 + VICTIMS} servers, all sending, are killed, {broker}",
         "250 ms",
         f"{slowest:.0f} ms",
         f"without it {control:.0f} ms",
@@ -264,7 +264,7 @@ def run() -> list[str]:
     return [
         "### Targets of several servers on PostgreSQL",
         "",
-        "All servers, PostgreSQL, the broker and the load share two cores, but for the store alone, where each side has one.",
+        "The servers, PostgreSQL, the broker and the load share two cores, except in the row of the store alone, where each side has one.",
         "",
         "| | goal | found | of |",
         "| --- | --- | --- | --- |",

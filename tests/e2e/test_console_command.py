@@ -95,14 +95,17 @@ async def test_server_that_others_reach_shows_no_console_unless_asked_to(tmp_pat
 
 @pytest.mark.gui
 @needs_a_terminal()
-async def test_server_that_starts_in_a_terminal_prints_the_command_for_a_link(tmp_path):
+async def test_server_that_starts_in_a_terminal_prints_a_link_and_the_command_for_later_ones(tmp_path):
     root = Path(__file__).parents[2]
     shell = Shell({"PYTHONPATH": str(root / "src"), "HOME": str(tmp_path)})
     try:
         await shell.until_asked()
         shell.type(f"cd {tmp_path}; clear; {sys.executable} -m tailwire serve --data 'd e' --port 0\n")
         await shell.until_shown("REST API key")
-        (command,) = re.findall(r"a link to sign in: tailwire (.*)\)", shell.text)
+        (link,) = re.findall(r"(http://\S+/console/#[\w-]+)", shell.text)
+        assert await opens(link) == 200
+        assert await opens(link) == 401  # it works once
+        (command,) = re.findall(r"later links: tailwire (.*)", shell.text)
         assert shlex.split(command) == ["console", "--data", "d e"]
         code, out, error = await console(tmp_path / "d e")
         assert code == 0, error

@@ -17,6 +17,7 @@ from tailwire.server.config import BadSetting, Settings, load, unknown_variables
 from tailwire.server.setting_sources import meanings, sources
 from tailwire.server.store.migrate import NewerDatabase
 from tailwire.server.telemetry.logs import configure, log
+from tailwire.server.web.sessions import START_LINK_SECONDS
 
 METAVARS = {"data": "DIR", "tls_cert": "FILE", "tls_key": "FILE", "ready_file": "FILE"}
 """Placeholders for the values of settings in the help; others show the type of the value."""
@@ -90,6 +91,14 @@ def _show_keys(server: Running, settings: Settings) -> None:
         _print_keys(server, settings)
 
 
+def _print_link(server: Running, settings: Settings) -> None:
+    api_key, sessions = server.parts.keys.api_key, server.parts.console
+    path = sessions.link(api_key, START_LINK_SECONDS) if api_key else "/console/"
+    folder = "" if settings.data == Settings().data else f" --data {shlex.quote(settings.data)}"
+    once = f"signs in once, within {START_LINK_SECONDS / 60:.0f} minutes; later links" if api_key else "sign in with"
+    print(f"  console      {once}: tailwire console{folder}\n  {server.url}{path}")
+
+
 def _print_keys(server: Running, settings: Settings) -> None:
     # Only to a terminal, never to a log, which others may be able to read.
     file = key_file(settings.data)
@@ -103,8 +112,7 @@ def _print_keys(server: Running, settings: Settings) -> None:
     if shows(settings.chat, settings):
         print(f"  web chat     {server.url}/chat/")
     if shows(settings.console, settings):
-        folder = "" if settings.data == Settings().data else f" --data {shlex.quote(settings.data)}"
-        print(f"  console      {server.url}/console/   (a link to sign in: tailwire console{folder})")
+        _print_link(server, settings)
     if keys.auth_key:
         print(f"  auth key     {keys.auth_key}\n  REST API key {keys.api_key}\n  (kept in {file})\n", flush=True)
     else:

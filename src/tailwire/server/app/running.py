@@ -104,6 +104,7 @@ class Parts:
     observers: Observers
     internal_api: Api
     revocation: Revocation
+    console: ConsoleSessions
     several: Several | None
     message_log: MessageLog | None
 
@@ -167,7 +168,7 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
         sends=settings.sends_per_minute, others=settings.requests_per_minute, core=settings.core_per_minute,
         standard=settings.standard_per_minute, clock=loop.time,
     )  # fmt: skip
-    api, internal_api, front = _apis(
+    api, internal_api, front, console = _apis(
         settings, store, world, actions, observers, gateway, overload, guesses, hosts, rates, sources
     )
     http = HttpConnections(TrustedProxies(settings.trusted_proxies, settings.forwarded_header), settings.keep_alive)
@@ -186,19 +187,20 @@ async def _assemble(settings: Settings, store: AnyStore, world: World, keys: Key
     await push.start()
     return Parts(
         store, api, front, http, gateway, actions, webhooks, push, keys, metrics, overload, observers, internal_api,
-        revocation, several, message_log,
+        revocation, console, several, message_log,
     )  # fmt: skip
 
 
 def _apis(
     settings: Settings, store: AnyStore, world: World, actions: Actions, observers: Observers, gateway: Gateway,
     overload: Overload, guesses: GuessLimiter, hosts: AllowedHosts, rates: Rates, sources: Mapping[str, str],
-) -> tuple[Api, Api, Front]:  # fmt: skip
-    # Returns the API of the clients, that of `metrics_listen`, and what serves the pages and the first one.
+) -> tuple[Api, Api, Front, ConsoleSessions]:  # fmt: skip
+    # Returns the API of the clients, that of `metrics_listen`, what serves the pages and the first one, and the sessions
+    # of the console.
     clock = asyncio.get_running_loop().time
     process = ProcessFacts(process_name(), __version__, observers.health.uptime, partial(servers_on, store))
-    sessions = ConsoleSessions(clock, world.secret)
-    links = LinkRoutes(sessions).operations() if shows(settings.console, settings) else []
+    console = ConsoleSessions(clock, world.secret)
+    links = LinkRoutes(console).operations() if shows(settings.console, settings) else []
     observing = observing_operations(
         observers, gateway.connections, clock, world.milliseconds, process, settings, partial(processes_on, store),
         sources, actions.sessions,
@@ -207,8 +209,8 @@ def _apis(
         settings, actions, observers, overload, guesses, store, hosts, rates,
         more=[*observing, *links],
     )  # fmt: skip
-    pages = pages_of(settings, api, sessions, observers.audit, actions.sessions, store.app_id)
-    return api, internal_api, Front(api, pages, hosts)
+    pages = pages_of(settings, api, console, observers.audit, actions.sessions, store.app_id)
+    return api, internal_api, Front(api, pages, hosts), console
 
 
 async def _keys(store: AnyStore, world: World, settings: Settings) -> Keys:

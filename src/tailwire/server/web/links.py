@@ -23,6 +23,4 @@ class LinkRoutes:
         ]  # fmt: skip
 
     async def _create(self, call: Call) -> dict[str, Any]:
-        secret = self._sessions.link(call.header(b"apikey"))
-        # After the #, so that no request, log or referrer contains it, and only a script of the page can use it.
-        return {"path": f"/console/#{secret}", "seconds": int(LINK_SECONDS)}
+        return {"path": self._sessions.link(call.header(b"apikey")), "seconds": int(LINK_SECONDS)}

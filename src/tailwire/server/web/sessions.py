@@ -7,6 +7,7 @@ the console may do what the key may do, and nothing after the key was revoked.
 from __future__ import annotations
 
 import asyncio
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -14,6 +15,8 @@ from typing import NamedTuple
 from tailwire.server.auth.secrets import fingerprint
 
 LINK_SECONDS = 60.0
+START_LINK_SECONDS = 600.0
+"""How long the link lasts that a server prints at its start."""
 SESSION_SECONDS = 12 * 3600.0
 """How long a session lasts at most."""
 IDLE_SECONDS = 3600.0
@@ -52,7 +55,7 @@ class ConsoleSessions:
 
     Args:
         clock: seconds, monotonic.
-        secret: returns a given number of random bytes, as text.
+        secret: returns a given number of random bytes, in hexadecimal.
     """
 
     def __init__(self, clock: Callable[[], float], secret: Callable[[int], str]) -> None:
@@ -61,14 +64,22 @@ class ConsoleSessions:
         self._links: dict[str, _Link] = {}
         self._sessions: dict[str, Session] = {}
 
-    def link(self, key: str) -> str:
-        """Return the secret of a new link for a key. The oldest link ends if there are too many."""
+    def link(self, key: str, seconds: float = LINK_SECONDS) -> str:
+        """Return the path of a new link for a key. The oldest link ends if there are too many.
+
+        The secret stands after the #, so that no request, log or referrer contains it, and only a script of the page
+        can use it.
+
+        Args:
+            seconds: how long the link is valid.
+        """
         self._forget()
         while len(self._links) >= MAX_LINKS:
             del self._links[next(iter(self._links))]
-        secret = self._secret(SECRET_BYTES)
-        self._links[fingerprint(secret)] = _Link(key, self._clock() + LINK_SECONDS)
-        return secret
+        # In base64, so that a link fits into a line of a terminal.
+        secret = urlsafe_b64encode(bytes.fromhex(self._secret(SECRET_BYTES))).rstrip(b"=").decode()
+        self._links[fingerprint(secret)] = _Link(key, self._clock() + seconds)
+        return f"/console/#{secret}"
 
     def open(self, link: str) -> tuple[str, Session] | None:
         """Use up a link, and return the cookie of the session that it opens; None if the link is not valid."""
