@@ -195,8 +195,8 @@ def _apis(
     settings: Settings, store: AnyStore, world: World, actions: Actions, observers: Observers, gateway: Gateway,
     overload: Overload, guesses: GuessLimiter, hosts: AllowedHosts, rates: Rates, sources: Mapping[str, str],
 ) -> tuple[Api, Api, Front, ConsoleSessions]:  # fmt: skip
-    # Returns the API of the clients, that of `metrics_listen`, what serves the pages and the first one, and the console's
-    # sessions.
+    # Returns the API of the clients, that of `metrics_listen`, what serves the pages and the first one, and
+    # the sessions of the console.
     clock = asyncio.get_running_loop().time
     process = ProcessFacts(process_name(), __version__, observers.health.uptime, partial(servers_on, store))
     console = ConsoleSessions(clock, world.secret)
