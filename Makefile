@@ -20,7 +20,7 @@ DEBIAN := xvfb openbox xdotool dbus fonts-noto-color-emoji libegl1 libgl1 libgl1
   libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xkb1 libxkbcommon-x11-0 libfontconfig1
 INTEROP := tests/interop/browser
 CHROMIUM := tests/chromium
-.PHONY: help setup demo lab chat serve test thorough postgres fast check coverage build spec bench table reference docs interop chromium gui pictures simulate rights mutants fuzz faults networks proxies cluster clean
+.PHONY: help setup demo lab chat serve test thorough postgres fast check coverage build spec bench table reference links docs interop chromium gui pictures simulate rights mutants fuzz faults networks proxies cluster clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -117,6 +117,9 @@ reference: $(STAMP)  ## write the pages of the API, REST, commands, settings, me
 	@$(BIN)/python scripts/make_operator_reference.py
 	@$(BIN)/python scripts/make_rest_reference.py
 	@$(BIN)/python scripts/diagrams.py
+
+links: $(STAMP)  ## check that the links of the pages to other sites lead somewhere (needs the internet)
+	@$(BIN)/python scripts/check_links.py
 
 docs: $(SITE)/.ready  ## build the documentation site into site/, without a warning; ARGS=serve shows it
 	@$(SITE)/bin/python scripts/make_site.py $(ARGS)

@@ -31,7 +31,7 @@ NOT_RUN = {
     "make lab": "opens a browser; e2e/test_lab_process.py runs the lab",
     "make serve": "sets the repository up; readers of the tutorials run it",
 }
-"""Parts of blocks that are not run, and why. Their `tailwire` and `make` commands are checked all the same."""
+"""Parts of blocks that are not run, and why. Their `tailwire` and `make` commands are still checked."""
 BEFORE = {"tailwire restore": "tailwire backup --data running /backup/tailwire-2026-11-27"}
 """What a block takes for granted, by a part of it. The folder `running` is that of a running server."""
 PRELUDE = """
