@@ -11,13 +11,13 @@ from tailwire.server.actions.sessions import Sessions
 from tailwire.server.app.assembly import Actions
 from tailwire.server.app.observing import Observers
 from tailwire.server.app.opening import AnyStore
-from tailwire.server.app.process import process_name
 from tailwire.server.config import Settings, offered
 from tailwire.server.fanout.overload import Overload
 from tailwire.server.limits.allowed_hosts import AllowedHosts
 from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.limits.rates import Rates
 from tailwire.server.ports.processes import ListProcesses, ProcessRow
+from tailwire.server.process_name import process_name
 from tailwire.server.rest.addresses import Addresses
 from tailwire.server.rest.administration import KeyRoutes, RoleRoutes, WebhookRoutes
 from tailwire.server.rest.api import Api

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
-import socket
 import ssl
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,6 +17,7 @@ from tailwire.server.broker.nats import NatsBroker, addresses
 from tailwire.server.config import Settings
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.log import MessageLog
+from tailwire.server.process_name import process_name
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.metrics import Metrics
 
@@ -44,8 +43,7 @@ def _over_nats(settings: Settings, store: PostgresStore, metrics: Metrics) -> Na
         context = ssl.create_default_context(cafile=settings.broker_ca or None)
     except (OSError, ssl.SSLError) as e:
         raise OSError(f"broker_ca: the file {settings.broker_ca} cannot be used: {e}") from e
-    name = f"tailwire {socket.gethostname()}:{os.getpid()}"
-    return NatsBroker(servers, context, store.app_id, name, __version__, metrics)
+    return NatsBroker(servers, context, store.app_id, f"tailwire {process_name()}", __version__, metrics)
 
 
 def _over_the_database(settings: Settings, store: PostgresStore, metrics: Metrics) -> NotifyBroker:

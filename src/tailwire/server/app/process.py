@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import socket
 import sys
 from contextlib import suppress
 
@@ -17,11 +16,6 @@ GC_THRESHOLDS = (2_500, 100, 50)
 RESERVED_DESCRIPTORS = 64  # for files
 MAX_DESCRIPTOR_TABLE = 1 << 16
 SWITCH_INTERVAL_SECONDS = 0.0005
-
-
-def process_name() -> str:
-    """Return the name of this process among those of several servers."""
-    return f"{socket.gethostname()} pid {os.getpid()}"
 
 
 def tune_collector() -> None:

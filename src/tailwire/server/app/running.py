@@ -35,7 +35,6 @@ from tailwire.server.app.opening import AnyStore, agree_on_keys, open_store, sta
 from tailwire.server.app.pages import DEMO_USERS, pages_of, shows
 from tailwire.server.app.process import (
     max_connections,
-    process_name,
     raise_descriptor_limit,
     share_with_the_writer,
     tune_collector,
@@ -69,6 +68,7 @@ from tailwire.server.limits.slots import ConnectionSlots
 from tailwire.server.ports.records import KeyRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
+from tailwire.server.process_name import process_name
 from tailwire.server.rest.api import Api
 from tailwire.server.rest.protocol import HttpConnections
 from tailwire.server.rest.stats import ProcessFacts

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -13,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from tailwire.server.ports.changes import Change, ChangeFeed
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
+from tailwire.server.process_name import process_name
 from tailwire.server.store.migrate import upgrade
 from tailwire.server.store.postgres.accompanying import Accompaniment
 from tailwire.server.store.postgres.annotations import Annotations
@@ -146,8 +145,7 @@ class PostgresStore:
             tailwire.server.store.migrate.NewerDatabase: a newer version wrote the database.
             OSError: the database cannot be used.
         """
-        name = f"{socket.gethostname()}:{os.getpid()}"
-        lane = Lane(lambda: connect_writer(url), world, name, serving=serving)
+        lane = Lane(lambda: connect_writer(url), world, process_name(), serving=serving)
         database = Database(url, read_deadline)
         store: PostgresStore | None = None
         try:
