@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from tailwire.server.due_work import DueWork
 from tailwire.server.ports.push import Composer, Notification, Outcome, PushProvider, Result
 from tailwire.server.ports.push_records import Due, NotificationRow
-from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.retry_delays import retry_delay
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
@@ -20,14 +20,13 @@ TRY_SECONDS = 15.0
 """How long a try may take, even if a part of the answer has arrived: users choose the services of Web Push."""
 INTERVAL_SECONDS = 0.01
 """The time between the starts of two tries: the work for many notifications must not delay other work."""
-STORE_RETRY_SECONDS = 5
 LONGEST_DELAY_SECONDS = 3600
 MAX_TROUBLED = 10_000
 LOG_INTERVAL_SECONDS = 300  # between two logged failures
 
 
 class Lane:
-    """Sends the notifications of one provider. A task runs while some are due; a timer waits for later ones.
+    """Sends the notifications of one provider.
 
     A device that cannot be reached is tried once per delay, however many notifications wait for it, so that it does not
     hold up the notifications of other devices.
@@ -53,12 +52,8 @@ class Lane:
         self._world = world
         self._metrics = metrics
         self._lifetime = lifetime
-        self._is_mine = is_mine
         self._loop = asyncio.get_running_loop()
-        self._task: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._more = False
-        self._closed = False
+        self._work = DueWork(f"tailwire push {provider.name}", world, self._send_due, self._next_due, is_mine)
         self._paused_until = 0
         self._troubled: dict[str, tuple[int, int]] = {}  # devices: failed tries in a row, and when the wait ends
         self._logged_at: int | None = None
@@ -67,41 +62,21 @@ class Lane:
 
     def wake(self) -> None:
         """Check the queue for notifications that are due."""
-        self._more = True
-        if self._task is None and not self._closed and self._is_mine():
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-            self._task = self._loop.create_task(self._run(), name=f"tailwire push {self._provider.name}")
+        self._work.wake()
 
-    async def _run(self) -> None:
-        try:
-            while not self._closed and self._is_mine():
-                self._more = False
-                now = self._world.seconds()
-                if now < self._paused_until:
-                    self._sleep_until(self._paused_until)
-                    break
-                due = await self._store.notifications.due(self._provider.name, now, BATCH_SIZE)
-                if due:
-                    await self._send_all(due)
-                    continue
-                later = await self._store.notifications.next_due(self._provider.name)
-                if not self._more:  # no wake-up has arrived, and none can before `finally`
-                    self._sleep_until(later)
-                    break
-        except Refused:  # the store cannot write, and logs that; what was sent is repeated
-            self._sleep_until(self._world.seconds() + STORE_RETRY_SECONDS)
-        finally:
-            self._task = None
+    async def _send_due(self) -> bool:
+        # Returns whether more notifications may be due.
+        now = self._world.seconds()
+        if now < self._paused_until:
+            return False
+        due = await self._store.notifications.due(self._provider.name, now, BATCH_SIZE)
+        await self._send_all(due)
+        return bool(due)
 
-    def _sleep_until(self, due: int | None) -> None:
-        if due is not None and self._timer is None and not self._closed:
-            self._timer = self._loop.call_later(max(1.0, float(due - self._world.seconds())), self._woken)
-
-    def _woken(self) -> None:
-        self._timer = None
-        self.wake()
+    async def _next_due(self) -> int | None:
+        if self._world.seconds() < self._paused_until:
+            return self._paused_until
+        return await self._store.notifications.next_due(self._provider.name)
 
     async def _send_all(self, due: list[Due]) -> None:
         outcomes = await asyncio.gather(*(self._send(one) for one in due))
@@ -130,7 +105,7 @@ class Lane:
         # Returns None if the notification is not wanted any more.
         async with self._at_once:
             now = self._world.seconds()
-            if one.token is None or (self._closed and not one.row.attempt):
+            if one.token is None or (self._work.closed and not one.row.attempt):
                 return None if one.token is None else Outcome(Result.LATER, "the server stops")
             waits = max(self._troubled.get(one.row.token_hash, (0, 0))[1], self._paused_until) - now
             if waits > 0 and not one.row.attempt:
@@ -181,12 +156,5 @@ class Lane:
 
     async def close(self) -> None:
         """Stop sending. The queue is kept."""
-        self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._task is not None:
-            task = self._task
-            task.cancel()
-            await asyncio.wait([task])
+        await self._work.close(cancel=True)
         await self._provider.close()

@@ -6,11 +6,10 @@ long a delivery is retried.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tailwire.server.ports.refusal import Refused
+from tailwire.server.due_work import DueWork
 from tailwire.server.ports.retry_delays import FIRST_DELAYS_SECONDS, retry_delay
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.webhook_records import DeliveryRow, WebhookRow
@@ -19,7 +18,6 @@ from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 from tailwire.server.webhooks.post import Poster
 
-STORE_RETRY_SECONDS = 5
 BATCH_SIZE = 50
 CATCH_UP_AFTER_SECONDS = 60  # after a longer outage, waiting deliveries are sent at once
 MAX_CATCH_UP_FAILURES = 3  # in a row
@@ -51,7 +49,7 @@ class RetryPolicy:
 
 
 class Lane:
-    """Sends the deliveries of one webhook. A task runs while one is due; a timer waits for later ones.
+    """Sends the deliveries of one webhook.
 
     Args:
         is_mine: returns whether this server sends for the webhook.
@@ -73,12 +71,13 @@ class Lane:
         self._metrics = metrics
         self._poster = poster
         self._retries = retries
-        self._is_mine = is_mine
-        self._loop = asyncio.get_running_loop()
-        self._task: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._more = False
-        self._closed = False
+        self._work = DueWork(
+            f"tailwire webhook {webhook_id}",
+            world,
+            self._send_due,
+            lambda: store.deliveries.next_due(webhook_id),
+            is_mine,
+        )
         self._posting = False
         self._failing_since: int | None = None
         self._failures_in_a_row = 0
@@ -89,45 +88,14 @@ class Lane:
 
     def wake(self) -> None:
         """Check the queue for deliveries that are due."""
-        self._more = True
-        if self._task is None and not self._closed:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-            self._task = self._loop.create_task(self._run(), name=f"tailwire webhook {self._id}")
-
-    async def _run(self) -> None:
-        try:
-            while not self._closed and self._is_mine():
-                while self._more and not self._closed and self._is_mine():
-                    self._more = await self._send_due()
-                if self._closed:
-                    break
-                due = await self._store.deliveries.next_due(self._id)
-                if not self._more:  # no wake-up has arrived, and none can before `finally`
-                    self._sleep_until(due)
-                    break
-        except Refused:  # the store cannot write, and logs that; sent deliveries are repeated
-            self._sleep_until(self._world.seconds() + STORE_RETRY_SECONDS)
-        finally:
-            self._task = None
-
-    def _sleep_until(self, due: int | None) -> None:
-        if due is not None and self._timer is None and not self._closed:
-            wait = max(1.0, float(due - self._world.seconds()))
-            self._timer = self._loop.call_later(wait, self._woken)
-
-    def _woken(self) -> None:
-        self._timer = None
-        self.wake()
+        self._work.wake()
 
     async def _send_due(self) -> bool:
         # Returns whether more deliveries may be due.
-        self._more = False
         webhook = await self._store.webhooks.get(self._id)
         rows = await self._next_rows()
         for row in rows:
-            if self._closed or not self._is_mine():
+            if not self._work.may_go_on:
                 break
             if self._catching_up is not None:
                 self._catching_up = (row.id, self._catching_up[1])
@@ -141,7 +109,10 @@ class Lane:
         if not rows and self._catching_up is not None:
             self._catching_up = None
             return True
-        return self._more or bool(rows)
+        return bool(rows)
+
+    async def _next_due(self) -> int | None:
+        return await self._store.deliveries.next_due(self._id)
 
     async def _next_rows(self) -> list[DeliveryRow]:
         if self._catching_up is not None:
@@ -195,16 +166,8 @@ class Lane:
     @property
     def idle(self) -> bool:
         """Whether nothing is being sent or scheduled."""
-        return self._task is None and self._timer is None
+        return self._work.idle
 
     async def close(self) -> None:
         """Stop sending. The queue is kept, without what was sent: another server would send it once more."""
-        self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._task is not None:
-            task = self._task
-            if self._posting:
-                task.cancel()
-            await asyncio.wait([task])
+        await self._work.close(cancel=self._posting)
