@@ -5,6 +5,11 @@ A part is a package or a module. Its slow tests are left out, except those that 
 
 from __future__ import annotations
 
+
+def _spec(names: str) -> list[str]:
+    return [f"tests/spec/test_{name}.py" for name in names.split()]
+
+
 PARTS: dict[str, tuple[str, ...]] = {
     "sdk/connection": (
         "tests/unit/sdk/connection",
@@ -18,7 +23,18 @@ PARTS: dict[str, tuple[str, ...]] = {
     "server/fanout": ("tests/unit/server/fanout",),
     "server/limits": ("tests/unit/server/limits",),
     "server/auth": ("tests/unit/server/auth",),
-    "server/gateway": ("tests/unit/server/gateway",),
+    "server/actions": (
+        "tests/unit/server/actions",
+        "tests/rights",
+        "tests/contract/test_consequences.py",
+        *_spec("admin audit_log bots catch_up_pages documented_permissions edits extensions growing_drafts lists_by_cursor"),
+        *_spec("personal_data push_calls push_notifications rest_api retention tokens uploads user_content webhooks"),
+    ),
+    "server/gateway": (
+        "tests/unit/server/gateway",
+        "tests/rights/test_sockets.py",
+        *_spec("acknowledged_events connections_and_stats limits orderly_close socket_liveness tokens without_leftovers"),
+    ),
     "server/store/sql": ("tests/unit/server/store", "tests/contract"),
     "server/store/sqlite": ("tests/unit/server/store", "tests/contract"),
 }
