@@ -107,7 +107,7 @@ class Run:
                     self.results[number] = self.known[key] = "survived"
                     continue
                 seconds = sum(reach.seconds[test] for test in order) * SLOWER + SLACK_SECONDS
-                longest = max(reach.seconds[test] for test in order) * SLOWER + SLACK_SECONDS
+                longest = max(reach.seconds[test] for test in order) * SLOWER + SLACK_SECONDS / 2
                 running.append(begin(number, _module(path), str(path), mutated.source, tests, seconds, order, longest))
             time.sleep(0.01)
             for trial in list(running):

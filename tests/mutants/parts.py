@@ -33,7 +33,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "server/gateway": (
         "tests/unit/server/gateway",
         "tests/rights/test_sockets.py",
-        *_spec("acknowledged_events connections_and_stats limits orderly_close socket_liveness tokens without_leftovers"),
+        *_spec("acknowledged_events connections_and_stats extensions limits orderly_close socket_liveness tokens under_load without_leftovers"),
     ),
     "server/store/sql": ("tests/unit/server/store", "tests/contract"),
     "server/store/sqlite": ("tests/unit/server/store", "tests/contract"),
