@@ -36,7 +36,7 @@ PARTS: dict[str, tuple[str, ...]] = {
         "tests/unit/server/gateway",
         "tests/rights/test_sockets.py",
         *_spec(
-            "acknowledged_events connections_and_stats extensions limits orderly_close socket_liveness tokens under_load without_leftovers"
+            "acknowledged_events connections_and_stats extensions limits orderly_close socket_frames socket_liveness tokens under_load without_leftovers"
         ),
     ),
     "server/store/sql": ("tests/unit/server/store", "tests/contract"),

@@ -6,28 +6,41 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
 
 from harness import Stage
 from rest import Rest
+from tailwire.server.config import Settings
 from tailwire.server.fanout.overload import Level
-from tailwire.testing.virtual.world import PORT
+from tailwire.testing.virtual.world import PORT, VirtualServer
 
 
-@asynccontextmanager
-async def raw_socket(stage: Stage, uid: str, *features: str, auth: bool = True) -> AsyncIterator[ClientConnection]:
+@pytest.fixture
+def settings(stage: Stage, tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Give the server some settings."""
+    stage.server = VirtualServer(tmp_path, Settings(data=str(tmp_path), **request.param))
+    given: dict[str, Any] = request.param
+    return given
+
+
+async def auth_frame(stage: Stage, uid: str, *features: str) -> str:
     sessions = stage.server.parts.actions.sessions
     token = (await sessions.create_token(uid)).token
     me = await sessions.me(await sessions.caller(token, "raw"), token)
     params = {"params": {"platform": "raw", "tailwire": {"features": list(features)}}} if features else {}
     body = {"auth": me.signed_pass, "deviceId": "raw", **params}
+    return json.dumps({"type": "auth", "deviceId": "raw", "body": body})
+
+
+@asynccontextmanager
+async def raw_socket(stage: Stage, uid: str, *features: str, auth: bool = True) -> AsyncIterator[ClientConnection]:
     async with connect(f"ws://server:{PORT}/", ping_interval=None) as ws:
         if auth:
-            await ws.send(json.dumps({"type": "auth", "deviceId": "raw", "body": body}))
+            await ws.send(await auth_frame(stage, uid, *features))
             assert json.loads(await ws.recv())["body"]["status"] == "OK"
         yield ws
 
@@ -37,9 +50,7 @@ async def answer(ws: ClientConnection) -> Any:
 
 
 async def closed(ws: ClientConnection) -> int | None:
-    with pytest.raises(ConnectionClosed):
-        while True:
-            await asyncio.wait_for(ws.recv(), 60)
+    await asyncio.wait_for(ws.wait_closed(), 60)
     return ws.close_code
 
 
@@ -148,3 +159,69 @@ async def test_load_is_reported_to_clients_with_the_feature_when_it_begins_and_e
             {"action": "throttledNoMore"},
         ]
         assert await still_open(other)  # the next frame is the answer to the ping
+
+
+@pytest.mark.parametrize(
+    ("settings", "within"),  # at least `restart_window`, and at most 30 s
+    [({}, 2.0), ({"returns_per_second": 0.5}, 8.0), ({"returns_per_second": 0.1}, 30.0)],
+    indirect=["settings"],
+)
+async def test_clients_are_asked_to_spread_over_the_time_that_all_of_them_need(
+    stage: Stage, settings: dict[str, Any], within: float
+):
+    await stage.enter("alice")
+    gateway = stage.server.parts.gateway
+    for _ in range(2):  # the second time, the clients are counted anew
+        async with (
+            raw_socket(stage, "alice", "restart") as one,
+            raw_socket(stage, "alice", "grace") as other,
+            raw_socket(stage, "alice", "restart") as last,
+        ):
+            gateway.close_all()
+            for told in (one, last):
+                assert (await answer(told))["body"] == {"action": "restarting", "within": within}
+            assert await closed(other) == 1012
+        await stage.pass_time(60)
+
+
+@pytest.mark.parametrize("settings", [{"wrong_tokens_per_minute": 3}], indirect=True)
+async def test_wrong_tokens_are_refused_and_their_number_is_limited_for_each_address(
+    stage: Stage, settings: dict[str, Any]
+):
+    await stage.enter("alice")
+    metrics = stage.server.parts.metrics
+    before = metrics.authenticated
+    codes = []
+    for n in range(8):
+        async with raw_socket(stage, "alice", auth=False) as ws:
+            body = {"auth": f"a guess {n}", "deviceId": "raw"}
+            await ws.send(json.dumps({"type": "auth", "deviceId": "raw", "body": body}))
+            codes.append(await closed(ws))
+    assert codes[:3] == [4501] * 3
+    assert set(codes[3:]) == {4501, 1013}  # time passes while sockets close, so another guess is allowed
+    assert metrics.authenticated == before
+    assert stage.server.parts.hub.users_with_sockets() == ["alice"]
+    failures = metrics.failed_authentications
+    assert (failures["invalid pass"], failures["too many guesses"]) == (codes.count(4501), codes.count(1013))
+
+
+async def test_client_is_told_what_is_omitted_when_it_connects_under_load(stage: Stage):
+    await stage.enter("alice")
+    stage.server.parts.overload.set(Level.PRESENCE)
+    async with raw_socket(stage, "alice", auth=False) as ws:
+        await ws.send(await auth_frame(stage, "alice", "throttled"))
+        assert (await answer(ws))["body"]["tailwire"]["shed"] == ["typing", "presence"]
+    async with raw_socket(stage, "alice", auth=False) as ws:
+        await ws.send(await auth_frame(stage, "alice", "grace"))
+        assert "shed" not in (await answer(ws))["body"]["tailwire"]
+
+
+@pytest.mark.parametrize("settings", [{"token_lifetime": 600.0}], indirect=True)
+async def test_client_with_renewal_is_told_when_its_token_expires(stage: Stage, settings: dict[str, Any]):
+    await stage.enter("alice")
+    async with raw_socket(stage, "alice", auth=False) as ws:
+        await ws.send(await auth_frame(stage, "alice", "renew"))
+        assert 599 <= (await answer(ws))["body"]["tailwire"]["tokenLeft"] <= 600
+    async with raw_socket(stage, "alice", auth=False) as ws:
+        await ws.send(await auth_frame(stage, "alice", "grace"))
+        assert "tokenLeft" not in (await answer(ws))["body"]["tailwire"]

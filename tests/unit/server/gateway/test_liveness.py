@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from unit.server.gateway.fake_sockets import FakeSocket
 from tailwire.server.gateway.liveness import LivenessCheck
+from unit.server.gateway.fake_sockets import FakeSocket
 
 LIMIT = 60.0
 
