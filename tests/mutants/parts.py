@@ -27,17 +27,16 @@ PARTS: dict[str, tuple[str, ...]] = {
         "tests/unit/server/actions",
         "tests/rights",
         "tests/contract/test_consequences.py",
+        *_spec("admin audit_log bots catch_up_pages documented_permissions edits extensions growing_drafts"),
         *_spec(
-            "admin audit_log bots catch_up_pages documented_permissions edits extensions growing_drafts lists_by_cursor"
+            "lists_by_cursor personal_data push_calls push_notifications rest_api retention tokens uploads user_content webhooks"
         ),
-        *_spec("personal_data push_calls push_notifications rest_api retention tokens uploads user_content webhooks"),
     ),
     "server/gateway": (
         "tests/unit/server/gateway",
         "tests/rights/test_sockets.py",
-        *_spec(
-            "acknowledged_events connections_and_stats extensions limits orderly_close socket_frames socket_liveness tokens under_load without_leftovers"
-        ),
+        *_spec("acknowledged_events connections_and_stats extensions limits"),
+        *_spec("orderly_close socket_frames socket_liveness tokens under_load without_leftovers"),
     ),
     "server/store/sql": ("tests/unit/server/store", "tests/contract"),
     "server/store/sqlite": ("tests/unit/server/store", "tests/contract"),

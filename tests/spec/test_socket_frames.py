@@ -200,7 +200,7 @@ async def test_wrong_tokens_are_refused_and_their_number_is_limited_for_each_add
     assert codes[:3] == [4501] * 3
     assert set(codes[3:]) == {4501, 1013}  # time passes while sockets close, so another guess is allowed
     assert metrics.authenticated == before
-    assert stage.server.parts.hub.users_with_sockets() == ["alice"]
+    assert stage.server.parts.gateway._hub.users_with_sockets() == ["alice"]
     failures = metrics.failed_authentications
     assert (failures["invalid pass"], failures["too many guesses"]) == (codes.count(4501), codes.count(1013))
 
