@@ -77,6 +77,13 @@ async def test_invalid_frames_are_answered_with_an_error_and_too_many_of_them_en
         assert await closed(ws) == 1008
 
 
+async def test_error_repeats_at_most_fifty_characters_of_an_unknown_type(stage: Stage):
+    await stage.enter("alice")
+    async with raw_socket(stage, "alice", "grace") as ws:
+        await ws.send(json.dumps({"type": "y" * 60}))
+        assert f"'{'y' * 50}'" in json.dumps(await answer(ws))
+
+
 async def test_client_without_features_is_sent_no_error_frame(stage: Stage):
     await stage.enter("alice")
     async with raw_socket(stage, "alice") as ws:
@@ -163,7 +170,7 @@ async def test_load_is_reported_to_clients_with_the_feature_when_it_begins_and_e
 
 @pytest.mark.parametrize(
     ("settings", "within"),  # at least `restart_window`, and at most 30 s
-    [({}, 2.0), ({"returns_per_second": 0.5}, 8.0), ({"returns_per_second": 0.1}, 30.0)],
+    [({}, 2.0), ({"returns_per_second": 0.3}, 13.3), ({"returns_per_second": 0.1}, 30.0)],
     indirect=["settings"],
 )
 async def test_clients_are_asked_to_spread_over_the_time_that_all_of_them_need(

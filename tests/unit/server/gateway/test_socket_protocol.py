@@ -12,9 +12,10 @@ from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
 
-from tailwire.server.gateway.protocol import CHUNK_BYTES, MAX_FRAGMENTS, MAX_HEAD, MAX_INBOX, SocketProtocol
+from tailwire.server.gateway.protocol import CHUNK_BYTES, MAX_FRAGMENTS, MAX_INBOX, SocketProtocol
 
 MAX_FRAME = 20_000
+MAX_HEAD = 64 * 1024  # documented for the head of a request
 
 
 class Line:
@@ -169,6 +170,17 @@ def test_socket_that_must_wait_opens_later():
     assert b" 101 " in scene.line.written
 
 
+def test_client_that_breaks_the_protocol_before_it_is_admitted_is_cut():
+    scene = Scene()
+    scene.wait = 2.0
+    scene.upgrade()
+    scene.socket.data_received(b"\xf1\x80aaaa")
+    ((_, accept),) = scene.later
+    accept()
+    assert scene.line.closing
+    assert b" 101 " not in scene.line.written
+
+
 def test_socket_that_is_not_admitted_is_told_when_to_try_again():
     scene = Scene()
     scene.wait = None
@@ -266,7 +278,7 @@ def test_bytes_before_authentication_are_limited(scene: Scene):
     while not scene.line.closing:
         scene.socket.data_received(ping)
         received += len(ping)
-    assert MAX_HEAD + MAX_FRAME - 2000 < received <= MAX_HEAD + MAX_FRAME + len(ping)
+    assert MAX_HEAD + MAX_FRAME - 500 < received <= MAX_HEAD + MAX_FRAME + len(ping)
     assert scene.closes == {"too much before auth": 1}
 
 
