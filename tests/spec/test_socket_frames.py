@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -178,17 +178,32 @@ async def test_clients_are_asked_to_spread_over_the_time_that_all_of_them_need(
 ):
     await stage.enter("alice")
     gateway = stage.server.parts.gateway
-    for _ in range(2):  # the second time, the clients are counted anew
-        async with (
-            raw_socket(stage, "alice", "restart") as one,
-            raw_socket(stage, "alice", "grace") as other,
-            raw_socket(stage, "alice", "restart") as last,
-        ):
-            gateway.close_all()
-            for told in (one, last):
-                assert (await answer(told))["body"] == {"action": "restarting", "within": within}
-            assert await closed(other) == 1012
-        await stage.pass_time(60)
+    async with (
+        raw_socket(stage, "alice", "restart") as one,
+        raw_socket(stage, "alice", "grace") as other,
+        raw_socket(stage, "alice", "restart") as last,
+    ):
+        gateway.close_all()
+        for told in (one, last):
+            assert (await answer(told))["body"] == {"action": "restarting", "within": within}
+        assert await closed(other) == 1012
+
+
+@pytest.mark.parametrize("settings", [{"returns_per_second": 0.3}], indirect=True)
+async def test_clients_are_counted_anew_for_each_restart(stage: Stage, settings: dict[str, Any]):
+    await stage.enter("alice", auto=False)
+    gateway = stage.server.parts.gateway
+    for count, within in ((4, 13.3), (2, 6.7)):
+        async with AsyncExitStack() as stack:
+            told = [await stack.enter_async_context(raw_socket(stage, "alice", "restart")) for _ in range(count)]
+            if count == 4:
+                gateway.close_all()
+            else:
+                for socket in list(gateway._sockets):
+                    socket.shutdown()
+            for ws in told:
+                assert (await answer(ws))["body"]["within"] == within
+        await stage.pass_time(5)
 
 
 @pytest.mark.parametrize("settings", [{"wrong_tokens_per_minute": 3}], indirect=True)
