@@ -28,7 +28,7 @@ PARTS: dict[str, tuple[str, ...]] = {
         "tests/rights",
         "tests/contract/test_consequences.py",
         *_spec("admin audit_log bots catch_up_pages documented_permissions edits extensions growing_drafts"),
-        *_spec("jwt_sign_in limits missed_changes refused_values"),
+        *_spec("socket_frames jwt_sign_in limits missed_changes other_operations refused_values"),
         *_spec("lists_by_cursor personal_data push_calls push_notifications"),
         *_spec("rest_api retention tokens uploads user_content webhooks"),
     ),

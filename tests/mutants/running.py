@@ -178,7 +178,7 @@ def begin(
         seconds: how long they may take.
         order: those of the tests that are run, in this order; None for all.
         longest: how many seconds one test may take.
-        watching: the code of which the executed lines are recorded, and the file for them.
+        watching: the code whose executed lines are recorded, and the file for them.
     """
     pid = os.fork()
     if pid:

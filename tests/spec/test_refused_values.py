@@ -124,3 +124,25 @@ async def test_quoted_message_is_named_and_of_the_same_conversation(stage: Stage
         assert second["quotedMessageId"] == first["id"]
         quote = to("carol", quotedMessageId=int(first["id"]))
         await rest.refused("ERR_MESSAGE_ID_NOT_FOUND", "POST", "/messages", as_="alice", json=quote)
+
+
+async def test_new_content_of_a_message_is_an_object(stage: Stage):
+    sent = {
+        "category": "message", "type": "image", "receiver": "bob", "receiverType": "user",
+        "data": {"url": "https://files.example/a.png", "attachments": [{"url": "https://files.example/a.png"}]},
+    }  # fmt: skip
+    async with Rest(stage) as rest:
+        made = await rest("POST", "/messages", as_="alice", json=sent)
+        for data in ([1], 5, "text"):
+            answer = await rest.answer("PUT", f"/messages/{made['id']}", as_="alice", json={"data": data})
+            assert answer.status_code == 400, answer.text
+        assert (await rest("GET", f"/messages/{made['id']}", as_="alice"))["data"]["url"] == sent["data"]["url"]
+
+
+@pytest.mark.parametrize(("field", "longest"), [("platform", 100), ("userAgent", 1000)])
+async def test_facts_about_a_device_are_limited_in_length(stage: Stage, field: str, longest: int):
+    path = "/users/alice/auth_tokens"
+    async with Rest(stage) as rest:
+        await rest("POST", path, json={field: "x" * longest})
+        error = await rest.refused("ERR_BAD_REQUEST", "POST", path, json={field: "x" * (longest + 1)})
+        assert str(longest) in str(error["details"])

@@ -84,6 +84,16 @@ async def test_error_repeats_at_most_fifty_characters_of_an_unknown_type(stage: 
         assert f"'{'y' * 50}'" in json.dumps(await answer(ws))
 
 
+async def test_typing_is_for_a_user_or_a_group(stage: Stage):
+    await stage.enter("alice")
+    async with raw_socket(stage, "alice", "grace") as ws:
+        typing = {"type": "typing_indicator", "receiver": "bob", "body": {"action": "started"}}
+        await ws.send(json.dumps({**typing, "receiverType": "planet"}))
+        assert (await answer(ws))["body"]["error"]["code"] == "ERR_INVALID_RECEIVER_TYPE"
+        await ws.send(json.dumps({**typing, "receiverType": "user"}))
+        assert await still_open(ws)  # the next frame is the answer to the ping
+
+
 async def test_client_without_features_is_sent_no_error_frame(stage: Stage):
     await stage.enter("alice")
     async with raw_socket(stage, "alice") as ws:

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class FakeTransport:
-    """A transport of which the test says how many bytes wait in it."""
+    """A transport. The test says how many bytes wait in it."""
 
     def __init__(self) -> None:
         self.waiting = 0
@@ -40,7 +40,7 @@ class FakeSocket:
         vars(self).update(facts)
 
     def ping(self) -> None:
-        """Count a ping, of which the bytes wait in the transport."""
+        """Count a ping, whose bytes wait in the transport."""
         self.pings += 1
         self.transport.waiting += 2
 

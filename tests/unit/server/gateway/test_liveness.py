@@ -73,7 +73,7 @@ def test_line_that_still_takes_what_was_written_before_the_ping_is_slow_and_not_
     assert dead(socket, last + 16.0)
 
 
-def test_what_the_line_takes_after_the_ping_does_not_give_the_peer_more_time():
+def test_bytes_that_the_line_takes_after_the_ping_do_not_give_the_peer_more_time():
     socket = FakeSocket("alice")
     socket.transport.waiting = 10
     dead(socket, 46.0)

@@ -53,7 +53,7 @@ class Line:
 
 
 class Scene:
-    """A socket, its client, and a gateway that records what it is told.
+    """A socket, its client, and a gateway that records its calls.
 
     Attributes:
         wait: the seconds after which a socket is admitted; None if it is refused.
@@ -257,7 +257,7 @@ def test_socket_is_not_read_while_too_many_of_its_frames_wait(scene: Scene):
     assert (scene.frames, scene.line.reading) == ([b"late"], True)
 
 
-def test_what_came_before_the_end_of_the_input_is_processed(scene: Scene):
+def test_bytes_before_the_end_of_the_input_are_processed(scene: Scene):
     scene.socket.data_received(scene.text("a" * 900) * 2)
     scene.socket.eof_received()
     assert scene.frames == [b"a" * 900] * 2
