@@ -32,6 +32,9 @@ IMPORTED = (
     "httpx2",
     "websockets.asyncio.client",
     "uvicorn",
+    "starlette.applications",
+    "jwt",
+    "prometheus_client",
 )
 
 
@@ -90,20 +93,32 @@ class Run:
             if candidate.key in self.known:
                 self.results[number] = self.known[candidate.key]
         tests = PARTS[self.part]
-        seconds = measure(tests) * SLOWER + SLACK_SECONDS
         left = [number for number in range(len(chosen)) if number not in self.results]
+        if not left:
+            return
+        reach = measure(tests, PACKAGE / self.part)
         running: list[Trial] = []
         while running or (left and time.monotonic() < self._until):
             while left and len(running) < self._jobs and time.monotonic() < self._until:
                 number = left.pop(0)
-                path, mutated, _ = chosen[number]
-                running.append(begin(number, _module(path), str(path), mutated.source, tests, seconds))
+                path, mutated, key = chosen[number]
+                order = reach.of(str(path), mutated.first, mutated.last)
+                if not order:  # no test executes the statement
+                    self.results[number] = self.known[key] = "survived"
+                    continue
+                seconds = sum(reach.seconds[test] for test in order) * SLOWER + SLACK_SECONDS
+                longest = max(reach.seconds[test] for test in order) * SLOWER + SLACK_SECONDS / 2
+                running.append(begin(number, _module(path), str(path), mutated.source, tests, seconds, order, longest))
             time.sleep(0.01)
             for trial in list(running):
                 if how := ended(trial):
                     running.remove(trial)
                     self.results[trial.number] = self.known[chosen[trial.number].key] = how
                     print(f"\r{self.part}: {len(self.results)} of {len(chosen)}", end="", flush=True)
+                    self._save()
+        self._save()
+
+    def _save(self) -> None:
         KNOWN.write_text(json.dumps(self.known, indent=0, sort_keys=True))
 
     def show(self, chosen: list[Candidate]) -> None:

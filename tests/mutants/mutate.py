@@ -41,6 +41,8 @@ class Mutated:
         before: the first line of the statement, without comments and as `ast.unparse` writes it.
         after: the same line with the fault.
         source: the module with the fault.
+        first: the first line of the statement; 0 if it runs when the module is imported.
+        last: the last line of the statement, without the statements in it.
     """
 
     line: int
@@ -48,6 +50,8 @@ class Mutated:
     before: str
     after: str
     source: str
+    first: int = 0
+    last: int = 0
 
 
 def mutants(source: str) -> list[Mutant]:
@@ -61,12 +65,14 @@ def mutate(source: str, mutant: Mutant) -> Mutated:
     """Return a module with the fault of a mutant."""
     tree = ast.parse(source)
     node = list(ast.walk(tree))[mutant.place]
-    statement, scope = _around(node, _parents(tree))
+    parents = _parents(tree)
+    statement, scope = _around(node, parents)
     before = _first_line(statement)
+    first, last = _lines(statement, parents)
     list(_changes(node))[mutant.change]()
     changed = ast.fix_missing_locations(_Replacing().visit(tree))
     after = _first_line(getattr(statement, "replacement", statement))
-    return Mutated(getattr(node, "lineno", 0), scope, before, after, ast.unparse(changed))
+    return Mutated(getattr(node, "lineno", 0), scope, before, after, ast.unparse(changed), first, last)
 
 
 def statements(source: str) -> list[tuple[Mutant, str, str]]:
@@ -95,6 +101,23 @@ def _around(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> tuple[ast.AST, st
         if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.append(outer.name)
     return statement, ".".join(reversed(names))
+
+
+def _lines(statement: ast.AST, parents: dict[ast.AST, ast.AST]) -> tuple[int, int]:
+    # The lines that run when the statement does, without those of the statements in it; zeros outside functions.
+    outer: ast.AST | None = statement
+    while (outer := parents.get(outer) if outer is not None else None) is not None:
+        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef):
+            break
+    else:
+        return 0, 0
+    placed = statement.pattern if isinstance(statement, ast.match_case) else statement
+    first, last = getattr(placed, "lineno", 0), getattr(statement, "end_lineno", 0) or 0
+    inner = getattr(statement, "body", None) or getattr(statement, "cases", None)
+    if inner:
+        begins = inner[0].pattern if isinstance(inner[0], ast.match_case) else inner[0]
+        last = begins.lineno - 1
+    return first, max(first, last)
 
 
 def _first_line(code: ast.AST) -> str:

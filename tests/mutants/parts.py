@@ -5,6 +5,11 @@ A part is a package or a module. Its slow tests are left out, except those that 
 
 from __future__ import annotations
 
+
+def _spec(names: str) -> list[str]:
+    return [f"tests/spec/test_{name}.py" for name in names.split()]
+
+
 PARTS: dict[str, tuple[str, ...]] = {
     "sdk/connection": (
         "tests/unit/sdk/connection",
@@ -18,7 +23,21 @@ PARTS: dict[str, tuple[str, ...]] = {
     "server/fanout": ("tests/unit/server/fanout",),
     "server/limits": ("tests/unit/server/limits",),
     "server/auth": ("tests/unit/server/auth",),
-    "server/gateway": ("tests/unit/server/gateway",),
+    "server/actions": (
+        "tests/unit/server/actions",
+        "tests/rights",
+        "tests/contract/test_consequences.py",
+        *_spec("admin audit_log bots catch_up_pages documented_permissions edits extensions growing_drafts"),
+        *_spec("socket_frames jwt_sign_in limits missed_changes other_operations refused_values"),
+        *_spec("lists_by_cursor personal_data push_calls push_notifications"),
+        *_spec("rest_api retention tokens uploads user_content webhooks"),
+    ),
+    "server/gateway": (
+        "tests/unit/server/gateway",
+        "tests/rights/test_sockets.py",
+        *_spec("acknowledged_events connections_and_stats extensions limits"),
+        *_spec("orderly_close socket_frames socket_liveness tokens under_load without_leftovers"),
+    ),
     "server/store/sql": ("tests/unit/server/store", "tests/contract"),
     "server/store/sqlite": ("tests/unit/server/store", "tests/contract"),
 }

@@ -1,0 +1,259 @@
+"""What a WebSocket answers to frames that no client of ours sends, and what it tells to clients with a feature."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+
+from harness import Stage
+from rest import Rest
+from tailwire.server.config import Settings
+from tailwire.server.fanout.overload import Level
+from tailwire.testing.virtual.world import PORT, VirtualServer
+
+
+@pytest.fixture
+def settings(stage: Stage, tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Give the server some settings."""
+    stage.server = VirtualServer(tmp_path, Settings(data=str(tmp_path), **request.param))
+    given: dict[str, Any] = request.param
+    return given
+
+
+async def auth_frame(stage: Stage, uid: str, *features: str) -> str:
+    sessions = stage.server.parts.actions.sessions
+    token = (await sessions.create_token(uid)).token
+    me = await sessions.me(await sessions.caller(token, "raw"), token)
+    params = {"params": {"platform": "raw", "tailwire": {"features": list(features)}}} if features else {}
+    body = {"auth": me.signed_pass, "deviceId": "raw", **params}
+    return json.dumps({"type": "auth", "deviceId": "raw", "body": body})
+
+
+@asynccontextmanager
+async def raw_socket(stage: Stage, uid: str, *features: str, auth: bool = True) -> AsyncIterator[ClientConnection]:
+    async with connect(f"ws://server:{PORT}/", ping_interval=None) as ws:
+        if auth:
+            await ws.send(await auth_frame(stage, uid, *features))
+            assert json.loads(await ws.recv())["body"]["status"] == "OK"
+        yield ws
+
+
+async def answer(ws: ClientConnection) -> Any:
+    return json.loads(await asyncio.wait_for(ws.recv(), 5))
+
+
+async def closed(ws: ClientConnection) -> int | None:
+    await asyncio.wait_for(ws.wait_closed(), 60)
+    return ws.close_code
+
+
+def app_state(state: str, **more: Any) -> str:
+    return json.dumps({"type": "app_state", "body": {"state": state, **more}})
+
+
+async def still_open(ws: ClientConnection) -> bool:
+    await ws.send('{"action":"ping","ack":"true"}')
+    return (await answer(ws))["action"] == "pong"
+
+
+async def test_invalid_frames_are_answered_with_an_error_and_too_many_of_them_end_the_socket(stage: Stage):
+    await stage.enter("alice")
+    async with raw_socket(stage, "alice", "grace") as ws:
+        for text in ["{", '{"type": "no such type"}'] * 10:
+            await ws.send(text)
+            error = await answer(ws)
+            assert error["body"]["action"] == "error"
+            assert error["body"]["error"]["code"] == "ERR_BAD_REQUEST"
+        assert "no such type" in json.dumps(error)
+        assert await still_open(ws)
+        await ws.send("{")
+        assert await closed(ws) == 1008
+
+
+async def test_error_repeats_at_most_fifty_characters_of_an_unknown_type(stage: Stage):
+    await stage.enter("alice")
+    async with raw_socket(stage, "alice", "grace") as ws:
+        await ws.send(json.dumps({"type": "y" * 60}))
+        assert f"'{'y' * 50}'" in json.dumps(await answer(ws))
+
+
+async def test_typing_is_for_a_user_or_a_group(stage: Stage):
+    await stage.enter("alice")
+    async with raw_socket(stage, "alice", "grace") as ws:
+        typing = {"type": "typing_indicator", "receiver": "bob", "body": {"action": "started"}}
+        await ws.send(json.dumps({**typing, "receiverType": "planet"}))
+        assert (await answer(ws))["body"]["error"]["code"] == "ERR_INVALID_RECEIVER_TYPE"
+        await ws.send(json.dumps({**typing, "receiverType": "user"}))
+        assert await still_open(ws)  # the next frame is the answer to the ping
+
+
+async def test_client_without_features_is_sent_no_error_frame(stage: Stage):
+    await stage.enter("alice")
+    async with raw_socket(stage, "alice") as ws:
+        await ws.send("{")
+        assert await still_open(ws)
+
+
+async def test_frame_before_authentication_ends_the_socket(stage: Stage):
+    await stage.enter("alice")
+    async with raw_socket(stage, "alice", auth=False) as ws:
+        await ws.send(app_state("foreground"))
+        assert await closed(ws) == 4003
+
+
+async def test_fragmented_texts_are_understood_and_binary_messages_are_not(stage: Stage):
+    await stage.enter("alice")
+    async with raw_socket(stage, "alice") as ws:
+        await ws.send(iter(['{"action":', '"ping",', '"ack":"true"}']))
+        assert (await answer(ws))["action"] == "pong"
+        assert await still_open(ws)
+        await ws.send(b"{}")
+        assert await closed(ws) == 1003
+
+
+@pytest.mark.parametrize("window", [0, -1, 120.5])
+async def test_background_window_outside_its_bounds_is_refused(stage: Stage, window: float):
+    await stage.enter("alice")
+    async with raw_socket(stage, "alice", "appState") as ws:
+        await ws.send(app_state("background", window=window))
+        error = await answer(ws)
+        assert error["body"]["error"]["code"] == "ERR_BAD_REQUEST"
+        assert "up to 120 s" in json.dumps(error)
+        await ws.send(app_state("asleep"))
+        assert (await answer(ws))["body"]["action"] == "error"
+
+
+@pytest.mark.parametrize("window", [1, 40])
+async def test_background_app_is_disconnected_five_seconds_after_its_window(stage: Stage, window: float):
+    await stage.enter("alice")
+    async with raw_socket(stage, "alice", "appState") as ws:
+        await ws.send(app_state("background", window=window))
+        begin = stage.now
+        assert await closed(ws) == 4010
+        assert window + 5 <= stage.now - begin <= window + 7.5  # a sweep comes every two seconds
+
+
+async def test_ping_in_the_background_begins_the_window_anew(stage: Stage):
+    await stage.enter("alice")
+    async with raw_socket(stage, "alice", "appState") as ws:
+        await ws.send(app_state("background", window=120))  # the longest
+        for _ in range(8):
+            await stage.pass_time(40)
+            assert await still_open(ws)
+
+
+async def test_app_that_came_back_to_the_foreground_has_no_window(stage: Stage):
+    await stage.enter("alice")
+    async with raw_socket(stage, "alice", "appState") as ws, Rest(stage) as rest:
+        await ws.send(app_state("background", window=5))
+        await stage.pass_time(1)
+        await ws.send(app_state("foreground"))
+        await stage.pass_time(30)
+        assert await still_open(ws)
+        (row,) = [one for one in await rest("GET", "/connections") if one["device"] == "raw"]
+        assert row["appState"] == "foreground"
+        events = await rest("GET", f"/connections/{row['id']}/events")
+        assert [event["kind"] for event in events] == ["opened", "authenticated", "background", "foreground"]
+        assert events[2]["detail"] == "for 5 s"
+
+
+async def test_load_is_reported_to_clients_with_the_feature_when_it_begins_and_ends(stage: Stage):
+    await stage.enter("alice")
+    overload = stage.server.parts.overload
+    async with raw_socket(stage, "alice", "throttled") as told, raw_socket(stage, "alice", "grace") as other:
+        for level in (Level.TYPING, Level.PRESENCE, Level.RECEIPTS, Level.NONE):
+            overload.set(level)
+        assert [(await answer(told))["body"] for _ in range(3)] == [
+            {"action": "throttled", "shed": ["typing"]},
+            {"action": "throttled", "shed": ["typing", "presence", "receipts"]},
+            {"action": "throttledNoMore"},
+        ]
+        assert await still_open(other)  # the next frame is the answer to the ping
+
+
+@pytest.mark.parametrize(
+    ("settings", "within"),  # at least `restart_window`, and at most 30 s
+    [({}, 2.0), ({"returns_per_second": 0.3}, 13.3), ({"returns_per_second": 0.1}, 30.0)],
+    indirect=["settings"],
+)
+async def test_clients_are_asked_to_spread_over_the_time_that_all_of_them_need(
+    stage: Stage, settings: dict[str, Any], within: float
+):
+    await stage.enter("alice")
+    gateway = stage.server.parts.gateway
+    async with (
+        raw_socket(stage, "alice", "restart") as one,
+        raw_socket(stage, "alice", "grace") as other,
+        raw_socket(stage, "alice", "restart") as last,
+    ):
+        gateway.close_all()
+        for told in (one, last):
+            assert (await answer(told))["body"] == {"action": "restarting", "within": within}
+        assert await closed(other) == 1012
+
+
+@pytest.mark.parametrize("settings", [{"returns_per_second": 0.3}], indirect=True)
+async def test_clients_are_counted_anew_for_each_restart(stage: Stage, settings: dict[str, Any]):
+    await stage.enter("alice", auto=False)
+    gateway = stage.server.parts.gateway
+    for count, within in ((4, 13.3), (2, 6.7)):
+        async with AsyncExitStack() as stack:
+            told = [await stack.enter_async_context(raw_socket(stage, "alice", "restart")) for _ in range(count)]
+            if count == 4:
+                gateway.close_all()
+            else:
+                for socket in list(gateway._sockets):
+                    socket.shutdown()
+            for ws in told:
+                assert (await answer(ws))["body"]["within"] == within
+        await stage.pass_time(5)
+
+
+@pytest.mark.parametrize("settings", [{"wrong_tokens_per_minute": 3}], indirect=True)
+async def test_wrong_tokens_are_refused_and_their_number_is_limited_for_each_address(
+    stage: Stage, settings: dict[str, Any]
+):
+    await stage.enter("alice")
+    metrics = stage.server.parts.metrics
+    before = metrics.authenticated
+    codes = []
+    for n in range(8):
+        async with raw_socket(stage, "alice", auth=False) as ws:
+            body = {"auth": f"a guess {n}", "deviceId": "raw"}
+            await ws.send(json.dumps({"type": "auth", "deviceId": "raw", "body": body}))
+            codes.append(await closed(ws))
+    assert codes[:3] == [4501] * 3
+    assert set(codes[3:]) == {4501, 1013}  # time passes while sockets close, so another guess is allowed
+    assert metrics.authenticated == before
+    assert stage.server.parts.gateway._hub.users_with_sockets() == ["alice"]
+    failures = metrics.failed_authentications
+    assert (failures["invalid pass"], failures["too many guesses"]) == (codes.count(4501), codes.count(1013))
+
+
+async def test_client_is_told_what_is_omitted_when_it_connects_under_load(stage: Stage):
+    await stage.enter("alice")
+    stage.server.parts.overload.set(Level.PRESENCE)
+    async with raw_socket(stage, "alice", auth=False) as ws:
+        await ws.send(await auth_frame(stage, "alice", "throttled"))
+        assert (await answer(ws))["body"]["tailwire"]["shed"] == ["typing", "presence"]
+    async with raw_socket(stage, "alice", auth=False) as ws:
+        await ws.send(await auth_frame(stage, "alice", "grace"))
+        assert "shed" not in (await answer(ws))["body"]["tailwire"]
+
+
+@pytest.mark.parametrize("settings", [{"token_lifetime": 600.0}], indirect=True)
+async def test_client_with_renewal_is_told_when_its_token_expires(stage: Stage, settings: dict[str, Any]):
+    await stage.enter("alice")
+    async with raw_socket(stage, "alice", auth=False) as ws:
+        await ws.send(await auth_frame(stage, "alice", "renew"))
+        assert 599 <= (await answer(ws))["body"]["tailwire"]["tokenLeft"] <= 600
+    async with raw_socket(stage, "alice", auth=False) as ws:
+        await ws.send(await auth_frame(stage, "alice", "grace"))
+        assert "tokenLeft" not in (await answer(ws))["body"]["tailwire"]
