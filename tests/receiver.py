@@ -23,6 +23,7 @@ class Receiver:
         self.status = 200
         self.statuses: list[int] = []  # of the next responses, before `status` applies
         self.seconds = 0.0
+        self.location = ""  # where the responses redirect to
 
     async def __call__(self, scope, receive, send):
         body = b""
@@ -36,7 +37,8 @@ class Receiver:
         self.bodies.append(body)
         self.headers.append({k.decode(): v.decode() for k, v in scope["headers"]})
         status = self.statuses.pop(0) if self.statuses else self.status
-        await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
+        headers = [(b"content-length", b"0"), *([(b"location", self.location.encode())] if self.location else [])]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 
     def listen(self, address: str = "127.0.0.9") -> None:

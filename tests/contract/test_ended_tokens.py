@@ -7,6 +7,8 @@ import asyncio
 from tailwire.server.actions.audit import begin_command
 from tailwire.server.ports.records import TokenRow, UserRow
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.world import World
+from tailwire.server.store.sqlite import SqliteStore
 
 
 def until(name: str, end: int, *, uid: str = "alice", at: int = 1) -> TokenRow:
@@ -97,4 +99,18 @@ async def test_command_with_an_audit_entry_can_create_tokens_of_both_kinds(open_
         begin_command("tailwire token create")
         assert await store.tokens.add(token, 3) == []
     assert await known(store, "plain", "jwt") == [True, True]
+    await store.close()
+
+
+async def test_token_that_is_read_while_it_is_removed_is_not_remembered(tmp_path):
+    store, loop = await SqliteStore.open(tmp_path / "store.db", World()), asyncio.get_running_loop()
+    await store.users.add(UserRow("alice", "Alice", created_at=1))
+    assert await added(store, until("t", 100)) == []
+
+    def remove(c):
+        store.tokens.end(c, "token_hash = ?", ("t",))
+        return asyncio.run_coroutine_threadsafe(store.tokens.owner("t"), loop).result(20)  # before the commit
+
+    assert await store.database.write(remove) == ("alice", 1, 100)
+    assert await store.tokens.owner("t") is None
     await store.close()

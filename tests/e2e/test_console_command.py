@@ -110,6 +110,12 @@ async def test_server_that_starts_in_a_terminal_prints_a_link_and_the_command_fo
         code, out, error = await console(tmp_path / "d e")
         assert code == 0, error
         assert await opens(out.strip()) == 200
+        (key,) = re.findall(r"auth key +(\w+)", shell.text)
+        shell.type("\x03")
+        await shell.until_asked()
+        shell.type(f"clear; {sys.executable} -m tailwire serve --data 'd e' --port 0\n")
+        await shell.until_shown("REST API key")
+        assert re.findall(r"auth key +(\w+)", shell.text) == [key]  # a later start prints the keys again
         shell.type("\x03")
         await shell.until_asked()
     finally:

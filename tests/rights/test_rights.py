@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +42,18 @@ def test_scenario_agrees_with_the_model(name):
 @pytest.mark.parametrize("name", OVERLAPS)
 def test_overlapping_requests_are_serializable(name):
     simulate(overlap(name), looks=False)
+
+
+def test_the_model_shares_no_code_with_the_server():
+    around = {"run", "stage", "test_faults_are_found"}  # they start the server, or plant faults in it
+    found, left = {}, [file for file in Path(__file__).parent.glob("*.py") if file.stem not in around]
+    for file in left:
+        nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+        names = [n.module or "" for n in nodes if isinstance(n, ast.ImportFrom)]
+        names += [alias.name for n in nodes if isinstance(n, ast.Import) for alias in n.names]
+        found[file.stem] = [name for name in names if name.partition(".")[0] == "tailwire"]
+    assert {"state", "permissions", "consequences"} <= found.keys()
+    assert [stem for stem, names in found.items() if names] == []
 
 
 # Plans.

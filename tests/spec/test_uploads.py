@@ -346,6 +346,27 @@ async def test_resending_a_stored_message_uploads_almost_nothing(stage, monkeypa
         assert sum(written) < 300_000  # bytes that arrived together with the fields
 
 
+async def test_upload_to_an_unknown_receiver_is_refused_before_its_file_is_read(stage, monkeypatch):
+    written, honest = [], PartFile.write
+
+    def write(self, data):
+        written.append(len(data))
+        honest(self, data)
+
+    monkeypatch.setattr(PartFile, "write", write)
+    async with Rest(stage) as rest:
+        await rest("GET", "/me", as_="alice")
+        files = {"f": ("a", bytes(2_000_000))}
+        for receiver, kind, code in (
+            ("nobody", "user", "ERR_UID_NOT_FOUND"),
+            ("nothing", "group", "ERR_GUID_NOT_FOUND"),
+        ):
+            fields = {**FILE, "receiver": receiver, "receiverType": kind}
+            await rest.refused(code, "POST", "/messages", as_="alice", data=fields, files=files)
+        assert sum(written) < 2 * 300_000  # bytes that arrived together with the fields
+        assert stage.kept() == stage.arriving() == set()
+
+
 async def test_uploads_leave_disk_space_for_messages(stage, tmp_path):
     await restarted(stage, tmp_path, min_free_disk=1 << 60)
     async with Rest(stage) as rest:

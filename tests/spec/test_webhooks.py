@@ -246,6 +246,23 @@ async def test_only_public_and_allowed_addresses_are_reached(stage, for_everybod
         await until(stage, lambda: len(receiver.told) == 2)
 
 
+async def test_redirects_are_not_followed(stage):
+    receiver, other = Receiver(9000), Receiver(9001)
+    other.listen()
+    receiver.listen()
+    receiver.location = f"http://hook:{other.port}/stolen"
+    async with Rest(stage) as rest:
+        hook = {**receiver.hook, "triggers": ["message_sent"], "retryOnFailure": False}
+        await rest("POST", "/webhooks", json=hook)
+        alice = await stage.enter("alice")
+        for n, status in enumerate((301, 302, 303, 307, 308), 1):
+            receiver.status = status
+            await alice.say("bob", str(n))
+            await until(stage, lambda n=n: stage.server.parts.metrics.webhooks["given up"] == n)
+        assert receiver.messages == [1, 2, 3, 4, 5]
+        assert other.told == []
+
+
 async def test_invalid_urls_are_refused(stage, for_everybody):
     async with Rest(stage) as rest:
         for url in (
