@@ -39,5 +39,11 @@ PARTS: dict[str, tuple[str, ...]] = {
         *_spec("orderly_close socket_frames socket_liveness tokens under_load without_leftovers"),
     ),
     "server/store/sql": ("tests/unit/server/store", "tests/contract"),
-    "server/store/sqlite": ("tests/unit/server/store", "tests/contract"),
+    "server/store/sqlite": (
+        "tests/unit/server/store",
+        "tests/contract",
+        "tests/unit/server/actions/test_roles.py",
+        "tests/rights",
+        *_spec("missed_changes permissions repeated_requests rest_api retention uploads user_content"),
+    ),
 }

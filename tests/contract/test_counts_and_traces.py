@@ -1,0 +1,52 @@
+"""What else a change writes, on each store: counts of members, the role of users whose role is deleted, quotas of files."""
+
+from __future__ import annotations
+
+from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.records import Draft, FileResult, FileRow, GroupRow, UserRow
+from tailwire.server.ports.standing import GroupAct
+
+
+def anything(standing: object) -> None:
+    pass
+
+
+def draft(sender: str) -> Draft:
+    return Draft(key_of(sender, "g", "group"), sender, "g", "group", "message", "text", b'{"data":{}}', 1, None)
+
+
+async def test_members_of_a_group_are_counted_as_they_come_and_go(open_store):
+    store = await open_store()
+    await store.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1, members_count=1))
+    counts = [(await store.groups.get("g")).members_count]
+    for uid in ("bob", "carol"):
+        await store.members.add(GroupAct("g", uid, uid, anything), "participant", 1, lambda _, uid=uid: draft(uid))
+        counts.append((await store.groups.get("g")).members_count)
+    await store.members.remove(GroupAct("g", "bob", "bob", anything), lambda _: draft("bob"))
+    counts.append((await store.groups.get("g")).members_count)
+    assert counts == [1, 2, 3, 2]
+    await store.close()
+
+
+async def test_users_of_a_deleted_role_have_the_default_role(open_store):
+    store = await open_store()
+    for uid, role in (("alice", "child"), ("bob", "teacher")):
+        await store.users.add(UserRow(uid, uid, created_at=1, role=role))
+    await store.roles.remove("child")
+    assert [(await store.users.get(uid)).role for uid in ("alice", "bob")] == ["default", "teacher"]
+    await store.close()
+
+
+async def test_files_of_a_user_are_stored_up_to_their_quota(open_store):
+    store = await open_store()
+
+    def row(name: str, size: int, at: int = 10) -> FileRow:
+        return FileRow(name * 40, "alice", "a.txt", "text/plain", size, at)
+
+    assert await store.files.add(row("a", 60), 100, 0) is FileResult.STORED
+    assert await store.files.add(row("a", 1), 100, 0) is FileResult.EXISTS
+    assert await store.files.add(row("b", 41), 100, 0) is FileResult.OVER_QUOTA
+    assert await store.files.add(row("b", 40), 100, 0) is FileResult.STORED
+    assert await store.files.add(row("c", 90, 20), 100, 11) is FileResult.STORED  # the others are older
+    assert await store.files.add(row("d", 10**6, 20), 0, 0) is FileResult.STORED  # no quota
+    await store.close()
