@@ -11,6 +11,7 @@ import pytest
 
 from mutants.equivalents import equivalents, stale
 from mutants.mutate import mutants, mutate
+from mutants.running import Reach
 
 ROOT = Path(__file__).parents[2]
 PATH = f"{ROOT / 'src'}{os.pathsep}{ROOT / 'tests'}"
@@ -23,6 +24,37 @@ trial = begin(1, module, path, source, tests, float(seconds))
 while not (how := ended(trial)):
     time.sleep(0.01)
 print(how)
+"""
+
+MEASURE = """
+import sys
+from pathlib import Path
+from mutants.running import measure
+path, first, last, *tests = sys.argv[1:]
+print(*(test.rpartition("::")[2] for test in measure(tests, Path(path).parent).of(path, int(first), int(last))))
+"""
+WATCHED = """
+def half(n):
+    if n % 2:
+        return None
+    return n // 2
+
+def twice(n):
+    return 2 * n
+"""
+TESTS = """
+import time
+from watched.numbers import half, twice
+
+def test_twice():
+    assert twice(2) == 4
+
+def test_half_of_an_odd_number():
+    time.sleep(0.2)
+    assert half(3) is None
+
+def test_half():
+    assert half(4) == 2
 """
 
 
@@ -87,3 +119,48 @@ def test_mutant_is_described_by_its_line_scope_and_changed_statement():
         (4, "C.f", "return (1, 2)", "return (2, 2)"),
         (5, "C.f", "return (1, 2)", "return (1, 3)"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ("x = 3", (0, 0)),  # runs at import
+        ("class C:\n    x = 3", (0, 0)),
+        ("def f(a):\n    return a", (2, 2)),
+        ("def f(a):\n    g(a,\n      2)", (2, 3)),
+        ("def f(a):\n    if (a and\n            b):\n        c = d", (2, 3)),
+        ("def f(a):\n    for _ in range(3):\n        c = d", (2, 2)),
+        ("def f(a):\n    match a:\n        case 3:\n            c = d", (3, 3)),
+    ],
+)
+def test_lines_of_a_mutant_are_those_of_its_statement_without_the_statements_in_it(source: str, lines: tuple[int, int]):
+    first, *_ = [mutate(source, mutant) for mutant in mutants(source)]
+    assert (first.first, first.last) == lines
+
+
+def test_mutant_is_tried_with_the_tests_that_execute_it_the_quickest_first():
+    reach = Reach({"slow": 3.0, "quick": 0.1, "other": 0.2}, {"a.py": {5: ["slow", ""], 6: ["quick"], 9: ["other"]}})
+    assert reach.of("a.py", 5, 6) == ["quick", "slow"]
+    assert reach.of("a.py", 7, 8) == []
+    assert reach.of("a.py", 0, 0) == ["quick", "other", "slow"]
+    assert reach.of("b.py", 5, 5) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="the tests run in a fork of the process")
+@pytest.mark.parametrize(
+    ("line", "tests"),
+    [(3, "test_half test_half_of_an_odd_number"), (4, "test_half_of_an_odd_number"), (8, "test_twice")],
+)
+def test_run_without_a_fault_records_which_test_executes_which_line(tmp_path: Path, line: int, tests: str):
+    (tmp_path / "conftest.py").write_text("import hypothesis\n\nhypothesis.settings.register_profile('fast')\n")
+    code = tmp_path / "watched" / "numbers.py"
+    code.parent.mkdir()
+    code.write_text(WATCHED)
+    test = tmp_path / "test_numbers.py"
+    test.write_text(TESTS)
+    options = [str(test), "-c", "/dev/null", "--rootdir", str(tmp_path)]
+    command = [sys.executable, "-c", MEASURE, str(code), str(line), str(line), *options]
+    environment = {**os.environ, "PYTHONPATH": f"{PATH}{os.pathsep}{tmp_path}"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1:] == [tests], done.stderr
