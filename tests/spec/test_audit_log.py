@@ -190,7 +190,7 @@ async def test_only_a_key_with_full_access_reads_the_log(stage: Stage):
         assert answer.status_code == 401
 
 
-async def test_entries_are_logged(stage: Stage, caplog):
+async def test_audit_entries_are_written_to_the_log(stage: Stage, caplog):
     caplog.set_level(logging.INFO, "tailwire.server")
     async with Rest(stage) as rest:
         await rest("DELETE", "/users/bob", json={})

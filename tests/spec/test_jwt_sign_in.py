@@ -9,6 +9,7 @@ import hmac
 import json
 import logging
 from collections import Counter
+from pathlib import Path
 
 import jwt
 import pytest
@@ -363,23 +364,55 @@ async def test_deactivated_and_deleted_users_do_not_sign_in(stage: Stage, idp: I
         assert await me(rest, idp.sign("alice", n=3)) == "alice"
 
 
+async def creating(stage: Stage, folder: Path) -> None:
+    """Start again with a server that creates the users of JWTs, with their role."""
+    await restart(stage, folder, auth_jwt_create_users=True, auth_jwt_role="chat_role")
+
+
 async def test_users_are_created_only_if_the_setting_allows_it(stage: Stage, idp: IdentityProvider, tmp_path):
     idp.listen()
     async with Rest(stage) as rest:
         assert await me(rest, idp.sign("dora")) == "ERR_UID_NOT_FOUND"
-        await restart(stage, tmp_path / "creating", auth_jwt_create_users=True, auth_jwt_role="chat_role")
+        await creating(stage, tmp_path / "creating")
+        assert await me(rest, idp.sign("dora")) == "dora"
+
+
+async def test_user_is_created_with_the_name_and_the_role_of_the_jwt(stage: Stage, idp: IdentityProvider, tmp_path):
+    idp.listen()
+    await creating(stage, tmp_path / "creating")
+    async with Rest(stage) as rest:
         await rest("POST", "/roles", json={"role": "guide", "name": "Guide"})
         assert await me(rest, idp.sign("dora", name=" Do\0ra\ud800 " + "x" * 200, chat_role="guide")) == "dora"
         dora = await rest("GET", "/users/dora")
         assert (dora["name"], dora["role"]) == ("Dora " + "x" * 95, "guide")
-        # A later role is taken over; a name, which users may change themselves, is not.
-        assert await me(rest, idp.sign("dora", name="Other", chat_role="default")) == "dora"
-        dora = await rest("GET", "/users/dora")
-        assert (dora["name"][:4], dora["role"]) == ("Dora", "default")
         assert await me(rest, idp.sign("emil", name=["x"])) == "emil"
         assert (await rest("GET", "/users/emil"))["name"] == "emil"
+
+
+async def test_later_jwt_changes_the_role_and_not_the_name(stage: Stage, idp: IdentityProvider, tmp_path):
+    """Users may change their name themselves."""
+    idp.listen()
+    await creating(stage, tmp_path / "creating")
+    async with Rest(stage) as rest:
+        await rest("POST", "/roles", json={"role": "guide", "name": "Guide"})
+        assert await me(rest, idp.sign("dora", name="Dora", chat_role="guide")) == "dora"
+        assert await me(rest, idp.sign("dora", name="Other", chat_role="default")) == "dora"
+        dora = await rest("GET", "/users/dora")
+        assert (dora["name"], dora["role"]) == ("Dora", "default")
+
+
+async def test_user_of_a_jwt_with_an_unknown_role_is_not_created(stage: Stage, idp: IdentityProvider, tmp_path):
+    idp.listen()
+    await creating(stage, tmp_path / "creating")
+    async with Rest(stage) as rest:
         assert await me(rest, idp.sign("fred", chat_role="nothing")) == "ERR_ROLE_NOT_FOUND"
         await rest.refused("ERR_UID_NOT_FOUND", "GET", "/users/fred")
+
+
+async def test_concurrent_first_requests_with_one_jwt_create_one_user(stage: Stage, idp: IdentityProvider, tmp_path):
+    idp.listen()
+    await creating(stage, tmp_path / "creating")
+    async with Rest(stage) as rest:
         many = idp.sign("gina")
         assert set(await asyncio.gather(*(me(rest, many) for _ in range(8)))) == {"gina"}
         assert len(await rest("GET", "/users/gina/auth_tokens")) == 1

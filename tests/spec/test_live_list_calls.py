@@ -95,7 +95,7 @@ async def test_typing_is_shown_until_it_ends(stage: Stage):
     assert messages.typing == () == conversations.items[0].typing, "a message ends the typing indicator"
 
 
-async def test_presence_is_shown(stage: Stage):
+async def test_live_conversations_show_the_presence_of_users(stage: Stage):
     alice, bob = await pair(stage)
     await bob.say("alice", "hello")
     live = await alice.chat.live_conversations()

@@ -159,7 +159,7 @@ def test_errors_have_their_codes(harness: SyncHarness, admin: Admin):
             nowhere.with_timeout(None).users.get("alice")
 
 
-def test_misuse_is_refused(harness: SyncHarness):
+def test_wrong_use_of_the_blocking_admin_is_refused_with_advice(harness: SyncHarness):
     settings = harness.settings().build()
     with pytest.raises(ValueError, match="REST API key"):
         Admin("app", settings, "")

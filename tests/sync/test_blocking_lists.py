@@ -148,7 +148,7 @@ def test_transitions_are_reported_in_the_apps_thread(harness: SyncHarness):
         alice.connection.subscribe(None)
 
 
-def test_misuse_is_refused(harness: SyncHarness):
+def test_wrong_use_of_a_blocking_live_list_is_refused_with_advice(harness: SyncHarness):
     alice, bob = two(harness)
     messages = alice.live_messages(uid=uid(bob))
 

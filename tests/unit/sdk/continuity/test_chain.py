@@ -246,7 +246,7 @@ def test_predecessor_that_this_device_sent_before_a_restart_is_known():
 def test_changes_held_at_a_hole_are_released_when_it_is_filled():
     m = CatchUp(position=Position(10, changes=0))
     chain.hold(m, 11, 12, "twelve")
-    changes.held(m, 1, "reaction")
-    catch_up.live(m, 11, "eleven")
-    chain.mended(m)
-    assert m.changed == []
+    assert changes.held(m, 1, "reaction")
+    assert catch_up.live(m, 11, "eleven") == []
+    (released,) = chain.mended(m)
+    assert released.messages == ("eleven", "twelve", changes.Change(1, "reaction"))

@@ -74,7 +74,7 @@ def test_excess_late_in_a_long_body_is_refused_with_all_bounds(bad):
     assert all(bound in advice for bound in ("64 deep", "64 digits", "floating point"))
 
 
-def test_details_name_the_field():
+def test_details_of_an_invalid_body_name_its_field():
     for text, place in ((b"{", "body"), (b"\xff", "body"), (b'{"n":"x"}', "n"), (b'{"n":' + LONG + b"}", "n")):
         with pytest.raises(Refused) as caught:
             decode(text, Shape)
