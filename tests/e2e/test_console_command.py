@@ -43,6 +43,7 @@ async def test_command_prints_a_link_to_the_server_on_the_folder(tmp_path):
         assert "60 seconds" in error
         assert await opens(out.strip()) == 200
         assert await opens(out.strip()) == 401
+        assert not any("/console/#" in line for line in server.log), "a server without a terminal prints no link"
         code, out, _ = await console(tmp_path / "nothing", server.url, TAILWIRE_API_KEY=server.api_key)
         assert code == 0
         assert await opens(out.strip()) == 200

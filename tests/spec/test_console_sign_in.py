@@ -11,6 +11,7 @@ import pytest
 
 from harness import Stage
 from rest import Rest
+from tailwire.server.web.sessions import START_LINK_SECONDS
 
 
 class Browser:
@@ -82,6 +83,16 @@ async def test_link_ends_after_sixty_seconds(stage: Stage):
     async with Rest(stage) as rest:
         early, late = await new_link(rest), await new_link(rest)
         await stage.pass_time(58)
+        assert (await Browser(stage, rest).sign_in(early)).status_code == 200
+        await stage.pass_time(3)
+        assert refused(await Browser(stage, rest).sign_in(late), "ERR_CONSOLE_LINK")
+
+
+async def test_link_that_a_server_prints_at_its_start_ends_after_ten_minutes(stage: Stage):
+    parts = stage.server.parts
+    early, late = (parts.console.link(parts.keys.api_key, START_LINK_SECONDS).partition("#")[2] for _ in range(2))
+    async with Rest(stage) as rest:
+        await stage.pass_time(598)
         assert (await Browser(stage, rest).sign_in(early)).status_code == 200
         await stage.pass_time(3)
         assert refused(await Browser(stage, rest).sign_in(late), "ERR_CONSOLE_LINK")
