@@ -177,7 +177,7 @@ class Places(Protocol):
         """Release an event. Return whether the position may have moved."""
 
     def keep_as(self, event: object, name: object) -> None:
-        """Hold the event under another object from now on."""
+        """Let another object stand for a held event, which `let_go` then releases by that object."""
 
 
 class PutOff:

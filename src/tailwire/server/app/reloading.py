@@ -15,12 +15,12 @@ RELOADED = frozenset({"log_level"})
 
 
 class Reloader:
-    """Reloads on request.
+    """Reads the certificate and the log level again, when asked to.
 
     Args:
-        settings: those of the running server.
+        settings: the settings of the running server.
         load: reads the settings again; None if they have no source.
-        certificate, key: files; "" without TLS.
+        certificate, key: the paths of their files; "" without TLS.
         tls: the context of new connections; None without TLS.
     """
 
