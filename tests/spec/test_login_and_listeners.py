@@ -429,6 +429,34 @@ async def test_slow_app_pauses_reading_and_loses_nothing(stage: Stage):
     assert bob.ears.texts == [str(n) for n in range(1300)]
 
 
+@spec("K4", "C4", "I9")
+async def test_ping_of_a_slow_app_succeeds_when_its_listener_returns_in_time(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    gate = asyncio.Event()
+
+    class Blocking(MessageListener):
+        async def on_text_message_received(self, message):
+            await gate.wait()
+
+    bob.chat.add_message_listener("blocking", Blocking())
+    for n in range(1300):
+        await alice.say("bob", str(n))
+    await stage.pass_time(1)
+    assert bob.chat._parts.driver.state.paused
+    ping = asyncio.create_task(bob.chat.ping())
+    await stage.pass_time(20)
+    assert not ping.done()
+    await stage.pass_time(20)
+    with pytest.raises(CometChatException) as late:
+        await ping
+    assert (late.value.code, bob.status) == ("PING_NOT_ANSWERED", CONNECTED)
+    ping = asyncio.create_task(bob.chat.ping())
+    await stage.pass_time(10)
+    gate.set()
+    assert await ping == "ping successful"
+    await bob.ears.until(lambda: len(bob.ears.texts) == 1300)
+
+
 async def test_two_clients_of_one_user_stay_connected(stage: Stage):
     store = MemorySessionStore()
     one = await stage.enter("alice", store=store)

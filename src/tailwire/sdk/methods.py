@@ -202,7 +202,8 @@ class ClientMethods(CallingClient):
             "ping successful", when the server has answered.
 
         Raises:
-            CometChatException: `ERR_NOT_LOGGED_IN`, `NO_WEBSOCKET_CONNECTION`.
+            CometChatException: `ERR_NOT_LOGGED_IN`; `NO_WEBSOCKET_CONNECTION`; `PING_NOT_ANSWERED`, the connection is
+                open, but listeners of the app were busy for 30 s, so that the answer was not read.
         """
         return await self._calls.connection.ping()
 

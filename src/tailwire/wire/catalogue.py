@@ -245,6 +245,11 @@ CATALOGUE: dict[str, Entry] = {
         "Connection to WebSocket server is broken. Please retry after some time.",
         "Wait until the status is connected.",
     ),
+    "PING_NOT_ANSWERED": Entry(
+        0,
+        "The connection is open, but the answer to ping() was not read in time.",
+        "While the app's listeners are busy, nothing is read: let them return sooner. Or ping again.",
+    ),
     "WS_CONNECTION_FAIL": Entry(0, "The WebSocket connection failed.", "The SDK keeps trying and notifies listeners."),
     "ERR_APP_IN_BACKGROUND": Entry(
         0,

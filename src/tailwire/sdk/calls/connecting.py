@@ -66,7 +66,8 @@ class ConnectionCalls:
             "ping successful", when the server has answered.
 
         Raises:
-            CometChatException: `ERR_NOT_LOGGED_IN`, `NO_WEBSOCKET_CONNECTION`.
+            CometChatException: `ERR_NOT_LOGGED_IN`; `NO_WEBSOCKET_CONNECTION`; `PING_NOT_ANSWERED`, the connection is
+                open, but listeners of the app were busy for 30 s, so that the answer was not read.
         """
         return await self._call(i.PingCalled)
 

@@ -44,8 +44,10 @@ def answer_of(result: Result, cause: Cause | None) -> str:
         raise failure("ERR_APP_IN_BACKGROUND")
     if result is Result.CLIENT_CLOSED:
         raise failure("ERR_CLIENT_CLOSED")
-    if result in (Result.NO_SOCKET, Result.NO_ANSWER):
+    if result is Result.NO_SOCKET:
         raise failure("NO_WEBSOCKET_CONNECTION")
+    if result is Result.NO_ANSWER:
+        raise failure("PING_NOT_ANSWERED")
     raise failure("WS_CONNECTION_FAIL", f"The attempt failed: {describe(cause)}.", cause=cause)
 
 

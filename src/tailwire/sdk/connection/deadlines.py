@@ -12,7 +12,7 @@ from tailwire.sdk.connection.inputs import TimerFired
 from tailwire.sdk.connection.losses import failed, lost, not_renewed
 from tailwire.sdk.connection.settle import settle
 from tailwire.sdk.connection.sockets import abandon, probe, send_ping
-from tailwire.sdk.connection.state import Phase, State, heartbeat_due, next_deadline
+from tailwire.sdk.connection.state import Phase, State, answer_timeout, heartbeat_due, next_deadline, send_interval
 from tailwire.sdk.connection.step import Step
 
 
@@ -64,6 +64,10 @@ def _check_socket(step: Step, slept: bool, fired: TimerFired) -> None:
         # The process was suspended when the pong was due, so the timeout proves nothing: probe once more.
         s.probe_until = None
         probe(step, Cause.SLEPT)
+    elif (later := _end_of_wait(s, now)) is not None:
+        s.probe_until = later
+        if s.said_at is not None and now >= s.said_at + send_interval(s):
+            send_ping(step, 0, Cause.HEARTBEAT_TIMEOUT)
     elif alive or s.paused:
         step.emit(*(Answer(c, Result.NO_ANSWER) for c in s.pings if c))
         s.pings, s.probe_sent, s.probe_until, s.probe_cause = (), None, None, None
@@ -72,6 +76,15 @@ def _check_socket(step: Step, slept: bool, fired: TimerFired) -> None:
     else:
         abandon(step)  # T3: a close frame would wait for a peer that does not answer
         lost(step, s.probe_cause or Cause.HEARTBEAT_TIMEOUT)
+
+
+def _end_of_wait(s: State, now: float) -> float | None:
+    # While the app is slow, nothing is read, so the answer to a `ping()` waits in the socket. Its caller waits as well,
+    # but not without end: the slow listener may be the caller. Returns None if there is nothing more to wait for.
+    if not s.paused or s.probe_sent is None or not any(s.pings):
+        return None
+    later = min(now + answer_timeout(s), s.probe_sent + s.timings.busy_timeout)
+    return later if later > now else None
 
 
 def _extended_probe(s: State, sent: float, now: float, fired: TimerFired) -> float | None:

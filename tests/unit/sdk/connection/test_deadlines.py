@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 
@@ -10,9 +11,11 @@ from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.commands import (
     AbandonSocket,
+    Answer,
     CloseSocket,
     OpenSocket,
     RenewInPlace,
+    Result,
     SendPing,
     TellError,
 )
@@ -78,6 +81,43 @@ def test_silence_proves_nothing_while_reading_is_paused():
     assert not has(client.timer(33.0), AbandonSocket)
     client.at(40.0, i.ReadingResumed(client.state.epoch))
     assert next_deadline(client.state) == 55.0
+
+
+@spec("C4", "I9")
+@pytest.mark.parametrize("heard", [None, 2.5], ids=["nothing read since", "frames read since"])
+def test_call_of_ping_waits_for_a_slow_app_but_not_without_end(heard):
+    client = Client()
+    assert has(client.at(2.0, i.PingCalled(7)), SendPing)
+    client.at(3.0, i.ReadingPaused(client.state.epoch))
+    traffic = {} if heard is None else {"heard_at": heard}
+    now, commands = 3.0, []
+    while not has(commands, Answer):
+        now = next_deadline(client.state)
+        commands = client.timer(now, **traffic)
+    assert (now, Answer(7, Result.NO_ANSWER) in commands) == (32.0, True)
+    assert client.state.phase is Phase.OPEN
+
+
+@spec("C4")
+def test_call_of_ping_succeeds_when_a_slow_app_reads_the_answer():
+    client = Client()
+    client.at(2.0, i.PingCalled(7))
+    client.at(3.0, i.ReadingPaused(client.state.epoch))
+    assert client.timer(5.0) == []
+    client.at(12.0, i.ReadingResumed(client.state.epoch))
+    assert Answer(7, Result.PONG) in client.at(12.1, i.PongReceived(client.state.epoch))
+
+
+@spec("T3", "C4")
+def test_server_still_hears_a_client_that_waits_for_a_slow_app():
+    client = Client(heard={"interval": 5.0})
+    client.at(2.0, i.PingCalled(7))
+    client.at(3.0, i.ReadingPaused(client.state.epoch))
+    sent = [2.0]
+    while 7 in client.state.pings:
+        now = next_deadline(client.state)
+        sent += [now] * has(client.timer(now), SendPing)
+    assert max(later - sooner for sooner, later in pairwise(sent)) <= 10.0 + client.state.timeout
 
 
 @spec("T2")
